@@ -1,0 +1,114 @@
+"""ssmd, stupid simple market data: keeps every message an exchange sends.
+
+Usage:
+  ssmd <command> [<argument>...]
+  ssmd (-h | --help)
+  ssmd --version
+
+Commands:
+  run        collect one environment until told to stop
+  validate   check a metadata tree without connecting to anything
+  sim        serve a simulated exchange, or a recording, over a WebSocket
+
+`ssmd <command> --help` tells more about each. Exit codes: 0 stopped as asked, 64 wrong usage,
+69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed, 75 disconnected,
+77 keys refused, 78 configuration or keys wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from docopt import DocoptExit, docopt
+
+from ssmd import __version__
+from ssmd.commands import COMMANDS
+from ssmd.errors import EXIT_BUG, SsmdError, UsageError, printable
+
+__all__ = ["main", "run_command"]
+
+_OPTION = re.compile(r"--[a-z-]+")
+
+
+def main() -> None:
+    """The process: run the command of sys.argv and exit with its code."""
+    sys.exit(run_command(sys.argv[1:], os.environ))
+
+
+def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command line; return the exit code. The only place where an error becomes one."""
+    try:
+        command = _parse_command(argv)
+        module = importlib.import_module(COMMANDS[command])
+        arguments = _parse(module.__doc__ or "", argv)
+        code: int = module.main(arguments, environ)
+        return code
+    except SsmdError as error:
+        _tell(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does; the rest has no reader.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print(f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above", file=sys.stderr)
+        return EXIT_BUG
+
+
+def _tell(error: SsmdError) -> None:
+    """One line for each problem: in the log's own format once a command has set it up."""
+    logger = logging.getLogger("ssmd")
+    for line in str(error).splitlines():
+        if logger.handlers:
+            logger.error(line, extra={"exit_code": error.exit_code})
+        else:
+            print(f"ssmd: {line}", file=sys.stderr)
+
+
+def _parse_command(argv: Sequence[str]) -> str:
+    arguments = _parse(__doc__ or "", argv, options_first=True)
+    command: str = arguments["<command>"]
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UsageError(f"there is no command {printable(command)!r}; {hint}")
+    return command
+
+
+def _parse(usage: str, argv: Sequence[str], options_first: bool = False) -> dict[str, Any]:
+    """The arguments by docopt. Exits for --help and --version; raises UsageError with what was wrong."""
+    try:
+        arguments: dict[str, Any] = docopt(
+            usage, list(argv), version=f"ssmd {__version__}", options_first=options_first
+        )
+    except DocoptExit as misfit:
+        raise UsageError(f"{_reason(usage, argv, str(misfit))}\n{DocoptExit.usage.strip()}") from None
+    return arguments
+
+
+def _reason(usage: str, argv: Sequence[str], told: str) -> str:
+    """What does not fit: docopt mostly leaves that open."""
+    first_line = told.splitlines()[0] if told else ""
+    if first_line and not first_line.startswith("Usage"):
+        return first_line
+    known = sorted({"-h", *_OPTION.findall(usage)})
+    for argument in argv:
+        name = argument.partition("=")[0]
+        if name.startswith("-") and len(name) > 1 and not any(option.startswith(name) for option in known):
+            near = difflib.get_close_matches(name, known, 1)
+            return f"there is no option {printable(name)}" + (f"; did you mean {near[0]}?" if near else "")
+    # In a usage pattern, what stands outside of brackets is required.
+    required = _OPTION.findall(re.sub(r"\[[^\]]*\]|.*--help.*", "", DocoptExit.usage))
+    for option in required:
+        if not any(len(argument) > 2 and option.startswith(argument.partition("=")[0]) for argument in argv):
+            return f"{option} is required"
+    return "the arguments do not fit"

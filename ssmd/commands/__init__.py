@@ -1,0 +1,11 @@
+"""The commands. A new one is one file here and one line in this catalog.
+
+The file's docstring is its usage, read by docopt, and its `main(arguments, environ)` returns the exit
+code or raises an SsmdError. Modules are named and not imported, so that each command starts fast.
+"""
+
+COMMANDS = {
+    "run": "ssmd.commands.run",
+    "validate": "ssmd.commands.validate",
+    "sim": "ssmd.commands.sim",
+}

@@ -1,0 +1,16 @@
+"""The value of --listen, which several commands take."""
+
+from __future__ import annotations
+
+from ssmd.errors import UsageError, printable
+
+__all__ = ["parse_listen"]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`host:port`, `:port` or `[ipv6]:port` as host and port. Raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--listen is {printable(text)!r}; it must be host:port, such as 127.0.0.1:8080")
+    return host or "0.0.0.0", int(port)

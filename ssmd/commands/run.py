@@ -1,0 +1,65 @@
+"""Collect one environment until told to stop (SIGTERM or Ctrl-C), or until something fails.
+
+Usage:
+  ssmd run <environment> --config-dir <path> [--listen <host:port>]
+  ssmd run (-h | --help)
+
+Options:
+  --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
+  --listen <host:port>  Where to serve /health, /ready and /metrics [default: 0.0.0.0:8080].
+  -h --help             Show this.
+
+Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
+debug, info, warning or error; SSMD_LOG_FORMAT is text or json.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from ssmd import __version__, logs, wiring
+from ssmd.commands.listen import parse_listen
+from ssmd.errors import SsmdError
+from ssmd.metadata.loader import load
+
+_log = logging.getLogger("ssmd.runner")
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    terminal = logs.setup(environ)
+    listen = parse_listen(arguments["--listen"])
+    config_dir = Path(arguments["--config-dir"])
+    deployment = load(config_dir, arguments["<environment>"], datetime.now(UTC).date())
+    wiring.require_served(deployment)
+    run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, run.runner.stop, number.name)
+    _log.info(
+        "starting",
+        extra={
+            "version": __version__,
+            "environment": deployment.environment.name,
+            "feed": deployment.feed.name,
+            "endpoint": deployment.version.endpoint,
+            "listen": f"{listen[0]}:{run.port}",
+        },
+    )
+    failure: str | None = None
+    code = 0
+    try:
+        run.runner.run()
+    except SsmdError as error:
+        failure, code = str(error), error.exit_code
+    finally:
+        if terminal is not None:
+            terminal.show("")
+    level = logging.ERROR if code else logging.INFO
+    _log.log(level, "stopped", extra={"reason": failure or run.runner.stopped_by, "exit_code": code, **run.reporter.totals()})
+    return code

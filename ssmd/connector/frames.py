@@ -1,0 +1,229 @@
+"""The frame reader: websocket-client, with a batch reader in front of its parser.
+
+The library keeps the handshake, TLS, proxies, control frames, fragments and every check. But it makes
+some twenty Python calls for each frame, so one socket read fills one buffer here, and a tight loop cuts
+every plain text frame out of it. Whatever is not a complete, unmasked, unfragmented text frame goes to
+the library, whose reads (`_recv`) are served from the same buffer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from typing import Any
+
+import websocket
+from gevent.ssl import SSLSocket, SSLWantReadError
+from websocket._abnf import frame_buffer
+
+__all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
+
+BUFFER_BYTES = 64 * 1024
+"""One socket read at most. Larger buffers were measured to be slower: they fall out of the CPU's cache."""
+
+_FIN_TEXT = 0x8100
+_LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
+_two_shorts = struct.Struct(">HH").unpack_from
+
+
+class MessageTooBig(websocket.WebSocketPayloadException):  # type: ignore[misc]
+    """A frame, or the fragments of a message together, are longer than allowed."""
+
+
+class CloseFrame(Exception):
+    """The exchange has sent a close frame; `code` is None when it gave none (RFC 6455, 7.1.5)."""
+
+    def __init__(self, code: int | None, reason: bytes) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class FrameReader(websocket.WebSocket):  # type: ignore[misc]
+    """A client connection that hands out the messages of one socket read at a time.
+
+    connect() as in the library, then begin(), then recv_batch() until it raises. Not for threads.
+    """
+
+    def __init__(self, max_message_bytes: int) -> None:
+        # UTF-8 is checked later, for a whole batch at once: the library's check is a Python loop.
+        super().__init__(skip_utf8_validation=True, enable_multithread=False)
+        self.frame_buffer = _BoundedFrameBuffer(self, max_message_bytes)
+        self._max_message_bytes = max_message_bytes
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+        self._begun = False
+        self._tls = False
+        self._silence_seconds: float | None = None
+        self.last_frame_at = 0.0
+        """When the last whole frame of any kind was seen, by time.monotonic()."""
+
+    def begin(self, silence_seconds: float) -> None:
+        """Read through the buffer from now on; raise TimeoutError after so many seconds without a frame.
+
+        The handshake reads byte by byte and never too far, so nothing is lost in between.
+        """
+        self._begun = True
+        self._tls = isinstance(self.sock, SSLSocket)
+        self._silence_seconds = silence_seconds
+        self.sock.settimeout(silence_seconds)
+        self.last_frame_at = time.monotonic()
+
+    def recv_batch(self) -> list[bytes]:
+        """Block until something whole has arrived; [] stands for a control frame.
+
+        Raises CloseFrame, TimeoutError, MessageTooBig, the library's exceptions and OSError.
+        """
+        while True:
+            payloads = self._cut_frames()
+            if payloads:
+                self.last_frame_at = time.monotonic()
+                return payloads
+            if self._needs_more():
+                self._fill()
+                continue
+            opcode, frame = self.recv_data_frame(control_frame=True)
+            self.last_frame_at = time.monotonic()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                code = int.from_bytes(frame.data[:2], "big") if frame.data else None
+                raise CloseFrame(code, frame.data[2:])
+            if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                return [bytes(frame.data)]
+            return []
+
+    def _cut_frames(self) -> list[bytes]:
+        """Every plain text frame that lies whole at the front of the buffer. The hot loop."""
+        payloads: list[bytes] = []
+        if self.cont_frame.recving_frames:
+            return payloads  # Inside a fragmented message a text frame is an error: the library's to tell.
+        # Slicing bytes is cheaper than slicing a bytearray or a view, so the buffer is copied once.
+        data = bytes(self._view[self._start : self._end])
+        start, end, longest = 0, len(data), self._max_message_bytes
+        append = payloads.append
+        # One unpack reads the first two bytes and, in case they announce it, the length in the next two.
+        # A frame of fewer than four bytes at the very end is left to the library.
+        while start + 4 <= end:
+            head, long_length = _two_shorts(data, start)
+            if head == _LENGTH_IN_TWO_BYTES:
+                if long_length > longest:
+                    break
+                body = start + 4
+                stop = body + long_length
+            elif _FIN_TEXT <= head < _LENGTH_IN_TWO_BYTES:
+                body = start + 2
+                stop = body + (head & 0x7F)
+            else:
+                break
+            if stop > end:
+                break
+            append(data[body:stop])
+            start = stop
+        self._start += start
+        return payloads
+
+    def _needs_more(self) -> bool:
+        """The buffer is empty, or holds the beginning of a plain text frame that will fit into it."""
+        start, available = self._start, self._end - self._start
+        if available == 0:
+            return True
+        if self.cont_frame.recving_frames or self._buffer[start] != _FIN_TEXT >> 8:
+            return False
+        if available < 2:
+            return True
+        length = self._buffer[start + 1]
+        if length < 126:
+            return available < 2 + length
+        if length == 126:
+            if available < 4:
+                return True
+            length = int(_two_shorts(self._buffer, start)[1])
+            return available < 4 + length <= BUFFER_BYTES and length <= self._max_message_bytes
+        return False
+
+    def _fill(self) -> None:
+        """Read once more behind what the buffer holds."""
+        rest = self._end - self._start
+        if self._start:
+            self._view[:rest] = self._view[self._start : self._end]
+            self._start, self._end = 0, rest
+        self._end += self._read_into(self._view[rest:])
+        if self._tls:
+            self._drain_records()
+
+    def _drain_records(self) -> None:
+        """TLS hands out one record a read, and an exchange sends one message a record: take all there are."""
+        self.sock.settimeout(0.0)
+        try:
+            while self._end < BUFFER_BYTES:
+                count = self.sock.recv_into(self._view[self._end :])
+                if not count:
+                    return  # The end of the stream will be met again by the next read.
+                self._end += count
+        except (SSLWantReadError, BlockingIOError):
+            pass
+        finally:
+            self.sock.settimeout(self._silence_seconds)
+
+    def _read_into(self, view: memoryview) -> int:
+        """One read. Bytes that never complete a frame do not count as life."""
+        if time.monotonic() - self.last_frame_at > (self._silence_seconds or 0.0):
+            raise TimeoutError
+        count: int = self.sock.recv_into(view)
+        if not count:
+            raise websocket.WebSocketConnectionClosedException("the connection ended without a close frame")
+        return count
+
+    def _recv(self, bufsize: int) -> bytes:
+        """The library's read: the rest of the buffer first."""
+        if not self._begun:
+            return bytes(super()._recv(bufsize))
+        if self._start == self._end:
+            self._start = self._end = 0
+            self._end = self._read_into(self._view)
+        taken = min(bufsize, self._end - self._start)
+        data = bytes(self._view[self._start : self._start + taken])
+        self._start += taken
+        return data
+
+    def recv_frame(self) -> Any:
+        """As in the library, and stricter where RFC 6455 is: no masked frames from a server (5.1), no long
+        or fragmented control frames (5.5), and no more fragments than one message may hold.
+        """
+        frame = self.frame_buffer.recv_frame()
+        if frame.mask_value:
+            raise websocket.WebSocketProtocolException("a masked frame from the server")
+        if frame.opcode >= websocket.ABNF.OPCODE_CLOSE:
+            if not frame.fin or len(frame.data) > 125:
+                raise websocket.WebSocketProtocolException("a control frame that is fragmented or too long")
+        elif self.cont_frame.cont_data:
+            self._check_size(len(self.cont_frame.cont_data[1]) + len(frame.data))
+        return frame
+
+    def _check_size(self, length: int) -> None:
+        if length > self._max_message_bytes:
+            raise MessageTooBig(f"a message of {length:,} bytes or more; at most {self._max_message_bytes:,} allowed")
+
+    # Answers to a ping or a close are a courtesy. An exchange that has hung up already must not cost us
+    # what it said before: that still lies in the buffers, and the next read will meet the end.
+
+    def pong(self, payload: str | bytes = b"") -> None:
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            super().pong(payload)
+
+    def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            super().send_close(status, reason)
+
+
+class _BoundedFrameBuffer(frame_buffer):  # type: ignore[misc]
+    """The library's frame parser, which judges a length before it makes room for it."""
+
+    def __init__(self, reader: FrameReader, max_message_bytes: int) -> None:
+        super().__init__(reader._recv, skip_utf8_validation=True)
+        self._reader = reader
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        self._reader._check_size(self.length)

@@ -1,0 +1,184 @@
+"""The JSONL line: a batch of messages becomes lines, and a line gives its message back. Pure.
+
+    {"ts":"2025-12-22T10:30:00.123456Z","feed":"kalshi","data":{...the exchange's own bytes...}}
+
+A message that is one valid JSON document is spliced in as it came: not parsed and printed again, only
+the white space around it removed and a raw newline between its tokens turned into a space. Any other
+message is kept as a JSON string, and a fourth key says how: "encoding":"text" or "encoding":"base64".
+So every line of a file parses with Python's json, jq and DuckDB, nothing in a message can forge `ts` or
+`feed`, and the original bytes can always be had back.
+"""
+
+from __future__ import annotations
+
+import base64
+import calendar
+import functools
+import json
+import re
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+__all__ = ["MAX_DEPTH", "MAX_INTEGER_DIGITS", "LineEncoder", "Record", "decode_line", "timestamp"]
+
+MAX_DEPTH = 250
+"""How deep a document may nest and still be spliced in: jq 1.6 gives up at 256, our own level included."""
+
+MAX_INTEGER_DIGITS = 4300
+"""The longest integer that Python's json reads (sys.int_info.default_max_str_digits)."""
+
+# A document nested deeper than MAX_DEPTH has that many brackets to open and to close, so a shorter one
+# needs no look at its depth, and none at the length of its integers. Nearly every message is shorter.
+_SHORT = 2 * MAX_DEPTH
+
+_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LONG_DIGITS = re.compile(rb"[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
+_LINE = re.compile(
+    rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z","feed":"([A-Za-z0-9][A-Za-z0-9._-]*)","data":'
+)
+_TEXT_END = b',"encoding":"text"}'
+_BASE64_END = b',"encoding":"base64"}'
+
+
+class Record(NamedTuple):
+    """One line, taken apart."""
+
+    received_ns: int
+    """Wall clock in ns since the epoch, whole microseconds."""
+    feed: str
+    payload: bytes
+    """The message: the exchange's bytes, but for white space between tokens of valid JSON."""
+
+
+def timestamp(ns: int) -> str:
+    """UTC with microseconds, as in `ts`: 2025-12-22T10:30:00.123456Z."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{_utc(seconds)}.{rest // 1000:06d}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+class LineEncoder:
+    """Turns the messages of one feed into lines.
+
+    `feed` is a name of the metadata: letters, digits, dot, dash and underscore, so it needs no escaping.
+    """
+
+    def __init__(self, feed: str) -> None:
+        self._after_ts = b'","feed":"%b","data":' % feed.encode("ascii")
+        self.kept_as_string = 0
+        """How many messages so far were not valid JSON and were kept as a string."""
+
+    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool = False) -> bytes:
+        """One line for each payload, each ending in a newline, in order.
+
+        `decoded` says that a strict JSON decoder has accepted every payload. Without it each payload is
+        checked here, one by one, which is some ten times slower.
+        """
+        prefix = b'{"ts":"%b%b' % (timestamp(received_ns).encode("ascii"), self._after_ts)
+        if decoded and _tame(payloads):
+            # Kalshi ends every frame with a newline, so the strip belongs to the fast path.
+            documents = list(map(bytes.strip, payloads))
+            joined = b"".join(documents)
+            # Decoders skip the bytes inside the strings they skip, so UTF-8 is checked here. Joined is as
+            # good as one by one: a JSON document begins and ends with ASCII.
+            if b"\n" not in joined and b"\r" not in joined and _is_utf8(joined):
+                return prefix + (b"}\n" + prefix).join(documents) + b"}\n"
+        return b"".join([prefix + self._careful(payload) for payload in payloads])
+
+    def _careful(self, payload: bytes) -> bytes:
+        """What follows the prefix, for one message about which nothing is known."""
+        document = payload.strip(b" \t\r\n")
+        if _is_json(document):
+            # Inside a JSON string a raw newline is invalid, so these stand between tokens.
+            return document.replace(b"\n", b" ").replace(b"\r", b" ") + b"}\n"
+        self.kept_as_string += 1
+        try:
+            # Everything but ASCII is escaped: some readers take U+2028 for the end of a line.
+            return json.dumps(payload.decode("utf-8")).encode("ascii") + _TEXT_END + b"\n"
+        except UnicodeDecodeError:
+            return b'"%b"%b\n' % (base64.b64encode(payload), _BASE64_END)
+
+
+def decode_line(line: bytes) -> Record:
+    """Take apart one line, with or without its newline. Raises ValueError when ssmd did not write it."""
+    line = line.rstrip(b"\n")
+    match = _LINE.match(line)
+    if match is None or not line.endswith(b"}"):
+        raise ValueError("not a line of ssmd")
+    second, micros, feed = match.groups()
+    body = line[match.end() :]
+    # A valid document ends in a bracket, a quote, a digit or a letter; `"encoding"` after a comma can only
+    # be the envelope's own key, for a document cannot go on after its end.
+    if body.startswith(b'"') and body.endswith(_TEXT_END):
+        payload = json.loads(body[: -len(_TEXT_END)]).encode("utf-8")
+    elif body.startswith(b'"') and body.endswith(_BASE64_END):
+        payload = base64.b64decode(body[1 : -len(_BASE64_END) - 1], validate=True)
+    else:
+        payload = body[:-1]
+    return Record(_epoch(second) * 1_000_000_000 + int(micros) * 1000, feed.decode("ascii"), payload)
+
+
+@functools.lru_cache(maxsize=64)
+def _epoch(second: bytes) -> int:
+    return calendar.timegm(time.strptime(second.decode("ascii"), "%Y-%m-%dT%H:%M:%S"))
+
+
+def _tame(payloads: list[bytes]) -> bool:
+    """No payload can be too deep, or hold too long an integer, for a common reader."""
+    if max(map(len, payloads)) <= _SHORT:
+        return True
+    return all(_brackets(payload) <= MAX_DEPTH and _no_long_integer(payload) for payload in payloads)
+
+
+def _brackets(document: bytes) -> int:
+    return document.count(b"[") + document.count(b"{")
+
+
+def _no_long_integer(document: bytes) -> bool:
+    return len(document) <= MAX_INTEGER_DIGITS or _LONG_DIGITS.search(document) is None
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_json(document: bytes) -> bool:
+    """One JSON document that every common reader takes, with nothing around it."""
+    try:
+        text = document.decode("utf-8")
+        # msgspec is strict where Python's json is lax (NaN, lone surrogate escapes), and lax nowhere.
+        _check_syntax(document)
+        if _brackets(document) > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+            return False
+        if not _no_long_integer(document):
+            # The digits may stand in a string or a fraction, where they do no harm: Python's json decides.
+            json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for character in _brackets_only(text):
+        depth += 1 if character in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _brackets_only(text: str) -> Iterable[str]:
+    return (character for character in _JSON_STRING.sub("", text) if character in "[]{}")

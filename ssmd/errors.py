@@ -1,0 +1,113 @@
+"""Every way a run can end, as one tree; each error knows its exit code and its metric label.
+
+    SsmdError
+    ├── UsageError               64  the command line is wrong
+    ├── ConnectError             69  the exchange cannot be reached; a restart may help
+    │   └── AuthError            77  the exchange refused the keys
+    ├── OutputError              73  the output cannot be created
+    ├── WriteError               74  a write or a sync failed; free the disk first
+    ├── Disconnected             75  the feed ended; a restart helps
+    ├── ConfigError              78  the metadata is wrong
+    │   └── ResolveError         78  a key is missing
+    ├── ListenError              78  the address for the probes cannot be used
+    └── SubscriptionRefused      78  the exchange refused what the environment subscribes to
+
+The codes are those of BSD's sysexits.h. A message is one or more lines, each complete in itself: what
+is wrong, where, and what to do about it. It never holds the value of a key. Whatever is not an
+SsmdError is a bug, and ends with its traceback and exit code 70.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+__all__ = [
+    "EXIT_BUG",
+    "AuthError",
+    "ConfigError",
+    "ConnectError",
+    "Disconnected",
+    "ListenError",
+    "OutputError",
+    "ResolveError",
+    "SsmdError",
+    "SubscriptionRefused",
+    "UsageError",
+    "WriteError",
+    "printable",
+]
+
+EXIT_BUG = 70
+
+
+class SsmdError(Exception):
+    """The base: catch this to report an expected failure and exit with its code."""
+
+    exit_code: ClassVar[int] = EXIT_BUG
+    label: ClassVar[str] = "bug"
+
+
+class UsageError(SsmdError):
+    exit_code = 64
+    label = "usage"
+
+
+class ConnectError(SsmdError):
+    exit_code = 69
+    label = "connect"
+
+
+class AuthError(ConnectError):
+    exit_code = 77
+    label = "auth"
+
+
+class OutputError(SsmdError):
+    exit_code = 73
+    label = "output"
+
+
+class WriteError(SsmdError):
+    exit_code = 74
+    label = "write"
+
+
+class Disconnected(SsmdError):
+    exit_code = 75
+    label = "disconnect"
+
+
+class ConfigError(SsmdError):
+    exit_code = 78
+    label = "config"
+
+
+class ResolveError(ConfigError):
+    label = "keys"
+
+
+class ListenError(SsmdError):
+    exit_code = 78
+    label = "listen"
+
+
+class SubscriptionRefused(SsmdError):
+    exit_code = 78
+    label = "subscribe"
+
+
+# C0, DEL and C1 controls, the line separators that some terminals and log readers obey, and the
+# bidirectional overrides that reorder what a reader sees.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
+
+
+def printable(text: str | bytes, limit: int = 200) -> str:
+    """Text from outside, made fit for one line of a log: no control characters, at most `limit` long.
+
+    What a server says may carry terminal escapes, newlines that forge log lines, or a megabyte.
+    """
+    if isinstance(text, bytes):
+        text = text[: 4 * limit].decode("utf-8", "replace")
+    text = _UNPRINTABLE.sub(" ", text[: 4 * limit]).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,57 @@
+"""Any exchange that speaks JSON over a WebSocket: send these messages, keep what comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ssmd.runtime.interfaces import FieldProblem, Inspection
+
+__all__ = ["Generic"]
+
+_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class Generic:
+    """The dialect that knows nothing: no signature, no acknowledgements, no sequence numbers.
+
+    `keys` are not used. `subscribe` may hold `messages`, a list of JSON objects to send after connecting.
+    """
+
+    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
+        messages = subscribe.get("messages", [])
+        self._commands = [json.dumps(message, separators=(",", ":")).encode() for message in messages]
+
+    @classmethod
+    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+        """What is wrong with an environment's `subscribe` section."""
+        messages = subscribe.get("messages", [])
+        if not isinstance(messages, list):
+            yield FieldProblem(("messages",), "must be a list of JSON objects, each sent after connecting")
+            return
+        for index, message in enumerate(messages):
+            if not isinstance(message, dict):
+                yield FieldProblem(("messages", index), "must be a mapping, which is sent as a JSON object")
+        for name in subscribe:
+            if name != "messages":
+                yield FieldProblem((name,), "is not known to the generic dialect; it has `messages`", warning=True)
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        return {}
+
+    def commands(self) -> Sequence[bytes]:
+        return self._commands
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        try:
+            for payload in payloads:
+                _check_syntax(payload)
+        except (ValueError, RecursionError):
+            return Inspection(decoded=False)
+        return Inspection(decoded=True)
+
+    def unacknowledged(self) -> Sequence[str]:
+        return ()

@@ -1,0 +1,217 @@
+"""Kalshi's WebSocket API, version 2: signed handshake, subscriptions, replies, sequence numbers.
+
+Protocol facts are from https://docs.kalshi.com/asyncapi.yaml, which is also where the names come from:
+a command carries an `id`, a subscription is a `sid`, and `seq` counts the messages of one `sid`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ssmd.errors import ConfigError, Disconnected, SsmdError, SubscriptionRefused, printable
+from ssmd.exchange.signing import read_private_key, sign
+from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection
+
+__all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "Kalshi"]
+
+DEFAULT_CHANNELS = ["ticker", "trade", "market_lifecycle_v2"]
+"""What is collected when the environment does not say: of all markets, everything that needs no list."""
+
+TICKERS_PER_COMMAND = 200
+"""A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
+
+# Errors that are not about the request: the channel broke (10), the exchange failed (17) or was too slow
+# (18), the subscription's buffer overflowed (25), too many commands at once (27). A restart helps.
+_RESTART_HELPS = frozenset({10, 17, 18, 25, 27})
+
+_LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
+_PARAMETERS = (
+    *_LISTS,
+    "market_ticker",
+    "market_id",
+    "send_initial_snapshot",
+    "skip_ticker_ack",
+    "use_yes_price",
+    "user_filter",
+    "shard_factor",
+    "shard_key",
+)
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What every message says of itself; the rest is skipped, though checked to be JSON."""
+
+    type: str = ""
+    sid: int = 0
+    seq: int = 0
+    id: int = 0
+
+
+class _Time(msgspec.Struct, gc=False):
+    ts_ms: int = 0
+
+
+class _Dated(msgspec.Struct, gc=False):
+    msg: _Time
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_time = msgspec.json.Decoder(_Dated).decode
+
+
+class Kalshi:
+    """One connection's dialect: what it asked for, what was confirmed, and where each sequence stands.
+
+    `keys`: `api_key`, the key id, and `api_secret`, the private key; raises ConfigError when one is unfit.
+    `subscribe`: the environment's section, the parameters of the `subscribe` command, sent as given.
+    """
+
+    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
+        missing = [field for field in ("api_key", "api_secret") if not keys.get(field)]
+        if missing:
+            raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
+        self._key_id = keys["api_key"].strip()
+        if not self._key_id.isascii() or not self._key_id.isprintable():
+            raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
+        self._private_key = read_private_key(keys["api_secret"])
+        self._commands: list[bytes] = []
+        self._pending: dict[int, list[str]] = {}
+        self._channels: dict[int, str] = {}
+        self._next_seq: dict[int, int] = {}
+        for params in _split(subscribe):
+            command_id = len(self._commands) + 1
+            self._pending[command_id] = list(params["channels"])
+            command = {"id": command_id, "cmd": "subscribe", "params": params}
+            self._commands.append(json.dumps(command, separators=(",", ":")).encode())
+
+    @classmethod
+    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+        """What is wrong with an environment's `subscribe` section."""
+        for name in _LISTS:
+            value = subscribe.get(name, [])
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                yield FieldProblem((name,), "must be a list of names")
+        if "channels" in subscribe and not subscribe["channels"]:
+            yield FieldProblem(("channels",), "is empty; name a channel, or leave it out for the default")
+        if "market_ticker" in subscribe and "market_tickers" in subscribe:
+            yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
+        if "orderbook_delta" in (subscribe.get("channels") or ()) and not (
+            subscribe.get("market_tickers") or subscribe.get("market_ticker")
+        ):
+            yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
+        for name in subscribe:
+            if name not in _PARAMETERS:
+                near = difflib.get_close_matches(name, _PARAMETERS, 1)
+                hint = f"; did you mean {near[0]}?" if near else "; it is sent as it is"
+                yield FieldProblem((name,), f"is not a parameter of Kalshi's subscribe command{hint}", warning=True)
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        """Signed is the time in ms, the method and the path, without host or query, joined with nothing."""
+        return {
+            "KALSHI-ACCESS-KEY": self._key_id,
+            "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
+            "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
+        }
+
+    def commands(self) -> Sequence[bytes]:
+        return self._commands
+
+    def unacknowledged(self) -> Sequence[str]:
+        return [
+            f"{channel} (command {command_id})"
+            for command_id, channels in self._pending.items()
+            for channel in channels
+        ]
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        decoded = True
+        try:
+            heads = list(map(_decode_head, payloads))
+        except (ValueError, RecursionError):
+            decoded = False
+            heads = [_head_or_none(payload) for payload in payloads]
+        events: list[Acknowledged | Gap] = []
+        failure = None
+        next_seq = self._next_seq
+        # The hot loop. Replies are numbered like data: `ok`, `unsubscribed` and errors about a subscription
+        # use up a number. A message without one (0 here, real ones begin at 1) is of a channel that does
+        # not count, such as ticker. Only commands' replies carry an id.
+        for index, head in enumerate(heads):
+            seq = head.seq
+            if seq:
+                sid = head.sid
+                if next_seq.get(sid, seq) != seq:
+                    events.append(Gap(sid, next_seq[sid], seq))
+                next_seq[sid] = seq + 1
+            if head.id or head.type == "error":
+                failure = self._reply(payloads[index], events) or failure
+        return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure)
+
+    def _reply(self, payload: bytes, events: list[Acknowledged | Gap]) -> SsmdError | None:
+        """Match a reply to its command; return what ends the run, if it does."""
+        reply = msgspec.json.decode(payload)
+        kind, body, sid = reply["type"], reply.get("msg"), reply.get("sid")
+        body = body if isinstance(body, dict) else {}
+        if kind == "error":
+            return self._error(body, sid)
+        pending = self._pending.get(reply["id"], [])
+        if kind == "subscribed":
+            channel, sid = str(body.get("channel")), body.get("sid")
+            if isinstance(sid, int):
+                self._channels[sid] = channel
+            confirmed = [channel]
+        elif kind == "ok":
+            # The answer to a further list of tickers, for a channel that is subscribed already.
+            confirmed = [self._channels[sid]] if sid in self._channels else list(pending)
+        else:
+            return None
+        for channel in confirmed:
+            if channel in pending:
+                pending.remove(channel)
+                events.append(Acknowledged(channel, sid if isinstance(sid, int) else None))
+        return None
+
+    def _error(self, body: dict[str, Any], sid: object) -> SsmdError:
+        code = body.get("code")
+        about = [printable(str(body[name])) for name in ("market_ticker", "market_tickers") if body.get(name)]
+        where = f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if isinstance(sid, int) else ""
+        text = f"Kalshi error {code}{where}: {printable(str(body.get('msg')))}" + "".join(
+            f" ({item})" for item in about
+        )
+        if code in _RESTART_HELPS:
+            return Disconnected(f"{text}; that subscription is over")
+        return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
+
+
+def _split(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parameters of each command: long lists of tickers in several."""
+    params = {"channels": list(DEFAULT_CHANNELS), **subscribe}
+    if "orderbook_delta" in params["channels"]:
+        # Kalshi will change the default, at a time not announced; what was asked for must be on record.
+        params.setdefault("use_yes_price", False)
+    tickers = params.pop("market_tickers", None)
+    if not tickers:
+        yield params
+        return
+    for first in range(0, len(tickers), TICKERS_PER_COMMAND):
+        yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}
+
+
+def _head_or_none(payload: bytes) -> _Head:
+    """The head of a message that may be anything: an empty one when it has none."""
+    try:
+        return _decode_head(payload)
+    except (ValueError, RecursionError):
+        return _Head()
+
+
+def _exchange_ms(payload: bytes) -> int | None:
+    try:
+        return _decode_time(payload).msg.ts_ms or None
+    except (ValueError, RecursionError):
+        return None

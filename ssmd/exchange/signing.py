@@ -1,0 +1,78 @@
+"""Kalshi's signed handshake: reading a private key in whatever form it was pasted, and signing with it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from ssmd.errors import ConfigError
+
+__all__ = ["PrivateKey", "read_private_key", "sign"]
+
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+
+
+def read_private_key(text: str) -> PrivateKey:
+    r"""The key in `text`: PEM or DER, PKCS#1 or PKCS#8, RSA or Ed25519.
+
+    Environment variables and secret stores mangle PEM, so these are all taken: real newlines, the two
+    characters `\n`, spaces or nothing in their place, quotes around the whole, the PEM once more in
+    base64, and bare base64 of the DER. Raises ConfigError, which never shows the value.
+    """
+    text = text.strip().strip("\"'").replace("\\r", "").replace("\\n", "\n").strip()
+    der = _from_pem(text)
+    if der is None:
+        der = _from_base64(text)
+        nested = _from_pem(der.decode("ascii", "replace"))
+        der = nested if nested is not None else der
+    try:
+        # The label of a PEM is not trusted: PKCS#1 under a PKCS#8 label is a known mistake. The DER tells.
+        key = serialization.load_der_private_key(der, password=None)
+    except TypeError:
+        raise ConfigError("the private key is encrypted; give it without a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError("the private key cannot be read: it is cut off or changed; paste the PEM again") from None
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise ConfigError("the private key is neither RSA nor Ed25519")
+    return key
+
+
+def _from_pem(text: str) -> bytes | None:
+    match = _PEM.search(text)
+    if match is None:
+        return None
+    label, body = match.groups()
+    if "ENCRYPTED" in label or "ENCRYPTED" in body:
+        raise ConfigError("the private key is encrypted; give it without a passphrase")
+    if "PRIVATE KEY" not in label:
+        raise ConfigError(f"this is a {label.lower()}, where a private key is needed")
+    return _from_base64(body)
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigError("the private key is neither PEM nor base64") from None
+
+
+def sign(key: PrivateKey, message: bytes) -> str:
+    """The signature in base64: RSA-PSS with SHA-256, MGF1 over SHA-256 and a salt as long as the digest
+    (https://docs.kalshi.com/getting_started/api_keys), or plain Ed25519 for a key of that type, which
+    users report to work although the documentation does not mention it.
+    """
+    if isinstance(key, Ed25519PrivateKey):
+        signature = key.sign(message)
+    else:
+        pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+        signature = key.sign(message, pss, hashes.SHA256())
+    return base64.b64encode(signature).decode("ascii")

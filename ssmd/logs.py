@@ -1,0 +1,113 @@
+"""Logging: one event a line on stderr, text for a terminal and JSON for machines.
+
+An event is a short lower-case message; what belongs to it travels as fields:
+
+    _log.info("rotated", extra={"from": old, "to": new})
+
+SSMD_LOG_FORMAT is `text` or `json` (default: text on a terminal, else JSON), SSMD_LOG_LEVEL is `debug`,
+`info`, `warning` or `error` (default: info). On a terminal a status line stays below the log lines.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from ssmd.envelope import timestamp
+from ssmd.errors import UsageError, printable
+
+__all__ = ["setup"]
+
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("text", "json")
+_OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_ERASE_LINE = "\r\x1b[2K"
+
+
+def setup(environ: Mapping[str, str], stream: TextIO = sys.stderr) -> Terminal | None:
+    """Configure the logging of ssmd; return the terminal, for a status line, when `stream` is one.
+
+    Raises UsageError for a level or a format that does not exist.
+    """
+    on_terminal = stream.isatty()
+    level = _choice(environ, "SSMD_LOG_LEVEL", _LEVELS, "info")
+    form = _choice(environ, "SSMD_LOG_FORMAT", _FORMATS, "text" if on_terminal else "json")
+    terminal = Terminal(stream) if on_terminal and form == "text" else None
+    handler = _StatusLineHandler(terminal) if terminal is not None else logging.StreamHandler(stream)
+    handler.setFormatter(_TextFormatter() if form == "text" else _JsonFormatter())
+    logger = logging.getLogger("ssmd")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    return terminal
+
+
+def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = environ.get(name, "").lower() or default
+    if value not in choices:
+        raise UsageError(f"{name} is {printable(value)!r}; it may be {', '.join(choices)}")
+    return value
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in record.__dict__.items() if name not in _OWN_FIELDS}
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": timestamp(int(record.created * 1e9)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f" {name}={_quoted(value)}" for name, value in _fields(record).items())
+        line = f"{timestamp(int(record.created * 1e9))} {record.levelname:<7} {record.getMessage()}{fields}"
+        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
+
+
+class Terminal:
+    """A terminal whose last line shows the state, rewritten in place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._line = ""
+
+    def show(self, line: str) -> None:
+        """Rewrite the status line; an empty one removes it."""
+        self._line = line
+        self._write("")
+
+    def log(self, text: str) -> None:
+        """Print above the status line."""
+        self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        # A write that wraps over the edge could not be erased again, so the terminal is told not to wrap.
+        self.stream.write(f"{_ERASE_LINE}{text}\x1b[?7l{self._line}\x1b[?7h")
+        self.stream.flush()
+
+
+class _StatusLineHandler(logging.Handler):
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._terminal.log(self.format(record))

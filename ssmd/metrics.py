@@ -1,0 +1,97 @@
+"""Every metric of a run, in one place.
+
+The registry is an argument, never the library's global one, so that a test, or a second run in the same
+process, has its own. What changes with every batch is counted by the batch, with labels resolved once;
+what is a fact of the moment is read from the Status when somebody scrapes.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from ssmd import __version__
+from ssmd.errors import AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError
+from ssmd.runtime.status import Status
+
+__all__ = ["ERROR_TYPES", "Metrics"]
+
+ERROR_TYPES = [
+    error.label for error in (AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError)
+] + ["bug"]
+"""Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
+
+# From the exchange's own network to an outage; clocks that differ can put an age below zero.
+_AGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one feed, registered with `registry`."""
+
+    def __init__(self, registry: CollectorRegistry, feed: str, status: Status) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(name, text, ["feed"], registry=registry).labels(feed)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, ["feed"], registry=registry).labels(feed)
+
+        self.messages = counter("ssmd_messages_total", "Messages written, one line each.")
+        errors = Counter(
+            "ssmd_errors_total", "Errors that ended the run, by type.", ["feed", "type"], registry=registry
+        )
+        self.errors = {label: errors.labels(feed, label) for label in ERROR_TYPES}
+        gauge("ssmd_connected", "1 while connected to the exchange, else 0.").set_function(
+            lambda: float(status.connected)
+        )
+        gauge(
+            "ssmd_last_message_timestamp", "When the last message was received, Unix seconds; 0 before the first."
+        ).set_function(lambda: status.last_received_ns / 1e9)
+
+        self.received_bytes = counter("ssmd_received_bytes_total", "Bytes of messages received, without framing.")
+        self.written_bytes = counter("ssmd_written_bytes_total", "Bytes written to the output.")
+        self.not_json = counter(
+            "ssmd_messages_not_json_total", "Messages that are not one valid JSON document, kept as a string."
+        )
+        self.gaps = counter("ssmd_sequence_gaps_total", "Sequence numbers that did not follow the one before.")
+        self.missed = counter("ssmd_missed_messages_total", "Messages missing in those gaps.")
+        self.clock_steps = counter("ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do.")
+        self.backpressure = counter(
+            "ssmd_backpressure_seconds_total", "Seconds in which the socket was not read because the writer was behind."
+        )
+        self.age = Histogram(
+            "ssmd_message_age_seconds",
+            "From the exchange's time of a message to its receipt; the newest message of each read.",
+            ["feed"],
+            buckets=_AGE_SECONDS,
+            registry=registry,
+        ).labels(feed)
+        gauge("ssmd_queue_messages", "Messages received and not yet written.").set_function(
+            lambda: status.queue_messages()
+        )
+        gauge("ssmd_queue_bytes", "Bytes of messages received and not yet written.").set_function(
+            lambda: status.queue_bytes()
+        )
+        gauge(
+            "ssmd_unacknowledged_subscriptions", "Subscriptions asked for that the exchange has not confirmed."
+        ).set_function(lambda: float(status.unacknowledged))
+        self.last_write = gauge("ssmd_last_write_timestamp", "When the last write ended, Unix seconds.")
+        self.last_sync = gauge("ssmd_last_sync_timestamp", "When the last sync to disk ended, Unix seconds.")
+        self.disk_free = gauge("ssmd_disk_free_bytes", "Bytes free for the output, as of the last sync.")
+        gauge("ssmd_start_timestamp", "When the collector started, Unix seconds.").set(time.time())
+        build = Gauge(
+            "ssmd_build_info", "Always 1; the labels say what is running.", ["version", "python"], registry=registry
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=registry)

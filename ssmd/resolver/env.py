@@ -1,0 +1,48 @@
+"""Keys from environment variables, or from the files they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ssmd.errors import ResolveError
+
+__all__ = ["EnvResolver"]
+
+_MAX_FILE_BYTES = 64 * 1024
+
+
+class EnvResolver:
+    """Resolves `env:VAR1,VAR2`; keeps the KeyResolver contract of runtime/interfaces.py.
+
+    A value that is the absolute path of a file stands for what is in it, which suits mounted secrets.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def resolve(self, source: str) -> dict[str, str]:
+        names = [name.strip() for name in source.removeprefix("env:").split(",")]
+        missing = [name for name in names if not self._environ.get(name, "").strip()]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment")
+        return {name: _from_file(name, self._environ[name]) for name in names}
+
+
+def _from_file(name: str, value: str) -> str:
+    if not value.startswith("/") or "\n" in value or "\0" in value or len(value) > 4096:
+        return value
+    path = Path(value)
+    try:
+        if not path.is_file():
+            return value
+        with open(path, "rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, which cannot be a key")
+        return content.decode("utf-8")
+    except OSError as error:
+        raise ResolveError(f"{name} names a file that cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ResolveError(f"{name} names a file that is not text; a PEM file is needed") from None

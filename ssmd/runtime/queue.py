@@ -1,0 +1,89 @@
+"""The queue between the reader and the writer, bounded in bytes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from gevent.event import Event
+
+from ssmd.runtime.interfaces import Batch
+
+__all__ = ["BatchQueue"]
+
+
+class BatchQueue:
+    """One greenlet puts, one takes. What waits counts in bytes: 1000 messages can be 200 kB or 16 GB.
+
+    A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._batches: deque[tuple[Batch, int]] = deque()
+        self._taken = 0
+        self._room = Event()
+        self._news = Event()
+        self.bytes = 0
+        """Bytes of messages put and not yet done."""
+        self.messages = 0
+        self.closed = False
+
+    def put(self, batch: Batch) -> float:
+        """Add a batch; block while there is no room. Returns the seconds spent blocked."""
+        size = sum(map(len, batch.payloads))
+        waited = 0.0
+        if self._full(size):
+            began = time.monotonic()
+            while self._full(size):
+                self._room.clear()
+                self._room.wait()
+            waited = time.monotonic() - began
+        self._batches.append((batch, size))
+        self.bytes += size
+        self.messages += len(batch.payloads)
+        self._news.set()
+        return waited
+
+    def _full(self, size: int) -> bool:
+        return bool(self.bytes) and self.bytes + size > self._max_bytes and not self.closed
+
+    def take(self, max_bytes: int) -> list[Batch]:
+        """The oldest batches, up to so many bytes but at least one if there is any; never blocks.
+
+        They count as queued until done(), so that what is being written stays within the bound.
+        """
+        taken: list[Batch] = []
+        size = 0
+        for batch, batch_size in self._batches:
+            if taken and size + batch_size > max_bytes:
+                break
+            taken.append(batch)
+            size += batch_size
+        self._taken = len(taken)
+        return taken
+
+    def done(self) -> None:
+        """What was taken last is written: make room."""
+        for _ in range(self._taken):
+            batch, size = self._batches.popleft()
+            self.bytes -= size
+            self.messages -= len(batch.payloads)
+        self._taken = 0
+        self._room.set()
+
+    def wait(self) -> None:
+        """Block until there is a batch, or until wake() or close()."""
+        if not self._batches and not self.closed:
+            self._news.clear()
+            self._news.wait()
+
+    def wake(self) -> None:
+        """Let the taker look around although nothing has come."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Nothing more will be waited for: neither wait() nor put() blocks any longer."""
+        self.closed = True
+        self._news.set()
+        self._room.set()

@@ -1,0 +1,241 @@
+"""The run: a greenlet that reads, a greenlet that writes, and a link that ends the process with either.
+
+    connector --messages--> reader --Batch--> queue, bounded in bytes --> writer greenlet --> writer
+
+Every greenlet is linked to one "ended" event. The first to end, for whatever reason, starts the end of
+the run; the main greenlet then drains: it stops the reading, lets the writer empty the queue, closes the
+writer, and raises what went wrong. Nothing retries: restarting is the orchestrator's work.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import gevent
+from gevent.event import Event
+
+from ssmd.errors import Disconnected, SsmdError, WriteError
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Acknowledged, Batch, Connector, Exchange, Gap, Service, Writer
+from ssmd.runtime.queue import BatchQueue
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.status import Status
+
+__all__ = ["DRAIN_SECONDS", "QUEUE_BYTES", "Runner"]
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""How much may wait for the disk before the socket is no longer read: minutes of one busy connection."""
+
+WRITE_BYTES = 1024 * 1024
+"""How much of the queue goes into one write, so that a slow disk is asked seldom rather than often."""
+
+DRAIN_SECONDS = 20.0
+"""How long the end may take; below Kubernetes' default grace period of 30 s."""
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class Runner:
+    """Joins the parts of one run; run() does it all, stop() ends it from a signal handler."""
+
+    def __init__(
+        self,
+        feed: str,
+        connector: Connector,
+        exchange: Exchange,
+        writer: Writer,
+        *,
+        status: Status,
+        metrics: Metrics,
+        reporter: Reporter,
+        services: Sequence[Service] = (),
+        clock: Callable[[], int] = time.time_ns,
+        queue_bytes: int = QUEUE_BYTES,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        self._feed = feed
+        self._connector = connector
+        self._exchange = exchange
+        self._writer = writer
+        self._status = status
+        self._metrics = metrics
+        self._reporter = reporter
+        self._services = services
+        self._clock = clock
+        self._drain_seconds = drain_seconds
+        self._queue = BatchQueue(queue_bytes)
+        self._last_ns = 0
+        self._clock_is_back = False
+        self._ended = Event()
+        self._first: gevent.Greenlet | None = None
+        self.stopped_by: str | None = None
+        """Who has asked the run to end; None while nobody has."""
+
+    def stop(self, reason: str) -> None:
+        """Ask the run to end, without error: drain and return from run(). Safe to call at any time."""
+        if self.stopped_by is None:
+            _log.info("stopping", extra={"reason": reason, "queued": self._queue.messages})
+        self.stopped_by = self.stopped_by or reason
+        self._ended.set()
+
+    def run(self) -> None:
+        """Collect until stop(), or raise the error that ended the run."""
+        self._status.queue_messages = lambda: self._queue.messages
+        self._status.queue_bytes = lambda: self._queue.bytes
+        services = [self._spawn("service", service.serve) for service in self._services]
+        try:
+            self._collect()
+        except SsmdError as error:
+            self._metrics.errors[error.label].inc()
+            raise
+        finally:
+            for service in self._services:
+                service.stop()
+            gevent.killall(services, timeout=1)
+
+    def _collect(self) -> None:
+        self._writer.open()
+        self._status.location = self._writer.location
+        writer = self._spawn("writer", self._write)
+        reader = self._spawn("connector", self._read)
+        ticker = self._spawn("ticker", self._tick)
+        self._ended.wait()
+        ticker.kill()
+        self._drain(reader, writer)
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> gevent.Greenlet:
+        """Start a part of the run, linked so that its end is the run's end, whether it fails or returns."""
+
+        def part() -> SsmdError | None:
+            try:
+                work()
+            except SsmdError as error:
+                return error  # Expected failures travel as values: gevent prints a traceback for any other.
+            return None if self._ended.is_set() else Disconnected(f"the {name} has ended by itself")
+
+        greenlet = gevent.spawn(part)
+        greenlet.link(self._on_end)
+        return greenlet
+
+    def _on_end(self, greenlet: gevent.Greenlet) -> None:
+        if self._first is None:
+            self._first = greenlet
+            self._ended.set()
+
+    def _read(self) -> None:
+        self._connector.connect()
+        self._status.connected = True
+        _log.info("connected", extra={"feed": self._feed})
+        # The metrics and contracts are looked up once: the loop body runs for every socket read.
+        inspect, put = self._exchange.inspect, self._queue.put
+        received_bytes, backpressure, age = self._metrics.received_bytes, self._metrics.backpressure, self._metrics.age
+        for payloads in self._connector.messages():
+            received_ns = self._stamp()
+            inspection = inspect(payloads)
+            waited = put(Batch(self._feed, received_ns, payloads, inspection.decoded))
+            if waited:
+                backpressure.inc(waited)
+            received_bytes.inc(sum(map(len, payloads)))
+            if inspection.exchange_ms is not None:
+                age.observe(received_ns / 1e9 - inspection.exchange_ms / 1e3)
+            if inspection.events:
+                self._note(inspection.events)
+            if inspection.failure is not None:
+                raise inspection.failure
+
+    def _stamp(self) -> int:
+        """The wall clock, but never earlier than before: a clock that steps back must not reopen yesterday."""
+        now = self._clock()
+        if now >= self._last_ns:
+            self._last_ns = now
+            self._clock_is_back = False
+        elif not self._clock_is_back:
+            self._clock_is_back = True
+            self._metrics.clock_steps.inc()
+            _log.warning("clock stepped back", extra={"seconds": round((self._last_ns - now) / 1e9, 6)})
+        self._status.last_received_ns = self._last_ns
+        return self._last_ns
+
+    def _note(self, events: Sequence[Acknowledged | Gap]) -> None:
+        for event in events:
+            if isinstance(event, Acknowledged):
+                _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
+            else:
+                self._metrics.gaps.inc()
+                self._metrics.missed.inc(event.missing)
+                self._status.gaps += 1
+                self._status.missed += event.missing
+                self._reporter.gap(event)
+
+    def _write(self) -> None:
+        queue, writer, status = self._queue, self._writer, self._status
+        while True:
+            queue.wait()
+            while batches := queue.take(WRITE_BYTES):
+                status.write_began = time.monotonic()
+                for batch in batches:
+                    writer.write(batch)
+                writer.flush()
+                status.write_began = None
+                count = sum([len(batch.payloads) for batch in batches])
+                queue.done()
+                status.messages += count
+                self._metrics.messages.inc(count)
+                status.location = writer.location
+            writer.sync()
+            if queue.closed:
+                return
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(1)
+            self._status.unacknowledged = len(self._exchange.unacknowledged())
+            self._reporter.tick(self._exchange.unacknowledged())
+            self._queue.wake()  # The writer also syncs what is due when nothing comes.
+
+    def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet) -> None:
+        """End the run in order: nothing that was received is left behind if the writer can take it."""
+        deadline = time.monotonic() + self._drain_seconds
+        errors = [_error_of(self._first)] if self._first is not None and self.stopped_by is None else []
+        if errors:
+            self._status.ending = str(errors[0])
+        connecting = not self._status.connected
+        self._status.connected = False
+        self._connector.close()
+        if writer.dead:
+            self._queue.close()  # Nobody will make room any more for a reader that waits for it.
+        if connecting:
+            reader.kill(timeout=1)  # Nothing was received yet; there is nothing to wait for.
+        reader.join(timeout=max(0.0, deadline - time.monotonic()))
+        reader.kill(timeout=1)
+        self._queue.close()
+        writer.join(timeout=max(0.0, deadline - time.monotonic()))
+        if writer.dead:
+            errors.append(_error_of(writer))
+            try:
+                self._writer.close()
+            except WriteError as error:
+                errors.append(error)
+        else:
+            errors.append(WriteError(f"{self._writer.location}: the disk did not take the rest within the drain time"))
+        if self._queue.messages:
+            _log.error("messages received but not written", extra={"messages": self._queue.messages})
+        self._raise_worst([error for error in errors if error is not None])
+
+    def _raise_worst(self, errors: list[BaseException]) -> None:
+        """A failed write comes first: it may be what made the exchange hang up. Else the first counts."""
+        for error in errors:
+            if isinstance(error, WriteError):
+                raise error
+        if errors:
+            raise errors[0]
+
+
+def _error_of(greenlet: gevent.Greenlet) -> BaseException | None:
+    """Why a part has ended; None when it was allowed to."""
+    if greenlet.exception is not None:
+        error: BaseException = greenlet.exception
+        return error
+    return greenlet.value if isinstance(greenlet.value, SsmdError) else None

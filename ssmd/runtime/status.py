@@ -1,0 +1,48 @@
+"""What a run knows about itself: written by the runner, read by the probes, the metrics and people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["STUCK_WRITE_SECONDS", "Status"]
+
+STUCK_WRITE_SECONDS = 10.0
+"""A write that takes longer makes /health an error. A slow disk takes tenths, a dead one for ever."""
+
+
+@dataclass
+class Status:
+    """Facts of the moment; everything is plain data, so that a probe never waits for anything."""
+
+    connected: bool = False
+    last_received_ns: int = 0
+    messages: int = 0
+    """Messages written."""
+    written_bytes: int = 0
+    gaps: int = 0
+    missed: int = 0
+    unacknowledged: int = 0
+    location: str = ""
+    """Where the writer is writing, for people."""
+    ending: str | None = None
+    """Why the run is ending, when it ends with an error."""
+    write_began: float | None = None
+    """time.monotonic() at which the write now under way began."""
+    queue_messages: Callable[[], float] = lambda: 0.0
+    queue_bytes: Callable[[], float] = lambda: 0.0
+
+    def trouble(self) -> str | None:
+        """Why the process is not healthy, or None when it is."""
+        if self.ending is not None:
+            return self.ending
+        if self.write_began is not None:
+            stuck = time.monotonic() - self.write_began
+            if stuck > STUCK_WRITE_SECONDS:
+                return f"a write to {self.location} has been stuck for {stuck:.0f} s"
+        return None
+
+    def ready(self) -> bool:
+        """Connected, and not on the way out."""
+        return self.connected and self.ending is None

@@ -1,0 +1,109 @@
+"""The HTTP server for orchestrators: /health (liveness), /ready (readiness) and /metrics (Prometheus)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from flask import Flask, Response, jsonify, request
+from gevent.pywsgi import WSGIHandler, WSGIServer
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import CollectorRegistry
+from werkzeug.exceptions import HTTPException
+
+from ssmd.errors import ListenError
+from ssmd.runtime.status import Status
+
+__all__ = ["HealthServer", "make_app"]
+
+MAX_CONNECTIONS = 64
+CONNECTION_SECONDS = 5.0
+"""The whole life of a connection. A probe needs milliseconds; who sends a header a byte at a time has lost."""
+
+_log = logging.getLogger("ssmd.server")
+
+
+def make_app(status: Status, registry: CollectorRegistry) -> Flask:
+    """The three routes; whatever else is asked for is answered with a JSON error."""
+    app = Flask("ssmd", static_folder=None)
+
+    @app.get("/health", provide_automatic_options=False)
+    def health() -> tuple[Response, int]:
+        reason = status.trouble()
+        if reason is None:
+            return jsonify(status="ok"), 200
+        return jsonify(status="error", reason=reason), 503
+
+    @app.get("/ready", provide_automatic_options=False)
+    def ready() -> tuple[Response, int]:
+        return (jsonify(status="ready"), 200) if status.ready() else (jsonify(status="not_ready"), 503)
+
+    @app.get("/metrics", provide_automatic_options=False)
+    def metrics() -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    @app.errorhandler(HTTPException)
+    def other(error: HTTPException) -> Response:
+        response = jsonify(error=error.name)
+        response.status_code = error.code or 500
+        if response.status_code == 405:
+            response.headers["Allow"] = "GET, HEAD"
+        return response
+
+    return app
+
+
+class HealthServer:
+    """Serves an app on gevent's WSGI server; keeps the Service contract of runtime/interfaces.py.
+
+    Listens from construction on, so that a port in use is told before anything else is begun. Raises
+    ListenError. Port 0 takes any free one; `port` tells which.
+    """
+
+    def __init__(self, host: str, port: int, app: Flask) -> None:
+        self._connections: dict[gevent.Greenlet, None] = {}
+        self._server = WSGIServer(
+            (host, port), app, handler_class=_Handler, spawn=self._spawn, log=None, error_log=_log
+        )
+        try:
+            self._server.init_socket()
+        except (OSError, OverflowError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ListenError(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from None
+        self.port: int = self._server.server_port
+
+    def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
+        """Serve one more connection; when there are too many, at the cost of the oldest.
+
+        A bounded pool would stop accepting instead, and idle connections would lock the kubelet out.
+        """
+        if len(self._connections) >= MAX_CONNECTIONS:
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
+            oldest.kill(block=False)
+        greenlet = gevent.spawn(handle, *args)
+        self._connections[greenlet] = None
+        greenlet.link(lambda ended: self._connections.pop(ended, None))
+
+    def serve(self) -> None:
+        self._server.serve_forever()
+
+    def stop(self) -> None:
+        self._server.stop(timeout=1)
+        gevent.killall(list(self._connections), timeout=1)
+
+
+class _Handler(WSGIHandler):  # type: ignore[misc]
+    """One connection: one request, within a deadline, however slowly it comes."""
+
+    def handle(self) -> None:
+        with gevent.Timeout(CONNECTION_SECONDS, False):
+            super().handle()
+
+    def read_request(self, raw_requestline: str) -> Any:
+        result = super().read_request(raw_requestline)
+        self.close_connection = True  # Probes do not need keep-alive, and idle connections would crowd out others.
+        return result
