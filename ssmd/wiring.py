@@ -51,8 +51,7 @@ def unserved(deployment: Deployment) -> list[Problem]:
     need(feed.type, CONNECTORS, ("type",), in_feed=True)
     need(_dialect_name(deployment), EXCHANGES, ("versions", deployment.version_index, "exchange"), in_feed=True)
     need(environment.storage.type, WRITERS, ("storage", "type"))
-    if environment.transport is not None:
-        need(environment.transport.type, TRANSPORTS, ("transport", "type"))
+    need(environment.transport.type, TRANSPORTS, ("transport", "type"))
     for name, key in environment.keys.items():
         need(key.source_scheme, RESOLVERS, ("keys", name, "source"))
     tickers = environment.subscribe.get("market_tickers")
@@ -69,12 +68,12 @@ def unserved(deployment: Deployment) -> list[Problem]:
 
 
 def require_served(deployment: Deployment) -> list[Problem]:
-    """Refuse a deployment that cannot be served; return the warnings. Raises ConfigError."""
-    problems = unserved(deployment)
+    """Refuse a deployment that cannot be served; return what is worth a warning. Raises ConfigError."""
+    problems = [*deployment.warnings, *unserved(deployment)]
     errors = [str(problem) for problem in problems if not problem.warning]
     if errors:
         raise ConfigError("\n".join(errors))
-    return [*deployment.warnings, *problems]
+    return problems
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:

@@ -1,0 +1,1 @@
+"""The tree of YAML files that says what to collect: its model, its reader and its checks."""

@@ -1,0 +1,158 @@
+"""One YAML file as data, in which a scalar keeps its source text until the model says what it is.
+
+YAML guesses what an unquoted scalar means: 2025-12-22 becomes a date, 10:30 becomes 630, `no` becomes
+False, 1.10 becomes 1.1, 010 becomes 8. Here nothing is guessed: what is unquoted arrives as Plain text,
+what is quoted as str, and the model, which knows the type of each field, turns it into what is meant.
+Only where the model leaves the form of a section open does freeform() decide, by the few rules of YAML 1.2.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from ssmd.errors import ConfigError
+from ssmd.metadata.problem import Path, Problem, dotted
+from ssmd.metadata.scalars import Plain, freeform
+from ssmd.metadata.tree import Node, RefusedError, build
+
+__all__ = ["MAX_BYTES", "Document", "DocumentError", "Plain", "freeform", "parse", "read", "read_bytes"]
+
+MAX_BYTES = 1 << 20
+
+# libyaml's parser is ten times faster; PyYAML's own is there when the wheel was built without it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# What the two parsers say, by a part of it, and what that means to someone who is no parser.
+_PLAIN_WORDS = (
+    ("mapping values are not allowed", "a `:` where none can be; put the text in quotes, or correct the indentation"),
+    ("could not find expected ':'", "this is neither `key: value` nor a list entry (`- value`)"),
+    ("unexpected end of stream", "a quote is opened and never closed"),
+    ("expected ',' or", "a bracket is opened and never closed, or a comma is missing"),
+    ("expected <block end>", "the indentation does not fit the lines above"),
+    ("expected key", "the indentation does not fit the lines above"),
+    ("expected '-' indicator", "the indentation does not fit the list above"),
+    ("invalid indentation", "the indentation does not fit the lines above"),
+    ("cannot start any token", "a value cannot begin with this character; put quotes around it"),
+    ("escape", "a double-quoted text holds a `\\` escape that YAML does not know; use single quotes, or write `\\\\`"),
+    ("expected <document start>", "text follows where the document should end"),
+    ("expected '<document start>'", "text follows where the document should end"),
+    ("incompatible YAML document", "the %YAML line asks for another version than 1; remove it"),
+    ("node content", "a value is missing, or a bracket or comma is out of place"),
+)
+
+
+class DocumentError(ConfigError):
+    """A file that cannot be used at all; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Document:
+    """What one file holds, and on which lines."""
+
+    file: str
+    data: dict[str, Any]
+    root: Node
+
+    def line(self, path: Path) -> int:
+        """The line of a field, or of the nearest thing around it when the field itself is not there."""
+        node, line = self.root, self.root.line
+        for step in path:
+            if step not in node.children:
+                break
+            line, node = node.children[step]
+        return line
+
+    def problem(self, path: Path, message: str, warning: bool = False) -> Problem:
+        """A problem with the field at this path, with its line."""
+        return Problem(self.file, self.line(path), dotted(path), message, warning)
+
+
+def read(path: FilePath, name: str) -> Document:
+    """The document in a file, which messages call by its name in the tree; DocumentError when it holds none."""
+    try:
+        content = read_bytes(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DocumentError(Problem(name, None, "", f"cannot be read: {reason}")) from None
+    return parse(content, name)
+
+
+def read_bytes(path: FilePath, limit: int) -> bytes:
+    """A regular file's content, or OSError. A pipe or a device, which might never end, is not opened."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(0, "it is a directory, not a file")
+    if not stat.S_ISREG(mode):
+        raise OSError(0, "it is not a regular file")
+    with open(path, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(0, f"it is larger than {limit} bytes")
+    return content
+
+
+def parse(content: bytes, name: str) -> Document:
+    """The document in a file's bytes."""
+
+    def refuse(line: int | None, reason: str) -> DocumentError:
+        return DocumentError(Problem(name, line, "", reason))
+
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refuse(line, "is not UTF-8 text; save it in that encoding") from None
+    if found := _NOT_ALLOWED.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise refuse(line, f"holds the control character U+{ord(found[0]):04X}; remove it")
+    try:
+        root = build(_events(text))
+    except RefusedError as error:
+        raise refuse(error.line, error.reason) from None
+    except yaml.MarkedYAMLError as error:
+        raise refuse(*_explain(error, text)) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # PyYAML's own parser raises the latter two for escapes and versions that are no numbers.
+        raise refuse(None, f"is not valid YAML: {error}") from None
+    if root is None or (root.kind is str and root.text is None):
+        raise refuse(None, "is empty; it must hold `key: value` lines")
+    if root.kind is not dict:
+        what = "a list" if root.kind is list else "text"
+        raise refuse(root.line, f"must hold a mapping (`key: value` lines), not {what}")
+    return Document(name, root.value(), root)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
+    return events
+
+
+def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
+    problem, context = str(error.problem or ""), str(error.context or "")
+    # The end of an unclosed quote or bracket is the end of the file: where it began is what helps.
+    unclosed = "quoted scalar" in context or "flow" in context or "simple key" in context
+    mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
+    if mark is None:
+        return None, f"is not valid YAML: {problem}"
+    lines = text.splitlines()
+    source = lines[mark.line] if mark.line < len(lines) else ""
+    if "cannot start any token" in problem and "\t" in source[: mark.column + 1]:
+        return mark.line + 1, "a tab where YAML wants spaces; indent with spaces"
+    for part, words in _PLAIN_WORDS:
+        if part in problem:
+            return mark.line + 1, words
+    return mark.line + 1, f"is not valid YAML: {' '.join(filter(None, (context, problem)))}"

@@ -1,0 +1,30 @@
+"""What makes a URL one that a websocket can be opened to."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+__all__ = ["endpoint_fault"]
+
+_SCHEMES = ("ws", "wss", "sim")
+_PLACE = "must have a valid host, and a port from 1 to 65535 if any"
+
+
+def endpoint_fault(endpoint: str) -> str | None:
+    """What is wrong with a websocket feed's endpoint. The answer never shows it: a query may hold a secret."""
+    if not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
+        return "must be a URL in plain ASCII without spaces; percent-encode everything else"
+    try:
+        url = urlsplit(endpoint)
+        port = url.port
+    except ValueError:
+        return _PLACE
+    faults = {
+        "must be the URL of a websocket: wss://host/path, ws://host/path, or sim://kalshi for the simulator": (
+            url.scheme not in _SCHEMES or not url.hostname
+        ),
+        "must not hold a user name or a password; keys belong in the environment's `keys`": "@" in url.netloc,
+        _PLACE: port == 0,
+        "must not have a fragment (`#...`): a websocket's URL has none": "#" in endpoint,
+    }
+    return next((fault for fault, found in faults.items() if found), None)

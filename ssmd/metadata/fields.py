@@ -1,0 +1,165 @@
+"""The kinds of field that a metadata file has, and the base of its models.
+
+Everything arrives as text (see document.py); pydantic, in its lax mode, makes numbers and truth values of
+it where a field is one. What it would read too generously - a date from a number of seconds, a number that
+no timer takes - is narrowed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ssmd.errors import printable
+from ssmd.metadata.problem import Path
+from ssmd.metadata.scalars import freeform
+
+__all__ = [
+    "NAME",
+    "Amount",
+    "Day",
+    "Fault",
+    "Filled",
+    "Freeform",
+    "Model",
+    "Name",
+    "Prose",
+    "Seconds",
+    "Text",
+    "complaint",
+    "unknown_keys",
+]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What may name a file of the tree, and so part of an output file: nothing that leads out of a folder."""
+
+Fault = tuple[Path, str]
+"""Where in a model, and what is wrong there."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WEEK = 7 * 24 * 3600
+
+
+def complaint(text: str) -> PydanticCustomError:
+    """An error whose message is this text, whatever it holds."""
+    return PydanticCustomError("complaint", "{text}", {"text": text})
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise complaint(
+            f"`{printable(text, 60)}` is no name: use letters, digits, `.`, `_` and `-`, "
+            "beginning with a letter or a digit, 100 at most"
+        )
+    return text
+
+
+def _text(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise complaint("is blank; give it a value")
+    if _CONTROL.search(text):
+        # The value is not shown: a key that was pasted where its source belongs has line breaks.
+        raise complaint("holds a line break or another control character; write it on one line")
+    return text
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str):
+        if not _DAY.fullmatch(value.strip()):
+            raise complaint(f"must be a date such as 2025-12-22, not `{printable(value, 40)}`")
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            raise complaint(f"`{value.strip()}` is not a day of the calendar") from None
+    return value
+
+
+def _filled(value: Any) -> Any:
+    # pydantic's min_length would count the entries that are right, and call a list of one wrong entry empty.
+    if value == []:
+        raise complaint("is an empty list; add at least one entry")
+    return value
+
+
+Filled = BeforeValidator(_filled)
+"""For a list that must have an entry."""
+Name = Annotated[str, AfterValidator(_name)]
+Text = Annotated[str, AfterValidator(_text)]
+Prose = str
+"""For people: any text, over several lines if need be."""
+Day = Annotated[date, BeforeValidator(_day)]
+Seconds = Annotated[float, Field(gt=0, le=_WEEK, allow_inf_nan=False)]
+"""A span of time. A week at most: beyond some size, timers overflow instead of waiting."""
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Freeform = Annotated[dict[str, Any], BeforeValidator(freeform)]
+"""A section that ssmd hands on as it is."""
+
+
+class Model(BaseModel):
+    """The base: frozen, and each model may name faults that concern several of its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_empty_is_left_out(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = cls.keys_known()
+        return {key: value for key, value in data.items() if not (key in known and value in (None, ""))}
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the fields together, each fault with its path within this model."""
+        return iter(())
+
+    @model_validator(mode="after")
+    def _without_faults(self) -> Model:
+        if found := list(self.faults()):
+            text = "; ".join(message for _, message in found)
+            raise PydanticCustomError("faults", "{text}", {"text": text, "faults": found})
+        return self
+
+    @classmethod
+    def keys_known(cls) -> dict[str, Any]:
+        """The keys that a file may use here, each with the type of its field."""
+        return {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
+
+
+def unknown_keys(model: type[Model], data: Any, at: Path = ()) -> Iterator[tuple[Path, list[str]]]:
+    """The path of every key that no model knows, and the keys that would be known in its place.
+
+    This walks the data beside the models instead of asking pydantic, so that a typo is found even where
+    the same section has errors.
+    """
+    if not isinstance(data, dict):
+        return
+    known = model.keys_known()
+    for key, value in data.items():
+        if key not in known:
+            yield (*at, key), list(known)
+        elif inner := _model_within(known[key]):
+            yield from _unknown_inside(inner, known[key], value, (*at, key))
+
+
+def _unknown_inside(model: type[Model], annotation: Any, value: Any, at: Path) -> Iterator[tuple[Path, list[str]]]:
+    if get_origin(annotation) is tuple and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_keys(model, item, (*at, index))
+    elif get_origin(annotation) is dict and isinstance(value, dict):
+        for key, item in value.items():
+            yield from unknown_keys(model, item, (*at, key))
+    else:
+        yield from unknown_keys(model, value, at)
+
+
+def _model_within(annotation: Any) -> type[Model] | None:
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, Model):
+        return annotation
+    return next(filter(None, map(_model_within, get_args(annotation))), None)

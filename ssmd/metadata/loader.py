@@ -1,0 +1,213 @@
+"""The tree as a whole: an environment with the feed and the schema it refers to, or everything that is wrong.
+
+load() is for a run and reads only what that environment needs; check() judges the tree, or a part of it.
+Both report all they find at once, each problem one time, whoever refers to the file it is in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path as FilePath
+
+from ssmd.errors import ConfigError, printable
+from ssmd.metadata.definition import verify, verify_all
+from ssmd.metadata.document import Document
+from ssmd.metadata.fields import NAME
+from ssmd.metadata.folder import Folder, Part
+from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
+from ssmd.metadata.problem import Path, Problem, nearest, quoted
+
+__all__ = ["Deployment", "Problem", "Report", "check", "load"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An environment and what it refers to, all sound and in force."""
+
+    environment: Environment
+    feed: Feed
+    version: FeedVersion
+    """The feed's version in force."""
+    version_index: int
+    """Its position in the feed's file, for the path of a problem: ("versions", version_index, "endpoint")."""
+    schema: Schema | None
+    schema_version: SchemaVersion | None
+    warnings: list[Problem]
+    _documents: dict[str, Document] = field(repr=False, compare=False)
+
+    def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
+        """A problem with a field of the environment or the feed, on the line where that field stands."""
+        return self._documents[of].problem(path, message, warning)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What check() found."""
+
+    files: list[str]
+    """Every file that was read: environments, feeds, schemas, each in alphabetical order."""
+    problems: list[Problem]
+    """In the order of the files, and in each of its lines."""
+    deployments: dict[str, Deployment]
+    """By name, the environments that could be run."""
+
+
+def load(config_dir: str | os.PathLike[str], environment: str, today: date) -> Deployment:
+    """One environment with its feed and its schema; or ConfigError with every problem, one a line."""
+    tree = _Tree(FilePath(config_dir), today)
+    tree.require(environment)
+    deployment = tree.deploy(environment)
+    if deployment is None:
+        raise ConfigError("\n".join(map(str, tree.problems())))
+    return deployment
+
+
+def check(config_dir: str | os.PathLike[str], today: date, names: Iterable[str] = ()) -> Report:
+    """The whole tree judged, or the environments of these names and what they refer to.
+
+    ConfigError when there is no tree, or no environment of such a name.
+    """
+    tree = _Tree(FilePath(config_dir), today)
+    chosen = sorted(set(names))
+    for name in chosen:
+        tree.require(name)
+    found = {name: tree.deploy(name) for name in chosen or tree.environments.names}
+    if not chosen:
+        for name in tree.feeds.names:
+            tree.feeds.part(name)
+        for name in tree.schemas.names:
+            tree.schema(name)
+    problems = tree.problems()
+    if not found:
+        problems.append(Problem("environments/", None, "", "holds no environment; add one", warning=True))
+    return Report(
+        files=[part.file for part in tree.parts()],
+        problems=problems,
+        deployments={name: deployment for name, deployment in found.items() if deployment},
+    )
+
+
+class _Tree:
+    def __init__(self, config_dir: FilePath, today: date) -> None:
+        self._shown = printable(str(config_dir))
+        self._require_directory(config_dir)
+        self.today = today
+        self.environments = Folder(config_dir, "environments", Environment)
+        self.feeds = Folder(config_dir, "feeds", Feed)
+        self.schemas = Folder(config_dir, "schemas", Schema)
+
+    def _require_directory(self, config_dir: FilePath) -> None:
+        try:
+            (config_dir / "environments").stat()
+        except FileNotFoundError:
+            reason = "it has no environments/ in it" if config_dir.is_dir() else "there is no such directory"
+        except NotADirectoryError:
+            reason = "it is a file; name the directory that holds environments/"
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+        else:
+            return
+        raise ConfigError(f"the configuration directory {self._shown} cannot be used: {reason}")
+
+    def require(self, name: str) -> None:
+        """Refuse a name of which there is no environment, and any that is a path."""
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"`{printable(name, 60)}` is no environment's name; name one of those in {self._shown}/environments: "
+                f"{quoted(self.environments.names[:20]) or 'there are none'}"
+            )
+        if missing := self.environments.missing(name):
+            raise ConfigError(f"{self._shown}: {missing}")
+
+    def parts(self) -> list[Part[Environment] | Part[Feed] | Part[Schema]]:
+        """Everything that was read."""
+        return [*self.environments.parts, *self.feeds.parts, *self.schemas.parts]
+
+    def problems(self) -> list[Problem]:
+        return [
+            problem for part in self.parts() for problem in sorted(part.problems, key=lambda problem: problem.line or 0)
+        ]
+
+    def schema(self, name: str) -> Part[Schema]:
+        known = {part.name for part in self.schemas.parts}
+        part = self.schemas.part(name)
+        if name not in known:
+            verify_all(part, self.schemas.path)
+        return part
+
+    def deploy(self, name: str) -> Deployment | None:
+        """The environment with what it refers to, None when something is wrong with any of it."""
+        environment = self.environments.part(name)
+        feed, version = self._feed(environment)
+        schema, schema_version = self._schema(environment)
+        parts = [part for part in (environment, feed, schema) if part is not None]
+        if not (environment.model and environment.document and feed and feed.model and feed.document and version):
+            return None
+        if not all(part.sound for part in parts):
+            return None
+        return Deployment(
+            environment=environment.model,
+            feed=feed.model,
+            version=version,
+            version_index=feed.model.versions.index(version),
+            schema=schema.model if schema else None,
+            schema_version=schema_version,
+            warnings=[problem for part in parts for problem in part.problems],
+            _documents={"environment": environment.document, "feed": feed.document},
+        )
+
+    def _feed(self, environment: Part[Environment]) -> tuple[Part[Feed] | None, FeedVersion | None]:
+        name = environment.text("feed")
+        # A name that is no name has been reported by the model.
+        if name is None or not NAME.fullmatch(name):
+            return None, None
+        if missing := self.feeds.missing(name):
+            environment.report(("feed",), missing)
+            return None, None
+        feed = self.feeds.part(name)
+        if feed.model is None or feed.document is None:
+            return feed, None
+        where = f"{feed.file}:{feed.document.line(('status',))}"
+        if feed.model.status == "disabled":
+            environment.report(("feed",), f"`{name}` is disabled; enable it in {where}, or name another feed")
+        elif feed.model.status == "deprecated":
+            environment.report(("feed",), f"`{name}` is deprecated (in {where}); name its successor", warning=True)
+        version = feed.model.version_in_force(self.today)
+        if version is None:
+            spans = ", ".join(each.span() for each in feed.model.versions[:10])
+            environment.report(
+                ("feed",),
+                f"`{name}` has no version in force on {self.today}: {spans}; correct the dates in {feed.file}",
+            )
+        return feed, version
+
+    def _schema(self, environment: Part[Environment]) -> tuple[Part[Schema] | None, SchemaVersion | None]:
+        name, _, label = (environment.text("schema") or "").partition(":")
+        if not name or not label:
+            return None, None
+        if missing := self.schemas.missing(name):
+            environment.report(("schema",), missing)
+            return None, None
+        schema = self.schema(name)
+        if schema.model is None:
+            return schema, None
+        version = schema.model.version(label)
+        if version is None:
+            labels = [each.version for each in schema.model.versions]
+            guess = nearest(label, labels)
+            environment.report(
+                ("schema",),
+                f"`{name}` has no version `{printable(label, 40)}`{guess} (it has {quoted(labels[:20])})",
+            )
+            return schema, None
+        verify(schema, schema.model.versions.index(version), self.schemas.path)
+        if version.status != "active":
+            environment.report(
+                ("schema",),
+                f"version {printable(label, 40)} of `{name}` has the status {version.status}; name one that is active",
+                warning=True,
+            )
+        return schema, version

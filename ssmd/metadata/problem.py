@@ -1,0 +1,58 @@
+"""What is wrong in a metadata tree, and where: one line each, for a person with an editor open."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ssmd.errors import printable
+
+__all__ = ["Path", "Problem", "dotted", "nearest", "quoted"]
+
+Path = tuple[str | int, ...]
+"""The way to a field from the top of its file: ("keys", "kalshi", "fields", 0)."""
+
+# A problem is one line of a log; nothing that a file holds may make it a page.
+_LONGEST = 1000
+
+
+class Problem(NamedTuple):
+    """One thing to correct, or with `warning` set, to look at; the message also says how."""
+
+    file: str
+    """The file within the tree, such as `environments/kalshi-dev.yaml`."""
+    line: int | None
+    field: str
+    """The field as `keys.kalshi.fields[0]`; empty when the file as a whole is meant."""
+    message: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        parts = [place, self.field, self.message] if self.field else [place, self.message]
+        return printable(": ".join(parts), _LONGEST)
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as people write it: `keys.kalshi.fields[0]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{printable(step, 60)}" if text else printable(step, 60)
+    return text
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """`; did you mean ...?` when one of the candidates is close to the word, otherwise nothing."""
+    known = {candidate.lower(): candidate for candidate in candidates}
+    # Only the beginning of a long word is compared: difflib takes quadratic time.
+    close = difflib.get_close_matches(word[:100].lower(), known, n=1)
+    return f"; did you mean `{known[close[0]]}`?" if close else ""
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as a sentence lists them: `a`, `b`."""
+    return ", ".join(f"`{printable(name, 60)}`" for name in names)

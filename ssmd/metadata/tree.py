@@ -1,0 +1,185 @@
+"""The YAML parser's events made into a tree of lines and values, refusing what a metadata file has no use for.
+
+Everything is counted while it is read, and nothing here calls itself, so that neither a thousand brackets
+nor ten aliases of ten aliases of ten aliases can exhaust the stack, the memory or anyone's patience.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from ssmd.errors import printable
+from ssmd.metadata.scalars import Plain, freeform
+
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Node", "RefusedError", "build"]
+
+MAX_DEPTH = 50
+MAX_NODES = 100_000
+
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RefusedError(Exception):
+    """This is YAML, but not what a metadata file may hold."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(eq=False)
+class Node:
+    """One value of the file. An alias puts the same node in a second place, so this is not quite a tree."""
+
+    line: int
+    kind: type[dict[str, Any]] | type[list[Any]] | type[str]
+    text: str | None = None
+    """What a scalar holds: Plain, str or None."""
+    children: dict[str | int, tuple[int, Node]] = field(default_factory=dict)
+    """By key or position: the line where the entry begins, and its value."""
+    height: int = 0
+    """How many levels it holds below itself."""
+    size: int = 1
+    """How many values it stands for, aliases written out."""
+    complete: bool = True
+
+    def value(self) -> Any:
+        """The data, built anew at each call: no two places share a list, however they were written.
+
+        The recursion is bounded by MAX_DEPTH, which build() has checked with every alias written out.
+        """
+        if self.kind is dict:
+            return {key: child.value() for key, (_, child) in self.children.items()}
+        if self.kind is list:
+            return [child.value() for _, child in self.children.values()]
+        return self.text
+
+
+@dataclass
+class _Open:
+    """A collection that the parser is still inside of."""
+
+    node: Node
+    started_at: int
+    key: tuple[str, int] | None = None
+    """In a mapping, the key whose value comes next, and the key's line."""
+
+
+def build(events: Iterable[yaml.Event]) -> Node | None:
+    """The root of the one document that the events describe, None when there is none; or RefusedError."""
+    builder = _Builder()
+    for event in events:
+        builder.take(event)
+    return builder.root
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self._open: list[_Open] = []
+        self._anchors: dict[str, Node] = {}
+        self._documents = 0
+        self._count = 0
+
+    def take(self, event: yaml.Event) -> None:
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise RefusedError(line, "a second YAML document begins here (`---`); write one document to a file")
+        elif isinstance(event, yaml.AliasEvent):
+            self._place(self._aliased(event.anchor or "", line), line, aliased=True)
+        elif isinstance(event, yaml.NodeEvent):
+            self._begin(event, line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end()
+
+    def _begin(self, event: yaml.NodeEvent, line: int) -> None:
+        # The events' classes carry more than their stubs say, hence getattr.
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise RefusedError(
+                line, f"the tag `{_tag(tag)}` is not allowed here; remove it, and put quotes around what must stay text"
+            )
+        node = _scalar(event, line) if isinstance(event, yaml.ScalarEvent) else _collection(event, line)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        self._place(node, line)
+        if node.kind is not str:
+            self._open.append(_Open(node, started_at=self._count))
+
+    def _end(self) -> None:
+        ended = self._open.pop()
+        ended.node.size += self._count - ended.started_at
+        ended.node.complete = True
+        if self._open:
+            parent = self._open[-1].node
+            parent.height = max(parent.height, 1 + ended.node.height)
+
+    def _aliased(self, anchor: str, line: int) -> Node:
+        node = self._anchors.get(anchor)
+        if node is None:
+            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` has no anchor before it")
+        if not node.complete:
+            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` stands inside what it repeats")
+        return node
+
+    def _place(self, node: Node, line: int, aliased: bool = False) -> None:
+        self._count += node.size if aliased else 1
+        if self._count > MAX_NODES:
+            raise RefusedError(line, f"holds more than {MAX_NODES} values, with its aliases written out")
+        if len(self._open) + node.height >= MAX_DEPTH:
+            raise RefusedError(line, f"nested more than {MAX_DEPTH} levels deep")
+        if not self._open:
+            self.root = node
+            return
+        inside = self._open[-1]
+        inside.node.height = max(inside.node.height, 1 + node.height)
+        if inside.node.kind is list:
+            inside.node.children[len(inside.node.children)] = (line, node)
+        elif inside.key is None:
+            inside.key = (self._key(inside.node, node, line), line)
+        else:
+            key, key_line = inside.key
+            inside.node.children[key] = (key_line, node)
+            inside.key = None
+
+    @staticmethod
+    def _key(mapping: Node, node: Node, line: int) -> str:
+        text = node.text
+        if node.kind is not str:
+            raise RefusedError(line, "a list or a mapping cannot be a key; write a name before the `:`")
+        if text is None:
+            raise RefusedError(line, "a key is empty; write a name before the `:`")
+        shown = printable(text, 60)
+        if isinstance(text, Plain) and not isinstance(freeform(text), str):
+            raise RefusedError(line, f"the key `{shown}` is not text; put it in quotes")
+        if isinstance(text, Plain) and text == "<<":
+            raise RefusedError(line, "the merge key `<<` is not supported; write the fields out, or use an alias")
+        if text in mapping.children:
+            first = mapping.children[text][0]
+            raise RefusedError(line, f"the key `{shown}` is written twice (first in line {first}); keep one of them")
+        return str(text)
+
+
+def _collection(event: yaml.NodeEvent, line: int) -> Node:
+    return Node(line, dict if isinstance(event, yaml.MappingStartEvent) else list, complete=False)
+
+
+def _scalar(event: yaml.ScalarEvent, line: int) -> Node:
+    text = event.value
+    if _SURROGATE.search(text):
+        raise RefusedError(line, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is not a character")
+    if not event.implicit[0]:
+        return Node(line, str, text)
+    return Node(line, str, None if text in _NULLS else Plain(text))
+
+
+def _tag(tag: str) -> str:
+    return printable(tag.replace("tag:yaml.org,2002:", "!!"), 60)

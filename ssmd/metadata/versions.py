@@ -1,0 +1,64 @@
+"""Things that hold from one day to another: the versions of a feed and of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import TypeVar
+
+from ssmd.errors import printable
+from ssmd.metadata.fields import Day, Fault, Model, Text
+
+__all__ = ["Versioned", "latest", "timeline_faults"]
+
+
+class Versioned(Model):
+    """Something that holds from one day to another."""
+
+    version: Text
+    effective_from: Day
+    effective_to: Day | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        if self.effective_to is not None and self.effective_to < self.effective_from:
+            yield (
+                ("effective_to",),
+                f"{self.effective_to} is before effective_from ({self.effective_from}); correct one of the two",
+            )
+
+    def in_force(self, day: date) -> bool:
+        """Whether the day lies within the version's dates, both included."""
+        return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
+
+    def span(self) -> str:
+        """The version and its dates, for a message."""
+        until = f" to {self.effective_to}" if self.effective_to else ""
+        return f"{printable(self.version, 40)} from {self.effective_from}{until}"
+
+
+def timeline_faults(versions: Mapping[int, Versioned]) -> Iterator[Fault]:
+    """Labels and first days that two versions share, so that nobody could say which of them is meant.
+
+    The versions come by their position in the file, so that a list of which some do not load can be judged.
+    """
+    labels: dict[str, int] = {}
+    days: dict[date, int] = {}
+    for index, version in versions.items():
+        if (first := labels.setdefault(version.version, index)) != index:
+            yield (
+                ("versions", index, "version"),
+                f"`{printable(version.version, 40)}` is already versions[{first}]; give each version its own label",
+            )
+        if (first := days.setdefault(version.effective_from, index)) != index:
+            yield (
+                ("versions", index, "effective_from"),
+                f"{version.effective_from} is also when versions[{first}] begins; give each version its own first day",
+            )
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+def latest(versions: Sequence[V]) -> V | None:
+    """Of some versions, the one that began last; None of none."""
+    return max(versions, key=lambda version: version.effective_from, default=None)

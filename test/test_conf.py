@@ -1,0 +1,118 @@
+"""The example tree: every file of it works, says what it is for, and is what the first run needs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from ssmd.metadata.loader import check, load
+
+CONF = Path(__file__).parent.parent / "conf"
+TODAY = datetime.now(UTC).date()
+ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-sim", "kraken"]
+FILES = sorted(CONF.glob("*/*.yaml"))
+
+
+def test_the_tree_has_neither_errors_nor_warnings():
+    report = check(CONF, TODAY)
+    assert [str(problem) for problem in report.problems] == []
+    assert list(report.deployments) == ENVIRONMENTS
+    assert sorted(report.files) == [str(file.relative_to(CONF)) for file in FILES]
+
+
+def test_every_feed_and_schema_is_used():
+    deployments = check(CONF, TODAY).deployments.values()
+    assert {deployment.feed.name for deployment in deployments} == {file.stem for file in CONF.glob("feeds/*")}
+    used = {deployment.schema.name for deployment in deployments if deployment.schema}
+    assert used == {file.stem for file in CONF.glob("schemas/*.yaml")}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_it_will_still_work_in_some_years(name):
+    assert load(CONF, name, date(2036, 1, 1)).warnings == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_every_file_begins_by_saying_what_it_is(file):
+    first, *rest = file.read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# ")
+    assert max(map(len, [first, *rest])) <= 120
+
+
+def test_the_simulator_needs_nothing():
+    deployment = load(CONF, "kalshi-sim", TODAY)
+    assert deployment.version.endpoint == "sim://kalshi"
+    assert (deployment.version.exchange, deployment.version.auth_method) == ("kalshi", "none")
+    assert deployment.environment.keys == {}
+    assert deployment.environment.storage.path == "data"
+    assert deployment.environment.subscribe == {
+        "channels": ["orderbook_delta", "ticker", "trade", "market_lifecycle_v2"],
+        "market_tickers": [f"KXSIM-{letter}" for letter in "ABCDEFGH"],
+        "send_initial_snapshot": True,
+        "use_yes_price": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "source"),
+    [
+        ("kalshi-dev", "wss://external-api-ws.kalshi.com/trade-api/ws/v2", "env:KALSHI_API_KEY,KALSHI_API_SECRET"),
+        (
+            "kalshi-demo",
+            "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
+            "env:KALSHI_DEMO_API_KEY,KALSHI_DEMO_API_SECRET",
+        ),
+    ],
+)
+def test_kalshi_with_keys(name, endpoint, source):
+    deployment = load(CONF, name, TODAY)
+    assert deployment.version.endpoint == endpoint
+    key = deployment.environment.keys["kalshi"]
+    assert (key.type, key.fields, key.required) == ("api_key", ("api_key", "api_secret"), True)
+    assert key.resolved_source("kalshi") == source
+    assert (deployment.environment.storage.path, deployment.environment.subscribe) == ("data", {})
+    assert (deployment.schema.name, deployment.schema_version.version) == ("kalshi", "v1")
+
+
+def test_the_keys_of_demo_and_real_exchange_are_kept_apart():
+    used = [
+        variable
+        for name in ("kalshi-dev", "kalshi-demo")
+        for variable in load(CONF, name, TODAY).environment.keys["kalshi"].variables("kalshi")
+    ]
+    assert len(set(used)) == len(used)
+
+
+def test_kraken_is_sent_json_of_the_right_types():
+    deployment = load(CONF, "kraken", TODAY)
+    assert (deployment.version.endpoint, deployment.version.exchange) == ("wss://ws.kraken.com/v2", "generic")
+    symbols = ["BTC/USD", "ETH/USD"]
+    assert deployment.environment.subscribe["messages"] == [
+        {"method": "subscribe", "params": {"channel": "book", "symbol": symbols, "depth": 10}},
+        {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "ticker", "symbol": symbols}},
+    ]
+
+
+def test_the_commented_example_works_when_uncommented(tmp_path):
+    text = (CONF / "environments/kalshi-dev.yaml").read_text(encoding="utf-8")
+    example = text[text.index("# subscribe:") :]
+    tree = tmp_path / "conf"
+    tree.mkdir()
+    for folder in ("feeds", "schemas"):
+        (tree / folder).symlink_to(CONF / folder)
+    (tree / "environments").mkdir()
+    uncommented = "".join(line.removeprefix("# ") for line in example.splitlines(keepends=True))
+    (tree / "environments/kalshi-dev.yaml").write_text(text.replace(example, uncommented))
+    deployment = load(tree, "kalshi-dev", TODAY)
+    assert deployment.warnings == []
+    assert "orderbook_delta" in deployment.environment.subscribe["channels"]
+
+
+def test_the_definition_is_json():
+    definition = json.loads((CONF / "schemas/kalshi.json").read_text(encoding="utf-8"))
+    assert definition["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert definition["required"] == ["type"]

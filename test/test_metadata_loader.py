@@ -1,0 +1,451 @@
+"""The tree as a whole: what refers to what, each problem once and all of them at once, and no way out of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ssmd.errors import ConfigError
+from ssmd.metadata.loader import Deployment, Problem, check, load
+
+TODAY = date(2026, 3, 1)
+EMPTY_HASH = "sha256:" + hashlib.sha256(b"").hexdigest()
+
+ENVIRONMENT = """\
+name: kalshi-dev
+feed: kalshi
+schema: trade:v1
+keys:
+    kalshi: {type: api_key, description: d, required: true, fields: [a, b], source: "env:A,B"}
+transport: {type: memory}
+storage: {type: local, path: /var/lib/ssmd/data}
+"""
+FEED = """\
+name: kalshi
+type: websocket
+status: active
+versions:
+  - version: v1
+    effective_from: 2025-12-22
+    endpoint: wss://example.com/ws
+"""
+SCHEMA = f"""\
+name: trade
+format: capnp
+schema_file: trade.capnp
+versions:
+  - version: v1
+    effective_from: 2025-12-22
+    status: active
+    hash: {EMPTY_HASH}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree in which everything is right."""
+    for folder in ("environments", "feeds", "schemas"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "environments/kalshi-dev.yaml").write_text(ENVIRONMENT)
+    (tmp_path / "feeds/kalshi.yaml").write_text(FEED)
+    (tmp_path / "schemas/trade.yaml").write_text(SCHEMA)
+    (tmp_path / "schemas/trade.capnp").write_bytes(b"")
+    return tmp_path
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def errors(tree, name="kalshi-dev") -> list[str]:
+    """What load() refuses the environment with, by line."""
+    with pytest.raises(ConfigError) as caught:
+        load(tree, name, TODAY)
+    return str(caught.value).split("\n")
+
+
+def warnings(tree) -> list[str]:
+    """What load() lets pass; check() must say the same."""
+    found = load(tree, "kalshi-dev", TODAY).warnings
+    assert all(problem.warning for problem in found)
+    assert check(tree, TODAY, ["kalshi-dev"]).problems == found
+    return [str(problem) for problem in found]
+
+
+def test_a_tree_in_which_everything_is_right(tree):
+    deployment = load(tree, "kalshi-dev", TODAY)
+    assert isinstance(deployment, Deployment)
+    assert deployment.environment.name == "kalshi-dev"
+    assert deployment.feed.name == "kalshi"
+    assert (deployment.version.version, deployment.version_index) == ("v1", 0)
+    assert deployment.schema.name == "trade"
+    assert deployment.schema_version.version == "v1"
+    assert deployment.warnings == []
+    report = check(tree, TODAY)
+    assert report.files == ["environments/kalshi-dev.yaml", "feeds/kalshi.yaml", "schemas/trade.yaml"]
+    assert report.problems == []
+    assert report.deployments == {"kalshi-dev": deployment}
+
+
+def test_schema_and_transport_may_be_left_out(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "schema: trade:v1\n", "")
+    edit(tree / "environments/kalshi-dev.yaml", "transport: {type: memory}\n", "")
+    shutil.rmtree(tree / "schemas")
+    deployment = load(tree, "kalshi-dev", TODAY)
+    assert (deployment.schema, deployment.schema_version) == (None, None)
+    assert deployment.environment.transport.type == "memory"
+
+
+def test_a_run_reads_only_what_its_environment_needs(tree):
+    (tree / "environments/other.yaml").write_text("[")
+    (tree / "feeds/other.yaml").write_text("[")
+    (tree / "schemas/other.yaml").write_text("[")
+    assert load(tree, "kalshi-dev", TODAY).warnings == []
+    assert check(tree, TODAY, ["kalshi-dev"]).problems == []
+    assert [problem.file for problem in check(tree, TODAY).problems] == [
+        "environments/other.yaml",
+        "feeds/other.yaml",
+        "schemas/other.yaml",
+    ]
+
+
+def test_a_deployment_knows_the_lines_of_its_fields(tree):
+    deployment = load(tree, "kalshi-dev", TODAY)
+    problem = deployment.problem(("storage", "type"), "is not served")
+    assert problem == Problem("environments/kalshi-dev.yaml", 7, "storage.type", "is not served")
+    assert str(problem) == "environments/kalshi-dev.yaml:7: storage.type: is not served"
+    path = ("versions", deployment.version_index, "endpoint")
+    assert str(deployment.problem(path, "x", of="feed")) == "feeds/kalshi.yaml:7: versions[0].endpoint: x"
+    assert deployment.problem(("subscribe", "channels"), "x", warning=True).line == 1
+
+
+def test_all_that_is_wrong_in_all_files_at_once_and_each_once(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "path: /var", "pth: /var")
+    edit(tree / "environments/kalshi-dev.yaml", "required: true", "required: maybe")
+    edit(tree / "feeds/kalshi.yaml", "2025-12-22", "yesterday")
+    edit(tree / "feeds/kalshi.yaml", "wss://example.com/ws", "https://example.com")
+    edit(tree / "schemas/trade.yaml", "name: trade", "name: trades")
+    expected = [
+        "environments/kalshi-dev.yaml:5: keys.kalshi.required: must be true or false, not `maybe`",
+        "environments/kalshi-dev.yaml:7: storage.pth: ssmd does not know this key; did you mean `path`?",
+        "environments/kalshi-dev.yaml:7: storage.path: is required when the type is local; add it",
+        "feeds/kalshi.yaml:6: versions[0].effective_from: must be a date such as 2025-12-22, not `yesterday`",
+        "schemas/trade.yaml:1: name: is `trades` in a file named trade.yaml; make the two agree",
+    ]
+    assert errors(tree) == expected
+    # A second environment with the same feed and schema has nothing to add.
+    shutil.copy(tree / "environments/kalshi-dev.yaml", tree / "environments/second.yaml")
+    (tree / "environments/second.yaml").write_text(ENVIRONMENT.replace("kalshi-dev", "second"))
+    report = check(tree, TODAY)
+    assert [str(problem) for problem in report.problems] == expected
+    assert report.deployments == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "line"), [("environments/kalshi-dev.yaml", 1), ("feeds/kalshi.yaml", 1), ("schemas/trade.yaml", 1)]
+)
+def test_a_name_must_be_the_file_s(tree, file, line):
+    (tree / file).write_text("name: other\n" + (tree / file).read_text().split("\n", 1)[1])
+    assert errors(tree) == [f"{file}:{line}: name: is `other` in a file named {Path(file).name}; make the two agree"]
+
+
+def test_references_must_lead_somewhere(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalsi")
+    edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trad:v1")
+    assert errors(tree) == [
+        "environments/kalshi-dev.yaml:2: feed: there is no feed `kalsi` in feeds/; did you mean `kalshi`? "
+        "(there are `kalshi`)",
+        "environments/kalshi-dev.yaml:3: schema: there is no schema `trad` in schemas/; did you mean `trade`? "
+        "(there are `trade`)",
+    ]
+    shutil.rmtree(tree / "feeds")
+    assert "there is no feed `kalsi` in feeds/ (there are none)" in errors(tree)[0]
+
+
+def test_references_are_checked_even_when_the_environment_has_other_errors(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalsi")
+    edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v2")
+    edit(tree / "environments/kalshi-dev.yaml", "type: local", "kind: local")
+    assert [line.split(": ")[1] for line in errors(tree)] == ["feed", "schema", "storage.kind", "storage.type"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".hidden"])
+def test_references_never_lead_out(tree, name):
+    (tree / "secret.yaml").write_text(FEED)
+    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", f"feed: {name}")
+    edit(tree / "environments/kalshi-dev.yaml", "schema: trade:v1", f"schema: {name}:v1")
+    first, second = errors(tree)
+    assert f"feed: `{name}` is no name" in first
+    assert f"schema: there is no schema `{name}`" in second
+
+
+def test_the_version_of_a_schema(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v11")
+    assert errors(tree) == [
+        "environments/kalshi-dev.yaml:3: schema: `trade` has no version `v11`; did you mean `v1`? (it has `v1`)"
+    ]
+
+
+@pytest.mark.parametrize("status", ["draft", "deprecated"])
+def test_a_schema_that_is_not_active_is_a_warning(tree, status):
+    edit(tree / "schemas/trade.yaml", "status: active", f"status: {status}")
+    assert warnings(tree) == [
+        f"environments/kalshi-dev.yaml:3: schema: version v1 of `trade` has the status {status}; "
+        "name one that is active"
+    ]
+
+
+def test_a_changed_definition_is_an_error_that_names_both_hashes(tree):
+    (tree / "schemas/trade.capnp").write_bytes(b"changed")
+    actual = "sha256:" + hashlib.sha256(b"changed").hexdigest()
+    (line,) = errors(tree)
+    assert line.startswith("schemas/trade.yaml:8: versions[0].hash: schemas/trade.capnp has changed: ")
+    assert f"expected {EMPTY_HASH}, actual {actual}; restore the file, or write the actual hash here" in line
+    edit(tree / "schemas/trade.yaml", EMPTY_HASH, actual.upper().replace("SHA", "sha"))
+    assert load(tree, "kalshi-dev", TODAY)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("schema_file: trade.capnp", "schema_file: none.capnp", ":3: schema_file: schemas/none.capnp cannot be read"),
+        ("schema_file: trade.capnp", "schema_file: ../feeds/kalshi.yaml", ":3: schema_file: `../feeds/kalshi.yaml` le"),
+        ("schema_file: trade.capnp", "schema_file: /etc/passwd", ":3: schema_file: `/etc/passwd` leads out of schemas"),
+        ("schema_file: trade.capnp", "schema_file: .", ":3: schema_file: schemas/. cannot be read: it is a directory"),
+        ("schema_file: trade.capnp", f"schema_file: {'x' * 300}", "cannot be read: File name too long"),
+        (EMPTY_HASH, "md5:123", ":8: versions[0].hash: must be `sha256:` and 64 hexadecimal digits"),
+        (EMPTY_HASH, "sha256:123", ":8: versions[0].hash: must be `sha256:` and 64 hexadecimal digits"),
+    ],
+)
+def test_a_definition_that_cannot_be_trusted(tree, old, new, expected):
+    edit(tree / "schemas/trade.yaml", old, new)
+    (line,) = errors(tree)
+    assert expected in line
+
+
+def test_a_schema_without_a_hash_is_a_warning_that_gives_it(tree):
+    edit(tree / "schemas/trade.yaml", f"    hash: {EMPTY_HASH}\n", "")
+    assert warnings(tree) == [
+        f"schemas/trade.yaml:5: versions[0].hash: is missing, so no change would be noticed; add `hash: {EMPTY_HASH}`"
+    ]
+
+
+def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
+    actual = "sha256:" + hashlib.sha256(b"new").hexdigest()
+    (tree / "schemas/trade.capnp").write_bytes(b"new")
+    with (tree / "schemas/trade.yaml").open("a") as file:
+        file.write(f"  - {{version: v2, effective_from: 2026-01-01, hash: '{actual}'}}\n")
+    edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v2")
+    assert load(tree, "kalshi-dev", TODAY).schema_version.version == "v2"
+    assert check(tree, TODAY).problems == []
+    # Unless an environment asks for it: then it needs a file of its own.
+    edit(tree / "environments/kalshi-dev.yaml", "trade:v2", "trade:v1")
+    (line,) = errors(tree)
+    assert "if v1 had another file, give it a `schema_file` of its own" in line
+    (tree / "schemas/trade-v1.capnp").write_bytes(b"")
+    edit(
+        tree / "schemas/trade.yaml",
+        f"    hash: {EMPTY_HASH}\n",
+        f"    hash: {EMPTY_HASH}\n    schema_file: trade-v1.capnp\n",
+    )
+    assert load(tree, "kalshi-dev", TODAY).schema_version.version == "v1"
+    (tree / "schemas/trade-v1.capnp").write_bytes(b"changed")
+    assert [problem.field for problem in check(tree, TODAY).problems] == ["versions[0].hash"]
+
+
+def test_a_disabled_feed_is_an_error_for_who_uses_it(tree):
+    edit(tree / "feeds/kalshi.yaml", "status: active", "status: disabled")
+    assert errors(tree) == [
+        "environments/kalshi-dev.yaml:2: feed: `kalshi` is disabled; enable it in feeds/kalshi.yaml:3, "
+        "or name another feed"
+    ]
+    (tree / "environments/kalshi-dev.yaml").unlink()
+    assert [problem.file for problem in check(tree, TODAY).problems] == ["environments/"]
+
+
+def test_a_deprecated_feed_is_a_warning(tree):
+    edit(tree / "feeds/kalshi.yaml", "status: active", "status: deprecated")
+    (line,) = warnings(tree)
+    assert line.startswith("environments/kalshi-dev.yaml:2: feed: `kalshi` is deprecated (in feeds/kalshi.yaml:3)")
+
+
+def test_no_version_in_force_lists_the_dates(tree):
+    (tree / "feeds/kalshi.yaml").write_text(
+        FEED.partition("versions")[0] + "versions:\n"
+        "- {version: v1, effective_from: 2025-01-01, effective_to: 2026-02-28, endpoint: wss://a}\n"
+        "- {version: v2, effective_from: 2026-03-02, endpoint: wss://b}\n"
+    )
+    assert errors(tree) == [
+        "environments/kalshi-dev.yaml:2: feed: `kalshi` has no version in force on 2026-03-01: "
+        "v1 from 2025-01-01 to 2026-02-28, v2 from 2026-03-02; correct the dates in feeds/kalshi.yaml"
+    ]
+    deployment = load(tree, "kalshi-dev", date(2026, 3, 2))
+    assert (deployment.version.version, deployment.version_index) == ("v2", 1)
+
+
+def test_an_unknown_environment_is_answered_with_what_there_is(tree):
+    assert errors(tree, "kalshi-dve") == [
+        f"{tree}: there is no environment `kalshi-dve` in environments/; did you mean `kalshi-dev`? "
+        "(there are `kalshi-dev`)"
+    ]
+    with pytest.raises(ConfigError, match="did you mean `kalshi-dev`"):
+        check(tree, TODAY, ["kalshi-dev.yaml"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../feeds/kalshi", "/etc/passwd", "a/b", "kalshi-dev\0", "kalshi-dev\n", "x" * 500, "-h", "é"],
+)
+def test_names_of_environments_that_are_paths(tree, name):
+    (line,) = errors(tree, name)
+    assert "is no environment's name" in line
+    assert "`kalshi-dev`" in line
+    assert len(line) < 1000
+
+
+def test_both_endings_are_read_and_two_of_a_name_refused(tree):
+    (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.yml")
+    assert load(tree, "kalshi-dev", TODAY).problem(("type",), "x", of="feed").file == "feeds/kalshi.yml"
+    (tree / "feeds/kalshi.yaml").write_text(FEED)
+    assert errors(tree) == ["feeds/kalshi.yaml: there is also feeds/kalshi.yml; keep one of the two"]
+
+
+def test_what_is_not_yaml_or_hidden_is_not_ours(tree):
+    for name in ("README.md", ".kalshi-dev.yaml.swp", ".hidden.yaml", "kalshi-dev.yaml.bak", "notes"):
+        (tree / "environments" / name).write_text("[")
+    assert check(tree, TODAY).problems == []
+
+
+def test_a_config_map_s_mount(tree, tmp_path_factory):
+    """The files are links into ..data, which is a link to a dated directory."""
+    mount = tmp_path_factory.mktemp("mount")
+    for folder in ("environments", "feeds", "schemas"):
+        real = mount / folder / "..2026_03_01_10_30_00.123456789"
+        shutil.copytree(tree / folder, real)
+        (mount / folder / "..data").symlink_to(real.name)
+        for file in real.iterdir():
+            (mount / folder / file.name).symlink_to(f"..data/{file.name}")
+    assert load(mount, "kalshi-dev", TODAY) == load(tree, "kalshi-dev", TODAY)
+    report = check(mount, TODAY)
+    assert (report.problems, list(report.deployments)) == ([], ["kalshi-dev"])
+
+
+def test_files_that_cannot_be_read_are_one_line_each(tree):
+    (tree / "feeds/kalshi.yaml").unlink()
+    (tree / "feeds/kalshi.yaml").mkdir()
+    (tree / "schemas/trade.yaml").unlink()
+    (tree / "schemas/trade.yaml").symlink_to("nowhere")
+    os.mkfifo(tree / "environments/pipe.yaml")
+    (tree / "environments/bad name.yaml").write_text(ENVIRONMENT)
+    assert [str(problem) for problem in check(tree, TODAY).problems] == [
+        "environments/bad name.yaml: the file's name must be letters, digits, `.`, `_` and `-`; rename it",
+        "environments/pipe.yaml: cannot be read: it is not a regular file",
+        "feeds/kalshi.yaml: cannot be read: it is a directory, not a file",
+        "schemas/trade.yaml: cannot be read: No such file or directory",
+    ]
+
+
+def test_a_tree_that_is_none(tree):
+    def said(config_dir) -> str:
+        with pytest.raises(ConfigError) as caught:
+            load(config_dir, "kalshi-dev", TODAY)
+        with pytest.raises(ConfigError) as again:
+            check(config_dir, TODAY)
+        assert str(again.value) == str(caught.value)
+        return str(caught.value).replace(str(tree), "T")
+
+    unusable = "the configuration directory T{} cannot be used: "
+    assert said(tree / "none") == unusable.format("/none") + "there is no such directory"
+    assert said(tree / "feeds") == unusable.format("/feeds") + "it has no environments/ in it"
+    file = "it is a file; name the directory that holds environments/"
+    assert said(tree / "feeds/kalshi.yaml") == unusable.format("/feeds/kalshi.yaml") + file
+    assert "embedded null byte" in said(f"{tree}/a\0b")
+    assert "File name too long" in said(tree / ("x" * 500))
+    shutil.rmtree(tree / "environments")
+    (tree / "environments").write_text("x")
+    assert said(tree) == "T/environments: cannot be listed: Not a directory"
+
+
+def test_a_folder_without_permission(tree, monkeypatch):
+    # Permission bits do not stop root, as whom tests often run.
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert errors(tree) == [f"{tree}/environments: cannot be listed: Permission denied"]
+
+
+def test_what_a_file_holds_never_makes_a_second_line(tree):
+    with (tree / "environments/kalshi-dev.yaml").open("a") as file:
+        file.write('"forged\\nerror: \\e[31m": 1\n')
+    (line,) = warnings(tree)
+    assert line == "environments/kalshi-dev.yaml:8: forged error:  [31m: ssmd does not know this key"
+
+
+SNIPPETS = [
+    *ENVIRONMENT.splitlines(),
+    *FEED.splitlines(),
+    *[
+        "- ",
+        "  ",
+        "\t",
+        "{",
+        "}",
+        "[",
+        "]",
+        "'",
+        '"',
+        "&a ",
+        "*a",
+        "!!x ",
+        "? ",
+        ": ",
+        "|",
+        ">",
+        "---",
+        "%YAML 1.1",
+        "<<: ",
+    ],
+    *["\n", "\r", "\0", "\x85", "\u2028", "\ufeff", "\\ud800", "~", "null", "9" * 30, "é", "#", "@", "`", "true"],
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_broken_text_is_a_deployment_or_an_error_with_the_file_s_name(tree, data):
+    file = data.draw(st.sampled_from(["environments/kalshi-dev.yaml", "feeds/kalshi.yaml", "schemas/trade.yaml"]))
+    original = {"environments": ENVIRONMENT, "feeds": FEED, "schemas": SCHEMA}[file.partition("/")[0]]
+    text = original
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.sampled_from([0, 0, 1, 5, 40])))
+        text = text[:start] + data.draw(st.sampled_from(SNIPPETS) | st.text(max_size=5)) + text[end:]
+    (tree / file).write_bytes(text.encode("utf-8", "replace"))
+    try:
+        report = check(tree, TODAY)
+        found = outcome(tree)
+    finally:
+        (tree / file).write_text(original)
+    if isinstance(found, Deployment):
+        assert report.deployments == {"kalshi-dev": found}
+    else:
+        assert report.deployments == {}
+        assert all(line.startswith(("environments/", "feeds/", "schemas/")) for line in found.split("\n"))
+        assert file in found or "environments/kalshi-dev.yaml" in found
+
+
+def outcome(tree) -> Deployment | str:
+    try:
+        return load(tree, "kalshi-dev", TODAY)
+    except ConfigError as error:
+        return str(error)

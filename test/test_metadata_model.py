@@ -1,0 +1,451 @@
+"""The models: what each field takes, what it becomes, and what is said of what it does not take."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from pydantic import ValidationError
+
+from ssmd.errors import ConfigError
+from ssmd.metadata.document import parse
+from ssmd.metadata.model import Environment, Feed, KeySpec, Schema
+from ssmd.metadata.validation import validate
+
+FEED = """\
+name: kalshi
+type: websocket
+versions:
+  - version: v1
+    effective_from: 2025-12-22
+    endpoint: wss://example.com/ws
+"""
+ENVIRONMENT = """\
+name: kalshi-dev
+feed: kalshi
+storage: {type: local, path: data}
+"""
+KEYS = """\
+keys:
+  kalshi:
+    type: api_key
+    fields: [api_key, api_secret]
+    source: %s
+"""
+SCHEMA = """\
+name: trade
+format: capnp
+schema_file: trade.capnp
+versions:
+  - version: v1
+    effective_from: 2025-12-22
+"""
+
+
+def load(model, text):
+    instance, problems = validate(parse(text.encode(), "x"), model)
+    assert [str(problem) for problem in problems] == []
+    return instance
+
+
+def said(model, text) -> list[str]:
+    """What is said of a text, in order, without the name of its file."""
+    instance, problems = validate(parse(text.encode(), "x"), model)
+    assert (instance is None) == any(not problem.warning for problem in problems)
+    return [str(problem).removeprefix("x:") for problem in problems]
+
+
+def version(extra: str) -> str:
+    return FEED + f"    {extra}\n"
+
+
+def test_a_feed_of_the_existing_model_loads_unchanged():
+    feed = load(
+        Feed,
+        """\
+name: kalshi
+display_name: Kalshi Exchange
+type: websocket
+status: active
+capture_locations:
+  - {datacenter: aws-us-east-1, provider: aws, region: us-east-1}
+  - {site: nj2, type: colo, clock: ptp}
+calendar: {timezone: America/New_York, holiday_calendar: us, open_time: 10:30, close_time: 09:00}
+versions:
+    - version: 1.10
+      effective_from: "2025-12-22"
+      effective_to: ""
+      protocol: {transport: wss, message: json}
+      endpoint: wss://api.elections.kalshi.com/trade-api/ws/v2
+      auth_method: api_key
+      rate_limit_per_second: 10
+      max_symbols_per_connection: 256
+      supports_orderbook: yes
+      supports_trades: true
+      supports_historical: no
+      parser_config: {depth: 010, zone: "5", when: 2025-01-01, off: no}
+defaults:
+  connector: {image: x, resources: {limits: {cpu: 500m}}}
+""",
+    )
+    (only,) = feed.versions
+    assert (feed.calendar.open_time, feed.calendar.close_time) == ("10:30", "09:00")
+    assert (only.version, only.effective_from, only.effective_to) == ("1.10", date(2025, 12, 22), None)
+    assert (only.protocol.transport, only.protocol.message) == ("wss", "json")
+    assert (only.rate_limit_per_second, only.max_symbols_per_connection) == (10, 256)
+    assert (only.supports_orderbook, only.supports_trades, only.supports_historical) == (True, True, False)
+    assert only.parser_config == {"depth": 10, "zone": "5", "when": "2025-01-01", "off": "no"}
+
+
+def test_an_environment_of_the_existing_model_loads_unchanged():
+    environment = load(
+        Environment,
+        """\
+name: kalshi-dev
+feed: kalshi
+schema: trade:v1
+schedule: {timezone: UTC, day_start: 00:10, day_end: 23:50, auto_roll: true}
+keys:
+    kalshi:
+        type: api_key
+        description: Kalshi trading API credentials
+        required: true
+        fields:
+            - api_key
+            - api_secret
+        source: env:KALSHI_API_KEY,KALSHI_API_SECRET
+        rotation_days: 90
+transport:
+    type: nats
+    url: nats://localhost:4222
+    stream: PROD
+    subject_prefix: prod.kalshi
+storage:
+    type: s3
+    bucket: b
+    region: us-east-1
+cache: {type: redis, url: redis://localhost, max_size: 1GB}
+""",
+    )
+    assert environment.schema_reference == "trade:v1"
+    assert environment.schedule.day_start == "00:10"
+    assert environment.keys["kalshi"].required is True
+    assert environment.keys["kalshi"].rotation_days == 90
+    assert environment.storage.bucket == "b"
+
+
+def test_what_is_left_out_or_left_empty_has_its_default():
+    text = ENVIRONMENT + "keys:\nsubscribe:\ntransport:\ndata_timeout_seconds:\nschema: ''\n"
+    assert load(Environment, text) == load(Environment, ENVIRONMENT)
+    environment = load(Environment, text)
+    assert (environment.transport.type, environment.keys, environment.subscribe) == ("memory", {}, {})
+    assert (environment.storage.fsync_interval_seconds, environment.data_timeout_seconds) == (1.0, None)
+    (only,) = load(Feed, version("exchange:")).versions
+    assert (only.exchange, only.idle_timeout_seconds, only.max_message_bytes) == (None, 30.0, 16 * 1024 * 1024)
+    assert (only.auth_method, only.protocol) == ("none", None)
+    assert load(Feed, FEED + "status:\n").status == "active"
+
+
+def test_the_fields_of_this_project():
+    environment = load(
+        Environment,
+        "name: x\nfeed: y\ndata_timeout_seconds: 90\n"
+        "storage: {type: local, path: data, fsync_interval_seconds: 0.25}\n"
+        "subscribe: {channels: [ticker], id: 5, text: '5', use_yes_price: false}\n",
+    )
+    assert environment.data_timeout_seconds == 90
+    assert environment.storage.fsync_interval_seconds == 0.25
+    assert environment.subscribe == {"channels": ["ticker"], "id": 5, "text": "5", "use_yes_price": False}
+    text = version("idle_timeout_seconds: 12.5\n    max_message_bytes: 1024\n    exchange: kalshi\n    protocol: wss")
+    (only,) = load(Feed, text).versions
+    assert (only.idle_timeout_seconds, only.max_message_bytes, only.exchange) == (12.5, 1024, "kalshi")
+    assert only.protocol.transport == "wss"
+
+
+def test_models_are_frozen():
+    with pytest.raises(ValidationError):
+        load(Environment, ENVIRONMENT).name = "y"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("supports_trades: maybe", "must be true or false, not `maybe`"),
+        ("supports_trades: [true]", "must be true or false, not a list"),
+        ("idle_timeout_seconds: 0", "must be more than 0, not `0`"),
+        ("idle_timeout_seconds: -1", "must be more than 0, not `-1`"),
+        ("idle_timeout_seconds: .nan", "must be a number, not `.nan`"),
+        ("idle_timeout_seconds: nan", "must be a finite number, not `nan`"),
+        ("idle_timeout_seconds: inf", "must be a finite number, not `inf`"),
+        ("idle_timeout_seconds: 1e300", "must be at most 604800, not `1e300`"),
+        ("idle_timeout_seconds: 30s", "must be a number, not `30s`"),
+        ("idle_timeout_seconds: {a: 1}", "must be a number, not a mapping"),
+        ("max_message_bytes: 16MiB", "must be a whole number, not `16MiB`"),
+        ("max_message_bytes: 0", "must be more than 0, not `0`"),
+        ("max_message_bytes: 1.5", "must be a whole number, not `1.5`"),
+        ("max_message_bytes: " + "9" * 5000, "must be a whole number, not `" + "9" * 39 + "…`"),
+        ("effective_to: 20261231", "must be a date such as 2025-12-22, not `20261231`"),
+        ("effective_to: 2026-02-30", "`2026-02-30` is not a day of the calendar"),
+        ("effective_to: 2026-12-31T00:00:00Z", "must be a date such as 2025-12-22"),
+        ("effective_to: [2026-12-31]", "must be a date such as 2025-12-22, not a list"),
+        ("effective_to: 2025-12-21", "2025-12-21 is before effective_from (2025-12-22)"),
+        ("exchange: ../kalshi", "`../kalshi` is no name"),
+        ("parser_config: 5", "must be a mapping (`key: value` lines), not `5`"),
+        ("protocol: [wss]", "must be a mapping (`key: value` lines), not a list"),
+        ("auth_method: '  '", "is blank; give it a value"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_plain_words(line, expected):
+    field = line.partition(":")[0]
+    (message,) = said(Feed, version(line))
+    assert message.startswith(f"7: versions[0].{field}: {expected}")
+
+
+def test_choices_are_named_and_the_near_one_suggested():
+    assert said(Feed, FEED + "status: actve\n") == [
+        "7: status: must be one of active, deprecated, disabled, not `actve`; did you mean `active`?"
+    ]
+    assert said(Schema, SCHEMA.replace("capnp\n", "capn\n", 1))[0].endswith("not `capn`; did you mean `capnp`?")
+
+
+def test_what_is_required_is_asked_for():
+    assert said(Feed, "type: websocket\nversions:\n- version: v1\n") == [
+        "1: name: is required; add it",
+        "3: versions[0].effective_from: is required; add it",
+        "3: versions[0].endpoint: is required; add it",
+    ]
+    assert said(Feed, FEED.partition("versions")[0] + "versions: []\n") == [
+        "3: versions: is an empty list; add at least one entry"
+    ]
+    assert said(Environment, "storage: {type: local}\nname:\nfeed: ''\n") == [
+        "1: storage.path: is required when the type is local; add it",
+        "2: name: is required; add it",
+        "3: feed: is required; add it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("storage: {type: s3}", ["storage.bucket: is required when", "storage.region: is required when"]),
+        ("storage: {type: s3, bucket: b}", ["storage.region: is required when the type is s3"]),
+        ("storage: {path: data}", ["storage.type: is required"]),
+        ("storage: data", ["storage: must be a mapping (`key: value` lines), not `data`"]),
+        ("storage: {type: kafka}", []),
+        ("storage: {type: local, path: a}\ntransport: {type: nats}", ["transport.url: is required when"]),
+        ("storage: {type: local, path: a}\ntransport: {type: memory}", []),
+        ('storage: {type: local, path: "a\\0b"}', ["storage.path: holds a line break or another control character"]),
+        ("storage: {type: local, path: a}\nschema: trade", ["schema: must be `name:version`, such as trade:v1"]),
+        ("storage: {type: local, path: a}\nschema: 'trade:'", ["schema: must be `name:version`"]),
+    ],
+)
+def test_what_one_field_asks_of_another(section, expected):
+    found = said(Environment, f"name: x\nfeed: y\n{section}\n")
+    assert len(found) == len(expected)
+    assert all(words in message for words, message in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", ".hidden", "-x", "a b", "é", "a\\nb", "x" * 101])
+def test_names_lead_nowhere(name):
+    found = said(Environment, ENVIRONMENT.replace("kalshi-dev", f'"{name}"'))
+    assert len(found) == 1
+    assert "is no name: use letters" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fault"),
+    [
+        ("wss://example.com/ws?x=1", None),
+        ("ws://127.0.0.1:8080", None),
+        ("ws://[::1]:8080/", None),
+        ("sim://kalshi", None),
+        ("https://example.com", "must be the URL of a websocket"),
+        ("example.com/ws", "must be the URL of a websocket"),
+        ("wss:///ws", "must be the URL of a websocket"),
+        ("wss://", "must be the URL of a websocket"),
+        ("wss://user:hunter2@example.com/", "must not hold a user name"),
+        ("wss://@example.com/", "must not hold a user name"),
+        ("wss://example.com:0/", "a port from 1 to 65535"),
+        ("wss://example.com:65536/", "a port from 1 to 65535"),
+        ("wss://example.com:x/", "a port from 1 to 65535"),
+        ("wss://[::1/", "must have a valid host"),
+        ("wss://example.com/a b", "must be a URL in plain ASCII"),
+        ("wss://exämple.com/", "must be a URL in plain ASCII"),
+        ("wss://example.com/#hunter2", "must not have a fragment"),
+    ],
+)
+def test_the_endpoint_of_a_websocket(endpoint, fault):
+    found = said(Feed, FEED.replace("wss://example.com/ws", f"'{endpoint}'"))
+    assert len(found) == (fault is not None)
+    if fault:
+        assert found[0].startswith("6: versions[0].endpoint: ")
+        assert fault in found[0]
+        assert "hunter2" not in found[0]
+
+
+def test_the_endpoint_of_another_type_is_its_own_business():
+    assert said(Feed, FEED.replace("websocket", "multicast").replace("wss://example.com/ws", "239.1.1.1:5000")) == []
+
+
+def two_versions(first: str, second: str, extra: str = "") -> str:
+    head = FEED.partition("versions")[0]
+    return f"{head}{extra}versions:\n" + "".join(
+        f"- {{version: {label}, effective_from: {day}, endpoint: {url}}}\n"
+        for label, day, url in (first.split(), second.split())
+    )
+
+
+def test_versions_must_be_told_apart():
+    found = said(Feed, two_versions("v1 2025-01-01 wss://a", "v1 2025-01-01 wss://b"))
+    assert found == [
+        "5: versions[1].version: `v1` is already versions[0]; give each version its own label",
+        "5: versions[1].effective_from: 2025-01-01 is also when versions[0] begins; "
+        "give each version its own first day",
+    ]
+
+
+def test_all_errors_are_reported_at_once_even_those_that_concern_several_fields():
+    text = two_versions("v1 2025-01-01 https://a", "v1 2025-01-01 wss://b", "status: none\n")
+    text += "- {version: v3, effective_from: never, endpoint: wss://c}\nverions: []\n"
+    found = said(Feed, text)
+    assert [message.split(": ")[1] for message in found] == [
+        "status",
+        "versions[0].endpoint",
+        "versions[1].version",
+        "versions[1].effective_from",
+        "versions[2].effective_from",
+        "verions",
+    ]
+
+
+def test_thousands_of_errors_are_cut_short():
+    found = said(
+        Feed, FEED + "status: x\ncapture_locations:\n" + "- 1\n" * 5000 + "".join(f"k{i}: 1\n" for i in range(5000))
+    )
+    assert len(found) < 300
+    assert "only the first 100 are shown" in "".join(found)
+
+
+def test_thousands_of_faults_of_one_section_are_cut_short():
+    found = said(Environment, ENVIRONMENT + (KEYS % "env").replace("api_secret", "a," * 5000))
+    assert found[0] == "1: has 4999 errors; only the first 100 are shown"
+    assert len(found) == 101
+
+
+def test_the_version_in_force():
+    feed = load(
+        Feed,
+        FEED.partition("versions")[0]
+        + """\
+versions:
+- {version: old, effective_from: 2025-01-01, endpoint: wss://a}
+- {version: new, effective_from: 2026-01-01, effective_to: 2026-06-30, endpoint: wss://b}
+- {version: pilot, effective_from: 2026-03-01, effective_to: 2026-03-01, endpoint: wss://c}
+""",
+    )
+    in_force = {
+        day: (version := feed.version_in_force(date.fromisoformat(day))) and version.version
+        for day in ("2024-12-31", "2025-01-01", "2025-12-31", "2026-01-01", "2026-03-01", "2026-03-02", "2026-07-01")
+    }
+    assert list(in_force.values()) == [None, "old", "old", "new", "pilot", "new", "old"]
+
+
+def test_unknown_keys_are_warnings_wherever_they_are():
+    text = ENVIRONMENT.replace("path:", "pth:") + KEYS % "env" + "    requird: true\ncolour: red\n"
+    assert said(Environment, text) == [
+        "3: storage.pth: ssmd does not know this key; did you mean `path`?",
+        "3: storage.path: is required when the type is local; add it",
+        "9: keys.kalshi.requird: ssmd does not know this key; did you mean `required`?",
+        "10: colour: ssmd does not know this key",
+    ]
+    assert said(Feed, version("end_point: x")) == [
+        "7: versions[0].end_point: ssmd does not know this key; did you mean `endpoint`?"
+    ]
+
+
+def test_free_form_sections_have_no_unknown_keys():
+    assert said(Environment, ENVIRONMENT + "subscribe: {anything: {goes: 1}}\n") == []
+    assert said(Feed, version("parser_config: {anything: 1}") + "defaults: {a: {b: c}}\n") == []
+
+
+def key(source: str, fields: str = "[api_key, api_secret]") -> KeySpec:
+    text = ENVIRONMENT + (KEYS % source).replace("[api_key, api_secret]", fields)
+    return load(Environment, text).keys["kalshi"]
+
+
+def test_keys_in_named_variables():
+    spec = key("env:KALSHI_API_KEY,KALSHI_API_SECRET")
+    assert spec.required is True
+    assert spec.source_scheme == "env"
+    assert spec.variables("kalshi") == ["KALSHI_API_KEY", "KALSHI_API_SECRET"]
+    assert spec.resolved_source("kalshi") == "env:KALSHI_API_KEY,KALSHI_API_SECRET"
+    assert key("'env: A , B'").resolved_source("kalshi") == "env:A,B"
+
+
+def test_keys_in_variables_named_after_them():
+    spec = key("env", "[api-key, secret.v2]")
+    assert spec.variables("kalshi-demo") == ["SSMD_KALSHI_DEMO_API_KEY", "SSMD_KALSHI_DEMO_SECRET_V2"]
+    assert spec.resolved_source("k") == "env:SSMD_K_API_KEY,SSMD_K_SECRET_V2"
+
+
+def test_keys_elsewhere_keep_their_source():
+    assert key("vault/secret/kalshi").source_scheme == "vault"
+    assert key("sealed-secret/kalshi").source_scheme == "sealed-secret"
+    assert key("vault:kalshi").resolved_source("kalshi") == "vault:kalshi"
+    with pytest.raises(ConfigError, match=r"keys\.kalshi\.source"):
+        key("vault/x").variables("kalshi")
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "at", "expected"),
+    [
+        ("env:A", "[a, b]", "source", "names 1 variable(s) for 2 field(s) (a, b)"),
+        ("env:A,B,C", "[a, b]", "source", "names 3 variable(s) for 2 field(s)"),
+        ("env:A,A", "[a, b]", "source", "names the same variable twice"),
+        ("env:A,", "[a, b]", "source", "must name environment variables"),
+        ("'env:'", "[a, b]", "source", "must be `env:VARIABLE,...`"),
+        ("env/A,B", "[a, b]", "source", "must name environment variables"),
+        ("env:A B", "[a]", "source", "must name environment variables"),
+        ("env:hunter2-hunter2", "[a]", "source", "must name environment variables"),
+        ("hunter2hunter2", "[a]", "source", "must be `env:VARIABLE,...`"),
+        ("vault", "[a]", "source", "must be `env:VARIABLE,...`"),
+        ('"-----BEGIN hunter2-----\\nhunter2"', "[a]", "source", "holds a line break"),
+        ("env", "[a-b, a_b]", "fields[1]", "is the same name as fields[0]"),
+        ("env", "[]", "fields", "is an empty list"),
+        ("env", "a", "fields", "must be a list (`- ` lines), not `a`"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_without_it(source, fields, at, expected):
+    found = said(Environment, ENVIRONMENT + (KEYS % source).replace("[api_key, api_secret]", fields))
+    assert len(found) == 1
+    assert f"keys.kalshi.{at}: {expected}" in found[0]
+    assert "hunter2" not in found[0]
+
+
+def test_a_schema_of_the_existing_model_loads_unchanged():
+    schema = load(
+        Schema,
+        """\
+name: trade
+format: capnp
+schema_file: trade.capnp
+versions:
+    - version: v1
+      effective_from: "2025-12-22"
+      effective_to: 2026-01-31
+      status: deprecated
+      schema_file: trade-v1.capnp
+      hash: sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    - version: v2
+      effective_from: 2026-02-01
+      status: active
+      compatible_with: [v1]
+      breaking_changes: |
+        prices are text
+        sizes too
+""",
+    )
+    assert schema.version("v2").compatible_with == ("v1",)
+    assert schema.version("v2").breaking_changes == "prices are text\nsizes too\n"
+    assert schema.version("v3") is None
+    assert schema.latest().version == "v2"
