@@ -106,9 +106,11 @@ def _reason(usage: str, argv: Sequence[str], told: str) -> str:
         if name.startswith("-") and len(name) > 1 and not any(option.startswith(name) for option in known):
             near = difflib.get_close_matches(name, known, 1)
             return f"there is no option {printable(name)}" + (f"; did you mean {near[0]}?" if near else "")
-    # In a usage pattern, what stands outside of brackets is required.
-    required = _OPTION.findall(re.sub(r"\[[^\]]*\]|.*--help.*", "", DocoptExit.usage))
-    for option in required:
+    # What stands outside of brackets in the first pattern of a usage is required.
+    pattern = DocoptExit.usage.splitlines()[1]
+    for option in _OPTION.findall(re.sub(r"\[[^\]]*\]", "", pattern)):
         if not any(len(argument) > 2 and option.startswith(argument.partition("=")[0]) for argument in argv):
             return f"{option} is required"
+    if not argv:
+        return f"a command is required: {', '.join(COMMANDS)}"
     return "the arguments do not fit"

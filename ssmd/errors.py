@@ -91,15 +91,22 @@ class ListenError(SsmdError):
     exit_code = 78
     label = "listen"
 
+    @classmethod
+    def at(cls, host: str, port: int, error: Exception) -> ListenError:
+        """For an address that the operating system refuses."""
+        # gevent appends the address to the reason; it stands in the message already.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(":")[0]
+        return cls(f"cannot listen on {host}:{port}: {reason}; choose another address with --listen")
+
 
 class SubscriptionRefused(SsmdError):
     exit_code = 78
     label = "subscribe"
 
 
-# C0, DEL and C1 controls, the line separators that some terminals and log readers obey, and the
-# bidirectional overrides that reorder what a reader sees.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
+# C0, DEL and C1 controls, the line separators that some terminals and log readers obey, the
+# bidirectional overrides that reorder what a reader sees, and lone surrogates, which no file can hold.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
 
 
 def printable(text: str | bytes, limit: int = 200) -> str:

@@ -10,6 +10,7 @@ SSMD_LOG_FORMAT is `text` or `json` (default: text on a terminal, else JSON), SS
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -27,11 +28,12 @@ _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "ascti
 _ERASE_LINE = "\r\x1b[2K"
 
 
-def setup(environ: Mapping[str, str], stream: TextIO = sys.stderr) -> Terminal | None:
-    """Configure the logging of ssmd; return the terminal, for a status line, when `stream` is one.
+def setup(environ: Mapping[str, str], stream: TextIO | None = None) -> Terminal | None:
+    """Configure the logging of ssmd to `stream`, by default stderr; return the terminal when it is one.
 
     Raises UsageError for a level or a format that does not exist.
     """
+    stream = sys.stderr if stream is None else stream
     on_terminal = stream.isatty()
     level = _choice(environ, "SSMD_LOG_LEVEL", _LEVELS, "info")
     form = _choice(environ, "SSMD_LOG_FORMAT", _FORMATS, "text" if on_terminal else "json")
@@ -73,8 +75,12 @@ class _JsonFormatter(logging.Formatter):
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={_quoted(value)}" for name, value in _fields(record).items())
-        line = f"{timestamp(int(record.created * 1e9))} {record.levelname:<7} {record.getMessage()}{fields}"
+        line = f"{timestamp(int(record.created * 1e9))} {record.levelname:<7} {_one_line(record.getMessage())}{fields}"
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+def _one_line(message: str) -> str:
+    return message if message.isprintable() else json.dumps(message)[1:-1]
 
 
 def _quoted(value: object) -> str:
@@ -100,8 +106,10 @@ class Terminal:
 
     def _write(self, text: str) -> None:
         # A write that wraps over the edge could not be erased again, so the terminal is told not to wrap.
-        self.stream.write(f"{_ERASE_LINE}{text}\x1b[?7l{self._line}\x1b[?7h")
-        self.stream.flush()
+        # One that has gone, as with a lost SSH session, must not end the collection.
+        with contextlib.suppress(OSError):
+            self.stream.write(f"{_ERASE_LINE}{text}\x1b[?7l{self._line}\x1b[?7h")
+            self.stream.flush()
 
 
 class _StatusLineHandler(logging.Handler):
@@ -110,4 +118,7 @@ class _StatusLineHandler(logging.Handler):
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._terminal.log(self.format(record))
+        try:
+            self._terminal.log(self.format(record))
+        except Exception:
+            self.handleError(record)

@@ -3,3 +3,51 @@
 from gevent import monkey
 
 monkey.patch_all()
+
+import weakref
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ssmd.metrics import Metrics
+from ssmd.runtime.status import Status
+
+TEST_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _deadline() -> Iterator[None]:
+    """A test that hangs fails instead, with a traceback of where it hung."""
+    with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
+        yield
+
+
+_spawned: weakref.WeakSet[gevent.Greenlet] = weakref.WeakSet()
+gevent.Greenlet.add_spawn_callback(_spawned.add)
+
+
+@pytest.fixture(autouse=True)
+def _no_greenlet_left_behind() -> Iterator[None]:
+    """What a test has started must have ended when it ends, or it would work on during the next."""
+    before = _running()
+    yield
+    with gevent.Timeout(5, False):
+        while _running() - before:
+            gevent.sleep(0.01)
+    assert not _running() - before
+
+
+def _running() -> set[gevent.Greenlet]:
+    return {greenlet for greenlet in _spawned if not greenlet.dead}
+
+
+@pytest.fixture
+def status() -> Status:
+    return Status()
+
+
+@pytest.fixture
+def metrics(status: Status) -> Metrics:
+    return Metrics(CollectorRegistry(), "kalshi", status)

@@ -11,6 +11,6 @@ def parse_listen(text: str) -> tuple[str, int]:
     """`host:port`, `:port` or `[ipv6]:port` as host and port. Raises UsageError."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise UsageError(f"--listen is {printable(text)!r}; it must be host:port, such as 127.0.0.1:8080")
     return host or "0.0.0.0", int(port)

@@ -37,7 +37,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     listen = parse_listen(arguments["--listen"])
     config_dir = Path(arguments["--config-dir"])
     deployment = load(config_dir, arguments["<environment>"], datetime.now(UTC).date())
-    wiring.require_served(deployment)
+    for problem in wiring.require_served(deployment):
+        _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, run.runner.stop, number.name)

@@ -1,9 +1,9 @@
 """The frame reader: websocket-client, with a batch reader in front of its parser.
 
-The library keeps the handshake, TLS, proxies, control frames, fragments and every check. But it makes
-some twenty Python calls for each frame, so one socket read fills one buffer here, and a tight loop cuts
-every plain text frame out of it. Whatever is not a complete, unmasked, unfragmented text frame goes to
-the library, whose reads (`_recv`) are served from the same buffer.
+The library keeps the handshake, TLS, proxies, the parsing of frames and its checks. But it makes some
+twenty Python calls for each frame, so one socket read fills one buffer here, and a tight loop cuts every
+plain text frame out of it. Whatever is not a complete, unmasked, unfragmented text frame goes to the
+library's parser, whose reads (`_recv`) are served from the same buffer.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BUFFER_BYTES = 64 * 1024
 """One socket read at most. Larger buffers were measured to be slower: they fall out of the CPU's cache."""
 
 _FIN_TEXT = 0x8100
+_LONGEST_IN_ONE_BYTE = 125
 _LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
 _two_shorts = struct.Struct(">HH").unpack_from
 
@@ -49,16 +50,18 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
     def __init__(self, max_message_bytes: int) -> None:
         # UTF-8 is checked later, for a whole batch at once: the library's check is a Python loop.
         super().__init__(skip_utf8_validation=True, enable_multithread=False)
-        self.frame_buffer = _BoundedFrameBuffer(self, max_message_bytes)
+        self.frame_buffer = _StrictFrameBuffer(self, max_message_bytes)
         self._max_message_bytes = max_message_bytes
+        self._longest_head = _FIN_TEXT + min(max_message_bytes, _LONGEST_IN_ONE_BYTE)
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._begun = False
         self._tls = False
-        self._silence_seconds: float | None = None
-        self.last_frame_at = 0.0
-        """When the last whole frame of any kind was seen, by time.monotonic()."""
+        self._waiting_since = 0.0
+        self._failure: OSError | None = None
+        self.silence_seconds = 0.0
+        """How long recv_batch() waits for a whole frame; may be changed between two calls."""
 
     def begin(self, silence_seconds: float) -> None:
         """Read through the buffer from now on; raise TimeoutError after so many seconds without a frame.
@@ -67,31 +70,43 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         """
         self._begun = True
         self._tls = isinstance(self.sock, SSLSocket)
-        self._silence_seconds = silence_seconds
-        self.sock.settimeout(silence_seconds)
-        self.last_frame_at = time.monotonic()
+        self.silence_seconds = silence_seconds
 
     def recv_batch(self) -> list[bytes]:
-        """Block until something whole has arrived; [] stands for a control frame.
+        """Block until something whole has arrived; [] stands for a control frame or a fragment.
 
         Raises CloseFrame, TimeoutError, MessageTooBig, the library's exceptions and OSError.
         """
+        # Silence is counted from here, not from the last frame: the time in which the caller was busy, say
+        # with a slow disk, is not the exchange's.
+        self._waiting_since = time.monotonic()
         while True:
             payloads = self._cut_frames()
             if payloads:
-                self.last_frame_at = time.monotonic()
                 return payloads
-            if self._needs_more():
-                self._fill()
-                continue
-            opcode, frame = self.recv_data_frame(control_frame=True)
-            self.last_frame_at = time.monotonic()
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                code = int.from_bytes(frame.data[:2], "big") if frame.data else None
-                raise CloseFrame(code, frame.data[2:])
-            if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
-                return [bytes(frame.data)]
+            if not self._needs_more():
+                return self._take(self.recv_frame())
+            self._fill()
+
+    def _take(self, frame: Any) -> list[bytes]:
+        """What the library's recv_data_frame() does with a frame, but returning after each: it would keep at
+        endless fragments, and let nobody else run.
+        """
+        if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
+            self.send_close()
+            raise CloseFrame(int.from_bytes(frame.data[:2], "big") if frame.data else None, frame.data[2:])
+        if frame.opcode == websocket.ABNF.OPCODE_PING:
+            self.pong(frame.data)
+        if frame.opcode >= websocket.ABNF.OPCODE_CLOSE:
             return []
+        self.cont_frame.validate(frame)
+        if not frame.fin and not self.cont_frame.cont_data:
+            frame.data = bytearray(frame.data)  # The library adds to it; adding to bytes would copy them each time.
+        self.cont_frame.add(frame)
+        if not frame.fin:
+            return []
+        self.cont_frame.extract(frame)
+        return [bytes(frame.data)]
 
     def _cut_frames(self) -> list[bytes]:
         """Every plain text frame that lies whole at the front of the buffer. The hot loop."""
@@ -100,7 +115,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
             return payloads  # Inside a fragmented message a text frame is an error: the library's to tell.
         # Slicing bytes is cheaper than slicing a bytearray or a view, so the buffer is copied once.
         data = bytes(self._view[self._start : self._end])
-        start, end, longest = 0, len(data), self._max_message_bytes
+        start, end, longest, longest_head = 0, len(data), self._max_message_bytes, self._longest_head
         append = payloads.append
         # One unpack reads the first two bytes and, in case they announce it, the length in the next two.
         # A frame of fewer than four bytes at the very end is left to the library.
@@ -111,7 +126,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
                     break
                 body = start + 4
                 stop = body + long_length
-            elif _FIN_TEXT <= head < _LENGTH_IN_TWO_BYTES:
+            elif _FIN_TEXT <= head <= longest_head:
                 body = start + 2
                 stop = body + (head & 0x7F)
             else:
@@ -133,8 +148,8 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         if available < 2:
             return True
         length = self._buffer[start + 1]
-        if length < 126:
-            return available < 2 + length
+        if length <= _LONGEST_IN_ONE_BYTE:
+            return available < 2 + length and length <= self._max_message_bytes
         if length == 126:
             if available < 4:
                 return True
@@ -163,13 +178,19 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
                 self._end += count
         except (SSLWantReadError, BlockingIOError):
             pass
+        except OSError as error:
+            self._failure = error  # What came before it is handed out first.
         finally:
-            self.sock.settimeout(self._silence_seconds)
+            self.sock.settimeout(self.silence_seconds)
 
     def _read_into(self, view: memoryview) -> int:
         """One read. Bytes that never complete a frame do not count as life."""
-        if time.monotonic() - self.last_frame_at > (self._silence_seconds or 0.0):
+        if self._failure is not None:
+            raise self._failure
+        left = self._waiting_since + self.silence_seconds - time.monotonic()
+        if left <= 0:
             raise TimeoutError
+        self.sock.settimeout(left)
         count: int = self.sock.recv_into(view)
         if not count:
             raise websocket.WebSocketConnectionClosedException("the connection ended without a close frame")
@@ -187,24 +208,6 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._start += taken
         return data
 
-    def recv_frame(self) -> Any:
-        """As in the library, and stricter where RFC 6455 is: no masked frames from a server (5.1), no long
-        or fragmented control frames (5.5), and no more fragments than one message may hold.
-        """
-        frame = self.frame_buffer.recv_frame()
-        if frame.mask_value:
-            raise websocket.WebSocketProtocolException("a masked frame from the server")
-        if frame.opcode >= websocket.ABNF.OPCODE_CLOSE:
-            if not frame.fin or len(frame.data) > 125:
-                raise websocket.WebSocketProtocolException("a control frame that is fragmented or too long")
-        elif self.cont_frame.cont_data:
-            self._check_size(len(self.cont_frame.cont_data[1]) + len(frame.data))
-        return frame
-
-    def _check_size(self, length: int) -> None:
-        if length > self._max_message_bytes:
-            raise MessageTooBig(f"a message of {length:,} bytes or more; at most {self._max_message_bytes:,} allowed")
-
     # Answers to a ping or a close are a courtesy. An exchange that has hung up already must not cost us
     # what it said before: that still lies in the buffers, and the next read will meet the end.
 
@@ -217,13 +220,30 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
             super().send_close(status, reason)
 
 
-class _BoundedFrameBuffer(frame_buffer):  # type: ignore[misc]
-    """The library's frame parser, which judges a length before it makes room for it."""
+class _StrictFrameBuffer(frame_buffer):  # type: ignore[misc]
+    """The library's frame parser, which judges a frame by its header, before it makes room for the rest.
+
+    Stricter than the library where RFC 6455 is: no masked frames from a server (5.1), no fragmented or
+    long control frames (5.5), and no more fragments than one message may hold.
+    """
 
     def __init__(self, reader: FrameReader, max_message_bytes: int) -> None:
         super().__init__(reader._recv, skip_utf8_validation=True)
-        self._reader = reader
+        self._fragments = reader.cont_frame
+        self._max_message_bytes = max_message_bytes
+
+    def recv_header(self) -> None:
+        super().recv_header()
+        fin, _, _, _, opcode, masked, length = self.header
+        if masked:
+            raise websocket.WebSocketProtocolException("a masked frame from the server")
+        if opcode >= websocket.ABNF.OPCODE_CLOSE and (not fin or length > _LONGEST_IN_ONE_BYTE):
+            raise websocket.WebSocketProtocolException("a control frame that is fragmented or too long")
 
     def recv_length(self) -> None:
         super().recv_length()
-        self._reader._check_size(self.length)
+        length = self.length
+        if self.header[4] == websocket.ABNF.OPCODE_CONT and self._fragments.cont_data:
+            length += len(self._fragments.cont_data[1])
+        if length > self._max_message_bytes:
+            raise MessageTooBig(f"a message of {length:,} bytes or more; at most {self._max_message_bytes:,} allowed")

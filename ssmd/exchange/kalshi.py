@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -43,17 +43,22 @@ _PARAMETERS = (
 )
 
 
+# As far as a float counts exactly, so that no sum or metric made of these can overflow.
+_LARGEST = 2**53
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+
+
 class _Head(msgspec.Struct, gc=False):
     """What every message says of itself; the rest is skipped, though checked to be JSON."""
 
     type: str = ""
-    sid: int = 0
-    seq: int = 0
-    id: int = 0
+    sid: _Count = 0
+    seq: _Count = 0
+    id: _Count = 0
 
 
 class _Time(msgspec.Struct, gc=False):
-    ts_ms: int = 0
+    ts_ms: _Count = 0
 
 
 class _Dated(msgspec.Struct, gc=False):
@@ -72,7 +77,7 @@ class Kalshi:
     """
 
     def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
-        missing = [field for field in ("api_key", "api_secret") if not keys.get(field)]
+        missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
         if missing:
             raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
         self._key_id = keys["api_key"].strip()
@@ -85,7 +90,7 @@ class Kalshi:
         self._next_seq: dict[int, int] = {}
         for params in _split(subscribe):
             command_id = len(self._commands) + 1
-            self._pending[command_id] = list(params["channels"])
+            self._pending[command_id] = list(dict.fromkeys(params["channels"]))
             command = {"id": command_id, "cmd": "subscribe", "params": params}
             self._commands.append(json.dumps(command, separators=(",", ":")).encode())
 
@@ -96,13 +101,13 @@ class Kalshi:
             value = subscribe.get(name, [])
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 yield FieldProblem((name,), "must be a list of names")
-        if "channels" in subscribe and not subscribe["channels"]:
+        channels = subscribe.get("channels")
+        if channels == []:
             yield FieldProblem(("channels",), "is empty; name a channel, or leave it out for the default")
         if "market_ticker" in subscribe and "market_tickers" in subscribe:
             yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
-        if "orderbook_delta" in (subscribe.get("channels") or ()) and not (
-            subscribe.get("market_tickers") or subscribe.get("market_ticker")
-        ):
+        named = subscribe.get("market_tickers") or subscribe.get("market_ticker")
+        if isinstance(channels, list) and "orderbook_delta" in channels and not named:
             yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
         for name in subscribe:
             if name not in _PARAMETERS:
@@ -134,7 +139,7 @@ class Kalshi:
             heads = list(map(_decode_head, payloads))
         except (ValueError, RecursionError):
             decoded = False
-            heads = [_head_or_none(payload) for payload in payloads]
+            heads = [_head(payload) for payload in payloads]
         events: list[Acknowledged | Gap] = []
         failure = None
         next_seq = self._next_seq
@@ -149,25 +154,24 @@ class Kalshi:
                     events.append(Gap(sid, next_seq[sid], seq))
                 next_seq[sid] = seq + 1
             if head.id or head.type == "error":
-                failure = self._reply(payloads[index], events) or failure
+                failure = self._reply(head, payloads[index], events) or failure
         return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure)
 
-    def _reply(self, payload: bytes, events: list[Acknowledged | Gap]) -> SsmdError | None:
+    def _reply(self, head: _Head, payload: bytes, events: list[Acknowledged | Gap]) -> SsmdError | None:
         """Match a reply to its command; return what ends the run, if it does."""
-        reply = msgspec.json.decode(payload)
-        kind, body, sid = reply["type"], reply.get("msg"), reply.get("sid")
-        body = body if isinstance(body, dict) else {}
-        if kind == "error":
-            return self._error(body, sid)
-        pending = self._pending.get(reply["id"], [])
-        if kind == "subscribed":
+        body = _mapping(_tolerant(payload).get("msg"))
+        if head.type == "error":
+            return self._error(body, head.sid)
+        pending = self._pending.get(head.id, [])
+        sid: object = head.sid or None
+        if head.type == "subscribed":
             channel, sid = str(body.get("channel")), body.get("sid")
             if isinstance(sid, int):
                 self._channels[sid] = channel
             confirmed = [channel]
-        elif kind == "ok":
+        elif head.type == "ok":
             # The answer to a further list of tickers, for a channel that is subscribed already.
-            confirmed = [self._channels[sid]] if sid in self._channels else list(pending)
+            confirmed = [self._channels[head.sid]] if head.sid in self._channels else list(pending)
         else:
             return None
         for channel in confirmed:
@@ -176,14 +180,13 @@ class Kalshi:
                 events.append(Acknowledged(channel, sid if isinstance(sid, int) else None))
         return None
 
-    def _error(self, body: dict[str, Any], sid: object) -> SsmdError:
-        code = body.get("code")
+    def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:
+        code = body.get("code", "without a code")
         about = [printable(str(body[name])) for name in ("market_ticker", "market_tickers") if body.get(name)]
-        where = f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if isinstance(sid, int) else ""
-        text = f"Kalshi error {code}{where}: {printable(str(body.get('msg')))}" + "".join(
-            f" ({item})" for item in about
-        )
-        if code in _RESTART_HELPS:
+        where = f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if sid else ""
+        reason = printable(str(body.get("msg", "no reason given")))
+        text = f"Kalshi error {printable(str(code))}{where}: {reason}" + "".join(f" ({item})" for item in about)
+        if isinstance(code, int) and code in _RESTART_HELPS:
             return Disconnected(f"{text}; that subscription is over")
         return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
 
@@ -202,12 +205,31 @@ def _split(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}
 
 
-def _head_or_none(payload: bytes) -> _Head:
-    """The head of a message that may be anything: an empty one when it has none."""
+def _head(payload: bytes) -> _Head:
+    """The head of a message that may be anything: of each field what is fit for use, empty when nothing is."""
     try:
         return _decode_head(payload)
     except (ValueError, RecursionError):
-        return _Head()
+        message = _tolerant(payload)
+    kind = message.get("type")
+    sid, seq, command_id = (_count(message.get(name)) for name in ("sid", "seq", "id"))
+    return _Head(kind if isinstance(kind, str) else "", sid, seq, command_id)
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and 0 <= value <= _LARGEST else 0
+
+
+def _tolerant(payload: bytes) -> Mapping[str, Any]:
+    """A message read as forgivingly as can be, for its meaning alone; empty when it is no JSON object."""
+    try:
+        return _mapping(json.loads(payload.decode("utf-8", "replace")))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _exchange_ms(payload: bytes) -> int | None:

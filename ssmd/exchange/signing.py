@@ -18,6 +18,7 @@ __all__ = ["PrivateKey", "read_private_key", "sign"]
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
+_SMALLEST_RSA_BITS = 1024
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 
@@ -43,6 +44,8 @@ def read_private_key(text: str) -> PrivateKey:
         raise ConfigError("the private key cannot be read: it is cut off or changed; paste the PEM again") from None
     if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
         raise ConfigError("the private key is neither RSA nor Ed25519")
+    if isinstance(key, RSAPrivateKey) and key.key_size < _SMALLEST_RSA_BITS:
+        raise ConfigError(f"the private key is RSA of {key.key_size} bits, too short to sign with")
     return key
 
 
@@ -54,7 +57,9 @@ def _from_pem(text: str) -> bytes | None:
     if "ENCRYPTED" in label or "ENCRYPTED" in body:
         raise ConfigError("the private key is encrypted; give it without a passphrase")
     if "PRIVATE KEY" not in label:
-        raise ConfigError(f"this is a {label.lower()}, where a private key is needed")
+        # The label is part of the value, so it is named only when it is one of these.
+        kind = next((kind for kind in ("certificate", "public key") if kind.upper() in label), "PEM of another kind")
+        raise ConfigError(f"this is a {kind}, where a private key is needed")
     return _from_base64(body)
 
 

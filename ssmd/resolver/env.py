@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,9 +32,10 @@ class EnvResolver:
 
 
 def _from_file(name: str, value: str) -> str:
-    if not value.startswith("/") or "\n" in value or "\0" in value or len(value) > 4096:
+    named = value.strip()
+    if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
         return value
-    path = Path(value)
+    path = Path(named)
     try:
         if not path.is_file():
             return value
@@ -41,8 +43,12 @@ def _from_file(name: str, value: str) -> str:
             content = file.read(_MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
             raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, which cannot be a key")
+        if not content.strip():
+            raise ResolveError(f"{name} names an empty file")
         return content.decode("utf-8")
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return value  # No file has such a name: it is a key that happens to begin with a slash.
         raise ResolveError(f"{name} names a file that cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ResolveError(f"{name} names a file that is not text; a PEM file is needed") from None

@@ -70,7 +70,7 @@ class Reporter:
         missing = sum(gap.missing for gap in self._gaps)
         _log.warning(
             "sequence gap",
-            extra={"gaps": len(self._gaps), "missing": missing, **last._asdict()},
+            extra={"gaps": len(self._gaps), "missing": missing, **{f"last_{name}": value for name, value in last._asdict().items()}},
         )
         self._gaps = []
 

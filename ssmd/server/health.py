@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 from flask import Flask, Response, jsonify, request
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import _BAD_REQUEST_RESPONSE, WSGIHandler, WSGIServer
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
-from ssmd.errors import ListenError
+from ssmd.errors import ListenError, printable
 from ssmd.runtime.status import Status
 
 __all__ = ["HealthServer", "make_app"]
@@ -28,6 +29,7 @@ _log = logging.getLogger("ssmd.server")
 def make_app(status: Status, registry: CollectorRegistry) -> Flask:
     """The three routes; whatever else is asked for is answered with a JSON error."""
     app = Flask("ssmd", static_folder=None)
+    app.url_map.merge_slashes = False  # //health is unknown too, not redirected.
 
     @app.get("/health", provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -42,7 +44,10 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
 
     @app.get("/metrics", provide_automatic_options=False)
     def metrics() -> Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except ValueError:  # A version that is none; RFC 9110 lets a server disregard the field.
+            encode, content_type = choose_encoder("")
         return Response(encode(registry), content_type=content_type)
 
     @app.errorhandler(HTTPException)
@@ -51,6 +56,12 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
         response.status_code = error.code or 500
         if response.status_code == 405:
             response.headers["Allow"] = "GET, HEAD"
+        return response
+
+    @app.after_request
+    def close(response: Response) -> Response:
+        # Probes do not need keep-alive, and idle connections would crowd out others.
+        response.headers["Connection"] = "close"
         return response
 
     return app
@@ -66,13 +77,18 @@ class HealthServer:
     def __init__(self, host: str, port: int, app: Flask) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
         self._server = WSGIServer(
-            (host, port), app, handler_class=_Handler, spawn=self._spawn, log=None, error_log=_log
+            (host, port),
+            app,
+            handler_class=_Handler,
+            spawn=self._spawn,
+            log=None,
+            error_log=None,
+            environ={"SERVER_NAME": host},  # It would ask the name service, which can take seconds to fail.
         )
         try:
             self._server.init_socket()
-        except (OSError, OverflowError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ListenError(f"cannot listen on {host}:{port}: {reason}; choose another with --listen") from None
+        except (OSError, OverflowError, ValueError) as error:
+            raise ListenError.at(host, port, error) from None
         self.port: int = self._server.server_port
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
@@ -89,7 +105,8 @@ class HealthServer:
         greenlet.link(lambda ended: self._connections.pop(ended, None))
 
     def serve(self) -> None:
-        self._server.serve_forever()
+        if not self._server.closed:  # It would listen anew after stop().
+            self._server.serve_forever()
 
     def stop(self) -> None:
         self._server.stop(timeout=1)
@@ -97,13 +114,22 @@ class HealthServer:
 
 
 class _Handler(WSGIHandler):  # type: ignore[misc]
-    """One connection: one request, within a deadline, however slowly it comes."""
+    """One connection: one request, within a deadline, however slowly it comes.
+
+    What a client does wrong is its own affair. gevent would print a traceback for some of it, and let anybody
+    who reaches the port fill the log.
+    """
 
     def handle(self) -> None:
-        with gevent.Timeout(CONNECTION_SECONDS, False):
+        with gevent.Timeout(CONNECTION_SECONDS, False), contextlib.suppress(OSError):
             super().handle()
 
-    def read_request(self, raw_requestline: str) -> Any:
-        result = super().read_request(raw_requestline)
-        self.close_connection = True  # Probes do not need keep-alive, and idle connections would crowd out others.
-        return result
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        _log.debug("bad request", extra={"client": str(self.client_address), "error": printable(str(ex))})
+        return "400", _BAD_REQUEST_RESPONSE
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        if issubclass(t, OSError | gevent.Timeout | gevent.GreenletExit):
+            self.close_connection = True
+            return
+        super().handle_error(t, v, tb)

@@ -56,9 +56,7 @@ def metadata(tree: Path, port: int) -> None:
 def run_round(name: str, seconds: float) -> Round:
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-") as scratch:
         tree = Path(scratch)
-        load = subprocess.Popen(
-            [sys.executable, HERE / "load.py", str(seconds)], stdout=subprocess.PIPE, text=True
-        )
+        load = subprocess.Popen([sys.executable, HERE / "load.py", str(seconds)], stdout=subprocess.PIPE, text=True)
         port = int(load.stdout.readline())
         collector, health_port = start(name, tree, port)
         health: list[float] = []
@@ -124,7 +122,9 @@ def main() -> None:
         middle, end = (statistics.median(one.rss_mb[index] for one in done) for index in (0, 1))
         print(f"{name:<6} {medians[name]:>12,.0f} msg/s {cpu:>7.2f} us CPU/msg   RSS {middle:.0f} -> {end:.0f} MB")
     health = sorted(value for one in results["ssmd"] for value in one.health_ms)
-    print(f"/health at saturation: median {statistics.median(health):.1f} ms, worst {health[-1]:.1f} ms of {len(health)}")
+    print(
+        f"/health at saturation: median {statistics.median(health):.1f} ms, worst {health[-1]:.1f} ms of {len(health)}"
+    )
     ratio = medians["ssmd"] / medians["naive"]
     print(f"ratio: {ratio:.1f} (goal: {GOAL})")
     sys.exit(ratio < GOAL)

@@ -1,0 +1,154 @@
+"""What a client's command says, and the subscription that it makes; the grammar of the simulated Kalshi.
+
+Source: https://docs.kalshi.com/asyncapi.yaml, the command payloads and the requirements of each channel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from ssmd.sim.markets import Event, Markets
+from ssmd.sim.refusal import Refusal
+
+__all__ = ["CHANNELS", "Channel", "Command", "Subscription", "flag", "parse", "tickers_of"]
+
+
+class Channel(NamedTuple):
+    """What the exchange asks of, and does for, a subscription to a channel."""
+
+    tickers: str = "optional"
+    """Whether market tickers are "required", "optional" or not looked at ("none")."""
+    sequenced: bool = True
+    private: bool = False
+    """Needs a right that a simulated key does not have."""
+
+
+CHANNELS: dict[str, Channel] = {
+    "orderbook_delta": Channel("required"),
+    "ticker": Channel(sequenced=False),
+    "trade": Channel(),
+    "market_lifecycle_v2": Channel("none"),
+    # Accepted and always quiet: the simulator has no multivariate markets.
+    "multivariate_market_lifecycle": Channel("none"),
+    "fill": Channel(private=True),
+    "market_positions": Channel(private=True),
+    "user_orders": Channel(private=True),
+    "order_group_updates": Channel(private=True),
+    "communications": Channel(private=True),
+    "cfbenchmarks_value": Channel(private=True),
+    "cfbenchmarks_value_5hz": Channel(private=True),
+    "pyth_value": Channel(private=True),
+}
+
+
+class Command(NamedTuple):
+    """One command; an id of 0 or none means that the replies carry none."""
+
+    id: int | None
+    name: str
+    params: Any
+
+    def require_params(self) -> dict[str, Any]:
+        if self.params is None:
+            raise Refusal(2)
+        if not isinstance(self.params, dict):
+            raise Refusal(1)
+        return self.params
+
+
+class Subscription:
+    """One channel of one connection: its sid, its sequence and the tickers it is limited to."""
+
+    __slots__ = ("channel", "seq", "sequenced", "sid", "tickers", "yes_price")
+
+    def __init__(self, channel: str, sid: int, yes_price: bool) -> None:
+        self.channel = channel
+        self.sid = sid
+        self.seq = 0
+        self.sequenced = CHANNELS[channel].sequenced
+        self.tickers: dict[str, None] | None = None
+        self.yes_price = yes_price
+
+    def wants(self, ticker: str | None) -> bool:
+        return self.tickers is None or ticker is None or ticker in self.tickers
+
+    def number(self) -> int:
+        """The next number of the sequence: each frame of the sid takes one, replies included."""
+        self.seq += 1
+        return self.seq
+
+    def frame(self, event: Event, command_id: int | None = None) -> bytes:
+        msg = event.yes_msg if self.yes_price else event.msg
+        answers = f'"id":{command_id},' if command_id else ""
+        if self.sequenced:
+            return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"seq":{self.number()},"msg":{msg}}}'.encode()
+        return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"msg":{msg}}}'.encode()
+
+    def reply(self, kind: str, command_id: int | None, msg: Any = None) -> bytes:
+        frame: dict[str, Any] = {"type": kind}
+        if command_id:
+            frame["id"] = command_id
+        frame["sid"] = self.sid
+        if self.sequenced:
+            frame["seq"] = self.number()
+        if msg is not None:
+            frame["msg"] = msg
+        return json.dumps(frame, separators=(",", ":")).encode()
+
+    def acknowledge(self, command_id: int | None, terse: bool) -> bytes:
+        """The `ok` to a change, with the whole list of markets after it unless the client asked for brevity."""
+        return self.reply("ok", command_id, {} if terse else {"market_tickers": list(self.tickers or ())})
+
+
+def parse(payload: bytes) -> Command:
+    """The command in one message; Refusal 1 for whatever is not a JSON object with a sound id and name."""
+    try:
+        value = json.loads(payload, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refusal(1) from None
+    if not isinstance(value, dict):
+        raise Refusal(1)
+    command_id, name = value.get("id"), value.get("cmd")
+    if (command_id is not None and type(command_id) is not int) or not isinstance(name, str):
+        raise Refusal(1)
+    return Command(command_id, name, value.get("params"))
+
+
+def tickers_of(params: dict[str, Any], channels: Sequence[str], markets: Markets) -> list[str] | None:
+    """The markets that a command names, by ticker or by id; None when it names none."""
+    given = [key for key in ("market_ticker", "market_tickers", "market_id", "market_ids") if params.get(key)]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise Refusal(11, f"{given[0]} and {given[1]} exclude each other")
+    key = given[0]
+    values = params[key] if key.endswith("s") else [params[key]]
+    if not isinstance(values, list) or not all(map(_is_ticker, values)):
+        raise Refusal(11, f"{key} must hold {'a list of strings' if key.endswith('s') else 'a string'}")
+    if not key.startswith("market_id"):
+        return values
+    if list(channels) != ["ticker"]:
+        raise Refusal(11, f"{key} is for the ticker channel only")
+    found = [markets.by_id(value) for value in values]
+    if None in found:
+        raise Refusal(11, f"{key} holds an id of no market")
+    return [ticker for ticker in found if ticker is not None]
+
+
+def _is_ticker(value: Any) -> bool:
+    # Real tickers hold dots and dashes too, so the documented pattern for them is not used here.
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isascii() and value.isprintable()
+
+
+def flag(params: dict[str, Any], name: str) -> bool:
+    """A true-or-false parameter; absent is false."""
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise Refusal(11, f"{name} must be true or false")
+    return value
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")

@@ -1,0 +1,116 @@
+"""The simulator inside the collector's own process, behind an endpoint like `sim://kalshi?rate=200`."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ssmd.errors import ConfigError, UsageError, printable
+from ssmd.runtime.interfaces import Service
+from ssmd.sim import SIMULATORS
+from ssmd.sim.faults import FAULTS, Faults
+from ssmd.sim.handshake import PublicKey
+from ssmd.sim.server import Simulator
+
+__all__ = ["DEFAULT_RATE", "Embedded", "embedded", "throwaway_key"]
+
+DEFAULT_RATE = 50.0
+
+_FAULTS = {name.partition("=")[0] for name in FAULTS}
+_PARAMETERS = ("rate", "seed", "replay", "speed", "fault")
+
+
+class Embedded(NamedTuple):
+    """A simulator that listens already, and the keys it was started with."""
+
+    endpoint: str
+    """A real WebSocket URL on the loopback interface."""
+    keys: dict[str, str]
+    """The throw-away `api_key` and `api_secret` that its handshake accepts; nothing else does."""
+    service: Service
+    """Must be served for anybody to be answered."""
+
+
+def embedded(endpoint: str) -> Embedded:
+    """Start the simulator that a `sim://` endpoint names, on a free port of the loopback interface.
+
+    The query may hold rate, seed, replay (a path), speed, and faults, each by its own name or as `fault=name=value`.
+    ConfigError for what does not exist, ListenError when no port can be had.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        name = parts.netloc
+    except ValueError:
+        parts, name = urlsplit(""), ""
+    if name not in SIMULATORS or parts.path not in ("", "/"):
+        known = ", ".join(f"sim://{each}" for each in SIMULATORS)
+        raise ConfigError(f"no such simulator: {printable(endpoint)!r}; there are: {known}")
+
+    settings: dict[str, str] = {}
+    faults: list[str] = []
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        if key == "fault":
+            faults.append(value)
+        elif key in _FAULTS:
+            faults.append(f"{key}={value}" if value else key)
+        elif key in _PARAMETERS:
+            settings[key] = value
+        else:
+            known = ", ".join([*_PARAMETERS, *FAULTS])
+            raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
+
+    replay = Path(settings["replay"]) if "replay" in settings else None
+    # A recording of raw frames has no times of its own, so unless told otherwise it goes flat out.
+    rate = _number(name, settings, "rate", DEFAULT_RATE if replay is None else 0.0)
+    speed = _number(name, settings, "speed", 1.0)
+    seed = _seed(name, settings)
+    key_id, secret, public = throwaway_key()
+    try:
+        behaviour = Faults.parse(faults)
+        simulator = Simulator(
+            "127.0.0.1",
+            0,
+            credentials={key_id: public},
+            rate=rate,
+            seed=seed,
+            replay=replay,
+            speed=speed,
+            faults=behaviour,
+        )
+    except UsageError as error:
+        # It is a command line's error elsewhere; here the text stands in a feed's metadata.
+        raise ConfigError(f"sim://{name}: {error}") from None
+    return Embedded(simulator.endpoint, {"api_key": key_id, "api_secret": secret}, simulator)
+
+
+def throwaway_key() -> tuple[str, str, PublicKey]:
+    """A key like Kalshi's, for one run: its id, the private key as PEM, and the public key."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return str(uuid.uuid4()), pem, private.public_key()
+
+
+def _number(name: str, settings: dict[str, str], key: str, default: float) -> float:
+    text = settings.get(key)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"sim://{name}: {key} must be a number that is not negative, not {printable(text)!r}")
+    return value
+
+
+def _seed(name: str, settings: dict[str, str]) -> int:
+    text = settings.get("seed", "1")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ConfigError(f"sim://{name}: seed must be a whole number, not {printable(text)!r}")
+    return int(text)

@@ -1,0 +1,182 @@
+"""What a connection sends and when: made up at a rate, or recorded at its own pace.
+
+Times are seconds of a monotonic clock and arguments, so nothing here waits: the connection asks what is due, sends
+it, and asks how long there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ssmd.sim.refusal import text_of
+from ssmd.sim.replay import Recorded
+
+__all__ = ["Feed", "MadeUp", "Pace", "Replay", "Source"]
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class Feed(Protocol):
+    """The data of one connection."""
+
+    def receive(self, payload: bytes) -> list[bytes]:
+        """What the exchange replies to a message of the client."""
+
+    def take(self, now: float, limit: int) -> list[bytes]:
+        """The messages due at `now`, about `limit` at most."""
+
+    def wait(self, now: float) -> float:
+        """Seconds until something is due again, if nothing else happens; 0 for at once, infinity for never."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will never be another message."""
+
+    def lose(self, count: int) -> None:
+        """Lose `count` messages on the way."""
+
+    def fail(self, code: int) -> bytes:
+        """An error message, and the end of the subscription it is about."""
+
+
+class Source(Protocol):
+    """Where made-up messages come from; Session and Broadcast are such sources."""
+
+    @property
+    def active(self) -> bool: ...
+    def receive(self, payload: bytes, now_ns: int) -> list[bytes]: ...
+    def produce(self, count: int, now_ns: int) -> list[bytes]: ...
+    def lose(self, count: int) -> None: ...
+    def fail(self, code: int) -> bytes: ...
+
+
+class Pace:
+    """How many messages are due at `rate` a second; a rate of 0 is flat out."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._start: float | None = None
+        self._done = 0
+
+    def due(self, now: float, limit: int) -> int:
+        if not self._rate:
+            return limit
+        if self._start is None:
+            self._start, self._done = now, 0
+        behind = (now - self._start) * self._rate - self._done
+        if behind > max(self._rate, 1):
+            # More than a second late, because the client or this machine is too slow: the rest is given up, or a
+            # stalled client would be punished with all of it when it reads again.
+            self._start += (behind - self._rate) / self._rate
+        return max(0, min(int((now - self._start) * self._rate) - self._done, limit))
+
+    def count(self, sent: int) -> None:
+        self._done += sent
+
+    def wait(self, now: float) -> float:
+        if not self._rate or self._start is None:
+            return 0.0
+        return max(0.0, self._start + (self._done + 1) / self._rate - now)
+
+    def rest(self) -> None:
+        """Forget the past; the time in which there was nothing to send must not be caught up."""
+        self._start = None
+
+
+class MadeUp:
+    """Messages of a seeded source, `rate` a second over all subscriptions."""
+
+    def __init__(self, source: Source, rate: float, clock: Callable[[], float]) -> None:
+        self._source = source
+        self._pace = Pace(rate)
+        self._clock = clock
+        self.finished = False
+
+    def receive(self, payload: bytes) -> list[bytes]:
+        return self._source.receive(payload, self._now_ns())
+
+    def take(self, now: float, limit: int) -> list[bytes]:
+        if not self._source.active:
+            self._pace.rest()
+            return []
+        count = self._pace.due(now, limit)
+        frames = self._source.produce(count, self._now_ns()) if count else []
+        # What the source could not make in time counts as sent, or it would try harder each time.
+        self._pace.count(max(count, len(frames)))
+        return frames
+
+    def wait(self, now: float) -> float:
+        return self._pace.wait(now) if self._source.active else math.inf
+
+    def lose(self, count: int) -> None:
+        self._source.lose(count)
+
+    def fail(self, code: int) -> bytes:
+        return self._source.fail(code)
+
+    def _now_ns(self) -> int:
+        # The product of a float with 1e9 would invent digits below the microsecond.
+        return int(self._clock() * 1_000_000) * 1000
+
+
+class Replay:
+    """Recorded messages and nothing else: no replies, no snapshots, no numbers of its own."""
+
+    def __init__(self, messages: Iterator[Recorded], rate: float, speed: float, *, waits_for_command: bool) -> None:
+        """Messages with a time keep their distances divided by `speed` (0: flat out), those without go at `rate`."""
+        self._messages = messages
+        self._pace = Pace(rate)
+        self._speed = speed
+        self._next = next(messages, None)
+        self._first_ns = (self._next.received_ns or 0) if self._next else 0
+        self._start: float | None = None
+        self._waiting = waits_for_command
+
+    @property
+    def finished(self) -> bool:
+        return self._next is None
+
+    def receive(self, payload: bytes) -> list[bytes]:
+        self._waiting = False
+        return []
+
+    def take(self, now: float, limit: int) -> list[bytes]:
+        if self._waiting:
+            return []
+        if self._start is None:
+            self._start = now
+        timed = self._next is not None and self._next.received_ns is not None
+        count = limit if timed else self._pace.due(now, limit)
+        payloads: list[bytes] = []
+        size = 0
+        while self._next is not None and len(payloads) < count and size < _CHUNK_BYTES and self._is_due(now):
+            size += len(self._next.payload)
+            payloads.append(self._next.payload)
+            self._next = next(self._messages, None)
+        self._pace.count(len(payloads))
+        return payloads
+
+    def wait(self, now: float) -> float:
+        if self._waiting or self._next is None:
+            return math.inf
+        if self._next.received_ns is None:
+            return self._pace.wait(now)
+        return max(0.0, self._due_at(self._next.received_ns) - now)
+
+    def _is_due(self, now: float) -> bool:
+        ns = self._next.received_ns if self._next else None
+        return ns is None or self._due_at(ns) <= now
+
+    def _due_at(self, ns: int) -> float:
+        if not self._speed or self._start is None:
+            return 0.0
+        return self._start + (ns - self._first_ns) / 1e9 / self._speed
+
+    def lose(self, count: int) -> None:
+        for _ in range(count):
+            self._next = next(self._messages, None) if self._next else None
+
+    def fail(self, code: int) -> bytes:
+        return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}' % (code, text_of(code).encode())

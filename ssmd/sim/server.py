@@ -1,0 +1,164 @@
+"""The simulated exchange as a server: gevent's WSGI server, gevent-websocket's handshake, one Connection a client."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+
+from ssmd.errors import ListenError
+from ssmd.sim import SIMULATORS
+from ssmd.sim.broadcast import Broadcast
+from ssmd.sim.connection import GRACE, Connection
+from ssmd.sim.faults import Faults
+from ssmd.sim.feeds import Feed, MadeUp, Replay
+from ssmd.sim.handshake import KEY, SIGNATURE, TIMESTAMP, PublicKey, verify
+from ssmd.sim.markets import Markets
+from ssmd.sim.replay import check, recorded
+from ssmd.sim.session import Session
+from ssmd.sim.upgrade import Answer, UpgradeHandler, answer, no_upgrade
+
+__all__ = ["HEARTBEAT", "Simulator"]
+
+_log = logging.getLogger("ssmd.sim")
+
+HEARTBEAT = 10.0
+"""Seconds between two pings (https://docs.kalshi.com/asyncapi.yaml, Connection Keep-Alive)."""
+
+_KALSHI = SIMULATORS["kalshi"]
+
+
+class Simulator:
+    """A simulated Kalshi on its own path, and a generic exchange without keys on every other one.
+
+    Satisfies Service: construct, which binds and starts to listen; serve(), which blocks; stop().
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        credentials: Mapping[str, PublicKey],
+        rate: float,
+        seed: int = 1,
+        replay: Path | None = None,
+        speed: float = 1.0,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        """Raises ListenError for an address that cannot be used, UsageError for a recording that cannot be read.
+
+        `credentials` is key id -> public key; `rate` is messages a second on each connection (0: flat out), `speed`
+        scales the recorded times of ssmd's own lines (0: flat out).
+        """
+        if replay is not None:
+            check(replay)
+        self._credentials = dict(credentials)
+        self._rate = rate
+        self._seed = seed
+        self._replay = replay
+        self._speed = speed
+        self._faults = faults or Faults()
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._connections: set[Connection] = set()
+        self._stopped = Event()
+        self._pool = Pool()
+        self._server = WSGIServer(
+            (host, port),
+            no_upgrade,
+            spawn=self._pool,
+            log=None,
+            error_log=LoggingLogAdapter(_log, logging.DEBUG),
+            handler_class=UpgradeHandler,
+            # Otherwise the server asks the DNS for its own name.
+            environ={"SERVER_NAME": host},
+        )
+        self._server.gate = self
+        self._server.logger = _log.getChild("handshake")
+        try:
+            self._server.init_socket()
+        except OSError as error:
+            raise ListenError.at(host, port, error) from None
+        self.port: int = self._server.server_port
+        shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        self.endpoint = f"ws://{shown}:{self.port}{_KALSHI}"
+
+    @property
+    def clients(self) -> int:
+        """How many clients are being served now, unfinished handshakes included."""
+        return len(self._pool)
+
+    def serve(self) -> None:
+        """Serve until stop() is called; returns at once if it already was."""
+        if not self._stopped.is_set():
+            self._server.start()
+            self._stopped.wait()
+
+    def stop(self) -> None:
+        """Stop listening, say 1001 to every client and let go of those that do not answer. Idempotent."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        for connection in list(self._connections):
+            connection.hang_up(1001, "the simulator is stopping")
+        self._server.stop(timeout=2 * GRACE)
+
+    # What UpgradeHandler asks of its gate
+
+    def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
+        """Whether a handshake may go on: None, or the answer that ends it. Kalshi's path asks for a signature."""
+        self._stall(sock)
+        status = self._faults.status
+        if status == 403:
+            # Not JSON: what stands in front of the real exchange answers with plain text.
+            return Answer(403, b"Forbidden")
+        if status is not None:
+            return answer(status, *([("Location", "/elsewhere")] if 300 <= status < 400 else []))
+        if path.partition("?")[0] != _KALSHI:
+            return None
+        headers = {name: environ.get(f"HTTP_{name.replace('-', '_')}", "") for name in (KEY, TIMESTAMP, SIGNATURE)}
+        refused = verify(headers, path, int(self._clock() * 1000), self._credentials)
+        return None if refused is None else Answer(*refused)
+
+    def converse(self, sock: Any, name: str, path: str) -> None:
+        """Serve one client whose handshake is done, until it or the simulator has enough."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        feed = self._feed(kalshi=path.partition("?")[0] == _KALSHI)
+        connection = Connection(sock, name, feed, self._faults, self._heartbeat)
+        self._connections.add(connection)
+        _log.debug("client %s connected to %s", name, path)
+        try:
+            if self._stopped.is_set():
+                connection.hang_up(1001, "the simulator is stopping")
+            connection.run()
+        finally:
+            self._connections.discard(connection)
+            _log.debug("client %s disconnected", name)
+
+    def _feed(self, kalshi: bool) -> Feed:
+        if self._replay is not None:
+            return Replay(recorded(self._replay), self._rate, self._speed, waits_for_command=kalshi)
+        markets = Markets(self._seed)
+        return MadeUp(Session(markets) if kalshi else Broadcast(markets), self._rate, self._clock)
+
+    def _stall(self, sock: Any) -> None:
+        """Leave a handshake unanswered for as long as the faults say, or until the client has gone."""
+        until = time.monotonic() + self._faults.handshake_delay
+        while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
+            gevent.sleep(min(left, 0.1))
+            # The socket underneath does not block, so this only looks whether the stream has ended.
+            with contextlib.suppress(BlockingIOError):
+                if not sock._sock.recv(1, socket.MSG_PEEK):
+                    raise ConnectionResetError("it did not wait")

@@ -1,0 +1,227 @@
+"""One client's subscriptions on the simulated Kalshi: commands in, replies out; market events in, frames out.
+
+Pure: bytes and times are arguments and results. The rules are those of https://docs.kalshi.com/asyncapi.yaml and of
+https://docs.kalshi.com/changelog: one sid per channel and connection, numbers that go up by one with every message of
+a sid (replies included), tickers without numbers, and a repeated subscribe that merges (since October 2025).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ssmd.sim.book import moment
+from ssmd.sim.command import CHANNELS, Command, Subscription, flag, parse, tickers_of
+from ssmd.sim.markets import ACTIONS, Markets
+from ssmd.sim.refusal import Refusal, text_of
+
+__all__ = ["Session"]
+
+
+class Session:
+    """The subscriptions of one connection to the simulated Kalshi."""
+
+    def __init__(self, markets: Markets, *, market_limit: int = 10_000) -> None:
+        """`market_limit` is how many tickers fit one subscription; the real number is not published."""
+        self._markets = markets
+        self._market_limit = market_limit
+        self._by_channel: dict[str, Subscription] = {}
+        self._last_sid = 0
+        self._pool: list[str] = []
+        self._actions: list[str] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a subscription that market data can be made up for."""
+        return bool(self._actions)
+
+    def receive(self, payload: bytes, now_ns: int) -> list[bytes]:
+        """Carry out one command; every command is answered, with an error where it makes no sense."""
+        command: Command | None = None
+        try:
+            command = parse(payload)
+            action = {
+                "subscribe": self._subscribe,
+                "unsubscribe": self._unsubscribe,
+                "update_subscription": self._update,
+                "list_subscriptions": self._list,
+            }.get(command.name)
+            if action is None:
+                raise Refusal(5)
+            replies = action(command, now_ns)
+        except Refusal as refusal:
+            return [_error(refusal, command.id if command else None)]
+        self._plan()
+        return replies
+
+    def produce(self, count: int, now_ns: int) -> list[bytes]:
+        """About `count` messages of what is subscribed to: one more at most, fewer when all of it is quiet."""
+        when = moment(now_ns)
+        frames: list[bytes] = []
+        patience = 50 * count + 100
+        while self._actions and len(frames) < count and patience:
+            patience -= 1
+            for event in self._markets.step(self._pool, self._actions, when):
+                subscription = self._by_channel.get(event.channel)
+                if subscription is not None and subscription.wants(event.ticker):
+                    frames.append(subscription.frame(event))
+        return frames
+
+    def lose(self, count: int) -> None:
+        """Skip `count` numbers of every sequence, as if that many messages had been lost."""
+        for subscription in self._by_channel.values():
+            for _ in range(count):
+                subscription.number()
+
+    def fail(self, code: int) -> bytes:
+        """End the oldest subscription with an error; the connection and the other ones live on.
+
+        "Channel errors are terminal and the user must resubscribe": asyncapi.yaml, "Terminal Errors".
+        """
+        if not self._by_channel:
+            return _error(Refusal(code), None)
+        subscription = min(self._by_channel.values(), key=lambda s: s.sid)
+        del self._by_channel[subscription.channel]
+        self._plan()
+        return subscription.reply("error", None, {"code": code, "msg": text_of(code)})
+
+    def _subscribe(self, command: Command, now_ns: int) -> list[bytes]:
+        params = command.require_params()
+        channels = params.get("channels")
+        if channels is None or channels == []:
+            raise Refusal(3)
+        if not isinstance(channels, list) or not all(isinstance(name, str) for name in channels):
+            raise Refusal(11, "channels must be a list of names")
+        channels = list(dict.fromkeys(channels))
+        for name in channels:
+            if name not in CHANNELS:
+                raise Refusal(8)
+            if CHANNELS[name].private:
+                raise Refusal(9)
+        tickers = tickers_of(params, channels, self._markets)
+        if tickers is None and any(CHANNELS[name].tickers == "required" for name in channels):
+            raise Refusal(14)
+        merged = {name: self._merged(name, tickers) for name in channels}
+        yes_price, terse = flag(params, "use_yes_price"), flag(params, "skip_ticker_ack")
+        snapshots = flag(params, "send_initial_snapshot")
+
+        replies: list[bytes] = []
+        opening: list[bytes] = []
+        for name in channels:
+            subscription = self._by_channel.get(name)
+            if subscription is None:
+                self._last_sid += 1
+                subscription = self._by_channel[name] = Subscription(name, self._last_sid, yes_price)
+                replies.append(_reply("subscribed", command.id, {"channel": name, "sid": subscription.sid}))
+                new = list(merged[name] or ())
+                subscription.tickers = merged[name]
+            else:
+                new = [t for t in merged[name] or () if not subscription.wants(t)]
+                subscription.tickers = merged[name]
+                replies.append(subscription.acknowledge(command.id, terse))
+            if name == "ticker" and subscription.tickers is None:
+                new = self._markets.tickers
+            opening += self._opening(subscription, new, snapshots, now_ns)
+        return replies + opening
+
+    def _merged(self, channel: str, tickers: list[str] | None) -> dict[str, None] | None:
+        """The tickers that the channel's subscription will have; None for all of them."""
+        if CHANNELS[channel].tickers == "none" or tickers is None:
+            return None
+        subscription = self._by_channel.get(channel)
+        if subscription is not None and subscription.tickers is None:
+            return None
+        merged = dict(subscription.tickers or {}) if subscription else {}
+        merged |= dict.fromkeys(tickers)
+        if len(merged) > self._market_limit:
+            raise Refusal(26)
+        return merged
+
+    def _unsubscribe(self, command: Command, now_ns: int) -> list[bytes]:
+        sids = command.require_params().get("sids")
+        if sids is None or sids == []:
+            raise Refusal(4)
+        if not isinstance(sids, list) or not all(type(sid) is int for sid in sids):
+            raise Refusal(11, "sids must be a list of numbers")
+        found = [self._find(sid) for sid in dict.fromkeys(sids)]
+        for subscription in found:
+            del self._by_channel[subscription.channel]
+        return [subscription.reply("unsubscribed", command.id) for subscription in found]
+
+    def _update(self, command: Command, now_ns: int) -> list[bytes]:
+        params = command.require_params()
+        sids = params.get("sids", [])
+        sids = [*sids, params["sid"]] if isinstance(sids, list) and "sid" in params else sids
+        if not isinstance(sids, list) or len(sids) != 1:
+            raise Refusal(12)
+        subscription = self._find(sids[0])
+        name, channel = params.get("action"), CHANNELS[subscription.channel]
+        if name is None:
+            raise Refusal(15)
+        if name not in ("add_markets", "delete_markets", "get_snapshot") or channel.tickers == "none":
+            raise Refusal(13)
+        if name == "get_snapshot" and subscription.channel != "orderbook_delta":
+            raise Refusal(13)
+        tickers = tickers_of(params, [subscription.channel], self._markets)
+        if tickers is None:
+            raise Refusal(14)
+        if name == "get_snapshot":
+            return [self._snapshot(subscription, ticker, command.id) for ticker in tickers]
+        current = subscription.tickers
+        new: list[str] = []
+        if name == "add_markets":
+            new = [t for t in dict.fromkeys(tickers) if not subscription.wants(t)]
+            subscription.tickers = self._merged(subscription.channel, tickers)
+        elif current is None:
+            raise Refusal(11, "the subscription has no list of markets to delete from")
+        else:
+            subscription.tickers = {t: None for t in current if t not in tickers}
+        acknowledged = subscription.acknowledge(command.id, flag(params, "skip_ticker_ack"))
+        return [acknowledged, *self._opening(subscription, new, flag(params, "send_initial_snapshot"), now_ns)]
+
+    def _list(self, command: Command, now_ns: int) -> list[bytes]:
+        live = sorted(self._by_channel.values(), key=lambda s: s.sid)
+        return [_reply("ok", command.id, [{"channel": s.channel, "sid": s.sid} for s in live])]
+
+    def _find(self, sid: Any) -> Subscription:
+        for subscription in self._by_channel.values():
+            if type(sid) is int and subscription.sid == sid:
+                return subscription
+        raise Refusal(7)
+
+    def _opening(self, to: Subscription, new: Iterable[str], wanted: bool, now_ns: int) -> list[bytes]:
+        """What a subscription begins with for tickers it did not have: the whole book, or a summary if wanted."""
+        if to.channel == "orderbook_delta":
+            return [self._snapshot(to, ticker, None) for ticker in new]
+        if to.channel == "ticker" and wanted:
+            when = moment(now_ns)
+            return [to.frame(self._markets.ticker(self._markets.market(ticker), when)) for ticker in new]
+        return []
+
+    def _snapshot(self, to: Subscription, ticker: str, command_id: int | None) -> bytes:
+        return to.frame(self._markets.snapshot(self._markets.market(ticker)), command_id)
+
+    def _plan(self) -> None:
+        """Work out once for each change what the market generator may pick from."""
+        channels = self._by_channel
+        self._actions = [name for name, weight in ACTIONS.items() if name in channels for _ in range(weight)]
+        filtered = [channels[name] for name in channels if CHANNELS[name].tickers != "none"]
+        if any(subscription.tickers is None for subscription in filtered):
+            self._pool = self._markets.tickers
+        else:
+            self._pool = list({ticker: None for s in filtered for ticker in s.tickers or ()})
+        if not self._pool:
+            # A subscription whose last market was deleted stays, and is quiet.
+            self._actions = [name for name in self._actions if CHANNELS[name].tickers == "none"]
+
+
+def _reply(kind: str, command_id: int | None, msg: Any) -> bytes:
+    head: dict[str, Any] = {"type": kind}
+    if command_id:
+        head["id"] = command_id
+    return json.dumps(head | {"msg": msg}, separators=(",", ":")).encode()
+
+
+def _error(refusal: Refusal, command_id: int | None) -> bytes:
+    return _reply("error", command_id, {"code": refusal.code, "msg": refusal.text})

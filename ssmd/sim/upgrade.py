@@ -1,0 +1,111 @@
+"""The way from an HTTP request to a WebSocket: gevent-websocket's handshake, with the exchange's checks before it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+import gevent
+from geventwebsocket.handler import WebSocketHandler
+
+__all__ = ["Answer", "Gate", "UpgradeHandler", "answer", "no_upgrade"]
+
+_log = logging.getLogger("ssmd.sim")
+
+
+class Answer(NamedTuple):
+    """A plain HTTP answer, in place of the upgrade."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Gate(Protocol):
+    """Who decides about a handshake, and takes over what comes after it."""
+
+    def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
+        """None to let the handshake go on; may take its time."""
+
+    def converse(self, sock: Any, name: str, path: str) -> None:
+        """Serve the client; the socket is the callee's alone."""
+
+
+class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
+    """Asks the server's `gate` before the upgrade, and hands the bare socket to it afterwards."""
+
+    websocket: Any
+
+    def run_application(self) -> None:
+        gate: Gate = self.server.gate
+        refused = gate.admit(self.socket, self.environ, self.path) or self._malformed()
+        if refused is None:
+            super().run_application()
+            return
+        has_body = refused.status not in (204, 304)
+        headers = [*refused.headers, ("Content-Type", "application/json"), ("Connection", "close")]
+        if has_body:
+            headers.append(("Content-Length", str(len(refused.body))))
+        self.start_response(f"{refused.status} {_phrase(refused.status)}", headers)
+        self.result = [refused.body] if has_body else []
+        self.process_result()
+
+    def run_websocket(self) -> None:
+        # The library's object must not write: its finaliser would send a close frame in the middle of our data.
+        self.websocket.closed = True
+        self.websocket = None
+        # A client may not send before it has our answer, so the reader has buffered nothing; as long as it is open,
+        # closing the socket would not close the connection.
+        self.rfile.close()
+        host, port = self.client_address[:2]
+        self.server.gate.converse(self.socket, f"{host}:{port}", self.path)
+
+    def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
+        """Account for what went wrong before or instead of the upgrade."""
+        self.close_connection = True
+        if isinstance(error, OSError):
+            _log.debug("a client is gone before the end of its handshake: %s", error)
+        elif not isinstance(error, gevent.GreenletExit):
+            _log.error("the simulator has failed in a handshake", exc_info=(kind, error, trace))
+            self._send_error_response_if_possible(500)
+
+    def log_request(self) -> None:
+        """Say nothing: the library would log every refused request, and the line could hold anything."""
+
+    def _malformed(self) -> Answer | None:
+        """An answer to what the library would take for a bug of its own."""
+        if self.environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+            return None
+        if self.request_version != "HTTP/1.1":
+            return answer(505)
+        if self.environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
+            return answer(426, ("Sec-WebSocket-Version", "13"))
+        try:
+            sound = len(base64.b64decode(self.environ.get("HTTP_SEC_WEBSOCKET_KEY", ""))) == 16
+        except ValueError:
+            sound = False
+        return None if sound else answer(400)
+
+
+def answer(status: int, *headers: tuple[str, str]) -> Answer:
+    """An answer with a JSON error body of the exchange's kind."""
+    message = _phrase(status)
+    body = {"error": {"code": message.lower().replace(" ", "_"), "message": message}}
+    return Answer(status, json.dumps(body, separators=(",", ":")).encode(), headers)
+
+
+def no_upgrade(environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The WSGI application for requests that do not ask for an upgrade."""
+    start_response("426 Upgrade Required", [("Content-Type", "application/json"), ("Upgrade", "websocket")])
+    return [answer(426).body]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Simulated"

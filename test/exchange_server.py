@@ -1,0 +1,253 @@
+"""A WebSocket server that does what a test's script says, frame by frame and byte by byte, right or wrong.
+
+A script is a function of one Peer, run in a greenlet for each connection; when it returns, the connection is
+closed, and what it returned is what `result()` gives.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import ipaddress
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gevent
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bytes | None = None) -> bytes:
+    """One frame as a server sends it, or, with a mask, as it must not."""
+    first, masked = (fin << 7) | (rsv << 4) | opcode, 0x80 if mask else 0
+    if len(payload) < 126:
+        head = struct.pack(">BB", first, masked | len(payload))
+    elif len(payload) < 65536:
+        head = struct.pack(">BBH", first, masked | 126, len(payload))
+    else:
+        head = struct.pack(">BBQ", first, masked | 127, len(payload))
+    return head + (mask + _unmask(payload, mask) if mask else payload)
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    return frame(CLOSE, struct.pack(">H", code) + reason)
+
+
+def _unmask(payload: bytes, mask: bytes) -> bytes:
+    return bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+class Request(NamedTuple):
+    line: str
+    headers: dict[str, str]
+
+    @property
+    def names(self) -> set[str]:
+        return {name.lower() for name in self.headers}
+
+
+class Peer:
+    """The server's end of one connection."""
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self.sent = 0
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; `sent` counts those that the socket took."""
+        view = memoryview(data)
+        while view:
+            count = self.sock.send(view)
+            self.sent += count
+            view = view[count:]
+
+    def read(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            part = self.sock.recv(count - len(data))
+            if not part:
+                raise EOFError(data)
+            data += part
+        return data
+
+    def request(self) -> Request:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.read(1)
+        line, *fields = head.decode().strip().split("\r\n")
+        return Request(line, dict(field.split(": ", 1) for field in fields))
+
+    def upgrade(self, also: bytes = b"", fields: str = "") -> Request:
+        """Take the handshake; `also` goes out in the same segment as the answer to it."""
+        request = self.request()
+        self.send(accepting(request, fields) + also)
+        return request
+
+    def text(self, *payloads: bytes) -> None:
+        self.send(b"".join([frame(TEXT, payload) for payload in payloads]))
+
+    def receive(self) -> tuple[int, bytes]:
+        """The next frame of the client, which must be masked and whole."""
+        first, second = self.read(2)
+        assert first & 0xF0 == 0x80
+        assert second & 0x80
+        length = second & 0x7F
+        if length == 126:
+            (length,) = struct.unpack(">H", self.read(2))
+        mask = self.read(4)
+        return first & 0x0F, _unmask(self.read(length), mask)
+
+    def received(self) -> list[tuple[int, bytes]]:
+        """Every frame that the client still sends, up to the end of the connection."""
+        frames = []
+        with suppress(EOFError, OSError):
+            while True:
+                frames.append(self.receive())
+        return frames
+
+    def drained(self) -> bytes:
+        """Every byte that the client still sends, up to the end of the connection."""
+        data = b""
+        with suppress(OSError):
+            while part := self.sock.recv(65536):
+                data += part
+        return data
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+def accepting(request: Request, fields: str = "") -> bytes:
+    """The right answer to a handshake."""
+    key = hashlib.sha1(request.headers["Sec-WebSocket-Key"].encode() + _MAGIC).digest()
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {base64.b64encode(key).decode()}\r\n{fields}\r\n"
+    ).encode()
+
+
+Script = Callable[[Peer], Any]
+
+
+class ExchangeServer:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None) -> None:
+        self._script = script
+        self._tls = tls
+        self._listener = socket.socket()
+        if receive_buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(16)
+        self.port: int = self._listener.getsockname()[1]
+        self.host = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}"
+        self.url = f"{self.host}/feed/v1"
+        self.peers: list[Peer] = []
+        self._scripts: list[gevent.Greenlet] = []
+        self._accepting = gevent.spawn(self._accept)
+
+    def _accept(self) -> None:
+        while True:
+            sock, _ = self._listener.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._scripts.append(gevent.spawn(self._run, sock))
+
+    def _run(self, sock: Any) -> Any:
+        try:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            peer = Peer(sock)
+            self.peers.append(peer)
+            return self._script(peer)
+        except (OSError, EOFError) as error:
+            return error  # The client has left, which many a test is about.
+        finally:
+            sock.close()
+
+    def result(self, index: int = 0, seconds: float = 5) -> Any:
+        """What the script of that connection returned, or the error with which the connection ended it."""
+        with gevent.Timeout(seconds):
+            while len(self._scripts) <= index:
+                gevent.sleep(0.005)
+            return self._scripts[index].get()
+
+    @property
+    def connections(self) -> int:
+        return len(self._scripts)
+
+    def stop(self) -> None:
+        self._accepting.kill()
+        self._listener.close()
+        gevent.killall(self._scripts)
+
+
+@contextmanager
+def serving(script: Script, **options: Any) -> Iterator[ExchangeServer]:
+    server = ExchangeServer(script, **options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 5) -> None:
+    """Wait for something that another greenlet brings about."""
+    with gevent.Timeout(seconds):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+class Authority:
+    """A certificate authority of a test's own."""
+
+    def __init__(self, folder: Path, name: str = "Test Authority") -> None:
+        self._folder = folder
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None))
+        self.path = folder / f"{name}.pem"
+        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _sign(self, subject: x509.Name, key: Any, *extensions: Any, days: int = 2) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder(issuer_name=self._name, subject_name=subject, public_key=key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=9))
+            .not_valid_after(now + datetime.timedelta(days=days))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def context(self, host: str = "127.0.0.1", *, days: int = 2) -> ssl.SSLContext:
+        """A server's context with a certificate for that host, which ends in so many days."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        try:
+            name: Any = x509.IPAddress(ipaddress.ip_address(host))
+        except ValueError:
+            name = x509.DNSName(host)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        certificate = self._sign(subject, key, x509.SubjectAlternativeName([name]), days=days)
+        path = self._folder / f"{host}.pem"
+        path.write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context

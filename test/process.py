@@ -1,0 +1,156 @@
+"""Real processes for the end-to-end tests: `ssmd run` on a tree made for the test, and `ssmd sim`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+ROOT = Path(__file__).parent.parent
+KEYS = {
+    "KALSHI_API_KEY": "0b5ad1fc-test-test-test-0123456789ab",
+    "KALSHI_API_SECRET": Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode(),
+}
+
+
+def start(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.Popen[str]:
+    """`ssmd <arguments>` as a process of its own, in JSON logging."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "SSMD"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "ssmd", *map(str, arguments)],
+        cwd=cwd,
+        env=environ | KEYS | {"SSMD_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class Process:
+    """One ssmd process; its stderr is read as it comes, into `events` or, for what is not JSON, `other`."""
+
+    def __init__(self, *arguments: str | Path, cwd: Path = ROOT, **variables: str) -> None:
+        self.process = start(*arguments, cwd=cwd, **variables)
+        self.events: list[dict[str, Any]] = []
+        self.other: list[str] = []
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Block until an event of that name is logged; return it."""
+        assert self.process.stderr is not None
+        while line := self.process.stderr.readline():
+            if self._take(line) and self.events[-1]["event"] == event:
+                return self.events[-1]
+        raise AssertionError(f"ended before {event!r}: {self.events} {self.other}")
+
+    def wait(self, seconds: float = 30) -> int:
+        """Block until the process has ended; return its exit code."""
+        _, rest = self.process.communicate(timeout=seconds)
+        for line in rest.splitlines():
+            self._take(line)
+        return self.process.returncode
+
+    def _take(self, line: str) -> bool:
+        try:
+            self.events.append(json.loads(line))
+        except ValueError:
+            self.other.append(line)
+            return False
+        return True
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.wait()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Simulator(Process):
+    """`ssmd sim` on a free port, ready to be connected to."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        super().__init__("sim", "--listen", "127.0.0.1:0", *arguments)
+        self.endpoint: str = self.wait_for("serving")["endpoint"]
+        self.generic = self.endpoint.replace("/trade-api/ws/v2", "/any")
+
+
+class Collector(Process):
+    """`ssmd run` on a tree of its own, below `folder`, collecting from `endpoint` into `folder`/data."""
+
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: str,
+        *,
+        exchange: str = "kalshi",
+        version: str = "",
+        environment: str = "",
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.data = folder / "data"
+        tree = make_tree(folder, endpoint, exchange, version, environment)
+        super().__init__("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", **variables)
+
+    def start_up(self) -> None:
+        """Wait until it has begun, and learn where the probes are."""
+        self.listen = self.wait_for("starting")["listen"]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the probe server; return status and body."""
+        try:
+            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def lines(self) -> list[bytes]:
+        return [line for path in sorted(self.data.glob("*/test.jsonl")) for line in path.read_bytes().splitlines()]
+
+    def payloads(self) -> list[bytes]:
+        from ssmd.envelope import decode_line
+
+        return [decode_line(line).payload for line in self.lines()]
+
+    def wait_for_lines(self, count: int, seconds: float = 20) -> None:
+        until = time.monotonic() + seconds
+        while len(self.lines()) < count:
+            assert time.monotonic() < until, f"{len(self.lines())} lines after {seconds} s"
+            assert self.process.poll() is None, "the collector has ended"
+            time.sleep(0.05)
+
+
+def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environment: str) -> Path:
+    """A metadata tree with the environment `test`; `version` and `environment` are further YAML lines."""
+    tree = folder / "conf"
+    for name in ("environments", "feeds"):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    (tree / "feeds" / "test.yaml").write_text(
+        "name: test\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
+        f"  endpoint: {endpoint}\n  exchange: {exchange}\n  auth_method: none\n{version}"
+    )
+    keys = (
+        "keys: {test: {type: api_key, fields: [api_key, api_secret], source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}}"
+    )
+    (tree / "environments" / "test.yaml").write_text(
+        f"name: test\nfeed: test\n{keys}\nstorage: {{type: local, path: {folder}/data}}\n{environment}"
+    )
+    return tree

@@ -1,0 +1,977 @@
+"""The connector against a scripted server: what it sends, how every refusal and end is told, and when."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from exchange_server import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Authority,
+    ExchangeServer,
+    Peer,
+    accepting,
+    close_frame,
+    eventually,
+    frame,
+    serving,
+)
+from ssmd.connector.websocket import WebSocketConnector
+from ssmd.errors import AuthError, ConnectError, Disconnected
+from ssmd.exchange.generic import Generic
+
+NOW = 1_767_225_600.25
+
+
+@pytest.fixture(autouse=True)
+def deadline() -> Iterator[None]:
+    with gevent.Timeout(15):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Signing(Generic):
+    """A dialect that signs, visibly."""
+
+    def __init__(self, *commands: bytes) -> None:
+        super().__init__({}, {})
+        self._texts = list(commands)
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        return {"X-Signed": f"{path}@{now_ms}"}
+
+    def commands(self) -> Sequence[bytes]:
+        return self._texts
+
+
+def connector(url: str, *commands: bytes, **options: Any) -> WebSocketConnector:
+    return WebSocketConnector(url, Signing(*commands), **({"connect_seconds": 5} | options))
+
+
+def collect(connector: WebSocketConnector) -> tuple[list[bytes], str | None]:
+    """Everything that comes, and how it ended: None when messages() returned."""
+    received: list[bytes] = []
+    try:
+        for payloads in connector.messages():
+            received += payloads
+    except Disconnected as end:
+        assert end.exit_code == 75
+        return received, str(end)
+    finally:
+        connector.close()
+    return received, None
+
+
+def refusal(url: str, kind: type[ConnectError] = ConnectError, **options: Any) -> str:
+    """What connect() says when it fails, which must fit on one line."""
+    with pytest.raises(ConnectError) as caught:
+        connector(url, **options).connect()
+    assert type(caught.value) is kind
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 600
+    return text
+
+
+def answering(answer: bytes) -> Callable[[Peer], Any]:
+    """A script that answers the handshake so and then waits for the client to leave."""
+
+    def script(peer: Peer) -> Any:
+        peer.request()
+        peer.send(answer)
+        return peer.drained()
+
+    return script
+
+
+def response(status: str, body: bytes = b"", fields: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+# What is sent.
+
+
+def upgrading(peer: Peer) -> Any:
+    request = peer.upgrade()
+    return request, peer.received()
+
+
+def test_the_handshake_is_signed_for_the_path_and_requests_the_query() -> None:
+    with serving(upgrading) as server:
+        feed = connector(f"{server.url}?depth=5&token=t%20", wall_clock=lambda: NOW)
+        feed.connect()
+        feed.close()
+        request, _ = server.result()
+    assert request.line == "GET /feed/v1?depth=5&token=t%20 HTTP/1.1"
+    assert request.headers["X-Signed"] == "/feed/v1@1767225600250"
+    assert request.headers["Host"] == f"127.0.0.1:{server.port}"
+    assert request.headers["Upgrade"] == "websocket"
+    assert not {"origin", "cookie", "authorization", "sec-websocket-extensions"} & request.names
+
+
+def test_a_url_without_a_path_is_signed_for_the_root() -> None:
+    with serving(upgrading) as server:
+        feed = connector(server.host, wall_clock=lambda: NOW)
+        feed.connect()
+        feed.close()
+        request, _ = server.result()
+    assert request.line == "GET / HTTP/1.1"
+    assert request.headers["X-Signed"].startswith("/@")
+
+
+def test_commands_are_sent_in_order_and_close_says_going_away() -> None:
+    commands = [b'{"id":1}', '{"id":"\u00fc"}'.encode(), b'{"id":3,"x":"%s"}' % (b"y" * 300), b"{}"]
+    with serving(upgrading) as server:
+        feed = connector(server.url, *commands)
+        feed.connect()
+        feed.close()
+        _, frames = server.result()
+    assert frames == [(TEXT, command) for command in commands] + [(CLOSE, b"\x03\xe9")]
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "401", "403 \x1b[31mNo"])
+def test_refused_keys(status: str) -> None:
+    body = b'{"error":"bad \x1b[31msignature\x1b[0m"}\r\nFORGED \xe2\x80\xa8line\x00\x07 \xff\xfe' + b"x" * 5000
+    with serving(answering(response(status, body))) as server:
+        text = refusal(server.url, AuthError)
+    assert AuthError.exit_code == 77
+    assert f"ws://127.0.0.1:{server.port}/feed/v1 refused the keys: {status[:3]} " in text
+    assert '{"error":"bad  [31msignature [0m"} FORGED  line ' in text
+    assert "x" * 50 in text
+    assert "check that the key id and the private key belong together" in text
+    assert "clock" not in text
+
+
+@pytest.mark.parametrize(
+    ("skew", "told"),
+    [(0, None), (4, None), (-4, None), (61, "61 s ahead of"), (-3600, "3600 s behind"), (86400 * 400, "ahead of")],
+)
+def test_refused_keys_with_a_clock_that_is_off(skew: float, told: str | None) -> None:
+    date = email.utils.formatdate(NOW - 0.25 - skew, usegmt=True)
+    with serving(answering(response("401 Unauthorized", b"no", f"Date: {date}\r\n"))) as server:
+        text = refusal(server.url, AuthError, wall_clock=lambda: NOW - 0.25)
+    assert "this host's clock is" in text if told else "clock" not in text
+    assert told is None or told in text
+
+
+@pytest.mark.parametrize(
+    "fields", ["", "Date: \r\n", "Date: yesterday\r\n", "Date: Mon, 99 Foo 99999 99:99:99 GMT\r\n", "Date: 1\r\n"]
+)
+def test_refused_keys_without_a_date_to_compare(fields: str) -> None:
+    with serving(answering(response("403 Forbidden", b"no", fields))) as server:
+        assert "clock" not in refusal(server.url, AuthError)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000000\r\n\r\nbad key",
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9999999999999999999\r\n\r\nbad key" + b"!" * 200_000,
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: x\r\n\r\nbad key",
+    ],
+    ids=["shorter than it says", "endless", "no length"],
+)
+@pytest.mark.parametrize("hangs_up", [True, False])
+def test_refused_keys_whatever_becomes_of_the_body(answer: bytes, hangs_up: bool) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer)
+        if not hangs_up:
+            peer.drained()
+
+    with serving(script) as server:
+        text = refusal(server.url, AuthError, connect_seconds=0.4)
+    assert "refused the keys: 401 Unauthorized" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("429 Too Many Requests", "429 Too Many Requests: slow down"),
+        ("500 Internal Server Error", "500 Internal Server Error: slow down"),
+        ("503 whatever it says", "503 Service Unavailable: slow down"),
+        ("404 Not Found", "404 Not Found: slow down"),
+        ("200 OK", "200 OK: slow down"),
+        ("204 No Content", "204 No Content: slow down"),
+        ("407 Proxy Authentication Required", "407 Proxy Authentication Required: slow down"),
+        ("799 Odd", "799 (unknown status): slow down"),
+        ("9" * 4000, "9999… (unknown status): slow down"),
+    ],
+)
+def test_other_answers(status: str, told: str) -> None:
+    with serving(answering(response(status, b"slow\ndown", "Set-Cookie: session=s3cr3t\r\n"))) as server:
+        text = refusal(server.url)
+    assert ConnectError.exit_code == 69
+    assert text.startswith(f"cannot connect to ws://127.0.0.1:{server.port}/feed/v1: it answered ")
+    assert text.endswith(told)
+    assert "s3cr3t" not in text
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status: int) -> None:
+    with serving(upgrading) as target:
+        place = f"Location: {target.url}?token=s3cr3t\r\n"
+        with serving(answering(response(f"{status} Elsewhere", b"", place))) as server:
+            text = refusal(server.url)
+        gevent.sleep(0.05)
+        assert target.connections == 0
+    assert f"it redirects to {target.url} ({status}), which is never followed" in text
+    assert "s3cr3t" not in text
+
+
+def test_a_redirect_to_nowhere() -> None:
+    with serving(answering(response("302 Found"))) as server:
+        assert "never followed" in refusal(server.url)
+
+
+def test_a_query_never_shows() -> None:
+    with serving(answering(response("500 No"))) as server:
+        assert "s3cr3t" not in refusal(f"{server.url}?token=s3cr3t")
+
+
+def test_a_refused_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert refusal(f"ws://127.0.0.1:{port}/") == f"cannot connect to ws://127.0.0.1:{port}/: Connection refused"
+
+
+def test_a_host_that_cannot_be_resolved() -> None:
+    assert "cannot connect to ws://name.invalid/feed: its host name cannot be resolved" in refusal(
+        "ws://name.invalid/feed", connect_seconds=14
+    )
+
+
+def silent(peer: Peer) -> Any:
+    return peer.drained()
+
+
+def dripped(peer: Peer) -> None:
+    answer = accepting(peer.request(), "X-Padding: " + "p" * 500 + "\r\n")
+    for index in range(len(answer)):
+        peer.send(answer[index : index + 1])
+        gevent.sleep(0.01)
+
+
+def dripped_body(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 500 No\r\nContent-Length: 500\r\n\r\n")
+    while True:
+        peer.send(b".")
+        gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (silent, "no answer within 0.4 s"),
+        (dripped, "no answer within 0.4 s"),
+        (dripped_body, "it answered 500 Internal Server Error: ...."),
+    ],
+)
+def test_one_deadline_over_the_handshake(script: Callable[[Peer], Any], told: str) -> None:
+    began = time.monotonic()
+    with serving(script) as server:
+        assert told in refusal(server.url, connect_seconds=0.4)
+        assert time.monotonic() - began < 1.2
+        server.result()  # It ends with the connection.
+
+
+def test_the_deadline_covers_tls() -> None:
+    began = time.monotonic()
+    with serving(silent) as server:
+        assert "no answer within 0.4 s" in refusal(server.url.replace("ws:", "wss:"), connect_seconds=0.4)
+    assert time.monotonic() - began < 1.2
+
+
+def test_the_deadline_covers_the_commands() -> None:
+    """The server takes the handshake and reads nothing more."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        gevent.sleep(0.6)
+        return len(peer.drained())
+
+    began = time.monotonic()
+    with serving(script, receive_buffer=4096) as server:
+        with pytest.raises(ConnectError, match="no answer within 0.4 s"):
+            connector(server.url, b"c" * (20 << 20), connect_seconds=0.4).connect()
+        assert time.monotonic() - began < 2
+        assert server.result() > 0, "the connection was left open"
+
+
+def endless_head(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 101 Switching Protocols\r\n")
+    while True:
+        peer.send(b"X-Endless: " + b"e" * 5000 + b"\r\n")
+
+
+def endless_line(peer: Peer) -> None:
+    peer.request()
+    while True:
+        peer.send(b"HTTP/1.1 101 " + b"e" * 5000)
+
+
+def endless_body(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 500 No\r\nContent-Length: 99999999999999\r\n\r\n")
+    while True:
+        peer.send(b"e" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (endless_head, "the response to the handshake does not end"),
+        (endless_line, "the response to the handshake does not end"),
+        (endless_body, "it answered 500 Internal Server Error: eeeee"),
+    ],
+)
+def test_an_endless_answer_is_not_read_to_its_end(script: Callable[[Peer], Any], told: str) -> None:
+    with serving(script) as server:
+        assert told in refusal(server.url)
+        assert isinstance(server.result(), OSError)
+        assert server.peers[0].sent < 32 << 20, "more than sockets buffer"
+
+
+GARBAGE = {
+    "nothing": b"",
+    "blank lines": b"\r\n\r\n",
+    "not HTTP": b"220 mail.example ESMTP \x1b[2Jready\r\n\r\n",
+    "binary": bytes(range(256)) * 4 + b"\r\n\r\n",
+    "TLS alert": b"\x15\x03\x01\x00\x02\x02\x46\r\n\r\n",
+    "no colon": b"HTTP/1.1 101 Yes\r\nUpgrade\r\n\r\n",
+    "cut off": b"HTTP/1.1 101 Switching Proto",
+    "no such status": b"HTTP/1.1 abc Yes\r\n\r\n",
+    "no upgrade": b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\n\r\n",
+    "no accept": b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "wrong accept": b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Accept: c2ltcGx5IHdyb25nIGFuc3dlcg==\r\n\r\n",
+    "wrong accept beyond ASCII": b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Accept: \xc3\xbc\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_instead_of_an_answer(garbage: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(garbage)
+
+    with serving(script) as server:
+        text = refusal(server.url)
+        assert text.startswith(f"cannot connect to ws://127.0.0.1:{server.port}/feed/v1: ")
+        assert "None" not in text
+
+
+def test_a_cookie_that_is_none_does_no_harm() -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade(fields="Set-Cookie: a{b=1; Domain=127.0.0.1\r\n")
+
+    with serving(script) as server:
+        text = refusal(server.url)
+    assert "llegal key" in text
+
+
+def test_reset_instead_of_an_answer() -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    with serving(script) as server:
+        assert "Connection reset by peer" in refusal(server.url)
+
+
+# The stream.
+
+
+def test_what_comes_with_the_answer_is_not_lost() -> None:
+    payloads = [b'{"n":%d}\n' % number for number in range(300)]
+
+    def script(peer: Peer) -> None:
+        peer.upgrade(also=b"".join([frame(TEXT, payload) for payload in payloads]) + close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        assert collect(feed)[0] == payloads
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        (close_frame(1000), "closed the connection: code 1000"),
+        (close_frame(1001, b"maintenance"), "closed the connection: code 1001, maintenance"),
+        (close_frame(1012, b"\x1b[31mrestart\r\nnow\xff"), "closed the connection: code 1012, [31mrestart now\ufffd"),
+        (close_frame(4007, b"r" * 123), f"closed the connection: code 4007, {'r' * 123}"),
+        (frame(CLOSE), "closed the connection: no code"),
+        (b"", "was lost: the connection ended without a close frame"),
+        (frame(TEXT, b"cut off")[:5], "was lost: the connection ended without a close frame"),
+    ],
+)
+def test_how_the_server_ends_it(ending: bytes, told: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"first", b"last")
+        peer.send(ending)
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        received, end = collect(feed)
+    assert received == [b"first", b"last"]
+    assert end is not None
+    assert end.isprintable()
+    assert f"ws://127.0.0.1:{server.port}/feed/v1" in end
+    assert end.endswith(told)
+
+
+def test_reset_by_the_server() -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"first", b"last")
+        peer.reset()
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        server.result()
+        received, end = collect(feed)
+    assert received == [b"first", b"last"]
+    assert end == f"the connection to {server.url} was lost: Connection reset by peer"
+
+
+def test_a_close_frame_is_answered() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.send(close_frame(1001))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        collect(feed)
+        assert server.result() == [(CLOSE, b"\x03\xe8")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "told"),
+    [
+        (frame(TEXT, b"m" * 1001), 1009, "a message of 1,001 bytes or more; at most 1,000 allowed"),
+        (frame(BINARY, b"m" * 70_000), 1009, "a message of 70,000 bytes or more; at most 1,000 allowed"),
+        (
+            frame(TEXT, b"m" * 1000, fin=False) + frame(CONT, b"m", fin=False),
+            1009,
+            "a message of 1,001 bytes or more; at most 1,000 allowed; raise max_message_bytes",
+        ),
+        (frame(TEXT, b"masked", mask=b"abcd"), 1002, "broke the WebSocket protocol: a masked frame from the server"),
+        (frame(TEXT, b"packed", rsv=4), 1002, "broke the WebSocket protocol: rsv"),
+        (frame(11), 1002, "broke the WebSocket protocol: Invalid opcode"),
+        (frame(CONT, b"of nothing"), 1002, "broke the WebSocket protocol: Illegal frame"),
+        (close_frame(1005), 1002, "broke the WebSocket protocol: Invalid close"),
+    ],
+)
+def test_what_it_does_not_take_it_ends_with_a_code(sent: bytes, code: int, told: str) -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"first")
+        peer.send(sent + frame(TEXT, b"never"))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, max_message_bytes=1000)
+        feed.connect()
+        received, end = collect(feed)
+        assert server.result() == [(CLOSE, code.to_bytes(2, "big"))]
+    assert received == [b"first"]
+    assert end is not None
+    assert told in end
+
+
+def test_a_ping_is_answered_with_its_body() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.send(frame(PING) + frame(PING, b"heartbeat \x00\xff") + frame(PONG, b"unasked") + frame(PING, b"p" * 125))
+        return [peer.receive() for _ in range(3)]
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        collecting = gevent.spawn(collect, feed)
+        assert server.result() == [(PONG, b""), (PONG, b"heartbeat \x00\xff"), (PONG, b"p" * 125)]
+        collecting.get()
+
+
+# Silence.
+
+
+def pinging(peer: Peer) -> None:
+    peer.upgrade()
+    while True:
+        peer.send(frame(PING, b"still here"))
+        gevent.sleep(0.05)
+
+
+def test_nothing_at_all_ends_it() -> None:
+    with serving(answer_and_hold) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        _, end = collect(feed)
+        assert time.monotonic() - began == pytest.approx(0.3, abs=0.15)
+    assert end == f"nothing came from {server.url} for 0.3 s, not even a ping"
+
+
+def answer_and_hold(peer: Peer) -> Any:
+    peer.upgrade()
+    return peer.drained()
+
+
+def test_pings_keep_it_alive() -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for _ in range(12):
+            peer.send(frame(PING))
+            gevent.sleep(0.05)
+        peer.send(close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.3)
+        feed.connect()
+        _, end = collect(feed)
+    assert end is not None
+    assert "code 1000" in end
+
+
+@pytest.mark.parametrize("script", [pinging, answer_and_hold])
+def test_no_data_ends_it_when_asked_for(script: Callable[[Peer], Any]) -> None:
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        _, end = collect(feed)
+        assert time.monotonic() - began == pytest.approx(0.3, abs=0.15)
+    assert end == f"no data came from {server.url} for 0.3 s (data_timeout_seconds)"
+
+
+def test_rare_pings_do_not_put_off_the_end_without_data() -> None:
+    """A ping shortly before the end must not grant a whole new wait."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        gevent.sleep(0.25)
+        peer.send(frame(PING))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        _, end = collect(feed)
+        assert time.monotonic() - began == pytest.approx(0.3, abs=0.12)
+    assert end is not None
+    assert "no data" in end
+
+
+def test_the_shorter_silence_is_the_one_that_is_told() -> None:
+    with serving(answer_and_hold) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.2, data_timeout_seconds=9)
+        feed.connect()
+        _, end = collect(feed)
+    assert end is not None
+    assert "not even a ping" in end
+
+
+@pytest.mark.parametrize("options", [{"idle_timeout_seconds": 0.2}, {"data_timeout_seconds": 0.2}])
+def test_a_slow_consumer_is_not_silence(options: dict[str, float]) -> None:
+    """While the disk is slow the socket is not read, which is not the exchange's fault."""
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"first")
+        gevent.sleep(0.05)
+        peer.send(frame(PING) + frame(TEXT, b"second") + frame(PING))
+        gevent.sleep(0.4)
+        peer.send(frame(PING) + frame(TEXT, b"third") + close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url, **options)
+        feed.connect()
+        received = []
+        with pytest.raises(Disconnected, match="code 1000"):
+            for payloads in feed.messages():
+                received += payloads
+                if payloads == [b"first"]:
+                    gevent.sleep(0.5)
+    assert received == [b"first", b"second", b"third"]
+
+
+def test_the_kernel_giving_up_is_not_called_silence() -> None:
+    feed = connector("ws://exchange.test/feed")
+    lost = feed._disconnected(TimeoutError(110, "Connection timed out"))
+    assert str(lost) == "the connection to ws://exchange.test/feed was lost: Connection timed out"
+
+
+# Closing.
+
+
+def test_close_wakes_messages() -> None:
+    with serving(answer_and_hold_frames) as server:
+        feed = connector(server.url)
+        feed.connect()
+        collecting = gevent.spawn(collect, feed)
+        eventually(lambda: server.peers)
+        gevent.sleep(0.02)
+        began = time.monotonic()
+        feed.close()
+        feed.close()
+        assert collecting.get() == ([], None)
+        assert time.monotonic() - began < 0.5
+        assert server.result() == [(CLOSE, b"\x03\xe9")]
+    feed.close()
+
+
+def answer_and_hold_frames(peer: Peer) -> Any:
+    peer.upgrade()
+    return peer.received()
+
+
+def test_what_was_received_is_handed_out_after_close() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.send(b"".join([frame(kind, b"%d" % number) for number in range(50) for kind in (TEXT, BINARY)]))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        eventually(lambda: server.peers and server.peers[0].sent > 100)
+        gevent.sleep(0.05)
+        received = []
+        for payloads in feed.messages():
+            feed.close()
+            received += payloads
+    assert received == [b"%d" % number for number in range(50) for _ in range(2)]
+
+
+def test_close_under_load() -> None:
+    with serving(flooding) as server:
+        feed = connector(server.url)
+        feed.connect()
+        count = 0
+        for payloads in feed.messages():
+            count += len(payloads)
+            if count > 100_000:
+                feed.close()
+        assert count > 100_000
+
+
+def test_close_before_connect() -> None:
+    with serving(upgrading) as server:
+        feed = connector(server.url)
+        feed.close()
+        feed.close()
+        with pytest.raises(ConnectError, match="closed before it was connected"):
+            feed.connect()
+        assert list(feed.messages()) == []
+        assert server.connections == 0
+
+
+def test_close_during_connect() -> None:
+    with serving(silent) as server:
+        feed = connector(server.url)
+
+        def connect() -> str:
+            with pytest.raises(ConnectError) as caught:
+                feed.connect()
+            return str(caught.value)
+
+        connecting = gevent.spawn(connect)
+        eventually(lambda: server.peers)
+        gevent.sleep(0.02)
+        began = time.monotonic()
+        feed.close()
+        assert connecting.get().startswith("cannot connect to ")
+        assert time.monotonic() - began < 0.5
+        assert server.result().startswith(b"GET ")
+    assert list(feed.messages()) == []
+
+
+def test_close_between_connect_and_messages() -> None:
+    with serving(answer_and_hold_frames) as server:
+        feed = connector(server.url)
+        feed.connect()
+        feed.close()
+        assert list(feed.messages()) == []
+        assert server.result() == [(CLOSE, b"\x03\xe9")]
+
+
+def test_close_after_the_server_has_left() -> None:
+    with serving(upgrading_and_leaving) as server:
+        feed = connector(server.url)
+        feed.connect()
+        server.result()
+        feed.close()
+        assert list(feed.messages()) == []
+
+
+def upgrading_and_leaving(peer: Peer) -> None:
+    peer.upgrade()
+    peer.reset()
+
+
+def test_close_while_a_pong_is_stuck() -> None:
+    """A server that pings and never reads; two greenlets then want to send on one socket."""
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        while True:
+            peer.send(frame(PING, b"p" * 125) * 100)
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed._reader.sock_opt.sockopt.append((socket.SOL_SOCKET, socket.SO_SNDBUF, 4096))
+        feed.connect()
+        collecting = gevent.spawn(collect, feed)
+        sent = -1
+        while sent != server.peers[0].sent:
+            sent = server.peers[0].sent
+            gevent.sleep(0.3)
+        began = time.monotonic()
+        feed.close()
+        assert collecting.get() == ([], None)
+        assert time.monotonic() - began < 1.5
+
+
+# Fairness.
+
+
+def flooding(peer: Peer) -> None:
+    peer.upgrade()
+    data = frame(TEXT, b'{"flood":true}' * 10) * 2000
+    while True:
+        peer.send(data)
+
+
+def flooding_with_fragments(peer: Peer) -> None:
+    peer.upgrade()
+    peer.send(frame(TEXT, b"endless", fin=False))
+    data = frame(CONT, fin=False) * 20_000
+    while True:
+        peer.send(data)
+
+
+def flooding_with_pings(peer: Peer) -> None:
+    peer.upgrade()
+    gevent.spawn(peer.drained)
+    data = frame(PONG, b"p") * 20_000
+    while True:
+        peer.send(data)
+
+
+@pytest.mark.parametrize("script", [flooding, flooding_with_fragments, flooding_with_pings])
+def test_a_flood_does_not_starve_others(script: Callable[[Peer], Any]) -> None:
+    ticks: list[float] = []
+
+    def tick() -> None:
+        while len(ticks) < 50:
+            ticks.append(time.monotonic())
+            gevent.sleep(0.01)
+        feed.close()
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        ticker = gevent.spawn(tick)
+        collect(feed)
+        ticker.get()
+    longest = max(after - before for before, after in zip(ticks, ticks[1:], strict=False))
+    assert longest < 0.2
+
+
+# TLS.
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    return authority
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "WEBSOCKET_CLIENT_CA_BUNDLE"])
+def test_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv(variable, str(authority.path))
+    payloads = [b"%d" % number * number for number in range(1000)]
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        command = peer.receive()
+        peer.send(frame(TEXT, payloads[0], fin=True) + b"".join([frame(TEXT, payload) for payload in payloads[1:]]))
+        peer.send(frame(PING, b"tls") + frame(BINARY, b"b" * 200_000) + close_frame(1000, b"done"))
+        return command, peer.received()
+
+    with serving(script, tls=authority.context()) as server:
+        feed = connector(server.url, b'{"id":1}')
+        feed.connect()
+        received, end = collect(feed)
+        assert server.result() == ((TEXT, b'{"id":1}'), [(PONG, b"tls"), (CLOSE, b"\x03\xe8")])
+    assert received == [*payloads, b"b" * 200_000]
+    assert end is not None
+    assert end.endswith("code 1000, done")
+
+
+def test_tls_records_are_drained_in_batches(authority: Authority) -> None:
+    payloads = [b"record %d" % number for number in range(2000)]
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for payload in payloads:
+            peer.text(payload)
+        return peer.received()
+
+    with serving(script, tls=authority.context()) as server:
+        feed = connector(server.url)
+        feed.connect()
+        eventually(lambda: server.peers[0].sent > 2000 * 12)
+        batches = []
+        for batch in feed.messages():
+            batches.append(batch)
+            if sum(map(len, batches)) == len(payloads):
+                feed.close()
+    assert [payload for batch in batches for payload in batch] == payloads
+    assert len(batches) < 20
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_everything_whole_comes_before_the_end_of_tls(authority: Authority, reset: bool) -> None:
+    """The end is met while the records before it are drained, and must not cost them."""
+    payloads = [b"record %d" % number for number in range(100)]
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for payload in payloads:
+            peer.text(payload)
+        gevent.sleep(0.1)  # What is still on its way would be lost with a reset.
+        if reset:
+            peer.reset()
+
+    with serving(script, tls=authority.context()) as server:
+        feed = connector(server.url)
+        feed.connect()
+        server.result()
+        gevent.sleep(0.05)
+        received, end = collect(feed)
+    assert received == payloads
+    assert end is not None
+    # Python before 3.11.9 takes a reset for an end.
+    assert end.endswith(("Connection reset by peer", "without a close frame") if reset else "without a close frame")
+
+
+def test_silence_and_close_with_tls(authority: Authority) -> None:
+    with serving(answer_and_hold_frames, tls=authority.context()) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.2)
+        feed.connect()
+        _, end = collect(feed)
+        assert end is not None
+        assert "not even a ping" in end
+        feed = connector(server.url)
+        feed.connect()
+        collecting = gevent.spawn(collect, feed)
+        gevent.sleep(0.05)
+        feed.close()
+        assert collecting.get() == ([], None)
+        assert server.result(1) == [(CLOSE, b"\x03\xe9")]
+
+
+def test_a_certificate_for_another_host(authority: Authority) -> None:
+    with serving(upgrading, tls=authority.context("exchange.test")) as server:
+        text = refusal(server.url)
+    assert f"cannot connect to {server.url}: its TLS certificate is not valid: " in text
+    assert "127.0.0.1" in text.partition("not valid")[2]
+
+
+def test_an_expired_certificate(authority: Authority) -> None:
+    with serving(upgrading, tls=authority.context(days=-1)) as server:
+        assert "its TLS certificate is not valid: certificate has expired" in refusal(server.url)
+
+
+def test_an_unknown_authority(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "Other Authority")
+    with serving(upgrading, tls=other.context()) as server:
+        assert re.search("its TLS certificate is not valid: .*(issuer|self.signed)", refusal(server.url))
+
+
+def test_tls_to_a_server_without_it() -> None:
+    def script(peer: Peer) -> Any:
+        peer.sock.recv(100)
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return peer.drained()
+
+    with serving(script) as server:
+        assert ": TLS failed: " in refusal(server.url.replace("ws:", "wss:"))
+
+
+# Proxies.
+
+
+def proxying(peer: Peer) -> Any:
+    """A proxy that is the exchange behind it as well."""
+    tunnel = peer.request()
+    peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    request = peer.upgrade()
+    peer.text(b"through the tunnel")
+    peer.received()
+    return tunnel.line, request.line
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
+@pytest.mark.parametrize("direct", [True, False])
+def test_proxies(monkeypatch: pytest.MonkeyPatch, variable: str, direct: bool) -> None:
+    def exchange(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"direct")
+        peer.received()
+
+    with serving(proxying) as proxy, serving(exchange) as server:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+        feed = connector(server.url, direct=direct)
+        feed.connect()
+        assert next(feed.messages()) == [b"direct" if direct else b"through the tunnel"]
+        feed.close()
+        if not direct:
+            assert proxy.result() == (f"CONNECT 127.0.0.1:{server.port} HTTP/1.1", "GET /feed/v1 HTTP/1.1")
+        assert (proxy.connections, server.connections) == ((0, 1) if direct else (1, 0))
+
+
+def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answering(response("403 Forbidden"))) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://user:s3cr3t@127.0.0.1:{proxy.port}")
+        text = refusal("ws://exchange.test/feed")
+    assert "proxy status: 403" in text
+    assert "s3cr3t" not in text

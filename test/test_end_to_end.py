@@ -1,0 +1,245 @@
+"""The whole program as real processes: `ssmd run` collecting from `ssmd sim`, with every fault it offers."""
+
+import gzip
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from typing import IO
+
+import pytest
+
+from process import KEYS, ROOT, Collector, Process, Simulator, start
+
+MESSAGES = 5000
+_random = random.Random(20)
+
+
+def frame(number: int) -> bytes:
+    """A message as an exchange might send it: mostly small, sometimes large, odd or not ASCII."""
+    book = [[f"0.{level:04d}", f"{_random.randrange(9999)}.00"] for level in range(_random.choice((0, 1, 3, 80)))]
+    text = _random.choice(("plain", 'quoted "text"', "naïve ☃ \u2028", "back\\slash", "tab\t"))
+    message = {"type": "book", "sid": 1 + number % 3, "seq": 1 + number // 3, "msg": {"levels": book, "note": text}}
+    return json.dumps(message, ensure_ascii=number % 2 == 0, separators=(",", ":") if number % 5 else None).encode()
+
+
+FRAMES = [frame(number) for number in range(MESSAGES)]
+
+
+@pytest.fixture(params=["plain", "gzip"])
+def recording(tmp_path, request):
+    data = b"".join(frame + b"\n" for frame in FRAMES)
+    path = tmp_path / ("frames.jsonl" if request.param == "plain" else "frames.jsonl.gz")
+    path.write_bytes(data if request.param == "plain" else gzip.compress(data))
+    return path
+
+
+@pytest.mark.parametrize("exchange", ["kalshi", "generic"])
+def test_a_replayed_recording_is_collected_byte_for_byte(tmp_path, recording, exchange):
+    with Simulator("--replay", recording) as simulator:
+        endpoint = simulator.endpoint if exchange == "kalshi" else simulator.generic
+        with Collector(tmp_path, endpoint, exchange=exchange) as collector:
+            assert collector.wait() == 75
+            assert collector.payloads() == FRAMES
+            assert simulator.end() == 0
+    stopped = collector.events[-1]
+    assert (stopped["event"], stopped["messages"], stopped["gaps"]) == ("stopped", MESSAGES, 0)
+    assert re.search(r"code 1000, end of recording", stopped["reason"])
+
+
+def test_what_ssmd_wrote_is_replayed_as_it_was_received(tmp_path):
+    """A file of ssmd's own, with messages that are not JSON in it, gives the same bytes once more."""
+    odd = [b"oops", b"\xff\x00", b'{"type":NaN}', b"{}{}"]
+    recording = tmp_path / "odd.jsonl"
+    recording.write_bytes(b"".join(line + b"\n" for line in odd))
+    first, second = tmp_path / "first", tmp_path / "second"
+    with Simulator("--replay", recording) as simulator, Collector(first, simulator.generic, exchange="generic") as one:
+        assert one.wait() == 75
+    [file] = one.data.glob("*/test.jsonl")
+    with (
+        Simulator("--replay", file, "--speed", "0") as simulator,
+        Collector(second, simulator.generic, exchange="generic") as two,
+    ):
+        assert two.wait() == 75
+    assert [payload.strip() for payload in two.payloads()] == odd
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_0_and_everything_received_is_in_the_file(tmp_path, number):
+    with Simulator("--rate", "2000") as simulator, Collector(tmp_path, simulator.endpoint) as collector:
+        collector.wait_for_lines(3000)
+        collector.process.send_signal(number)
+        assert collector.wait() == 0
+        stopped = collector.events[-1]
+        assert (stopped["event"], stopped["reason"]) == ("stopped", number.name)
+        assert len(collector.lines()) == stopped["messages"] > 3000
+        assert collector.other == []
+
+
+# Each fault, what the run ends with, and a word of the reason.
+ENDINGS = [
+    ("close-after=30", 75, "closed the connection: code 1001"),
+    ("reset-after=30", 75, "reset"),
+    ("truncate-after=30", 75, "without a close frame"),
+    ("silent-after=30", 75, "not even a ping"),
+    ("freeze-after=30", 75, "no data came"),
+    ("error-after=30:25", 75, "Kalshi error 25"),
+    ("error-after=30:10", 75, "Kalshi error 10"),
+    ("error-after=30:8", 78, "Kalshi error 8"),
+    ("status=401", 77, "refused the keys: 401"),
+    ("status=403", 77, "refused the keys: 403"),
+    ("status=429", 69, "429"),
+    ("status=503", 69, "503"),
+    ("slow-handshake", 69, "no answer within 10 s"),
+]
+
+
+@pytest.mark.parametrize(("fault", "code", "reason"), ENDINGS, ids=[ending[0] for ending in ENDINGS])
+def test_every_fault_ends_with_its_code_and_what_was_received_is_kept(tmp_path, fault, code, reason):
+    with (
+        Simulator("--rate", "200", "--fault", fault) as simulator,
+        Collector(
+            tmp_path,
+            simulator.endpoint,
+            version="  idle_timeout_seconds: 2\n" if "silent" in fault else "",
+            environment="data_timeout_seconds: 2\n" if "freeze" in fault else "",
+        ) as collector,
+    ):
+        began = time.monotonic()
+        assert collector.wait(20) == code
+        assert time.monotonic() - began < 15
+        stopped = collector.events[-1]
+        assert stopped["event"] == "stopped"
+        assert reason in stopped["reason"]
+        assert len(collector.lines()) == stopped["messages"]
+        if "-after" in fault:
+            assert stopped["messages"] >= 30
+        assert collector.other == []
+
+
+def test_garbage_is_kept_beside_the_data_and_counted(tmp_path):
+    with (
+        Simulator("--rate", "200", "--fault", "garbage-after=30") as simulator,
+        Collector(tmp_path, simulator.endpoint) as collector,
+    ):
+        collector.start_up()
+        collector.wait_for_lines(60)
+        metrics = collector.get("/metrics")[1]
+        assert collector.end() == 0
+    lines = [json.loads(line) for line in collector.lines()]
+    encoded = [line for line in lines if "encoding" in line]
+    assert {line["encoding"] for line in encoded} == {"text", "base64"}
+    assert f'ssmd_messages_not_json_total{{feed="test"}} {len(encoded)}.0' in metrics
+
+
+def test_a_gap_is_counted_and_logged(tmp_path):
+    with (
+        Simulator("--rate", "200", "--fault", "gap-after=30") as simulator,
+        Collector(tmp_path, simulator.endpoint) as collector,
+    ):
+        gap = collector.wait_for("sequence gap")
+        assert collector.end() == 0
+    assert gap["last_got"] - gap["last_expected"] == 3
+    assert collector.events[-1]["missed"] == 3 * collector.events[-1]["gaps"] > 0
+
+
+def test_the_probes_answer_from_the_start_and_tell_when_it_is_connected(tmp_path):
+    with (
+        Simulator("--fault", "slow-handshake=1.5") as simulator,
+        Collector(tmp_path, simulator.endpoint) as collector,
+    ):
+        collector.start_up()
+        assert collector.get("/health") == (200, '{"status":"ok"}\n')
+        assert collector.get("/ready") == (503, '{"status":"not_ready"}\n')
+        collector.wait_for("connected")
+        assert collector.get("/ready") == (200, '{"status":"ready"}\n')
+        collector.wait_for_lines(5)
+        metrics = collector.get("/metrics")[1]
+        for name in ("ssmd_messages_total", "ssmd_connected", "ssmd_last_message_timestamp"):
+            assert re.search(rf'^{name}{{feed="test"}} [1-9]', metrics, re.MULTILINE), name
+        assert 'ssmd_errors_total{feed="test",type="write"} 0.0' in metrics
+        assert collector.end() == 0
+
+
+def test_a_second_collector_is_refused_and_the_first_goes_on(tmp_path):
+    with Simulator() as simulator, Collector(tmp_path, simulator.endpoint) as first:
+        first.wait_for_lines(1)
+        with Collector(tmp_path, simulator.endpoint) as second:
+            assert second.wait() == 73
+            assert f"process {first.process.pid}" in second.events[-1]["reason"]
+        first.wait_for_lines(len(first.lines()) + 5)
+        assert first.end() == 0
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path):
+    with Simulator() as simulator, Collector(tmp_path, simulator.endpoint) as first:
+        first.start_up()
+        with Process("run", "test", "--config-dir", tmp_path / "conf", "--listen", first.listen) as second:
+            assert second.wait() == 78
+            assert [event["event"] for event in second.events] == [
+                f"cannot listen on {first.listen}: Address already in use; choose another address with --listen"
+            ]
+            assert second.other == []
+        assert first.end() == 0
+
+
+def test_killed_at_any_moment_it_leaves_whole_lines_after_the_next_start(tmp_path):
+    with Simulator("--rate", "5000") as simulator:
+        for _ in range(3):
+            with Collector(tmp_path, simulator.endpoint) as collector:
+                collector.wait_for_lines(len(collector.lines()) + 500)
+                collector.process.kill()
+        with Collector(tmp_path, simulator.endpoint) as collector:
+            collector.wait_for_lines(len(collector.lines()) + 10)
+            assert collector.end() == 0
+    assert len(collector.payloads()) > 1500
+
+
+def test_the_embedded_simulator_is_collected_with_the_readmes_command(tmp_path):
+    with Process("run", "kalshi-sim", "--config-dir", ROOT / "conf", "--listen", "127.0.0.1:0", cwd=tmp_path) as run:
+        run.wait_for("subscribed")
+        time.sleep(2)
+        assert run.end() == 0
+    [file] = (tmp_path / "data").glob("*/kalshi-sim.jsonl")
+    kinds = {json.loads(line)["data"]["type"] for line in file.read_bytes().splitlines()}
+    assert kinds >= {"subscribed", "orderbook_snapshot", "orderbook_delta", "ticker"}
+    if jq := shutil.which("jq"):
+        assert subprocess.run([jq, "-c", ".", file], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_missing_keys_are_one_line_that_points_at_the_simulator():
+    with Process("run", "kalshi-dev", "--config-dir", ROOT / "conf", KALSHI_API_KEY="", KALSHI_API_SECRET="") as run:
+        assert run.wait() == 78
+    [event] = run.events
+    for part in ("environments/kalshi-dev.yaml:", "KALSHI_API_KEY", "KALSHI_API_SECRET", "kalshi-sim"):
+        assert part in event["event"]
+
+
+def read_until(stream: IO[str], mark: str) -> str:
+    text = ""
+    while mark not in text:
+        line = stream.readline()
+        assert line, f"ended before {mark}: {text}"
+        text += line
+    return text
+
+
+def test_a_simulator_of_ones_own_accepts_only_its_key(tmp_path):
+    """Without keys in its environment it makes one and prints how to use it."""
+    process = start("sim", "--listen", "127.0.0.1:0", **dict.fromkeys(KEYS, ""))
+    try:
+        printed = read_until(process.stderr, '"serving"')
+        exported = dict(re.findall(r"(KALSHI_API_\w+)=(\S+)", printed))
+        endpoint = re.search(r'"endpoint": "([^"]+)"', printed).group(1)
+        with Collector(tmp_path / "right", endpoint, variables=exported) as collector:
+            collector.wait_for("subscribed")
+            assert collector.end() == 0
+        with Collector(tmp_path / "wrong", endpoint) as collector:
+            assert collector.wait() == 77
+            assert "refused the keys: 401" in collector.events[-1]["reason"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)

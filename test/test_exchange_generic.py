@@ -1,0 +1,77 @@
+"""The dialect for any exchange: send what the environment says, keep what comes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssmd.exchange.generic import Generic
+from ssmd.runtime.interfaces import Inspection
+
+MESSAGES = [
+    {"type": "subscribe", "product_ids": ["ETH-EUR"], "channels": ["level2", "heartbeat"]},
+    {"event": "naïve", "depth": 10, "on": True, "nothing": None},
+]
+
+
+def test_the_messages_are_sent_as_json_in_order():
+    assert Generic({}, {"messages": MESSAGES}).commands() == [
+        b'{"type":"subscribe","product_ids":["ETH-EUR"],"channels":["level2","heartbeat"]}',
+        b'{"event":"na\\u00efve","depth":10,"on":true,"nothing":null}',
+    ]
+    assert [json.loads(command) for command in Generic({}, {"messages": MESSAGES}).commands()] == MESSAGES
+
+
+@pytest.mark.parametrize("subscribe", [{}, {"messages": []}])
+def test_without_messages_nothing_is_sent(subscribe):
+    assert list(Generic({}, subscribe).commands()) == []
+    assert list(Generic.check(subscribe)) == []
+
+
+def test_nothing_is_signed_and_nothing_is_waited_for():
+    dialect = Generic({"token": "unused"}, {"messages": MESSAGES})
+    assert dialect.headers("/ws", 1_790_000_000_000) == {}
+    assert list(dialect.unacknowledged()) == []
+
+
+@pytest.mark.parametrize(
+    ("subscribe", "problems"),
+    [
+        ({"messages": MESSAGES}, []),
+        ({"messages": None}, [(("messages",), False)]),
+        ({"messages": {"type": "subscribe"}}, [(("messages",), False)]),
+        ({"messages": '{"type":"subscribe"}'}, [(("messages",), False)]),
+        ({"messages": ["subscribe", {}, 5, [], None]}, [(("messages", index), False) for index in (0, 2, 3, 4)]),
+        ({"channels": ["trade"], "messages": []}, [(("channels",), True)]),
+        ({"mesages": MESSAGES}, [(("mesages",), True)]),
+    ],
+)
+def test_a_section_is_checked(subscribe, problems):
+    assert [(problem.path, problem.warning) for problem in Generic.check(subscribe)] == problems
+
+
+@pytest.mark.parametrize(
+    ("payloads", "decoded"),
+    [
+        ([b"{}"], True),
+        ([b'{"a":1}\n', b"[]", b'"text"', b"1", b"null"], True),
+        ([b"{}", b""], False),
+        ([b"{}", b"{}{}"], False),
+        ([b'{"a":NaN}'], False),
+        ([b"\xef\xbb\xbf{}"], False),
+        ([b'"\\ud800"'], False),
+        ([b"\x00\xff"], False),
+        ([b"[" * 100_000 + b"]" * 100_000], False),
+    ],
+)
+def test_decoded_says_whether_every_payload_is_json(payloads, decoded):
+    assert Generic({}, {}).inspect(payloads) == Inspection(decoded)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
+def test_inspect_never_raises(payloads):
+    assert isinstance(Generic({}, {}).inspect(payloads), Inspection)

@@ -1,0 +1,128 @@
+"""Keys from environment variables and from the files they name; never a value in a message."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ssmd.errors import ResolveError
+from ssmd.resolver import RESOLVERS
+from ssmd.resolver.env import EnvResolver
+
+CANARY = "canary-6b1f"
+
+
+def refusal(source: str, **environ: str) -> str:
+    with pytest.raises(ResolveError) as refused:
+        EnvResolver(environ).resolve(source)
+    text = str(refused.value)
+    assert "canary" not in text
+    # What caused it would be printed with a traceback, and may quote the value.
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+    return text
+
+
+def test_the_catalog_has_it():
+    assert RESOLVERS["env"]({"A": "1"}).resolve("env:A") == {"A": "1"}
+
+
+@pytest.mark.parametrize("source", ["env:KEY_ID,KEY_SECRET", "env: KEY_ID , KEY_SECRET ", "env:KEY_SECRET,KEY_ID"])
+def test_every_variable_with_its_value_in_order(source):
+    values = EnvResolver({"KEY_ID": "id", "KEY_SECRET": CANARY, "OTHER": "x"}).resolve(source)
+    assert values == {"KEY_ID": "id", "KEY_SECRET": CANARY}
+    names = [name.strip() for name in source.removeprefix("env:").split(",")]
+    assert list(values) == names
+
+
+def test_a_value_is_not_changed():
+    value = f"  {CANARY}\n-----\\n\udcff  "
+    assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": value}
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        ({}, "A, B, C are not set in the environment"),
+        ({"B": CANARY}, "A, C are not set in the environment"),
+        ({"A": CANARY, "B": CANARY}, "C is not set in the environment"),
+        ({"A": "", "B": " \n\t", "C": CANARY}, "A, B are not set in the environment"),
+    ],
+)
+def test_all_that_are_missing_are_named_at_once_and_empty_is_missing(environ, text):
+    assert refusal("env:A,B,C", **environ) == text
+
+
+def test_the_path_of_a_file_stands_for_what_is_in_it(tmp_path):
+    file = tmp_path / "key.pem"
+    content = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"
+    file.write_text(content)
+    for value in (str(file), f"{file}\n", f" {file} "):
+        assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": content}
+
+
+def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "..2026" / "key").write_text(CANARY)
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "key").symlink_to("..data/key")
+    assert EnvResolver({"KEY": str(tmp_path / "key")}).resolve("env:KEY") == {"KEY": CANARY}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/" + CANARY,
+        "/no/such/file/" + CANARY,
+        "/dev/null/" + CANARY,
+        "/" + "Q2FuYXJ5" * 40,
+        "/" + "Q2FuYXJ5/" * 600,
+        "/etc/\0" + CANARY,
+        "/etc/hostname\n" + CANARY,
+        "relative/" + CANARY,
+        "~/" + CANARY,
+        "file:///" + CANARY,
+        "/",
+    ],
+    ids=lambda value: repr(value[:20]),
+)
+def test_a_key_that_merely_looks_like_a_path_is_a_key(value):
+    assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": value}
+
+
+def test_a_directory_is_no_file(tmp_path):
+    assert EnvResolver({"KEY": str(tmp_path)}).resolve("env:KEY") == {"KEY": str(tmp_path)}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_refused(tmp_path):
+    file = tmp_path / "canary"
+    file.write_text(CANARY)
+    file.chmod(0)
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that cannot be read: Permission denied"
+
+
+def test_a_file_that_fails_to_be_read_is_refused():
+    # Reading one's own memory from address 0 is an error for everyone, root too.
+    assert refusal("env:KEY", KEY="/proc/self/mem") == "KEY names a file that cannot be read: Input/output error"
+
+
+def test_a_file_too_large_for_a_key_is_refused(tmp_path):
+    file = tmp_path / "canary"
+    file.write_bytes(b"k" * (64 * 1024))
+    assert len(EnvResolver({"KEY": str(file)}).resolve("env:KEY")["KEY"]) == 64 * 1024
+    file.write_bytes(b"k" * (64 * 1024 + 1))
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file of more than 65536 bytes, which cannot be a key"
+
+
+def test_a_file_of_bytes_is_refused(tmp_path):
+    file = tmp_path / "canary"
+    file.write_bytes(b"0\x82\x04\xbecanary")
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that is not text; a PEM file is needed"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "  \r\n"])
+def test_an_empty_file_is_refused(tmp_path, content):
+    file = tmp_path / "canary"
+    file.write_text(content)
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names an empty file"

@@ -1,0 +1,79 @@
+"""The queue: order, the bound in bytes, waking and closing."""
+
+import gevent
+import pytest
+
+from ssmd.runtime.interfaces import Batch
+from ssmd.runtime.queue import BatchQueue
+
+
+def batch(*payloads: bytes) -> Batch:
+    return Batch("kalshi", 0, list(payloads))
+
+
+def test_batches_come_out_in_order_and_count_until_done():
+    queue = BatchQueue(100)
+    queue.put(batch(b"one", b"two"))
+    queue.put(batch(b"three"))
+    assert queue.take(100) == [batch(b"one", b"two"), batch(b"three")]
+    assert (queue.messages, queue.bytes) == (3, 11)
+    queue.done()
+    assert (queue.messages, queue.bytes) == (0, 0)
+    assert queue.take(100) == []
+
+
+def test_what_is_put_while_the_taken_is_being_written_stays_queued():
+    queue = BatchQueue(100)
+    queue.put(batch(b"one"))
+    queue.take(100)
+    queue.put(batch(b"two"))
+    queue.done()
+    assert queue.take(100) == [batch(b"two")]
+
+
+def test_take_stops_at_its_own_bound_but_takes_at_least_one():
+    queue = BatchQueue(100)
+    for payload in (b"x" * 30, b"y" * 30, b"z"):
+        queue.put(batch(payload))
+    assert queue.take(60) == [batch(b"x" * 30), batch(b"y" * 30)]
+    queue.done()
+    assert queue.take(0) == [batch(b"z")]
+
+
+def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
+    queue = BatchQueue(10)
+    queue.put(batch(b"x" * 8))
+    putting = gevent.spawn(queue.put, batch(b"y" * 8))
+    gevent.sleep(0.02)
+    assert not putting.ready()
+    queue.take(10)
+    queue.done()
+    assert 0.02 <= putting.get(timeout=1) < 1
+    assert queue.bytes == 8
+
+
+def test_a_batch_larger_than_the_bound_is_let_in_when_the_queue_is_empty():
+    queue = BatchQueue(10)
+    assert queue.put(batch(b"x" * 50)) == 0.0
+    assert queue.bytes == 50
+
+
+@pytest.mark.parametrize("call", ["wake", "close"])
+def test_wait_returns_when_woken_although_nothing_has_come(call):
+    queue = BatchQueue(10)
+    waiting = gevent.spawn(queue.wait)
+    gevent.sleep(0)
+    assert not waiting.ready()
+    getattr(queue, call)()
+    waiting.get(timeout=1)
+    assert queue.take(10) == []
+
+
+def test_close_frees_whoever_waits_for_room_and_loses_nothing():
+    queue = BatchQueue(10)
+    queue.put(batch(b"x" * 8))
+    putting = gevent.spawn(queue.put, batch(b"y" * 8))
+    gevent.sleep(0)
+    queue.close()
+    putting.get(timeout=1)
+    assert queue.messages == 2

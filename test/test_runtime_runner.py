@@ -1,0 +1,306 @@
+"""The runner with toy parts: order of calls, links, drain, and which error wins."""
+
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from ssmd.errors import AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError
+from ssmd.runtime.interfaces import Acknowledged, Batch, Gap, Inspection
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.runner import Runner
+
+
+class ToyConnector:
+    """Yields what it is given, then raises `end` or, without one, waits to be closed."""
+
+    def __init__(self, batches: list[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None):
+        self.batches, self.end, self.refuse = list(batches), end, refuse
+        self.closed = Event()
+        self.connecting = Event()
+        self.waits = False
+
+    def connect(self) -> None:
+        self.connecting.set()
+        if self.waits:
+            self.closed.wait()
+        if self.refuse:
+            raise self.refuse
+
+    def messages(self) -> Iterator[list[bytes]]:
+        yield from self.batches
+        if self.end:
+            raise self.end
+        self.closed.wait()
+
+    def close(self) -> None:
+        if not self.waits:
+            self.closed.set()
+
+
+class ToyExchange:
+    def __init__(self, inspections: list[Inspection] = ()):
+        self.inspections = list(inspections)
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        return self.inspections.pop(0) if self.inspections else Inspection(decoded=True)
+
+    def unacknowledged(self) -> list[str]:
+        return []
+
+
+class ToyWriter:
+    location = "memory"
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        self.held: list[bytes] = []
+        self.batches: list[Batch] = []
+        self.syncs = 0
+        self.closed = False
+        self.fail: dict[str, Exception] = {}
+        self.gate = Event()
+        self.gate.set()
+
+    def _maybe_fail(self, step: str) -> None:
+        if step in self.fail:
+            raise self.fail[step]
+
+    def open(self) -> None:
+        self._maybe_fail("open")
+
+    def write(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.held += batch.payloads
+
+    def flush(self) -> None:
+        self.gate.wait()
+        self._maybe_fail("flush")
+        self.kept += self.held
+        self.held = []
+
+    def sync(self) -> None:
+        self.syncs += 1
+        self._maybe_fail("sync")
+
+    def close(self) -> None:
+        self.closed = True
+        self._maybe_fail("close")
+
+
+class ToyService:
+    def __init__(self, end: Exception | None = None, returns: bool = False) -> None:
+        self.end, self.returns = end, returns
+        self.stopped = Event()
+
+    def serve(self) -> None:
+        if self.end:
+            raise self.end
+        if not self.returns:
+            self.stopped.wait()
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+@pytest.fixture
+def make(status, metrics):
+    def runner(connector, exchange=None, writer=None, **options) -> Runner:
+        return Runner(
+            "kalshi",
+            connector,
+            exchange or ToyExchange(),
+            writer or ToyWriter(),
+            status=status,
+            metrics=metrics,
+            reporter=Reporter("kalshi", status),
+            **options,
+        )
+
+    return runner
+
+
+def test_everything_received_is_written_before_a_disconnect_is_raised(make, status, metrics):
+    writer = ToyWriter()
+    connector = ToyConnector([[b"1", b"2"], [b"3"]], end=Disconnected("gone"))
+    with pytest.raises(Disconnected, match="gone"):
+        make(connector, writer=writer).run()
+    assert writer.kept == [b"1", b"2", b"3"]
+    assert writer.closed
+    assert status.messages == 3
+    assert metrics.registry.get_sample_value("ssmd_messages_total", {"feed": "kalshi"}) == 3
+    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1
+
+
+def test_stop_drains_and_returns_without_error(make, status):
+    writer = ToyWriter()
+    connector = ToyConnector([[b"1"]])
+    runner = make(connector, writer=writer)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(0.01)
+    assert status.ready()
+    runner.stop("SIGTERM")
+    running.get(timeout=2)
+    assert writer.kept == [b"1"]
+    assert connector.closed.is_set()
+    assert not status.ready()
+    assert status.trouble() is None
+
+
+def test_stop_while_connecting_ends_at_once(make, status):
+    connector = ToyConnector()
+    connector.waits = True
+    runner = make(connector)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    assert not status.ready()
+    runner.stop("SIGTERM")
+    running.get(timeout=2)
+
+
+def test_stop_before_run_ends_at_once(make):
+    runner = make(ToyConnector())
+    runner.stop("SIGTERM")
+    runner.run()
+
+
+@pytest.mark.parametrize("error", [ConnectError("unreachable"), AuthError("401")])
+def test_a_connect_that_fails_is_raised_as_it_is(make, error):
+    with pytest.raises(type(error)) as raised:
+        make(ToyConnector(refuse=error)).run()
+    assert raised.value is error
+
+
+def test_a_connector_that_returns_is_a_disconnect_too(make):
+    class Returning(ToyConnector):
+        def messages(self):
+            return iter([[b"1"]])
+
+    writer = ToyWriter()
+    with pytest.raises(Disconnected, match="connector has ended"):
+        make(Returning(), writer=writer).run()
+    assert writer.kept == [b"1"]
+
+
+def test_a_bug_in_a_part_is_raised_and_what_was_received_is_kept(make, capsys):
+    writer = ToyWriter()
+    with pytest.raises(ZeroDivisionError):
+        make(ToyConnector([[b"1"]], end=ZeroDivisionError()), writer=writer).run()
+    assert writer.kept == [b"1"]
+    assert writer.closed
+
+
+@pytest.mark.parametrize("step", ["flush", "sync", "close"])
+def test_a_failed_write_outranks_the_disconnect_it_may_have_caused(make, step):
+    writer = ToyWriter()
+    writer.fail[step] = WriteError("disk full")
+    with pytest.raises(WriteError, match="disk full"):
+        make(ToyConnector([[b"1"]], end=Disconnected("gone")), writer=writer).run()
+
+
+def test_a_failed_write_ends_the_run_although_the_feed_goes_on(make, status):
+    writer = ToyWriter()
+    writer.fail["flush"] = WriteError("disk full")
+    with pytest.raises(WriteError):
+        make(ToyConnector([[b"1"]]), writer=writer).run()
+    assert status.ending == "disk full"
+    assert writer.closed
+
+
+def test_a_failed_write_frees_a_reader_that_waits_for_room(make, caplog):
+    writer = ToyWriter()
+    writer.gate.clear()
+    connector = ToyConnector([[b"x" * 10]] * 5)
+    runner = make(connector, writer=writer, queue_bytes=20)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(0.01)
+    writer.fail["flush"] = WriteError("disk full")
+    writer.gate.set()
+    with pytest.raises(WriteError):
+        running.get(timeout=3)
+
+
+def test_an_output_that_cannot_be_opened_ends_the_run_before_anything_connects(make):
+    writer = ToyWriter()
+    writer.fail["open"] = OutputError("no permission")
+    connector = ToyConnector()
+    service = ToyService()
+    with pytest.raises(OutputError):
+        make(connector, writer=writer, services=[service]).run()
+    assert not connector.connecting.is_set()
+    assert service.stopped.is_set()
+
+
+@pytest.mark.parametrize("service", [ToyService(end=Disconnected("port gone")), ToyService(returns=True)])
+def test_a_service_that_ends_ends_the_run(make, service):
+    writer = ToyWriter()
+    with pytest.raises(Disconnected, match=r"port gone|service has ended"):
+        make(ToyConnector([[b"1"]]), writer=writer, services=[service]).run()
+    assert writer.closed
+
+
+def test_back_pressure_stops_the_reading_and_loses_nothing(make, status, metrics):
+    writer = ToyWriter()
+    writer.gate.clear()
+    connector = ToyConnector([[b"x" * 10] for _ in range(100)], end=Disconnected("gone"))
+    runner = make(connector, writer=writer, queue_bytes=50)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(0.05)
+    assert status.queue_bytes() <= 50
+    writer.gate.set()
+    with pytest.raises(Disconnected):
+        running.get(timeout=2)
+    assert len(writer.kept) == 100
+    assert metrics.registry.get_sample_value("ssmd_backpressure_seconds_total", {"feed": "kalshi"}) >= 0.04
+
+
+def test_a_writer_stuck_for_good_ends_with_a_write_error_after_the_drain_time(make):
+    writer = ToyWriter()
+    writer.gate.clear()
+    with pytest.raises(WriteError, match="drain"):
+        make(ToyConnector([[b"1"]], end=Disconnected("gone")), writer=writer, drain_seconds=0.1).run()
+    writer.gate.set()
+
+
+def test_a_refused_subscription_ends_the_run_with_its_message_in_the_file(make):
+    writer = ToyWriter()
+    refusal = Inspection(decoded=True, failure=SubscriptionRefused("error 8"))
+    with pytest.raises(SubscriptionRefused):
+        make(ToyConnector([[b"refused"]]), ToyExchange([refusal]), writer).run()
+    assert writer.kept == [b"refused"]
+
+
+def test_gaps_and_acknowledgements_are_counted_and_logged(make, status, metrics, caplog):
+    events = [Acknowledged("trade", 1), Gap(1, 5, 8), Gap(1, 9, 2)]
+    with caplog.at_level("INFO", "ssmd.runner"), pytest.raises(Disconnected):
+        make(ToyConnector([[b"1"]], end=Disconnected("x")), ToyExchange([Inspection(True, events)])).run()
+    assert (status.gaps, status.missed) == (2, 3)
+    assert metrics.registry.get_sample_value("ssmd_missed_messages_total", {"feed": "kalshi"}) == 3
+    assert "subscribed" in [record.message for record in caplog.records]
+
+
+def test_a_clock_that_steps_back_never_shows_in_the_batches(make, metrics, caplog):
+    times = iter([100, 200, 50, 60, 300])
+    writer = ToyWriter()
+    connector = ToyConnector([[b"x"]] * 5, end=Disconnected("gone"))
+    with pytest.raises(Disconnected):
+        make(connector, writer=writer, clock=lambda: next(times)).run()
+    assert [batch.received_ns for batch in writer.batches] == [100, 200, 200, 200, 300]
+    assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 1
+    assert [record.message for record in caplog.records].count("clock stepped back") == 1
+
+
+def test_the_writer_syncs_although_nothing_comes(make):
+    writer = ToyWriter()
+    connector = ToyConnector()
+    runner = make(connector, writer=writer)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(1.2)
+    assert writer.syncs >= 1
+    runner.stop("SIGTERM")
+    running.get(timeout=2)

@@ -1,0 +1,76 @@
+"""`sim://` endpoints: what can be asked for, and that the keys that come with it open the door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gevent
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sim_client import Client, headers
+
+from ssmd.errors import ConfigError
+from ssmd.sim.embedded import embedded
+from ssmd.sim.server import Simulator
+
+
+def connected(endpoint: str) -> tuple[Client, Simulator]:
+    started = embedded(endpoint)
+    assert isinstance(started.service, Simulator)
+    assert started.endpoint == started.service.endpoint
+    gevent.spawn(started.service.serve)
+    private = load_pem_private_key(started.keys["api_secret"].encode(), None)
+    return Client(started.service, signed=headers(None, started.keys["api_key"], private)), started.service
+
+
+def test_its_own_keys_are_accepted_and_no_others() -> None:
+    client, simulator = connected("sim://kalshi")
+    with client:
+        client.subscribe("ticker")
+        assert client.message()["type"] == "subscribed"
+        with pytest.raises(Exception, match="401"):
+            Client(simulator)
+    simulator.stop()
+
+
+def test_rate_seed_and_faults() -> None:
+    client, simulator = connected("sim://kalshi/?rate=0&seed=5&close-after=20&fault=gap-after=10")
+    with client:
+        client.subscribe("trade")
+        numbers = [message["seq"] for message in client.messages(20)[1:]]
+        assert numbers[-1] - numbers[0] == 18 + 3
+        assert client.close_code()[0] == 1001
+    simulator.stop()
+
+
+def test_replay(tmp_path: Path) -> None:
+    path = tmp_path / "some frames.jsonl"
+    path.write_bytes(b'{"n":1}\n{"n":2}\n')
+    client, simulator = connected(f"sim://kalshi?replay={path}")
+    with client:
+        client.subscribe("trade")
+        assert client.messages(2) == [{"n": 1}, {"n": 2}]
+        assert client.close_code() == (1000, "end of recording")
+    simulator.stop()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        ("sim://", "sim://kalshi"),
+        ("sim://nasdaq", "sim://kalshi"),
+        ("sim://kalshi/deeper", "sim://kalshi"),
+        ("sim://[", "sim://kalshi"),
+        ("sim://kalshi?speeed=1", "speed"),
+        ("sim://kalshi?rate=fast", "rate"),
+        ("sim://kalshi?rate=-1", "rate"),
+        ("sim://kalshi?rate=nan", "rate"),
+        ("sim://kalshi?seed=x", "seed"),
+        ("sim://kalshi?close-after=x", "close-after=N"),
+        ("sim://kalshi?fault=explode", "slow-handshake"),
+        ("sim://kalshi?replay=/nonexistent.jsonl", "cannot replay"),
+    ],
+)
+def test_what_does_not_exist_is_named(endpoint: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        embedded(endpoint)

@@ -1,0 +1,170 @@
+"""Each fault: how it is written, and what a client sees of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import time
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+import websocket
+from sim_client import Client, eventually, served
+
+from ssmd.errors import UsageError
+from ssmd.sim.faults import FAULTS, GARBAGE, Fault, Faults
+
+
+def faulty(*texts: str, **settings: Any) -> Any:
+    return served(faults=Faults.parse(texts), **settings)
+
+
+def test_parse() -> None:
+    faults = Faults.parse(["gap-after=9", "close-after=0", " error-after=5:25 ", "status=503", "slow-handshake=1.5"])
+    assert faults.counted == (Fault(0, "close"), Fault(5, "error", 25), Fault(9, "gap"))
+    assert (faults.status, faults.handshake_delay) == (503, 1.5)
+    assert Faults.parse(["slow-handshake"]).handshake_delay == math.inf
+    assert Faults.parse([]) == Faults()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "explode", "close-after", "close-after=", "close-after=-1", "close-after=x", "close-after=5:1", "gap-after=٣",
+     "error-after=5", "error-after=5:", "error-after=5:0", "error-after=:5", "status=99", "status=ok", "status=600",
+     "slow-handshake=", "slow-handshake=-1", "slow-handshake=nan", "slow-handshake=inf", "slow-after=3",
+     "close-after=9999999999999999999999"],
+)  # fmt: skip
+def test_unknown_faults_name_what_exists(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Faults.parse([text])
+    assert all(name in str(caught.value) for name in FAULTS)
+
+
+def test_close_after() -> None:
+    with faulty("close-after=7") as simulator, Client(simulator) as client:
+        client.subscribe("ticker")
+        assert len(client.messages(7)) == 7
+        assert client.close_code() == (1001, "simulated fault: close-after")
+
+
+def test_close_after_nothing() -> None:
+    with faulty("close-after=0") as simulator, Client(simulator) as client:
+        assert client.close_code()[0] == 1001
+
+
+def test_reset_after() -> None:
+    with faulty("reset-after=7") as simulator, Client(simulator) as client:
+        client.subscribe("ticker")
+        with pytest.raises(ConnectionResetError):
+            # A reset discards what the client has not read yet, so that how many arrive is chance.
+            client.messages(8)
+        eventually(lambda: simulator.clients == 0)
+
+
+def test_truncate_after() -> None:
+    with faulty("truncate-after=7") as simulator, Client(simulator) as client:
+        client.subscribe("ticker")
+        client.messages(7)
+        with pytest.raises(websocket.WebSocketConnectionClosedException):
+            client.frame()
+
+
+@pytest.mark.parametrize("kind", ["freeze", "silent"])
+def test_freeze_and_silent(kind: str) -> None:
+    with faulty(f"{kind}-after=7", heartbeat=0.05) as simulator, Client(simulator) as client:
+        client.subscribe("ticker")
+        client.messages(7)
+        client.ws.ping("still there?")
+        client.subscribe("trade")
+        seen: list[tuple[int, bytes]] = []
+        client.ws.settimeout(0.2)
+        end = time.monotonic() + (0.3 if kind == "silent" else 3)
+        while time.monotonic() < end and len(seen) < 5:
+            try:
+                frame = client.ws.recv_frame()
+            except websocket.WebSocketTimeoutException:
+                continue
+            seen.append((frame.opcode, frame.data))
+        if kind == "silent":
+            assert seen == []
+        else:
+            assert (websocket.ABNF.OPCODE_PONG, b"still there?") in seen
+            assert seen.count((websocket.ABNF.OPCODE_PING, b"heartbeat")) > 2
+            assert {opcode for opcode, _ in seen} == {websocket.ABNF.OPCODE_PONG, websocket.ABNF.OPCODE_PING}
+        assert simulator.clients == 1
+        client.ws.shutdown()
+        eventually(lambda: simulator.clients == 0)
+
+
+def test_gap_after() -> None:
+    with faulty("gap-after=20") as simulator, Client(simulator) as client:
+        client.subscribe("trade")
+        numbers = [message["seq"] for message in client.messages(60)[1:]]
+        steps = [b - a for a, b in pairwise(numbers)]
+        assert sorted(set(steps)) == [1, 4]
+        assert steps.count(4) == 1
+
+
+def test_error_after() -> None:
+    with faulty("error-after=20:25") as simulator, Client(simulator) as client:
+        client.subscribe("trade", "ticker")
+        seen = client.until("error")
+        assert 20 <= len(seen) - 1 <= 22
+        assert seen[-1]["sid"] == 1
+        assert seen[-1]["msg"] == {"code": 25, "msg": "Subscription buffer overflow"}
+        assert {message["sid"] for message in client.messages(50)} == {2}
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 429, 503, 599])
+def test_status(status: int) -> None:
+    with faulty(f"status={status}") as simulator:
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=5)
+        connection.request("GET", "/other", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+        response = connection.getresponse()
+        body = response.read()
+        assert response.status == status
+        assert body == b"Forbidden" if status == 403 else "error" in json.loads(body)
+        assert (response.getheader("Location") is not None) == (status == 302)
+
+
+def test_slow_handshake() -> None:
+    with faulty("slow-handshake") as simulator:
+        with pytest.raises(websocket.WebSocketTimeoutException):
+            websocket.create_connection(simulator.endpoint, timeout=0.2)
+        eventually(lambda: simulator.clients == 0)
+    with faulty("slow-handshake=0.3") as simulator:
+        start = time.monotonic()
+        with Client(simulator, "/other"):
+            assert time.monotonic() - start > 0.28
+
+
+def test_garbage_after() -> None:
+    with faulty("garbage-after=5") as simulator, Client(simulator) as client:
+        client.subscribe("ticker")
+        client.messages(5)
+        frames = [client.frame() for _ in GARBAGE]
+        assert [opcode for opcode, _ in frames] == [1, 1, 2, 1, 1, 1]
+        assert frames[-1][1] == b""
+        for _, data in frames:
+            with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+                msgspec.json.decode(data)
+        assert {message["type"] for message in client.messages(20)} == {"ticker"}
+
+
+def test_several_faults_in_order_and_on_each_connection() -> None:
+    with faulty("close-after=9", "gap-after=4") as simulator:
+        for _ in range(2):
+            with Client(simulator) as client:
+                client.subscribe("trade")
+                numbers = [message["seq"] for message in client.messages(9)[1:]]
+                assert numbers[-1] - numbers[0] == 10
+                assert client.close_code()[0] == 1001
+
+
+def test_faults_on_the_generic_path() -> None:
+    with faulty("error-after=3:10", "gap-after=4", "close-after=6") as simulator, Client(simulator, "/any") as client:
+        assert [message["type"] == "error" for message in client.messages(6)].count(True) == 1
+        assert client.close_code()[0] == 1001

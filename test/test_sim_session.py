@@ -1,0 +1,255 @@
+"""Every command, every refusal, and the numbering of one client's subscriptions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ssmd.sim.markets import Markets
+from ssmd.sim.session import Session
+
+NOW = 1_790_000_000_000_000_000
+
+
+class Talk:
+    """A session that takes and gives dicts."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.markets = Markets(11)
+        self.session = Session(self.markets, **settings)
+
+    def say(self, cmd: str, params: Any = None, id: Any = 5) -> list[dict[str, Any]]:
+        command = {"id": id, "cmd": cmd} | ({} if params is None else {"params": params})
+        return self.raw(json.dumps(command).encode())
+
+    def raw(self, payload: bytes) -> list[dict[str, Any]]:
+        return [json.loads(reply) for reply in self.session.receive(payload, NOW)]
+
+    def subscribe(self, *channels: str, **params: Any) -> list[dict[str, Any]]:
+        return self.say("subscribe", {"channels": list(channels)} | params)
+
+    def update(self, action: str, *tickers: str, sid: int = 1, **params: Any) -> list[dict[str, Any]]:
+        return self.say("update_subscription", {"sid": sid, "action": action, "market_tickers": list(tickers)} | params)
+
+    def produce(self, count: int) -> list[dict[str, Any]]:
+        return [json.loads(frame) for frame in self.session.produce(count, NOW)]
+
+
+def code(replies: list[dict[str, Any]]) -> int:
+    (reply,) = replies
+    assert reply["type"] == "error"
+    return int(reply["msg"]["code"])
+
+
+def test_one_acknowledgement_per_channel_then_the_snapshots() -> None:
+    talk = Talk()
+    replies = talk.subscribe("orderbook_delta", "trade", market_tickers=["KXSIM-A", "KXSIM-B"])
+    assert replies[:2] == [
+        {"type": "subscribed", "id": 5, "msg": {"channel": "orderbook_delta", "sid": 1}},
+        {"type": "subscribed", "id": 5, "msg": {"channel": "trade", "sid": 2}},
+    ]
+    assert [(r["type"], r["sid"], r["seq"], r["msg"]["market_ticker"]) for r in replies[2:]] == [
+        ("orderbook_snapshot", 1, 1, "KXSIM-A"),
+        ("orderbook_snapshot", 1, 2, "KXSIM-B"),
+    ]
+    assert [list(r) for r in replies[2:]] == [["type", "sid", "seq", "msg"]] * 2
+
+
+def test_a_repeated_subscribe_merges_into_the_same_sid() -> None:
+    talk = Talk()
+    talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
+    ok, snapshot = talk.subscribe("orderbook_delta", market_tickers=["KXSIM-A", "KXSIM-C"])
+    assert ok == {"type": "ok", "id": 5, "sid": 1, "seq": 2, "msg": {"market_tickers": ["KXSIM-A", "KXSIM-C"]}}
+    assert (snapshot["seq"], snapshot["msg"]["market_ticker"]) == (3, "KXSIM-C")
+    (ok,) = talk.subscribe("orderbook_delta", market_ticker="KXSIM-A", skip_ticker_ack=True)
+    assert ok == {"type": "ok", "id": 5, "sid": 1, "seq": 4, "msg": {}}
+
+
+def test_ticker_snapshots_only_when_asked_for() -> None:
+    talk = Talk()
+    assert len(talk.subscribe("ticker", market_ticker="KXSIM-A")) == 1
+    ok, ticker = talk.subscribe("ticker", market_ticker="KXSIM-B", send_initial_snapshot=True)
+    assert ok["type"] == "ok"
+    assert "seq" not in ok
+    assert list(ticker) == ["type", "sid", "msg"]
+    assert ticker["msg"]["market_ticker"] == "KXSIM-B"
+    assert len(Talk().subscribe("ticker", send_initial_snapshot=True)) == 9
+
+
+def test_ticker_by_market_id() -> None:
+    talk = Talk()
+    talk.subscribe("ticker", market_id=talk.markets.market("KXSIM-D").id)
+    assert {frame["msg"]["market_ticker"] for frame in talk.produce(20)} == {"KXSIM-D"}
+
+
+def test_use_yes_price_mirrors_the_no_side() -> None:
+    plain, mirrored = Talk(), Talk()
+    (_, a) = plain.subscribe("orderbook_delta", market_ticker="KXSIM-A")
+    (_, b) = mirrored.subscribe("orderbook_delta", market_ticker="KXSIM-A", use_yes_price=True)
+    assert a["msg"]["yes_dollars_fp"] == b["msg"]["yes_dollars_fp"]
+
+    def mirror(price: str) -> str:
+        return f"{(10_000 - int(price.replace('.', ''))) / 10_000:.4f}"
+
+    assert [[mirror(p), s] for p, s in a["msg"]["no_dollars_fp"]] == b["msg"]["no_dollars_fp"]
+    sides = set()
+    for one, other in zip(plain.produce(200), mirrored.produce(200), strict=True):
+        sides.add(one["msg"]["side"])
+        price = one["msg"]["price_dollars"]
+        assert other["msg"]["price_dollars"] == (mirror(price) if one["msg"]["side"] == "no" else price)
+    assert sides == {"yes", "no"}
+
+
+def test_unsubscribe_takes_a_number_and_ends_the_sid() -> None:
+    talk = Talk()
+    talk.subscribe("orderbook_delta", "ticker", market_ticker="KXSIM-A")
+    assert talk.say("unsubscribe", {"sids": [1, 2]}) == [
+        {"type": "unsubscribed", "id": 5, "sid": 1, "seq": 2},
+        {"type": "unsubscribed", "id": 5, "sid": 2},
+    ]
+    assert not talk.session.active
+    assert talk.produce(5) == []
+    assert talk.subscribe("trade")[0]["msg"]["sid"] == 3
+
+
+def test_add_delete_and_get_snapshot() -> None:
+    talk = Talk()
+    talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
+    ok, snapshot = talk.update("add_markets", "KXSIM-B", "KXSIM-A")
+    assert ok["msg"]["market_tickers"] == ["KXSIM-A", "KXSIM-B"]
+    assert (ok["seq"], snapshot["seq"], snapshot["msg"]["market_ticker"]) == (2, 3, "KXSIM-B")
+    (ok,) = talk.update("delete_markets", "KXSIM-A")
+    assert ok["msg"]["market_tickers"] == ["KXSIM-B"]
+    assert ok["seq"] == 4
+    (snapshot,) = talk.say(
+        "update_subscription", {"sids": [1], "action": "get_snapshot", "market_tickers": ["KXSIM-B"]}, id=9
+    )
+    assert list(snapshot) == ["type", "id", "sid", "seq", "msg"]
+    assert (snapshot["id"], snapshot["seq"]) == (9, 5)
+    assert {frame["msg"]["market_ticker"] for frame in talk.produce(30)} == {"KXSIM-B"}
+    talk.update("delete_markets", "KXSIM-B")
+    assert not talk.session.active, "a subscription with no market left is quiet, not one for all markets"
+
+
+def test_list_subscriptions() -> None:
+    talk = Talk()
+    talk.subscribe("ticker", "trade")
+    assert talk.say("list_subscriptions", id=3) == [
+        {"type": "ok", "id": 3, "msg": [{"channel": "ticker", "sid": 1}, {"channel": "trade", "sid": 2}]}
+    ]
+
+
+def test_an_id_of_zero_or_none_is_not_repeated() -> None:
+    talk = Talk()
+    assert "id" not in talk.say("list_subscriptions", id=0)[0]
+    assert "id" not in talk.raw(b'{"cmd":"nothing"}')[0]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"[]", b"1", b"null", b'{"id":"1","cmd":"subscribe"}', b'{"id":true,"cmd":"subscribe"}', b'{"cmd":7}',
+     b'{"id":1}', b"\xff\xfe", b'{"id":NaN,"cmd":"subscribe"}', b"[" * 100_000,
+     b'{"id":1,"cmd":"subscribe","params":[]}'],
+)  # fmt: skip
+def test_what_is_no_command_gets_error_1(payload: bytes) -> None:
+    assert code(Talk().raw(payload)) == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "cmd", "params"),
+    [
+        (2, "subscribe", None),
+        (2, "unsubscribe", None),
+        (3, "subscribe", {}),
+        (3, "subscribe", {"channels": []}),
+        (4, "unsubscribe", {}),
+        (4, "unsubscribe", {"sids": []}),
+        (5, "sing", {}),
+        (7, "unsubscribe", {"sids": [99]}),
+        (7, "unsubscribe", {"sids": [1, 99]}),
+        (7, "update_subscription", {"sid": "1", "action": "add_markets", "market_tickers": ["X"]}),
+        (8, "subscribe", {"channels": ["ticker_v2"]}),
+        (9, "subscribe", {"channels": ["trade", "fill"]}),
+        (11, "subscribe", {"channels": "trade"}),
+        (11, "subscribe", {"channels": ["trade"], "market_ticker": "A", "market_tickers": ["B"]}),
+        (11, "subscribe", {"channels": ["trade"], "market_tickers": "A"}),
+        (11, "subscribe", {"channels": ["trade"], "market_tickers": ["\ud800"]}),
+        (11, "subscribe", {"channels": ["trade"], "market_id": "x"}),
+        (11, "subscribe", {"channels": ["ticker"], "market_id": "x"}),
+        (11, "subscribe", {"channels": ["ticker"], "send_initial_snapshot": 1}),
+        (11, "unsubscribe", {"sids": ["1"]}),
+        (12, "update_subscription", {"action": "add_markets", "market_tickers": ["X"]}),
+        (12, "update_subscription", {"sids": [1, 2], "action": "add_markets", "market_tickers": ["X"]}),
+        (12, "update_subscription", {"sid": 1, "sids": [1], "action": "add_markets", "market_tickers": ["X"]}),
+        (13, "update_subscription", {"sid": 1, "action": "polish", "market_tickers": ["X"]}),
+        (13, "update_subscription", {"sid": 2, "action": "get_snapshot", "market_tickers": ["X"]}),
+        (13, "update_subscription", {"sid": 3, "action": "add_markets", "market_tickers": ["X"]}),
+        (14, "subscribe", {"channels": ["orderbook_delta"]}),
+        (14, "subscribe", {"channels": ["orderbook_delta"], "market_tickers": []}),
+        (14, "update_subscription", {"sid": 1, "action": "add_markets"}),
+        (15, "update_subscription", {"sid": 1, "market_tickers": ["X"]}),
+        (26, "subscribe", {"channels": ["orderbook_delta"], "market_tickers": ["A", "B", "C", "D"]}),
+        (26, "update_subscription", {"sid": 1, "action": "add_markets", "market_tickers": ["A", "B", "C"]}),
+        (11, "update_subscription", {"sid": 2, "action": "delete_markets", "market_tickers": ["A"]}),
+    ],
+)
+def test_refusals_carry_the_id_and_change_nothing(expected: int, cmd: str, params: Any) -> None:
+    talk = Talk(market_limit=3)
+    talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
+    talk.subscribe("ticker")
+    talk.subscribe("market_lifecycle_v2")
+    before = talk.say("list_subscriptions")
+    (reply,) = talk.say(cmd, params, id=77)
+    assert (reply["type"], reply["id"], reply["msg"]["code"]) == ("error", 77, expected)
+    assert reply["msg"]["msg"]
+    assert talk.say("list_subscriptions") == before
+    (ok,) = talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
+    assert (ok["seq"], ok["msg"]["market_tickers"]) == (2, ["KXSIM-A"])
+
+
+def test_numbers_have_no_gaps_whatever_happens_in_between() -> None:
+    talk = Talk()
+    frames = talk.subscribe("orderbook_delta", market_tickers=["KXSIM-A", "KXSIM-B"])
+    frames += talk.subscribe("trade", "ticker", "market_lifecycle_v2")
+    for i in range(40):
+        frames += talk.produce(100)
+        frames += talk.update("add_markets", f"KXMORE-{i % 7}")
+        frames += talk.update("get_snapshot", "KXSIM-A")
+        frames += talk.update("delete_markets", f"KXMORE-{(i + 3) % 7}")
+        frames += talk.say("subscribe", {})
+    last: dict[int, int] = {}
+    for frame in frames:
+        if "seq" in frame:
+            assert frame["seq"] == last.get(frame["sid"], 0) + 1
+            last[frame["sid"]] = frame["seq"]
+        else:
+            assert frame["type"] in ("ticker", "subscribed", "error")
+    assert set(last) == {1, 2, 4}
+    assert min(last.values()) > 10
+
+
+def test_production_is_what_was_asked_for() -> None:
+    talk = Talk()
+    talk.subscribe("trade", market_ticker="KXSIM-A")
+    assert len(talk.produce(50)) in (50, 51)
+    talk.subscribe("multivariate_market_lifecycle")
+    talk.say("unsubscribe", {"sids": [1]})
+    assert talk.produce(50) == [], "no such market is ever made up"
+
+
+def test_lose_skips_numbers_and_fail_ends_one_sid() -> None:
+    talk = Talk()
+    talk.subscribe("trade", "market_lifecycle_v2")
+    before = [f for f in talk.produce(30) if f["sid"] == 1][-1]["seq"]
+    talk.session.lose(3)
+    after = next(f for f in talk.produce(30) if f["sid"] == 1)["seq"]
+    assert after == before + 4
+    error = json.loads(talk.session.fail(25))
+    assert (error["type"], error["sid"], error["msg"]["code"]) == ("error", 1, 25)
+    assert error["seq"] > after
+    assert {f["sid"] for f in talk.produce(30)} == {2}
+    assert code(talk.update("add_markets", "KXSIM-A", sid=1)) == 7
+    assert talk.subscribe("trade")[0]["msg"]["sid"] == 3
+    assert json.loads(Talk().session.fail(10)) == {"type": "error", "msg": {"code": 10, "msg": "Channel error"}}

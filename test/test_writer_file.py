@@ -1,0 +1,270 @@
+"""The file writer on real files: dates, rotation, lock, repair, sync and failure."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gevent
+import pytest
+
+from ssmd.envelope import decode_line
+from ssmd.errors import OutputError, WriteError
+from ssmd.metadata.model import Storage
+from ssmd.runtime.interfaces import Batch
+from ssmd.writer import file
+from ssmd.writer.file import FileWriter
+
+NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
+MIDNIGHT = NOON + 12 * 3600 * 1_000_000_000
+
+
+@pytest.fixture
+def make(tmp_path, status, metrics):
+    """Makes writers, and closes those that a test leaves open."""
+    made = []
+
+    def writer(path: Path = tmp_path, **options: object) -> FileWriter:
+        storage = Storage(type="local", path=str(path), fsync_interval_seconds=options.pop("fsync", 1.0))
+        made.append(
+            FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: options.get("now", NOON))
+        )
+        return made[-1]
+
+    yield writer
+    for one in made:
+        with contextlib.suppress(WriteError):
+            one.close()
+
+
+def batch(*payloads: bytes, ns: int = NOON) -> Batch:
+    return Batch("kalshi", ns, list(payloads))
+
+
+def payloads(path: Path) -> list[bytes]:
+    return [decode_line(line).payload for line in path.read_bytes().splitlines()]
+
+
+def test_messages_go_to_the_file_of_their_utc_date(tmp_path, make):
+    writer = make()
+    writer.open()
+    writer.write(batch(b'{"a":1}\n', b'{"a":2}\n'))
+    writer.flush()
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    assert writer.location == str(path)
+    assert path.read_bytes().splitlines()[0] == b'{"ts":"2025-12-22T12:00:00.000000Z","feed":"kalshi","data":{"a":1}}'
+    assert payloads(path) == [b'{"a":1}', b'{"a":2}']
+
+
+def test_rotation_at_midnight_loses_and_mixes_nothing(tmp_path, make):
+    writer = make()
+    writer.open()
+    for ns, payload in [(MIDNIGHT - 1000, b"1"), (MIDNIGHT, b"2"), (MIDNIGHT + 3 * 86400 * 10**9, b"3")]:
+        writer.write(batch(payload, ns=ns))
+    writer.close()
+    assert {path.parent.name: payloads(path) for path in tmp_path.glob("*/*.jsonl")} == {
+        "2025-12-22": [b"1"],
+        "2025-12-23": [b"2"],
+        "2025-12-26": [b"3"],
+    }
+
+
+def test_an_existing_file_is_continued_after_its_torn_tail_was_set_aside(tmp_path, make):
+    first = make()
+    first.open()
+    first.write(batch(b"1"))
+    first.close()
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    with open(path, "ab") as torn:
+        torn.write(b'{"ts":"2025-12-22T12:0')
+    second = make()
+    second.open()
+    second.write(batch(b"2"))
+    second.close()
+    assert payloads(path) == [b"1", b"2"]
+    assert path.with_name("kalshi.jsonl.torn").read_bytes() == b'{"ts":"2025-12-22T12:0\n'
+
+
+def test_the_torn_tail_of_yesterday_is_found_today(tmp_path, make):
+    yesterday = tmp_path / "2025-12-21" / "kalshi.jsonl"
+    yesterday.parent.mkdir()
+    yesterday.write_bytes(b"torn")
+    make().open()
+    assert yesterday.read_bytes() == b""
+
+
+def test_a_second_collector_on_the_same_feed_is_refused(tmp_path, make):
+    make().open()
+    with pytest.raises(OutputError, match=rf"kalshi.lock: another collector \(process {os.getpid()}\)"):
+        make().open()
+
+
+def test_the_lock_is_free_again_after_close(make):
+    for _ in range(2):
+        writer = make()
+        writer.open()
+        writer.close()
+
+
+def test_close_is_idempotent_and_may_come_without_open(make):
+    writer = make()
+    writer.close()
+    writer.open()
+    writer.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("obstacle", ["file", "dangling", "no such root"])
+def test_an_output_that_cannot_be_made_is_one_clear_error(tmp_path, make, obstacle):
+    root = tmp_path / "data"
+    if obstacle == "file":
+        root.write_text("in the way")
+    elif obstacle == "dangling":
+        root.symlink_to(tmp_path / "nowhere" / "deep")
+    else:
+        root = Path("/proc/ssmd")
+    with pytest.raises(OutputError, match=str(root)):
+        make(root).open()
+
+
+def test_a_date_folder_that_is_a_file_is_refused(tmp_path, make):
+    (tmp_path / "2025-12-22").write_text("in the way")
+    with pytest.raises(OutputError, match="2025-12-22"):
+        make().open()
+
+
+def test_messages_that_are_not_json_are_kept_and_counted(tmp_path, make, metrics):
+    writer = make()
+    writer.open()
+    writer.write(batch(b"oops", b"{}", b"\xff"))
+    writer.flush()
+    assert payloads(tmp_path / "2025-12-22" / "kalshi.jsonl") == [b"oops", b"{}", b"\xff"]
+    assert metrics.registry.get_sample_value("ssmd_messages_not_json_total", {"feed": "kalshi"}) == 2
+
+
+def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monkeypatch):
+    threads = []
+    real = os.fdatasync
+    hub_thread = gevent.get_hub().thread_ident
+    get_ident = gevent.monkey.get_original("threading", "get_ident")
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (threads.append(get_ident()), real(fd)))
+    writer = make(fsync=0.05)
+    writer.open()
+    for _ in range(10):
+        writer.write(batch(b"1"))
+        writer.flush()
+        writer.sync()
+        gevent.sleep(0.02)
+    writer.sync()
+    assert 2 <= len(threads) <= 6
+    assert hub_thread not in threads
+    assert metrics.registry.get_sample_value("ssmd_last_sync_timestamp", {"feed": "kalshi"}) > 0
+    assert metrics.registry.get_sample_value("ssmd_disk_free_bytes", {"feed": "kalshi"}) > 0
+
+
+def sync_until_told(writer: FileWriter) -> None:
+    for _ in range(100):
+        gevent.sleep(0.005)
+        writer.sync()
+
+
+def test_a_failed_sync_is_told_by_the_next_call_and_never_tried_again(make, monkeypatch):
+    calls = []
+
+    def fail(fd: int) -> None:
+        calls.append(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = make(fsync=0.001)
+    writer.open()
+    monkeypatch.setattr(os, "fdatasync", fail)
+    writer.write(batch(b"1"))
+    writer.flush()
+    writer.sync()
+    with pytest.raises(WriteError, match="sync failed: Input/output error"):
+        sync_until_told(writer)
+    assert len(calls) == 1
+
+
+def test_a_slow_write_sends_the_next_ones_to_the_threadpool(make, monkeypatch):
+    """A disk that has become slow must not stall the probes, so the hub keeps turning during a write."""
+    writer = make()
+    writer.open()
+    for _ in range(file.CAREFUL_WRITES + 1):
+        writer.write(batch(b"1"))
+        writer.flush()
+    sleep = gevent.monkey.get_original("time", "sleep")
+    real = os.write
+
+    def slow(fd: int, data: bytes) -> int:
+        sleep(file.SLOW_WRITE_SECONDS * 2)
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    turns = []
+
+    def turn() -> None:
+        while True:
+            turns.append(1)
+            gevent.sleep(0.001)
+
+    turning = gevent.spawn(turn)
+    writer.write(batch(b"2"))
+    writer.flush()  # This one surprises, and blocks.
+    turns.clear()
+    writer.write(batch(b"3"))
+    writer.flush()
+    turning.kill()
+    assert len(turns) > 5
+
+
+def test_short_writes_are_continued(tmp_path, make, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:7]))
+    writer = make()
+    writer.open()
+    writer.write(batch(b'{"a":1}', b'{"a":2}'))
+    writer.close()
+    assert payloads(tmp_path / "2025-12-22" / "kalshi.jsonl") == [b'{"a":1}', b'{"a":2}']
+
+
+FULL_DISK = """
+import resource, sys
+from gevent import monkey; monkey.patch_all()
+from prometheus_client import CollectorRegistry
+from ssmd.errors import WriteError
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Batch
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
+status = Status()
+metrics = Metrics(CollectorRegistry(), "kalshi", status)
+writer = FileWriter(Storage(type="local", path=sys.argv[1]), "kalshi", status=status, metrics=metrics,
+                    clock=lambda: 1_766_404_800_000_000_000)
+writer.open()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    for number in range(10_000):
+        writer.write(Batch("kalshi", 1_766_404_800_000_000_000, [b'{"n":%d}' % number]))
+        writer.flush()
+except WriteError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start(tmp_path, make):
+    """The limit on the file's size stops a write in the middle of a line, as a full disk does."""
+    ended = subprocess.run([sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.count("\n")) == (74, 1), ended.stderr
+    assert "File too large" in ended.stdout
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    assert path.stat().st_size == 100_000
+    make().open()
+    numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
+    assert numbers == list(range(len(numbers)))
+    assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1

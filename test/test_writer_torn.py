@@ -1,0 +1,66 @@
+"""The repair of a file that was cut off in the middle of a line."""
+
+import pytest
+
+from ssmd.envelope import LineEncoder
+from ssmd.writer.torn import set_torn_tail_aside
+
+LINES = LineEncoder("kalshi").encode(
+    1_766_000_000_000_000_000, [b'{"a":1}', b'{"b":"' + b"x" * 3_000_000 + b'"}', b"oops"]
+)
+LAST = LineEncoder("kalshi").encode(1_766_000_000_000_000_000, [b'{"last":true}'])
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        LAST[:1],
+        LAST[:-1],
+        b"\0" * 4096,
+        LAST[:20] + b"\0" * 5_000_000,
+        b"\0" * 100 + b"\n",
+        b"not a line of ours\n",
+        LAST[:-3] + b"\n",
+        b"\n",
+    ],
+    ids=[
+        "one byte",
+        "no newline",
+        "NULs",
+        "line then NULs",
+        "NULs and a newline",
+        "foreign",
+        "cut inside",
+        "empty line",
+    ],
+)
+def test_what_follows_the_last_whole_line_is_moved_to_the_sidecar(tmp_path, tail):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LINES + tail)
+    assert set_torn_tail_aside(path) == len(tail)
+    assert path.read_bytes() == LINES
+    assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == tail + b"\n"
+
+
+@pytest.mark.parametrize("content", [b"", LINES, LAST])
+def test_a_whole_file_is_left_alone(tmp_path, content):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(content)
+    assert set_torn_tail_aside(path) == 0
+    assert path.read_bytes() == content
+    assert not (tmp_path / "kalshi.jsonl.torn").exists()
+
+
+def test_a_file_without_any_whole_line_is_emptied_into_the_sidecar(tmp_path):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LAST[:30])
+    assert set_torn_tail_aside(path) == 30
+    assert path.read_bytes() == b""
+
+
+def test_a_second_incident_is_added_to_the_sidecar(tmp_path):
+    path = tmp_path / "kalshi.jsonl"
+    for tail in (b"first", b"second"):
+        path.write_bytes(LAST + tail)
+        set_torn_tail_aside(path)
+    assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b"first\nsecond\n"
