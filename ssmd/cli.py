@@ -46,11 +46,10 @@ def main() -> None:
 def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command line; return the exit code. The only place where an error becomes one."""
     try:
-        command = _parse_command(argv)
-        module = importlib.import_module(COMMANDS[command])
-        arguments = _parse(module.__doc__ or "", argv)
-        code: int = module.main(arguments, environ)
-        return code
+        try:
+            return _run(argv, environ)
+        finally:
+            sys.stdout.flush()  # At the end of the process a broken pipe could not be handled any more.
     except SsmdError as error:
         _tell(error)
         return error.exit_code
@@ -62,6 +61,14 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         traceback.print_exc()
         print(f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above", file=sys.stderr)
         return EXIT_BUG
+
+
+def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    command = _parse_command(argv)
+    module = importlib.import_module(COMMANDS[command])
+    arguments = _parse(module.__doc__ or "", argv)
+    code: int = module.main(arguments, environ)
+    return code
 
 
 def _tell(error: SsmdError) -> None:

@@ -29,7 +29,6 @@ _log = logging.getLogger("ssmd.server")
 def make_app(status: Status, registry: CollectorRegistry) -> Flask:
     """The three routes; whatever else is asked for is answered with a JSON error."""
     app = Flask("ssmd", static_folder=None)
-    app.url_map.merge_slashes = False  # //health is unknown too, not redirected.
 
     @app.get("/health", provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -46,7 +45,7 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
     def metrics() -> Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except ValueError:  # A version that is none; RFC 9110 lets a server disregard the field.
+        except (TypeError, ValueError):  # A version that is none; RFC 9110 lets a server disregard the field.
             encode, content_type = choose_encoder("")
         return Response(encode(registry), content_type=content_type)
 
@@ -85,10 +84,12 @@ class HealthServer:
             error_log=None,
             environ={"SERVER_NAME": host},  # It would ask the name service, which can take seconds to fail.
         )
+        # Accepted at once are fewer than would push one another out before any of them is heard.
+        self._server.max_accept = MAX_CONNECTIONS // 2
         try:
             self._server.init_socket()
-        except (OSError, OverflowError, ValueError) as error:
-            raise ListenError.at(host, port, error) from None
+        except (OSError, OverflowError, TypeError, ValueError) as error:
+            raise ListenError.at(printable(host), port, error) from None
         self.port: int = self._server.server_port
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:

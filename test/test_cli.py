@@ -1,0 +1,332 @@
+"""The command line: what each mistake says, and the exit code it gives."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssmd import __version__
+from ssmd.cli import run_command
+from ssmd.commands import COMMANDS
+from ssmd.commands.listen import parse_listen
+from ssmd.errors import ConfigError, SsmdError, UsageError
+
+FEED = """\
+name: example
+type: websocket
+versions:
+  - version: v1
+    effective_from: 2026-01-01
+    protocol: wss
+    endpoint: wss://feed.example/ws
+    auth_method: none
+"""
+
+ENVIRONMENT = """\
+name: example-dev
+feed: example
+storage: {{type: local, path: {path}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    logger = logging.getLogger("ssmd")
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    logger.handlers.clear()
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    for folder in ("environments", "feeds", "schemas"):
+        (root / folder).mkdir(parents=True)
+    (root / "feeds" / "example.yaml").write_text(FEED)
+    (root / "environments" / "example-dev.yaml").write_text(ENVIRONMENT.format(path=tmp_path / "data"))
+    return root
+
+
+def run(*argv: object, **environ: str) -> int:
+    return run_command([str(argument) for argument in argv], environ)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: object) -> list[str]:
+    """What stands on stderr, line by line, for a command line that is wrong."""
+    assert run(*argv) == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--he"])
+def test_help_names_every_command_and_every_exit_code(capsys, flag):
+    with pytest.raises(SystemExit) as ended:
+        run(flag)
+    assert ended.value.code is None
+    out = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"\n  {command}  " in out
+    codes = {kind.exit_code for kind in _kinds(SsmdError)} | {0}
+    assert not [code for code in codes if f" {code} " not in out.replace("\n", " ")]
+
+
+def _kinds(kind: type[SsmdError]) -> Iterator[type[SsmdError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_own_help(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        run(command, "--help")
+    assert ended.value.code is None
+    out = capsys.readouterr().out
+    assert f"\nUsage:\n  ssmd {command} " in out
+    assert f"  ssmd {command} (-h | --help)\n" in out
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("--version")
+    assert ended.value.code is None
+    assert capsys.readouterr().out == f"ssmd {__version__}\n"
+
+
+TOP_USAGE = [
+    "ssmd: Usage:",
+    "ssmd:   ssmd <command> [<argument>...]",
+    "ssmd:   ssmd (-h | --help)",
+    "ssmd:   ssmd --version",
+]
+RUN_USAGE = [
+    "ssmd: Usage:",
+    "ssmd:   ssmd run <environment> --config-dir <path> [--listen <host:port>]",
+    "ssmd:   ssmd run (-h | --help)",
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "lines"),
+    [
+        ([], ["ssmd: a command is required: run, validate, sim", *TOP_USAGE]),
+        (["rum"], ["ssmd: there is no command 'rum'; did you mean run?"]),
+        (["Validate"], ["ssmd: there is no command 'Validate'; did you mean validate?"]),
+        (["help"], ["ssmd: there is no command 'help'; there are run, validate, sim"]),
+        (["x\n\x1b[31my"], ["ssmd: there is no command 'x [31my'; there are run, validate, sim"]),
+        (["--versoin"], ["ssmd: there is no option --versoin; did you mean --version?", *TOP_USAGE]),
+        (["-x"], ["ssmd: there is no option -x", *TOP_USAGE]),
+        (["run"], ["ssmd: --config-dir is required", *RUN_USAGE]),
+        (["run", "example-dev"], ["ssmd: --config-dir is required", *RUN_USAGE]),
+        (["run", "--config-dir", "tree"], ["ssmd: the arguments do not fit", *RUN_USAGE]),
+        (["run", "a", "b", "--config-dir", "tree"], ["ssmd: the arguments do not fit", *RUN_USAGE]),
+        (["run", "a", "--config-dir"], ["ssmd: --config-dir requires argument", *RUN_USAGE]),
+        (
+            ["run", "a", "--confg-dir", "tree"],
+            ["ssmd: there is no option --confg-dir; did you mean --config-dir?", *RUN_USAGE],
+        ),
+        (["run", "a", "--config-dir=tree", "--verbose"], ["ssmd: there is no option --verbose", *RUN_USAGE]),
+        (["run", "a", "--config-dir=tree", "--x\ny=1"], ["ssmd: there is no option --x y", *RUN_USAGE]),
+        (["validate"], ["ssmd: --config-dir is required"]),
+        (
+            ["validate", "--config-dir", "tree", "--strictly"],
+            ["ssmd: there is no option --strictly; did you mean --strict?"],
+        ),
+        (["sim", "somewhere"], ["ssmd: the arguments do not fit"]),
+        (["sim", "--rate"], ["ssmd: --rate requires argument"]),
+    ],
+    ids=lambda value: " ".join(value)[:40].replace("\n", " ") if value and not value[0].startswith("ssmd") else None,
+)
+def test_a_wrong_command_line_is_told_what_is_wrong(capsys, argv, lines):
+    told = refused(capsys, *argv)
+    assert told[: len(lines)] == lines
+    assert len(told) == len(lines) or told[len(lines)] == "ssmd: Usage:"
+
+
+@pytest.mark.parametrize(
+    "listen", ["8080", "localhost", "localhost:", "x:http", ":65536", ":-1", ":8 0", "[::1]", "a:²"]
+)
+def test_a_bad_address_for_the_probes_is_refused(capsys, tree, listen):
+    (line,) = refused(capsys, "run", "example-dev", "--config-dir", tree, "--listen", listen)
+    event = json.loads(line)
+    assert event["level"] == "error"
+    assert event["event"] == f"--listen is '{listen}'; it must be host:port, such as 127.0.0.1:8080"
+    assert event["exit_code"] == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        (":0", ("0.0.0.0", 0)),
+        ("localhost:65535", ("localhost", 65535)),
+        ("[::1]:8080", ("::1", 8080)),
+        ("[::]:80", ("::", 80)),
+    ],
+)
+def test_addresses(text, address):
+    assert parse_listen(text) == address
+
+
+def test_a_port_of_thousands_of_digits_is_no_bug():
+    with pytest.raises(UsageError):
+        parse_listen("localhost:" + "9" * 5000)
+
+
+@pytest.mark.parametrize("variable", ["SSMD_LOG_LEVEL", "SSMD_LOG_FORMAT"])
+def test_a_bad_choice_for_the_log_is_refused(capsys, tree, variable):
+    assert run("run", "example-dev", "--config-dir", tree, **{variable: "loud"}) == 64
+    assert capsys.readouterr().err.startswith(f"ssmd: {variable} is 'loud'; it may be ")
+
+
+def test_an_environment_that_does_not_exist_is_a_configuration_error(capsys, tree):
+    assert run("run", "example-prod", "--config-dir", tree) == 78
+    captured = capsys.readouterr()
+    (event,) = map(json.loads, captured.err.splitlines())
+    assert captured.out == ""
+    assert (event["level"], event["exit_code"]) == ("error", 78)
+    assert "example-prod" in event["event"]
+    assert "example-dev" in event["event"]
+
+
+def test_a_directory_that_does_not_exist_is_a_configuration_error(capsys, tree):
+    for argv in (["run", "example-dev"], ["validate"], ["validate", "example-dev"]):
+        assert run(*argv, "--config-dir", tree / "none") == 78
+        assert "there is no such directory" in capsys.readouterr().err
+
+
+def test_every_problem_has_its_line_in_the_log(capsys, tree):
+    (tree / "environments" / "example-dev.yaml").write_text("name: example-dev\nfeed: other\n")
+    assert run("run", "example-dev", "--config-dir", tree, SSMD_LOG_FORMAT="text") == 78
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(" ERROR   environments/example-dev.yaml" in line and line.endswith(" exit_code=78") for line in lines)
+    assert "feed: " in lines[0] + lines[1]
+    assert "storage: " in lines[0] + lines[1]
+
+
+def test_missing_keys_are_a_configuration_error(capsys, tree):
+    text = (tree / "environments" / "example-dev.yaml").read_text()
+    keys = "keys: {example: {type: api_key, fields: [id, secret], source: 'env:EXAMPLE_ID,EXAMPLE_SECRET'}}\n"
+    (tree / "environments" / "example-dev.yaml").write_text(text + keys)
+    assert run("run", "example-dev", "--config-dir", tree, EXAMPLE_ID="canary-5e") == 78
+    captured = capsys.readouterr()
+    assert "EXAMPLE_SECRET is not set in the environment" in captured.err
+    assert "canary" not in captured.out + captured.err
+    assert run("validate", "--config-dir", tree) == 0
+    capsys.readouterr()
+    assert run("validate", "--config-dir", tree, "--keys", EXAMPLE_ID="canary-5e") == 78
+    captured = capsys.readouterr()
+    assert "EXAMPLE_SECRET is not set in the environment" in captured.out
+    assert "canary" not in captured.out + captured.err
+    assert run("validate", "--config-dir", tree, "--keys", EXAMPLE_ID="canary-5e", EXAMPLE_SECRET="canary-5f") == 0
+    captured = capsys.readouterr()
+    assert "canary" not in captured.out + captured.err
+
+
+def test_validate_has_a_line_for_each_file(capsys, tree):
+    assert run("validate", "--config-dir", tree) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == ["ok: environments/example-dev.yaml", "ok: feeds/example.yaml"]
+
+
+def test_validate_fails_on_warnings_when_it_is_strict(capsys, tree):
+    feed = tree / "feeds" / "example.yaml"
+    feed.write_text(feed.read_text() + "displayname: Example\n")
+    assert run("validate", "--config-dir", tree) == 0
+    out = capsys.readouterr().out
+    assert "warning: feeds/example.yaml:9: displayname: " in out
+    assert run("validate", "--strict", "--config-dir", tree) == 78
+    assert capsys.readouterr().out == out
+
+
+def test_validate_reports_what_no_part_can_serve(capsys, tree):
+    text = (tree / "environments" / "example-dev.yaml").read_text()
+    (tree / "environments" / "example-dev.yaml").write_text(text + "subscribe: {messages: [5]}\n")
+    assert run("validate", "--config-dir", tree, "example-dev") == 78
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("error: environments/example-dev.yaml:4: subscribe.messages[0]: must be a mapping")
+
+
+@pytest.fixture
+def own_command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A command made of one module and one line in the catalog."""
+    module = types.ModuleType("own_command", "Try.\n\nUsage:\n  ssmd own [<word>]\n  ssmd own (-h | --help)\n")
+    monkeypatch.setitem(sys.modules, "own_command", module)
+    monkeypatch.setitem(COMMANDS, "own", "own_command")
+    return module
+
+
+def test_a_command_gets_its_arguments_and_the_environment(own_command):
+    seen = []
+    own_command.main = lambda arguments, environ: seen.append((arguments["<word>"], environ)) or 0
+    assert run("own", "hello", HOME="/home/x") == 0
+    assert seen == [("hello", {"HOME": "/home/x"})]
+
+
+def test_the_code_of_a_command_is_returned(own_command):
+    own_command.main = lambda arguments, environ: 75
+    assert run("own") == 75
+
+
+@pytest.mark.parametrize("kind", sorted(_kinds(SsmdError), key=lambda kind: kind.__name__))
+def test_every_expected_error_gives_its_code_and_a_line_each(own_command, capsys, kind):
+    def main(arguments: object, environ: object) -> int:
+        raise kind("first problem\nsecond problem")
+
+    own_command.main = main
+    assert run("own") == kind.exit_code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "ssmd: first problem\nssmd: second problem\n"
+
+
+def test_anything_else_is_a_bug_with_its_traceback(own_command, capsys):
+    def main(arguments: object, environ: object) -> int:
+        raise ZeroDivisionError("a mistake")
+
+    own_command.main = main
+    assert run("own") == 70
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-2] == "ZeroDivisionError: a mistake"
+    assert lines[-1] == f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above"
+
+
+def test_a_long_message_of_a_configuration_error_is_whole(own_command, capsys):
+    def main(arguments: object, environ: object) -> int:
+        raise ConfigError("\n".join(f"problem {number}" for number in range(500)))
+
+    own_command.main = main
+    assert run("own") == 78
+    assert len(capsys.readouterr().err.splitlines()) == 500
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argv", [["--help"], ["validate", "--config-dir", "."]], ids=" ".join)
+def test_output_that_nobody_reads_is_no_error(tree, argv, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ssmd", *argv],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            cwd=tree,
+            env={"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")

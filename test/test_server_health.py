@@ -1,0 +1,453 @@
+"""The probes over real sockets: what they say, to whom, how fast, and what bad clients can do to them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NamedTuple
+
+import gevent
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from ssmd.errors import ListenError
+from ssmd.metrics import Metrics
+from ssmd.runtime.status import STUCK_WRITE_SECONDS, Status
+from ssmd.server import health
+from ssmd.server.health import MAX_CONNECTIONS, HealthServer, make_app
+
+
+@pytest.fixture(autouse=True)
+def deadline() -> Iterator[None]:
+    with gevent.Timeout(15):
+        yield
+
+
+@contextmanager
+def served(app: Any, host: str = "127.0.0.1") -> Iterator[HealthServer]:
+    server = HealthServer(host, 0, app)
+    serving = gevent.spawn(server.serve)
+    try:
+        yield server
+    finally:
+        server.stop()
+        serving.get(timeout=5)
+
+
+@pytest.fixture
+def status() -> Status:
+    return Status(location="/data/day/feed.jsonl")
+
+
+@pytest.fixture
+def server(status: Status) -> Iterator[HealthServer]:
+    registry = CollectorRegistry()
+    Metrics(registry, "demo", status)
+    with served(make_app(status, registry)) as server:
+        yield server
+
+
+class Answer(NamedTuple):
+    code: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        assert self.headers["content-type"] == "application/json"
+        return json.loads(self.body)
+
+
+def connected(server: HealthServer) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", server.port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def to_its_end(sock: socket.socket) -> bytes:
+    """Everything the server sends until it closes the connection."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while part := sock.recv(65536):
+            data += part
+    return data
+
+
+def exchange(server: HealthServer, request: bytes) -> bytes:
+    with connected(server) as sock:
+        sock.sendall(request)
+        return to_its_end(sock)
+
+
+def ask(server: HealthServer, path: str, method: str = "GET", fields: str = "", version: str = "1.1") -> Answer:
+    answer = exchange(server, f"{method} {path} HTTP/{version}\r\nHost: probe\r\n{fields}\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return Answer(int(first.split(" ")[1]), headers, body)
+
+
+# What they say.
+
+
+def test_healthy_from_the_start(server: HealthServer) -> None:
+    answer = ask(server, "/health")
+    assert (answer.code, answer.json) == (200, {"status": "ok"})
+    assert answer.body.replace(b" ", b"").strip() == b'{"status":"ok"}'
+
+
+def test_health_says_why_the_run_is_ending(server: HealthServer, status: Status) -> None:
+    status.ending = "the disk is full"
+    answer = ask(server, "/health")
+    assert (answer.code, answer.json) == (503, {"status": "error", "reason": "the disk is full"})
+
+
+def test_health_says_that_a_write_is_stuck(server: HealthServer, status: Status) -> None:
+    status.write_began = time.monotonic()
+    assert ask(server, "/health").code == 200
+    status.write_began = time.monotonic() - STUCK_WRITE_SECONDS - 33
+    answer = ask(server, "/health")
+    reason = "a write to /data/day/feed.jsonl has been stuck for 43 s"
+    assert (answer.code, answer.json) == (503, {"status": "error", "reason": reason})
+    status.write_began = None
+    assert ask(server, "/health").code == 200
+
+
+def test_ready_while_connected(server: HealthServer, status: Status) -> None:
+    answer = ask(server, "/ready")
+    assert (answer.code, answer.json) == (503, {"status": "not_ready"})
+    status.connected = True
+    answer = ask(server, "/ready")
+    assert (answer.code, answer.json) == (200, {"status": "ready"})
+    status.ending = "asked to"
+    assert ask(server, "/ready").code == 503
+
+
+def test_metrics_as_text(server: HealthServer, status: Status) -> None:
+    status.connected = True
+    answer = ask(server, "/metrics")
+    assert answer.code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b'\nssmd_connected{feed="demo"} 1.0\n' in answer.body
+    families = {family.name for family in parse_text(answer.body.decode())}
+    assert {"ssmd_messages", "ssmd_errors", "ssmd_connected", "ssmd_last_message_timestamp"} <= families
+
+
+def test_metrics_as_openmetrics(server: HealthServer) -> None:
+    answer = ask(server, "/metrics", fields="Accept: application/openmetrics-text; version=1.0.0\r\n")
+    assert answer.code == 200
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.body.endswith(b"# EOF\n")
+    assert "ssmd_messages" in {family.name for family in parse_openmetrics(answer.body.decode())}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text; version=x",
+        "text/plain; version=1.x.0",
+        "application/openmetrics-text; version=1..0; escaping=?",
+        ";;;,,,",
+        "\xff",
+    ],
+)
+def test_metrics_for_who_asks_for_nonsense(
+    server: HealthServer, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = ask(server, "/metrics", fields=f"Accept: {accept}\r\n")
+    assert answer.code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("path", "code"), [("/health", 200), ("/ready", 503), ("/metrics", 200)])
+def test_head_is_get_without_the_body(server: HealthServer, path: str, code: int) -> None:
+    head, get = ask(server, path, "HEAD"), ask(server, path)
+    assert head.code == get.code == code
+    assert head.body == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+    if path != "/metrics":  # Those differ from one moment to the next.
+        assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.body))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/Health", "/health/", "/health//", "/health/x", "/metrics.txt", "/static/x", "/%2e%2e/etc", "/\xff"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_unknown_paths(server: HealthServer, path: str, method: str) -> None:
+    answer = ask(server, path, method)
+    assert answer.code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert method == "HEAD" or answer.json == {"error": "Not Found"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_other_methods(server: HealthServer, path: str, method: str) -> None:
+    answer = ask(server, path, method)
+    assert (answer.code, answer.json) == (405, {"error": "Method Not Allowed"})
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_a_post_with_a_body_is_answered_too(server: HealthServer) -> None:
+    answer = exchange(server, b"POST /health HTTP/1.1\r\nHost: p\r\nContent-Length: 5\r\n\r\nhello")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/unknown"])
+def test_each_answer_ends_its_connection(server: HealthServer, path: str, version: str) -> None:
+    answer = ask(server, path, fields="Connection: keep-alive\r\n", version=version)
+    assert answer.headers["connection"] == "close"
+    assert len(answer.body) == int(answer.headers["content-length"])
+
+
+def test_only_the_first_of_several_requests_is_answered(server: HealthServer) -> None:
+    answer = exchange(server, b"GET /health HTTP/1.1\r\nHost: p\r\n\r\n" * 3)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+# Bad clients.
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: probe\r\n"
+GARBAGE = {
+    "nothing": b"",
+    "blank lines": b"\r\n\r\n\r\n",
+    "one word": b"hello\r\n\r\n",
+    "binary": bytes(range(256)) + b"\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x42" * 40 + b"\r\n\r\n",
+    "no version": b"GET /health\r\n\r\n",
+    "odd versions": b"GET /health HTTP/9.9\r\n\r\n",
+    "half a version": b"GET /health HTTP/1\r\n\r\n",
+    "a version that is none": b"GET /health HTTP/x.y\r\n\r\n",
+    "a version of another": b"GET /health SPDY/3\r\n\r\n",
+    "an endless line": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    "an endless header": HEALTH + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+    "a thousand headers": HEALTH + b"X: y\r\n" * 1000 + b"\r\n",
+    "headers without colons": HEALTH + b"no colon here\r\n\r\n",
+    "folded headers": b"GET /health HTTP/1.1\r\n folded\r\n\tagain\r\n\r\n",
+    "no name": HEALTH + b": nameless\r\n\r\n",
+    "escapes": b"GET /\x1b[31m%0d%0aFORGED HTTP/1.1\r\nHost: \x1b]0;title\x07\r\n\r\n",
+    "percent signs": b"GET /%s%d%n%(name)s HTTP/%s\r\n\r\n",
+    "a bad host": b"GET /health HTTP/1.1\r\nHost: a b/../\xff:port:\r\n\r\n",
+    "no host": b"GET /health HTTP/1.1\r\n\r\n",
+    "a proxy's request": b"GET http://elsewhere/health HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
+    "a tunnel": b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
+    "options of all": b"OPTIONS * HTTP/1.1\r\nHost: p\r\n\r\n",
+    "an upgrade": HEALTH + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "a length that is none": HEALTH + b"Content-Length: x\r\n\r\n",
+    "a negative length": HEALTH + b"Content-Length: -1\r\n\r\n",
+    "a length in HEAD": b"HEAD /health HTTP/1.1\r\nHost: p\r\nContent-Length: 4\r\n\r\nbody",
+    "a body that does not come": b"POST /health HTTP/1.1\r\nHost: p\r\nContent-Length: 100000\r\n\r\n",
+    "a body that is not asked for": HEALTH + b"Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n",
+    "bad chunks": b"POST /health HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "chunks that do not end": b"POST /health HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\nab",
+}
+
+
+@pytest.mark.parametrize("leaves", ["waits", "hangs up", "resets"])
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_is_nobody_elses_affair(
+    server: HealthServer,
+    garbage: bytes,
+    leaves: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The connection ends, nothing is printed or logged for operators, and the probes are answered."""
+    monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.1)
+    caplog.set_level(logging.DEBUG)
+    with connected(server) as sock:
+        with suppress(OSError):  # It may have had enough before the end.
+            sock.sendall(garbage)
+        if leaves == "waits":
+            to_its_end(sock)
+        elif leaves == "hangs up":
+            sock.shutdown(socket.SHUT_WR)
+            to_its_end(sock)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if leaves == "resets":
+        while server._connections:
+            gevent.sleep(0.005)
+    assert ask(server, "/health").code == 200
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("dripped", [b"", b"GET /hea", HEALTH, HEALTH + b"X-Slow: "])
+def test_a_connection_ends_at_its_deadline(
+    server: HealthServer, dripped: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is never quite silent."""
+    monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.3)
+
+    def drip() -> None:
+        with suppress(OSError):
+            sock.sendall(dripped)
+            while True:
+                sock.sendall(b"x")
+                gevent.sleep(0.02)
+
+    began = time.monotonic()
+    with connected(server) as sock:
+        dripping = gevent.spawn(drip)
+        assert to_its_end(sock) == b""
+        assert time.monotonic() - began == pytest.approx(0.3, abs=0.15)
+        dripping.join()
+
+
+def test_who_does_not_read_the_answer_is_dropped(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """An answer too long for the sockets' buffers."""
+    monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.2)
+    app = make_app(Status(), CollectorRegistry())
+    app.add_url_rule("/long", view_func=lambda: b"l" * (64 << 20))
+    with served(app) as server, connected(server) as sock:
+        sock.sendall(b"GET /long HTTP/1.1\r\nHost: p\r\n\r\n")
+        gevent.sleep(0.1)
+        assert len(server._connections) == 1
+        while server._connections:
+            gevent.sleep(0.01)
+        assert 0 < len(to_its_end(sock)) < 64 << 20
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bug_in_the_app_is_logged_and_answered(status: Status, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(status, CollectorRegistry())
+
+    def broken() -> str:
+        raise LookupError("a bug")
+
+    app.add_url_rule("/broken", view_func=broken)
+    with served(app) as server:
+        answer = ask(server, "/broken")
+    assert (answer.code, answer.json) == (500, {"error": "Internal Server Error"})
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_silent_connections_do_not_lock_the_probes_out(server: HealthServer) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connected(server)) for _ in range(200)]
+        for _ in range(20):
+            began = time.monotonic()
+            assert ask(server, "/health").code == 200
+            assert time.monotonic() - began < 0.2
+        assert len(server._connections) <= MAX_CONNECTIONS
+        for sock in silent[:100]:
+            assert to_its_end(sock) == b"", "the oldest make room"
+
+
+def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
+    """All wait to be accepted at once; the newer must not push the probe out before it is heard."""
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    with ExitStack() as stack:
+        socks = [stack.enter_context(connected(server)) for _ in range(120)]
+        for probe in socks[5:100:10]:
+            probe.sendall(HEALTH + b"\r\n")
+        serving = gevent.spawn(server.serve)
+        for probe in socks[5:100:10]:
+            assert to_its_end(probe).startswith(b"HTTP/1.1 200 ")
+        server.stop()
+        serving.get(timeout=1)
+
+
+# Listening.
+
+
+def test_a_port_in_use(server: HealthServer) -> None:
+    with pytest.raises(ListenError) as caught:
+        HealthServer("127.0.0.1", server.port, make_app(Status(), CollectorRegistry()))
+    text = str(caught.value)
+    assert text.startswith(f"cannot listen on 127.0.0.1:{server.port}: Address already in use; choose another")
+    assert text.isprintable()
+    assert ListenError.exit_code == 78
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        ("name.invalid", 8080),
+        ("999.1.1.1", 8080),
+        ("203.0.113.7", 8080),
+        ("::g", 8080),
+        ("127.0.0.1", 65_536),
+        ("127.0.0.1", -1),
+        ("a..b", 8080),
+        ("nul\0byte", 8080),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on(host: str, port: int) -> None:
+    with pytest.raises(ListenError) as caught:
+        HealthServer(host, port, make_app(Status(), CollectorRegistry()))
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith("cannot listen on ")
+
+
+def test_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this host has no IPv6")
+    with served(make_app(Status(), CollectorRegistry()), "::1") as server:
+        with socket.create_connection(("::1", server.port)) as sock:
+            sock.sendall(HEALTH + b"\r\n")
+            assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_starting_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name service that is down would hold up the start by its own time-outs."""
+
+    def asked(*_: Any) -> str:
+        raise AssertionError
+
+    for name in ("getfqdn", "gethostbyaddr", "gethostname"):
+        monkeypatch.setattr(socket, name, asked)
+        monkeypatch.setattr(gevent.socket, name, asked, raising=False)
+    with served(make_app(Status(), CollectorRegistry())) as server:
+        assert ask(server, "/health").code == 200
+
+
+def test_it_listens_before_it_serves() -> None:
+    """So that nothing is begun when the port is taken; who connects early is answered once it serves."""
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    with connected(server) as sock:
+        sock.sendall(HEALTH + b"\r\n")
+        serving = gevent.spawn(server.serve)
+        assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
+        server.stop()
+        serving.get(timeout=1)
+
+
+def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
+    app = make_app(status, CollectorRegistry())
+    server = HealthServer("127.0.0.1", 0, app)
+    serving = gevent.spawn(server.serve)
+    assert ask(server, "/health").code == 200
+    with connected(server) as sock:
+        gevent.sleep(0.02)
+        began = time.monotonic()
+        server.stop()
+        server.stop()
+        serving.get(timeout=1)
+        assert time.monotonic() - began < 0.5
+        assert to_its_end(sock) == b""
+    again = HealthServer("127.0.0.1", server.port, app)
+    again.stop()
+
+
+def test_stop_before_serve_is_for_good() -> None:
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    server.stop()
+    serving = gevent.spawn(server.serve)
+    serving.get(timeout=1)
+    with pytest.raises(ConnectionRefusedError):
+        connected(server)
