@@ -44,8 +44,9 @@ EXIT_BUG = 70
 class SsmdError(Exception):
     """The base: catch this to report an expected failure and exit with its code."""
 
-    exit_code: ClassVar[int] = EXIT_BUG
-    label: ClassVar[str] = "bug"
+    exit_code: ClassVar[int]
+    label: ClassVar[str]
+    """The value of `type` in ssmd_errors_total."""
 
 
 class UsageError(SsmdError):

@@ -27,7 +27,7 @@ __all__ = ["ERROR_TYPES", "Metrics"]
 
 ERROR_TYPES = [
     error.label for error in (AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError)
-] + ["bug"]
+]
 """Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
 
 # From the exchange's own network to an outage; clocks that differ can put an age below zero.

@@ -14,8 +14,8 @@ from typing import Any
 import gevent
 import pytest
 import websocket
-
 from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame
+
 from ssmd.connector.frames import BUFFER_BYTES, CloseFrame, FrameReader, MessageTooBig
 
 Closed = websocket.WebSocketConnectionClosedException
@@ -290,9 +290,11 @@ def test_everything_whole_comes_before_a_reset() -> None:
     gevent.sleep(0.05)
     reader.begin(5)
     messages = []
-    with reader.sock, pytest.raises(ConnectionResetError):
-        while True:
+    with reader.sock:
+        while len(messages) < len(payloads):
             messages += reader.recv_batch()
+        with pytest.raises(ConnectionResetError):
+            reader.recv_batch()
     assert messages == payloads
 
 

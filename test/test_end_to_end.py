@@ -11,7 +11,6 @@ import time
 from typing import IO
 
 import pytest
-
 from process import KEYS, ROOT, Collector, Process, Simulator, start
 
 MESSAGES = 5000

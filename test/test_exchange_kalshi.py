@@ -127,10 +127,6 @@ def test_a_key_id_that_cannot_stand_in_a_header_is_refused_without_being_shown(k
             b'{"id":1,"cmd":"subscribe","params":{"channels":["ticker"],'
             b'"send_initial_snapshot":true,"market_ids":["c5ff"]}}',
         ),
-        (
-            {"market_tickers": []},
-            b'{"id":1,"cmd":"subscribe","params":{"channels":["ticker","trade","market_lifecycle_v2"]}}',
-        ),
     ],
 )
 def test_one_command_exactly(subscribe, command):
@@ -179,7 +175,7 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
         ({"channels": ["orderbook_delta"]}, [("channels", "orderbook_delta needs market_tickers", False)]),
         (
             {"channels": ["orderbook_delta"], "market_tickers": []},
-            [("channels", "orderbook_delta needs market_tickers", False)],
+            [("market_tickers", "is empty; name at least one, or leave it out", False)],
         ),
         (
             {"market_ticker": "KXA-1", "market_tickers": ["KXB-2"]},
@@ -564,3 +560,14 @@ def test_what_is_missing_is_counted_exactly(steps, sizes):
         batch, payloads = payloads[:size], payloads[size:]
         missing += sum(event.missing for event in dialect.inspect(batch).events if isinstance(event, Gap))
     assert missing == lost
+
+
+def test_of_two_errors_the_first_ends_the_run():
+    exchange = kalshi()
+    payloads = [b'{"type":"error","id":1,"msg":{"code":8,"msg":"first"}}', b'{"type":"error","id":1,"msg":{"code":25}}']
+    assert "first" in str(exchange.inspect(payloads).failure)
+
+
+@pytest.mark.parametrize("name", ["channels", "market_tickers"])
+def test_an_empty_list_is_not_taken_for_everything(name):
+    assert [problem.path for problem in Kalshi.check({name: []})] == [(name,)]

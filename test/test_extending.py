@@ -4,8 +4,8 @@ from datetime import date
 
 import gevent
 import pytest
-
 from process import make_tree
+
 from ssmd import wiring
 from ssmd.errors import Disconnected, ResolveError
 from ssmd.exchange import EXCHANGES

@@ -158,9 +158,7 @@ def test_metrics_as_openmetrics(server: HealthServer) -> None:
         "\xff",
     ],
 )
-def test_metrics_for_who_asks_for_nonsense(
-    server: HealthServer, accept: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_metrics_for_who_asks_for_nonsense(server: HealthServer, accept: str, caplog: pytest.LogCaptureFixture) -> None:
     answer = ask(server, "/metrics", fields=f"Accept: {accept}\r\n")
     assert answer.code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -397,10 +395,10 @@ def test_ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this host has no IPv6")
-    with served(make_app(Status(), CollectorRegistry()), "::1") as server:
-        with socket.create_connection(("::1", server.port)) as sock:
-            sock.sendall(HEALTH + b"\r\n")
-            assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
+    app = make_app(Status(), CollectorRegistry())
+    with served(app, "::1") as server, socket.create_connection(("::1", server.port)) as sock:
+        sock.sendall(HEALTH + b"\r\n")
+        assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
 
 
 def test_starting_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:

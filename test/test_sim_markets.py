@@ -78,8 +78,10 @@ def test_a_trade_takes_from_the_best_bid_of_the_other_side() -> None:
         assert trade["market_ticker"] == delta["market_ticker"]
         assert delta["side"] == maker
         assert size(delta["delta_fp"]) == -size(trade["count_fp"]) < 0
-        assert cents(delta["price_dollars"]) == before[trade["market_ticker"]][maker] == cents(
-            trade[f"{maker}_price_dollars"]
+        assert (
+            cents(delta["price_dollars"])
+            == before[trade["market_ticker"]][maker]
+            == cents(trade[f"{maker}_price_dollars"])
         )
         assert cents(trade["yes_price_dollars"]) + cents(trade["no_price_dollars"]) == 10_000
         assert trade["taker_book_side"] == ("bid" if trade["taker_side"] == "yes" else "ask")

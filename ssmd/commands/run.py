@@ -62,5 +62,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         if terminal is not None:
             terminal.show("")
     level = logging.ERROR if code else logging.INFO
-    _log.log(level, "stopped", extra={"reason": failure or run.runner.stopped_by, "exit_code": code, **run.reporter.totals()})
+    _log.log(
+        level, "stopped", extra={"reason": failure or run.runner.stopped_by, "exit_code": code, **run.reporter.totals()}
+    )
     return code

@@ -101,12 +101,13 @@ class Kalshi:
             value = subscribe.get(name, [])
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 yield FieldProblem((name,), "must be a list of names")
+            elif value == [] and name in subscribe:
+                # An empty list would be no filter: everything, where perhaps nothing was meant.
+                yield FieldProblem((name,), "is empty; name at least one, or leave it out")
         channels = subscribe.get("channels")
-        if channels == []:
-            yield FieldProblem(("channels",), "is empty; name a channel, or leave it out for the default")
         if "market_ticker" in subscribe and "market_tickers" in subscribe:
             yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
-        named = subscribe.get("market_tickers") or subscribe.get("market_ticker")
+        named = "market_tickers" in subscribe or subscribe.get("market_ticker")
         if isinstance(channels, list) and "orderbook_delta" in channels and not named:
             yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
         for name in subscribe:
@@ -154,7 +155,8 @@ class Kalshi:
                     events.append(Gap(sid, next_seq[sid], seq))
                 next_seq[sid] = seq + 1
             if head.id or head.type == "error":
-                failure = self._reply(head, payloads[index], events) or failure
+                ending = self._reply(head, payloads[index], events)
+                failure = failure or ending
         return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure)
 
     def _reply(self, head: _Head, payload: bytes, events: list[Acknowledged | Gap]) -> SsmdError | None:

@@ -11,10 +11,7 @@ from pydantic import Field
 from ssmd.errors import ConfigError
 from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 
-__all__ = ["FUTURE_SCHEMES", "KeySpec"]
-
-FUTURE_SCHEMES = ("vault", "sealed-secret")
-"""Schemes that a tree may name and that no resolver serves yet."""
+__all__ = ["KeySpec"]
 
 _SOURCE = re.compile(r"(?P<scheme>[a-z][a-z0-9-]{0,30})(?P<rest>[:/].+)?", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

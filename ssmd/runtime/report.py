@@ -63,6 +63,10 @@ class Reporter:
             self._status_line(self._line(rate))
         self._tick_at, self._tick_messages = now, self._status.messages
 
+    def finish(self) -> None:
+        """Tell what the last tick could not know of."""
+        self._report_gaps()
+
     def _report_gaps(self) -> None:
         if not self._gaps:
             return
@@ -70,7 +74,11 @@ class Reporter:
         missing = sum(gap.missing for gap in self._gaps)
         _log.warning(
             "sequence gap",
-            extra={"gaps": len(self._gaps), "missing": missing, **{f"last_{name}": value for name, value in last._asdict().items()}},
+            extra={
+                "gaps": len(self._gaps),
+                "missing": missing,
+                **{f"last_{name}": value for name, value in last._asdict().items()},
+            },
         )
         self._gaps = []
 

@@ -103,7 +103,10 @@ class Runner:
         ticker = self._spawn("ticker", self._tick)
         self._ended.wait()
         ticker.kill()
-        self._drain(reader, writer)
+        try:
+            self._drain(reader, writer)
+        finally:
+            self._reporter.finish()
 
     def _spawn(self, name: str, work: Callable[[], None]) -> gevent.Greenlet:
         """Start a part of the run, linked so that its end is the run's end, whether it fails or returns."""

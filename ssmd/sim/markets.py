@@ -178,10 +178,7 @@ class Markets:
 
 def _delta(market: Market, change: Change, when: Moment) -> Event:
     head = f'{{"market_ticker":{market.quoted},"market_id":"{market.id}","price_dollars":"'
-    tail = (
-        f'","delta_fp":"{contracts(change.amount)}","side":"{change.side}",'
-        f'"ts":"{when.text}","ts_ms":{when.ms}}}'
-    )
+    tail = f'","delta_fp":"{contracts(change.amount)}","side":"{change.side}","ts":"{when.text}","ts_ms":{when.ms}}}'
     msg = f"{head}{dollars(change.price)}{tail}"
     yes_msg = f"{head}{dollars(DOLLAR - change.price)}{tail}" if change.side == "no" else msg
     return Event("orderbook_delta", "orderbook_delta", market.ticker, msg, yes_msg)

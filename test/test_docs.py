@@ -1,0 +1,127 @@
+"""The documents say what the code does: every command, field, metric and exit code, in both directions."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ssmd import errors
+from ssmd.commands import COMMANDS
+from ssmd.exchange.kalshi import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
+from ssmd.metadata.keys import KeySpec
+from ssmd.metadata.model import (
+    Cache,
+    Environment,
+    Feed,
+    FeedVersion,
+    Schedule,
+    Schema,
+    SchemaVersion,
+    Storage,
+    Transport,
+)
+from ssmd.metrics import ERROR_TYPES, Metrics
+from ssmd.runtime.status import Status
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next of the same rank."""
+    level = heading.split()[0]
+    return text.split(f"\n{heading}\n")[1].split(f"\n{level} ")[0]
+
+
+def table(text: str, column: int = 0) -> list[str]:
+    """One column of the tables in a text, without their heads."""
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    return [row[column].strip() for row in rows[2:]]
+
+
+def named(cells: list[str]) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_metric_is_in_the_readme_and_none_else():
+    registry = CollectorRegistry()
+    Metrics(registry, "kalshi", Status())
+    # The library appends _total to the names of counters only when it prints them.
+    real = {
+        metric.name + ("_total" if metric.type == "counter" else "")
+        for metric in registry.collect()
+        if metric.name.startswith("ssmd_")
+    }
+    assert {name.partition("{")[0] for name in named(table(section(README, "## Metrics")))} == real
+
+
+def test_every_error_type_is_in_the_readme():
+    [row] = [line for line in README.splitlines() if line.startswith("| `ssmd_errors_total")]
+    assert sorted(re.search(r"run: (.+) \|", row).group(1).split(", ")) == sorted(ERROR_TYPES)
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_errors():
+    def below(error: type) -> set[type]:
+        return {error}.union(*map(below, error.__subclasses__()))
+
+    real = {error.exit_code for error in below(errors.SsmdError) - {errors.SsmdError}} | {0, errors.EXIT_BUG}
+    assert {int(code) for code in table(section(README, "## Exit codes"))} == real
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme_with_its_options(command):
+    [row] = [line for line in README.splitlines() if line.startswith(f"| `ssmd {command} ")]
+    usage = __import__(COMMANDS[command], fromlist=["main"]).__doc__
+    assert set(re.findall(r"--[a-z-]+", row)) <= set(re.findall(r"--[a-z-]+", usage))
+
+
+def fields(model: type, prefix: str = "") -> set[str]:
+    return {prefix + (field.alias or name) for name, field in model.model_fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("heading", "real"),
+    [
+        (
+            "## Environments",
+            (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache"})
+            | fields(KeySpec, "keys.<name>.")
+            | fields(Storage, "storage.")
+            | fields(Transport, "transport.")
+            | fields(Schedule, "schedule.")
+            | fields(Cache, "cache."),
+        ),
+        ("## Feeds", (fields(Feed) - {"versions"}) | fields(FeedVersion, "versions[].")),
+        ("## Schemas", (fields(Schema) - {"versions"}) | fields(SchemaVersion, "versions[].")),
+    ],
+)
+def test_every_field_is_documented_and_none_else(heading, real):
+    assert named(table(section(CONFIGURATION, heading))) == real
+
+
+@pytest.mark.parametrize(
+    ("field", "default"),
+    [
+        ("`idle_timeout_seconds`", FeedVersion.model_fields["idle_timeout_seconds"].default),
+        ("`max_message_bytes`", FeedVersion.model_fields["max_message_bytes"].default),
+        ("`storage.fsync_interval_seconds`", Storage.model_fields["fsync_interval_seconds"].default),
+    ],
+)
+def test_the_defaults_in_the_readme_are_the_real_ones(field, default):
+    rows = [line.split("|") for line in README.splitlines() if line.startswith("|")]
+    [shown] = [row[3].strip() for row in rows if row[2].strip() == field]
+    assert float(shown) == default
+
+
+def test_what_is_said_of_kalshi_is_true():
+    for channel in DEFAULT_CHANNELS:
+        assert f"`{channel}`" in CONFIGURATION
+    assert f"more than {TICKERS_PER_COMMAND} " in CONFIGURATION
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
