@@ -38,7 +38,7 @@ def setup(environ: Mapping[str, str], stream: TextIO | None = None) -> Terminal 
     level = _choice(environ, "SSMD_LOG_LEVEL", _LEVELS, "info")
     form = _choice(environ, "SSMD_LOG_FORMAT", _FORMATS, "text" if on_terminal else "json")
     terminal = Terminal(stream) if on_terminal and form == "text" else None
-    handler = _StatusLineHandler(terminal) if terminal is not None else logging.StreamHandler(stream)
+    handler = logging.StreamHandler(terminal or stream)
     handler.setFormatter(_TextFormatter() if form == "text" else _JsonFormatter())
     logger = logging.getLogger("ssmd")
     logger.handlers[:] = [handler]
@@ -89,7 +89,7 @@ def _quoted(value: object) -> str:
 
 
 class Terminal:
-    """A terminal whose last line shows the state, rewritten in place."""
+    """A terminal whose last line shows the state, rewritten in place; to logging it is a stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -100,9 +100,12 @@ class Terminal:
         self._line = line
         self._write("")
 
-    def log(self, text: str) -> None:
-        """Print above the status line."""
-        self._write(text + "\n")
+    def write(self, lines: str) -> None:
+        """Print whole lines above the status line."""
+        self._write(lines)
+
+    def flush(self) -> None:
+        """What is written is flushed already."""
 
     def _write(self, text: str) -> None:
         # A write that wraps over the edge could not be erased again, so the terminal is told not to wrap.
@@ -110,15 +113,3 @@ class Terminal:
         with contextlib.suppress(OSError):
             self.stream.write(f"{_ERASE_LINE}{text}\x1b[?7l{self._line}\x1b[?7h")
             self.stream.flush()
-
-
-class _StatusLineHandler(logging.Handler):
-    def __init__(self, terminal: Terminal) -> None:
-        super().__init__()
-        self._terminal = terminal
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._terminal.log(self.format(record))
-        except Exception:
-            self.handleError(record)
