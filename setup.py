@@ -31,7 +31,7 @@ setup(
         "websocket-client>=1.8",
     ],
     extras_require={
-        "test": ["hypothesis", "mypy", "pytest", "ruff", "types-PyYAML", "types-docopt"],
+        "test": ["bandit", "hypothesis", "mypy", "pytest", "ruff", "types-PyYAML", "types-docopt"],
     },
     entry_points={"console_scripts": ["ssmd = ssmd.__main__:main"]},
 )

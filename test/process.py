@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,11 +26,13 @@ KEYS = {
 }
 
 
-def start(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.Popen[str]:
-    """`ssmd <arguments>` as a process of its own, in JSON logging."""
+def start(
+    *arguments: str | Path, cwd: Path = ROOT, prefix: Sequence[str | Path] = (), **variables: str
+) -> subprocess.Popen[str]:
+    """`ssmd <arguments>` as a process of its own, in JSON logging; `prefix` is a command that executes it."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "SSMD"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "ssmd", *map(str, arguments)],
+        [*map(str, prefix), sys.executable, "-m", "ssmd", *map(str, arguments)],
         cwd=cwd,
         env=environ | KEYS | {"SSMD_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | variables,
         stdout=subprocess.PIPE,
@@ -42,8 +44,10 @@ def start(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> subproc
 class Process:
     """One ssmd process; its stderr is read as it comes, into `events` or, for what is not JSON, `other`."""
 
-    def __init__(self, *arguments: str | Path, cwd: Path = ROOT, **variables: str) -> None:
-        self.process = start(*arguments, cwd=cwd, **variables)
+    def __init__(
+        self, *arguments: str | Path, cwd: Path = ROOT, prefix: Sequence[str | Path] = (), **variables: str
+    ) -> None:
+        self.process = start(*arguments, cwd=cwd, prefix=prefix, **variables)
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
 
@@ -105,10 +109,11 @@ class Collector(Process):
         version: str = "",
         environment: str = "",
         variables: Mapping[str, str] = MappingProxyType({}),
+        prefix: Sequence[str | Path] = (),
     ) -> None:
         self.data = folder / "data"
         tree = make_tree(folder, endpoint, exchange, version, environment)
-        super().__init__("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", **variables)
+        super().__init__("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", prefix=prefix, **variables)
 
     def start_up(self) -> None:
         """Wait until it has begun, and learn where the probes are."""

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from process import ROOT
+
 from ssmd import __version__
 
 

@@ -36,6 +36,9 @@ HEARTBEAT = 10.0
 
 _KALSHI = SIMULATORS["kalshi"]
 
+# To listen there means on all interfaces; nobody can connect to such an address.
+_EVERYWHERE = ("", "0.0.0.0", "::")  # nosec B104
+
 
 class Simulator:
     """A simulated Kalshi on its own path, and a generic exchange without keys on every other one.
@@ -92,7 +95,7 @@ class Simulator:
         except OSError as error:
             raise ListenError.at(host, port, error) from None
         self.port: int = self._server.server_port
-        shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        shown = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
         self.endpoint = f"ws://{shown}:{self.port}{_KALSHI}"
 
     @property
