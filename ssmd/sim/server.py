@@ -37,7 +37,7 @@ HEARTBEAT = 10.0
 _KALSHI = SIMULATORS["kalshi"]
 
 # To listen there means on all interfaces; nobody can connect to such an address.
-_EVERYWHERE = ("", "0.0.0.0", "::")  # nosec B104
+_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 class Simulator:
