@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import gevent
 from gevent.event import AsyncResult
@@ -40,6 +41,9 @@ made here that blocks stalls the probes with it.
 """
 
 _log = logging.getLogger("ssmd.writer")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class FileWriter:
@@ -76,12 +80,22 @@ class FileWriter:
 
     def open(self) -> None:
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            self._lock()
-            self._repair()
-            self._open_day(self._clock())
+            torn, file = _off_the_hub(self._open)
         except OSError as error:
             raise OutputError(f"{error.filename or self._root}: {_reason(error)}") from None
+        if torn:
+            _log.warning("torn tail set aside", extra={"file": f"{file}.torn", "bytes": torn})
+
+    def _open(self) -> tuple[int, Path | None]:
+        """Do the work of open(); return how many torn bytes were set aside, and of which file."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        # Only the newest file can end in the middle of a line: each start repairs what the last run has left.
+        files = sorted(self._root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{self._feed}.jsonl"))
+        newest = files[-1] if files else None
+        torn = set_torn_tail_aside(newest) if newest else 0
+        self._open_day(self._clock())
+        return torn, newest
 
     def _lock(self) -> None:
         path = self._root / f".{self._feed}.lock"
@@ -96,12 +110,6 @@ class FileWriter:
             ) from None
         os.ftruncate(self._lock_fd, 0)
         os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
-
-    def _repair(self) -> None:
-        """Set aside what a killed run has left; only the newest file can end in the middle of a line."""
-        files = sorted(self._root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{self._feed}.jsonl"))
-        if files and (torn := set_torn_tail_aside(files[-1])):
-            _log.warning("torn tail set aside", extra={"file": str(files[-1]) + ".torn", "bytes": torn})
 
     def _open_day(self, ns: int) -> None:
         """Begin or continue the file of the UTC day that `ns` lies in. Raises OSError."""
@@ -129,7 +137,7 @@ class FileWriter:
         finished = self.location
         self._finish_day()
         try:
-            self._open_day(ns)
+            _off_the_hub(self._open_day, ns)
         except OSError as error:
             raise WriteError(f"{error.filename or self._root}: {_reason(error)}") from None
         _log.info("rotated", extra={"from": finished, "to": self.location})
@@ -140,7 +148,7 @@ class FileWriter:
         data = b"".join(self._lines)
         self._lines = []
         if self._careful_writes:
-            seconds = gevent.get_hub().threadpool.apply(_timed_write, (self._fd, data, self.location))
+            seconds = _off_the_hub(_timed_write, self._fd, data, self.location)
             self._careful_writes -= 1
         else:
             seconds = _timed_write(self._fd, data, self.location)
@@ -179,7 +187,7 @@ class FileWriter:
             self._await_sync()
         finally:
             try:
-                os.close(fd)
+                _off_the_hub(os.close, fd)
             except OSError as error:
                 raise WriteError(f"{self.location}: {_reason(error)}") from None
 
@@ -194,6 +202,12 @@ class FileWriter:
             if self._lock_fd >= 0:
                 os.close(self._lock_fd)
                 self._lock_fd = -1
+
+
+def _off_the_hub(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do it in gevent's threadpool: the disk may take its time, and nobody but the caller waits for it."""
+    result: T = gevent.get_hub().threadpool.apply(work, args, kwargs)
+    return result
 
 
 def _timed_write(fd: int, data: bytes, location: str) -> float:
