@@ -1,6 +1,19 @@
 """The way in, for `python -m ssmd` and for the `ssmd` command: patch first, then everything else."""
 
-from gevent import monkey
+import os
+import signal
+import sys
+
+# A process that was started without one of its standard streams must not give its number to a socket or a
+# data file, into which a stray print would then go.
+for stream in ("stdin", "stdout", "stderr"):
+    if getattr(sys, stream) is None:
+        setattr(sys, stream, open(os.open(os.devnull, os.O_RDWR), "r" if stream == "stdin" else "w"))  # noqa: SIM115
+
+# Until a command has its own handlers, Ctrl-C ends the process without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from gevent import monkey  # noqa: E402
 
 # Before any other import, so that no module gets hold of a socket, lock or thread that would block the hub.
 monkey.patch_all()

@@ -35,6 +35,9 @@ from ssmd.errors import EXIT_BUG, SsmdError, UsageError, printable
 
 __all__ = ["main", "run_command"]
 
+EXIT_SIGPIPE = 141
+"""What a shell shows of a program that a closed pipe has ended before it was done."""
+
 _OPTION = re.compile(r"--[a-z-]+")
 
 
@@ -44,19 +47,24 @@ def main() -> None:
 
 
 def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run one command line; return the exit code. The only place where an error becomes one."""
+    """Run one command line; return the exit code. Whatever a command raises ends here."""
+    code = EXIT_SIGPIPE
     try:
         try:
-            return _run(argv, environ)
+            code = _run(argv, environ)
+        except SystemExit:  # docopt has shown the help, or the version.
+            code = 0
+            raise
         finally:
             sys.stdout.flush()  # At the end of the process a broken pipe could not be handled any more.
+        return code
     except SsmdError as error:
         _tell(error)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does; the rest has no reader.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return code
     except Exception:
         traceback.print_exc()
         print(f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above", file=sys.stderr)

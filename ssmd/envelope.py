@@ -41,7 +41,7 @@ _check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 _JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x02\xff\xfe")
-_LONG_DIGITS = re.compile(rb"[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
+_LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
 _LINE = re.compile(
     rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z","feed":"([A-Za-z0-9][A-Za-z0-9._-]*)","data":'
 )

@@ -13,9 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
+import select
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
+
+from gevent import monkey
 
 from ssmd.envelope import timestamp
 from ssmd.errors import UsageError, printable
@@ -25,6 +29,7 @@ __all__ = ["setup"]
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json")
 _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_poll = monkey.get_original("select", "poll")  # gevent's own would switch to another greenlet.
 _ERASE_LINE = "\r\x1b[2K"
 
 
@@ -38,7 +43,7 @@ def setup(environ: Mapping[str, str], stream: TextIO | None = None) -> Terminal 
     level = _choice(environ, "SSMD_LOG_LEVEL", _LEVELS, "info")
     form = _choice(environ, "SSMD_LOG_FORMAT", _FORMATS, "text" if on_terminal else "json")
     terminal = Terminal(stream) if on_terminal and form == "text" else None
-    handler = logging.StreamHandler(terminal or stream)
+    handler = _Handler(terminal or stream)
     handler.setFormatter(_TextFormatter() if form == "text" else _JsonFormatter())
     logger = logging.getLogger("ssmd")
     logger.handlers[:] = [handler]
@@ -88,6 +93,37 @@ def _quoted(value: object) -> str:
     return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
 
 
+class _Handler(logging.StreamHandler[Any]):
+    """Drops lines, and counts them, rather than wait for who does not read them: a terminal that Ctrl-S has
+    stopped, a full pipe. A blocked log would block the collection, the probes and the signals.
+    """
+
+    dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not _writable(self.stream):
+            self.dropped += 1
+            return
+        if self.dropped:
+            extra = {"lines": self.dropped}
+            self.dropped = 0
+            told = logging.getLogger(record.name).makeRecord(
+                record.name, logging.WARNING, "", 0, "log lines dropped", (), None, extra=extra
+            )
+            super().emit(told)
+        super().emit(record)
+
+
+def _writable(stream: Any) -> bool:
+    """A line can be written without waiting."""
+    try:
+        poll = _poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return bool(poll.poll(0))
+    except (AttributeError, OSError, ValueError):
+        return True  # Not a file of the operating system, so nothing that blocks.
+
+
 class Terminal:
     """A terminal whose last line shows the state, rewritten in place; to logging it is a stream."""
 
@@ -97,8 +133,17 @@ class Terminal:
 
     def show(self, line: str) -> None:
         """Rewrite the status line; an empty one removes it."""
-        self._line = line
-        self._write("")
+        self._line = line[: self._columns() - 1]
+        if _writable(self.stream):
+            self._write("")
+
+    def _columns(self) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return os.get_terminal_size(self.stream.fileno()).columns
+        return 80
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
 
     def write(self, lines: str) -> None:
         """Print whole lines above the status line."""

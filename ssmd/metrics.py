@@ -19,15 +19,16 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from ssmd import __version__
-from ssmd.errors import AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError
+from ssmd import __version__, errors
 from ssmd.runtime.status import Status
 
 __all__ = ["ERROR_TYPES", "Metrics"]
 
-ERROR_TYPES = [
-    error.label for error in (AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError)
-]
+ERROR_TYPES = sorted(
+    kind.label
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.SsmdError) and kind is not errors.SsmdError
+)
 """Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
 
 # From the exchange's own network to an outage; clocks that differ can put an age below zero.
@@ -48,10 +49,10 @@ class Metrics:
             return Gauge(name, text, ["feed"], registry=registry).labels(feed)
 
         self.messages = counter("ssmd_messages_total", "Messages written, one line each.")
-        errors = Counter(
+        by_type = Counter(
             "ssmd_errors_total", "Errors that ended the run, by type.", ["feed", "type"], registry=registry
         )
-        self.errors = {label: errors.labels(feed, label) for label in ERROR_TYPES}
+        self.errors = {label: by_type.labels(feed, label) for label in ERROR_TYPES}
         gauge("ssmd_connected", "1 while connected to the exchange, else 0.").set_function(
             lambda: float(status.connected)
         )

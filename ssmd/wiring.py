@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ def unserved(deployment: Deployment) -> list[Problem]:
     if isinstance(tickers, list) and most is not None and len(tickers) > most:
         message = f"has {len(tickers)} entries; the feed allows {most} (max_symbols_per_connection)"
         problems.append(deployment.problem(("subscribe", "market_tickers"), message))
+    if _is_simulated(deployment):
+        from ssmd.sim.embedded import read_settings
+
+        try:
+            read_settings(version.endpoint)
+        except ConfigError as error:
+            path = ("versions", deployment.version_index, "endpoint")
+            problems.append(deployment.problem(path, str(error), of="feed"))
     dialect = EXCHANGES.get(_dialect_name(deployment))
     if dialect is not None:
         for problem in dialect.check(environment.subscribe):
@@ -77,8 +86,16 @@ def require_served(deployment: Deployment) -> list[Problem]:
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
-    """Which keys of the environment cannot be had."""
-    return _resolve(deployment, environ)[1]
+    """Which keys of the environment cannot be had, or are not fit for the exchange."""
+    if _is_simulated(deployment):
+        return []
+    keys, problems = _resolve(deployment, environ)
+    if not problems and _dialect_name(deployment) in EXCHANGES:
+        try:
+            _dialect(deployment, keys)
+        except ConfigError as error:
+            problems.append(deployment.problem(("keys",), str(error)))
+    return problems
 
 
 def _resolve(deployment: Deployment, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
@@ -118,10 +135,12 @@ def assemble(
     metrics = Metrics(registry, feed.name, status)
     services: list[Service] = []
     endpoint, direct = version.endpoint, False
-    if urlsplit(endpoint).scheme == "sim":
+    if _is_simulated(deployment):
         # Imported here: production code has nothing to do with the simulator unless the endpoint says so.
         from ssmd.sim.embedded import embedded
 
+        # Its clients are ourselves, so only what goes wrong is worth a line.
+        logging.getLogger("ssmd.sim").setLevel(logging.WARNING)
         simulator = embedded(endpoint)
         services.append(simulator.service)
         endpoint, keys, direct = simulator.endpoint, dict(simulator.keys), True
@@ -130,7 +149,10 @@ def assemble(
         if problems:
             hint = "; to see ssmd at work without keys, run kalshi-sim"
             raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
-    exchange = _dialect(deployment, keys)
+    try:
+        exchange = _dialect(deployment, keys)
+    except ConfigError as error:
+        raise ConfigError(str(deployment.problem(("keys",), str(error)))) from None
     connector = CONNECTORS[feed.type](
         endpoint,
         exchange,
@@ -164,7 +186,8 @@ def _dialect_name(deployment: Deployment) -> str:
 
 
 def _dialect(deployment: Deployment, keys: Mapping[str, str]) -> Exchange:
-    try:
-        return EXCHANGES[_dialect_name(deployment)](keys, deployment.environment.subscribe)
-    except ConfigError as error:
-        raise ConfigError(str(deployment.problem(("keys",), str(error)))) from None
+    return EXCHANGES[_dialect_name(deployment)](keys, deployment.environment.subscribe)
+
+
+def _is_simulated(deployment: Deployment) -> bool:
+    return urlsplit(deployment.version.endpoint).scheme == "sim"

@@ -84,8 +84,12 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
+            self.process.terminate()  # First politely: a simulator takes its temporary key with it.
+        try:
+            self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+            self.process.communicate()
 
 
 class Simulator(Process):
@@ -135,7 +139,7 @@ class Collector(Process):
 
         return [decode_line(line).payload for line in self.lines()]
 
-    def wait_for_lines(self, count: int, seconds: float = 20) -> None:
+    def wait_for_lines(self, count: int, seconds: float = 40) -> None:
         until = time.monotonic() + seconds
         while len(self.lines()) < count:
             assert time.monotonic() < until, f"{len(self.lines())} lines after {seconds} s"
@@ -156,6 +160,7 @@ def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environm
         "keys: {test: {type: api_key, fields: [api_key, api_secret], source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}}"
     )
     (tree / "environments" / "test.yaml").write_text(
-        f"name: test\nfeed: test\n{keys}\nstorage: {{type: local, path: {folder}/data}}\n{environment}"
+        f"name: test\nfeed: test\n{keys}\n{environment}"
+        + ("" if "storage:" in environment else f"storage: {{type: local, path: {folder}/data}}\n")
     )
     return tree

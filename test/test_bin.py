@@ -63,7 +63,7 @@ def test_the_first_use_says_what_it_does_and_the_second_nothing(checkout):
 def test_without_a_fitting_python_there_is_one_clear_line(checkout, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("sh", "dirname", "readlink", "cmp", "tr", "flock", "printf"):
+    for tool in ("sh", "dirname", "readlink", "cmp", "tr", "flock", "printf", "rm"):
         if path := shutil.which(tool):
             (tools / tool).symlink_to(path)
     ended = run(checkout / "bin" / "venv", "requirements.txt", PATH=str(tools), SSMD_PYTHON="")

@@ -12,7 +12,7 @@ from ssmd.metadata.loader import check, load
 
 CONF = Path(__file__).parent.parent / "conf"
 TODAY = datetime.now(UTC).date()
-ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-sim", "kraken"]
+ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-sim", "kraken"]
 FILES = sorted(CONF.glob("*/*.yaml"))
 
 

@@ -228,6 +228,41 @@ def test_other_answers(status: str, told: str) -> None:
     assert "s3cr3t" not in text
 
 
+def repeating(status: str) -> Callable[[Peer], None]:
+    """An answer that holds the request, across the place where a long text is cut."""
+
+    def script(peer: Peer) -> None:
+        signed = peer.request().headers["X-Signed"]
+        body = f"{'.' * 190}{signed}".encode()
+        peer.send(response(status, body, f"Location: /{signed}/there\r\nX-Request: {signed}\r\n"))
+
+    return script
+
+
+def repeating_in_a_close_frame(peer: Peer) -> None:
+    signed = peer.upgrade().headers["X-Signed"]
+    peer.send(close_frame(1008, f"no key {signed}".encode()))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("401 No", AuthError), ("429 No", ConnectError), ("302 No", ConnectError)]
+)
+def test_a_server_that_repeats_the_signed_headers(status: str, kind: type[ConnectError]) -> None:
+    with serving(repeating(status)) as server:
+        text = refusal(server.url, kind, wall_clock=lambda: NOW)
+    assert "(hidden)" in text
+    assert "/feed/v1@" not in text
+
+
+def test_a_close_frame_that_repeats_the_signed_headers() -> None:
+    with serving(repeating_in_a_close_frame) as server:
+        feed = connector(server.url)
+        feed.connect()
+        _, end = collect(feed)
+    assert end is not None
+    assert end.endswith("code 1008, no key (hidden)")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(status: int) -> None:
     with serving(upgrading) as target:

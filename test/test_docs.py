@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from ssmd import errors
 from ssmd.commands import COMMANDS
-from ssmd.exchange.kalshi import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
+from ssmd.exchange.subscription import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.model import (
     Cache,

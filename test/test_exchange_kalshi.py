@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from ssmd.envelope import LineEncoder
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi import TICKERS_PER_COMMAND, Kalshi
+from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.subscription import TICKERS_PER_COMMAND
 from ssmd.runtime.interfaces import Acknowledged, Gap, Inspection
 
 KEY_ID = "7d1c2a52-16b4-4f0b-9d53-21a94f0c7a10"
@@ -100,6 +101,20 @@ def test_missing_key_fields_are_named(keys, missing):
         Kalshi(keys, {})
 
 
+def test_a_private_key_in_the_place_of_the_key_id_is_never_sent():
+    for private in (KEYS["api_secret"].replace("\n", "\\n"), "M" * 64):
+        with pytest.raises(ConfigError, match="is it the private key") as refusal:
+            Kalshi({**KEYS, "api_key": private}, {})
+        assert "MMM" not in str(refusal.value)
+
+
+def test_an_error_that_names_the_key_is_told_without_it():
+    error = {"type": "error", "id": 1, "msg": {"code": 5, "msg": f"{'x' * 180} {KEY_ID}", "market_ticker": KEY_ID}}
+    failure = Kalshi(KEYS, {}).inspect([json.dumps(error).encode()]).failure
+    assert "(key id)" in str(failure)
+    assert KEY_ID[:8] not in str(failure)
+
+
 @pytest.mark.parametrize("key_id", ["two\nlines-of-canary", "zwölf-canary", "bell\x07canary"])
 def test_a_key_id_that_cannot_stand_in_a_header_is_refused_without_being_shown(key_id):
     with pytest.raises(ConfigError, match="is not plain text") as refusal:
@@ -159,7 +174,7 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
     ("subscribe", "problems"),
     [
         ({}, []),
-        ({"channels": ["trade", "a_channel_of_the_future"]}, []),
+        ({"channels": ["trade"]}, []),
         ({"channels": ["orderbook_delta"], "market_ticker": "KXA-1"}, []),
         ({"channels": ["orderbook_delta"], "market_tickers": ["KXA-1"], "use_yes_price": True}, []),
         ({"channels": []}, [("channels", "is empty", False)]),
@@ -571,3 +586,10 @@ def test_of_two_errors_the_first_ends_the_run():
 @pytest.mark.parametrize("name", ["channels", "market_tickers"])
 def test_an_empty_list_is_not_taken_for_everything(name):
     assert [problem.path for problem in Kalshi.check({name: []})] == [(name,)]
+
+
+@pytest.mark.parametrize(("channel", "hint"), [("tickr", "did you mean ticker?"), ("of_the_future", "the run ends")])
+def test_a_channel_that_is_not_known_is_worth_a_warning(channel, hint):
+    [problem] = Kalshi.check({"channels": ["trade", channel]})
+    assert (problem.path, problem.warning) == (("channels", 1), True)
+    assert hint in problem.message

@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from ssmd.runtime.interfaces import Batch
-from ssmd.runtime.queue import BatchQueue
+from ssmd.runtime.queue import MESSAGE_BYTES, BatchQueue
 
 
 def batch(*payloads: bytes) -> Batch:
@@ -12,10 +12,10 @@ def batch(*payloads: bytes) -> Batch:
 
 
 def test_batches_come_out_in_order_and_count_until_done():
-    queue = BatchQueue(100)
+    queue = BatchQueue(1000)
     queue.put(batch(b"one", b"two"))
     queue.put(batch(b"three"))
-    assert queue.take(100) == [batch(b"one", b"two"), batch(b"three")]
+    assert queue.take(1000) == [batch(b"one", b"two"), batch(b"three")]
     assert (queue.messages, queue.bytes) == (3, 11)
     queue.done()
     assert (queue.messages, queue.bytes) == (0, 0)
@@ -23,19 +23,19 @@ def test_batches_come_out_in_order_and_count_until_done():
 
 
 def test_what_is_put_while_the_taken_is_being_written_stays_queued():
-    queue = BatchQueue(100)
+    queue = BatchQueue(1000)
     queue.put(batch(b"one"))
-    queue.take(100)
+    queue.take(1000)
     queue.put(batch(b"two"))
     queue.done()
     assert queue.take(100) == [batch(b"two")]
 
 
 def test_take_stops_at_its_own_bound_but_takes_at_least_one():
-    queue = BatchQueue(100)
+    queue = BatchQueue(1000)
     for payload in (b"x" * 30, b"y" * 30, b"z"):
         queue.put(batch(payload))
-    assert queue.take(60) == [batch(b"x" * 30), batch(b"y" * 30)]
+    assert queue.take(2 * (30 + MESSAGE_BYTES)) == [batch(b"x" * 30), batch(b"y" * 30)]
     queue.done()
     assert queue.take(0) == [batch(b"z")]
 
@@ -77,3 +77,15 @@ def test_close_frees_whoever_waits_for_room_and_loses_nothing():
     queue.close()
     putting.get(timeout=1)
     assert queue.messages == 2
+
+
+def test_empty_messages_have_weight_too():
+    """Else a torrent of them would fill the memory without ever filling the queue."""
+    queue = BatchQueue(10 * MESSAGE_BYTES)
+    queue.put(batch(*[b""] * 10))
+    putting = gevent.spawn(queue.put, batch(b""))
+    gevent.sleep(0)
+    assert not putting.ready()
+    assert len(queue.take(10 * MESSAGE_BYTES)) == 1
+    queue.done()
+    putting.get(timeout=1)

@@ -266,6 +266,55 @@ def test_a_writer_stuck_for_good_ends_with_a_write_error_after_the_drain_time(ma
     writer.gate.set()
 
 
+def test_a_sync_stuck_at_the_end_is_given_up_after_the_drain_time_too(make):
+    class Stuck(ToyWriter):
+        def close(self) -> None:
+            self.gate.clear()
+            self.gate.wait()
+
+    writer = Stuck()
+    with pytest.raises(WriteError, match="drain"):
+        make(ToyConnector([[b"1"]], end=Disconnected("gone")), writer=writer, drain_seconds=0.1).run()
+    assert writer.kept == [b"1"]
+    writer.gate.set()
+
+
+def test_what_a_reader_still_holds_counts_as_not_written(make, caplog):
+    """It waits for room that a stuck writer will not make."""
+    writer = ToyWriter()
+    writer.gate.clear()
+    connector = ToyConnector([[b"x" * 10]] * 3)
+    runner = make(connector, writer=writer, queue_bytes=20, drain_seconds=0.1)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(0.05)
+    runner.stop("SIGTERM")
+    with pytest.raises(WriteError, match="drain"):
+        running.get(timeout=3)
+    [record] = [record for record in caplog.records if record.message == "messages received but not written"]
+    assert record.messages == 3
+    writer.gate.set()
+
+
+def test_a_disk_that_is_dead_at_the_start_makes_the_run_unhealthy(make, status, monkeypatch):
+    class Stuck(ToyWriter):
+        def open(self) -> None:
+            self.gate.clear()
+            self.gate.wait()
+
+    writer = Stuck()
+    runner = make(ToyConnector(), writer=writer)
+    running = gevent.spawn(runner.run)
+    gevent.sleep(0.01)
+    monkeypatch.setattr("ssmd.runtime.status.STUCK_SECONDS", 0.0)
+    assert status.trouble() == "a write to memory has been stuck for 0 s"
+    writer.gate.set()
+    gevent.sleep(0.01)
+    assert status.trouble() is None
+    runner.stop("SIGTERM")
+    running.get(timeout=2)
+
+
 def test_a_refused_subscription_ends_the_run_with_its_message_in_the_file(make):
     writer = ToyWriter()
     refusal = Inspection(decoded=True, failure=SubscriptionRefused("error 8"))
@@ -284,14 +333,14 @@ def test_gaps_and_acknowledgements_are_counted_and_logged(make, status, metrics,
 
 
 def test_a_clock_that_steps_back_never_shows_in_the_batches(make, metrics, caplog):
-    times = iter([100, 200, 50, 60, 300])
+    times = iter([110, 100, 200, 50, 60, 300])  # The first is the start's, before the output is opened.
     writer = ToyWriter()
     connector = ToyConnector([[b"x"]] * 5, end=Disconnected("gone"))
     with pytest.raises(Disconnected):
         make(connector, writer=writer, clock=lambda: next(times)).run()
-    assert [batch.received_ns for batch in writer.batches] == [100, 200, 200, 200, 300]
-    assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 1
-    assert [record.message for record in caplog.records].count("clock stepped back") == 1
+    assert [batch.received_ns for batch in writer.batches] == [110, 200, 200, 200, 300]
+    assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 2
+    assert [record.message for record in caplog.records].count("clock stepped back") == 2
 
 
 def test_the_writer_syncs_although_nothing_comes(make):

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ssmd.errors import ListenError
 from ssmd.metrics import Metrics
-from ssmd.runtime.status import STUCK_WRITE_SECONDS, Status
+from ssmd.runtime.status import STUCK_SECONDS, Status
 from ssmd.server import health
 from ssmd.server.health import MAX_CONNECTIONS, HealthServer, make_app
 
@@ -112,7 +112,7 @@ def test_health_says_why_the_run_is_ending(server: HealthServer, status: Status)
 def test_health_says_that_a_write_is_stuck(server: HealthServer, status: Status) -> None:
     status.write_began = time.monotonic()
     assert ask(server, "/health").code == 200
-    status.write_began = time.monotonic() - STUCK_WRITE_SECONDS - 33
+    status.write_began = time.monotonic() - STUCK_SECONDS - 33
     answer = ask(server, "/health")
     reason = "a write to /data/day/feed.jsonl has been stuck for 43 s"
     assert (answer.code, answer.json) == (503, {"status": "error", "reason": reason})
@@ -359,6 +359,19 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
 
 
 # Listening.
+
+
+def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:
+    """Who is turned away by a full queue tries again after a second, which is when a probe has failed."""
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    try:
+        with ExitStack() as stack:
+            began = time.monotonic()
+            for _ in range(400):
+                stack.enter_context(connected(server))
+            assert time.monotonic() - began < 1
+    finally:
+        server.stop()
 
 
 def test_a_port_in_use(server: HealthServer) -> None:

@@ -40,15 +40,16 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     for problem in wiring.require_served(deployment):
         _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, run.runner.stop, number.name)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it, for a run to outlive its terminal.
+            gevent.signal_handler(number, run.runner.stop, number.name)
     _log.info(
         "starting",
         extra={
             "version": __version__,
             "environment": deployment.environment.name,
             "feed": deployment.feed.name,
-            "endpoint": deployment.version.endpoint,
+            "endpoint": deployment.version.endpoint.partition("?")[0],  # A query may hold a secret.
             "listen": f"{listen[0]}:{run.port}",
         },
     )

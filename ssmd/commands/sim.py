@@ -66,7 +66,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     replay = Path(arguments["--replay"]) if arguments["--replay"] else None
     rate = _number(arguments, "--rate", DEFAULT_RATE if replay is None else 0.0)
     with tempfile.TemporaryDirectory(prefix="ssmd-sim-") as scratch:
-        credentials = _credentials(environ, Path(scratch))
+        credentials, hint = _credentials(environ, Path(scratch))
         simulator = Simulator(
             host,
             port,
@@ -77,6 +77,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             speed=_number(arguments, "--speed", 1.0),
             faults=Faults.parse(arguments["--fault"]),
         )
+        print(hint, end="", file=sys.stderr, flush=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, simulator.stop)
         _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
@@ -84,22 +85,24 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _credentials(environ: Mapping[str, str], scratch: Path) -> dict[str, PublicKey]:
-    """The one key that the handshake accepts: the user's, or one made for this run and shown."""
+def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, PublicKey], str]:
+    """The one key that the handshake accepts, the user's or one made for this run, and how to use the latter."""
     if any(environ.get(name) for name in _VARIABLES):
         values = EnvResolver(environ).resolve(f"env:{','.join(_VARIABLES)}")
         try:
             private = read_private_key(values["KALSHI_API_SECRET"])
         except ConfigError as error:
             raise ConfigError(f"KALSHI_API_SECRET: {error}") from None
-        return {values["KALSHI_API_KEY"].strip(): private.public_key()}
+        return {values["KALSHI_API_KEY"].strip(): private.public_key()}, ""
     key_id, pem, public = throwaway_key()
     path = scratch / "private-key.pem"
     path.touch(mode=0o600)
     path.write_text(pem)
-    print("This simulator accepts one key. In the shell of your collector:", file=sys.stderr)
-    print(f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={path}", file=sys.stderr, flush=True)
-    return {key_id: public}
+    return {key_id: public}, (
+        "This simulator accepts one key. In the shell of your collector:\n"
+        f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={path}\n"
+        "  bin/ssmd run kalshi-local --config-dir conf\n"
+    )
 
 
 def _number(arguments: Mapping[str, Any], option: str, default: float) -> float:

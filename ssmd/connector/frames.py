@@ -15,7 +15,8 @@ from typing import Any
 
 import websocket
 from gevent.ssl import SSLSocket, SSLWantReadError
-from websocket._abnf import frame_buffer
+
+from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
 
 __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
 
@@ -23,13 +24,8 @@ BUFFER_BYTES = 64 * 1024
 """One socket read at most. Larger buffers were measured to be slower: they fall out of the CPU's cache."""
 
 _FIN_TEXT = 0x8100
-_LONGEST_IN_ONE_BYTE = 125
 _LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
 _two_shorts = struct.Struct(">HH").unpack_from
-
-
-class MessageTooBig(websocket.WebSocketPayloadException):  # type: ignore[misc]
-    """A frame, or the fragments of a message together, are longer than allowed."""
 
 
 class CloseFrame(Exception):
@@ -50,9 +46,9 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
     def __init__(self, max_message_bytes: int) -> None:
         # UTF-8 is checked later, for a whole batch at once: the library's check is a Python loop.
         super().__init__(skip_utf8_validation=True, enable_multithread=False)
-        self.frame_buffer = _StrictFrameBuffer(self, max_message_bytes)
+        self.frame_buffer = StrictFrameBuffer(self._recv, self.cont_frame, max_message_bytes)
         self._max_message_bytes = max_message_bytes
-        self._longest_head = _FIN_TEXT + min(max_message_bytes, _LONGEST_IN_ONE_BYTE)
+        self._longest_head = _FIN_TEXT + min(max_message_bytes, LONGEST_IN_ONE_BYTE)
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -148,7 +144,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         if available < 2:
             return True
         length = self._buffer[start + 1]
-        if length <= _LONGEST_IN_ONE_BYTE:
+        if length <= LONGEST_IN_ONE_BYTE:
             return available < 2 + length and length <= self._max_message_bytes
         if length == 126:
             if available < 4:
@@ -187,13 +183,23 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         """One read. Bytes that never complete a frame do not count as life."""
         if self._failure is not None:
             raise self._failure
-        left = self._waiting_since + self.silence_seconds - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left)
-        count: int = self.sock.recv_into(view)
+        try:
+            count = self._read_within(self._waiting_since + self.silence_seconds - time.monotonic(), view)
+        except TimeoutError as error:
+            if error.errno is not None:
+                raise  # It is the kernel that gave up.
+            # A process that was itself stopped, or starved, finds the time over and the data there.
+            count = self._read_within(0.0, view)
         if not count:
             raise websocket.WebSocketConnectionClosedException("the connection ended without a close frame")
+        return count
+
+    def _read_within(self, seconds: float, view: memoryview) -> int:
+        self.sock.settimeout(max(0.0, seconds))
+        try:
+            count: int = self.sock.recv_into(view)
+        except (BlockingIOError, SSLWantReadError):
+            raise TimeoutError from None
         return count
 
     def _recv(self, bufsize: int) -> bytes:
@@ -218,32 +224,3 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
     def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):
             super().send_close(status, reason)
-
-
-class _StrictFrameBuffer(frame_buffer):  # type: ignore[misc]
-    """The library's frame parser, which judges a frame by its header, before it makes room for the rest.
-
-    Stricter than the library where RFC 6455 is: no masked frames from a server (5.1), no fragmented or
-    long control frames (5.5), and no more fragments than one message may hold.
-    """
-
-    def __init__(self, reader: FrameReader, max_message_bytes: int) -> None:
-        super().__init__(reader._recv, skip_utf8_validation=True)
-        self._fragments = reader.cont_frame
-        self._max_message_bytes = max_message_bytes
-
-    def recv_header(self) -> None:
-        super().recv_header()
-        fin, _, _, _, opcode, masked, length = self.header
-        if masked:
-            raise websocket.WebSocketProtocolException("a masked frame from the server")
-        if opcode >= websocket.ABNF.OPCODE_CLOSE and (not fin or length > _LONGEST_IN_ONE_BYTE):
-            raise websocket.WebSocketProtocolException("a control frame that is fragmented or too long")
-
-    def recv_length(self) -> None:
-        super().recv_length()
-        length = self.length
-        if self.header[4] == websocket.ABNF.OPCODE_CONT and self._fragments.cont_data:
-            length += len(self._fragments.cont_data[1])
-        if length > self._max_message_bytes:
-            raise MessageTooBig(f"a message of {length:,} bytes or more; at most {self._max_message_bytes:,} allowed")

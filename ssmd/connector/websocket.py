@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 import gevent
 import websocket
 from gevent.exceptions import ConcurrentObjectUseError
-from websocket._http import connect as open_socket
-from websocket._http import proxy_info
 
+from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
-from ssmd.connector.refusal import BoundedHead, explain, refusal
-from ssmd.errors import ConnectError, Disconnected, printable
+from ssmd.connector.refusal import explain, printable_without, refusal
+from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.interfaces import Exchange
 
 __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
@@ -25,8 +24,8 @@ __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
 CONNECT_SECONDS = 10.0
 """One deadline over name lookup, TCP, TLS, the handshake and the opening commands."""
 
-RESPONSE_HEAD_BYTES = 64 * 1024
-"""More than this before the connection is upgraded, status line and error body included, is an attack."""
+SHORTEST_SECRET = 8
+"""Shorter values of signed headers are hidden from no log: they would be found in every word."""
 
 FAIRNESS_SECONDS = 0.001
 
@@ -66,6 +65,7 @@ class WebSocketConnector:
         self._connect_seconds = connect_seconds
         self._wall_clock = wall_clock
         self._closing = False
+        self._hidden: list[str] = []
         self._head: BoundedHead | None = None
         self._reader = FrameReader(max_message_bytes)
 
@@ -87,22 +87,20 @@ class WebSocketConnector:
                     raise
                 raise self._failed(f"no answer within {self._connect_seconds:g} s") from None
             except websocket.WebSocketBadStatusException as refused:
-                raise refusal(self._host, refused, self._wall_clock()) from None
+                raise refusal(self._host, refused, self._wall_clock(), self._hidden) from None
             except (OSError, ValueError, websocket.WebSocketException, http.cookies.CookieError) as error:
-                raise self._failed(explain(error, self._reader.handshake_response)) from None
+                raise self._failed(explain(error, self._reader.handshake_response, self._hidden)) from None
 
     def _handshake(self) -> None:
-        proxy = proxy_info()
-        if self._direct:
-            proxy.no_proxy = ["*"]
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
-        sock, _ = open_socket(self._endpoint, self._reader.sock_opt, proxy, None)
+        sock = open_socket(self._endpoint, direct=self._direct)
         self._reader.sock = sock
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
         headers = self._exchange.headers(self._path, int(self._wall_clock() * 1000))
-        self._head = BoundedHead(sock, RESPONSE_HEAD_BYTES)
+        self._hidden = [value for value in headers.values() if len(value) >= SHORTEST_SECRET]
+        self._head = BoundedHead(sock)
         # Redirects are not followed: the signed headers would go to whoever is named there.
         self._reader.connect(
             self._endpoint,
@@ -118,7 +116,7 @@ class WebSocketConnector:
         """What went wrong, unless the exchange has said no: then only the rest of its answer went wrong."""
         refused = None if self._head is None else self._head.refused()
         if refused is not None:
-            return refusal(self._host, refused, self._wall_clock())
+            return refusal(self._host, refused, self._wall_clock(), self._hidden)
         return ConnectError(f"cannot connect to {self._host}: {reason}")
 
     def messages(self) -> Iterator[list[bytes]]:
@@ -150,7 +148,7 @@ class WebSocketConnector:
     def _disconnected(self, error: Exception) -> Disconnected:
         if isinstance(error, CloseFrame):
             code = "no code" if error.code is None else f"code {error.code}"
-            reason = printable(error.reason)
+            reason = printable_without(self._hidden, error.reason)
             return Disconnected(f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else ""))
         if isinstance(error, TimeoutError) and error.errno is None:  # With a number it is the kernel that gave up.
             return self._silent()
@@ -159,8 +157,8 @@ class WebSocketConnector:
             return Disconnected(f"{self._host} sent {error}; raise max_message_bytes in the feed if that is right")
         if isinstance(error, websocket.WebSocketProtocolException | websocket.WebSocketPayloadException):
             self._reader.send_close(websocket.STATUS_PROTOCOL_ERROR)
-            return Disconnected(f"{self._host} broke the WebSocket protocol: {printable(str(error))}")
-        return Disconnected(f"the connection to {self._host} was lost: {explain(error)}")
+            return Disconnected(f"{self._host} broke the WebSocket protocol: {explain(error, hidden=self._hidden)}")
+        return Disconnected(f"the connection to {self._host} was lost: {explain(error, hidden=self._hidden)}")
 
     def _silent(self) -> Disconnected:
         if self._reader.silence_seconds < self._idle_seconds:
@@ -183,4 +181,6 @@ class WebSocketConnector:
         """
         if self._reader.sock is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._reader.sock.shutdown(socket.SHUT_RDWR)
+                # Below TLS: gevent's own shutdown takes the decryption away, and a reader at work would go on
+                # to read what is encrypted.
+                gevent.socket.socket.shutdown(self._reader.sock, socket.SHUT_RDWR)

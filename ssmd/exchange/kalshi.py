@@ -6,7 +6,6 @@ a command carries an `id`, a subscription is a `sid`, and `seq` counts the messa
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -15,33 +14,19 @@ import msgspec
 
 from ssmd.errors import ConfigError, Disconnected, SsmdError, SubscriptionRefused, printable
 from ssmd.exchange.signing import read_private_key, sign
+from ssmd.exchange.subscription import commands_of, problems_of
 from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection
 
-__all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "Kalshi"]
-
-DEFAULT_CHANNELS = ["ticker", "trade", "market_lifecycle_v2"]
-"""What is collected when the environment does not say: of all markets, everything that needs no list."""
-
-TICKERS_PER_COMMAND = 200
-"""A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
+__all__ = ["Kalshi"]
 
 # Errors that are not about the request: the channel broke (10), the exchange failed (17) or was too slow
 # (18), the subscription's buffer overflowed (25), too many commands at once (27). A restart helps.
 _RESTART_HELPS = frozenset({10, 17, 18, 25, 27})
 
-_LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
-_PARAMETERS = (
-    *_LISTS,
-    "market_ticker",
-    "market_id",
-    "send_initial_snapshot",
-    "skip_ticker_ack",
-    "use_yes_price",
-    "user_filter",
-    "shard_factor",
-    "shard_key",
-)
+_LARGEST_REPLY = 1024 * 1024
+"""Longer messages are not read for their meaning, beyond their head: it would take seconds."""
 
+_LONGEST_KEY_ID = 63  # It is a UUID, and goes out as it is; the shortest private key, Ed25519, has 64 characters.
 
 # As far as a float counts exactly, so that no sum or metric made of these can overflow.
 _LARGEST = 2**53
@@ -83,12 +68,14 @@ class Kalshi:
         self._key_id = keys["api_key"].strip()
         if not self._key_id.isascii() or not self._key_id.isprintable():
             raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
+        if len(self._key_id) > _LONGEST_KEY_ID:
+            raise ConfigError("the key id (api_key) is too long for one; is it the private key?")
         self._private_key = read_private_key(keys["api_secret"])
         self._commands: list[bytes] = []
         self._pending: dict[int, list[str]] = {}
         self._channels: dict[int, str] = {}
         self._next_seq: dict[int, int] = {}
-        for params in _split(subscribe):
+        for params in commands_of(subscribe):
             command_id = len(self._commands) + 1
             self._pending[command_id] = list(dict.fromkeys(params["channels"]))
             command = {"id": command_id, "cmd": "subscribe", "params": params}
@@ -96,25 +83,7 @@ class Kalshi:
 
     @classmethod
     def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-        """What is wrong with an environment's `subscribe` section."""
-        for name in _LISTS:
-            value = subscribe.get(name, [])
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                yield FieldProblem((name,), "must be a list of names")
-            elif value == [] and name in subscribe:
-                # An empty list would be no filter: everything, where perhaps nothing was meant.
-                yield FieldProblem((name,), "is empty; name at least one, or leave it out")
-        channels = subscribe.get("channels")
-        if "market_ticker" in subscribe and "market_tickers" in subscribe:
-            yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
-        named = "market_tickers" in subscribe or subscribe.get("market_ticker")
-        if isinstance(channels, list) and "orderbook_delta" in channels and not named:
-            yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
-        for name in subscribe:
-            if name not in _PARAMETERS:
-                near = difflib.get_close_matches(name, _PARAMETERS, 1)
-                hint = f"; did you mean {near[0]}?" if near else "; it is sent as it is"
-                yield FieldProblem((name,), f"is not a parameter of Kalshi's subscribe command{hint}", warning=True)
+        return problems_of(subscribe)
 
     def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
         """Signed is the time in ms, the method and the path, without host or query, joined with nothing."""
@@ -184,27 +153,17 @@ class Kalshi:
 
     def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:
         code = body.get("code", "without a code")
-        about = [printable(str(body[name])) for name in ("market_ticker", "market_tickers") if body.get(name)]
+        about = [self._told(body[name]) for name in ("market_ticker", "market_tickers") if body.get(name)]
         where = f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if sid else ""
-        reason = printable(str(body.get("msg", "no reason given")))
-        text = f"Kalshi error {printable(str(code))}{where}: {reason}" + "".join(f" ({item})" for item in about)
+        reason = self._told(body.get("msg", "no reason given"))
+        text = f"Kalshi error {self._told(code)}{where}: {reason}" + "".join(f" ({item})" for item in about)
         if isinstance(code, int) and code in _RESTART_HELPS:
             return Disconnected(f"{text}; that subscription is over")
         return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
 
-
-def _split(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parameters of each command: long lists of tickers in several."""
-    params = {"channels": list(DEFAULT_CHANNELS), **subscribe}
-    if "orderbook_delta" in params["channels"]:
-        # Kalshi will change the default, at a time not announced; what was asked for must be on record.
-        params.setdefault("use_yes_price", False)
-    tickers = params.pop("market_tickers", None)
-    if not tickers:
-        yield params
-        return
-    for first in range(0, len(tickers), TICKERS_PER_COMMAND):
-        yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}
+    def _told(self, value: object) -> str:
+        """What Kalshi says, for a log: it may name the key."""
+        return printable(str(value).replace(self._key_id, "(key id)"))
 
 
 def _head(payload: bytes) -> _Head:
@@ -224,6 +183,8 @@ def _count(value: object) -> int:
 
 def _tolerant(payload: bytes) -> Mapping[str, Any]:
     """A message read as forgivingly as can be, for its meaning alone; empty when it is no JSON object."""
+    if len(payload) > _LARGEST_REPLY:
+        return {}
     try:
         return _mapping(json.loads(payload.decode("utf-8", "replace")))
     except (ValueError, RecursionError):

@@ -67,7 +67,9 @@ def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ConfigError("the private key is neither PEM nor base64") from None
+        raise ConfigError(
+            "the private key is neither PEM nor base64, nor the absolute path of a file that exists"
+        ) from None
 
 
 def sign(key: PrivateKey, message: bytes) -> str:

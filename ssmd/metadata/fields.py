@@ -15,8 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ssmd.errors import printable
-from ssmd.metadata.problem import Path
+from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
 
 __all__ = [
@@ -54,7 +53,7 @@ def complaint(text: str) -> PydanticCustomError:
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise complaint(
-            f"`{printable(text, 60)}` is no name: use letters, digits, `.`, `_` and `-`, "
+            f"`{excerpt(text)}` is no name: use letters, digits, `.`, `_` and `-`, "
             "beginning with a letter or a digit, 100 at most"
         )
     return text
@@ -73,7 +72,7 @@ def _text(text: str) -> str:
 def _day(value: Any) -> Any:
     if isinstance(value, str):
         if not _DAY.fullmatch(value.strip()):
-            raise complaint(f"must be a date such as 2025-12-22, not `{printable(value, 40)}`")
+            raise complaint(f"must be a date such as 2025-12-22, not `{excerpt(value)}`")
         try:
             return date.fromisoformat(value.strip())
         except ValueError:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ssmd.errors import ConfigError
 from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
+from ssmd.metadata.problem import quoted
 
 __all__ = ["KeySpec"]
 
@@ -55,7 +56,7 @@ class KeySpec(Model):
         elif len(variables) != len(self.fields):
             yield (
                 ("source",),
-                f"names {len(variables)} variable(s) for {len(self.fields)} field(s) ({', '.join(self.fields)}); "
+                f"names {len(variables)} variable(s) for {len(self.fields)} field(s) ({quoted(self.fields)}); "
                 "name one for each, in the same order",
             )
 

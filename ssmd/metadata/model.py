@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ssmd.errors import printable
 from ssmd.metadata.endpoint import endpoint_fault
 from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text, complaint
 from ssmd.metadata.keys import KeySpec
+from ssmd.metadata.problem import excerpt
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 
 __all__ = [
@@ -176,6 +176,8 @@ class Storage(Model):
     """What a power failure may take: the lines of the last so many seconds."""
 
     def faults(self) -> Iterator[Fault]:
+        if self.path is not None and self.path.startswith("~"):
+            yield ("path",), "begins with `~`, which stands for no one's home here; write the whole path"
         for field in {"local": ("path",), "s3": ("bucket", "region")}.get(self.type, ()):
             if getattr(self, field) is None:
                 yield (field,), f"is required when the type is {self.type}; add it"
@@ -201,7 +203,7 @@ class Cache(Model):
 def _schema_reference(text: str) -> str:
     name, _, version = text.partition(":")
     if not name or not version:
-        raise complaint(f"must be `name:version`, such as trade:v1, not `{printable(text, 60)}`")
+        raise complaint(f"must be `name:version`, such as trade:v1, not `{excerpt(text)}`")
     return text
 
 

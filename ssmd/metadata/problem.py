@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from ssmd.errors import printable
 
-__all__ = ["Path", "Problem", "dotted", "nearest", "quoted"]
+__all__ = ["Path", "Problem", "dotted", "excerpt", "nearest", "quoted"]
 
 Path = tuple[str | int, ...]
 """The way to a field from the top of its file: ("keys", "kalshi", "fields", 0)."""
 
 # A problem is one line of a log; nothing that a file holds may make it a page.
 _LONGEST = 1000
+_SHORTEST_KEY = 60
+_HINT = 12
 
 
 class Problem(NamedTuple):
@@ -34,6 +36,12 @@ class Problem(NamedTuple):
         return printable(": ".join(parts), _LONGEST)
 
 
+def excerpt(value: object) -> str:
+    """A value for a message. Of a long one hardly more than the beginning: it may be a key in the wrong place."""
+    text = str(value)
+    return printable(text) if len(text) < _SHORTEST_KEY else f"{printable(text[:_HINT])}…"
+
+
 def dotted(path: Sequence[str | int]) -> str:
     """A path as people write it: `keys.kalshi.fields[0]`."""
     text = ""
@@ -41,7 +49,7 @@ def dotted(path: Sequence[str | int]) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += f".{printable(step, 60)}" if text else printable(step, 60)
+            text += f".{excerpt(step)}" if text else excerpt(step)
     return text
 
 
@@ -55,4 +63,4 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """Names as a sentence lists them: `a`, `b`."""
-    return ", ".join(f"`{printable(name, 60)}`" for name in names)
+    return ", ".join(f"`{excerpt(name)}`" for name in names)

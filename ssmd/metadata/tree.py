@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ssmd.errors import printable
+from ssmd.metadata.problem import excerpt
 from ssmd.metadata.scalars import Plain, freeform
 
 __all__ = ["MAX_DEPTH", "MAX_NODES", "Node", "RefusedError", "build"]
@@ -157,7 +158,7 @@ class _Builder:
             raise RefusedError(line, "a list or a mapping cannot be a key; write a name before the `:`")
         if text is None:
             raise RefusedError(line, "a key is empty; write a name before the `:`")
-        shown = printable(text, 60)
+        shown = excerpt(text)
         if isinstance(text, Plain) and not isinstance(freeform(text), str):
             raise RefusedError(line, f"the key `{shown}` is not text; put it in quotes")
         if isinstance(text, Plain) and text == "<<":

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ssmd.errors import printable
 from ssmd.metadata.document import Document
 from ssmd.metadata.fields import Fault, Model, unknown_keys
 from ssmd.metadata.model import Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.problem import Path, Problem, nearest
+from ssmd.metadata.problem import Path, Problem, excerpt, nearest
 from ssmd.metadata.versions import Versioned, timeline_faults
 
 __all__ = ["validate"]
@@ -24,6 +23,7 @@ M = TypeVar("M", bound=Model)
 
 # More of one kind in one file helps nobody, and makes comparing names to guess what was meant take minutes.
 _MOST = 100
+_SHORT = 16
 
 # By what pydantic's types of error begin with; {} is what was found there.
 _PLAIN_WORDS = (
@@ -73,18 +73,21 @@ def _faults(details: ErrorDetails) -> Iterator[Fault]:
 
 def _message(details: ErrorDetails) -> str:
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
+    shown = _shown(found)
+    if details["loc"][:1] == ("keys",) and len(shown) > _SHORT:
+        shown = "this"  # What stands among the keys in place of something else may be one itself.
     if kind == "complaint":
         return details["msg"]
     if kind == "literal_error":
         choices = re.findall("'([^']*)'", context["expected"])
         guess = nearest(found, choices) if isinstance(found, str) else ""
-        return f"must be one of {', '.join(choices)}, not {_shown(found)}{guess}"
+        return f"must be one of {', '.join(choices)}, not {shown}{guess}"
     for name, words in _BOUNDS.items():
         if name in context:
-            return f"must be {words.format(f'{context[name]:g}')}, not {_shown(found)}"
+            return f"must be {words.format(f'{context[name]:g}')}, not {shown}"
     for beginning, words in _PLAIN_WORDS:
         if kind.startswith(beginning):
-            return words.format(_shown(found))
+            return words.format(shown)
     return details["msg"]
 
 
@@ -93,7 +96,7 @@ def _shown(found: Any) -> str:
         return "nothing"
     if isinstance(found, dict):
         return "a mapping"
-    return "a list" if isinstance(found, list) else f"`{printable(str(found), 40)}`"
+    return "a list" if isinstance(found, list) else f"`{excerpt(found)}`"
 
 
 def _between_versions(data: dict[str, Any], model: type[Model]) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class EnvResolver:
 
 
 def _from_file(name: str, value: str) -> str:
-    named = value.strip()
+    named = os.path.expanduser(value.strip().strip("\"'"))
     if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
         return value
     path = Path(named)

@@ -9,12 +9,16 @@ from gevent.event import Event
 
 from ssmd.runtime.interfaces import Batch
 
-__all__ = ["BatchQueue"]
+__all__ = ["MESSAGE_BYTES", "BatchQueue"]
+
+
+MESSAGE_BYTES = 128
 
 
 class BatchQueue:
     """One greenlet puts, one takes. What waits counts in bytes: 1000 messages can be 200 kB or 16 GB.
 
+    For the bound each message counts MESSAGE_BYTES more, about what it takes in memory even if it is empty.
     A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
     """
 
@@ -22,6 +26,7 @@ class BatchQueue:
         self._max_bytes = max_bytes
         self._batches: deque[tuple[Batch, int]] = deque()
         self._taken = 0
+        self._weight = 0
         self._room = Event()
         self._news = Event()
         self.bytes = 0
@@ -31,22 +36,23 @@ class BatchQueue:
 
     def put(self, batch: Batch) -> float:
         """Add a batch; block while there is no room. Returns the seconds spent blocked."""
-        size = sum(map(len, batch.payloads))
+        weight = _weight(batch)
         waited = 0.0
-        if self._full(size):
+        if self._full(weight):
             began = time.monotonic()
-            while self._full(size):
+            while self._full(weight):
                 self._room.clear()
                 self._room.wait()
             waited = time.monotonic() - began
-        self._batches.append((batch, size))
-        self.bytes += size
+        self._batches.append((batch, weight))
+        self._weight += weight
+        self.bytes += sum(map(len, batch.payloads))
         self.messages += len(batch.payloads)
         self._news.set()
         return waited
 
-    def _full(self, size: int) -> bool:
-        return bool(self.bytes) and self.bytes + size > self._max_bytes and not self.closed
+    def _full(self, weight: int) -> bool:
+        return bool(self._batches) and self._weight + weight > self._max_bytes and not self.closed
 
     def take(self, max_bytes: int) -> list[Batch]:
         """The oldest batches, up to so many bytes but at least one if there is any; never blocks.
@@ -54,20 +60,21 @@ class BatchQueue:
         They count as queued until done(), so that what is being written stays within the bound.
         """
         taken: list[Batch] = []
-        size = 0
-        for batch, batch_size in self._batches:
-            if taken and size + batch_size > max_bytes:
+        total = 0
+        for batch, weight in self._batches:
+            if taken and total + weight > max_bytes:
                 break
             taken.append(batch)
-            size += batch_size
+            total += weight
         self._taken = len(taken)
         return taken
 
     def done(self) -> None:
         """What was taken last is written: make room."""
         for _ in range(self._taken):
-            batch, size = self._batches.popleft()
-            self.bytes -= size
+            batch, weight = self._batches.popleft()
+            self._weight -= weight
+            self.bytes -= sum(map(len, batch.payloads))
             self.messages -= len(batch.payloads)
         self._taken = 0
         self._room.set()
@@ -87,3 +94,7 @@ class BatchQueue:
         self.closed = True
         self._news.set()
         self._room.set()
+
+
+def _weight(batch: Batch) -> int:
+    return sum(map(len, batch.payloads)) + MESSAGE_BYTES * len(batch.payloads)

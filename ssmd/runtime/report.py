@@ -38,6 +38,7 @@ class Reporter:
         self._began = self._summary_at = self._tick_at = monotonic()
         self._summary_messages = self._tick_messages = 0
         self._gaps: list[Gap] = []
+        self._not_json = 0
         self._asked_for_acknowledgement = False
 
     def gap(self, gap: Gap) -> None:
@@ -46,7 +47,7 @@ class Reporter:
 
     def tick(self, unacknowledged: Sequence[str]) -> None:
         now = self._monotonic()
-        self._report_gaps()
+        self.finish()
         waited = now - self._began
         if unacknowledged and waited > ACKNOWLEDGE_SECONDS and not self._asked_for_acknowledgement:
             self._asked_for_acknowledgement = True
@@ -64,8 +65,9 @@ class Reporter:
         self._tick_at, self._tick_messages = now, self._status.messages
 
     def finish(self) -> None:
-        """Tell what the last tick could not know of."""
+        """Tell what went wrong since the last time."""
         self._report_gaps()
+        self._report_not_json()
 
     def _report_gaps(self) -> None:
         if not self._gaps:
@@ -82,6 +84,11 @@ class Reporter:
         )
         self._gaps = []
 
+    def _report_not_json(self) -> None:
+        if new := self._status.not_json - self._not_json:
+            _log.warning("messages that are not JSON, kept as strings", extra={"messages": new})
+            self._not_json += new
+
     def totals(self, rate: float | None = None) -> dict[str, object]:
         """The counts so far, as fields of a log line; `rate` is in messages per second."""
         status = self._status
@@ -94,6 +101,7 @@ class Reporter:
             "bytes": status.written_bytes,
             "gaps": status.gaps,
             "missed": status.missed,
+            "not_json": status.not_json,
         }
 
     def _line(self, rate: float) -> str:

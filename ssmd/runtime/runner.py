@@ -19,6 +19,7 @@ from gevent.event import Event
 from ssmd.errors import Disconnected, SsmdError, WriteError
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Acknowledged, Batch, Connector, Exchange, Gap, Service, Writer
+from ssmd.runtime.parts import error_of, gravity, outcome
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.status import Status
@@ -86,7 +87,7 @@ class Runner:
         self._status.queue_bytes = lambda: self._queue.bytes
         services = [self._spawn("service", service.serve) for service in self._services]
         try:
-            self._collect()
+            self._collect(services)
         except SsmdError as error:
             self._metrics.errors[error.label].inc()
             raise
@@ -95,28 +96,40 @@ class Runner:
                 service.stop()
             gevent.killall(services, timeout=1)
 
-    def _collect(self) -> None:
-        self._writer.open()
-        self._status.location = self._writer.location
+    def _collect(self, services: list[gevent.Greenlet]) -> None:
+        self._last_ns = self._clock()  # The writer opens the file of this day; no message may be of an earlier one.
+        self._open_writer()
         writer = self._spawn("writer", self._write)
         reader = self._spawn("connector", self._read)
         ticker = self._spawn("ticker", self._tick)
         self._ended.wait()
         ticker.kill()
         try:
-            self._drain(reader, writer)
+            self._drain(reader, writer, services)
         finally:
             self._reporter.finish()
+
+    def _open_writer(self) -> None:
+        """A dead disk can already hold up the opening; the probes must tell, and a stop must be heard."""
+        status, location = self._status, self._writer.location
+        status.location, status.write_began = location, time.monotonic()
+        opening = gevent.spawn(outcome, self._writer.open)
+        gevent.wait([opening, self._ended], count=1)
+        opening.join(timeout=self._drain_seconds)
+        if not opening.dead:
+            raise WriteError(f"{location}: the disk did not answer")
+        if (error := error_of(opening)) is not None:
+            raise error
+        status.location, status.write_began = self._writer.location, None
 
     def _spawn(self, name: str, work: Callable[[], None]) -> gevent.Greenlet:
         """Start a part of the run, linked so that its end is the run's end, whether it fails or returns."""
 
         def part() -> SsmdError | None:
-            try:
-                work()
-            except SsmdError as error:
-                return error  # Expected failures travel as values: gevent prints a traceback for any other.
-            return None if self._ended.is_set() else Disconnected(f"the {name} has ended by itself")
+            error = outcome(work)
+            if error is None and not self._ended.is_set():
+                return Disconnected(f"the {name} has ended by itself")
+            return error
 
         greenlet = gevent.spawn(part)
         greenlet.link(self._on_end)
@@ -187,6 +200,7 @@ class Runner:
                 status.messages += count
                 self._metrics.messages.inc(count)
                 status.location = writer.location
+                writer.sync()  # Here too: a busy feed may never let the queue run empty.
             writer.sync()
             if queue.closed:
                 return
@@ -198,12 +212,11 @@ class Runner:
             self._reporter.tick(self._exchange.unacknowledged())
             self._queue.wake()  # The writer also syncs what is due when nothing comes.
 
-    def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet) -> None:
+    def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet, services: list[gevent.Greenlet]) -> None:
         """End the run in order: nothing that was received is left behind if the writer can take it."""
         deadline = time.monotonic() + self._drain_seconds
-        errors = [_error_of(self._first)] if self._first is not None and self.stopped_by is None else []
-        if errors:
-            self._status.ending = str(errors[0])
+        errors = [error_of(self._first)] if self._first is not None and self.stopped_by is None else []
+        self._status.ending = str(errors[0]) if errors else None
         connecting = not self._status.connected
         self._status.connected = False
         self._connector.close()
@@ -212,33 +225,20 @@ class Runner:
         if connecting:
             reader.kill(timeout=1)  # Nothing was received yet; there is nothing to wait for.
         reader.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._queue.close()  # A reader that still waits for room hands in what it holds.
         reader.kill(timeout=1)
-        self._queue.close()
         writer.join(timeout=max(0.0, deadline - time.monotonic()))
+        errors.append(error_of(writer))
         if writer.dead:
-            errors.append(_error_of(writer))
-            try:
-                self._writer.close()
-            except WriteError as error:
-                errors.append(error)
-        else:
+            writer = self._spawn("writer", self._writer.close)
+            writer.join(timeout=max(1.0, deadline - time.monotonic()))
+            errors.append(error_of(writer))
+        if not writer.dead:
             errors.append(WriteError(f"{self._writer.location}: the disk did not take the rest within the drain time"))
         if self._queue.messages:
             _log.error("messages received but not written", extra={"messages": self._queue.messages})
-        self._raise_worst([error for error in errors if error is not None])
-
-    def _raise_worst(self, errors: list[BaseException]) -> None:
-        """A failed write comes first: it may be what made the exchange hang up. Else the first counts."""
-        for error in errors:
-            if isinstance(error, WriteError):
-                raise error
-        if errors:
-            raise errors[0]
-
-
-def _error_of(greenlet: gevent.Greenlet) -> BaseException | None:
-    """Why a part has ended; None when it was allowed to."""
-    if greenlet.exception is not None:
-        error: BaseException = greenlet.exception
-        return error
-    return greenlet.value if isinstance(greenlet.value, SsmdError) else None
+        # What closing itself has caused, such as the reader's end, is no error; a bug always is.
+        errors += [error for error in map(error_of, [reader, *services]) if not isinstance(error, SsmdError)]
+        found = [error for error in errors if error is not None]
+        if found:
+            raise max(found, key=gravity)

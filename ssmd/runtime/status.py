@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["STUCK_WRITE_SECONDS", "Status"]
+__all__ = ["STUCK_SECONDS", "Status"]
 
-STUCK_WRITE_SECONDS = 10.0
-"""A write that takes longer makes /health an error. A slow disk takes tenths, a dead one for ever."""
+STUCK_SECONDS = 10.0
+"""A write or a sync that takes longer makes /health an error. A slow disk takes tenths, a dead one for ever."""
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Status:
     written_bytes: int = 0
     gaps: int = 0
     missed: int = 0
+    not_json: int = 0
+    """Messages that are not valid JSON and were kept as a string."""
     unacknowledged: int = 0
     location: str = ""
     """Where the writer is writing, for people."""
@@ -30,6 +32,8 @@ class Status:
     """Why the run is ending, when it ends with an error."""
     write_began: float | None = None
     """time.monotonic() at which the write now under way began."""
+    sync_began: float | None = None
+    """The same of the sync under way."""
     queue_messages: Callable[[], float] = lambda: 0.0
     queue_bytes: Callable[[], float] = lambda: 0.0
 
@@ -37,10 +41,9 @@ class Status:
         """Why the process is not healthy, or None when it is."""
         if self.ending is not None:
             return self.ending
-        if self.write_began is not None:
-            stuck = time.monotonic() - self.write_began
-            if stuck > STUCK_WRITE_SECONDS:
-                return f"a write to {self.location} has been stuck for {stuck:.0f} s"
+        for what, began in (("write", self.write_began), ("sync", self.sync_began)):
+            if began is not None and (stuck := time.monotonic() - began) > STUCK_SECONDS:
+                return f"a {what} to {self.location} has been stuck for {stuck:.0f} s"
         return None
 
     def ready(self) -> bool:

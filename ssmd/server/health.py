@@ -20,6 +20,8 @@ from ssmd.runtime.status import Status
 __all__ = ["HealthServer", "make_app"]
 
 MAX_CONNECTIONS = 64
+BACKLOG = 1024
+"""Connections that may wait to be accepted. A probe that finds no place in a crowd would try again only after 1 s."""
 CONNECTION_SECONDS = 5.0
 """The whole life of a connection. A probe needs milliseconds; who sends a header a byte at a time has lost."""
 
@@ -78,6 +80,7 @@ class HealthServer:
         self._server = WSGIServer(
             (host, port),
             app,
+            backlog=BACKLOG,
             handler_class=_Handler,
             spawn=self._spawn,
             log=None,

@@ -193,7 +193,7 @@ class Connection:
             self._wake.clear()
 
     def _strike(self, fault: Fault) -> None:
-        _log.debug("client %s: %s after %d frames", self._name, fault.kind, self._sent)
+        _log.info("fault", extra={"client": self._name, "kind": fault.kind, "frames": self._sent})
         match fault.kind:
             case "close":
                 self.hang_up(1001, "simulated fault: close-after")

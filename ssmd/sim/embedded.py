@@ -16,9 +16,10 @@ from ssmd.runtime.interfaces import Service
 from ssmd.sim import SIMULATORS
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
+from ssmd.sim.replay import check
 from ssmd.sim.server import Simulator
 
-__all__ = ["DEFAULT_RATE", "Embedded", "embedded", "throwaway_key"]
+__all__ = ["DEFAULT_RATE", "Embedded", "Settings", "embedded", "read_settings", "throwaway_key"]
 
 DEFAULT_RATE = 50.0
 
@@ -37,11 +38,20 @@ class Embedded(NamedTuple):
     """Must be served for anybody to be answered."""
 
 
-def embedded(endpoint: str) -> Embedded:
-    """Start the simulator that a `sim://` endpoint names, on a free port of the loopback interface.
+class Settings(NamedTuple):
+    """What the query of an endpoint says."""
+
+    rate: float
+    seed: int
+    speed: float
+    replay: Path | None
+    faults: Faults
+
+
+def read_settings(endpoint: str) -> Settings:
+    """Take a `sim://` endpoint apart; ConfigError for what does not exist.
 
     The query may hold rate, seed, replay (a path), speed, and faults, each by its own name or as `fault=name=value`.
-    ConfigError for what does not exist, ListenError when no port can be had.
     """
     try:
         parts = urlsplit(endpoint)
@@ -66,26 +76,31 @@ def embedded(endpoint: str) -> Embedded:
             raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
 
     replay = Path(settings["replay"]) if "replay" in settings else None
-    # A recording of raw frames has no times of its own, so unless told otherwise it goes flat out.
-    rate = _number(name, settings, "rate", DEFAULT_RATE if replay is None else 0.0)
-    speed = _number(name, settings, "speed", 1.0)
-    seed = _seed(name, settings)
-    key_id, secret, public = throwaway_key()
     try:
+        if replay is not None:
+            check(replay)
         behaviour = Faults.parse(faults)
-        simulator = Simulator(
-            "127.0.0.1",
-            0,
-            credentials={key_id: public},
-            rate=rate,
-            seed=seed,
-            replay=replay,
-            speed=speed,
-            faults=behaviour,
-        )
     except UsageError as error:
         # It is a command line's error elsewhere; here the text stands in a feed's metadata.
         raise ConfigError(f"sim://{name}: {error}") from None
+    return Settings(
+        # A recording of raw frames has no times of its own, so unless told otherwise it goes flat out.
+        rate=_number(name, settings, "rate", DEFAULT_RATE if replay is None else 0.0),
+        seed=_seed(name, settings),
+        speed=_number(name, settings, "speed", 1.0),
+        replay=replay,
+        faults=behaviour,
+    )
+
+
+def embedded(endpoint: str) -> Embedded:
+    """Start the simulator that a `sim://` endpoint names, on a free port of the loopback interface.
+
+    ConfigError for what does not exist, ListenError when no port can be had.
+    """
+    settings = read_settings(endpoint)
+    key_id, secret, public = throwaway_key()
+    simulator = Simulator("127.0.0.1", 0, credentials={key_id: public}, **settings._asdict())
     return Embedded(simulator.endpoint, {"api_key": key_id, "api_secret": secret}, simulator)
 
 

@@ -133,7 +133,10 @@ class Simulator:
             return None
         headers = {name: environ.get(f"HTTP_{name.replace('-', '_')}", "") for name in (KEY, TIMESTAMP, SIGNATURE)}
         refused = verify(headers, path, int(self._clock() * 1000), self._credentials)
-        return None if refused is None else Answer(*refused)
+        if refused is None:
+            return None
+        _log.info("handshake refused", extra={"status": refused[0], "body": refused[1].decode()})
+        return Answer(*refused)
 
     def converse(self, sock: Any, name: str, path: str) -> None:
         """Serve one client whose handshake is done, until it or the simulator has enough."""
@@ -141,14 +144,14 @@ class Simulator:
         feed = self._feed(kalshi=path.partition("?")[0] == _KALSHI)
         connection = Connection(sock, name, feed, self._faults, self._heartbeat)
         self._connections.add(connection)
-        _log.debug("client %s connected to %s", name, path)
+        _log.info("client connected", extra={"client": name, "path": path.partition("?")[0]})
         try:
             if self._stopped.is_set():
                 connection.hang_up(1001, "the simulator is stopping")
             connection.run()
         finally:
             self._connections.discard(connection)
-            _log.debug("client %s disconnected", name)
+            _log.info("client disconnected", extra={"client": name})
 
     def _feed(self, kalshi: bool) -> Feed:
         if self._replay is not None:

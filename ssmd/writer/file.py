@@ -1,49 +1,34 @@
 """The writer for local files: {storage.path}/{UTC date}/{feed}.jsonl, one line a message.
 
 One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole.
-Once a second (`fsync_interval_seconds`) what was written is synced to the disk in gevent's threadpool,
-so that a slow sync stalls nobody.
+Once a second (`fsync_interval_seconds`) what was written is synced to the disk. Whatever asks the disk does
+so in gevent's threadpool, so that a slow disk, or a dead one, stalls neither the probes nor the end.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
-import gevent
-from gevent.event import AsyncResult
-
-from ssmd.envelope import LineEncoder
+from ssmd.envelope import LineEncoder, timestamp
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
-from ssmd.writer.torn import set_torn_tail_aside, sync_directory
+from ssmd.writer.disk import Pending, make_directory, off_the_hub, reason, sync_directory, sync_file, write_all
+from ssmd.writer.torn import set_torn_tail_aside
 
 __all__ = ["FileWriter"]
 
-SLOW_WRITE_SECONDS = 0.02
-"""A write that takes longer shows that the disk, and not the page cache, is answering."""
-
-CAREFUL_WRITES = 100
-"""After a slow write, and at the start, so many go through the threadpool until the disk is trusted again.
-
-A write handed to the threadpool costs some 60 us of CPU whatever its size, one made here a few; but one
-made here that blocks stalls the probes with it.
-"""
+_DAY_NS = 86_400 * 1_000_000_000
 
 _log = logging.getLogger("ssmd.writer")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class FileWriter:
@@ -72,56 +57,72 @@ class FileWriter:
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
-        self._careful_writes = CAREFUL_WRITES
         self._unsynced = False
         self._synced_at = 0.0
-        self._syncing: AsyncResult | None = None
+        self._syncing: Pending[int] | None = None
         self.location = str(self._root)
 
     def open(self) -> None:
         try:
-            torn, file = _off_the_hub(self._open)
+            _tell(off_the_hub(self._open))
         except OSError as error:
-            raise OutputError(f"{error.filename or self._root}: {_reason(error)}") from None
-        if torn:
-            _log.warning("torn tail set aside", extra={"file": f"{file}.torn", "bytes": torn})
+            raise OutputError(f"{error.filename or self._root}: {reason(error)}") from None
+        self._begin_sync()
+        self._await_sync()
 
-    def _open(self) -> tuple[int, Path | None]:
-        """Do the work of open(); return how many torn bytes were set aside, and of which file."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._lock()
-        # Only the newest file can end in the middle of a line: each start repairs what the last run has left.
-        files = sorted(self._root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{self._feed}.jsonl"))
-        newest = files[-1] if files else None
-        torn = set_torn_tail_aside(newest) if newest else 0
-        self._open_day(self._clock())
-        return torn, newest
-
-    def _lock(self) -> None:
+    def _open(self) -> dict[Path, int]:
+        """Do the work of open(); return the files that were torn, and how many bytes were set aside."""
+        make_directory(self._root)
         path = self._root / f".{self._feed}.lock"
         self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._hold(self._lock_fd, path)
+        os.ftruncate(self._lock_fd, 0)
+        os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
+        now = self._clock()
+        # What the last run has left: the newest file or, when the clock was ahead once and has left a file of days
+        # to come, the newest up to today. The file of this day is repaired when it is opened.
+        files = sorted(self._root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{self._feed}.jsonl"))
+        until_today = [file for file in files if file <= self._path(now)]
+        repaired = {file: set_torn_tail_aside(file) for file in {*files[-1:], *until_today[-1:]}}
+        for file, torn in self._open_day(now).items():
+            repaired.setdefault(file, torn)
+        return repaired
+
+    def _hold(self, fd: int, path: Path) -> None:
+        """Take the lock, or raise OutputError. The data file is locked too, in case the lock file is removed."""
         try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._lock_fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise OutputError(
                 f"{path}: another collector (process {holder}) is writing the files of feed {self._feed} here; "
                 "stop it, or give this one another storage.path"
             ) from None
-        os.ftruncate(self._lock_fd, 0)
-        os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
 
-    def _open_day(self, ns: int) -> None:
-        """Begin or continue the file of the UTC day that `ns` lies in. Raises OSError."""
-        day = datetime.fromtimestamp(ns // 1_000_000_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        path = self._root / f"{day:%Y-%m-%d}" / f"{self._feed}.jsonl"
+    def _path(self, ns: int) -> Path:
+        return self._root / timestamp(ns)[: len("2025-12-22")] / f"{self._feed}.jsonl"
+
+    def _open_day(self, ns: int) -> dict[Path, int]:
+        """Begin or continue the file of the UTC day that `ns` lies in; return it if it was torn, as _open() does.
+
+        Raises OSError, and OutputError for a file that is somebody else's.
+        """
+        path = self._path(ns)
         path.parent.mkdir(exist_ok=True)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        os.fsync(self._fd)
-        sync_directory(path.parent)
-        sync_directory(self._root)
-        self._day_ends_ns = int((day + timedelta(days=1)).timestamp()) * 1_000_000_000
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            self._hold(fd, path)
+            torn = set_torn_tail_aside(path)
+            os.fsync(fd)
+            sync_directory(path.parent)
+            sync_directory(self._root)
+            self._fd = fd
+        finally:
+            if self._fd != fd:
+                os.close(fd)
+        self._day_ends_ns = (ns // _DAY_NS + 1) * _DAY_NS
         self.location = str(path)
+        return {path: torn}
 
     def write(self, batch: Batch) -> None:
         if batch.received_ns >= self._day_ends_ns:
@@ -130,6 +131,7 @@ class FileWriter:
         self._lines.append(self._encoder.encode(batch.received_ns, batch.payloads, batch.decoded))
         if self._encoder.kept_as_string != before:
             self._metrics.not_json.inc(self._encoder.kept_as_string - before)
+            self._status.not_json = self._encoder.kept_as_string
 
     def _rotate(self, ns: int) -> None:
         """Go over to the file of another day. Time never runs back within a run, so never to an older one."""
@@ -137,9 +139,9 @@ class FileWriter:
         finished = self.location
         self._finish_day()
         try:
-            _off_the_hub(self._open_day, ns)
+            _tell(off_the_hub(self._open_day, ns))
         except OSError as error:
-            raise WriteError(f"{error.filename or self._root}: {_reason(error)}") from None
+            raise WriteError(f"{error.filename or self._root}: {reason(error)}") from None
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
     def flush(self) -> None:
@@ -147,13 +149,7 @@ class FileWriter:
             return
         data = b"".join(self._lines)
         self._lines = []
-        if self._careful_writes:
-            seconds = _off_the_hub(_timed_write, self._fd, data, self.location)
-            self._careful_writes -= 1
-        else:
-            seconds = _timed_write(self._fd, data, self.location)
-        if seconds > SLOW_WRITE_SECONDS:
-            self._careful_writes = CAREFUL_WRITES
+        off_the_hub(write_all, self._fd, data, self.location)
         self._unsynced = True
         self._status.written_bytes += len(data)
         self._metrics.written_bytes.inc(len(data))
@@ -161,35 +157,38 @@ class FileWriter:
 
     def sync(self) -> None:
         if self._syncing is not None:
-            if not self._syncing.ready():
+            if not self._syncing.done():
                 return
             self._await_sync()
         now = time.monotonic()
         if self._unsynced and now - self._synced_at >= self._sync_seconds:
-            self._synced_at = now
-            self._unsynced = False
-            self._syncing = gevent.get_hub().threadpool.spawn(_sync, self._fd, self.location)
+            self._begin_sync()
+
+    def _begin_sync(self) -> None:
+        self._synced_at = self._status.sync_began = time.monotonic()
+        self._unsynced = False
+        self._syncing = Pending(sync_file, self._fd, self.location)
 
     def _await_sync(self) -> None:
-        """Take the result of the sync under way. A failed one is final, see _sync."""
+        """Take the result of the sync under way. A failed one is final, see sync_file()."""
         syncing, self._syncing = self._syncing, None
         if syncing is not None:
-            self._metrics.disk_free.set(syncing.get())
+            self._metrics.disk_free.set(syncing.result())
             self._metrics.last_sync.set_to_current_time()
+            self._status.sync_began = None
 
     def _finish_day(self) -> None:
         """Make the open file durable and close it."""
         self._await_sync()
-        fd, self._fd = self._fd, -1
+        self._begin_sync()
         try:
-            self._syncing = gevent.get_hub().threadpool.spawn(_sync, fd, self.location)
-            self._unsynced = False
             self._await_sync()
         finally:
+            fd, self._fd = self._fd, -1
             try:
-                _off_the_hub(os.close, fd)
+                off_the_hub(os.close, fd)
             except OSError as error:
-                raise WriteError(f"{self.location}: {_reason(error)}") from None
+                raise WriteError(f"{self.location}: {reason(error)}") from None
 
     def close(self) -> None:
         try:
@@ -200,43 +199,12 @@ class FileWriter:
                     self._finish_day()
         finally:
             if self._lock_fd >= 0:
-                os.close(self._lock_fd)
-                self._lock_fd = -1
+                fd, self._lock_fd = self._lock_fd, -1
+                with contextlib.suppress(OSError):  # Nothing was written to it that could be lost.
+                    os.close(fd)
 
 
-def _off_the_hub(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do it in gevent's threadpool: the disk may take its time, and nobody but the caller waits for it."""
-    result: T = gevent.get_hub().threadpool.apply(work, args, kwargs)
-    return result
-
-
-def _timed_write(fd: int, data: bytes, location: str) -> float:
-    """Write it all, however many pieces that takes; return the seconds it took. Raises WriteError."""
-    began = time.monotonic()
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-    except OSError as error:
-        raise WriteError(f"{location}: {_reason(error)}") from None
-    return time.monotonic() - began
-
-
-def _sync(fd: int, location: str) -> int:
-    """Sync the file; return the bytes free on its file system. Raises WriteError.
-
-    Never tried again after a failure: the kernel may have dropped the pages that it could not write and
-    would report success (https://wiki.postgresql.org/wiki/Fsync_Errors).
-    """
-    try:
-        os.fdatasync(fd)
-        free = os.fstatvfs(fd)
-    except OSError as error:
-        raise WriteError(f"{location}: sync failed: {_reason(error)}") from None
-    return free.f_bavail * free.f_frsize
-
-
-def _reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.strerror}; free some, then start again: the next start repairs the end of the file"
-    return error.strerror or str(error)
+def _tell(repaired: dict[Path, int]) -> None:
+    for file, torn in repaired.items():
+        if torn:
+            _log.warning("torn tail set aside", extra={"file": f"{file}.torn", "bytes": torn})

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 from ssmd.envelope import decode_line
+from ssmd.errors import OutputError
+from ssmd.writer.disk import sync_directory
 
-__all__ = ["set_torn_tail_aside", "sync_directory"]
+__all__ = ["set_torn_tail_aside"]
 
 _CHUNK = 1024 * 1024
+_LONGEST_LINE = 64 * _CHUNK
+"""Nothing longer is looked at as one line; a message may have 16 MiB, unless a feed says more."""
 
 
 def set_torn_tail_aside(path: Path) -> int:
@@ -17,56 +21,65 @@ def set_torn_tail_aside(path: Path) -> int:
 
     A kill leaves part of a line. Power loss can also leave a run of NUL bytes, even with a newline behind
     it. The sidecar is durable before the file is cut, so no byte is lost wherever this is interrupted; it
-    may then hold them twice. Raises OSError.
+    may then hold them twice. Raises OSError, and OutputError for a file that ssmd has not begun.
     """
     with open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
+        _require_own(path, os.pread(file.fileno(), 7, 0))
         whole = _end_of_last_whole_line(file.fileno(), size)
         if whole == size:
             return 0
         sidecar = path.with_name(path.name + ".torn")
         with open(sidecar, "ab") as aside:
-            file.seek(whole)
-            while chunk := file.read(_CHUNK):
-                aside.write(chunk)
-            aside.write(b"\n")  # The next incident begins on a line of its own.
-            aside.flush()
-            os.fsync(aside.fileno())
+            before = aside.tell()
+            try:
+                file.seek(whole)
+                while chunk := file.read(_CHUNK):
+                    aside.write(chunk)
+                aside.write(b"\n")  # The next incident begins on a line of its own.
+                aside.flush()
+                os.fsync(aside.fileno())
+            except OSError:
+                os.ftruncate(aside.fileno(), before)  # On a full disk each start would add a part of it again.
+                raise
         sync_directory(path.parent)
         file.truncate(whole)
         os.fsync(file.fileno())
     return size - whole
 
 
+def _require_own(path: Path, beginning: bytes) -> None:
+    """Refuse what another program wrote under this name: not one line of it could be read back."""
+    if not b'{"ts":"'.startswith(beginning.rstrip(b"\0")):
+        raise OutputError(f"{path}: is not a file of ssmd; move it away, or choose another storage.path")
+
+
 def _end_of_last_whole_line(fd: int, size: int) -> int:
-    """The offset behind the last line that ends in a newline and that ssmd can read back; 0 without any."""
-    end = _after_newline(fd, size)
-    while end:
-        start = _after_newline(fd, end - 1)
-        try:
-            decode_line(os.pread(fd, end - start, start))
-        except ValueError:
-            end = start
-        else:
-            return end
-    return 0
+    """The offset behind the last line that ends in a newline and that ssmd can read back; 0 without any.
 
-
-def _after_newline(fd: int, end: int) -> int:
-    """The offset just behind the last newline before `end`; 0 when there is none."""
-    while end:
-        start = max(0, end - _CHUNK)
-        found = os.pread(fd, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+    Goes back a chunk at a time; `rest` is the end, with its newline, of a line that begins further back.
+    """
+    start, rest = size, b""
+    while start:
         end = start
+        start = max(0, start - _CHUNK)
+        data = os.pread(fd, end - start, start) + rest
+        # What follows the last newline is torn. The first piece may begin in the chunk before this one.
+        *lines, tail = data.split(b"\n")
+        end = start + len(data) - len(tail)
+        for line in reversed(lines[1:]):
+            if _is_whole(line):
+                return end
+            end -= len(line) + 1
+        if lines and not start and _is_whole(lines[0]):
+            return end
+        rest = lines[0] + b"\n" if lines and len(lines[0]) < _LONGEST_LINE else b""
     return 0
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _is_whole(line: bytes) -> bool:
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        decode_line(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""The way to an exchange's socket: through a proxy or not, with TLS or not, and nothing endless on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import websocket
+from websocket._handshake import SUCCESS_STATUSES
+from websocket._http import _get_addrinfo_list, _open_socket, _ssl_socket, _tunnel, proxy_info
+from websocket._url import parse_url
+
+from ssmd.errors import ConnectError
+
+__all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
+
+RESPONSE_HEAD_BYTES = 64 * 1024
+"""More than this before the connection is upgraded, status line and error body included, is an attack."""
+
+
+def open_socket(url: str, *, direct: bool) -> Any:
+    """A socket to the host of `url`, by TLS if that says wss, through the proxy of the environment unless `direct`.
+
+    What the library's own connect() does, except that a proxy's answer is bounded: an endless one is read
+    byte by byte without ever waiting, and no deadline could interrupt that. Raises what the library raises.
+    """
+    host, port, _, secure = parse_url(url)
+    proxy = proxy_info()
+    if direct:
+        proxy.no_proxy = ["*"]
+    addresses, through_proxy, auth = _get_addrinfo_list(host, port, secure, proxy)
+    try:
+        sock = _open_socket(addresses, [], None)
+    except OSError as error:
+        if through_proxy:
+            raise ConnectError(f"cannot connect to the proxy on the way to {host}: {error.strerror or error}") from None
+        raise
+    with contextlib.ExitStack() as unless_open:
+        unless_open.callback(sock.close)
+        if through_proxy:
+            _tunnel(BoundedHead(sock), host, port, auth)
+        if secure:
+            sock = _ssl_socket(sock, {}, host)
+        unless_open.pop_all()
+    return sock
+
+
+class BoundedHead:
+    """A socket that refuses to read more than so many bytes, lent to the library for the handshake."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._read = bytearray()
+
+    def recv(self, bufsize: int) -> bytes:
+        left = RESPONSE_HEAD_BYTES - len(self._read)
+        if left <= 0:
+            raise websocket.WebSocketException("the response to the handshake does not end")
+        data: bytes = self._sock.recv(min(bufsize, left))
+        self._read += data
+        return data
+
+    def refused(self) -> websocket.WebSocketBadStatusException | None:
+        """The answer, when it is a refusal whose head is whole: a body may be cut off, endless or too long."""
+        head, whole, body = bytes(self._read).partition(b"\r\n\r\n")
+        if not whole:
+            return None
+        status_line, *lines = head.decode("utf-8", "replace").split("\r\n")
+        try:
+            status = int(status_line.split(" ", 2)[1])
+        except (IndexError, ValueError):
+            return None
+        if status in SUCCESS_STATUSES:
+            return None
+        fields = (line.partition(":") for line in lines)
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        return websocket.WebSocketBadStatusException("refused", status, None, headers, body)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)

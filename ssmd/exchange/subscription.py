@@ -1,0 +1,87 @@
+"""What to ask Kalshi for: an environment's `subscribe` section, checked and made into commands."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ssmd.runtime.interfaces import FieldProblem
+
+__all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "commands_of", "problems_of"]
+
+DEFAULT_CHANNELS = ["ticker", "trade", "market_lifecycle_v2"]
+"""What is collected when the environment does not say: of all markets, everything that needs no list."""
+
+TICKERS_PER_COMMAND = 200
+"""A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
+
+_CHANNELS = (
+    "cfbenchmarks_value",
+    "cfbenchmarks_value_5hz",
+    "communications",
+    "fill",
+    "market_lifecycle_v2",
+    "market_positions",
+    "multivariate_market_lifecycle",
+    "order_group_updates",
+    "orderbook_delta",
+    "pyth_value",
+    "ticker",
+    "trade",
+    "user_orders",
+)
+
+_LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
+_PARAMETERS = (
+    *_LISTS,
+    "market_ticker",
+    "market_id",
+    "send_initial_snapshot",
+    "skip_ticker_ack",
+    "use_yes_price",
+    "user_filter",
+    "shard_factor",
+    "shard_key",
+)
+
+
+def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """What is wrong with an environment's `subscribe` section."""
+    for name in _LISTS:
+        value = subscribe.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            yield FieldProblem((name,), "must be a list of names")
+        elif value == [] and name in subscribe:
+            # An empty list would be no filter: everything, where perhaps nothing was meant.
+            yield FieldProblem((name,), "is empty; name at least one, or leave it out")
+    channels = subscribe.get("channels")
+    if "market_ticker" in subscribe and "market_tickers" in subscribe:
+        yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
+    named = "market_tickers" in subscribe or subscribe.get("market_ticker")
+    if isinstance(channels, list) and "orderbook_delta" in channels and not named:
+        yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
+    for name in subscribe:
+        if name not in _PARAMETERS:
+            near = difflib.get_close_matches(name, _PARAMETERS, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; it is sent as it is"
+            yield FieldProblem((name,), f"is not a parameter of Kalshi's subscribe command{hint}", warning=True)
+    for index, channel in enumerate(channels if isinstance(channels, list) else ()):
+        if isinstance(channel, str) and channel not in _CHANNELS:
+            near = difflib.get_close_matches(channel, _CHANNELS, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; if Kalshi does not know it either, the run ends"
+            yield FieldProblem(("channels", index), f"is no channel that ssmd knows{hint}", warning=True)
+
+
+def commands_of(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parameters of each `subscribe` command: long lists of tickers in several."""
+    params = {"channels": list(DEFAULT_CHANNELS), **subscribe}
+    if "orderbook_delta" in params["channels"]:
+        # Kalshi will change the default, at a time not announced; what was asked for must be on record.
+        params.setdefault("use_yes_price", False)
+    tickers = params.pop("market_tickers", None)
+    if not tickers:
+        yield params
+        return
+    for first in range(0, len(tickers), TICKERS_PER_COMMAND):
+        yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}
