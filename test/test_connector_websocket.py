@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import re
 import socket
@@ -28,6 +29,7 @@ from exchange_server import (
     frame,
     serving,
 )
+from gevent import monkey
 
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import AuthError, ConnectError, Disconnected
@@ -664,6 +666,33 @@ def test_a_slow_consumer_is_not_silence(options: dict[str, float]) -> None:
     assert Disconnected.exit_code == 75
 
 
+def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() -> None:
+    """A virtual machine that was paused finds its timer gone off, and the data there."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"before")
+        gevent.sleep(0.05)
+        peer.text(b"meanwhile")
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.3)
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"before"]
+        # The hub stands still from before the data comes until long after the timer's end. What has come in
+        # the meantime is put there by a native thread, for no greenlet runs.
+        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.6)
+        late = gevent.get_hub().threadpool.spawn(
+            lambda: (monkey.get_original("time", "sleep")(0.2), server.peers[0].sock._sock.send(frame(TEXT, b"late")))
+        )
+        assert next(messages) in ([b"meanwhile"], [b"late"], [b"late", b"meanwhile"])
+        asleep.get()
+        late.get()
+        feed.close()
+
+
 def test_the_kernel_giving_up_is_not_called_silence() -> None:
     feed = connector("ws://exchange.test/feed")
     lost = feed._disconnected(TimeoutError(110, "Connection timed out"))
@@ -929,6 +958,28 @@ def test_everything_whole_comes_before_the_end_of_tls(authority: Authority, rese
     assert end.endswith(("Connection reset by peer", "without a close frame") if reset else "without a close frame")
 
 
+def test_close_under_load_with_tls_never_hands_out_what_is_still_encrypted(authority: Authority) -> None:
+    """Closing from another greenlet while the reader is in the middle of a frame."""
+    message = b'{"pad":"' + b"x" * 300 + b'"}'
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(frame(TEXT, message) * 200)
+
+    with serving(script, tls=authority.context()) as server:
+        for _ in range(5):
+            feed = connector(server.url)
+            feed.connect()
+            collecting = gevent.spawn(collect, feed)
+            gevent.sleep(0.1)
+            feed.close()
+            received, end = collecting.get()
+            assert end is None
+            assert set(received) == {message}
+
+
 def test_silence_and_close_with_tls(authority: Authority) -> None:
     with serving(answer_and_hold_frames, tls=authority.context()) as server:
         feed = connector(server.url, idle_timeout_seconds=0.2)
@@ -1003,6 +1054,18 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch, variable: str, direct: bool) -
         if not direct:
             assert proxy.result() == (f"CONNECT 127.0.0.1:{server.port} HTTP/1.1", "GET /feed/v1 HTTP/1.1")
         assert (proxy.connections, server.connections) == ((0, 1) if direct else (1, 0))
+
+
+def test_a_proxy_whose_answer_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read byte by byte and never waited for, so only a bound on it can end it."""
+    with serving(endless_head) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        assert "does not end" in refusal("ws://exchange.example/", connect_seconds=5)
+
+
+def test_a_proxy_that_is_not_there_is_named_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert "cannot connect to the proxy on the way to exchange.example" in refusal("ws://exchange.example/")
 
 
 def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -414,3 +414,11 @@ def test_jq_reads_every_line():
 
 def test_the_longest_integer_is_what_python_reads():
     assert sys.int_info.default_max_str_digits == MAX_INTEGER_DIGITS
+
+
+def test_a_hostile_document_does_not_stop_the_world():
+    """Runs of digits just short of too long made a search start again at each digit, for minutes: this test would
+    meet its deadline.
+    """
+    document = b'["' + (b"1" * MAX_INTEGER_DIGITS + b"a") * 7800 + b'"]'
+    assert document in LineEncoder("kalshi").encode(0, [document], decoded=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 
@@ -294,3 +295,29 @@ def test_an_event_that_cannot_be_formatted_ends_nothing(log, capsys):
 )
 def test_text_from_outside_is_made_printable(text, shown):
     assert printable(text) == shown
+
+
+def test_a_log_that_nobody_reads_is_dropped_and_counted_rather_than_waited_for():
+    reader, writer = os.pipe()
+    with open(reader, "rb") as read_end, open(writer, "w") as write_end:
+        logs.setup({"SSMD_LOG_FORMAT": "json"}, write_end)
+        logger = logging.getLogger("ssmd.test")
+        for number in range(2000):
+            logger.info("event", extra={"number": number, "pad": "x" * 100})
+        first = os.read(reader, 1 << 20).decode().splitlines()
+        logger.info("after")
+        write_end.close()
+        last = read_end.read().decode().splitlines()
+    events = [json.loads(line) for line in first + last]
+    dropped = next(event["lines"] for event in events if event["event"] == "log lines dropped")
+    assert len(events) - 1 + dropped == 2001
+    assert events[-1]["event"] == "after"
+
+
+def test_a_status_line_is_cut_to_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((20, 5)))
+    stream = FakeTerminal()
+    stream.fileno = lambda: 2
+    terminal = logs.setup({}, stream)
+    terminal.show("x" * 50)
+    assert stream.getvalue().count("x") == 19

@@ -6,7 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from ssmd.errors import AuthError, ConnectError, Disconnected, OutputError, SubscriptionRefused, WriteError
+from ssmd.errors import AuthError, ConnectError, Disconnected, ListenError, OutputError, SubscriptionRefused, WriteError
 from ssmd.runtime.interfaces import Acknowledged, Batch, Gap, Inspection
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
@@ -96,6 +96,7 @@ class ToyService:
 
     def serve(self) -> None:
         if self.end:
+            gevent.sleep(0.005)
             raise self.end
         if not self.returns:
             self.stopped.wait()
@@ -353,3 +354,69 @@ def test_the_writer_syncs_although_nothing_comes(make):
     assert writer.syncs >= 1
     runner.stop("SIGTERM")
     running.get(timeout=2)
+
+
+def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
+    """The writer gives way at each flush, so the queue need never run empty."""
+
+    class Endless(ToyConnector):
+        def messages(self):
+            while not self.closed.is_set():
+                yield [b"1"]
+                gevent.sleep(0)
+
+    class Yielding(ToyWriter):
+        def flush(self):
+            gevent.sleep(0.001)
+            super().flush()
+
+    writer = Yielding()
+    connector = Endless()
+    runner = make(connector, writer=writer)
+    running = gevent.spawn(runner.run)
+    gevent.sleep(0.2)
+    assert writer.syncs > 20
+    runner.stop("SIGTERM")
+    running.get(timeout=2)
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_a_bug_while_draining_is_not_hidden_by_what_it_follows(make, stop_first):
+    class Broken(ToyConnector):
+        def messages(self):
+            yield [b"1"]
+            self.closed.wait()
+            raise ZeroDivisionError
+
+    writer = ToyWriter()
+    runner = make(Broken(), writer=writer, services=[] if stop_first else [ToyService(end=Disconnected("first"))])
+    running = gevent.spawn(runner.run)
+    gevent.sleep(0.02)
+    if stop_first:
+        runner.stop("SIGTERM")
+    with pytest.raises(ZeroDivisionError):
+        running.get(timeout=2)
+    assert writer.closed
+
+
+def test_an_opening_that_hangs_can_be_stopped_and_shows_in_health(make, status):
+    never = Event()
+
+    class Hanging(ToyWriter):
+        def open(self):
+            never.wait()
+
+    runner = make(ToyConnector(), writer=Hanging(), drain_seconds=0.1)
+    running = gevent.spawn(runner.run)
+    gevent.sleep(0.01)
+    assert status.write_began is not None
+    runner.stop("SIGTERM")
+    with pytest.raises(WriteError, match="the disk did not answer"):
+        running.get(timeout=2)
+    never.set()
+
+
+def test_whatever_expected_error_ends_a_run_is_counted(make, metrics):
+    with pytest.raises(ListenError):
+        make(ToyConnector(), services=[ToyService(end=ListenError("port gone"))]).run()
+    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "listen"}) == 1

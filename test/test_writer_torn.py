@@ -1,8 +1,12 @@
 """The repair of a file that was cut off in the middle of a line."""
 
+import errno
+import os
+
 import pytest
 
 from ssmd.envelope import LineEncoder
+from ssmd.errors import OutputError
 from ssmd.writer.torn import set_torn_tail_aside
 
 LINES = LineEncoder("kalshi").encode(
@@ -64,3 +68,37 @@ def test_a_second_incident_is_added_to_the_sidecar(tmp_path):
         path.write_bytes(LAST + tail)
         set_torn_tail_aside(path)
     assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b"first\nsecond\n"
+
+
+def test_a_long_tail_is_found_in_one_pass(tmp_path):
+    """Each line that was none used to cost a read of its own: a day's file of another program took hours."""
+    path = tmp_path / "kalshi.jsonl"
+    tail = b"x\n" * 5_000_000
+    path.write_bytes(LAST + tail)
+    assert set_torn_tail_aside(path) == len(tail)
+    assert path.read_bytes() == LAST
+
+
+def test_a_sidecar_that_cannot_be_written_is_left_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LAST + b"torn")
+    real = os.fsync
+
+    def fail(fd: int) -> None:
+        monkeypatch.setattr(os, "fsync", real)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        set_torn_tail_aside(path)
+    assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b""
+    assert path.read_bytes() == LAST + b"torn"
+
+
+@pytest.mark.parametrize("foreign", [b'{"type":"trade"}\n', b"ts,feed\n", b"[1]"])
+def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path, foreign):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(foreign)
+    with pytest.raises(OutputError, match="is not a file of ssmd"):
+        set_torn_tail_aside(path)
+    assert path.read_bytes() == foreign
