@@ -374,8 +374,8 @@ def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
     connector = Endless()
     runner = make(connector, writer=writer)
     running = gevent.spawn(runner.run)
-    gevent.sleep(0.2)
-    assert writer.syncs > 20
+    while writer.syncs < 5:  # Without that this would meet the test's deadline.
+        gevent.sleep(0.01)
     runner.stop("SIGTERM")
     running.get(timeout=2)
 
