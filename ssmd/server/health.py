@@ -19,7 +19,10 @@ from ssmd.runtime.status import Status
 
 __all__ = ["HealthServer", "make_app"]
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 512
+"""Enough that a probe which has connected and not yet spoken outlasts a crowd that comes all at once."""
+ACCEPTED_AT_ONCE = 32
+"""Then those that were accepted before are heard."""
 BACKLOG = 1024
 """Connections that may wait to be accepted. A probe that finds no place in a crowd would try again only after 1 s."""
 CONNECTION_SECONDS = 5.0
@@ -87,8 +90,7 @@ class HealthServer:
             error_log=None,
             environ={"SERVER_NAME": host},  # It would ask the name service, which can take seconds to fail.
         )
-        # Accepted at once are fewer than would push one another out before any of them is heard.
-        self._server.max_accept = MAX_CONNECTIONS // 2
+        self._server.max_accept = ACCEPTED_AT_ONCE
         try:
             self._server.init_socket()
         except (OSError, OverflowError, TypeError, ValueError) as error:

@@ -1,0 +1,155 @@
+"""Clocks that pass midnight, run fast and jump, by libfaketime, in the collector's process only.
+
+Only the wall clock is faked: timers are to go on as ever, as they do when somebody sets a clock.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from process import Collector, Simulator
+
+from ssmd.envelope import decode_line, timestamp
+
+pytestmark = pytest.mark.needs("libfaketime")
+RATE = 5000
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory) -> Iterator[Simulator]:
+    """Sends numbered messages to whoever connects, whatever the time."""
+    recording = tmp_path_factory.mktemp("clock") / "recording.jsonl"
+    recording.write_bytes(b"".join(b'{"type":"trade","sid":1,"seq":%d,"msg":{}}\n' % n for n in range(1, 60 * RATE)))
+    with Simulator("--replay", recording, "--rate", str(RATE)) as simulator:
+        yield simulator
+
+
+class Clock:
+    """The wall clock of one process."""
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self._file = folder / "clock"
+        self.variables = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "TZ": "UTC",
+        }
+
+    def set(self, when: datetime, speed: float = 1) -> None:
+        ahead = (when - datetime.now(UTC)).total_seconds()
+        self._say(f"{ahead:+.6f}" if speed == 1 else f"@{when:%Y-%m-%d %H:%M:%S} x{speed}")
+
+    def _say(self, text: str) -> None:
+        part = self._file.with_suffix(".part")
+        part.write_text(text + "\n")
+        part.replace(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path, faketime_library) -> Clock:
+    return Clock(tmp_path, faketime_library)
+
+
+def next_midnight() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+@contextmanager
+def collecting(folder: Path, simulator: Simulator, clock: Clock) -> Iterator[Collector]:
+    """Collect; at the end stop, and check that every message is in the file of its date, in order, none missing."""
+    with Collector(folder, simulator.generic, variables=clock.variables) as collector:
+        collector.start_up()
+        yield collector
+        assert collector.end() == 0
+    assert collector.other == []
+    stopped = collector.events[-1]
+    assert (stopped["event"], stopped["gaps"]) == ("stopped", 0)
+    times, numbers = [], []
+    for path in files(collector):
+        content = path.read_bytes()
+        assert content.endswith(b"\n")
+        for line in content.splitlines():
+            record = decode_line(line)
+            assert timestamp(record.received_ns)[:10] == path.parent.name
+            times.append(record.received_ns)
+            numbers.append(json.loads(record.payload)["seq"])
+    assert times == sorted(times)
+    assert numbers == list(range(1, stopped["messages"] + 1))
+
+
+def files(collector: Collector) -> list[Path]:
+    return sorted(collector.data.glob("*/test.jsonl"))
+
+
+def days(collector: Collector) -> list[str]:
+    return [path.parent.name for path in files(collector)]
+
+
+def wait_until_it_grows(path: Path) -> None:
+    size = path.stat().st_size
+    until = time.monotonic() + 10
+    while path.stat().st_size < size + 50_000:
+        assert time.monotonic() < until, "nothing is collected any more"
+        time.sleep(0.05)
+
+
+def test_at_midnight_under_load_every_message_goes_to_the_file_of_its_date(tmp_path, simulator, clock):
+    midnight = next_midnight()
+    clock.set(midnight - timedelta(seconds=3))
+    with collecting(tmp_path, simulator, clock) as collector:
+        rotated = collector.wait_for("rotated")
+        wait_until_it_grows(Path(rotated["to"]))
+    before, after = files(collector)
+    assert (rotated["from"], rotated["to"]) == (str(before), str(after))
+    assert after.parent.name == f"{midnight:%Y-%m-%d}"
+    assert before.stat().st_size > 50_000
+
+
+def test_days_that_pass_in_seconds_have_a_file_each(tmp_path, simulator, clock):
+    clock.set(datetime(2025, 12, 29, 23, 59, tzinfo=UTC), speed=43_200)
+    with collecting(tmp_path, simulator, clock) as collector:
+        for _ in range(4):
+            collector.wait_for("rotated")
+    rotations = [event for event in collector.events if event["event"] == "rotated"]
+    assert [event["from"] for event in rotations] == [str(path) for path in files(collector)[:-1]]
+    assert len(days(collector)) == len(rotations) + 1 >= 5
+
+
+def test_a_step_back_over_midnight_does_not_reopen_yesterday(tmp_path, simulator, clock):
+    midnight = next_midnight()
+    clock.set(midnight - timedelta(seconds=3))
+    with collecting(tmp_path, simulator, clock) as collector:
+        rotated = collector.wait_for("rotated")
+        yesterday, today = Path(rotated["from"]), Path(rotated["to"])
+        wait_until_it_grows(today)
+        size = yesterday.stat().st_size
+        clock.set(midnight - timedelta(hours=1))
+        stepped = collector.wait_for("clock stepped back")
+        assert 3590 < stepped["seconds"] < 3630
+        wait_until_it_grows(today)
+        assert re.search(r'^ssmd_clock_steps_total\{feed="test"\} 1\.0$', collector.get("/metrics")[1], re.MULTILINE)
+        clock.set(midnight + timedelta(hours=1))
+        wait_until_it_grows(today)
+        assert yesterday.stat().st_size == size
+    assert files(collector) == [yesterday, today]
+    lines = today.read_bytes().splitlines()
+    assert decode_line(lines[-1]).received_ns > decode_line(lines[0]).received_ns + 3600 * 10**9
+    assert [event["event"] for event in collector.events].count("clock stepped back") == 1
+
+
+def test_a_step_forward_over_a_day_goes_on_in_the_file_of_that_day(tmp_path, simulator, clock):
+    noon = next_midnight() + timedelta(hours=12)
+    clock.set(noon)
+    with collecting(tmp_path, simulator, clock) as collector:
+        collector.wait_for_lines(RATE)
+        clock.set(noon + timedelta(days=2))
+        wait_until_it_grows(Path(collector.wait_for("rotated")["to"]))
+    assert days(collector) == [f"{noon + timedelta(days=number):%Y-%m-%d}" for number in (0, 2)]

@@ -1,0 +1,438 @@
+"""Kills, and disks that are full, failing, slow, dead, without power or not to be written to."""
+
+import fcntl
+import os
+import random
+import re
+import resource
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+import gevent
+import gevent.monkey
+import pytest
+from gevent.pool import Pool
+from process import ROOT, Collector, Simulator
+
+from ssmd.envelope import decode_line
+from ssmd.metadata.model import Storage
+from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
+from ssmd.runtime.status import STUCK_SECONDS
+from ssmd.writer.file import FileWriter
+
+HEALTH_MS = 200
+RSS_MAY_GROW_MB = 24
+OLD = b'{"ts":"2025-12-22T10:30:00.123456Z","feed":"test","data":{"seq":0}}\n'
+TORN = b'{"ts":"2025-12-22T10:30:00.123'
+_seq = re.compile(rb'"seq":(\d+)')
+
+
+def frame(number: int, padding: int) -> bytes:
+    return b'{"type":"trade","sid":1,"seq":%d,"msg":{"note":"%b"}}' % (number, b"x" * padding)
+
+
+def record(path: Path, count: int, paddings: tuple[int, ...]) -> Path:
+    """A recording to replay: messages numbered from 1, with one of these sizes each."""
+    choose = random.Random(20).choice
+    with open(path, "wb") as file:
+        for number in range(1, count + 1):
+            file.write(frame(number, choose(paddings)) + b"\n")
+    return path
+
+
+def numbers(content: bytes) -> list[int]:
+    """The numbers of the messages in a file all of whose lines are whole."""
+    assert not content or content.endswith(b"\n")
+    return [int(_seq.search(decode_line(line).payload)[1]) for line in content.splitlines()]
+
+
+def counts_from_one(found: list[int]) -> bool:
+    """Several runs, each of which got the recording from its start and left nothing out."""
+    return all(now in (before + 1, 1) for before, now in zip([0, *found], found, strict=False))
+
+
+def today(data: Path) -> Path:
+    return data / f"{datetime.now(UTC):%Y-%m-%d}" / "test.jsonl"
+
+
+def torn_file(data: Path) -> Path:
+    """What a killed run has left: one line, and a part of another."""
+    path = today(data)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(OLD + TORN)
+    return path
+
+
+@contextmanager
+def mounted(where: Path, *arguments: str | Path) -> Iterator[Path]:
+    where.mkdir(exist_ok=True)
+    subprocess.run(["mount", *arguments, where], check=True)
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+def remount(where: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", where], check=True)
+
+
+def metric(collector: Collector, name: str) -> float:
+    [value] = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", collector.get("/metrics")[1], re.MULTILINE)
+    return float(value)
+
+
+a_moment = gevent.monkey.get_original("time", "sleep")  # gevent's own is too coarse to hit a write.
+
+
+def test_killed_20_times_under_load_it_loses_no_byte_and_joins_no_lines(tmp_path):
+    """Large messages make large writes, in the middle of which a kill leaves a torn line."""
+    choose = random.Random(time.time_ns())
+    recording = record(tmp_path / "recording.jsonl", 20, (20, 4_000_000))
+    written = b""
+    tails: list[bytes] = []
+    with Simulator("--replay", recording) as simulator:
+        for round_number in range(20):
+            with Collector(tmp_path, simulator.generic, exchange="generic") as collector:
+                collector.wait_for("connected")
+                path = today(collector.data)
+                kill_at = len(written) + choose.randrange(8_000_000)
+                until = time.monotonic() + 20
+                while os.stat(path).st_size < kill_at and time.monotonic() < until:
+                    a_moment(0.0002)
+                os.kill(collector.process.pid, signal.SIGKILL)
+                assert collector.wait() == -signal.SIGKILL, collector.events
+            content = path.read_bytes()
+            assert content.startswith(written), f"round {round_number} changed what was there"
+            written = content[: content.rfind(b"\n") + 1]
+            tails += [content[len(written) :]] if len(content) > len(written) else []
+        with Collector(tmp_path, simulator.generic, exchange="generic") as collector:
+            assert collector.wait() == 75
+    print(f"20 kills, {len(tails)} torn lines of {sum(map(len, tails)):,} bytes")
+    assert tails, "not one kill hit a write, so nothing was tried"
+    content = path.read_bytes()
+    assert content.startswith(written)
+    assert counts_from_one(numbers(content))
+    assert path.with_name("test.jsonl.torn").read_bytes() == b"".join(tail + b"\n" for tail in tails)
+
+
+@pytest.mark.needs("mount")
+def test_a_full_disk_ends_the_run_with_74_and_is_repaired_when_there_is_room(tmp_path):
+    recording = record(tmp_path / "recording.jsonl", 100_000, (20, 200, 4000))
+    with (
+        mounted(tmp_path / "data", "-t", "tmpfs", "-o", "size=2m", "ssmd-test") as data,
+        Simulator("--replay", recording, "--rate", "20000") as simulator,
+    ):
+        with Collector(tmp_path, simulator.generic, exchange="generic") as full:
+            assert full.wait() == 74
+        stopped = full.events[-1]
+        assert re.search(r"test\.jsonl: No space left on device; free some, then start again", stopped["reason"])
+        assert full.other == []
+        path = today(data)
+        left = path.read_bytes()
+        whole = left[: left.rfind(b"\n") + 1]
+        assert numbers(whole) == list(range(1, whole.count(b"\n") + 1))
+        assert stopped["messages"] <= whole.count(b"\n")
+        assert [event["messages"] for event in full.events if event["event"] == "messages received but not written"]
+        if whole != left:  # The sidecar has no room either.
+            with Collector(tmp_path, simulator.generic, exchange="generic") as still_full:
+                assert still_full.wait() == 73
+            assert "No space left on device; free some" in still_full.events[-1]["reason"]
+            assert still_full.other == []
+            assert path.read_bytes() == left
+        remount(data, "size=64m")
+        with Collector(tmp_path, simulator.generic, exchange="generic") as again:
+            again.wait_for_lines(whole.count(b"\n") + 100)
+            assert again.end() == 0
+        content = path.read_bytes()
+        assert content.startswith(whole)
+        assert counts_from_one(numbers(content))
+        if whole != left:
+            assert left[len(whole) :] in path.with_name("test.jsonl.torn").read_bytes()
+
+
+def test_a_file_that_may_not_grow_ends_the_run_with_74(tmp_path):
+    recording = record(tmp_path / "recording.jsonl", 100_000, (20, 200, 4000))
+    with Simulator("--replay", recording, "--rate", "5000") as simulator:
+        with Collector(tmp_path, simulator.generic, exchange="generic") as limited:
+            limited.wait_for_lines(100)
+            resource.prlimit(limited.process.pid, resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
+            assert limited.wait() == 74
+        assert "test.jsonl: File too large" in limited.events[-1]["reason"]
+        assert limited.other == []
+        path = today(limited.data)
+        assert path.stat().st_size == 5_000_000
+        with Collector(tmp_path, simulator.generic, exchange="generic") as again:
+            again.wait_for("connected")
+            assert again.end() == 0
+    assert counts_from_one(numbers(path.read_bytes()))
+
+
+# The system calls with which the output is opened, repaired, written, synced and closed; and whether a failure of
+# one must end the run, or may as well do no harm.
+CALLS = {
+    "write": True,
+    "fdatasync": True,
+    "fsync": True,
+    "openat": False,  # With an error of mkdir for a folder that is there.
+    "mkdir": False,
+    "close": False,
+    "ftruncate": True,
+    "pwrite64": True,
+    "flock": True,
+    "pread64": True,
+    "read": False,
+    "fstatfs": True,
+    "getdents64": False,
+}
+ALSO_WITHOUT_SPACE = ("write", "fdatasync", "openat", "mkdir")
+MESSAGES = 300
+
+
+def run_with_failing_call(folder: Path, endpoint: str, call: str, number: int, errno: str) -> tuple[Collector, bool]:
+    """Run a collector whose `number`-th such call on its output fails; tell also whether there was such a call."""
+    path = torn_file(folder / "data")
+    output = (path.parent.parent, folder / "data" / ".test.lock", path.parent, path, f"{path}.torn")
+    prefix = ["strace", "-D", "-f", "--seccomp-bpf", "-o", folder / "strace", "-e", f"trace={call}"]
+    prefix += ["-e", f"inject={call}:error={errno}:when={number}", *chain(*(("-P", name) for name in output))]
+    with Collector(
+        folder,
+        endpoint,
+        exchange="generic",
+        prefix=prefix,
+        environment=f"storage: {{type: local, path: {folder}/data, fsync_interval_seconds: 0.05}}\n",
+    ) as collector:
+        collector.wait(60)
+    return collector, "(INJECTED)" in (folder / "strace").read_text()
+
+
+@pytest.mark.needs("strace")
+def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is_whole(tmp_path, status, metrics):
+    """As SQLite does it: let the first fail, then the second, and so on until there is none left to fail."""
+    recording = record(tmp_path / "recording.jsonl", MESSAGES, (20, 200))
+    ends: dict[int, int] = {}
+    last: dict[str, int] = {}
+
+    def check(call: str, number: int, errno: str) -> bool:
+        folder = tmp_path / f"{call}-{number}-{errno}"
+        collector, injected = run_with_failing_call(folder, simulator.generic, call, number, errno)
+        what = (call, number, errno, collector.events, collector.other)
+        code = collector.process.returncode
+        assert code in ((73, 74) if injected and CALLS[call] else (73, 74, 75)), what
+        assert collector.other == [], what
+        stopped = collector.events[-1]
+        assert stopped["event"] == "stopped", what
+        assert [event["event"] for event in collector.events].count("stopped") == 1
+        if errno == "ENOSPC" and code in (73, 74):
+            assert "No space left on device; free some" in stopped["reason"], what
+        next_start = FileWriter(Storage(type="local", path=str(collector.data)), "test", status=status, metrics=metrics)
+        next_start.open()
+        next_start.close()
+        content = today(collector.data).read_bytes()
+        kept = numbers(content.removeprefix(OLD))
+        assert content.startswith(OLD), what
+        assert kept == list(range(1, len(kept) + 1)), what
+        assert stopped["messages"] <= len(kept), what
+        assert len(kept) == MESSAGES or code != 75, what
+        assert TORN in Path(f"{today(collector.data)}.torn").read_bytes(), what
+        if injected:
+            ends[code] = ends.get(code, 0) + 1
+            last[call] = number
+        return injected
+
+    def check_all(call: str, errno: str) -> None:
+        number = 1
+        while check(call, number, errno):
+            number += 1 if number < 8 else 12
+
+    with Simulator("--replay", recording, "--rate", "1000") as simulator:
+        pool = Pool(3)
+        loops = [pool.spawn(check_all, call, "EIO") for call in CALLS]
+        loops += [pool.spawn(check_all, call, "ENOSPC") for call in ALSO_WITHOUT_SPACE]
+        for loop in gevent.iwait(loops):
+            if not loop.successful():
+                pool.kill()
+                raise loop.exception
+    print(f"{sum(ends.values())} calls failed; runs by exit code: {ends}; the last of each: {last}")
+    assert ends[73] > 10
+    assert ends[74] > 20
+
+
+@pytest.mark.needs("strace")
+def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
+    """Every write and sync takes half a second more, from some moment on and for a while."""
+    count = 130_000
+    recording = record(tmp_path / "recording.jsonl", count, (900,))
+    health_ms, rss_mb, backpressure = [], [], []
+    with (
+        Simulator("--replay", recording, "--rate", "30000") as simulator,
+        Collector(tmp_path, simulator.generic, exchange="generic") as collector,
+    ):
+        collector.start_up()
+        collector.wait_for_lines(500)
+        delay = "inject=write,fdatasync:delay_enter=500000"
+        attach = ["strace", "-f", "-o", tmp_path / "strace", "-P", today(collector.data), "-e", "trace=write,fdatasync"]
+        with subprocess.Popen(
+            [*attach, "-e", delay, "-p", str(collector.process.pid)], stderr=subprocess.DEVNULL
+        ) as strace:
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert collector.get("/health")[0] == 200
+                health_ms.append((time.monotonic() - began) * 1e3)
+                queued = metric(collector, "ssmd_queue_bytes")
+                assert queued <= QUEUE_BYTES
+                if queued > 0.75 * QUEUE_BYTES:  # Every message counts a little more than its bytes.
+                    rss_mb.append(metric(collector, "process_resident_memory_bytes") / 1e6)
+                    backpressure.append(metric(collector, "ssmd_backpressure_seconds_total"))
+                time.sleep(0.1)
+            strace.terminate()
+        assert collector.wait(60) == 75
+    assert sum("(DELAYED)" in line for line in (tmp_path / "strace").read_text().splitlines()) > 10
+    assert len(rss_mb) > 10, "the queue has never been full"
+    print(
+        f"/health: worst of {len(health_ms)} {max(health_ms):.0f} ms; memory {min(rss_mb):.0f} to {max(rss_mb):.0f} MB"
+    )
+    assert max(health_ms) < HEALTH_MS
+    assert max(rss_mb) - min(rss_mb) < RSS_MAY_GROW_MB
+    assert backpressure[-1] > backpressure[0]
+    assert numbers(today(collector.data).read_bytes()) == list(range(1, count + 1))
+
+
+# From the moment on in which a file named as in STUCK is there, this call takes as good as for ever.
+STUCK_CALL = """
+import os, time
+real, sleep = os.{call}, time.sleep
+def stuck(fd, *rest):
+    if os.path.exists(os.environ["STUCK"]) and os.readlink(f"/proc/self/fd/{{fd}}").endswith(".jsonl"):
+        sleep(3600)
+    return real(fd, *rest)
+os.{call} = stuck
+"""
+
+
+@contextmanager
+def collector_to_get_stuck(folder: Path, endpoint: str, call: str) -> Iterator[Collector]:
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(STUCK_CALL.format(call=call))
+    variables = {"PYTHONPATH": f"{folder}:{ROOT}", "STUCK": str(folder.parent / "stuck")}
+    with Collector(folder, endpoint, variables=variables) as collector:
+        collector.start_up()
+        collector.wait_for_lines(500)
+        yield collector
+
+
+def test_a_dead_disk_shows_in_health_and_does_not_keep_the_run_from_ending(tmp_path):
+    with (
+        Simulator("--rate", "5000") as simulator,
+        collector_to_get_stuck(tmp_path / "write", simulator.endpoint, "write") as write,
+        collector_to_get_stuck(tmp_path / "sync", simulator.endpoint, "fdatasync") as sync,
+    ):
+        (tmp_path / "stuck").touch()
+        began = time.monotonic()
+        for what, collector in (("write", write), ("sync", sync)):
+            while (answer := collector.get("/health"))[0] == 200:
+                assert time.monotonic() - began < STUCK_SECONDS + 5
+                time.sleep(0.1)
+            assert time.monotonic() - began > STUCK_SECONDS / 2
+            assert answer[0] == 503
+            assert re.search(rf"a {what} to \S+/test\.jsonl has been stuck for 1\d s", answer[1])
+        began = time.monotonic()
+        write.process.terminate()
+        sync.process.terminate()
+        for collector in (write, sync):
+            assert collector.wait(DRAIN_SECONDS + 8) == 74
+            assert "the disk did not take the rest within the drain time" in collector.events[-1]["reason"]
+            assert collector.other == []
+        assert time.monotonic() - began < DRAIN_SECONDS + 5
+        assert any(event["event"] == "messages received but not written" for event in write.events)
+        assert len(sync.lines()) == sync.events[-1]["messages"]
+
+
+EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+POWER_LOSS_NS = int((Storage(type="local", path=".").fsync_interval_seconds + 1) * 1e9)
+"""What may be lost: one interval between syncs, and the sync under way."""
+
+
+@pytest.mark.needs("loop mounts of ext4")
+def test_a_power_failure_takes_no_more_than_the_last_sync_interval(tmp_path):
+    """ext4 can be told to stop as if the power had gone: what is not on the medium by then never comes to it."""
+    image = tmp_path / "disk"
+    with open(image, "wb") as file:
+        file.truncate(128 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    live = durable = b""
+    lost = []
+    with Simulator("--rate", "5000") as simulator:
+        for seconds in (3.3, 4.1, 4.9, 1.0):
+            with mounted(tmp_path / "data", "-o", "loop", image) as data:
+                if live:
+                    left = today(data).read_bytes()
+                    lost.append(live.count(b"\n") - left.count(b"\n"))
+                    assert left.startswith(durable)
+                with Collector(tmp_path, simulator.endpoint) as collector:
+                    collector.wait_for("subscribed")
+                    time.sleep(seconds)
+                    live = today(data).read_bytes()
+                    power_off(data)
+                    off_ns = time.time_ns()
+                    assert collector.wait() == 74
+                assert "Input/output error" in collector.events[-1]["reason"]
+                assert collector.other == []
+            assert live.startswith(durable)
+            lines = live[: live.rfind(b"\n") + 1].splitlines(keepends=True)
+            durable = b"".join(line for line in lines if decode_line(line).received_ns < off_ns - POWER_LOSS_NS)
+            assert durable
+    print(f"the power went {len(lost) + 1} times, at 5000 lines a second; lines lost: {lost}")
+
+
+def power_off(mount_point: Path) -> None:
+    fd = os.open(mount_point, os.O_RDONLY)
+    fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+    os.close(fd)
+
+
+def without_rights() -> list[str]:
+    """A command that takes root's power to pass over permissions."""
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+def refused(folder: Path, reason: str, prefix: list[str] | None = None) -> None:
+    """Starting on folder/data is refused with 73, one line, and this reason."""
+    with Simulator() as simulator, Collector(folder, simulator.endpoint, prefix=prefix or []) as collector:
+        assert collector.wait() == 73
+    assert [event["event"] for event in collector.events] == ["starting", "stopped"]
+    assert re.search(reason, collector.events[-1]["reason"])
+    assert collector.other == []
+
+
+@pytest.mark.needs("mount")
+def test_a_read_only_file_system_is_refused_at_the_start(tmp_path):
+    with mounted(tmp_path / "data", "-t", "tmpfs", "-o", "ro", "ssmd-test"):
+        refused(tmp_path, rf"^{tmp_path}/data/.*: Read-only file system$")
+
+
+def test_a_folder_without_permission_is_refused_at_the_start(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o500)
+    refused(tmp_path, rf"^{tmp_path}/data/.*: Permission denied$", without_rights())
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_a_file_without_permission_is_refused_at_the_start(tmp_path, mode):
+    path = torn_file(tmp_path / "data")
+    path.chmod(mode)
+    refused(tmp_path, rf"^{path}: Permission denied$", without_rights())
+    assert path.stat().st_size == len(OLD + TORN)
+
+
+def test_a_path_that_is_a_file_is_refused_at_the_start(tmp_path):
+    (tmp_path / "data").write_text("in the way")
+    refused(tmp_path, rf"^{tmp_path}/data.*: (File exists|Not a directory)$")
+    assert (tmp_path / "data").read_text() == "in the way"

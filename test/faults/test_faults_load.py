@@ -1,0 +1,176 @@
+"""A feed as fast as it can be, with probes and slow-loris clients beside it, and its end in the middle of that.
+
+SSMD_LOAD_SECONDS is how long the load lasts, 10 by default; a whole minute needs some 15 GB below the folder of
+pytest's temporary files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import gevent
+import pytest
+from process import ROOT, Collector
+
+LOAD_SECONDS = float(os.environ.get("SSMD_LOAD_SECONDS", "10"))
+CROWD = 300
+HEALTH_MS = 200
+RSS_MAY_GROW_MB = 16
+PEAK_MB = 200
+FIRST_SEQ, SIDS = 1_000_000_000, 4  # As load.py numbers its frames.
+_numbers = re.compile(rb'"data":\{"type":"orderbook_delta","sid":(\d),"seq":(\d{10}),.*\}$', re.MULTILINE).findall
+_queued = re.compile(r"^ssmd_queue_bytes\{.*\} (\S+)$", re.MULTILINE).search
+
+
+@contextmanager
+def flat_out(seconds: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The load source, in a process of its own, and its endpoint."""
+    command = [sys.executable, ROOT / "test" / "bench" / "load.py", str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process, f"ws://127.0.0.1:{int(process.stdout.readline())}/trade-api/ws/v2"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def count_written(collector: Collector) -> int:
+    """Check that the file holds whole lines and leaves no number out; return how many, and remove it: it is large."""
+    [file] = collector.data.glob("*/test.jsonl")
+    lines = 0
+    rest = b""
+    with open(file, "rb") as stream:
+        while block := stream.read(8 << 20):
+            whole, newline, rest = (rest + block).rpartition(b"\n")
+            numbers = _numbers(whole)
+            assert len(numbers) == whole.count(b"\n") + len(newline)
+            # One comparison, whose failure pytest would take minutes to explain.
+            right = numbers == [
+                (b"%d" % (1 + n % SIDS), b"%d" % (FIRST_SEQ + n // SIDS)) for n in range(lines, lines + len(numbers))
+            ]
+            assert right, f"something is missing or doubled behind line {lines}"
+            lines += len(numbers)
+    assert rest == b""
+    file.unlink()
+    return lines
+
+
+class Watch:
+    """Asks the probes every 100 ms and looks at the memory, for as long as the collector listens."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._failed: list[str] = []
+        self.health_ms: list[float] = []
+        self.own_mb: list[float] = []
+        """Memory without the queue, which is bounded and at full load may be full."""
+        self.failures: list[str] = []
+        """Only those before the last answer: at the end nobody listens any more."""
+
+    def run(self) -> None:
+        process = Path("/proc", str(self._collector.process.pid))
+        while self._collector.process.poll() is None:
+            began = time.monotonic()
+            try:
+                assert self._collector.get("/health")[0] == 200
+                self.health_ms.append((time.monotonic() - began) * 1e3)
+                assert self._collector.get("/ready")[0] == 200
+                queued = float(_queued(self._collector.get("/metrics")[1])[1])
+                pages = int((process / "statm").read_text().split()[1])
+                self.own_mb.append((pages * os.sysconf("SC_PAGE_SIZE") - queued) / 1e6)
+                self.failures, self._failed = self.failures + self._failed, []
+            except (OSError, AssertionError) as error:
+                self._failed.append(f"{error!r} after {time.monotonic() - began:.3f} s")
+            gevent.sleep(max(0.0, began + 0.1 - time.monotonic()))
+
+
+class Crowd:
+    """Clients that send a request a byte at a time, and come back when they are shown out."""
+
+    def __init__(self, listen: str) -> None:
+        host, _, port = listen.rpartition(":")
+        self._address = (host, int(port))
+        self._clients: list[gevent.Greenlet] = []
+        self.visits = 0
+
+    def __enter__(self) -> Crowd:
+        self._clients += [gevent.spawn(self._visit) for _ in range(CROWD)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gevent.killall(self._clients)
+
+    def _visit(self) -> None:
+        while True:
+            with suppress(OSError), socket.create_connection(self._address) as client:
+                self.visits += 1
+                client.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+                while True:
+                    gevent.sleep(0.5)
+                    client.sendall(b"s")
+            gevent.sleep(1)
+
+
+def test_full_load_with_a_crowd_at_the_probes(tmp_path):
+    with flat_out(LOAD_SECONDS) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
+        collector.start_up()
+        collector.wait_for("connected")
+        watch = Watch(collector)
+        watching = gevent.spawn(watch.run)
+        with Crowd(collector.listen) as crowd:
+            sent = int(load.stdout.readline().split()[0])
+        peak = peak_mb(collector.process.pid)
+        assert collector.wait() == 75
+        watching.get()
+        written = count_written(collector)
+    stopped = collector.events[-1]
+    assert stopped["messages"] == sent == written
+    assert (stopped["gaps"], collector.other) == (0, [])
+
+    health, quarter = sorted(watch.health_ms), len(watch.own_mb) // 4
+    growth = statistics.median(watch.own_mb[-quarter:]) - statistics.median(watch.own_mb[quarter : 2 * quarter])
+    print(
+        f"{sent / LOAD_SECONDS:,.0f} msg/s, {sent:,} sent = received = written; {crowd.visits} slow visits; /health of "
+        f"{len(health)}: median {statistics.median(health):.1f} ms, worst {health[-3]:.0f}, {health[-2]:.0f}, "
+        f"{health[-1]:.0f} ms; RSS growth {growth:.1f} MB, peak {peak:.0f} MB"
+    )
+    assert crowd.visits > CROWD
+    assert watch.failures == []
+    assert len(health) > 4 * LOAD_SECONDS
+    # Allowed for the rest of the machine: two in a hundred, and those below a TCP retransmission.
+    assert health[-1 - max(2, len(health) // 50)] < HEALTH_MS
+    assert health[-1] < 5 * HEALTH_MS
+    assert growth < RSS_MAY_GROW_MB
+    assert peak < PEAK_MB
+
+
+def peak_mb(pid: int) -> float:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc", str(pid), "status").read_text())[1]) / 1e3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_full_load(tmp_path, number):
+    with flat_out(60) as (_, endpoint), Collector(tmp_path, endpoint) as collector:
+        collector.start_up()
+        collector.wait_for("connected")
+        [file] = collector.data.glob("*/test.jsonl")
+        while file.stat().st_size < 300_000_000:
+            gevent.sleep(0.01)
+        began = time.monotonic()
+        collector.process.send_signal(number)
+        assert collector.wait() == 0
+        assert time.monotonic() - began < 5
+        stopped = collector.events[-1]
+        assert (stopped["reason"], stopped["gaps"], collector.other) == (number.name, 0, [])
+        assert {event["level"] for event in collector.events} == {"info"}, "something was left in the queue"
+        assert stopped["messages"] == count_written(collector) > 900_000

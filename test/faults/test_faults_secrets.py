@@ -1,0 +1,429 @@
+"""A canary in every key, every way to fail, and no piece of it in anything that ssmd says, writes or serves.
+
+The private key may appear nowhere at all; the key id only in the header that signs a handshake.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from exchange_server import TEXT, Authority, Peer, accepting, close_frame, frame, serving
+from gevent.pool import Pool
+from process import ROOT, make_tree, start
+
+PIECE = 16
+KEY_ID = str(uuid.uuid4())
+PASSWORD = uuid.uuid4().hex
+
+
+def pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8, encryption: Any = None) -> str:
+    return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption()).decode()
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+SECRET = pem(RSA)
+ED25519 = pem(Ed25519PrivateKey.generate())
+ENCRYPTED = pem(RSA, encryption=BestAvailableEncryption(PASSWORD.encode()))
+CURVE = pem(ec.generate_private_key(ec.SECP256R1()))
+PKCS1 = pem(RSA, PrivateFormat.TraditionalOpenSSL)
+PUBLIC = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def body(text: str) -> str:
+    """The base64 in a PEM, on one line."""
+    return "".join(line for line in text.splitlines() if not line.startswith("-"))
+
+
+def pieces(*secrets: str) -> frozenset[str]:
+    """Every 16 characters that follow one another in any of them."""
+    return frozenset(
+        text[start : start + PIECE] for text in map(squeezed, secrets) for start in range(len(text) - PIECE + 1)
+    )
+
+
+def squeezed(text: str) -> str:
+    """Without what a log or a store may put between the lines of a PEM."""
+    return re.sub(r"\\[nr]|[\s\"'\\]", "", text)
+
+
+PRIVATE = pieces(*map(body, (SECRET, ED25519, ENCRYPTED, CURVE, PKCS1)), base64.b64encode(SECRET.encode()).decode())
+SECRETS = PRIVATE | pieces(KEY_ID, PASSWORD, base64.b64encode(KEY_ID.encode()).decode())
+
+
+def leaked(told: Mapping[str, str], secrets: frozenset[str] = SECRETS) -> list[str]:
+    """Where a piece of a secret stands, with what is around it."""
+    found = []
+    for place, text in told.items():
+        small = squeezed(text)
+        at = next((at for at in range(len(small)) if small[at : at + PIECE] in secrets), None)
+        if at is not None:
+            found.append(f"{place}: ...{small[max(0, at - 60) : at + 60]}...")
+    return found
+
+
+def told_by(folder: Path, *arguments: str | Path, enough: bool = False, **variables: str) -> tuple[int, dict[str, str]]:
+    """Run ssmd until it ends, or has data if that is enough; return its code and all that could be seen of it."""
+    folder.mkdir(exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = "{}:{}".format(*free.getsockname())
+    if arguments[0] == "run":
+        arguments = (*arguments, "--listen", listen)
+    keys = {"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": SECRET, "SSMD_LOG_LEVEL": "debug"}
+    process = start(*arguments, cwd=folder, **(keys | variables))
+    told: dict[str, str] = {}
+    try:
+        with gevent.Timeout(30):
+            while process.poll() is None:
+                with suppress(OSError):
+                    told["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
+                for path in ("/health", "/ready", "/metrics", "/nothing"):
+                    told.update(asked(listen, path))
+                if enough and any(file.stat().st_size > 2000 for file in folder.rglob("*.jsonl")):
+                    process.send_signal(signal.SIGTERM)
+                    enough = False
+                gevent.sleep(0.02)
+            told["stdout"], told["stderr"] = process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode is not None
+    for file in folder.rglob("*"):
+        if file.is_file() and "conf" not in file.parts and file.suffix != ".pem":
+            told[str(file)] = file.read_text("utf-8", "replace")
+    return process.returncode, told
+
+
+def asked(listen: str, path: str) -> dict[str, str]:
+    with suppress(OSError):
+        try:
+            with urllib.request.urlopen(f"http://{listen}{path}", timeout=2) as response:
+                return {path: response.read().decode()}
+        except urllib.error.HTTPError as error:
+            return {f"{path} {error.code}": error.read().decode()}
+    return {}
+
+
+# Ways in which a run can fail: servers that repeat what they were told.
+
+
+def echo(status: str) -> Callable[[Peer], None]:
+    """An answer whose header, body and reason hold the request, as those of debugging proxies do."""
+
+    def script(peer: Peer) -> None:
+        request = peer.request()
+        head = "; ".join(f"{name}: {value}" for name, value in request.headers.items())
+        # The body is cut for the log, and the cut must not leave a piece of the key.
+        text = f"{'.' * 180}{KEY_ID} in {head}".encode()
+        peer.send(
+            f"HTTP/1.1 {status} {KEY_ID}\r\nX-Request: {head}\r\nLocation: /{KEY_ID}/there?{KEY_ID}\r\n"
+            f"Set-Cookie: key={KEY_ID}\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+            + text
+        )
+
+    return script
+
+
+def not_http(peer: Peer) -> None:
+    request = peer.request()
+    peer.send(f"you said {request.headers}\r\n{KEY_ID}: {KEY_ID}\r\n\r\n".encode())
+
+
+def bad_header(peer: Peer) -> None:
+    peer.request()
+    peer.send(f"HTTP/1.1 101 Switching Protocols\r\n{KEY_ID}\r\n\r\n".encode())
+
+
+def bad_cookie(peer: Peer) -> None:
+    peer.upgrade(fields=f"Set-Cookie: {KEY_ID}{{b=1; Domain=127.0.0.1\r\n")
+
+
+def upgraded(*frames: bytes) -> Callable[[Peer], Any]:
+    def script(peer: Peer) -> Any:
+        request = peer.request()
+        peer.send(accepting(request) + frame(TEXT, b'{"type":"ticker","msg":{}}') + b"".join(frames))
+        peer.sock.settimeout(3)
+        return peer.drained()
+
+    return script
+
+
+def reset(peer: Peer) -> None:
+    peer.upgrade()
+    peer.receive()
+    peer.reset()
+
+
+ERROR = f'{{"type":"error","id":1,"msg":{{"code":5,"msg":"no key {KEY_ID}","market_ticker":"{KEY_ID}"}}}}'.encode()
+SERVERS = {
+    "401": (echo("401"), 77),
+    "403": (echo("403"), 77),
+    "429": (echo("429"), 69),
+    "redirect": (echo("302"), 69),
+    "not HTTP": (not_http, 69),
+    "bad header": (bad_header, 69),
+    "bad cookie": (bad_cookie, 69),
+    "no answer": (lambda peer: peer.request(), 69),
+    "close": (upgraded(close_frame(1008, f"key {KEY_ID} is over".encode())), 75),
+    "an error": (upgraded(frame(TEXT, ERROR)), 78),
+    "garbage": (upgraded(b"\xff" * 100), 75),
+    "garbage that echoes": (upgraded(frame(3, KEY_ID.encode())), 75),
+    "reset": (reset, 75),
+    "silence": (upgraded(), 75),
+}
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What scripted servers were asked."""
+    requests: list[str] = []
+    ask = Peer.request
+
+    def request(peer: Peer) -> Any:
+        requests.append(str(asked := ask(peer)))
+        return asked
+
+    monkeypatch.setattr(Peer, "request", request)
+    return requests
+
+
+def run_against(folder: Path, endpoint: str, **options: Any) -> tuple[int, dict[str, str]]:
+    version = "  idle_timeout_seconds: 1\n"
+    tree = make_tree(folder, endpoint, "kalshi", version, "")
+    return told_by(folder, "run", "test", "--config-dir", tree, **options)
+
+
+@pytest.mark.parametrize(("script", "code"), SERVERS.values(), ids=SERVERS)
+def test_servers_that_repeat_what_they_were_told(tmp_path, requests, script, code):
+    with serving(script) as server:
+        ended, told = run_against(tmp_path, f"{server.url}?token={PASSWORD}")
+    assert ended == code
+    # What an exchange sends as data is kept as it came, whatever it is.
+    assert leaked({place: text for place, text in told.items() if not place.endswith(".jsonl")}) == []
+    # The canary was there to be caught, and went nowhere else: not even to the exchange.
+    [request] = requests
+    assert KEY_ID in request
+    assert leaked({"request": request}, PRIVATE) == []
+
+
+def test_unreachable_exchanges(tmp_path, requests):
+    authority, other = Authority(tmp_path), Authority(tmp_path, "Other Authority")
+    proxy = {"http_proxy": f"http://{PASSWORD}:{PASSWORD}@127.0.0.1:9", "SSL_CERT_FILE": str(authority.path)}
+    with (
+        serving(upgraded(), tls=other.context()) as unknown,
+        serving(upgraded(), tls=authority.context("exchange.test")) as wrong,
+        serving(lambda peer: peer.send(b"HTTP/1.1 400 No\r\n\r\n")) as plain,
+        serving(echo("407")) as refusing,
+    ):
+        runs = {
+            "ws://127.0.0.1:9/": {},
+            "ws://name.invalid/": {},
+            unknown.url: {},
+            wrong.url: {},
+            plain.url.replace("ws:", "wss:"): {},
+            "ws://127.0.0.1:10/": proxy,
+            "ws://127.0.0.1:11/": {"http_proxy": f"http://{PASSWORD}@127.0.0.1:{refusing.port}"},
+        }
+        for number, (endpoint, variables) in enumerate(runs.items()):
+            query = f"?token={PASSWORD}"
+            ended, told = run_against(tmp_path / str(number), endpoint + query, **{"no_proxy": ""} | variables)
+            assert (endpoint, ended, leaked(told)) == (endpoint, 69, [])
+    assert not any(KEY_ID in request for request in requests)
+
+
+@pytest.mark.parametrize(
+    ("secret", "form"),
+    [(SECRET, "json"), (PKCS1, "text"), (ED25519.replace("\n", "\\n"), "json"), (body(SECRET), "text")],
+    ids=["PEM", "PKCS#1", "escaped", "bare"],
+)
+def test_a_good_run(tmp_path, secret, form):
+    """And the simulator, which is given the same keys."""
+    keys = {"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": secret, "SSMD_LOG_LEVEL": "debug", "SSMD_LOG_FORMAT": form}
+    with Sim(**keys) as simulator:
+        code, told = run_against(tmp_path, simulator.endpoint, enough=True, **keys)
+        assert code == 0
+        assert {"/metrics", "/health", "cmdline"} < told.keys()
+        refused, told_refused = run_against(tmp_path / "other", simulator.endpoint, KALSHI_API_KEY=str(uuid.uuid4()))
+        assert refused == 77
+        said = simulator.said()
+    assert leaked(told) == leaked(told_refused) == leaked(said) == []
+
+
+class Sim:
+    """`ssmd sim` with keys of one's own."""
+
+    def __init__(self, **variables: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self._process = start("sim", "--listen", f"127.0.0.1:{port}", **variables)
+        self.endpoint = f"ws://127.0.0.1:{port}/trade-api/ws/v2"
+        until = time.monotonic() + 20
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
+            gevent.sleep(0.05)
+
+    def said(self) -> dict[str, str]:
+        self._process.terminate()
+        out, err = self._process.communicate(timeout=10)
+        assert "127.0.0.1" in out + err
+        return {"sim stdout": out, "sim stderr": err}
+
+    def __enter__(self) -> Sim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+# Keys that are wrong.
+
+BAD_SECRETS = {
+    "cut off": SECRET[: len(SECRET) // 2],
+    "cut off, with its end": SECRET[:800] + SECRET[1000:],
+    "changed": SECRET.replace("M", "N"),
+    "not base64": SECRET.replace("A", "*"),
+    "public": PUBLIC,
+    "encrypted": ENCRYPTED,
+    "another curve": CURVE,
+    "another label": SECRET.replace("PRIVATE KEY", "CERTIFICATE"),
+    "a label of its own": SECRET.replace("PRIVATE KEY", KEY_ID.upper()),
+    "bare": body(SECRET)[:-7],
+    "bare, after a slash": "/" + body(SECRET),
+    "short and after a slash": "/" + body(ED25519),
+    "base64 of a part": base64.b64encode(SECRET.encode()[:900]).decode(),
+    "the key id": KEY_ID,
+    "folder": "/etc",
+    "both in one": f"{KEY_ID}:{SECRET}"[:700],
+}
+BAD_IDS = {
+    "a private key": SECRET,
+    "a private key on one line": SECRET.replace("\n", "\\n"),
+    "a bare private key": body(SECRET),
+    "a short bare private key": body(ED25519),
+    "both": f"{KEY_ID},{body(ED25519)}",
+    "two lines": f"{KEY_ID}\n{KEY_ID}",
+}
+
+
+def test_bad_keys(tmp_path, requests):
+    wrong = [{"KALSHI_API_SECRET": secret} for secret in BAD_SECRETS.values()]
+    wrong += [{"KALSHI_API_KEY": key_id} for key_id in BAD_IDS.values()]
+    wrong += [{"KALSHI_API_KEY": SECRET, "KALSHI_API_SECRET": KEY_ID}, {"KALSHI_API_KEY": ""}]
+    file = tmp_path / "key.pem"
+    file.write_text(ENCRYPTED)
+    wrong += [{"KALSHI_API_SECRET": str(file)}, {"KALSHI_API_SECRET": str(file), "KALSHI_API_KEY": str(file)}]
+    with serving(echo("401")) as server:
+        tree = make_tree(tmp_path, server.url, "kalshi", "", "")
+
+        def attempt(number: int) -> None:
+            code, told = told_by(tmp_path / str(number), "run", "test", "--config-dir", tree, **wrong[number])
+            assert (wrong[number], code, leaked(told)) == (wrong[number], 78, [])
+
+        Pool(3).map(attempt, range(len(wrong)))
+    assert requests == []
+
+
+@pytest.mark.parametrize("keys", [{}, {"KALSHI_API_KEY": ""}, {"KALSHI_API_SECRET": SECRET[:900]}])
+def test_validate_looks_keys_up_and_keeps_them_to_itself(tmp_path, keys):
+    tree = make_tree(tmp_path, "ws://127.0.0.1:9/", "kalshi", "", "")
+    code, told = told_by(tmp_path, "validate", "--config-dir", tree, "--keys", **keys)
+    assert code == (78 if keys else 0)
+    assert leaked(told) == []
+
+
+# Keys in the wrong place: someone pastes them into the tree.
+
+PASTED = {
+    "source": "keys: {test: {type: api_key, fields: [api_key, api_secret], source: '%s'}}",
+    "variable": "keys: {test: {type: api_key, fields: [api_key, api_secret], source: 'env:%s'}}",
+    "field": "keys: {test: {type: api_key, fields: [api_key, '%s', c], source: 'env:A,B'}}",
+    "fields": "keys: {test: {type: api_key, fields: '%s', source: env}}",
+    "key": "keys: {test: '%s'}",
+    "keys": "keys: '%s'",
+    "name": "keys: {'%s ': {type: api_key, fields: [a], source: env}}",
+    "beside": "keys: {test: {type: api_key, fields: [a], source: env, api_secret: '%s'}}",
+    "rotation": "keys: {test: {type: api_key, fields: [a], source: env, rotation_days: '%s'}}",
+    "required": "keys: {test: {type: api_key, fields: [a], source: env, required: '%s'}}",
+    "unclosed": "keys: {test: {type: api_key, source: '%s",
+    "bare": "keys:\n  test:\n    source: env\n%s\n    fields: [a]",
+    "twice": "keys: {test: {'%s': 1, 'b': 2, 'b': 3}}",
+    "subscribe": "subscribe: {channels: '%s'}",
+}
+
+
+def test_keys_pasted_into_the_tree(tmp_path):
+    tree = make_tree(tmp_path, "ws://127.0.0.1:9/", "kalshi", "", "")
+    pasted = (body(SECRET), SECRET, body(ED25519), KEY_ID)
+    names = [f"{place}-{number}" for place in PASTED for number in range(len(pasted))]
+    for place in ("field", "name", "twice"):
+        names.remove(f"{place}-{pasted.index(KEY_ID)}")  # Where a name belongs, it cannot be told from one.
+    for name in names:
+        place, _, number = name.partition("-")
+        wrong = PASTED[place] % pasted[int(number)]
+        (tree / "environments" / f"{name}.yaml").write_text(
+            f"name: {name}\nfeed: test\nstorage: {{type: local, path: data}}\n{wrong}\n"
+        )
+    code, told = told_by(tmp_path, "validate", "--config-dir", tree, "--keys", "--strict")
+    assert code == 78
+    assert [leak for line in told.pop("stdout").splitlines() for leak in leaked({"stdout": line})] == []
+    assert leaked(told) == []
+    for name in ("source-0", "key-1", "required-3", "unclosed-2"):
+        code, told = told_by(tmp_path, "run", name, "--config-dir", tree)
+        assert (name, code, leaked(told)) == (name, 78, [])
+
+
+# Bugs.
+
+
+@pytest.mark.parametrize(
+    ("broken", "form"),
+    [
+        ("ssmd.exchange.kalshi:Kalshi.headers", "json"),
+        ("ssmd.exchange.kalshi:Kalshi.inspect", "text"),
+        ("ssmd.exchange.kalshi:sign", "text"),
+        ("ssmd.exchange.kalshi:read_private_key", "json"),
+        ("ssmd.resolver.env:EnvResolver.resolve", "text"),
+        ("ssmd.runtime.queue:BatchQueue.put", "json"),
+    ],
+)
+def test_a_bug_is_told_without_its_values(tmp_path, broken, form):
+    module, _, path = broken.partition(":")
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import {module}\n"
+        "def broken(*values, **named):\n"
+        "    local = repr((values, named))\n"
+        "    raise RuntimeError('a bug')\n"
+        f"{module}.{path} = broken\n"
+    )
+    with Sim(KALSHI_API_KEY=KEY_ID, KALSHI_API_SECRET=SECRET) as simulator:
+        code, told = run_against(tmp_path, simulator.endpoint, PYTHONPATH=f"{tmp_path}:{ROOT}", SSMD_LOG_FORMAT=form)
+    assert code == 70
+    assert "RuntimeError: a bug" in told["stderr"]
+    assert leaked(told) == []
+
+
+def test_the_canaries_would_be_found():
+    for secret in (SECRET, SECRET.replace("\n", "\\n"), repr(SECRET), body(ED25519)[40:60], KEY_ID, PASSWORD):
+        assert leaked({"log": f"before {secret} after"})
+    assert not leaked({"log": f"before {PUBLIC[:40]} after"}, PRIVATE)
