@@ -36,7 +36,8 @@ class BatchQueue:
 
     def put(self, batch: Batch) -> float:
         """Add a batch; block while there is no room. Returns the seconds spent blocked."""
-        weight = _weight(batch)
+        size = sum(map(len, batch.payloads))
+        weight = _weight(batch, size)
         waited = 0.0
         if self._full(weight):
             began = time.monotonic()
@@ -44,9 +45,9 @@ class BatchQueue:
                 self._room.clear()
                 self._room.wait()
             waited = time.monotonic() - began
-        self._batches.append((batch, weight))
+        self._batches.append((batch, size))
         self._weight += weight
-        self.bytes += sum(map(len, batch.payloads))
+        self.bytes += size
         self.messages += len(batch.payloads)
         self._news.set()
         return waited
@@ -61,7 +62,8 @@ class BatchQueue:
         """
         taken: list[Batch] = []
         total = 0
-        for batch, weight in self._batches:
+        for batch, size in self._batches:
+            weight = _weight(batch, size)
             if taken and total + weight > max_bytes:
                 break
             taken.append(batch)
@@ -72,9 +74,9 @@ class BatchQueue:
     def done(self) -> None:
         """What was taken last is written: make room."""
         for _ in range(self._taken):
-            batch, weight = self._batches.popleft()
-            self._weight -= weight
-            self.bytes -= sum(map(len, batch.payloads))
+            batch, size = self._batches.popleft()
+            self._weight -= _weight(batch, size)
+            self.bytes -= size
             self.messages -= len(batch.payloads)
         self._taken = 0
         self._room.set()
@@ -96,5 +98,6 @@ class BatchQueue:
         self._room.set()
 
 
-def _weight(batch: Batch) -> int:
-    return sum(map(len, batch.payloads)) + MESSAGE_BYTES * len(batch.payloads)
+def _weight(batch: Batch, size: int) -> int:
+    """What a batch counts for the bound, given the bytes of its messages, which are added up only once."""
+    return size + MESSAGE_BYTES * len(batch.payloads)
