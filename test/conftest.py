@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 from ssmd.metrics import Metrics
 from ssmd.runtime.status import Status
 
+pytest_plugins = ["abilities"]
+
 TEST_SECONDS = 60
 
 

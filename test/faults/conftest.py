@@ -1,17 +1,6 @@
-"""What the fault tests share: marks for what a test needs, and what they do to a process from outside.
+"""What the fault tests share."""
 
-A test that needs something this machine lacks is skipped with a plain reason:
-
-    @pytest.mark.needs_root
-    @pytest.mark.needs("strace", "mount")    # programs, or names in ABILITIES
-"""
-
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
 
 import gevent
 import pytest
@@ -24,67 +13,3 @@ def _deadline() -> Iterator[None]:
     """Longer than that of the other tests: these go many rounds."""
     with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
         yield
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs_root: skipped unless run by root")
-    config.addinivalue_line("markers", "needs(*names): skipped unless these programs or abilities are here")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if next(item.iter_markers("needs_root"), None) and os.geteuid() != 0:
-        pytest.skip("needs root")
-    for mark in item.iter_markers("needs"):
-        for name in mark.args:
-            if not (ABILITIES[name]() if name in ABILITIES else shutil.which(name)):
-                pytest.skip(f"needs {name}")
-
-
-@cache
-def can_mount() -> bool:
-    """Root in a container may still not mount."""
-    return os.geteuid() == 0 and _succeeds("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt")
-
-
-@cache
-def can_mount_loop() -> bool:
-    return can_mount() and os.path.exists("/dev/loop-control") and shutil.which("mkfs.ext4") is not None
-
-
-@cache
-def can_trace() -> bool:
-    """strace is here and may trace."""
-    return shutil.which("strace") is not None and _succeeds("strace", "-o", os.devnull, "true")
-
-
-@cache
-def can_make_networks() -> bool:
-    return os.geteuid() == 0 and _succeeds("unshare", "--net", "ip", "link", "add", "type", "veth")
-
-
-@cache
-def libfaketime() -> Path | None:
-    """The library that fakes the clock of the process it is loaded into."""
-    found = [path for root in ("/usr/lib", "/usr/lib64") for path in Path(root).glob("**/libfaketimeMT.so.1")]
-    return found[0] if found else None
-
-
-ABILITIES: dict[str, Callable[[], object]] = {
-    "mount": can_mount,
-    "loop mounts of ext4": can_mount_loop,
-    "strace": can_trace,
-    "network namespaces": can_make_networks,
-    "libfaketime": libfaketime,
-}
-
-
-@pytest.fixture
-def faketime_library() -> Path:
-    library = libfaketime()
-    if library is None:
-        pytest.skip("needs libfaketime")
-    return library
-
-
-def _succeeds(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
