@@ -1,6 +1,6 @@
 """What a test may need of the machine: a test that needs something it lacks is skipped with a plain reason.
 
-Such a test is marked with `needs_root`, or with `needs("strace", "mount")`, which takes programs and names in ABILITIES.
+Such a test is marked with `needs_root`, or with `needs("strace", "mount")`: programs, and names in ABILITIES.
 """
 
 import os
