@@ -159,6 +159,7 @@ def assemble(
         idle_timeout_seconds=version.idle_timeout_seconds,
         max_message_bytes=version.max_message_bytes,
         data_timeout_seconds=environment.data_timeout_seconds,
+        coalesce_seconds=version.coalesce_seconds,
         direct=direct,
     )
     writer = WRITERS[environment.storage.type](

@@ -583,7 +583,7 @@ def test_nothing_at_all_ends_it() -> None:
 
 def answer_and_hold(peer: Peer) -> Any:
     peer.upgrade()
-    return peer.drained()
+    return peer.received()
 
 
 def test_pings_keep_it_alive() -> None:
@@ -703,7 +703,7 @@ def test_the_kernel_giving_up_is_not_called_silence() -> None:
 
 
 def test_close_wakes_messages() -> None:
-    with serving(answer_and_hold_frames) as server:
+    with serving(answer_and_hold) as server:
         feed = connector(server.url)
         feed.connect()
         collecting = gevent.spawn(collect, feed)
@@ -716,11 +716,6 @@ def test_close_wakes_messages() -> None:
         assert time.monotonic() - began < 10
         assert server.result() == [(CLOSE, b"\x03\xe9")]
     feed.close()
-
-
-def answer_and_hold_frames(peer: Peer) -> Any:
-    peer.upgrade()
-    return peer.received()
 
 
 def test_what_was_received_is_handed_out_after_close() -> None:
@@ -785,7 +780,7 @@ def test_close_during_connect() -> None:
 
 
 def test_close_between_connect_and_messages() -> None:
-    with serving(answer_and_hold_frames) as server:
+    with serving(answer_and_hold) as server:
         feed = connector(server.url)
         feed.connect()
         feed.close()
@@ -981,7 +976,7 @@ def test_close_under_load_with_tls_never_hands_out_what_is_still_encrypted(autho
 
 
 def test_silence_and_close_with_tls(authority: Authority) -> None:
-    with serving(answer_and_hold_frames, tls=authority.context()) as server:
+    with serving(answer_and_hold, tls=authority.context()) as server:
         feed = connector(server.url, idle_timeout_seconds=0.2)
         feed.connect()
         _, end = collect(feed)

@@ -105,6 +105,7 @@ def test_every_field_is_documented_and_none_else(heading, real):
     ("field", "default"),
     [
         ("`idle_timeout_seconds`", FeedVersion.model_fields["idle_timeout_seconds"].default),
+        ("`coalesce_seconds`", FeedVersion.model_fields["coalesce_seconds"].default),
         ("`max_message_bytes`", FeedVersion.model_fields["max_message_bytes"].default),
         ("`storage.fsync_interval_seconds`", Storage.model_fields["fsync_interval_seconds"].default),
     ],

@@ -49,6 +49,17 @@ def test_a_replayed_recording_is_collected_byte_for_byte(tmp_path, recording, ex
     assert re.search(r"code 1000, end of recording", stopped["reason"])
 
 
+@pytest.mark.parametrize(("coalesce_seconds", "most", "fewest"), [(0, 1, 1 / 3), (0.3, 1 / 20, 0)])
+def test_messages_that_come_fast_are_read_together_if_they_may(tmp_path, coalesce_seconds, most, fewest):
+    with Simulator("--rate", "400") as simulator:
+        version = f"  coalesce_seconds: {coalesce_seconds}\n"
+        with Collector(tmp_path, simulator.endpoint, version=version) as collector:
+            collector.wait_for_lines(1000)
+            assert collector.end() == 0
+    times = [line[: line.index(b"Z")] for line in collector.lines()]
+    assert fewest <= len(set(times)) / len(times) <= most
+
+
 def test_what_ssmd_wrote_is_replayed_as_it_was_received(tmp_path):
     """A file of ssmd's own, with messages that are not JSON in it, gives the same bytes once more."""
     odd = [b"oops", b"\xff\x00", b'{"type":NaN}', b"{}{}"]

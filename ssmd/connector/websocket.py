@@ -38,6 +38,7 @@ class WebSocketConnector:
     `idle_timeout_seconds`: silence, pings included, after which the connection counts as dead.
     `max_message_bytes`: the longest message taken; a longer one ends the connection with code 1009.
     `data_timeout_seconds`: silence, pings not included, after which it ends; None for never.
+    `coalesce_seconds`: how long messages that come fast may wait to be read together; 0 for not at all.
     `direct`: ignore HTTP_PROXY and its like.
     """
 
@@ -49,6 +50,7 @@ class WebSocketConnector:
         idle_timeout_seconds: float = 30.0,
         max_message_bytes: int = 16 * 1024 * 1024,
         data_timeout_seconds: float | None = None,
+        coalesce_seconds: float = 0.0,
         direct: bool = False,
         connect_seconds: float = CONNECT_SECONDS,
         wall_clock: Callable[[], float] = time.time,
@@ -67,7 +69,7 @@ class WebSocketConnector:
         self._closing = False
         self._hidden: list[str] = []
         self._head: BoundedHead | None = None
-        self._reader = FrameReader(max_message_bytes)
+        self._reader = FrameReader(max_message_bytes, coalesce_seconds)
 
     def connect(self) -> None:
         with contextlib.ExitStack() as unless_open:
@@ -127,6 +129,7 @@ class WebSocketConnector:
             if self._data_seconds is not None:
                 left = last_data + self._data_seconds - time.monotonic()
                 self._reader.silence_seconds = min(self._idle_seconds, left)
+            began = time.monotonic()
             try:
                 payloads = self._reader.recv_batch()
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
@@ -134,11 +137,12 @@ class WebSocketConnector:
                     return
                 raise self._disconnected(error) from None
             # After close() too: what has arrived is handed out, and then the socket's end is met.
+            now = time.monotonic()
+            if now - began > FAIRNESS_SECONDS:
+                last_pause = now  # It has waited, and everything else had its turn.
             if payloads:
                 yield payloads
                 now = last_data = time.monotonic()  # Afterwards: the time the consumer takes is not silence.
-            else:
-                now = time.monotonic()
             if now - last_pause > FAIRNESS_SECONDS:
                 # A socket that always has data never waits, and everything else would starve. sleep(0)
                 # is not enough: gevent runs many such callbacks before it looks at its sockets again.

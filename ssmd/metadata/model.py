@@ -82,6 +82,8 @@ class FeedVersion(Versioned):
     idle_timeout_seconds: Seconds = 30.0
     """The longest silence, pings included, before the connection counts as dead."""
     max_message_bytes: int = Field(default=16 << 20, gt=0, le=_LARGEST_MESSAGE)
+    coalesce_seconds: float = Field(default=0.002, ge=0, le=1, allow_inf_nan=False)
+    """While messages come faster than this they are read together, about so often: the less CPU, the later."""
     rate_limit_per_second: Amount | None = None
     max_symbols_per_connection: int | None = Field(default=None, gt=0)
     supports_orderbook: bool = False
