@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sim_client import CREDENTIALS, ED_KEY, ED_KEY_ID, KEY_ID, PATH, RSA_KEY, headers, sign
+from cryptography.hazmat.primitives.asymmetric import rsa
+from sim_client import CREDENTIALS, ED_KEY, ED_KEY_ID, KEY_ID, PATH, headers, sign
 
-from ssmd.errors import ConfigError
-from ssmd.sim.handshake import SKEW_MS, public_key, verify
+from ssmd.sim.handshake import SKEW_MS, verify
 
 NOW = 1_790_000_000_000
 
@@ -65,21 +62,3 @@ def test_a_stale_timestamp_has_its_own_code(skew: int) -> None:
 def test_another_key_is_refused() -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     assert reason(headers(NOW, KEY_ID, other)) == "INCORRECT_API_KEY_SIGNATURE"
-
-
-@pytest.mark.parametrize("key", [RSA_KEY, ED_KEY])
-def test_public_key_from_either_half(key: Any) -> None:
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    for text in (public, private, private.replace("\n", "\\n")):
-        assert public_key(text) == key.public_key()
-
-
-def test_public_key_never_repeats_the_text() -> None:
-    elliptic = ec.generate_private_key(ec.SECP256R1())
-    wrong = elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    for text in ("canary", "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----", wrong):
-        with pytest.raises(ConfigError) as caught:
-            public_key(text)
-        assert "canary" not in str(caught.value)
-        assert "BEGIN" not in str(caught.value)

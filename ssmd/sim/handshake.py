@@ -14,16 +14,13 @@ import json
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from ssmd.errors import ConfigError
-
-__all__ = ["KEY", "SIGNATURE", "SKEW_MS", "TIMESTAMP", "PublicKey", "Unauthorized", "public_key", "verify"]
+__all__ = ["KEY", "SIGNATURE", "SKEW_MS", "TIMESTAMP", "PublicKey", "Unauthorized", "verify"]
 
 PublicKey = RSAPublicKey | Ed25519PublicKey
 
@@ -61,18 +58,6 @@ def verify(headers: Mapping[str, str], path: str, now_ms: int, keys: Mapping[str
     if not _signed(key, signature, f"{timestamp}GET{path.partition('?')[0]}".encode()):
         return _unauthorized("authentication_error", "INCORRECT_API_KEY_SIGNATURE")
     return None
-
-
-def public_key(pem: str) -> PublicKey:
-    """The public key in a PEM text, or the one that belongs to the private key in it; the text is never repeated."""
-    data = pem.replace("\\n", "\n").strip().encode()
-    try:
-        key = load_pem_public_key(data) if b"PUBLIC KEY" in data else load_pem_private_key(data, None).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError("the key is not a PEM text of an unencrypted private key or of a public key") from None
-    if not isinstance(key, RSAPublicKey | Ed25519PublicKey):
-        raise ConfigError("the key is neither an RSA nor an Ed25519 key")
-    return key
 
 
 def _signed(key: PublicKey, signature: str, text: bytes) -> bool:
