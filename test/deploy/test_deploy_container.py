@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -217,6 +218,14 @@ def test_the_image_says_which_version_it_is_and_holds_nothing_of_the_build(image
         "feeds",
         "schemas",
     }
+
+
+def test_nothing_is_compiled_at_the_start(start):
+    """Nobody could keep the bytecode under a read-only root, so every start would compile all modules anew."""
+    code, _, err = start("-v", "-m", "ssmd", "run", "--help", entrypoint=["/opt/ssmd/bin/python"]).wait()
+    assert code == 0
+    assert "import 'ssmd.runtime.runner'" in err
+    assert [line for line in err.splitlines() if re.match(r"# code object from /.+[.]py$", line)] == []
 
 
 def test_a_stop_that_comes_before_the_run_is_not_lost(start):
