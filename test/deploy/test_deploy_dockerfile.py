@@ -24,6 +24,13 @@ def test_hadolint_finds_nothing():
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
+@pytest.mark.needs("shellcheck")
+def test_shellcheck_finds_nothing_in_what_builds_the_image():
+    script = ROOT / "test" / "deploy" / "build_image"
+    ended = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
 def test_the_versions_are_this_one():
     assert re.findall(r'image\.version="(.+)"', DOCKERFILE) == [__version__]
     assert set(re.findall(r"ssmd:(\d[\w.]*)", DOCKERFILE)) == {__version__}
