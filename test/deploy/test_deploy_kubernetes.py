@@ -1,0 +1,318 @@
+"""The manifests: rendered by kubectl, checked against Kubernetes' own schemas and against what the collector does; and
+the rendered ConfigMap, mounted as the kubelet mounts it, is what a collector runs from.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from process import ROOT, Process
+
+from ssmd import __version__
+from ssmd.metadata.loader import load
+from ssmd.metadata.model import FeedVersion
+from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
+from ssmd.runtime.status import STUCK_SECONDS
+
+pytestmark = pytest.mark.needs("kubectl", "kubernetes-validate")
+
+K8S = ROOT / "deploy" / "k8s"
+OVERLAYS = ["dev", "prod", "sim"]
+ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-dev", "sim": "kalshi-sim"}
+RELEASES = ["1.27", "1.32", "1.37"]
+"""Of Kubernetes: old ones that are still met, and the newest that kubernetes-validate knows."""
+
+
+def kustomize(folder: Path) -> str:
+    ended = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@cache
+def rendered(overlay: str) -> dict[str, dict[str, Any]]:
+    """An overlay's objects, by kind; there is one of each."""
+    objects = list(yaml.safe_load_all(kustomize(K8S / "overlays" / overlay)))
+    by_kind = {each["kind"]: each for each in objects}
+    assert len(by_kind) == len(objects)
+    return by_kind
+
+
+def pod(overlay: str) -> dict[str, Any]:
+    return rendered(overlay)["Deployment"]["spec"]["template"]["spec"]
+
+
+def container(overlay: str) -> dict[str, Any]:
+    [only] = pod(overlay)["containers"]
+    return only
+
+
+def strictly_valid(file: Path, release: str = RELEASES[-1]) -> subprocess.CompletedProcess[str]:
+    command = ["kubernetes-validate", "--strict", "--kubernetes-version", release, file]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_all_overlays_are_tested():
+    assert sorted(path.name for path in (K8S / "overlays").iterdir()) == OVERLAYS
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_strictly_valid(overlay, release, tmp_path):
+    file = tmp_path / "rendered.yaml"
+    text = kustomize(K8S / "overlays" / overlay)
+    file.write_text(text)
+    valid = strictly_valid(file, release)
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    # And what is not is found.
+    file.write_text(text.replace("terminationGracePeriodSeconds:", "terminationGraceSeconds:"))
+    assert strictly_valid(file, release).returncode != 0
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_collector_is_run_with_the_environment_of_the_overlay(overlay):
+    assert container(overlay)["args"] == ["run", ENVIRONMENTS[overlay], "--config-dir", "/etc/ssmd/exchanges"]
+    assert container(overlay)["image"] == f"ssmd:{__version__}"
+    # One at a time, and never two.
+    spec = rendered(overlay)["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_pod_keeps_the_restricted_standard(overlay):
+    assert rendered(overlay)["Namespace"]["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+    spec, context = pod(overlay), container(overlay)["securityContext"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {10001}
+    assert context == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    writable = [mount["mountPath"] for mount in container(overlay)["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["/var/lib/ssmd"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_names_and_labels_refer_to_what_is_there(overlay):
+    objects = rendered(overlay)
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    assert objects["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
+    assert objects["Service"]["spec"]["selector"].items() <= labels
+    assert objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels
+    volumes = {volume["name"]: volume for volume in pod(overlay)["volumes"]}
+    assert volumes["config"]["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"] != "ssmd-config"
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == objects["PersistentVolumeClaim"]["metadata"]["name"]
+    assert {mount["name"] for mount in container(overlay)["volumeMounts"]} == set(volumes)
+    [port] = container(overlay)["ports"]
+    assert port == {"name": "http", "containerPort": 8080}
+    assert objects["Service"]["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
+    assert {each["metadata"].get("namespace") for each in objects.values() if each["kind"] != "Namespace"} == {
+        objects["Namespace"]["metadata"]["name"]
+    }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_network_is_closed_but_for_names_tls_and_monitoring(overlay):
+    policy = rendered(overlay)["NetworkPolicy"]["spec"]
+    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
+    out = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
+    assert out == (set() if overlay == "sim" else {("UDP", 53), ("TCP", 53), ("TCP", 443)})
+    [inward] = policy["ingress"]
+    assert inward["ports"] == [{"protocol": "TCP", "port": 8080}]
+    assert inward["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+
+
+def test_the_probes_leave_a_run_the_time_to_end_in_order():
+    one = container("prod")
+    assert pod("prod")["terminationGracePeriodSeconds"] >= DRAIN_SECONDS + 10
+    live, ready, startup = (one[f"{name}Probe"] for name in ("liveness", "readiness", "startup"))
+    assert live["httpGet"] == startup["httpGet"] == {"path": "/health", "port": "http"}
+    assert ready["httpGet"] == {"path": "/ready", "port": "http"}
+    # /health fails while a run that ends with an error drains; the kubelet must not cut that short.
+    assert live["periodSeconds"] * live["failureThreshold"] >= 2 * (DRAIN_SECONDS + STUCK_SECONDS)
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_memory_holds_a_full_queue_and_the_longest_messages(overlay):
+    resources = container(overlay)["resources"]
+    limit = int(resources["limits"]["memory"].removesuffix("Mi")) * 2**20
+    interpreter = 62_000_000  # docs/reliability.md
+    assert limit >= interpreter + QUEUE_BYTES + 4 * FeedVersion.model_fields["max_message_bytes"].default
+    assert "cpu" not in resources["limits"]
+
+
+def test_the_secret_is_asked_for_where_it_is_needed_and_its_example_holds_none():
+    assert "envFrom" not in container("sim")
+    example = yaml.safe_load((K8S / "base" / "secret.example.yaml").read_text())
+    for overlay in ("dev", "prod"):
+        assert container(overlay)["envFrom"] == [{"secretRef": {"name": example["metadata"]["name"]}}]
+    key = load(ROOT / "conf", "kalshi-dev", datetime.now(UTC).date()).environment.keys["kalshi"]
+    assert list(example["stringData"]) == list(key.variables("kalshi"))
+    assert all(value.startswith("<") and value.endswith(">") for value in example["stringData"].values())
+    assert strictly_valid(K8S / "base" / "secret.example.yaml").returncode == 0
+
+
+def test_the_tree_in_the_pod_is_conf():
+    """Whoever adds a file to conf/ adds it to the generator and to the items."""
+    real = {str(path.relative_to(ROOT / "conf")): path.read_text() for path in (ROOT / "conf").glob("*/*")}
+    for overlay in OVERLAYS:
+        keys = rendered(overlay)["ConfigMap"]["data"]
+        [config] = [volume["configMap"] for volume in pod(overlay)["volumes"] if volume["name"] == "config"]
+        assert {item["path"]: keys[item["key"]] for item in config["items"]} == real
+        assert len(config["items"]) == len(keys)
+
+
+def test_the_page_tells_the_overlays_as_they_are():
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for overlay in OVERLAYS:
+        namespace = rendered(overlay)["Namespace"]["metadata"]["name"]
+        storage = rendered(overlay)["PersistentVolumeClaim"]["spec"]["resources"]["requests"]["storage"]
+        [row] = [line for line in page.splitlines() if line.startswith(f"| `{overlay}` | `{namespace}` |")]
+        assert f"`{container(overlay)['args'][1]}`" in row
+        assert f"| {storage.removesuffix('Gi')} GiB |" in row
+    assert set(re.findall(r"ssmd:(\d[\w.]*)", page)) == {__version__}
+
+
+def test_an_overlay_can_hold_its_own_environment_as_the_page_says(tmp_path):
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    snippet = re.search(r"^configMapGenerator:\n(?: .+\n)+", page, re.MULTILINE).group()
+    (tmp_path / "kalshi-dev.yaml").write_text("name: kalshi-dev\n")
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{os.path.relpath(K8S / 'base', tmp_path)}]\n{snippet}")
+    objects = {each["kind"]: each for each in yaml.safe_load_all(kustomize(tmp_path))}
+    [config] = [
+        volume["configMap"]
+        for volume in objects["Deployment"]["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "config"
+    ]
+    # Its own file in place of that of conf/, and so another name: the Deployment rolls over to it.
+    ours, theirs = objects["ConfigMap"], rendered("dev")["ConfigMap"]
+    assert ours["data"] == theirs["data"] | {"environments.kalshi-dev.yaml": "name: kalshi-dev\n"}
+    assert config["name"] == ours["metadata"]["name"] != theirs["metadata"]["name"]
+
+
+def test_the_pod_monitor_takes_the_place_of_the_annotations(tmp_path):
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
+    template = rendered("prod")["Deployment"]["spec"]["template"]["metadata"]
+    assert scrape.items() <= template["annotations"].items()
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{os.path.relpath(K8S / 'overlays' / 'prod', tmp_path)}]\n"
+        f"components: [{os.path.relpath(K8S / 'components' / 'pod-monitor', tmp_path)}]\n"
+    )
+    objects = {each["kind"]: each for each in yaml.safe_load_all(kustomize(tmp_path))}
+    template = objects["Deployment"]["spec"]["template"]["metadata"]
+    assert not scrape.keys() & template["annotations"].keys()
+    monitor = objects["PodMonitor"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= template["labels"].items()
+    [endpoint] = monitor["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
+
+
+class ConfigVolume:
+    """A ConfigMap volume on disk, as the kubelet's atomic writer makes and updates it:
+
+    environments -> ..data/environments     (a link for whatever stands at the top)
+    ..data -> ..2026_11_22_10_30_00.1       (swapped by one rename)
+    ..2026_11_22_10_30_00.1/environments/kalshi-sim.yaml
+    """
+
+    def __init__(self, path: Path, config_map: dict[str, Any], items: list[dict[str, str]]) -> None:
+        self.path = path
+        self._items = items
+        self._versions = 0
+        path.mkdir()
+        self.update(config_map)
+        for name in {item["path"].partition("/")[0] for item in items}:
+            (path / name).symlink_to(f"..data/{name}")
+
+    def update(self, config_map: dict[str, Any]) -> None:
+        self._versions += 1
+        new = self.path / f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{self._versions}"
+        for item in self._items:
+            file = new / item["path"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(config_map["data"][item["key"]])
+        data = self.path / "..data"
+        old = data.resolve() if data.is_symlink() else None
+        (self.path / "..data_tmp").symlink_to(new.name)
+        (self.path / "..data_tmp").rename(data)
+        if old is not None:
+            shutil.rmtree(old)
+
+
+@pytest.fixture
+def volume(tmp_path) -> ConfigVolume:
+    """The ConfigMap of the sim overlay, where its Deployment mounts it."""
+    [config] = [volume["configMap"] for volume in pod("sim")["volumes"] if volume["name"] == "config"]
+    return ConfigVolume(tmp_path / "exchanges", rendered("sim")["ConfigMap"], config["items"])
+
+
+@pytest.fixture
+def run(volume, tmp_path) -> Iterator[Any]:
+    """Start the command of the sim overlay's container in its working directory, on the mounted tree."""
+    started = []
+
+    def run(*command: str) -> Process:
+        arguments = list(command) or [*container("sim")["args"], "--listen", "127.0.0.1:0"]
+        arguments = [str(volume.path) if each == "/etc/ssmd/exchanges" else each for each in arguments]
+        started.append(Process(*arguments, cwd=tmp_path))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.__exit__()
+
+
+def lines(folder: Path) -> int:
+    return sum(file.read_bytes().count(b"\n") for file in folder.glob("*/kalshi-sim.jsonl"))
+
+
+def wait_for_lines(folder: Path, count: int) -> None:
+    until = time.monotonic() + 60
+    while lines(folder) < count:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_the_mounted_tree_is_valid(volume, run):
+    assert {path.name for path in volume.path.iterdir() if path.name[0] != "."} == {"environments", "feeds", "schemas"}
+    validation = run("validate", "--strict", "--config-dir", "/etc/ssmd/exchanges")
+    assert validation.wait() == 0, validation.other
+
+
+def test_a_collector_runs_from_the_mounted_tree_whatever_is_put_in_its_place(volume, run, tmp_path):
+    collector = run()
+    collector.wait_for("connected")
+    wait_for_lines(tmp_path / "data", 20)
+
+    key = "environments.kalshi-sim.yaml"
+    config_map = rendered("sim")["ConfigMap"]
+    elsewhere = config_map["data"][key].replace("path: data ", "path: elsewhere ")
+    assert elsewhere != config_map["data"][key]
+    volume.update({"data": config_map["data"] | {key: elsewhere}})
+    wait_for_lines(tmp_path / "data", lines(tmp_path / "data") + 20)  # It has read its tree, and goes on.
+    assert collector.end() == 0
+
+    restarted = run()
+    restarted.wait_for("connected")
+    wait_for_lines(tmp_path / "elsewhere", 1)
+    assert restarted.end() == 0
+
+    volume.update({"data": config_map["data"] | {key: "name: [\n"}})
+    broken = run()
+    assert broken.wait() == 78
+    assert "environments/kalshi-sim.yaml:" in str(broken.events)
