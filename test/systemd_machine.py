@@ -1,7 +1,7 @@
-"""A machine of its own for the tests of systemd: a real systemd as process 1 of new namespaces, see deploy/boot-systemd.
+"""A machine for the tests of systemd: a real systemd as process 1 of new namespaces, see deploy/boot-systemd.
 
-It has this machine's programs, a network that only reaches itself, and the checkout in /opt/ssmd. What it writes is gone
-with it.
+It has the programs of this one, a network that reaches only itself, and the checkout in /opt/ssmd. What is written
+in it goes with it.
 """
 
 from __future__ import annotations
