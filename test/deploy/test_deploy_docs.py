@@ -28,6 +28,14 @@ def test_no_block_is_forgotten():
     assert len(re.findall(r"^ *```sh$", PAGE, re.MULTILINE)) == sum(len(blocks(heading)) for heading in run_here) > 8
 
 
+def test_every_anchor_is_there():
+    for name, anchor in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", PAGE):
+        page = ROOT / "docs" / name if name else ROOT / "docs" / "operations.md"
+        headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+        real = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in real, f"{name}#{anchor}"
+
+
 def test_every_exit_code_is_told():
     def below(error: type) -> set[type]:
         return {error}.union(*map(below, error.__subclasses__()))

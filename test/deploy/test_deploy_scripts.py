@@ -1,5 +1,6 @@
 """bin/start, stop, status, restart and keep, with real collectors and as little in the environment as cron has."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,8 +19,8 @@ NAMES = ("start", "stop", "status", "restart", "keep", "collector.sh")
 class Host:
     """A place of its own for the state, the settings and the metadata of collectors, with spaces in its path."""
 
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "the state"
+    def __init__(self, disk: Path, folder: Path) -> None:
+        self.state = disk / "the state"
         self.etc = folder / "the settings"
         self.conf = folder / "the metadata"
         self.state.mkdir()
@@ -72,7 +73,7 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 @pytest.fixture
 def host(tmp_path):
-    host = Host(tmp_path)
+    host = Host(tmp_path, tmp_path)
     host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
     yield host
     for file in (host.state / "run").glob("*.lock"):
@@ -180,6 +181,35 @@ def test_stop_between_two_runs(host):
     assert "it has ended with exit code 78" in told.stdout
     assert host.run("stop", "kalshi-sim").returncode == 0
     assert host.run("status", "kalshi-sim").returncode == 3
+
+
+@pytest.mark.needs("mount")
+def test_a_full_disk_does_not_end_the_keeper(tmp_path):
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path / "disk"], check=True)
+    host = Host(tmp_path / "disk", tmp_path)
+    try:
+        host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
+        assert host.run("start", "kalshi-sim").returncode == 0
+        keeper, before = host.keeper(), host.log().count("connected feed=")
+        rest = host.state / "rest"
+        with contextlib.suppress(OSError), rest.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(512))
+        wait_for(lambda: "none: it has ended" in host.run("status", "kalshi-sim").stdout)
+        time.sleep(4)  # It ends again, and again nothing can be written.
+        rest.unlink()
+        wait_for(lambda: host.log().count("connected feed=") > before)
+        assert host.keeper() == keeper
+    finally:
+        host.run("stop", "--force", "kalshi-sim")
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
+
+
+def test_a_wrong_restart_stops_nothing(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    assert host.run("restart", "nothing", "kalshi-sim").returncode == 2
+    assert host.run("status", "kalshi-sim").returncode == 0
 
 
 def test_when_the_keeper_is_killed_the_collector_goes_on_and_can_be_stopped(host):
