@@ -153,7 +153,7 @@ class Runner:
             put(Batch(self._feed, received_ns, payloads, inspection.decoded))
             received_bytes.inc(sum(map(len, payloads)))
             if inspection.exchange_ms is not None:
-                age.observe(received_ns / 1e9 - inspection.exchange_ms / 1e3)
+                age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
             if inspection.events:
                 self._note(inspection.events)
             if inspection.failure is not None:
