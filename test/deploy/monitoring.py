@@ -49,7 +49,10 @@ COLLECTORS: Mapping[str, str] = {
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
     "killed": "rate=50",
+    "full": "rate=200",
 }
+FIRST = {"full": "ulimit -f 200"}
+"""What the shell does before a first run: the file of this one may not grow beyond 100 KB, which ends it with 74."""
 STOPPED = "stopped"
 """The feed of a simulator of its own, which is stopped: the run ends with 75, and no other can connect."""
 # And those whose disk no longer answers to this call.
@@ -165,11 +168,12 @@ class Loop:
     def __init__(self, environment: str, tree: Path, folder: Path) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.log = folder / f"{environment}.log"
-        command = f'while :; do "$@"; echo "exit $?" >>{environment}.ends; sleep {MINUTE / 4}; done'
+        once = f'"$@"; sleep {MINUTE / 4}'
+        first = f"({FIRST[environment]}; {once}); " if environment in FIRST else ""
         run = [sys.executable, "-m", "ssmd", "run", environment, "--config-dir", str(tree), "--listen", self.address]
         with open(self.log, "w") as log:
             self._shell = subprocess.Popen(
-                ["sh", "-c", command, "sh", *run],
+                ["sh", "-c", f"{first}while :; do {once}; done", "sh", *run],
                 cwd=folder,
                 env=os.environ | KEYS | {"PYTHONPATH": str(ROOT), "SSMD_LOG_FORMAT": "json"},
                 stdin=subprocess.DEVNULL,

@@ -101,6 +101,7 @@ EXPECTED = {
     ("SsmdDown", "refused"),
     ("SsmdDown", "killed"),
     ("SsmdFeedSilent", "killed"),
+    ("SsmdWriteFailed", "full"),
     ("SsmdSequenceGaps", "damaged"),
     ("SsmdNotJson", "damaged"),
 }
