@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -49,10 +50,9 @@ COLLECTORS: Mapping[str, str] = {
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
     "killed": "rate=50",
+    # Its file may suddenly not grow any more; that ends the run with 74, and the next one may go on.
     "full": "rate=200",
 }
-FIRST = {"full": "ulimit -f 200"}
-"""What the shell does before a first run: the file of this one may not grow beyond 100 KB, which ends it with 74."""
 STOPPED = "stopped"
 """The feed of a simulator of its own, which is stopped: the run ends with 75, and no other can connect."""
 # And those whose disk no longer answers to this call.
@@ -168,12 +168,11 @@ class Loop:
     def __init__(self, environment: str, tree: Path, folder: Path) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.log = folder / f"{environment}.log"
-        once = f'"$@"; sleep {MINUTE / 4}'
-        first = f"({FIRST[environment]}; {once}); " if environment in FIRST else ""
+        loop = f'while :; do "$@"; sleep {MINUTE / 4}; done'
         run = [sys.executable, "-m", "ssmd", "run", environment, "--config-dir", str(tree), "--listen", self.address]
         with open(self.log, "w") as log:
             self._shell = subprocess.Popen(
-                ["sh", "-c", f"{first}while :; do {once}; done", "sh", *run],
+                ["sh", "-c", loop, "sh", *run],
                 cwd=folder,
                 env=os.environ | KEYS | {"PYTHONPATH": str(ROOT), "SSMD_LOG_FORMAT": "json"},
                 stdin=subprocess.DEVNULL,
@@ -249,6 +248,8 @@ def monitor(folder: Path) -> Iterator[Monitored]:
             ends.callback(strace.wait)
             ends.callback(strace.kill)
         loops["killed"].kill()
+        # Room for the log, and for the count of errors that the next run begins with.
+        resource.prlimit(loops["full"].pid(), resource.RLIMIT_FSIZE, (8192, 8192))
         simulator.process.send_signal(signal.SIGSTOP)
         ends.callback(simulator.process.send_signal, signal.SIGCONT)
         yield Monitored(prometheus, loops)
