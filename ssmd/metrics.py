@@ -31,8 +31,9 @@ ERROR_TYPES = sorted(
 )
 """Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
 
-# From the exchange's own network to an outage; clocks that differ can put an age below zero.
-_AGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# From the exchange's own network to an outage. Clocks that differ can put an age below zero; it counts as 0, since the
+# sum of a histogram may not shrink, and so has a bucket of its own.
+_AGE_SECONDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
@@ -73,7 +74,7 @@ class Metrics:
         )
         self.age = Histogram(
             "ssmd_message_age_seconds",
-            "From the exchange's time of a message to its receipt; the newest message of each read.",
+            "From the exchange's time of a message to its receipt, not below 0; the newest message of each read.",
             ["feed"],
             buckets=_AGE_SECONDS,
             registry=registry,

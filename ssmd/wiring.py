@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +21,7 @@ from ssmd.runtime.interfaces import Exchange, Service
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.status import Status
+from ssmd.runtime.tally import Tally
 from ssmd.server.health import HealthServer, make_app
 from ssmd.writer import WRITERS
 
@@ -35,6 +37,7 @@ class Run:
 
     runner: Runner
     reporter: Reporter
+    tally: Tally
     port: int
     """Where the probes are served."""
 
@@ -178,7 +181,8 @@ def assemble(
         services=[server, *services],
         clock=clock,
     )
-    return Run(runner, reporter, server.port)
+    tally = Tally(Path(environment.storage.path or ".") / f".{feed.name}.errors", metrics.errors)
+    return Run(runner, reporter, tally, server.port)
 
 
 def _dialect_name(deployment: Deployment) -> str:

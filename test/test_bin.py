@@ -77,3 +77,15 @@ def test_a_failed_installation_is_tried_again_by_the_next_use(checkout):
         ended = run(checkout / "bin" / "venv", "requirements.txt")
         assert ended.returncode != 0
         assert "is ready" not in ended.stderr
+
+
+def test_unpack_does_nothing_for_a_program_that_is_there(tmp_path):
+    ended = run(ROOT / "bin" / "unpack", tmp_path / "tools", "sh:dash")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert not (tmp_path / "tools").exists()
+
+
+def test_unpack_does_nothing_where_there_is_no_apt(tmp_path):
+    ended = run(shutil.which("sh"), ROOT / "bin" / "unpack", tmp_path / "tools", "no-such-program:dash", PATH="")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert not (tmp_path / "tools").exists()

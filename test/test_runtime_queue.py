@@ -1,5 +1,7 @@
 """The queue: order, the bound in bytes, waking and closing."""
 
+import time
+
 import gevent
 import pytest
 
@@ -41,20 +43,37 @@ def test_take_stops_at_its_own_bound_but_takes_at_least_one():
 
 
 def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
-    queue = BatchQueue(10)
+    blocked: list[float] = []
+    queue = BatchQueue(10, blocked.append)
     queue.put(batch(b"x" * 8))
     putting = gevent.spawn(queue.put, batch(b"y" * 8))
     gevent.sleep(0.02)
     assert not putting.ready()
     queue.take(10)
     queue.done()
-    assert 0.02 <= putting.get(timeout=1) < 1
+    putting.get(timeout=1)
+    assert 0.02 <= sum(blocked) < 1
     assert queue.bytes == 8
+
+
+def test_a_wait_for_room_is_told_of_while_it_lasts(monkeypatch):
+    monkeypatch.setattr("ssmd.runtime.queue.BLOCKED_SECONDS", 0.01)
+    blocked: list[float] = []
+    queue = BatchQueue(10, blocked.append)
+    queue.put(batch(b"x" * 8))
+    began = time.monotonic()
+    putting = gevent.spawn(queue.put, batch(b"y" * 8))
+    while len(blocked) < 3:
+        gevent.sleep(0.01)
+    assert not putting.ready()
+    assert 0.03 <= sum(blocked) <= time.monotonic() - began
+    queue.close()
+    putting.get(timeout=1)
 
 
 def test_a_batch_larger_than_the_bound_is_let_in_when_the_queue_is_empty():
     queue = BatchQueue(10)
-    assert queue.put(batch(b"x" * 50)) == 0.0
+    queue.put(batch(b"x" * 50))
     assert queue.bytes == 50
 
 

@@ -420,3 +420,15 @@ def test_whatever_expected_error_ends_a_run_is_counted(make, metrics):
     with pytest.raises(ListenError):
         make(ToyConnector(), services=[ToyService(end=ListenError("port gone"))]).run()
     assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "listen"}) == 1
+
+
+def test_a_message_from_the_future_is_of_age_0(make, metrics):
+    inspections = [Inspection(True, exchange_ms=99_000), Inspection(True, exchange_ms=160_000)]
+    connector = ToyConnector([[b"x"]] * 2, end=Disconnected("gone"))
+    with pytest.raises(Disconnected):
+        make(connector, ToyExchange(inspections), clock=lambda: 100 * 10**9).run()
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"ssmd_message_age_seconds_{name}", {"feed": "kalshi", **labels})
+
+    assert (value("count"), value("sum"), value("bucket", le="0.0")) == (2, 1, 1)

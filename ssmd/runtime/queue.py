@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from gevent.event import Event
 
@@ -13,6 +14,8 @@ __all__ = ["MESSAGE_BYTES", "BatchQueue"]
 
 
 MESSAGE_BYTES = 128
+BLOCKED_SECONDS = 1.0
+"""How often a wait for room is told of while it lasts."""
 
 
 class BatchQueue:
@@ -20,10 +23,13 @@ class BatchQueue:
 
     For the bound each message counts MESSAGE_BYTES more, about what it takes in memory even if it is empty.
     A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
+
+    `blocked` is told the seconds that put() waits for room, as they pass: a wait without end must show too.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, blocked: Callable[[float], None] = lambda seconds: None) -> None:
         self._max_bytes = max_bytes
+        self._blocked = blocked
         self._batches: deque[tuple[Batch, int]] = deque()
         self._taken = 0
         self._weight = 0
@@ -34,23 +40,26 @@ class BatchQueue:
         self.messages = 0
         self.closed = False
 
-    def put(self, batch: Batch) -> float:
-        """Add a batch; block while there is no room. Returns the seconds spent blocked."""
+    def put(self, batch: Batch) -> None:
+        """Add a batch; block while there is no room."""
         size = sum(map(len, batch.payloads))
         weight = _weight(batch, size)
-        waited = 0.0
         if self._full(weight):
-            began = time.monotonic()
-            while self._full(weight):
-                self._room.clear()
-                self._room.wait()
-            waited = time.monotonic() - began
+            self._wait_for_room(weight)
         self._batches.append((batch, size))
         self._weight += weight
         self.bytes += size
         self.messages += len(batch.payloads)
         self._news.set()
-        return waited
+
+    def _wait_for_room(self, weight: int) -> None:
+        told = time.monotonic()
+        while self._full(weight):
+            self._room.clear()
+            self._room.wait(BLOCKED_SECONDS)
+            now = time.monotonic()
+            self._blocked(now - told)
+            told = now
 
     def _full(self, weight: int) -> bool:
         return bool(self._batches) and self._weight + weight > self._max_bytes and not self.closed

@@ -66,7 +66,7 @@ class Runner:
         self._services = services
         self._clock = clock
         self._drain_seconds = drain_seconds
-        self._queue = BatchQueue(queue_bytes)
+        self._queue = BatchQueue(queue_bytes, blocked=metrics.backpressure.inc)
         self._last_ns = 0
         self._clock_is_back = False
         self._ended = Event()
@@ -146,16 +146,14 @@ class Runner:
         _log.info("connected", extra={"feed": self._feed})
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
         inspect, put = self._exchange.inspect, self._queue.put
-        received_bytes, backpressure, age = self._metrics.received_bytes, self._metrics.backpressure, self._metrics.age
+        received_bytes, age = self._metrics.received_bytes, self._metrics.age
         for payloads in self._connector.messages():
             received_ns = self._stamp()
             inspection = inspect(payloads)
-            waited = put(Batch(self._feed, received_ns, payloads, inspection.decoded))
-            if waited:
-                backpressure.inc(waited)
+            put(Batch(self._feed, received_ns, payloads, inspection.decoded))
             received_bytes.inc(sum(map(len, payloads)))
             if inspection.exchange_ms is not None:
-                age.observe(received_ns / 1e9 - inspection.exchange_ms / 1e3)
+                age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
             if inspection.events:
                 self._note(inspection.events)
             if inspection.failure is not None:

@@ -1,0 +1,99 @@
+"""How the runs of a feed have ended so far, kept from run to run in a small file beside the data.
+
+A run that ends with an error is gone before anybody scrapes its last count. So the next one begins where it ended,
+and a counter of errors is seen to rise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import gevent
+
+__all__ = ["Tally"]
+
+DISK_SECONDS = 1.0
+"""How long the disk is waited for: nothing here is worth holding up the start of a run or its end."""
+
+FILE_BYTES = 512
+"""The file is always as long, so that even a full disk takes a new count in place of the old one."""
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class _Counter(Protocol):
+    def inc(self, amount: float = 1) -> None: ...
+
+
+class Tally:
+    """Counts of errors by type. `path`: the file, whose folder need not be there; `counters`: by type.
+
+    What the disk refuses, or is too slow for, is logged and left undone.
+    """
+
+    def __init__(self, path: Path, counters: Mapping[str, _Counter]) -> None:
+        self._path = path
+        self._counters = counters
+
+    def load(self) -> None:
+        """Let the counters begin where the last run left them; called once, before the run."""
+        for label, count in self._off_the_hub(self._read_or_begin).items():
+            self._counters[label].inc(count)
+
+    def add(self, label: str) -> None:
+        """Remember that a run has ended with an error of this type."""
+        self._off_the_hub(self._count, label)
+
+    def _read_or_begin(self) -> dict[str, int]:
+        if not self._path.exists() and self._path.parent.exists():
+            self._write({})  # While there is room.
+        return self._read()
+
+    def _count(self, label: str) -> dict[str, int]:
+        counts = self._read()
+        counts[label] = counts.get(label, 0) + 1
+        self._write(counts)
+        return counts
+
+    def _read(self) -> dict[str, int]:
+        """What the file holds of the known types; nothing when it is missing or damaged."""
+        try:
+            found = json.loads(self._path.read_bytes()[:FILE_BYTES])
+        except (FileNotFoundError, ValueError):
+            return {}
+        known = found.items() if isinstance(found, dict) else ()
+        return {label: n for label, n in known if label in self._counters and type(n) is int and 0 <= n < 2**53}
+
+    def _write(self, counts: Mapping[str, int]) -> None:
+        data = json.dumps(counts).encode().ljust(FILE_BYTES - 1) + b"\n"
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(fd, data, 0)
+        finally:
+            os.close(fd)
+
+    def _off_the_hub(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int]:
+        """What the work returns, done in gevent's threadpool; nothing when it failed or takes too long.
+
+        A thread that the disk holds up ends with the process.
+        """
+
+        def attempt() -> dict[str, int] | OSError:
+            try:
+                return work(*args)
+            except OSError as error:
+                return error
+
+        task = gevent.get_hub().threadpool.spawn(attempt)
+        task.wait(timeout=DISK_SECONDS)
+        result = task.value if task.ready() else TimeoutError(f"no answer within {DISK_SECONDS:g} s")
+        if isinstance(result, OSError):
+            _log.debug("errors not tallied", extra={"file": str(self._path), "reason": str(result)})
+            return {}
+        counts: dict[str, int] = result
+        return counts

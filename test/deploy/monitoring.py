@@ -1,0 +1,255 @@
+"""A real Prometheus that scrapes real collectors, each with a fault of its own, for the tests of rules and dashboard.
+
+The rules are those of deploy/prometheus with every duration shortened alike, see shrink(); nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from process import KEYS, ROOT, Simulator
+
+RULES = sorted((ROOT / "deploy" / "prometheus").glob("[ar]*.yaml"))
+"""alerts.yaml and recording.yaml."""
+MINUTE = 2.0
+"""What a minute of the rules lasts here, in seconds."""
+SCRAPE = 15 / 60 * MINUTE
+"""The scrape and evaluation interval, shortened like the rest."""
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+SUBSCRIBE = """\
+subscribe:
+  channels: [orderbook_delta, ticker, trade, market_lifecycle_v2]
+  market_tickers: [KXSIM-A, KXSIM-B, KXSIM-C, KXSIM-D]
+"""
+
+# What each collector meets, by the name of its feed: parameters of the embedded simulator.
+COLLECTORS: Mapping[str, str] = {
+    "healthy": "rate=50",
+    # Connected, with pings but no data.
+    "frozen": "rate=200&freeze-after=300",
+    # The same, before it has confirmed the subscriptions.
+    "deaf": "rate=200&freeze-after=1",
+    # Some data and then nothing, not even pings: each run ends with 75, and the next one begins.
+    "silent": "rate=200&silent-after=100",
+    "refused": "status=503",
+    "damaged": "rate=50&gap-after=300&garbage-after=400",
+    "killed": "rate=50",
+    # Its file may suddenly not grow any more; that ends the run with 74, and the next one may go on.
+    "full": "rate=200",
+}
+STOPPED = "stopped"
+"""The feed of a simulator of its own, which is stopped: the run ends with 75, and no other can connect."""
+# And those whose disk no longer answers to this call.
+ON_A_DEAD_DISK: Mapping[str, tuple[str, str]] = {
+    # As fast as it goes, until the queue is full because no write ends.
+    "stuck": ("rate=0", "write"),
+    "unsynced": ("rate=50", "fdatasync"),
+}
+
+
+def shrink(rules: str) -> str:
+    """Rules with every duration shortened so that a minute lasts MINUTE: ranges, offsets, `for:`, and the numbers of
+    seconds, which the rules write as products with 60 or 3600.
+    """
+
+    def shorter(found: re.Match[str]) -> str:
+        before, number, unit, after = found.groups()
+        return f"{before}{round(int(number) * SECONDS[unit] / 60 * MINUTE * 1000)}ms{after}"
+
+    rules = re.sub(r"(\[|\boffset |\bfor: )(\d+)([smhd])(\]|\b)", shorter, rules)
+    return re.sub(r"(\* )(60|3600)\b", lambda found: f"{found[1]}{int(found[2]) / 60 * MINUTE:g}", rules)
+
+
+class Prometheus:
+    """The server, on a free port, with its data and its shortened rules below `folder`."""
+
+    def __init__(self, folder: Path, targets: Iterable[str]) -> None:
+        folder.mkdir()
+        for path in RULES:
+            (folder / path.name).write_text(shrink(path.read_text()))
+        config = (ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text()
+        config = config.replace(": 15s", f": {SCRAPE * 1000:.0f}ms")
+        config = re.sub(r"- localhost:8080.*", f"- {json.dumps(list(targets))}"[2:], config)
+        (folder / "prometheus.yaml").write_text(config)
+        self.address = f"127.0.0.1:{free_port()}"
+        self._process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={self.address}",
+            ],
+            stderr=open(folder / "log", "w"),  # noqa: SIM115 # The process keeps it.
+        )
+
+    def _get(self, path: str, **parameters: str) -> str:
+        query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}{query}", timeout=20) as response:
+                return response.read().decode()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}{query}: {error.read().decode()}") from None
+
+    def _ready(self) -> bool:
+        assert self._process.poll() is None, "prometheus has ended"
+        try:
+            return bool(self._get("/-/ready"))
+        except (AssertionError, OSError):
+            return False
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The instant vector of an expression, now."""
+        return json.loads(self._get("/api/v1/query", query=expression))["data"]["result"]
+
+    def labels(self, expression: str, *names: str) -> set[tuple[str, ...]]:
+        """Of each sample, the values of these labels, empty where it has none."""
+        return {tuple(sample["metric"].get(name, "") for name in names) for sample in self.query(expression)}
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that fire now, with their labels and annotations."""
+        alerts = json.loads(self._get("/api/v1/alerts"))["data"]["alerts"]
+        return [alert for alert in alerts if alert["state"] == "firing"]
+
+    def wait_for(self, condition: Callable[[], object], seconds: float) -> bool:
+        """Whether it became true in that time."""
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def __enter__(self) -> Prometheus:
+        if not self.wait_for(self._ready, 30):
+            self.__exit__()
+            raise AssertionError("prometheus is not ready after 30 s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
+class Monitored:
+    """A Prometheus and what it scrapes."""
+
+    def __init__(self, prometheus: Prometheus, collectors: Mapping[str, Loop]) -> None:
+        self.prometheus = prometheus
+        self.collectors = collectors
+
+    def firing(self) -> set[tuple[str, str]]:
+        """(alert, feed) of all that have fired so far; for alerts without feed, the feed of their instance."""
+        feeds = {loop.address: feed for feed, loop in self.collectors.items()}
+        fired = self.prometheus.labels(
+            'max_over_time(ALERTS{alertstate="firing"}[1h])', "alertname", "feed", "instance"
+        )
+        return {(alert, feed or feeds.get(instance, "")) for alert, feed, instance in fired}
+
+
+class Loop:
+    """`ssmd run <environment>` in a shell's loop that starts it again whenever it ends, as an orchestrator would."""
+
+    def __init__(self, environment: str, tree: Path, folder: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.log = folder / f"{environment}.log"
+        loop = f'while :; do "$@"; sleep {MINUTE / 4}; done'
+        run = [sys.executable, "-m", "ssmd", "run", environment, "--config-dir", str(tree), "--listen", self.address]
+        with open(self.log, "w") as log:
+            self._shell = subprocess.Popen(
+                ["sh", "-c", loop, "sh", *run],
+                cwd=folder,
+                env=os.environ | KEYS | {"PYTHONPATH": str(ROOT), "SSMD_LOG_FORMAT": "json"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # So that the loop and what it runs can be ended together.
+            )
+
+    def pid(self) -> int:
+        """The process that is running now."""
+        children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text().split()
+        return int(children[0])
+
+    def get(self, path: str, **headers: str) -> str:
+        request = urllib.request.Request(f"http://{self.address}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.read().decode()
+
+    def kill(self) -> None:
+        if self._shell.poll() is None:
+            os.killpg(self._shell.pid, signal.SIGKILL)
+            self._shell.wait(10)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def make_tree(folder: Path, stopped: str) -> Path:
+    """The example tree, and in it an environment and a feed for each of the collectors; `stopped` is an endpoint."""
+    tree = folder / "conf"
+    shutil.copytree(ROOT / "conf", tree)
+    faults = {**COLLECTORS, **{name: parameters for name, (parameters, _) in ON_A_DEAD_DISK.items()}}
+    endpoints = {name: f"sim://kalshi?{parameters}" for name, parameters in faults.items()} | {STOPPED: stopped}
+    for name, endpoint in endpoints.items():
+        # 30 s is the default, of the minutes of the rules.
+        idle = f"  idle_timeout_seconds: {MINUTE / 2}\n" if name in ("silent", STOPPED) else ""
+        (tree / "feeds" / f"{name}.yaml").write_text(
+            f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
+            f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
+        )
+        (tree / "environments" / f"{name}.yaml").write_text(
+            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}"
+            "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
+            "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
+            "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"
+        )
+    return tree
+
+
+@contextmanager
+def monitor(folder: Path) -> Iterator[Monitored]:
+    """Start everything, and let the collectors work before their disks die and one of them is killed."""
+    disks = ON_A_DEAD_DISK if shutil.which("strace") else {}
+    with ExitStack() as ends:
+        simulator = ends.enter_context(Simulator())
+        tree = make_tree(folder, simulator.endpoint)
+        loops = {}
+        for name in ["kalshi-sim", *COLLECTORS, STOPPED, *disks]:
+            loops[name] = Loop(name, tree, folder)
+            ends.callback(loops[name].kill)
+        prometheus = ends.enter_context(Prometheus(folder / "prometheus", [loop.address for loop in loops.values()]))
+        seen = {(name,) for name in loops} - {("refused",)}
+        assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 60)
+        for name, (_, call) in disks.items():
+            [file] = folder.glob(f"data/*/{name}.jsonl")
+            delay = ["-e", f"trace={call}", "-e", f"inject={call}:delay_enter=1000000000"]
+            strace = subprocess.Popen(
+                ["strace", "-f", "-o", os.devnull, "-P", file, *delay, "-p", str(loops[name].pid())],
+                stderr=subprocess.DEVNULL,
+            )
+            ends.callback(strace.wait)
+            ends.callback(strace.kill)
+        loops["killed"].kill()
+        # Room for the log, and for the count of errors that the next run begins with.
+        resource.prlimit(loops["full"].pid(), resource.RLIMIT_FSIZE, (8192, 8192))
+        simulator.process.send_signal(signal.SIGSTOP)
+        ends.callback(simulator.process.send_signal, signal.SIGCONT)
+        yield Monitored(prometheus, loops)

@@ -1,0 +1,156 @@
+"""The rules in deploy/prometheus, by promtool and by a real Prometheus that scrapes real collectors."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from monitoring import MINUTE, ON_A_DEAD_DISK, RULES, Monitored, Prometheus, shrink
+from process import ROOT
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+HERE = Path(__file__).parent
+FOLDER = ROOT / "deploy" / "prometheus"
+ALERTS = {
+    rule["alert"]: rule
+    for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+}
+UNIT_TESTS = [HERE / "alerts_test.yaml", HERE / "alerts_day_test.yaml"]
+
+
+def promtool(*arguments: str | Path, stdin: str = "") -> str:
+    """What it says; it must find nothing wrong."""
+    ended = subprocess.run(
+        ["promtool", *arguments], input=stdin, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+@pytest.mark.needs("promtool")
+def test_promtool_accepts_rules_and_configuration():
+    assert f"{len(ALERTS)} rules found" in promtool("check", "config", FOLDER / "prometheus.yaml")
+
+
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.stem)
+def test_each_alert_fires_when_it_should_and_not_before(path):
+    assert "SUCCESS" in promtool("test", "rules", path)
+
+
+def test_no_alert_is_without_a_unit_test():
+    text = "".join(path.read_text() for path in UNIT_TESTS)
+    assert set(re.findall(r'alertname="(\w+)"', text)) == set(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_tells_what_it_is_how_grave_and_where_to_read_on(name):
+    rule = ALERTS[name]
+    assert re.fullmatch(r"Ssmd[A-Z]\w+", name)
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["summary"].endswith(".")
+    assert len(rule["annotations"]["description"].split()) > 12
+    assert rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+
+
+@pytest.mark.skipif(not (ROOT / "docs" / "operations.md").exists(), reason="needs docs/operations.md")
+def test_the_operators_page_has_a_chapter_for_each_alert():
+    headings = re.findall(r"^#+ (Ssmd\w+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    assert sorted(headings) == sorted(ALERTS)
+
+
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_shrinking_changes_nothing_but_durations(path):
+    before, after = path.read_text(), shrink(path.read_text())
+
+    def durations(text: str) -> list[float]:
+        found = re.findall(r"(?:\[|offset |for: )(\d+)(ms|[smhd])\b", text)
+        return [int(number) * UNITS[unit] for number, unit in found]
+
+    def rest(text: str) -> str:
+        return re.sub(r"(\[|offset |for: |\* )\d+(ms|[smhd])?\b", r"\1", text)
+
+    assert rest(before) == rest(after)
+    assert durations(after) == pytest.approx([seconds / 60 * MINUTE for seconds in durations(before)])
+    # Whatever looks like a duration was found; names of recorded series hold some too, after a letter.
+    assert len(durations(before)) == len(re.findall(r"(?<![\w.])\d+[smhd]\b", re.sub("#.*", "", before)))
+
+
+@pytest.mark.needs("prometheus")
+def test_a_collector_that_is_not_there_is_missed(tmp_path):
+    with Prometheus(tmp_path / "prometheus", []) as prometheus:
+        assert prometheus.wait_for(prometheus.alerts, 60)
+        [alert] = prometheus.alerts()
+    assert alert["labels"] == {"alertname": "SsmdMissing", "job": "ssmd", "severity": "critical"}
+
+
+# What is wrong in each collector, and what must be told of it.
+EXPECTED = {
+    ("SsmdFeedSilent", "frozen"),
+    ("SsmdFeedSilent", "deaf"),
+    ("SsmdSubscriptionUnacknowledged", "deaf"),
+    ("SsmdRestarting", "silent"),
+    ("SsmdFeedSilent", "stopped"),
+    ("SsmdNotConnected", "stopped"),
+    ("SsmdDown", "refused"),
+    ("SsmdDown", "killed"),
+    ("SsmdFeedSilent", "killed"),
+    ("SsmdWriteFailed", "full"),
+    ("SsmdSequenceGaps", "damaged"),
+    ("SsmdNotJson", "damaged"),
+}
+ON_DISK = {
+    ("SsmdWriterStuck", "stuck"),
+    ("SsmdBackpressure", "stuck"),
+    ("SsmdQueueGrowing", "stuck"),
+    ("SsmdNotSynced", "unsynced"),
+}
+
+
+def test_the_alerts_fire_for_real_collectors_in_trouble(monitored: Monitored):
+    expected = EXPECTED | (ON_DISK if set(ON_A_DEAD_DISK) <= set(monitored.collectors) else set())
+    monitored.prometheus.wait_for(lambda: monitored.firing() >= expected, 60 * MINUTE)
+    assert expected - monitored.firing() == set()
+
+
+def test_a_frozen_exchange_is_told_although_the_collector_is_connected(monitored: Monitored):
+    prometheus = monitored.prometheus
+    assert prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
+    [sample] = prometheus.query('ssmd_connected{feed="frozen"}')
+    assert sample["value"][1] == "1"
+    assert ("SsmdNotConnected", "frozen") not in monitored.firing()
+
+
+def test_a_healthy_collector_is_left_alone(monitored: Monitored):
+    monitored.prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
+    # Nothing is said of the disk, which may be slow for its own reasons while minutes last seconds.
+    of_the_disk = {alert for alert, _ in ON_DISK}
+    for feed in ("healthy", "kalshi-sim"):
+        assert {alert for alert, of in monitored.firing() if of == feed} - of_the_disk == set()
+
+
+def test_what_an_alert_says_is_filled_in(monitored: Monitored):
+    assert monitored.prometheus.wait_for(monitored.prometheus.alerts, 30 * MINUTE)
+    for alert in monitored.prometheus.alerts():
+        for text in alert["annotations"].values():
+            assert not re.search(r"\{\{|no value|error|%!", text.replace("ssmd_errors_total", "")), alert
+
+
+@pytest.mark.needs("promtool")
+def test_promtool_finds_nothing_wrong_in_a_live_scrape(monitored: Monitored):
+    for feed in ("kalshi-sim", "damaged"):
+        assert promtool("check", "metrics", stdin=monitored.collectors[feed].get("/metrics")) == ""
+
+
+def test_prometheus_takes_openmetrics_from_a_collector(monitored: Monitored):
+    text = monitored.collectors["damaged"].get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert text.endswith("# EOF\n")
+    assert {"ssmd_messages", "ssmd_message_age_seconds"} <= {family.name for family in parse_openmetrics(text)}
+    # Prometheus itself asks for OpenMetrics by default, so everything here came that way.
+    assert ("damaged",) in monitored.prometheus.labels("ssmd_messages_total > 0", "feed")

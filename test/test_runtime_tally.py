@@ -1,0 +1,87 @@
+"""The tally: how the runs have ended is known to the next one, and nothing waits for a disk that does not answer."""
+
+import os
+import time
+from collections import Counter
+
+import pytest
+from process import Collector, Simulator
+
+from ssmd.runtime.tally import FILE_BYTES, Tally
+
+
+class Count:
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        self.value += amount
+
+
+def loaded(path) -> dict[str, float]:
+    counters = {label: Count() for label in ("disconnect", "write")}
+    Tally(path, counters).load()
+    return {label: count.value for label, count in counters.items()}
+
+
+def tally(path) -> Tally:
+    return Tally(path, {label: Count() for label in ("disconnect", "write")})
+
+
+def test_the_next_run_begins_where_the_last_one_ended(tmp_path):
+    path = tmp_path / ".kalshi.errors"
+    assert loaded(path) == {"disconnect": 0, "write": 0}
+    for label in ("disconnect", "write", "disconnect"):
+        tally(path).add(label)
+    assert loaded(path) == {"disconnect": 2, "write": 1}
+
+
+def test_the_file_is_there_before_it_is_needed_and_never_grows(tmp_path):
+    path = tmp_path / ".kalshi.errors"
+    loaded(path)
+    assert path.stat().st_size == FILE_BYTES
+    tally(path).add("write")
+    assert path.stat().st_size == FILE_BYTES
+    assert loaded(path)["write"] == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 512, b"[]", b'{"write": "x"}', b'{"write": -1, "other": 3}', b'{"write": true}', b"\xff"]
+)
+def test_a_damaged_file_counts_as_nothing_and_is_mended(tmp_path, content):
+    path = tmp_path / ".kalshi.errors"
+    path.write_bytes(content)
+    assert loaded(path) == {"disconnect": 0, "write": 0}
+    tally(path).add("write")
+    assert loaded(path) == {"disconnect": 0, "write": 1}
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    path = tmp_path / "data" / ".kalshi.errors"
+    assert loaded(path) == {"disconnect": 0, "write": 0}
+    tally(path).add("write")
+    assert not path.parent.exists()
+
+
+def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("ssmd.runtime.tally.DISK_SECONDS", 0.05)
+    path = tmp_path / ".kalshi.errors"
+    os.mkfifo(path)  # Opening it for reading blocks until somebody writes.
+    began = time.monotonic()
+    assert loaded(path) == {"disconnect": 0, "write": 0}
+    assert time.monotonic() - began < 5
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_a_run_that_ended_with_an_error_shows_in_the_metrics_of_the_next(tmp_path):
+    ends: Counter[int] = Counter()
+    with Simulator("--fault", "close-after=20") as simulator:
+        for _ in range(2):
+            with Collector(tmp_path, simulator.generic, exchange="generic") as collector:
+                ends[collector.wait()] += 1
+    assert ends == {75: 2}
+    with Simulator() as simulator, Collector(tmp_path, simulator.generic, exchange="generic") as collector:
+        collector.start_up()
+        collector.wait_for_lines(41)
+        assert 'ssmd_errors_total{feed="test",type="disconnect"} 2.0\n' in collector.get("/metrics")[1]
+        assert collector.end() == 0
