@@ -1,0 +1,276 @@
+"""The load source, a process of its own: a WebSocket server for one client, never slower than what it measures.
+
+Usage:
+    source [options]
+
+Options:
+    --rate=<messages>     a second; 0 is flat out [default: 0]
+    --sids=<n>            subscriptions [default: 4]
+    --size=<bytes>        of each message; 0 is Kalshi's sizes [default: 0]
+    --tls=<records>       `message`: a TLS record for each message, as exchanges send; `full`: as full as they may be
+    --certificate=<pem>   for TLS
+    --sender=<program>    source.c, compiled: does the sending in place of Python; not with TLS
+    --log=<file>          where to note how the watched file grew
+
+Whoever started it leads it by lines. It prints `port <n>`; then `ready <ns>`, when a client has subscribed and its
+acknowledgements are sent. On `go` it begins to send, flat out or at the rate; on `stop` it ends that and prints
+`sent <messages> <first ns> <last ns>`; on `close` it sends the close frame, and ends when the client has hung up.
+It ends at once when its standard input does. All times are of the monotonic clock.
+
+`go <file>` also watches that file while it waits for the next message to be due, without ever sleeping: each size
+that it sees is noted with the time. The time from a message's sending, which stands in the message, to the moment
+when the file is long enough to hold its line, is the latency of the collector.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import select
+import socket
+import ssl
+import struct
+import sys
+import time
+from itertools import cycle
+from pathlib import Path
+
+from docopt import docopt
+
+from bench.messages import BURSTS, Cycle, acknowledgements
+from ssmd.sim.frames import CLOSE, TEXT, encode, messages
+
+PIECE_BYTES = 128 * 1024
+"""About so much is encrypted and sent at once."""
+SETTLED_NS = 300_000_000
+"""A watched file that has not grown for so long after the last message has everything."""
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Connection:
+    """The server's end of a connection: what write() is given leaves with flush()."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._waiting: list[bytes] = []
+
+    def read(self, count: int) -> bytes:
+        """Exactly so many bytes. Raises EOFError."""
+        data = b""
+        while len(data) < count:
+            more = self._receive(count - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def _receive(self, most: int) -> bytes:
+        return self.sock.recv(most)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._waiting.append(bytes(data))
+
+    def flush(self) -> None:
+        self.sock.sendall(b"".join(self._waiting))
+        self._waiting.clear()
+
+
+class TlsConnection(Connection):
+    """The same in TLS, encrypted in memory: each write() makes its own records, and yet many leave in one call."""
+
+    def __init__(self, sock: socket.socket, certificate: str) -> None:
+        super().__init__(sock)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        while not self._shaken():
+            pass
+
+    def _shaken(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._exchange()
+            return False
+        self.flush()
+        return True
+
+    def _exchange(self) -> None:
+        self.flush()
+        data = self.sock.recv(65536)
+        if not data:
+            raise EOFError
+        self._incoming.write(data)
+
+    def _receive(self, most: int) -> bytes:
+        while True:
+            try:
+                return self._tls.read(most)
+            except ssl.SSLWantReadError:
+                self._exchange()
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._tls.write(data)
+
+    def flush(self) -> None:
+        self.sock.sendall(self._outgoing.read())
+
+
+def upgrade(connection: Connection) -> None:
+    """The server's side of the opening handshake (RFC 6455, 4.2.2)."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n"):
+        request += connection.read(1)
+    [key] = [
+        line.partition(b":")[2].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    ]
+    accepted = base64.b64encode(hashlib.sha1(key + _MAGIC).digest())
+    connection.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n"
+    )
+    connection.flush()
+
+
+def acknowledge(connection: Connection) -> None:
+    """Wait for the subscribe command; confirm each of its channels, as Kalshi does."""
+    _, payload = next(messages(connection.read))
+    command = json.loads(payload)
+    for text in acknowledgements(command["id"], command["params"]["channels"]):
+        connection.write(encode(TEXT, text))
+    connection.flush()
+
+
+def told() -> str:
+    """The next line of whoever leads; unbuffered, for the program that may follow in this process reads on."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            sys.exit("left alone")
+        line += byte
+    return line.decode().strip()
+
+
+def is_told() -> bool:
+    return bool(select.select([0], [], [], 0)[0])
+
+
+class Watch:
+    """Notes how a file grows: `seen` holds pairs of ns and size."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self._size = 0
+        self.seen: list[int] = []
+
+    def look(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size != self._size:
+            self._size = size
+            self.seen += (time.monotonic_ns(), size)
+
+    def settle(self) -> None:
+        """Look on until nothing more comes."""
+        last = time.monotonic_ns()
+        while max(last, *self.seen[-2:-1], 0) + SETTLED_NS > time.monotonic_ns():
+            self.look()
+
+
+def send_flat_out(connection: Connection, texts: Cycle, *, each: bool) -> int:
+    """Send until told to stop; `each` writes frame by frame, which over TLS makes a record of each."""
+    ends = [0]
+    for frame in texts.frames:
+        ends.append(ends[-1] + len(frame))
+    sent = 0
+    while not is_told():
+        turn = memoryview(texts.turn(sent))
+        waiting = 0
+        for start, end in zip(ends, ends[1:], strict=False) if each else [(0, len(turn))]:
+            connection.write(turn[start:end])
+            waiting += end - start
+            if waiting > PIECE_BYTES:
+                connection.flush()
+                waiting = 0
+        connection.flush()
+        sent += len(texts.frames)
+    return sent
+
+
+def send_paced(connection: Connection, texts: Cycle, rate: float, watch: Watch | None) -> int:
+    """Send BURSTS at even distances that make `rate` messages a second, until told to stop."""
+    distance = int(sum(BURSTS) / len(BURSTS) / rate * 1e9)
+    due, sent = time.monotonic_ns(), 0
+    for burst in cycle(BURSTS):
+        if is_told():
+            break
+        while (left := due - time.monotonic_ns()) > 0:
+            if watch is not None:
+                watch.look()
+            else:
+                time.sleep(left / 1e9)
+        now = time.monotonic_ns()
+        for number in range(sent, sent + burst):
+            connection.write(encode(TEXT, texts.text(number, now)))
+        connection.flush()
+        sent += burst
+        due += distance
+    if watch is not None:
+        watch.settle()
+    return sent
+
+
+def main() -> None:
+    options = docopt(__doc__)
+    rate = float(options["--rate"])
+    texts = Cycle(int(options["--sids"]), int(options["--size"]))
+    listener = socket.create_server(("127.0.0.1", 0))
+    print("port", listener.getsockname()[1], flush=True)
+    sock, _ = listener.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    secure = options["--tls"]
+    connection = TlsConnection(sock, options["--certificate"]) if secure else Connection(sock)
+    upgrade(connection)
+    acknowledge(connection)
+    print("ready", time.monotonic_ns(), flush=True)
+    if options["--sender"]:
+        hand_over(options["--sender"], sock, texts, rate, options["--log"])
+    _, _, path = told().partition(" ")
+    watch = Watch(path) if path else None
+    began = time.monotonic_ns()
+    if rate:
+        sent = send_paced(connection, texts, rate, watch)
+    else:
+        sent = send_flat_out(connection, texts, each=secure == "message")
+    ended = time.monotonic_ns()
+    if watch is not None:
+        Path(options["--log"]).write_bytes(struct.pack(f"={len(watch.seen)}q", *watch.seen))
+    told()  # stop
+    print("sent", sent, began, ended, flush=True)
+    told()  # close
+    connection.write(encode(CLOSE, b"\x03\xe8"))
+    connection.flush()
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(65536):
+        pass
+
+
+def hand_over(program: str, sock: socket.socket, texts: Cycle, rate: float, log: str | None) -> None:
+    """Become the compiled sender, with the connection as it stands and one turn of frames in a file."""
+    memory = os.memfd_create("frames")
+    os.write(memory, b"".join(texts.frames))
+    sock.set_inheritable(True)
+    os.set_inheritable(memory, True)
+    distance = int(sum(BURSTS) / len(BURSTS) / rate * 1e9) if rate else 0
+    bursts = ",".join(map(str, BURSTS))
+    os.execv(program, [program, *map(str, (sock.fileno(), memory, texts.sids, distance)), bursts, log or ""])
+
+
+if __name__ == "__main__":
+    main()
