@@ -27,7 +27,7 @@ MOST_BYTES = 2 * 1024**3
 WARM_SECONDS = 0.5
 START_SECONDS = 30.0
 DRAIN_SECONDS = 60.0
-SETTLED_SECONDS = 0.3
+STUCK_SECONDS = 5.0
 HEALTH_SECONDS = 0.02
 
 
@@ -141,7 +141,7 @@ class Bench:
         last = _look(process, path)
         source.tell("stop")
         _, sent, began, ended = source.line(DRAIN_SECONDS, process)
-        _settle(path)
+        _await_lines(path, int(sent) + 1)  # And the acknowledgement.
         rss_mb = _status(process.pid, "VmHWM") / 1e3
         fault = _gaps(probes) if probes else ""
         source.tell("close")
@@ -156,7 +156,7 @@ class Bench:
             messages = int(sent) * window / ((int(ended) - int(began)) / 1e9)
             return Result(messages / window, cpu / messages * 1e6, cpu / window * 100, rss_mb, start_ms)
         size, lines = _count(path)
-        if lines != int(sent) + 1:  # And the acknowledgement.
+        if lines != int(sent) + 1:
             fault = fault or f"{int(sent) + 1} messages sent, {lines} written"
         messages = max(1.0, (last.size - first.size) / size * lines)
         result = Result(messages / window, cpu / messages * 1e6, cpu / window * 100, rss_mb, start_ms, fault)
@@ -259,16 +259,18 @@ def _wait_for_bytes(path: Path) -> None:
         time.sleep(0.001)
 
 
-def _settle(path: Path | None) -> None:
-    """Wait until the file does not grow any longer."""
+def _await_lines(path: Path | None, lines: int) -> None:
+    """Wait until the file has so many lines, or has not grown for long."""
     if path is None:
         return
     size, since = -1, time.monotonic()
     until = since + DRAIN_SECONDS
-    while time.monotonic() < min(since + SETTLED_SECONDS, until):
-        time.sleep(0.02)
+    while time.monotonic() < min(since + STUCK_SECONDS, until):
+        time.sleep(0.05)
         if path.stat().st_size != size:
             size, since = path.stat().st_size, time.monotonic()
+        elif _count(path)[1] >= lines:
+            return
 
 
 def _gaps(probes: Probes) -> str:

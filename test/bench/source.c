@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define PIECE_BYTES (128 * 1024)
-#define SETTLED_NS 300000000LL
 #define FIRST_SEQ 1000000000ULL
 #define SEQ_DIGITS 10
 #define TIME_DIGITS 27
@@ -93,16 +92,6 @@ static void look(void) {
     }
     seen[seen_size++] = now_ns();
     seen[seen_size++] = last_size = status.st_size;
-}
-
-static void settle(void) {
-    int64_t last = now_ns();
-    while (now_ns() < last + SETTLED_NS) {
-        int64_t before = seen_size;
-        look();
-        if (seen_size != before)
-            last = now_ns();
-    }
 }
 
 static void write_log(const char *path) {
@@ -218,14 +207,14 @@ int main(int argc, char **argv) {
         send_paced(sock, frames, count, sids, distance, bursts, burst_count, &sent);
     else
         send_flat_out(sock, frames, count, sids, &sent);
-    int64_t ended = now_ns();
+    read_line(line, sizeof line); /* stop */
+    printf("sent %llu %lld %lld\n", (unsigned long long)sent, (long long)began, (long long)now_ns());
+    fflush(stdout);
     if (watched >= 0) {
-        settle();
+        while (!is_told())
+            look();
         write_log(argv[6]);
     }
-    read_line(line, sizeof line); /* stop */
-    printf("sent %llu %lld %lld\n", (unsigned long long)sent, (long long)began, (long long)ended);
-    fflush(stdout);
     read_line(line, sizeof line); /* close */
     send_all(sock, "\x88\x02\x03\xe8", 4);
     shutdown(sock, SHUT_WR);

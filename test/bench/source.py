@@ -17,8 +17,8 @@ acknowledgements are sent. On `go` it begins to send, flat out or at the rate; o
 `sent <messages> <first ns> <last ns>`; on `close` it sends the close frame, and ends when the client has hung up.
 It ends at once when its standard input does. All times are of the monotonic clock.
 
-`go <file>` also watches that file while it waits for the next message to be due, without ever sleeping: each size
-that it sees is noted with the time. The time from a message's sending, which stands in the message, to the moment
+`go <file>` also watches that file, whenever no message is due and after the last until `close`, without ever
+sleeping: each size that it sees is noted with the time. The time from a message's sending, which stands in the message, to the moment
 when the file is long enough to hold its line, is the latency of the collector.
 """
 
@@ -34,6 +34,7 @@ import ssl
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
@@ -44,8 +45,6 @@ from ssmd.sim.frames import CLOSE, TEXT, encode, messages
 
 PIECE_BYTES = 128 * 1024
 """About so much is encrypted and sent at once."""
-SETTLED_NS = 300_000_000
-"""A watched file that has not grown for so long after the last message has everything."""
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -87,6 +86,7 @@ class TlsConnection(Connection):
         context.load_cert_chain(certificate)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.write = self._tls.write
         while not self._shaken():
             pass
 
@@ -112,9 +112,6 @@ class TlsConnection(Connection):
                 return self._tls.read(most)
             except ssl.SSLWantReadError:
                 self._exchange()
-
-    def write(self, data: bytes | memoryview) -> None:
-        self._tls.write(data)
 
     def flush(self) -> None:
         self.sock.sendall(self._outgoing.read())
@@ -176,31 +173,32 @@ class Watch:
             self._size = size
             self.seen += (time.monotonic_ns(), size)
 
-    def settle(self) -> None:
-        """Look on until nothing more comes."""
-        last = time.monotonic_ns()
-        while max(last, *self.seen[-2:-1], 0) + SETTLED_NS > time.monotonic_ns():
-            self.look()
-
 
 def send_flat_out(connection: Connection, texts: Cycle, *, each: bool) -> int:
     """Send until told to stop; `each` writes frame by frame, which over TLS makes a record of each."""
-    ends = [0]
-    for frame in texts.frames:
-        ends.append(ends[-1] + len(frame))
+    pieces = list(cut(texts, each=each))
+    write, flush = connection.write, connection.flush
     sent = 0
     while not is_told():
         turn = memoryview(texts.turn(sent))
-        waiting = 0
-        for start, end in zip(ends, ends[1:], strict=False) if each else [(0, len(turn))]:
-            connection.write(turn[start:end])
-            waiting += end - start
-            if waiting > PIECE_BYTES:
-                connection.flush()
-                waiting = 0
-        connection.flush()
+        for piece in pieces:
+            for part in piece:
+                write(turn[part])
+            flush()
         sent += len(texts.frames)
     return sent
+
+
+def cut(texts: Cycle, *, each: bool) -> Iterator[list[slice]]:
+    """A turn in pieces of about PIECE_BYTES; each is one part, or one for each frame."""
+    parts: list[slice] = []
+    end = 0
+    for number, frame in enumerate(texts.frames, 1):
+        parts.append(slice(end, end + len(frame)))
+        end += len(frame)
+        if end - parts[0].start >= PIECE_BYTES or number == len(texts.frames):
+            yield parts if each else [slice(parts[0].start, end)]
+            parts = []
 
 
 def send_paced(connection: Connection, texts: Cycle, rate: float, watch: Watch | None) -> int:
@@ -221,8 +219,6 @@ def send_paced(connection: Connection, texts: Cycle, rate: float, watch: Watch |
         connection.flush()
         sent += burst
         due += distance
-    if watch is not None:
-        watch.settle()
     return sent
 
 
@@ -248,11 +244,12 @@ def main() -> None:
         sent = send_paced(connection, texts, rate, watch)
     else:
         sent = send_flat_out(connection, texts, each=secure == "message")
-    ended = time.monotonic_ns()
-    if watch is not None:
-        Path(options["--log"]).write_bytes(struct.pack(f"={len(watch.seen)}q", *watch.seen))
     told()  # stop
-    print("sent", sent, began, ended, flush=True)
+    print("sent", sent, began, time.monotonic_ns(), flush=True)
+    if watch is not None:
+        while not is_told():
+            watch.look()
+        Path(options["--log"]).write_bytes(struct.pack(f"={len(watch.seen)}q", *watch.seen))
     told()  # close
     connection.write(encode(CLOSE, b"\x03\xe8"))
     connection.flush()
