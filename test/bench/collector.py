@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bench.messages import TICKERS
 
-__all__ = ["ROOT", "Probes", "Ssmd"]
+__all__ = ["ROOT", "Probes", "Ssmd", "environ"]
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,7 +26,7 @@ class Ssmd:
     """Collects into `folder`/data; its log, in JSON, is `folder`/log."""
 
     name = "ssmd"
-    tls = True
+    tls = exact = envelope = True
 
     def missing(self) -> str:
         return ""

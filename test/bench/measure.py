@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from bench.latency import latencies_ms, percentile
 from bench.peers import Collector
 from exchange_server import Authority
 
-__all__ = ["Bench", "Load", "Result", "RunFailed"]
+__all__ = ["START_SECONDS", "Bench", "Load", "Result", "RunFailed", "Source", "cpu_seconds"]
 
 MOST_BYTES = 2 * 1024**3
 """A run ends early when its file is so long, for the disk's sake; only the C reader writes that much."""
@@ -95,8 +95,16 @@ class Bench:
                 file.write(bytes(2**20))
         path.unlink()
 
-    def run(self, collector: Collector, load: Load, seconds: float, *, health: bool = False) -> Result:
-        """Raises RunFailed."""
+    def run(
+        self,
+        collector: Collector,
+        load: Load,
+        seconds: float,
+        *,
+        health: bool = False,
+        inspect: Callable[[Path], None] | None = None,
+    ) -> Result:
+        """Measure one run; `inspect` is shown the finished file. Raises RunFailed."""
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch)))
             watching = bool(load.rate)
@@ -109,8 +117,11 @@ class Bench:
                 process = collector.start(folder, url, environ(self.authority if load.tls else None))
             stack.callback(_kill, process)
             try:
-                return self._run(collector, process, source, load, folder, started, seconds, health)
-            except (OSError, EOFError, RuntimeError) as error:
+                result = self._run(collector, process, source, load, folder, started, seconds, health)
+                if inspect is not None and (path := collector.output(folder)) is not None:
+                    inspect(path)
+                return result
+            except (OSError, EOFError, RuntimeError, ValueError) as error:
                 log = (folder / "log").read_text(errors="replace")[-500:]
                 raise RunFailed(f"{collector.name}: {error or 'ended'} {log}".strip()) from None
 
@@ -235,15 +246,15 @@ class _Look:
 
 
 def _look(process: subprocess.Popen[bytes], path: Path | None) -> _Look:
-    return _Look(time.monotonic_ns(), path.stat().st_size if path else 0, _cpu_seconds(process.pid))
+    return _Look(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system time of a process with all its threads, and of its living children, to the ns."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     below = children.read_text().split() if children.exists() else []
     # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
-    return time.clock_gettime((~pid << 3) | 2) + sum(map(_cpu_seconds, map(int, below)))
+    return time.clock_gettime((~pid << 3) | 2) + sum(map(cpu_seconds, map(int, below)))
 
 
 def _status(pid: int, name: str) -> int:

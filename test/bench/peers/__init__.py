@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,12 @@ class Collector(Protocol):
     """Something that subscribes at a URL and keeps in a file what comes, until the other side closes."""
 
     name: str
+    tls: bool
+    """Whether it is measured over TLS too."""
+    exact: bool
+    """Whether it keeps the bytes of a message, and not only its meaning."""
+    envelope: bool
+    """Whether it puts each message into one, with a time."""
 
     def missing(self) -> str:
         """Why it cannot run here; empty when it can."""
@@ -51,8 +57,10 @@ class Peer:
     module: str = ""
     program: str = ""
     pipe: bool = False
+    tls: bool = False
+    exact: bool = True
+    envelope: bool = True
     has_output: bool = True
-    tls: bool = field(default=False)
 
     def missing(self) -> str:
         if self.module and importlib.util.find_spec(self.module) is None:
@@ -86,15 +94,16 @@ def peers(reader: Path | None) -> list[Peer]:
     def python(library: str, module: str, form: str, tls: bool = False) -> Peer:
         name = library if form == "typical" else f"{library}, tuned"
         command = [sys.executable, "-P", "-m", f"bench.peers.with_{library.replace('-', '_')}", form]
-        return Peer(name, command, module, tls=tls)
+        return Peer(name, command, module, tls=tls, exact=form == "tuned")
 
     def node(form: str) -> Peer:
         script = HERE.parent / "node" / "collect.js"
         name = "Node ws" if form == "typical" else "Node ws, tuned"
         installed = script.parent / "node_modules" / "ws"
-        return Peer(name, ["node", str(script), form], program=str(installed) if shutil.which("node") else "node")
+        program = str(installed) if shutil.which("node") else "node"
+        return Peer(name, ["node", str(script), form], program=program, exact=form == "tuned")
 
-    # Its zero-copy mode and larger buffers make no difference; this is the form that its own manual shows.
+    # It has one form: no option makes it faster at this.
     websocat = str(Path(sys.executable).parent / "websocat")
     # fmt: off
     return [
@@ -108,7 +117,7 @@ def peers(reader: Path | None) -> list[Peer]:
         python("picows", "picows", "tuned", tls=True),
         node("typical"),
         node("tuned"),
-        Peer("websocat", [websocat, "--exit-on-eof"], program=websocat, pipe=True),
+        Peer("websocat", [websocat, "--exit-on-eof"], program=websocat, pipe=True, envelope=False),
         Peer(READER, [str(reader)], program=str(reader or "a C compiler")),
         Peer(SINK, [sys.executable, "-P", "-m", "bench.peers.sink"], has_output=False, tls=True),
     ]
