@@ -1,16 +1,15 @@
 """Measure ssmd against what a user would pick instead; the tables go to stdout, the progress to stderr.
 
 Usage:
-    bench [--quick] [options] [<measure>...]
-    bench --check [--only=<names>] [--dir=<folder>]
-    bench soak [<seconds>] [<rate>] [--dir=<folder>]
+    bench [options] [<measure>...]
 
 Measures, all of them unless named: saturation, paced, health, tls, sizes, sids. The whole takes about 16 minutes.
-`soak` watches one collector for an hour, or as long as told, at 5,000 messages a second, or as many as told.
 
 Options:
     --quick            the main rows only, two rounds: about 100 seconds
     --check            measure nothing; see that every collector writes exactly what was sent
+    --soak             instead watch ssmd alone, for an hour or --seconds, at --rate
+    --rate=<messages>  a second, for the soak [default: 5000]
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`
     --rounds=<n>       interleaved rounds, of which the medians are shown; 3, or 2 when quick
     --seconds=<s>      of each run, without its warm-up; 3, or 2 when quick
@@ -41,8 +40,8 @@ def main() -> None:
     options = docopt(__doc__)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # To end as by Ctrl-C, with everything cleared away.
     folder = Path(options["--dir"] or tempfile.gettempdir())
-    if options["soak"]:
-        sys.exit(soak.main(folder, float(options["<seconds>"] or 3600), float(options["<rate>"] or 5000)))
+    if options["--soak"]:
+        sys.exit(soak.main(folder, float(options["--seconds"] or 3600), float(options["--rate"])))
     unknown = set(options["<measure>"]) - set(MEASURES)
     if unknown:
         sys.exit(f"bench: no such measure: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")

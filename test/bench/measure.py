@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from exchange_server import Authority
+
 from bench.collector import Probes, Ssmd, environ
 from bench.latency import latencies_ms, percentile
 from bench.peers import Collector
-from exchange_server import Authority
 
 __all__ = ["START_SECONDS", "Bench", "Load", "Result", "RunFailed", "Source", "cpu_seconds"]
 
@@ -215,7 +216,7 @@ class Source:
         self._process.stdin.write(line.encode() + b"\n")
 
     def line(self, seconds: float, other: subprocess.Popen[bytes] | None = None) -> list[str]:
-        """The words of the next line. Raises EOFError when it has ended, RuntimeError when time is up or `other` has."""
+        """The words of the next line. Raises EOFError when it ends, RuntimeError when time is up or `other` ends."""
         assert self._process.stdout is not None
         text = b""
         until = time.monotonic() + seconds

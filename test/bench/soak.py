@@ -1,6 +1,6 @@
 """Whether it stays as it is: the real `ssmd run` for an hour, looked at once a second.
 
-    bin/bench soak [<seconds>] [<messages per second>]
+    bin/bench --soak [--seconds=<s>] [--rate=<messages per second>]
 
 By default 3600 seconds of 5,000 messages a second, which takes 6 GB below TMPDIR, removed at the end. Prints a
 table of memory, descriptors, threads, the queue and the time /health took to answer, and exits with 1 when memory

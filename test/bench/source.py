@@ -18,8 +18,8 @@ acknowledgements are sent. On `go` it begins to send, flat out or at the rate; o
 It ends at once when its standard input does. All times are of the monotonic clock.
 
 `go <file>` also watches that file, whenever no message is due and after the last until `close`, without ever
-sleeping: each size that it sees is noted with the time. The time from a message's sending, which stands in the message, to the moment
-when the file is long enough to hold its line, is the latency of the collector.
+sleeping: each size that it sees is noted with the time. The time from a message's sending, which stands in the
+message, to the moment when the file is long enough to hold its line, is the latency of the collector.
 """
 
 from __future__ import annotations
