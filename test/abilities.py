@@ -1,7 +1,7 @@
 """What a test may need of the machine: a test that needs something it lacks is skipped with a plain reason.
 
-    @pytest.mark.needs_root
-    @pytest.mark.needs("strace", "mount")    # programs, or names in ABILITIES
+@pytest.mark.needs_root
+@pytest.mark.needs("strace", "mount")    # programs, or names in ABILITIES
 """
 
 import os

@@ -57,7 +57,7 @@ def main() -> None:
             sys.exit(plan.check(Load(rate=CHECK_RATE), CHECK_SECONDS, tell))
         rounds = int(options["--rounds"] or (2 if quick else 3))
         seconds = float(options["--seconds"] or (2 if quick else 3))
-        bench.warm()
+        bench.warm(seconds)
         plan.run(rounds, seconds, tell)
     text = report(plan, rounds, seconds)
     print(text, end="")

@@ -26,6 +26,7 @@ __all__ = ["START_SECONDS", "Bench", "Load", "Result", "RunFailed", "Source", "c
 MOST_BYTES = 2 * 1024**3
 """A run ends early when its file is so long, for the disk's sake; only the C reader writes that much."""
 WARM_SECONDS = 0.5
+WARM_BYTES_A_SECOND = 512 * 1024**2
 START_SECONDS = 30.0
 DRAIN_SECONDS = 60.0
 STUCK_SECONDS = 5.0
@@ -88,11 +89,12 @@ class Bench:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._stack.close()
 
-    def warm(self) -> None:
-        """Touch the memory, or the disk, that the files will take: on a virtual machine the first touch is slow."""
+    def warm(self, seconds: float) -> None:
+        """Touch the memory, or the disk, that runs of so many seconds take: on a virtual machine that is slow, once."""
+        size = min(self.most_bytes, int(seconds * WARM_BYTES_A_SECOND))
         path = self.scratch / "warm"
         with open(path, "wb", buffering=0) as file:
-            for _ in range(self.most_bytes // 2**20):
+            for _ in range(size // 2**20):
                 file.write(bytes(2**20))
         path.unlink()
 
