@@ -15,7 +15,7 @@ import pytest
 import websocket
 from bench.check import verify
 from bench.collector import Ssmd, environ
-from bench.goals import judge
+from bench.goals import LIMITS, judge
 from bench.latency import latencies_ms, percentile
 from bench.measure import Bench, Load, Result, RunFailed, Source
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
@@ -251,6 +251,7 @@ def test_goals_are_judged_by_medians():
         Case("paced", "picows, tuned", Load(rate=10_000)): outcome(10_000, cpu_us=10),
     }
     found = {each.goal: each.reached for each in judge(outcomes)}
+    assert {each.limit for each in judge(outcomes)} <= set(LIMITS)
     assert found == {
         "At saturation at least 2.5 times picows, tuned": False,
         "At saturation at most 5 times slower than the C reader": True,

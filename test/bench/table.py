@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.goals import judge
+from bench.goals import LIMITS, judge
 from bench.latency import percentile
 from bench.measure import Load, Result
 from bench.peers import SINK
@@ -32,7 +32,10 @@ def report(plan: Plan, rounds: int, seconds: float) -> str:
     parts = [_heading(rounds, seconds)]
     judgements = list(judge(plan.outcomes))
     if judgements:
-        rows = [[one.goal, one.figure, "reached" if one.reached else "**NOT reached**"] for one in judgements]
+        rows = [
+            [one.goal, one.figure, "reached" if one.reached else f"**NOT reached**: {LIMITS[one.limit]}"]
+            for one in judgements
+        ]
         parts.append("### Goals\n\n" + _table(["goal", "in this run", ""], rows))
     for measure in MEASURES:
         rows = [(case, outcome) for case, outcome in plan.outcomes.items() if case.measure == measure]
