@@ -270,7 +270,7 @@ def test_tables_are_put_between_the_marks_of_a_document(tmp_path):
 
 def start(folder, *arguments) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "bench", f"--dir={folder}", *arguments],
+        [sys.executable, "-P", "-m", "bench", *([f"--dir={folder}"] if folder else []), *arguments],
         env=environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -317,11 +317,21 @@ def command_line(pid: str) -> str:
         return ""
 
 
-def test_an_unknown_measure_is_refused(tmp_path):
-    process = start(tmp_path, "speed")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["speed"], "no such measure: speed; there are saturation, paced"),
+        (["--rounds=many"], "--rounds must be a number above 0, not 'many'"),
+        (["--seconds=0"], "--seconds must be a number above 0, not '0'"),
+        (["--dir=/no/such/folder"], "/no/such/folder is no folder"),
+    ],
+)
+def test_wrong_usage_is_refused_in_one_line(arguments, reason):
+    process = start(None, *arguments)
     _, progress = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "bench: no such measure: speed; there are saturation, paced" in progress
+    assert f"bench: {reason}" in progress
+    assert len(progress.splitlines()) == 1
 
 
 def test_every_file_of_c_compiles_without_a_warning(tmp_path):

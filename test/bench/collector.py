@@ -40,6 +40,7 @@ class Ssmd:
                 [sys.executable, "-P", "-m", "ssmd", "run", "bench", "--config-dir", folder, "--listen", "127.0.0.1:0"],
                 env={**environ, **variables},
                 stderr=log,
+                start_new_session=True,
             )
 
     def output(self, folder: Path) -> Path | None:

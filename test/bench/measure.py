@@ -19,7 +19,7 @@ from exchange_server import Authority
 
 from bench.collector import Probes, Ssmd, environ
 from bench.latency import latencies_ms, percentile
-from bench.peers import Collector
+from bench.peers import SINK, Collector
 
 __all__ = ["START_SECONDS", "Bench", "Load", "Result", "RunFailed", "Source", "cpu_seconds"]
 
@@ -140,9 +140,7 @@ class Bench:
         health: bool,
     ) -> Result:
         ready_ns = int(source.line(START_SECONDS, process)[1])
-        path = collector.output(folder)
-        if path is not None:
-            _wait_for_bytes(path)
+        path = None if collector.name == SINK else _await_output(collector, folder)
         start_ms = (time.monotonic_ns() - started if path else ready_ns - started) / 1e6
         probes = Probes(folder, process) if isinstance(collector, Ssmd) else None
 
@@ -209,7 +207,12 @@ class Source:
             command.append(f"--sender={bench.sender}")
         with _on_last_core(alone):
             self._process = subprocess.Popen(
-                command, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                command,
+                env=environ(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # So that Ctrl-C reaches only who clears away.
             )
         self.port = int(self.line(START_SECONDS)[1])
 
@@ -265,12 +268,14 @@ def _status(pid: int, name: str) -> int:
     return int(line.split()[1])
 
 
-def _wait_for_bytes(path: Path) -> None:
+def _await_output(collector: Collector, folder: Path) -> Path:
+    """The collector's file, once its first line is in it."""
     until = time.monotonic() + START_SECONDS
-    while not path.stat().st_size:
+    while (path := collector.output(folder)) is None or not path.stat().st_size:
         if time.monotonic() > until:
             raise RuntimeError("has written nothing")
         time.sleep(0.001)
+    return path
 
 
 def _await_lines(path: Path | None, lines: int) -> None:

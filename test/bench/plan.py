@@ -56,7 +56,7 @@ class Plan:
     def __init__(self, bench: Bench, measures: Iterable[str], only: Sequence[str], *, quick: bool) -> None:
         self._bench = bench
         everybody: list[Collector] = [Ssmd(), *peers(bench.reader)]
-        wanted = [one for one in everybody if not only or any(name in one.name for name in only)]
+        wanted = [one for one in everybody if any(name in one.name for name in only)]
         self.missing = {one.name: one.missing() for one in wanted if one.missing()}
         self._collectors = {one.name: one for one in wanted if not one.missing()}
         self.outcomes: dict[Case, Outcome] = {

@@ -73,10 +73,16 @@ class Peer:
         out = folder / "out"
         with open(folder / "log", "wb") as log:
             if not self.pipe:
-                return subprocess.Popen([*self.command, url, out, SUBSCRIBE], env=environ, stdout=log, stderr=log)
+                command = [*self.command, url, out, SUBSCRIBE]
+                return subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
             with open(out, "wb") as file:
                 process = subprocess.Popen(
-                    [*self.command, url], env=environ, stdin=subprocess.PIPE, stdout=file, stderr=log
+                    [*self.command, url],
+                    env=environ,
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=log,
+                    start_new_session=True,  # So that Ctrl-C reaches only who clears away; also above.
                 )
         assert process.stdin is not None
         process.stdin.write(SUBSCRIBE.encode() + b"\n")
