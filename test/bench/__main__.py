@@ -31,7 +31,8 @@ from typing import Any
 from docopt import docopt
 
 from bench import soak
-from bench.measure import Bench, Load, RunFailed
+from bench.lead import Load
+from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
 from bench.table import insert, report
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.latency import percentile
-from bench.measure import Load
+from bench.lead import Load
 from bench.peers import READER
 from bench.plan import Case, Outcome
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import shutil
 import subprocess
 import sys
@@ -18,33 +16,22 @@ from types import TracebackType
 from exchange_server import Authority
 
 from bench.collector import Probes, Ssmd, environ
+from bench.figures import DRAIN_SECONDS, Look, await_lines, await_output, count, gaps, look, peak_mb
 from bench.latency import latencies_ms, percentile
+from bench.lead import START_SECONDS, Load, Source, kill, on_other_cores
 from bench.peers import SINK, Collector
 
-__all__ = ["START_SECONDS", "Bench", "Load", "Result", "RunFailed", "Source", "cpu_seconds"]
+__all__ = ["Bench", "Result", "RunFailed"]
 
 MOST_BYTES = 2 * 1024**3
 """A run ends early when its file is so long, for the disk's sake; only the C reader writes that much."""
 WARM_SECONDS = 0.5
 WARM_BYTES_A_SECOND = 512 * 1024**2
-START_SECONDS = 30.0
-DRAIN_SECONDS = 60.0
-STUCK_SECONDS = 5.0
 HEALTH_SECONDS = 0.02
 
 
 class RunFailed(Exception):
     """A collector did not start, or not end."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is sent: flat out when `rate` is 0; `tls` is "", "message" or "full", see source.py."""
-
-    rate: float = 0
-    sids: int = 4
-    size: int = 0
-    tls: str = ""
 
 
 @dataclass
@@ -57,9 +44,9 @@ class Result:
     """CPU microseconds a message, user and system."""
     cpu_percent: float
     """Of one core."""
-    rss_mb: float
+    rss_mb: float = float("nan")
     """The highest resident memory, VmHWM, from start to end."""
-    start_ms: float
+    start_ms: float = float("nan")
     """From the start of the process to the first line in the file."""
     fault: str = ""
     """What was lost, when something was."""
@@ -98,6 +85,10 @@ class Bench:
                 file.write(bytes(2**20))
         path.unlink()
 
+    def source(self, load: Load, log: Path, *, alone: bool = False) -> Source:
+        """A load source, waiting for its client; to be killed by whoever asked."""
+        return Source(load, log, sender=self.sender, certificate=self.certificate, alone=alone)
+
     def run(
         self,
         collector: Collector,
@@ -111,14 +102,14 @@ class Bench:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch)))
             watching = bool(load.rate)
-            source = Source(self, load, folder / "seen", alone=watching)
+            source = self.source(load, folder / "seen", alone=watching)
             stack.callback(source.kill)
             scheme = "wss" if load.tls else "ws"
             started = time.monotonic_ns()
-            with _on_other_cores(watching):
+            with on_other_cores(watching):
                 url = f"{scheme}://127.0.0.1:{source.port}"
                 process = collector.start(folder, url, environ(self.authority if load.tls else None))
-            stack.callback(_kill, process)
+            stack.callback(kill, process)
             try:
                 result = self._run(collector, process, source, load, folder, started, seconds, health)
                 if inspect is not None and (path := collector.output(folder)) is not None:
@@ -140,44 +131,34 @@ class Bench:
         health: bool,
     ) -> Result:
         ready_ns = int(source.line(START_SECONDS, process)[1])
-        path = None if collector.name == SINK else _await_output(collector, folder)
+        path = None if collector.name == SINK else await_output(collector, folder)
         start_ms = (time.monotonic_ns() - started if path else ready_ns - started) / 1e6
         probes = Probes(folder, process) if isinstance(collector, Ssmd) else None
 
         source.tell(f"go {path}" if load.rate and path else "go")
         self._sleep(path, WARM_SECONDS, self.most_bytes // 4)
-        first = _look(process, path)
+        first = look(process, path)
         times = list(self._health(probes, path, seconds)) if health and probes else []
         if not times:
             self._sleep(path, seconds, self.most_bytes)
-        last = _look(process, path)
+        last = look(process, path)
         source.tell("stop")
         _, sent, began, ended = source.line(DRAIN_SECONDS, process)
-        _await_lines(path, int(sent) + 1)  # And the acknowledgement.
-        rss_mb = _status(process.pid, "VmHWM") / 1e3
-        fault = _gaps(probes) if probes else ""
+        await_lines(path, int(sent) + 1)  # And the acknowledgement.
+        rss_mb = peak_mb(process.pid)
+        fault = gaps(probes) if probes else ""
         source.tell("close")
         try:
             process.wait(DRAIN_SECONDS)
         except subprocess.TimeoutExpired:
             raise RunFailed(f"{collector.name}: did not end") from None
 
-        cpu = last.cpu - first.cpu
-        window = (last.ns - first.ns) / 1e9
-        if path is None:
-            messages = int(sent) * window / ((int(ended) - int(began)) / 1e9)
-            return Result(messages / window, cpu / messages * 1e6, cpu / window * 100, rss_mb, start_ms)
-        size, lines = _count(path)
-        if lines != int(sent) + 1:
-            fault = fault or f"{int(sent) + 1} messages sent, {lines} written"
-        messages = max(1.0, (last.size - first.size) / size * lines)
-        result = Result(messages / window, cpu / messages * 1e6, cpu / window * 100, rss_mb, start_ms, fault)
-        result.health_ms = times
-        if load.rate:
-            log = (folder / "seen").read_bytes()
-            found = list(latencies_ms(path.read_bytes(), log, first.ns, last.ns))
-            p50, p99, p999 = (percentile(found, share) for share in (0.5, 0.99, 0.999))
-            result.latency_ms = (p50, p99, p999)
+        result = _result(path, first, last, int(sent), (int(ended) - int(began)) / 1e9)
+        result.rss_mb, result.start_ms, result.health_ms = rss_mb, start_ms, times
+        result.fault = fault or result.fault
+        if load.rate and path is not None:
+            found = list(latencies_ms(path.read_bytes(), (folder / "seen").read_bytes(), first.ns, last.ns))
+            result.latency_ms = (percentile(found, 0.5), percentile(found, 0.99), percentile(found, 0.999))
         return result
 
     def _sleep(self, path: Path | None, seconds: float, most_bytes: int) -> None:
@@ -195,125 +176,18 @@ class Bench:
             time.sleep(HEALTH_SECONDS)
 
 
-class Source:
-    """The load source's process. `alone` gives it a core of its own, for it spins while it watches."""
-
-    def __init__(self, bench: Bench, load: Load, log: Path, *, alone: bool = False) -> None:
-        command = [sys.executable, "-P", "-m", "bench.source", f"--rate={load.rate}", f"--sids={load.sids}"]
-        command += [f"--size={load.size}", f"--log={log}"]
-        if load.tls:
-            command += [f"--tls={load.tls}", f"--certificate={bench.certificate}"]
-        elif bench.sender:
-            command.append(f"--sender={bench.sender}")
-        with _on_last_core(alone):
-            self._process = subprocess.Popen(
-                command,
-                env=environ(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,  # So that Ctrl-C reaches only who clears away.
-            )
-        self.port = int(self.line(START_SECONDS)[1])
-
-    def tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line.encode() + b"\n")
-
-    def line(self, seconds: float, other: subprocess.Popen[bytes] | None = None) -> list[str]:
-        """The words of the next line. Raises EOFError when it ends, RuntimeError when time is up or `other` ends."""
-        assert self._process.stdout is not None
-        text = b""
-        until = time.monotonic() + seconds
-        while not text.endswith(b"\n"):
-            if select.select([self._process.stdout], [], [], 0.1)[0]:
-                byte = self._process.stdout.read(1)
-                if not byte:
-                    raise EOFError("the load source has ended")
-                text += byte
-            elif other is not None and other.poll() is not None:
-                raise RuntimeError(f"ended with {other.returncode}")
-            elif time.monotonic() > until:
-                raise RuntimeError(f"nothing within {seconds:g} s")
-        return text.decode().split()
-
-    def wait(self) -> int:
-        return self._process.wait()
-
-    def kill(self) -> None:
-        _kill(self._process)
-
-
-@dataclass(frozen=True)
-class _Look:
-    ns: int
-    size: int
-    cpu: float
-
-
-def _look(process: subprocess.Popen[bytes], path: Path | None) -> _Look:
-    return _Look(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process with all its threads, and of its living children, to the ns."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = children.read_text().split() if children.exists() else []
-    # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
-    return time.clock_gettime((~pid << 3) | 2) + sum(map(cpu_seconds, map(int, below)))
-
-
-def _status(pid: int, name: str) -> int:
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{name}:")]
-    return int(line.split()[1])
-
-
-def _await_output(collector: Collector, folder: Path) -> Path:
-    """The collector's file, once its first line is in it."""
-    until = time.monotonic() + START_SECONDS
-    while (path := collector.output(folder)) is None or not path.stat().st_size:
-        if time.monotonic() > until:
-            raise RuntimeError("has written nothing")
-        time.sleep(0.001)
-    return path
-
-
-def _await_lines(path: Path | None, lines: int) -> None:
-    """Wait until the file has so many lines, or has not grown for long."""
+def _result(path: Path | None, first: Look, last: Look, sent: int, sending_seconds: float) -> Result:
+    """The figures of the window between two looks; without a file, of what the source has sent."""
+    seconds, cpu = (last.ns - first.ns) / 1e9, last.cpu - first.cpu
+    fault = ""
     if path is None:
-        return
-    size, since = -1, time.monotonic()
-    until = since + DRAIN_SECONDS
-    while time.monotonic() < min(since + STUCK_SECONDS, until):
-        time.sleep(0.05)
-        if path.stat().st_size != size:
-            size, since = path.stat().st_size, time.monotonic()
-        elif _count(path)[1] >= lines:
-            return
-
-
-def _gaps(probes: Probes) -> str:
-    metrics = probes.metrics()
-    found = {name: metrics[name] for name in ("ssmd_sequence_gaps_total", "ssmd_messages_not_json_total")}
-    return ", ".join(f"{name} is {value:g}" for name, value in found.items() if value)
-
-
-def _count(path: Path) -> tuple[int, int]:
-    """Bytes and lines."""
-    size = lines = 0
-    with open(path, "rb", buffering=0) as file:
-        while part := file.read(2**20):
-            size += len(part)
-            lines += part.count(b"\n")
-    return size, lines
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+        messages = sent * seconds / sending_seconds
+    else:
+        size, lines = count(path)
+        messages = max(1.0, (last.size - first.size) / size * lines)
+        if lines != sent + 1:
+            fault = f"{sent + 1} messages sent, {lines} written"
+    return Result(messages / seconds, cpu / messages * 1e6, cpu / seconds * 100, fault=fault)
 
 
 def _compile(source: Path, program: Path) -> Path | None:
@@ -325,24 +199,3 @@ def _compile(source: Path, program: Path) -> Path | None:
         print(f"bench: {source.name} does not compile: {built.stderr.strip()}", file=sys.stderr)
         return None
     return program
-
-
-@contextlib.contextmanager
-def _on_cores(cores: set[int]) -> Iterator[None]:
-    """What is started meanwhile runs on these cores only."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def _on_last_core(wanted: bool) -> contextlib.AbstractContextManager[None]:
-    cores = os.sched_getaffinity(0)
-    return _on_cores({max(cores)} if wanted and len(cores) > 1 else cores)
-
-
-def _on_other_cores(wanted: bool) -> contextlib.AbstractContextManager[None]:
-    cores = os.sched_getaffinity(0)
-    return _on_cores(cores - {max(cores)} if wanted and len(cores) > 1 else cores)

@@ -9,7 +9,8 @@ from functools import partial
 
 from bench.check import verify
 from bench.collector import Ssmd
-from bench.measure import Bench, Load, Result, RunFailed
+from bench.lead import Load
+from bench.measure import Bench, Result, RunFailed
 from bench.messages import Cycle
 from bench.peers import READER, SINK, Collector, peers
 

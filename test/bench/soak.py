@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.collector import Probes, Ssmd, environ
-from bench.measure import START_SECONDS, Bench, Load, Source, cpu_seconds
+from bench.figures import cpu_seconds
+from bench.lead import START_SECONDS, Load
+from bench.measure import Bench
 
 ROWS = 20
 RSS_MAY_GROW_MB = 4.0
@@ -124,7 +126,7 @@ def main(folder: Path, seconds: float, rate: float) -> int:
     with contextlib.ExitStack() as stack:
         bench = stack.enter_context(Bench(folder))
         tree = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=bench.scratch)))
-        source = Source(bench, Load(rate=rate), tree / "seen")
+        source = bench.source(Load(rate=rate), tree / "seen")
         stack.callback(source.kill)
         collector = Ssmd().start(tree, f"ws://127.0.0.1:{source.port}", environ())
         stack.callback(collector.kill)

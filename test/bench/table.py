@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench.goals import LIMITS, judge
 from bench.latency import percentile
-from bench.measure import Load, Result
+from bench.lead import Load
+from bench.measure import Result
 from bench.peers import SINK
 from bench.plan import MEASURES, Case, Outcome, Plan
 
@@ -101,20 +102,7 @@ def _busy(plan: Plan) -> list[str]:
 
 
 def _saturation(rows: Rows) -> str:
-    base = _base(rows)
-    header = ["collector", "msg/s", "of ssmd's", "spread", "CPU us/msg", "of ssmd's", "memory MB", "first line ms"]
-    cells = [
-        [
-            case.collector,
-            *_rate(outcome, base),
-            _number(outcome, lambda result: result.cpu_us, "{:.2f}"),
-            _ratio(outcome, base, lambda result: result.cpu_us),
-            _number(outcome, lambda result: result.rss_mb, "{:.0f}"),
-            _number(outcome, lambda result: result.start_ms, "{:.0f}"),
-        ]
-        for case, outcome in rows
-    ]
-    return "### At saturation\n\n" + _table(header, cells)
+    return "### At saturation\n\n" + _rates(rows)
 
 
 def _paced(rows: Rows) -> str:
@@ -176,7 +164,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
 
 def _rates(rows: Rows) -> str:
     base = _base(rows)
-    header = ["collector", "msg/s", "of ssmd's", "spread", "CPU us/msg", "of ssmd's", "memory MB"]
+    header = ["collector", "msg/s", "of ssmd's", "spread", "CPU us/msg", "of ssmd's", "memory MB", "first line ms"]
     cells = [
         [
             case.collector,
@@ -184,6 +172,7 @@ def _rates(rows: Rows) -> str:
             _number(outcome, lambda result: result.cpu_us, "{:.2f}"),
             _ratio(outcome, base, lambda result: result.cpu_us),
             _number(outcome, lambda result: result.rss_mb, "{:.0f}"),
+            _number(outcome, lambda result: result.start_ms, "{:.0f}"),
         ]
         for case, outcome in rows
     ]
