@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.goals import LIMITS, judge
+from bench.goals import LIMITS, Judgement, judge
 from bench.latency import percentile
 from bench.lead import Load
 from bench.measure import Result
@@ -33,11 +33,7 @@ def report(plan: Plan, rounds: int, seconds: float) -> str:
     parts = [_heading(rounds, seconds)]
     judgements = list(judge(plan.outcomes))
     if judgements:
-        rows = [
-            [one.goal, one.figure, "reached" if one.reached else f"**NOT reached**: {LIMITS[one.limit]}"]
-            for one in judgements
-        ]
-        parts.append("### Goals\n\n" + _table(["goal", "in this run", ""], rows))
+        parts.append("### Goals\n\n" + _goals(judgements))
     for measure in MEASURES:
         rows = [(case, outcome) for case, outcome in plan.outcomes.items() if case.measure == measure]
         if rows:
@@ -58,6 +54,13 @@ def insert(path: Path, text: str) -> None:
         before, _, rest = old.partition(BEGIN)
         text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
     path.write_text(text)
+
+
+def _goals(judgements: Sequence[Judgement]) -> str:
+    rows = [[one.goal, one.figure, "reached" if one.reached else "**NOT reached**"] for one in judgements]
+    table = _table(["goal", "in this run", ""], rows)
+    limits = [f"- {one.goal}: {LIMITS[one.limit]}." for one in judgements if not one.reached]
+    return "\n".join([table, "", "What stands in the way:", "", *limits] if limits else [table])
 
 
 def _heading(rounds: int, seconds: float) -> str:
