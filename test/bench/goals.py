@@ -21,7 +21,7 @@ LATENCY_MS = 5
 
 
 LIMITS = {
-    "saturation": "CPU: frames are cut and heads decoded one by one in Python; writes go through a second thread",
+    "saturation": "CPU: a quarter is the copy to the file, the rest Python's frame loop, checks and writes in a thread",
     "tls": "CPU: OpenSSL reads each record by two system calls, and Python asks for each",
     "cpu": "each wake-up costs more than its messages do, most of it the handing over of the write to a thread",
     "latency": "the rounds were disturbed, or the wake-ups wait for each other",
