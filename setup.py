@@ -33,6 +33,14 @@ setup(
         "zstandard>=0.22",
     ],
     extras_require={
+        "bench": [
+            "aiofastnet",
+            "aiohttp",
+            "picows",
+            "uvloop",
+            "websocat",
+            "websockets",
+        ],
         "test": [
             "bandit",
             "duckdb",

@@ -1,6 +1,6 @@
 """Whether it stays as it is: the real `ssmd run` for an hour, looked at once a second.
 
-    python test/bench/soak.py [<seconds>] [<messages per second>]
+    bin/bench --soak [--seconds=<s>] [--rate=<messages per second>]
 
 By default 3600 seconds of 5,000 messages a second, which takes 6 GB below TMPDIR, removed at the end. Prints a
 table of memory, descriptors, threads, the queue and the time /health took to answer, and exits with 1 when memory
@@ -11,22 +11,19 @@ was lost.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from saturation import HERE, ROOT, metadata
+from bench.collector import Probes, Ssmd, environ
+from bench.figures import cpu_seconds
+from bench.lead import START_SECONDS, Load
+from bench.measure import Bench
 
 ROWS = 20
 RSS_MAY_GROW_MB = 4.0
@@ -45,39 +42,16 @@ class Sample(NamedTuple):
     health_ms: float
 
 
-def start_collector(tree: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
-    """The collector, and where its probes are."""
-    metadata(tree, port)
-    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    with open(tree / "log", "wb") as log:
-        collector = subprocess.Popen(
-            [sys.executable, "-m", "ssmd", "run", "bench", "--config-dir", tree, "--listen", "127.0.0.1:0"],
-            cwd=ROOT,
-            env=os.environ | {"BENCH_KEY": "bench", "BENCH_SECRET": key, "SSMD_LOG_FORMAT": "json"},
-            stderr=log,
-        )
-    while True:
-        for line in (tree / "log").read_text().splitlines():
-            if '"starting"' in line:
-                return collector, json.loads(line)["listen"]
-        if collector.poll() is not None:
-            sys.exit((tree / "log").read_text())
-        time.sleep(0.1)
-
-
-def look(pid: int, listen: str, seconds: float) -> Sample:
+def look(pid: int, probes: Probes, seconds: float) -> Sample:
     """Raises FileNotFoundError once the process has gone."""
     process = Path("/proc", str(pid))
-    began = time.monotonic()
     try:
-        urllib.request.urlopen(f"http://{listen}/health", timeout=MISSED / 1e3).read()
-        health_ms = (time.monotonic() - began) * 1e3
+        health_ms = probes.health_ms(MISSED / 1e3)
     except OSError:
         health_ms = MISSED
     gauges: dict[str, float] = {}
     with contextlib.suppress(OSError):
-        metrics = urllib.request.urlopen(f"http://{listen}/metrics", timeout=5).read().decode()
-        gauges = {name: float(value) for name, value in re.findall(r"^(ssmd_\w+)\{[^}]*\} (\S+)$", metrics, re.M)}
+        gauges = probes.metrics()
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     if "VmRSS" not in status:
         raise FileNotFoundError(process)  # It has exited and only waits to be waited for.
@@ -92,15 +66,14 @@ def look(pid: int, listen: str, seconds: float) -> Sample:
     )
 
 
-def watch(collector: subprocess.Popen[bytes], listen: str) -> list[Sample]:
+def watch(collector: subprocess.Popen[bytes], probes: Probes, seconds: float) -> list[Sample]:
+    """One sample a second, for so long or until the collector ends."""
     samples: list[Sample] = []
     began = time.monotonic()
     with contextlib.suppress(FileNotFoundError):
-        while collector.poll() is None:
-            samples.append(look(collector.pid, listen, time.monotonic() - began))
+        while collector.poll() is None and time.monotonic() < began + seconds:
+            samples.append(look(collector.pid, probes, time.monotonic() - began))
             time.sleep(max(0.0, began + len(samples) - time.monotonic()))
-    if samples and samples[-1].health_ms == MISSED:
-        samples.pop()  # It fell into the end, when nobody listens any longer.
     return samples
 
 
@@ -148,43 +121,32 @@ def written(tree: Path) -> int:
     return lines
 
 
-def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3600.0
-    rate = float(sys.argv[2]) if len(sys.argv) > 2 else 5000.0
-    with tempfile.TemporaryDirectory(prefix="ssmd-soak-") as scratch:
-        tree = Path(scratch)
-        load = subprocess.Popen(
-            [sys.executable, HERE / "load.py", str(seconds), str(rate)], stdout=subprocess.PIPE, text=True
-        )
-        collector = None
-        try:
-            assert load.stdout is not None
-            collector, listen = start_collector(tree, int(load.stdout.readline()))
-            samples = watch(collector, listen)
-            code, cpu = finish(collector)
-            sent = int((load.stdout.readline() or "0").split()[0])
-        finally:
-            for process in (load, collector):
-                if process is not None and process.poll() is None:
-                    process.kill()
+def main(folder: Path, seconds: float, rate: float) -> int:
+    """Run the soak below `folder`; return the exit code."""
+    with contextlib.ExitStack() as stack:
+        bench = stack.enter_context(Bench(folder))
+        tree = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=bench.scratch)))
+        source = bench.source(Load(rate=rate), tree / "seen")
+        stack.callback(source.kill)
+        collector = Ssmd().start(tree, f"ws://127.0.0.1:{source.port}", environ())
+        stack.callback(collector.kill)
+        probes = Probes(tree, collector)
+        source.line(START_SECONDS, collector)  # ready
+        source.tell("go")
+        samples = watch(collector, probes, seconds)
+        source.tell("stop")
+        sent = int(source.line(START_SECONDS)[1]) + 1  # And the acknowledgement.
+        cpu = cpu_seconds(collector.pid)
+        source.tell("close")
+        code = collector.wait()
         table(samples)
         faults = growth(samples)
         lines = written(tree)
-        each = cpu / max(lines, 1) * 1e6
-        print(f"{sent:,} messages sent, {lines:,} written, {each:.1f} us CPU each; exit code {code}")
+        print(
+            f"{sent:,} messages sent, {lines:,} written, {cpu / max(lines, 1) * 1e6:.1f} us CPU each; exit code {code}"
+        )
         if lines != sent or code != 75:
             faults.append("messages are missing, or it did not end as it should: " + (tree / "log").read_text()[-500:])
     for fault in faults:
         print(f"FAILED: {fault}")
-    sys.exit(bool(faults))
-
-
-def finish(collector: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """The exit code, and the CPU seconds that our only waited-for child has taken."""
-    code = collector.wait()
-    usage = os.times()
-    return code, usage.children_user + usage.children_system
-
-
-if __name__ == "__main__":
-    main()
+    return int(bool(faults))

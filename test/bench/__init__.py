@@ -1,0 +1,1 @@
+"""The benchmark: ssmd's real process against what a user would pick instead. Started by bin/bench."""

@@ -1,0 +1,100 @@
+"""Measure ssmd against what a user would pick instead; the tables go to stdout, the progress to stderr.
+
+Usage:
+    bench [options] [<measure>...]
+
+Measures, all of them unless named: saturation, paced, health, tls, sizes, sids. The whole takes about 16 minutes.
+
+Options:
+    --quick            the main rows only, two rounds: about 100 seconds
+    --check            measure nothing; see that every collector writes exactly what was sent
+    --soak             instead watch ssmd alone, for an hour or --seconds, at --rate
+    --rate=<messages>  a second, for the soak [default: 5000]
+    --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`
+    --rounds=<n>       interleaved rounds, of which the medians are shown; 3, or 2 when quick
+    --seconds=<s>      of each run, without its warm-up; 3, or 2 when quick
+    --dir=<folder>     where the collectors write; TMPDIR unless given. /dev/shm leaves the disk out of it
+    --out=<file>       write the tables there too; between the marks, in a document that has them
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from docopt import docopt
+
+from bench import soak
+from bench.lead import Load
+from bench.measure import Bench, RunFailed
+from bench.plan import MEASURES, QUICK, Plan
+from bench.table import insert, report
+
+LEAST_FREE = 1024**3
+CHECK_RATE = 2000
+CHECK_SECONDS = 1.0
+
+
+def main() -> None:
+    options = docopt(__doc__)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # To end as by Ctrl-C, with everything cleared away.
+    folder = Path(options["--dir"] or tempfile.gettempdir())
+    if not folder.is_dir():
+        sys.exit(f"bench: {folder} is no folder")
+    if (free := shutil.disk_usage(folder).free) < LEAST_FREE:
+        sys.exit(f"bench: {folder} has only {free // 2**20} MiB free; name another folder with --dir")
+    if options["--soak"]:
+        sys.exit(soak.main(folder, number(options, "--seconds", 3600), number(options, "--rate")))
+    unknown = set(options["<measure>"]) - set(MEASURES)
+    if unknown:
+        sys.exit(f"bench: no such measure: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    quick, only = options["--quick"], (options["--only"] or "").split(";")
+    rounds = max(1, int(number(options, "--rounds", 2 if quick else 3)))
+    seconds = number(options, "--seconds", 2 if quick else 3)
+    with Bench(folder) as bench:
+        if bench.sender is None:
+            tell("no C compiler: the load is sent by Python, and the C reader is left out")
+        plan = Plan(bench, options["<measure>"] or (QUICK if quick else MEASURES), only, quick=quick)
+        for name, why in plan.missing.items():
+            tell(f"{name} is skipped: {why}")
+        if not plan.outcomes:
+            sys.exit("bench: of what --only names, nothing is there to be measured")
+        if options["--check"]:
+            sys.exit(plan.check(Load(rate=CHECK_RATE), CHECK_SECONDS, tell))
+        bench.warm(seconds)
+        plan.run(rounds, seconds, tell)
+    text = report(plan, rounds, seconds)
+    print(text, end="")
+    if options["--out"]:
+        insert(Path(options["--out"]), text)
+
+
+def number(options: dict[str, Any], name: str, default: float = 0) -> float:
+    """The value of an option, which must be more than 0."""
+    given = options[name] or default
+    try:
+        value = float(given)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        sys.exit(f"bench: {name} must be a number above 0, not {given!r}")
+    return value
+
+
+def tell(text: str) -> None:
+    print(f"bench: {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except RunFailed as failed:
+        sys.exit(f"bench: {failed}")

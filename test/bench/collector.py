@@ -1,0 +1,93 @@
+"""ssmd itself: the real `ssmd run` with a metadata tree, as anyone would start it, its keys and its probes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from bench.messages import TICKERS
+
+__all__ = ["ROOT", "Probes", "Ssmd", "environ"]
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Ssmd:
+    """Collects into `folder`/data; its log, in JSON, is `folder`/log."""
+
+    name = "ssmd"
+    tls = exact = envelope = True
+
+    def missing(self) -> str:
+        return ""
+
+    def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        _write_tree(folder, f"{url}/trade-api/ws/v2")
+        key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        variables = {"BENCH_KEY": "bench-key", "BENCH_SECRET": key, "SSMD_LOG_FORMAT": "json"}
+        with open(folder / "log", "wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "ssmd", "run", "bench", "--config-dir", folder, "--listen", "127.0.0.1:0"],
+                env={**environ, **variables},
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def output(self, folder: Path) -> Path | None:
+        return next((folder / "data").glob("*/bench.jsonl"), None)
+
+
+class Probes:
+    """The probes of a collector in `folder`; waits until it serves them. Raises RuntimeError when it has ended."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        while (found := re.search(r'\{[^\n]*"starting"[^\n]*\}', (folder / "log").read_text())) is None:
+            if process.poll() is not None:
+                raise RuntimeError((folder / "log").read_text())
+            time.sleep(0.05)
+        self._listen = json.loads(found.group())["listen"]
+
+    def health_ms(self, timeout: float = 5.0) -> float:
+        """How long /health took. Raises OSError when it did not answer, or not well."""
+        began = time.monotonic()
+        urllib.request.urlopen(f"http://{self._listen}/health", timeout=timeout).read()
+        return (time.monotonic() - began) * 1e3
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric with only the label `feed`. Raises OSError."""
+        text = urllib.request.urlopen(f"http://{self._listen}/metrics", timeout=10).read().decode()
+        return {name: float(value) for name, value in re.findall(r'^(ssmd_\w+)\{feed="bench"\} (\S+)$', text, re.M)}
+
+
+def environ(certificates: Path | None = None) -> dict[str, str]:
+    """What every collector is started with: nothing of the reader's ssmd, and the benchmark's own authority."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "SSMD_"))}
+    if certificates is not None:
+        kept["SSL_CERT_FILE"] = str(certificates)
+    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}"}
+
+
+def _write_tree(tree: Path, endpoint: str) -> None:
+    """A tree whose only environment, `bench`, collects order books from the load source, gap detection on."""
+    for folder in ("environments", "feeds"):
+        (tree / folder).mkdir()
+    (tree / "feeds" / "bench.yaml").write_text(
+        "name: bench\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2026-01-01\n  protocol: wss\n"
+        f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: api_key\n"
+    )
+    (tree / "environments" / "bench.yaml").write_text(
+        "name: bench\nfeed: bench\nkeys:\n  bench:\n    type: api_key\n    fields: [api_key, api_secret]\n"
+        "    source: env:BENCH_KEY,BENCH_SECRET\n"
+        f"subscribe:\n  channels: [orderbook_delta]\n  market_tickers: {json.dumps(TICKERS)}\n"
+        f"storage: {{type: local, path: {json.dumps(str(tree / 'data'))}}}\n"
+    )

@@ -1,0 +1,84 @@
+"""What is read of a running collector: its CPU time, its memory, its file and its metrics."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.collector import Probes
+from bench.lead import START_SECONDS
+from bench.peers import Collector
+
+__all__ = ["DRAIN_SECONDS", "Look", "await_lines", "await_output", "count", "cpu_seconds", "gaps", "look", "peak_mb"]
+
+DRAIN_SECONDS = 60.0
+STUCK_SECONDS = 5.0
+
+
+class Look(NamedTuple):
+    """A moment of a run."""
+
+    ns: int
+    size: int
+    cpu: float
+
+
+def look(process: subprocess.Popen[bytes], path: Path | None) -> Look:
+    return Look(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process with all its threads, and of its living children, to the ns."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    below = children.read_text().split() if children.exists() else []
+    # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime((~pid << 3) | 2) + sum(map(cpu_seconds, map(int, below)))
+
+
+def peak_mb(pid: int) -> float:
+    """The highest resident memory so far."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [line] = [line for line in status if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1e3
+
+
+def await_output(collector: Collector, folder: Path) -> Path:
+    """The collector's file, once its first line is in it."""
+    until = time.monotonic() + START_SECONDS
+    while (path := collector.output(folder)) is None or not path.stat().st_size:
+        if time.monotonic() > until:
+            raise RuntimeError("has written nothing")
+        time.sleep(0.001)
+    return path
+
+
+def await_lines(path: Path | None, lines: int) -> None:
+    """Wait until the file has so many lines, or has not grown for long."""
+    if path is None:
+        return
+    size, since = -1, time.monotonic()
+    until = since + DRAIN_SECONDS
+    while time.monotonic() < min(since + STUCK_SECONDS, until):
+        time.sleep(0.05)
+        if path.stat().st_size != size:
+            size, since = path.stat().st_size, time.monotonic()
+        elif count(path)[1] >= lines:
+            return
+
+
+def gaps(probes: Probes) -> str:
+    metrics = probes.metrics()
+    found = {name: metrics[name] for name in ("ssmd_sequence_gaps_total", "ssmd_messages_not_json_total")}
+    return ", ".join(f"{name} is {value:g}" for name, value in found.items() if value)
+
+
+def count(path: Path) -> tuple[int, int]:
+    """Bytes and lines."""
+    size = lines = 0
+    with open(path, "rb", buffering=0) as file:
+        while part := file.read(2**20):
+            size += len(part)
+            lines += part.count(b"\n")
+    return size, lines

@@ -1,0 +1,107 @@
+"""Leading the load source, a process of its own: see source.py for the lines that it is led by."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from bench.collector import environ
+
+__all__ = ["START_SECONDS", "Load", "Source", "kill", "on_other_cores"]
+
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent: flat out when `rate` is 0; `tls` is "", "message" or "full", see source.py."""
+
+    rate: float = 0
+    sids: int = 4
+    size: int = 0
+    tls: str = ""
+
+
+class Source:
+    """The load source's process. `alone` gives it a core of its own, for it spins while it watches."""
+
+    def __init__(self, load: Load, log: Path, *, sender: Path | None, certificate: Path, alone: bool = False) -> None:
+        command = [sys.executable, "-P", "-m", "bench.source", f"--rate={load.rate}", f"--sids={load.sids}"]
+        command += [f"--size={load.size}", f"--log={log}"]
+        if load.tls:
+            command += [f"--tls={load.tls}", f"--certificate={certificate}"]
+        elif sender:
+            command.append(f"--sender={sender}")
+        with _on_last_core(alone):
+            self._process = subprocess.Popen(
+                command,
+                env=environ(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # So that Ctrl-C reaches only who clears away.
+            )
+        self.port = int(self.line(START_SECONDS)[1])
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+
+    def line(self, seconds: float, other: subprocess.Popen[bytes] | None = None) -> list[str]:
+        """The words of the next line. Raises EOFError when it ends, RuntimeError when time is up or `other` ends."""
+        assert self._process.stdout is not None
+        text = b""
+        until = monotonic() + seconds
+        while not text.endswith(b"\n"):
+            if select.select([self._process.stdout], [], [], 0.1)[0]:
+                byte = self._process.stdout.read(1)
+                if not byte:
+                    raise EOFError("the load source has ended")
+                text += byte
+            elif other is not None and other.poll() is not None:
+                raise RuntimeError(f"ended with {other.returncode}")
+            elif monotonic() > until:
+                raise RuntimeError(f"nothing within {seconds:g} s")
+        return text.decode().split()
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    def kill(self) -> None:
+        kill(self._process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+@contextlib.contextmanager
+def _on_cores(cores: set[int]) -> Iterator[None]:
+    """What is started meanwhile runs on these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _on_last_core(wanted: bool) -> contextlib.AbstractContextManager[None]:
+    cores = os.sched_getaffinity(0)
+    return _on_cores({max(cores)} if wanted and len(cores) > 1 else cores)
+
+
+def on_other_cores(wanted: bool) -> contextlib.AbstractContextManager[None]:
+    cores = os.sched_getaffinity(0)
+    return _on_cores(cores - {max(cores)} if wanted and len(cores) > 1 else cores)

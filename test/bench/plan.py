@@ -1,0 +1,136 @@
+"""What is measured: the cases of each table, run in interleaved rounds, A B C A B C, so that all share the weather."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from bench.check import verify
+from bench.collector import Ssmd
+from bench.lead import Load
+from bench.measure import Bench, Result, RunFailed
+from bench.messages import Cycle
+from bench.peers import READER, SINK, Collector, peers
+
+__all__ = ["MEASURES", "QUICK", "Case", "Outcome", "Plan"]
+
+MEASURES = ("saturation", "paced", "health", "tls", "sizes", "sids")
+QUICK = ("saturation", "paced", "health", "tls")
+
+RATES = (1_000, 10_000, 50_000)
+SIZES = (64, 256, 1024, 4096, 16384, 65536)
+SIDS = (1, 10, 100, 1_000, 10_000)
+_PACED = (
+    "ssmd", "websocket-client", "websockets, tuned", "aiohttp, tuned", "picows, tuned", "Node ws, tuned",
+    "websocat", READER,
+)  # fmt: skip
+_QUICK = ("ssmd", "websocket-client", "picows, tuned", "websocat", READER)
+
+
+@dataclass(frozen=True)
+class Case:
+    measure: str
+    collector: str
+    load: Load
+
+
+@dataclass
+class Outcome:
+    """The runs of one case."""
+
+    results: list[Result] = field(default_factory=list)
+    failure: str = ""
+
+    def median(self, value: Callable[[Result], float]) -> float:
+        return statistics.median(map(value, self.results))
+
+    @property
+    def fault(self) -> str:
+        return self.failure or next((result.fault for result in self.results if result.fault), "")
+
+
+class Plan:
+    """The cases for these measures, for those collectors that are here; `outcomes` fills up as run() goes on."""
+
+    def __init__(self, bench: Bench, measures: Iterable[str], only: Sequence[str], *, quick: bool) -> None:
+        self._bench = bench
+        everybody: list[Collector] = [Ssmd(), *peers(bench.reader)]
+        wanted = [one for one in everybody if any(name in one.name for name in only)]
+        self.missing = {one.name: one.missing() for one in wanted if one.missing()}
+        self._collectors = {one.name: one for one in wanted if not one.missing()}
+        self.outcomes: dict[Case, Outcome] = {
+            case: Outcome()
+            for measure in measures
+            for case in _cases(measure, everybody, quick)
+            if case.collector in self._collectors
+        }
+
+    def run(self, rounds: int, seconds: float, tell: Callable[[str], None]) -> None:
+        for measure in dict.fromkeys(case.measure for case in self.outcomes):
+            for number in range(1, rounds + 1):
+                for case, outcome in self.outcomes.items():
+                    if case.measure == measure and not outcome.failure:
+                        self._run_once(case, outcome, seconds)
+                        tell(f"{measure} {number}/{rounds} {_told(case)}: {_short(outcome)}")
+
+    def check(self, load: Load, seconds: float, tell: Callable[[str], None]) -> int:
+        """Let each collector write for so long, and compare every line with what was sent; return how many failed."""
+        failed = 0
+        texts = Cycle(load.sids, load.size)
+        for collector in self._collectors.values():
+            if collector.name == SINK:
+                continue
+            counts: list[int] = []
+            compare = partial(verify, texts=texts, exact=collector.exact, envelope=collector.envelope)
+            try:
+                result = self._bench.run(
+                    collector, load, seconds, inspect=lambda path, done=counts, to=compare: done.append(to(path))
+                )
+                fault = result.fault
+            except RunFailed as failure:
+                fault = str(failure)
+            failed += bool(fault)
+            tell(f"{collector.name}: {fault or f'{sum(counts):,} messages, as they were sent'}")
+        return failed
+
+    def _run_once(self, case: Case, outcome: Outcome, seconds: float) -> None:
+        collector = self._collectors[case.collector]
+        try:
+            outcome.results.append(self._bench.run(collector, case.load, seconds, health=case.measure == "health"))
+        except RunFailed as failed:
+            outcome.failure = str(failed)
+
+
+def _cases(measure: str, collectors: Sequence[Collector], quick: bool) -> list[Case]:
+    names = [one.name for one in collectors]
+    if measure == "saturation":
+        return [Case(measure, name, Load()) for name in names if not quick or name in _QUICK]
+    if measure == "paced":
+        paced = [name for name in names if name in (("ssmd", "picows, tuned") if quick else _PACED)]
+        return [Case(measure, name, Load(rate=rate)) for rate in RATES[quick:] for name in paced]
+    if measure == "health":
+        return [Case(measure, "ssmd", Load())]
+    if measure == "tls":
+        secure = [one.name for one in collectors if one.tls]
+        if quick:
+            return [Case(measure, name, Load(tls="message")) for name in ("ssmd", "aiohttp, tuned", SINK)]
+        return [Case(measure, name, Load(tls=records)) for records in ("message", "full") for name in secure]
+    if measure == "sizes":
+        return [Case(measure, name, Load(size=size)) for size in SIZES for name in ("ssmd", "picows, tuned")]
+    return [Case(measure, "ssmd", Load(sids=sids)) for sids in SIDS]
+
+
+def _told(case: Case) -> str:
+    load = case.load
+    parts = [f"{load.rate:,.0f} msg/s" if load.rate else "", f"{load.size} bytes" if load.size else ""]
+    parts += [f"{load.sids} sids" if load.sids != Load().sids else "", f"TLS {load.tls}" if load.tls else ""]
+    return " ".join([case.collector, *filter(None, parts)])
+
+
+def _short(outcome: Outcome) -> str:
+    if outcome.fault:
+        return f"FAILED: {outcome.fault}"
+    last = outcome.results[-1]
+    return f"{last.rate:,.0f} msg/s, {last.cpu_us:.2f} us CPU each, {last.cpu_percent:.0f} % of a core"

@@ -1,0 +1,345 @@
+"""The benchmark's own parts: what is sent, that it is sent, that collectors keep it, and how it is counted."""
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+import websocket
+from bench.check import verify
+from bench.collector import Ssmd, environ
+from bench.goals import LIMITS, judge
+from bench.latency import latencies_ms, percentile
+from bench.lead import Load, Source
+from bench.measure import Bench, Result, RunFailed
+from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
+from bench.peers import READER, SINK, peers
+from bench.plan import Case, Outcome
+from bench.table import BEGIN, END, insert
+from process import ROOT
+
+from ssmd.sim.frames import TEXT, encode
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    with Bench(tmp_path_factory.mktemp("bench")) as made:
+        yield made
+
+
+# What is sent.
+
+
+def test_messages_are_of_kalshis_kinds_and_sizes_and_end_in_a_newline():
+    cycle = Cycle()
+    texts = cycle.texts
+    for number, text in enumerate(texts):
+        assert text.endswith(b"}\n")
+        assert len(cycle.text(number)) == len(text)
+        assert json.loads(cycle.text(number))["seq"] == FIRST_SEQ + number // 4
+    assert {json.loads(text)["type"] for text in texts} == {"orderbook_delta", "trade", "ticker"}
+    assert 255 < statistics.mean(map(len, texts)) < 280
+    assert len({len(text) for text in texts}) > 5
+
+
+@pytest.mark.parametrize("sids", [1, 4, 7, 10_000])
+def test_sequences_have_no_gaps_and_turns_hold_the_messages_of_the_stream(sids):
+    texts = Cycle(sids)
+    count = len(texts.frames)
+    heads = [json.loads(texts.text(number)) for number in range(2 * count)]
+    for sid in {1, sids}:
+        seqs = [head["seq"] for head in heads if head["sid"] == sid]
+        assert seqs == list(range(FIRST_SEQ, FIRST_SEQ + len(seqs)))
+    assert len({head["sid"] for head in heads}) == sids
+    assert texts.turn(count) == b"".join(encode(TEXT, texts.text(number)) for number in range(count, 2 * count))
+
+
+@pytest.mark.parametrize("size", [64, 126, 256, 65_535, 65_536])
+def test_a_size_is_kept_to_the_byte(size):
+    texts = Cycle(4, size)
+    assert {len(texts.text(number)) for number in range(8)} == {size}
+    assert json.loads(texts.text(5))["seq"] == FIRST_SEQ + 1
+
+
+def test_a_size_too_small_for_a_message_is_refused():
+    with pytest.raises(ValueError, match="no message on sid 1 has only 20 bytes"):
+        Cycle(4, 20)
+
+
+def subscribe(source: Source, context: ssl.SSLContext | None = None) -> websocket.WebSocket:
+    scheme = "wss" if context else "ws"
+    connection = websocket.create_connection(
+        f"{scheme}://127.0.0.1:{source.port}", sslopt={"context": context} if context else None, timeout=20
+    )
+    connection.send(SUBSCRIBE)
+    assert json.loads(connection.recv()) == {
+        "id": 1, "type": "subscribed", "msg": {"channel": "orderbook_delta", "sid": 1},
+    }  # fmt: skip
+    assert source.line(20)[0] == "ready"
+    return connection
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("rate", [0, 4000])
+def test_the_source_sends_the_stream_until_it_is_told_to_stop(bench, tmp_path, compiled, rate):
+    if compiled and bench.sender is None:
+        pytest.skip("needs a C compiler")
+    senders, bench.sender = bench.sender, bench.sender if compiled else None
+    try:
+        source = bench.source(Load(rate=rate), tmp_path / "seen")
+    finally:
+        bench.sender = senders
+    try:
+        connection = subscribe(source)
+        source.tell("go")
+        texts = Cycle()
+        received = [connection.recv() for _ in range(2500)]
+        source.tell("stop")
+        source.tell("close")
+        while message := connection.recv():
+            received.append(message)
+        connection.shutdown()
+        sent = int(source.line(20)[1])
+        assert source.wait() == 0
+        assert len(received) == sent
+        for number in [*range(2500), sent - 1]:
+            when = int(json.loads(received[number])["msg"]["ts"])
+            assert received[number].encode() == texts.text(number, when)
+        assert bool(when) == bool(rate)
+    finally:
+        source.kill()
+
+
+def test_paced_messages_leave_in_bursts_at_the_rate(bench, tmp_path):
+    source = bench.source(Load(rate=1000), tmp_path / "seen")
+    try:
+        connection = subscribe(source)
+        source.tell("go")
+        times = [int(json.loads(connection.recv())["msg"]["ts"]) for _ in range(400)]
+        source.tell("stop")
+    finally:
+        source.kill()
+    bursts = [times.count(when) for when in dict.fromkeys(times)]
+    assert bursts[: 2 * len(BURSTS)] == [*BURSTS, *BURSTS]
+    assert (times[-1] - times[0]) / 1e9 > 0.35  # A loaded machine may be late, never early.
+
+
+@pytest.mark.parametrize("records", ["message", "full"])
+def test_tls_records_hold_one_message_or_as_many_as_they_can(bench, tmp_path, records):
+    source = bench.source(Load(tls=records), tmp_path / "seen")
+    try:
+        context = ssl.create_default_context(cafile=bench.authority)
+        connection = subscribe(source, context)
+        source.tell("go")
+        # OpenSSL hands out one record a read.
+        sizes = [len(connection.sock.recv(65536)) for _ in range(20)]
+    finally:
+        source.kill()
+    frames = [len(frame) for frame in Cycle().frames[:20]]
+    assert (sizes == frames) if records == "message" else (sizes[:5] == [16384] * 5)
+
+
+# That collectors keep it.
+
+
+@pytest.mark.parametrize("name", ["ssmd", *(peer.name for peer in peers(None) if peer.name != SINK)])
+def test_a_collector_writes_what_was_sent(bench, name):
+    """Those of bin/bench's own requirements are tried where bin/bench has installed them."""
+    collector = {one.name: one for one in [Ssmd(), *peers(bench.reader)]}[name]
+    if why := collector.missing():
+        pytest.skip(why)
+    held: list[int] = []
+
+    def look(path):
+        held.append(verify(path, Cycle(), exact=collector.exact, envelope=collector.envelope))
+
+    result = bench.run(collector, Load(rate=2000), 0.5, inspect=look)
+    assert not result.fault
+    assert held[0] > 0
+
+
+def test_a_run_at_saturation_has_all_its_figures(bench):
+    result = bench.run(Ssmd(), Load(sids=100), 0.3, health=True)
+    assert not result.fault
+    assert result.rate > 0
+    assert 0 < result.cpu_us < 1000
+    assert 10 < result.rss_mb < 500
+    assert 0 < result.start_ms < 30_000
+    assert result.health_ms
+
+
+def test_a_collector_that_ends_early_is_named_with_what_it_said(bench):
+    class Broken(Ssmd):
+        def start(self, folder, url, environ):
+            return super().start(folder, url.replace("127.0.0.1", "127.0.0.1:1/"), environ)
+
+    with pytest.raises(RunFailed, match=r"ssmd: ended with (78|69)"):
+        bench.run(Broken(), Load(), 0.2)
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """A file as a collector writes it, of ten messages."""
+    texts = Cycle()
+    data = [b'{"id":1}', *(texts.text(number, 77).strip() for number in range(10))]
+    path = tmp_path / "out"
+    path.write_bytes(
+        b"".join(b'{"ts":"2026-11-22T00:00:00.000000Z","feed":"bench","data":%b}\n' % each for each in data)
+    )
+    return path
+
+
+def test_what_was_kept_is_told_from_what_was_not(lines):
+    assert verify(lines, Cycle(), exact=True, envelope=True) == 10
+    whole = lines.read_bytes()
+    for old, new, problem in [
+        (b'"side":"no"', b'"side": "no"', "has other bytes"),
+        (b'"side":"no"', b'"side":"yes"', "is not message"),
+        (b'"seq":1000000001', b'"seq":1000000002', "is not message"),
+        (b'"feed":"bench",', b"", "has no envelope"),
+    ]:
+        head, _, rest = whole.partition(b"\n")
+        lines.write_bytes(head + b"\n" + rest.replace(old, new, 1))
+        with pytest.raises(ValueError, match=problem):
+            verify(lines, Cycle(), exact=True, envelope=True)
+
+
+# How it is counted.
+
+
+def test_percentiles_are_by_nearest_rank():
+    values = list(range(1, 101))[::-1]
+    assert [percentile(values, share) for share in (0, 0.5, 0.99, 0.999, 1)] == [1, 50, 99, 100, 100]
+    assert percentile([3.0], 0.5) == 3.0
+    assert str(percentile([], 0.5)) == "nan"
+
+
+def test_latency_is_from_sending_to_the_first_look_at_a_file_long_enough():
+    line = b'{"data":{"msg":{"ts":"%027d"}}}\n'
+    lines = b'{"ts":"2026-11-22T00:00:00.000000Z","id":1}\n' + b"".join(
+        line % ms for ms in (1_000_000, 2_000_000, 9_000_000)
+    )
+    first = lines.index(b"\n") + 1
+    size = len(line % 0)
+    seen = [500, first, 3_000_000, first + size, 4_000_000, first + 2 * size + 5, 9_500_000, len(lines)]
+    log = struct.pack(f"={len(seen)}q", *seen)
+    assert list(latencies_ms(lines, log, 0, 10_000_000)) == [2.0, 2.0, 0.5]
+    assert list(latencies_ms(lines, log, 2_000_000, 9_000_000)) == [2.0]
+    with pytest.raises(ValueError, match="before the last line"):
+        list(latencies_ms(lines, log[:-16], 0, 10_000_000))
+
+
+def outcome(rate: float, cpu_us: float = 1.0, rss_mb: float = 50, p99: float = 1.0) -> Outcome:
+    results = [
+        Result(rate * factor, cpu_us, rate * cpu_us / 1e4, rss_mb, 100, "", (0, p99, 9)) for factor in (1, 3, 0.1)
+    ]
+    return Outcome(results)
+
+
+def test_goals_are_judged_by_medians():
+    outcomes = {
+        Case("saturation", "ssmd", Load()): outcome(1000),
+        Case("saturation", "picows, tuned", Load()): outcome(500),
+        Case("saturation", READER, Load()): outcome(4000),
+        Case("paced", "ssmd", Load(rate=10_000)): outcome(10_000, cpu_us=9, p99=6),
+        Case("paced", "picows, tuned", Load(rate=10_000)): outcome(10_000, cpu_us=10),
+    }
+    found = {each.goal: each.reached for each in judge(outcomes)}
+    assert {each.limit for each in judge(outcomes)} <= set(LIMITS)
+    assert found == {
+        "At saturation at least 2.5 times picows, tuned": False,
+        "At saturation at most 5 times slower than the C reader": True,
+        "At 10,000 msg/s no more CPU than picows, tuned": True,
+        "At 10,000 msg/s p99 latency under 5 ms": False,
+        "Memory under 60 MB everywhere": True,
+    }
+
+
+def test_tables_are_put_between_the_marks_of_a_document(tmp_path):
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    insert(document, "new\n")
+    assert document.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+
+
+def start(folder, *arguments) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bench", *([f"--dir={folder}"] if folder else []), *arguments],
+        env=environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_command_prints_tables_with_ratios(tmp_path):
+    out = tmp_path / "out.md"
+    ended = start(tmp_path, "--only=ssmd;websocket-client", "--rounds=1", "--seconds=0.1", f"--out={out}", "saturation")
+    tables, progress = ended.communicate(timeout=50)
+    assert ended.returncode == 0, progress
+    assert out.read_text() == tables
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.splitlines() if line.startswith("| ssmd")
+    ]
+    assert rows[0][2] == "1.00"
+    assert "| websocket-client, tuned |" in tables
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
+    process = start(tmp_path, "--only=ssmd", "--seconds=0.2", "--rounds=99", "saturation")
+    try:
+        until = time.monotonic() + 40
+        while not list(tmp_path.glob("*/*/data/*/bench.jsonl")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, progress = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in progress
+    assert not list(tmp_path.iterdir())
+    assert not [name for name in filter(str.isdigit, os.listdir("/proc")) if str(tmp_path) in command_line(name)]
+
+
+def command_line(pid: str) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["speed"], "no such measure: speed; there are saturation, paced"),
+        (["--rounds=many"], "--rounds must be a number above 0, not 'many'"),
+        (["--seconds=0"], "--seconds must be a number above 0, not '0'"),
+        (["--dir=/no/such/folder"], "/no/such/folder is no folder"),
+    ],
+)
+def test_wrong_usage_is_refused_in_one_line(arguments, reason):
+    process = start(None, *arguments)
+    _, progress = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"bench: {reason}" in progress
+    assert len(progress.splitlines()) == 1
+
+
+def test_every_file_of_c_compiles_without_a_warning(tmp_path):
+    compiler = shutil.which("cc") or pytest.skip("needs a C compiler")
+    for source in (ROOT / "test" / "bench").rglob("*.c"):
+        built = subprocess.run(
+            [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "program", source],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert built.returncode == 0, built.stderr
