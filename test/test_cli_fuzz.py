@@ -81,7 +81,7 @@ def broken(document: Any, choose: random.Random) -> Any:
             parent = parent[key]
         how = choose.choice(["replace", "replace", "replace", "remove", "rename", "wrap"])
         if how == "replace":
-            parent[last] = choose.choice(ODDITIES)
+            parent[last] = copy.deepcopy(choose.choice(ODDITIES))
         elif how == "wrap":
             parent[last] = choose.choice([[parent[last]], {str(last): parent[last]}])
         else:
