@@ -95,7 +95,7 @@ class LineEncoder:
             # Decoders skip the bytes inside the strings they skip, so UTF-8 is checked here. Joined is as
             # good as one by one: a JSON document begins and ends with ASCII.
             if b"\n" not in joined and b"\r" not in joined and _is_utf8(joined):
-                return prefix + (b"}\n" + prefix).join(documents) + b"}\n"
+                return b"".join((prefix, (b"}\n" + prefix).join(documents), b"}\n"))
         return b"".join([prefix + self._careful(payload) for payload in payloads])
 
     def _careful(self, payload: bytes) -> bytes:

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from ssmd.runtime.interfaces import Batch
-from ssmd.runtime.queue import MESSAGE_BYTES, BatchQueue
+from ssmd.runtime.queue import MESSAGE_BYTES, PACE_BYTES, BatchQueue
 
 
 def batch(*payloads: bytes) -> Batch:
@@ -108,3 +108,25 @@ def test_empty_messages_have_weight_too():
     assert len(queue.take(10 * MESSAGE_BYTES)) == 1
     queue.done()
     putting.get(timeout=1)
+
+
+def test_with_much_in_the_queue_the_writer_gets_its_turn():
+    queue = BatchQueue(64 * PACE_BYTES)
+    queue.put(batch(b"x" * PACE_BYTES))
+    written = []
+
+    def write() -> None:
+        written.extend(queue.take(1))
+        queue.done()
+
+    gevent.spawn(write)
+    queue.put(batch(b"y"))
+    assert len(written) == 1
+    assert queue.messages == 1
+
+
+def test_a_writer_that_is_held_up_does_not_hold_up_the_reader_for_long():
+    queue = BatchQueue(64 * PACE_BYTES)
+    for _ in range(20):
+        queue.put(batch(b"x" * PACE_BYTES))
+    assert queue.messages == 20

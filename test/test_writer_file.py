@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import gevent
@@ -147,10 +148,10 @@ def test_failures_off_the_hub_print_nothing(make, monkeypatch, capfd):
         make().open()
     writer.write(batch(b"1"))
 
-    def fail(fd: int, data: bytes = b"") -> None:
+    def fail(fd: int, pieces: object = None) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "write", fail)
+    monkeypatch.setattr(os, "writev", fail)
     with pytest.raises(WriteError, match=r"kalshi\.jsonl: Input/output error"):
         writer.flush()
     monkeypatch.setattr(os, "fdatasync", fail)
@@ -271,13 +272,13 @@ def test_a_slow_write_stalls_nobody_else(make, monkeypatch):
         writer.write(batch(b"1"))
         writer.flush()
     sleep = gevent.monkey.get_original("time", "sleep")
-    real = os.write
+    real = os.writev
 
-    def slow(fd: int, data: bytes) -> int:
+    def slow(fd: int, pieces: Sequence[bytes]) -> int:
         sleep(0.05)
-        return real(fd, data)
+        return real(fd, pieces)
 
-    monkeypatch.setattr(os, "write", slow)
+    monkeypatch.setattr(os, "writev", slow)
     turns = []
 
     def turn() -> None:
@@ -293,8 +294,7 @@ def test_a_slow_write_stalls_nobody_else(make, monkeypatch):
 
 
 def test_short_writes_are_continued(tmp_path, make, monkeypatch):
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:7]))
+    monkeypatch.setattr(os, "writev", lambda fd, pieces: os.write(fd, b"".join(pieces)[:7]))
     writer = make()
     writer.open()
     writer.write(batch(b'{"a":1}', b'{"a":2}'))

@@ -13,10 +13,10 @@ import struct
 import time
 from typing import Any
 
-import gevent
 import websocket
 from gevent.ssl import SSLSocket, SSLWantReadError
 
+from ssmd.connector.naps import Naps
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
 
 __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
@@ -24,8 +24,7 @@ __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
 BUFFER_BYTES = 64 * 1024
 """One socket read at most. Larger buffers were measured to be slower: they fall out of the CPU's cache."""
 
-FLOOD_NAPS = 16
-"""For so many times coalesce_seconds a flood is taken to last."""
+LONGEST_IN_TWO_BYTES = 0xFFFF
 
 _FIN_TEXT = 0x8100
 _LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
@@ -45,7 +44,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
     """A client connection that hands out the messages of one socket read at a time.
 
     connect() as in the library, then begin(), then recv_batch() until it raises. Not for threads.
-    While frames come faster than `coalesce_seconds` they are read together, about once in that time.
+    While frames come faster than `coalesce_seconds` they are read together, about once in that time (see naps.py).
     """
 
     def __init__(self, max_message_bytes: int, coalesce_seconds: float = 0.0) -> None:
@@ -53,7 +52,10 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         super().__init__(skip_utf8_validation=True, enable_multithread=False)
         self.frame_buffer = StrictFrameBuffer(self._recv, self.cont_frame, max_message_bytes)
         self._max_message_bytes = max_message_bytes
+        # The heads of the frames that are cut here. Where the limit is below what a head of this kind can announce,
+        # the library has to look at each of them.
         self._longest_head = _FIN_TEXT + min(max_message_bytes, LONGEST_IN_ONE_BYTE)
+        self._long_head = _LENGTH_IN_TWO_BYTES if max_message_bytes >= LONGEST_IN_TWO_BYTES else None
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -61,11 +63,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._tls = False
         self._waiting_since = 0.0
         self._failure: OSError | None = None
-        self._coalesce_seconds = coalesce_seconds
-        self._nap = False
-        self._gathered = 0
-        """Bytes since the socket was last found empty."""
-        self._flood_until = 0.0
+        self._naps = Naps(coalesce_seconds, BUFFER_BYTES)
         self.silence_seconds = 0.0
         """How long recv_batch() waits for a whole frame; may be changed between two calls."""
 
@@ -121,26 +119,25 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
             return payloads  # Inside a fragmented message a text frame is an error: the library's to tell.
         # Slicing bytes is cheaper than slicing a bytearray or a view, so the buffer is copied once.
         data = bytes(self._view[self._start : self._end])
-        start, end, longest, longest_head = 0, len(data), self._max_message_bytes, self._longest_head
+        start, end, long_head, longest_head = 0, len(data), self._long_head, self._longest_head
         append = payloads.append
-        # One unpack reads the first two bytes and, in case they announce it, the length in the next two.
-        # A frame of fewer than four bytes at the very end is left to the library.
-        while start + 4 <= end:
-            head, long_length = _two_shorts(data, start)
-            if head == _LENGTH_IN_TWO_BYTES:
-                if long_length > longest:
+        # One unpack reads the first two bytes and, in case they announce it, the length in the next two. It fails
+        # when fewer than four are left, which is cheaper than asking each time; they are left to the library.
+        with contextlib.suppress(struct.error):
+            while True:
+                head, long_length = _two_shorts(data, start)
+                if head == long_head:
+                    body = start + 4
+                    stop = body + long_length
+                elif _FIN_TEXT <= head <= longest_head:
+                    body = start + 2
+                    stop = body + (head & 0x7F)
+                else:
                     break
-                body = start + 4
-                stop = body + long_length
-            elif _FIN_TEXT <= head <= longest_head:
-                body = start + 2
-                stop = body + (head & 0x7F)
-            else:
-                break
-            if stop > end:
-                break
-            append(data[body:stop])
-            start = stop
+                if stop > end:
+                    break
+                append(data[body:stop])
+                start = stop
         self._start += start
         return payloads
 
@@ -169,39 +166,13 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         if self._start:
             self._view[:rest] = self._view[self._start : self._end]
             self._start, self._end = 0, rest
-        if self._coalesce_seconds:
-            self._read_together(rest)
-        else:
-            self._read_more(rest)
-
-    def _read_together(self, rest: int) -> None:
-        """Off saturation it is not the message that costs but the wake-up for it, some hundred times as much.
-
-        So when the wait for something to read was short, the next read is put off for a nap, and takes what has
-        gathered meanwhile; and so on, until a nap gathers nothing. After a longer silence a message is read as soon
-        as it arrives. A flood, of which a nap gathers more than one read can take, is read as it comes: each
-        wake-up is well used already, and naps would keep the exchange from sending.
-        """
-        short = self._coalesce_seconds
-        if self._nap:
-            gevent.sleep(self._coalesce_seconds)
-            short /= 4
+        self._naps.take()
         began = time.monotonic()
-        self._read_more(rest)
-        now = time.monotonic()
-        self._gathered += self._end - rest
-        if self._end == BUFFER_BYTES:
-            self._nap = False  # There may be more.
-            return
-        if self._gathered >= BUFFER_BYTES:
-            self._flood_until = now + FLOOD_NAPS * self._coalesce_seconds
-        self._gathered = 0
-        self._nap = now - began < short and now > self._flood_until
-
-    def _read_more(self, rest: int) -> None:
         self._end += self._read_into(self._view[rest:])
         if self._tls:
             self._drain_records()
+        now = time.monotonic()
+        self._naps.learn(self._end - rest, now - began, now, self._end == BUFFER_BYTES)
 
     def _drain_records(self) -> None:
         """TLS hands out one record a read, and an exchange sends one message a record: take all there are."""

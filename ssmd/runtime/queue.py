@@ -14,6 +14,11 @@ __all__ = ["MESSAGE_BYTES", "BatchQueue"]
 
 
 MESSAGE_BYTES = 128
+PACE_BYTES = 1024 * 1024
+PACE_SECONDS = 0.002
+"""With so much in the queue the reader gives way to the writer, for so long at the most. So a flood is handled piece
+by piece, instead of being piled up in memory that is cold in the CPU's cache when it is written. To a slow disk these
+waits make no difference."""
 BLOCKED_SECONDS = 1.0
 """How often a wait for room is told of while it lasts."""
 
@@ -30,7 +35,8 @@ class BatchQueue:
     def __init__(self, max_bytes: int, blocked: Callable[[float], None] = lambda seconds: None) -> None:
         self._max_bytes = max_bytes
         self._blocked = blocked
-        self._batches: deque[tuple[Batch, int]] = deque()
+        self._batches: deque[tuple[Batch, int, int]] = deque()
+        """Each with its bytes, and with what it counts for the bound."""
         self._taken = 0
         self._weight = 0
         self._room = Event()
@@ -40,17 +46,21 @@ class BatchQueue:
         self.messages = 0
         self.closed = False
 
-    def put(self, batch: Batch) -> None:
-        """Add a batch; block while there is no room."""
+    def put(self, batch: Batch) -> int:
+        """Add a batch; block while there is no room. Returns the bytes of its messages."""
         size = sum(map(len, batch.payloads))
-        weight = _weight(batch, size)
+        weight = size + MESSAGE_BYTES * len(batch.payloads)
+        if self._weight > PACE_BYTES and not self.closed:
+            self._room.clear()
+            self._room.wait(PACE_SECONDS)
         if self._full(weight):
             self._wait_for_room(weight)
-        self._batches.append((batch, size))
+        self._batches.append((batch, size, weight))
         self._weight += weight
         self.bytes += size
         self.messages += len(batch.payloads)
         self._news.set()
+        return size
 
     def _wait_for_room(self, weight: int) -> None:
         told = time.monotonic()
@@ -71,8 +81,7 @@ class BatchQueue:
         """
         taken: list[Batch] = []
         total = 0
-        for batch, size in self._batches:
-            weight = _weight(batch, size)
+        for batch, _, weight in self._batches:
             if taken and total + weight > max_bytes:
                 break
             taken.append(batch)
@@ -83,8 +92,8 @@ class BatchQueue:
     def done(self) -> None:
         """What was taken last is written: make room."""
         for _ in range(self._taken):
-            batch, size = self._batches.popleft()
-            self._weight -= _weight(batch, size)
+            batch, size, weight = self._batches.popleft()
+            self._weight -= weight
             self.bytes -= size
             self.messages -= len(batch.payloads)
         self._taken = 0
@@ -105,8 +114,3 @@ class BatchQueue:
         self.closed = True
         self._news.set()
         self._room.set()
-
-
-def _weight(batch: Batch, size: int) -> int:
-    """What a batch counts for the bound, given the bytes of its messages, which are added up only once."""
-    return size + MESSAGE_BYTES * len(batch.payloads)

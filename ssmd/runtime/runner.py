@@ -150,8 +150,7 @@ class Runner:
         for payloads in self._connector.messages():
             received_ns = self._stamp()
             inspection = inspect(payloads)
-            put(Batch(self._feed, received_ns, payloads, inspection.decoded))
-            received_bytes.inc(sum(map(len, payloads)))
+            received_bytes.inc(put(Batch(self._feed, received_ns, payloads, inspection.decoded)))
             if inspection.exchange_ms is not None:
                 age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
             if inspection.events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
@@ -13,6 +13,8 @@ import gevent
 from ssmd.errors import SsmdError, WriteError
 
 __all__ = ["Pending", "make_directory", "off_the_hub", "reason", "sync_directory", "sync_file", "write_all"]
+
+_MOST_PIECES = os.sysconf("SC_IOV_MAX")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,12 +54,16 @@ def _outcome(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | OSE
         return error
 
 
-def write_all(fd: int, data: bytes, location: str) -> None:
-    """Write it all, however many pieces that takes. Raises WriteError."""
-    rest = memoryview(data)
+def write_all(fd: int, pieces: Sequence[bytes], location: str) -> None:
+    """Write them all, in order, however many calls that takes. Raises WriteError."""
+    rest = [memoryview(piece) for piece in pieces]
     try:
         while rest:
-            rest = rest[os.write(fd, rest) :]
+            written = os.writev(fd, rest[:_MOST_PIECES])
+            while rest and written >= len(rest[0]):
+                written -= len(rest.pop(0))
+            if written:
+                rest[0] = rest[0][written:]
     except OSError as error:
         raise WriteError(f"{location}: {reason(error)}") from None
 

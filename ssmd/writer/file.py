@@ -147,12 +147,12 @@ class FileWriter:
     def flush(self) -> None:
         if not self._lines:
             return
-        data = b"".join(self._lines)
-        self._lines = []
-        off_the_hub(write_all, self._fd, data, self.location)
+        pieces, self._lines = self._lines, []
+        off_the_hub(write_all, self._fd, pieces, self.location)
         self._unsynced = True
-        self._status.written_bytes += len(data)
-        self._metrics.written_bytes.inc(len(data))
+        size = sum(map(len, pieces))
+        self._status.written_bytes += size
+        self._metrics.written_bytes.inc(size)
         self._metrics.last_write.set_to_current_time()
 
     def sync(self) -> None:

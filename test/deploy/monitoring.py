@@ -58,7 +58,7 @@ STOPPED = "stopped"
 # And those whose disk no longer answers to this call.
 ON_A_DEAD_DISK: Mapping[str, tuple[str, str]] = {
     # As fast as it goes, until the queue is full because no write ends.
-    "stuck": ("rate=0", "write"),
+    "stuck": ("rate=0", "writev"),
     "unsynced": ("rate=50", "fdatasync"),
 }
 

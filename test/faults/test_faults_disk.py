@@ -179,6 +179,7 @@ def test_a_file_that_may_not_grow_ends_the_run_with_74(tmp_path):
 # The system calls with which the output is opened, repaired, written, synced and closed; and whether a failure of
 # one must end the run, or may as well do no harm.
 CALLS = {
+    "writev": True,
     "write": True,
     "fdatasync": True,
     "fsync": True,
@@ -193,7 +194,7 @@ CALLS = {
     "fstatfs": True,
     "getdents64": False,
 }
-ALSO_WITHOUT_SPACE = ("write", "fdatasync", "openat", "mkdir")
+ALSO_WITHOUT_SPACE = ("writev", "write", "fdatasync", "openat", "mkdir")
 MESSAGES = 300
 
 
@@ -278,8 +279,17 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
     ):
         collector.start_up()
         collector.wait_for_lines(500)
-        delay = "inject=write,fdatasync:delay_enter=500000"
-        attach = ["strace", "-f", "-o", tmp_path / "strace", "-P", today(collector.data), "-e", "trace=write,fdatasync"]
+        delay = "inject=writev,fdatasync:delay_enter=500000"
+        attach = [
+            "strace",
+            "-f",
+            "-o",
+            tmp_path / "strace",
+            "-P",
+            today(collector.data),
+            "-e",
+            "trace=writev,fdatasync",
+        ]
         with subprocess.Popen(
             [*attach, "-e", delay, "-p", str(collector.process.pid)], stderr=subprocess.DEVNULL
         ) as strace:
@@ -333,7 +343,7 @@ def collector_to_get_stuck(folder: Path, endpoint: str, call: str) -> Iterator[C
 def test_a_dead_disk_shows_in_health_and_does_not_keep_the_run_from_ending(tmp_path):
     with (
         Simulator("--rate", "5000") as simulator,
-        collector_to_get_stuck(tmp_path / "write", simulator.endpoint, "write") as write,
+        collector_to_get_stuck(tmp_path / "write", simulator.endpoint, "writev") as write,
         collector_to_get_stuck(tmp_path / "sync", simulator.endpoint, "fdatasync") as sync,
     ):
         (tmp_path / "stuck").touch()
