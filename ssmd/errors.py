@@ -2,6 +2,7 @@
 
     SsmdError
     ├── UsageError               64  the command line is wrong
+    ├── DataError                65  kept data cannot be read, or is not what it should be
     ├── ConnectError             69  the exchange cannot be reached; a restart may help
     │   └── AuthError            77  the exchange refused the keys
     ├── OutputError              73  the output cannot be created
@@ -27,6 +28,7 @@ __all__ = [
     "AuthError",
     "ConfigError",
     "ConnectError",
+    "DataError",
     "Disconnected",
     "ListenError",
     "OutputError",
@@ -52,6 +54,11 @@ class SsmdError(Exception):
 class UsageError(SsmdError):
     exit_code = 64
     label = "usage"
+
+
+class DataError(SsmdError):
+    exit_code = 65
+    label = "data"
 
 
 class ConnectError(SsmdError):
