@@ -85,6 +85,11 @@ class Disconnected(SsmdError):
     exit_code = 75
     label = "disconnect"
 
+    def __init__(self, reason: str, code: int | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        """The code of the exchange's close frame, when it sent one that has a code."""
+
 
 class ConfigError(SsmdError):
     exit_code = 78

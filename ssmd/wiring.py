@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
+from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange import EXCHANGES
@@ -175,9 +179,24 @@ def assemble(
         metrics=metrics,
         reporter=reporter,
         services=[server, *services],
+        identity=_identity(deployment),
         clock=clock,
     )
     return Run(runner, reporter, server.port)
+
+
+def _identity(deployment: Deployment) -> dict[str, object]:
+    """What the ledger says of who has collected. The hash tells whether two runs had the same configuration."""
+    parts = (deployment.environment, deployment.feed, deployment.version)
+    configuration = "\n".join(part.model_dump_json() for part in parts)
+    return {
+        "version": __version__,
+        "configuration": f"sha256:{hashlib.sha256(configuration.encode()).hexdigest()}",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "exchange": _dialect_name(deployment),
+        "environment": deployment.environment.name,
+    }
 
 
 def _dialect_name(deployment: Deployment) -> str:
