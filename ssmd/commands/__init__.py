@@ -8,4 +8,7 @@ COMMANDS = {
     "run": "ssmd.commands.run",
     "validate": "ssmd.commands.validate",
     "sim": "ssmd.commands.sim",
+    "verify": "ssmd.commands.verify",
+    "seal": "ssmd.commands.seal",
+    "cat": "ssmd.commands.cat",
 }
