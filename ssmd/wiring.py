@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,7 @@ from ssmd.resolver import RESOLVERS
 from ssmd.runtime.interfaces import Exchange, Service
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.runtime.sealer import Sealer
 from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
 from ssmd.writer import WRITERS
@@ -168,6 +170,8 @@ def assemble(
     writer = WRITERS[environment.storage.type](
         environment.storage, feed.name, status=status, metrics=metrics, clock=clock
     )
+    if environment.storage.type == "local":
+        services.append(Sealer(Path(environment.storage.path or "."), feed.name, status=status, metrics=metrics))
     server = HealthServer(*listen, make_app(status, registry))
     reporter = Reporter(feed.name, status, status_line)
     runner = Runner(

@@ -23,7 +23,7 @@ FLOORS = [
     {"archive"},
     {"connector", "exchange", "writer", "resolver", "server", "sim", "runtime.runner", "runtime.journal", "logs"},
     READING,
-    {"runtime.report", "runtime.queue"},
+    {"runtime.report", "runtime.queue", "runtime.sealer"},
     {"metrics"},
     {"runtime", "metadata", *FORMATS},
     {"envelope", "errors"},

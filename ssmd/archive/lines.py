@@ -13,8 +13,8 @@ from ssmd.errors import DataError
 
 __all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks"]
 
-BLOCK_BYTES = 1024 * 1024
-"""About how long a block is; one with a longer line is as long as that line."""
+BLOCK_BYTES = 256 * 1024
+"""About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
 
 LONGEST_LINE = 64 * 1024 * 1024
 """A longer one is no line of ssmd: a message may have 16 MiB, unless a feed says more."""

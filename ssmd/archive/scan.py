@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import operator
-import re
-from collections import Counter
 from collections.abc import Iterable
 
 from ssmd.archive.sums import BlockSums
@@ -18,12 +17,13 @@ MOST_FINDINGS = 100
 
 _OPENING = b'{"ts":"'
 _TS = slice(len(_OPENING), len(_OPENING) + 27)
-_SECOND = slice(_TS.start + 11, _TS.start + 20)
-_MICROS = slice(_TS.start + 20, _TS.stop)
-_CLOCK = re.compile(rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.")
+_HOUR = slice(_TS.start + 11, _TS.start + 13)
+_TENS = (_TS.start + 14, _TS.start + 17)
+"""Where the tens of the minutes and of the seconds stand, which end at 5."""
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_ENCODED = b',"encoding":"'
-_ENCODED_ENDS = (_ENCODED + b'text"}', _ENCODED + b'base64"}')
+_ENCODED_ENDS = (b',"encoding":"text"}', b',"encoding":"base64"}')
+_MESSAGE_ENDS = frozenset(b"%c}" % end for end in b"}]0123456789el")
+"""How a line ends whose message is an object, a list, a number, true, false or null; a string may be an encoded one."""
 
 
 class Scan:
@@ -37,6 +37,11 @@ class Scan:
         self._opening = _OPENING + day.encode("ascii") + b"T"
         self._after = b'","feed":"%b","data":' % feed.encode("ascii")
         self._head = len(_OPENING) + 27 + len(self._after)
+        zeros = self._opening + b"00:00:00.000000Z" + self._after
+        self._shape = zeros.translate(_ZEROS)
+        # What the shape does not hold true: a digit in the name of the feed, and the tens of minutes and seconds.
+        self._columns = [(place, zeros[place : place + 1]) for place in _digits(zeros) if place >= _TS.stop]
+        self._columns += [(place, b"012345") for place in _TENS]
         self._places = sorted(set(places), reverse=True)
         self._line = self._size = 0
         self._previous = b""
@@ -66,7 +71,7 @@ class Scan:
             place = self._places.pop()
             before = lines[: place - self._line]
             self.offsets[place] = self._size + sum(map(len, before)) + len(before)
-        self._special = _ENCODED in block or not _is_utf8(block)
+        self._special = not _is_utf8(block)
         self._line += len(lines)
         self._size += len(block)
         self.sums.take(lines)
@@ -86,27 +91,39 @@ class Scan:
 
     def _fast(self, lines: list[bytes]) -> list[bytes] | None:
         """The messages, if these are all plain lines of this feed and day, in the order of time."""
-        head = self._head
-        heads = [line[:head] for line in lines]
-        if {line[-1:] for line in lines} != {b"}"}:
+        size = self._head
+        heads = [line[:size] for line in lines]
+        first, last = heads[0], heads[-1]
+        # In order, and the first and the last of this day, so all of this day.
+        if first < self._previous or not all(map(operator.le, heads, itertools.islice(heads, 1, None))):
             return None
-        openings = {text[: len(self._opening)] for text in heads}
-        afters = {text[_TS.stop :] for text in heads}
-        if openings != {self._opening} or afters != {self._after}:
+        if not (first.startswith(self._opening) and last.startswith(self._opening)):
             return None
-        seconds = Counter([text[_SECOND] for text in heads])
-        micros = b"".join([text[_MICROS] for text in heads]).translate(_ZEROS)
-        if micros != b"000000Z" * len(heads) or not all(map(_CLOCK.fullmatch, seconds)):
+        joined = b"".join(heads)
+        if joined.translate(_ZEROS) != self._shape * len(heads):
             return None
-        if heads[0] < self._previous or not all(map(operator.le, heads, itertools.islice(heads, 1, None))):
+        if any(joined[place::size].translate(None, digits) for place, digits in self._columns):
             return None
-        for second, count in seconds.items():
-            self.hours[int(second[:2])] += count
+        if not _MESSAGE_ENDS.issuperset({line[-2:] for line in lines}):
+            return None
+        try:
+            first_ns, self.last_ns = _time_of(first), _time_of(last)
+        except ValueError:
+            return None
+        self._count_hours(heads)
         if self.first_ns is None:
-            self.first_ns = line_time(heads[0][_TS].decode("ascii"))
-        self._previous = heads[-1]
-        self.last_ns = line_time(heads[-1][_TS].decode("ascii"))
-        return [line[head:-1] for line in lines]
+            self.first_ns = first_ns
+        self._previous = last
+        return [line[size:-1] for line in lines]
+
+    def _count_hours(self, heads: list[bytes]) -> None:
+        """Lines in order of time: of each hour one stretch."""
+        begin = 0
+        while begin < len(heads):
+            hour = heads[begin][: _HOUR.stop]
+            end = bisect.bisect_right(heads, hour + b"~", begin)
+            self.hours[int(hour[_HOUR])] += end - begin
+            begin = end
 
     def _one_by_one(self, lines: list[bytes], before: int) -> list[bytes]:
         payloads = []
@@ -126,7 +143,7 @@ class Scan:
             if line[: _TS.stop] < self._previous[: _TS.stop]:
                 self._find(number, f"is older than the line before it: {line[_TS].decode('ascii')}")
             self._previous = line[: _TS.stop]
-            self.hours[int(line[_SECOND][:2])] += 1
+            self.hours[int(line[_HOUR])] += 1
             self.first_ns = record.received_ns if self.first_ns is None else self.first_ns
             self.last_ns = record.received_ns
         return payloads
@@ -142,6 +159,14 @@ class Scan:
                 decode_line(line)
             except ValueError:
                 self._find(number, "is not a line of ssmd")
+
+
+def _digits(text: bytes) -> list[int]:
+    return [place for place, char in enumerate(text) if chr(char).isdigit()]
+
+
+def _time_of(line: bytes) -> int:
+    return line_time(line[_TS].decode("ascii"))
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -82,9 +82,9 @@ class Tally:
         inspection = part.inspector.inspect(payloads)
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
-        numbered = [(head.sid, head.seq) for head in heads if head.seq]
-        if numbered:
-            self._count_numbers(part, numbered)
+        sids = [head.sid for head in heads if head.seq]
+        if sids:
+            _count_numbers(part.numbered, sids, [head.seq for head in heads if head.seq])
         for event in inspection.events:
             if isinstance(event, Gap):
                 self.gaps.append(FoundGap(before + event.place, event.sid, event.expected, event.got, event.missing))
@@ -98,15 +98,6 @@ class Tally:
             for name in [name for name in found if name not in self.types]:
                 found[_OTHERS] += found.pop(name)
         self.types.update(found)
-
-    def _count_numbers(self, part: Part, numbered: list[tuple[int, int]]) -> None:
-        counts = Counter([sid for sid, _ in numbered])
-        for sid in counts.keys() - part.numbered.keys():
-            part.numbered[sid] = _Numbered(next(seq for one, seq in numbered if one == sid))
-        last = dict(numbered)
-        for sid, count in counts.items():
-            part.numbered[sid].messages += count
-            part.numbered[sid].last = last[sid]
 
     def records(
         self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
@@ -136,6 +127,17 @@ class Tally:
                 )
             )
         return records
+
+
+def _count_numbers(known: dict[int, _Numbered], sids: list[int], seqs: list[int]) -> None:
+    """The numbers of some messages, each with its sid, in order."""
+    counts = Counter(sids)
+    for sid in counts.keys() - known.keys():
+        known[sid] = _Numbered(seqs[sids.index(sid)])
+    last = dict(zip(sids, seqs, strict=True))
+    for sid, count in counts.items():
+        known[sid].messages += count
+        known[sid].last = last[sid]
 
 
 def _type(payload: bytes) -> str:
