@@ -22,8 +22,7 @@ _TENS = (_TS.start + 14, _TS.start + 17)
 """Where the tens of the minutes and of the seconds stand, which end at 5."""
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _ENCODED_ENDS = (b',"encoding":"text"}', b',"encoding":"base64"}')
-_MESSAGE_ENDS = frozenset(b"%c}" % end for end in b"}]0123456789el")
-"""How a line ends whose message is an object, a list, a number, true, false or null; a string may be an encoded one."""
+_LAST, _LAST_BUT_ONE = operator.itemgetter(-1), operator.itemgetter(-2)
 
 
 class Scan:
@@ -104,7 +103,8 @@ class Scan:
             return None
         if any(joined[place::size].translate(None, digits) for place, digits in self._columns):
             return None
-        if not _MESSAGE_ENDS.issuperset({line[-2:] for line in lines}):
+        # Each line closes its own object, and a message that ends in a quote may be one that is kept as a string.
+        if bytes(map(_LAST, lines)).strip(b"}") or b'"' in bytes(map(_LAST_BUT_ONE, lines)):
             return None
         try:
             first_ns, self.last_ns = _time_of(first), _time_of(last)

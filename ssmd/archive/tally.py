@@ -106,7 +106,7 @@ class Tally:
         subscribed = [entry for entry in entries if entry.event == SUBSCRIBED]
         records = []
         parts = self.parts[len(self.parts) - len(found) :]
-        ends = [part.line for part in parts[1:]] + [lines]
+        ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
         for session, time, part, end in zip(found, times, parts, ends, strict=True):
             channels = {
                 entry.fields.get("sid"): entry.fields.get("channel")
