@@ -23,27 +23,28 @@ def test_a_sound_file_has_nothing():
     assert found(LINES) == []
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=400)
 @given(places)
 def test_one_changed_line(place):
     assert found([*LINES[:place], b"other", *LINES[place + 1 :]]) == [("changed", place + 1, place + 1)]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=400)
 @given(places)
 def test_one_missing_line(place):
     assert found(LINES[:place] + LINES[place + 1 :]) == [("missing", place + 1, place + 1)]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=400)
 @given(places)
 def test_one_doubled_line(place):
     [(kind, first, last)] = found(LINES[: place + 1] + LINES[place:])
-    assert first == last == place + 2
-    assert kind == ("doubled" if (place + 1) % 1000 and place + 1 < len(LINES) else kind)
+    # Of the last line of a block the second one stands where the next block begins.
+    assert (kind, first, last) in [("doubled", place + 2, place + 2), ("extra", place + 2, place + 2)]
+    assert kind == "doubled" or (place + 1) % 1000 == 0 or place + 1 == len(LINES)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=400)
 @given(places, places)
 def test_two_swapped_lines(one, other):
     one, other = sorted((one, other))
@@ -57,7 +58,7 @@ def test_two_swapped_lines(one, other):
         assert found(lines) == [("changed", one + 1, one + 1), ("changed", other + 1, other + 1)]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=400)
 @given(places, st.integers(2, 150))
 def test_several_missing_lines_are_found_within_their_block_and_do_not_hide_what_follows(place, count):
     place = min(place, 990 if place < 1000 else 1990 if place < 2000 else len(LINES))

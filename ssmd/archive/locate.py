@@ -70,22 +70,26 @@ def _explain(marks: list[int], count: int, pair: tuple[int, int], after: tuple[i
     if len(block) == count:
         if sums == pair:
             return count, []
-        # At the end of a block a line that is missing looks like one that is changed, until the next block.
-        missing = after is not None and sums_of(marks[count - 1 : count - 1 + BLOCK_LINES]) == after
-        if not missing and (place := _changed(sums, pair, count)) is not None:
+        # Where a block ends, a line missing or too many looks like a changed one, but for the block that follows.
+        place = _changed(sums, pair, count)
+        if place is not None and (place < count or not any(_goes_on(marks, count + by, after) for by in (-1, 1))):
             return count, [(CHANGED, place, place)]
-    if (place := _missing(marks[: count - 1], count, pair)) is not None:
-        return count - 1, [(MISSING, place, place)]
-    if (place := _extra(marks[: count + 1], count, pair)) is not None:
-        doubled = marks[place - 1] == marks[place] if place <= count else False
-        doubled = doubled or (place > 1 and marks[place - 2] == marks[place - 1])
-        return count + 1, [(DOUBLED if doubled else EXTRA, place, place)]
+    for by in sorted((-1, 1), key=lambda by: not _goes_on(marks, count + by, after)):
+        if by < 0 and (place := _missing(marks[: count - 1], count, pair)) is not None:
+            return count - 1, [(MISSING, place, place)]
+        if by > 0 and (place := _extra(marks[: count + 1], count, pair)) is not None:
+            return count + 1, [(DOUBLED if _is_double(marks, place) else EXTRA, place, place)]
     if len(block) == count and (places := _swapped(block, sums, pair)) is not None:
         return count, [(SWAPPED, *places)]
     if len(marks) < count:
         return len(marks), [(MISSING, len(marks) + 1, count)]
     used = _behind(marks, count, after)
     return used, [(DAMAGED, 1, max(used, 1))]
+
+
+def _goes_on(marks: list[int], start: int, after: tuple[int, int] | None) -> bool:
+    """Whether the block that should follow begins there; without one, whether nothing does."""
+    return len(marks) == start if after is None else sums_of(marks[start : start + BLOCK_LINES]) == after
 
 
 def _changed(sums: tuple[int, int], pair: tuple[int, int], count: int) -> int | None:
@@ -123,6 +127,11 @@ def _extra(block: list[int], count: int, pair: tuple[int, int]) -> int | None:
         if place > 1:
             without += (place - 1) * (block[place - 1] - block[place - 2])
     return None
+
+
+def _is_double(marks: list[int], place: int) -> bool:
+    """Whether the line there is the same as the one before it, or behind it."""
+    return marks[place - 1] in (*marks[max(0, place - 2) : place - 1], *marks[place : place + 1])
 
 
 def _swapped(block: list[int], sums: tuple[int, int], pair: tuple[int, int]) -> tuple[int, int] | None:
