@@ -16,7 +16,7 @@ from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
 
-__all__ = ["seal", "unsealed"]
+__all__ = ["held", "seal", "unsealed"]
 
 
 def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFile]:
@@ -34,8 +34,8 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
     Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
     this is interrupted. Raises DataError for what cannot be read or is torn, OutputError and WriteError.
     """
-    with _held(file.path) as held:
-        if not held:
+    with held(file.path) as ours:
+        if not ours:
             return None
         found = examine(file)
         if found.torn:
@@ -48,7 +48,7 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[bool]:
+def held(path: Path) -> Iterator[bool]:
     """Whether the lock that a collector holds on its data file could be had. It is held meanwhile."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -11,4 +11,5 @@ COMMANDS = {
     "verify": "ssmd.commands.verify",
     "seal": "ssmd.commands.seal",
     "cat": "ssmd.commands.cat",
+    "compact": "ssmd.commands.compact",
 }
