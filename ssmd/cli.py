@@ -13,6 +13,7 @@ Commands:
   seal       write the manifests of finished days
   cat        print recorded lines, or the exchange's own messages
   compact    compress sealed days
+  replay     serve recorded days as the exchange
 
 `ssmd <command> --help` tells more about each. Exit codes: 0 stopped as asked, 64 wrong usage,
 65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed,

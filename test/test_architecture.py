@@ -115,4 +115,8 @@ def test_production_code_reaches_the_simulator_only_behind_its_endpoint():
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ssmd.sim")
     }
-    assert {name for name in top_level if not name.startswith("sim")} == {"commands.sim"}
+    assert {name for name in top_level if not name.startswith("sim")} == {
+        "commands.sim",
+        "commands.replay",
+        "commands.serving",
+    }

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ssmd.archive.selection import joined, split
-from ssmd.envelope import decode_line
+from ssmd.envelope import decode_line, line_time
 
 __all__ = ["Message", "messages", "raw"]
 
+_TIME = slice(len('{"ts":"'), len('{"ts":"2025-12-22T10:30:00.123456Z'))
+_DATA = b',"data":'
 _QUOTE = ord('"')
 _KEPT = (b',"encoding":"text"}', b',"encoding":"base64"}')
+"""How the line of a message ends that is kept as a string. Behind the end of a document nothing but the envelope's
+own key can follow, so the line of a document that is a string never ends so."""
 
 
 class Message(NamedTuple):
@@ -26,10 +30,17 @@ class Message(NamedTuple):
 
 
 def messages(block: bytes) -> Iterator[Message]:
-    """What the lines of a block hold, one by one. Raises ValueError for a line that ssmd did not write."""
+    """What the lines of a block hold, one by one. Each must be a line of ssmd."""
+    time, ns = b"", 0
     for line in split(block):
-        record = decode_line(line)
-        yield Message(record.payload, record.received_ns, not _is_kept_as_string(line))
+        start = line.index(_DATA) + len(_DATA)
+        if line[_TIME] != time:  # A batch of messages has one time.
+            time = line[_TIME]
+            ns = line_time(time.decode("ascii"))
+        if line[start] == _QUOTE:
+            yield Message(decode_line(line).payload, ns, document=not line.endswith(_KEPT))
+        else:
+            yield Message(line[start:-1], ns, document=True)
 
 
 def raw(block: bytes) -> bytes:
@@ -38,8 +49,8 @@ def raw(block: bytes) -> bytes:
     A message that was no JSON, and so was kept as a string, may hold newlines of its own, or end in one.
     """
     # A block holds one feed nearly always, so that the message begins at the same place in each line.
-    start = block.index(b',"data":') + len(b',"data":')
-    head = slice(len('{"ts":"2025-12-22T10:30:00.123456Z'), start)
+    start = block.index(_DATA) + len(_DATA)
+    head = slice(_TIME.stop, start)
     feed = block[head]
     return joined(
         [
@@ -47,9 +58,3 @@ def raw(block: bytes) -> bytes:
             for line in split(block)
         ]
     )
-
-
-def _is_kept_as_string(line: bytes) -> bool:
-    # A document that is a string ends the line with a quote and a bracket, and one that is none holds no such end:
-    # behind the end of a document nothing but the envelope's own key can follow.
-    return line.endswith(_KEPT) and line[line.index(b',"data":') + len(b',"data":')] == _QUOTE

@@ -12,4 +12,5 @@ COMMANDS = {
     "seal": "ssmd.commands.seal",
     "cat": "ssmd.commands.cat",
     "compact": "ssmd.commands.compact",
+    "replay": "ssmd.commands.replay",
 }

@@ -30,7 +30,7 @@ from typing import Any
 from ssmd.archive.layout import data_files
 from ssmd.archive.merge import Trouble, merged
 from ssmd.archive.messages import raw
-from ssmd.archive.selection import Selection, instant
+from ssmd.commands.selecting import selection_of
 from ssmd.errors import DataError, UsageError
 
 _GATHERED_BYTES = 256 * 1024
@@ -48,20 +48,6 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     sys.stdout.flush()
     _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.fileno())
     return troubles.close()
-
-
-def selection_of(arguments: Mapping[str, Any]) -> Selection:
-    """What the options --from, --to, --type and --market select; those that a command lacks select nothing."""
-    begin, end = arguments["--from"], arguments["--to"]
-    selection = Selection(
-        instant(begin, "--from") if begin else Selection().begin,
-        instant(end, "--to") if end else Selection().end,
-        frozenset(arguments.get("--type", ())),
-        frozenset(arguments.get("--market", ())),
-    )
-    if selection.begin >= selection.end:
-        raise UsageError("--from must be earlier than --to")
-    return selection
 
 
 def _print(blocks: Iterator[bytes], fd: int) -> None:
