@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from process import ROOT
 from prometheus_client import CollectorRegistry
@@ -142,6 +142,7 @@ def test_any_changed_byte_is_found_with_its_line(sealed, draw):
 
 @settings(deadline=None, max_examples=40)
 @given(kind=st.sampled_from(["missing", "twice", "places"]), place=st.integers(0, LINES - 2), by=st.integers(1, 600))
+@example(kind="places", place=LINES - 2, by=1)
 def test_a_missing_doubled_or_moved_line_is_found_with_its_number(sealed, kind, place, by):
     path = data(sealed)
     sound = path.read_bytes()

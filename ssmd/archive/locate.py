@@ -70,6 +70,8 @@ def _explain(marks: list[int], count: int, pair: tuple[int, int], after: tuple[i
     if len(block) == count:
         if sums == pair:
             return count, []
+        if (places := _swapped(block, sums, pair)) is not None:
+            return count, [(SWAPPED, *places)]
         # Where a block ends, a line missing or too many looks like a changed one, but for the block that follows.
         place = _changed(sums, pair, count)
         if place is not None and (place < count or not any(_goes_on(marks, count + by, after) for by in (-1, 1))):
@@ -79,8 +81,6 @@ def _explain(marks: list[int], count: int, pair: tuple[int, int], after: tuple[i
             return count - 1, [(MISSING, place, place)]
         if by > 0 and (place := _extra(marks[: count + 1], count, pair)) is not None:
             return count + 1, [(DOUBLED if _is_double(marks, place) else EXTRA, place, place)]
-    if len(block) == count and (places := _swapped(block, sums, pair)) is not None:
-        return count, [(SWAPPED, *places)]
     if len(marks) < count:
         return len(marks), [(MISSING, len(marks) + 1, count)]
     used = _behind(marks, count, after)
