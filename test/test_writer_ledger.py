@@ -7,6 +7,7 @@ import pytest
 
 from ssmd.archive.ledger import Entry as LedgerEntry
 from ssmd.archive.ledger import decode_entry, encode_entry, kept
+from ssmd.archive.seal import seal, unsealed
 from ssmd.errors import WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch, Note
@@ -227,3 +228,16 @@ def test_entries_of_lines_that_never_came_are_left_out():
 def test_what_is_no_entry_is_refused(line):
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         decode_entry(line)
+
+
+def test_the_last_line_of_a_day_that_was_compacted_is_known_from_its_manifest(tmp_path, run):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON + 7 * SECOND, b"1")
+    first.close()
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, NOON) is not None
+    file.path.rename(file.path.with_name("kalshi.jsonl.zst"))  # Nobody looks into it.
+    run(NOON + DAY)
+    [outage] = [entry for entry in ledger(tmp_path, "2025-12-23") if entry["event"] == "outage"]
+    assert (outage["cause"], outage["seconds"]) == ("killed", 86400 - 7)

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ssmd.archive.layout import day_folders, ledger_path
+from ssmd.archive.layout import day_folders, ledger_path, manifest_path
 from ssmd.archive.ledger import ROTATED
+from ssmd.archive.manifest import decode_manifest
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.envelope import line_time, timestamp
 from ssmd.writer.ledger import Ledger, read_entries
@@ -64,7 +65,7 @@ def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
 def _end(folder: Path, feed: str) -> tuple[int, str] | None:
     """When the last connection of a day ended, in ns, and why; None when the day had none."""
     found = sessions(read_entries(ledger_path(folder, feed)))
-    last_ns = _last_received(folder / f"{feed}.jsonl")
+    last_ns = _last_received(folder / f"{feed}.jsonl") or _last_sealed(folder, feed)
     if not found:
         return None if last_ns is None else (last_ns, UNKNOWN)
     session = found[-1]
@@ -72,6 +73,15 @@ def _end(folder: Path, feed: str) -> tuple[int, str] | None:
         return max(session.seen_ns, last_ns or 0), KILLED
     # It was to go on in another day's file, which has nothing of it.
     return session.ended.ts_ns, KILLED if session.cause == ROTATED else session.cause
+
+
+def _last_sealed(folder: Path, feed: str) -> int | None:
+    """The same of a day that was compacted since, from its manifest."""
+    try:
+        last = decode_manifest(manifest_path(folder, feed).read_bytes()).last
+    except (OSError, ValueError):
+        return None
+    return None if last is None else line_time(last)
 
 
 def _last_received(path: Path) -> int | None:
