@@ -14,6 +14,7 @@ Commands:
   cat        print recorded lines, or the exchange's own messages
   compact    compress sealed days
   replay     serve recorded days as the exchange
+  report     tell what was recorded, day by day, as text or HTML
 
 `ssmd <command> --help` tells more about each. Exit codes: 0 stopped as asked, 64 wrong usage,
 65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed,

@@ -13,4 +13,5 @@ COMMANDS = {
     "cat": "ssmd.commands.cat",
     "compact": "ssmd.commands.compact",
     "replay": "ssmd.commands.replay",
+    "report": "ssmd.commands.report",
 }
