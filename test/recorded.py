@@ -56,7 +56,10 @@ def make_day(
                 note("gap", second, sid=1, expected=seq, got=seq + 3, missing=3)
                 seq += 3
             kind = TYPES[len(lines) % len(TYPES)]
-            message = b'{"type":"%b","sid":1,"seq":%d,"msg":{"market_ticker":"KX-%d"}}' % (kind.encode(), seq, seq % 9)
+            message = (
+                b'{"type":"%b","sid":1,"seq":%d,"msg":{"market_ticker":"KX-%d","yes_price_dollars":"0.%02d00","count_fp":"%d.00"}}'
+                % (kind.encode(), seq, seq % 9, 40 + seq % 7, 1 + seq % 5)
+            )
             lines.append(encoder.encode(midnight + int(second * 1e6) * 1000, [message]))
             size += len(lines[-1])
         if cause == "killed":
