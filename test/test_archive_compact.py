@@ -20,7 +20,7 @@ from ssmd.archive.ledger import Entry, encode_entry
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.seal import seal
 from ssmd.envelope import LineEncoder
-from ssmd.errors import DataError, OutputError
+from ssmd.errors import DataError, OutputError, WriteError
 
 NS = 1_790_000_000_000_000_000  # 2026-09-21
 LINES = 8_000
@@ -146,6 +146,19 @@ def test_where_nothing_can_be_written_nothing_is_removed(storage):
     with pytest.raises(OutputError, match=r"kalshi\.jsonl\.zst\.new: Is a directory"):
         run(storage)
     assert "kalshi.jsonl" in names(storage)
+
+
+def test_a_full_disk_leaves_the_plain_file_and_nothing_else(storage):
+    resource = pytest.importorskip("resource")
+    before = names(storage), content(storage)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(WriteError, match=r"kalshi\.jsonl\.zst: File too large"):
+            run(storage)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (names(storage), content(storage)) == before
 
 
 STEPS = """

@@ -147,7 +147,8 @@ def _read(
         raise DataError(f"{path}: is of {manifest.feed} on {manifest.day}")
     if manifest is not None:
         return figures_of(manifest, now_ns, stored_bytes=stored, sealed=True)
-    assert file is not None, "a day is known by its data or by its manifest"
+    if file is None:  # Its manifest was there a moment ago.
+        raise DataError(f"{path}: is gone")
     progress(file)
     return figures_of(examine(file).manifest, now_ns, stored_bytes=stored, sealed=False)
 
