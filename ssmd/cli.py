@@ -9,10 +9,16 @@ Commands:
   run        collect one environment until told to stop
   validate   check a metadata tree without connecting to anything
   sim        serve a simulated exchange, or a recording, over a WebSocket
+  verify     prove that recorded data is what it was, or tell which line is not
+  seal       write the manifests of finished days
+  cat        print recorded lines, or the exchange's own messages
+  compact    compress sealed days
+  replay     serve recorded days as the exchange
+  report     tell what was recorded, day by day, as text or HTML
 
 `ssmd <command> --help` tells more about each. Exit codes: 0 stopped as asked, 64 wrong usage,
-69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed, 75 disconnected,
-77 keys refused, 78 configuration or keys wrong.
+65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed,
+75 disconnected, 77 keys refused, 78 configuration or keys wrong.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "MAX_INTEGER_DIGITS", "LineEncoder", "Record", "decode_line", "timestamp"]
+__all__ = ["MAX_DEPTH", "MAX_INTEGER_DIGITS", "LineEncoder", "Record", "decode_line", "line_time", "timestamp"]
 
 MAX_DEPTH = 250
 """How deep a document may nest and still be spliced in, an object counting as two levels: that is how
@@ -45,6 +45,7 @@ _LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
 _LINE = re.compile(
     rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z","feed":"([A-Za-z0-9][A-Za-z0-9._-]*)","data":'
 )
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _TEXT_END = b',"encoding":"text"}'
 _BASE64_END = b',"encoding":"base64"}'
 
@@ -132,6 +133,13 @@ def decode_line(line: bytes) -> Record:
         if not _is_json(payload):
             raise ValueError("not a line of ssmd")
     return Record(_epoch(second) * 1_000_000_000 + int(micros) * 1000, feed.decode("ascii"), payload)
+
+
+def line_time(text: str) -> int:
+    """The ns since the epoch of a time as timestamp() writes it. Raises ValueError."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError("not a time of ssmd")
+    return _epoch(text[:19].encode("ascii")) * 1_000_000_000 + int(text[20:26]) * 1000
 
 
 @functools.lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
     SsmdError
     ├── UsageError               64  the command line is wrong
+    ├── DataError                65  kept data cannot be read, or is not what it should be
     ├── ConnectError             69  the exchange cannot be reached; a restart may help
     │   └── AuthError            77  the exchange refused the keys
     ├── OutputError              73  the output cannot be created
@@ -27,6 +28,7 @@ __all__ = [
     "AuthError",
     "ConfigError",
     "ConnectError",
+    "DataError",
     "Disconnected",
     "ListenError",
     "OutputError",
@@ -54,6 +56,11 @@ class UsageError(SsmdError):
     label = "usage"
 
 
+class DataError(SsmdError):
+    exit_code = 65
+    label = "data"
+
+
 class ConnectError(SsmdError):
     exit_code = 69
     label = "connect"
@@ -77,6 +84,11 @@ class WriteError(SsmdError):
 class Disconnected(SsmdError):
     exit_code = 75
     label = "disconnect"
+
+    def __init__(self, reason: str, code: int | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        """The code of the exchange's close frame, when it sent one that has a code."""
 
 
 class ConfigError(SsmdError):

@@ -68,6 +68,7 @@ class Metrics:
         )
         self.gaps = counter("ssmd_sequence_gaps_total", "Sequence numbers that did not follow the one before.")
         self.missed = counter("ssmd_missed_messages_total", "Messages missing in those gaps.")
+        self.seal_failures = counter("ssmd_seal_failures_total", "Times that finished days could not be sealed.")
         self.clock_steps = counter("ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do.")
         self.backpressure = counter(
             "ssmd_backpressure_seconds_total", "Seconds in which the socket was not read because the writer was behind."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
+from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange import EXCHANGES
@@ -20,6 +24,7 @@ from ssmd.resolver import RESOLVERS
 from ssmd.runtime.interfaces import Exchange, Service
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.runtime.sealer import Sealer
 from ssmd.runtime.status import Status
 from ssmd.runtime.tally import Tally
 from ssmd.server.health import HealthServer, make_app
@@ -168,6 +173,8 @@ def assemble(
     writer = WRITERS[environment.storage.type](
         environment.storage, feed.name, status=status, metrics=metrics, clock=clock
     )
+    if environment.storage.type == "local":
+        services.append(Sealer(Path(environment.storage.path or "."), feed.name, status=status, metrics=metrics))
     server = HealthServer(*listen, make_app(status, registry))
     reporter = Reporter(feed.name, status, status_line)
     runner = Runner(
@@ -179,10 +186,25 @@ def assemble(
         metrics=metrics,
         reporter=reporter,
         services=[server, *services],
+        identity=_identity(deployment),
         clock=clock,
     )
     tally = Tally(Path(environment.storage.path or ".") / f".{feed.name}.errors", metrics.errors)
     return Run(runner, reporter, tally, server.port)
+
+
+def _identity(deployment: Deployment) -> dict[str, object]:
+    """What the ledger says of who has collected. The hash tells whether two runs had the same configuration."""
+    parts = (deployment.environment, deployment.feed, deployment.version)
+    configuration = "\n".join(part.model_dump_json() for part in parts)
+    return {
+        "version": __version__,
+        "configuration": f"sha256:{hashlib.sha256(configuration.encode()).hexdigest()}",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "exchange": _dialect_name(deployment),
+        "environment": deployment.environment.name,
+    }
 
 
 def _dialect_name(deployment: Deployment) -> str:

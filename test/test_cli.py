@@ -116,11 +116,11 @@ RUN_USAGE = [
 @pytest.mark.parametrize(
     ("argv", "lines"),
     [
-        ([], ["ssmd: a command is required: run, validate, sim", *TOP_USAGE]),
+        ([], [f"ssmd: a command is required: {', '.join(COMMANDS)}", *TOP_USAGE]),
         (["rum"], ["ssmd: there is no command 'rum'; did you mean run?"]),
         (["Validate"], ["ssmd: there is no command 'Validate'; did you mean validate?"]),
-        (["help"], ["ssmd: there is no command 'help'; there are run, validate, sim"]),
-        (["x\n\x1b[31my"], ["ssmd: there is no command 'x [31my'; there are run, validate, sim"]),
+        (["help"], [f"ssmd: there is no command 'help'; there are {', '.join(COMMANDS)}"]),
+        (["x\n\x1b[31my"], [f"ssmd: there is no command 'x [31my'; there are {', '.join(COMMANDS)}"]),
         (["--versoin"], ["ssmd: there is no option --versoin; did you mean --version?", *TOP_USAGE]),
         (["-x"], ["ssmd: there is no option -x", *TOP_USAGE]),
         (["run"], ["ssmd: --config-dir is required", *RUN_USAGE]),

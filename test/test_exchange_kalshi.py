@@ -212,12 +212,23 @@ def test_a_section_is_checked(subscribe, problems):
 # What is confirmed.
 
 
+def bare(inspection):
+    """Without what is only for the ledger and the manifest: places, tickers and heads."""
+    events = [
+        event._replace(place=0, tickers=(), acknowledged=None)
+        if isinstance(event, Acknowledged)
+        else event._replace(place=0)
+        for event in inspection.events
+    ]
+    return inspection._replace(events=events, heads=())
+
+
 def test_every_channel_of_a_command_is_acknowledged_on_its_own():
     dialect = kalshi(channels=["ticker", "trade"])
     assert list(dialect.unacknowledged()) == ["ticker (command 1)", "trade (command 1)"]
-    assert dialect.inspect([subscribed(1, "trade", 1)]).events == [Acknowledged("trade", 1)]
+    assert bare(dialect.inspect([subscribed(1, "trade", 1)])).events == [Acknowledged("trade", 1)]
     assert list(dialect.unacknowledged()) == ["ticker (command 1)"]
-    assert dialect.inspect([subscribed(1, "ticker", 2)]).events == [Acknowledged("ticker", 2)]
+    assert bare(dialect.inspect([subscribed(1, "ticker", 2)])).events == [Acknowledged("ticker", 2)]
     assert list(dialect.unacknowledged()) == []
 
 
@@ -227,9 +238,9 @@ def test_further_tickers_are_acknowledged_by_ok():
     dialect.inspect([subscribed(1, "orderbook_delta", 1), subscribed(1, "trade", 2)])
     assert list(dialect.unacknowledged()) == ["orderbook_delta (command 2)", "trade (command 2)"]
     inspection = dialect.inspect([trade(2, 1), ok(2, 2, 2, *tickers)])
-    assert inspection == Inspection(True, [Acknowledged("trade", 2)])
+    assert bare(inspection) == Inspection(True, [Acknowledged("trade", 2)])
     assert list(dialect.unacknowledged()) == ["orderbook_delta (command 2)"]
-    assert dialect.inspect([ok(2, 1, 1, *tickers)]).events == [Acknowledged("orderbook_delta", 1)]
+    assert bare(dialect.inspect([ok(2, 1, 1, *tickers)])).events == [Acknowledged("orderbook_delta", 1)]
     assert list(dialect.unacknowledged()) == []
 
 
@@ -238,22 +249,44 @@ def test_an_ok_with_its_tickers_at_the_top_counts_too():
     dialect = kalshi(channels=["trade"], market_tickers=tickers)
     dialect.inspect([subscribed(1, "trade", 6)])
     reply = frame(id=2, sid=6, seq=1, type="ok", market_tickers=tickers)
-    assert dialect.inspect([reply]) == Inspection(True, [Acknowledged("trade", 6)])
+    assert bare(dialect.inspect([reply])) == Inspection(True, [Acknowledged("trade", 6)])
     assert list(dialect.unacknowledged()) == []
 
 
 def test_an_ok_without_a_known_subscription_confirms_the_whole_command():
     dialect = kalshi(channels=["ticker", "trade"])
     reply = frame(id=1, type="ok", msg=[{"channel": "ticker", "sid": 1}])
-    assert dialect.inspect([reply]).events == [Acknowledged("ticker", None), Acknowledged("trade", None)]
+    assert bare(dialect.inspect([reply])).events == [Acknowledged("ticker", None), Acknowledged("trade", None)]
     assert list(dialect.unacknowledged()) == []
 
 
 def test_data_may_come_before_the_acknowledgement():
     dialect = kalshi(channels=["trade"])
-    assert dialect.inspect([trade(4, 1), trade(4, 2)]) == Inspection(True, [], NOW_MS)
+    assert bare(dialect.inspect([trade(4, 1), trade(4, 2)])) == Inspection(True, [], NOW_MS)
     inspection = dialect.inspect([trade(4, 3), subscribed(1, "trade", 4), trade(4, 4)])
-    assert inspection == Inspection(True, [Acknowledged("trade", 4)], NOW_MS)
+    assert bare(inspection) == Inspection(True, [Acknowledged("trade", 4)], NOW_MS)
+
+
+def test_what_was_asked_for_and_answered_is_told_with_its_place():
+    tickers = [f"KXLONG-{number}" for number in range(TICKERS_PER_COMMAND + 1)]
+    dialect = kalshi(channels=["trade"], market_tickers=tickers)
+    [first, second] = dialect.inspect([trade(6, 1), subscribed(1, "trade", 6), ok(2, 6, 2, *tickers)]).events
+    assert first == Acknowledged("trade", 6, 1, tickers[:TICKERS_PER_COMMAND], None)
+    assert second == Acknowledged("trade", 6, 2, tickers[TICKERS_PER_COMMAND:], len(tickers))
+
+
+def test_without_keys_it_finds_in_a_recording_what_it_found_live():
+    payloads = [subscribed(1, "trade", 1), trade(1, 1), b"oops", trade(1, 4), error(25, head={"sid": 1, "seq": 6})]
+    live, kept = kalshi(channels=["trade"]).inspect(payloads), Kalshi.inspector().inspect(payloads)
+    assert [event for event in live.events if isinstance(event, Gap)] == list(kept.events)
+    assert kept.events == [Gap(1, 2, 4, place=3), Gap(1, 5, 6, place=4)]
+    assert [(head.type, head.sid, head.seq) for head in kept.heads] == [
+        ("subscribed", 0, 0),
+        ("trade", 1, 1),
+        ("", 0, 0),
+        ("trade", 1, 4),
+        ("error", 1, 6),
+    ]
 
 
 def test_a_channel_named_twice_is_acknowledged_once():
@@ -290,7 +323,7 @@ def test_what_does_not_answer_a_command_confirms_nothing(reply):
 
 
 def events(payloads: list[bytes]) -> list[Acknowledged | Gap]:
-    return list(kalshi(channels=["trade"]).inspect(payloads).events)
+    return list(bare(kalshi(channels=["trade"]).inspect(payloads)).events)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +351,7 @@ def events(payloads: list[bytes]) -> list[Acknowledged | Gap]:
 def test_gaps_are_found_however_the_messages_are_batched(payloads, gaps):
     assert events(payloads) == gaps
     dialect = kalshi(channels=["trade"])
-    assert [event for payload in payloads for event in dialect.inspect([payload]).events] == gaps
+    assert [event for payload in payloads for event in bare(dialect.inspect([payload])).events] == gaps
 
 
 @pytest.mark.parametrize(("expected", "got", "missing"), [(2, 3, 1), (2, 100, 98), (6, 4, 0), (6, 5, 0)])
@@ -378,13 +411,13 @@ def test_garbage_ends_nothing_and_hides_nothing(garbage):
     assert not [event for event in inspection.events if isinstance(event, Gap)]
     batch = [trade(1, 1), garbage, trade(1, 2), trade(1, 4), garbage, trade(1, 5)]
     inspection = kalshi().inspect(batch)
-    assert [event for event in inspection.events if isinstance(event, Gap)] == [Gap(1, 3, 4)]
+    assert [event for event in inspection.events if isinstance(event, Gap)] == [Gap(1, 3, 4, place=3)]
     assert inspection.exchange_ms == NOW_MS
 
 
 def test_a_message_that_is_not_quite_json_still_uses_up_its_number():
     odd = b'{"type":"trade","sid":1,"seq":2,"msg":{"note":"\\ud800"}}\n'
-    assert kalshi().inspect([trade(1, 1), odd, trade(1, 3)]) == Inspection(False, [], NOW_MS)
+    assert bare(kalshi().inspect([trade(1, 1), odd, trade(1, 3)])) == Inspection(False, [], NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -450,7 +483,7 @@ def test_an_error_in_the_middle_of_a_batch_is_seen_with_what_is_around():
     inspection = kalshi(channels=["trade"]).inspect(
         [subscribed(1, "trade", 1), trade(1, 1), error(25, head={"sid": 1, "seq": 2}), trade(1, 4)]
     )
-    assert inspection.events == [Acknowledged("trade", 1), Gap(1, 3, 4)]
+    assert bare(inspection).events == [Acknowledged("trade", 1), Gap(1, 3, 4)]
     assert isinstance(inspection.failure, Disconnected)
     assert inspection.decoded
 

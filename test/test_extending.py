@@ -99,11 +99,12 @@ def deployment(tmp_path, monkeypatch):
 
 
 def test_the_toys_are_taken_from_the_catalogs_and_collect(deployment, tmp_path, monkeypatch):
+    from ssmd.sim.replay import Recording
     from ssmd.sim.server import Simulator
 
     recording = tmp_path / "recording.jsonl"
     recording.write_bytes(b"first\nsecond\n")
-    simulator = Simulator("127.0.0.1", 0, credentials={}, rate=0, replay=recording)
+    simulator = Simulator("127.0.0.1", 0, credentials={}, rate=0, replay=Recording((recording,)))
     serving = gevent.spawn(simulator.serve)
     path = tmp_path / "conf" / "feeds" / "test.yaml"
     path.write_text(path.read_text().replace(":1/", f":{simulator.port}/any"))

@@ -68,7 +68,7 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?seed=x", "seed"),
         ("sim://kalshi?close-after=x", "close-after=N"),
         ("sim://kalshi?fault=explode", "slow-handshake"),
-        ("sim://kalshi?replay=/nonexistent.jsonl", "cannot replay"),
+        ("sim://kalshi?replay=/nonexistent.jsonl", "there is no such file"),
     ],
 )
 def test_what_does_not_exist_is_named(endpoint: str, text: str) -> None:

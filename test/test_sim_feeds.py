@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ssmd.archive.messages import Message
 from ssmd.sim.feeds import MadeUp, Pace, Replay
-from ssmd.sim.replay import Recorded
 
 
 class Counter:
@@ -74,12 +74,12 @@ def test_made_up_messages_rest_while_nothing_is_subscribed() -> None:
     source.active = True
     assert feed.take(900.0, 512) == []
     assert len(feed.take(900.25, 512)) == 2
-    assert feed.receive(b"hello") == [b"hello at 1790000000500000000"]
+    assert feed.receive(b"hello") == [b"hello at 1790000000500000000\n"]
     assert not feed.finished
 
 
-def recording(*ms: int) -> Iterator[Recorded]:
-    return iter([Recorded(b"%d" % at, 1_790_000_000_000_000_000 + at * 1_000_000) for at in ms])
+def recording(*ms: int) -> Iterator[Message]:
+    return iter([Message(b"%d" % at, 1_790_000_000_000_000_000 + at * 1_000_000, document=False) for at in ms])
 
 
 def test_a_recording_keeps_its_distances() -> None:
@@ -100,7 +100,7 @@ def test_a_recording_flat_out_and_in_bounded_pieces() -> None:
     feed = Replay(recording(0, 100_000, 200_000), 0, 0, waits_for_command=False)
     assert feed.take(1.0, 2) == [b"0", b"100000"]
     assert feed.wait(1.0) == 0
-    big = Replay(iter([Recorded(b"x" * 200_000, None)] * 5), 0, 1, waits_for_command=False)
+    big = Replay(iter([Message(b"x" * 200_000, None, document=False)] * 5), 0, 1, waits_for_command=False)
     assert [len(big.take(1.0, 512)) for _ in range(4)] == [2, 2, 1, 0]
 
 

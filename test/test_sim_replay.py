@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+import zstandard
 from sim_client import Client, served
 
+from ssmd.archive.selection import Selection
 from ssmd.envelope import LineEncoder
-from ssmd.errors import UsageError
-from ssmd.sim.replay import check, recorded
+from ssmd.errors import DataError, UsageError
+from ssmd.sim.replay import Recording
 
 RAW = [
     b'{"type":"trade","sid":4,"seq":9,"msg":{"price": "0.1000"}}',
@@ -37,7 +39,8 @@ def raw(tmp_path: Path) -> Path:
 
 
 def received(path: Path, venue: str = "/other", **settings: object) -> list[bytes]:
-    with served(replay=path, **settings) as simulator, Client(simulator, venue) as client:
+    """All messages as they are sent; text, or binary where they are not UTF-8."""
+    with served(replay=Recording((path,)), **settings) as simulator, Client(simulator, venue) as client:
         if venue != "/other":
             client.subscribe("ticker")
         payloads = []
@@ -47,32 +50,36 @@ def received(path: Path, venue: str = "/other", **settings: object) -> list[byte
                 assert data[:2] == (1000).to_bytes(2, "big")
                 assert data[2:] == b"end of recording"
                 return payloads
-            assert opcode == 1
-            assert data.endswith(b"\n")
-            payloads.append(data[:-1])
+            assert opcode == (2 if b"\xff" in data else 1)
+            payloads.append(data)
+
+
+def terminated(payloads: list[bytes]) -> list[bytes]:
+    return [payload + b"\n" for payload in payloads]
 
 
 @pytest.mark.parametrize("venue", ["/other", "/trade-api/ws/v2"])
 def test_raw_frames_byte_for_byte(raw: Path, venue: str) -> None:
-    assert received(raw, venue) == RAW
+    assert received(raw, venue) == terminated(RAW)
 
 
 def test_gzip(raw: Path, tmp_path: Path) -> None:
     packed = tmp_path / "raw.jsonl.gz"
     packed.write_bytes(gzip.compress(raw.read_bytes()))
-    assert received(packed) == RAW
+    assert received(packed) == terminated(RAW)
 
 
 def test_ssmds_own_lines_give_back_what_was_received(tmp_path: Path) -> None:
-    payloads = [*(p.strip() for p in RAW[:3]), RAW[3], RAW[4], b""]
+    documents, others = [p.strip() for p in RAW[:3]], [*RAW[3:], b"", b"{broken\n", b"\xff\n\n"]
     path = tmp_path / "own.jsonl"
-    path.write_bytes(b"".join(LineEncoder("other").encode(NS, [p]) for p in payloads[:5]))
-    assert received(path, speed=0) == payloads[:5]
-    assert [r.received_ns for r in recorded(path)] == [NS] * 5
+    path.write_bytes(LineEncoder("other").encode(NS, documents + others))
+    # White space behind a document means nothing. To what is none not a byte is added.
+    assert received(path, speed=0) == terminated(documents) + others
+    assert [r.received_ns for r in Recording((path,)).messages()] == [NS] * 8
 
 
 def test_nothing_but_the_recording_and_not_before_the_first_command(raw: Path) -> None:
-    with served(replay=raw) as simulator, Client(simulator) as client:
+    with served(replay=Recording((raw,))) as simulator, Client(simulator) as client:
         client.ws.settimeout(0.1)
         with pytest.raises(Exception, match="timed out"):
             client.frame()
@@ -84,7 +91,7 @@ def test_nothing_but_the_recording_and_not_before_the_first_command(raw: Path) -
 def test_recorded_times_are_kept_and_scaled(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0, 100, 100, 600))
-    with served(replay=path, speed=2.0) as simulator, Client(simulator, "/other") as client:
+    with served(replay=Recording((path,)), speed=2.0) as simulator, Client(simulator, "/other") as client:
         start = time.monotonic()
         times = []
         for n in range(4):
@@ -105,7 +112,7 @@ def test_raw_frames_at_a_rate(tmp_path: Path) -> None:
 
 
 def test_each_client_gets_it_from_the_start(raw: Path) -> None:
-    with served(replay=raw) as simulator:
+    with served(replay=Recording((raw,))) as simulator:
         for _ in range(2):
             with Client(simulator, "/other") as client:
                 assert client.payload() == RAW[0]
@@ -114,35 +121,51 @@ def test_each_client_gets_it_from_the_start(raw: Path) -> None:
 def test_a_torn_last_line_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0, 1) + b'{"ts":"2026-')
-    assert [r.payload for r in recorded(path)] == [b'{"n":0}', b'{"n":1}']
+    assert [r.payload for r in Recording((path,)).messages()] == [b'{"n":0}', b'{"n":1}']
     assert "own.jsonl:3" in caplog.text
 
 
-def test_a_frame_that_kept_its_newline_gets_no_second_one(tmp_path: Path) -> None:
-    path = tmp_path / "own.jsonl"
-    path.write_bytes(LineEncoder("other").encode(NS, [b"{broken\n"]))
-    assert received(path) == [b"{broken"]
+def test_a_raw_frame_without_a_newline_at_the_end_is_one_too(tmp_path: Path) -> None:
+    path = tmp_path / "raw.jsonl"
+    path.write_bytes(b'{"n":1}\n{"n":2}')
+    assert received(path) == [b'{"n":1}\n', b'{"n":2}\n']
 
 
 def test_what_cannot_be_replayed(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"\n\n")
     (tmp_path / "not.jsonl.gz").write_bytes(b"plain text\n")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"n":1}\n' * 9)[:-12])
-    for name, text in (
-        ("none.jsonl", "No such file"),
-        ("", "directory"),
-        ("empty.jsonl", "no messages"),
-        ("not.jsonl.gz", "gzip"),
+    for name, text, kind in (
+        ("none.jsonl", "no such file", UsageError),
+        ("", "no messages", UsageError),
+        ("empty.jsonl", "no messages", UsageError),
+        ("not.jsonl.gz", "gzip", DataError),
     ):
-        with pytest.raises(UsageError, match=text):
-            check(tmp_path / name)
-    with pytest.raises(UsageError, match="cut"):
-        list(recorded(tmp_path / "cut.jsonl.gz"))
+        with pytest.raises(kind, match=text):
+            Recording((tmp_path / name,)).check()
+    with pytest.raises(DataError, match="cut"):
+        list(Recording((tmp_path / "cut.jsonl.gz",)).messages())
+
+
+def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) -> None:
+    for day, (form, pack) in enumerate(
+        {"jsonl.zst": zstandard.compress, "jsonl.gz": gzip.compress, "jsonl": bytes}.items()
+    ):
+        folder = tmp_path / f"2026-09-{21 + day}"
+        folder.mkdir()
+        (folder / f"own.{form}").write_bytes(pack(ssmd_lines(day * 86_400_000, day * 86_400_000 + 1)))
+    assert received(tmp_path, speed=0) == [b'{"n":0}\n', b'{"n":1}\n'] * 3
+    (tmp_path / "2026-09-22" / "more.jsonl").write_bytes(ssmd_lines(86_400_000))
+    with pytest.raises(UsageError, match="holds the feeds more, own, and an exchange is one"):
+        Recording((tmp_path,)).check()
+    assert len(list(Recording((tmp_path,), "more").messages())) == 1
+    later = Selection(begin=b"2026-09-22")
+    assert len(list(Recording((tmp_path,), "own", later).messages())) == 4
 
 
 def test_a_recording_damaged_in_the_middle_ends_with_1011(tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl.gz"
     whole = b"".join(json.dumps({"n": hash((n, "x"))}).encode() + b"\n" for n in range(50_000))
     path.write_bytes(gzip.compress(whole)[:-5000])
-    with served(replay=path) as simulator, Client(simulator, "/other") as client:
+    with served(replay=Recording((path,))) as simulator, Client(simulator, "/other") as client:
         assert client.close_code() == (1011, "the recording is damaged")

@@ -65,7 +65,7 @@ def test_rotation_at_midnight_loses_and_mixes_nothing(tmp_path, make):
     for ns, payload in [(MIDNIGHT - 1000, b"1"), (MIDNIGHT, b"2"), (MIDNIGHT + 3 * 86400 * 10**9, b"3")]:
         writer.write(batch(payload, ns=ns))
     writer.close()
-    assert {path.parent.name: payloads(path) for path in tmp_path.glob("*/*.jsonl")} == {
+    assert {path.parent.name: payloads(path) for path in tmp_path.glob("*/kalshi.jsonl")} == {
         "2025-12-22": [b"1"],
         "2025-12-23": [b"2"],
         "2025-12-26": [b"3"],

@@ -8,4 +8,10 @@ COMMANDS = {
     "run": "ssmd.commands.run",
     "validate": "ssmd.commands.validate",
     "sim": "ssmd.commands.sim",
+    "verify": "ssmd.commands.verify",
+    "seal": "ssmd.commands.seal",
+    "cat": "ssmd.commands.cat",
+    "compact": "ssmd.commands.compact",
+    "replay": "ssmd.commands.replay",
+    "report": "ssmd.commands.report",
 }

@@ -153,7 +153,8 @@ class WebSocketConnector:
         if isinstance(error, CloseFrame):
             code = "no code" if error.code is None else f"code {error.code}"
             reason = printable_without(self._hidden, error.reason)
-            return Disconnected(f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else ""))
+            told = f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else "")
+            return Disconnected(told, error.code)
         if isinstance(error, TimeoutError) and error.errno is None:  # With a number it is the kernel that gave up.
             return self._silent()
         if isinstance(error, MessageTooBig):

@@ -39,6 +39,10 @@ class Generic:
             if name != "messages":
                 yield FieldProblem((name,), "is not known to the generic dialect; it has `messages`", warning=True)
 
+    @classmethod
+    def inspector(cls) -> Generic:
+        return cls({}, {})
+
     def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
         return {}
 

@@ -15,7 +15,7 @@ import msgspec
 from ssmd.errors import ConfigError, Disconnected, SsmdError, SubscriptionRefused, printable
 from ssmd.exchange.signing import read_private_key, sign
 from ssmd.exchange.subscription import commands_of, problems_of
-from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection
+from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection, Inspector
 
 __all__ = ["Kalshi"]
 
@@ -54,54 +54,14 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_time = msgspec.json.Decoder(_Dated).decode
 
 
-class Kalshi:
-    """One connection's dialect: what it asked for, what was confirmed, and where each sequence stands.
+class _Inspector:
+    """What is understood of one connection's messages: what was confirmed, and where each sequence stands."""
 
-    `keys`: `api_key`, the key id, and `api_secret`, the private key; raises ConfigError when one is unfit.
-    `subscribe`: the environment's section, the parameters of the `subscribe` command, sent as given.
-    """
-
-    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
-        missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
-        if missing:
-            raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
-        self._key_id = keys["api_key"].strip()
-        if not self._key_id.isascii() or not self._key_id.isprintable():
-            raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
-        if len(self._key_id) > _LONGEST_KEY_ID:
-            raise ConfigError("the key id (api_key) is too long for one; is it the private key?")
-        self._private_key = read_private_key(keys["api_secret"])
-        self._commands: list[bytes] = []
+    def __init__(self) -> None:
         self._pending: dict[int, list[str]] = {}
+        self._tickers: dict[int, list[str]] = {}
         self._channels: dict[int, str] = {}
         self._next_seq: dict[int, int] = {}
-        for params in commands_of(subscribe):
-            command_id = len(self._commands) + 1
-            self._pending[command_id] = list(dict.fromkeys(params["channels"]))
-            command = {"id": command_id, "cmd": "subscribe", "params": params}
-            self._commands.append(json.dumps(command, separators=(",", ":")).encode())
-
-    @classmethod
-    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-        return problems_of(subscribe)
-
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        """Signed is the time in ms, the method and the path, without host or query, joined with nothing."""
-        return {
-            "KALSHI-ACCESS-KEY": self._key_id,
-            "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
-            "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
-        }
-
-    def commands(self) -> Sequence[bytes]:
-        return self._commands
-
-    def unacknowledged(self) -> Sequence[str]:
-        return [
-            f"{channel} (command {command_id})"
-            for command_id, channels in self._pending.items()
-            for channel in channels
-        ]
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         decoded = True
@@ -121,14 +81,14 @@ class Kalshi:
             if seq:
                 sid = head.sid
                 if next_seq.get(sid, seq) != seq:
-                    events.append(Gap(sid, next_seq[sid], seq))
+                    events.append(Gap(sid, next_seq[sid], seq, index))
                 next_seq[sid] = seq + 1
             if head.id or head.type == "error":
-                ending = self._reply(head, payloads[index], events)
+                ending = self._reply(head, payloads[index], index, events)
                 failure = failure or ending
-        return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure)
+        return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure, heads)
 
-    def _reply(self, head: _Head, payload: bytes, events: list[Acknowledged | Gap]) -> SsmdError | None:
+    def _reply(self, head: _Head, payload: bytes, index: int, events: list[Acknowledged | Gap]) -> SsmdError | None:
         """Match a reply to its command; return what ends the run, if it does."""
         body = _mapping(_tolerant(payload).get("msg"))
         if head.type == "error":
@@ -148,7 +108,8 @@ class Kalshi:
         for channel in confirmed:
             if channel in pending:
                 pending.remove(channel)
-                events.append(Acknowledged(channel, sid if isinstance(sid, int) else None))
+                known = sid if isinstance(sid, int) else None
+                events.append(Acknowledged(channel, known, index, self._tickers[head.id], _tickers_in(body)))
         return None
 
     def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:
@@ -162,8 +123,65 @@ class Kalshi:
         return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
 
     def _told(self, value: object) -> str:
-        """What Kalshi says, for a log: it may name the key."""
-        return printable(str(value).replace(self._key_id, "(key id)"))
+        """What Kalshi says, for a log."""
+        return printable(str(value))
+
+
+class Kalshi(_Inspector):
+    """One connection's dialect: what it asked for, and what _Inspector understands.
+
+    `keys`: `api_key`, the key id, and `api_secret`, the private key; raises ConfigError when one is unfit.
+    `subscribe`: the environment's section, the parameters of the `subscribe` command, sent as given.
+    """
+
+    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
+        super().__init__()
+        missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
+        if missing:
+            raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
+        self._key_id = keys["api_key"].strip()
+        if not self._key_id.isascii() or not self._key_id.isprintable():
+            raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
+        if len(self._key_id) > _LONGEST_KEY_ID:
+            raise ConfigError("the key id (api_key) is too long for one; is it the private key?")
+        self._private_key = read_private_key(keys["api_secret"])
+        self._commands: list[bytes] = []
+        for params in commands_of(subscribe):
+            command_id = len(self._commands) + 1
+            self._pending[command_id] = list(dict.fromkeys(params["channels"]))
+            self._tickers[command_id] = list(params.get("market_tickers", []))
+            command = {"id": command_id, "cmd": "subscribe", "params": params}
+            self._commands.append(json.dumps(command, separators=(",", ":")).encode())
+
+    @classmethod
+    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+        return problems_of(subscribe)
+
+    @classmethod
+    def inspector(cls) -> Inspector:
+        return _Inspector()
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        """Signed is the time in ms, the method and the path, without host or query, joined with nothing."""
+        return {
+            "KALSHI-ACCESS-KEY": self._key_id,
+            "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
+            "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
+        }
+
+    def commands(self) -> Sequence[bytes]:
+        return self._commands
+
+    def _told(self, value: object) -> str:
+        """What Kalshi says may name the key."""
+        return super()._told(str(value).replace(self._key_id, "(key id)"))
+
+    def unacknowledged(self) -> Sequence[str]:
+        return [
+            f"{channel} (command {command_id})"
+            for command_id, channels in self._pending.items()
+            for channel in channels
+        ]
 
 
 def _head(payload: bytes) -> _Head:
@@ -175,6 +193,11 @@ def _head(payload: bytes) -> _Head:
     kind = message.get("type")
     sid, seq, command_id = (_count(message.get(name)) for name in ("sid", "seq", "id"))
     return _Head(kind if isinstance(kind, str) else "", sid, seq, command_id)
+
+
+def _tickers_in(body: Mapping[str, Any]) -> int | None:
+    tickers = body.get("market_tickers")
+    return len(tickers) if isinstance(tickers, list) else None
 
 
 def _count(value: object) -> int:

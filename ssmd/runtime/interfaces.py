@@ -13,6 +13,7 @@ it, and a Writer that keeps it. The runner joins them and is the only one to cal
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ssmd.errors import SsmdError
@@ -25,11 +26,27 @@ __all__ = [
     "Exchange",
     "FieldProblem",
     "Gap",
+    "Head",
     "Inspection",
+    "Inspector",
     "KeyResolver",
+    "Note",
     "Service",
     "Writer",
 ]
+
+
+class Note(NamedTuple):
+    """Something that happened to the capture, for the ledger of a writer that keeps one."""
+
+    event: str
+    """One of the names in archive/ledger.py."""
+    ts_ns: int
+    """Wall clock in ns since the epoch."""
+    place: int = 0
+    """It belongs before this message of its batch; behind them all when there are no more."""
+    fields: Mapping[str, object] = MappingProxyType({})
+    """What there is to tell beside that; plain JSON, and never the value of a key."""
 
 
 class Batch(NamedTuple):
@@ -39,9 +56,11 @@ class Batch(NamedTuple):
     received_ns: int
     """Wall clock in ns since the epoch, taken right after that read; never decreases within a run."""
     payloads: list[bytes]
-    """One or more messages, in wire order, untouched."""
+    """The messages, in wire order, untouched; none when there are only notes."""
     decoded: bool = False
     """True when a JSON decoder has accepted every payload, so that the writer need not do it again."""
+    notes: Sequence[Note] = ()
+    """What happened before, between and after these messages, in order of `place`; nearly always nothing."""
 
 
 class Connector(Protocol):
@@ -69,6 +88,12 @@ class Acknowledged(NamedTuple):
 
     channel: str
     sid: int | None
+    place: int = 0
+    """Which of the payloads says so."""
+    tickers: Sequence[str] = ()
+    """Those that were asked for; empty when the question was not about single ones."""
+    acknowledged: int | None = None
+    """How many of them the answer repeats, where it does."""
 
 
 class Gap(NamedTuple):
@@ -77,11 +102,24 @@ class Gap(NamedTuple):
     sid: int
     expected: int
     got: int
+    place: int = 0
+    """Which of the payloads has `got`."""
 
     @property
     def missing(self) -> int:
         """How many messages were lost; 0 when the sequence went backwards."""
         return max(0, self.got - self.expected)
+
+
+class Head(Protocol):
+    """What a message says of itself. A zero or an empty text stands for what it does not say."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def sid(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
 
 
 class Inspection(NamedTuple):
@@ -94,6 +132,8 @@ class Inspection(NamedTuple):
     """The exchange's own time of the newest message, Unix milliseconds, where the dialect knows it."""
     failure: SsmdError | None = None
     """Set when these messages say that the subscription is refused or over: the run must end with it."""
+    heads: Sequence[Head] = ()
+    """Of each message, in order; empty from a dialect that does not read them."""
 
 
 class FieldProblem(NamedTuple):
@@ -106,7 +146,14 @@ class FieldProblem(NamedTuple):
     warning: bool = False
 
 
-class Exchange(Protocol):
+class Inspector(Protocol):
+    """The part of a dialect that understands what came, now or from a file; one instance for one connection."""
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        """Look through what arrived. Never raises, whatever the bytes are."""
+
+
+class Exchange(Inspector, Protocol):
     """A dialect: data in, data out. No sockets, no clock reads, no files; one instance serves one connection."""
 
     def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
@@ -114,9 +161,6 @@ class Exchange(Protocol):
 
     def commands(self) -> Sequence[bytes]:
         """The messages to send once connected, in order, each one text frame."""
-
-    def inspect(self, payloads: list[bytes]) -> Inspection:
-        """Look through what arrived. Never raises, whatever the bytes are."""
 
     def unacknowledged(self) -> Sequence[str]:
         """The subscriptions that were asked for and not confirmed yet, as text for the log."""
@@ -134,6 +178,9 @@ class Dialect(Protocol):
     def check(self, subscribe: Mapping[str, Any]) -> Iterable[FieldProblem]:
         """What is wrong in a `subscribe` section; needs no keys."""
 
+    def inspector(self) -> Inspector:
+        """One for a connection whose messages were kept; needs no keys."""
+
 
 class Writer(Protocol):
     """Where messages are kept. One greenlet at a time calls it, so it needs no locks."""
@@ -145,7 +192,10 @@ class Writer(Protocol):
         """Make the output ready, before anything is received; called once. Raises OutputError."""
 
     def write(self, batch: Batch) -> None:
-        """Take the batch; it may be held back until flush(). Raises WriteError."""
+        """Take the batch; it may be held back until flush(). Raises WriteError.
+
+        Its notes go into the ledger, if this writer keeps one, and then before the messages that follow them.
+        """
 
     def flush(self) -> None:
         """Hand what was taken to the operating system, as whole lines, before returning. Raises WriteError."""

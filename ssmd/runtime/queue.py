@@ -27,6 +27,7 @@ class BatchQueue:
     """One greenlet puts, one takes. What waits counts in bytes: 1000 messages can be 200 kB or 16 GB.
 
     For the bound each message counts MESSAGE_BYTES more, about what it takes in memory even if it is empty.
+    A batch of notes alone counts nothing, and always finds room.
     A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
 
     `blocked` is told the seconds that put() waits for room, as they pass: a wait without end must show too.
@@ -72,7 +73,7 @@ class BatchQueue:
             told = now
 
     def _full(self, weight: int) -> bool:
-        return bool(self._batches) and self._weight + weight > self._max_bytes and not self.closed
+        return bool(self._batches and weight) and self._weight + weight > self._max_bytes and not self.closed
 
     def take(self, max_bytes: int) -> list[Batch]:
         """The oldest batches, up to so many bytes but at least one if there is any; never blocks.

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import gevent
 from gevent.event import Event
 
+from ssmd.archive.ledger import CONNECTED, STARTED
 from ssmd.errors import Disconnected, SsmdError, WriteError
 from ssmd.metrics import Metrics
-from ssmd.runtime.interfaces import Acknowledged, Batch, Connector, Exchange, Gap, Service, Writer
+from ssmd.runtime.interfaces import Batch, Connector, Exchange, Service, Writer
+from ssmd.runtime.journal import Journal
 from ssmd.runtime.parts import error_of, gravity, outcome
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.report import Reporter
@@ -52,6 +54,7 @@ class Runner:
         metrics: Metrics,
         reporter: Reporter,
         services: Sequence[Service] = (),
+        identity: Mapping[str, object] | None = None,
         clock: Callable[[], int] = time.time_ns,
         queue_bytes: int = QUEUE_BYTES,
         drain_seconds: float = DRAIN_SECONDS,
@@ -64,9 +67,11 @@ class Runner:
         self._metrics = metrics
         self._reporter = reporter
         self._services = services
+        self._identity = identity or {}
+        self._journal = Journal(status, metrics, reporter)
         self._clock = clock
         self._drain_seconds = drain_seconds
-        self._queue = BatchQueue(queue_bytes, blocked=metrics.backpressure.inc)
+        self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._stamp(received=False)))
         self._last_ns = 0
         self._clock_is_back = False
         self._ended = Event()
@@ -99,6 +104,8 @@ class Runner:
     def _collect(self, services: list[gevent.Greenlet]) -> None:
         self._last_ns = self._clock()  # The writer opens the file of this day; no message may be of an earlier one.
         self._open_writer()
+        self._journal.note(STARTED, self._stamp(received=False), **self._identity)
+        self._hand_in_notes()
         writer = self._spawn("writer", self._write)
         reader = self._spawn("connector", self._read)
         ticker = self._spawn("ticker", self._tick)
@@ -144,21 +151,26 @@ class Runner:
         self._connector.connect()
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
+        self._journal.note(CONNECTED, self._stamp(received=False))
+        self._hand_in_notes()
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
-        inspect, put = self._exchange.inspect, self._queue.put
+        inspect, put, journal = self._exchange.inspect, self._queue.put, self._journal
         received_bytes, age = self._metrics.received_bytes, self._metrics.age
         for payloads in self._connector.messages():
             received_ns = self._stamp()
             inspection = inspect(payloads)
-            received_bytes.inc(put(Batch(self._feed, received_ns, payloads, inspection.decoded)))
+            if inspection.events:
+                journal.events(inspection.events, received_ns)
+            notes = journal.take() if journal.pending else ()
+            received_bytes.inc(put(Batch(self._feed, received_ns, payloads, inspection.decoded, notes)))
+            if journal.pressed:
+                journal.waited(0.0, self._stamp(received=False))
             if inspection.exchange_ms is not None:
                 age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
-            if inspection.events:
-                self._note(inspection.events)
             if inspection.failure is not None:
                 raise inspection.failure
 
-    def _stamp(self) -> int:
+    def _stamp(self, received: bool = True) -> int:
         """The wall clock, but never earlier than before: a clock that steps back must not reopen yesterday."""
         now = self._clock()
         if now >= self._last_ns:
@@ -166,21 +178,14 @@ class Runner:
             self._clock_is_back = False
         elif not self._clock_is_back:
             self._clock_is_back = True
-            self._metrics.clock_steps.inc()
-            _log.warning("clock stepped back", extra={"seconds": round((self._last_ns - now) / 1e9, 6)})
-        self._status.last_received_ns = self._last_ns
+            self._journal.clock_stepped(self._last_ns, self._last_ns - now)
+        if received:
+            self._status.last_received_ns = self._last_ns
         return self._last_ns
 
-    def _note(self, events: Sequence[Acknowledged | Gap]) -> None:
-        for event in events:
-            if isinstance(event, Acknowledged):
-                _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
-            else:
-                self._metrics.gaps.inc()
-                self._metrics.missed.inc(event.missing)
-                self._status.gaps += 1
-                self._status.missed += event.missing
-                self._reporter.gap(event)
+    def _hand_in_notes(self) -> None:
+        """Let the writer have what the journal holds; never blocks."""
+        self._queue.put(Batch(self._feed, self._last_ns, [], notes=self._journal.take()))
 
     def _write(self) -> None:
         queue, writer, status = self._queue, self._writer, self._status
@@ -222,6 +227,9 @@ class Runner:
         if connecting:
             reader.kill(timeout=1)  # Nothing was received yet; there is nothing to wait for.
         reader.join(timeout=max(0.0, deadline - time.monotonic()))
+        if reader.dead:
+            self._journal.end(self._stamp(received=False), self.stopped_by, error_of(reader))
+            self._hand_in_notes()
         self._queue.close()  # A reader that still waits for room hands in what it holds.
         reader.kill(timeout=1)
         writer.join(timeout=max(0.0, deadline - time.monotonic()))

@@ -15,10 +15,10 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from ssmd.errors import UsageError
+from ssmd.errors import SsmdError
 from ssmd.sim.faults import GARBAGE, TORN, Fault, Faults
 from ssmd.sim.feeds import Feed
-from ssmd.sim.frames import CLOSE, PING, PONG, TEXT, Violation, close_payload, encode, messages
+from ssmd.sim.frames import BINARY, CLOSE, PING, PONG, TEXT, Violation, close_payload, encode, messages
 
 __all__ = ["GRACE", "Connection"]
 
@@ -175,12 +175,12 @@ class Connection:
         if len(self._pending) < limit:
             try:
                 self._pending.extend(self._feed.take(now, limit - len(self._pending)))
-            except UsageError as error:
+            except SsmdError as error:
                 _log.error("client %s: %s", self._name, error)
                 self.hang_up(1011, "the recording is damaged")
         count = max(0, min(limit, len(self._pending)))
         self._sent += count
-        return b"".join([encode(TEXT, _terminated(self._pending.popleft())) for _ in range(count)])
+        return b"".join([_frame(self._pending.popleft()) for _ in range(count)])
 
     def _rest(self) -> None:
         now = time.monotonic()
@@ -218,6 +218,11 @@ class Connection:
                 self._silent = True
 
 
-def _terminated(payload: bytes) -> bytes:
-    """Every real text frame ends with a newline; a recorded one that brings its own needs no second one."""
-    return payload if payload.endswith(b"\n") or not payload else payload + b"\n"
+def _frame(payload: bytes) -> bytes:
+    """As text where it may be, for a client must hang up on a text frame that is not UTF-8 (RFC 6455, 8.1)."""
+    try:
+        if not payload.isascii():
+            str(payload, "utf-8")
+    except UnicodeDecodeError:
+        return encode(BINARY, payload)
+    return encode(TEXT, payload)

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ssmd.errors import ConfigError, UsageError, printable
+from ssmd.errors import ConfigError, DataError, UsageError, printable
 from ssmd.runtime.interfaces import Service
 from ssmd.sim import SIMULATORS
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
-from ssmd.sim.replay import check
+from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
 __all__ = ["DEFAULT_RATE", "Embedded", "Settings", "embedded", "read_settings", "throwaway_key"]
@@ -44,7 +44,7 @@ class Settings(NamedTuple):
     rate: float
     seed: int
     speed: float
-    replay: Path | None
+    replay: Recording | None
     faults: Faults
 
 
@@ -75,12 +75,12 @@ def read_settings(endpoint: str) -> Settings:
             known = ", ".join([*_PARAMETERS, *FAULTS])
             raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
 
-    replay = Path(settings["replay"]) if "replay" in settings else None
+    replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
     try:
         if replay is not None:
-            check(replay)
+            replay.check()
         behaviour = Faults.parse(faults)
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         # It is a command line's error elsewhere; here the text stands in a feed's metadata.
         raise ConfigError(f"sim://{name}: {error}") from None
     return Settings(

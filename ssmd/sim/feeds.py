@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from ssmd.archive.messages import Message
 from ssmd.sim.refusal import text_of
-from ssmd.sim.replay import Recorded
 
 __all__ = ["Feed", "MadeUp", "Pace", "Replay", "Source"]
 
@@ -19,7 +19,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class Feed(Protocol):
-    """The data of one connection."""
+    """The data of one connection. All messages are as they are sent, with the newline that real ones end in."""
 
     def receive(self, payload: bytes) -> list[bytes]:
         """What the exchange replies to a message of the client."""
@@ -95,7 +95,7 @@ class MadeUp:
         self.finished = False
 
     def receive(self, payload: bytes) -> list[bytes]:
-        return self._source.receive(payload, self._now_ns())
+        return list(map(_terminated, self._source.receive(payload, self._now_ns())))
 
     def take(self, now: float, limit: int) -> list[bytes]:
         if not self._source.active:
@@ -105,7 +105,7 @@ class MadeUp:
         frames = self._source.produce(count, self._now_ns()) if count else []
         # What the source could not make in time counts as sent, or it would try harder each time.
         self._pace.count(max(count, len(frames)))
-        return frames
+        return list(map(_terminated, frames))
 
     def wait(self, now: float) -> float:
         return self._pace.wait(now) if self._source.active else math.inf
@@ -114,7 +114,7 @@ class MadeUp:
         self._source.lose(count)
 
     def fail(self, code: int) -> bytes:
-        return self._source.fail(code)
+        return _terminated(self._source.fail(code))
 
     def _now_ns(self) -> int:
         # The product of a float with 1e9 would invent digits below the microsecond.
@@ -124,7 +124,7 @@ class MadeUp:
 class Replay:
     """Recorded messages and nothing else: no replies, no snapshots, no numbers of its own."""
 
-    def __init__(self, messages: Iterator[Recorded], rate: float, speed: float, *, waits_for_command: bool) -> None:
+    def __init__(self, messages: Iterator[Message], rate: float, speed: float, *, waits_for_command: bool) -> None:
         """Messages with a time keep their distances divided by `speed` (0: flat out), those without go at `rate`."""
         self._messages = messages
         self._pace = Pace(rate)
@@ -153,7 +153,7 @@ class Replay:
         size = 0
         while self._next is not None and len(payloads) < count and size < _CHUNK_BYTES and self._is_due(now):
             size += len(self._next.payload)
-            payloads.append(self._next.payload)
+            payloads.append(_as_sent(self._next))
             self._next = next(self._messages, None)
         self._pace.count(len(payloads))
         return payloads
@@ -179,4 +179,14 @@ class Replay:
             self._next = next(self._messages, None) if self._next else None
 
     def fail(self, code: int) -> bytes:
-        return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}' % (code, text_of(code).encode())
+        return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}\n' % (code, text_of(code).encode())
+
+
+def _as_sent(message: Message) -> bytes:
+    """What a collector makes the same line of again: not a byte is added to what it keeps as it came."""
+    return _terminated(message.payload) if message.document else message.payload
+
+
+def _terminated(document: bytes) -> bytes:
+    """Every real text frame ends with a newline; a recorded one that brings its own needs no second one."""
+    return document if document.endswith(b"\n") or not document else document + b"\n"

@@ -1,75 +1,97 @@
-"""Recorded messages, read back from `.jsonl` and `.jsonl.gz`: raw frames, or the lines that ssmd itself writes."""
+"""Recorded messages, read back from files, days or a storage folder: ssmd's own lines, or raw frames."""
 
 from __future__ import annotations
 
-import gzip
-import itertools
 import logging
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
+from ssmd.archive.layout import DayFile, data_files, read_name
+from ssmd.archive.lines import LineBlocks
+from ssmd.archive.merge import Trouble, merged
+from ssmd.archive.messages import Message, messages
+from ssmd.archive.selection import ALL, Selection, split
 from ssmd.envelope import decode_line
-from ssmd.errors import UsageError
+from ssmd.errors import DataError, UsageError
 
-__all__ = ["Recorded", "check", "recorded"]
+__all__ = ["Recording"]
 
 _log = logging.getLogger("ssmd.sim")
 
 
-class Recorded(NamedTuple):
-    """One recorded message; raw frames have no time."""
+class Recording(NamedTuple):
+    """What is replayed.
 
-    payload: bytes
-    received_ns: int | None
-
-
-def check(path: Path) -> None:
-    """Raise UsageError now, rather than when the first client is connected, if the file cannot be replayed."""
-    if next(recorded(path), None) is None:
-        raise UsageError(f"{path} holds no messages to replay")
-
-
-def recorded(path: Path) -> Iterator[Recorded]:
-    """The messages of a file in order, one line at a time, so that memory stays flat; UsageError if unreadable.
-
-    The first line decides: if ssmd wrote it, all lines are ssmd's and give back the exchange's bytes; otherwise each
-    line is a message itself, exactly as it stands there. Blank lines, which recorders of raw frames leave behind when
-    a frame brought its own newline, are passed over.
+    The first line decides: if ssmd wrote it, all lines are ssmd's, are merged by time and give back the exchange's
+    bytes; otherwise each line is a message itself, exactly as it stands there, and has no time. Blank lines, which
+    recorders of raw frames leave behind when a frame brought its own newline, are passed over.
     """
+
+    paths: Sequence[Path]
+    feed: str | None = None
+    """Only this feed."""
+    selection: Selection = ALL
+    """What of ssmd's own lines."""
+
+    def check(self) -> None:
+        """If it cannot be replayed, raise UsageError or DataError now, rather than when the first client is there."""
+        if next(self.messages(), None) is None:
+            raise UsageError(f"{self} holds no messages to replay")
+
+    def messages(self) -> Iterator[Message]:
+        """The messages in order, a block of lines at a time, so that memory stays flat. Raises as check() does.
+
+        A line among ssmd's that ssmd did not write is left out, with a warning: after a crash the last one may be torn.
+        """
+        files = self._files()
+        if not files:
+            return
+        if not _is_ours(files[0]):
+            for file in files:
+                yield from _frames(file)
+            return
+        feeds = sorted({file.feed for file in files if file.day})
+        if len(feeds) > 1:
+            raise UsageError(
+                f"{self} holds the feeds {', '.join(feeds)}, and an exchange is one: "
+                "choose with `ssmd replay --feed`, or name the files"
+            )
+        for block in merged(files, self.selection, trouble=_tell):
+            yield from messages(block)
+
+    def _files(self) -> list[DayFile]:
+        # Other programs' recordings are named as they like.
+        others = [path for path in self.paths if path.is_file() and read_name(path) is None]
+        ours = data_files([path for path in self.paths if path not in others], self.feed)
+        return [DayFile("", "", "jsonl", path) for path in others] + ours
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.paths))
+
+
+def _tell(trouble: Trouble) -> None:
+    if trouble.line is None:
+        raise DataError(trouble.text)
+    _log.warning("%s, left out of the replay", trouble)
+
+
+def _frames(file: DayFile) -> Iterator[Message]:
+    source = LineBlocks(file.path)
+    for block in source:
+        for line in split(block):
+            if line.strip():
+                yield Message(line, None, document=True)  # It had a newline, which the line's own end stands for.
+    if source.torn.strip():
+        yield Message(source.torn, None, document=True)
+
+
+def _is_ours(file: DayFile) -> bool:
+    """Whether ssmd wrote the first line. Raises DataError for what cannot be read."""
+    source = LineBlocks(file.path)
+    lines = (line for block in source for line in split(block) if line.strip())
     try:
-        with _open(path) as file:
-            lines = ((number, line.removesuffix(b"\n")) for number, line in enumerate(file, 1))
-            lines = ((number, line) for number, line in lines if line.strip())
-            first = next(lines, None)
-            if first is None:
-                return
-            ours = _is_ours(first[1])
-            for number, line in itertools.chain((first,), lines):
-                if not ours:
-                    yield Recorded(line, None)
-                    continue
-                try:
-                    record = decode_line(line)
-                except ValueError:
-                    # A torn last line is what a crash leaves behind; it is not a message.
-                    _log.warning("%s:%d: not a line of ssmd, left out of the replay", path, number)
-                    continue
-                yield Recorded(record.payload, record.received_ns)
-    except (OSError, EOFError, zlib.error) as error:
-        # BadGzipFile is an OSError; an OSError of the system has its reason in strerror.
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot replay {path}: {reason}") from None
-
-
-def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def _is_ours(line: bytes) -> bool:
-    try:
-        decode_line(line)
+        decode_line(next(lines, source.torn))
     except ValueError:
         return False
     return True

@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -23,7 +22,7 @@ from ssmd.sim.faults import Faults
 from ssmd.sim.feeds import Feed, MadeUp, Replay
 from ssmd.sim.handshake import KEY, SIGNATURE, TIMESTAMP, PublicKey, verify
 from ssmd.sim.markets import Markets
-from ssmd.sim.replay import check, recorded
+from ssmd.sim.replay import Recording
 from ssmd.sim.session import Session
 from ssmd.sim.upgrade import Answer, UpgradeHandler, answer, no_upgrade
 
@@ -54,19 +53,19 @@ class Simulator:
         credentials: Mapping[str, PublicKey],
         rate: float,
         seed: int = 1,
-        replay: Path | None = None,
+        replay: Recording | None = None,
         speed: float = 1.0,
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        """Raises ListenError for an address that cannot be used, UsageError for a recording that cannot be read.
+        """Raises ListenError for an address that cannot be used, and what Recording.check() raises.
 
         `credentials` is key id -> public key; `rate` is messages a second on each connection (0: flat out), `speed`
         scales the recorded times of ssmd's own lines (0: flat out).
         """
         if replay is not None:
-            check(replay)
+            replay.check()
         self._credentials = dict(credentials)
         self._rate = rate
         self._seed = seed
@@ -155,7 +154,7 @@ class Simulator:
 
     def _feed(self, kalshi: bool) -> Feed:
         if self._replay is not None:
-            return Replay(recorded(self._replay), self._rate, self._speed, waits_for_command=kalshi)
+            return Replay(self._replay.messages(), self._rate, self._speed, waits_for_command=kalshi)
         markets = Markets(self._seed)
         return MadeUp(Session(markets) if kalshi else Broadcast(markets), self._rate, self._clock)
 

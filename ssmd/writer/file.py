@@ -15,13 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ssmd.archive.layout import ledger_path, manifest_path
+from ssmd.archive.ledger import OUTAGE
 from ssmd.envelope import LineEncoder, timestamp
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
-from ssmd.writer.disk import Pending, make_directory, off_the_hub, reason, sync_directory, sync_file, write_all
+from ssmd.writer.disk import Pending, make_directory, off_the_hub, reason, sync_directory, write_all
+from ssmd.writer.ledger import Ledger
+from ssmd.writer.recovery import outage, repair_older
 from ssmd.writer.torn import set_torn_tail_aside
 
 __all__ = ["FileWriter"]
@@ -54,6 +58,7 @@ class FileWriter:
         self._metrics = metrics
         self._clock = clock
         self._encoder = LineEncoder(feed)
+        self._ledger = Ledger(feed)
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
@@ -79,13 +84,11 @@ class FileWriter:
         os.ftruncate(self._lock_fd, 0)
         os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
         now = self._clock()
-        # What the last run has left: the newest file or, when the clock was ahead once and has left a file of days
-        # to come, the newest up to today. The file of this day is repaired when it is opened.
-        files = sorted(self._root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{self._feed}.jsonl"))
-        until_today = [file for file in files if file <= self._path(now)]
-        repaired = {file: set_torn_tail_aside(file) for file in {*files[-1:], *until_today[-1:]}}
-        for file, torn in self._open_day(now).items():
-            repaired.setdefault(file, torn)
+        repaired = repair_older(self._root, self._feed, self._path(now), now) | self._open_day(now)
+        silence = outage(self._root, self._feed, now)
+        if silence is not None:
+            self._ledger.add(OUTAGE, now, silence)
+        self._ledger.write()
         return repaired
 
     def _hold(self, fd: int, path: Path) -> None:
@@ -114,40 +117,58 @@ class FileWriter:
             self._hold(fd, path)
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
+            ledger_torn = self._ledger.open_day(path, torn, ns)
+            manifest_path(path.parent, self._feed).unlink(missing_ok=True)  # It would not be true any longer.
             sync_directory(path.parent)
             sync_directory(self._root)
             self._fd = fd
         finally:
             if self._fd != fd:
                 os.close(fd)
+                self._ledger.close()
         self._day_ends_ns = (ns // _DAY_NS + 1) * _DAY_NS
         self.location = str(path)
-        return {path: torn}
+        return {path: torn, ledger_path(path.parent, self._feed): ledger_torn}
 
     def write(self, batch: Batch) -> None:
-        if batch.received_ns >= self._day_ends_ns:
+        if batch.received_ns >= self._day_ends_ns and batch.payloads:
             self._rotate(batch.received_ns)
         before = self._encoder.kept_as_string
-        self._lines.append(self._encoder.encode(batch.received_ns, batch.payloads, batch.decoded))
+        data = b""
+        if batch.payloads:
+            data = self._encoder.encode(batch.received_ns, batch.payloads, batch.decoded)
+            self._lines.append(data)
+        self._ledger.take(batch, data)
         if self._encoder.kept_as_string != before:
             self._metrics.not_json.inc(self._encoder.kept_as_string - before)
             self._status.not_json = self._encoder.kept_as_string
 
     def _rotate(self, ns: int) -> None:
         """Go over to the file of another day. Time never runs back within a run, so never to an older one."""
-        self.flush()
         finished = self.location
+        self._ledger.rotate(timestamp(ns)[:10], ns)
+        self.flush()
         self._finish_day()
         try:
             _tell(off_the_hub(self._open_day, ns))
         except OSError as error:
             raise WriteError(f"{error.filename or self._root}: {reason(error)}") from None
+        self._ledger.go_on(Path(finished).parent.name, ns)
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
     def flush(self) -> None:
-        if not self._lines:
-            return
+        if self._ledger.pending:
+            off_the_hub(self._ledger.write)
+            self._unsynced = True
+        self._write_lines()
+        if self._ledger.final:
+            off_the_hub(self._ledger.write_final)
+            self._unsynced = True
+
+    def _write_lines(self) -> None:
         pieces, self._lines = self._lines, []
+        if not pieces:
+            return
         off_the_hub(write_all, self._fd, pieces, self.location)
         self._unsynced = True
         size = sum(map(len, pieces))
@@ -167,7 +188,7 @@ class FileWriter:
     def _begin_sync(self) -> None:
         self._synced_at = self._status.sync_began = time.monotonic()
         self._unsynced = False
-        self._syncing = Pending(sync_file, self._fd, self.location)
+        self._syncing = Pending(self._ledger.sync_with, self._fd, self.location)
 
     def _await_sync(self) -> None:
         """Take the result of the sync under way. A failed one is final, see sync_file()."""
@@ -187,6 +208,7 @@ class FileWriter:
             fd, self._fd = self._fd, -1
             try:
                 off_the_hub(os.close, fd)
+                off_the_hub(self._ledger.close)
             except OSError as error:
                 raise WriteError(f"{self.location}: {reason(error)}") from None
 

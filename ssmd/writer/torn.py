@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ssmd.envelope import decode_line
@@ -16,17 +17,18 @@ _LONGEST_LINE = 64 * _CHUNK
 """Nothing longer is looked at as one line; a message may have 16 MiB, unless a feed says more."""
 
 
-def set_torn_tail_aside(path: Path) -> int:
+def set_torn_tail_aside(path: Path, decode: Callable[[bytes], object] = decode_line) -> int:
     """Move everything after the last whole line of `path` to `<path>.torn`; return how many bytes.
 
     A kill leaves part of a line. Power loss can also leave a run of NUL bytes, even with a newline behind
     it. The sidecar is durable before the file is cut, so no byte is lost wherever this is interrupted; it
-    may then hold them twice. Raises OSError, and OutputError for a file that ssmd has not begun.
+    may then hold them twice. `decode` raises ValueError for what is no line. Raises OSError, and OutputError
+    for a file that ssmd has not begun.
     """
     with open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         _require_own(path, os.pread(file.fileno(), 7, 0))
-        whole = _end_of_last_whole_line(file.fileno(), size)
+        whole = _end_of_last_whole_line(file.fileno(), size, decode)
         if whole == size:
             return 0
         sidecar = path.with_name(path.name + ".torn")
@@ -54,7 +56,7 @@ def _require_own(path: Path, beginning: bytes) -> None:
         raise OutputError(f"{path}: is not a file of ssmd; move it away, or choose another storage.path")
 
 
-def _end_of_last_whole_line(fd: int, size: int) -> int:
+def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object]) -> int:
     """The offset behind the last line that ends in a newline and that ssmd can read back; 0 without any.
 
     Goes back a chunk at a time; `rest` is the end, with its newline, of a line that begins further back.
@@ -68,18 +70,18 @@ def _end_of_last_whole_line(fd: int, size: int) -> int:
         *lines, tail = data.split(b"\n")
         end = start + len(data) - len(tail)
         for line in reversed(lines[1:]):
-            if _is_whole(line):
+            if _is_whole(line, decode):
                 return end
             end -= len(line) + 1
-        if lines and not start and _is_whole(lines[0]):
+        if lines and not start and _is_whole(lines[0], decode):
             return end
         rest = lines[0] + b"\n" if lines and len(lines[0]) < _LONGEST_LINE else b""
     return 0
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_whole(line: bytes, decode: Callable[[bytes], object]) -> bool:
     try:
-        decode_line(line)
+        decode(line)
     except ValueError:
         return False
     return True

@@ -114,7 +114,7 @@ def growth(samples: Sequence[Sample]) -> list[str]:
 
 def written(tree: Path) -> int:
     lines = 0
-    for path in tree.rglob("*.jsonl"):
+    for path in tree.rglob("bench.jsonl"):
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
                 lines += block.count(b"\n")

@@ -1,0 +1,69 @@
+"""How much of a day was listened to, and what the times in which it was not are due to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.manifest import TimeGap
+from ssmd.archive.sessions import Session
+from ssmd.envelope import line_time, timestamp
+
+__all__ = ["DAY_NS", "NOT_STARTED", "Listened", "day_begins", "listened", "time_gaps"]
+
+DAY_NS = 86_400 * 1_000_000_000
+
+NOT_STARTED = "not_started"
+"""The cause of a day's first gap when no outage tells of an earlier run."""
+
+
+class Listened(NamedTuple):
+    """A time in which a connection was open, ns since the epoch, and why it ended."""
+
+    begin_ns: int
+    end_ns: int
+    cause: str
+
+
+def day_begins(day: str) -> int:
+    """Midnight, in ns since the epoch. `day` is YYYY-MM-DD."""
+    return line_time(f"{day}T00:00:00.000000Z")
+
+
+def listened(day: str, sessions: Iterable[Session], last_line_ns: Mapping[int, int]) -> list[Listened]:
+    """The times of the sessions of one day.
+
+    `last_line_ns`: by the place of a session in the list, when its last line was received: a session whose end
+    nobody wrote down lasted at least until then.
+    """
+    begin = day_begins(day)
+    found = []
+    for index, session in enumerate(sessions):
+        begin_ns = begin if session.began.event == CONTINUED else session.began.ts_ns
+        if session.ended is None:
+            end_ns = max(session.seen_ns, last_line_ns.get(index, 0))
+        else:
+            end_ns = begin + DAY_NS if session.cause == ROTATED else session.ended.ts_ns
+        begin_ns, end_ns = (min(max(ns, begin), begin + DAY_NS) for ns in (begin_ns, end_ns))
+        found.append(Listened(begin_ns, max(begin_ns, end_ns), session.cause))
+    return found
+
+
+def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> tuple[list[TimeGap], float]:
+    """The rest of the day, and how many seconds were listened to. `entries`: the day's ledger."""
+    begin = cursor = day_begins(day)
+    first = min((time.begin_ns for time in times), default=begin + DAY_NS)
+    before = [entry for entry in entries if entry.event == OUTAGE and entry.ts_ns <= first]
+    cause = str(before[0].fields.get("cause")) if before else NOT_STARTED
+    gaps = []
+    missed_ns = 0
+    for time in [*times, Listened(begin + DAY_NS, begin + DAY_NS, "")]:
+        if time.begin_ns > cursor:
+            missed_ns += time.begin_ns - cursor
+            gaps.append(
+                TimeGap(timestamp(cursor), timestamp(time.begin_ns), round((time.begin_ns - cursor) / 1e9, 6), cause)
+            )
+        if time.end_ns >= cursor:
+            cursor, cause = time.end_ns, time.cause
+    return gaps, round((DAY_NS - missed_ns) / 1e9, 6)

@@ -1,0 +1,179 @@
+"""Reads a day back, data and ledger, and works out its manifest: for sealing it, and to hold a sealed one against.
+
+Everything is done a block of some thousand lines at a time, by loops that run in C, because a day may have a
+hundred million lines. Only lines that the fast way does not take are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmd import __version__
+from ssmd.archive.coverage import DAY_NS, listened, time_gaps
+from ssmd.archive.layout import DayFile, ledger_path
+from ssmd.archive.ledger import CONTINUED, STARTED, Entry, decode_entry, kept
+from ssmd.archive.lines import LineBlocks
+from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
+from ssmd.archive.scan import Scan
+from ssmd.archive.sessions import Session, sessions
+from ssmd.archive.tally import FoundGap, Tally
+from ssmd.envelope import timestamp
+from ssmd.errors import DataError
+from ssmd.exchange import EXCHANGES
+
+__all__ = ["Examination", "Finding", "LedgerFile", "examine", "read_ledger"]
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be."""
+
+    line: int | None
+    """The line of the data file that it is about, counted from 1."""
+    text: str
+
+
+class LedgerFile(NamedTuple):
+    """A ledger as it is on the disk."""
+
+    entries: list[Entry]
+    """Without those that tell of lines which never came."""
+    written: int
+    """How many entries there are with those."""
+    sha256: str
+    bad: list[int]
+    """The lines of it that are no entries, counted from 1."""
+    torn: bool
+    """Its last line is not whole."""
+
+
+class Examination(NamedTuple):
+    """What a day holds, as read back."""
+
+    manifest: Manifest
+    """As sealing it now would write it."""
+    ledger: LedgerFile | None
+    """None when there is no ledger."""
+    findings: list[Finding]
+    """What is wrong with single lines."""
+    gaps: list[FoundGap]
+    """The gaps in the sequences, each at its line."""
+    offsets: dict[int, int]
+    """The byte offset of each line, by the lines before it, that the ledger has an entry at."""
+    torn: int
+    """How many bytes follow the last whole line."""
+
+
+def read_ledger(path: Path) -> LedgerFile | None:
+    """Raises DataError when it cannot be read."""
+    entries, bad = [], []
+    digest = hashlib.sha256()
+    number = 0
+    blocks = LineBlocks(path)
+    if not path.exists():
+        return None
+    for block in blocks:
+        digest.update(block)
+        for line in block.split(b"\n")[:-1]:
+            number += 1
+            try:
+                entries.append(decode_entry(line))
+            except ValueError:
+                bad.append(number)
+    return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn))
+
+
+def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Examination:
+    """Read the file and its ledger. Raises DataError for what cannot be read, or is in no day's folder.
+
+    `progress` is told now and then how many bytes of the file, compressed or not, are done.
+    """
+    if not file.day:
+        raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
+    ledger = read_ledger(ledger_path(file.path.parent, file.feed))
+    entries = ledger.entries if ledger is not None else []
+    found = sessions(entries)
+    tally = Tally(EXCHANGES[_dialect(entries)].inspector)
+    scan = Scan(file.feed, file.day, places=[entry.line for entry in entries])
+    digest = hashlib.sha256()
+    cuts = _cuts(entries, found)
+    size = line = 0
+    blocks = LineBlocks(file.path)
+    for block in blocks:
+        digest.update(block)
+        lines = scan.take(block)
+        first = 0
+        while first < len(lines):
+            while cuts and cuts[0].line <= line + first:
+                cut = cuts.pop(0)
+                scan.new_run()
+                if cut.session:
+                    tally.begin_session(line + first)
+            end = min(len(lines), cuts[0].line - line) if cuts else len(lines)
+            stretch = lines[first:end]
+            if not tally.take(*scan.read(stretch, line + first)) and scan.trusted:
+                scan.check_json(stretch, line + first)
+            first = end
+        line += len(lines)
+        size += len(block)
+        progress(blocks.bytes_read)
+    for _ in [cut for cut in cuts if cut.session]:
+        tally.begin_session(line)
+    parts = tally.parts[len(tally.parts) - len(found) :]
+    times = listened(file.day, found, {index: part.last_ns for index, part in enumerate(parts)})
+    gaps, seconds = time_gaps(file.day, times, entries)
+    manifest = Manifest(
+        format=FORMAT,
+        feed=file.feed,
+        day=file.day,
+        sealed="",
+        sealed_by=__version__,
+        collected_by=sorted({str(entry.fields.get("version")) for entry in entries if _is_run(entry)}),
+        lines=line,
+        bytes=size,
+        sha256=digest.hexdigest(),
+        first=None if scan.first_ns is None else timestamp(scan.first_ns),
+        last=None if scan.last_ns is None else timestamp(scan.last_ns),
+        not_json=scan.not_json,
+        messages_by_type=dict(sorted(tally.types.items())),
+        messages_by_hour=scan.hours,
+        sequence_gaps=len(tally.gaps),
+        missing=sum(gap.missing for gap in tally.gaps),
+        sessions=tally.records(found, times, entries, line),
+        gaps=gaps,
+        listened_seconds=seconds,
+        coverage_percent=round(100 * seconds * 1e9 / DAY_NS, 4),
+        ledger_entries=len(entries),
+        ledger_sha256=ledger.sha256 if ledger is not None else "",
+        block_lines=BLOCK_LINES,
+        block_sums=pack_sums(scan.sums.pairs()),
+    )
+    findings = [Finding(number, text) for number, text in scan.findings]
+    return Examination(manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn))
+
+
+class _Cut(NamedTuple):
+    """Where other lines begin than those before."""
+
+    line: int
+    session: bool
+
+
+def _cuts(entries: Iterable[Entry], found: Iterable[Session]) -> list[_Cut]:
+    """Where runs begin, whose times are in order only among themselves, and where sessions do."""
+    runs = [_Cut(entry.line, False) for entry in entries if entry.event == STARTED]
+    began = [_Cut(session.began.line, True) for session in found]
+    return sorted(itertools.chain(runs, began))
+
+
+def _is_run(entry: Entry) -> bool:
+    return entry.event in (STARTED, CONTINUED) and "version" in entry.fields
+
+
+def _dialect(entries: Iterable[Entry]) -> str:
+    """What the day's connections spoke; what no ledger tells is read as the generic dialect does."""
+    named = [entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED)]
+    return next((name for name in reversed(named) if isinstance(name, str) and name in EXCHANGES), "generic")

@@ -1,0 +1,167 @@
+"""The figures of each day and feed: from its manifest where it is sealed, else counted by reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from ssmd.archive.coverage import DAY_NS, day_begins
+from ssmd.archive.examine import examine
+from ssmd.archive.layout import DayFile, data_files, day_folders, manifest_path, own_manifests
+from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
+from ssmd.archive.sessions import KILLED
+from ssmd.envelope import line_time, timestamp
+from ssmd.errors import DataError, UsageError
+
+__all__ = ["Figures", "figures_of", "gather"]
+
+_HOUR_NS = DAY_NS // 24
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One day of one feed. Without any data all is 0."""
+
+    day: str
+    feed: str
+    messages: int = 0
+    bytes: int = 0
+    """Of the lines, however they are compressed."""
+    stored_bytes: int = 0
+    """What the data takes on the disk; 0 when it lies elsewhere and only the manifest is here."""
+    by_hour: Sequence[int] = (0,) * 24
+    by_type: dict[str, int] = field(default_factory=dict)
+    not_json: int = 0
+    sequence_gaps: int = 0
+    missing: int = 0
+    """Messages missing in those gaps."""
+    outages: Sequence[TimeGap] = ()
+    """The times in which nobody listened, of what is known of the day."""
+    known_ns: int = DAY_NS
+    """How much of the day is over, or of today, while it is being collected, is known."""
+    coverage: float | None = 0.0
+    """Percent of that which was listened to; None for a day without a ledger, of which nobody knows."""
+    sealed: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.known_ns == DAY_NS
+
+    @property
+    def seconds_out(self) -> float:
+        return sum(outage.seconds for outage in self.outages)
+
+    @property
+    def rates(self) -> list[float]:
+        """Messages a second in each hour; the hour that is not over counts as far as it is known."""
+        seconds = [min(max(self.known_ns - hour * _HOUR_NS, 0), _HOUR_NS) / 1e9 for hour in range(24)]
+        return [count / span if span >= 1 else 0.0 for count, span in zip(self.by_hour, seconds, strict=True)]
+
+
+def gather(
+    storage: Path, days: int, now_ns: int, *, trouble: Callable[[DataError], None], progress: Callable[[DayFile], None]
+) -> list[Figures]:
+    """The figures of the last `days` days up to the newest one with data, by feed and then by day.
+
+    A day without data between the first and the last of a feed is there too, and so are, up to the newest day of
+    all feeds, those since a feed fell silent. A day that cannot be read is left out, and `trouble` is told;
+    `progress` is told of each file that has to be read. Raises UsageError for what is no storage folder.
+    """
+    if not storage.is_dir():
+        raise UsageError(f"{storage}: there is no such folder")
+    files = {(file.day, file.feed): file for file in data_files([storage]) if file.day}
+    known = set(files) | {(folder.name, feed) for folder in day_folders(storage) for feed in own_manifests(folder)}
+    newest = max((day for day, _ in known), default="")
+    found = []
+    for feed in sorted({feed for _, feed in known}):
+        oldest = min(day for day, name in known if name == feed)
+        for day in _days(max(oldest, _earlier(newest, days - 1)), newest):
+            if (day, feed) not in known:
+                found.append(_nothing(day, feed, now_ns))
+                continue
+            try:
+                found.append(_read(storage / day, day, feed, files.get((day, feed)), now_ns, progress))
+            except DataError as error:
+                trouble(error)
+    return found
+
+
+def _nothing(day: str, feed: str, now_ns: int) -> Figures:
+    """A day of which there is nothing."""
+    begin = day_begins(day)
+    known_ns = min(max(now_ns - begin, 0), DAY_NS)
+    outage = TimeGap(timestamp(begin), timestamp(begin + known_ns), known_ns / 1e9, "no data")
+    return Figures(day, feed, outages=[outage], known_ns=known_ns)
+
+
+def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool) -> Figures:
+    """What a manifest says, as of now."""
+    begin, end = day_begins(manifest.day), day_begins(manifest.day) + DAY_NS
+    gaps, until = list(manifest.gaps), end
+    if now_ns < end:
+        # The rest of the day is no outage. While a session is open nobody knows more than its last line tells.
+        last = gaps[-1] if gaps and line_time(gaps[-1].to) == end else None
+        is_open = last is not None and last.cause == KILLED
+        until = line_time(last.from_) if last is not None and is_open else max(now_ns, begin)
+        gaps = [_until(gap, until) for gap in gaps if line_time(gap.from_) < until]
+    out_ns = sum(line_time(gap.to) - line_time(gap.from_) for gap in gaps)
+    coverage = 100 * (1 - out_ns / (until - begin)) if until > begin else 0.0
+    return Figures(
+        day=manifest.day,
+        feed=manifest.feed,
+        messages=manifest.lines,
+        bytes=manifest.bytes,
+        stored_bytes=stored_bytes,
+        by_hour=manifest.messages_by_hour,
+        by_type=manifest.messages_by_type,
+        not_json=manifest.not_json,
+        sequence_gaps=manifest.sequence_gaps,
+        missing=manifest.missing,
+        outages=gaps if manifest.ledger_entries else (),
+        known_ns=until - begin,
+        coverage=coverage if manifest.ledger_entries else None,
+        sealed=sealed,
+    )
+
+
+def _until(gap: TimeGap, until_ns: int) -> TimeGap:
+    if line_time(gap.to) <= until_ns:
+        return gap
+    return TimeGap(gap.from_, timestamp(until_ns), round((until_ns - line_time(gap.from_)) / 1e9, 6), gap.cause)
+
+
+def _read(
+    folder: Path, day: str, feed: str, file: DayFile | None, now_ns: int, progress: Callable[[DayFile], None]
+) -> Figures:
+    try:
+        stored = file.path.stat().st_size if file is not None else 0
+        path = manifest_path(folder, feed)
+        manifest = decode_manifest(path.read_bytes()) if path.exists() else None
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    if manifest is not None and (manifest.day, manifest.feed) != (day, feed):
+        raise DataError(f"{path}: is of {manifest.feed} on {manifest.day}")
+    if manifest is not None:
+        return figures_of(manifest, now_ns, stored_bytes=stored, sealed=True)
+    if file is None:  # Its manifest was there a moment ago.
+        raise DataError(f"{path}: is gone")
+    progress(file)
+    return figures_of(examine(file).manifest, now_ns, stored_bytes=stored, sealed=False)
+
+
+def _earlier(day: str, days: int) -> str:
+    try:
+        return (date.fromisoformat(day) - timedelta(days)).isoformat() if day else ""
+    except OverflowError:
+        return ""
+
+
+def _days(first: str, last: str) -> Iterator[str]:
+    current = date.fromisoformat(first)
+    while current <= date.fromisoformat(last):
+        yield current.isoformat()
+        current += timedelta(1)

@@ -1,0 +1,111 @@
+"""What is not as it should be when a day is held against its ledger and its manifest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ssmd.archive.examine import Examination, Finding
+from ssmd.archive.ledger import CONTINUED, GAP, ROTATED, STARTED, STOPPED, Entry
+from ssmd.archive.manifest import Manifest
+from ssmd.archive.tally import FoundGap
+
+__all__ = ["against_ledger", "against_manifest", "describe_gap"]
+
+_NOT_OF_THE_DATA = {"sealed", "sealed_by", "block_sums"}
+
+
+def against_ledger(found: Examination) -> Iterator[Finding]:
+    """What the ledger says that is not so, and what it should say and does not."""
+    ledger, total, size = found.ledger, found.manifest.lines, found.manifest.bytes
+    if ledger is None:
+        yield Finding(None, "has no ledger: it is lost, or the day was recorded before there were any")
+        return
+    for number in ledger.bad:
+        yield Finding(None, f"line {number} of the ledger is no entry of one")
+    for entry in ledger.entries:
+        if entry.offset > size:
+            if entry.event in (ROTATED, STOPPED):
+                lost = entry.line - total
+                yield Finding(total, f"is the last line; the ledger says that {lost} more were written ({entry.event})")
+        elif found.offsets.get(entry.line) != entry.offset:
+            yield Finding(
+                entry.line + 1,
+                f"does not begin at byte {entry.offset}, where the ledger has {entry.event}: "
+                "lines before it are missing, too many or changed",
+            )
+            break
+    yield from _totals(found, ledger.entries)
+    yield from _gaps(found, ledger.entries)
+
+
+def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
+    """What a run says that it has written must be what lies between its entries, and nothing may follow unsaid."""
+    started: Entry | None = None
+    ended: Entry | None = None
+    for entry in entries:
+        if ended is not None and entry.line != ended.line:
+            yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
+        ended = None
+        if entry.event in (STARTED, CONTINUED):
+            started = entry if entry.event == STARTED else None
+        if entry.event in (STOPPED, ROTATED):
+            begin = started.line if started is not None and entry.event == STOPPED else 0
+            known = entry.event == ROTATED or started is not None
+            if known and entry.fields.get("lines") != entry.line - begin:
+                said = entry.fields.get("lines")
+                yield Finding(entry.line, f"ends {entry.line - begin} lines, of which the ledger counts {said}")
+            ended = entry
+    if ended is not None and ended.line < found.manifest.lines:
+        yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
+
+
+def _gaps(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
+    told = {_gap_of(entry) for entry in entries if entry.event == GAP and entry.line < found.manifest.lines}
+    real = set(found.gaps)
+    for gap in sorted(real - told):
+        yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
+    # The numbers before the first message of a connection that came over midnight are in another file.
+    over_midnight = bool(entries) and entries[0].event == CONTINUED
+    for gap in sorted(told - real):
+        if not (over_midnight and _is_first_of_its_sid(found.manifest, gap)):
+            yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
+
+
+def _gap_of(entry: Entry) -> FoundGap:
+    values = [entry.fields.get(name) for name in ("sid", "expected", "got", "missing")]
+    sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
+    return FoundGap(entry.line, sid, expected, got, missing)
+
+
+def _is_first_of_its_sid(manifest: Manifest, gap: FoundGap) -> bool:
+    session = manifest.sessions[0] if manifest.sessions else None
+    return session is not None and any(one.sid == gap.sid and one.first == gap.got for one in session.sequences)
+
+
+def describe_gap(gap: FoundGap) -> str:
+    """For people."""
+    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {gap.missing} missing"
+
+
+def against_manifest(real: Manifest, told: Manifest) -> Iterator[Finding]:
+    """Every number of the manifest that is not so; by name alone where the lines are not those that were sealed."""
+    wrong = [
+        name
+        for name in Manifest.__struct_fields__
+        if name not in _NOT_OF_THE_DATA and getattr(real, name) != getattr(told, name)
+    ]
+    if "sha256" in wrong and len(wrong) > 1:
+        yield Finding(None, f"the lines and the manifest differ in {', '.join(wrong)}")
+        return
+    for name in wrong:
+        mine, its = _short(getattr(real, name)), _short(getattr(told, name))
+        yield Finding(None, f"the manifest says {name} is {its}, and it is {mine}")
+    if real.sha256 == told.sha256 and real.block_sums != told.block_sums:
+        yield Finding(None, "the manifest's block_sums are not those of the lines")
+
+
+def _short(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else text[:119] + "…"

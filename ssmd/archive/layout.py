@@ -1,0 +1,140 @@
+"""What lies where below a storage folder:
+
+    {storage}/{YYYY-MM-DD}/{feed}.jsonl             the data of a feed and UTC day; or .jsonl.zst, .jsonl.gz
+    {storage}/{YYYY-MM-DD}/{feed}.jsonl.torn        what a killed run left of a line
+    {storage}/{YYYY-MM-DD}/{feed}.ledger.jsonl      what happened to the capture
+    {storage}/{YYYY-MM-DD}/{feed}.manifest.json     what a finished day holds
+
+Pure, but for looking into folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmd.errors import UsageError, printable
+
+__all__ = [
+    "FORMS",
+    "DayFile",
+    "data_files",
+    "day_folders",
+    "day_of",
+    "ledger_path",
+    "manifest_path",
+    "own_ledgers",
+    "own_manifests",
+    "read_name",
+]
+
+FORMS = ("jsonl", "jsonl.zst", "jsonl.gz")
+"""How a day's data may be kept; what comes first counts when there are several, as while a day is compacted."""
+
+LEDGER = ".ledger.jsonl"
+MANIFEST = ".manifest.json"
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DATA = re.compile(r"(?P<feed>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<form>jsonl(?:\.zst|\.gz)?)")
+
+
+class DayFile(NamedTuple):
+    """The data of one feed and one day. Sorts by day, then by feed."""
+
+    day: str
+    """YYYY-MM-DD, the name of its folder; empty for a file that lies outside of any day's folder."""
+    feed: str
+    form: str
+    """One of FORMS."""
+    path: Path
+
+
+def ledger_path(folder: Path, feed: str) -> Path:
+    """The ledger of a feed in a day's folder."""
+    return folder / f"{feed}{LEDGER}"
+
+
+def manifest_path(folder: Path, feed: str) -> Path:
+    """The manifest of a feed in a day's folder."""
+    return folder / f"{feed}{MANIFEST}"
+
+
+def day_of(folder: Path) -> str | None:
+    """The day that a folder is named after, None for any other folder."""
+    if _DAY.fullmatch(folder.name) is None:
+        return None
+    try:
+        return date.fromisoformat(folder.name).isoformat()
+    except ValueError:
+        return None
+
+
+def day_folders(root: Path) -> list[Path]:
+    """The day folders in a storage folder, oldest first."""
+    return sorted(folder for folder in root.iterdir() if day_of(folder) is not None and folder.is_dir())
+
+
+def data_files(paths: Iterable[Path], feed: str | None = None) -> list[DayFile]:
+    """The data that files, day folders and storage folders hold, by day and feed, each once.
+
+    Of a day that is there in several forms, the first of FORMS. `feed`: only of this feed. Raises UsageError
+    for a path that is not there, or is nothing of ssmd's. A folder may hold no data.
+    """
+    found: dict[Path, DayFile] = {}
+    for path in paths:
+        for file in _below(path):
+            if feed is None or file.feed == feed:
+                found.setdefault(file.path.resolve(), file)
+    return sorted(found.values())
+
+
+def _below(path: Path) -> Iterator[DayFile]:
+    if not path.exists():
+        raise UsageError(f"{printable(str(path))}: there is no such file or folder")
+    if not path.is_dir():
+        file = read_name(path)
+        if file is None:
+            raise UsageError(f"{printable(str(path))}: is not named like data of ssmd, <feed>.{' or .'.join(FORMS)}")
+        yield file
+    elif day_of(path.resolve()) is not None:
+        yield from _in_folder(path)
+    else:
+        for folder in day_folders(path):
+            yield from _in_folder(folder)
+
+
+def _in_folder(folder: Path) -> Iterator[DayFile]:
+    best: dict[str, DayFile] = {}
+    for path in folder.iterdir():
+        file = read_name(path)
+        if file is None or not path.is_file():
+            continue
+        known = best.get(file.feed)
+        if known is None or FORMS.index(file.form) < FORMS.index(known.form):
+            best[file.feed] = file
+    yield from best.values()
+
+
+def read_name(path: Path) -> DayFile | None:
+    """What the name of a file says it holds, None when it says that this is no data; looks at nothing else."""
+    match = _DATA.fullmatch(path.name)
+    if match is None or path.name.endswith(LEDGER):
+        return None
+    return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
+
+
+def own_ledgers(folder: Path) -> dict[str, Path]:
+    """The ledgers in a day's folder, by feed."""
+    return _named(folder, LEDGER)
+
+
+def own_manifests(folder: Path) -> dict[str, Path]:
+    """The manifests in a day's folder, by feed."""
+    return _named(folder, MANIFEST)
+
+
+def _named(folder: Path, ending: str) -> dict[str, Path]:
+    return {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}

@@ -1,0 +1,100 @@
+"""A data file as blocks of whole lines, plain or compressed, in flat memory."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ssmd.errors import DataError
+
+__all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks"]
+
+BLOCK_BYTES = 256 * 1024
+"""About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""A longer one is no line of ssmd: a message may have 16 MiB, unless a feed says more."""
+
+_COMPRESSED_BYTES = 32 * 1024
+"""How much of a .zst file is decompressed at once; text becomes some ten times as long."""
+
+
+class LineBlocks:
+    """Iterates over the whole lines of one file, in blocks of about BLOCK_BYTES that each end in a newline.
+
+    A file that is being written is read as far as it goes when its end is met. Iterate once. Raises
+    DataError, naming the file, for what cannot be read: no permission, a damaged or cut-off compression.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.torn = b""
+        """After the last block: what follows the last newline, the beginning of a line that is not whole."""
+        self.bytes_read = 0
+        """How much of the file itself, compressed or not, is read so far; for showing progress."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for data in self._pieces():
+                end = data.rfind(b"\n") + 1
+                if end == 0:
+                    rest += data
+                    if len(rest) > LONGEST_LINE:
+                        raise DataError(f"{self._path}: holds a line of more than {LONGEST_LINE} bytes")
+                    continue
+                yield rest + data[:end] if rest or end != len(data) else data
+                rest = data[end:]
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise DataError(f"{self._path}: cannot be read: {reason}") from None
+        self.torn = rest
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The content, decompressed, in pieces cut anywhere."""
+        with open(self._path, "rb", buffering=0) as file:
+            if self._path.name.endswith(".zst"):
+                yield from self._zstandard(file)
+                return
+            text: BinaryIO = file
+            if self._path.name.endswith(".gz"):
+                text = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
+            while data := text.read(BLOCK_BYTES):
+                self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+                yield data
+
+    def _zstandard(self, file: BinaryIO) -> Iterator[bytes]:
+        """Frame by frame: the library's own stream reader takes a file that was cut off for a whole one."""
+        import zstandard
+
+        decompressor = zstandard.ZstdDecompressor()
+        frame = None
+        gathered: list[bytes] = []
+        size = 0
+        try:
+            while compressed := file.read(_COMPRESSED_BYTES):
+                self.bytes_read += len(compressed)
+                while compressed:
+                    frame = frame or decompressor.decompressobj()
+                    data = frame.decompress(compressed)
+                    gathered.append(data)
+                    size += len(data)
+                    compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+                if size >= BLOCK_BYTES:
+                    yield b"".join(gathered)
+                    gathered, size = [], 0
+        except zstandard.ZstdError as error:
+            raise DataError(f"{self._path}: cannot be read: {error}") from None
+        if frame is not None:
+            raise DataError(f"{self._path}: cannot be read: it is cut off")
+        if size:
+            yield b"".join(gathered)
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The whole lines of one file in blocks; a torn line at its end is left out. See LineBlocks."""
+    return iter(LineBlocks(path))

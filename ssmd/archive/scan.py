@@ -1,0 +1,179 @@
+"""A day's lines, taken apart and checked: times, feed, checksums, and the messages in them."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import operator
+from collections.abc import Iterable
+
+from ssmd.archive.sums import BlockSums
+from ssmd.envelope import decode_line, line_time
+
+__all__ = ["MOST_FINDINGS", "Scan"]
+
+MOST_FINDINGS = 100
+"""More single lines that are wrong are not named: the file is not what it should be."""
+
+_OPENING = b'{"ts":"'
+_TS = slice(len(_OPENING), len(_OPENING) + 27)
+_HOUR = slice(_TS.start + 11, _TS.start + 13)
+_TENS = (_TS.start + 14, _TS.start + 17)
+"""Where the tens of the minutes and of the seconds stand, which end at 5."""
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_ENCODED_ENDS = (b',"encoding":"text"}', b',"encoding":"base64"}')
+_LAST, _LAST_BUT_ONE = operator.itemgetter(-1), operator.itemgetter(-2)
+
+
+class Scan:
+    """Call take() for each block, then read() for each stretch of the lines that it gives.
+
+    `places`: numbers of lines whose byte offsets are asked for, by how many lines stand before.
+    """
+
+    def __init__(self, feed: str, day: str, places: Iterable[int]) -> None:
+        self._feed = feed
+        self._opening = _OPENING + day.encode("ascii") + b"T"
+        self._after = b'","feed":"%b","data":' % feed.encode("ascii")
+        self._head = len(_OPENING) + 27 + len(self._after)
+        zeros = self._opening + b"00:00:00.000000Z" + self._after
+        self._shape = zeros.translate(_ZEROS)
+        # What the shape does not hold true: a digit in the name of the feed, and the tens of minutes and seconds.
+        self._columns = [(place, zeros[place : place + 1]) for place in _digits(zeros) if place >= _TS.stop]
+        self._columns += [(place, b"012345") for place in _TENS]
+        self._places = sorted(set(places), reverse=True)
+        self._line = self._size = 0
+        self._previous = b""
+        self._special = False
+        self.trusted = False
+        """Whether what read() gave last still has to be checked for being valid JSON."""
+        self.offsets: dict[int, int] = {}
+        """By the lines before it, where a line of `places` begins, or would if there were one more."""
+        self.sums = BlockSums()
+        self.hours = [0] * 24
+        """Lines by the hour they were received in."""
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.not_json = 0
+        self.findings: list[tuple[int, str]] = []
+        """What is wrong with single lines: the number of the line, from 1, and what."""
+
+    def new_run(self) -> None:
+        """What comes next is of another run, whose clock may have been another."""
+        self._previous = b""
+
+    def take(self, block: bytes) -> list[bytes]:
+        """The lines of a block, without their newlines."""
+        lines = block.split(b"\n")
+        lines.pop()
+        while self._places and self._places[-1] <= self._line + len(lines):
+            place = self._places.pop()
+            before = lines[: place - self._line]
+            self.offsets[place] = self._size + sum(map(len, before)) + len(before)
+        self._special = not _is_utf8(block)
+        self._line += len(lines)
+        self._size += len(block)
+        self.sums.take(lines)
+        return lines
+
+    def read(self, lines: list[bytes], before: int) -> tuple[list[bytes], int, int]:
+        """The messages of some lines that have `before` lines before them; `before` again; the last one's time in ns.
+
+        A line that is none of ssmd's stands as an empty message.
+        """
+        payloads = None if self._special else self._fast(lines)
+        self.trusted = payloads is not None
+        if payloads is None:
+            payloads = self._one_by_one(lines, before)
+        last = self._previous[_TS].decode("ascii", "replace")
+        return payloads, before, line_time(last) if last else 0
+
+    def _fast(self, lines: list[bytes]) -> list[bytes] | None:
+        """The messages, if these are all plain lines of this feed and day, in the order of time."""
+        size = self._head
+        heads = [line[:size] for line in lines]
+        first, last = heads[0], heads[-1]
+        # In order, and the first and the last of this day, so all of this day.
+        if first < self._previous or not all(map(operator.le, heads, itertools.islice(heads, 1, None))):
+            return None
+        if not (first.startswith(self._opening) and last.startswith(self._opening)):
+            return None
+        joined = b"".join(heads)
+        if joined.translate(_ZEROS) != self._shape * len(heads):
+            return None
+        if any(joined[place::size].translate(None, digits) for place, digits in self._columns):
+            return None
+        # Each line closes its own object, and a message that ends in a quote may be one that is kept as a string.
+        if bytes(map(_LAST, lines)).strip(b"}") or b'"' in bytes(map(_LAST_BUT_ONE, lines)):
+            return None
+        try:
+            first_ns, self.last_ns = _time_of(first), _time_of(last)
+        except ValueError:
+            return None
+        self._count_hours(heads)
+        if self.first_ns is None:
+            self.first_ns = first_ns
+        self._previous = last
+        return [line[size:-1] for line in lines]
+
+    def _count_hours(self, heads: list[bytes]) -> None:
+        """Lines in order of time: of each hour one stretch."""
+        begin = 0
+        while begin < len(heads):
+            hour = heads[begin][: _HOUR.stop]
+            end = bisect.bisect_right(heads, hour + b"~", begin)
+            self.hours[int(hour[_HOUR])] += end - begin
+            begin = end
+
+    def _one_by_one(self, lines: list[bytes], before: int) -> list[bytes]:
+        payloads = []
+        for number, line in enumerate(lines, before + 1):
+            try:
+                record = decode_line(line)
+            except ValueError:
+                self._find(number, "is not a line of ssmd")
+                payloads.append(b"")
+                continue
+            payloads.append(record.payload)
+            self.not_json += line[self._head : self._head + 1] == b'"' and line.endswith(_ENCODED_ENDS)
+            if record.feed != self._feed:
+                self._find(number, f"is of the feed {record.feed}")
+            if not line.startswith(self._opening):
+                self._find(number, f"is of another day: {line[_TS].decode('ascii')}")
+            if line[: _TS.stop] < self._previous[: _TS.stop]:
+                self._find(number, f"is older than the line before it: {line[_TS].decode('ascii')}")
+            self._previous = line[: _TS.stop]
+            self.hours[int(line[_HOUR])] += 1
+            self.first_ns = record.received_ns if self.first_ns is None else self.first_ns
+            self.last_ns = record.received_ns
+        return payloads
+
+    def _find(self, number: int, text: str) -> None:
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append((number, text))
+
+    def check_json(self, lines: list[bytes], before: int) -> None:
+        """Name the lines that hold no valid message."""
+        for number, line in enumerate(lines, before + 1):
+            try:
+                decode_line(line)
+            except ValueError:
+                self._find(number, "is not a line of ssmd")
+
+
+def _digits(text: bytes) -> list[int]:
+    return [place for place, char in enumerate(text) if chr(char).isdigit()]
+
+
+def _time_of(line: bytes) -> int:
+    return line_time(line[_TS].decode("ascii"))
+
+
+def _is_utf8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Sealing: a finished day is read back from the disk, and what it holds is written into its manifest."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ssmd.archive.examine import examine
+from ssmd.archive.layout import DayFile, data_files, manifest_path
+from ssmd.archive.manifest import Manifest, encode_manifest
+from ssmd.envelope import timestamp
+from ssmd.errors import DataError, OutputError, WriteError
+
+__all__ = ["held", "seal", "unsealed"]
+
+
+def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFile]:
+    """The days before `before` (YYYY-MM-DD) that have no manifest, oldest first. Raises UsageError."""
+    return [
+        file
+        for file in data_files([storage], feed)
+        if file.day and file.day < before and not manifest_path(file.path.parent, file.feed).exists()
+    ]
+
+
+def seal(file: DayFile, now_ns: int) -> Manifest | None:
+    """Write the manifest of a day; None when a collector, or another program of ours, holds its file.
+
+    Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
+    this is interrupted. Raises DataError for what cannot be read or is torn, OutputError and WriteError.
+    """
+    with held(file.path) as ours:
+        if not ours:
+            return None
+        found = examine(file)
+        if found.torn:
+            raise DataError(
+                f"{file.path}: its last line is not whole; the next start of a collector of feed {file.feed} repairs it"
+            )
+        manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
+        _write(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
+        return manifest
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Whether the lock that a collector holds on its data file could be had. It is held meanwhile."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(fd)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Under another name, synced, renamed, and the name synced."""
+    new = path.with_name(path.name + ".new")
+    try:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise OutputError(f"{new}: {error.strerror}") from None
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror}") from None

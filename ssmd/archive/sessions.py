@@ -1,0 +1,59 @@
+"""The connections that a ledger tells of: from when to when somebody listened, and why it ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssmd.archive.ledger import (
+    CONNECTED,
+    CONTINUED,
+    DISCONNECTED,
+    OUTAGE,
+    ROTATED,
+    STARTED,
+    STOPPED,
+    Entry,
+)
+
+__all__ = ["KILLED", "Session", "sessions"]
+
+KILLED = "killed"
+"""The cause of an end that nobody wrote down: killed, without power, or without a disk to write on."""
+
+
+@dataclass
+class Session:
+    """One connection, or the part of it that belongs to the ledger's day."""
+
+    began: Entry
+    """`connected`, or `continued` for one that was open when the day began."""
+    ended: Entry | None = None
+    """`disconnected`, `stopped` or `rotated`; None when nothing tells of an end."""
+    seen_ns: int = 0
+    """The time of its last entry."""
+    next: Entry | None = None
+    """The first entry after it, where the lines of another run begin."""
+
+    @property
+    def cause(self) -> str:
+        """Why it ended: disconnected, stopped, rotated (it goes on in the next day's file) or KILLED."""
+        return KILLED if self.ended is None else self.ended.event
+
+
+def sessions(entries: Iterable[Entry]) -> list[Session]:
+    """The sessions of one day's ledger, in order; `entries` as ledger.kept() leaves them."""
+    found: list[Session] = []
+    current: Session | None = None
+    for entry in entries:
+        if current is not None and entry.event in (CONNECTED, CONTINUED, STARTED, OUTAGE):
+            current.next, current = entry, None
+        if entry.event in (CONNECTED, CONTINUED):
+            current = Session(entry)
+            found.append(current)
+        if current is not None:
+            current.seen_ns = entry.ts_ns
+            if entry.event in (DISCONNECTED, STOPPED, ROTATED):
+                current.ended = current.next = entry
+                current = None
+    return found

@@ -1,0 +1,147 @@
+"""What a day's messages say of themselves, counted: types, and the sequences of each session.
+
+Gaps are found by the code that found them when they came: the dialect's own inspector.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Items
+from typing import NamedTuple
+
+import msgspec
+
+from ssmd.archive.coverage import Listened
+from ssmd.archive.ledger import SUBSCRIBED, Entry
+from ssmd.archive.manifest import Sequence, SessionRecord
+from ssmd.archive.sessions import Session
+from ssmd.envelope import timestamp
+from ssmd.runtime.interfaces import Gap, Inspector
+
+__all__ = ["FoundGap", "Part", "Tally"]
+
+_MOST_TYPES = 1000
+_OTHERS = "(others)"
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+_decode_type = msgspec.json.Decoder(_Typed).decode
+
+
+class FoundGap(NamedTuple):
+    """A gap in a sequence."""
+
+    line: int
+    """How many lines stand before the one where it showed."""
+    sid: int
+    expected: int
+    got: int
+    missing: int
+
+
+class _Numbered:
+    """The numbered messages of one sid."""
+
+    def __init__(self, first: int) -> None:
+        self.first = self.last = first
+        self.messages = self.gaps = self.missing = 0
+
+
+class Part:
+    """The lines of one session, or those before the first one."""
+
+    def __init__(self, line: int, inspector: Inspector) -> None:
+        self.line = line
+        self.inspector = inspector
+        self.numbered: dict[int, _Numbered] = {}
+        self.last_ns = 0
+        """When its last line was received; 0 when it has none."""
+
+
+class Tally:
+    """Counts the messages of one day. `inspector` makes what inspects those of one connection."""
+
+    def __init__(self, inspector: Callable[[], Inspector]) -> None:
+        self._make_inspector = inspector
+        self.parts = [Part(0, inspector())]
+        self.types: Counter[str] = Counter()
+        self.gaps: list[FoundGap] = []
+
+    def begin_session(self, line: int) -> None:
+        """The next messages are of another connection; `line` lines stand before them."""
+        self.parts.append(Part(line, self._make_inspector()))
+
+    def take(self, payloads: list[bytes], before: int, last_ns: int) -> bool:
+        """Messages of one connection, `before` lines before them. Returns whether all of them are valid JSON."""
+        part = self.parts[-1]
+        part.last_ns = last_ns
+        inspection = part.inspector.inspect(payloads)
+        heads = inspection.heads
+        self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
+        sids = [head.sid for head in heads if head.seq]
+        if sids:
+            _count_numbers(part.numbered, sids, [head.seq for head in heads if head.seq])
+        for event in inspection.events:
+            if isinstance(event, Gap):
+                self.gaps.append(FoundGap(before + event.place, event.sid, event.expected, event.got, event.missing))
+                if event.sid in part.numbered:
+                    part.numbered[event.sid].gaps += 1
+                    part.numbered[event.sid].missing += event.missing
+        return inspection.decoded
+
+    def _count_types(self, found: Counter[str]) -> None:
+        if len(self.types) + len(found) > _MOST_TYPES:
+            for name in [name for name in found if name not in self.types]:
+                found[_OTHERS] += found.pop(name)
+        self.types.update(found)
+
+    def records(
+        self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
+    ) -> list[SessionRecord]:
+        """The sessions, as the manifest has them. `lines`: how many the file has."""
+        subscribed = [entry for entry in entries if entry.event == SUBSCRIBED]
+        records = []
+        parts = self.parts[len(self.parts) - len(found) :]
+        ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
+        for session, time, part, end in zip(found, times, parts, ends, strict=True):
+            channels = {
+                entry.fields.get("sid"): entry.fields.get("channel")
+                for entry in subscribed
+                if part.line <= entry.line < max(end, part.line + 1)
+            }
+            records.append(
+                SessionRecord(
+                    began=timestamp(time.begin_ns),
+                    ended=timestamp(time.end_ns),
+                    cause=session.cause,
+                    line=part.line,
+                    lines=end - part.line,
+                    sequences=[
+                        Sequence(sid, channels.get(sid), one.first, one.last, one.messages, one.gaps, one.missing)
+                        for sid, one in sorted(part.numbered.items())
+                    ],
+                )
+            )
+        return records
+
+
+def _count_numbers(known: dict[int, _Numbered], sids: list[int], seqs: list[int]) -> None:
+    """The numbers of some messages, each with its sid, in order."""
+    counts = Counter(sids)
+    for sid in counts.keys() - known.keys():
+        known[sid] = _Numbered(seqs[sids.index(sid)])
+    last = dict(zip(sids, seqs, strict=True))
+    for sid, count in counts.items():
+        known[sid].messages += count
+        known[sid].last = last[sid]
+
+
+def _type(payload: bytes) -> str:
+    try:
+        return _decode_type(payload).type
+    except (ValueError, RecursionError):
+        return ""

@@ -1,0 +1,162 @@
+"""Whether the kept days are what they were when they were written: every file that belongs to each, held together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ssmd.archive.examine import Examination, Finding, examine
+from ssmd.archive.findings import against_ledger, against_manifest
+from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests
+from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.lines import read_blocks
+from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
+from ssmd.archive.manifest import Manifest, decode_manifest, unpack_sums
+from ssmd.envelope import decode_line, timestamp
+from ssmd.errors import DataError
+
+__all__ = ["MOST_DAMAGES", "Verdict", "missing_files", "verify"]
+
+MOST_DAMAGES = 20
+"""More places at which a file departs from its manifest are not named."""
+
+
+class Verdict(NamedTuple):
+    """What became of one day of one feed."""
+
+    file: DayFile
+    sealed: bool
+    examination: Examination | None
+    """None when the data could not be read at all."""
+    findings: list[Finding]
+    """Empty when everything agrees."""
+
+
+def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Verdict:
+    """Read a day back and hold it against its ledger and its manifest. Never raises DataError: that is a finding."""
+    path = manifest_path(file.path.parent, file.feed)
+    findings: list[Finding] = []
+    manifest = None
+    try:
+        manifest = _read_manifest(path)
+    except DataError as error:
+        findings.append(Finding(None, str(error)))
+    try:
+        found = examine(file, progress)
+    except DataError as error:
+        return Verdict(file, manifest is not None, None, [*findings, Finding(None, str(error))])
+    if manifest is None:
+        findings += found.findings
+    else:
+        if found.torn:
+            findings.append(Finding(found.manifest.lines, f"is followed by {found.torn} bytes that are no whole line"))
+        if found.manifest.sha256 != manifest.sha256:
+            findings += _located(file, manifest)
+        findings += against_manifest(found.manifest, manifest)
+        findings += found.findings
+    findings += against_ledger(found)
+    twins = [form for form in FORMS if form != file.form and _twin(file, form).exists()]
+    if twins:
+        findings.append(Finding(None, f"is here in two forms: {file.form} and {twins[0]}"))
+    return Verdict(file, manifest is not None, found, list(dict.fromkeys(findings)))
+
+
+def _twin(file: DayFile, form: str) -> Path:
+    return file.path.parent / f"{file.feed}.{form}"
+
+
+def _read_manifest(path: Path) -> Manifest | None:
+    """None without one. Raises DataError for one that is none."""
+    try:
+        return decode_manifest(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"the manifest cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"the manifest cannot be read: it {error}") from None
+
+
+def _located(file: DayFile, manifest: Manifest) -> Iterator[Finding]:
+    """Where the lines are not those that were sealed."""
+    lines = itertools.chain.from_iterable(block.split(b"\n")[:-1] for block in read_blocks(file.path))
+    damages = locate(unpack_sums(manifest.block_sums), manifest.lines, lines)
+    for damage in itertools.islice(damages, MOST_DAMAGES):
+        yield Finding(damage.first, _TOLD[damage.kind].format(**_words(damage)))
+    if next(damages, None) is not None:
+        yield Finding(None, "and there is more")
+
+
+_TOLD = {
+    CHANGED: "is not what was sealed{which}",
+    MISSING: "is missing; {many}what stands there now is another{which}",
+    DOUBLED: "is there twice{which}",
+    EXTRA: "was not there when the day was sealed{which}{upto}",
+    SWAPPED: "has changed places with line {last}{which}",
+    DAMAGED: "and the lines to {last} are not what was sealed: some are changed, missing or too many",
+}
+
+
+class _Head(msgspec.Struct):
+    sid: int | None = None
+    seq: int | None = None
+
+
+def _words(damage: Damage) -> dict[str, object]:
+    many = f"so are those to line {damage.last}; " if damage.last > damage.first else ""
+    upto = f", and so were those to line {damage.last}" if damage.last > damage.first else ""
+    return {"last": damage.last, "which": _which(damage.line), "many": many, "upto": upto}
+
+
+def _which(line: bytes) -> str:
+    """The time and the number of a line, as far as they can be read."""
+    try:
+        record = decode_line(line)
+    except ValueError:
+        return ""
+    told = [f"ts {timestamp(record.received_ns)}"]
+    try:
+        head = msgspec.json.decode(record.payload, type=_Head)
+    except (ValueError, RecursionError):
+        head = _Head()
+    told += [f"{name} {value}" for name, value in (("sid", head.sid), ("seq", head.seq)) if value is not None]
+    return f" ({', '.join(told)})"
+
+
+def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
+    """The files that should be there and are not: a ledger's or a manifest's data, the days that a ledger tells of.
+
+    A day is looked for among the folders of the same storage, and only from the oldest of the feed on: older ones
+    may have been put away.
+    """
+    known = {(verdict.file.path.parent.resolve(), verdict.file.feed): verdict for verdict in verdicts}
+    told = []
+    for path in paths:
+        if not path.is_dir():
+            continue
+        for folder in [path] if day_of(path.resolve()) else day_folders(path):
+            for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
+                if (folder.resolve(), feed) not in known:
+                    told.append(f"{folder / feed}.jsonl: is missing; {beside.name} tells of it")
+    for (folder, feed), verdict in sorted(known.items()):
+        ledger = verdict.examination.ledger if verdict.examination else None
+        oldest = min(other.name for other, name in known if name == feed and other.parent == folder.parent)
+        for day in sorted({*_days_of(ledger.entries if ledger else [])}):
+            lost = folder.parent / day
+            if day > oldest and not any((lost / f"{feed}.{form}").exists() for form in FORMS):
+                told.append(f"{lost / feed}.jsonl: is missing; the ledger of {folder.name} tells of it")
+    return list(dict.fromkeys(told))
+
+
+def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
+    """The other days that a ledger says have data."""
+    for entry in entries:
+        value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
+        if entry.event == OUTAGE:
+            value = str(entry.fields.get("from"))[:10]
+        if isinstance(value, str):
+            yield value

@@ -1,0 +1,106 @@
+"""Compress sealed days of a storage folder to .jsonl.zst, and remove each plain file once that is proved.
+
+Usage:
+  ssmd compact <storage> [--older-than <days>] [--level <n>] [--dry-run]
+  ssmd compact (-h | --help)
+
+Options:
+  --older-than <days>  Only days at least so many days before today, UTC [default: 1d].
+  --level <n>          How hard to compress, 1 to 19 [default: 9].
+  --dry-run            Say what would be done, and do nothing.
+  -h --help            Show this.
+
+<storage> is the environment's storage.path. What was written is read back from the disk and must have the
+SHA-256 of the day's manifest before the plain file goes. Today's file is never touched, nor one that is being
+written, nor a day that is not sealed. It may run beside a collector, be killed at any time and run again:
+deploy/cron/ssmd-compact and deploy/k8s/compact/cronjob.yaml run it daily. Exits with 65 when a day is not what
+its manifest says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from ssmd.archive.compact import LEVELS, Compacted, Left, candidates, compact
+from ssmd.archive.layout import DayFile
+from ssmd.errors import SsmdError, UsageError, printable
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    days = _days(arguments["--older-than"])
+    level = _level(arguments["--level"])
+    dry_run = arguments["--dry-run"]
+    with contextlib.suppress(OSError):
+        os.nice(19)  # The collector beside it comes first.
+    before = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
+    code = 0
+    with _progress() as progress:
+        for file in candidates(Path(arguments["<storage>"]), before):
+            with _task(progress, file) as advance:
+                try:
+                    outcome = compact(file, level=level, dry_run=dry_run, progress=advance)
+                except SsmdError as error:
+                    print(f"ssmd: {error}", file=sys.stderr, flush=True)
+                    code = code or error.exit_code
+                    continue
+            print(f"{file.path}: {_told(outcome, dry_run)}", flush=True)
+    return code
+
+
+def _told(outcome: Compacted | Left, dry_run: bool) -> str:
+    if isinstance(outcome, Left):
+        return f"{outcome.why}; left as it is"
+    would = "would be " if dry_run else ""
+    if outcome.finished:
+        return f"was compacted already, the plain file {would or 'is '}removed"
+    if dry_run:
+        return f"would be compacted, {outcome.plain_bytes:,} bytes"
+    times = outcome.plain_bytes / outcome.packed_bytes
+    return f"compacted, {outcome.plain_bytes:,} bytes to {outcome.packed_bytes:,}, {times:.1f} times smaller"
+
+
+def _progress() -> Progress:
+    """Bars on a terminal, and nothing elsewhere. Each finished day is a line, on stdout."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    return Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+@contextlib.contextmanager
+def _task(progress: Progress, file: DayFile) -> Iterator[Any]:
+    # Everything is read twice: to be compressed, and to be proved.
+    task = progress.add_task(f"{file.day} {file.feed}", total=2 * file.path.stat().st_size)
+    try:
+        yield lambda count: progress.advance(task, count)
+    finally:
+        progress.remove_task(task)
+
+
+def _days(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,5})d?", text)
+    if match is None or not int(match[1]):
+        raise UsageError(f"--older-than is {printable(text)!r}; it must be a number of days, such as 7d, 1d at least")
+    return int(match[1])
+
+
+def _level(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) in LEVELS):
+        raise UsageError(f"--level is {printable(text)!r}; it must be a number from {LEVELS[0]} to {LEVELS[-1]}")
+    return int(text)

@@ -1,0 +1,64 @@
+"""Tell what was recorded, day by day: messages, rates, gaps, outages and how much of each day was covered.
+
+Usage:
+  ssmd report <storage> [--days <n>] [--html]
+  ssmd report (-h | --help)
+
+Options:
+  --days <n>  How many days, up to the newest with data [default: 7].
+  --html      Print a page of HTML, with charts, that needs no other file: `ssmd report data --html > report.html`.
+  -h --help   Show this.
+
+<storage> is the environment's storage.path. The figures of sealed days come from their manifests; the others are
+counted by reading them. Days without data between days with data are there too, with a coverage of 0 %. Exits with
+65 when something cannot be read, and leaves it out.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssmd import __version__
+from ssmd.archive.figures import gather
+from ssmd.archive.layout import DayFile
+from ssmd.errors import DataError, UsageError, printable
+
+_WIDE = 200
+"""Columns for a file or a pipe, where nothing need be cut off."""
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    days = arguments["--days"]
+    if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
+        raise UsageError(f"--days is {printable(days)!r}; it must be a number, 1 or more")
+    now_ns = time.time_ns()
+    troubles: list[DataError] = []
+    figures = gather(Path(arguments["<storage>"]), int(days), now_ns, trouble=troubles.append, progress=_tell)
+    for error in troubles:
+        print(f"ssmd: {error}", file=sys.stderr)
+    if arguments["--html"]:
+        from ssmd.archive.report_html import page
+
+        sys.stdout.write(page(figures, now_ns=now_ns, storage=arguments["<storage>"], version=__version__))
+    elif figures:
+        from rich.console import Console
+
+        from ssmd.archive.report_text import print_report
+
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = _WIDE
+        print_report(figures, console)
+    else:
+        print("there is no data here")
+    return DataError.exit_code if troubles else 0
+
+
+def _tell(file: DayFile) -> None:
+    """On a terminal, say what takes the time: a day that is not sealed may be read for minutes."""
+    if sys.stderr.isatty():
+        print(f"ssmd: reading {file.path}, which is not sealed", file=sys.stderr)

@@ -1,0 +1,88 @@
+"""What `ssmd sim` and `ssmd replay` share: a key for the handshake, and an exchange that is served until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from ssmd.commands.listen import parse_listen
+from ssmd.errors import ConfigError, UsageError, printable
+from ssmd.exchange.signing import read_private_key
+from ssmd.resolver.env import EnvResolver
+from ssmd.sim.embedded import throwaway_key
+from ssmd.sim.faults import Faults
+from ssmd.sim.handshake import PublicKey
+from ssmd.sim.replay import Recording
+from ssmd.sim.server import Simulator
+
+__all__ = ["number", "serve"]
+
+_log = logging.getLogger("ssmd.sim")
+
+_VARIABLES = ("KALSHI_API_KEY", "KALSHI_API_SECRET")
+
+
+def serve(
+    environ: Mapping[str, str],
+    listen: str,
+    *,
+    rate: float,
+    speed: float,
+    replay: Recording | None,
+    seed: int = 1,
+    faults: Faults | None = None,
+) -> int:
+    """Serve on `listen`, as --listen has it, until SIGTERM or Ctrl-C; return the exit code. See Simulator."""
+    host, port = parse_listen(listen)
+    with tempfile.TemporaryDirectory(prefix="ssmd-sim-") as scratch:
+        credentials, hint = _credentials(environ, Path(scratch))
+        simulator = Simulator(
+            host, port, credentials=credentials, rate=rate, seed=seed, replay=replay, speed=speed, faults=faults
+        )
+        print(hint, end="", file=sys.stderr, flush=True)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(each, simulator.stop)
+        _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
+        simulator.serve()
+    return 0
+
+
+def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
+    """The value of an option, a number of 0 or more. Raises UsageError."""
+    text = arguments[option]
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e18:
+        raise UsageError(f"{option} is {printable(text)!r}; it must be a number, 0 or more")
+    return value
+
+
+def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, PublicKey], str]:
+    """The one key that the handshake accepts, the user's or one made for this run, and how to use the latter."""
+    if any(environ.get(name) for name in _VARIABLES):
+        values = EnvResolver(environ).resolve(f"env:{','.join(_VARIABLES)}")
+        try:
+            private = read_private_key(values["KALSHI_API_SECRET"])
+        except ConfigError as error:
+            raise ConfigError(f"KALSHI_API_SECRET: {error}") from None
+        return {values["KALSHI_API_KEY"].strip(): private.public_key()}, ""
+    key_id, pem, public = throwaway_key()
+    path = scratch / "private-key.pem"
+    path.touch(mode=0o600)
+    path.write_text(pem)
+    return {key_id: public}, (
+        "This simulator accepts one key. In the shell of your collector:\n"
+        f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={path}\n"
+        "  bin/ssmd run kalshi-local --config-dir conf\n"
+    )

@@ -1,0 +1,115 @@
+"""What happens to a capture, told where it matters: the log, the metrics, the status, and notes for the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from ssmd.archive.ledger import (
+    BACKPRESSURE_BEGAN,
+    BACKPRESSURE_ENDED,
+    CLOCK_STEPPED,
+    DISCONNECTED,
+    GAP,
+    STOPPED,
+    SUBSCRIBED,
+)
+from ssmd.errors import ConnectError, Disconnected, SsmdError
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Acknowledged, Gap, Note
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.status import Status
+
+__all__ = ["PRESSURE_NS", "Journal"]
+
+PRESSURE_NS = 1_000_000_000
+"""The disk counts as behind until the reader did not have to wait for it for so long: a full queue makes it
+wait hundreds of times a second, which is one thing that happened and not hundreds."""
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class Journal:
+    """Everything is called from the reader, which hands what take() gives to the writer with the next batch."""
+
+    def __init__(self, status: Status, metrics: Metrics, reporter: Reporter) -> None:
+        self._status = status
+        self._metrics = metrics
+        self._reporter = reporter
+        self.pending: list[Note] = []
+        """What take() will give."""
+        self.pressed = False
+        """The disk is behind."""
+        self._waited = 0.0
+        self._waits = 0
+        self._last_wait_ns = 0
+
+    def take(self) -> Sequence[Note]:
+        notes, self.pending = self.pending, []
+        return notes
+
+    def note(self, event: str, ts_ns: int, **fields: object) -> None:
+        """Something that belongs before the next message."""
+        self.pending.append(Note(event, ts_ns, 0, fields))
+
+    def clock_stepped(self, ts_ns: int, by_ns: int) -> None:
+        """The wall clock is behind `ts_ns`, where it was before."""
+        seconds = round(by_ns / 1e9, 6)
+        self._metrics.clock_steps.inc()
+        _log.warning("clock stepped back", extra={"seconds": seconds})
+        self.note(CLOCK_STEPPED, ts_ns, seconds=seconds)
+
+    def events(self, events: Sequence[Acknowledged | Gap], ts_ns: int) -> None:
+        """What the dialect has found among the messages that come next."""
+        for event in events:
+            if isinstance(event, Acknowledged):
+                _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
+                self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
+            else:
+                self._metrics.gaps.inc()
+                self._metrics.missed.inc(event.missing)
+                self._status.gaps += 1
+                self._status.missed += event.missing
+                self._reporter.gap(event)
+                self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
+
+    def waited(self, seconds: float, ts_ns: int) -> None:
+        """So long the reader has just waited for room in the queue, 0 for not at all; it is `ts_ns` now."""
+        if seconds:
+            self._metrics.backpressure.inc(seconds)
+            if not self.pressed:
+                self.pressed = True
+                self._waited, self._waits = 0.0, 0
+                self.note(BACKPRESSURE_BEGAN, ts_ns - int(seconds * 1e9))
+            self._waited += seconds
+            self._waits += 1
+            self._last_wait_ns = ts_ns
+        elif self.pressed and ts_ns - self._last_wait_ns >= PRESSURE_NS:
+            self._pressure_ended()
+
+    def end(self, ts_ns: int, stopped_by: str | None, error: BaseException | None) -> None:
+        """The run is over: somebody has stopped it, or the connection has ended with an error, or another part has."""
+        if self.pressed:
+            self._pressure_ended()
+        if stopped_by is None and isinstance(error, SsmdError) and not isinstance(error, ConnectError):
+            code = error.code if isinstance(error, Disconnected) else None
+            self.note(DISCONNECTED, ts_ns, code=code, reason=str(error))
+        self.note(STOPPED, ts_ns, reason=stopped_by or self._status.ending or "the connection has ended")
+
+    def _pressure_ended(self) -> None:
+        self.pressed = False
+        fields = {"seconds": round(self._waited, 6), "waits": self._waits}
+        self.note(BACKPRESSURE_ENDED, self._last_wait_ns, **fields)
+
+
+def _gap(gap: Gap) -> Mapping[str, object]:
+    return {"sid": gap.sid, "expected": gap.expected, "got": gap.got, "missing": gap.missing}
+
+
+def _subscribed(event: Acknowledged) -> Mapping[str, object]:
+    return {
+        "channel": event.channel,
+        "sid": event.sid,
+        "tickers": list(event.tickers),
+        "acknowledged": event.acknowledged,
+    }

@@ -1,0 +1,165 @@
+"""The ledger beside the data file that is open: what the batches tell, and where in the data it happened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ssmd.archive.layout import ledger_path
+from ssmd.archive.ledger import (
+    CONTINUED,
+    MARK,
+    ROTATED,
+    STARTED,
+    STOPPED,
+    TORN,
+    Entry,
+    decode_entry,
+    encode_entry,
+    kept,
+)
+from ssmd.runtime.interfaces import Batch
+from ssmd.writer.disk import sync_file, write_all
+from ssmd.writer.torn import set_torn_tail_aside
+
+__all__ = ["MARK_BYTES", "Ledger", "read_entries"]
+
+MARK_BYTES = 64 * 1024 * 1024
+"""How far apart the marks are: a start counts the lines behind the last entry, and need not read a whole day."""
+
+_CHUNK = 1024 * 1024
+
+
+class Ledger:
+    """Keeps the place, and the entries not yet written. open_day(), write(), sync_with() and close() ask the disk."""
+
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._fd = -1
+        self._location = ""
+        self._began: Mapping[str, object] = {}
+        self._run_lines = self._run_bytes = 0
+        self._mark_at = 0
+        self._unsynced = False
+        self.offset = 0
+        """The bytes of the data file, with what waits to be written."""
+        self.line = 0
+        """The lines of it."""
+        self.pending: list[bytes] = []
+        """The lines of entries that wait for write(), to be called before what follows them is written."""
+        self.final: list[bytes] = []
+        """Those that wait for write_final(): they add up what stands before them, so that must be written first."""
+
+    def open_day(self, data: Path, torn: int, now_ns: int) -> int:
+        """Begin or continue the ledger beside `data`, which is repaired; `torn`: bytes that were set aside of it.
+
+        Returns how many bytes of the ledger itself were. Raises OSError, OutputError and WriteError.
+        """
+        path = ledger_path(data.parent, self._feed)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._location = str(path)
+        aside = set_torn_tail_aside(path, decode_entry)
+        os.fsync(self._fd)
+        self.offset = data.stat().st_size
+        known = [entry for entry in read_entries(path)[-1:] if entry.offset <= self.offset]
+        self.line = _count_lines(data, *((known[0].offset, known[0].line) if known else (0, 0)))
+        self._mark_at = self.offset + MARK_BYTES
+        if torn:
+            self.add(TORN, now_ns, {"bytes": torn})
+        return aside
+
+    def add(self, event: str, ts_ns: int, fields: Mapping[str, object]) -> None:
+        """An entry at the present place."""
+        self.pending.append(encode_entry(Entry(ts_ns, event, self.offset, self.line, fields)))
+
+    def take(self, batch: Batch, data: bytes) -> None:
+        """A batch, and the lines that it has become, which are not written yet."""
+        if batch.notes:
+            self._add_notes(batch, data)
+        self.offset += len(data)
+        self.line += len(batch.payloads)
+        if self.offset >= self._mark_at:
+            self._mark_at = self.offset + MARK_BYTES
+            self.add(MARK, batch.received_ns, {})
+
+    def _add_notes(self, batch: Batch, data: bytes) -> None:
+        offset, index = self.offset, 0
+        lines = data.splitlines(keepends=True)
+        for note in batch.notes:
+            offset += sum(map(len, lines[index : note.place]))
+            index = min(max(note.place, index), len(lines))
+            fields = dict(note.fields)
+            if note.event == STARTED:
+                self._began = note.fields
+                self._run_lines, self._run_bytes = -self.line, -self.offset
+            elif note.event == STOPPED:
+                fields |= {"lines": self._run_lines + self.line, "bytes": self._run_bytes + self.offset}
+            lines_of = self.final if note.event == STOPPED else self.pending
+            lines_of.append(encode_entry(Entry(note.ts_ns, note.event, offset, self.line + index, fields)))
+
+    def rotate(self, day: str, ns: int) -> None:
+        """The last entry of this day, before the file of another is opened."""
+        fields = {"to": day, "lines": self.line, "bytes": self.offset}
+        self.final.append(encode_entry(Entry(ns, ROTATED, self.offset, self.line, fields)))
+        self._run_lines += self.line
+        self._run_bytes += self.offset
+
+    def go_on(self, day: str, ns: int) -> None:
+        """The first entry of the new day, for a connection that was open on the day before."""
+        self._run_lines -= self.line
+        self._run_bytes -= self.offset
+        self.add(CONTINUED, ns, {"from": day, **self._began})
+
+    def write(self) -> None:
+        """Write the entries that wait. Raises WriteError."""
+        lines, self.pending = self.pending, []
+        write_all(self._fd, lines, self._location)
+        self._unsynced = True
+
+    def write_final(self) -> None:
+        """Write those that come last. Raises WriteError."""
+        lines, self.final = self.final, []
+        write_all(self._fd, lines, self._location)
+        self._unsynced = True
+
+    def sync_with(self, fd: int, location: str) -> int:
+        """Make the data file durable and then the ledger; return what sync_file() does. Raises WriteError."""
+        free = sync_file(fd, location)
+        if self._unsynced:
+            self._unsynced = False
+            sync_file(self._fd, self._location)
+        return free
+
+    def close(self) -> None:
+        """Raises OSError."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The entries of a ledger, without those of lines that never came; none when there is no ledger.
+
+    What cannot be read is left out: verify tells of it.
+    """
+    entries = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            entries.append(decode_entry(line))
+        except ValueError:
+            continue
+    return kept(entries)
+
+
+def _count_lines(path: Path, offset: int, lines: int) -> int:
+    """The lines of a file that has so many of them before `offset`."""
+    with open(path, "rb", buffering=0) as file:
+        file.seek(offset)
+        while data := file.read(_CHUNK):
+            lines += data.count(b"\n")
+    return lines

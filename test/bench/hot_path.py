@@ -1,0 +1,97 @@
+"""What a message costs between the socket and the disk: the runner, the Kalshi dialect and the file writer.
+
+    python test/bench/hot_path.py [<another checkout>...]
+
+No socket and no frames: the messages of load.py are handed in as they would come out of the frame reader, in
+reads of 1, 20 and 240 messages, and end in a file below TMPDIR. Prints microseconds of CPU time a message, the
+best and the median of eleven rounds; of several checkouts in turn, so that what else the machine does hits all alike.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+READS = (1, 20, 240)
+MESSAGES = {1: 60_000, 20: 200_000, 240: 400_000}
+ROUNDS = 11
+
+ROUND = """
+import sys, time
+from gevent import monkey
+monkey.patch_all()
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from prometheus_client import CollectorRegistry
+from load import chunk_template
+from ssmd.errors import Disconnected
+from ssmd.exchange.kalshi import Kalshi
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.runner import Runner
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
+import gevent
+
+folder, read, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+template = chunk_template()
+payloads = []
+for step in range(0, messages, 1000):
+    frames = template % tuple([1_000_000_000 + (step + index) // 4 for index in range(1000)])
+    payloads += [part[part.index(b"{"):] + b"\\n" for part in frames.split(b"\\n")[:-1]]
+reads = [payloads[first:first + read] for first in range(0, messages, read)]
+
+class Handed:
+    def connect(self): pass
+    def close(self): pass
+    def messages(self):
+        for number, one in enumerate(reads):
+            yield one
+            if number % 50 == 0:
+                gevent.sleep(1e-6)
+        raise Disconnected("done")
+
+key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+status = Status()
+metrics = Metrics(CollectorRegistry(), "kalshi", status)
+exchange = Kalshi({"api_key": "bench", "api_secret": key}, {})
+writer = FileWriter(Storage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
+reporter = Reporter("kalshi", status)
+runner = Runner("kalshi", Handed(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
+began = time.process_time()
+try:
+    runner.run()
+except Disconnected:
+    pass
+print((time.process_time() - began) / messages * 1e6)
+assert status.messages == messages
+"""
+
+
+def run_round(checkout: Path, read: int) -> float:
+    with tempfile.TemporaryDirectory(prefix="ssmd-bench-") as folder:
+        environ = os.environ | {"PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parent}"}
+        command = [sys.executable, "-c", ROUND, folder, str(read), str(MESSAGES[read])]
+        done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+
+def main() -> None:
+    checkouts = [ROOT, *map(Path, sys.argv[1:])]
+    for read in READS:
+        costs: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
+        for _ in range(ROUNDS):
+            for checkout, found in costs.items():
+                found.append(run_round(checkout.resolve(), read))
+        for checkout, found in costs.items():
+            print(f"reads of {read:>3}: {min(found):>6.2f} best, {statistics.median(found):>6.2f} median   {checkout}")
+
+
+if __name__ == "__main__":
+    main()

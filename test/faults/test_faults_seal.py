@@ -1,0 +1,41 @@
+"""Sealing, killed at every call that touches the manifest: there is none, or a true one, and the next time seals."""
+
+import sys
+from subprocess import run
+
+import pytest
+from process import ROOT
+
+from ssmd.archive.layout import data_files
+from ssmd.archive.verify import verify
+from ssmd.envelope import LineEncoder
+
+NOON = 1_766_404_800 * 10**9  # 2025-12-22T12:00:00Z
+CALLS = ("openat", "write", "fsync", "rename", "close")
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_kill_leaves_no_lie_and_the_next_time_seals(tmp_path, call):
+    day = tmp_path / "2025-12-22"
+    day.mkdir()
+    (day / "kalshi.jsonl").write_bytes(LineEncoder("kalshi").encode(NOON, [b'{"a":%d}' % n for n in range(2000)]))
+    (day / "kalshi.ledger.jsonl").write_bytes(b"")
+    manifest = day / "kalshi.manifest.json"
+    command = [sys.executable, "-m", "ssmd", "seal", tmp_path]
+    killed = 0
+    for number in range(1, 20):
+        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", day, "-P", manifest, "-P", f"{manifest}.new"]
+        trace += ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
+        done = run([*trace, *command], cwd=ROOT, capture_output=True, check=False, timeout=60)
+        for path in data_files([tmp_path]):
+            assert verify(path).findings == []
+        if done.returncode == 0:
+            break
+        killed += 1
+        if not manifest.exists():
+            assert run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == 0
+        assert verify(data_files([tmp_path])[0]).sealed
+        manifest.unlink()
+    assert killed
+    assert manifest.exists()

@@ -1,0 +1,226 @@
+"""Compaction loses no byte: whatever it meets, and wherever it is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from process import ROOT
+
+from ssmd.archive.compact import Compacted, Left, candidates, compact
+from ssmd.archive.layout import data_files
+from ssmd.archive.ledger import Entry, encode_entry
+from ssmd.archive.lines import LineBlocks
+from ssmd.archive.seal import seal
+from ssmd.envelope import LineEncoder
+from ssmd.errors import DataError, OutputError, WriteError
+
+NS = 1_790_000_000_000_000_000  # 2026-09-21
+LINES = 8_000
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A storage folder with one sealed day of more than a megabyte."""
+    folder = tmp_path / "data" / "2026-09-21"
+    folder.mkdir(parents=True)
+    encoder = LineEncoder("kalshi")
+    messages = [json.dumps({"n": n, "x": hashlib.sha256(b"%d" % n).hexdigest()}).encode() for n in range(LINES)]
+    data = b"".join(encoder.encode(NS + n * 10**6, [m]) for n, m in enumerate(messages))
+    (folder / "kalshi.jsonl").write_bytes(data)
+    ends = NS + LINES * 10**6
+    entries = [
+        Entry(NS, "started", 0, 0, {"version": "0.1.0"}),
+        Entry(NS, "connected", 0, 0, {}),
+        Entry(ends, "disconnected", len(data), LINES, {}),
+        Entry(ends, "stopped", len(data), LINES, {"lines": LINES, "bytes": len(data)}),
+    ]
+    (folder / "kalshi.ledger.jsonl").write_bytes(b"".join(map(encode_entry, entries)))
+    [file] = data_files([folder])
+    assert seal(file, NS + 86_400 * 10**9)
+    return tmp_path / "data"
+
+
+def run(storage: Path, *, dry_run: bool = False, before: str = "2026-09-22") -> list[Compacted | Left]:
+    files = candidates(storage, before)
+    return [compact(file, level=3, dry_run=dry_run, progress=lambda count: None) for file in files]
+
+
+def names(storage: Path) -> list[str]:
+    return sorted(path.name for path in storage.glob("*/*"))
+
+
+def content(storage: Path) -> bytes:
+    return b"".join(block for file in data_files([storage]) for block in LineBlocks(file.path))
+
+
+def test_a_day_becomes_smaller_and_stays_what_it_was(storage):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    plain.chmod(0o640)
+    os.utime(plain, ns=(NS, NS))
+    before = content(storage)
+    [outcome] = run(storage)
+    packed = plain.with_name("kalshi.jsonl.zst")
+    assert outcome == Compacted(len(before), packed.stat().st_size, finished=False)
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert content(storage) == before
+    assert packed.stat().st_size < len(before)
+    assert (packed.stat().st_mode & 0o777, packed.stat().st_mtime_ns) == (0o640, NS)
+    frame = zstandard.get_frame_parameters(packed.read_bytes())
+    assert (frame.has_checksum, frame.content_size) == (True, len(before))
+    assert run(storage) == []  # Nothing is left to be done.
+
+
+def test_a_dry_run_touches_nothing(storage):
+    before = names(storage), content(storage)
+    assert run(storage, dry_run=True) == [Compacted(len(before[1]), 0, finished=False)]
+    assert (names(storage), content(storage)) == before
+
+
+def test_the_day_itself_and_later_ones_are_no_candidates(storage):
+    assert run(storage, before="2026-09-21") == []
+
+
+def test_what_is_not_sealed_is_left_and_named(storage):
+    (storage / "2026-09-21" / "kalshi.manifest.json").unlink()
+    assert run(storage) == [Left("is not sealed; `ssmd seal` does that")]
+    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl"]
+
+
+def test_what_is_being_written_is_left(storage):
+    with (storage / "2026-09-21" / "kalshi.jsonl").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        [outcome] = run(storage)
+        assert isinstance(outcome, Left)
+        assert "is being written" in outcome.why
+    assert "kalshi.jsonl" in names(storage)
+
+
+@pytest.mark.parametrize("change", ["longer", "other", "no manifest"])
+def test_what_is_not_as_sealed_is_never_removed(storage, change):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    data = bytearray(plain.read_bytes())
+    if change == "other":
+        data[-100] ^= 1
+    elif change == "longer":
+        data += LineEncoder("kalshi").encode(NS, [b"{}"])
+    else:
+        plain.with_name("kalshi.manifest.json").write_bytes(b"{")
+    plain.write_bytes(data)
+    with pytest.raises(DataError, match=r"kalshi\.(jsonl|manifest\.json)"):
+        run(storage)
+    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert plain.read_bytes() == data
+
+
+def test_a_plain_file_beside_a_sound_compressed_one_is_removed(storage):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    data = plain.read_bytes()
+    plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(data))
+    [outcome] = run(storage)
+    assert isinstance(outcome, Compacted)
+    assert outcome.finished
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert content(storage) == data
+
+
+@pytest.mark.parametrize("packed", [b"", b"no zst", zstandard.compress(b"other")])
+def test_a_plain_file_beside_another_compressed_one_is_not(storage, packed):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    data = plain.read_bytes()
+    plain.with_name("kalshi.jsonl.zst").write_bytes(packed)
+    with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst"):
+        run(storage)
+    assert (plain.read_bytes(), plain.with_name("kalshi.jsonl.zst").read_bytes()) == (data, packed)
+
+
+def test_where_nothing_can_be_written_nothing_is_removed(storage):
+    (storage / "2026-09-21" / "kalshi.jsonl.zst.new").mkdir()
+    with pytest.raises(OutputError, match=r"kalshi\.jsonl\.zst\.new: Is a directory"):
+        run(storage)
+    assert "kalshi.jsonl" in names(storage)
+
+
+def test_a_full_disk_leaves_the_plain_file_and_nothing_else(storage):
+    resource = pytest.importorskip("resource")
+    before = names(storage), content(storage)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(WriteError, match=r"kalshi\.jsonl\.zst: File too large"):
+            run(storage)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (names(storage), content(storage)) == before
+
+
+STEPS = """
+import itertools, os, shutil, signal, sys
+from pathlib import Path
+from ssmd.archive.compact import candidates, compact
+from ssmd.archive.layout import data_files
+from ssmd.archive.ledger import Entry, encode_entry
+from ssmd.archive.lines import LineBlocks
+from ssmd.archive.verify import verify
+
+kept, storage = map(Path, sys.argv[1:])
+expected = b"".join(LineBlocks(data_files([kept])[0].path))
+
+def run():
+    for file in candidates(storage, "2026-09-22"):
+        compact(file, level=1, dry_run=False, progress=len)
+
+def killed_at(step):
+    calls = itertools.count()
+    def profile(frame, event, called):
+        if event == "c_call" and frame.f_code.co_filename.endswith(("compact.py", "disk.py")) and next(calls) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    child = os.fork()
+    if not child:
+        sys.setprofile(profile)
+        run()
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+def look():
+    [file] = data_files([storage])
+    assert b"".join(LineBlocks(file.path)) == expected
+    return {path.name for path in storage.glob("*/kalshi.jsonl*")}
+
+progress = len = lambda count: None
+seen = set()
+for step in itertools.count():
+    shutil.rmtree(storage, ignore_errors=True)
+    shutil.copytree(kept, storage)
+    killed = killed_at(step)
+    seen.add(tuple(sorted(look())))
+    run()
+    assert look() == {"kalshi.jsonl.zst"}
+    if not killed:
+        break
+assert not (wrong := verify(data_files([storage])[0]).findings), wrong
+print(step, *sorted("+".join(names) for names in seen), sep="\\n")
+"""
+
+
+def test_killed_at_every_step_nothing_is_lost_and_the_next_run_finishes(storage, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", STEPS, storage, tmp_path / "copy"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    steps, *states = ended.stdout.split()
+    assert int(steps) > 40
+    # All that can be met on the disk, and each was.
+    assert states == [
+        "kalshi.jsonl",
+        "kalshi.jsonl+kalshi.jsonl.zst",
+        "kalshi.jsonl+kalshi.jsonl.zst.new",
+        "kalshi.jsonl.zst",
+    ]

@@ -1,0 +1,334 @@
+"""`ssmd seal` and `ssmd verify` on days that the file writer has written, whole and damaged in every way."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from process import ROOT
+from prometheus_client import CollectorRegistry
+
+from ssmd.archive.layout import data_files
+from ssmd.archive.ledger import decode_entry
+from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
+from ssmd.archive.seal import seal, unsealed
+from ssmd.archive.verify import missing_files, verify
+from ssmd.exchange.kalshi import Kalshi
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Batch
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
+
+SECOND = 1_000_000_000
+BEGIN = 1_766_361_600 * SECOND  # 2025-12-22T00:00:00Z
+DAY = "2025-12-22"
+LINES = 2500
+
+
+def message(number: int) -> bytes:
+    """Numbers 1, 2, ... of sid 1, but 50 is left out; of a ticker, without number; and one that is no JSON."""
+    if number == 700:
+        return b"oops \xff"
+    if number % 5 == 0:
+        return b'{"type":"ticker","sid":2,"msg":{"n":%d}}' % number
+    seq = number - number // 5 + (number > 62)
+    return b'{"type":"trade","sid":1,"seq":%d,"msg":{"text":"na\xc3\xafve"}}' % seq
+
+
+def record(root: Path, first_ns: int = BEGIN + SECOND, count: int = LINES, step_ns: int = SECOND) -> None:
+    """A day, or several, as the runner, the dialect and the writer make them, in reads of one to four messages."""
+    status = Status()
+    metrics = Metrics(CollectorRegistry(), "kalshi", status)
+    journal = Journal(status, metrics, Reporter("kalshi", status))
+    inspector = Kalshi.inspector()
+    storage = Storage(type="local", path=str(root))
+    writer = FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: first_ns)
+    writer.open()
+    journal.note("started", first_ns, version="9.9", exchange="kalshi")
+    journal.note("connected", first_ns)
+    ns, number = first_ns, 0
+    while number < count:
+        ns += step_ns
+        payloads = [message(number + index) for index in range(min(1 + number % 4, count - number))]
+        inspection = inspector.inspect(payloads)
+        journal.events(inspection.events, ns)
+        writer.write(Batch("kalshi", ns, payloads, inspection.decoded, journal.take()))
+        number += len(payloads)
+    journal.end(ns, "SIGTERM", None)
+    writer.write(Batch("kalshi", ns, [], notes=journal.take()))
+    writer.close()
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("sealed")
+    record(root)
+    [file] = unsealed(root, "2025-12-23")
+    assert seal(file, BEGIN) is not None
+    return root
+
+
+@pytest.fixture
+def copy(sealed, tmp_path) -> Path:
+    return Path(shutil.copytree(sealed, tmp_path / "data"))
+
+
+def found(root: Path) -> list[tuple[int | None, str]]:
+    [file] = data_files([root])
+    return [tuple(finding) for finding in verify(file).findings]
+
+
+def data(root: Path) -> Path:
+    return root / DAY / "kalshi.jsonl"
+
+
+def ssmd(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ssmd", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
+
+
+def test_a_sealed_day_agrees_with_its_manifest(sealed):
+    assert found(sealed) == []
+    manifest = decode_manifest((sealed / DAY / "kalshi.manifest.json").read_bytes())
+    lines = data(sealed).read_bytes().splitlines()
+    assert (manifest.lines, manifest.bytes) == (LINES, data(sealed).stat().st_size)
+    assert manifest.first == json.loads(lines[0])["ts"]
+    assert manifest.last == json.loads(lines[-1])["ts"]
+    assert manifest.messages_by_type == {"": 1, "ticker": LINES // 5 - 1, "trade": LINES - LINES // 5}
+    assert manifest.messages_by_hour[0] == LINES == sum(manifest.messages_by_hour)
+    assert (manifest.not_json, manifest.sequence_gaps, manifest.missing) == (1, 1, 1)
+    [session] = manifest.sessions
+    [sequence] = session.sequences
+    assert (session.cause, session.lines, sequence.sid, sequence.missing) == ("stopped", LINES, 1, 1)
+    assert sequence.last - sequence.first + 1 == sequence.messages + 1
+    assert [gap.cause for gap in manifest.gaps] == ["not_started", "stopped"]
+    covered = 86400 - sum(gap.seconds for gap in manifest.gaps)
+    assert manifest.listened_seconds == pytest.approx(covered)
+    assert manifest.coverage_percent == pytest.approx(covered / 864, abs=1e-4)
+
+
+def test_the_command_says_ok_and_exits_with_0(sealed):
+    done = ssmd("verify", sealed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"2025-12-22 +kalshi +2,500 .* ok", done.stdout)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_any_changed_byte_is_found_with_its_line(sealed, draw):
+    path = data(sealed)
+    sound = path.read_bytes()
+    place = draw.draw(st.integers(0, len(sound) - 1))
+    byte = draw.draw(st.integers(0, 255).filter(lambda byte: byte != sound[place]))
+    line = sound[:place].count(b"\n") + 1
+    try:
+        path.write_bytes(sound[:place] + bytes([byte]) + sound[place + 1 :])
+        findings = found(sealed)
+    finally:
+        path.write_bytes(sound)
+    # A newline less joins two lines, a newline more makes two of one.
+    assert line in [number for number, _ in findings], findings
+
+
+@settings(deadline=None, max_examples=40)
+@given(kind=st.sampled_from(["missing", "twice", "places"]), place=st.integers(0, LINES - 2), by=st.integers(1, 600))
+@example(kind="places", place=LINES - 2, by=1)
+def test_a_missing_doubled_or_moved_line_is_found_with_its_number(sealed, kind, place, by):
+    path = data(sealed)
+    sound = path.read_bytes()
+    lines = sound.splitlines(keepends=True)
+    if kind == "missing":
+        del lines[place]
+    elif kind == "twice":
+        lines.insert(place, lines[place])
+    else:
+        other = min(place + by, LINES - 1)
+        lines[place], lines[other] = lines[other], lines[place]
+    try:
+        path.write_bytes(b"".join(lines))
+        findings = found(sealed)
+    finally:
+        path.write_bytes(sound)
+    number = place + 2 if kind == "twice" else place + 1
+    told = [text for at, text in findings if at == number]
+    assert any(word in text for text in told for word in ((kind, "what was sealed", "was not there"))), findings
+
+
+def test_the_command_names_the_line_and_exits_with_65(copy):
+    lines = data(copy).read_bytes().splitlines(keepends=True)
+    data(copy).write_bytes(b"".join(lines[:1233] + lines[1234:]))
+    done = ssmd("verify", copy / DAY)
+    assert done.returncode == 65
+    assert "kalshi.jsonl: line 1234 is missing" in done.stdout
+    assert "follows a gap that the ledger does not have: sid 1" in done.stdout
+    assert "WRONG" in done.stdout
+
+
+def lies(value):
+    """Another value of the same kind."""
+    if isinstance(value, dict):
+        return {**value, "ticker": value["ticker"] + 1}
+    if isinstance(value, list):
+        return value[:-1] if value else [1]
+    return value + 1 if isinstance(value, int | float) else value[:-1] + ("1" if value[-1] != "1" else "2")
+
+
+NUMBERS = set(Manifest.__struct_fields__) - {"format", "block_lines", "sealed", "sealed_by"}
+
+
+@pytest.mark.parametrize("field", sorted(NUMBERS))
+def test_a_manifest_that_lies_in_any_of_its_numbers_is_found(copy, field):
+    path = copy / DAY / "kalshi.manifest.json"
+    manifest = decode_manifest(path.read_bytes())
+    if field == "block_sums":
+        lie = msgspec.structs.replace(manifest, block_sums="AAAA" + manifest.block_sums[4:])
+    else:
+        lie = msgspec.structs.replace(manifest, **{field: lies(getattr(manifest, field))})
+    path.write_bytes(encode_manifest(lie))
+    findings = found(copy)
+    assert any(field in text or "block sums" in text for _, text in findings), findings
+
+
+def test_a_manifest_that_is_none_is_found(copy):
+    (copy / DAY / "kalshi.manifest.json").write_text('{"format": 1}')
+    assert "the manifest cannot be read" in found(copy)[0][1]
+
+
+def test_a_gap_that_the_ledger_does_not_have_and_one_that_only_it_has(copy):
+    path = copy / DAY / "kalshi.ledger.jsonl"
+    text = path.read_bytes()
+    [gap] = [line for line in text.splitlines(keepends=True) if b'"gap"' in line]
+    line = decode_entry(gap).line + 1
+    path.write_bytes(text.replace(gap, b""))
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    assert found(copy) == [(line, "follows a gap that the ledger does not have: sid 1, expected 51, got 52, 1 missing")]
+    path.write_bytes(text.replace(b'"got":52,"missing":1', b'"got":53,"missing":2'))
+    assert [number for number, _ in found(copy)] == [line, line]
+
+
+@pytest.mark.parametrize("name", ["kalshi.jsonl", "kalshi.ledger.jsonl"])
+def test_a_missing_file_is_found(copy, name):
+    (copy / DAY / name).unlink()
+    done = ssmd("verify", copy)
+    assert done.returncode == 65
+    assert "kalshi.jsonl: is missing" in done.stdout or "has no ledger" in done.stdout
+
+
+def test_a_missing_day_is_found_by_the_ledger_of_its_neighbours(tmp_path):
+    record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
+    days = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert len(days) > 3
+    files = data_files([tmp_path])
+    assert missing_files([tmp_path], [verify(file) for file in files]) == []
+    shutil.rmtree(tmp_path / days[2])
+    verdicts = [verify(file) for file in data_files([tmp_path])]
+    [told] = {text.partition(":")[0] for text in missing_files([tmp_path], verdicts)}
+    assert told.endswith(f"{days[2]}/kalshi.jsonl")
+    shutil.rmtree(tmp_path / days[0])  # Old days may be put away.
+    assert missing_files([tmp_path], [verify(file) for file in data_files([tmp_path])])[0].startswith(told)
+
+
+def test_days_that_one_connection_spans_agree_each_on_its_own(tmp_path):
+    record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
+    assert [verify(file).findings for file in data_files([tmp_path])] == [[]] * len(data_files([tmp_path]))
+    last = data_files([tmp_path])[-1]
+    for file in unsealed(tmp_path, last.day):
+        assert seal(file, BEGIN) is not None
+    verdicts = [verify(file) for file in data_files([tmp_path])]
+    assert [verdict.sealed for verdict in verdicts] == [True] * (len(verdicts) - 1) + [False]
+    assert all(not verdict.findings for verdict in verdicts)
+    assert verdicts[1].examination.manifest.coverage_percent == 100
+
+
+def test_a_compacted_day_is_verified_against_the_manifest_of_the_original(copy):
+    plain = data(copy).read_bytes()
+    data(copy).with_name("kalshi.jsonl.zst").write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(plain))
+    assert found(copy) == [(None, "is here in two forms: jsonl and jsonl.zst")]
+    data(copy).unlink()
+    assert found(copy) == []
+    lines = plain.splitlines(keepends=True)
+    damaged = b"".join(lines[:99] + lines[100:])
+    data(copy).with_name("kalshi.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(damaged))
+    assert found(copy)[0][0] == 100
+
+
+def test_a_day_not_sealed_yet_is_verified_up_to_its_last_whole_line(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    with open(data(copy), "ab") as file:
+        file.write(b'{"ts":"2025-12')
+    assert found(copy) == []
+    done = ssmd("verify", data(copy))
+    assert (done.returncode, "ok, not sealed yet" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b'"feed":"kalshi"', b'"feed":"kraken"', "is of the feed kraken"),
+        (b'"ts":"2025-12-22T', b'"ts":"2025-12-21T', "is of another day"),
+        (b'"ts":"2025-12-22T00:0', b'"ts":"2025-12-22T25:0', "is not a line of ssmd"),
+        (b'"ts":"2025-12-22T00:', b'"ts":"2025-12-22T01:', "is older than the line before it"),
+        (b'"data":{"', b'"data":"', "is not a line of ssmd"),
+    ],
+)
+def test_lines_that_are_not_right_are_named_without_any_manifest(copy, old, new, told):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    lines = data(copy).read_bytes().splitlines(keepends=True)
+    assert old in lines[1401]
+    lines[1401] = lines[1401].replace(old, new)
+    data(copy).write_bytes(b"".join(lines))
+    wrong = [number for number, text in found(copy) if told in text]
+    assert wrong
+    assert wrong[0] in (1402, 1403)
+
+
+def test_sealing_again_changes_nothing_and_a_held_file_is_left_alone(copy, status, metrics):
+    manifest = copy / DAY / "kalshi.manifest.json"
+    before = manifest.read_bytes()
+    assert ssmd("seal", copy).returncode == 0
+    assert manifest.read_bytes() == before
+    manifest.unlink()
+    storage = Storage(type="local", path=str(copy))
+    writer = FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: BEGIN + SECOND)
+    writer.open()
+    done = ssmd("seal", copy)
+    assert (done.returncode, "is being written" in done.stdout, manifest.exists()) == (0, True, False)
+    writer.close()
+    assert "sealed, 2,500 lines" in ssmd("seal", copy).stdout
+    assert found(copy) == []
+
+
+def test_a_torn_day_is_not_sealed(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    with open(data(copy), "ab") as file:
+        file.write(b"{")
+    done = ssmd("seal", copy)
+    assert done.returncode == 65
+    assert "its last line is not whole" in done.stderr
+    assert not (copy / DAY / "kalshi.manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("verify", "/nowhere/at/all"), 64, "there is no such file or folder"),
+        (("verify", "setup.py"), 64, "is not named like data of ssmd"),
+        (("seal", ".", "--before", "soon"), 64, "it must be a day"),
+        (("verify",), 64, "verify"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(arguments, code, told):
+    done = ssmd(*arguments)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

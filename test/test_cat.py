@@ -1,0 +1,144 @@
+"""`ssmd cat` as a process, in pipes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from process import ROOT, start
+
+from ssmd.envelope import LineEncoder
+
+NS = 1_790_000_000_000_000_000
+MESSAGES = [
+    b'{"type":"trade","sid":1,"seq":1,"msg":{"market_ticker":"KX-A","price": "0.10"}}',
+    b'{"type":"ticker","sid":2,"msg":{"market_ticker":"KX-B"}}',
+    b"{broken\n",
+    b"\xff\x00",
+]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """Two days of one feed, the first compressed."""
+    encoder = LineEncoder("kalshi")
+    for day, (name, pack) in enumerate([("kalshi.jsonl.gz", gzip.compress), ("kalshi.jsonl", bytes)]):
+        folder = tmp_path / f"2026-09-{21 + day}"
+        folder.mkdir()
+        lines = [encoder.encode(NS + day * 86_400 * 10**9 + n * 10**9, [each]) for n, each in enumerate(MESSAGES)]
+        (folder / name).write_bytes(pack(b"".join(lines)))
+    return tmp_path
+
+
+def cat(*arguments: str | Path) -> tuple[int, bytes, str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmd", "cat", *map(str, arguments)], cwd=ROOT, capture_output=True, check=False
+    )
+    return ended.returncode, ended.stdout, ended.stderr.decode()
+
+
+def all_lines(storage: Path) -> bytes:
+    return (
+        gzip.decompress((storage / "2026-09-21/kalshi.jsonl.gz").read_bytes())
+        + (storage / "2026-09-22/kalshi.jsonl").read_bytes()
+    )
+
+
+def test_everything_as_it_stands(storage):
+    assert cat(storage) == (0, all_lines(storage), "")
+    assert cat(storage / "2026-09-22")[1] == (storage / "2026-09-22/kalshi.jsonl").read_bytes()
+
+
+def test_raw_gives_the_exchanges_bytes(storage):
+    assert cat("--raw", storage) == (0, 2 * b"".join(message + b"\n" for message in MESSAGES), "")
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--type", "trade"], [0, 4]),
+        (["--type", "trade", "--type", "ticker"], [0, 1, 4, 5]),
+        (["--type=trade", "--market=KX-B"], []),
+        (["--market", "KX-B", "--to", "2026-09-22"], [1]),
+        (["--from", "2026-09-21T14:13:22", "--to", "2026-09-22T14:13:21Z"], [2, 3, 4]),
+        (["--from", "2026-09-21T16:13:22.000001+02:00"], [3, 4, 5, 6, 7]),
+        (["--feed", "kalshi", "--from", "2027-01-01"], []),
+    ],
+)
+def test_what_is_asked_for(storage, options, wanted):
+    lines = all_lines(storage).splitlines(keepends=True)
+    assert cat(*options, storage) == (0, b"".join(lines[n] for n in wanted), "")
+
+
+def test_wrong_lines_are_told_and_left_out(storage):
+    path = storage / "2026-09-22" / "kalshi.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'{"type":"ticker"', b'\0"type":"ticker"') + b'{"ts"')
+    code, out, err = cat(path)
+    assert code == 65
+    assert out == b"".join(line for line in whole.splitlines(keepends=True) if b'"type":"ticker"' not in line)
+    assert err.splitlines() == [
+        f"ssmd: {path}:2: not a line of ssmd, left out",
+        f"ssmd: {path}:5: not a whole line (5 bytes), left out",
+    ]
+
+
+def test_a_torn_end_alone_is_no_error(storage):
+    with (storage / "2026-09-22" / "kalshi.jsonl").open("ab") as file:
+        file.write(b'{"ts":"2026-')
+    code, _, err = cat(storage)
+    assert (code, len(err.splitlines())) == (0, 1)
+
+
+def test_a_file_of_another_kind_does_not_flood(tmp_path):
+    (tmp_path / "other.jsonl").write_bytes(b'{"n":1}\n' * 1000)
+    code, out, err = cat(tmp_path / "other.jsonl")
+    assert (code, out) == (65, b"")
+    assert len(err.splitlines()) == 11
+    assert err.endswith(": 990 more lines left out\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["none"], "none: there is no such file or folder"),
+        (["."], "no data here"),
+        (["--feed", "x", "."], "no data of feed x here"),
+        (["--from", "noon", "."], "--from is 'noon'; it must be a time such as"),
+        (["--from", "2026-01-02", "--to", "2026-01-02", "kalshi.jsonl"], "--from must be earlier than --to"),
+        ([], "the arguments do not fit"),
+    ],
+)
+def test_wrong_usage(tmp_path, arguments, text):
+    (tmp_path / "kalshi.jsonl").touch()
+    process = start("cat", *arguments, cwd=tmp_path)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (64, "")
+    assert text in err
+
+
+@pytest.mark.parametrize("raw", [[], ["--raw"]])
+def test_a_reader_that_has_enough_ends_it_quietly(tmp_path, raw):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LineEncoder("kalshi").encode(NS, MESSAGES[:2] * 50_000))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmd", "cat", *raw, path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(timeout=30) == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_no_heavy_library_is_loaded_for_plain_files(storage):
+    code = "import sys, ssmd.commands.cat, ssmd.commands.run; print({'zstandard', 'rich', 'jinja2'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "zstandard" not in ended.stdout
+    assert "rich" not in ended.stdout

@@ -1,0 +1,127 @@
+"""`ssmd compact` as a process: beside a collector, on a terminal, and for cron."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+import zstandard
+from process import ROOT, Collector, Simulator, start
+
+from ssmd.envelope import LineEncoder
+
+
+def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True) -> Path:
+    """The plain file of a day so many days before today."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago)
+    path = storage / f"{noon:%Y-%m-%d}" / "test.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(LineEncoder("test").encode(int(noon.timestamp()) * 10**9, [b'{"n":1}'] * lines))
+    if sealed:
+        assert ssmd("seal", storage)[0] == 0
+    return path
+
+
+def ssmd(*arguments: str | Path) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=50)
+    return process.returncode, out, err
+
+
+def test_days_old_enough_one_line_each(tmp_path):
+    old, new = make_day(tmp_path, 3), make_day(tmp_path, 1)
+    unsealed = make_day(tmp_path, 2, sealed=False)
+    size = old.stat().st_size
+    code, out, err = ssmd("compact", tmp_path, "--older-than", "2d", "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"{old}: would be compacted, {size:,} bytes",
+        f"{unsealed}: is not sealed; `ssmd seal` does that; left as it is",
+    ]
+    code, out, err = ssmd("compact", tmp_path, "--older-than=2d")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{old}: compacted, {size:,} bytes to ")
+    assert (old.exists(), unsealed.exists(), new.exists()) == (False, True, True)
+    assert ssmd("compact", tmp_path)[1].startswith(f"{unsealed}: is not sealed")
+    assert not new.exists()
+    assert ssmd("cat", old.parent)[1].count("\n") == 1000
+
+
+def test_a_day_that_is_not_as_sealed_does_not_keep_the_others(tmp_path):
+    wrong, right = make_day(tmp_path, 3), make_day(tmp_path, 2)
+    wrong.write_bytes(wrong.read_bytes().replace(b'"n":1', b'"n":2', 1))
+    code, _, err = ssmd("compact", tmp_path)
+    assert code == 65
+    assert err == f"ssmd: {wrong}: is not what its manifest says; nothing is removed. `ssmd verify` tells more\n"
+    assert (wrong.exists(), right.exists()) == (True, False)
+    assert sorted(path.name for path in wrong.parent.iterdir()) == ["test.jsonl", "test.manifest.json"]
+
+
+def test_beside_a_running_collector(tmp_path):
+    old = make_day(tmp_path / "data", 1)
+    with Simulator("--rate", "500") as exchange, Collector(tmp_path, exchange.generic, exchange="generic") as collector:
+        collector.wait_for_lines(1100)
+        code, out, _ = ssmd("compact", tmp_path / "data")
+        assert (code, len(out.splitlines())) == (0, 1)
+        assert [path.name for path in old.parent.glob("test.jsonl*")] == ["test.jsonl.zst"]
+        collector.wait_for_lines(500)  # Of today alone.
+        assert collector.end() == 0
+        today = [path for path in collector.data.glob("*/test.jsonl") if path != old]
+        assert len(today) == 1
+    code, out, _ = ssmd("cat", tmp_path / "data")
+    assert code == 0
+    assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
+
+
+def test_progress_on_a_terminal(tmp_path):
+    path = make_day(tmp_path, 1, lines=200_000)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmd", "compact", tmp_path, "--level", "19"],
+        cwd=ROOT, env=os.environ | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = b""
+    while process.poll() is None:
+        if select.select([controller], [], [], 0.2)[0]:
+            with contextlib.suppress(OSError):  # So Linux tells that the last one has closed the terminal.
+                shown += os.read(controller, 4096)
+    os.close(controller)
+    assert process.stdout is not None
+    assert process.stdout.read().startswith(f"{path}: compacted, ".encode())
+    assert process.wait(10) == 0
+    process.stdout.close()
+    assert f"{path.parent.name} test".encode() in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["none"], "none: there is no such file or folder"),
+        ([".", "--older-than", "0d"], "--older-than is '0d'; it must be a number of days, such as 7d, 1d at least"),
+        ([".", "--older-than", "soon"], "--older-than is 'soon'"),
+        ([".", "--level", "22"], "--level is '22'; it must be a number from 1 to 19"),
+    ],
+)
+def test_wrong_usage(arguments, text):
+    code, out, err = ssmd("compact", *arguments)
+    assert (code, out) == (64, "")
+    assert text in err
+
+
+def test_what_is_deployed_asks_for_options_that_there_are():
+    job = yaml.safe_load((ROOT / "deploy/k8s/compact/cronjob.yaml").read_text())
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    code, _, err = ssmd(*container["args"][:1], ROOT / "conf", *container["args"][2:], "--dry-run")
+    assert (code, err) == (0, "")
+    commands = (ROOT / "deploy/cron/ssmd-compact").read_text().splitlines()[-1].split(" ssmd ", 1)[1]
+    for command in commands.replace("/var/lib/ssmd/data", str(ROOT / "conf")).split("; "):
+        assert ssmd(*command.split()[1:])[0] == 0

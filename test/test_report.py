@@ -1,0 +1,103 @@
+"""`ssmd report` as a process: text for people and pipes, and a page that is whole by itself."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from process import start
+from recorded import DAY, make_day
+
+
+def report(*arguments: str | Path) -> tuple[int, str, str]:
+    process = start("report", *arguments, PYTHONIOENCODING="utf-8")
+    out, err = process.communicate(timeout=50)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    make_day(tmp_path, "2026-09-20")
+    make_day(tmp_path, "2026-09-21", lost_after=50, connected=[(0, 40_000, "disconnected"), (43_600, DAY, "stopped")])
+    make_day(tmp_path, "2026-09-23", sealed=False)
+    make_day(tmp_path, "2026-09-23", feed="other")
+    return tmp_path
+
+
+def test_the_text_has_a_line_for_each_day_and_outage(storage):
+    code, out, err = report(storage)
+    assert (code, err) == (0, "")
+    feed, head, *days = out.splitlines()[:6]
+    assert feed == "kalshi"
+    assert head.split()[:3] == ["day", "messages", "change"]
+    assert [line.split()[0] for line in days] == [f"2026-09-2{n}" for n in range(4)]
+    assert re.search(r" 1 +3 +1 +01:00:00 +95\.83 % ", days[1])
+    assert re.search(r" 0 +-100 % .* 0\.00 % .*no data", days[2])
+    assert re.search(r"100\.00 % +[▁▂▃▄▅▆▇█]{24} +not sealed", days[3])
+    assert "2026-09-21T11:06:40.000000Z  2026-09-21T12:06:40.000000Z      01:00:00  disconnected" in out
+    assert "\nother\n" in out
+    assert max(map(len, out.splitlines())) <= 200
+
+
+def test_only_so_many_days(storage):
+    code, out, _ = report(storage, "--days", "1")
+    assert code == 0
+    assert "2026-09-23" in out
+    assert "2026-09-22" not in out
+
+
+class _Page(HTMLParser):
+    """What a browser would load, and what it would show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.text = ""
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_needs_no_other_file(storage):
+    code, out, err = report(storage, "--html")
+    assert (code, err) == (0, "")
+    page = _Page()
+    page.feed(out)
+    assert page.loads == ["data:,"]
+    assert "url(" not in out
+    assert "@import" not in out
+    assert "script" not in page.tags
+    assert page.tags.count("svg") >= 5
+    for text in ("kalshi", "other", "2026-09-22", "95.83 %", "01:00:00", "disconnected", "orderbook_delta"):
+        assert text in page.text
+
+
+def test_what_the_exchange_says_is_no_markup(tmp_path):
+    path = make_day(tmp_path, "2026-09-21", sealed=False)
+    path.write_bytes(path.read_bytes().replace(b'"ticker"', b'"<script>x"'))
+    out = report(tmp_path, "--html")[1]
+    assert "&lt;script&gt;x" in out
+    assert "<script" not in out
+
+
+def test_an_empty_folder_and_wrong_usage(tmp_path):
+    assert report(tmp_path) == (0, "there is no data here\n", "")
+    assert "There is no data here." in report(tmp_path, "--html")[1]
+    code, _, err = report(tmp_path, "--days", "0")
+    assert (code, err) == (64, "ssmd: --days is '0'; it must be a number, 1 or more\n")
+    assert report(tmp_path / "none")[0] == 64
+
+
+def test_what_cannot_be_read_is_told(storage):
+    (storage / "2026-09-20" / "kalshi.manifest.json").write_bytes(b"{")
+    code, out, err = report(storage)
+    assert code == 65
+    assert "2026-09-20/kalshi.manifest.json" in err
+    assert "2026-09-21" in out

@@ -1,0 +1,243 @@
+"""The ledger that the file writer keeps: each event at its place, outages, rotation, repair."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from ssmd.archive.ledger import Entry as LedgerEntry
+from ssmd.archive.ledger import decode_entry, encode_entry, kept
+from ssmd.archive.seal import seal, unsealed
+from ssmd.errors import WriteError
+from ssmd.metadata.model import Storage
+from ssmd.runtime.interfaces import Batch, Note
+from ssmd.writer import ledger as writer_ledger
+from ssmd.writer.file import FileWriter
+
+SECOND = 1_000_000_000
+NOON = 1_766_404_800 * SECOND  # 2025-12-22T12:00:00Z
+DAY = 86_400 * SECOND
+
+
+@pytest.fixture
+def run(tmp_path, status, metrics):
+    """A writer that is open, at the given time."""
+    made = []
+
+    def start(now: int) -> FileWriter:
+        storage = Storage(type="local", path=str(tmp_path))
+        made.append(FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: now))
+        made[-1].open()
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def note(event: str, ns: int, place: int = 0, **fields: object) -> Note:
+    return Note(event, ns, place, fields)
+
+
+def put(writer: FileWriter, ns: int, *payloads: bytes, notes: tuple[Note, ...] = ()) -> None:
+    writer.write(Batch("kalshi", ns, list(payloads), True, notes))
+    writer.flush()
+
+
+def begin(writer: FileWriter, ns: int) -> None:
+    put(writer, ns, notes=(note("started", ns, version="1", exchange="kalshi"),))
+    put(writer, ns, notes=(note("connected", ns),))
+
+
+def ledger(tmp_path, day: str = "2025-12-22") -> list[dict]:
+    return [json.loads(line) for line in (tmp_path / day / "kalshi.ledger.jsonl").read_bytes().splitlines()]
+
+
+def data(tmp_path, day: str = "2025-12-22") -> bytes:
+    return (tmp_path / day / "kalshi.jsonl").read_bytes()
+
+
+def test_each_entry_points_at_the_line_it_belongs_before(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    put(writer, NOON, b'{"a":1}', b'{"a":2}')
+    gaps = (note("gap", NOON, 1, sid=1), note("gap", NOON, 1, sid=2), note("gap", NOON, 3, sid=3))
+    put(writer, NOON, b'{"b":0}', b'{"b":1}', b'{"b":2}', b'{"b":3}', notes=gaps)
+    put(writer, NOON + 5, notes=(note("stopped", NOON + 5, reason="SIGTERM"),))
+    writer.close()
+    lines = data(tmp_path)
+    follow = {}
+    for entry in ledger(tmp_path):
+        assert lines[: entry["offset"]].count(b"\n") == entry["line"]
+        follow.setdefault(entry["event"], []).append(lines[entry["offset"] :].partition(b"\n")[0][-8:])
+    assert follow["started"] == follow["connected"] == [b'{"a":1}}']
+    assert follow["gap"] == [b'{"b":1}}', b'{"b":1}}', b'{"b":3}}']
+    assert follow["stopped"] == [b""]
+    assert {key: ledger(tmp_path)[-1][key] for key in ("lines", "bytes")} == {"lines": 6, "bytes": len(lines)}
+
+
+def test_nothing_is_said_of_an_outage_at_the_very_first_start(tmp_path, run):
+    run(NOON)
+    assert ledger(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        (("stopped",), "stopped"),
+        (("disconnected", "stopped"), "disconnected"),
+        ((), "killed"),
+    ],
+)
+@pytest.mark.parametrize("days", [0, 1, 4])
+def test_a_start_tells_how_long_nobody_listened_and_why(tmp_path, run, end, cause, days):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON + 10 * SECOND, b"1")
+    for event in end:
+        put(first, NOON + 20 * SECOND, notes=(note(event, NOON + 20 * SECOND, reason="x"),))
+    first.close()
+    again = NOON + 60 * SECOND + days * DAY
+    run(again)
+    day = datetime.fromtimestamp(again / SECOND, UTC).date().isoformat()
+    [outage] = [entry for entry in ledger(tmp_path, day) if entry["event"] == "outage"]
+    assert outage["cause"] == cause
+    assert outage["from"] == f"2025-12-22T12:00:{10 if cause == 'killed' else 20}.000000Z"
+    assert outage["to"] == outage["ts"]
+    assert outage["seconds"] == days * 86400 + (50 if cause == "killed" else 40)
+    assert (outage["line"], outage["offset"]) == ((1, len(data(tmp_path))) if days == 0 else (0, 0))
+
+
+def test_starts_that_never_connected_do_not_shorten_an_outage(tmp_path, run):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON, b"1", notes=())
+    put(first, NOON, notes=(note("stopped", NOON, reason="x"),))
+    first.close()
+    for minute in (1, 2):
+        again = run(NOON + minute * 60 * SECOND)
+        put(again, NOON, notes=(note("started", NOON + minute * 60 * SECOND),))
+        put(again, NOON, notes=(note("stopped", NOON + minute * 60 * SECOND, reason="cannot connect"),))
+        again.close()
+    assert [entry["seconds"] for entry in ledger(tmp_path) if entry["event"] == "outage"] == [60, 120]
+
+
+def test_data_from_before_there_were_ledgers_has_an_outage_of_unknown_cause(tmp_path, run):
+    first = run(NOON)
+    put(first, NOON, b"1")
+    first.close()
+    (tmp_path / "2025-12-22" / "kalshi.ledger.jsonl").unlink()
+    run(NOON + SECOND)
+    [outage] = ledger(tmp_path)
+    assert (outage["cause"], outage["seconds"], outage["line"]) == ("unknown", 1, 1)
+
+
+def test_rotation_ends_one_ledger_and_begins_the_next(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    put(writer, NOON, b"1", b"2")
+    put(writer, NOON + DAY, b"3", notes=(note("gap", NOON + DAY, 0, sid=1),))
+    put(writer, NOON + DAY, notes=(note("stopped", NOON + DAY, reason="x"),))
+    writer.close()
+    rotated = ledger(tmp_path)[-1]
+    size = len(data(tmp_path))
+    assert (rotated["event"], rotated["to"]) == ("rotated", "2025-12-23")
+    assert (rotated["line"], rotated["offset"]) == (rotated["lines"], rotated["bytes"]) == (2, size)
+    continued, gap, stopped = ledger(tmp_path, "2025-12-23")
+    assert (continued["event"], continued["from"], continued["exchange"]) == ("continued", "2025-12-22", "kalshi")
+    assert (continued["line"], continued["offset"], gap["event"], gap["line"]) == (0, 0, "gap", 0)
+    assert (stopped["lines"], stopped["bytes"]) == (3, size + len(data(tmp_path, "2025-12-23")))
+
+
+def test_a_torn_tail_is_told_of_and_the_places_go_on_behind_what_is_left(tmp_path, run):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON, b"1", b"2")
+    first.close()
+    for name, torn in (("kalshi.jsonl", b'{"ts":"2025'), ("kalshi.ledger.jsonl", b'{"ts":"2025-12-22T12:00')):
+        with open(tmp_path / "2025-12-22" / name, "ab") as file:
+            file.write(torn)
+    second = run(NOON + SECOND)
+    begin(second, NOON + SECOND)
+    put(second, NOON + SECOND, b"3")
+    second.close()
+    entries = ledger(tmp_path)
+    [torn] = [entry for entry in entries if entry["event"] == "torn"]
+    assert (torn["bytes"], torn["line"]) == (11, 2)
+    assert all(data(tmp_path)[: entry["offset"]].count(b"\n") == entry["line"] for entry in entries)
+    assert (tmp_path / "2025-12-22" / "kalshi.ledger.jsonl.torn").read_bytes() == b'{"ts":"2025-12-22T12:00\n'
+
+
+def test_marks_spare_a_start_the_counting_of_the_whole_day(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(writer_ledger, "MARK_BYTES", 1000)
+    first = run(NOON)
+    begin(first, NOON)
+    for _ in range(100):
+        put(first, NOON, b"1")
+    first.close()
+    marks = [entry for entry in ledger(tmp_path) if entry["event"] == "mark"]
+    assert len(marks) == len(data(tmp_path)) // 1050 or len(marks) > 4
+    counted = []
+    real = writer_ledger._count_lines
+    monkeypatch.setattr(
+        writer_ledger, "_count_lines", lambda path, offset, lines: counted.append(offset) or real(path, offset, lines)
+    )
+    second = run(NOON)
+    put(second, NOON, notes=(note("started", NOON),))
+    assert counted == [marks[-1]["offset"]]
+    assert ledger(tmp_path)[-1]["line"] == 100
+
+
+def test_a_ledger_that_cannot_be_written_ends_the_run_like_data(tmp_path, run):
+    writer = run(NOON)
+    writer._ledger.close()
+    writer._ledger._fd = 10**6  # No such descriptor.
+    writer.write(Batch("kalshi", NOON, [], notes=(note("connected", NOON),)))
+    with pytest.raises(WriteError, match="ledger"):
+        writer.flush()
+    writer._ledger._fd = -1
+
+
+def test_reopening_a_sealed_day_takes_its_manifest_away(tmp_path, run):
+    run(NOON).close()
+    manifest = tmp_path / "2025-12-22" / "kalshi.manifest.json"
+    manifest.write_text("{}")
+    run(NOON)
+    assert not manifest.exists()
+
+
+def test_entries_of_lines_that_never_came_are_left_out():
+    entries = [
+        LedgerEntry(NOON, event, offset, offset // 10, {})
+        for event, offset in [("connected", 0), ("gap", 100), ("gap", 120), ("outage", 110), ("started", 110)]
+    ]
+    assert [(entry.event, entry.offset) for entry in kept(entries)] == [
+        ("connected", 0), ("gap", 100), ("outage", 110), ("started", 110)
+    ]  # fmt: skip
+    assert [decode_entry(encode_entry(entry)) for entry in entries] == entries
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"{}", b"[]", b'{"ts":"x","event":"gap","offset":1,"line":1}',
+     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"party","offset":1,"line":1}',
+     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"gap","offset":-1,"line":1}',
+     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"gap","offset":true,"line":1}',
+     b'{"ts":"2025-12-22T25:00:00.000000Z","event":"gap","offset":1,"line":1}'],
+)  # fmt: skip
+def test_what_is_no_entry_is_refused(line):
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+        decode_entry(line)
+
+
+def test_the_last_line_of_a_day_that_was_compacted_is_known_from_its_manifest(tmp_path, run):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON + 7 * SECOND, b"1")
+    first.close()
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, NOON) is not None
+    file.path.rename(file.path.with_name("kalshi.jsonl.zst"))  # Nobody looks into it.
+    run(NOON + DAY)
+    [outage] = [entry for entry in ledger(tmp_path, "2025-12-23") if entry["event"] == "outage"]
+    assert (outage["cause"], outage["seconds"]) == ("killed", 86400 - 7)
