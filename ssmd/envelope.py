@@ -41,7 +41,7 @@ _check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 _JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x02\xff\xfe")
-_LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
+_DIGITS = b"0123456789"
 _LINE = re.compile(
     rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z","feed":"([A-Za-z0-9][A-Za-z0-9._-]*)","data":'
 )
@@ -160,7 +160,13 @@ def _levels(document: bytes) -> int:
 
 
 def _no_long_integer(document: bytes) -> bool:
-    return len(document) <= MAX_INTEGER_DIGITS or _LONG_DIGITS.search(document) is None
+    # A run of more digits covers one of these positions, so there is no need to look at every byte.
+    for at in range(MAX_INTEGER_DIGITS, len(document), MAX_INTEGER_DIGITS + 1):
+        before, after = document[at - MAX_INTEGER_DIGITS : at + 1], document[at + 1 : at + 1 + MAX_INTEGER_DIGITS]
+        leading, trailing = before.rstrip(_DIGITS), after.lstrip(_DIGITS)
+        if len(before) > len(leading) and len(before + after) - len(leading + trailing) > MAX_INTEGER_DIGITS:
+            return False
+    return True
 
 
 def _is_utf8(data: bytes) -> bool:

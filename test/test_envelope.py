@@ -422,3 +422,22 @@ def test_a_hostile_document_does_not_stop_the_world():
     """
     document = b'["' + (b"1" * MAX_INTEGER_DIGITS + b"a") * 7800 + b'"]'
     assert document in LineEncoder("kalshi").encode(0, [document], decoded=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3 * MAX_INTEGER_DIGITS),
+            st.one_of(st.integers(0, 20), st.integers(MAX_INTEGER_DIGITS - 3, MAX_INTEGER_DIGITS + 3)),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_an_integer_too_long_is_found_wherever_it_stands(runs):
+    """As a list of strings and integers: only an integer must not be too long."""
+    document = b"[" + b",".join(b'"%b",%b' % (b"x" * apart, b"9" * max(1, digits)) for apart, digits in runs) + b"]"
+    spliced = LineEncoder("feed").encode(0, [document], decoded=True)
+    assert (b'"encoding"' in spliced) == any(digits > MAX_INTEGER_DIGITS for _, digits in runs)
+    assert decode_line(spliced).payload == document
