@@ -26,7 +26,7 @@ from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.sealer import Sealer
 from ssmd.runtime.status import Status
-from ssmd.runtime.tally import Tally
+from ssmd.runtime.endings import Endings
 from ssmd.server.health import HealthServer, make_app
 from ssmd.writer import WRITERS
 
@@ -42,7 +42,7 @@ class Run:
 
     runner: Runner
     reporter: Reporter
-    tally: Tally
+    endings: Endings
     port: int
     """Where the probes are served."""
 
@@ -189,8 +189,8 @@ def assemble(
         identity=_identity(deployment),
         clock=clock,
     )
-    tally = Tally(Path(environment.storage.path or ".") / f".{feed.name}.errors", metrics.errors)
-    return Run(runner, reporter, tally, server.port)
+    endings = Endings(Path(environment.storage.path or ".") / f".{feed.name}.errors", metrics.errors)
+    return Run(runner, reporter, endings, server.port)
 
 
 def _identity(deployment: Deployment) -> dict[str, object]:

@@ -55,12 +55,12 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     )
     failure: str | None = None
     code = 0
-    run.tally.load()
+    run.endings.load()
     try:
         run.runner.run()
     except SsmdError as error:
         failure, code = str(error), error.exit_code
-        run.tally.add(error.label)
+        run.endings.add(error.label)
     finally:
         if terminal is not None:
             terminal.show("")

@@ -10,6 +10,10 @@ Options:
     --check            measure nothing; see that every collector writes exactly what was sent
     --soak             instead watch ssmd alone, for an hour or --seconds, at --rate
     --rate=<messages>  a second, for the soak [default: 5000]
+    --archive          instead measure how fast recorded data is sealed, verified and read back
+    --size=<MB>        of the day that is read back [default: 500]
+    --hot-path         instead measure what a message costs between the socket and the disk
+    --beside=<folder>  another checkout, for the hot path in turn
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`
     --rounds=<n>       interleaved rounds, of which the medians are shown; 3, or 2 when quick
     --seconds=<s>      of each run, without its warm-up; 3, or 2 when quick
@@ -30,7 +34,7 @@ from typing import Any
 
 from docopt import docopt
 
-from bench import soak
+from bench import archive, hot_path, soak
 from bench.lead import Load
 from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
@@ -51,6 +55,10 @@ def main() -> None:
         sys.exit(f"bench: {folder} has only {free // 2**20} MiB free; name another folder with --dir")
     if options["--soak"]:
         sys.exit(soak.main(folder, number(options, "--seconds", 3600), number(options, "--rate")))
+    if options["--archive"]:
+        sys.exit(archive.main(folder, number(options, "--size")))
+    if options["--hot-path"]:
+        sys.exit(hot_path.main(folder, [Path(options["--beside"])] if options["--beside"] else []))
     unknown = set(options["<measure>"]) - set(MEASURES)
     if unknown:
         sys.exit(f"bench: no such measure: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")

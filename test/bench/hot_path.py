@@ -1,10 +1,8 @@
 """What a message costs between the socket and the disk: the runner, the Kalshi dialect and the file writer.
 
-    python test/bench/hot_path.py [<another checkout>...]
-
-No socket and no frames: the messages of load.py are handed in as they would come out of the frame reader, in
-reads of 1, 20 and 240 messages, and end in a file below TMPDIR. Prints microseconds of CPU time a message, the
-best and the median of eleven rounds; of several checkouts in turn, so that what else the machine does hits all alike.
+No socket and no frames: messages are handed in as they would come out of the frame reader, in reads of 1, 20 and 240
+messages, and end in a file. Prints microseconds of CPU time a message, the best and the median of eleven rounds; of
+several checkouts in turn, so that what else the machine does hits all alike.
 """
 
 from __future__ import annotations
@@ -14,9 +12,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from bench.collector import ROOT
+from bench.messages import Cycle
+
+__all__ = ["main"]
+
 READS = (1, 20, 240)
 MESSAGES = {1: 60_000, 20: 200_000, 240: 400_000}
 ROUNDS = 11
@@ -28,7 +31,6 @@ monkey.patch_all()
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import CollectorRegistry
-from load import chunk_template
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.metadata.model import Storage
@@ -40,11 +42,8 @@ from ssmd.writer.file import FileWriter
 import gevent
 
 folder, read, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-template = chunk_template()
-payloads = []
-for step in range(0, messages, 1000):
-    frames = template % tuple([1_000_000_000 + (step + index) // 4 for index in range(1000)])
-    payloads += [part[part.index(b"{"):] + b"\\n" for part in frames.split(b"\\n")[:-1]]
+with open(sys.argv[4], "rb") as file:
+    payloads = file.read().splitlines(keepends=True)
 reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
 class Handed:
@@ -74,24 +73,27 @@ assert status.messages == messages
 """
 
 
-def run_round(checkout: Path, read: int) -> float:
-    with tempfile.TemporaryDirectory(prefix="ssmd-bench-") as folder:
-        environ = os.environ | {"PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parent}"}
-        command = [sys.executable, "-c", ROUND, folder, str(read), str(MESSAGES[read])]
-        done = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=True)
+def run_round(folder: Path, checkout: Path, read: int, sent: Path) -> float:
+    with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as data:
+        command = [sys.executable, "-P", "-c", ROUND, data, str(read), str(MESSAGES[read]), str(sent)]
+        environ = os.environ | {"PYTHONPATH": str(checkout)}
+        done = subprocess.run(command, env=environ, cwd=data, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
 
-def main() -> None:
-    checkouts = [ROOT, *map(Path, sys.argv[1:])]
-    for read in READS:
-        costs: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
-        for _ in range(ROUNDS):
+def main(folder: Path, others: Sequence[Path]) -> None:
+    """Measure this checkout, and others beside it, below the folder."""
+    checkouts = [ROOT, *others]
+    cycle = Cycle()
+    with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as scratch:
+        for read in READS:
+            sent = Path(scratch, "sent")
+            sent.write_bytes(b"".join(map(cycle.text, range(MESSAGES[read]))))
+            costs: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
+            for _ in range(ROUNDS):
+                for checkout, found in costs.items():
+                    found.append(run_round(folder, checkout.resolve(), read, sent))
             for checkout, found in costs.items():
-                found.append(run_round(checkout.resolve(), read))
-        for checkout, found in costs.items():
-            print(f"reads of {read:>3}: {min(found):>6.2f} best, {statistics.median(found):>6.2f} median   {checkout}")
-
-
-if __name__ == "__main__":
-    main()
+                print(
+                    f"reads of {read:>3}: {min(found):>6.2f} best, {statistics.median(found):>6.2f} median   {checkout}"
+                )

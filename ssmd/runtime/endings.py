@@ -15,7 +15,7 @@ from typing import Protocol
 
 import gevent
 
-__all__ = ["Tally"]
+__all__ = ["Endings"]
 
 DISK_SECONDS = 1.0
 """How long the disk is waited for: nothing here is worth holding up the start of a run or its end."""
@@ -30,7 +30,7 @@ class _Counter(Protocol):
     def inc(self, amount: float = 1) -> None: ...
 
 
-class Tally:
+class Endings:
     """Counts of errors by type. `path`: the file, whose folder need not be there; `counters`: by type.
 
     What the disk refuses, or is too slow for, is logged and left undone.
@@ -93,7 +93,7 @@ class Tally:
         task.wait(timeout=DISK_SECONDS)
         result = task.value if task.ready() else TimeoutError(f"no answer within {DISK_SECONDS:g} s")
         if isinstance(result, OSError):
-            _log.debug("errors not tallied", extra={"file": str(self._path), "reason": str(result)})
+            _log.debug("endings not counted", extra={"file": str(self._path), "reason": str(result)})
             return {}
         counts: dict[str, int] = result
         return counts

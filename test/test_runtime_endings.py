@@ -1,4 +1,4 @@
-"""The tally: how the runs have ended is known to the next one, and nothing waits for a disk that does not answer."""
+"""The endings: how the runs have ended is known to the next one, and nothing waits for a disk that does not answer."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from process import Collector, Simulator
 
-from ssmd.runtime.tally import FILE_BYTES, Tally
+from ssmd.runtime.endings import FILE_BYTES, Endings
 
 
 class Count:
@@ -20,19 +20,19 @@ class Count:
 
 def loaded(path) -> dict[str, float]:
     counters = {label: Count() for label in ("disconnect", "write")}
-    Tally(path, counters).load()
+    Endings(path, counters).load()
     return {label: count.value for label, count in counters.items()}
 
 
-def tally(path) -> Tally:
-    return Tally(path, {label: Count() for label in ("disconnect", "write")})
+def endings(path) -> Endings:
+    return Endings(path, {label: Count() for label in ("disconnect", "write")})
 
 
 def test_the_next_run_begins_where_the_last_one_ended(tmp_path):
     path = tmp_path / ".kalshi.errors"
     assert loaded(path) == {"disconnect": 0, "write": 0}
     for label in ("disconnect", "write", "disconnect"):
-        tally(path).add(label)
+        endings(path).add(label)
     assert loaded(path) == {"disconnect": 2, "write": 1}
 
 
@@ -40,7 +40,7 @@ def test_the_file_is_there_before_it_is_needed_and_never_grows(tmp_path):
     path = tmp_path / ".kalshi.errors"
     loaded(path)
     assert path.stat().st_size == FILE_BYTES
-    tally(path).add("write")
+    endings(path).add("write")
     assert path.stat().st_size == FILE_BYTES
     assert loaded(path)["write"] == 1
 
@@ -52,19 +52,19 @@ def test_a_damaged_file_counts_as_nothing_and_is_mended(tmp_path, content):
     path = tmp_path / ".kalshi.errors"
     path.write_bytes(content)
     assert loaded(path) == {"disconnect": 0, "write": 0}
-    tally(path).add("write")
+    endings(path).add("write")
     assert loaded(path) == {"disconnect": 0, "write": 1}
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path):
     path = tmp_path / "data" / ".kalshi.errors"
     assert loaded(path) == {"disconnect": 0, "write": 0}
-    tally(path).add("write")
+    endings(path).add("write")
     assert not path.parent.exists()
 
 
 def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("ssmd.runtime.tally.DISK_SECONDS", 0.05)
+    monkeypatch.setattr("ssmd.runtime.endings.DISK_SECONDS", 0.05)
     path = tmp_path / ".kalshi.errors"
     os.mkfifo(path)  # Opening it for reading blocks until somebody writes.
     began = time.monotonic()
