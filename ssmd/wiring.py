@@ -21,12 +21,12 @@ from ssmd.exchange import EXCHANGES
 from ssmd.metadata.loader import Deployment, Problem
 from ssmd.metrics import Metrics
 from ssmd.resolver import RESOLVERS
+from ssmd.runtime.endings import Endings
 from ssmd.runtime.interfaces import Exchange, Service
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.sealer import Sealer
 from ssmd.runtime.status import Status
-from ssmd.runtime.endings import Endings
 from ssmd.server.health import HealthServer, make_app
 from ssmd.writer import WRITERS
 
