@@ -170,4 +170,7 @@ def hand_over(program: str, sock: socket.socket, texts: Cycle, rate: float, log:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit("the client has left")

@@ -11,8 +11,6 @@ import re
 import signal
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,40 +18,42 @@ from pathlib import Path
 
 import gevent
 import pytest
-from process import ROOT, Collector
+from bench.lead import START_SECONDS, Load, Source
+from bench.messages import FIRST_SEQ
+from process import Collector
 
 LOAD_SECONDS = float(os.environ.get("SSMD_LOAD_SECONDS", "10"))
 CROWD = 300
 HEALTH_MS = 200
 RSS_MAY_GROW_MB = 16
 PEAK_MB = 200
-FIRST_SEQ, SIDS = 1_000_000_000, 4  # As load.py numbers its frames.
-_numbers = re.compile(rb'"data":\{"type":"orderbook_delta","sid":(\d),"seq":(\d{10}),.*\}$', re.MULTILINE).findall
+SIDS = 4
+_numbers = re.compile(rb'"data":\{"type":"[a-z_]+","sid":(\d),"seq":(\d{10}),.*\}$', re.MULTILINE).findall
 _queued = re.compile(r"^ssmd_queue_bytes\{.*\} (\S+)$", re.MULTILINE).search
 
 
 @contextmanager
-def flat_out(seconds: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def load_source(folder: Path) -> Iterator[tuple[Source, str]]:
     """The load source, in a process of its own, and its endpoint."""
-    command = [sys.executable, ROOT / "test" / "bench" / "load.py", str(seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    source = Source(Load(sids=SIDS), folder / "watched", sender=None, certificate=folder)
     try:
-        yield process, f"ws://127.0.0.1:{int(process.stdout.readline())}/trade-api/ws/v2"
+        yield source, f"ws://127.0.0.1:{source.port}/trade-api/ws/v2"
     finally:
-        process.kill()
-        process.communicate()
+        source.kill()
 
 
 def count_written(collector: Collector) -> int:
     """Check that the file holds whole lines and leaves no number out; return how many, and remove it: it is large."""
     [file] = collector.data.glob("*/test.jsonl")
-    lines = 0
+    lines = replies = 0
     rest = b""
     with open(file, "rb") as stream:
         while block := stream.read(8 << 20):
             whole, newline, rest = (rest + block).rpartition(b"\n")
             numbers = _numbers(whole)
-            assert len(numbers) == whole.count(b"\n") + len(newline)
+            if not lines:
+                replies = whole.count(b'"type":"subscribed"')
+            assert len(numbers) + (0 if lines else replies) == whole.count(b"\n") + len(newline)
             # One comparison, whose failure pytest would take minutes to explain.
             right = numbers == [
                 (b"%d" % (1 + n % SIDS), b"%d" % (FIRST_SEQ + n // SIDS)) for n in range(lines, lines + len(numbers))
@@ -62,7 +62,7 @@ def count_written(collector: Collector) -> int:
             lines += len(numbers)
     assert rest == b""
     file.unlink()
-    return lines
+    return lines + replies
 
 
 class Watch:
@@ -122,19 +122,23 @@ class Crowd:
 
 
 def test_full_load_with_a_crowd_at_the_probes(tmp_path):
-    with flat_out(LOAD_SECONDS) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
+    with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
-        collector.wait_for("connected")
+        load.line(START_SECONDS)
+        load.tell("go")
         watch = Watch(collector)
         watching = gevent.spawn(watch.run)
         with Crowd(collector.listen) as crowd:
-            sent = int(load.stdout.readline().split()[0])
+            gevent.sleep(LOAD_SECONDS)
+            load.tell("stop")
+            sent = int(load.line(START_SECONDS)[1])
+        load.tell("close")
         peak = peak_mb(collector.process.pid)
         assert collector.wait() == 75
         watching.get()
         written = count_written(collector)
     stopped = collector.events[-1]
-    assert stopped["messages"] == sent == written
+    assert stopped["messages"] == written == sent + len([e for e in collector.events if e["event"] == "subscribed"])
     assert (stopped["gaps"], collector.other) == (0, [])
 
     health, quarter = sorted(watch.health_ms), len(watch.own_mb) // 4
@@ -160,9 +164,10 @@ def peak_mb(pid: int) -> float:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_full_load(tmp_path, number):
-    with flat_out(60) as (_, endpoint), Collector(tmp_path, endpoint) as collector:
+    with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
-        collector.wait_for("connected")
+        load.line(START_SECONDS)
+        load.tell("go")
         [file] = collector.data.glob("*/test.jsonl")
         while file.stat().st_size < 300_000_000:
             gevent.sleep(0.01)
