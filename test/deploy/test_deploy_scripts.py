@@ -183,6 +183,14 @@ def test_stop_between_two_runs(host):
     assert host.run("status", "kalshi-sim").returncode == 3
 
 
+def test_a_stop_right_after_a_start_finds_what_was_started(host):
+    for _ in range(5):
+        assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
+        stopped = host.run("stop", "kalshi-sim")
+        assert (stopped.returncode, stopped.stdout) == (0, "ssmd: kalshi-sim has stopped\n")
+        assert host.run("status", "kalshi-sim").returncode == 3
+
+
 @pytest.mark.needs("mount")
 def test_a_full_disk_does_not_end_the_keeper(tmp_path):
     (tmp_path / "disk").mkdir()
