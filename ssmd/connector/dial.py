@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 from typing import Any
 
 import websocket
@@ -10,6 +12,7 @@ from websocket._handshake import SUCCESS_STATUSES
 from websocket._http import _get_addrinfo_list, _open_socket, _ssl_socket, _tunnel, proxy_info
 from websocket._url import parse_url
 
+from ssmd.connector.tls import TlsSocket
 from ssmd.errors import ConnectError
 
 __all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
@@ -40,9 +43,19 @@ def open_socket(url: str, *, direct: bool) -> Any:
         if through_proxy:
             _tunnel(BoundedHead(sock), host, port, auth)
         if secure:
-            sock = _ssl_socket(sock, {}, host)
+            sock = TlsSocket(sock, _context(host), host)
         unless_open.pop_all()
     return sock
+
+
+def _context(host: str) -> ssl.SSLContext:
+    """The library's: it verifies certificates, against the authorities that the environment names, if it does.
+
+    It is made only together with a socket, so it gets one that is not connected and has no other use.
+    """
+    with socket.socket() as spare, _ssl_socket(spare, {"do_handshake_on_connect": False}, host) as wrapped:
+        context: ssl.SSLContext = wrapped.context
+        return context
 
 
 class BoundedHead:

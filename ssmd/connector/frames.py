@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 import websocket
-from gevent.ssl import SSLSocket, SSLWantReadError
 
 from ssmd.connector.naps import Naps
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
@@ -60,9 +59,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._begun = False
-        self._tls = False
         self._waiting_since = 0.0
-        self._failure: OSError | None = None
         self._naps = Naps(coalesce_seconds, BUFFER_BYTES)
         self.silence_seconds = 0.0
         """How long recv_batch() waits for a whole frame; may be changed between two calls."""
@@ -73,7 +70,6 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         The handshake reads byte by byte and never too far, so nothing is lost in between.
         """
         self._begun = True
-        self._tls = isinstance(self.sock, SSLSocket)
         self.silence_seconds = silence_seconds
 
     def recv_batch(self) -> list[bytes]:
@@ -169,31 +165,11 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._naps.take()
         began = time.monotonic()
         self._end += self._read_into(self._view[rest:])
-        if self._tls:
-            self._drain_records()
         now = time.monotonic()
         self._naps.learn(self._end - rest, now - began, now, self._end == BUFFER_BYTES)
 
-    def _drain_records(self) -> None:
-        """TLS hands out one record a read, and an exchange sends one message a record: take all there are."""
-        self.sock.settimeout(0.0)
-        try:
-            while self._end < BUFFER_BYTES:
-                count = self.sock.recv_into(self._view[self._end :])
-                if not count:
-                    return  # The end of the stream will be met again by the next read.
-                self._end += count
-        except (SSLWantReadError, BlockingIOError):
-            pass
-        except OSError as error:
-            self._failure = error  # What came before it is handed out first.
-        finally:
-            self.sock.settimeout(self.silence_seconds)
-
     def _read_into(self, view: memoryview) -> int:
         """One read. Bytes that never complete a frame do not count as life."""
-        if self._failure is not None:
-            raise self._failure
         try:
             count = self._read_within(self._waiting_since + self.silence_seconds - time.monotonic(), view)
         except TimeoutError as error:
@@ -209,7 +185,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self.sock.settimeout(max(0.0, seconds))
         try:
             count: int = self.sock.recv_into(view)
-        except (BlockingIOError, SSLWantReadError):
+        except BlockingIOError:
             raise TimeoutError from None
         return count
 

@@ -186,6 +186,4 @@ class WebSocketConnector:
         """
         if self._reader.sock is not None:
             with contextlib.suppress(OSError, ValueError):
-                # Below TLS: gevent's own shutdown takes the decryption away, and a reader at work would go on
-                # to read what is encrypted.
-                gevent.socket.socket.shutdown(self._reader.sock, socket.SHUT_RDWR)
+                self._reader.sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,147 @@
+"""TLS over a socket through memory: OpenSSL decrypts what lies there, and only this file asks the kernel.
+
+An exchange sends one message a record. Left to read from the socket itself, OpenSSL makes two system calls for each.
+Here one read takes all that has arrived, some hundred records, and OpenSSL is handed them in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from typing import Any
+
+__all__ = ["TlsSocket"]
+
+RAW_BYTES = 64 * 1024
+"""One read of the socket at most, and so the most that waits in memory to be decrypted."""
+
+
+class TlsSocket:
+    """The client's end of a TLS connection over `sock`, a connected gevent socket; has what a reader of frames needs.
+
+    The constructor makes the handshake; `context` says whom to trust, and `host` is who it must be. It raises
+    ssl.SSLError and OSError and leaves the socket open. One greenlet may receive while others send.
+    """
+
+    def __init__(self, sock: Any, context: ssl.SSLContext, host: str) -> None:
+        self._sock = sock
+        self._timeout: float | None = sock.gettimeout()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._raw = memoryview(bytearray(RAW_BYTES))
+        self._may_have_more = False
+        self._failure: OSError | None = None
+        self._unsent = b""
+        self._sending = False
+        self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._receive(self._timeout)
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):
+                    self._flush()  # The alert that tells the server why.
+                raise
+            else:
+                return self._flush()
+
+    def recv_into(self, view: memoryview) -> int:
+        """Wait for something, then fill the view with all that can be had without waiting; 0 is the end.
+
+        An end without TLS's own (a ragged end) is one too: WebSocket has its close frame. Raises TimeoutError, or
+        BlockingIOError when the timeout is 0, and the errors of the socket and of TLS, always after what came before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        began = time.monotonic()
+        read, size, filled = self._tls.read, len(view), 0
+        try:
+            while filled < size:
+                try:
+                    count = read(size - filled, view[filled:])  # One record, or the rest of one.
+                except ssl.SSLWantReadError:
+                    # All of the last read of the socket is decrypted. There is more only if it was as much as fits.
+                    if not filled:
+                        self._receive(self._left(began))
+                    elif self._may_have_more:
+                        self._receive(0.0)
+                    else:
+                        break
+                    continue
+                if not count:
+                    break  # It will be met again by the next call.
+                filled += count
+        except (ssl.SSLEOFError, BlockingIOError) as error:
+            if not filled and isinstance(error, BlockingIOError):
+                raise
+        except OSError as error:
+            if not filled:
+                raise
+            self._failure = error
+        return filled
+
+    def _left(self, began: float) -> float | None:
+        """Of the timeout. Bytes that never complete a record do not prolong it."""
+        if not self._timeout:
+            return self._timeout
+        left = began + self._timeout - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("timed out")
+        return left
+
+    def _receive(self, timeout: float | None) -> None:
+        """Read the socket once into the memory that OpenSSL decrypts, which must be empty."""
+        self._sock.settimeout(timeout)
+        # OpenSSL has something to say itself: the handshake, an answer to a change of keys. If it cannot be sent,
+        # what the exchange has sent may still be read.
+        with contextlib.suppress(OSError):
+            self._flush()
+        count = self._sock.recv_into(self._raw)
+        if count:
+            self._incoming.write(self._raw[:count])
+        else:
+            self._incoming.write_eof()
+        self._may_have_more = count == RAW_BYTES
+
+    def recv(self, size: int) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.recv_into(memoryview(buffer))])
+
+    def send(self, data: bytes) -> int:
+        """Send all of it, or leave it to the greenlet that is just sending."""
+        count = self._tls.write(data)
+        self._sock.settimeout(self._timeout)
+        self._flush()
+        return count
+
+    def _flush(self) -> None:
+        """Send what is encrypted, in its order, whoever has written it.
+
+        What a timeout or an error keeps from being sent stays: a record must not be cut.
+        """
+        if self._sending:
+            return
+        self._sending = True
+        try:
+            while self._unsent or self._outgoing.pending:
+                self._unsent = self._unsent or self._outgoing.read()
+                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        finally:
+            self._sending = False
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def shutdown(self, how: int) -> None:
+        """End the connection below TLS. What has arrived can still be received."""
+        self._sock.shutdown(how)
+
+    def close(self) -> None:
+        self._sock.close()
