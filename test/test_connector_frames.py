@@ -298,34 +298,6 @@ def test_everything_whole_comes_before_a_reset() -> None:
     assert messages == payloads
 
 
-class Resetting:
-    """A socket that gives its records, one a read, and is then found to be reset."""
-
-    def __init__(self, records: list[bytes]) -> None:
-        self._records = records
-
-    def settimeout(self, seconds: float) -> None:
-        pass
-
-    def recv_into(self, view: memoryview) -> int:
-        if not self._records:
-            raise ConnectionResetError(104, "Connection reset by peer")
-        record = self._records.pop(0)
-        view[: len(record)] = record
-        return len(record)
-
-
-def test_a_reset_met_while_draining_comes_after_what_was_drained() -> None:
-    reader = FrameReader(LIMIT)
-    reader.sock = Resetting([frame(TEXT, b"first"), frame(BINARY, b"second"), frame(TEXT, b"third")])
-    reader.begin(5)
-    reader._tls = True
-    assert [reader.recv_batch() for _ in range(3)] == [[b"first"], [b"second"], [b"third"]]
-    for _ in range(2):
-        with pytest.raises(ConnectionResetError):
-            reader.recv_batch()
-
-
 @pytest.mark.parametrize("limit", [1, 2, 100, 125, 126, 1000, 65_531, 65_532, 65_535, 65_536, 100_000])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("largest_read", [7000, BUFFER_BYTES])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["TlsSocket"]
@@ -29,6 +30,8 @@ class TlsSocket:
         self._timeout: float | None = sock.gettimeout()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        # A call less for each record: SSLObject.read() only passes it on to this one.
+        self._read: Callable[[int, memoryview], int] = getattr(self._tls, "_sslobj", self._tls).read
         self._raw = memoryview(bytearray(RAW_BYTES))
         self._may_have_more = False
         self._failure: OSError | None = None
@@ -44,10 +47,10 @@ class TlsSocket:
                 self._receive(self._timeout)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
-                    self._flush()  # The alert that tells the server why.
+                    self._flush(self._timeout)  # The alert that tells the server why.
                 raise
             else:
-                return self._flush()
+                return self._flush(self._timeout)
 
     def recv_into(self, view: memoryview) -> int:
         """Wait for something, then fill the view with all that can be had without waiting; 0 is the end.
@@ -58,7 +61,7 @@ class TlsSocket:
         if self._failure is not None:
             raise self._failure
         began = time.monotonic()
-        read, size, filled = self._tls.read, len(view), 0
+        read, size, filled = self._read, len(view), 0
         try:
             while filled < size:
                 try:
@@ -75,13 +78,13 @@ class TlsSocket:
                 if not count:
                     break  # It will be met again by the next call.
                 filled += count
-        except (ssl.SSLEOFError, BlockingIOError) as error:
-            if not filled and isinstance(error, BlockingIOError):
-                raise
+        except ssl.SSLEOFError:
+            pass
         except OSError as error:
             if not filled:
                 raise
-            self._failure = error
+            if not isinstance(error, BlockingIOError):
+                self._failure = error
         return filled
 
     def _left(self, began: float) -> float | None:
@@ -95,11 +98,11 @@ class TlsSocket:
 
     def _receive(self, timeout: float | None) -> None:
         """Read the socket once into the memory that OpenSSL decrypts, which must be empty."""
-        self._sock.settimeout(timeout)
-        # OpenSSL has something to say itself: the handshake, an answer to a change of keys. If it cannot be sent,
-        # what the exchange has sent may still be read.
+        # The handshake, what OpenSSL says on its own, what a send has left. If it cannot be sent, what the exchange
+        # has sent may still be read.
         with contextlib.suppress(OSError):
-            self._flush()
+            self._flush(timeout)
+        self._sock.settimeout(timeout)
         count = self._sock.recv_into(self._raw)
         if count:
             self._incoming.write(self._raw[:count])
@@ -114,11 +117,10 @@ class TlsSocket:
     def send(self, data: bytes) -> int:
         """Send all of it, or leave it to the greenlet that is just sending."""
         count = self._tls.write(data)
-        self._sock.settimeout(self._timeout)
-        self._flush()
+        self._flush(self._timeout)
         return count
 
-    def _flush(self) -> None:
+    def _flush(self, timeout: float | None) -> None:
         """Send what is encrypted, in its order, whoever has written it.
 
         What a timeout or an error keeps from being sent stays: a record must not be cut.
@@ -129,6 +131,7 @@ class TlsSocket:
         try:
             while self._unsent or self._outgoing.pending:
                 self._unsent = self._unsent or self._outgoing.read()
+                self._sock.settimeout(timeout)  # Each time: who receives meanwhile has set another.
                 self._unsent = self._unsent[self._sock.send(self._unsent) :]
         finally:
             self._sending = False

@@ -22,7 +22,7 @@ LATENCY_MS = 5
 
 LIMITS = {
     "saturation": "CPU: a quarter is the copy to the file, the rest Python's frame loop, checks and writes in a thread",
-    "tls": "CPU: OpenSSL reads each record by two system calls, and Python asks for each",
+    "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
     "cpu": "each wake-up costs more than its messages do, most of it the handing over of the write to a thread",
     "latency": "the rounds were disturbed, or the wake-ups wait for each other",
     "memory": "the libraries are some 60 MB before the first message; at saturation the queue comes on top",
