@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
 from typing import Any
 
 __all__ = ["TlsSocket"]
@@ -29,9 +28,9 @@ class TlsSocket:
         self._sock = sock
         self._timeout: float | None = sock.gettimeout()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tls: Any = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         # A call less for each record: SSLObject.read() only passes it on to this one.
-        self._read: Callable[[int, memoryview], int] = getattr(self._tls, "_sslobj", self._tls).read
+        self._read = getattr(self._tls, "_sslobj", self._tls).read
         self._raw = memoryview(bytearray(RAW_BYTES))
         self._may_have_more = False
         self._failure: OSError | None = None
@@ -98,10 +97,10 @@ class TlsSocket:
 
     def _receive(self, timeout: float | None) -> None:
         """Read the socket once into the memory that OpenSSL decrypts, which must be empty."""
-        # The handshake, what OpenSSL says on its own, what a send has left. If it cannot be sent, what the exchange
-        # has sent may still be read.
+        # The handshake, what OpenSSL says on its own, what a send has left. If it cannot be sent now, what the
+        # exchange has sent may still be read.
         with contextlib.suppress(OSError):
-            self._flush(timeout)
+            self._flush(0.0)
         self._sock.settimeout(timeout)
         count = self._sock.recv_into(self._raw)
         if count:
