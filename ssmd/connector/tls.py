@@ -28,9 +28,9 @@ class TlsSocket:
         self._sock = sock
         self._timeout: float | None = sock.gettimeout()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls: Any = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         # A call less for each record: SSLObject.read() only passes it on to this one.
-        self._read = getattr(self._tls, "_sslobj", self._tls).read
+        self._read: Any = getattr(self._tls, "_sslobj", self._tls).read
         self._raw = memoryview(bytearray(RAW_BYTES))
         self._may_have_more = False
         self._failure: OSError | None = None
