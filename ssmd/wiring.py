@@ -18,7 +18,8 @@ from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange import EXCHANGES
-from ssmd.metadata.loader import Deployment, Problem
+from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.problem import Problem
 from ssmd.metrics import Metrics
 from ssmd.resolver import RESOLVERS
 from ssmd.runtime.endings import Endings

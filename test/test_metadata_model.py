@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from datetime import date
 
 import pytest
-from pydantic import ValidationError
 
 from ssmd.errors import ConfigError
 from ssmd.metadata.document import parse
@@ -127,7 +127,7 @@ storage:
 cache: {type: redis, url: redis://localhost, max_size: 1GB}
 """,
     )
-    assert environment.schema_reference == "trade:v1"
+    assert environment.schema == "trade:v1"
     assert environment.schedule.day_start == "00:10"
     assert environment.keys["kalshi"].required is True
     assert environment.keys["kalshi"].rotation_days == 90
@@ -163,7 +163,7 @@ def test_the_fields_of_this_project():
 
 
 def test_models_are_frozen():
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         load(Environment, ENVIRONMENT).name = "y"
 
 

@@ -27,7 +27,7 @@ import gevent
 from ssmd import __version__, logs, wiring
 from ssmd.commands.listen import parse_listen
 from ssmd.errors import SsmdError
-from ssmd.metadata.loader import load
+from ssmd.metadata.apart import load_apart
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -36,7 +36,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
     config_dir = Path(arguments["--config-dir"])
-    deployment = load(config_dir, arguments["<environment>"], datetime.now(UTC).date())
+    deployment = load_apart(config_dir, arguments["<environment>"], datetime.now(UTC).date())
     for problem in wiring.require_served(deployment):
         _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)

@@ -12,16 +12,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
 
 import yaml
 
 from ssmd.errors import ConfigError
-from ssmd.metadata.problem import Path, Problem, dotted
+from ssmd.metadata.node import Document
+from ssmd.metadata.problem import Problem
 from ssmd.metadata.scalars import Plain, freeform
-from ssmd.metadata.tree import Node, RefusedError, build
+from ssmd.metadata.tree import RefusedError, build
 
 __all__ = ["MAX_BYTES", "Document", "DocumentError", "Plain", "freeform", "parse", "read", "read_bytes"]
 
@@ -57,28 +56,6 @@ class DocumentError(ConfigError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
-
-
-@dataclass(frozen=True)
-class Document:
-    """What one file holds, and on which lines."""
-
-    file: str
-    data: dict[str, Any]
-    root: Node
-
-    def line(self, path: Path) -> int:
-        """The line of a field, or of the nearest thing around it when the field itself is not there."""
-        node, line = self.root, self.root.line
-        for step in path:
-            if step not in node.children:
-                break
-            line, node = node.children[step]
-        return line
-
-    def problem(self, path: Path, message: str, warning: bool = False) -> Problem:
-        """A problem with the field at this path, with its line."""
-        return Problem(self.file, self.line(path), dotted(path), message, warning)
 
 
 def read(path: FilePath, name: str) -> Document:

@@ -3,26 +3,36 @@
 Everything arrives as text (see document.py); pydantic, in its lax mode, makes numbers and truth values of
 it where a field is one. What it would read too generously - a date from a number of seconds, a number that
 no timer takes - is narrowed here.
+
+The models are plain dataclasses, and what pydantic is to know of them is told by markers. So the modules of
+the models do not import it, and neither does a process that only uses what another has validated.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, get_args, get_origin
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
 __all__ = [
     "NAME",
+    "After",
     "Amount",
+    "Before",
+    "Complaint",
     "Day",
     "Fault",
+    "FaultsError",
     "Filled",
     "Freeform",
     "Model",
@@ -30,7 +40,7 @@ __all__ = [
     "Prose",
     "Seconds",
     "Text",
-    "complaint",
+    "Within",
     "unknown_keys",
 ]
 
@@ -45,14 +55,62 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEK = 7 * 24 * 3600
 
 
-def complaint(text: str) -> PydanticCustomError:
-    """An error whose message is this text, whatever it holds."""
-    return PydanticCustomError("complaint", "{text}", {"text": text})
+class Complaint(ValueError):
+    """A value that its field does not take; the text says why."""
+
+
+class FaultsError(ValueError):
+    """Fields that do not go together."""
+
+    def __init__(self, found: list[Fault]) -> None:
+        super().__init__("; ".join(message for _, message in found))
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Before:
+    """A marker: the function sees a value before its type does, and may change it or raise Complaint."""
+
+    function: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.function, handler(source))
+
+
+@dataclass(frozen=True)
+class After:
+    """A marker: the function sees a value that is of its type, and may change it or raise Complaint."""
+
+    function: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.function, handler(source))
+
+
+@dataclass(frozen=True)
+class Within:
+    """A marker: the bounds of a number. Infinity and what is not a number are never within."""
+
+    gt: float | None = None
+    ge: float | None = None
+    le: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        if source is int:
+            gt, ge, le = (None if bound is None else int(bound) for bound in (self.gt, self.ge, self.le))
+            return core_schema.int_schema(gt=gt, ge=ge, le=le)
+        return core_schema.float_schema(gt=self.gt, ge=self.ge, le=self.le, allow_inf_nan=False)
 
 
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
-        raise complaint(
+        raise Complaint(
             f"`{excerpt(text)}` is no name: use letters, digits, `.`, `_` and `-`, "
             "beginning with a letter or a digit, 100 at most"
         )
@@ -62,73 +120,77 @@ def _name(text: str) -> str:
 def _text(text: str) -> str:
     text = text.strip()
     if not text:
-        raise complaint("is blank; give it a value")
+        raise Complaint("is blank; give it a value")
     if _CONTROL.search(text):
         # The value is not shown: a key that was pasted where its source belongs has line breaks.
-        raise complaint("holds a line break or another control character; write it on one line")
+        raise Complaint("holds a line break or another control character; write it on one line")
     return text
 
 
 def _day(value: Any) -> Any:
     if isinstance(value, str):
         if not _DAY.fullmatch(value.strip()):
-            raise complaint(f"must be a date such as 2025-12-22, not `{excerpt(value)}`")
+            raise Complaint(f"must be a date such as 2025-12-22, not `{excerpt(value)}`")
         try:
             return date.fromisoformat(value.strip())
         except ValueError:
-            raise complaint(f"`{value.strip()}` is not a day of the calendar") from None
+            raise Complaint(f"`{value.strip()}` is not a day of the calendar") from None
     return value
 
 
 def _filled(value: Any) -> Any:
     # pydantic's min_length would count the entries that are right, and call a list of one wrong entry empty.
     if value == []:
-        raise complaint("is an empty list; add at least one entry")
+        raise Complaint("is an empty list; add at least one entry")
     return value
 
 
-Filled = BeforeValidator(_filled)
+Filled = Before(_filled)
 """For a list that must have an entry."""
-Name = Annotated[str, AfterValidator(_name)]
-Text = Annotated[str, AfterValidator(_text)]
+Name = Annotated[str, After(_name)]
+Text = Annotated[str, After(_text)]
 Prose = str
 """For people: any text, over several lines if need be."""
-Day = Annotated[date, BeforeValidator(_day)]
-Seconds = Annotated[float, Field(gt=0, le=_WEEK, allow_inf_nan=False)]
+Day = Annotated[date, Before(_day)]
+Seconds = Annotated[float, Within(gt=0, le=_WEEK)]
 """A span of time. A week at most: beyond some size, timers overflow instead of waiting."""
-Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Freeform = Annotated[dict[str, Any], BeforeValidator(freeform)]
+Amount = Annotated[float, Within(gt=0)]
+Freeform = Annotated[dict[str, Any], Before(freeform)]
 """A section that ssmd hands on as it is."""
 
 
-class Model(BaseModel):
-    """The base: frozen, and each model may name faults that concern several of its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _left_empty_is_left_out(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        known = cls.keys_known()
-        return {key: value for key, value in data.items() if not (key in known and value in (None, ""))}
+class Model:
+    """The base of the models, frozen dataclasses: each may name faults that concern several of its fields."""
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the fields together, each fault with its path within this model."""
         return iter(())
 
-    @model_validator(mode="after")
-    def _without_faults(self) -> Model:
-        if found := list(self.faults()):
-            text = "; ".join(message for _, message in found)
-            raise PydanticCustomError("faults", "{text}", {"text": text, "faults": found})
-        return self
-
     @classmethod
+    @cache
     def keys_known(cls) -> dict[str, Any]:
         """The keys that a file may use here, each with the type of its field."""
-        return {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
+        return get_type_hints(cls)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        inner = core_schema.no_info_before_validator_function(cls._without_empty, handler(source))
+        return core_schema.no_info_after_validator_function(cls._without_faults, inner)
+
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        """What is left empty counts as left out."""
+        if not isinstance(data, dict):
+            return data
+        known = cls.keys_known()
+        return {key: value for key, value in data.items() if not (key in known and value in (None, ""))}
+
+    def _without_faults(self) -> Model:
+        if found := list(self.faults()):
+            raise FaultsError(found)
+        return self
 
 
 def unknown_keys(model: type[Model], data: Any, at: Path = ()) -> Iterator[tuple[Path, list[str]]]:

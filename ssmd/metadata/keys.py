@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
-
 from ssmd.errors import ConfigError
-from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
+from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text, Within
 from ssmd.metadata.problem import quoted
 
 __all__ = ["KeySpec"]
@@ -19,6 +18,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
 
 
+@dataclass(frozen=True, kw_only=True)
 class KeySpec(Model):
     """One key, which may be several values that belong together, such as an id and its secret.
 
@@ -30,7 +30,7 @@ class KeySpec(Model):
     required: bool = True
     fields: Annotated[tuple[Text, ...], Filled]
     source: Text
-    rotation_days: int | None = Field(default=None, ge=0)
+    rotation_days: Annotated[int, Within(ge=0)] | None = None
 
     def faults(self) -> Iterator[Fault]:
         # Two fields whose names differ in punctuation alone would share one variable.

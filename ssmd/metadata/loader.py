@@ -8,39 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path as FilePath
 
 from ssmd.errors import ConfigError, printable
 from ssmd.metadata.definition import verify, verify_all
-from ssmd.metadata.document import Document
+from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, Part
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.problem import Path, Problem, nearest, quoted
+from ssmd.metadata.problem import Problem, nearest, quoted
 
 __all__ = ["Deployment", "Problem", "Report", "check", "load"]
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """An environment and what it refers to, all sound and in force."""
-
-    environment: Environment
-    feed: Feed
-    version: FeedVersion
-    """The feed's version in force."""
-    version_index: int
-    """Its position in the feed's file, for the path of a problem: ("versions", version_index, "endpoint")."""
-    schema: Schema | None
-    schema_version: SchemaVersion | None
-    warnings: list[Problem]
-    _documents: dict[str, Document] = field(repr=False, compare=False)
-
-    def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
-        """A problem with a field of the environment or the feed, on the line where that field stands."""
-        return self._documents[of].problem(path, message, warning)
 
 
 @dataclass(frozen=True)

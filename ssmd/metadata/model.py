@@ -8,13 +8,26 @@ know: those are plain names here, and the catalogs of the parts decide.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
-
 from ssmd.metadata.endpoint import endpoint_fault
-from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text, complaint
+from ssmd.metadata.fields import (
+    After,
+    Amount,
+    Before,
+    Complaint,
+    Fault,
+    Filled,
+    Freeform,
+    Model,
+    Name,
+    Prose,
+    Seconds,
+    Text,
+    Within,
+)
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
@@ -38,6 +51,7 @@ __all__ = [
 _LARGEST_MESSAGE = 1 << 30
 
 
+@dataclass(frozen=True, kw_only=True)
 class Protocol(Model):
     """How a feed's messages travel and what they are written in."""
 
@@ -51,6 +65,7 @@ def _protocol(value: Any) -> Any:
     return {"transport": value} if isinstance(value, str) and value else value
 
 
+@dataclass(frozen=True, kw_only=True)
 class CaptureLocation(Model):
     """Where a feed is recorded; for people, ssmd does not act on it."""
 
@@ -62,6 +77,7 @@ class CaptureLocation(Model):
     clock: Text | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Calendar(Model):
     """When a feed trades; for people, ssmd does not act on it."""
 
@@ -71,27 +87,29 @@ class Calendar(Model):
     close_time: Text | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class FeedVersion(Versioned):
     """How to reach a feed, from one day to another."""
 
-    protocol: Annotated[Protocol | None, BeforeValidator(_protocol)] = None
+    protocol: Annotated[Protocol | None, Before(_protocol)] = None
     endpoint: Text
     auth_method: Text = "none"
     exchange: Name | None = None
     """The dialect; when left out, the feed's own name if there is such a dialect."""
     idle_timeout_seconds: Seconds = 30.0
     """The longest silence, pings included, before the connection counts as dead."""
-    max_message_bytes: int = Field(default=16 << 20, gt=0, le=_LARGEST_MESSAGE)
-    coalesce_seconds: float = Field(default=0.002, ge=0, le=1, allow_inf_nan=False)
+    max_message_bytes: Annotated[int, Within(gt=0, le=_LARGEST_MESSAGE)] = 16 << 20
+    coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002
     """While messages come faster than this they are read together, about so often: the less CPU, the later."""
     rate_limit_per_second: Amount | None = None
-    max_symbols_per_connection: int | None = Field(default=None, gt=0)
+    max_symbols_per_connection: Annotated[int, Within(gt=0)] | None = None
     supports_orderbook: bool = False
     supports_trades: bool = False
     supports_historical: bool = False
-    parser_config: Freeform = Field(default_factory=dict)
+    parser_config: Freeform = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Feed(Model):
     """A source of market data, and how to reach it over time."""
 
@@ -122,6 +140,7 @@ class Feed(Model):
         return latest([version for version in self.versions if version.in_force(today)])
 
 
+@dataclass(frozen=True, kw_only=True)
 class SchemaVersion(Versioned):
     """What messages look like, from one day to another."""
 
@@ -134,6 +153,7 @@ class SchemaVersion(Versioned):
     breaking_changes: Prose | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Schema(Model):
     """The form of a feed's messages; kept beside the data, for whoever reads them."""
 
@@ -154,6 +174,7 @@ class Schema(Model):
         return latest([version for version in self.versions if version.schema_file is None])
 
 
+@dataclass(frozen=True, kw_only=True)
 class Transport(Model):
     """Where messages go while they are on their way."""
 
@@ -167,6 +188,7 @@ class Transport(Model):
             yield ("url",), f"is required when the type is {self.type}; add the server's URL"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Storage(Model):
     """Where messages are kept."""
 
@@ -180,11 +202,12 @@ class Storage(Model):
     def faults(self) -> Iterator[Fault]:
         if self.path is not None and self.path.startswith("~"):
             yield ("path",), "begins with `~`, which stands for no one's home here; write the whole path"
-        for field in {"local": ("path",), "s3": ("bucket", "region")}.get(self.type, ()):
-            if getattr(self, field) is None:
-                yield (field,), f"is required when the type is {self.type}; add it"
+        for name in {"local": ("path",), "s3": ("bucket", "region")}.get(self.type, ()):
+            if getattr(self, name) is None:
+                yield (name,), f"is required when the type is {self.type}; add it"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Schedule(Model):
     """When to collect; known to other programs, ssmd collects until it is stopped."""
 
@@ -194,6 +217,7 @@ class Schedule(Model):
     auto_roll: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class Cache(Model):
     """Where other programs keep what they look up; ssmd has no use for it."""
 
@@ -205,23 +229,24 @@ class Cache(Model):
 def _schema_reference(text: str) -> str:
     name, _, version = text.partition(":")
     if not name or not version:
-        raise complaint(f"must be `name:version`, such as trade:v1, not `{excerpt(text)}`")
+        raise Complaint(f"must be `name:version`, such as trade:v1, not `{excerpt(text)}`")
     return text
 
 
+@dataclass(frozen=True, kw_only=True)
 class Environment(Model):
     """One collection: which feed, with which keys, kept where."""
 
     name: Name
     feed: Name
-    schema_reference: Annotated[Text, AfterValidator(_schema_reference)] | None = Field(default=None, alias="schema")
-    """`name:version`; the key in the file is `schema`, a name that pydantic has taken."""
+    schema: Annotated[Text, After(_schema_reference)] | None = None
+    """`name:version`."""
     schedule: Schedule | None = None
-    keys: dict[Name, KeySpec] = Field(default_factory=dict)
+    keys: dict[Name, KeySpec] = field(default_factory=dict)
     transport: Transport = Transport(type="memory")
     storage: Storage
     cache: Cache | None = None
-    subscribe: Freeform = Field(default_factory=dict)
+    subscribe: Freeform = field(default_factory=dict)
     """What to ask the exchange for, in its dialect's own terms."""
     data_timeout_seconds: Seconds | None = None
     """The longest time without a message before the feed counts as dead; when left out, no limit."""

@@ -8,12 +8,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ssmd.metadata.document import Document
-from ssmd.metadata.fields import Fault, Model, unknown_keys
-from ssmd.metadata.model import Feed, FeedVersion, Schema, SchemaVersion
+from ssmd.metadata.fields import Complaint, Fault, FaultsError, Model, unknown_keys
+from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.problem import Path, Problem, excerpt, nearest
 from ssmd.metadata.versions import Versioned, timeline_faults
 
@@ -29,7 +29,7 @@ _SHORT = 16
 _PLAIN_WORDS = (
     ("missing", "is required; add it"),
     ("dict_", "must be a mapping (`key: value` lines), not {}"),
-    ("model_", "must be a mapping (`key: value` lines), not {}"),
+    ("dataclass_", "must be a mapping (`key: value` lines), not {}"),
     ("tuple_", "must be a list (`- ` lines), not {}"),
     ("string_", "must be text, not {}"),
     ("bool_", "must be true or false, not {}"),
@@ -39,6 +39,8 @@ _PLAIN_WORDS = (
     ("date_", "must be a date such as 2025-12-22, not {}"),
 )
 _VERSIONS: dict[type[Model], type[Versioned]] = {Feed: FeedVersion, Schema: SchemaVersion}
+_MODELS: tuple[type[Model], ...] = (Environment, Feed, FeedVersion, Schema, SchemaVersion)
+_ADAPTERS: dict[type[Model], TypeAdapter[Any]] = {model: TypeAdapter(model) for model in _MODELS}
 _BOUNDS = {"gt": "more than {}", "ge": "at least {}", "lt": "less than {}", "le": "at most {}"}
 
 
@@ -50,7 +52,7 @@ def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem
     ]
     instance: M | None = None
     try:
-        instance = model.model_validate(document.data)
+        instance = _ADAPTERS[model].validate_python(document.data)
     except ValidationError as error:
         faults = [fault for details in error.errors(include_url=False) for fault in _faults(details)]
         faults = list(dict.fromkeys([*faults, *_between_versions(document.data, model)]))
@@ -64,9 +66,12 @@ def _faults(details: ErrorDetails) -> Iterator[Fault]:
     path: Path = details["loc"]
     if path and path[-1] == "[key]":
         path = path[:-1]
-    if details["type"] == "faults":
-        for inner, message in details["ctx"]["faults"]:
+    raised = details.get("ctx", {}).get("error")
+    if isinstance(raised, FaultsError):
+        for inner, message in raised.found:
             yield (*path, *inner), message
+    elif isinstance(raised, Complaint):
+        yield path, str(raised)
     else:
         yield path, _message(details)
 
@@ -76,8 +81,6 @@ def _message(details: ErrorDetails) -> str:
     shown = _shown(found)
     if details["loc"][:1] == ("keys",) and len(shown) > _SHORT:
         shown = "this"  # What stands among the keys in place of something else may be one itself.
-    if kind == "complaint":
-        return details["msg"]
     if kind == "literal_error":
         choices = re.findall("'([^']*)'", context["expected"])
         guess = nearest(found, choices) if isinstance(found, str) else ""
@@ -112,7 +115,7 @@ def _between_versions(data: dict[str, Any], model: type[Model]) -> Iterator[Faul
     loaded = {}
     for index, item in enumerate(versions):
         with suppress(ValidationError):
-            loaded[index] = kind.model_validate(item)
+            loaded[index] = _ADAPTERS[kind].validate_python(item)
     if model is Feed:
         yield from Feed.version_faults(str(data.get("type")), loaded)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from ssmd.metadata.fields import Day, Fault, Model, Text
 __all__ = ["Versioned", "latest", "timeline_faults"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Versioned(Model):
     """Something that holds from one day to another."""
 
