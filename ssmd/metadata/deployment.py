@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.node import Document
+from ssmd.metadata.places import Places
 from ssmd.metadata.problem import Path, Problem
 
 __all__ = ["Deployment"]
@@ -24,8 +24,8 @@ class Deployment:
     schema: Schema | None
     schema_version: SchemaVersion | None
     warnings: list[Problem]
-    _documents: dict[str, Document] = field(repr=False, compare=False)
+    _places: dict[str, Places] = field(repr=False, compare=False)
 
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
         """A problem with a field of the environment or the feed, on the line where that field stands."""
-        return self._documents[of].problem(path, message, warning)
+        return self._places[of].problem(path, message, warning)

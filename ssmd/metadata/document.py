@@ -12,13 +12,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import Any
 
 import yaml
 
 from ssmd.errors import ConfigError
-from ssmd.metadata.node import Document
-from ssmd.metadata.problem import Problem
+from ssmd.metadata.places import Places
+from ssmd.metadata.problem import Path, Problem
 from ssmd.metadata.scalars import Plain, freeform
 from ssmd.metadata.tree import RefusedError, build
 
@@ -56,6 +58,22 @@ class DocumentError(ConfigError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+@dataclass(frozen=True)
+class Document:
+    """What one file holds, and on which lines."""
+
+    data: dict[str, Any]
+    places: Places
+
+    def line(self, path: Path) -> int:
+        """See Places."""
+        return self.places.line(path)
+
+    def problem(self, path: Path, message: str, warning: bool = False) -> Problem:
+        """See Places."""
+        return self.places.problem(path, message, warning)
 
 
 def read(path: FilePath, name: str) -> Document:
@@ -110,7 +128,7 @@ def parse(content: bytes, name: str) -> Document:
     if root.kind is not dict:
         what = "a list" if root.kind is list else "text"
         raise refuse(root.line, f"must hold a mapping (`key: value` lines), not {what}")
-    return Document(name, root.value(), root)
+    return Document(root.value(), Places(name, root.line, root.entries()))
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

@@ -4,19 +4,18 @@ Everything arrives as text (see document.py); pydantic, in its lax mode, makes n
 it where a field is one. What it would read too generously - a date from a number of seconds, a number that
 no timer takes - is narrowed here.
 
-The models are plain dataclasses, and what pydantic is to know of them is told by markers. So the modules of
-the models do not import it, and neither does a process that only uses what another has validated.
+The models are plain dataclasses, so that a process may use what another has validated, without pydantic.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
+from ssmd.metadata.markers import After, Before, Complaint, Within
 from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
 
@@ -26,10 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAME",
-    "After",
     "Amount",
-    "Before",
-    "Complaint",
     "Day",
     "Fault",
     "FaultsError",
@@ -40,7 +36,6 @@ __all__ = [
     "Prose",
     "Seconds",
     "Text",
-    "Within",
     "unknown_keys",
 ]
 
@@ -55,57 +50,12 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEK = 7 * 24 * 3600
 
 
-class Complaint(ValueError):
-    """A value that its field does not take; the text says why."""
-
-
 class FaultsError(ValueError):
     """Fields that do not go together."""
 
     def __init__(self, found: list[Fault]) -> None:
         super().__init__("; ".join(message for _, message in found))
         self.found = found
-
-
-@dataclass(frozen=True)
-class Before:
-    """A marker: the function sees a value before its type does, and may change it or raise Complaint."""
-
-    function: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_before_validator_function(self.function, handler(source))
-
-
-@dataclass(frozen=True)
-class After:
-    """A marker: the function sees a value that is of its type, and may change it or raise Complaint."""
-
-    function: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(self.function, handler(source))
-
-
-@dataclass(frozen=True)
-class Within:
-    """A marker: the bounds of a number. Infinity and what is not a number are never within."""
-
-    gt: float | None = None
-    ge: float | None = None
-    le: float | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        if source is int:
-            gt, ge, le = (None if bound is None else int(bound) for bound in (self.gt, self.ge, self.le))
-            return core_schema.int_schema(gt=gt, ge=ge, le=le)
-        return core_schema.float_schema(gt=self.gt, ge=self.ge, le=self.le, allow_inf_nan=False)
 
 
 def _name(text: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ssmd.errors import ConfigError
-from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text, Within
+from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
+from ssmd.metadata.markers import Within
 from ssmd.metadata.problem import quoted
 
 __all__ = ["KeySpec"]

@@ -13,22 +13,9 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from ssmd.metadata.endpoint import endpoint_fault
-from ssmd.metadata.fields import (
-    After,
-    Amount,
-    Before,
-    Complaint,
-    Fault,
-    Filled,
-    Freeform,
-    Model,
-    Name,
-    Prose,
-    Seconds,
-    Text,
-    Within,
-)
+from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text
 from ssmd.metadata.keys import KeySpec
+from ssmd.metadata.markers import After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 

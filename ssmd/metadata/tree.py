@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
 from ssmd.errors import printable
-from ssmd.metadata.node import Node
+from ssmd.metadata.places import NOTHING, Entries
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.scalars import Plain, freeform
 
@@ -33,6 +34,40 @@ class RefusedError(Exception):
         super().__init__(reason)
         self.line = line
         self.reason = reason
+
+
+@dataclass(eq=False)
+class Node:
+    """One value of the file. An alias puts the same node in a second place, so this is not quite a tree."""
+
+    line: int
+    kind: type[dict[str, Any]] | type[list[Any]] | type[str]
+    text: str | None = None
+    """What a scalar holds: Plain, str or None."""
+    children: dict[str | int, tuple[int, Node]] = field(default_factory=dict)
+    """By key or position: the line where the entry begins, and its value."""
+    height: int = 0
+    """How many levels it holds below itself."""
+    size: int = 1
+    """How many values it stands for, aliases written out."""
+    complete: bool = True
+
+    def value(self) -> Any:
+        """The data, built anew at each call: no two places share a list, however they were written.
+
+        The recursion is bounded by MAX_DEPTH, which build() has checked with every alias written out.
+        """
+        if self.kind is dict:
+            return {key: child.value() for key, (_, child) in self.children.items()}
+        if self.kind is list:
+            return [child.value() for _, child in self.children.values()]
+        return self.text
+
+    def entries(self) -> Entries:
+        """The lines of all that it holds."""
+        return {
+            key: (line, child.entries() if child.children else NOTHING) for key, (line, child) in self.children.items()
+        }
 
 
 @dataclass

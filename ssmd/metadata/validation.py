@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ssmd.metadata.document import Document
-from ssmd.metadata.fields import Complaint, Fault, FaultsError, Model, unknown_keys
+from ssmd.metadata.fields import Fault, FaultsError, Model, unknown_keys
+from ssmd.metadata.markers import Complaint
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.problem import Path, Problem, excerpt, nearest
 from ssmd.metadata.versions import Versioned, timeline_faults

@@ -1,0 +1,106 @@
+"""The metadata is loaded in a child of the collector, which is gone before anything is collected."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from process import Collector, Process, make_tree
+
+IGNORING = ("sh", "-c", 'trap "" CHLD; exec "$@"', "sh")
+"""A command that executes another to which the ends of its children are not told, as a careless parent might."""
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def huge_tree(tmp_path):
+    """A tree that takes a second to load, and lacks a key that the collector looks for afterwards."""
+    tree = make_tree(tmp_path, "ws://127.0.0.1:9", "kalshi", "", "")
+    tickers = "".join(f"  - A{number}\n" for number in range(90_000))
+    (tree / "environments" / "test.yaml").write_text(
+        f"name: test\nfeed: test\nstorage: {{type: local, path: {tmp_path}/data}}\nsubscribe:\n  market_tickers:\n"
+        f"{tickers}keys:\n  last: {{type: api_key, fields: [word], source: 'env:NOT_THERE'}}\n"
+    )
+    return tree
+
+
+def run(tree: Path, *prefix: str, **variables: str) -> Process:
+    return Process("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", prefix=prefix, **variables)
+
+
+def child_of(run: Process) -> int:
+    """The process that loads, stopped in the middle of it."""
+    until = time.monotonic() + 30
+    while not (found := children(run.process.pid)):
+        assert time.monotonic() < until
+        assert run.process.poll() is None
+    [child] = found
+    os.kill(child, signal.SIGSTOP)
+    return child
+
+
+@pytest.mark.parametrize("prefix", [(), IGNORING], ids=["", "SIGCHLD ignored"])
+def test_a_collector_has_neither_the_libraries_nor_the_child(tmp_path, prefix):
+    with Collector(tmp_path, "sim://kalshi", prefix=prefix) as collector:
+        collector.wait_for("connected")
+        mapped = Path(f"/proc/{collector.process.pid}/maps").read_text()
+        assert children(collector.process.pid) == []
+        assert collector.end() == 0
+    assert "msgspec" in mapped
+    assert "pydantic" not in mapped
+    assert "yaml" not in mapped
+
+
+def test_what_is_found_later_is_told_with_its_line_in_a_file_of_any_size(huge_tree):
+    with run(huge_tree) as collector:
+        assert collector.wait() == 78
+    [event] = collector.events
+    assert event["event"].startswith("environments/test.yaml:90007: keys.last: ")
+
+
+@pytest.mark.parametrize("prefix", [(), IGNORING], ids=["", "SIGCHLD ignored"])
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (signal.SIGKILL, "was killed by SIGKILL; if nobody killed it, there was not enough memory"),
+        (signal.SIGTERM, "was killed by SIGTERM"),
+    ],
+)
+def test_a_child_that_is_killed_is_told_once_and_ends_the_run(huge_tree, prefix, number, told):
+    with run(huge_tree, *prefix) as collector:
+        child = child_of(collector)
+        os.kill(child, number)
+        os.kill(child, signal.SIGCONT)
+        assert collector.wait() == 128 + number
+    [event] = collector.events
+    assert (event["level"], event["event"]) == ("error", f"the process that loads the metadata {told}")
+    assert collector.other == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_collector_that_waits_for_its_metadata(huge_tree, number):
+    with run(huge_tree) as collector:
+        child = child_of(collector)
+        collector.process.send_signal(number)
+        assert collector.process.wait(timeout=30) == -number
+        os.kill(child, signal.SIGCONT)
+        collector.wait()  # The child has the same stderr, so this waits for its end, too.
+    assert (collector.events, collector.other) == ([], [])
+
+
+def test_a_bug_in_loading_is_reported_once(tmp_path):
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", "")
+    (tmp_path / "yaml.py").write_text("raise RuntimeError('this is no YAML parser')\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
+    with run(tree, PYTHONPATH=path) as collector:
+        assert collector.wait() == 70
+    assert collector.events == []
+    assert collector.other[0] == "Traceback (most recent call last):"
+    assert collector.other[-2] == "RuntimeError: this is no YAML parser"
+    assert [line for line in collector.other if "bug in ssmd" in line] == collector.other[-1:]
