@@ -14,6 +14,14 @@ IGNORING = ("sh", "-c", 'trap "" CHLD; exec "$@"', "sh")
 """A command that executes another to which the ends of its children are not told, as a careless parent might."""
 
 
+ALONE = (
+    *("setpriv", "--reuid=60517", "--regid=60517", "--clear-groups"),
+    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),  # The interpreter may stand below /root.
+    *("prlimit", "--nproc=1"),
+)
+"""A command that executes another as a user who may have one process."""
+
+
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -59,6 +67,15 @@ def test_a_collector_has_neither_the_libraries_nor_the_child(tmp_path, prefix):
 
 def test_what_is_found_later_is_told_with_its_line_in_a_file_of_any_size(huge_tree):
     with run(huge_tree) as collector:
+        assert collector.wait() == 78
+    [event] = collector.events
+    assert event["event"].startswith("environments/test.yaml:90007: keys.last: ")
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv", "prlimit")
+def test_where_no_child_may_be_the_collector_loads_by_itself(huge_tree):
+    with run(huge_tree, *ALONE) as collector:
         assert collector.wait() == 78
     [event] = collector.events
     assert event["event"].startswith("environments/test.yaml:90007: keys.last: ")

@@ -36,7 +36,10 @@ def load_apart(config_dir: FilePath, environment: str, today: date) -> Deploymen
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Where it is ignored, nobody learns how a child has ended.
     from_child, to_parent = os.pipe()
     with open(from_child, "rb") as answer, open(to_parent, "wb") as told:
-        child = _fork()
+        try:
+            child = _fork()
+        except OSError:  # There may be no further process; then the libraries stay.
+            return _load(config_dir, environment, today)
         if child == 0:
             answer.close()
             _tell(told, config_dir, environment, today)
@@ -44,7 +47,7 @@ def load_apart(config_dir: FilePath, environment: str, today: date) -> Deploymen
         content = answer.read()
     _, status = _waitpid(child, 0)
     if code := os.waitstatus_to_exitcode(status):
-        raise SystemExit(EXIT_BUG if code == EXIT_BUG else _ended(code))
+        raise SystemExit(code if code == EXIT_BUG else _ended(code))
     # Nobody but our own child has written this.
     loaded: Deployment | str = pickle.loads(content)  # nosec B301
     if isinstance(loaded, str):
@@ -52,13 +55,17 @@ def load_apart(config_dir: FilePath, environment: str, today: date) -> Deploymen
     return loaded
 
 
+def _load(config_dir: FilePath, environment: str, today: date) -> Deployment:
+    from ssmd.metadata.loader import load  # Only here, where it is needed, for all that it brings with it.
+
+    return load(config_dir, environment, today)
+
+
 def _tell(told: IO[bytes], config_dir: FilePath, environment: str, today: date) -> NoReturn:
     """The child's whole life; a bug ends it as it ends any command."""
-    from ssmd.metadata.loader import load
-
     loaded: Deployment | str
     try:
-        loaded = load(config_dir, environment, today)
+        loaded = _load(config_dir, environment, today)
     except ConfigError as error:
         loaded = str(error)
     with contextlib.suppress(BrokenPipeError):  # The parent was stopped meanwhile.

@@ -25,7 +25,7 @@ LIMITS = {
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
     "cpu": "each wake-up costs more than its messages do, most of it the handing over of the write to a thread",
     "latency": "the rounds were disturbed, or the wake-ups wait for each other",
-    "memory": "the libraries are some 60 MB before the first message; at saturation the queue comes on top",
+    "memory": "the libraries are some 50 MB before the first message; what waits in the queue comes on top",
     "health": "a batch is read and written without a pause",
 }
 """What profiles show to stand between ssmd and a goal, told when it is not reached."""
