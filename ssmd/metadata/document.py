@@ -20,7 +20,7 @@ import yaml
 
 from ssmd.errors import ConfigError
 from ssmd.metadata.places import Places
-from ssmd.metadata.problem import Path, Problem
+from ssmd.metadata.problem import Problem
 from ssmd.metadata.scalars import Plain, freeform
 from ssmd.metadata.tree import RefusedError, build
 
@@ -61,19 +61,14 @@ class DocumentError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Places):
     """What one file holds, and on which lines."""
 
     data: dict[str, Any]
-    places: Places
 
-    def line(self, path: Path) -> int:
-        """See Places."""
-        return self.places.line(path)
-
-    def problem(self, path: Path, message: str, warning: bool = False) -> Problem:
-        """See Places."""
-        return self.places.problem(path, message, warning)
+    def places(self) -> Places:
+        """The lines without the data."""
+        return Places(self.file, self.start, self.entries)
 
 
 def read(path: FilePath, name: str) -> Document:
@@ -128,7 +123,7 @@ def parse(content: bytes, name: str) -> Document:
     if root.kind is not dict:
         what = "a list" if root.kind is list else "text"
         raise refuse(root.line, f"must hold a mapping (`key: value` lines), not {what}")
-    return Document(root.value(), Places(name, root.line, root.entries()))
+    return Document(name, root.line, root.entries(), root.value())
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

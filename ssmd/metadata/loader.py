@@ -136,7 +136,7 @@ class _Tree:
             schema=schema.model if schema else None,
             schema_version=schema_version,
             warnings=[problem for part in parts for problem in part.problems],
-            _places={"environment": environment.document.places, "feed": feed.document.places},
+            _places={"environment": environment.document.places(), "feed": feed.document.places()},
         )
 
     def _feed(self, environment: Part[Environment]) -> tuple[Part[Feed] | None, FeedVersion | None]:
