@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -197,7 +198,7 @@ def assemble(
 def _identity(deployment: Deployment) -> dict[str, object]:
     """What the ledger says of who has collected. The hash tells whether two runs had the same configuration."""
     parts = (deployment.environment, deployment.feed, deployment.version)
-    configuration = "\n".join(part.model_dump_json() for part in parts)
+    configuration = json.dumps([asdict(part) for part in parts], default=str)
     return {
         "version": __version__,
         "configuration": f"sha256:{hashlib.sha256(configuration.encode()).hexdigest()}",
