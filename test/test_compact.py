@@ -81,6 +81,33 @@ def test_beside_a_running_collector(tmp_path):
     assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
 
 
+def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
+    old = make_day(tmp_path / "data", 3)
+    assert ssmd("compact", tmp_path / "data")[0] == 0
+    back = {"FAKETIME": f"@{old.parent.name} 13:00:00", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+    back["LD_PRELOAD"] = str(faketime_library)
+    with (
+        Simulator("--rate", "500") as exchange,
+        Collector(tmp_path, exchange.generic, exchange="generic", variables=back) as collector,
+    ):
+        assert collector.wait() == 73
+    assert "this day is compressed already" in str(collector.events + collector.other)
+    assert sorted(path.name for path in old.parent.iterdir()) == ["test.jsonl.zst", "test.manifest.json"]
+    assert ssmd("cat", tmp_path / "data")[1].count("\n") == 1000
+
+
+def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
+    plain = make_day(tmp_path, 1, sealed=False)
+    plain.with_name("test.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()[:-1]))
+    code, _, err = ssmd("seal", tmp_path)
+    assert (code, "is there in two forms" in err) == (65, True)
+    assert not plain.with_name("test.manifest.json").exists()
+    for command in ("cat", "report"):
+        code, out, err = ssmd(command, tmp_path)
+        assert (code, bool(out)) == (0, True)
+        assert f"{plain}: is read, and test.jsonl.zst beside it is not" in err
+
+
 def test_progress_on_a_terminal(tmp_path):
     path = make_day(tmp_path, 1, lines=200_000)
     controller, terminal = pty.openpty()

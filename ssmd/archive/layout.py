@@ -29,6 +29,7 @@ __all__ = [
     "own_ledgers",
     "own_manifests",
     "read_name",
+    "twins",
 ]
 
 FORMS = ("jsonl", "jsonl.zst", "jsonl.gz")
@@ -124,6 +125,14 @@ def read_name(path: Path) -> DayFile | None:
     if match is None or path.name.endswith(LEDGER):
         return None
     return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
+
+
+def twins(path: Path) -> list[DayFile]:
+    """The other forms in which the day of a data file is there too, in the order of FORMS."""
+    file = read_name(path)
+    others = [] if file is None else [path.with_name(f"{file.feed}.{form}") for form in FORMS if form != file.form]
+    found = [read_name(other) for other in others if other.is_file()]
+    return [twin for twin in found if twin is not None]
 
 
 def own_ledgers(folder: Path) -> dict[str, Path]:
