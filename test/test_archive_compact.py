@@ -136,9 +136,31 @@ def test_a_plain_file_beside_another_compressed_one_is_not(storage, packed):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     data = plain.read_bytes()
     plain.with_name("kalshi.jsonl.zst").write_bytes(packed)
-    with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst"):
-        run(storage)
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst"):
+            run(storage, dry_run=dry_run)
     assert (plain.read_bytes(), plain.with_name("kalshi.jsonl.zst").read_bytes()) == (data, packed)
+
+
+@pytest.mark.parametrize(
+    "behind", [b"x", b"\0" * 100, zstandard.compress(b"other"), zstandard.compress(b"x" * 99)[:-3]]
+)
+def test_a_plain_file_stays_when_anything_follows_the_frame_of_the_compressed_one(storage, behind):
+    """Whoever reads the compressed one would stop there, or read more."""
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    data = plain.read_bytes()
+    plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(data) + behind)
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst: "):
+            run(storage, dry_run=dry_run)
+    assert plain.read_bytes() == data
+
+
+def test_a_dry_run_finds_what_a_real_one_would(storage):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    plain.write_bytes(plain.read_bytes().replace(b'"n":', b'"m":', 1).replace(b'"n": ', b'"m": ', 1))
+    with pytest.raises(DataError, match="is not what its manifest says"):
+        run(storage, dry_run=True)
 
 
 def test_where_nothing_can_be_written_nothing_is_removed(storage):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from ssmd.errors import DataError
 
-__all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks"]
+__all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks", "unpacked"]
 
 BLOCK_BYTES = 256 * 1024
 """About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
@@ -57,42 +57,64 @@ class LineBlocks:
     def _pieces(self) -> Iterator[bytes]:
         """The content, decompressed, in pieces cut anywhere."""
         with open(self._path, "rb", buffering=0) as file:
+            pieces = _plain(file)
             if self._path.name.endswith(".zst"):
-                yield from self._zstandard(file)
-                return
-            text: BinaryIO = file
-            if self._path.name.endswith(".gz"):
-                text = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
-            while data := text.read(BLOCK_BYTES):
+                pieces = unpacked(file, self._path)
+            elif self._path.name.endswith(".gz"):
+                pieces = _unzipped(file, self._path)
+            for data in pieces:
                 self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
                 yield data
 
-    def _zstandard(self, file: BinaryIO) -> Iterator[bytes]:
-        """Frame by frame: the library's own stream reader takes a file that was cut off for a whole one."""
-        import zstandard
 
-        decompressor = zstandard.ZstdDecompressor()
-        frame = None
-        gathered: list[bytes] = []
-        size = 0
-        try:
-            while compressed := file.read(_COMPRESSED_BYTES):
-                self.bytes_read += len(compressed)
-                while compressed:
-                    frame = frame or decompressor.decompressobj()
-                    data = frame.decompress(compressed)
-                    gathered.append(data)
-                    size += len(data)
-                    compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-                if size >= BLOCK_BYTES:
-                    yield b"".join(gathered)
-                    gathered, size = [], 0
-        except zstandard.ZstdError as error:
-            raise DataError(f"{self._path}: cannot be read: {error}") from None
+def _plain(file: BinaryIO) -> Iterator[bytes]:
+    while data := file.read(BLOCK_BYTES):
+        yield data
+
+
+def _unzipped(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as text:
+        # No more than one piece of it at a time: of a file that is cut off, what comes before the end is not lost.
+        while data := text.read1(BLOCK_BYTES):
+            yield data
+    if not file.tell():
+        raise DataError(f"{path}: cannot be read: it is empty, and no .gz file")
+
+
+def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The content of a .zst file from where it stands, in pieces cut anywhere; raises DataError, naming `path`.
+
+    Frame by frame: the library's own stream reader takes a file that was cut off for a whole one, and what follows
+    the first frame for nothing. What could be decompressed comes before the error.
+    """
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor()
+    frame = None
+    gathered: list[bytes] = []
+    size = 0
+    wrong = "it is empty, and no .zst file"
+    try:
+        while compressed := file.read(_COMPRESSED_BYTES):
+            wrong = ""
+            while compressed:
+                frame = frame or decompressor.decompressobj()
+                data = frame.decompress(compressed)
+                gathered.append(data)
+                size += len(data)
+                compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+            if size >= BLOCK_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+    except zstandard.ZstdError as error:
+        wrong = str(error)
+    else:
         if frame is not None:
-            raise DataError(f"{self._path}: cannot be read: it is cut off")
-        if size:
-            yield b"".join(gathered)
+            wrong = "it is cut off"
+    if size:
+        yield b"".join(gathered)
+    if wrong:
+        raise DataError(f"{path}: cannot be read: {wrong}")
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
