@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ssmd.envelope import LONGEST_LINE
 from ssmd.errors import DataError
 
-__all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks", "unpacked"]
+__all__ = ["BLOCK_BYTES", "LineBlocks", "read_blocks", "unpacked"]
 
 BLOCK_BYTES = 256 * 1024
 """About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
-
-LONGEST_LINE = 64 * 1024 * 1024
-"""A longer one is no line of ssmd: a message may have 16 MiB, unless a feed says more."""
 
 _COMPRESSED_BYTES = 32 * 1024
 """How much of a .zst file is decompressed at once; text becomes some ten times as long."""
@@ -38,21 +36,24 @@ class LineBlocks:
         """How much of the file itself, compressed or not, is read so far; for showing progress."""
 
     def __iter__(self) -> Iterator[bytes]:
-        rest = b""
+        rest: list[bytes] = []
+        size = 0
         try:
             for data in self._pieces():
                 end = data.rfind(b"\n") + 1
                 if end == 0:
-                    rest += data
-                    if len(rest) > LONGEST_LINE:
+                    rest.append(data)
+                    size += len(data)
+                    if size > LONGEST_LINE:
                         raise DataError(f"{self._path}: holds a line of more than {LONGEST_LINE} bytes")
                     continue
-                yield rest + data[:end] if rest or end != len(data) else data
-                rest = data[end:]
+                yield b"".join([*rest, data[:end]]) if rest or end != len(data) else data
+                rest = [data[end:]] if end != len(data) else []
+                size = len(data) - end
         except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DataError(f"{self._path}: cannot be read: {reason}") from None
-        self.torn = rest
+        self.torn = b"".join(rest)
 
     def _pieces(self) -> Iterator[bytes]:
         """The content, decompressed, in pieces cut anywhere."""

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ssmd.archive.layout import DayFile, ledger_path
 from ssmd.archive.ledger import CONTINUED, STARTED, decode_entry
-from ssmd.archive.lines import BLOCK_BYTES, LONGEST_LINE
+from ssmd.archive.lines import BLOCK_BYTES
 from ssmd.archive.selection import time_key
+from ssmd.envelope import LONGEST_LINE
 from ssmd.errors import DataError
 
 __all__ = ["blocks", "lines_before", "ranges"]
@@ -57,7 +58,7 @@ def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | N
 
 def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
     """The whole lines of a range in blocks. Raises DataError for what cannot be read."""
-    rest = b""
+    rest: list[bytes] = []
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(start)
@@ -65,10 +66,9 @@ def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
                 start += len(data)
                 end = data.rfind(b"\n") + 1
                 if end:
-                    yield rest + data[:end]
-                    rest = data[end:]
-                else:
-                    rest += data
+                    yield b"".join([*rest, data[:end]])
+                    rest = []
+                rest.append(data[end:])
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from ssmd.envelope import LARGEST_MESSAGE
 from ssmd.metadata.endpoint import endpoint_fault
 from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text, complaint
 from ssmd.metadata.keys import KeySpec
@@ -34,8 +35,6 @@ __all__ = [
     "Storage",
     "Transport",
 ]
-
-_LARGEST_MESSAGE = 1 << 30
 
 
 class Protocol(Model):
@@ -81,7 +80,7 @@ class FeedVersion(Versioned):
     """The dialect; when left out, the feed's own name if there is such a dialect."""
     idle_timeout_seconds: Seconds = 30.0
     """The longest silence, pings included, before the connection counts as dead."""
-    max_message_bytes: int = Field(default=16 << 20, gt=0, le=_LARGEST_MESSAGE)
+    max_message_bytes: int = Field(default=16 << 20, gt=0, le=LARGEST_MESSAGE)
     coalesce_seconds: float = Field(default=0.002, ge=0, le=1, allow_inf_nan=False)
     """While messages come faster than this they are read together, about so often: the less CPU, the later."""
     rate_limit_per_second: Amount | None = None
