@@ -81,6 +81,22 @@ def test_beside_a_running_collector(tmp_path):
     assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
 
 
+def test_two_runs_at_once_and_readers_beside_them(tmp_path):
+    days = [make_day(tmp_path, ago, lines=3000) for ago in range(8, 0, -1)]
+    whole = b"".join(day.read_bytes() for day in days).decode()
+    runs = [start("compact", tmp_path) for _ in range(3)]
+    while any(run.poll() is None for run in runs):
+        assert ssmd("cat", tmp_path)[:2] == (0, whole)
+        assert ssmd("report", tmp_path)[0] == 0
+        verified = ssmd("verify", tmp_path)
+        assert "Traceback" not in verified[2]
+    for run in runs:
+        assert (run.communicate(), run.returncode)[0][1] == ""
+        assert run.returncode == 0
+    assert not any(day.exists() for day in days)
+    assert ssmd("cat", tmp_path)[:2] == (0, whole)
+
+
 def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
     old = make_day(tmp_path / "data", 3)
     assert ssmd("compact", tmp_path / "data")[0] == 0

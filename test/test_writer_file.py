@@ -17,6 +17,7 @@ from ssmd.envelope import decode_line
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch
+from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 
 NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
@@ -99,6 +100,22 @@ def test_a_file_of_days_to_come_does_not_hide_the_torn_one(tmp_path, make):
     assert [file.read_bytes() for file in torn.values()] == [b"", b""]
 
 
+def test_an_older_file_that_is_compacted_while_a_start_looks_at_it_is_passed_over(tmp_path, make, monkeypatch):
+    older = tmp_path / "2025-12-21" / "kalshi.jsonl"
+    older.parent.mkdir()
+    older.touch()
+    aside = recovery.set_torn_tail_aside
+
+    def compacted_before(path: Path) -> int:
+        if path == older:
+            path.rename(path.with_name("kalshi.jsonl.zst"))
+        return aside(path)
+
+    monkeypatch.setattr(recovery, "set_torn_tail_aside", compacted_before)
+    make().open()
+    assert not older.exists()
+
+
 def test_a_file_that_is_not_of_ssmd_is_refused_and_left_alone(tmp_path, make):
     foreign = tmp_path / "2025-12-22" / "kalshi.jsonl"
     foreign.parent.mkdir()
@@ -137,8 +154,10 @@ def test_a_plain_file_beside_a_compressed_one_that_is_sealed_is_not_continued(tm
     folder.mkdir()
     for name in ("kalshi.jsonl", "kalshi.jsonl.zst", "kalshi.manifest.json"):
         (folder / name).write_bytes(b"")
+    writer = make()
     with pytest.raises(OutputError, match="finish that with `ssmd compact`"):
-        make().open()
+        writer.open()
+    writer.close()
     assert (folder / "kalshi.manifest.json").exists()
     (folder / "kalshi.manifest.json").unlink()
     make().open()  # Somebody's copy must not keep a collector from its work.
@@ -364,6 +383,7 @@ from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
+from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)

@@ -6,9 +6,11 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from ssmd.archive.layout import in_any_form
 from ssmd.envelope import LONGEST_LINE
 from ssmd.errors import DataError
 
@@ -24,8 +26,9 @@ _COMPRESSED_BYTES = 32 * 1024
 class LineBlocks:
     """Iterates over the whole lines of one file, in blocks of about BLOCK_BYTES that each end in a newline.
 
-    A file that is being written is read as far as it goes when its end is met. Iterate once. Raises
-    DataError, naming the file, for what cannot be read: no permission, a damaged or cut-off compression.
+    A day's file that is gone is looked for in its other forms. One that is being written is read as far as it goes
+    when its end is met. Iterate once. Raises DataError, naming the file, for what cannot be read: no permission, a
+    damaged or cut-off compression.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,15 +60,20 @@ class LineBlocks:
 
     def _pieces(self) -> Iterator[bytes]:
         """The content, decompressed, in pieces cut anywhere."""
-        with open(self._path, "rb", buffering=0) as file:
+        with in_any_form(self._path, _opened) as file:
+            path = Path(file.name)
             pieces = _plain(file)
-            if self._path.name.endswith(".zst"):
-                pieces = unpacked(file, self._path)
-            elif self._path.name.endswith(".gz"):
-                pieces = _unzipped(file, self._path)
+            if path.name.endswith(".zst"):
+                pieces = unpacked(file, path)
+            elif path.name.endswith(".gz"):
+                pieces = _unzipped(file, path)
             for data in pieces:
                 self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
                 yield data
+
+
+def _opened(path: Path) -> FileIO:
+    return open(path, "rb", buffering=0)
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:

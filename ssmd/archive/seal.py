@@ -55,9 +55,15 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Whether the lock that a collector holds on its data file could be had. It is held meanwhile."""
+    """Whether the lock that a collector holds on its data file could be had. It is held meanwhile.
+
+    It could not either when the file is gone: another run of ours has compacted it.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     try:
@@ -66,9 +72,17 @@ def held(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
+        yield _is_still(fd, path)
     finally:
         os.close(fd)
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    """Whether the name is still that of the open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _write(path: Path, data: bytes) -> None:
