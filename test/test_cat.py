@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -169,3 +170,12 @@ def test_of_a_cut_off_archive_all_that_can_be_read_is_printed(tmp_path, name, pa
     # A block of zstandard has up to 128 KiB of text, and is there as a whole or not at all.
     assert len(out) > len(lines) * 9 // 10 - 140_000
     assert f"{path}: cannot be read: " in err
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    """Opening a pipe would wait for somebody to write to it."""
+    pipe = tmp_path / "fifo.jsonl"
+    os.mkfifo(pipe)
+    code, out, err = cat(pipe)
+    assert (code, out) == (64, b"")
+    assert f"{pipe}: is no regular file" in err

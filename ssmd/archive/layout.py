@@ -106,6 +106,8 @@ def _below(path: Path) -> Iterator[DayFile]:
         file = read_name(path)
         if file is None:
             raise UsageError(f"{printable(str(path))}: is not named like data of ssmd, <feed>.{' or .'.join(FORMS)}")
+        if not path.is_file():
+            raise UsageError(f"{printable(str(path))}: is no regular file; name a file that ssmd has kept, or a folder")
         yield file
     elif day_of(path.resolve()) is not None:
         yield from _in_folder(path)
