@@ -160,11 +160,26 @@ def test_wrong_usage(arguments, text):
     assert text in err
 
 
-def test_what_is_deployed_asks_for_options_that_there_are():
+@pytest.mark.parametrize("torn", [False, True])
+def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, torn):
     job = yaml.safe_load((ROOT / "deploy/k8s/compact/cronjob.yaml").read_text())
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    code, _, err = ssmd(*container["args"][:1], ROOT / "conf", *container["args"][2:], "--dry-run")
-    assert (code, err) == (0, "")
+    [script] = container["args"]
+    assert script.count("/opt/ssmd/bin/ssmd ") == script.count("/var/lib/ssmd/data") == 2
+    for deployed, here in (("/opt/ssmd/bin/ssmd", f"{sys.executable} -m ssmd"), ("/var/lib/ssmd/data", str(tmp_path))):
+        script = script.replace(deployed, here)
+    old, other = make_day(tmp_path, 3, sealed=False), make_day(tmp_path, 2, sealed=False)
+    if torn:
+        with other.open("ab") as file:
+            file.write(b'{"ts":')
+    ended = subprocess.run([*container["command"], script], cwd=ROOT, capture_output=True, check=False)
+    # A day that cannot be sealed does not keep the others, and does not go unnoticed.
+    assert ended.returncode == (65 if torn else 0), ended.stderr
+    assert (old.exists(), other.exists()) == (False, torn)
+    assert old.with_name("test.jsonl.zst").exists()
+
+
+def test_what_is_deployed_asks_for_options_that_there_are():
     commands = (ROOT / "deploy/cron/ssmd-compact").read_text().splitlines()[-1].split(" ssmd ", 1)[1]
     for command in commands.replace("/var/lib/ssmd/data", str(ROOT / "conf")).split("; "):
         assert ssmd(*command.split()[1:])[0] == 0
