@@ -4,7 +4,8 @@
 
 A message that is one valid JSON document is spliced in as it came: not parsed and printed again, only
 the white space around it removed and a raw newline between its tokens turned into a space. Any other
-message is kept as a JSON string, and a fourth key says how: "encoding":"text" or "encoding":"base64".
+message is kept as a JSON string, and a fourth key says how: "encoding":"text" or "encoding":"base64", the
+latter for what is no UTF-8, or long and as text much longer still.
 So every line of a file parses with Python's json, jq and DuckDB, nothing in a message can forge `ts` or
 `feed`, and the original bytes can always be had back.
 """
@@ -23,7 +24,26 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "MAX_INTEGER_DIGITS", "LineEncoder", "Record", "decode_line", "line_time", "timestamp"]
+__all__ = [
+    "LARGEST_MESSAGE",
+    "LONGEST_LINE",
+    "MAX_DEPTH",
+    "MAX_INTEGER_DIGITS",
+    "LineEncoder",
+    "Record",
+    "decode_line",
+    "line_time",
+    "timestamp",
+]
+
+LARGEST_MESSAGE = 1 << 30
+"""More bytes than that no feed may allow its messages."""
+
+_ROOM = 64 * 1024
+"""How much longer than base64 a text may be, so that what is short stays legible."""
+
+LONGEST_LINE = 4 * (LARGEST_MESSAGE // 3 + 1) + 2 * _ROOM
+"""No line of ssmd is longer: a message as base64 or, if it is hardly longer, as text; and the keys around it."""
 
 MAX_DEPTH = 250
 """How deep a document may nest and still be spliced in, an object counting as two levels: that is how
@@ -108,9 +128,13 @@ class LineEncoder:
         self.kept_as_string += 1
         try:
             # Everything but ASCII is escaped: some readers take U+2028 for the end of a line.
-            return json.dumps(payload.decode("utf-8")).encode("ascii") + _TEXT_END + b"\n"
+            text = json.dumps(payload.decode("utf-8")).encode("ascii")
+            # An escape is six times as long as a control character.
+            if len(text) <= 4 * (len(payload) // 3 + 1) + _ROOM:
+                return text + _TEXT_END + b"\n"
         except UnicodeDecodeError:
-            return b'"%b"%b\n' % (base64.b64encode(payload), _BASE64_END)
+            pass
+        return b'"%b"%b\n' % (base64.b64encode(payload), _BASE64_END)
 
 
 def decode_line(line: bytes) -> Record:

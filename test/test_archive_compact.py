@@ -15,10 +15,13 @@ import zstandard
 from process import ROOT
 
 from ssmd.archive.compact import Compacted, Left, candidates, compact
-from ssmd.archive.layout import data_files
+from ssmd.archive.layout import data_files, in_any_form
 from ssmd.archive.ledger import Entry, encode_entry
 from ssmd.archive.lines import LineBlocks
-from ssmd.archive.seal import seal
+from ssmd.archive.merge import merged
+from ssmd.archive.seal import held, seal
+from ssmd.archive.seek import blocks, lines_before, ranges
+from ssmd.archive.verify import verify
 from ssmd.envelope import LineEncoder
 from ssmd.errors import DataError, OutputError, WriteError
 
@@ -76,6 +79,45 @@ def test_a_day_becomes_smaller_and_stays_what_it_was(storage):
     frame = zstandard.get_frame_parameters(packed.read_bytes())
     assert (frame.has_checksum, frame.content_size) == (True, len(before))
     assert run(storage) == []  # Nothing is left to be done.
+
+
+def test_what_was_listed_before_is_read_under_the_name_that_it_has_now(storage):
+    """Beside a running compaction, files become others between being listed and their turn."""
+    [file] = data_files([storage])
+    before = content(storage)
+    opened = LineBlocks(file.path)
+    first = next(iter(opened))
+    edges = ranges(file, b"2026-09-21", b"2026-09-22")
+    assert edges == [(0, len(before))]
+    lines = before.splitlines(keepends=True)
+    part = len(b"".join(lines[:3000])), len(b"".join(lines[:5000]))
+    run(storage)
+    assert not file.path.exists()
+    assert before.startswith(first)
+    assert b"".join(merged([file], trouble=pytest.fail)) == before
+    assert b"".join(blocks(file.path, *part)) == b"".join(lines[3000:5000])
+    assert lines_before(file.path, part[0]) == 3000
+    assert verify(file).findings == []
+    assert in_any_form(file.path, Path.stat).st_size < len(before)
+
+
+def test_another_run_that_was_faster_is_no_trouble(storage):
+    [file] = data_files([storage])
+    run(storage)
+    assert isinstance(compact(file, level=3, dry_run=False, progress=lambda count: None), Left)
+
+
+def test_the_lock_of_a_file_that_was_removed_meanwhile_is_not_had(storage, monkeypatch):
+    [file] = data_files([storage])
+    lock = fcntl.flock
+
+    def removed_before(fd: int, operation: int) -> None:
+        file.path.rename(file.path.with_name("elsewhere"))
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_before)
+    with held(file.path) as ours:
+        assert not ours
 
 
 def test_a_dry_run_touches_nothing(storage):
@@ -136,9 +178,31 @@ def test_a_plain_file_beside_another_compressed_one_is_not(storage, packed):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     data = plain.read_bytes()
     plain.with_name("kalshi.jsonl.zst").write_bytes(packed)
-    with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst"):
-        run(storage)
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst"):
+            run(storage, dry_run=dry_run)
     assert (plain.read_bytes(), plain.with_name("kalshi.jsonl.zst").read_bytes()) == (data, packed)
+
+
+@pytest.mark.parametrize(
+    "behind", [b"x", b"\0" * 100, zstandard.compress(b"other"), zstandard.compress(b"x" * 99)[:-3]]
+)
+def test_a_plain_file_stays_when_anything_follows_the_frame_of_the_compressed_one(storage, behind):
+    """Whoever reads the compressed one would stop there, or read more."""
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    data = plain.read_bytes()
+    plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(data) + behind)
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"kalshi\.jsonl\.zst: "):
+            run(storage, dry_run=dry_run)
+    assert plain.read_bytes() == data
+
+
+def test_a_dry_run_finds_what_a_real_one_would(storage):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    plain.write_bytes(plain.read_bytes().replace(b'"n":', b'"m":', 1).replace(b'"n": ', b'"m": ', 1))
+    with pytest.raises(DataError, match="is not what its manifest says"):
+        run(storage, dry_run=True)
 
 
 def test_where_nothing_can_be_written_nothing_is_removed(storage):
@@ -165,7 +229,7 @@ STEPS = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path
 from ssmd.archive.compact import candidates, compact
-from ssmd.archive.layout import data_files
+from ssmd.archive.layout import data_files, in_any_form
 from ssmd.archive.ledger import Entry, encode_entry
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.verify import verify
@@ -224,3 +288,21 @@ def test_killed_at_every_step_nothing_is_lost_and_the_next_run_finishes(storage,
         "kalshi.jsonl+kalshi.jsonl.zst.new",
         "kalshi.jsonl.zst",
     ]
+
+
+def test_both_forms_as_a_killed_run_leaves_them_are_a_note_and_otherwise_a_finding(storage):
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    packed = plain.with_name("kalshi.jsonl.zst")
+    packed.write_bytes(zstandard.compress(plain.read_bytes()))
+    verdict = verify(data_files([storage])[0])
+    assert verdict.findings == []
+    assert verdict.notes == [
+        "is here in two forms: jsonl and jsonl.zst, which hold the same; `ssmd compact` keeps one",
+    ]
+    for other in (plain.read_bytes()[:-1], plain.read_bytes() + b"x", b""):
+        packed.write_bytes(zstandard.compress(other))
+        [finding] = verify(data_files([storage])[0]).findings
+        assert finding.text == "is here in two forms: jsonl and jsonl.zst, which do not hold the same"
+    packed.write_bytes(b"")
+    [finding] = verify(data_files([storage])[0]).findings
+    assert "kalshi.jsonl.zst: cannot be read: it is empty" in finding.text

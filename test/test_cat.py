@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 from process import ROOT, start
 
 from ssmd.envelope import LineEncoder
@@ -142,3 +145,37 @@ def test_no_heavy_library_is_loaded_for_plain_files(storage):
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "zstandard" not in ended.stdout
     assert "rich" not in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["kalshi.jsonl.zst", "kalshi.jsonl.gz"])
+def test_an_empty_archive_is_told(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    code, out, err = cat(path)
+    assert (code, out) == (65, b"")
+    assert f"{path}: cannot be read: it is empty, and no {path.suffix} file" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("kalshi.jsonl.zst", zstandard.compress), ("kalshi.jsonl.gz", gzip.compress)]
+)
+def test_of_a_cut_off_archive_all_that_can_be_read_is_printed(tmp_path, name, pack):
+    noise = random.Random(1)
+    lines = LineEncoder("kalshi").encode(NS, [b'"%b"' % noise.randbytes(50).hex().encode() for _ in range(20_000)])
+    packed = pack(lines)
+    path = tmp_path / name
+    path.write_bytes(packed[: len(packed) * 9 // 10])
+    code, out, err = cat(path)
+    assert (code, lines.startswith(out), out[-1:]) == (65, True, b"\n")
+    # A block of zstandard has up to 128 KiB of text, and is there as a whole or not at all.
+    assert len(out) > len(lines) * 9 // 10 - 140_000
+    assert f"{path}: cannot be read: " in err
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    """Opening a pipe would wait for somebody to write to it."""
+    pipe = tmp_path / "fifo.jsonl"
+    os.mkfifo(pipe)
+    code, out, err = cat(pipe)
+    assert (code, out) == (64, b"")
+    assert f"{pipe}: is no regular file" in err

@@ -81,6 +81,49 @@ def test_beside_a_running_collector(tmp_path):
     assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
 
 
+def test_two_runs_at_once_and_readers_beside_them(tmp_path):
+    days = [make_day(tmp_path, ago, lines=3000) for ago in range(8, 0, -1)]
+    whole = b"".join(day.read_bytes() for day in days).decode()
+    runs = [start("compact", tmp_path) for _ in range(3)]
+    while any(run.poll() is None for run in runs):
+        assert ssmd("cat", tmp_path)[:2] == (0, whole)
+        assert ssmd("report", tmp_path)[0] == 0
+        verified = ssmd("verify", tmp_path)
+        assert "Traceback" not in verified[2]
+    for run in runs:
+        assert (run.communicate(), run.returncode)[0][1] == ""
+        assert run.returncode == 0
+    assert not any(day.exists() for day in days)
+    assert ssmd("cat", tmp_path)[:2] == (0, whole)
+
+
+def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
+    old = make_day(tmp_path / "data", 3)
+    assert ssmd("compact", tmp_path / "data")[0] == 0
+    back = {"FAKETIME": f"@{old.parent.name} 13:00:00", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+    back["LD_PRELOAD"] = str(faketime_library)
+    with (
+        Simulator("--rate", "500") as exchange,
+        Collector(tmp_path, exchange.generic, exchange="generic", variables=back) as collector,
+    ):
+        assert collector.wait() == 73
+    assert "this day is compressed already" in str(collector.events + collector.other)
+    assert sorted(path.name for path in old.parent.iterdir()) == ["test.jsonl.zst", "test.manifest.json"]
+    assert ssmd("cat", tmp_path / "data")[1].count("\n") == 1000
+
+
+def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
+    plain = make_day(tmp_path, 1, sealed=False)
+    plain.with_name("test.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()[:-1]))
+    code, _, err = ssmd("seal", tmp_path)
+    assert (code, "is there in two forms" in err) == (65, True)
+    assert not plain.with_name("test.manifest.json").exists()
+    for command in ("cat", "report"):
+        code, out, err = ssmd(command, tmp_path)
+        assert (code, bool(out)) == (0, True)
+        assert f"{plain}: is read, and test.jsonl.zst beside it is not" in err
+
+
 def test_progress_on_a_terminal(tmp_path):
     path = make_day(tmp_path, 1, lines=200_000)
     controller, terminal = pty.openpty()
@@ -117,11 +160,26 @@ def test_wrong_usage(arguments, text):
     assert text in err
 
 
-def test_what_is_deployed_asks_for_options_that_there_are():
+@pytest.mark.parametrize("torn", [False, True])
+def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, torn):
     job = yaml.safe_load((ROOT / "deploy/k8s/compact/cronjob.yaml").read_text())
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    code, _, err = ssmd(*container["args"][:1], ROOT / "conf", *container["args"][2:], "--dry-run")
-    assert (code, err) == (0, "")
+    [script] = container["args"]
+    assert script.count("/opt/ssmd/bin/ssmd ") == script.count("/var/lib/ssmd/data") == 2
+    for deployed, here in (("/opt/ssmd/bin/ssmd", f"{sys.executable} -m ssmd"), ("/var/lib/ssmd/data", str(tmp_path))):
+        script = script.replace(deployed, here)
+    old, other = make_day(tmp_path, 3, sealed=False), make_day(tmp_path, 2, sealed=False)
+    if torn:
+        with other.open("ab") as file:
+            file.write(b'{"ts":')
+    ended = subprocess.run([*container["command"], script], cwd=ROOT, capture_output=True, check=False)
+    # A day that cannot be sealed does not keep the others, and does not go unnoticed.
+    assert ended.returncode == (65 if torn else 0), ended.stderr
+    assert (old.exists(), other.exists()) == (False, torn)
+    assert old.with_name("test.jsonl.zst").exists()
+
+
+def test_what_is_deployed_asks_for_options_that_there_are():
     commands = (ROOT / "deploy/cron/ssmd-compact").read_text().splitlines()[-1].split(" ssmd ", 1)[1]
     for command in commands.replace("/var/lib/ssmd/data", str(ROOT / "conf")).split("; "):
         assert ssmd(*command.split()[1:])[0] == 0

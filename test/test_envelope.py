@@ -441,3 +441,16 @@ def test_an_integer_too_long_is_found_wherever_it_stands(runs):
     spliced = LineEncoder("feed").encode(0, [document], decoded=True)
     assert (b'"encoding"' in spliced) == any(digits > MAX_INTEGER_DIGITS for _, digits in runs)
     assert decode_line(spliced).payload == document
+
+
+@pytest.mark.parametrize(
+    "message", [b"\x01" * (12 << 20), "\u0416".encode() * (1 << 20), b"\\" * (1 << 20), b"\xff" * 999]
+)
+def test_no_message_grows_more_than_base64_does(message):
+    line = encode([message])
+    assert len(line) < len(message) * 4 / 3 + 128 * 1024
+    assert decode_line(line).payload == message
+
+
+def test_what_is_short_stays_legible():
+    assert b'"encoding":"text"' in encode(["\u0416\0".encode() * 1000])

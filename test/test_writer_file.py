@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from ssmd.envelope import decode_line
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch
+from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 
 NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
@@ -98,6 +100,22 @@ def test_a_file_of_days_to_come_does_not_hide_the_torn_one(tmp_path, make):
     assert [file.read_bytes() for file in torn.values()] == [b"", b""]
 
 
+def test_an_older_file_that_is_compacted_while_a_start_looks_at_it_is_passed_over(tmp_path, make, monkeypatch):
+    older = tmp_path / "2025-12-21" / "kalshi.jsonl"
+    older.parent.mkdir()
+    older.touch()
+    aside = recovery.set_torn_tail_aside
+
+    def compacted_before(path: Path) -> int:
+        if path == older:
+            path.rename(path.with_name("kalshi.jsonl.zst"))
+        return aside(path)
+
+    monkeypatch.setattr(recovery, "set_torn_tail_aside", compacted_before)
+    make().open()
+    assert not older.exists()
+
+
 def test_a_file_that_is_not_of_ssmd_is_refused_and_left_alone(tmp_path, make):
     foreign = tmp_path / "2025-12-22" / "kalshi.jsonl"
     foreign.parent.mkdir()
@@ -119,10 +137,64 @@ def test_a_file_that_was_removed_is_noticed_by_the_next_sync(tmp_path, make):
         sync_until_told(writer)
 
 
-def test_without_its_lock_file_the_data_file_still_keeps_others_away(tmp_path, make):
+@pytest.mark.parametrize(("form", "remedy"), [("zst", "zstd -d --rm"), ("gz", "gunzip")])
+def test_a_compressed_day_is_not_begun_again(tmp_path, make, form, remedy):
+    """The clock went back: a new plain file would hide all that the day has."""
+    folder = tmp_path / "2025-12-22"
+    folder.mkdir()
+    for name in (f"kalshi.jsonl.{form}", "kalshi.manifest.json"):
+        (folder / name).write_bytes(b"kept")
+    with pytest.raises(OutputError, match=rf"kalshi\.jsonl: this day is compressed already.*{remedy} /"):
+        make().open()
+    assert sorted(path.name for path in folder.iterdir()) == [f"kalshi.jsonl.{form}", "kalshi.manifest.json"]
+
+
+def test_a_plain_file_beside_a_compressed_one_that_is_sealed_is_not_continued(tmp_path, make):
+    folder = tmp_path / "2025-12-22"
+    folder.mkdir()
+    for name in ("kalshi.jsonl", "kalshi.jsonl.zst", "kalshi.manifest.json"):
+        (folder / name).write_bytes(b"")
+    writer = make()
+    with pytest.raises(OutputError, match="finish that with `ssmd compact`"):
+        writer.open()
+    writer.close()
+    assert (folder / "kalshi.manifest.json").exists()
+    (folder / "kalshi.manifest.json").unlink()
+    make().open()  # Somebody's copy must not keep a collector from its work.
+
+
+def test_what_waits_for_the_lock_does_not_take_a_file_that_was_removed_meanwhile(tmp_path, make):
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        opening = gevent.spawn(make().open)
+        gevent.sleep(0.3)
+        assert not opening.ready()
+        path.rename(path.with_name("kalshi.jsonl.zst"))
+    with pytest.raises(OutputError, match="compressed already"):
+        opening.get(timeout=30)
+    assert not path.exists()
+
+
+def test_a_start_waits_for_what_is_at_work_on_the_file(tmp_path, make):
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    path.parent.mkdir()
+    writer = make()
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        opening = gevent.spawn(writer.open)
+        gevent.sleep(0.3)
+        assert not opening.ready()
+    opening.get(timeout=30)
+    assert writer.location == str(path)
+
+
+def test_without_its_lock_file_the_data_file_still_keeps_others_away(tmp_path, make, monkeypatch):
+    monkeypatch.setattr("ssmd.writer.day.WAIT_SECONDS", 0.2)
     make().open()
     (tmp_path / ".kalshi.lock").unlink()
-    with pytest.raises(OutputError, match="another collector"):
+    with pytest.raises(OutputError, match=r"has held it for 0\.2 s: `ssmd seal` or `ssmd compact`.*another collector"):
         make().open()
 
 
@@ -311,6 +383,7 @@ from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
+from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from ssmd.archive.lines import LineBlocks
+from ssmd.archive.seek import blocks
 from ssmd.envelope import LineEncoder
 from ssmd.errors import OutputError
 from ssmd.writer.torn import set_torn_tail_aside
@@ -102,3 +104,15 @@ def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path, foreign):
     with pytest.raises(OutputError, match="is not a file of ssmd"):
         set_torn_tail_aside(path)
     assert path.read_bytes() == foreign
+
+
+@pytest.mark.parametrize("message", [b"\x01" * (12 << 20), b'"' + b"x" * (80 << 20) + b'"'], ids=["controls", "long"])
+def test_a_line_of_the_longest_messages_is_whole(tmp_path, message):
+    """As text, control characters take six times their place; and a feed may allow a message more than 16 MiB."""
+    path = tmp_path / "kalshi.jsonl"
+    line = LineEncoder("kalshi").encode(1_766_000_000_000_000_000, [message])
+    path.write_bytes(LAST + line + b"torn")
+    assert set_torn_tail_aside(path) == 4
+    assert path.stat().st_size == len(LAST + line)
+    assert b"".join(LineBlocks(path)) == LAST + line
+    assert b"".join(blocks(path, 0, len(LAST + line))) == LAST + line

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 import zstandard
 
 from ssmd.archive.layout import DayFile, data_files, manifest_path
+from ssmd.archive.lines import unpacked
 from ssmd.archive.manifest import Manifest, decode_manifest
 from ssmd.archive.seal import held
 from ssmd.errors import DataError, OutputError, WriteError
@@ -58,8 +59,8 @@ def candidates(storage: Path, before: str) -> list[DayFile]:
 def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> Compacted | Left:
     """Compress one day; `progress` is told how many of the plain bytes are done, twice over: written and read back.
 
-    Raises DataError when the data does not agree with its manifest, OutputError and WriteError. The plain file is
-    there then.
+    A dry run finds the same wrong with what is there. Raises DataError when the data does not agree with its manifest,
+    OutputError and WriteError. The plain file is there then.
     """
     manifest = _manifest(file)
     if manifest is None:
@@ -72,6 +73,8 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
         if packed.exists():
             return _finish(file.path, packed, manifest, dry_run, progress)
         if dry_run:
+            with _reading(file.path) as plain:
+                _require(file.path, _pieces(plain, progress), manifest)
             return Compacted(manifest.bytes, 0, finished=False)
         new = packed.with_name(packed.name + ".new")
         try:
@@ -91,11 +94,11 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
 
 def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progress: Progress) -> Compacted:
     """Both files are there: remove the plain one if it is true that both hold what the manifest says."""
+    with _reading(packed) as file:
+        _require(packed, _unpacked(file, packed, progress), manifest)
+    with _reading(plain) as file:
+        _require(plain, _pieces(file, progress), manifest)
     if not dry_run:
-        with _reading(packed) as file:
-            _require(packed, _unpacked(file, packed, progress), manifest)
-        with _reading(plain) as file:
-            _require(plain, _pieces(file, progress), manifest)
         try:
             _remove(plain)
         except OSError as error:
@@ -160,12 +163,10 @@ def _pieces(file: BinaryIO, progress: Progress) -> Iterator[bytes]:
 
 
 def _unpacked(file: BinaryIO, path: Path, progress: Progress) -> Iterator[bytes]:
-    try:
-        for piece in zstandard.ZstdDecompressor().read_to_iter(file, write_size=_CHUNK):
-            progress(len(piece))
-            yield piece
-    except zstandard.ZstdError as error:
-        raise DataError(f"{path}: cannot be read back: {error}") from None
+    """By the reader that everything else uses: what it cannot read must not be all that stays."""
+    for piece in unpacked(file, path):
+        progress(len(piece))
+        yield piece
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ssmd.archive.coverage import DAY_NS, day_begins
 from ssmd.archive.examine import examine
-from ssmd.archive.layout import DayFile, data_files, day_folders, manifest_path, own_manifests
+from ssmd.archive.layout import DayFile, data_files, day_folders, in_any_form, manifest_path, own_manifests
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
 from ssmd.archive.sessions import KILLED
 from ssmd.envelope import line_time, timestamp
@@ -136,7 +136,7 @@ def _read(
     folder: Path, day: str, feed: str, file: DayFile | None, now_ns: int, progress: Callable[[DayFile], None]
 ) -> Figures:
     try:
-        stored = file.path.stat().st_size if file is not None else 0
+        stored = in_any_form(file.path, Path.stat).st_size if file is not None else 0
         path = manifest_path(folder, feed)
         manifest = decode_manifest(path.read_bytes()) if path.exists() else None
     except OSError as error:

@@ -5,16 +5,19 @@
     {storage}/{YYYY-MM-DD}/{feed}.ledger.jsonl      what happened to the capture
     {storage}/{YYYY-MM-DD}/{feed}.manifest.json     what a finished day holds
 
-Pure, but for looking into folders.
+Pure, but for looking into folders. They are listed once: what is compacted before its turn comes has another name
+then, for which in_any_form() looks.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ssmd.errors import UsageError, printable
 
@@ -24,11 +27,13 @@ __all__ = [
     "data_files",
     "day_folders",
     "day_of",
+    "in_any_form",
     "ledger_path",
     "manifest_path",
     "own_ledgers",
     "own_manifests",
     "read_name",
+    "twins",
 ]
 
 FORMS = ("jsonl", "jsonl.zst", "jsonl.gz")
@@ -39,6 +44,9 @@ MANIFEST = ".manifest.json"
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _DATA = re.compile(r"(?P<feed>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<form>jsonl(?:\.zst|\.gz)?)")
+
+
+T = TypeVar("T")
 
 
 class DayFile(NamedTuple):
@@ -98,6 +106,8 @@ def _below(path: Path) -> Iterator[DayFile]:
         file = read_name(path)
         if file is None:
             raise UsageError(f"{printable(str(path))}: is not named like data of ssmd, <feed>.{' or .'.join(FORMS)}")
+        if not path.is_file():
+            raise UsageError(f"{printable(str(path))}: is no regular file; name a file that ssmd has kept, or a folder")
         yield file
     elif day_of(path.resolve()) is not None:
         yield from _in_folder(path)
@@ -124,6 +134,28 @@ def read_name(path: Path) -> DayFile | None:
     if match is None or path.name.endswith(LEDGER):
         return None
     return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
+
+
+def in_any_form(path: Path, look: Callable[[Path], T]) -> T:
+    """What look(path) gives or, if that is gone, as after compaction, look() at another form. Raises as it does."""
+    for candidate in (path, *(other.path for other in _others(path))):
+        try:
+            return look(candidate)
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def twins(path: Path) -> list[DayFile]:
+    """The other forms in which the day of a data file is there too, in the order of FORMS."""
+    return [other for other in _others(path) if other.path.is_file()]
+
+
+def _others(path: Path) -> list[DayFile]:
+    file = read_name(path)
+    if file is None:
+        return []
+    return [file._replace(form=form, path=path.with_name(f"{file.feed}.{form}")) for form in FORMS if form != file.form]
 
 
 def own_ledgers(folder: Path) -> dict[str, Path]:

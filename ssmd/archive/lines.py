@@ -6,18 +6,18 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from ssmd.archive.layout import in_any_form
+from ssmd.envelope import LONGEST_LINE
 from ssmd.errors import DataError
 
-__all__ = ["BLOCK_BYTES", "LONGEST_LINE", "LineBlocks", "read_blocks"]
+__all__ = ["BLOCK_BYTES", "LineBlocks", "read_blocks", "unpacked"]
 
 BLOCK_BYTES = 256 * 1024
 """About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
-
-LONGEST_LINE = 64 * 1024 * 1024
-"""A longer one is no line of ssmd: a message may have 16 MiB, unless a feed says more."""
 
 _COMPRESSED_BYTES = 32 * 1024
 """How much of a .zst file is decompressed at once; text becomes some ten times as long."""
@@ -26,8 +26,9 @@ _COMPRESSED_BYTES = 32 * 1024
 class LineBlocks:
     """Iterates over the whole lines of one file, in blocks of about BLOCK_BYTES that each end in a newline.
 
-    A file that is being written is read as far as it goes when its end is met. Iterate once. Raises
-    DataError, naming the file, for what cannot be read: no permission, a damaged or cut-off compression.
+    A day's file that is gone is looked for in its other forms. One that is being written is read as far as it goes
+    when its end is met. Iterate once. Raises DataError, naming the file, for what cannot be read: no permission, a
+    damaged or cut-off compression.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,61 +39,91 @@ class LineBlocks:
         """How much of the file itself, compressed or not, is read so far; for showing progress."""
 
     def __iter__(self) -> Iterator[bytes]:
-        rest = b""
+        rest: list[bytes] = []
+        size = 0
         try:
             for data in self._pieces():
                 end = data.rfind(b"\n") + 1
                 if end == 0:
-                    rest += data
-                    if len(rest) > LONGEST_LINE:
+                    rest.append(data)
+                    size += len(data)
+                    if size > LONGEST_LINE:
                         raise DataError(f"{self._path}: holds a line of more than {LONGEST_LINE} bytes")
                     continue
-                yield rest + data[:end] if rest or end != len(data) else data
-                rest = data[end:]
+                yield b"".join([*rest, data[:end]]) if rest or end != len(data) else data
+                rest = [data[end:]] if end != len(data) else []
+                size = len(data) - end
         except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DataError(f"{self._path}: cannot be read: {reason}") from None
-        self.torn = rest
+        self.torn = b"".join(rest)
 
     def _pieces(self) -> Iterator[bytes]:
         """The content, decompressed, in pieces cut anywhere."""
-        with open(self._path, "rb", buffering=0) as file:
-            if self._path.name.endswith(".zst"):
-                yield from self._zstandard(file)
-                return
-            text: BinaryIO = file
-            if self._path.name.endswith(".gz"):
-                text = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
-            while data := text.read(BLOCK_BYTES):
+        with in_any_form(self._path, _opened) as file:
+            path = Path(file.name)
+            pieces = _plain(file)
+            if path.name.endswith(".zst"):
+                pieces = unpacked(file, path)
+            elif path.name.endswith(".gz"):
+                pieces = _unzipped(file, path)
+            for data in pieces:
                 self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
                 yield data
 
-    def _zstandard(self, file: BinaryIO) -> Iterator[bytes]:
-        """Frame by frame: the library's own stream reader takes a file that was cut off for a whole one."""
-        import zstandard
 
-        decompressor = zstandard.ZstdDecompressor()
-        frame = None
-        gathered: list[bytes] = []
-        size = 0
-        try:
-            while compressed := file.read(_COMPRESSED_BYTES):
-                self.bytes_read += len(compressed)
-                while compressed:
-                    frame = frame or decompressor.decompressobj()
-                    data = frame.decompress(compressed)
-                    gathered.append(data)
-                    size += len(data)
-                    compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-                if size >= BLOCK_BYTES:
-                    yield b"".join(gathered)
-                    gathered, size = [], 0
-        except zstandard.ZstdError as error:
-            raise DataError(f"{self._path}: cannot be read: {error}") from None
+def _opened(path: Path) -> FileIO:
+    return open(path, "rb", buffering=0)
+
+
+def _plain(file: BinaryIO) -> Iterator[bytes]:
+    while data := file.read(BLOCK_BYTES):
+        yield data
+
+
+def _unzipped(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as text:
+        # No more than one piece of it at a time: of a file that is cut off, what comes before the end is not lost.
+        while data := text.read1(BLOCK_BYTES):
+            yield data
+    if not file.tell():
+        raise DataError(f"{path}: cannot be read: it is empty, and no .gz file")
+
+
+def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The content of a .zst file from where it stands, in pieces cut anywhere; raises DataError, naming `path`.
+
+    Frame by frame: the library's own stream reader takes a file that was cut off for a whole one, and what follows
+    the first frame for nothing. What could be decompressed comes before the error.
+    """
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor()
+    frame = None
+    gathered: list[bytes] = []
+    size = 0
+    wrong = "it is empty, and no .zst file"
+    try:
+        while compressed := file.read(_COMPRESSED_BYTES):
+            wrong = ""
+            while compressed:
+                frame = frame or decompressor.decompressobj()
+                data = frame.decompress(compressed)
+                gathered.append(data)
+                size += len(data)
+                compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+            if size >= BLOCK_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+    except zstandard.ZstdError as error:
+        wrong = str(error)
+    else:
         if frame is not None:
-            raise DataError(f"{self._path}: cannot be read: it is cut off")
-        if size:
-            yield b"".join(gathered)
+            wrong = "it is cut off"
+    if size:
+        yield b"".join(gathered)
+    if wrong:
+        raise DataError(f"{path}: cannot be read: {wrong}")
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ssmd.archive.examine import examine
-from ssmd.archive.layout import DayFile, data_files, manifest_path
+from ssmd.archive.layout import DayFile, data_files, manifest_path, twins
 from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
@@ -32,11 +32,17 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
     """Write the manifest of a day; None when a collector, or another program of ours, holds its file.
 
     Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
-    this is interrupted. Raises DataError for what cannot be read or is torn, OutputError and WriteError.
+    this is interrupted. Raises DataError for what cannot be read, is torn or is there in two forms, OutputError and
+    WriteError.
     """
     with held(file.path) as ours:
         if not ours:
             return None
+        if others := twins(file.path):
+            raise DataError(
+                f"{file.path}: the day is there in two forms, and so not sealed: {others[0].path.name} lies beside it; "
+                "move one away"
+            )
         found = examine(file)
         if found.torn:
             raise DataError(
@@ -49,9 +55,15 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Whether the lock that a collector holds on its data file could be had. It is held meanwhile."""
+    """Whether the lock that a collector holds on its data file could be had. It is held meanwhile.
+
+    It could not either when the file is gone: another run of ours has compacted it.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     try:
@@ -60,9 +72,17 @@ def held(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
+        yield _is_still(fd, path)
     finally:
         os.close(fd)
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    """Whether the name is still that of the open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _write(path: Path, data: bytes) -> None:

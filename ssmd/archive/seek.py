@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ssmd.archive.layout import DayFile, ledger_path
 from ssmd.archive.ledger import CONTINUED, STARTED, decode_entry
-from ssmd.archive.lines import BLOCK_BYTES, LONGEST_LINE
+from ssmd.archive.lines import BLOCK_BYTES, LineBlocks
 from ssmd.archive.selection import time_key
+from ssmd.envelope import LONGEST_LINE
 from ssmd.errors import DataError
 
 __all__ = ["blocks", "lines_before", "ranges"]
@@ -56,8 +57,11 @@ def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | N
 
 
 def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """The whole lines of a range in blocks. Raises DataError for what cannot be read."""
-    rest = b""
+    """The whole lines of a range in blocks. Raises DataError for what cannot be read.
+
+    The range counts without compression, so it holds when the file was compacted meanwhile.
+    """
+    rest: list[bytes] = []
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(start)
@@ -65,12 +69,24 @@ def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
                 start += len(data)
                 end = data.rfind(b"\n") + 1
                 if end:
-                    yield rest + data[:end]
-                    rest = data[end:]
-                else:
-                    rest += data
+                    yield b"".join([*rest, data[:end]])
+                    rest = []
+                rest.append(data[end:])
+    except FileNotFoundError:
+        yield from _cut_out(path, start, stop)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _cut_out(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    """The same of whatever form the day has now, reading all that stands before."""
+    at = 0
+    for block in LineBlocks(path):
+        if at >= stop:
+            return
+        if at + len(block) > start:
+            yield block[max(0, start - at) : stop - at]
+        at += len(block)
 
 
 def lines_before(path: Path, offset: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +12,9 @@ import msgspec
 
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
-from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests
+from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests, twins
 from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
-from ssmd.archive.lines import read_blocks
+from ssmd.archive.lines import LineBlocks, read_blocks
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
 from ssmd.archive.manifest import Manifest, decode_manifest, unpack_sums
 from ssmd.envelope import decode_line, timestamp
@@ -34,6 +35,8 @@ class Verdict(NamedTuple):
     """None when the data could not be read at all."""
     findings: list[Finding]
     """Empty when everything agrees."""
+    notes: Sequence[str] = ()
+    """What is worth knowing, and nothing wrong."""
 
 
 def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Verdict:
@@ -59,14 +62,28 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         findings += against_manifest(found.manifest, manifest)
         findings += found.findings
     findings += against_ledger(found)
-    twins = [form for form in FORMS if form != file.form and _twin(file, form).exists()]
-    if twins:
-        findings.append(Finding(None, f"is here in two forms: {file.form} and {twins[0]}"))
-    return Verdict(file, manifest is not None, found, list(dict.fromkeys(findings)))
+    notes = []
+    for twin in twins(file.path) if file.path.exists() else []:
+        told = f"is here in two forms: {file.form} and {twin.form}"
+        try:
+            same = _holds(twin, found)
+        except DataError as error:
+            findings.append(Finding(None, f"{told}; {error}"))
+            continue
+        if same:
+            notes.append(f"{told}, which hold the same; `ssmd compact` keeps one")
+        else:
+            findings.append(Finding(None, f"{told}, which do not hold the same"))
+    return Verdict(file, manifest is not None, found, list(dict.fromkeys(findings)), notes)
 
 
-def _twin(file: DayFile, form: str) -> Path:
-    return file.path.parent / f"{file.feed}.{form}"
+def _holds(twin: DayFile, found: Examination) -> bool:
+    """Whether another form of a day holds the same lines. Raises DataError."""
+    digest = hashlib.sha256()
+    blocks = LineBlocks(twin.path)
+    for block in blocks:
+        digest.update(block)
+    return (digest.hexdigest(), len(blocks.torn)) == (found.manifest.sha256, found.torn)
 
 
 def _read_manifest(path: Path) -> Manifest | None:

@@ -30,7 +30,7 @@ from typing import Any
 from ssmd.archive.layout import data_files
 from ssmd.archive.merge import Trouble, merged
 from ssmd.archive.messages import raw
-from ssmd.commands.selecting import selection_of
+from ssmd.commands.selecting import selection_of, tell_twins
 from ssmd.errors import DataError, UsageError
 
 _GATHERED_BYTES = 256 * 1024
@@ -43,6 +43,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if not files:
         of_feed = f" of feed {arguments['--feed']}" if arguments["--feed"] else ""
         raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here")
+    tell_twins(files)
     troubles = _Troubles()
     lines = merged(files, selection, trouble=troubles.take)
     sys.stdout.flush()

@@ -28,17 +28,19 @@ from pathlib import Path
 from typing import Any
 
 from ssmd import logs
-from ssmd.commands.selecting import selection_of
+from ssmd.commands.selecting import selection_of, tell_twins
 from ssmd.commands.serving import number, serve
 from ssmd.sim.replay import Recording
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     logs.setup(environ)
+    replay = Recording(tuple(map(Path, arguments["<path>"])), arguments["--feed"], selection_of(arguments))
+    tell_twins(replay.files())
     return serve(
         environ,
         arguments["--listen"],
         rate=0.0,
-        replay=Recording(tuple(map(Path, arguments["<path>"])), arguments["--feed"], selection_of(arguments)),
+        replay=replay,
         speed=number(arguments, "--speed", 1.0),
     )

@@ -24,7 +24,8 @@ from typing import Any
 
 from ssmd import __version__
 from ssmd.archive.figures import gather
-from ssmd.archive.layout import DayFile
+from ssmd.archive.layout import DayFile, data_files
+from ssmd.commands.selecting import tell_twins
 from ssmd.errors import DataError, UsageError, printable
 
 _WIDE = 200
@@ -38,6 +39,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     now_ns = time.time_ns()
     troubles: list[DataError] = []
     figures = gather(Path(arguments["<storage>"]), int(days), now_ns, trouble=troubles.append, progress=_tell)
+    tell_twins(data_files([Path(arguments["<storage>"])]))
     for error in troubles:
         print(f"ssmd: {error}", file=sys.stderr)
     if arguments["--html"]:

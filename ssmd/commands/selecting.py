@@ -1,14 +1,16 @@
-"""The options that select recorded lines, which several commands take."""
+"""What the commands that read recorded lines have in common: the options, and a word on what is left unread."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ssmd.archive.layout import DayFile, twins
 from ssmd.archive.selection import ALL, Selection, instant
 from ssmd.errors import UsageError
 
-__all__ = ["selection_of"]
+__all__ = ["selection_of", "tell_twins"]
 
 
 def selection_of(arguments: Mapping[str, Any]) -> Selection:
@@ -26,3 +28,14 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
     if selection.begin >= selection.end:
         raise UsageError("--from must be earlier than --to")
     return selection
+
+
+def tell_twins(files: Iterable[DayFile]) -> None:
+    """Say on stderr which days are there in another form too, which is not read."""
+    for file in files:
+        for twin in twins(file.path):
+            print(
+                f"ssmd: {file.path}: is read, and {twin.path.name} beside it is not; `ssmd verify` tells whether they "
+                "hold the same",
+                file=sys.stderr,
+            )

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 from rich.text import Text
 
-from ssmd.archive.layout import DayFile, data_files
+from ssmd.archive.layout import DayFile, data_files, in_any_form
 from ssmd.archive.verify import Verdict, missing_files, verify
 from ssmd.errors import DataError
 
@@ -45,6 +45,9 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         for finding in verdict.findings:
             where = f"{verdict.file.path}:" + (f" line {finding.line}" if finding.line is not None else "")
             out.print(Text(f"{where} {finding.text}"), soft_wrap=True)
+    for verdict in verdicts:
+        for note in verdict.notes:
+            out.print(Text(f"{verdict.file.path}: {note}"), soft_wrap=True)
     for text in missing:
         out.print(Text(text), soft_wrap=True)
     if not files and not missing:
@@ -60,11 +63,18 @@ def _verify(files: list[DayFile]) -> list[Verdict]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for file in files:
-            size = file.path.stat().st_size
-            task = progress.add_task(f"{file.day} {file.feed}", total=size)
+            task = progress.add_task(f"{file.day} {file.feed}", total=_size(file))
             verdicts.append(verify(file, lambda done, task=task: progress.update(task, completed=done)))  # type: ignore[misc]
             progress.remove_task(task)
     return verdicts
+
+
+def _size(file: DayFile) -> int | None:
+    """In bytes; None when there is no telling, which verify() then tells of."""
+    try:
+        return in_any_form(file.path, Path.stat).st_size
+    except OSError:
+        return None
 
 
 def _table(verdicts: list[Verdict]) -> Table:

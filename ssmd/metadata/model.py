@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
 
+from ssmd.envelope import LARGEST_MESSAGE
 from ssmd.metadata.endpoint import endpoint_fault
 from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text
 from ssmd.metadata.keys import KeySpec
@@ -34,8 +35,6 @@ __all__ = [
     "Storage",
     "Transport",
 ]
-
-_LARGEST_MESSAGE = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ class FeedVersion(Versioned):
     """The dialect; when left out, the feed's own name if there is such a dialect."""
     idle_timeout_seconds: Seconds = 30.0
     """The longest silence, pings included, before the connection counts as dead."""
-    max_message_bytes: Annotated[int, Within(gt=0, le=_LARGEST_MESSAGE)] = 16 << 20
+    max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
     coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002
     """While messages come faster than this they are read together, about so often: the less CPU, the later."""
     rate_limit_per_second: Amount | None = None

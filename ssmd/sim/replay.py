@@ -44,7 +44,7 @@ class Recording(NamedTuple):
 
         A line among ssmd's that ssmd did not write is left out, with a warning: after a crash the last one may be torn.
         """
-        files = self._files()
+        files = self.files()
         if not files:
             return
         if not _is_ours(files[0]):
@@ -60,7 +60,8 @@ class Recording(NamedTuple):
         for block in merged(files, self.selection, trouble=_tell):
             yield from messages(block)
 
-    def _files(self) -> list[DayFile]:
+    def files(self) -> list[DayFile]:
+        """What is replayed. Raises UsageError."""
         # Other programs' recordings are named as they like.
         others = [path for path in self.paths if path.is_file() and read_name(path) is None]
         ours = data_files([path for path in self.paths if path not in others], self.feed)

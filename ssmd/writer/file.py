@@ -23,6 +23,7 @@ from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
+from ssmd.writer.day import open_locked
 from ssmd.writer.disk import Pending, make_directory, off_the_hub, reason, sync_directory, write_all
 from ssmd.writer.ledger import Ledger
 from ssmd.writer.recovery import outage, repair_older
@@ -80,7 +81,7 @@ class FileWriter:
         make_directory(self._root)
         path = self._root / f".{self._feed}.lock"
         self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._hold(self._lock_fd, path)
+        self._hold(path)
         os.ftruncate(self._lock_fd, 0)
         os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
         now = self._clock()
@@ -91,10 +92,10 @@ class FileWriter:
         self._ledger.write()
         return repaired
 
-    def _hold(self, fd: int, path: Path) -> None:
+    def _hold(self, path: Path) -> None:
         """Take the lock, or raise OutputError. The data file is locked too, in case the lock file is removed."""
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._lock_fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise OutputError(
@@ -108,13 +109,12 @@ class FileWriter:
     def _open_day(self, ns: int) -> dict[Path, int]:
         """Begin or continue the file of the UTC day that `ns` lies in; return it if it was torn, as _open() does.
 
-        Raises OSError, and OutputError for a file that is somebody else's.
+        Raises OSError, and OutputError for a file that is somebody else's, or of a day that is compressed.
         """
         path = self._path(ns)
         path.parent.mkdir(exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = open_locked(path)
         try:
-            self._hold(fd, path)
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
             ledger_torn = self._ledger.open_day(path, torn, ns)

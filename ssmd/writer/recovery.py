@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,16 +31,26 @@ def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> dict[Path, 
     """
     files = sorted(root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{feed}.jsonl"))
     until_today = [file for file in files if file <= today]
-    repaired = {}
+    repaired: dict[Path, int] = {}
     for file in {*files[-1:], *until_today[-1:]} - {today}:
-        repaired[file] = set_torn_tail_aside(file)
-        beside = ledger_path(file.parent, feed)
-        if repaired[file] or beside.exists():
-            ledger = Ledger(feed)
-            repaired[beside] = ledger.open_day(file, repaired[file], now_ns)
-            ledger.write()
-            ledger.close()
+        # A file that is gone was compacted since the folder was looked into, and so had been whole.
+        with contextlib.suppress(FileNotFoundError):
+            repaired |= _repair(file, feed, now_ns)
     return repaired
+
+
+def _repair(file: Path, feed: str, now_ns: int) -> dict[Path, int]:
+    torn = set_torn_tail_aside(file)
+    beside = ledger_path(file.parent, feed)
+    if not torn and not beside.exists():
+        return {file: torn}
+    ledger = Ledger(feed)
+    try:
+        ledger_torn = ledger.open_day(file, torn, now_ns)
+        ledger.write()
+    finally:
+        ledger.close()
+    return {file: torn, beside: ledger_torn}
 
 
 def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:

@@ -6,15 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ssmd.envelope import decode_line
+from ssmd.envelope import LONGEST_LINE, decode_line
 from ssmd.errors import OutputError
 from ssmd.writer.disk import sync_directory
 
 __all__ = ["set_torn_tail_aside"]
 
 _CHUNK = 1024 * 1024
-_LONGEST_LINE = 64 * _CHUNK
-"""Nothing longer is looked at as one line; a message may have 16 MiB, unless a feed says more."""
 
 
 def set_torn_tail_aside(path: Path, decode: Callable[[bytes], object] = decode_line) -> int:
@@ -59,13 +57,21 @@ def _require_own(path: Path, beginning: bytes) -> None:
 def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object]) -> int:
     """The offset behind the last line that ends in a newline and that ssmd can read back; 0 without any.
 
-    Goes back a chunk at a time; `rest` is the end, with its newline, of a line that begins further back.
+    Goes back a chunk at a time; `rest` is the end, with its newline, of a line that begins further back, in pieces,
+    the last one first.
     """
-    start, rest = size, b""
+    start = size
+    rest: list[bytes] = []
+    held = 0
     while start:
         end = start
         start = max(0, start - _CHUNK)
-        data = os.pread(fd, end - start, start) + rest
+        data = os.pread(fd, end - start, start)
+        if rest and start and b"\n" not in data and held + len(data) <= LONGEST_LINE:
+            rest.append(data)  # Joined once, for a line may have many chunks.
+            held += len(data)
+            continue
+        data = b"".join([data, *reversed(rest)])
         # What follows the last newline is torn. The first piece may begin in the chunk before this one.
         *lines, tail = data.split(b"\n")
         end = start + len(data) - len(tail)
@@ -75,7 +81,8 @@ def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object
             end -= len(line) + 1
         if lines and not start and _is_whole(lines[0], decode):
             return end
-        rest = lines[0] + b"\n" if lines and len(lines[0]) < _LONGEST_LINE else b""
+        rest = [lines[0] + b"\n"] if lines and len(lines[0]) < LONGEST_LINE else []
+        held = sum(map(len, rest))
     return 0
 
 

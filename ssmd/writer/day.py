@@ -1,0 +1,86 @@
+"""The data file of a day, opened for appending and locked: this collector alone writes it, and it is all there is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from ssmd.archive.layout import manifest_path, read_name, twins
+from ssmd.errors import OutputError, printable
+
+__all__ = ["WAIT_SECONDS", "open_locked"]
+
+WAIT_SECONDS = 10.0
+"""How long to wait for `ssmd seal` or `ssmd compact`, which lock a data file while they are at work on it."""
+
+_LOOK_AGAIN_SECONDS = 0.1
+
+
+def open_locked(path: Path) -> int:
+    """Open or create a day's plain file, locked; return its descriptor. May wait, so call it off the hub.
+
+    Raises OSError, and OutputError when the day is compressed or somebody else holds the file.
+    """
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        fd = _open(path)
+        try:
+            if _locked(fd) and _is_still(fd, path):
+                _require_unproved(path)
+                kept, fd = fd, -1
+                return kept
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        if time.monotonic() > until:
+            raise OutputError(
+                f"{path}: another program has held it for {WAIT_SECONDS:g} s: `ssmd seal` or `ssmd compact` at work on "
+                "it, or another collector; wait for it or stop it"
+            )
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _open(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        # Compaction removes the plain file when the compressed one has its name, so this misses none.
+        _require_none(path, [twin.path for twin in twins(path)])
+    return os.open(path, flags | os.O_CREAT, 0o644)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    """Whether the name is still that of the open file: until it was locked, compaction could remove it."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _require_unproved(path: Path) -> None:
+    """Refuse a plain file beside a compressed one that the manifest proves: that would go, and they would differ."""
+    file = read_name(path)
+    if file is not None and manifest_path(path.parent, file.feed).exists():
+        _require_none(path, [twin.path for twin in twins(path)], plain=True)
+
+
+def _require_none(path: Path, packed: list[Path], *, plain: bool = False) -> None:
+    if not packed:
+        return
+    unpack = f"zstd -d --rm {packed[0]}" if packed[0].name.endswith(".zst") else f"gunzip {packed[0]}"
+    remedy = "finish that with `ssmd compact`, or remove the compressed file" if plain else f"`{printable(unpack)}`"
+    raise OutputError(
+        f"{path}: this day is compressed already, as {packed[0].name}, and cannot be continued; "
+        f"set the clock right, or {remedy} first"
+    )
