@@ -224,6 +224,15 @@ def test_a_missing_file_is_found(copy, name):
     assert "kalshi.jsonl: is missing" in done.stdout or "has no ledger" in done.stdout
 
 
+def test_a_day_without_a_line_agrees_sealed_or_not(tmp_path):
+    record(tmp_path, count=0)
+    assert data(tmp_path).stat().st_size == 0
+    assert found(tmp_path) == []
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, BEGIN) is not None
+    assert found(tmp_path) == []
+
+
 def test_a_missing_day_is_found_by_the_ledger_of_its_neighbours(tmp_path):
     record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
     days = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
