@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from process import ROOT
 from prometheus_client import CollectorRegistry
 
+from ssmd.archive.figures import gather
 from ssmd.archive.layout import data_files
-from ssmd.archive.ledger import decode_entry
+from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import missing_files, verify
@@ -231,6 +232,40 @@ def test_a_day_without_a_line_agrees_sealed_or_not(tmp_path):
     [file] = unsealed(tmp_path, "2025-12-23")
     assert seal(file, BEGIN) is not None
     assert found(tmp_path) == []
+
+
+def test_a_gap_before_a_line_that_never_came_is_no_gap(tmp_path):
+    """The entry was written, and the run killed before its line was; the next run goes on at the same place."""
+    record(tmp_path, count=100)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    size = data(tmp_path).stat().st_size
+    kept = [line for line in ledger.read_bytes().splitlines(keepends=True) if b'"stopped"' not in line]
+    gap = Entry(BEGIN + 200 * SECOND, "gap", size, 100, {"sid": 1, "expected": 82, "got": 84, "missing": 2})
+    subscribed = Entry(BEGIN + 200 * SECOND, "subscribed", size, 100, {"sid": 3, "channel": "trade"})
+    ledger.write_bytes(b"".join([*kept, encode_entry(subscribed), encode_entry(gap)]))
+    assert found(tmp_path) == []
+    record(tmp_path, first_ns=BEGIN + 300 * SECOND, count=20)
+    assert found(tmp_path) == []
+    record(tmp_path, first_ns=BEGIN + 900 * SECOND, count=0)
+    assert found(tmp_path) == []
+
+
+def test_days_without_a_message_are_not_missing_and_were_listened_to(tmp_path):
+    """A connection is open from the 22nd to noon of the 24th, and a minute later there is another."""
+    day = 86400 * SECOND
+    record(tmp_path, count=20)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    *lines, stopped = ledger.read_bytes().splitlines(keepends=True)
+    noon = BEGIN + 2 * day + day // 2
+    ledger.write_bytes(b"".join([*lines, encode_entry(decode_entry(stopped)._replace(ts_ns=noon))]))
+    record(tmp_path, first_ns=noon + 60 * SECOND, count=20)
+    assert ssmd("verify", tmp_path).returncode == 0
+    found = gather(tmp_path, 7, BEGIN + 9 * day, trouble=pytest.fail, progress=lambda file: None)
+    assert [figures.day for figures in found] == ["2025-12-22", "2025-12-23", "2025-12-24"]
+    _, quiet, last = found
+    assert (quiet.messages, quiet.coverage, list(quiet.outages)) == (0, 100, [])
+    gap = last.outages[0]
+    assert (gap.from_[:19], gap.seconds, gap.cause) == ("2025-12-24T12:00:00", 60, "stopped")
 
 
 def test_a_missing_day_is_found_by_the_ledger_of_its_neighbours(tmp_path):

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ssmd.archive.coverage import DAY_NS, day_begins
-from ssmd.archive.examine import examine
-from ssmd.archive.layout import DayFile, data_files, day_folders, manifest_path, own_manifests
+from ssmd.archive.examine import examine, read_ledger
+from ssmd.archive.layout import DayFile, data_files, day_folders, ledger_path, manifest_path, own_manifests
+from ssmd.archive.ledger import ROTATED
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
-from ssmd.archive.sessions import KILLED
+from ssmd.archive.sessions import KILLED, sessions
 from ssmd.envelope import line_time, timestamp
 from ssmd.errors import DataError, UsageError
 
@@ -77,10 +78,12 @@ def gather(
     found = []
     for feed in sorted({feed for _, feed in known}):
         oldest = min(day for day, name in known if name == feed)
+        before = max((day for day, name in known if name == feed and day < _earlier(newest, days - 1)), default="")
         for day in _days(max(oldest, _earlier(newest, days - 1)), newest):
             if (day, feed) not in known:
-                found.append(_nothing(day, feed, now_ns))
+                found.append(_nothing(day, feed, now_ns, _heard_until(storage, before, feed) if before else 0))
                 continue
+            before = day
             try:
                 found.append(_read(storage / day, day, feed, files.get((day, feed)), now_ns, progress))
             except DataError as error:
@@ -88,12 +91,26 @@ def gather(
     return found
 
 
-def _nothing(day: str, feed: str, now_ns: int) -> Figures:
-    """A day of which there is nothing."""
+def _nothing(day: str, feed: str, now_ns: int, heard_ns: int) -> Figures:
+    """A day of which there is nothing; until `heard_ns` a session of a day before it was open, without a message."""
     begin = day_begins(day)
     known_ns = min(max(now_ns - begin, 0), DAY_NS)
-    outage = TimeGap(timestamp(begin), timestamp(begin + known_ns), known_ns / 1e9, "no data")
-    return Figures(day, feed, outages=[outage], known_ns=known_ns)
+    out_ns = known_ns - min(max(heard_ns - begin, 0), known_ns)
+    if not out_ns:
+        return Figures(day, feed, known_ns=known_ns, coverage=100.0 if known_ns else 0.0)
+    outage = TimeGap(timestamp(begin + known_ns - out_ns), timestamp(begin + known_ns), out_ns / 1e9, "no data")
+    return Figures(day, feed, outages=[outage], known_ns=known_ns, coverage=100 * (1 - out_ns / known_ns))
+
+
+def _heard_until(storage: Path, day: str, feed: str) -> int:
+    """When the last session of a day ended, in ns, as far as its ledger tells; 0 when it does not."""
+    try:
+        ledger = read_ledger(ledger_path(storage / day, feed))
+    except DataError:
+        return 0
+    found = sessions(ledger.entries) if ledger is not None else []
+    last = found[-1] if found else None
+    return last.ended.ts_ns if last is not None and last.ended is not None and last.cause != ROTATED else 0
 
 
 def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool) -> Figures:

@@ -12,7 +12,7 @@ import msgspec
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
 from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests
-from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
 from ssmd.archive.lines import read_blocks
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
 from ssmd.archive.manifest import Manifest, decode_manifest, unpack_sums
@@ -155,8 +155,7 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
 def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
     """The other days that a ledger says have data."""
     for entry in entries:
+        # An outage proves nothing: it may begin on a day on which somebody listened and no message came.
         value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
-        if entry.event == OUTAGE:
-            value = str(entry.fields.get("from"))[:10]
         if isinstance(value, str):
             yield value
