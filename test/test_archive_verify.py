@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from process import ROOT
 from prometheus_client import CollectorRegistry
 
+from ssmd.archive import examine as examining
 from ssmd.archive.figures import gather
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry, decode_entry, encode_entry
@@ -266,6 +267,32 @@ def test_days_without_a_message_are_not_missing_and_were_listened_to(tmp_path):
     assert (quiet.messages, quiet.coverage, list(quiet.outages)) == (0, 100, [])
     gap = last.outages[0]
     assert (gap.from_[:19], gap.seconds, gap.cause) == ("2025-12-24T12:00:00", 60, "stopped")
+
+
+def test_what_is_written_while_it_is_verified_is_no_finding(tmp_path, monkeypatch):
+    """The rest of the day, with a gap and the end of the run, comes after the size or the ledger was looked at."""
+    record(tmp_path)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    whole, entries = data(tmp_path).read_bytes(), ledger.read_bytes()
+    early = b"".join(line for line in entries.splitlines(keepends=True) if decode_entry(line).line < 20)
+    read = examining.read_ledger
+
+    def meanwhile(path):
+        seen = read(path)
+        ledger.write_bytes(entries)
+        data(tmp_path).write_bytes(whole)
+        return seen
+
+    def before(path):
+        ledger.write_bytes(entries)
+        data(tmp_path).write_bytes(whole)
+        return read(path)
+
+    for writes in (meanwhile, before):
+        ledger.write_bytes(early)
+        data(tmp_path).write_bytes(b"".join(whole.splitlines(keepends=True)[:20]) + b'{"ts":')
+        monkeypatch.setattr(examining, "read_ledger", writes)
+        assert found(tmp_path) == []
 
 
 def test_a_missing_day_is_found_by_the_ledger_of_its_neighbours(tmp_path):

@@ -140,16 +140,20 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
             continue
         for folder in [path] if day_of(path.resolve()) else day_folders(path):
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
-                if (folder.resolve(), feed) not in known:
+                if (folder.resolve(), feed) not in known and not _has_data(folder, feed):
                     told.append(f"{folder / feed}.jsonl: is missing; {beside.name} tells of it")
     for (folder, feed), verdict in sorted(known.items()):
         ledger = verdict.examination.ledger if verdict.examination else None
         oldest = min(other.name for other, name in known if name == feed and other.parent == folder.parent)
         for day in sorted({*_days_of(ledger.entries if ledger else [])}):
             lost = folder.parent / day
-            if day > oldest and not any((lost / f"{feed}.{form}").exists() for form in FORMS):
+            if day > oldest and not _has_data(lost, feed):
                 told.append(f"{lost / feed}.jsonl: is missing; the ledger of {folder.name} tells of it")
     return list(dict.fromkeys(told))
+
+
+def _has_data(folder: Path, feed: str) -> bool:
+    return any((folder / f"{feed}.{form}").exists() for form in FORMS)
 
 
 def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
