@@ -58,7 +58,7 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
     """The rest of the day, and how many seconds were listened to. `entries`: the day's ledger.
 
     When the first outage began within the day, a session of an earlier day's file had lasted until then, without a
-    message since midnight.
+    message since midnight. The clock may have been set back between two runs, so they need not be in order.
     """
     begin = cursor = day_begins(day)
     first = min((time.begin_ns for time in times), default=begin + DAY_NS)
@@ -68,7 +68,7 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
         cursor = max(begin, min(_time(before[0].fields.get("from")), first))
     gaps = []
     missed_ns = 0
-    for time in [*times, Listened(begin + DAY_NS, begin + DAY_NS, "")]:
+    for time in [*sorted(times), Listened(begin + DAY_NS, begin + DAY_NS, "")]:
         if time.begin_ns > cursor:
             missed_ns += time.begin_ns - cursor
             gaps.append(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ssmd.archive.coverage import DAY_NS, day_begins
 from ssmd.archive.examine import examine, read_ledger
-from ssmd.archive.layout import DayFile, data_files, day_folders, ledger_path, manifest_path, own_manifests
+from ssmd.archive.layout import DayFile, data_files, day_folders, day_of, ledger_path, manifest_path, own_manifests
 from ssmd.archive.ledger import ROTATED
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
 from ssmd.archive.sessions import KILLED, sessions
@@ -66,6 +66,8 @@ def gather(
 ) -> list[Figures]:
     """The figures of the last `days` days up to the newest one with data, by feed and then by day.
 
+    `storage`: a storage folder, or the folder of one day. Days after today are left out.
+
     A day without data between the first and the last of a feed is there too, and so are, up to the newest day of
     all feeds, those since a feed fell silent. A day that cannot be read is left out, and `trouble` is told;
     `progress` is told of each file that has to be read. Raises UsageError for what is no storage folder.
@@ -73,19 +75,23 @@ def gather(
     if not storage.is_dir():
         raise UsageError(f"{storage}: there is no such folder")
     files = {(file.day, file.feed): file for file in data_files([storage]) if file.day}
-    known = set(files) | {(folder.name, feed) for folder in day_folders(storage) for feed in own_manifests(folder)}
-    newest = max((day for day, _ in known), default="")
+    folders = (
+        {day: storage} if (day := day_of(storage.resolve())) else {path.name: path for path in day_folders(storage)}
+    )
+    known = set(files) | {(day, feed) for day, folder in folders.items() for feed in own_manifests(folder)}
+    today = timestamp(now_ns)[:10]
+    newest = max((day for day, _ in known if day <= today), default="")  # A clock may have been ahead once.
     found = []
     for feed in sorted({feed for _, feed in known}):
         oldest = min(day for day, name in known if name == feed)
         before = max((day for day, name in known if name == feed and day < _earlier(newest, days - 1)), default="")
         for day in _days(max(oldest, _earlier(newest, days - 1)), newest):
             if (day, feed) not in known:
-                found.append(_nothing(day, feed, now_ns, _heard_until(storage, before, feed) if before else 0))
+                found.append(_nothing(day, feed, now_ns, _heard_until(folders[before], feed) if before else 0))
                 continue
             before = day
             try:
-                found.append(_read(storage / day, day, feed, files.get((day, feed)), now_ns, progress))
+                found.append(_read(folders[day], day, feed, files.get((day, feed)), now_ns, progress))
             except DataError as error:
                 trouble(error)
     return found
@@ -102,10 +108,10 @@ def _nothing(day: str, feed: str, now_ns: int, heard_ns: int) -> Figures:
     return Figures(day, feed, outages=[outage], known_ns=known_ns, coverage=100 * (1 - out_ns / known_ns))
 
 
-def _heard_until(storage: Path, day: str, feed: str) -> int:
-    """When the last session of a day ended, in ns, as far as its ledger tells; 0 when it does not."""
+def _heard_until(folder: Path, feed: str) -> int:
+    """When the last session of a day's folder ended, in ns, as far as its ledger tells; 0 when it does not."""
     try:
-        ledger = read_ledger(ledger_path(storage / day, feed))
+        ledger = read_ledger(ledger_path(folder, feed))
     except DataError:
         return 0
     found = sessions(ledger.entries) if ledger is not None else []
@@ -178,7 +184,6 @@ def _earlier(day: str, days: int) -> str:
 
 
 def _days(first: str, last: str) -> Iterator[str]:
-    current = date.fromisoformat(first)
-    while current <= date.fromisoformat(last):
-        yield current.isoformat()
-        current += timedelta(1)
+    if first and last:
+        for number in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+            yield date.fromordinal(number).isoformat()
