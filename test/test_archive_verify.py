@@ -180,6 +180,10 @@ def lies(value):
     """Another value of the same kind."""
     if isinstance(value, dict):
         return {**value, "ticker": value["ticker"] + 1}
+    if isinstance(value, list) and len(value) == 24:
+        return [value[0] + 1, *value[1:]]
+    if isinstance(value, str) and value.endswith("Z"):
+        return value.replace("T00:", "T23:")
     if isinstance(value, list):
         return value[:-1] if value else [1]
     return value + 1 if isinstance(value, int | float) else value[:-1] + ("1" if value[-1] != "1" else "2")
@@ -204,6 +208,34 @@ def test_a_manifest_that_lies_in_any_of_its_numbers_is_found(copy, field):
 def test_a_manifest_that_is_none_is_found(copy):
     (copy / DAY / "kalshi.manifest.json").write_text('{"format": 1}')
     assert "the manifest cannot be read" in found(copy)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b'"cause":"stopped"}\n', b'"cause":"stopped"}\n', ""),
+        (b'"to":"2025-', b'"to":"2025+', "'2025+12-22T00:00:01.000000Z' where a time should be"),
+        (b'"messages_by_hour": [2500,', b'"messages_by_hour": [', "for each of 24 hours"),
+        (b'"messages_by_hour": [2500,', b'"messages_by_hour": [-1,', "for each of 24 hours"),
+        (b'"sealed": "2', b'"sealed": "x', "where a time should be"),
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_line_for_verify_and_report(copy, old, new, told):
+    path = copy / DAY / "kalshi.manifest.json"
+    path.write_bytes(path.read_bytes().replace(old, new))
+    for command in ("verify", "report"):
+        done = ssmd(command, copy)
+        assert (done.returncode, "Traceback" in done.stderr) == (65 if told else 0, False)
+        assert told in done.stdout + done.stderr
+
+
+def test_a_ledger_with_a_subscription_that_is_none_gives_findings(copy):
+    path = copy / DAY / "kalshi.ledger.jsonl"
+    entry = encode_entry(Entry(BEGIN + SECOND, "subscribed", 0, 0, {"sid": [1], "channel": {}}))
+    path.write_bytes(path.read_bytes() + entry)
+    done = ssmd("verify", copy)
+    assert (done.returncode, "Traceback" in done.stderr) == (65, False)
+    assert "ledger_sha256" in done.stdout
 
 
 def test_a_gap_that_the_ledger_does_not_have_and_one_that_only_it_has(copy):
