@@ -238,6 +238,55 @@ def test_a_ledger_with_a_subscription_that_is_none_gives_findings(copy):
     assert "ledger_sha256" in done.stdout
 
 
+@pytest.mark.parametrize("number", [1000, 2000, LINES])
+def test_the_last_line_of_a_block_or_of_all_is_there_twice(copy, number):
+    lines = data(copy).read_bytes().splitlines(keepends=True)
+    lines.insert(number, lines[number - 1])
+    data(copy).write_bytes(b"".join(lines))
+    at, text = found(copy)[0]
+    assert at in (number, number + 1)
+    assert text.startswith("is there twice")
+
+
+def test_bytes_behind_a_sealed_ledger_and_fields_that_were_added_are_found(copy):
+    with open(copy / DAY / "kalshi.ledger.jsonl", "ab") as file:
+        file.write(b"more")
+    assert found(copy) == [(None, "has a ledger that ends in bytes which are no whole entry")]
+    with open(copy / DAY / "kalshi.ledger.jsonl", "r+b") as file:
+        file.truncate(file.seek(-4, 2))
+    manifest = copy / DAY / "kalshi.manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'{\n"format"', b'{\n"more": 1,\n"format"'))
+    assert ["something was added" in text for _, text in found(copy)] == [True]
+
+
+def test_a_compressed_day_without_a_manifest_is_found(copy):
+    plain = data(copy).read_bytes()
+    data(copy).with_name("kalshi.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(plain))
+    data(copy).unlink()
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    assert ["has no manifest" in text for _, text in found(copy)] == [True]
+
+
+def test_what_may_have_been_put_away_is_a_note(tmp_path):
+    record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
+    first, second, *_, last = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    for file in unsealed(tmp_path, last):
+        assert seal(file, BEGIN) is not None
+    assert "note:" not in ssmd("verify", tmp_path).stdout
+    shutil.rmtree(tmp_path / first)
+    (tmp_path / second / "kalshi.manifest.json").unlink()
+    ledger = tmp_path / last / "kalshi.ledger.jsonl"
+    line = decode_entry(ledger.read_bytes().splitlines()[-1])
+    ledger.write_bytes(ledger.read_bytes() + encode_entry(line._replace(event="torn", fields={"bytes": 3})))
+    done = ssmd("verify", tmp_path)
+    assert done.returncode == 0
+    told = [text for text in done.stdout.splitlines() if text.startswith("note: ")]
+    assert len(told) == 3
+    assert f"{second}/kalshi.jsonl: has no manifest, and a later day has one" in told[0]
+    assert f"{second}/kalshi.jsonl: goes on from {first}, which is not here" in told[1]
+    assert f"{last}/kalshi.jsonl.torn: is not here" in told[2]
+
+
 def test_a_gap_that_the_ledger_does_not_have_and_one_that_only_it_has(copy):
     path = copy / DAY / "kalshi.ledger.jsonl"
     text = path.read_bytes()
@@ -417,7 +466,7 @@ def test_a_torn_day_is_not_sealed(copy):
         file.write(b"{")
     done = ssmd("seal", copy)
     assert done.returncode == 65
-    assert "its last line is not whole" in done.stderr
+    assert "its last line, or its ledger's, is not whole" in done.stderr
     assert not (copy / DAY / "kalshi.manifest.json").exists()
 
 

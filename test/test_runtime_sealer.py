@@ -42,7 +42,9 @@ def test_that_it_fails_is_counted_and_ends_nothing(tmp_path, status, metrics, ca
     with open(tmp_path / "2025-12-22" / "kalshi.jsonl", "ab") as file:
         file.write(b"torn")
     run(sealer, lambda: failures(metrics) == 1)
-    assert any("its last line is not whole" in getattr(record, "reason", "") for record in caplog.records)
+    assert any(
+        "its last line, or its ledger's, is not whole" in getattr(record, "reason", "") for record in caplog.records
+    )
 
 
 def test_the_process_gets_no_key(tmp_path, status, metrics):

@@ -43,6 +43,7 @@ def locate(sums: Sequence[tuple[int, int]], total: int, lines: Iterable[bytes]) 
     source = iter(lines)
     window: list[bytes] = []
     marks: list[int] = []
+    behind: int | None = None  # The checksum of the line that is behind us.
     before = 0  # Lines of the file as it is that are behind us.
     for index, pair in enumerate(sums):
         count = min(BLOCK_LINES, total - index * BLOCK_LINES)
@@ -52,10 +53,16 @@ def locate(sums: Sequence[tuple[int, int]], total: int, lines: Iterable[bytes]) 
         used, found = _explain(marks, count, pair, sums[index + 1] if index + 1 < len(sums) else None)
         for kind, first, last in found:
             text = window[first - 1] if first <= len(window) else b""
+            if kind == EXTRA and first == 1 and marks[0] == behind:
+                kind = DOUBLED
             yield Damage(kind, before + first, before + last, text)
+        behind = marks[used - 1] if used else behind
         del window[:used], marks[:used]
         before += used
     rest = len(window) + sum(1 for _ in source)
+    if rest and marks and marks[0] == behind:
+        yield Damage(DOUBLED, before + 1, before + 1, window.pop(0))
+        before, rest = before + 1, rest - 1
     if rest:
         yield Damage(EXTRA, before + 1, before + rest, window[0] if window else b"")
 

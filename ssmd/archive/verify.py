@@ -15,7 +15,7 @@ from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_pa
 from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
 from ssmd.archive.lines import read_blocks
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
-from ssmd.archive.manifest import Manifest, decode_manifest, unpack_sums
+from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest, unpack_sums
 from ssmd.envelope import decode_line, timestamp
 from ssmd.errors import DataError
 
@@ -42,7 +42,9 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     findings: list[Finding] = []
     manifest = None
     try:
-        manifest = _read_manifest(path)
+        manifest, exact = _read_manifest(path)
+        if not exact:
+            findings.append(Finding(None, "has a manifest that is not as ssmd writes it: something was added to it"))
     except DataError as error:
         findings.append(Finding(None, str(error)))
     try:
@@ -50,10 +52,14 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     except DataError as error:
         return Verdict(file, manifest is not None, None, [*findings, Finding(None, str(error))])
     if manifest is None:
+        if file.form == "jsonl.zst":
+            findings.append(Finding(None, "is compressed and has no manifest, and only sealed days are compacted"))
         findings += found.findings
     else:
         if found.torn:
             findings.append(Finding(found.manifest.lines, f"is followed by {found.torn} bytes that are no whole line"))
+        if found.ledger is not None and found.ledger.torn:
+            findings.append(Finding(None, "has a ledger that ends in bytes which are no whole entry"))
         if found.manifest.sha256 != manifest.sha256:
             findings += _located(file, manifest)
         findings += against_manifest(found.manifest, manifest)
@@ -69,12 +75,14 @@ def _twin(file: DayFile, form: str) -> Path:
     return file.path.parent / f"{file.feed}.{form}"
 
 
-def _read_manifest(path: Path) -> Manifest | None:
-    """None without one. Raises DataError for one that is none."""
+def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
+    """None without one, and whether it is byte for byte as ssmd would write it. Raises DataError for one that is none."""
     try:
-        return decode_manifest(path.read_bytes())
+        data = path.read_bytes()
+        manifest = decode_manifest(data)
+        return manifest, encode_manifest(manifest) == data
     except FileNotFoundError:
-        return None
+        return None, True
     except OSError as error:
         raise DataError(f"the manifest cannot be read: {error.strerror}") from None
     except ValueError as error:
