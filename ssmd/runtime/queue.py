@@ -51,7 +51,7 @@ class BatchQueue:
         """Add a batch; block while there is no room. Returns the bytes of its messages."""
         size = sum(map(len, batch.payloads))
         weight = size + MESSAGE_BYTES * len(batch.payloads)
-        if self._weight > PACE_BYTES and not self.closed:
+        if weight and self._weight > PACE_BYTES and not self.closed:
             self._room.clear()
             self._room.wait(PACE_SECONDS)
         if self._full(weight):
