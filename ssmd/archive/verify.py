@@ -76,7 +76,7 @@ def _twin(file: DayFile, form: str) -> Path:
 
 
 def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
-    """None without one, and whether it is byte for byte as ssmd would write it. Raises DataError for one that is none."""
+    """None without one, and whether it is byte for byte as ssmd writes it. Raises DataError for one that is none."""
     try:
         data = path.read_bytes()
         manifest = decode_manifest(data)
