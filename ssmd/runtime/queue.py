@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -109,6 +110,11 @@ class BatchQueue:
     def wake(self) -> None:
         """Let the taker look around although nothing has come."""
         self._news.set()
+
+    def lift(self) -> None:
+        """There is no bound any longer: who waits for room has it."""
+        self._max_bytes = sys.maxsize
+        self._room.set()
 
     def close(self) -> None:
         """Nothing more will be waited for: neither wait() nor put() blocks any longer."""
