@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from recorded import DAY, make_day
 
@@ -52,6 +54,32 @@ def test_a_day_without_data_between_days_with_data_is_an_outage(tmp_path):
     empty = found["kalshi", "2026-09-23"]
     assert (empty.messages, empty.coverage, empty.seconds_out, note(empty)) == (0, 0.0, DAY, "no data")
     assert list(figures(tmp_path, days=2)) == [(feed, f"2026-09-2{n}") for feed in ("kalshi", "other") for n in (3, 4)]
+
+
+@pytest.mark.parametrize("ahead", ["2027-03-01", "9999-12-31"])
+def test_a_day_to_come_is_not_the_newest(tmp_path, ahead):
+    make_day(tmp_path, "2026-09-21")
+    (tmp_path / ahead).mkdir()
+    (tmp_path / ahead / "kalshi.jsonl").touch()
+    assert list(figures(tmp_path)) == [("kalshi", "2026-09-21")]
+
+
+def test_the_folder_of_a_day_gives_what_the_storage_folder_does(tmp_path, monkeypatch):
+    make_day(tmp_path, "2026-09-20")
+    path = make_day(tmp_path, "2026-09-21")
+    whole = figures(tmp_path)["kalshi", "2026-09-21"]
+    assert whole.sealed
+    assert figures(path.parent) == {("kalshi", "2026-09-21"): whole}
+    monkeypatch.chdir(path.parent)
+    assert figures(Path()) == {("kalshi", "2026-09-21"): whole}
+
+
+def test_runs_of_one_day_need_not_be_in_the_order_of_time(tmp_path):
+    make_day(tmp_path, "2026-09-21", connected=[(40_000, 50_000, "stopped"), (20_000, 30_000, "stopped")])
+    [day] = figures(tmp_path).values()
+    begins = [outage.from_[11:19] for outage in day.outages]
+    assert begins == ["00:00:00", "08:20:00", "13:53:20"]
+    assert day.coverage == pytest.approx(20_000 / 864)
 
 
 def test_the_rest_of_today_is_no_outage(tmp_path):

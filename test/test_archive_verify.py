@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from process import ROOT
 from prometheus_client import CollectorRegistry
 
+from ssmd.archive import examine as examining
+from ssmd.archive.figures import gather
 from ssmd.archive.layout import data_files
-from ssmd.archive.ledger import decode_entry
+from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import missing_files, verify
@@ -178,6 +180,10 @@ def lies(value):
     """Another value of the same kind."""
     if isinstance(value, dict):
         return {**value, "ticker": value["ticker"] + 1}
+    if isinstance(value, list) and len(value) == 24:
+        return [value[0] + 1, *value[1:]]
+    if isinstance(value, str) and value.endswith("Z"):
+        return value.replace("T00:", "T23:")
     if isinstance(value, list):
         return value[:-1] if value else [1]
     return value + 1 if isinstance(value, int | float) else value[:-1] + ("1" if value[-1] != "1" else "2")
@@ -204,6 +210,83 @@ def test_a_manifest_that_is_none_is_found(copy):
     assert "the manifest cannot be read" in found(copy)[0][1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b'"cause":"stopped"}\n', b'"cause":"stopped"}\n', ""),
+        (b'"to":"2025-', b'"to":"2025+', "'2025+12-22T00:00:01.000000Z' where a time should be"),
+        (b'"messages_by_hour": [2500,', b'"messages_by_hour": [', "for each of 24 hours"),
+        (b'"messages_by_hour": [2500,', b'"messages_by_hour": [-1,', "for each of 24 hours"),
+        (b'"sealed": "2', b'"sealed": "x', "where a time should be"),
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_line_for_verify_and_report(copy, old, new, told):
+    path = copy / DAY / "kalshi.manifest.json"
+    path.write_bytes(path.read_bytes().replace(old, new))
+    for command in ("verify", "report"):
+        done = ssmd(command, copy)
+        assert (done.returncode, "Traceback" in done.stderr) == (65 if told else 0, False)
+        assert told in done.stdout + done.stderr
+
+
+def test_a_ledger_with_a_subscription_that_is_none_gives_findings(copy):
+    path = copy / DAY / "kalshi.ledger.jsonl"
+    entry = encode_entry(Entry(BEGIN + SECOND, "subscribed", 0, 0, {"sid": [1], "channel": {}}))
+    path.write_bytes(path.read_bytes() + entry)
+    done = ssmd("verify", copy)
+    assert (done.returncode, "Traceback" in done.stderr) == (65, False)
+    assert "ledger_sha256" in done.stdout
+
+
+@pytest.mark.parametrize("number", [1000, 2000, LINES])
+def test_the_last_line_of_a_block_or_of_all_is_there_twice(copy, number):
+    lines = data(copy).read_bytes().splitlines(keepends=True)
+    lines.insert(number, lines[number - 1])
+    data(copy).write_bytes(b"".join(lines))
+    at, text = found(copy)[0]
+    assert at in (number, number + 1)
+    assert text.startswith("is there twice")
+
+
+def test_bytes_behind_a_sealed_ledger_and_fields_that_were_added_are_found(copy):
+    with open(copy / DAY / "kalshi.ledger.jsonl", "ab") as file:
+        file.write(b"more")
+    assert found(copy) == [(None, "has a ledger that ends in bytes which are no whole entry")]
+    with open(copy / DAY / "kalshi.ledger.jsonl", "r+b") as file:
+        file.truncate(file.seek(-4, 2))
+    manifest = copy / DAY / "kalshi.manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'{\n"format"', b'{\n"more": 1,\n"format"'))
+    assert ["something was added" in text for _, text in found(copy)] == [True]
+
+
+def test_a_compressed_day_without_a_manifest_is_found(copy):
+    plain = data(copy).read_bytes()
+    data(copy).with_name("kalshi.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(plain))
+    data(copy).unlink()
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    assert ["has no manifest" in text for _, text in found(copy)] == [True]
+
+
+def test_what_may_have_been_put_away_is_a_note(tmp_path):
+    record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
+    first, second, *_, last = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    for file in unsealed(tmp_path, last):
+        assert seal(file, BEGIN) is not None
+    assert "note:" not in ssmd("verify", tmp_path).stdout
+    shutil.rmtree(tmp_path / first)
+    (tmp_path / second / "kalshi.manifest.json").unlink()
+    ledger = tmp_path / last / "kalshi.ledger.jsonl"
+    line = decode_entry(ledger.read_bytes().splitlines()[-1])
+    ledger.write_bytes(ledger.read_bytes() + encode_entry(line._replace(event="torn", fields={"bytes": 3})))
+    done = ssmd("verify", tmp_path)
+    assert done.returncode == 0
+    told = [text for text in done.stdout.splitlines() if text.startswith("note: ")]
+    assert len(told) == 3
+    assert f"{second}/kalshi.jsonl: has no manifest, and a later day has one" in told[0]
+    assert f"{second}/kalshi.jsonl: goes on from {first}, which is not here" in told[1]
+    assert f"{last}/kalshi.jsonl.torn: is not here" in told[2]
+
+
 def test_a_gap_that_the_ledger_does_not_have_and_one_that_only_it_has(copy):
     path = copy / DAY / "kalshi.ledger.jsonl"
     text = path.read_bytes()
@@ -222,6 +305,75 @@ def test_a_missing_file_is_found(copy, name):
     done = ssmd("verify", copy)
     assert done.returncode == 65
     assert "kalshi.jsonl: is missing" in done.stdout or "has no ledger" in done.stdout
+
+
+def test_a_day_without_a_line_agrees_sealed_or_not(tmp_path):
+    record(tmp_path, count=0)
+    assert data(tmp_path).stat().st_size == 0
+    assert found(tmp_path) == []
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, BEGIN) is not None
+    assert found(tmp_path) == []
+
+
+def test_a_gap_before_a_line_that_never_came_is_no_gap(tmp_path):
+    """The entry was written, and the run killed before its line was; the next run goes on at the same place."""
+    record(tmp_path, count=100)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    size = data(tmp_path).stat().st_size
+    kept = [line for line in ledger.read_bytes().splitlines(keepends=True) if b'"stopped"' not in line]
+    gap = Entry(BEGIN + 200 * SECOND, "gap", size, 100, {"sid": 1, "expected": 82, "got": 84, "missing": 2})
+    subscribed = Entry(BEGIN + 200 * SECOND, "subscribed", size, 100, {"sid": 3, "channel": "trade"})
+    ledger.write_bytes(b"".join([*kept, encode_entry(subscribed), encode_entry(gap)]))
+    assert found(tmp_path) == []
+    record(tmp_path, first_ns=BEGIN + 300 * SECOND, count=20)
+    assert found(tmp_path) == []
+    record(tmp_path, first_ns=BEGIN + 900 * SECOND, count=0)
+    assert found(tmp_path) == []
+
+
+def test_days_without_a_message_are_not_missing_and_were_listened_to(tmp_path):
+    """A connection is open from the 22nd to noon of the 24th, and a minute later there is another."""
+    day = 86400 * SECOND
+    record(tmp_path, count=20)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    *lines, stopped = ledger.read_bytes().splitlines(keepends=True)
+    noon = BEGIN + 2 * day + day // 2
+    ledger.write_bytes(b"".join([*lines, encode_entry(decode_entry(stopped)._replace(ts_ns=noon))]))
+    record(tmp_path, first_ns=noon + 60 * SECOND, count=20)
+    assert ssmd("verify", tmp_path).returncode == 0
+    found = gather(tmp_path, 7, BEGIN + 9 * day, trouble=pytest.fail, progress=lambda file: None)
+    assert [figures.day for figures in found] == ["2025-12-22", "2025-12-23", "2025-12-24"]
+    _, quiet, last = found
+    assert (quiet.messages, quiet.coverage, list(quiet.outages)) == (0, 100, [])
+    gap = last.outages[0]
+    assert (gap.from_[:19], gap.seconds, gap.cause) == ("2025-12-24T12:00:00", 60, "stopped")
+
+
+def test_what_is_written_while_it_is_verified_is_no_finding(tmp_path, monkeypatch):
+    """The rest of the day, with a gap and the end of the run, comes after the size or the ledger was looked at."""
+    record(tmp_path)
+    ledger = tmp_path / DAY / "kalshi.ledger.jsonl"
+    whole, entries = data(tmp_path).read_bytes(), ledger.read_bytes()
+    early = b"".join(line for line in entries.splitlines(keepends=True) if decode_entry(line).line < 20)
+    read = examining.read_ledger
+
+    def meanwhile(path):
+        seen = read(path)
+        ledger.write_bytes(entries)
+        data(tmp_path).write_bytes(whole)
+        return seen
+
+    def before(path):
+        ledger.write_bytes(entries)
+        data(tmp_path).write_bytes(whole)
+        return read(path)
+
+    for writes in (meanwhile, before):
+        ledger.write_bytes(early)
+        data(tmp_path).write_bytes(b"".join(whole.splitlines(keepends=True)[:20]) + b'{"ts":')
+        monkeypatch.setattr(examining, "read_ledger", writes)
+        assert found(tmp_path) == []
 
 
 def test_a_missing_day_is_found_by_the_ledger_of_its_neighbours(tmp_path):
@@ -314,7 +466,7 @@ def test_a_torn_day_is_not_sealed(copy):
         file.write(b"{")
     done = ssmd("seal", copy)
     assert done.returncode == 65
-    assert "its last line is not whole" in done.stderr
+    assert "its last line, or its ledger's, is not whole" in done.stderr
     assert not (copy / DAY / "kalshi.manifest.json").exists()
 
 

@@ -56,6 +56,29 @@ def test_everything_as_it_stands(storage):
     assert cat(storage / "2026-09-22")[1] == (storage / "2026-09-22/kalshi.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"ts":"yesterday","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T14:13:20.000000Z","data":{}}',
+        b'{"ts":"2026-09-22T14:13:20.000000Z","feed":"kalshi","more":1,"data":{}}',
+        b'{"ts":"2026-99-22T14:13:20.000000Z","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T14:73:20.000000Z","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T24:13:20.000000Z","feed":"kalshi","data":{}}',
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--raw",)])
+def test_lines_that_only_begin_like_ours_are_left_out_and_told(tmp_path, line, options):
+    sound = LineEncoder("kalshi").encode(NS, MESSAGES[:2])
+    (tmp_path / "kalshi.jsonl").write_bytes(sound + line + b"\n")
+    code, out, err = cat(*options, tmp_path / "kalshi.jsonl")
+    assert code == 65
+    assert out.count(b"\n") == 2
+    assert line not in out
+    assert "kalshi.jsonl:3: not a line of ssmd" in err
+    assert "Traceback" not in err
+
+
 def test_raw_gives_the_exchanges_bytes(storage):
     assert cat("--raw", storage) == (0, 2 * b"".join(message + b"\n" for message in MESSAGES), "")
 

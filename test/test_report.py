@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 from process import start
 from recorded import DAY, make_day
+from rich.console import Console
+
+from ssmd.archive.figures import gather
+from ssmd.archive.report_text import print_report
 
 
 def report(*arguments: str | Path) -> tuple[int, str, str]:
@@ -91,8 +96,27 @@ def test_an_empty_folder_and_wrong_usage(tmp_path):
     assert report(tmp_path) == (0, "there is no data here\n", "")
     assert "There is no data here." in report(tmp_path, "--html")[1]
     code, _, err = report(tmp_path, "--days", "0")
-    assert (code, err) == (64, "ssmd: --days is '0'; it must be a number, 1 or more\n")
+    assert (code, err) == (64, "ssmd: --days is '0'; it must be a number from 1 to 99999\n")
+    assert report(tmp_path, "--days", "99999999")[2].endswith("it must be a number from 1 to 99999\n")
     assert report(tmp_path / "none")[0] == 64
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, columns):
+    def fail(error: Exception) -> None:
+        raise error
+
+    figures = gather(storage, 7, 1_800_000_000 * 10**9, trouble=fail, progress=lambda file: None)
+    out = io.StringIO()
+    print_report(figures, Console(file=out, width=columns, force_terminal=True, color_system=None, highlight=False))
+    table = out.getvalue().split("outage from")[0]
+    assert max(map(len, table.splitlines())) <= columns
+    assert "…" not in table
+    head = table.splitlines()[1].split()
+    assert head[:2] == ["day", "messages"]
+    assert "covered" in head
+    assert ("peak" in head) == (columns == 200)
+    assert "95.83 %" in table
 
 
 def test_what_cannot_be_read_is_told(storage):

@@ -56,6 +56,14 @@ def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
     assert queue.bytes == 8
 
 
+def test_notes_alone_never_wait():
+    queue = BatchQueue(10 * PACE_BYTES)
+    queue.put(batch(b"x" * (PACE_BYTES + 1)))
+    putting = gevent.spawn(queue.put, batch())
+    gevent.sleep(0)
+    assert putting.ready()
+
+
 def test_a_wait_for_room_is_told_of_while_it_lasts(monkeypatch):
     monkeypatch.setattr("ssmd.runtime.queue.BLOCKED_SECONDS", 0.01)
     blocked: list[float] = []

@@ -280,6 +280,25 @@ def test_a_sync_stuck_at_the_end_is_given_up_after_the_drain_time_too(make):
     writer.gate.set()
 
 
+def test_the_ledger_is_told_of_a_stop_although_the_reader_does_not_end(make):
+    class Deaf(ToyConnector):
+        def close(self) -> None:
+            pass
+
+    writer = ToyWriter()
+    connector = Deaf([[b"1"]])
+    runner = make(connector, writer=writer, drain_seconds=0.1)
+    running = gevent.spawn(runner.run)
+    connector.connecting.wait()
+    gevent.sleep(0.05)
+    runner.stop("SIGTERM")
+    running.get(timeout=10)
+    [stopped] = [note for batch in writer.batches for note in batch.notes if note.event == "stopped"]
+    assert stopped.fields["reason"] == "SIGTERM"
+    assert writer.kept == [b"1"]
+    assert writer.closed
+
+
 def test_what_a_reader_still_holds_counts_as_not_written(make, caplog):
     """It waits for room that a stuck writer will not make."""
     writer = ToyWriter()

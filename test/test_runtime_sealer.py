@@ -24,7 +24,9 @@ def make(tmp_path, status, metrics, **environ) -> Sealer:
     (day / "kalshi.jsonl").write_bytes(LineEncoder("kalshi").encode(NOON, [b"1"]))
     (tmp_path / "2025-12-23").mkdir()
     status.connected, status.location = True, str(tmp_path / "2025-12-23" / "kalshi.jsonl")
-    return Sealer(tmp_path, "kalshi", status=status, metrics=metrics, environ=environ, delay_seconds=0.05)
+    return Sealer(
+        tmp_path, "kalshi", status=status, metrics=metrics, environ=environ, delay_seconds=0.05, retry_seconds=0.5
+    )
 
 
 def failures(metrics) -> float:
@@ -42,7 +44,24 @@ def test_that_it_fails_is_counted_and_ends_nothing(tmp_path, status, metrics, ca
     with open(tmp_path / "2025-12-22" / "kalshi.jsonl", "ab") as file:
         file.write(b"torn")
     run(sealer, lambda: failures(metrics) == 1)
-    assert any("its last line is not whole" in getattr(record, "reason", "") for record in caplog.records)
+    assert any(
+        "its last line, or its ledger's, is not whole" in getattr(record, "reason", "") for record in caplog.records
+    )
+
+
+def test_after_a_failure_it_tries_again(tmp_path, status, metrics):
+    sealer = make(tmp_path, status, metrics)
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    sound = path.read_bytes()
+    path.write_bytes(sound + b"torn")
+
+    def mended() -> bool:
+        if failures(metrics) == 1:
+            path.write_bytes(sound)
+        return path.with_name("kalshi.manifest.json").exists()
+
+    run(sealer, mended)
+    assert failures(metrics) >= 1
 
 
 def test_the_process_gets_no_key(tmp_path, status, metrics):

@@ -10,12 +10,16 @@ from ssmd.archive.manifest import TimeGap
 from ssmd.archive.sessions import Session
 from ssmd.envelope import line_time, timestamp
 
-__all__ = ["DAY_NS", "NOT_STARTED", "Listened", "day_begins", "listened", "time_gaps"]
+__all__ = ["DAY_NS", "NOT_STARTED", "UNKNOWN", "Listened", "day_begins", "listened", "time_gaps"]
 
 DAY_NS = 86_400 * 1_000_000_000
 
 NOT_STARTED = "not_started"
 """The cause of a day's first gap when no outage tells of an earlier run."""
+
+
+UNKNOWN = "unknown"
+"""The cause of an outage when there is data but no ledger, as before there were any."""
 
 
 class Listened(NamedTuple):
@@ -51,14 +55,20 @@ def listened(day: str, sessions: Iterable[Session], last_line_ns: Mapping[int, i
 
 
 def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> tuple[list[TimeGap], float]:
-    """The rest of the day, and how many seconds were listened to. `entries`: the day's ledger."""
+    """The rest of the day, and how many seconds were listened to. `entries`: the day's ledger.
+
+    When the first outage began within the day, a session of an earlier day's file had lasted until then, without a
+    message since midnight. The clock may have been set back between two runs, so they need not be in order.
+    """
     begin = cursor = day_begins(day)
     first = min((time.begin_ns for time in times), default=begin + DAY_NS)
     before = [entry for entry in entries if entry.event == OUTAGE and entry.ts_ns <= first]
     cause = str(before[0].fields.get("cause")) if before else NOT_STARTED
+    if before and cause != UNKNOWN:
+        cursor = max(begin, min(_time(before[0].fields.get("from")), first))
     gaps = []
     missed_ns = 0
-    for time in [*times, Listened(begin + DAY_NS, begin + DAY_NS, "")]:
+    for time in [*sorted(times), Listened(begin + DAY_NS, begin + DAY_NS, "")]:
         if time.begin_ns > cursor:
             missed_ns += time.begin_ns - cursor
             gaps.append(
@@ -67,3 +77,11 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
         if time.end_ns >= cursor:
             cursor, cause = time.end_ns, time.cause
     return gaps, round((DAY_NS - missed_ns) / 1e9, 6)
+
+
+def _time(value: object) -> int:
+    """Of a field of an entry, in ns; 0 for what is no time."""
+    try:
+        return line_time(str(value))
+    except ValueError:
+        return 0

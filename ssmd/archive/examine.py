@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.archive.coverage import DAY_NS, listened, time_gaps
 from ssmd.archive.layout import DayFile, ledger_path
-from ssmd.archive.ledger import CONTINUED, STARTED, Entry, decode_entry, kept
+from ssmd.archive.ledger import CONTINUED, ROTATED, STARTED, STOPPED, Entry, decode_entry, kept
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
 from ssmd.archive.scan import Scan
@@ -93,7 +93,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     """
     if not file.day:
         raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
-    ledger = read_ledger(ledger_path(file.path.parent, file.feed))
+    limit, ledger = _together(file)
     entries = ledger.entries if ledger is not None else []
     found = sessions(entries)
     tally = Tally(EXCHANGES[_dialect(entries)].inspector)
@@ -102,7 +102,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     cuts = _cuts(entries, found)
     size = line = 0
     blocks = LineBlocks(file.path)
-    for block in blocks:
+    for block in _up_to(limit, blocks):
         digest.update(block)
         lines = scan.take(block)
         first = 0
@@ -152,7 +152,46 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         block_sums=pack_sums(scan.sums.pairs()),
     )
     findings = [Finding(number, text) for number, text in scan.findings]
-    return Examination(manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn))
+    return Examination(
+        manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn) if limit is None else limit - size
+    )
+
+
+def _together(file: DayFile) -> tuple[int | None, LedgerFile | None]:
+    """How many bytes of the data to read, None for all, and the ledger, which tells of all that happened to those.
+
+    A collector may be writing both, an entry before the lines that it is about. So the size is taken first; and
+    again when the ledger tells of an end behind it that came meanwhile.
+    """
+    path = ledger_path(file.path.parent, file.feed)
+    while True:
+        limit = _size(file)
+        ledger = read_ledger(path)
+        if limit is None or ledger is None or limit == _size(file):
+            return limit, ledger
+        if not any(entry.offset > limit for entry in ledger.entries if entry.event in (ROTATED, STOPPED)):
+            return limit, ledger
+
+
+def _size(file: DayFile) -> int | None:
+    """None for what is compressed, and so complete."""
+    try:
+        return file.path.stat().st_size if file.form == "jsonl" else None
+    except OSError as error:
+        raise DataError(f"{file.path}: cannot be read: {error.strerror}") from None
+
+
+def _up_to(limit: int | None, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The whole lines that lie within so many bytes."""
+    rest = limit
+    for block in blocks:
+        if rest is not None and len(block) >= rest:
+            if whole := block[: block.rfind(b"\n", 0, rest) + 1]:
+                yield whole
+            return
+        if rest is not None:
+            rest -= len(block)
+        yield block
 
 
 class _Cut(NamedTuple):

@@ -8,10 +8,20 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ssmd.archive.coverage import DAY_NS, day_begins
-from ssmd.archive.examine import examine
-from ssmd.archive.layout import DayFile, data_files, day_folders, in_any_form, manifest_path, own_manifests
+from ssmd.archive.examine import examine, read_ledger
+from ssmd.archive.layout import (
+    DayFile,
+    data_files,
+    day_folders,
+    day_of,
+    in_any_form,
+    ledger_path,
+    manifest_path,
+    own_manifests,
+)
+from ssmd.archive.ledger import ROTATED
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
-from ssmd.archive.sessions import KILLED
+from ssmd.archive.sessions import KILLED, sessions
 from ssmd.envelope import line_time, timestamp
 from ssmd.errors import DataError, UsageError
 
@@ -65,6 +75,8 @@ def gather(
 ) -> list[Figures]:
     """The figures of the last `days` days up to the newest one with data, by feed and then by day.
 
+    `storage`: a storage folder, or the folder of one day. Days after today are left out.
+
     A day without data between the first and the last of a feed is there too, and so are, up to the newest day of
     all feeds, those since a feed fell silent. A day that cannot be read is left out, and `trouble` is told;
     `progress` is told of each file that has to be read. Raises UsageError for what is no storage folder.
@@ -72,28 +84,48 @@ def gather(
     if not storage.is_dir():
         raise UsageError(f"{storage}: there is no such folder")
     files = {(file.day, file.feed): file for file in data_files([storage]) if file.day}
-    known = set(files) | {(folder.name, feed) for folder in day_folders(storage) for feed in own_manifests(folder)}
-    newest = max((day for day, _ in known), default="")
+    folders = (
+        {day: storage} if (day := day_of(storage.resolve())) else {path.name: path for path in day_folders(storage)}
+    )
+    known = set(files) | {(day, feed) for day, folder in folders.items() for feed in own_manifests(folder)}
+    today = timestamp(now_ns)[:10]
+    newest = max((day for day, _ in known if day <= today), default="")  # A clock may have been ahead once.
     found = []
     for feed in sorted({feed for _, feed in known}):
         oldest = min(day for day, name in known if name == feed)
+        before = max((day for day, name in known if name == feed and day < _earlier(newest, days - 1)), default="")
         for day in _days(max(oldest, _earlier(newest, days - 1)), newest):
             if (day, feed) not in known:
-                found.append(_nothing(day, feed, now_ns))
+                found.append(_nothing(day, feed, now_ns, _heard_until(folders[before], feed) if before else 0))
                 continue
+            before = day
             try:
-                found.append(_read(storage / day, day, feed, files.get((day, feed)), now_ns, progress))
+                found.append(_read(folders[day], day, feed, files.get((day, feed)), now_ns, progress))
             except DataError as error:
                 trouble(error)
     return found
 
 
-def _nothing(day: str, feed: str, now_ns: int) -> Figures:
-    """A day of which there is nothing."""
+def _nothing(day: str, feed: str, now_ns: int, heard_ns: int) -> Figures:
+    """A day of which there is nothing; until `heard_ns` a session of a day before it was open, without a message."""
     begin = day_begins(day)
     known_ns = min(max(now_ns - begin, 0), DAY_NS)
-    outage = TimeGap(timestamp(begin), timestamp(begin + known_ns), known_ns / 1e9, "no data")
-    return Figures(day, feed, outages=[outage], known_ns=known_ns)
+    out_ns = known_ns - min(max(heard_ns - begin, 0), known_ns)
+    if not out_ns:
+        return Figures(day, feed, known_ns=known_ns, coverage=100.0 if known_ns else 0.0)
+    outage = TimeGap(timestamp(begin + known_ns - out_ns), timestamp(begin + known_ns), out_ns / 1e9, "no data")
+    return Figures(day, feed, outages=[outage], known_ns=known_ns, coverage=100 * (1 - out_ns / known_ns))
+
+
+def _heard_until(folder: Path, feed: str) -> int:
+    """When the last session of a day's folder ended, in ns, as far as its ledger tells; 0 when it does not."""
+    try:
+        ledger = read_ledger(ledger_path(folder, feed))
+    except DataError:
+        return 0
+    found = sessions(ledger.entries) if ledger is not None else []
+    last = found[-1] if found else None
+    return last.ended.ts_ns if last is not None and last.ended is not None and last.cause != ROTATED else 0
 
 
 def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool) -> Figures:
@@ -161,7 +193,6 @@ def _earlier(day: str, days: int) -> str:
 
 
 def _days(first: str, last: str) -> Iterator[str]:
-    current = date.fromisoformat(first)
-    while current <= date.fromisoformat(last):
-        yield current.isoformat()
-        current += timedelta(1)
+    if first and last:
+        for number in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+            yield date.fromordinal(number).isoformat()

@@ -70,6 +70,10 @@ EVENTS = (
 )
 """Every event; docs/archive.md tells what each means, and its fields."""
 
+_FIRST_OF_A_RUN = (TORN, OUTAGE, STARTED)
+_OF_A_LINE = (SUBSCRIBED, GAP)
+"""What is about the line that follows it."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -110,10 +114,18 @@ def _is_count(value: object) -> bool:
 
 
 def kept(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries without those that tell of lines which never reached the file, for they lie behind a later one."""
+    """The entries without those that tell of lines which never reached the file.
+
+    They lie behind a later entry, or are about the very line at which another run begins: it has none before it.
+    """
     found: list[Entry] = []
     for entry in entries:
         while found and found[-1].offset > entry.offset:
             found.pop()
+        if entry.event in _FIRST_OF_A_RUN:
+            place = len(found)
+            while place and found[place - 1].offset == entry.offset:
+                place -= 1
+            found[place:] = [other for other in found[place:] if other.event not in _OF_A_LINE]
         found.append(entry)
     return found

@@ -43,6 +43,7 @@ def locate(sums: Sequence[tuple[int, int]], total: int, lines: Iterable[bytes]) 
     source = iter(lines)
     window: list[bytes] = []
     marks: list[int] = []
+    behind: int | None = None  # The checksum of the line that is behind us.
     before = 0  # Lines of the file as it is that are behind us.
     for index, pair in enumerate(sums):
         count = min(BLOCK_LINES, total - index * BLOCK_LINES)
@@ -52,10 +53,16 @@ def locate(sums: Sequence[tuple[int, int]], total: int, lines: Iterable[bytes]) 
         used, found = _explain(marks, count, pair, sums[index + 1] if index + 1 < len(sums) else None)
         for kind, first, last in found:
             text = window[first - 1] if first <= len(window) else b""
+            if kind == EXTRA and first == 1 and marks[0] == behind:
+                kind = DOUBLED
             yield Damage(kind, before + first, before + last, text)
+        behind = marks[used - 1] if used else behind
         del window[:used], marks[:used]
         before += used
     rest = len(window) + sum(1 for _ in source)
+    if rest and marks and marks[0] == behind:
+        yield Damage(DOUBLED, before + 1, before + 1, window.pop(0))
+        before, rest = before + 1, rest - 1
     if rest:
         yield Damage(EXTRA, before + 1, before + rest, window[0] if window else b"")
 
@@ -135,18 +142,18 @@ def _is_double(marks: list[int], place: int) -> bool:
 
 
 def _swapped(block: list[int], sums: tuple[int, int], pair: tuple[int, int]) -> tuple[int, int] | None:
-    """The places of the two lines that have changed places; neighbours first."""
+    """The places of the two lines that have changed places; None also when more than one pair could be it."""
     if sums[0] != pair[0]:
         return None
     off = sums[1] - pair[1]
-    for distance in range(1, len(block)):
-        if off % distance:
-            continue
-        by = off // distance
-        for place, (one, other) in enumerate(zip(block, block[distance:], strict=False), 1):
-            if other - one == by:
-                return place, place + distance
-    return None
+    fitting = [
+        (place, place + distance)
+        for distance in range(1, len(block))
+        if off % distance == 0
+        for place, (one, other) in enumerate(zip(block, block[distance:], strict=False), 1)
+        if other - one == off // distance
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _behind(marks: list[int], count: int, after: tuple[int, int] | None) -> int:

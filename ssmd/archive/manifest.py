@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
+
+from ssmd.envelope import line_time
+from ssmd.errors import printable
 
 __all__ = [
     "BLOCK_LINES",
@@ -111,7 +114,23 @@ def decode_manifest(data: bytes) -> Manifest:
         raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
     if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
         raise ValueError("has not as many block sums as its lines need")
+    if len(manifest.messages_by_hour) != 24 or min(manifest.messages_by_hour) < 0:
+        raise ValueError("has no number of messages for each of 24 hours")
+    for time in _times(manifest):
+        try:
+            line_time(time)
+        except ValueError:
+            raise ValueError(f"has {printable(time)!r} where a time should be") from None
     return manifest
+
+
+def _times(manifest: Manifest) -> Iterator[str]:
+    yield manifest.sealed
+    yield from filter(None, (manifest.first, manifest.last))
+    for session in manifest.sessions:
+        yield from (session.began, session.ended)
+    for gap in manifest.gaps:
+        yield from (gap.from_, gap.to)
 
 
 def pack_sums(sums: Iterable[tuple[int, int]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,13 +17,27 @@ __all__ = ["print_report"]
 _BARS = "▁▂▃▄▅▆▇█"
 _LEFT = ("day", "messages by hour", "")
 _MOST_OUTAGES = 20
+_DISPENSABLE = (
+    "on disk",
+    "peak",
+    "change",
+    "mean",
+    "lasted",
+    "messages by hour",
+    "bytes",
+    "gaps",
+    "outages",
+    "",
+    "missing",
+)
+"""Columns that a narrow terminal goes without, the first ones first."""
 
 
 def print_report(figures: Sequence[Figures], console: Console) -> None:
     """A table of days for each feed, and below it the outages."""
     for feed, days in by_feed(figures).items():
         console.print(Text(feed, style="bold"))
-        console.print(_days(days))
+        console.print(_fitting(days, console))
         outages = [(day.day, outage) for day in days for outage in day.outages]
         if outages:
             console.print()
@@ -35,8 +50,19 @@ def print_report(figures: Sequence[Figures], console: Console) -> None:
         console.print()
 
 
-def _days(days: Sequence[Figures]) -> Table:
-    names = (
+def _fitting(days: Sequence[Figures], console: Console) -> Table:
+    """With as many columns as have room: none is worth more than one that is cut off."""
+    unbounded = console.options.update(max_width=1000)
+    table = _days(days, ())
+    for count in range(1, len(_DISPENSABLE) + 1):
+        if Measurement.get(console, unbounded, table).maximum <= console.width:
+            break
+        table = _days(days, _DISPENSABLE[:count])
+    return table
+
+
+def _days(days: Sequence[Figures], without: Sequence[str]) -> Table:
+    numbers = (
         "messages",
         "change",
         "bytes",
@@ -49,13 +75,15 @@ def _days(days: Sequence[Figures]) -> Table:
         "lasted",
         "covered",
     )
-    table = _table("day", *names, "messages by hour", "")
+    names = ("day", *numbers, "messages by hour", "")
+    places = [place for place, name in enumerate(names) if name not in without]
+    table = _table(*(names[place] for place in places))
     top = max((rate for day in days for rate in day.rates), default=0.0)
     for place, day in enumerate(days):
         more = change(days, place)
         bad = bool(day.missing or day.outages) or day.coverage == 0
         style = "red" if day.coverage is not None and day.coverage < 99 else "yellow" if bad else "green"
-        table.add_row(
+        cells = (
             day.day,
             f"{day.messages:,}",
             "" if more is None else f"{more:+.0f} %",
@@ -71,6 +99,7 @@ def _days(days: Sequence[Figures]) -> Table:
             "".join(_bar(rate, top) for rate in day.rates),
             note(day),
         )
+        table.add_row(*(cells[place] for place in places))
     return table
 
 

@@ -47,7 +47,7 @@ class Scan:
         self._special = False
         self.trusted = False
         """Whether what read() gave last still has to be checked for being valid JSON."""
-        self.offsets: dict[int, int] = {}
+        self.offsets: dict[int, int] = {0: 0}
         """By the lines before it, where a line of `places` begins, or would if there were one more."""
         self.sums = BlockSums()
         self.hours = [0] * 24

@@ -44,9 +44,10 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
                 "move one away"
             )
         found = examine(file)
-        if found.torn:
+        if found.torn or (found.ledger is not None and found.ledger.torn):
             raise DataError(
-                f"{file.path}: its last line is not whole; the next start of a collector of feed {file.feed} repairs it"
+                f"{file.path}: its last line, or its ledger's, is not whole; "
+                f"the next start of a collector of feed {file.feed} repairs it"
             )
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         _write(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))

@@ -7,19 +7,29 @@ whole. Only what it cannot prove is looked at line by line, by the envelope's ow
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
-from ssmd.envelope import decode_line
+from ssmd.envelope import decode_line, line_time
 from ssmd.errors import UsageError, printable
 
 __all__ = ["ALL", "Selected", "Selection", "instant", "joined", "split", "time_key"]
 
 _HEAD = b'{"ts":"'
 _TIME = slice(len(_HEAD), len(_HEAD) + len("2025-12-22T10:30:00.123456"))
+
+
+_HOUR = slice(_TIME.start, _TIME.start + len("2025-12-22T10"))
+_TENS = (_HOUR.stop + 1, _HOUR.stop + 4)
+"""Where the tens of the minutes and of the seconds stand."""
+_UP_TO_5 = frozenset(b"012345")
+_DATA = b',"data":'
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_SHAPE = re.compile(rb'\{"ts":"0000-00-00T00:00:00\.000000Z","feed":"[A-Za-z0][A-Za-z0._-]*","data":')
 
 
 class _Msg(msgspec.Struct, gc=False):
@@ -181,6 +191,21 @@ def _proved(block: bytes) -> list[_Line] | None:
         decoded = _decoder.decode_lines(block)
     except ValueError:
         return None
-    lines = block.count(b"\n")
-    ours = block.startswith(_HEAD) and block.count(b"\n" + _HEAD) == lines - 1
-    return decoded if ours and len(decoded) == lines else None
+    lines = split(block)
+    return decoded if len(decoded) == len(lines) and _ours(block, lines) else None
+
+
+def _ours(block: bytes, lines: list[bytes]) -> bool:
+    """Whether each line has the same head but for the digits, that of a line of ssmd, and a time that there is."""
+    zeros = block.translate(_ZEROS)
+    head = zeros[: zeros.find(_DATA) + len(_DATA)]
+    if _SHAPE.fullmatch(head) is None or zeros.count(b"\n" + head) != len(lines) - 1:
+        return False
+    if not {line[place] for place in _TENS for line in lines} <= _UP_TO_5:
+        return False
+    try:
+        for hour in {line[_HOUR] for line in lines}:
+            line_time(hour.decode("ascii") + ":00:00.000000Z")
+    except ValueError:
+        return False
+    return True

@@ -103,7 +103,7 @@ class Tally:
         self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
     ) -> list[SessionRecord]:
         """The sessions, as the manifest has them. `lines`: how many the file has."""
-        subscribed = [entry for entry in entries if entry.event == SUBSCRIBED]
+        subscribed = [entry for entry in entries if entry.event == SUBSCRIBED and _is_named(entry)]
         records = []
         parts = self.parts[len(self.parts) - len(found) :]
         ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
@@ -127,6 +127,11 @@ class Tally:
                 )
             )
         return records
+
+
+def _is_named(entry: Entry) -> bool:
+    """A ledger may be damaged and still be JSON."""
+    return type(entry.fields.get("sid")) is int and isinstance(entry.fields.get("channel"), str)
 
 
 def _count_numbers(known: dict[int, _Numbered], sids: list[int], seqs: list[int]) -> None:

@@ -13,10 +13,10 @@ import msgspec
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
 from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests, twins
-from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
 from ssmd.archive.lines import LineBlocks, read_blocks
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
-from ssmd.archive.manifest import Manifest, decode_manifest, unpack_sums
+from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest, unpack_sums
 from ssmd.envelope import decode_line, timestamp
 from ssmd.errors import DataError
 
@@ -45,7 +45,9 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     findings: list[Finding] = []
     manifest = None
     try:
-        manifest = _read_manifest(path)
+        manifest, exact = _read_manifest(path)
+        if not exact:
+            findings.append(Finding(None, "has a manifest that is not as ssmd writes it: something was added to it"))
     except DataError as error:
         findings.append(Finding(None, str(error)))
     try:
@@ -53,10 +55,14 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     except DataError as error:
         return Verdict(file, manifest is not None, None, [*findings, Finding(None, str(error))])
     if manifest is None:
+        if file.form == "jsonl.zst":
+            findings.append(Finding(None, "is compressed and has no manifest, and only sealed days are compacted"))
         findings += found.findings
     else:
         if found.torn:
             findings.append(Finding(found.manifest.lines, f"is followed by {found.torn} bytes that are no whole line"))
+        if found.ledger is not None and found.ledger.torn:
+            findings.append(Finding(None, "has a ledger that ends in bytes which are no whole entry"))
         if found.manifest.sha256 != manifest.sha256:
             findings += _located(file, manifest)
         findings += against_manifest(found.manifest, manifest)
@@ -86,12 +92,14 @@ def _holds(twin: DayFile, found: Examination) -> bool:
     return (digest.hexdigest(), len(blocks.torn)) == (found.manifest.sha256, found.torn)
 
 
-def _read_manifest(path: Path) -> Manifest | None:
-    """None without one. Raises DataError for one that is none."""
+def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
+    """None without one, and whether it is byte for byte as ssmd writes it. Raises DataError for one that is none."""
     try:
-        return decode_manifest(path.read_bytes())
+        data = path.read_bytes()
+        manifest = decode_manifest(data)
+        return manifest, encode_manifest(manifest) == data
     except FileNotFoundError:
-        return None
+        return None, True
     except OSError as error:
         raise DataError(f"the manifest cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -157,23 +165,26 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
             continue
         for folder in [path] if day_of(path.resolve()) else day_folders(path):
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
-                if (folder.resolve(), feed) not in known:
+                if (folder.resolve(), feed) not in known and not _has_data(folder, feed):
                     told.append(f"{folder / feed}.jsonl: is missing; {beside.name} tells of it")
     for (folder, feed), verdict in sorted(known.items()):
         ledger = verdict.examination.ledger if verdict.examination else None
         oldest = min(other.name for other, name in known if name == feed and other.parent == folder.parent)
         for day in sorted({*_days_of(ledger.entries if ledger else [])}):
             lost = folder.parent / day
-            if day > oldest and not any((lost / f"{feed}.{form}").exists() for form in FORMS):
+            if day > oldest and not _has_data(lost, feed):
                 told.append(f"{lost / feed}.jsonl: is missing; the ledger of {folder.name} tells of it")
     return list(dict.fromkeys(told))
+
+
+def _has_data(folder: Path, feed: str) -> bool:
+    return any((folder / f"{feed}.{form}").exists() for form in FORMS)
 
 
 def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
     """The other days that a ledger says have data."""
     for entry in entries:
+        # An outage proves nothing: it may begin on a day on which somebody listened and no message came.
         value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
-        if entry.event == OUTAGE:
-            value = str(entry.fields.get("from"))[:10]
         if isinstance(value, str):
             yield value

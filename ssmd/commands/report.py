@@ -35,7 +35,7 @@ _WIDE = 200
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     days = arguments["--days"]
     if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
-        raise UsageError(f"--days is {printable(days)!r}; it must be a number, 1 or more")
+        raise UsageError(f"--days is {printable(days)!r}; it must be a number from 1 to 99999")
     now_ns = time.time_ns()
     troubles: list[DataError] = []
     figures = gather(Path(arguments["<storage>"]), int(days), now_ns, trouble=troubles.append, progress=_tell)

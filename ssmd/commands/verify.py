@@ -9,7 +9,7 @@ Options:
 
 A path is a data file, the folder of a day, or a storage folder. Everything is worked out anew from the lines
 themselves. Exits with 0 when everything agrees, and with 65 when not, naming the lines. A day that is not sealed
-yet is held against its ledger only.
+yet is held against its ledger only. What may be right, such as an old day that is not here, is told as a note.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.archive.layout import DayFile, data_files, in_any_form
+from ssmd.archive.notes import notes
 from ssmd.archive.verify import Verdict, missing_files, verify
 from ssmd.errors import DataError
 
@@ -50,6 +51,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             out.print(Text(f"{verdict.file.path}: {note}"), soft_wrap=True)
     for text in missing:
         out.print(Text(text), soft_wrap=True)
+    for text in notes(verdicts):
+        out.print(Text(f"note: {text}"), soft_wrap=True)
     if not files and not missing:
         out.print("there is no data here")
     if wrong or missing:

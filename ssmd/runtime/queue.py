@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class BatchQueue:
         """Add a batch; block while there is no room. Returns the bytes of its messages."""
         size = sum(map(len, batch.payloads))
         weight = size + MESSAGE_BYTES * len(batch.payloads)
-        if self._weight > PACE_BYTES and not self.closed:
+        if weight and self._weight > PACE_BYTES and not self.closed:
             self._room.clear()
             self._room.wait(PACE_SECONDS)
         if self._full(weight):
@@ -109,6 +110,11 @@ class BatchQueue:
     def wake(self) -> None:
         """Let the taker look around although nothing has come."""
         self._news.set()
+
+    def lift(self) -> None:
+        """There is no bound any longer: who waits for room has it."""
+        self._max_bytes = sys.maxsize
+        self._room.set()
 
     def close(self) -> None:
         """Nothing more will be waited for: neither wait() nor put() blocks any longer."""

@@ -227,12 +227,13 @@ class Runner:
         if connecting:
             reader.kill(timeout=1)  # Nothing was received yet; there is nothing to wait for.
         reader.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._queue.lift()  # A reader that still waits for room hands in what it holds.
+        reader.kill(timeout=1)
         if reader.dead:
             self._journal.end(self._stamp(received=False), self.stopped_by, error_of(reader))
             self._hand_in_notes()
-        self._queue.close()  # A reader that still waits for room hands in what it holds.
-        reader.kill(timeout=1)
-        writer.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._queue.close()
+        writer.join(timeout=max(1.0, deadline - time.monotonic()))
         errors.append(error_of(writer))
         if writer.dead:
             writer = self._spawn("writer", self._writer.close)
