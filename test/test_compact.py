@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,6 +97,19 @@ def test_two_runs_at_once_and_readers_beside_them(tmp_path):
         assert run.returncode == 0
     assert not any(day.exists() for day in days)
     assert ssmd("cat", tmp_path)[:2] == (0, whole)
+
+
+def test_a_collector_waits_for_what_is_at_work_on_todays_file(tmp_path):
+    """As `ssmd seal --before` of a day to come is."""
+    today = make_day(tmp_path / "data", 0, sealed=False)
+    with Simulator("--rate", "500") as exchange, today.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with Collector(tmp_path, exchange.generic, exchange="generic") as collector:
+            time.sleep(4)
+            assert (collector.process.poll(), len(collector.lines())) == (None, 1000)
+            fcntl.flock(held, fcntl.LOCK_UN)
+            collector.wait_for_lines(1100)
+            assert collector.end() == 0
 
 
 def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
