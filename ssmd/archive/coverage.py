@@ -7,19 +7,15 @@ from typing import NamedTuple
 
 from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
 from ssmd.archive.manifest import TimeGap
-from ssmd.archive.sessions import Session
+from ssmd.archive.sessions import UNKNOWN, Session
 from ssmd.envelope import line_time, timestamp
 
-__all__ = ["DAY_NS", "NOT_STARTED", "UNKNOWN", "Listened", "day_begins", "listened", "time_gaps"]
+__all__ = ["DAY_NS", "NOT_STARTED", "Listened", "day_begins", "listened", "time_gaps"]
 
 DAY_NS = 86_400 * 1_000_000_000
 
 NOT_STARTED = "not_started"
 """The cause of a day's first gap when no outage tells of an earlier run."""
-
-
-UNKNOWN = "unknown"
-"""The cause of an outage when there is data but no ledger, as before there were any."""
 
 
 class Listened(NamedTuple):

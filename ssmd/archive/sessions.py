@@ -16,7 +16,10 @@ from ssmd.archive.ledger import (
     Entry,
 )
 
-__all__ = ["KILLED", "Session", "sessions"]
+__all__ = ["KILLED", "UNKNOWN", "Session", "sessions"]
+
+UNKNOWN = "unknown"
+"""The cause of an outage when there is data but no ledger, as before there were any."""
 
 KILLED = "killed"
 """The cause of an end that nobody wrote down: killed, without power, or without a disk to write on."""

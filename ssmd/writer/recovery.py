@@ -10,15 +10,12 @@ from pathlib import Path
 from ssmd.archive.layout import day_folders, ledger_path, manifest_path
 from ssmd.archive.ledger import ROTATED
 from ssmd.archive.manifest import decode_manifest
-from ssmd.archive.sessions import KILLED, sessions
+from ssmd.archive.sessions import KILLED, UNKNOWN, sessions
 from ssmd.envelope import line_time, timestamp
 from ssmd.writer.ledger import Ledger, read_entries
 from ssmd.writer.torn import set_torn_tail_aside
 
-__all__ = ["UNKNOWN", "outage", "repair_older"]
-
-UNKNOWN = "unknown"
-"""The cause when there is data but no ledger, as before there were any."""
+__all__ = ["outage", "repair_older"]
 
 _TAIL = 64 * 1024
 
