@@ -24,6 +24,8 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
         return
     for number in ledger.bad:
         yield Finding(None, f"line {number} of the ledger is no entry of one")
+    for loss in ledger.losses:
+        yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
     for entry in ledger.entries:
         if entry.offset > size:
             if entry.event in (ROTATED, STOPPED):
