@@ -22,6 +22,7 @@ from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import missing_files, verify
+from ssmd.errors import UsageError
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
@@ -265,6 +266,16 @@ def test_a_compressed_day_without_a_manifest_is_found(copy):
     data(copy).unlink()
     (copy / DAY / "kalshi.manifest.json").unlink()
     assert ["has no manifest" in text for _, text in found(copy)] == [True]
+
+
+@pytest.mark.parametrize(("form", "remedy"), [("zst", "zstd -d --rm"), ("gz", "gunzip")])
+def test_a_compressed_ledger_is_no_feed_and_is_told_of(copy, form, remedy):
+    path = (copy / DAY / "kalshi.ledger.jsonl").rename(copy / DAY / f"kalshi.ledger.jsonl.{form}")
+    assert [file.feed for file in data_files([copy])] == ["kalshi"]
+    told = f"is a compressed ledger; unpack it with `{remedy} {path}`"
+    assert (None, f"{path.name} {told}") in found(copy)
+    with pytest.raises(UsageError, match=re.escape(f"{path}: {told}")):
+        data_files([path])
 
 
 def test_what_may_have_been_put_away_is_a_note(tmp_path):
