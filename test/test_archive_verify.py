@@ -20,6 +20,7 @@ from ssmd.archive.figures import gather
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
+from ssmd.archive.scan import MOST_FINDINGS
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import missing_files, verify
 from ssmd.errors import UsageError
@@ -453,6 +454,29 @@ def test_lines_that_are_not_right_are_named_without_any_manifest(copy, old, new,
     wrong = [number for number, text in found(copy) if told in text]
     assert wrong
     assert wrong[0] in (1402, 1403)
+
+
+def test_a_whole_file_of_another_feed_is_not_told_line_by_line(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    data(copy).write_bytes(data(copy).read_bytes().replace(b'"feed":"kalshi"', b'"feed":"kraken"'))
+    findings = found(copy)
+    assert findings[: MOST_FINDINGS + 1] == [
+        *[(number, "is of the feed kraken") for number in range(1, MOST_FINDINGS + 1)],
+        (None, f"and {LINES - MOST_FINDINGS:,} more lines, each of which is of another feed"),
+    ]
+    assert len(findings) == MOST_FINDINGS + 1
+
+
+def test_gaps_that_the_ledger_lacks_are_not_all_told(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    ledger = copy / DAY / "kalshi.ledger.jsonl"
+    entries = [entry for entry in ledger.read_bytes().splitlines(True) if b"stopped" not in entry]
+    ledger.write_bytes(b"".join(entries))
+    lines = [line for number, line in enumerate(data(copy).read_bytes().splitlines(True)) if number < 70 or number % 7]
+    data(copy).write_bytes(b"".join(lines))
+    gaps = [(number, text) for number, text in found(copy) if "gap that the ledger does not have" in text]
+    assert len(gaps) == MOST_FINDINGS + 1
+    assert gaps[-1][0] is None
 
 
 def test_sealing_again_changes_nothing_and_a_held_file_is_left_alone(copy, status, metrics):

@@ -154,6 +154,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         block_sums=pack_sums(scan.sums.pairs()),
     )
     findings = [Finding(number, text) for number, text in scan.findings]
+    findings += [Finding(None, text) for text in scan.unnamed()]
     return Examination(
         manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn) if limit is None else limit - size
     )
