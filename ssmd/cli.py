@@ -24,6 +24,7 @@ Commands:
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import logging
 import os
@@ -37,12 +38,15 @@ from docopt import DocoptExit, docopt
 
 from ssmd import __version__
 from ssmd.commands import COMMANDS
-from ssmd.errors import EXIT_BUG, SsmdError, UsageError, printable
+from ssmd.errors import EXIT_BUG, SsmdError, UsageError, WriteError, printable
 
 __all__ = ["main", "run_command"]
 
 EXIT_SIGPIPE = 141
 """What a shell shows of a program that a closed pipe has ended before it was done."""
+
+_OUTPUT_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How a file or a device that stdout goes to refuses a write. What commands write elsewhere they answer for."""
 
 _OPTION = re.compile(r"--[a-z-]+")
 
@@ -69,12 +73,27 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does; the rest has no reader.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return code
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_REFUSED:
+            return _bug()
+        _discard_output()
+        _tell(WriteError(f"the standard output cannot be written: {error.strerror}; send it elsewhere or free some"))
+        return WriteError.exit_code
     except Exception:
-        traceback.print_exc()
-        print(f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above", file=sys.stderr)
-        return EXIT_BUG
+        return _bug()
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    print(f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above", file=sys.stderr)
+    return EXIT_BUG
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:

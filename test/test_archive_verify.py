@@ -20,8 +20,10 @@ from ssmd.archive.figures import gather
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
+from ssmd.archive.scan import MOST_FINDINGS
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import missing_files, verify
+from ssmd.errors import UsageError
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
@@ -267,6 +269,16 @@ def test_a_compressed_day_without_a_manifest_is_found(copy):
     assert ["has no manifest" in text for _, text in found(copy)] == [True]
 
 
+@pytest.mark.parametrize(("form", "remedy"), [("zst", "zstd -d --rm"), ("gz", "gunzip")])
+def test_a_compressed_ledger_is_no_feed_and_is_told_of(copy, form, remedy):
+    path = (copy / DAY / "kalshi.ledger.jsonl").rename(copy / DAY / f"kalshi.ledger.jsonl.{form}")
+    assert [file.feed for file in data_files([copy])] == ["kalshi"]
+    told = f"is a compressed ledger; unpack it with `{remedy} {path}`"
+    assert (None, f"{path.name} {told}") in found(copy)
+    with pytest.raises(UsageError, match=re.escape(f"{path}: {told}")):
+        data_files([path])
+
+
 def test_what_may_have_been_put_away_is_a_note(tmp_path):
     record(tmp_path, count=40, step_ns=6 * 3600 * SECOND)
     first, second, *_, last = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
@@ -442,6 +454,29 @@ def test_lines_that_are_not_right_are_named_without_any_manifest(copy, old, new,
     wrong = [number for number, text in found(copy) if told in text]
     assert wrong
     assert wrong[0] in (1402, 1403)
+
+
+def test_a_whole_file_of_another_feed_is_not_told_line_by_line(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    data(copy).write_bytes(data(copy).read_bytes().replace(b'"feed":"kalshi"', b'"feed":"kraken"'))
+    findings = found(copy)
+    assert findings[: MOST_FINDINGS + 1] == [
+        *[(number, "is of the feed kraken") for number in range(1, MOST_FINDINGS + 1)],
+        (None, f"and {LINES - MOST_FINDINGS:,} more lines, each of which is of another feed"),
+    ]
+    assert len(findings) == MOST_FINDINGS + 1
+
+
+def test_gaps_that_the_ledger_lacks_are_not_all_told(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    ledger = copy / DAY / "kalshi.ledger.jsonl"
+    entries = [entry for entry in ledger.read_bytes().splitlines(True) if b"stopped" not in entry]
+    ledger.write_bytes(b"".join(entries))
+    lines = [line for number, line in enumerate(data(copy).read_bytes().splitlines(True)) if number < 70 or number % 7]
+    data(copy).write_bytes(b"".join(lines))
+    gaps = [(number, text) for number, text in found(copy) if "gap that the ledger does not have" in text]
+    assert len(gaps) == MOST_FINDINGS + 1
+    assert gaps[-1][0] is None
 
 
 def test_sealing_again_changes_nothing_and_a_held_file_is_left_alone(copy, status, metrics):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from process import ROOT
 
 from ssmd import __version__, errors
 from ssmd.cli import EXIT_SIGPIPE, run_command
@@ -328,3 +329,18 @@ def test_output_that_nobody_reads_is_no_error(tree, argv, unbuffered):
         os.close(writer)
     # Written at once, it ends as any program does whose reader has gone; in one piece, it was done already.
     assert (ended.returncode, ended.stderr) == (EXIT_SIGPIPE if unbuffered else 0, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("verify", "--help"), ("validate", "--config-dir", "conf")]
+)
+def test_a_full_output_is_one_line_and_74(arguments: tuple[str, ...], unbuffered: str) -> None:
+    command = [sys.executable, "-m", "ssmd", *arguments]
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+        )
+    told = "the standard output cannot be written: No space left on device; send it elsewhere or free some"
+    assert (done.returncode, done.stderr) == (74, f"ssmd: {told}\n")

@@ -189,6 +189,13 @@ def test_references_never_lead_out(tree, name):
     assert f"schema: there is no schema `{name}`" in second
 
 
+def test_a_feed_is_not_named_like_a_ledger(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalshi.ledger")
+    edit(tree / "feeds/kalshi.yaml", "name: kalshi", "name: kalshi.ledger")
+    (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.ledger.yaml")
+    assert any("name: `kalshi.ledger` ends in `.ledger`" in line and "choose another" in line for line in errors(tree))
+
+
 def test_the_version_of_a_schema(tree):
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v11")
     assert errors(tree) == [

@@ -45,6 +45,15 @@ def test_the_file_is_there_before_it_is_needed_and_never_grows(tmp_path):
     assert loaded(path)["write"] == 1
 
 
+@pytest.mark.parametrize("content", [b"", b'{"write": 2}'])
+def test_a_file_that_a_full_disk_left_short_is_filled_at_the_next_start(tmp_path, content):
+    path = tmp_path / ".kalshi.errors"
+    path.write_bytes(content)
+    assert loaded(path)["write"] == (2 if content else 0)
+    assert path.stat().st_size == FILE_BYTES
+    assert loaded(path)["write"] == (2 if content else 0)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\0" * 512, b"[]", b'{"write": "x"}', b'{"write": -1, "other": 3}', b'{"write": true}', b"\xff"]
 )

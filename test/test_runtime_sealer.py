@@ -1,5 +1,8 @@
 """The sealer with the real `ssmd seal`."""
 
+import os
+import signal
+
 import gevent
 
 from ssmd.envelope import LineEncoder
@@ -76,3 +79,19 @@ def test_nothing_is_done_before_there_is_a_connection(tmp_path, status, metrics)
     with gevent.Timeout(20):
         sealer.serve()
     assert sealer._process is None
+
+
+def test_the_process_is_out_of_reach_of_ctrl_c_and_ends_with_stop(tmp_path, status, metrics):
+    sealer = make(tmp_path, status, metrics)
+    os.mkfifo(tmp_path / "2025-12-22" / "kalshi.ledger.jsonl")  # It waits for whoever writes to that.
+    groups = []
+
+    def begun() -> bool:
+        if sealer._process is not None:
+            groups.append(os.getpgid(sealer._process.pid))
+        return bool(groups)
+
+    run(sealer, begun)
+    assert groups[0] == sealer._process.pid != os.getpgrp()
+    assert sealer._process.wait(timeout=10) == -signal.SIGTERM
+    assert failures(metrics) == 0

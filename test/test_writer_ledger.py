@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry as LedgerEntry
 from ssmd.archive.ledger import decode_entry, encode_entry, kept
 from ssmd.archive.seal import seal, unsealed
+from ssmd.archive.verify import verify
 from ssmd.errors import WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch, Note
@@ -241,3 +243,105 @@ def test_the_last_line_of_a_day_that_was_compacted_is_known_from_its_manifest(tm
     run(NOON + DAY)
     [outage] = [entry for entry in ledger(tmp_path, "2025-12-23") if entry["event"] == "outage"]
     assert (outage["cause"], outage["seconds"]) == ("killed", 86400 - 7)
+
+
+def cut(tmp_path, lines: int) -> None:
+    kept_lines = data(tmp_path).splitlines(keepends=True)[:lines]
+    (tmp_path / "2025-12-22" / "kalshi.jsonl").write_bytes(b"".join(kept_lines))
+
+
+def stopped_run(run, ns: int, lines: int) -> None:
+    writer = run(ns)
+    begin(writer, ns)
+    put(writer, ns, *[b"1"] * lines)
+    put(writer, ns, notes=(note("stopped", ns, reason="SIGTERM"),))
+    writer.close()
+
+
+def findings(tmp_path) -> list[tuple[int | None, str]]:
+    [file] = data_files([tmp_path])
+    return [tuple(finding) for finding in verify(file).findings]
+
+
+def gone(line: int, lines: int) -> tuple[int, str]:
+    return line, f"was the last line at a start: {lines} lines that the ledger counts are gone"
+
+
+@pytest.mark.parametrize("with_entry", [True, False])
+def test_lines_that_were_cut_off_are_told_of_ever_after(tmp_path, run, caplog, with_entry):
+    stopped_run(run, NOON, 30)
+    size = len(data(tmp_path))
+    cut(tmp_path, 20)
+    stopped_run(run, NOON + SECOND, 5)
+    [lost] = [entry for entry in ledger(tmp_path) if entry["event"] == "lost"]
+    assert (lost["line"], lost["lines"], lost["bytes"]) == (20, 10, size - lost["offset"])
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (told.lines, told.file) == (10, str(tmp_path / "2025-12-22" / "kalshi.jsonl"))
+    cut(tmp_path, 12)
+    stopped_run(run, NOON + 2 * SECOND, 50)
+    if not with_entry:
+        path = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
+        path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b'"lost"' not in line))
+    assert findings(tmp_path) == [gone(20, 10), gone(12, 13)]
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, NOON)
+    assert findings(tmp_path) == [gone(20, 10), gone(12, 13)]
+
+
+def test_a_file_that_was_removed_and_begun_anew_is_told_of(tmp_path, run):
+    stopped_run(run, NOON, 3)
+    (tmp_path / "2025-12-22" / "kalshi.jsonl").unlink()
+    stopped_run(run, NOON + SECOND, 30)
+    assert findings(tmp_path) == [gone(0, 3)]
+
+
+def test_a_line_cut_in_two_is_lost_and_torn(tmp_path, run):
+    stopped_run(run, NOON, 3)
+    (tmp_path / "2025-12-22" / "kalshi.jsonl").write_bytes(data(tmp_path)[:-4])
+    stopped_run(run, NOON + SECOND, 1)
+    assert [entry["event"] for entry in ledger(tmp_path)][3:6] == ["torn", "lost", "outage"]
+    assert findings(tmp_path) == [gone(2, 1)]
+
+
+def test_what_a_loss_of_power_leaves_is_no_loss(tmp_path, run, monkeypatch):
+    """An entry that is written before its lines may be on the disk without them; so may a mark."""
+    monkeypatch.setattr(writer_ledger, "MARK_BYTES", 100)
+    writer = run(NOON)
+    begin(writer, NOON)
+    put(writer, NOON, *[b"1"] * 20, notes=(note("gap", NOON, 15, sid=1),))
+    writer.close()
+    assert ledger(tmp_path)[-1]["event"] == "mark"
+    cut(tmp_path, 10)
+    stopped_run(run, NOON + SECOND, 1)
+    assert not [entry for entry in ledger(tmp_path) if entry["event"] == "lost"]
+    assert [text for _, text in findings(tmp_path) if "gone" in text] == []
+
+
+def test_an_end_is_written_when_what_it_counts_is_on_the_disk(tmp_path, run, monkeypatch):
+    asked = []
+    real = writer_ledger.Ledger.sync_with
+    path = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
+
+    def watched(self, fd: int, location: str) -> int:
+        asked.append((len(data(tmp_path)), b"stopped" in path.read_bytes()))
+        return real(self, fd, location)
+
+    monkeypatch.setattr(writer_ledger.Ledger, "sync_with", watched)
+    writer = run(NOON)
+    begin(writer, NOON)
+    writer.write(Batch("kalshi", NOON, [b"1", b"2"], True))
+    put(writer, NOON, notes=(note("stopped", NOON, reason="SIGTERM"),))
+    assert asked[-1] == (len(data(tmp_path)), False)
+    assert b"stopped" in path.read_bytes()
+
+
+def test_an_end_is_not_written_when_what_it_counts_is_not(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    fd, writer._fd = writer._fd, 10**6  # No such descriptor.
+    writer.write(Batch("kalshi", NOON, [b"1"], True))
+    with pytest.raises(WriteError):
+        put(writer, NOON, notes=(note("stopped", NOON, reason="disk"),))
+    writer._fd = fd
+    writer.close()
+    assert "stopped" not in [entry["event"] for entry in ledger(tmp_path)]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ssmd import __version__
 from ssmd.archive.coverage import DAY_NS, listened, time_gaps
 from ssmd.archive.layout import DayFile, ledger_path
-from ssmd.archive.ledger import CONTINUED, ROTATED, STARTED, STOPPED, Entry, decode_entry, kept
+from ssmd.archive.ledger import CONTINUED, ROTATED, STARTED, STOPPED, Entry, Loss, decode_entry, kept, losses
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
 from ssmd.archive.scan import Scan
@@ -48,6 +48,8 @@ class LedgerFile(NamedTuple):
     """The lines of it that are no entries, counted from 1."""
     torn: bool
     """Its last line is not whole."""
+    losses: list[Loss]
+    """What was gone of the data when a later run went on."""
 
 
 class Examination(NamedTuple):
@@ -83,7 +85,7 @@ def read_ledger(path: Path) -> LedgerFile | None:
                 entries.append(decode_entry(line))
             except ValueError:
                 bad.append(number)
-    return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn))
+    return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn), list(losses(entries)))
 
 
 def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Examination:
@@ -152,6 +154,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         block_sums=pack_sums(scan.sums.pairs()),
     )
     findings = [Finding(number, text) for number, text in scan.findings]
+    findings += [Finding(None, text) for text in scan.unnamed()]
     return Examination(
         manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn) if limit is None else limit - size
     )

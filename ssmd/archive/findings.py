@@ -9,6 +9,7 @@ import msgspec
 from ssmd.archive.examine import Examination, Finding
 from ssmd.archive.ledger import CONTINUED, GAP, ROTATED, STARTED, STOPPED, Entry
 from ssmd.archive.manifest import Manifest
+from ssmd.archive.scan import MOST_FINDINGS
 from ssmd.archive.tally import FoundGap
 
 __all__ = ["against_ledger", "against_manifest", "describe_gap"]
@@ -24,6 +25,8 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
         return
     for number in ledger.bad:
         yield Finding(None, f"line {number} of the ledger is no entry of one")
+    for loss in ledger.losses:
+        yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
     for entry in ledger.entries:
         if entry.offset > size:
             if entry.event in (ROTATED, STOPPED):
@@ -64,8 +67,11 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
 def _gaps(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
     told = {_gap_of(entry) for entry in entries if entry.event == GAP and entry.line < found.manifest.lines}
     real = set(found.gaps)
-    for gap in sorted(real - told):
+    unsaid = sorted(real - told)
+    for gap in unsaid[:MOST_FINDINGS]:
         yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
+    if more := len(unsaid[MOST_FINDINGS:]):
+        yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
     # The numbers before the first message of a connection that came over midnight are in another file.
     over_midnight = bool(entries) and entries[0].event == CONTINUED
     for gap in sorted(told - real):

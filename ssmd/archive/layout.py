@@ -32,6 +32,7 @@ __all__ = [
     "manifest_path",
     "own_ledgers",
     "own_manifests",
+    "packed_ledger",
     "read_name",
     "twins",
 ]
@@ -41,6 +42,9 @@ FORMS = ("jsonl", "jsonl.zst", "jsonl.gz")
 
 LEDGER = ".ledger.jsonl"
 MANIFEST = ".manifest.json"
+
+_PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")
+"""As some other program leaves them: ssmd compresses no ledger."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _DATA = re.compile(r"(?P<feed>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<form>jsonl(?:\.zst|\.gz)?)")
@@ -104,6 +108,8 @@ def _below(path: Path) -> Iterator[DayFile]:
         raise UsageError(f"{printable(str(path))}: there is no such file or folder")
     if not path.is_dir():
         file = read_name(path)
+        if path.name.endswith(_PACKED_LEDGERS):
+            raise UsageError(f"{printable(str(path))}: is a compressed ledger; {_unpack(path)}, then name its data")
         if file is None:
             raise UsageError(f"{printable(str(path))}: is not named like data of ssmd, <feed>.{' or .'.join(FORMS)}")
         if not path.is_file():
@@ -131,7 +137,7 @@ def _in_folder(folder: Path) -> Iterator[DayFile]:
 def read_name(path: Path) -> DayFile | None:
     """What the name of a file says it holds, None when it says that this is no data; looks at nothing else."""
     match = _DATA.fullmatch(path.name)
-    if match is None or path.name.endswith(LEDGER):
+    if match is None or path.name.endswith((LEDGER, *_PACKED_LEDGERS)):
         return None
     return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
 
@@ -156,6 +162,20 @@ def _others(path: Path) -> list[DayFile]:
     if file is None:
         return []
     return [file._replace(form=form, path=path.with_name(f"{file.feed}.{form}")) for form in FORMS if form != file.form]
+
+
+def packed_ledger(folder: Path, feed: str) -> str | None:
+    """The name of a feed's ledger that somebody has compressed, and what to do; None when there is none."""
+    for ending in _PACKED_LEDGERS:
+        path = folder / f"{feed}{ending}"
+        if path.exists():
+            return f"{path.name} is a compressed ledger; {_unpack(path)}"
+    return None
+
+
+def _unpack(path: Path) -> str:
+    command = "zstd -d --rm" if path.suffix == ".zst" else "gunzip"
+    return f"unpack it with `{command} {printable(str(path))}`"
 
 
 def own_ledgers(folder: Path) -> dict[str, Path]:

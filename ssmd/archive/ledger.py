@@ -8,7 +8,7 @@ appended before the data that follows them; so a kill can leave some that tell o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ __all__ = [
     "DISCONNECTED",
     "EVENTS",
     "GAP",
+    "LOST",
     "MARK",
     "OUTAGE",
     "ROTATED",
@@ -32,9 +33,12 @@ __all__ = [
     "SUBSCRIBED",
     "TORN",
     "Entry",
+    "Loss",
     "decode_entry",
     "encode_entry",
     "kept",
+    "losses",
+    "lost_behind",
 ]
 
 STARTED = "started"
@@ -45,6 +49,7 @@ BACKPRESSURE_BEGAN = "backpressure_began"
 BACKPRESSURE_ENDED = "backpressure_ended"
 CLOCK_STEPPED = "clock_stepped"
 TORN = "torn"
+LOST = "lost"
 ROTATED = "rotated"
 CONTINUED = "continued"
 OUTAGE = "outage"
@@ -61,6 +66,7 @@ EVENTS = (
     BACKPRESSURE_ENDED,
     CLOCK_STEPPED,
     TORN,
+    LOST,
     ROTATED,
     CONTINUED,
     OUTAGE,
@@ -70,9 +76,11 @@ EVENTS = (
 )
 """Every event; docs/archive.md tells what each means, and its fields."""
 
-_FIRST_OF_A_RUN = (TORN, OUTAGE, STARTED)
+_FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 _OF_A_LINE = (SUBSCRIBED, GAP)
 """What is about the line that follows it."""
+_OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
+"""What is written only when all that it counts is on the disk. A mark is not: power loss may leave it alone."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -129,3 +137,40 @@ def kept(entries: Iterable[Entry]) -> list[Entry]:
             found[place:] = [other for other in found[place:] if other.event not in _OF_A_LINE]
         found.append(entry)
     return found
+
+
+class Loss(NamedTuple):
+    """Lines that were on the disk and are gone."""
+
+    line: int
+    """How many lines the data file had left."""
+    lines: int
+    """How many were gone."""
+
+
+def lost_behind(entries: Iterable[Entry], offset: int) -> Entry | None:
+    """The last entry that counts what was on the disk behind `offset`; `entries` as kept() leaves them."""
+    found = None
+    for entry in entries:
+        if entry.event in _OF_WHAT_IS_DURABLE and entry.offset > offset:
+            found = entry
+    return found
+
+
+def losses(entries: Iterable[Entry]) -> Iterator[Loss]:
+    """What was lost before a run went on. `entries`: all of them, for kept() leaves out what would tell of it.
+
+    A `lost` tells itself; without one, a run that begins before the end that an earlier one has counted does.
+    """
+    counted: list[Entry] = []
+    for entry in entries:
+        gone = 0
+        while counted and counted[-1].offset > entry.offset:
+            gone = max(gone, counted.pop().line - entry.line)
+        said = entry.fields.get("lines") if entry.event == LOST else None
+        if isinstance(said, int):
+            gone = said
+        if gone:
+            yield Loss(entry.line, gone)
+        if entry.event in _OF_WHAT_IS_DURABLE:
+            counted.append(entry)

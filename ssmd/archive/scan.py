@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import operator
+from collections import Counter
 from collections.abc import Iterable
 
 from ssmd.archive.sums import BlockSums
@@ -12,8 +13,13 @@ from ssmd.envelope import decode_line, line_time
 
 __all__ = ["MOST_FINDINGS", "Scan"]
 
-MOST_FINDINGS = 100
-"""More single lines that are wrong are not named: the file is not what it should be."""
+MOST_FINDINGS = 20
+"""More single lines that are wrong in the same way are counted and not named."""
+
+_NO_LINE = "is not a line of ssmd"
+_OTHER_FEED = "is of another feed"
+_OTHER_DAY = "is of another day"
+_OLDER = "is older than the line before it"
 
 _OPENING = b'{"ts":"'
 _TS = slice(len(_OPENING), len(_OPENING) + 27)
@@ -56,7 +62,8 @@ class Scan:
         self.last_ns: int | None = None
         self.not_json = 0
         self.findings: list[tuple[int, str]] = []
-        """What is wrong with single lines: the number of the line, from 1, and what."""
+        """What is wrong with single lines: the number of the line, from 1, and what; the first of each kind."""
+        self._kinds: Counter[str] = Counter()
 
     def new_run(self) -> None:
         """What comes next is of another run, whose clock may have been another."""
@@ -131,26 +138,32 @@ class Scan:
             try:
                 record = decode_line(line)
             except ValueError:
-                self._find(number, "is not a line of ssmd")
+                self._find(number, _NO_LINE)
                 payloads.append(b"")
                 continue
             payloads.append(record.payload)
             self.not_json += line[self._head : self._head + 1] == b'"' and line.endswith(_ENCODED_ENDS)
             if record.feed != self._feed:
-                self._find(number, f"is of the feed {record.feed}")
+                self._find(number, _OTHER_FEED, f"is of the feed {record.feed}")
             if not line.startswith(self._opening):
-                self._find(number, f"is of another day: {line[_TS].decode('ascii')}")
+                self._find(number, _OTHER_DAY, f"{_OTHER_DAY}: {line[_TS].decode('ascii')}")
             if line[: _TS.stop] < self._previous[: _TS.stop]:
-                self._find(number, f"is older than the line before it: {line[_TS].decode('ascii')}")
+                self._find(number, _OLDER, f"{_OLDER}: {line[_TS].decode('ascii')}")
             self._previous = line[: _TS.stop]
             self.hours[int(line[_HOUR])] += 1
             self.first_ns = record.received_ns if self.first_ns is None else self.first_ns
             self.last_ns = record.received_ns
         return payloads
 
-    def _find(self, number: int, text: str) -> None:
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append((number, text))
+    def _find(self, number: int, kind: str, text: str = "") -> None:
+        self._kinds[kind] += 1
+        if self._kinds[kind] <= MOST_FINDINGS:
+            self.findings.append((number, text or kind))
+
+    def unnamed(self) -> list[str]:
+        """How many lines more are wrong than `findings` names, in each way."""
+        more = {kind: count - MOST_FINDINGS for kind, count in self._kinds.items()}
+        return [f"and {count:,} more lines, each of which {kind}" for kind, count in more.items() if count > 0]
 
     def check_json(self, lines: list[bytes], before: int) -> None:
         """Name the lines that hold no valid message."""
@@ -158,7 +171,7 @@ class Scan:
             try:
                 decode_line(line)
             except ValueError:
-                self._find(number, "is not a line of ssmd")
+                self._find(number, _NO_LINE)
 
 
 def _digits(text: bytes) -> list[int]:

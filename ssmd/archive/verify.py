@@ -12,7 +12,17 @@ import msgspec
 
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
-from ssmd.archive.layout import FORMS, DayFile, day_folders, day_of, manifest_path, own_ledgers, own_manifests, twins
+from ssmd.archive.layout import (
+    FORMS,
+    DayFile,
+    day_folders,
+    day_of,
+    manifest_path,
+    own_ledgers,
+    own_manifests,
+    packed_ledger,
+    twins,
+)
 from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
 from ssmd.archive.lines import LineBlocks, read_blocks
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
@@ -68,6 +78,8 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         findings += against_manifest(found.manifest, manifest)
         findings += found.findings
     findings += against_ledger(found)
+    if found.ledger is None and (packed := packed_ledger(file.path.parent, file.feed)) is not None:
+        findings.append(Finding(None, packed))
     notes = []
     for twin in twins(file.path) if file.path.exists() else []:
         told = f"is here in two forms: {file.form} and {twin.form}"

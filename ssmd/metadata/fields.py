@@ -67,6 +67,15 @@ def _name(text: str) -> str:
     return text
 
 
+def _feed_name(text: str) -> str:
+    if text.endswith(".ledger"):
+        raise Complaint(
+            f"`{excerpt(text)}` ends in `.ledger`, and its data would have the name of another feed's ledger; "
+            "choose another name"
+        )
+    return text
+
+
 def _text(text: str) -> str:
     text = text.strip()
     if not text:
@@ -98,6 +107,8 @@ def _filled(value: Any) -> Any:
 Filled = Before(_filled)
 """For a list that must have an entry."""
 Name = Annotated[str, After(_name)]
+FeedName = Annotated[Name, After(_feed_name)]
+"""The name of a feed, and of its files in the archive."""
 Text = Annotated[str, After(_text)]
 Prose = str
 """For people: any text, over several lines if need be."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from ssmd.envelope import LARGEST_MESSAGE
 from ssmd.metadata.endpoint import endpoint_fault
-from ssmd.metadata.fields import Amount, Fault, Filled, Freeform, Model, Name, Prose, Seconds, Text
+from ssmd.metadata.fields import Amount, Fault, FeedName, Filled, Freeform, Model, Name, Prose, Seconds, Text
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.markers import After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
@@ -99,7 +99,7 @@ class FeedVersion(Versioned):
 class Feed(Model):
     """A source of market data, and how to reach it over time."""
 
-    name: Name
+    name: FeedName
     display_name: Prose | None = None
     type: Text
     status: Literal["active", "deprecated", "disabled"] = "active"

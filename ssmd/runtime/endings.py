@@ -50,9 +50,11 @@ class Endings:
         self._off_the_hub(self._count, label)
 
     def _read_or_begin(self) -> dict[str, int]:
-        if not self._path.exists() and self._path.parent.exists():
-            self._write({})  # While there is room.
-        return self._read()
+        counts = self._read()
+        # The first run has no folder yet, and a full disk then leaves an empty file.
+        if self._path.parent.exists() and (not self._path.exists() or self._path.stat().st_size < FILE_BYTES):
+            self._write(counts)  # While there is room.
+        return counts
 
     def _count(self, label: str) -> dict[str, int]:
         counts = self._read()

@@ -81,6 +81,7 @@ class Sealer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                start_new_session=True,  # The terminal's Ctrl-C is for the collector, which stops it with stop().
             )
         except OSError as error:
             return self._failed(error.strerror or str(error))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssmd.archive.layout import ledger_path, manifest_path
-from ssmd.archive.ledger import OUTAGE
+from ssmd.archive.ledger import LOST, OUTAGE
 from ssmd.envelope import LineEncoder, timestamp
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
@@ -73,6 +73,7 @@ class FileWriter:
             _tell(off_the_hub(self._open))
         except OSError as error:
             raise OutputError(f"{error.filename or self._root}: {reason(error)}") from None
+        self._tell_of_loss()
         self._begin_sync()
         self._await_sync()
 
@@ -118,6 +119,8 @@ class FileWriter:
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
             ledger_torn = self._ledger.open_day(path, torn, ns)
+            if self._ledger.lost:
+                self._ledger.add(LOST, ns, self._ledger.lost)
             manifest_path(path.parent, self._feed).unlink(missing_ok=True)  # It would not be true any longer.
             sync_directory(path.parent)
             sync_directory(self._root)
@@ -129,6 +132,10 @@ class FileWriter:
         self._day_ends_ns = (ns // _DAY_NS + 1) * _DAY_NS
         self.location = str(path)
         return {path: torn, ledger_path(path.parent, self._feed): ledger_torn}
+
+    def _tell_of_loss(self) -> None:
+        if self._ledger.lost:
+            _log.error("lines that the ledger counts are gone", extra={"file": self.location, **self._ledger.lost})
 
     def write(self, batch: Batch) -> None:
         if batch.received_ns >= self._day_ends_ns and batch.payloads:
@@ -153,6 +160,7 @@ class FileWriter:
             _tell(off_the_hub(self._open_day, ns))
         except OSError as error:
             raise WriteError(f"{error.filename or self._root}: {reason(error)}") from None
+        self._tell_of_loss()
         self._ledger.go_on(Path(finished).parent.name, ns)
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
@@ -162,6 +170,7 @@ class FileWriter:
             self._unsynced = True
         self._write_lines()
         if self._ledger.final:
+            self._sync_now()  # They prove what was on the disk, even when the power goes before they are synced.
             off_the_hub(self._ledger.write_final)
             self._unsynced = True
 
@@ -169,7 +178,11 @@ class FileWriter:
         pieces, self._lines = self._lines, []
         if not pieces:
             return
-        off_the_hub(write_all, self._fd, pieces, self.location)
+        try:
+            off_the_hub(write_all, self._fd, pieces, self.location)
+        except WriteError:
+            self._ledger.final.clear()  # They would count what is not there.
+            raise
         self._unsynced = True
         size = sum(map(len, pieces))
         self._status.written_bytes += size
@@ -198,12 +211,16 @@ class FileWriter:
             self._metrics.last_sync.set_to_current_time()
             self._status.sync_began = None
 
-    def _finish_day(self) -> None:
-        """Make the open file durable and close it."""
+    def _sync_now(self) -> None:
+        """Make durable what was written, before this returns."""
         self._await_sync()
         self._begin_sync()
+        self._await_sync()
+
+    def _finish_day(self) -> None:
+        """Make the open file durable and close it."""
         try:
-            self._await_sync()
+            self._sync_now()
         finally:
             fd, self._fd = self._fd, -1
             try:

@@ -18,6 +18,7 @@ from ssmd.archive.ledger import (
     decode_entry,
     encode_entry,
     kept,
+    lost_behind,
 )
 from ssmd.runtime.interfaces import Batch
 from ssmd.writer.disk import sync_file, write_all
@@ -49,7 +50,9 @@ class Ledger:
         self.pending: list[bytes] = []
         """The lines of entries that wait for write(), to be called before what follows them is written."""
         self.final: list[bytes] = []
-        """Those that wait for write_final(): they add up what stands before them, so that must be written first."""
+        """Those that wait for write_final(): they add up what stands before them, so that must be durable first."""
+        self.lost: Mapping[str, int] = {}
+        """What an earlier run has counted and was not there at open_day(): its `lines` and `bytes`."""
 
     def open_day(self, data: Path, torn: int, now_ns: int) -> int:
         """Begin or continue the ledger beside `data`, which is repaired; `torn`: bytes that were set aside of it.
@@ -62,11 +65,14 @@ class Ledger:
         aside = set_torn_tail_aside(path, decode_entry)
         os.fsync(self._fd)
         self.offset = data.stat().st_size
-        known = [entry for entry in read_entries(path)[-1:] if entry.offset <= self.offset]
+        entries = read_entries(path)
+        known = [entry for entry in entries[-1:] if entry.offset <= self.offset]
         self.line = _count_lines(data, *((known[0].offset, known[0].line) if known else (0, 0)))
         self._mark_at = self.offset + MARK_BYTES
         if torn:
             self.add(TORN, now_ns, {"bytes": torn})
+        end = lost_behind(entries, self.offset)
+        self.lost = {"lines": end.line - self.line, "bytes": end.offset - self.offset} if end is not None else {}
         return aside
 
     def add(self, event: str, ts_ns: int, fields: Mapping[str, object]) -> None:
@@ -118,7 +124,7 @@ class Ledger:
         self._unsynced = True
 
     def write_final(self) -> None:
-        """Write those that come last. Raises WriteError."""
+        """Write those that come last, once the data is synced. Raises WriteError."""
         lines, self.final = self.final, []
         write_all(self._fd, lines, self._location)
         self._unsynced = True
