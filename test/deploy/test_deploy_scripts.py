@@ -127,6 +127,15 @@ def test_a_day_in_the_life(host):
     assert host.run("status").returncode == 3
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_proxy_is_not_asked_for_the_host_itself(host, name):
+    with (host.etc / "kalshi-sim.env").open("a") as settings:
+        settings.write(f"{name}=http://127.0.0.1:{free_port()}\n")
+    started = host.run("start", "kalshi-sim")
+    assert "kalshi-sim is running and connected" in started.stdout
+    assert "  feed     connected\n" in host.run("status", "kalshi-sim").stdout
+
+
 def test_two_starts_at_once_start_one(host):
     first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
     told = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
