@@ -171,6 +171,7 @@ def test_backups(checkout, home):
     # The copy then holds both forms, and is proved all the same; what is not whole is found.
     sh(copy, checkout, home)
     told = sh(prove, checkout, home)
-    assert "2025-12-22" in told and today in told
+    assert "2025-12-22" in told
+    assert today in told
     (checkout / "backup" / yesterday / "kalshi.jsonl").write_text(line(yesterday) * 2)
     assert sh("bin/ssmd verify backup >&2 || echo $?", checkout, home) == "65\n"
