@@ -68,9 +68,15 @@ require_sight() {
     fi
 }
 
-# ask <path>: what the collector's HTTP server answers; fails when it does not answer with 200.
+# address: where the collector's HTTP server answers.
+address() {
+    case $listen in :*) echo "http://127.0.0.1$listen" ;; *) echo "http://$listen" ;; esac
+}
+
+# ask <path>: what the collector's HTTP server answers; fails when it does not answer with 200. Without the proxy that
+# the environment may name for the exchange: it would be asked for its own 127.0.0.1.
 ask() {
-    case $listen in :*) host=127.0.0.1 ;; *) host= ;; esac
-    "$python" -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())' \
-        "http://$host$listen$1" 2>/dev/null
+    "$python" -c 'import sys, urllib.request as u
+print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())' \
+        "$(address)$1" 2>/dev/null
 }

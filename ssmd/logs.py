@@ -132,14 +132,15 @@ class Terminal:
         self._line = ""
 
     def show(self, line: str) -> None:
-        """Rewrite the status line; an empty one removes it."""
-        self._line = line[: self._columns() - 1]
+        """Rewrite the status line, cut to the width with `…` at its end; an empty one removes it."""
+        width = self._columns() - 1
+        self._line = line if len(line) <= width else line[: width - 1] + "…"
         if _writable(self.stream):
             self._write("")
 
     def _columns(self) -> int:
         with contextlib.suppress(OSError, ValueError):
-            return os.get_terminal_size(self.stream.fileno()).columns
+            return os.get_terminal_size(self.stream.fileno()).columns or 80
         return 80
 
     def fileno(self) -> int:

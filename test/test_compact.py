@@ -177,7 +177,7 @@ def test_wrong_usage(arguments, text):
 
 @pytest.mark.parametrize("torn", [False, True])
 def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, torn):
-    job = yaml.safe_load((ROOT / "deploy/k8s/compact/cronjob.yaml").read_text())
+    job = yaml.safe_load((ROOT / "deploy/k8s/components/compact/cronjob.yaml").read_text())
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     [script] = container["args"]
     assert script.count("/opt/ssmd/bin/ssmd ") == script.count("/var/lib/ssmd/data") == 2

@@ -320,4 +320,7 @@ def test_a_status_line_is_cut_to_the_width_of_the_terminal(monkeypatch):
     stream.fileno = lambda: 2
     terminal = logs.setup({}, stream)
     terminal.show("x" * 50)
-    assert stream.getvalue().count("x") == 19
+    assert "x" * 18 + "…\x1b" in stream.getvalue()
+    assert stream.getvalue().count("x") == 18
+    terminal.show("y" * 19)  # What fits is whole.
+    assert "y" * 19 + "\x1b" in stream.getvalue()

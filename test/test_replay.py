@@ -80,7 +80,10 @@ def test_the_key_is_the_users_or_one_for_this_run(tmp_path):
     with Replay(tmp_path / "test.jsonl") as replay:
         assert collect(tmp_path / "own", replay.endpoint, "kalshi").exists()
     with Replay(tmp_path / "test.jsonl", **dict.fromkeys(KEYS, "")) as replay:
-        assert "This simulator accepts one key" in "".join(replay.other)
+        told = "".join(replay.other)
+        assert "This simulator accepts one key" in told
+        # It serves on another port than kalshi-local asks.
+        assert f"Set `endpoint: {replay.endpoint}` in conf/feeds/kalshi-local.yaml" in told
         with Collector(tmp_path / "other", replay.endpoint) as collector:
             assert collector.wait() == 77
 

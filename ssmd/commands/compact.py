@@ -13,7 +13,7 @@ Options:
 <storage> is the environment's storage.path. What was written is read back from the disk and must have the
 SHA-256 of the day's manifest before the plain file goes. Today's file is never touched, nor one that is being
 written, nor a day that is not sealed. It may run beside a collector, be killed at any time and run again:
-deploy/cron/ssmd-compact and deploy/k8s/compact/cronjob.yaml run it daily. Exits with 65 when a day is not what
+deploy/cron/ssmd-compact and deploy/k8s/components/compact run it daily. Exits with 65 when a day is not what
 its manifest says.
 """
 

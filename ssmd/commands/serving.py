@@ -26,6 +26,9 @@ __all__ = ["number", "serve"]
 
 _log = logging.getLogger("ssmd.sim")
 
+_LOCAL = "ws://127.0.0.1:8765/trade-api/ws/v2"
+"""The endpoint in conf/feeds/kalshi-local.yaml."""
+
 _VARIABLES = ("KALSHI_API_KEY", "KALSHI_API_SECRET")
 
 
@@ -46,7 +49,8 @@ def serve(
         simulator = Simulator(
             host, port, credentials=credentials, rate=rate, seed=seed, replay=replay, speed=speed, faults=faults
         )
-        print(hint, end="", file=sys.stderr, flush=True)
+        if hint:
+            print(hint + _way_here(simulator.endpoint), end="", file=sys.stderr, flush=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(each, simulator.stop)
         _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
@@ -84,5 +88,12 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
     return {key_id: public}, (
         "This simulator accepts one key. In the shell of your collector:\n"
         f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={path}\n"
-        "  bin/ssmd run kalshi-local --config-dir conf\n"
     )
+
+
+def _way_here(endpoint: str) -> str:
+    """How a collector gets to `endpoint`."""
+    run = "  bin/ssmd run kalshi-local --config-dir conf\n"
+    if endpoint.replace("//localhost:", "//127.0.0.1:") == _LOCAL:
+        return run
+    return f"Set `endpoint: {endpoint}` in conf/feeds/kalshi-local.yaml, then:\n{run}"

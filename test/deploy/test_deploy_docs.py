@@ -143,25 +143,35 @@ def test_systemd(tmp_path):
         machine.run("systemctl", "disable", "--now", "ssmd@kalshi-dev", check=True)
 
 
-@pytest.mark.needs("rsync", "zstd", "jq")
-def test_backups(tmp_path, home):
-    copy, compress, count = blocks("Backups")
-    line = '{"ts":"2025-12-22T10:30:00.123456Z","feed":"kalshi","data":{}}\n'
-    today, yesterday = sh("date -u +%F; date -u -d yesterday +%F", tmp_path, home).split()
+@pytest.mark.needs("rsync")
+def test_backups(checkout, home):
+    copy, compress, prove = blocks("Backups")
+    today, yesterday = sh("date -u +%F; date -u -d yesterday +%F", checkout, home).split()
+
+    def line(day: str) -> str:
+        return f'{{"ts":"{day}T00:00:00.123456Z","feed":"kalshi","data":{{}}}}\n'
+
     for day in ("2025-12-22", yesterday, today):
-        folder = tmp_path / "data" / day
+        folder = checkout / "data" / day
         folder.mkdir(parents=True)
-        (folder / "kalshi.jsonl").write_text(line * 3)
-    sh(copy, tmp_path, home)
-    with (tmp_path / "data" / today / "kalshi.jsonl").open("a") as file:
-        file.write(line)
-    sh(copy, tmp_path, home)
-    told = sh(count, tmp_path, home)
-    assert sorted(told.splitlines()) == sorted(
-        f"backup/{day}/kalshi.jsonl: {lines}" for day, lines in (("2025-12-22", 3), (yesterday, 3), (today, 4))
-    )
-    sh(compress, tmp_path, home)
-    left = sorted(str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").glob("*/*"))
-    assert left == ["2025-12-22/kalshi.jsonl.zst", f"{yesterday}/kalshi.jsonl", f"{today}/kalshi.jsonl"]
-    again = sh("zstd -dc data/2025-12-22/kalshi.jsonl.zst", tmp_path, home)
-    assert again == line * 3
+        (folder / "kalshi.jsonl").write_text(line(day) * 3)
+        (folder / "kalshi.ledger.jsonl").write_text("")
+    sh(copy, checkout, home)
+    with (checkout / "data" / today / "kalshi.jsonl").open("a") as file:
+        file.write(line(today))
+    sh(copy, checkout, home)
+    assert (checkout / "backup" / today / "kalshi.jsonl").read_text() == line(today) * 4
+    sh(prove, checkout, home)
+    sh(compress, checkout, home)
+    left = {str(path.relative_to(checkout / "data")) for path in (checkout / "data").glob("*/*")}
+    finished = {f"{day}/kalshi.{form}" for day in ("2025-12-22", yesterday) for form in ("jsonl.zst", "manifest.json")}
+    ledgers = {f"{day}/kalshi.ledger.jsonl" for day in ("2025-12-22", yesterday, today)}
+    assert left == finished | ledgers | {f"{today}/kalshi.jsonl"}
+    assert sh("bin/ssmd cat --raw data/2025-12-22", checkout, home) == "{}\n" * 3
+    # The copy then holds both forms, and is proved all the same; what is not whole is found.
+    sh(copy, checkout, home)
+    told = sh(prove, checkout, home)
+    assert "2025-12-22" in told
+    assert today in told
+    (checkout / "backup" / yesterday / "kalshi.jsonl").write_text(line(yesterday) * 2)
+    assert sh("bin/ssmd verify backup >&2 || echo $?", checkout, home) == "65\n"

@@ -222,6 +222,31 @@ def test_the_pod_monitor_takes_the_place_of_the_annotations(tmp_path):
     assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
 
 
+def test_the_nightly_job_is_of_the_overlay_and_beside_its_collector():
+    objects = rendered("prod")
+    job = objects["CronJob"]
+    assert job["metadata"]["namespace"] == objects["Namespace"]["metadata"]["name"]
+    template = job["spec"]["jobTemplate"]["spec"]["template"]
+    [compact] = template["spec"]["containers"]
+    assert compact["image"] == container("prod")["image"]
+    assert template["spec"]["securityContext"] == pod("prod")["securityContext"]
+    assert compact["securityContext"] == container("prod")["securityContext"]
+    [volume] = template["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == objects["PersistentVolumeClaim"]["metadata"]["name"]
+    [term] = template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    collector = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert term["labelSelector"]["matchLabels"].items() <= collector.items()
+    # Neither the Service nor the policy nor the Deployment takes the job's pod for a collector.
+    labels = template["metadata"]["labels"]
+    for selector in (
+        objects["Service"]["spec"]["selector"],
+        objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+        objects["Deployment"]["spec"]["selector"]["matchLabels"],
+    ):
+        assert not selector.items() <= labels.items()
+    assert "CronJob" not in rendered("sim")
+
+
 class ConfigVolume:
     """A ConfigMap volume on disk, as the kubelet's atomic writer makes and updates it:
 

@@ -127,6 +127,15 @@ def test_a_day_in_the_life(host):
     assert host.run("status").returncode == 3
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_proxy_is_not_asked_for_the_host_itself(host, name):
+    with (host.etc / "kalshi-sim.env").open("a") as settings:
+        settings.write(f"{name}=http://127.0.0.1:{free_port()}\n")
+    started = host.run("start", "kalshi-sim")
+    assert "kalshi-sim is running and connected" in started.stdout
+    assert "  feed     connected\n" in host.run("status", "kalshi-sim").stdout
+
+
 def test_two_starts_at_once_start_one(host):
     first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
     told = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
@@ -166,7 +175,7 @@ def test_a_collector_that_dies_is_started_again(host):
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: "ended exit_code=137 next_start_seconds=3" in host.log())
     between = host.run("status", "kalshi-sim")
-    assert between.returncode == 0
+    assert (between.returncode, between.stdout.splitlines()[0]) == (1, "kalshi-sim: restarting")
     wait_for(lambda: host.log().count("connected feed=") == 2)
     assert host.collector() != before
     assert host.run("stop", "kalshi-sim").returncode == 0
@@ -177,10 +186,28 @@ def test_stop_between_two_runs(host):
     assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
     wait_for(lambda: "next_start_seconds=6" in host.log())  # The pause grows.
     told = host.run("status", "kalshi-sim")
-    assert told.returncode == 0
+    assert told.returncode == 1
     assert "it has ended with exit code 78" in told.stdout
     assert host.run("stop", "kalshi-sim").returncode == 0
     assert host.run("status", "kalshi-sim").returncode == 3
+
+
+def test_between_two_runs_the_collector_of_another_environment_is_not_taken_for_ours(host):
+    assert host.run("start", "kalshi-sim").returncode == 0
+    host.settings("kalshi-local", *(host.etc / "kalshi-sim.env").read_text().splitlines())
+    (host.conf / "environments" / "kalshi-local.yaml").write_text("name: kalshi-local\nfeed: nonsense\n")
+    assert host.run("start", "--no-wait", "kalshi-local").returncode == 0
+    wait_for(lambda: "next_start_seconds=6" in host.log("kalshi-local"))
+    told = host.run("status", "kalshi-local")
+    assert (told.returncode, told.stdout.splitlines()[0]) == (1, "kalshi-local: restarting")
+    assert "  feed     " not in told.stdout
+
+
+@pytest.mark.parametrize("name", ["../kalshi-sim", "-x", ""])
+def test_the_status_of_what_is_no_environment_is_not_known(host, name):
+    told = host.run("status", name)
+    assert (told.returncode, told.stdout) == (4, "")
+    assert "is no name of an environment" in told.stderr
 
 
 def test_a_stop_right_after_a_start_finds_what_was_started(host):
