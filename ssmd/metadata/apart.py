@@ -33,7 +33,8 @@ def load_apart(config_dir: FilePath, environment: str, today: date) -> Deploymen
     A bug in load() ends both processes with its traceback, told by the child, and the code of a bug. When a
     signal ends the child, that is logged, and ends this process with 128 and the signal's number.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Where it is ignored, nobody learns how a child has ended.
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # Then nobody would learn how the child has ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     from_child, to_parent = os.pipe()
     with open(from_child, "rb") as answer, open(to_parent, "wb") as told:
         try:
