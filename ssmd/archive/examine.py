@@ -180,6 +180,8 @@ def _size(file: DayFile) -> int | None:
     """None for what is compressed, and so complete."""
     try:
         return file.path.stat().st_size if file.form == "jsonl" else None
+    except FileNotFoundError:
+        return None  # Compacted meanwhile, so nothing is added to it; if it is gone altogether, reading it tells.
     except OSError as error:
         raise DataError(f"{file.path}: cannot be read: {error.strerror}") from None
 
