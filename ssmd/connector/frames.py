@@ -13,6 +13,7 @@ import struct
 import time
 from typing import Any
 
+import gevent
 import websocket
 
 from ssmd.connector.naps import Naps
@@ -162,11 +163,12 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         if self._start:
             self._view[:rest] = self._view[self._start : self._end]
             self._start, self._end = 0, rest
-        self._naps.take()
+        if self._naps.due:
+            gevent.sleep(self._naps.due)
         began = time.monotonic()
         self._end += self._read_into(self._view[rest:])
         now = time.monotonic()
-        self._naps.learn(self._end - rest, now - began, now, self._end == BUFFER_BYTES)
+        self._naps.learn(self._end - rest, now - began, now)
 
     def _read_into(self, view: memoryview) -> int:
         """One read. Bytes that never complete a frame do not count as life."""

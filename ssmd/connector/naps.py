@@ -1,52 +1,49 @@
-"""When to put off a read, so that what comes fast is read together.
+"""When to put off a read, so that what comes fast is read together. Pure.
 
 Off saturation it is not the message that costs but the wake-up for it, some hundred times as much. So when the wait
 for something to read was short, the next read is put off for a nap, and takes what has gathered meanwhile; and so on,
-until a nap gathers nothing. After a longer silence a message is read as soon as it arrives. A flood, of which a nap
-gathers more than one read can take, is read as it comes: each wake-up is well used already, and naps would keep the
-exchange from sending.
+until a nap gathers nothing. After a longer silence a message is read as soon as it arrives. The more comes, the
+shorter the naps: each wake-up is well used already, and the rest would only be late. A flood is read as it comes.
 """
 
 from __future__ import annotations
 
-import gevent
-
 __all__ = ["Naps"]
 
-FLOOD_NAPS = 16
-"""For as long as so many naps a flood is taken to last."""
+SHORTEST_SECONDS = 0.001
+"""The event loop sleeps in whole milliseconds, and longer rather than shorter."""
+
+RATE_SECONDS = 0.02
+"""Over so long, or longer, the rate is taken: it must not answer to one burst, nor late to a flood."""
 
 GATHERED = 0.25
 """The wait after a nap, as a part of it, up to which the nap counts as one that has gathered something."""
 
 
 class Naps:
-    """The naps of one reader. `seconds`: how long each is, 0 for none; `most_bytes`: what one read can take."""
+    """The naps of one reader. `seconds`: how long each is at most, 0 for none; `most_bytes`: what one read can take."""
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
-        self._seconds = seconds
+        self._seconds = self._nap = seconds
         self._most_bytes = most_bytes
-        self._due = False
-        self._short = seconds
-        """The longest wait behind which another nap pays."""
-        self._gathered = 0
-        """Bytes since there was last nothing more to read."""
-        self._flood_until = 0.0
+        self._rate_bytes = 0
+        self._rate_began = 0.0
+        self.due = 0.0
+        """How long to sleep before the next read; 0 for not at all."""
 
-    def take(self) -> None:
-        """Sleep, if that pays before the next read."""
-        self._short = self._seconds
-        if self._due:
-            gevent.sleep(self._seconds)
-            self._short *= GATHERED
+    def learn(self, size: int, waited: float, now: float) -> None:
+        """Of a read of so many bytes, after so many seconds of waiting and of the nap that was due."""
+        self._rate_bytes += size
+        if now - self._rate_began >= RATE_SECONDS:
+            self._nap = self._fitting(self._rate_bytes / (now - self._rate_began))
+            self._rate_bytes, self._rate_began = 0, now
+        short = self._seconds * GATHERED if self.due else self._seconds
+        # Behind much there may be more: the rest of a flood, or what the exchange could not send while the window of
+        # the socket was full. Small segments fill it with a quarter of what it holds of large ones.
+        self.due = self._nap if waited < short and size < self._most_bytes // 4 else 0.0
 
-    def learn(self, size: int, waited: float, now: float, more: bool) -> None:
-        """Of a read of so many bytes, after so many seconds of waiting; `more`: it was as much as a read can take."""
-        self._gathered += size
-        if more:
-            self._due = False
-            return
-        if self._gathered >= self._most_bytes:
-            self._flood_until = now + FLOOD_NAPS * self._seconds
-        self._gathered = 0
-        self._due = waited < self._short and now > self._flood_until
+    def _fitting(self, rate: float) -> float:
+        """The nap for so many bytes a second."""
+        if rate * self._seconds <= self._most_bytes * 3 / 8:
+            return self._seconds
+        return min(self._seconds, SHORTEST_SECONDS) if rate * SHORTEST_SECONDS <= self._most_bytes * 3 / 4 else 0.0
