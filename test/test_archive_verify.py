@@ -66,10 +66,11 @@ def record(root: Path, first_ns: int = BEGIN + SECOND, count: int = LINES, step_
         payloads = [message(number + index) for index in range(min(1 + number % 4, count - number))]
         inspection = inspector.inspect(payloads)
         journal.events(inspection.events, ns)
-        writer.write(Batch("kalshi", ns, payloads, inspection.decoded, journal.take()))
+        data = writer.encode(ns, payloads, inspection.decoded)
+        writer.write(Batch("kalshi", ns, data, len(payloads), journal.take()))
         number += len(payloads)
     journal.end(ns, "SIGTERM", None)
-    writer.write(Batch("kalshi", ns, [], notes=journal.take()))
+    writer.write(Batch("kalshi", ns, b"", 0, journal.take()))
     writer.close()
 
 

@@ -27,6 +27,13 @@ def test_the_more_comes_the_shorter_the_naps(rate: int, nap: float) -> None:
     assert naps.due == nap
 
 
+def test_long_naps_are_cut_to_what_a_read_can_take() -> None:
+    naps = Naps(0.3, READ_BYTES)
+    for turn in range(1, 200):
+        naps.learn(30_000 // 3, 0.0, turn * 0.1)  # 100 kB a second
+    assert naps.due == pytest.approx(0.245)
+
+
 def test_after_a_silence_there_is_no_nap() -> None:
     naps = Naps(SECONDS, READ_BYTES)
     naps.learn(300, 1.0, 1.0)

@@ -53,8 +53,11 @@ class ListWriter:
     def open(self):
         pass
 
+    def encode(self, received_ns, payloads, decoded):
+        return b"".join(payload.strip() + b"\n" for payload in payloads)
+
     def write(self, batch):
-        self.kept += batch.payloads
+        self.kept += batch.data.splitlines()
 
     def flush(self):
         pass

@@ -70,9 +70,12 @@ class ToyWriter:
     def open(self) -> None:
         self._maybe_fail("open")
 
+    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
+        return b"".join(payload + b"\n" for payload in payloads)
+
     def write(self, batch: Batch) -> None:
         self.batches.append(batch)
-        self.held += batch.payloads
+        self.held += batch.data.splitlines()
 
     def flush(self) -> None:
         self.gate.wait()
@@ -359,7 +362,7 @@ def test_a_clock_that_steps_back_never_shows_in_the_batches(make, metrics, caplo
     connector = ToyConnector([[b"x"]] * 5, end=Disconnected("gone"))
     with pytest.raises(Disconnected):
         make(connector, writer=writer, clock=lambda: next(times)).run()
-    assert [batch.received_ns for batch in writer.batches if batch.payloads] == [110, 200, 200, 200, 300]
+    assert [batch.received_ns for batch in writer.batches if batch.messages] == [110, 200, 200, 200, 300]
     assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 2
     assert [record.message for record in caplog.records].count("clock stepped back") == 2
 

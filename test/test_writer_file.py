@@ -42,8 +42,8 @@ def make(tmp_path, status, metrics):
             one.close()
 
 
-def batch(*payloads: bytes, ns: int = NOON) -> Batch:
-    return Batch("kalshi", ns, list(payloads))
+def take(writer: FileWriter, *payloads: bytes, ns: int = NOON) -> None:
+    writer.write(Batch("kalshi", ns, writer.encode(ns, list(payloads), False), len(payloads)))
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -53,7 +53,7 @@ def payloads(path: Path) -> list[bytes]:
 def test_messages_go_to_the_file_of_their_utc_date(tmp_path, make):
     writer = make()
     writer.open()
-    writer.write(batch(b'{"a":1}\n', b'{"a":2}\n'))
+    take(writer, b'{"a":1}\n', b'{"a":2}\n')
     writer.flush()
     path = tmp_path / "2025-12-22" / "kalshi.jsonl"
     assert writer.location == str(path)
@@ -65,7 +65,7 @@ def test_rotation_at_midnight_loses_and_mixes_nothing(tmp_path, make):
     writer = make()
     writer.open()
     for ns, payload in [(MIDNIGHT - 1000, b"1"), (MIDNIGHT, b"2"), (MIDNIGHT + 3 * 86400 * 10**9, b"3")]:
-        writer.write(batch(payload, ns=ns))
+        take(writer, payload, ns=ns)
     writer.close()
     assert {path.parent.name: payloads(path) for path in tmp_path.glob("*/kalshi.jsonl")} == {
         "2025-12-22": [b"1"],
@@ -77,14 +77,14 @@ def test_rotation_at_midnight_loses_and_mixes_nothing(tmp_path, make):
 def test_an_existing_file_is_continued_after_its_torn_tail_was_set_aside(tmp_path, make):
     first = make()
     first.open()
-    first.write(batch(b"1"))
+    take(first, b"1")
     first.close()
     path = tmp_path / "2025-12-22" / "kalshi.jsonl"
     with open(path, "ab") as torn:
         torn.write(b'{"ts":"2025-12-22T12:0')
     second = make()
     second.open()
-    second.write(batch(b"2"))
+    take(second, b"2")
     second.close()
     assert payloads(path) == [b"1", b"2"]
     assert path.with_name("kalshi.jsonl.torn").read_bytes() == b'{"ts":"2025-12-22T12:0\n'
@@ -130,7 +130,7 @@ def test_a_file_that_was_removed_is_noticed_by_the_next_sync(tmp_path, make):
     writer = make(fsync=0.001)
     writer.open()
     (tmp_path / "2025-12-22" / "kalshi.jsonl").unlink()
-    writer.write(batch(b"1"))
+    take(writer, b"1")
     writer.flush()
     writer.sync()
     with pytest.raises(WriteError, match="somebody has removed the file"):
@@ -218,7 +218,7 @@ def test_failures_off_the_hub_print_nothing(make, monkeypatch, capfd):
     writer.open()
     with pytest.raises(OutputError):
         make().open()
-    writer.write(batch(b"1"))
+    take(writer, b"1")
 
     def fail(fd: int, pieces: object = None) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -235,7 +235,7 @@ def test_failures_off_the_hub_print_nothing(make, monkeypatch, capfd):
 def test_a_lock_that_cannot_be_closed_harms_nobody(tmp_path, make, monkeypatch):
     writer = make()
     writer.open()
-    writer.write(batch(b"1"))
+    take(writer, b"1")
     real = os.close
 
     def close(fd: int) -> None:
@@ -286,7 +286,7 @@ def test_a_date_folder_that_is_a_file_is_refused(tmp_path, make):
 def test_messages_that_are_not_json_are_kept_and_counted(tmp_path, make, metrics):
     writer = make()
     writer.open()
-    writer.write(batch(b"oops", b"{}", b"\xff"))
+    take(writer, b"oops", b"{}", b"\xff")
     writer.flush()
     assert payloads(tmp_path / "2025-12-22" / "kalshi.jsonl") == [b"oops", b"{}", b"\xff"]
     assert metrics.registry.get_sample_value("ssmd_messages_not_json_total", {"feed": "kalshi"}) == 2
@@ -301,7 +301,7 @@ def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monk
     writer = make(fsync=0.05)
     writer.open()
     for _ in range(10):
-        writer.write(batch(b"1"))
+        take(writer, b"1")
         writer.flush()
         writer.sync()
         gevent.sleep(0.02)
@@ -328,7 +328,7 @@ def test_a_failed_sync_is_told_by_the_next_call_and_never_tried_again(make, monk
     writer = make(fsync=0.001)
     writer.open()
     monkeypatch.setattr(os, "fdatasync", fail)
-    writer.write(batch(b"1"))
+    take(writer, b"1")
     writer.flush()
     writer.sync()
     with pytest.raises(WriteError, match="sync failed: Input/output error"):
@@ -341,7 +341,7 @@ def test_a_slow_write_stalls_nobody_else(make, monkeypatch):
     writer = make()
     writer.open()
     for _ in range(200):
-        writer.write(batch(b"1"))
+        take(writer, b"1")
         writer.flush()
     sleep = gevent.monkey.get_original("time", "sleep")
     real = os.writev
@@ -359,7 +359,7 @@ def test_a_slow_write_stalls_nobody_else(make, monkeypatch):
             gevent.sleep(0.001)
 
     turning = gevent.spawn(turn)
-    writer.write(batch(b"2"))
+    take(writer, b"2")
     writer.flush()
     turning.kill()
     assert len(turns) > 5
@@ -369,7 +369,7 @@ def test_short_writes_are_continued(tmp_path, make, monkeypatch):
     monkeypatch.setattr(os, "writev", lambda fd, pieces: os.write(fd, b"".join(pieces)[:7]))
     writer = make()
     writer.open()
-    writer.write(batch(b'{"a":1}', b'{"a":2}'))
+    take(writer, b'{"a":1}', b'{"a":2}')
     writer.close()
     assert payloads(tmp_path / "2025-12-22" / "kalshi.jsonl") == [b'{"a":1}', b'{"a":2}']
 
@@ -393,7 +393,8 @@ writer.open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     for number in range(10_000):
-        writer.write(Batch("kalshi", 1_766_404_800_000_000_000, [b'{"n":%d}' % number]))
+        lines = writer.encode(1_766_404_800_000_000_000, [b'{"n":%d}' % number], False)
+        writer.write(Batch("kalshi", 1_766_404_800_000_000_000, lines, 1))
         writer.flush()
 except WriteError as error:
     print(error)

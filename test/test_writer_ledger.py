@@ -41,8 +41,13 @@ def note(event: str, ns: int, place: int = 0, **fields: object) -> Note:
     return Note(event, ns, place, fields)
 
 
+def take(writer: FileWriter, ns: int, *payloads: bytes, notes: tuple[Note, ...] = ()) -> None:
+    data = writer.encode(ns, list(payloads), True) if payloads else b""
+    writer.write(Batch("kalshi", ns, data, len(payloads), notes))
+
+
 def put(writer: FileWriter, ns: int, *payloads: bytes, notes: tuple[Note, ...] = ()) -> None:
-    writer.write(Batch("kalshi", ns, list(payloads), True, notes))
+    take(writer, ns, *payloads, notes=notes)
     writer.flush()
 
 
@@ -194,7 +199,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run_like_data(tmp_path, run):
     writer = run(NOON)
     writer._ledger.close()
     writer._ledger._fd = 10**6  # No such descriptor.
-    writer.write(Batch("kalshi", NOON, [], notes=(note("connected", NOON),)))
+    writer.write(Batch("kalshi", NOON, b"", 0, (note("connected", NOON),)))
     with pytest.raises(WriteError, match="ledger"):
         writer.flush()
     writer._ledger._fd = -1
@@ -329,7 +334,7 @@ def test_an_end_is_written_when_what_it_counts_is_on_the_disk(tmp_path, run, mon
     monkeypatch.setattr(writer_ledger.Ledger, "sync_with", watched)
     writer = run(NOON)
     begin(writer, NOON)
-    writer.write(Batch("kalshi", NOON, [b"1", b"2"], True))
+    take(writer, NOON, b"1", b"2")
     put(writer, NOON, notes=(note("stopped", NOON, reason="SIGTERM"),))
     assert asked[-1] == (len(data(tmp_path)), False)
     assert b"stopped" in path.read_bytes()
@@ -339,7 +344,7 @@ def test_an_end_is_not_written_when_what_it_counts_is_not(tmp_path, run):
     writer = run(NOON)
     begin(writer, NOON)
     fd, writer._fd = writer._fd, 10**6  # No such descriptor.
-    writer.write(Batch("kalshi", NOON, [b"1"], True))
+    take(writer, NOON, b"1")
     with pytest.raises(WriteError):
         put(writer, NOON, notes=(note("stopped", NOON, reason="disk"),))
     writer._fd = fd

@@ -43,7 +43,10 @@ class Naps:
         self.due = self._nap if waited < short and size < self._most_bytes // 4 else 0.0
 
     def _fitting(self, rate: float) -> float:
-        """The nap for so many bytes a second."""
+        """The nap for so many bytes a second: it should gather a third of a read, and never much more than half of one."""
         if rate * self._seconds <= self._most_bytes * 3 / 8:
             return self._seconds
-        return min(self._seconds, SHORTEST_SECONDS) if rate * SHORTEST_SECONDS <= self._most_bytes * 3 / 4 else 0.0
+        if rate * SHORTEST_SECONDS > self._most_bytes * 3 / 4:
+            return 0.0
+        fitting = self._most_bytes * 3 / 8 / rate
+        return min(self._seconds, max(1, fitting // SHORTEST_SECONDS) * SHORTEST_SECONDS)

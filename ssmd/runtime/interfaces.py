@@ -6,6 +6,7 @@ it, and a Writer that keeps it. The runner joins them and is the only one to cal
     connector.connect()
     for payloads in connector.messages():           in the reader greenlet
         exchange.inspect(payloads)
+        writer.encode(payloads)
     writer.write(Batch(...)); writer.flush()        in the writer greenlet
     connector.close(); writer.close()               at the end
 """
@@ -55,10 +56,10 @@ class Batch(NamedTuple):
     feed: str
     received_ns: int
     """Wall clock in ns since the epoch, taken right after that read; never decreases within a run."""
-    payloads: list[bytes]
-    """The messages, in wire order, untouched; none when there are only notes."""
-    decoded: bool = False
-    """True when a JSON decoder has accepted every payload, so that the writer need not do it again."""
+    data: bytes
+    """What the writer's encode() made of the messages; empty when there are only notes."""
+    messages: int
+    """How many they are."""
     notes: Sequence[Note] = ()
     """What happened before, between and after these messages, in order of `place`; nearly always nothing."""
 
@@ -126,7 +127,7 @@ class Inspection(NamedTuple):
     """What an exchange's dialect made of one list of payloads."""
 
     decoded: bool
-    """A JSON decoder has accepted every payload (see Batch.decoded)."""
+    """A JSON decoder has accepted every payload, so that the writer need not ask one again."""
     events: Sequence[Acknowledged | Gap] = ()
     exchange_ms: int | None = None
     """The exchange's own time of the newest message, Unix milliseconds, where the dialect knows it."""
@@ -183,13 +184,22 @@ class Dialect(Protocol):
 
 
 class Writer(Protocol):
-    """Where messages are kept. One greenlet at a time calls it, so it needs no locks."""
+    """Where messages are kept. It needs no locks: encode() is called by the reader's greenlet alone, all else by one at
+    a time.
+    """
 
     location: str
     """Where it is writing now, for people: a path or a URL."""
 
     def open(self) -> None:
         """Make the output ready, before anything is received; called once. Raises OutputError."""
+
+    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
+        """What write() is to be given for these messages: untouched they come, in wire order.
+
+        Called right after they were received, while they are warm in the CPU's cache. Only computes; never raises,
+        never blocks. `decoded`: a JSON decoder has accepted every one.
+        """
 
     def write(self, batch: Batch) -> None:
         """Take the batch; it may be held back until flush(). Raises WriteError.

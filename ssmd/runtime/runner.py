@@ -1,6 +1,6 @@
 """The run: a greenlet that reads, a greenlet that writes, and a link that ends the process with either.
 
-    connector --messages--> reader --Batch--> queue, bounded in bytes --> writer greenlet --> writer
+    connector --messages--> reader --lines--> queue, bounded in bytes --> writer greenlet --> writer
 
 Every greenlet is linked to one "ended" event. The first to end, for whatever reason, starts the end of
 the run; the main greenlet then drains: it stops the reading, lets the writer empty the queue, closes the
@@ -72,8 +72,7 @@ class Runner:
         self._clock = clock
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._stamp(received=False)))
-        self._last_ns = 0
-        self._clock_is_back = False
+        self._last_ns, self._clock_is_back = 0, False
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
@@ -154,15 +153,17 @@ class Runner:
         self._journal.note(CONNECTED, self._stamp(received=False))
         self._hand_in_notes()
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
-        inspect, put, journal = self._exchange.inspect, self._queue.put, self._journal
+        inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
         received_bytes, age = self._metrics.received_bytes, self._metrics.age
         for payloads in self._connector.messages():
             received_ns = self._stamp()
             inspection = inspect(payloads)
             if inspection.events:
                 journal.events(inspection.events, received_ns)
+            received_bytes.inc(sum(map(len, payloads)))
+            data = encode(received_ns, payloads, inspection.decoded)
             notes = journal.take() if journal.pending else ()
-            received_bytes.inc(put(Batch(self._feed, received_ns, payloads, inspection.decoded, notes)))
+            put(Batch(self._feed, received_ns, data, len(payloads), notes))
             if journal.pressed:
                 journal.waited(0.0, self._stamp(received=False))
             if inspection.exchange_ms is not None:
@@ -174,8 +175,7 @@ class Runner:
         """The wall clock, but never earlier than before: a clock that steps back must not reopen yesterday."""
         now = self._clock()
         if now >= self._last_ns:
-            self._last_ns = now
-            self._clock_is_back = False
+            self._last_ns, self._clock_is_back = now, False
         elif not self._clock_is_back:
             self._clock_is_back = True
             self._journal.clock_stepped(self._last_ns, self._last_ns - now)
@@ -185,7 +185,7 @@ class Runner:
 
     def _hand_in_notes(self) -> None:
         """Let the writer have what the journal holds; never blocks."""
-        self._queue.put(Batch(self._feed, self._last_ns, [], notes=self._journal.take()))
+        self._queue.put(Batch(self._feed, self._last_ns, b"", 0, self._journal.take()))
 
     def _write(self) -> None:
         queue, writer, status = self._queue, self._writer, self._status
@@ -197,7 +197,7 @@ class Runner:
                     writer.write(batch)
                 writer.flush()
                 status.write_began = None
-                count = sum([len(batch.payloads) for batch in batches])
+                count = sum([batch.messages for batch in batches])
                 queue.done()
                 status.messages += count
                 self._metrics.messages.inc(count)

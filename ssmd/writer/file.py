@@ -137,18 +137,19 @@ class FileWriter:
         if self._ledger.lost:
             _log.error("lines that the ledger counts are gone", extra={"file": self.location, **self._ledger.lost})
 
-    def write(self, batch: Batch) -> None:
-        if batch.received_ns >= self._day_ends_ns and batch.payloads:
-            self._rotate(batch.received_ns)
-        before = self._encoder.kept_as_string
-        data = b""
-        if batch.payloads:
-            data = self._encoder.encode(batch.received_ns, batch.payloads, batch.decoded)
-            self._lines.append(data)
-        self._ledger.take(batch, data)
-        if self._encoder.kept_as_string != before:
-            self._metrics.not_json.inc(self._encoder.kept_as_string - before)
+    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
+        data = self._encoder.encode(received_ns, payloads, decoded)
+        if self._encoder.kept_as_string != self._status.not_json:
+            self._metrics.not_json.inc(self._encoder.kept_as_string - self._status.not_json)
             self._status.not_json = self._encoder.kept_as_string
+        return data
+
+    def write(self, batch: Batch) -> None:
+        if batch.messages:
+            if batch.received_ns >= self._day_ends_ns:
+                self._rotate(batch.received_ns)
+            self._lines.append(batch.data)
+        self._ledger.take(batch)
 
     def _rotate(self, ns: int) -> None:
         """Go over to the file of another day. Time never runs back within a run, so never to an older one."""

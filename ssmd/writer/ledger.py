@@ -79,19 +79,19 @@ class Ledger:
         """An entry at the present place."""
         self.pending.append(encode_entry(Entry(ts_ns, event, self.offset, self.line, fields)))
 
-    def take(self, batch: Batch, data: bytes) -> None:
-        """A batch, and the lines that it has become, which are not written yet."""
+    def take(self, batch: Batch) -> None:
+        """A batch, whose lines are not written yet."""
         if batch.notes:
-            self._add_notes(batch, data)
-        self.offset += len(data)
-        self.line += len(batch.payloads)
+            self._add_notes(batch)
+        self.offset += len(batch.data)
+        self.line += batch.messages
         if self.offset >= self._mark_at:
             self._mark_at = self.offset + MARK_BYTES
             self.add(MARK, batch.received_ns, {})
 
-    def _add_notes(self, batch: Batch, data: bytes) -> None:
+    def _add_notes(self, batch: Batch) -> None:
         offset, index = self.offset, 0
-        lines = data.splitlines(keepends=True)
+        lines = batch.data.splitlines(keepends=True)
         for note in batch.notes:
             offset += sum(map(len, lines[index : note.place]))
             index = min(max(note.place, index), len(lines))
