@@ -43,7 +43,7 @@ class Naps:
         self.due = self._nap if waited < short and size < self._most_bytes // 4 else 0.0
 
     def _fitting(self, rate: float) -> float:
-        """The nap for so many bytes a second: it should gather a third of a read, and never much more than half of one."""
+        """The nap for so many bytes a second: it should gather some third of a read, and none is taken in a flood."""
         if rate * self._seconds <= self._most_bytes * 3 / 8:
             return self._seconds
         if rate * SHORTEST_SECONDS > self._most_bytes * 3 / 4:
