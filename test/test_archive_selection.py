@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.archive.selection import ALL, Selection, instant, split
+from ssmd.archive.selection import ALL, Selection, instant
 from ssmd.envelope import LineEncoder
 from ssmd.errors import UsageError
 
@@ -98,8 +98,7 @@ def test_what_is_no_line_of_ssmd_is_never_wanted(damage):
         assert selected.damaged == list(range(1, 2 + damage.count(b"\n")))
 
 
-def test_split_and_the_days_of_a_span():
-    assert split(b"a\nb\n") == [b"a", b"b"]
+def test_the_days_of_a_span():
     span = Selection(instant("2026-01-02T10:00", "--from"), instant("2026-01-04", "--to"))
     assert [day for day in range(1, 6) if span.may_hold(f"2026-01-0{day}")] == [2, 3]
     assert span.may_hold("")

@@ -16,7 +16,7 @@ from ssmd import __version__
 from ssmd.archive.coverage import DAY_NS, listened, time_gaps
 from ssmd.archive.layout import DayFile, ledger_path
 from ssmd.archive.ledger import CONTINUED, ROTATED, STARTED, STOPPED, Entry, Loss, decode_entry, kept, losses
-from ssmd.archive.lines import LineBlocks
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
 from ssmd.archive.scan import Scan
 from ssmd.archive.sessions import Session, sessions
@@ -79,7 +79,7 @@ def read_ledger(path: Path) -> LedgerFile | None:
         return None
     for block in blocks:
         digest.update(block)
-        for line in block.split(b"\n")[:-1]:
+        for line in split(block):
             number += 1
             try:
                 entries.append(decode_entry(line))

@@ -35,11 +35,11 @@ class Damage(NamedTuple):
     first: int
     last: int
     line: bytes = b""
-    """The line at `first`, without its newline; empty when there is none."""
+    """The line at `first`, with its newline; empty when there is none."""
 
 
 def locate(sums: Sequence[tuple[int, int]], total: int, lines: Iterable[bytes]) -> Iterator[Damage]:
-    """Compare the `lines` of a file, without newlines, with the sums of what it should be, `total` lines."""
+    """Compare the `lines` of a file, with their newlines, with the sums of what it should be, `total` lines."""
     source = iter(lines)
     window: list[bytes] = []
     marks: list[int] = []

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.archive.layout import DayFile
-from ssmd.archive.lines import LineBlocks
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.seek import blocks, lines_before, ranges
-from ssmd.archive.selection import ALL, Selection, joined, split, time_key
+from ssmd.archive.selection import ALL, Selection, time_key
 from ssmd.errors import DataError
 
 __all__ = ["Trouble", "merged"]
@@ -86,7 +86,7 @@ class _Stream:
 
     def whole(self) -> bytes:
         """All that is left of the block."""
-        block = self._block or joined(self._lines[self._at :])
+        block = self._block or b"".join(self._lines[self._at :])
         self._block, self._lines = b"", []
         return block
 
@@ -98,7 +98,7 @@ class _Stream:
             self._block = b""
         find = bisect_right if inclusive else bisect_left
         end = max(find(self._times, until, self._at), self._at + 1)
-        piece = joined(self._lines[self._at : end])
+        piece = b"".join(self._lines[self._at : end])
         self._at = end
         if end < len(self._times):
             self.first = self._times[end]

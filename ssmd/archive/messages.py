@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ssmd.archive.selection import joined, split
+from ssmd.archive.lines import split
 from ssmd.envelope import decode_line, line_time
 
 __all__ = ["Message", "messages", "raw"]
@@ -13,7 +13,7 @@ __all__ = ["Message", "messages", "raw"]
 _TIME = slice(len('{"ts":"'), len('{"ts":"2025-12-22T10:30:00.123456Z'))
 _DATA = b',"data":'
 _QUOTE = ord('"')
-_KEPT = (b',"encoding":"text"}', b',"encoding":"base64"}')
+_KEPT = (b',"encoding":"text"}\n', b',"encoding":"base64"}\n')
 """How the line of a message ends that is kept as a string. Behind the end of a document nothing but the envelope's
 own key can follow, so the line of a document that is a string never ends so."""
 
@@ -40,7 +40,7 @@ def messages(block: bytes) -> Iterator[Message]:
         if line[start] == _QUOTE:
             yield Message(decode_line(line).payload, ns, document=not line.endswith(_KEPT))
         else:
-            yield Message(line[start:-1], ns, document=True)
+            yield Message(line[start:-2], ns, document=True)
 
 
 def raw(block: bytes) -> bytes:
@@ -52,9 +52,8 @@ def raw(block: bytes) -> bytes:
     start = block.index(_DATA) + len(_DATA)
     head = slice(_TIME.stop, start)
     feed = block[head]
-    return joined(
-        [
-            line[start:-1] if line[head] == feed and line[start] != _QUOTE else decode_line(line).payload
-            for line in split(block)
-        ]
-    )
+    payloads = [
+        line[start:-2] if line[head] == feed and line[start] != _QUOTE else decode_line(line).payload
+        for line in split(block)
+    ]
+    return b"\n".join(payloads) + b"\n"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import operator
 from collections import Counter
 from collections.abc import Iterable
 
+from ssmd.archive.lines import split
 from ssmd.archive.sums import BlockSums
 from ssmd.envelope import decode_line, line_time
 
@@ -27,8 +27,9 @@ _HOUR = slice(_TS.start + 11, _TS.start + 13)
 _TENS = (_TS.start + 14, _TS.start + 17)
 """Where the tens of the minutes and of the seconds stand, which end at 5."""
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_ENCODED_ENDS = (b',"encoding":"text"}', b',"encoding":"base64"}')
-_LAST, _LAST_BUT_ONE = operator.itemgetter(-1), operator.itemgetter(-2)
+_ENCODED_ENDS = (b',"encoding":"text"}\n', b',"encoding":"base64"}\n')
+_LAST, _LAST_BUT_ONE = operator.itemgetter(-2), operator.itemgetter(-3)
+"""Of the characters of a line, without its newline."""
 
 
 class Scan:
@@ -70,13 +71,12 @@ class Scan:
         self._previous = b""
 
     def take(self, block: bytes) -> list[bytes]:
-        """The lines of a block, without their newlines."""
-        lines = block.split(b"\n")
-        lines.pop()
+        """The lines of a block, each with its newline."""
+        lines = split(block)
         while self._places and self._places[-1] <= self._line + len(lines):
             place = self._places.pop()
             before = lines[: place - self._line]
-            self.offsets[place] = self._size + sum(map(len, before)) + len(before)
+            self.offsets[place] = self._size + sum(map(len, before))
         self._special = not _is_utf8(block)
         self._line += len(lines)
         self._size += len(block)
@@ -98,10 +98,10 @@ class Scan:
     def _fast(self, lines: list[bytes]) -> list[bytes] | None:
         """The messages, if these are all plain lines of this feed and day, in the order of time."""
         size = self._head
-        heads = [line[:size] for line in lines]
+        heads = list(map(operator.itemgetter(slice(size)), lines))
         first, last = heads[0], heads[-1]
         # In order, and the first and the last of this day, so all of this day.
-        if first < self._previous or not all(map(operator.le, heads, itertools.islice(heads, 1, None))):
+        if first < self._previous or heads != sorted(heads):
             return None
         if not (first.startswith(self._opening) and last.startswith(self._opening)):
             return None
@@ -121,7 +121,7 @@ class Scan:
         if self.first_ns is None:
             self.first_ns = first_ns
         self._previous = last
-        return [line[size:-1] for line in lines]
+        return list(map(operator.itemgetter(slice(size, -2)), lines))
 
     def _count_hours(self, heads: list[bytes]) -> None:
         """Lines in order of time: of each hour one stretch."""

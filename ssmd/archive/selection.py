@@ -7,6 +7,7 @@ whole. Only what it cannot prove is looked at line by line, by the envelope's ow
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,19 +15,19 @@ from typing import NamedTuple
 
 import msgspec
 
+from ssmd.archive.lines import split
 from ssmd.envelope import decode_line, line_time
 from ssmd.errors import UsageError, printable
 
-__all__ = ["ALL", "Selected", "Selection", "instant", "joined", "split", "time_key"]
+__all__ = ["ALL", "Selected", "Selection", "instant", "time_key"]
 
 _HEAD = b'{"ts":"'
 _TIME = slice(len(_HEAD), len(_HEAD) + len("2025-12-22T10:30:00.123456"))
 
 
-_HOUR = slice(_TIME.start, _TIME.start + len("2025-12-22T10"))
-_SECOND = slice(_TIME.start, _TIME.start + len("2025-12-22T10:30:00"))
-_TENS = (len("2025-12-22T10:"), len("2025-12-22T10:30:"))
-"""Where the tens of the minutes and of the seconds stand in that."""
+_HOUR = operator.itemgetter(slice(_TIME.start, _TIME.start + len("2025-12-22T10")))
+_TENS = (_TIME.start + len("2025-12-22T10:"), _TIME.start + len("2025-12-22T10:30:"))
+"""Where the tens of the minutes and of the seconds stand."""
 _DATA = b',"data":'
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _SHAPE = re.compile(rb'\{"ts":"0000-00-00T00:00:00\.000000Z","feed":"[A-Za-z0][A-Za-z0._-]*","data":')
@@ -95,7 +96,7 @@ class Selection(NamedTuple):
         if self.by_time:
             begin, end = self.begin, self.end
             lines = [line for line in lines if begin <= line[_TIME] < end]
-        return Selected(block if len(lines) == len(decoded) else joined(lines), len(decoded), ())
+        return Selected(block if len(lines) == len(decoded) else b"".join(lines), len(decoded), ())
 
     def _about(self, lines: list[bytes], decoded: list[_Line]) -> list[bytes]:
         """The lines of the types and markets wanted."""
@@ -130,7 +131,7 @@ class Selection(NamedTuple):
                 continue
             if self.begin <= line[_TIME] < self.end and (not (self.types or self.markets) or self._names(line)):
                 wanted.append(line)
-        return Selected(joined(wanted), len(lines), damaged)
+        return Selected(b"".join(wanted), len(lines), damaged)
 
     def _names(self, line: bytes) -> bool:
         data = json.loads(line)["data"]
@@ -162,21 +163,9 @@ def instant(text: str, option: str) -> bytes:
     return when.replace(tzinfo=None).isoformat(timespec="microseconds").encode("ascii")
 
 
-def split(block: bytes) -> list[bytes]:
-    """The lines of a block, without their newlines."""
-    lines = block.split(b"\n")
-    lines.pop()  # What follows the last newline is nothing.
-    return lines
-
-
 def time_key(line: bytes) -> bytes:
     """When a line was received, as bytes that sort by time."""
     return line[_TIME]
-
-
-def joined(lines: Sequence[bytes]) -> bytes:
-    """Lines as a block, the inverse of split()."""
-    return b"\n".join(lines) + b"\n" if lines else b""
 
 
 def _proved(block: bytes) -> list[_Line] | None:
@@ -192,20 +181,21 @@ def _proved(block: bytes) -> list[_Line] | None:
     except ValueError:
         return None
     lines = split(block)
-    return decoded if len(decoded) == len(lines) and _ours(block, lines) else None
+    return decoded if len(decoded) == len(lines) and _ours(lines) else None
 
 
-def _ours(block: bytes, lines: list[bytes]) -> bool:
+def _ours(lines: list[bytes]) -> bool:
     """Whether each line has the same head but for the digits, that of a line of ssmd, and a time that there is."""
-    zeros = block.translate(_ZEROS)
-    head = zeros[: zeros.find(_DATA) + len(_DATA)]
-    if _SHAPE.fullmatch(head) is None or zeros.count(b"\n" + head) != len(lines) - 1:
+    size = lines[0].find(_DATA) + len(_DATA)
+    heads = list(map(operator.itemgetter(slice(size)), lines))
+    joined = b"".join(heads)
+    shape = heads[0].translate(_ZEROS)
+    if _SHAPE.fullmatch(shape) is None or joined.translate(_ZEROS) != shape * len(lines):
         return False
-    seconds = b"".join([line[_SECOND] for line in lines])
-    if any(seconds[place :: len("2025-12-22T10:30:00")].translate(None, b"012345") for place in _TENS):
+    if any(joined[place::size].translate(None, b"012345") for place in _TENS):
         return False
     try:
-        for hour in {line[_HOUR] for line in lines}:
+        for hour in set(map(_HOUR, heads)):
             line_time(hour.decode("ascii") + ":00:00.000000Z")
     except ValueError:
         return False

@@ -21,7 +21,7 @@ _PLACES = range(1, BLOCK_LINES + 1)
 
 
 def checksums(lines: Iterable[bytes]) -> list[int]:
-    """Of each line, without its newline."""
+    """Of each line, with its newline."""
     return list(map(crc32, lines))
 
 

@@ -24,7 +24,7 @@ from ssmd.archive.layout import (
     twins,
 )
 from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
-from ssmd.archive.lines import LineBlocks, read_blocks
+from ssmd.archive.lines import LineBlocks, read_blocks, split
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest, unpack_sums
 from ssmd.envelope import decode_line, timestamp
@@ -120,7 +120,7 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
 
 def _located(file: DayFile, manifest: Manifest) -> Iterator[Finding]:
     """Where the lines are not those that were sealed."""
-    lines = itertools.chain.from_iterable(block.split(b"\n")[:-1] for block in read_blocks(file.path))
+    lines = itertools.chain.from_iterable(split(block) for block in read_blocks(file.path))
     damages = locate(unpack_sums(manifest.block_sums), manifest.lines, lines)
     for damage in itertools.islice(damages, MOST_DAMAGES):
         yield Finding(damage.first, _TOLD[damage.kind].format(**_words(damage)))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.archive.layout import DayFile, data_files, read_name
-from ssmd.archive.lines import LineBlocks
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.merge import Trouble, merged
 from ssmd.archive.messages import Message, messages
-from ssmd.archive.selection import ALL, Selection, split
+from ssmd.archive.selection import ALL, Selection
 from ssmd.envelope import decode_line
 from ssmd.errors import DataError, UsageError
 
@@ -82,7 +82,7 @@ def _frames(file: DayFile) -> Iterator[Message]:
     for block in source:
         for line in split(block):
             if line.strip():
-                yield Message(line, None, document=True)  # It had a newline, which the line's own end stands for.
+                yield Message(line[:-1], None, document=True)  # The line's own end stands for a newline that it had.
     if source.torn.strip():
         yield Message(source.torn, None, document=True)
 
