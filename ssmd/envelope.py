@@ -13,13 +13,13 @@ So every line of a file parses with Python's json, jq and DuckDB, nothing in a m
 from __future__ import annotations
 
 import base64
-import calendar
 import functools
 import itertools
 import json
 import re
 import time
 from array import array
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -168,7 +168,7 @@ def line_time(text: str) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _epoch(second: bytes) -> int:
-    return calendar.timegm(time.strptime(second.decode("ascii"), "%Y-%m-%dT%H:%M:%S"))
+    return int(datetime.fromisoformat(second.decode("ascii") + "+00:00").timestamp())
 
 
 def _tame(payloads: list[bytes]) -> bool:

@@ -6,7 +6,7 @@ Gaps are found by the code that found them when they came: the dialect's own ins
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from collections.abc import Sequence as Items
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from ssmd.archive.ledger import SUBSCRIBED, Entry
 from ssmd.archive.manifest import Sequence, SessionRecord
 from ssmd.archive.sessions import Session
 from ssmd.envelope import timestamp
-from ssmd.runtime.interfaces import Gap, Inspector
+from ssmd.runtime.interfaces import Gap, Head, Inspector
 
 __all__ = ["FoundGap", "Part", "Tally"]
 
@@ -82,15 +82,14 @@ class Tally:
         inspection = part.inspector.inspect(payloads)
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
-        sids = [head.sid for head in heads if head.seq]
-        if sids:
-            _count_numbers(part.numbered, sids, [head.seq for head in heads if head.seq])
-        for event in inspection.events:
-            if isinstance(event, Gap):
-                self.gaps.append(FoundGap(before + event.place, event.sid, event.expected, event.got, event.missing))
-                if event.sid in part.numbered:
-                    part.numbered[event.sid].gaps += 1
-                    part.numbered[event.sid].missing += event.missing
+        gaps = [event for event in inspection.events if isinstance(event, Gap)]
+        count = _count_each if gaps else _count_all
+        count(part.numbered, heads)
+        for gap in gaps:
+            self.gaps.append(FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
+            if gap.sid in part.numbered:
+                part.numbered[gap.sid].gaps += 1
+                part.numbered[gap.sid].missing += gap.missing
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
@@ -134,15 +133,36 @@ def _is_named(entry: Entry) -> bool:
     return type(entry.fields.get("sid")) is int and isinstance(entry.fields.get("channel"), str)
 
 
-def _count_numbers(known: dict[int, _Numbered], sids: list[int], seqs: list[int]) -> None:
-    """The numbers of some messages, each with its sid, in order."""
-    counts = Counter(sids)
-    for sid in counts.keys() - known.keys():
-        known[sid] = _Numbered(seqs[sids.index(sid)])
-    last = dict(zip(sids, seqs, strict=True))
-    for sid, count in counts.items():
-        known[sid].messages += count
-        known[sid].last = last[sid]
+def _count_each(known: dict[int, _Numbered], heads: Items[Head]) -> None:
+    """The numbers of some messages."""
+    for head in heads:
+        if head.seq:
+            one = known.setdefault(head.sid, _Numbered(head.seq))
+            one.messages += 1
+            one.last = head.seq
+
+
+def _count_all(known: dict[int, _Numbered], heads: Items[Head]) -> None:
+    """The numbers of some messages without a gap: the first and the last of each sid tell how many they are."""
+    sids = {head.sid for head in heads}
+    for sid, seq in _first_of_each(sids - known.keys(), heads).items():
+        known[sid] = _Numbered(seq)
+        known[sid].last = seq - 1
+    for sid, seq in _first_of_each(sids, reversed(heads)).items():
+        known[sid].messages += seq - known[sid].last
+        known[sid].last = seq
+
+
+def _first_of_each(sids: Set[int], heads: Iterable[Head]) -> dict[int, int]:
+    """By sid, the first number of it, where it has one; stops when all are found."""
+    found: dict[int, int] = {}
+    if sids:
+        for head in heads:
+            if head.seq and head.sid in sids and head.sid not in found:
+                found[head.sid] = head.seq
+                if len(found) == len(sids):
+                    break
+    return found
 
 
 def _type(payload: bytes) -> str:
