@@ -37,6 +37,7 @@ setup(
         "bench": [
             "aiofastnet",
             "aiohttp",
+            "orjson",
             "picows",
             "uvloop",
             "websocat",

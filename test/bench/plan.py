@@ -26,7 +26,7 @@ _PACED = (
     "ssmd", "websocket-client", "websockets, tuned", "aiohttp, tuned", "picows, tuned", "Node ws, tuned",
     "websocat", READER,
 )  # fmt: skip
-_QUICK = ("ssmd", "websocket-client", "picows, tuned", "websocat", READER)
+_QUICK = ("ssmd", "websocket-client", "picows, orjson", "picows, tuned", "websocat", READER)
 
 
 @dataclass(frozen=True)

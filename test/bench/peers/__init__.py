@@ -9,7 +9,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,13 +48,13 @@ class Collector(Protocol):
 class Peer:
     """A command that is followed by the URL, the file and the subscribe command.
 
-    `module` and `program` are what it needs; `pipe` is for one that instead reads the command from its standard
+    `modules` and `program` are what it needs; `pipe` is for one that instead reads the command from its standard
     input and writes to its standard output.
     """
 
     name: str
     command: list[str]
-    module: str = ""
+    modules: Sequence[str] = ()
     program: str = ""
     pipe: bool = False
     tls: bool = False
@@ -63,8 +63,9 @@ class Peer:
     has_output: bool = True
 
     def missing(self) -> str:
-        if self.module and importlib.util.find_spec(self.module) is None:
-            return f"the Python package {self.module} is not installed"
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                return f"the Python package {module} is not installed"
         if self.program and shutil.which(self.program) is None and not Path(self.program).exists():
             return f"{self.program} is not here"
         return ""
@@ -97,10 +98,10 @@ class Peer:
 def peers(reader: Path | None) -> list[Peer]:
     """Every peer, in the order of the tables; `reader` is reader.c, compiled, if there is a compiler."""
 
-    def python(library: str, module: str, form: str, tls: bool = False) -> Peer:
-        name = library if form == "typical" else f"{library}, tuned"
+    def python(library: str, modules: Sequence[str], form: str, tls: bool = False) -> Peer:
+        name = library if form == "typical" else f"{library}, {form}"
         command = [sys.executable, "-P", "-m", f"bench.peers.with_{library.replace('-', '_')}", form]
-        return Peer(name, command, module, tls=tls, exact=form == "tuned")
+        return Peer(name, command, modules, tls=tls, exact=form != "typical")
 
     def node(form: str) -> Peer:
         script = HERE.parent / "node" / "collect.js"
@@ -113,14 +114,15 @@ def peers(reader: Path | None) -> list[Peer]:
     websocat = str(Path(sys.executable).parent / "websocat")
     # fmt: off
     return [
-        python("websocket-client", "websocket", "typical"),
-        python("websocket-client", "websocket", "tuned"),
-        python("websockets", "websockets", "typical"),
-        python("websockets", "websockets", "tuned", tls=True),
-        python("aiohttp", "aiohttp", "typical"),
-        python("aiohttp", "aiohttp", "tuned", tls=True),
-        python("picows", "picows", "typical"),
-        python("picows", "picows", "tuned", tls=True),
+        python("websocket-client", ["websocket"], "typical"),
+        python("websocket-client", ["websocket"], "tuned"),
+        python("websockets", ["websockets"], "typical"),
+        python("websockets", ["websockets"], "tuned", tls=True),
+        python("aiohttp", ["aiohttp"], "typical"),
+        python("aiohttp", ["aiohttp"], "tuned", tls=True),
+        python("picows", ["picows"], "typical"),
+        python("picows", ["picows", "orjson"], "orjson"),
+        python("picows", ["picows"], "tuned", tls=True),
         node("typical"),
         node("tuned"),
         Peer("websocat", [websocat, "--exit-on-eof"], program=websocat, pipe=True, envelope=False),

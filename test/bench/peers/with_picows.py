@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from bench.peers.tuned import BatchWriter
+from bench.peers.tuned import BatchWriter, check_head
+
+
+Make = Callable[[str, str], WSListener]
+"""What makes a listener that writes to a file and subscribes with a command."""
 
 
 class Typical(WSListener):
@@ -33,8 +39,8 @@ class Typical(WSListener):
 
 
 class Tuned(WSListener):
-    def __init__(self, path: str, command: str) -> None:
-        self._writer = BatchWriter(path)
+    def __init__(self, path: str, command: str, check: Callable[[bytes], object] = check_head) -> None:
+        self._writer = BatchWriter(path, check)
         self._add, self._flush = self._writer.add, self._writer.flush
         self._command = command
 
@@ -52,7 +58,7 @@ class Tuned(WSListener):
             transport.disconnect()
 
 
-async def collect(listener: type[WSListener], url: str, path: str, command: str, **options: int) -> None:
+async def collect(listener: Make, url: str, path: str, command: str, **options: int) -> None:
     transport, _ = await ws_connect(lambda: listener(path, command), url, **options)
     await transport.wait_disconnected()
 
@@ -62,4 +68,9 @@ if __name__ == "__main__":
     if form == "typical":
         asyncio.run(collect(Typical, *arguments))
     else:
-        uvloop.run(collect(Tuned, *arguments, read_buffer_init_size=256 * 1024))
+        listener: Make = Tuned
+        if form == "orjson":
+            import orjson
+
+            listener = partial(Tuned, check=orjson.loads)
+        uvloop.run(collect(listener, *arguments, read_buffer_init_size=256 * 1024))
