@@ -98,7 +98,9 @@ class LineEncoder:
     """
 
     def __init__(self, feed: str) -> None:
-        self._after_ts = b'","feed":"%b","data":' % feed.encode("ascii")
+        self._after_ts = b'Z","feed":"%b","data":' % feed.encode("ascii")
+        self._second = -1
+        self._before_micros = b""
         self.kept_as_string = 0
         """How many messages so far were not valid JSON and were kept as a string."""
 
@@ -108,7 +110,7 @@ class LineEncoder:
         `decoded` says that a strict JSON decoder has accepted every payload. Without it each payload is
         checked here, one by one, which is some ten times slower.
         """
-        prefix = b'{"ts":"%b%b' % (timestamp(received_ns).encode("ascii"), self._after_ts)
+        prefix = self._prefix(received_ns)
         if decoded and _tame(payloads):
             # Kalshi ends every frame with a newline, so the strip belongs to the fast path.
             documents = list(map(bytes.strip, payloads))
@@ -118,6 +120,13 @@ class LineEncoder:
             if b"\n" not in joined and b"\r" not in joined and _is_utf8(joined):
                 return b"".join((prefix, (b"}\n" + prefix).join(documents), b"}\n"))
         return b"".join([prefix + self._careful(payload) for payload in payloads])
+
+    def _prefix(self, received_ns: int) -> bytes:
+        """What stands before the data. The text of a second is kept for the next call: printing it costs the most."""
+        second, rest = divmod(received_ns, 1_000_000_000)
+        if second != self._second:
+            self._second, self._before_micros = second, b'{"ts":"%b.' % _utc(second).encode("ascii")
+        return b"%b%06d%b" % (self._before_micros, rest // 1000, self._after_ts)
 
     def _careful(self, payload: bytes) -> bytes:
         """What follows the prefix, for one message about which nothing is known."""

@@ -1,14 +1,14 @@
 """Every metric of a run, in one place.
 
 The registry is an argument, never the library's global one, so that a test, or a second run in the same
-process, has its own. What changes with every batch is counted by the batch, with labels resolved once;
-what is a fact of the moment is read from the Status when somebody scrapes.
+process, has its own. What the Status knows is read from it when somebody scrapes, and not counted twice.
 """
 
 from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +18,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from ssmd import __version__, errors
 from ssmd.runtime.status import Status
@@ -36,6 +38,29 @@ ERROR_TYPES = sorted(
 _AGE_SECONDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
+class _Counts(Collector):
+    """The counters whose values the Status holds."""
+
+    _FAMILIES = (
+        ("ssmd_messages", "Messages written, one line each.", "messages"),
+        ("ssmd_received_bytes", "Bytes of messages received, without framing.", "received_bytes"),
+        ("ssmd_written_bytes", "Bytes written to the output.", "written_bytes"),
+        ("ssmd_messages_not_json", "Messages that are not one valid JSON document, kept as a string.", "not_json"),
+        ("ssmd_sequence_gaps", "Sequence numbers that did not follow the one before.", "gaps"),
+        ("ssmd_missed_messages", "Messages missing in those gaps.", "missed"),
+    )
+
+    def __init__(self, feed: str, status: Status) -> None:
+        self._feed = feed
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, field in self._FAMILIES:
+            family = CounterMetricFamily(name, text, labels=["feed"])
+            family.add_metric([self._feed], getattr(self._status, field))
+            yield family
+
+
 class Metrics:
     """The metrics of one feed, registered with `registry`."""
 
@@ -49,7 +74,7 @@ class Metrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(name, text, ["feed"], registry=registry).labels(feed)
 
-        self.messages = counter("ssmd_messages_total", "Messages written, one line each.")
+        registry.register(_Counts(feed, status))
         by_type = Counter(
             "ssmd_errors_total", "Errors that ended the run, by type.", ["feed", "type"], registry=registry
         )
@@ -61,13 +86,6 @@ class Metrics:
             "ssmd_last_message_timestamp", "When the last message was received, Unix seconds; 0 before the first."
         ).set_function(lambda: status.last_received_ns / 1e9)
 
-        self.received_bytes = counter("ssmd_received_bytes_total", "Bytes of messages received, without framing.")
-        self.written_bytes = counter("ssmd_written_bytes_total", "Bytes written to the output.")
-        self.not_json = counter(
-            "ssmd_messages_not_json_total", "Messages that are not one valid JSON document, kept as a string."
-        )
-        self.gaps = counter("ssmd_sequence_gaps_total", "Sequence numbers that did not follow the one before.")
-        self.missed = counter("ssmd_missed_messages_total", "Messages missing in those gaps.")
         self.seal_failures = counter("ssmd_seal_failures_total", "Times that finished days could not be sealed.")
         self.clock_steps = counter("ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do.")
         self.backpressure = counter(

@@ -95,12 +95,18 @@ def test_facts_of_the_moment_are_read_when_scraped():
     assert value(metrics, "ssmd_connected") == 0
 
 
-def test_counts_are_counted(metrics):
-    metrics.messages.inc(3)
+def test_counts_are_counted(metrics, status):
+    status.messages, status.received_bytes, status.written_bytes = 3, 300, 480
+    status.not_json, status.gaps, status.missed = 1, 2, 5
     metrics.errors["disconnect"].inc()
     metrics.age.observe(-0.05)
     metrics.age.observe(0.02)
     assert value(metrics, "ssmd_messages_total") == 3
+    assert value(metrics, "ssmd_received_bytes_total") == 300
+    assert value(metrics, "ssmd_written_bytes_total") == 480
+    assert value(metrics, "ssmd_messages_not_json_total") == 1
+    assert value(metrics, "ssmd_sequence_gaps_total") == 2
+    assert value(metrics, "ssmd_missed_messages_total") == 5
     assert value(metrics, "ssmd_errors_total", type="disconnect") == 1
     assert value(metrics, "ssmd_errors_total", type="write") == 0
     assert value(metrics, "ssmd_message_age_seconds_count") == 2
@@ -116,9 +122,8 @@ def test_build_and_process_are_told(metrics):
 
 
 def test_two_runs_in_one_process_do_not_collide():
-    first = Metrics(CollectorRegistry(), "kalshi", Status())
+    first = Metrics(CollectorRegistry(), "kalshi", Status(messages=5))
     second = Metrics(CollectorRegistry(), "kalshi", Status(connected=True))
-    first.messages.inc(5)
     assert value(first, "ssmd_messages_total") == 5
     assert value(second, "ssmd_messages_total") == 0
     assert (value(first, "ssmd_connected"), value(second, "ssmd_connected")) == (0, 1)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import gevent
+from ssmd.runtime.threads import Pending
 
 __all__ = ["Endings"]
 
@@ -42,12 +42,12 @@ class Endings:
 
     def load(self) -> None:
         """Let the counters begin where the last run left them; called once, before the run."""
-        for label, count in self._off_the_hub(self._read_or_begin).items():
+        for label, count in self._within_a_second(self._read_or_begin).items():
             self._counters[label].inc(count)
 
     def add(self, label: str) -> None:
         """Remember that a run has ended with an error of this type."""
-        self._off_the_hub(self._count, label)
+        self._within_a_second(self._count, label)
 
     def _read_or_begin(self) -> dict[str, int]:
         counts = self._read()
@@ -79,23 +79,10 @@ class Endings:
         finally:
             os.close(fd)
 
-    def _off_the_hub(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int]:
-        """What the work returns, done in gevent's threadpool; nothing when it failed or takes too long.
-
-        A thread that the disk holds up ends with the process.
-        """
-
-        def attempt() -> dict[str, int] | OSError:
-            try:
-                return work(*args)
-            except OSError as error:
-                return error
-
-        task = gevent.get_hub().threadpool.spawn(attempt)
-        task.wait(timeout=DISK_SECONDS)
-        result = task.value if task.ready() else TimeoutError(f"no answer within {DISK_SECONDS:g} s")
-        if isinstance(result, OSError):
-            _log.debug("endings not counted", extra={"file": str(self._path), "reason": str(result)})
+    def _within_a_second(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int]:
+        """What the work returns; nothing when it failed or takes too long."""
+        try:
+            return Pending(work, *args).result(DISK_SECONDS)
+        except OSError as error:
+            _log.debug("endings not counted", extra={"file": str(self._path), "reason": str(error)})
             return {}
-        counts: dict[str, int] = result
-        return counts

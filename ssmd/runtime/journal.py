@@ -66,8 +66,6 @@ class Journal:
                 _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
             else:
-                self._metrics.gaps.inc()
-                self._metrics.missed.inc(event.missing)
                 self._status.gaps += 1
                 self._status.missed += event.missing
                 self._reporter.gap(event)

@@ -154,13 +154,13 @@ class Runner:
         self._hand_in_notes()
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
         inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        received_bytes, age = self._metrics.received_bytes, self._metrics.age
+        status, age = self._status, self._metrics.age
         for payloads in self._connector.messages():
             received_ns = self._stamp()
             inspection = inspect(payloads)
             if inspection.events:
                 journal.events(inspection.events, received_ns)
-            received_bytes.inc(sum(map(len, payloads)))
+            status.received_bytes += sum(map(len, payloads))
             data = encode(received_ns, payloads, inspection.decoded)
             notes = journal.take() if journal.pending else ()
             put(Batch(self._feed, received_ns, data, len(payloads), notes))
@@ -200,7 +200,6 @@ class Runner:
                 count = sum([batch.messages for batch in batches])
                 queue.done()
                 status.messages += count
-                self._metrics.messages.inc(count)
                 status.location = writer.location
                 writer.sync()  # Here too: a busy feed may never let the queue run empty.
             writer.sync()

@@ -1,4 +1,4 @@
-"""What a run knows about itself: written by the runner, read by the probes, the metrics and people."""
+"""What a run knows about itself: written by its parts, read by the probes, the metrics and people."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Status:
     last_received_ns: int = 0
     messages: int = 0
     """Messages written."""
+    received_bytes: int = 0
     written_bytes: int = 0
     gaps: int = 0
     missed: int = 0

@@ -1,57 +1,17 @@
-"""What the file writer asks of the disk: off the hub, durable, and with every failure as one clear sentence."""
+"""What the file writer asks of the disk: durable, and with every failure as one clear sentence. All of it may block."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, ParamSpec, TypeVar
 
-import gevent
+from ssmd.errors import WriteError
 
-from ssmd.errors import SsmdError, WriteError
-
-__all__ = ["Pending", "make_directory", "off_the_hub", "reason", "sync_directory", "sync_file", "write_all"]
+__all__ = ["make_directory", "reason", "sync_directory", "sync_file", "write_all"]
 
 _MOST_PIECES = os.sysconf("SC_IOV_MAX")
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Pending(Generic[T]):
-    """Work begun in gevent's threadpool: the disk may take its time, and nobody waits for it but who wants to."""
-
-    def __init__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-        self._task = gevent.get_hub().threadpool.spawn(_outcome, work, *args, **kwargs)
-
-    def done(self) -> bool:
-        return bool(self._task.ready())
-
-    def result(self) -> T:
-        """Block this greenlet until the work is done; return or raise what it did."""
-        outcome: T | OSError | SsmdError = self._task.get()
-        if isinstance(outcome, OSError | SsmdError):
-            raise outcome
-        return outcome
-
-
-def off_the_hub(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do it in gevent's threadpool, and wait for it.
-
-    That costs some 60 us of CPU, ten times what a write made in place does. But one that blocks in place
-    stops everything: no probe is answered, no signal heard.
-    """
-    return Pending(work, *args, **kwargs).result()
-
-
-def _outcome(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | OSError | SsmdError:
-    """What work returns or, as a value too, how it failed: gevent prints a traceback of what a thread raises."""
-    try:
-        return work(*args, **kwargs)
-    except (OSError, SsmdError) as error:
-        return error
 
 
 def write_all(fd: int, pieces: Sequence[bytes], location: str) -> None:

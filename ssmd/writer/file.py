@@ -23,8 +23,9 @@ from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
 from ssmd.runtime.interfaces import Batch
 from ssmd.runtime.status import Status
+from ssmd.runtime.threads import Pending, off_the_hub
 from ssmd.writer.day import open_locked
-from ssmd.writer.disk import Pending, make_directory, off_the_hub, reason, sync_directory, write_all
+from ssmd.writer.disk import make_directory, reason, sync_directory, write_all
 from ssmd.writer.ledger import Ledger
 from ssmd.writer.recovery import outage, repair_older
 from ssmd.writer.torn import set_torn_tail_aside
@@ -138,11 +139,7 @@ class FileWriter:
             _log.error("lines that the ledger counts are gone", extra={"file": self.location, **self._ledger.lost})
 
     def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
-        data = self._encoder.encode(received_ns, payloads, decoded)
-        if self._encoder.kept_as_string != self._status.not_json:
-            self._metrics.not_json.inc(self._encoder.kept_as_string - self._status.not_json)
-            self._status.not_json = self._encoder.kept_as_string
-        return data
+        return self._encoder.encode(received_ns, payloads, decoded)
 
     def write(self, batch: Batch) -> None:
         if batch.messages:
@@ -166,6 +163,7 @@ class FileWriter:
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
     def flush(self) -> None:
+        self._status.not_json = self._encoder.kept_as_string
         if self._ledger.pending:
             off_the_hub(self._ledger.write)
             self._unsynced = True
@@ -187,7 +185,6 @@ class FileWriter:
         self._unsynced = True
         size = sum(map(len, pieces))
         self._status.written_bytes += size
-        self._metrics.written_bytes.inc(size)
         self._metrics.last_write.set_to_current_time()
 
     def sync(self) -> None:

@@ -14,7 +14,6 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from bench.peers.tuned import BatchWriter, check_head
 
-
 Make = Callable[[str, str], WSListener]
 """What makes a listener that writes to a file and subscribes with a command."""
 
