@@ -99,7 +99,7 @@ class LineEncoder:
 
     def __init__(self, feed: str) -> None:
         self._after_ts = b'Z","feed":"%b","data":' % feed.encode("ascii")
-        self._second = -1
+        self._second: int | None = None
         self._before_micros = b""
         self.kept_as_string = 0
         """How many messages so far were not valid JSON and were kept as a string."""
@@ -111,7 +111,7 @@ class LineEncoder:
         checked here, one by one, which is some ten times slower.
         """
         prefix = self._prefix(received_ns)
-        if decoded and _tame(payloads):
+        if decoded and payloads and _tame(payloads):
             # Kalshi ends every frame with a newline, so the strip belongs to the fast path.
             documents = list(map(bytes.strip, payloads))
             joined = b"".join(documents)

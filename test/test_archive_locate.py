@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ssmd.archive.locate import locate
 from ssmd.archive.sums import BlockSums, checksums
 
-LINES = [b'{"number":%d}' % number for number in range(2600)]
+LINES = [b'{"number":%d}\n' % number for number in range(2600)]
 SUMS = BlockSums()
 SUMS.take(LINES[:777])
 SUMS.take(LINES[777:])
@@ -19,6 +19,14 @@ def found(lines: list[bytes]) -> list[tuple[str, int, int]]:
     return [damage[:3] for damage in locate(PAIRS, len(LINES), lines)]
 
 
+def test_the_sums_are_those_of_every_version():
+    """Else days sealed by another could not be proved. They are of CRC-32 of the lines without their newlines."""
+    sums = BlockSums()
+    sums.take([b"a\n", b"a\n", b"b\n"])
+    a, b = 0xE8B7BE43, 0x71BEEFF9
+    assert sums.pairs() == [(2 * a + b, 3 * a + 3 * b)]
+
+
 def test_a_sound_file_has_nothing():
     assert found(LINES) == []
 
@@ -26,7 +34,7 @@ def test_a_sound_file_has_nothing():
 @settings(deadline=None, max_examples=400)
 @given(places)
 def test_one_changed_line(place):
-    assert found([*LINES[:place], b"other", *LINES[place + 1 :]]) == [("changed", place + 1, place + 1)]
+    assert found([*LINES[:place], b"other\n", *LINES[place + 1 :]]) == [("changed", place + 1, place + 1)]
 
 
 @settings(deadline=None, max_examples=400)
@@ -84,11 +92,11 @@ def test_several_missing_lines_are_found_within_their_block_and_do_not_hide_what
     assert damages
     assert all(first // 1000 == place // 1000 or kind == "missing" for kind, first, _ in damages)
     if place < 1000:
-        lines[2200] = b"other"
+        lines[2200] = b"other\n"
         assert found(lines)[-1] == ("changed", 2201, 2201)
 
 
 def test_lines_too_many_at_the_end_and_too_few():
-    assert found([*LINES, b"x", b"y"]) == [("extra", 2601, 2602)]
+    assert found([*LINES, b"x\n", b"y\n"]) == [("extra", 2601, 2602)]
     assert found(LINES[:2500]) == [("missing", 2501, 2600)]
     assert found([])[0] == ("missing", 1, 1000)

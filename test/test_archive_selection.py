@@ -98,6 +98,20 @@ def test_what_is_no_line_of_ssmd_is_never_wanted(damage):
         assert selected.damaged == list(range(1, 2 + damage.count(b"\n")))
 
 
+@pytest.mark.parametrize(
+    "spoiled", [b'"!!!","encoding":"base64"', b'"a","encoding":"base64"', b'"a"","encoding":"text"']
+)
+def test_a_string_that_cannot_be_had_back_is_damage(spoiled):
+    head = b'{"ts":"2026-01-02T00:00:00.000000Z","feed":"kalshi","data":'
+    sound = head + b'"oops","encoding":"text"}\n'
+    selected = ALL.apply(sound + head + spoiled + b"}\n" + sound)
+    assert selected == (sound + sound, 3, [1])
+
+
+def test_an_empty_block_has_nothing():
+    assert ALL.apply(b"") == (b"", 0, [])
+
+
 def test_the_days_of_a_span():
     span = Selection(instant("2026-01-02T10:00", "--from"), instant("2026-01-04", "--to"))
     assert [day for day in range(1, 6) if span.may_hold(f"2026-01-0{day}")] == [2, 3]

@@ -235,6 +235,21 @@ def test_white_space_around_is_removed_and_newlines_between_tokens_become_spaces
 
 
 @pytest.mark.parametrize("decoded", [False, True])
+def test_no_messages_are_no_lines(decoded):
+    assert LineEncoder("kalshi").encode(0, [], decoded) == b""
+
+
+def test_a_clock_of_before_1970_is_told_like_any_other():
+    assert LineEncoder("k").encode(-500_000_000, [b"1"], True).startswith(b'{"ts":"1969-12-31T23:59:59.500000Z"')
+
+
+@pytest.mark.parametrize("time", ["10:30:60", "10:30:61", "24:00:00", "10:60:00"])
+def test_a_time_that_there_is_not_is_none_of_ours(time):
+    with pytest.raises(ValueError, match=r"second|minute|hour|line"):
+        decode_line(b'{"ts":"2025-12-22T%b.000000Z","feed":"kalshi","data":1}' % time.encode())
+
+
+@pytest.mark.parametrize("decoded", [False, True])
 def test_frames_that_end_with_a_newline_make_no_blank_lines(decoded):
     frames = [b'{"type":"trade","sid":2,"seq":%d}\n' % seq for seq in range(1, 400)]
     lines = encode(frames, decoded).splitlines()

@@ -125,6 +125,12 @@ def test_a_torn_last_line_is_left_out_with_a_warning(tmp_path: Path, caplog: pyt
     assert "own.jsonl:3" in caplog.text
 
 
+def test_a_file_of_nothing_but_a_torn_line_of_ours_holds_no_frames(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(ssmd_lines(0).rstrip(b"\n"))
+    assert list(Recording((path,)).messages()) == []
+
+
 def test_a_raw_frame_without_a_newline_at_the_end_is_one_too(tmp_path: Path) -> None:
     path = tmp_path / "raw.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":2}')

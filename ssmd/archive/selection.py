@@ -181,11 +181,13 @@ def _proved(block: bytes) -> list[_Line] | None:
     except ValueError:
         return None
     lines = split(block)
-    return decoded if len(decoded) == len(lines) and _ours(lines) else None
+    return decoded if 0 < len(decoded) == len(lines) and _ours(lines) else None
 
 
 def _ours(lines: list[bytes]) -> bool:
-    """Whether each line has the same head but for the digits, that of a line of ssmd, and a time that there is."""
+    """Whether each line has the same head but for the digits, that of a line of ssmd, and a time that there is, and
+    whether what was kept as a string can be had back.
+    """
     size = lines[0].find(_DATA) + len(_DATA)
     heads = list(map(operator.itemgetter(slice(size)), lines))
     joined = b"".join(heads)
@@ -197,6 +199,10 @@ def _ours(lines: list[bytes]) -> bool:
     try:
         for hour in set(map(_HOUR, heads)):
             line_time(hour.decode("ascii") + ":00:00.000000Z")
+        if b'"' in bytes(map(operator.itemgetter(size), lines)):
+            for line in lines:
+                if line.startswith(b'"', size):
+                    decode_line(line)
     except ValueError:
         return False
     return True

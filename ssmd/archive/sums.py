@@ -10,6 +10,7 @@ the SHA-256 of the whole tells.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
@@ -17,10 +18,12 @@ from ssmd.archive.manifest import BLOCK_LINES
 
 __all__ = ["BlockSums", "checksums", "sums_of"]
 
+_without_newline = operator.itemgetter(slice(-1))
+
 
 def checksums(lines: Iterable[bytes]) -> list[int]:
-    """Of each line, with its newline."""
-    return list(map(crc32, lines))
+    """Of each line, which ends in a newline, without that."""
+    return list(map(crc32, map(_without_newline, lines)))
 
 
 def sums_of(block: Sequence[int]) -> tuple[int, int]:

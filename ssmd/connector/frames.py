@@ -168,7 +168,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         began = time.monotonic()
         self._end += self._read_into(self._view[rest:])
         now = time.monotonic()
-        self._naps.learn(self._end - rest, now - began, now)
+        self._naps.learn(self._end - rest, now - began, now, self._end == BUFFER_BYTES)
 
     def _read_into(self, view: memoryview) -> int:
         """One read. Bytes that never complete a frame do not count as life."""

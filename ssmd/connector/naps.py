@@ -31,16 +31,20 @@ class Naps:
         self.due = 0.0
         """How long to sleep before the next read; 0 for not at all."""
 
-    def learn(self, size: int, waited: float, now: float) -> None:
-        """Of a read of so many bytes, after so many seconds of waiting and of the nap that was due."""
+    def learn(self, size: int, waited: float, now: float, full: bool) -> None:
+        """Of a read of so many bytes that has waited so many seconds, behind the nap if one was due.
+
+        `full`: it has taken as much as there was room for.
+        """
         self._rate_bytes += size
         if now - self._rate_began >= RATE_SECONDS:
             self._nap = self._fitting(self._rate_bytes / (now - self._rate_began))
             self._rate_bytes, self._rate_began = 0, now
-        short = self._seconds * GATHERED if self.due else self._seconds
+        short = self.due * GATHERED if self.due else self._seconds
         # Behind much there may be more: the rest of a flood, or what the exchange could not send while the window of
         # the socket was full. Small segments fill it with a quarter of what it holds of large ones.
-        self.due = self._nap if waited < short and size < self._most_bytes // 4 else 0.0
+        much = full or size >= self._most_bytes // 4
+        self.due = self._nap if waited < short and not much else 0.0
 
     def _fitting(self, rate: float) -> float:
         """The nap for so many bytes a second: it should gather some third of a read, and none is taken in a flood."""

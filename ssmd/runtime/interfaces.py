@@ -134,7 +134,8 @@ class Inspection(NamedTuple):
     failure: SsmdError | None = None
     """Set when these messages say that the subscription is refused or over: the run must end with it."""
     heads: Sequence[Head] = ()
-    """Of each message, in order; empty from a dialect that does not read them."""
+    """Of each message, in order; empty from a dialect that does not read them. Among `events` is a Gap then for each
+    number that is not the one before of its sid and 1, a repeated one too."""
 
 
 class FieldProblem(NamedTuple):
@@ -195,10 +196,10 @@ class Writer(Protocol):
         """Make the output ready, before anything is received; called once. Raises OutputError."""
 
     def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
-        """What write() is to be given for these messages: untouched they come, in wire order.
+        """The `data` of a Batch with these messages, which are untouched and in wire order.
 
-        Called right after they were received, while they are warm in the CPU's cache. Only computes; never raises,
-        never blocks. `decoded`: a JSON decoder has accepted every one.
+        Called by the reader right after they were received. Only computes: it never raises, and never blocks.
+        `decoded`: a JSON decoder has accepted every one.
         """
 
     def write(self, batch: Batch) -> None:

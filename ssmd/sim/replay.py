@@ -91,8 +91,9 @@ def _is_ours(file: DayFile) -> bool:
     """Whether ssmd wrote the first line. Raises DataError for what cannot be read."""
     source = LineBlocks(file.path)
     lines = (line for block in source for line in split(block) if line.strip())
+    first = next(lines, None)
     try:
-        decode_line(next(lines, source.torn))
+        decode_line(source.torn if first is None else first)
     except ValueError:
         return False
     return True
