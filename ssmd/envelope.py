@@ -32,6 +32,7 @@ __all__ = [
     "LineEncoder",
     "Record",
     "decode_line",
+    "is_utf8",
     "line_time",
     "timestamp",
 ]
@@ -117,7 +118,7 @@ class LineEncoder:
             joined = b"".join(documents)
             # Decoders skip the bytes inside the strings they skip, so UTF-8 is checked here. Joined is as
             # good as one by one: a JSON document begins and ends with ASCII.
-            if b"\n" not in joined and b"\r" not in joined and _is_utf8(joined):
+            if b"\n" not in joined and b"\r" not in joined and is_utf8(joined):
                 return b"".join((prefix, (b"}\n" + prefix).join(documents), b"}\n"))
         return b"".join([prefix + self._careful(payload) for payload in payloads])
 
@@ -207,7 +208,8 @@ def _no_long_integer(document: bytes) -> bool:
     return True
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Decoders of JSON skip the bytes inside the strings that they skip, so this is asked beside them."""
     if data.isascii():
         return True
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ssmd.archive.lines import split
 from ssmd.archive.sums import BlockSums
-from ssmd.envelope import decode_line, line_time
+from ssmd.envelope import decode_line, is_utf8, line_time
 
 __all__ = ["MOST_FINDINGS", "Scan"]
 
@@ -77,7 +77,7 @@ class Scan:
             place = self._places.pop()
             before = lines[: place - self._line]
             self.offsets[place] = self._size + sum(map(len, before))
-        self._special = not _is_utf8(block)
+        self._special = not is_utf8(block)
         self._line += len(lines)
         self._size += len(block)
         self.sums.take(lines)
@@ -180,13 +180,3 @@ def _digits(text: bytes) -> list[int]:
 
 def _time_of(line: bytes) -> int:
     return line_time(line[_TS].decode("ascii"))
-
-
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from ssmd.archive.lines import split
-from ssmd.envelope import decode_line, line_time
+from ssmd.envelope import decode_line, is_utf8, line_time
 from ssmd.errors import UsageError, printable
 
 __all__ = ["ALL", "Selected", "Selection", "instant", "time_key"]
@@ -174,9 +174,9 @@ def _proved(block: bytes) -> list[_Line] | None:
     A document of JSON holds no newline but between its tokens. So as many documents as lines, and each line
     beginning as ours do, mean that each line is a document.
     """
+    if not is_utf8(block):
+        return None
     try:
-        if not block.isascii():
-            str(block, "utf-8")  # The decoder skips the bytes inside the strings it skips.
         decoded = _decoder.decode_lines(block)
     except ValueError:
         return None

@@ -42,7 +42,7 @@ class Naps:
             self._rate_bytes, self._rate_began = 0, now
         short = self.due * GATHERED if self.due else self._seconds
         # Behind much there may be more: the rest of a flood, or what the exchange could not send while the window of
-        # the socket was full. Small segments fill it with a quarter of what it holds of large ones.
+        # the socket was full. Small segments fill it long before large ones would.
         much = full or size >= self._most_bytes // 4
         self.due = self._nap if waited < short and not much else 0.0
 

@@ -135,7 +135,7 @@ class Inspection(NamedTuple):
     """Set when these messages say that the subscription is refused or over: the run must end with it."""
     heads: Sequence[Head] = ()
     """Of each message, in order; empty from a dialect that does not read them. Among `events` is a Gap then for each
-    number that is not the one before of its sid and 1, a repeated one too."""
+    number that is not one more than the one before it of its sid, for a repeated one too."""
 
 
 class FieldProblem(NamedTuple):
