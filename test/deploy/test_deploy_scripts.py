@@ -218,6 +218,24 @@ def test_a_stop_right_after_a_start_finds_what_was_started(host):
         assert host.run("status", "kalshi-sim").returncode == 3
 
 
+def test_a_collector_that_loses_a_signal_is_told_again(host, tmp_path):
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    for name in ("keep", "collector.sh"):
+        shutil.copy(ROOT / "bin" / name, scripts)
+    (scripts / "ssmd").write_text(
+        f"#!/bin/sh\ntrap 'trap - TERM' TERM\n: >'{tmp_path}/begun'\nwhile :; do sleep 0.1; done\n"
+    )
+    (scripts / "ssmd").chmod(0o755)
+    with subprocess.Popen([scripts / "keep", "kalshi-sim"], env=host.environ(), stderr=subprocess.DEVNULL) as keeper:
+        wait_for((tmp_path / "begun").exists)
+        keeper.terminate()
+        try:
+            assert keeper.wait(10) == 128 + signal.SIGTERM
+        finally:
+            host.run("stop", "--force", "kalshi-sim")
+
+
 @pytest.mark.needs("mount")
 def test_a_full_disk_does_not_end_the_keeper(tmp_path):
     (tmp_path / "disk").mkdir()
