@@ -19,6 +19,7 @@ from ssmd.archive.layout import data_files, in_any_form
 from ssmd.archive.ledger import Entry, encode_entry
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.merge import merged
+from ssmd.archive.notes import notes
 from ssmd.archive.seal import held, seal
 from ssmd.archive.seek import blocks, lines_before, ranges
 from ssmd.archive.verify import verify
@@ -232,6 +233,7 @@ from ssmd.archive.compact import candidates, compact
 from ssmd.archive.layout import data_files, in_any_form
 from ssmd.archive.ledger import Entry, encode_entry
 from ssmd.archive.lines import LineBlocks
+from ssmd.archive.notes import notes
 from ssmd.archive.verify import verify
 
 kept, storage = map(Path, sys.argv[1:])
@@ -296,9 +298,8 @@ def test_both_forms_as_a_killed_run_leaves_them_are_a_note_and_otherwise_a_findi
     packed.write_bytes(zstandard.compress(plain.read_bytes()))
     verdict = verify(data_files([storage])[0])
     assert verdict.findings == []
-    assert verdict.notes == [
-        "is here in two forms: jsonl and jsonl.zst, which hold the same; `ssmd compact` keeps one",
-    ]
+    [note] = notes([verdict])
+    assert note == f"{plain}: is here in two forms: jsonl and jsonl.zst, which hold the same; `ssmd compact` keeps one"
     for other in (plain.read_bytes()[:-1], plain.read_bytes() + b"x", b""):
         packed.write_bytes(zstandard.compress(other))
         [finding] = verify(data_files([storage])[0]).findings

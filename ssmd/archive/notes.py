@@ -14,6 +14,8 @@ def notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """One sentence for each, beginning with the path that it is about."""
     for verdict in verdicts:
         file, ledger = verdict.file, verdict.examination.ledger if verdict.examination is not None else None
+        for note in verdict.notes:
+            yield f"{file.path}: {note}"
         entries = ledger.entries if ledger is not None else []
         beside = [other for other in verdicts if _is_beside(other, verdict)]
         if not verdict.sealed and any(other.sealed and other.file.day > file.day for other in beside):

@@ -46,9 +46,6 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         for finding in verdict.findings:
             where = f"{verdict.file.path}:" + (f" line {finding.line}" if finding.line is not None else "")
             out.print(Text(f"{where} {finding.text}"), soft_wrap=True)
-    for verdict in verdicts:
-        for note in verdict.notes:
-            out.print(Text(f"{verdict.file.path}: {note}"), soft_wrap=True)
     for text in missing:
         out.print(Text(text), soft_wrap=True)
     for text in notes(verdicts):
