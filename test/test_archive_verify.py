@@ -1,5 +1,6 @@
 """`ssmd seal` and `ssmd verify` on days that the file writer has written, whole and damaged in every way."""
 
+import gzip
 import json
 import re
 import shutil
@@ -496,14 +497,41 @@ def test_sealing_again_changes_nothing_and_a_held_file_is_left_alone(copy, statu
     assert found(copy) == []
 
 
-def test_a_torn_day_is_not_sealed(copy):
+def test_a_torn_day_is_repaired_and_sealed(copy):
+    """No collector may ever start on a day that was copied here."""
+    whole = data(copy).read_bytes()
+    ledger = copy / DAY / "kalshi.ledger.jsonl"
     (copy / DAY / "kalshi.manifest.json").unlink()
-    with open(data(copy), "ab") as file:
-        file.write(b"{")
+    for path in (data(copy), ledger):
+        with path.open("ab") as file:
+            file.write(b'{"ts":"2025')
+    assert "sealed, 2,500 lines" in ssmd("seal", copy).stdout
+    assert data(copy).read_bytes() == whole
+    for path in (data(copy), ledger):
+        assert path.with_name(path.name + ".torn").read_bytes() == b'{"ts":"2025\n'
+    assert b'"event":"torn"' in ledger.read_bytes().splitlines()[-1]
+    assert found(copy) == []
+
+
+def test_a_torn_day_that_is_compressed_is_not_sealed(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    packed = data(copy).with_name("kalshi.jsonl.gz")
+    packed.write_bytes(gzip.compress(data(copy).read_bytes() + b"{"))
+    data(copy).unlink()
     done = ssmd("seal", copy)
-    assert done.returncode == 65
-    assert "its last line, or its ledger's, is not whole" in done.stderr
+    assert (done.returncode, "its last line, or its ledger's, is not whole" in done.stderr) == (65, True)
     assert not (copy / DAY / "kalshi.manifest.json").exists()
+
+
+def test_a_torn_day_that_cannot_be_repaired_is_told_of(copy):
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    with data(copy).open("ab") as file:
+        file.write(b"{")
+    data(copy).with_name("kalshi.jsonl.torn").mkdir()
+    done = ssmd("seal", copy)
+    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
+    assert "kalshi.jsonl.torn: Is a directory" in done.stderr
+    assert data(copy).read_bytes().endswith(b"\n{")
 
 
 @pytest.mark.parametrize(

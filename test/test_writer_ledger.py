@@ -8,7 +8,7 @@ import pytest
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry as LedgerEntry
 from ssmd.archive.ledger import decode_entry, encode_entry, kept
-from ssmd.archive.seal import seal, unsealed
+from ssmd.archive.seal import held, seal, unsealed
 from ssmd.archive.verify import verify
 from ssmd.errors import WriteError
 from ssmd.metadata.model import Storage
@@ -291,6 +291,30 @@ def test_lines_that_were_cut_off_are_told_of_ever_after(tmp_path, run, caplog, w
     [file] = unsealed(tmp_path, "2025-12-23")
     assert seal(file, NOON)
     assert findings(tmp_path) == [gone(20, 10), gone(12, 13)]
+
+
+def test_lines_of_yesterday_that_were_cut_off_are_told_of_at_the_next_start(tmp_path, run, caplog):
+    stopped_run(run, NOON, 30)
+    cut(tmp_path, 20)
+    run(NOON + DAY)
+    [lost] = [entry for entry in ledger(tmp_path) if entry["event"] == "lost"]
+    assert (lost["line"], lost["lines"]) == (20, 10)
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (told.lines, told.file) == (10, str(tmp_path / "2025-12-22" / "kalshi.jsonl"))
+
+
+def test_a_day_that_is_being_sealed_is_left_to_that(tmp_path, run):
+    run(NOON).close()
+    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
+    with path.open("ab") as file:
+        file.write(b"{")
+    with held(path) as ours:
+        assert ours
+        run(NOON + DAY).close()
+        assert path.read_bytes() == b"{"
+    [file] = unsealed(tmp_path, "2025-12-23")
+    assert seal(file, NOON)
+    assert path.read_bytes() == b""
 
 
 def test_a_file_that_was_removed_and_begun_anew_is_told_of(tmp_path, run):

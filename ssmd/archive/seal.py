@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from ssmd.archive.examine import examine
+from ssmd.archive.examine import Examination, examine
 from ssmd.archive.layout import DayFile, data_files, manifest_path, twins
 from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.writer.recovery import repair
 
 __all__ = ["held", "seal", "unsealed"]
 
@@ -32,8 +33,9 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
     """Write the manifest of a day; None when a collector, or another program of ours, holds its file.
 
     Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
-    this is interrupted. Raises DataError for what cannot be read, is torn or is there in two forms, OutputError and
-    WriteError.
+    this is interrupted. What a kill has left torn is set aside first, as at a collector's start: of a day that was
+    copied here no collector may ever start. Raises DataError for what cannot be read, is torn though it is compressed
+    or is there in two forms, OutputError and WriteError.
     """
     with held(file.path) as ours:
         if not ours:
@@ -44,14 +46,27 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
                 "move one away"
             )
         found = examine(file)
-        if found.torn or (found.ledger is not None and found.ledger.torn):
-            raise DataError(
-                f"{file.path}: its last line, or its ledger's, is not whole; "
-                f"the next start of a collector of feed {file.feed} repairs it"
-            )
+        if _is_torn(found):
+            found = _repaired(file, now_ns)
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         _write(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
         return manifest
+
+
+def _is_torn(found: Examination) -> bool:
+    return bool(found.torn or (found.ledger is not None and found.ledger.torn))
+
+
+def _repaired(file: DayFile, now_ns: int) -> Examination:
+    if file.form == "jsonl":
+        try:
+            repair(file.path, file.feed, now_ns)
+        except OSError as error:
+            raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None
+    found = examine(file)
+    if _is_torn(found):
+        raise DataError(f"{file.path}: its last line, or its ledger's, is not whole")
+    return found
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssmd.archive.layout import ledger_path, manifest_path
-from ssmd.archive.ledger import LOST, OUTAGE
+from ssmd.archive.ledger import OUTAGE
 from ssmd.envelope import LineEncoder, timestamp
 from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
@@ -27,7 +27,7 @@ from ssmd.runtime.threads import Pending, off_the_hub
 from ssmd.writer.day import open_locked
 from ssmd.writer.disk import make_directory, reason, sync_directory, write_all
 from ssmd.writer.ledger import Ledger
-from ssmd.writer.recovery import outage, repair_older
+from ssmd.writer.recovery import Repaired, outage, repair_older
 from ssmd.writer.torn import set_torn_tail_aside
 
 __all__ = ["FileWriter"]
@@ -74,12 +74,11 @@ class FileWriter:
             _tell(off_the_hub(self._open))
         except OSError as error:
             raise OutputError(f"{error.filename or self._root}: {reason(error)}") from None
-        self._tell_of_loss()
         self._begin_sync()
         self._await_sync()
 
-    def _open(self) -> dict[Path, int]:
-        """Do the work of open(); return the files that were torn, and how many bytes were set aside."""
+    def _open(self) -> list[Repaired]:
+        """Do the work of open()."""
         make_directory(self._root)
         path = self._root / f".{self._feed}.lock"
         self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -87,7 +86,7 @@ class FileWriter:
         os.ftruncate(self._lock_fd, 0)
         os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
         now = self._clock()
-        repaired = repair_older(self._root, self._feed, self._path(now), now) | self._open_day(now)
+        repaired = repair_older(self._root, self._feed, self._path(now), now) + self._open_day(now)
         silence = outage(self._root, self._feed, now)
         if silence is not None:
             self._ledger.add(OUTAGE, now, silence)
@@ -108,8 +107,8 @@ class FileWriter:
     def _path(self, ns: int) -> Path:
         return self._root / timestamp(ns)[: len("2025-12-22")] / f"{self._feed}.jsonl"
 
-    def _open_day(self, ns: int) -> dict[Path, int]:
-        """Begin or continue the file of the UTC day that `ns` lies in; return it if it was torn, as _open() does.
+    def _open_day(self, ns: int) -> list[Repaired]:
+        """Begin or continue the file of the UTC day that `ns` lies in.
 
         Raises OSError, and OutputError for a file that is somebody else's, or of a day that is compressed.
         """
@@ -120,8 +119,6 @@ class FileWriter:
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
             ledger_torn = self._ledger.open_day(path, torn, ns)
-            if self._ledger.lost:
-                self._ledger.add(LOST, ns, self._ledger.lost)
             manifest_path(path.parent, self._feed).unlink(missing_ok=True)  # It would not be true any longer.
             sync_directory(path.parent)
             sync_directory(self._root)
@@ -132,11 +129,7 @@ class FileWriter:
                 self._ledger.close()
         self._day_ends_ns = (ns // _DAY_NS + 1) * _DAY_NS
         self.location = str(path)
-        return {path: torn, ledger_path(path.parent, self._feed): ledger_torn}
-
-    def _tell_of_loss(self) -> None:
-        if self._ledger.lost:
-            _log.error("lines that the ledger counts are gone", extra={"file": self.location, **self._ledger.lost})
+        return [Repaired(path, torn, self._ledger.lost), Repaired(ledger_path(path.parent, self._feed), ledger_torn)]
 
     def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
         return self._encoder.encode(received_ns, payloads, decoded)
@@ -158,7 +151,6 @@ class FileWriter:
             _tell(off_the_hub(self._open_day, ns))
         except OSError as error:
             raise WriteError(f"{error.filename or self._root}: {reason(error)}") from None
-        self._tell_of_loss()
         self._ledger.go_on(Path(finished).parent.name, ns)
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
@@ -241,7 +233,9 @@ class FileWriter:
                     os.close(fd)
 
 
-def _tell(repaired: dict[Path, int]) -> None:
-    for file, torn in repaired.items():
+def _tell(repaired: list[Repaired]) -> None:
+    for file, torn, lost in repaired:
         if torn:
             _log.warning("torn tail set aside", extra={"file": f"{file}.torn", "bytes": torn})
+        if lost:
+            _log.error("lines that the ledger counts are gone", extra={"file": str(file), **lost})

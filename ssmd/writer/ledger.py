@@ -9,6 +9,7 @@ from pathlib import Path
 from ssmd.archive.layout import ledger_path
 from ssmd.archive.ledger import (
     CONTINUED,
+    LOST,
     MARK,
     ROTATED,
     STARTED,
@@ -73,6 +74,8 @@ class Ledger:
             self.add(TORN, now_ns, {"bytes": torn})
         end = lost_behind(entries, self.offset)
         self.lost = {"lines": end.line - self.line, "bytes": end.offset - self.offset} if end is not None else {}
+        if self.lost:
+            self.add(LOST, now_ns, self.lost)
         return aside
 
     def add(self, event: str, ts_ns: int, fields: Mapping[str, object]) -> None:

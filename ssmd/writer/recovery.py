@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ssmd.archive.layout import day_folders, ledger_path, manifest_path
 from ssmd.archive.ledger import ROTATED
@@ -15,39 +17,52 @@ from ssmd.envelope import line_time, timestamp
 from ssmd.writer.ledger import Ledger, read_entries
 from ssmd.writer.torn import set_torn_tail_aside
 
-__all__ = ["outage", "repair_older"]
+__all__ = ["Repaired", "outage", "repair", "repair_older"]
 
 _TAIL = 64 * 1024
 
 
-def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> dict[Path, int]:
-    """Set aside what is torn of what the last run has left; return how many bytes, by file.
+class Repaired(NamedTuple):
+    """What was wrong with a data file, or a ledger, that was opened again."""
+
+    file: Path
+    torn: int = 0
+    """Bytes that were set aside."""
+    lost: Mapping[str, int] = {}
+    """What its ledger has counted and was not there: `lines` and `bytes`; empty when all was."""
+
+
+def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repaired]:
+    """Set aside what is torn of what the last run has left, and note what is gone of it.
 
     That is the newest file or, when the clock was ahead once and has left a file of days to come, the newest up
     to today. The file of today itself is repaired when it is opened. Raises OSError, OutputError and WriteError.
     """
     files = sorted(root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{feed}.jsonl"))
     until_today = [file for file in files if file <= today]
-    repaired: dict[Path, int] = {}
+    repaired: list[Repaired] = []
     for file in {*files[-1:], *until_today[-1:]} - {today}:
-        # A file that is gone was compacted since the folder was looked into, and so had been whole.
-        with contextlib.suppress(FileNotFoundError):
-            repaired |= _repair(file, feed, now_ns)
+        # A file that is gone was compacted since the folder was looked into, and so had been whole. Who holds it
+        # seals it, and repairs it before; to wait for the end of that would cost messages.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(file, "rb") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            repaired += repair(file, feed, now_ns)
     return repaired
 
 
-def _repair(file: Path, feed: str, now_ns: int) -> dict[Path, int]:
+def repair(file: Path, feed: str, now_ns: int) -> list[Repaired]:
+    """Repair a data file that nobody else writes, and its ledger. Raises OSError, OutputError and WriteError."""
     torn = set_torn_tail_aside(file)
     beside = ledger_path(file.parent, feed)
     if not torn and not beside.exists():
-        return {file: torn}
+        return []
     ledger = Ledger(feed)
     try:
         ledger_torn = ledger.open_day(file, torn, now_ns)
         ledger.write()
     finally:
         ledger.close()
-    return {file: torn, beside: ledger_torn}
+    return [Repaired(file, torn, ledger.lost), Repaired(beside, ledger_torn)]
 
 
 def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
