@@ -538,6 +538,7 @@ def test_a_torn_day_that_cannot_be_repaired_is_told_of(copy):
     ("arguments", "code", "told"),
     [
         (("verify", "/nowhere/at/all"), 64, "there is no such file or folder"),
+        (("verify", "bin"), 64, "bin: no data here, and so nothing to prove"),
         (("verify", "setup.py"), 64, "is not named like data of ssmd"),
         (("seal", ".", "--before", "soon"), 64, "it must be a day"),
         (("verify",), 64, "verify"),

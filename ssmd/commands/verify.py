@@ -26,7 +26,7 @@ from rich.text import Text
 from ssmd.archive.layout import DayFile, data_files, in_any_form
 from ssmd.archive.notes import notes
 from ssmd.archive.verify import Verdict, missing_files, verify
-from ssmd.errors import DataError
+from ssmd.errors import DataError, UsageError, printable
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing need be cut off."""
@@ -34,6 +34,10 @@ _WIDE = 160
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     paths = [Path(text) for text in arguments["<path>"]]
+    for path in paths:
+        # A disk that is not mounted must not pass for one on which all is well.
+        if not data_files([path]) and not missing_files([path], []):
+            raise UsageError(f"{printable(str(path))}: no data here, and so nothing to prove")
     files = data_files(paths)
     verdicts = _verify(files)
     missing = missing_files(paths, verdicts)
@@ -50,8 +54,6 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         out.print(Text(text), soft_wrap=True)
     for text in notes(verdicts):
         out.print(Text(f"note: {text}"), soft_wrap=True)
-    if not files and not missing:
-        out.print("there is no data here")
     if wrong or missing:
         return DataError.exit_code
     return 0
