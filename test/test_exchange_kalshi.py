@@ -306,7 +306,6 @@ def test_a_channel_named_twice_is_acknowledged_once():
         frame(type="subscribed", id=1, msg=["trade"]),
         frame(type="subscribed", id=1, msg={"channel": ["trade"], "sid": {}}),
         frame(type="subscribed", id="1", msg={"channel": "trade", "sid": 1}),
-        frame(type="unsubscribed", id=1, sid=1, seq=1),
         frame(type="orderbook_snapshot", id=1, sid=1, seq=1, msg={}),
         frame(id=1),
         frame(id=1, type=None),
@@ -317,6 +316,23 @@ def test_what_does_not_answer_a_command_confirms_nothing(reply):
     inspection = dialect.inspect([reply])
     assert (inspection.events, inspection.failure) == ([], None)
     assert list(dialect.unacknowledged()) == ["trade (command 1)"]
+
+
+@pytest.mark.parametrize("head", [{}, {"id": 1}])
+def test_an_end_of_a_subscription_that_nobody_asked_for_ends_the_run(head):
+    dialect = kalshi(channels=["trade"])
+    dialect.inspect([subscribed(1, "trade", 5)])
+    failure = dialect.inspect([trade(5, 1), frame(type="unsubscribed", sid=5, seq=2, **head)]).failure
+    assert isinstance(failure, Disconnected)
+    assert str(failure) == "Kalshi has ended the subscription on trade (sid 5)"
+
+
+@pytest.mark.parametrize("channel", ["\ud800", "x" * 900_000, "\x1b[2J", KEY_ID])
+def test_a_channel_that_was_not_asked_for_is_not_repeated(channel):
+    dialect = kalshi(channels=["trade"])
+    dialect.inspect([subscribed(1, channel, 5)])
+    failure = dialect.inspect([error(10, head={"sid": 5})]).failure
+    assert "on a subscription (sid 5)" in str(failure)
 
 
 # Sequence numbers.

@@ -23,6 +23,9 @@ __all__ = ["Kalshi"]
 # (18), the subscription's buffer overflowed (25), too many commands at once (27). A restart helps.
 _RESTART_HELPS = frozenset({10, 17, 18, 25, 27})
 
+# What may come unasked and is no data. No command of ssmd's unsubscribes, so whoever did, the messages are over.
+_ENDINGS = ("error", "unsubscribed")
+
 _LARGEST_REPLY = 1024 * 1024
 """Longer messages are not read for their meaning, beyond their head: it would take seconds."""
 
@@ -83,7 +86,7 @@ class _Inspector:
                 if next_seq.get(sid, seq) != seq:
                     events.append(Gap(sid, next_seq[sid], seq, index))
                 next_seq[sid] = seq + 1
-            if head.id or head.type == "error":
+            if head.id or head.type in _ENDINGS:
                 ending = self._reply(head, payloads[index], index, events)
                 failure = failure or ending
         return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure, heads)
@@ -93,11 +96,13 @@ class _Inspector:
         body = _mapping(_tolerant(payload).get("msg"))
         if head.type == "error":
             return self._error(body, head.sid)
+        if head.type == "unsubscribed":
+            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
         pending = self._pending.get(head.id, [])
         sid: object = head.sid or None
         if head.type == "subscribed":
             channel, sid = str(body.get("channel")), body.get("sid")
-            if isinstance(sid, int):
+            if channel in pending and isinstance(sid, int):
                 self._channels[sid] = channel
             confirmed = [channel]
         elif head.type == "ok":
@@ -115,12 +120,14 @@ class _Inspector:
     def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:
         code = body.get("code", "without a code")
         about = [self._told(body[name]) for name in ("market_ticker", "market_tickers") if body.get(name)]
-        where = f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if sid else ""
         reason = self._told(body.get("msg", "no reason given"))
-        text = f"Kalshi error {self._told(code)}{where}: {reason}" + "".join(f" ({item})" for item in about)
+        text = f"Kalshi error {self._told(code)}{self._where(sid)}: {reason}" + "".join(f" ({item})" for item in about)
         if isinstance(code, int) and code in _RESTART_HELPS:
             return Disconnected(f"{text}; that subscription is over")
         return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
+
+    def _where(self, sid: int) -> str:
+        return f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if sid else ""
 
     def _told(self, value: object) -> str:
         """What Kalshi says, for a log."""
