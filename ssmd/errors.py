@@ -8,6 +8,7 @@
     ├── OutputError              73  the output cannot be created
     ├── WriteError               74  a write or a sync failed; free the disk first
     ├── Disconnected             75  the feed ended; a restart helps
+    ├── ClockError               75  the clock is far behind what it said before; a restart takes it as it is
     ├── ConfigError              78  the metadata is wrong
     │   └── ResolveError         78  a key is missing
     ├── ListenError              78  the address for the probes cannot be used
@@ -26,6 +27,7 @@ from typing import ClassVar
 __all__ = [
     "EXIT_BUG",
     "AuthError",
+    "ClockError",
     "ConfigError",
     "ConnectError",
     "DataError",
@@ -89,6 +91,11 @@ class Disconnected(SsmdError):
         super().__init__(reason)
         self.code = code
         """The code of the exchange's close frame, when it sent one that has a code."""
+
+
+class ClockError(SsmdError):
+    exit_code = 75
+    label = "clock"
 
 
 class ConfigError(SsmdError):

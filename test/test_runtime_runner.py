@@ -6,7 +6,16 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from ssmd.errors import AuthError, ConnectError, Disconnected, ListenError, OutputError, SubscriptionRefused, WriteError
+from ssmd.errors import (
+    AuthError,
+    ClockError,
+    ConnectError,
+    Disconnected,
+    ListenError,
+    OutputError,
+    SubscriptionRefused,
+    WriteError,
+)
 from ssmd.runtime.interfaces import Acknowledged, Batch, Gap, Inspection
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
@@ -365,6 +374,21 @@ def test_a_clock_that_steps_back_never_shows_in_the_batches(make, metrics, caplo
     assert [batch.received_ns for batch in writer.batches if batch.messages] == [110, 200, 200, 200, 300]
     assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 2
     assert [record.message for record in caplog.records].count("clock stepped back") == 2
+
+
+@pytest.mark.parametrize(("behind", "ends"), [(7200, False), (7201, True)])
+def test_a_clock_that_was_far_ahead_ends_the_run_after_what_it_has_received(make, behind, ends):
+    second = 10**9
+    ahead = 10_000 * second
+    times = iter([ahead] * 4)
+    writer = ToyWriter()
+    connector = ToyConnector([[b"1"], [b"2"], [b"3"]], end=Disconnected("gone"))
+    with pytest.raises(ClockError if ends else Disconnected) as ended:
+        make(connector, writer=writer, clock=lambda: next(times, ahead - behind * second)).run()
+    assert [batch.messages for batch in writer.batches if batch.messages] == [1] * (2 if ends else 3)
+    if ends:
+        assert str(ended.value) == "the clock is 7201 s behind what it said before; the next start goes by it"
+        assert ended.value.exit_code == 75
 
 
 def test_the_writer_syncs_although_nothing_comes(make):

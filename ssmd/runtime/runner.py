@@ -19,6 +19,7 @@ from gevent.event import Event
 from ssmd.archive.ledger import CONNECTED, STARTED
 from ssmd.errors import Disconnected, SsmdError, WriteError
 from ssmd.metrics import Metrics
+from ssmd.runtime.clock import RunClock
 from ssmd.runtime.interfaces import Batch, Connector, Exchange, Service, Writer
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.parts import error_of, gravity, outcome
@@ -69,10 +70,9 @@ class Runner:
         self._services = services
         self._identity = identity or {}
         self._journal = Journal(status, metrics, reporter)
-        self._clock = clock
+        self._clock = RunClock(clock, self._journal.clock_stepped)
         self._drain_seconds = drain_seconds
-        self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._stamp(received=False)))
-        self._last_ns, self._clock_is_back = 0, False
+        self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
@@ -101,9 +101,9 @@ class Runner:
             gevent.killall(services, timeout=1)
 
     def _collect(self, services: list[gevent.Greenlet]) -> None:
-        self._last_ns = self._clock()  # The writer opens the file of this day; no message may be of an earlier one.
+        self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
         self._open_writer()
-        self._journal.note(STARTED, self._stamp(received=False), **self._identity)
+        self._journal.note(STARTED, self._clock.now(), **self._identity)
         self._hand_in_notes()
         writer = self._spawn("writer", self._write)
         reader = self._spawn("connector", self._read)
@@ -150,13 +150,13 @@ class Runner:
         self._connector.connect()
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
-        self._journal.note(CONNECTED, self._stamp(received=False))
+        self._journal.note(CONNECTED, self._clock.now())
         self._hand_in_notes()
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
         inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        status, age = self._status, self._metrics.age
+        status, clock, age = self._status, self._clock, self._metrics.age
         for payloads in self._connector.messages():
-            received_ns = self._stamp()
+            received_ns = status.last_received_ns = clock.now()
             inspection = inspect(payloads)
             if inspection.events:
                 journal.events(inspection.events, received_ns)
@@ -165,27 +165,16 @@ class Runner:
             notes = journal.take() if journal.pending else ()
             put(Batch(self._feed, received_ns, data, len(payloads), notes))
             if journal.pressed:
-                journal.waited(0.0, self._stamp(received=False))
+                journal.waited(0.0, clock.now())
             if inspection.exchange_ms is not None:
                 age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
             if inspection.failure is not None:
                 raise inspection.failure
-
-    def _stamp(self, received: bool = True) -> int:
-        """The wall clock, but never earlier than before: a clock that steps back must not reopen yesterday."""
-        now = self._clock()
-        if now >= self._last_ns:
-            self._last_ns, self._clock_is_back = now, False
-        elif not self._clock_is_back:
-            self._clock_is_back = True
-            self._journal.clock_stepped(self._last_ns, self._last_ns - now)
-        if received:
-            self._status.last_received_ns = self._last_ns
-        return self._last_ns
+            clock.require_near()
 
     def _hand_in_notes(self) -> None:
         """Let the writer have what the journal holds; never blocks."""
-        self._queue.put(Batch(self._feed, self._last_ns, b"", 0, self._journal.take()))
+        self._queue.put(Batch(self._feed, self._clock.last_ns, b"", 0, self._journal.take()))
 
     def _write(self) -> None:
         queue, writer, status = self._queue, self._writer, self._status
@@ -229,7 +218,7 @@ class Runner:
         self._queue.lift()  # A reader that still waits for room hands in what it holds.
         reader.kill(timeout=1)
         if reader.dead:
-            self._journal.end(self._stamp(received=False), self.stopped_by, error_of(reader))
+            self._journal.end(self._clock.now(), self.stopped_by, error_of(reader))
             self._hand_in_notes()
         self._queue.close()
         writer.join(timeout=max(1.0, deadline - time.monotonic()))

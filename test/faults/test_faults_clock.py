@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from process import Collector, Simulator
 
+from ssmd.archive.layout import data_files
+from ssmd.archive.verify import verify
 from ssmd.envelope import decode_line, timestamp
 
 pytestmark = pytest.mark.needs("libfaketime")
@@ -153,3 +155,23 @@ def test_a_step_forward_over_a_day_goes_on_in_the_file_of_that_day(tmp_path, sim
         clock.set(noon + timedelta(days=2))
         wait_until_it_grows(Path(collector.wait_for("rotated")["to"]))
     assert days(collector) == [f"{noon + timedelta(days=number):%Y-%m-%d}" for number in (0, 2)]
+
+
+def test_a_clock_that_was_days_ahead_ends_the_run_and_the_next_start_is_of_the_right_day(tmp_path, simulator, clock):
+    noon = next_midnight() + timedelta(hours=12)
+    clock.set(noon + timedelta(days=2))
+    with Collector(tmp_path, simulator.generic, variables=clock.variables) as collector:
+        collector.start_up()
+        collector.wait_for_lines(RATE)
+        clock.set(noon)
+        stopped = collector.wait_for("stopped")
+        assert re.match(r"the clock is 172\d\d\d s behind what it said before", stopped["reason"])
+        assert collector.wait() == 75
+        [ahead] = files(collector)
+        assert ahead.read_bytes().count(b"\n") == stopped["messages"]
+    with Collector(tmp_path, simulator.generic, variables=clock.variables) as collector:
+        collector.start_up()
+        collector.wait_for_lines(1)
+        assert collector.end() == 0
+    assert days(collector) == [f"{noon + timedelta(days=number):%Y-%m-%d}" for number in (0, 2)]
+    assert [verify(file).findings for file in data_files([collector.data])] == [[], []]
