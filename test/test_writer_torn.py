@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_a_sidecar_that_cannot_be_written_is_left_as_it_was(tmp_path, monkeypatc
         set_torn_tail_aside(path)
     assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b""
     assert path.read_bytes() == LAST + b"torn"
+
+
+def test_a_sidecar_that_does_not_fit_is_left_as_it_was(tmp_path):
+    """A write that stops half-way, as on a full disk; the kernel's limit for files does the same."""
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LAST + b"x" * 3000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="File too large"):
+                set_torn_tail_aside(path)
+            assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b""
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert set_torn_tail_aside(path) == 3000
+    assert (tmp_path / "kalshi.jsonl.torn").read_bytes() == b"x" * 3000 + b"\n"
 
 
 @pytest.mark.parametrize("foreign", [b'{"type":"trade"}\n', b"ts,feed\n", b"[1]"])

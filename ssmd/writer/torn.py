@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,14 +31,14 @@ def set_torn_tail_aside(path: Path, decode: Callable[[bytes], object] = decode_l
         if whole == size:
             return 0
         sidecar = path.with_name(path.name + ".torn")
-        with open(sidecar, "ab") as aside:
+        # Without a buffer: after a failed write nothing must be left in it, to be written when the file is closed.
+        with open(sidecar, "ab", buffering=0) as aside:
             before = aside.tell()
             try:
                 file.seek(whole)
                 while chunk := file.read(_CHUNK):
-                    aside.write(chunk)
-                aside.write(b"\n")  # The next incident begins on a line of its own.
-                aside.flush()
+                    _write(aside, chunk)
+                _write(aside, b"\n")  # The next incident begins on a line of its own.
                 os.fsync(aside.fileno())
             except OSError:
                 os.ftruncate(aside.fileno(), before)  # On a full disk each start would add a part of it again.
@@ -46,6 +47,12 @@ def set_torn_tail_aside(path: Path, decode: Callable[[bytes], object] = decode_l
         file.truncate(whole)
         os.fsync(file.fileno())
     return size - whole
+
+
+def _write(file: io.FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _require_own(path: Path, beginning: bytes) -> None:
