@@ -17,12 +17,16 @@ PACE_BYTES = 1024 * 1024
 PACE_SECONDS = 0.002
 """With so much in the queue the reader gives way to the writer, for so long at the most. So a flood is handled piece
 by piece, instead of being piled up in memory. To a slow disk these waits make no difference."""
+BATCH_BYTES = 256
+NOTE_BYTES = 1024
+"""What a batch, and each of its notes, takes of the memory beyond its data; a gap at every line is a note at every
+line."""
 BLOCKED_SECONDS = 1.0
 """How often a wait for room is told of while it lasts."""
 
 
 class BatchQueue:
-    """One greenlet puts, one takes. What waits counts in bytes: 1000 messages can be 200 kB or 16 GB.
+    """One greenlet puts, one takes. What waits counts in bytes of memory: 1000 messages can be 200 kB or 16 GB.
 
     A batch of notes alone counts nothing, and always finds room.
     A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
@@ -38,13 +42,13 @@ class BatchQueue:
         self._room = Event()
         self._news = Event()
         self.bytes = 0
-        """Bytes put and not yet done."""
+        """Put and not yet done."""
         self.messages = 0
         self.closed = False
 
     def put(self, batch: Batch) -> None:
         """Add a batch; block while there is no room."""
-        size = len(batch.data)
+        size = _weight(batch)
         if size and self.bytes > PACE_BYTES and not self.closed:
             self._room.clear()
             self._room.wait(PACE_SECONDS)
@@ -75,10 +79,10 @@ class BatchQueue:
         taken: list[Batch] = []
         total = 0
         for batch in self._batches:
-            if taken and total + len(batch.data) > max_bytes:
+            if taken and total + _weight(batch) > max_bytes:
                 break
             taken.append(batch)
-            total += len(batch.data)
+            total += _weight(batch)
         self._taken = len(taken)
         return taken
 
@@ -86,7 +90,7 @@ class BatchQueue:
         """What was taken last is written: make room."""
         for _ in range(self._taken):
             batch = self._batches.popleft()
-            self.bytes -= len(batch.data)
+            self.bytes -= _weight(batch)
             self.messages -= batch.messages
         self._taken = 0
         self._room.set()
@@ -111,3 +115,7 @@ class BatchQueue:
         self.closed = True
         self._news.set()
         self._room.set()
+
+
+def _weight(batch: Batch) -> int:
+    return len(batch.data) + BATCH_BYTES + NOTE_BYTES * len(batch.notes) if batch.data else 0
