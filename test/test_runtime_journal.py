@@ -3,7 +3,7 @@
 import pytest
 
 from ssmd.errors import ConnectError, Disconnected
-from ssmd.runtime.interfaces import Gap
+from ssmd.runtime.interfaces import Acknowledged, Gap
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.report import Reporter
 
@@ -56,3 +56,13 @@ def test_gaps_keep_their_place(journal, status):
     assert (note.event, note.place) == ("gap", 3)
     assert note.fields == {"sid": 1, "expected": 5, "got": 8, "missing": 3}
     assert status.missed == 3
+
+
+@pytest.mark.parametrize(
+    ("tickers", "acknowledged", "warned"),
+    [(["A", "B", "B"], 1, True), (["A", "B", "B"], 2, False), (["A"], None, False), ([], None, False)],
+)
+def test_a_subscription_that_is_confirmed_in_part_is_a_warning(journal, caplog, tickers, acknowledged, warned):
+    journal.events([Acknowledged("trade", 5, 0, tickers, acknowledged)], 1)
+    told = [(record.tickers, record.acknowledged) for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ([(2, 1)] if warned else [])

@@ -63,7 +63,7 @@ class Journal:
         """What the dialect has found among the messages that come next."""
         for event in events:
             if isinstance(event, Acknowledged):
-                _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
+                _tell_of(event)
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
             else:
                 self._status.gaps += 1
@@ -98,6 +98,14 @@ class Journal:
         self.pressed = False
         fields = {"seconds": round(self._waited, 6), "waits": self._waits}
         self.note(BACKPRESSURE_ENDED, self._last_wait_ns, **fields)
+
+
+def _tell_of(event: Acknowledged) -> None:
+    _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
+    asked, confirmed = len(set(event.tickers)), event.acknowledged
+    if confirmed is not None and confirmed < asked:
+        fields = {"channel": event.channel, "sid": event.sid, "tickers": asked, "acknowledged": confirmed}
+        _log.warning("not every market is confirmed", extra=fields)
 
 
 def _gap(gap: Gap) -> Mapping[str, object]:
