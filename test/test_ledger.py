@@ -9,6 +9,8 @@ from pathlib import Path
 
 from process import ROOT, Collector, Simulator
 
+from ssmd.archive.ledger import Entry, decode_entry, encode_entry
+
 
 def entries(collector: Collector) -> list[dict]:
     return [json.loads(line) for path in sorted(collector.data.glob("*/test.ledger.jsonl")) for line in open(path)]
@@ -80,3 +82,9 @@ def test_a_kill_is_an_outage_and_the_next_start_seals_and_proves_the_day(tmp_pat
     assert manifest["gaps"][-1]["to"] == "2026-01-06T00:00:00.000000Z"
     code, told = verify(collector.data)
     assert code == 0, told
+
+
+def test_half_a_character_is_written_as_none():
+    """A host name need not be UTF-8; Python hands it out with surrogates."""
+    line = encode_entry(Entry(0, "started", 0, 0, {"host": "h\udcffx", "reason": "\ud800"}))
+    assert decode_entry(line).fields == {"host": "h?x", "reason": "?"}

@@ -44,24 +44,20 @@ def test_days_before_the_one_being_written_are_sealed(tmp_path, status, metrics)
 
 def test_that_it_fails_is_counted_and_ends_nothing(tmp_path, status, metrics, caplog):
     sealer = make(tmp_path, status, metrics)
-    with open(tmp_path / "2025-12-22" / "kalshi.jsonl", "ab") as file:
-        file.write(b"torn")
+    (tmp_path / "2025-12-22" / "kalshi.jsonl.zst").touch()
     run(sealer, lambda: failures(metrics) == 1)
-    assert any(
-        "its last line, or its ledger's, is not whole" in getattr(record, "reason", "") for record in caplog.records
-    )
+    assert any("the day is there in two forms" in getattr(record, "reason", "") for record in caplog.records)
 
 
 def test_after_a_failure_it_tries_again(tmp_path, status, metrics):
     sealer = make(tmp_path, status, metrics)
-    path = tmp_path / "2025-12-22" / "kalshi.jsonl"
-    sound = path.read_bytes()
-    path.write_bytes(sound + b"torn")
+    twin = tmp_path / "2025-12-22" / "kalshi.jsonl.zst"
+    twin.touch()
 
     def mended() -> bool:
         if failures(metrics) == 1:
-            path.write_bytes(sound)
-        return path.with_name("kalshi.manifest.json").exists()
+            twin.unlink(missing_ok=True)
+        return twin.with_name("kalshi.manifest.json").exists()
 
     run(sealer, mended)
     assert failures(metrics) >= 1

@@ -250,6 +250,20 @@ def test_the_last_line_of_a_day_that_was_compacted_is_known_from_its_manifest(tm
     assert (outage["cause"], outage["seconds"]) == ("killed", 86400 - 7)
 
 
+def test_a_start_keeps_one_of_many_gaps_in_mind(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    for second in range(50):
+        put(writer, NOON + second * SECOND, b"1", notes=(note("gap", NOON + second * SECOND, sid=1),))
+    writer.close()
+    path = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
+    assert len(ledger(tmp_path)) == 52
+    assert [entry.event for entry in writer_ledger.read_entries(path)] == ["started", "connected", "gap"]
+    run(NOON + 60 * SECOND)
+    [outage] = [entry for entry in ledger(tmp_path) if entry["event"] == "outage"]
+    assert (outage["cause"], outage["seconds"], outage["line"]) == ("killed", 11, 50)
+
+
 def cut(tmp_path, lines: int) -> None:
     kept_lines = data(tmp_path).splitlines(keepends=True)[:lines]
     (tmp_path / "2025-12-22" / "kalshi.jsonl").write_bytes(b"".join(kept_lines))

@@ -8,6 +8,7 @@ appended before the data that follows them; so a kill can leave some that tell o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -102,7 +103,10 @@ class Entry(NamedTuple):
 def encode_entry(entry: Entry) -> bytes:
     """The line of an entry, with its newline."""
     head = {"ts": timestamp(entry.ts_ns), "event": entry.event, "offset": entry.offset, "line": entry.line}
-    return _encode({**head, **entry.fields}) + b"\n"
+    try:
+        return _encode({**head, **entry.fields}) + b"\n"
+    except UnicodeEncodeError:  # A host name, say, that is not UTF-8: half a character, which no file can hold.
+        return json.dumps({**head, **entry.fields}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def decode_entry(line: bytes) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ssmd.archive.layout import ledger_path
 from ssmd.archive.ledger import (
     CONTINUED,
+    GAP,
     LOST,
     MARK,
     ROTATED,
@@ -150,18 +152,20 @@ class Ledger:
 def read_entries(path: Path) -> list[Entry]:
     """The entries of a ledger, without those of lines that never came; none when there is no ledger.
 
-    What cannot be read is left out: verify tells of it.
+    What cannot be read is left out: verify tells of it. Of gaps in a row there is only the last: a start needs no
+    more than the place, and must not need the memory for a million of them.
     """
-    entries = []
+    entries: list[Entry] = []
     try:
-        lines = path.read_bytes().splitlines()
+        with open(path, "rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    entry = decode_entry(line)
+                    if entries and entry.event == GAP == entries[-1].event:
+                        entries.pop()
+                    entries.append(entry)
     except FileNotFoundError:
         return []
-    for line in lines:
-        try:
-            entries.append(decode_entry(line))
-        except ValueError:
-            continue
     return kept(entries)
 
 
