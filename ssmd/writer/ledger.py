@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ssmd.archive.layout import ledger_path
@@ -33,6 +33,9 @@ MARK_BYTES = 64 * 1024 * 1024
 """How far apart the marks are: a start counts the lines behind the last entry, and need not read a whole day."""
 
 _CHUNK = 1024 * 1024
+_IS_GAP = f'"event":"{GAP}"'.encode()
+_HEAD_BYTES = 64
+"""What of an entry's line has its `ts` and its `event`."""
 
 
 class Ledger:
@@ -158,15 +161,26 @@ def read_entries(path: Path) -> list[Entry]:
     entries: list[Entry] = []
     try:
         with open(path, "rb") as file:
-            for line in file:
+            for line in _without_gaps_in_a_row(file):
                 with contextlib.suppress(ValueError):
-                    entry = decode_entry(line)
-                    if entries and entry.event == GAP == entries[-1].event:
-                        entries.pop()
-                    entries.append(entry)
+                    entries.append(decode_entry(line))
     except FileNotFoundError:
         return []
     return kept(entries)
+
+
+def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
+    last_gap = None
+    for line in lines:
+        if _IS_GAP in line[:_HEAD_BYTES]:
+            last_gap = line
+            continue
+        if last_gap is not None:
+            yield last_gap
+            last_gap = None
+        yield line
+    if last_gap is not None:
+        yield last_gap
 
 
 def _count_lines(path: Path, offset: int, lines: int) -> int:
