@@ -1,0 +1,86 @@
+"""How much of each day was listened to, of histories that the file writer has recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ssmd.archive.coverage import day_begins
+from ssmd.archive.layout import data_files
+from ssmd.archive.manifest import Manifest
+from ssmd.archive.seal import seal
+from ssmd.envelope import line_time
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Batch, Note
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
+
+SECOND = 1_000_000_000
+LATER = day_begins("2026-06-01")
+
+
+class Run:
+    """One run of a collector, which begins at `ns` by its clock."""
+
+    def __init__(self, storage: Path, ns: int) -> None:
+        status = Status()
+        self._writer = FileWriter(
+            Storage(type="local", path=str(storage)),
+            "kalshi",
+            status=status,
+            metrics=Metrics(CollectorRegistry(), "kalshi", status),
+            clock=lambda: ns,
+        )
+        self._writer.open()
+        self.note("started", ns, version="1", exchange="kalshi")
+
+    def note(self, event: str, ns: int, **fields: object) -> None:
+        self._put(ns, b"", 0, (Note(event, ns, 0, fields),))
+
+    def message(self, ns: int) -> None:
+        self._put(ns, self._writer.encode(ns, [b"{}"], True), 1, ())
+
+    def _put(self, ns: int, data: bytes, messages: int, notes: tuple[Note, ...]) -> None:
+        self._writer.write(Batch("kalshi", ns, data, messages, notes))
+        self._writer.flush()
+
+    def stop(self, ns: int) -> None:
+        self.note("stopped", ns, reason="SIGTERM")
+        self.kill()
+
+    def kill(self) -> None:
+        """What the ledger tells of it: nothing."""
+        self._writer.close()
+
+
+def at(text: str) -> int:
+    """Of `22T18:00:00`, a time in December 2025."""
+    return line_time(f"2025-12-{text}.000000Z")
+
+
+def manifests(storage: Path) -> dict[str, Manifest]:
+    found = {file.day: seal(file, LATER) for file in data_files([storage])}
+    return {day: manifest for day, manifest in found.items() if manifest is not None}
+
+
+def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
+    """The host was off over midnight, and booted with a clock that was eight hours ahead until it was set right."""
+    first = Run(tmp_path, at("22T12:00:00"))
+    first.note("connected", at("22T12:00:00"))
+    first.message(at("22T19:59:00"))
+    first.stop(at("22T20:00:00"))
+    ahead = Run(tmp_path, at("23T18:00:00"))
+    ahead.note("connected", at("23T18:00:00"))
+    ahead.message(at("23T18:00:01"))
+    ahead.stop(at("23T18:00:02"))
+    right = Run(tmp_path, at("23T10:05:00"))
+    right.note("connected", at("23T10:05:00"))
+    right.message(at("23T23:59:58"))
+    right.stop(at("23T23:59:59"))
+    found = manifests(tmp_path)["2025-12-23"]
+    gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
+    assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
+    assert found.coverage_percent == pytest.approx(57.985, abs=0.001)
