@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ssmd.archive.coverage import day_begins
+from ssmd.archive.figures import Figures, gather
 from ssmd.archive.layout import data_files
 from ssmd.archive.manifest import Manifest
 from ssmd.archive.seal import seal
@@ -61,6 +62,11 @@ def at(text: str) -> int:
     return line_time(f"2025-12-{text}.000000Z")
 
 
+def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
+    found = gather(storage, 400, now_ns, trouble=pytest.fail, progress=lambda file: None)
+    return {day.day: day for day in found}
+
+
 def manifests(storage: Path) -> dict[str, Manifest]:
     found = {file.day: seal(file, LATER) for file in data_files([storage])}
     return {day: manifest for day, manifest in found.items() if manifest is not None}
@@ -84,3 +90,19 @@ def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
     gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
     assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
     assert found.coverage_percent == pytest.approx(57.985, abs=0.001)
+
+
+def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.message(at("20T12:00:01"))
+    run.message(at("22T12:00:00"))
+    run.stop(at("22T13:00:00"))
+    for _ in range(2):
+        found = figures(tmp_path, LATER)
+        assert {day: (round(each.coverage, 2), len(each.outages)) for day, each in found.items()} == {
+            "2025-12-20": (50, 1),
+            "2025-12-21": (100, 0),
+            "2025-12-22": (54.17, 1),
+        }
+        assert len(manifests(tmp_path)) == 2  # And once more when they are sealed.

@@ -12,8 +12,11 @@ from process import start
 from recorded import DAY, make_day
 from rich.console import Console
 
-from ssmd.archive.figures import gather
+from ssmd.archive.figures import Figures, gather
+from ssmd.archive.report_html import page
 from ssmd.archive.report_text import print_report
+
+LATER = 1_800_000_000 * 10**9
 
 
 def report(*arguments: str | Path) -> tuple[int, str, str]:
@@ -84,6 +87,15 @@ def test_the_page_needs_no_other_file(storage):
         assert text in page.text
 
 
+def test_a_quiet_day_is_drawn_as_one_that_was_listened_to():
+    quiet = Figures("2026-09-21", "kalshi", coverage=100.0)
+    silent = Figures("2026-09-22", "kalshi", known_ns=0)
+    drawn = page([quiet, silent], now_ns=LATER, storage="data", version="1")
+    assert drawn.count('<rect class="heard" x="0.00" width="1000.00"') == 1
+    assert "listening</title>" in drawn
+    assert "no data</title>" in drawn
+
+
 def test_what_the_exchange_says_is_no_markup(tmp_path):
     path = make_day(tmp_path, "2026-09-21", sealed=False)
     path.write_bytes(path.read_bytes().replace(b'"ticker"', b'"<script>x"'))
@@ -106,7 +118,7 @@ def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, c
     def fail(error: Exception) -> None:
         raise error
 
-    figures = gather(storage, 7, 1_800_000_000 * 10**9, trouble=fail, progress=lambda file: None)
+    figures = gather(storage, 7, LATER, trouble=fail, progress=lambda file: None)
     out = io.StringIO()
     print_report(figures, Console(file=out, width=columns, force_terminal=True, color_system=None, highlight=False))
     table = out.getvalue().split("outage from")[0]

@@ -19,7 +19,6 @@ from ssmd.archive.layout import (
     manifest_path,
     own_manifests,
 )
-from ssmd.archive.ledger import ROTATED
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.envelope import line_time, timestamp
@@ -118,14 +117,17 @@ def _nothing(day: str, feed: str, now_ns: int, heard_ns: int) -> Figures:
 
 
 def _heard_until(folder: Path, feed: str) -> int:
-    """When the last session of a day's folder ended, in ns, as far as its ledger tells; 0 when it does not."""
+    """When the last session of a day's folder ended, in ns, as far as its ledger tells; 0 when it does not.
+
+    One that was rotated has lasted until then too: the message that made it go on came over the same connection.
+    """
     try:
         ledger = read_ledger(ledger_path(folder, feed))
     except DataError:
         return 0
     found = sessions(ledger.entries) if ledger is not None else []
     last = found[-1] if found else None
-    return last.ended.ts_ns if last is not None and last.ended is not None and last.cause != ROTATED else 0
+    return last.ended.ts_ns if last is not None and last.ended is not None else 0
 
 
 def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool) -> Figures:

@@ -145,7 +145,7 @@ def _day(days: Sequence[Figures], place: int, top: float) -> Day:
 
 def _line(day: Figures) -> list[Segment]:
     known = day.known_ns / 1e9 / _DAY_SECONDS
-    base = "unknown" if day.coverage is None else "heard" if day.messages or day.outages else "out"
+    base = "unknown" if day.coverage is None else "heard" if day.coverage or day.outages else "out"
     titles = {"unknown": "no ledger: not known", "heard": "listening", "out": "no data"}
     line = [Segment(0, known, base, titles[base])]
     if known < 1:
