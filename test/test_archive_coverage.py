@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
+import gevent
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -90,6 +92,52 @@ def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
     gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
     assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
     assert found.coverage_percent == pytest.approx(57.985, abs=0.001)
+
+
+def test_a_session_is_open_while_its_collector_is_at_work(tmp_path):
+    """Without a message since noon of the 20th; then it is killed, and another has not connected yet."""
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.message(at("20T12:00:01"))
+    assert figures(tmp_path, at("20T18:00:00"))["2025-12-20"].known_ns == at("20T12:00:01") - at("20T00:00:00")
+    open_ = {day: round(each.coverage, 2) for day, each in figures(tmp_path, at("30T10:00:00")).items()}
+    assert open_ == {f"2025-12-{day}": 50 if day == 20 else 100 for day in range(20, 31)}
+    assert figures(tmp_path / "2025-12-20", at("30T10:00:00"))["2025-12-20"].seconds_out == 12 * 3600
+    run.kill()
+    assert list(figures(tmp_path, at("30T10:00:00"))) == ["2025-12-20"]
+    killed = figures(tmp_path, at("22T10:00:00"))
+    assert [(day, round(each.coverage, 2), each.seconds_out) for day, each in killed.items()] == [
+        ("2025-12-20", 0, 24 * 3600 - 1),
+        ("2025-12-21", 0, 24 * 3600),
+        ("2025-12-22", 0, 10 * 3600),
+    ]
+    again = Run(tmp_path, at("20T15:00:00"))
+    [waiting] = figures(tmp_path, at("20T16:00:00")).values()
+    assert [(gap.from_[11:19], gap.cause) for gap in waiting.outages][1:] == [("12:00:01", "killed")]
+    again.note("connected", at("20T16:00:00"))
+    again.message(at("20T17:00:00"))
+    [open_again] = figures(tmp_path, at("20T18:00:00")).values()
+    assert [gap.to[11:19] for gap in open_again.outages] == ["12:00:00", "16:00:00"]
+    again.kill()
+
+
+def test_a_collector_that_starts_beside_a_report_is_not_turned_away(tmp_path, monkeypatch):
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.kill()
+    starting: list[gevent.Greenlet[Run]] = []
+    ask = fcntl.flock
+
+    def flock(fd: int, operation: int) -> None:
+        ask(fd, operation)
+        if operation & fcntl.LOCK_SH:
+            starting.append(gevent.spawn(Run, tmp_path, at("20T13:00:00")))
+            gevent.sleep(0.3)  # However long it takes to give the lock back.
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert figures(tmp_path, at("20T14:00:00"))["2025-12-20"].outages[-1].to[11:19] == "14:00:00"
+    [start] = starting
+    start.get(timeout=30).kill()
 
 
 def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
