@@ -7,6 +7,8 @@ from pathlib import Path
 
 import gevent
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ssmd.archive.coverage import day_begins
@@ -14,6 +16,7 @@ from ssmd.archive.figures import Figures, gather
 from ssmd.archive.layout import data_files
 from ssmd.archive.manifest import Manifest
 from ssmd.archive.seal import seal
+from ssmd.archive.verify import missing_files, verify
 from ssmd.envelope import line_time
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
@@ -22,6 +25,7 @@ from ssmd.runtime.status import Status
 from ssmd.writer.file import FileWriter
 
 SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
 LATER = day_begins("2026-06-01")
 
 
@@ -154,3 +158,64 @@ def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
             "2025-12-22": (54.17, 1),
         }
         assert len(manifests(tmp_path)) == 2  # And once more when they are sealed.
+
+
+pauses = st.sampled_from([SECOND, HOUR, 5 * HOUR, 30 * HOUR])
+set_back = st.sampled_from([-SECOND, -30 * SECOND, -HOUR, -7 * HOUR])
+ends = st.sampled_from(["stopped", "disconnected", "killed", "never connected"])
+messages = st.lists(st.sampled_from([SECOND, HOUR, 9 * HOUR, 26 * HOUR, 50 * HOUR]), max_size=5)
+quiet = st.sampled_from([0, SECOND, HOUR, 30 * HOUR])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(messages, quiet, ends, pauses | set_back), min_size=1, max_size=6),
+    st.integers(0, 30 * 3600),
+    st.booleans(),
+)
+def test_any_history_is_told_as_it_was(tmp_path_factory, runs, first, sealed):
+    """Where the clock was set back it may tell of less: what two runs say of the same time need not agree."""
+    storage = tmp_path_factory.mktemp("history")
+    now = at("22T00:00:00") + first * SECOND
+    heard = []
+    for steps, silence, end, pause in runs:
+        run = Run(storage, now)
+        begin = seen = now
+        if end == "never connected":
+            run.stop(now)
+        else:
+            run.note("connected", now)
+            for step in steps:
+                seen += step
+                run.message(seen)
+            now = seen + silence
+            if end == "disconnected":
+                run.note("disconnected", now, code=None, reason="")
+            if end == "killed":
+                run.kill()
+            else:
+                run.stop(now)
+            heard.append((begin, seen if end == "killed" else now))
+        now += pause
+    if sealed:
+        manifests(storage)
+    verdicts = [verify(file) for file in data_files([storage])]
+    assert [verdict.findings for verdict in verdicts if verdict.findings] == []
+    assert missing_files([storage], verdicts) == []
+    exact = all(pause > 0 for *_, pause in runs[:-1])
+    for day, found in figures(storage, now + 3 * 24 * HOUR).items():
+        assert found.coverage is not None
+        covered = found.coverage / 100 * found.known_ns / SECOND
+        expected = seconds_of(day_begins(day), day_begins(day) + found.known_ns, heard)
+        assert covered < expected + 0.01
+        assert covered > expected - 0.01 or not exact
+
+
+def seconds_of(begin: int, end: int, times: list[tuple[int, int]]) -> float:
+    """How many of a stretch lie within some times, which may overlap."""
+    total, cursor = 0, begin
+    for since, until in sorted(times):
+        since, until = max(since, cursor), min(until, end)
+        if until > since:
+            total, cursor = total + until - since, until
+    return total / SECOND
