@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,11 @@ def test_runs_of_one_day_need_not_be_in_the_order_of_time(tmp_path):
 
 def test_the_rest_of_today_is_no_outage(tmp_path):
     begin = day_begins("2026-09-21")
-    make_day(tmp_path, "2026-09-21", connected=[(0, 36_000, "killed")], sealed=False)
-    collecting = figures(tmp_path, now_ns=begin + 36_010 * 10**9)["kalshi", "2026-09-21"]
-    # Nothing tells of an end: as far as is known, somebody still listens.
+    path = make_day(tmp_path, "2026-09-21", connected=[(0, 36_000, "killed")], sealed=False)
+    with path.open("rb") as held:  # As its collector does.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        collecting = figures(tmp_path, now_ns=begin + 36_010 * 10**9)["kalshi", "2026-09-21"]
+    # Nothing tells of an end, and somebody holds the file: as far as is known, he still listens.
     assert collecting.outages == []
     assert collecting.coverage == 100
     assert note(collecting) == "until 09:59"
@@ -99,6 +102,58 @@ def test_the_rest_of_today_is_no_outage(tmp_path):
     ]
     assert stopped.coverage == pytest.approx(45)
     assert note(stopped) == "until 20:00"
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_outage_that_still_lasts_is_there_up_to_now(tmp_path, sealed):
+    make_day(tmp_path, "2026-09-21", connected=[(0, 43_200, "killed")], sealed=sealed)
+    later = figures(tmp_path, now_ns=day_begins("2026-09-21") + 64_800 * 10**9)["kalshi", "2026-09-21"]
+    assert [(outage.to[11:19], outage.cause) for outage in later.outages] == [("18:00:00", "killed")]
+    assert (round(later.coverage), note(later)) == (67, "until 18:00")
+    found = figures(tmp_path, now_ns=day_begins("2026-09-24") + 36_000 * 10**9)
+    assert list(found) == [("kalshi", f"2026-09-2{n}") for n in (1, 2, 3, 4)]
+    killed, *whole, today = found.values()
+    assert (round(killed.coverage), killed.outages[0].to[:10]) == (50, "2026-09-22")
+    assert [(each.coverage, each.seconds_out, note(each)) for each in whole] == [(0, DAY, "no data")] * 2
+    assert (today.coverage, today.seconds_out, note(today)) == (0, 36_000, "until 10:00, no data")
+
+
+def test_a_feed_that_has_fallen_silent_has_an_outage_up_to_now(tmp_path):
+    make_day(tmp_path, "2026-09-21", connected=[(0, 43_200, "stopped")])
+    make_day(tmp_path, "2026-09-22", feed="other")
+    found = figures(tmp_path, now_ns=day_begins("2026-09-23") + 1)
+    assert list(found) == [("kalshi", f"2026-09-2{n}") for n in (1, 2, 3)] + [
+        ("other", f"2026-09-2{n}") for n in (2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "now", "shown", "told"),
+    [
+        (7, "2026-09-21", ["20", "21"], []),
+        (7, "2026-09-27", ["21", "22", "23", "24", "25", "26", "27"], []),
+        (7, "2026-09-28", ["20", "21"], ["2026-09-21"]),
+        (400, "2026-09-28", ["20", "21"], ["2026-09-21"]),
+        (400, "2027-09-28", ["20", "21"], ["2026-09-21"]),
+        (2, "2026-09-22", ["21", "22"], []),
+        (2, "2026-09-23", ["20", "21"], ["2026-09-21"]),
+        (1, "2026-09-22", ["21"], ["2026-09-21"]),
+    ],
+)
+def test_an_archive_that_is_over_has_no_outage_up_to_now(tmp_path, days, now, shown, told):
+    make_day(tmp_path, "2026-09-20")
+    path = make_day(tmp_path, "2026-09-21", connected=[(0, 40_000, "killed")], sealed=False)
+    heard: list[str] = []
+
+    def gathered(storage: Path) -> list[str]:
+        found = gather(
+            storage, days, day_begins(now), trouble=pytest.fail, progress=lambda file: None, ended=heard.append
+        )
+        return [each.day[-2:] for each in found]
+
+    assert (gathered(tmp_path), heard) == (shown, told)
+    heard.clear()
+    assert (gathered(path.parent), heard) == (["21"], [])  # The folder of a day tells nothing of others.
 
 
 def test_data_from_before_there_were_ledgers_has_no_coverage(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,8 +13,13 @@ from process import start
 from recorded import DAY, make_day
 from rich.console import Console
 
-from ssmd.archive.figures import gather
+from ssmd.archive.coverage import DAY_NS
+from ssmd.archive.figures import Figures, gather
+from ssmd.archive.report_html import page
 from ssmd.archive.report_text import print_report
+from ssmd.envelope import timestamp
+
+LATER = 1_800_000_000 * 10**9
 
 
 def report(*arguments: str | Path) -> tuple[int, str, str]:
@@ -84,6 +90,40 @@ def test_the_page_needs_no_other_file(storage):
         assert text in page.text
 
 
+def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
+    now = time.time_ns()
+    days = [timestamp(now - ago * DAY_NS)[:10] for ago in range(3, -1, -1)]
+    make_day(tmp_path, days[0], connected=[(0, 43_200, "killed")], sealed=False)
+    code, out, err = report(tmp_path)
+    assert (code, err) == (0, "")
+    rows = [line for line in out.split("outage from")[0].splitlines() if line.startswith("20")]
+    assert [row.split()[0] for row in rows] == days
+    assert all(re.search(r"  1 +1 d 00:00:00 +0\.00 % .*no data *$", row) for row in rows[1:3])
+    assert re.search(r" 0\.00 % +until \d\d:\d\d, no data *$", rows[3])
+    assert out.rstrip().endswith("no data")
+    drawn = report(tmp_path, "--html")[1]
+    assert all(f'aria-label="{day} by hour"' in drawn for day in days)
+    assert "until " in drawn
+    assert '<rect class="ahead"' in drawn
+    assert "no data since" not in out + drawn
+
+
+def test_of_an_archive_that_is_over_one_line_says_so(storage):
+    for found in (report(storage)[1], report(storage, "--html")[1]):
+        assert len(re.findall(r"no data since 2026-09-23, \d+ days? ago", found)) == 1
+        assert "2026-09-24" not in found.replace("2026-09-24T00:00:00", "")
+    assert "no data since" not in report(storage / "2026-09-20")[1]
+
+
+def test_a_quiet_day_is_drawn_as_one_that_was_listened_to():
+    quiet = Figures("2026-09-21", "kalshi", coverage=100.0)
+    silent = Figures("2026-09-22", "kalshi", known_ns=0)
+    drawn = page([quiet, silent], now_ns=LATER, storage="data", version="1")
+    assert drawn.count('<rect class="heard" x="0.00" width="1000.00"') == 1
+    assert "listening</title>" in drawn
+    assert "no data</title>" in drawn
+
+
 def test_what_the_exchange_says_is_no_markup(tmp_path):
     path = make_day(tmp_path, "2026-09-21", sealed=False)
     path.write_bytes(path.read_bytes().replace(b'"ticker"', b'"<script>x"'))
@@ -106,7 +146,7 @@ def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, c
     def fail(error: Exception) -> None:
         raise error
 
-    figures = gather(storage, 7, 1_800_000_000 * 10**9, trouble=fail, progress=lambda file: None)
+    figures = gather(storage, 7, LATER, trouble=fail, progress=lambda file: None)
     out = io.StringIO()
     print_report(figures, Console(file=out, width=columns, force_terminal=True, color_system=None, highlight=False))
     table = out.getvalue().split("outage from")[0]

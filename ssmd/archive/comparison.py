@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from ssmd.archive.figures import Figures
+from ssmd.envelope import timestamp
 
 __all__ = [
     "DAYS_BEFORE",
@@ -17,6 +18,7 @@ __all__ = [
     "short_bytes",
     "short_count",
     "short_rate",
+    "silence",
 ]
 
 DAYS_BEFORE = 7
@@ -49,10 +51,17 @@ def note(day: Figures) -> str:
     """What is to be known of a day beside its figures, in two words; mostly nothing."""
     if not day.over:
         seconds = day.known_ns // 1_000_000_000
-        return f"until {seconds // 3600:02}:{seconds // 60 % 60:02}"
+        until = f"until {seconds // 3600:02}:{seconds // 60 % 60:02}"
+        return until if day.messages else f"{until}, no data"
     if not day.messages:
         return "no data"
     return "" if day.sealed else "not sealed"
+
+
+def silence(newest: str, now_ns: int) -> str:
+    """Of an archive that has had no data since its newest day, and whose days since then are not shown."""
+    days = (date.fromisoformat(timestamp(now_ns)[:10]) - date.fromisoformat(newest)).days
+    return f"no data since {newest}, {days:,} day{'s' if days > 1 else ''} ago"
 
 
 def percent(value: float | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ssmd.archive.ledger import CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry
 from ssmd.archive.manifest import TimeGap
 from ssmd.archive.sessions import UNKNOWN, Session
 from ssmd.envelope import line_time, timestamp
@@ -54,11 +55,13 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
     """The rest of the day, and how many seconds were listened to. `entries`: the day's ledger.
 
     When the first outage began within the day, a session of an earlier day's file had lasted until then, without a
-    message since midnight. The clock may have been set back between two runs, so they need not be in order.
+    message since midnight. The clock may have been set back between two runs, so they need not be in order: what
+    stood before the first session is told by its place in the ledger, and not by its time.
     """
     begin = cursor = day_begins(day)
     first = min((time.begin_ns for time in times), default=begin + DAY_NS)
-    before = [entry for entry in entries if entry.event == OUTAGE and entry.ts_ns <= first]
+    opening = itertools.takewhile(lambda entry: entry.event not in (CONNECTED, CONTINUED), entries)
+    before = [entry for entry in opening if entry.event == OUTAGE]
     cause = str(before[0].fields.get("cause")) if before else NOT_STARTED
     if before and cause != UNKNOWN:
         cursor = max(begin, min(_time(before[0].fields.get("from")), first))

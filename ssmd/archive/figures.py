@@ -8,24 +8,26 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ssmd.archive.coverage import DAY_NS, day_begins
-from ssmd.archive.examine import examine, read_ledger
+from ssmd.archive.examine import examine
 from ssmd.archive.layout import (
     DayFile,
     data_files,
     day_folders,
     day_of,
     in_any_form,
-    ledger_path,
     manifest_path,
     own_manifests,
 )
-from ssmd.archive.ledger import ROTATED
+from ssmd.archive.listening import heard_until, is_open
 from ssmd.archive.manifest import Manifest, TimeGap, decode_manifest
-from ssmd.archive.sessions import KILLED, sessions
+from ssmd.archive.sessions import KILLED
 from ssmd.envelope import line_time, timestamp
 from ssmd.errors import DataError, UsageError
 
-__all__ = ["Figures", "figures_of", "gather"]
+__all__ = ["SINCE_DAYS", "Figures", "figures_of", "gather"]
+
+SINCE_DAYS = 7
+"""An archive that has had no data for so many days is one that is over, or a copy, and no outage that still lasts."""
 
 _HOUR_NS = DAY_NS // 24
 
@@ -71,36 +73,56 @@ class Figures:
 
 
 def gather(
-    storage: Path, days: int, now_ns: int, *, trouble: Callable[[DataError], None], progress: Callable[[DayFile], None]
+    storage: Path,
+    days: int,
+    now_ns: int,
+    *,
+    trouble: Callable[[DataError], None],
+    progress: Callable[[DayFile], None],
+    ended: Callable[[str], None] = lambda day: None,
 ) -> list[Figures]:
-    """The figures of the last `days` days up to the newest one with data, by feed and then by day.
+    """The figures of the last `days` days, by feed and then by day.
 
     `storage`: a storage folder, or the folder of one day. Days after today are left out.
 
-    A day without data between the first and the last of a feed is there too, and so are, up to the newest day of
-    all feeds, those since a feed fell silent. A day that cannot be read is left out, and `trouble` is told;
-    `progress` is told of each file that has to be read. Raises UsageError for what is no storage folder.
+    The last of them is today, so that an outage that still lasts is there. But an archive whose newest day with data
+    is none of the last `days`, or of the last SINCE_DAYS, is taken for one that is over: then the last is that day,
+    and `ended` is told of it.
+
+    A day without data between the first of a feed and the last of all is there too. A day that cannot be read is
+    left out, and `trouble` is told; `progress` is told of each file that has to be read. Raises UsageError for what
+    is no storage folder.
     """
     if not storage.is_dir():
         raise UsageError(f"{storage}: there is no such folder")
     files = {(file.day, file.feed): file for file in data_files([storage]) if file.day}
-    folders = (
-        {day: storage} if (day := day_of(storage.resolve())) else {path.name: path for path in day_folders(storage)}
-    )
+    only = day_of(storage.resolve())
+    folders = {only: storage} if only else {path.name: path for path in day_folders(storage)}
     known = set(files) | {(day, feed) for day, folder in folders.items() for feed in own_manifests(folder)}
     today = timestamp(now_ns)[:10]
-    newest = max((day for day, _ in known if day <= today), default="")  # A clock may have been ahead once.
+    newest = {feed: day for day, feed in sorted(known) if day <= today}  # A clock may have been ahead once.
+    listening = {(day, feed) for feed, day in newest.items() if is_open(folders[day], feed)}
+    last = max(newest.values(), default="")
+    if last and last < today and not only:
+        if listening or last > _earlier(today, min(days, SINCE_DAYS)):
+            last = today
+        else:
+            ended(last)
     found = []
     for feed in sorted({feed for _, feed in known}):
         oldest = min(day for day, name in known if name == feed)
-        before = max((day for day, name in known if name == feed and day < _earlier(newest, days - 1)), default="")
-        for day in _days(max(oldest, _earlier(newest, days - 1)), newest):
+        before = max((day for day, name in known if name == feed and day < _earlier(last, days - 1)), default="")
+        heard_ns: int | None = None
+        for day in _days(max(oldest, _earlier(last, days - 1)), last):
             if (day, feed) not in known:
-                found.append(_nothing(day, feed, now_ns, _heard_until(folders[before], feed) if before else 0))
+                if heard_ns is None:
+                    heard_ns = now_ns if (before, feed) in listening else heard_until(folders[before], feed)
+                found.append(_nothing(day, feed, now_ns, heard_ns))
                 continue
-            before = day
+            before, heard_ns = day, None
+            file, listened = files.get((day, feed)), (day, feed) in listening
             try:
-                found.append(_read(folders[day], day, feed, files.get((day, feed)), now_ns, progress))
+                found.append(_read(folders[day], day, feed, file, now_ns, progress, listened=listened))
             except DataError as error:
                 trouble(error)
     return found
@@ -117,27 +139,16 @@ def _nothing(day: str, feed: str, now_ns: int, heard_ns: int) -> Figures:
     return Figures(day, feed, outages=[outage], known_ns=known_ns, coverage=100 * (1 - out_ns / known_ns))
 
 
-def _heard_until(folder: Path, feed: str) -> int:
-    """When the last session of a day's folder ended, in ns, as far as its ledger tells; 0 when it does not."""
-    try:
-        ledger = read_ledger(ledger_path(folder, feed))
-    except DataError:
-        return 0
-    found = sessions(ledger.entries) if ledger is not None else []
-    last = found[-1] if found else None
-    return last.ended.ts_ns if last is not None and last.ended is not None and last.cause != ROTATED else 0
-
-
-def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool) -> Figures:
-    """What a manifest says, as of now."""
+def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool, listened: bool = False) -> Figures:
+    """What a manifest says, as of now. `listened`: the last session, whose end nobody wrote down, goes on."""
     begin, end = day_begins(manifest.day), day_begins(manifest.day) + DAY_NS
-    gaps, until = list(manifest.gaps), end
-    if now_ns < end:
-        # The rest of the day is no outage. While a session is open nobody knows more than its last line tells.
-        last = gaps[-1] if gaps and line_time(gaps[-1].to) == end else None
-        is_open = last is not None and last.cause == KILLED
-        until = line_time(last.from_) if last is not None and is_open else max(now_ns, begin)
-        gaps = [_until(gap, until) for gap in gaps if line_time(gap.from_) < until]
+    gaps, until = list(manifest.gaps), min(max(now_ns, begin), end)  # The rest of today is no outage.
+    if listened and manifest.sessions and manifest.sessions[-1].cause == KILLED:
+        heard = manifest.sessions[-1].ended
+        gaps = [gap for gap in gaps if gap.from_ != heard]
+        if now_ns < end:  # Nobody knows more than its last line tells.
+            until = line_time(heard)
+    gaps = [_until(gap, until) for gap in gaps if line_time(gap.from_) < until]
     out_ns = sum(line_time(gap.to) - line_time(gap.from_) for gap in gaps)
     coverage = 100 * (1 - out_ns / (until - begin)) if until > begin else 0.0
     return Figures(
@@ -165,7 +176,14 @@ def _until(gap: TimeGap, until_ns: int) -> TimeGap:
 
 
 def _read(
-    folder: Path, day: str, feed: str, file: DayFile | None, now_ns: int, progress: Callable[[DayFile], None]
+    folder: Path,
+    day: str,
+    feed: str,
+    file: DayFile | None,
+    now_ns: int,
+    progress: Callable[[DayFile], None],
+    *,
+    listened: bool,
 ) -> Figures:
     try:
         stored = in_any_form(file.path, Path.stat).st_size if file is not None else 0
@@ -182,7 +200,7 @@ def _read(
     if file is None:  # Its manifest was there a moment ago.
         raise DataError(f"{path}: is gone")
     progress(file)
-    return figures_of(examine(file).manifest, now_ns, stored_bytes=stored, sealed=False)
+    return figures_of(examine(file).manifest, now_ns, stored_bytes=stored, sealed=False, listened=listened)
 
 
 def _earlier(day: str, days: int) -> str:

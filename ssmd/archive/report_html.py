@@ -56,8 +56,8 @@ class Day(NamedTuple):
 COLUMNS = ("messages", "change", "bytes", "on disk", "mean", "peak hour", "gaps", "missing", "outages", "lasted")
 
 
-def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str) -> str:
-    """The whole document."""
+def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str, silent: str = "") -> str:
+    """The whole document. `silent`: that there is no data since, if not shown."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -69,6 +69,7 @@ def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str)
         first=days[0] if days else "",
         last=days[-1] if days else "",
         made=timestamp(now_ns)[:16].replace("T", " "),
+        silent=silent,
         storage=storage,
         version=version,
         columns=COLUMNS,
@@ -145,7 +146,7 @@ def _day(days: Sequence[Figures], place: int, top: float) -> Day:
 
 def _line(day: Figures) -> list[Segment]:
     known = day.known_ns / 1e9 / _DAY_SECONDS
-    base = "unknown" if day.coverage is None else "heard" if day.messages or day.outages else "out"
+    base = "unknown" if day.coverage is None else "heard" if day.coverage or day.outages else "out"
     titles = {"unknown": "no ledger: not known", "heard": "listening", "out": "no data"}
     line = [Segment(0, known, base, titles[base])]
     if known < 1:

@@ -33,8 +33,8 @@ _DISPENSABLE = (
 """Columns that a narrow terminal goes without, the first ones first."""
 
 
-def print_report(figures: Sequence[Figures], console: Console) -> None:
-    """A table of days for each feed, and below it the outages."""
+def print_report(figures: Sequence[Figures], console: Console, silent: str = "") -> None:
+    """A table of days for each feed, and below it the outages. `silent`: that there is no data since, if not shown."""
     for feed, days in by_feed(figures).items():
         console.print(Text(feed, style="bold"))
         console.print(_fitting(days, console))
@@ -48,6 +48,8 @@ def print_report(figures: Sequence[Figures], console: Console) -> None:
             if len(outages) > _MOST_OUTAGES:
                 console.print(f"and {len(outages) - _MOST_OUTAGES} earlier ones")
         console.print()
+    if silent:
+        console.print(Text(silent, style="yellow"))
 
 
 def _fitting(days: Sequence[Figures], console: Console) -> Table:

@@ -5,13 +5,14 @@ Usage:
   ssmd report (-h | --help)
 
 Options:
-  --days <n>  How many days, up to the newest with data [default: 7].
+  --days <n>  How many days, up to today or, of an archive that is over, the newest with data [default: 7].
   --html      Print a page of HTML, with charts, that needs no other file: `ssmd report data --html > report.html`.
   -h --help   Show this.
 
 <storage> is the environment's storage.path. The figures of sealed days come from their manifests; the others are
-counted by reading them. Days without data between days with data are there too, with a coverage of 0 %. Exits with
-65 when something cannot be read, and leaves it out.
+counted by reading them. Days without data are there too, up to today, with a coverage of 0 % when nobody listened;
+but an archive without data for a week, or for --days, is taken for one that is over, and one line says since when.
+Exits with 65 when something cannot be read, and leaves it out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmd import __version__
+from ssmd.archive.comparison import silence
 from ssmd.archive.figures import gather
 from ssmd.archive.layout import DayFile, data_files
 from ssmd.commands.selecting import tell_twins
@@ -38,14 +40,19 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         raise UsageError(f"--days is {printable(days)!r}; it must be a number from 1 to 99999")
     now_ns = time.time_ns()
     troubles: list[DataError] = []
-    figures = gather(Path(arguments["<storage>"]), int(days), now_ns, trouble=troubles.append, progress=_tell)
-    tell_twins(data_files([Path(arguments["<storage>"])]))
+    newest: list[str] = []
+    storage = Path(arguments["<storage>"])
+    figures = gather(storage, int(days), now_ns, trouble=troubles.append, progress=_tell, ended=newest.append)
+    tell_twins(data_files([storage]))
+    silent = silence(newest[0], now_ns) if newest else ""
     for error in troubles:
         print(f"ssmd: {error}", file=sys.stderr)
     if arguments["--html"]:
         from ssmd.archive.report_html import page
 
-        sys.stdout.write(page(figures, now_ns=now_ns, storage=arguments["<storage>"], version=__version__))
+        sys.stdout.write(
+            page(figures, now_ns=now_ns, storage=arguments["<storage>"], version=__version__, silent=silent)
+        )
     elif figures:
         from rich.console import Console
 
@@ -54,7 +61,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = _WIDE
-        print_report(figures, console)
+        print_report(figures, console, silent)
     else:
         print("there is no data here")
     return DataError.exit_code if troubles else 0

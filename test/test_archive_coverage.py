@@ -1,0 +1,221 @@
+"""How much of each day was listened to, of histories that the file writer has recorded."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import gevent
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from ssmd.archive.coverage import day_begins
+from ssmd.archive.figures import Figures, gather
+from ssmd.archive.layout import data_files
+from ssmd.archive.manifest import Manifest
+from ssmd.archive.seal import seal
+from ssmd.archive.verify import missing_files, verify
+from ssmd.envelope import line_time
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Batch, Note
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+LATER = day_begins("2026-06-01")
+
+
+class Run:
+    """One run of a collector, which begins at `ns` by its clock."""
+
+    def __init__(self, storage: Path, ns: int) -> None:
+        status = Status()
+        self._writer = FileWriter(
+            Storage(type="local", path=str(storage)),
+            "kalshi",
+            status=status,
+            metrics=Metrics(CollectorRegistry(), "kalshi", status),
+            clock=lambda: ns,
+        )
+        self._writer.open()
+        self.note("started", ns, version="1", exchange="kalshi")
+
+    def note(self, event: str, ns: int, **fields: object) -> None:
+        self._put(ns, b"", 0, (Note(event, ns, 0, fields),))
+
+    def message(self, ns: int) -> None:
+        self._put(ns, self._writer.encode(ns, [b"{}"], True), 1, ())
+
+    def _put(self, ns: int, data: bytes, messages: int, notes: tuple[Note, ...]) -> None:
+        self._writer.write(Batch("kalshi", ns, data, messages, notes))
+        self._writer.flush()
+
+    def stop(self, ns: int) -> None:
+        self.note("stopped", ns, reason="SIGTERM")
+        self.kill()
+
+    def kill(self) -> None:
+        """What the ledger tells of it: nothing."""
+        self._writer.close()
+
+
+def at(text: str) -> int:
+    """Of `22T18:00:00`, a time in December 2025."""
+    return line_time(f"2025-12-{text}.000000Z")
+
+
+def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
+    found = gather(storage, 400, now_ns, trouble=pytest.fail, progress=lambda file: None)
+    return {day.day: day for day in found}
+
+
+def manifests(storage: Path) -> dict[str, Manifest]:
+    found = {file.day: seal(file, LATER) for file in data_files([storage])}
+    return {day: manifest for day, manifest in found.items() if manifest is not None}
+
+
+def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
+    """The host was off over midnight, and booted with a clock that was eight hours ahead until it was set right."""
+    first = Run(tmp_path, at("22T12:00:00"))
+    first.note("connected", at("22T12:00:00"))
+    first.message(at("22T19:59:00"))
+    first.stop(at("22T20:00:00"))
+    ahead = Run(tmp_path, at("23T18:00:00"))
+    ahead.note("connected", at("23T18:00:00"))
+    ahead.message(at("23T18:00:01"))
+    ahead.stop(at("23T18:00:02"))
+    right = Run(tmp_path, at("23T10:05:00"))
+    right.note("connected", at("23T10:05:00"))
+    right.message(at("23T23:59:58"))
+    right.stop(at("23T23:59:59"))
+    found = manifests(tmp_path)["2025-12-23"]
+    gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
+    assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
+    assert found.coverage_percent == pytest.approx(57.985, abs=0.001)
+
+
+def test_a_session_is_open_while_its_collector_is_at_work(tmp_path):
+    """Without a message since noon of the 20th; then it is killed, and another has not connected yet."""
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.message(at("20T12:00:01"))
+    assert figures(tmp_path, at("20T18:00:00"))["2025-12-20"].known_ns == at("20T12:00:01") - at("20T00:00:00")
+    open_ = {day: round(each.coverage, 2) for day, each in figures(tmp_path, at("30T10:00:00")).items()}
+    assert open_ == {f"2025-12-{day}": 50 if day == 20 else 100 for day in range(20, 31)}
+    assert figures(tmp_path / "2025-12-20", at("30T10:00:00"))["2025-12-20"].seconds_out == 12 * 3600
+    run.kill()
+    assert list(figures(tmp_path, at("30T10:00:00"))) == ["2025-12-20"]
+    killed = figures(tmp_path, at("22T10:00:00"))
+    assert [(day, round(each.coverage, 2), each.seconds_out) for day, each in killed.items()] == [
+        ("2025-12-20", 0, 24 * 3600 - 1),
+        ("2025-12-21", 0, 24 * 3600),
+        ("2025-12-22", 0, 10 * 3600),
+    ]
+    again = Run(tmp_path, at("20T15:00:00"))
+    [waiting] = figures(tmp_path, at("20T16:00:00")).values()
+    assert [(gap.from_[11:19], gap.cause) for gap in waiting.outages][1:] == [("12:00:01", "killed")]
+    again.note("connected", at("20T16:00:00"))
+    again.message(at("20T17:00:00"))
+    [open_again] = figures(tmp_path, at("20T18:00:00")).values()
+    assert [gap.to[11:19] for gap in open_again.outages] == ["12:00:00", "16:00:00"]
+    again.kill()
+
+
+def test_a_collector_that_starts_beside_a_report_is_not_turned_away(tmp_path, monkeypatch):
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.kill()
+    starting: list[gevent.Greenlet[Run]] = []
+    ask = fcntl.flock
+
+    def flock(fd: int, operation: int) -> None:
+        ask(fd, operation)
+        if operation & fcntl.LOCK_SH:
+            starting.append(gevent.spawn(Run, tmp_path, at("20T13:00:00")))
+            gevent.sleep(0.3)  # However long it takes to give the lock back.
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert figures(tmp_path, at("20T14:00:00"))["2025-12-20"].outages[-1].to[11:19] == "14:00:00"
+    [start] = starting
+    start.get(timeout=30).kill()
+
+
+def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
+    run = Run(tmp_path, at("20T12:00:00"))
+    run.note("connected", at("20T12:00:00"))
+    run.message(at("20T12:00:01"))
+    run.message(at("22T12:00:00"))
+    run.stop(at("22T13:00:00"))
+    for _ in range(2):
+        found = figures(tmp_path, LATER)
+        assert {day: (round(each.coverage, 2), len(each.outages)) for day, each in found.items()} == {
+            "2025-12-20": (50, 1),
+            "2025-12-21": (100, 0),
+            "2025-12-22": (54.17, 1),
+        }
+        assert len(manifests(tmp_path)) == 2  # And once more when they are sealed.
+
+
+pauses = st.sampled_from([SECOND, HOUR, 5 * HOUR, 30 * HOUR])
+set_back = st.sampled_from([-SECOND, -30 * SECOND, -HOUR, -7 * HOUR])
+ends = st.sampled_from(["stopped", "disconnected", "killed", "never connected"])
+messages = st.lists(st.sampled_from([SECOND, HOUR, 9 * HOUR, 26 * HOUR, 50 * HOUR]), max_size=5)
+quiet = st.sampled_from([0, SECOND, HOUR, 30 * HOUR])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(messages, quiet, ends, pauses | set_back), min_size=1, max_size=6),
+    st.integers(0, 30 * 3600),
+    st.booleans(),
+)
+def test_any_history_is_told_as_it_was(tmp_path_factory, runs, first, sealed):
+    """Where the clock was set back it may tell of less: what two runs say of the same time need not agree."""
+    storage = tmp_path_factory.mktemp("history")
+    now = at("22T00:00:00") + first * SECOND
+    heard = []
+    for steps, silence, end, pause in runs:
+        run = Run(storage, now)
+        begin = seen = now
+        if end == "never connected":
+            run.stop(now)
+        else:
+            run.note("connected", now)
+            for step in steps:
+                seen += step
+                run.message(seen)
+            now = seen + silence
+            if end == "disconnected":
+                run.note("disconnected", now, code=None, reason="")
+            if end == "killed":
+                run.kill()
+            else:
+                run.stop(now)
+            heard.append((begin, seen if end == "killed" else now))
+        now += pause
+    if sealed:
+        manifests(storage)
+    verdicts = [verify(file) for file in data_files([storage])]
+    assert [verdict.findings for verdict in verdicts if verdict.findings] == []
+    assert missing_files([storage], verdicts) == []
+    exact = all(pause > 0 for *_, pause in runs[:-1])
+    for day, found in figures(storage, now + 3 * 24 * HOUR).items():
+        assert found.coverage is not None
+        covered = found.coverage / 100 * found.known_ns / SECOND
+        expected = seconds_of(day_begins(day), day_begins(day) + found.known_ns, heard)
+        assert covered < expected + 0.01
+        assert covered > expected - 0.01 or not exact
+
+
+def seconds_of(begin: int, end: int, times: list[tuple[int, int]]) -> float:
+    """How many of a stretch lie within some times, which may overlap."""
+    total, cursor = 0, begin
+    for since, until in sorted(times):
+        since, until = max(since, cursor), min(until, end)
+        if until > since:
+            total, cursor = total + until - since, until
+    return total / SECOND
