@@ -15,11 +15,12 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import DataError, UsageError, printable
 
 __all__ = [
     "FORMS",
@@ -29,6 +30,7 @@ __all__ = [
     "day_of",
     "in_any_form",
     "ledger_path",
+    "looking",
     "manifest_path",
     "own_ledgers",
     "own_manifests",
@@ -85,7 +87,7 @@ def day_of(folder: Path) -> str | None:
 
 
 def day_folders(root: Path) -> list[Path]:
-    """The day folders in a storage folder, oldest first."""
+    """The day folders in a storage folder, oldest first. Raises OSError."""
     return sorted(folder for folder in root.iterdir() if day_of(folder) is not None and folder.is_dir())
 
 
@@ -93,14 +95,25 @@ def data_files(paths: Iterable[Path], feed: str | None = None) -> list[DayFile]:
     """The data that files, day folders and storage folders hold, by day and feed, each once.
 
     Of a day that is there in several forms, the first of FORMS. `feed`: only of this feed. Raises UsageError
-    for a path that is not there, or is nothing of ssmd's. A folder may hold no data.
+    for a path that is not there, or is nothing of ssmd's, and DataError for one that cannot be looked into. A folder
+    may hold no data.
     """
     found: dict[Path, DayFile] = {}
     for path in paths:
-        for file in _below(path):
-            if feed is None or file.feed == feed:
-                found.setdefault(file.path.resolve(), file)
+        with looking(path):
+            for file in _below(path):
+                if feed is None or file.feed == feed:
+                    found.setdefault(file.path.resolve(), file)
     return sorted(found.values())
+
+
+@contextmanager
+def looking(path: Path) -> Iterator[None]:
+    """Raises DataError where `path`, or what lies below it, cannot be looked at."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{printable(str(error.filename or path))}: cannot be read: {error.strerror}") from None
 
 
 def _below(path: Path) -> Iterator[DayFile]:
@@ -124,7 +137,11 @@ def _below(path: Path) -> Iterator[DayFile]:
 
 def _in_folder(folder: Path) -> Iterator[DayFile]:
     best: dict[str, DayFile] = {}
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return  # Old days may be put away at any time.
+    for path in paths:
         file = read_name(path)
         if file is None or not path.is_file():
             continue

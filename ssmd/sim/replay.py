@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.layout import DayFile, data_files, read_name
+from ssmd.archive.layout import DayFile, data_files, looking, read_name
 from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.merge import Trouble, merged
 from ssmd.archive.messages import Message, messages
@@ -70,14 +70,19 @@ class Recording(NamedTuple):
             yield from messages(block)
 
     def files(self) -> list[DayFile]:
-        """What is replayed. Raises UsageError."""
+        """What is replayed. Raises UsageError, and DataError for what cannot be looked into."""
         # Other programs' recordings are named as they like.
-        others = [path for path in self.paths if path.is_file() and read_name(path) is None]
+        others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
         ours = data_files([path for path in self.paths if path not in others], self.feed)
         return [DayFile("", "", "jsonl", path) for path in others] + ours
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))
+
+
+def _is_file(path: Path) -> bool:
+    with looking(path):
+        return path.is_file()
 
 
 def _tell(trouble: Trouble) -> None:
