@@ -1,4 +1,4 @@
-"""What lies below a storage folder is found, and what cannot be looked into is told."""
+"""What lies below a storage folder is found by whatever way leads there, and what cannot be looked into is told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from recorded import make_day
 
 from ssmd.archive import layout
 from ssmd.archive.layout import data_files, day_folders
+from ssmd.archive.verify import missing_files, verify
 
 DAY = "2025-09-21"
 READERS = ("verify", "seal", "cat", "compact", "replay", "report")
@@ -76,3 +77,26 @@ def test_a_folder_that_is_gone_since_it_was_listed_is_passed_over(storage, monke
 
     monkeypatch.setattr(layout, "day_folders", cleared)
     assert [file.day for file in data_files([storage])] == ["2025-09-20", DAY]
+
+
+def test_a_day_is_the_same_by_whatever_way_one_gets_there(storage, tmp_path, monkeypatch):
+    (storage / "latest").symlink_to(DAY)
+    (storage / DAY / "sub").mkdir()
+    monkeypatch.chdir(storage / DAY / "sub")
+    for way in (storage / "latest", Path(".."), Path("../.")):
+        [file] = data_files([way])
+        assert (file.day, file.path) == (DAY, way / "kalshi.jsonl")
+        assert verify(file).findings == []
+        assert missing_files([way], [verify(file)]) == []
+        assert data_files([way / "kalshi.jsonl"]) == [file]
+        assert data_files([way, storage / DAY]) == [file]
+    for command in ("verify", "report", "compact"):
+        assert told(command, storage / "latest") == (0, "")
+    assert sorted(path.name for path in (storage / DAY).glob("kalshi.jsonl*")) == ["kalshi.jsonl.zst"]
+
+
+def test_a_day_that_lies_elsewhere_is_the_one_that_its_link_names(storage, tmp_path):
+    (storage / DAY).rename(tmp_path / "elsewhere")
+    (storage / DAY).symlink_to(tmp_path / "elsewhere")
+    assert [file.day for file in data_files([storage])] == ["2025-09-20", DAY]
+    assert [file.day for file in data_files([storage / DAY / "kalshi.jsonl"])] == [DAY]

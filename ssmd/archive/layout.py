@@ -128,21 +128,21 @@ def _below(path: Path) -> Iterator[DayFile]:
         if not path.is_file():
             raise UsageError(f"{printable(str(path))}: is no regular file; name a file that ssmd has kept, or a folder")
         yield file
-    elif day_of(path.resolve()) is not None:
-        yield from _in_folder(path)
+    elif (day := day_of(path.resolve())) is not None:
+        yield from _in_folder(path, day)
     else:
         for folder in day_folders(path):
-            yield from _in_folder(folder)
+            yield from _in_folder(folder, folder.name)
 
 
-def _in_folder(folder: Path) -> Iterator[DayFile]:
+def _in_folder(folder: Path, day: str) -> Iterator[DayFile]:
     best: dict[str, DayFile] = {}
     try:
         paths = list(folder.iterdir())
     except FileNotFoundError:
         return  # Old days may be put away at any time.
     for path in paths:
-        file = read_name(path)
+        file = read_name(path, day)
         if file is None or not path.is_file():
             continue
         known = best.get(file.feed)
@@ -151,12 +151,18 @@ def _in_folder(folder: Path) -> Iterator[DayFile]:
     yield from best.values()
 
 
-def read_name(path: Path) -> DayFile | None:
-    """What the name of a file says it holds, None when it says that this is no data; looks at nothing else."""
+def read_name(path: Path, day: str | None = None) -> DayFile | None:
+    """What the name of a file says it holds, None when it says that this is no data; the file need not be there.
+
+    `day`: of its folder, when that is known. Else it is the one whose folder the path leads to or, if that has another
+    name, goes through.
+    """
     match = _DATA.fullmatch(path.name)
     if match is None or path.name.endswith((LEDGER, *_PACKED_LEDGERS)):
         return None
-    return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
+    if day is None:
+        day = day_of(path.parent.resolve()) or day_of(path.absolute().parent) or ""
+    return DayFile(day, match["feed"], match["form"], path)
 
 
 def in_any_form(path: Path, look: Callable[[Path], T]) -> T:
