@@ -11,7 +11,7 @@ from process import start
 from recorded import make_day
 
 from ssmd.archive import layout
-from ssmd.archive.layout import data_files, day_folders
+from ssmd.archive.layout import data_files, day_folders, own_ledgers, own_manifests
 from ssmd.archive.verify import missing_files, verify
 
 DAY = "2025-09-21"
@@ -100,3 +100,13 @@ def test_a_day_that_lies_elsewhere_is_the_one_that_its_link_names(storage, tmp_p
     (storage / DAY).symlink_to(tmp_path / "elsewhere")
     assert [file.day for file in data_files([storage])] == ["2025-09-20", DAY]
     assert [file.day for file in data_files([storage / DAY / "kalshi.jsonl"])] == [DAY]
+
+
+def test_what_another_system_leaves_beside_a_file_is_no_file_of_a_feed(storage):
+    for name in ("._kalshi", "", "a b"):
+        for ending in ("jsonl", "ledger.jsonl", "manifest.json"):
+            (storage / DAY / f"{name}.{ending}").write_bytes(b"\0\5\26\7\xff")
+    assert set(own_ledgers(storage / DAY)) == {"kalshi"}
+    assert set(own_manifests(storage / DAY)) == {"kalshi"}
+    files = data_files([storage])
+    assert missing_files([storage], [verify(file) for file in files]) == []

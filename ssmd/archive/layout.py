@@ -49,7 +49,8 @@ _PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")
 """As some other program leaves them: ssmd compresses no ledger."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_DATA = re.compile(r"(?P<feed>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<form>jsonl(?:\.zst|\.gz)?)")
+_FEED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DATA = re.compile(rf"(?P<feed>{_FEED.pattern})\.(?P<form>jsonl(?:\.zst|\.gz)?)")
 
 
 T = TypeVar("T")
@@ -212,4 +213,6 @@ def own_manifests(folder: Path) -> dict[str, Path]:
 
 
 def _named(folder: Path, ending: str) -> dict[str, Path]:
-    return {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}
+    # Other systems leave files beside those that they copy, such as `._kalshi.manifest.json`.
+    found = {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}
+    return {feed: path for feed, path in found.items() if _FEED.fullmatch(feed)}
