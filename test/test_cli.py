@@ -152,6 +152,33 @@ def test_a_wrong_command_line_is_told_what_is_wrong(capsys, argv, lines):
 
 
 @pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["cat", "--from", "", "."], "--from"),
+        (["cat", "--to=", "."], "--to"),
+        (["cat", "--type", "trade", "--type", "", "."], "--type"),
+        (["cat", "--market", "", "."], "--market"),
+        (["cat", "--feed", "", "."], "--feed"),
+        (["cat", ".", ""], "<path>"),
+        (["replay", "--from", "", "."], "--from"),
+        (["replay", "--feed", "", "."], "--feed"),
+        (["seal", ".", "--before", ""], "--before"),
+        (["seal", ".", "--feed", ""], "--feed"),
+        (["compact", ""], "<storage>"),
+        (["verify", ""], "<path>"),
+        (["report", ""], "<storage>"),
+        (["sim", "--replay", ""], "--replay"),
+        (["validate", "--config-dir", ""], "--config-dir"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_an_empty_value_is_never_taken_for_none_or_for_the_current_folder(capsys, tmp_path, monkeypatch, argv, name):
+    """It is what a shell makes of a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    assert refused(capsys, *argv) == [f"ssmd: {name} is empty; perhaps a variable of the shell is not set"]
+
+
+@pytest.mark.parametrize(
     "listen", ["8080", "localhost", "localhost:", "x:http", ":65536", ":-1", ":8 0", "[::1]", "a:²"]
 )
 def test_a_bad_address_for_the_probes_is_refused(capsys, tree, listen):
