@@ -146,6 +146,21 @@ def test_what_is_being_written_is_left(storage):
     assert "kalshi.jsonl" in names(storage)
 
 
+def test_a_link_is_left_and_named(storage, tmp_path):
+    """To remove it would free nothing, and what it leads to may be another's."""
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    plain.rename(tmp_path / "elsewhere.jsonl")
+    plain.symlink_to(tmp_path / "elsewhere.jsonl")
+    before = names(storage), content(storage)
+    for dry_run in (True, False):
+        [outcome] = run(storage, dry_run=dry_run)
+        assert outcome == Left(f"is a link to {tmp_path}/elsewhere.jsonl, and only a file that lies here is compacted")
+    assert (names(storage), content(storage), plain.is_symlink()) == (*before, True)
+    plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(before[1]))
+    assert isinstance(run(storage)[0], Left)
+    assert plain.is_symlink()
+
+
 @pytest.mark.parametrize("change", ["longer", "other", "no manifest"])
 def test_what_is_not_as_sealed_is_never_removed(storage, change):
     plain = storage / "2026-09-21" / "kalshi.jsonl"

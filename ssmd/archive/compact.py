@@ -20,7 +20,7 @@ from ssmd.archive.layout import DayFile, data_files, manifest_path
 from ssmd.archive.lines import unpacked
 from ssmd.archive.manifest import Manifest, decode_manifest
 from ssmd.archive.seal import held
-from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.errors import DataError, OutputError, WriteError, printable
 from ssmd.writer.disk import sync_directory
 
 __all__ = ["DEFAULT_LEVEL", "LEVELS", "Compacted", "Left", "candidates", "compact"]
@@ -62,6 +62,10 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
     A dry run finds the same wrong with what is there. Raises DataError when the data does not agree with its manifest,
     OutputError and WriteError. The plain file is there then.
     """
+    if file.path.is_symlink():
+        # To remove a link frees nothing, and what it leads to may be another's.
+        target = printable(os.readlink(file.path))
+        return Left(f"is a link to {target}, and only a file that lies here is compacted")
     manifest = _manifest(file)
     if manifest is None:
         return Left("is not sealed; `ssmd seal` does that")
