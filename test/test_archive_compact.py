@@ -241,6 +241,39 @@ def test_a_full_disk_leaves_the_plain_file_and_nothing_else(storage):
     assert (names(storage), content(storage)) == before
 
 
+def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage):
+    folder = storage / "2026-09-21"
+    kept = storage.parent / "kept"
+    kept.write_bytes(b"somebody else's")
+    before = content(storage)
+    (folder / "kalshi.jsonl.zst.new").symlink_to(kept)
+    (folder / "kalshi.manifest.json.new").symlink_to(kept)
+    (folder / "kalshi.manifest.json").unlink()
+    [file] = data_files([storage])
+    assert seal(file, NS + 86_400 * 10**9)
+    assert isinstance(run(storage)[0], Compacted)
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert (content(storage), kept.read_bytes()) == (before, b"somebody else's")
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_what_another_user_has_left_is_no_obstacle_to_the_owner_of_the_folder(storage):
+    other = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+    folder = storage / "2026-09-21"
+    (folder / "kalshi.manifest.json").unlink()
+    for name in ("kalshi.jsonl.zst.new", "kalshi.manifest.json.new"):
+        (folder / name).write_bytes(b"")
+        os.chown(folder / name, 65534, 65534)
+        (folder / name).chmod(0o644)
+    for command in (["seal", storage], ["compact", storage]):
+        done = subprocess.run(
+            [*other, sys.executable, "-m", "ssmd", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+
+
 STEPS = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path

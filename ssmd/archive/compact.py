@@ -113,7 +113,8 @@ def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progre
 def _pack(plain: Path, new: Path, manifest: Manifest, level: int, progress: Progress) -> None:
     """Write the compressed file, durably, and prove that the disk gives back what the manifest says."""
     try:
-        file = open(new, "w+b")  # noqa: SIM115 # Closed below; only a failure to open it is another error.
+        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may be another user's.
+        file = open(new, "x+b")  # noqa: SIM115 # Closed below; only a failure to open it is another error.
     except OSError as error:
         raise OutputError(f"{new}: {error.strerror}") from None
     with file:
