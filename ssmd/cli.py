@@ -26,6 +26,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import logging
 import os
 import re
@@ -53,6 +54,10 @@ _OPTION = re.compile(r"--[a-z-]+")
 
 def main() -> None:
     """The process: run the command of sys.argv and exit with its code."""
+    # A path may be no text, and a terminal may not have every character: neither may end a command half-way.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:], os.environ))
 
 
