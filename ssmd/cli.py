@@ -26,6 +26,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import logging
 import os
 import re
@@ -53,6 +54,10 @@ _OPTION = re.compile(r"--[a-z-]+")
 
 def main() -> None:
     """The process: run the command of sys.argv and exit with its code."""
+    # A path may be no text, and a terminal may not have every character: neither may end a command half-way.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:], os.environ))
 
 
@@ -100,6 +105,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     command = _parse_command(argv)
     module = importlib.import_module(COMMANDS[command])
     arguments = _parse(module.__doc__ or "", argv)
+    _require_values(arguments)
     code: int = module.main(arguments, environ)
     return code
 
@@ -133,6 +139,13 @@ def _parse(usage: str, argv: Sequence[str], options_first: bool = False) -> dict
     except DocoptExit as misfit:
         raise UsageError(f"{_reason(usage, argv, str(misfit))}\n{DocoptExit.usage.strip()}") from None
     return arguments
+
+
+def _require_values(arguments: Mapping[str, Any]) -> None:
+    """Raises UsageError for an empty one: what a shell makes of a variable that is not set would select everything."""
+    for name, value in arguments.items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise UsageError(f"{name} is empty; perhaps a variable of the shell is not set")
 
 
 def _reason(usage: str, argv: Sequence[str], told: str) -> str:

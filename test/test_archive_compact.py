@@ -146,6 +146,21 @@ def test_what_is_being_written_is_left(storage):
     assert "kalshi.jsonl" in names(storage)
 
 
+def test_a_link_is_left_and_named(storage, tmp_path):
+    """To remove it would free nothing, and what it leads to may be another's."""
+    plain = storage / "2026-09-21" / "kalshi.jsonl"
+    plain.rename(tmp_path / "elsewhere.jsonl")
+    plain.symlink_to(tmp_path / "elsewhere.jsonl")
+    before = names(storage), content(storage)
+    for dry_run in (True, False):
+        [outcome] = run(storage, dry_run=dry_run)
+        assert outcome == Left(f"is a link to {tmp_path}/elsewhere.jsonl, and only a file that lies here is compacted")
+    assert (names(storage), content(storage), plain.is_symlink()) == (*before, True)
+    plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(before[1]))
+    assert isinstance(run(storage)[0], Left)
+    assert plain.is_symlink()
+
+
 @pytest.mark.parametrize("change", ["longer", "other", "no manifest"])
 def test_what_is_not_as_sealed_is_never_removed(storage, change):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
@@ -224,6 +239,39 @@ def test_a_full_disk_leaves_the_plain_file_and_nothing_else(storage):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (names(storage), content(storage)) == before
+
+
+def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage):
+    folder = storage / "2026-09-21"
+    kept = storage.parent / "kept"
+    kept.write_bytes(b"somebody else's")
+    before = content(storage)
+    (folder / "kalshi.jsonl.zst.new").symlink_to(kept)
+    (folder / "kalshi.manifest.json.new").symlink_to(kept)
+    (folder / "kalshi.manifest.json").unlink()
+    [file] = data_files([storage])
+    assert seal(file, NS + 86_400 * 10**9)
+    assert isinstance(run(storage)[0], Compacted)
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert (content(storage), kept.read_bytes()) == (before, b"somebody else's")
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_what_another_user_has_left_is_no_obstacle_to_the_owner_of_the_folder(storage):
+    other = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+    folder = storage / "2026-09-21"
+    (folder / "kalshi.manifest.json").unlink()
+    for name in ("kalshi.jsonl.zst.new", "kalshi.manifest.json.new"):
+        (folder / name).write_bytes(b"")
+        os.chown(folder / name, 65534, 65534)
+        (folder / name).chmod(0o644)
+    for command in (["seal", storage], ["compact", storage]):
+        done = subprocess.run(
+            [*other, sys.executable, "-m", "ssmd", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
 
 
 STEPS = """

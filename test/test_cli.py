@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from process import ROOT
+from recorded import make_day
 
 from ssmd import __version__, errors
 from ssmd.cli import EXIT_SIGPIPE, run_command
@@ -149,6 +150,33 @@ def test_a_wrong_command_line_is_told_what_is_wrong(capsys, argv, lines):
     told = refused(capsys, *argv)
     assert told[: len(lines)] == lines
     assert len(told) == len(lines) or told[len(lines)] == "ssmd: Usage:"
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["cat", "--from", "", "."], "--from"),
+        (["cat", "--to=", "."], "--to"),
+        (["cat", "--type", "trade", "--type", "", "."], "--type"),
+        (["cat", "--market", "", "."], "--market"),
+        (["cat", "--feed", "", "."], "--feed"),
+        (["cat", ".", ""], "<path>"),
+        (["replay", "--from", "", "."], "--from"),
+        (["replay", "--feed", "", "."], "--feed"),
+        (["seal", ".", "--before", ""], "--before"),
+        (["seal", ".", "--feed", ""], "--feed"),
+        (["compact", ""], "<storage>"),
+        (["verify", ""], "<path>"),
+        (["report", ""], "<storage>"),
+        (["sim", "--replay", ""], "--replay"),
+        (["validate", "--config-dir", ""], "--config-dir"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_an_empty_value_is_never_taken_for_none_or_for_the_current_folder(capsys, tmp_path, monkeypatch, argv, name):
+    """It is what a shell makes of a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    assert refused(capsys, *argv) == [f"ssmd: {name} is empty; perhaps a variable of the shell is not set"]
 
 
 @pytest.mark.parametrize(
@@ -339,3 +367,28 @@ def test_a_full_output_is_one_line_and_74(arguments: tuple[str, ...], unbuffered
         )
     told = "the standard output cannot be written: No space left on device; send it elsewhere or free some"
     assert (done.returncode, done.stderr) == (74, f"ssmd: {told}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:surrogateescape", "latin-1:strict"])
+@pytest.mark.parametrize("html", [[], ["--html"]])
+def test_a_path_that_is_no_text_is_told_by_every_command(tmp_path: Path, encoding: str, html: list[str]) -> None:
+    storage = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff \xe2\x82\xac"))
+    plain = [make_day(storage, day, per_hour=2, sealed=False) for day in ("2025-12-22", "2025-12-23")]
+    lines = b"".join(path.read_bytes() for path in plain)
+    environ = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"}
+    for code, command in (
+        (0, ["seal"]), (0, ["verify"]), (0, ["report", *html]), (0, ["compact"]), (0, ["cat"]), (65, ["verify"])
+    ):  # fmt: skip
+        if code:
+            (storage / "2025-12-23" / "kalshi.manifest.json").write_bytes(b"{")
+        done = subprocess.run(
+            [sys.executable, "-m", "ssmd", *command, storage],
+            cwd=ROOT, env=environ, capture_output=True, check=False, timeout=50,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (code, b""), (command, done)
+        if command == ["cat"]:
+            assert done.stdout == lines
+        elif command in (["seal"], ["compact"]):
+            assert done.stdout.count(rb"/d\udcff ") == 2
+        elif code:
+            assert rb"/d\udcff " in done.stdout

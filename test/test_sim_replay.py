@@ -169,6 +169,41 @@ def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) 
     assert len(list(Recording((tmp_path,), "own", later).messages())) == 4
 
 
+@pytest.mark.parametrize("first", [b"", b"X" + ssmd_lines(0), b"\n", ssmd_lines(0)[:30]])
+def test_a_day_is_ssmds_whatever_its_first_file_begins_with(tmp_path: Path, first: bytes) -> None:
+    for day, content in (("2026-09-20", first), ("2026-09-21", ssmd_lines(0, 1))):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "own.jsonl").write_bytes(content)
+    assert [message.payload for message in Recording((tmp_path,)).messages()] == [b'{"n":0}', b'{"n":1}']
+    later = Selection(begin=b"2026-09-22")
+    assert list(Recording((tmp_path,), selection=later).messages()) == []
+    (tmp_path / "2026-09-20" / "more.jsonl").write_bytes(first)
+    with pytest.raises(UsageError, match="holds the feeds more, own, and an exchange is one"):
+        Recording((tmp_path,)).check()
+
+
+def test_of_files_outside_of_days_the_first_with_a_line_decides(
+    tmp_path: Path, raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty, own = tmp_path / "empty.jsonl", tmp_path / "own.jsonl"
+    empty.write_bytes(b"\n\n")
+    own.write_bytes(ssmd_lines(0, 1))
+    recording = Recording((empty, own))
+    recording.check()
+    assert [message.payload for message in recording.messages()] == [b'{"n":0}', b'{"n":1}']
+    assert "none of ssmd's" not in caplog.text
+    recording = Recording((empty, raw))
+    recording.check()
+    assert [message.payload for message in recording.messages()] == RAW
+    assert f"{raw}: its first line is none of ssmd's" in caplog.text
+
+
+@pytest.mark.parametrize("selection", [Selection(begin=b"2026-09-22"), Selection(types=frozenset(["trade"]))])
+def test_nothing_can_be_selected_of_raw_frames(raw: Path, selection: Selection) -> None:
+    with pytest.raises(UsageError, match="raw frames, of which nothing can be selected; leave out --from"):
+        Recording((raw,), selection=selection).check()
+
+
 def test_a_recording_damaged_in_the_middle_ends_with_1011(tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl.gz"
     whole = b"".join(json.dumps({"n": hash((n, "x"))}).encode() + b"\n" for n in range(50_000))

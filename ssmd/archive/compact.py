@@ -20,7 +20,7 @@ from ssmd.archive.layout import DayFile, data_files, manifest_path
 from ssmd.archive.lines import unpacked
 from ssmd.archive.manifest import Manifest, decode_manifest
 from ssmd.archive.seal import held
-from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.errors import DataError, OutputError, WriteError, printable
 from ssmd.writer.disk import sync_directory
 
 __all__ = ["DEFAULT_LEVEL", "LEVELS", "Compacted", "Left", "candidates", "compact"]
@@ -62,6 +62,10 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
     A dry run finds the same wrong with what is there. Raises DataError when the data does not agree with its manifest,
     OutputError and WriteError. The plain file is there then.
     """
+    if file.path.is_symlink():
+        # To remove a link frees nothing, and what it leads to may be another's.
+        target = printable(os.readlink(file.path))
+        return Left(f"is a link to {target}, and only a file that lies here is compacted")
     manifest = _manifest(file)
     if manifest is None:
         return Left("is not sealed; `ssmd seal` does that")
@@ -109,7 +113,8 @@ def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progre
 def _pack(plain: Path, new: Path, manifest: Manifest, level: int, progress: Progress) -> None:
     """Write the compressed file, durably, and prove that the disk gives back what the manifest says."""
     try:
-        file = open(new, "w+b")  # noqa: SIM115 # Closed below; only a failure to open it is another error.
+        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may be another user's.
+        file = open(new, "x+b")  # noqa: SIM115 # Closed below; only a failure to open it is another error.
     except OSError as error:
         raise OutputError(f"{new}: {error.strerror}") from None
     with file:

@@ -15,11 +15,12 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import DataError, UsageError, printable
 
 __all__ = [
     "FORMS",
@@ -29,6 +30,7 @@ __all__ = [
     "day_of",
     "in_any_form",
     "ledger_path",
+    "looking",
     "manifest_path",
     "own_ledgers",
     "own_manifests",
@@ -47,7 +49,8 @@ _PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")
 """As some other program leaves them: ssmd compresses no ledger."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_DATA = re.compile(r"(?P<feed>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<form>jsonl(?:\.zst|\.gz)?)")
+_FEED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DATA = re.compile(rf"(?P<feed>{_FEED.pattern})\.(?P<form>jsonl(?:\.zst|\.gz)?)")
 
 
 T = TypeVar("T")
@@ -85,7 +88,7 @@ def day_of(folder: Path) -> str | None:
 
 
 def day_folders(root: Path) -> list[Path]:
-    """The day folders in a storage folder, oldest first."""
+    """The day folders in a storage folder, oldest first. Raises OSError."""
     return sorted(folder for folder in root.iterdir() if day_of(folder) is not None and folder.is_dir())
 
 
@@ -93,14 +96,25 @@ def data_files(paths: Iterable[Path], feed: str | None = None) -> list[DayFile]:
     """The data that files, day folders and storage folders hold, by day and feed, each once.
 
     Of a day that is there in several forms, the first of FORMS. `feed`: only of this feed. Raises UsageError
-    for a path that is not there, or is nothing of ssmd's. A folder may hold no data.
+    for a path that is not there, or is nothing of ssmd's, and DataError for one that cannot be looked into. A folder
+    may hold no data.
     """
     found: dict[Path, DayFile] = {}
     for path in paths:
-        for file in _below(path):
-            if feed is None or file.feed == feed:
-                found.setdefault(file.path.resolve(), file)
+        with looking(path):
+            for file in _below(path):
+                if feed is None or file.feed == feed:
+                    found.setdefault(file.path.resolve(), file)
     return sorted(found.values())
+
+
+@contextmanager
+def looking(path: Path) -> Iterator[None]:
+    """Raises DataError where `path`, or what lies below it, cannot be looked at."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{printable(str(error.filename or path))}: cannot be read: {error.strerror}") from None
 
 
 def _below(path: Path) -> Iterator[DayFile]:
@@ -115,17 +129,21 @@ def _below(path: Path) -> Iterator[DayFile]:
         if not path.is_file():
             raise UsageError(f"{printable(str(path))}: is no regular file; name a file that ssmd has kept, or a folder")
         yield file
-    elif day_of(path.resolve()) is not None:
-        yield from _in_folder(path)
+    elif (day := day_of(path.resolve())) is not None:
+        yield from _in_folder(path, day)
     else:
         for folder in day_folders(path):
-            yield from _in_folder(folder)
+            yield from _in_folder(folder, folder.name)
 
 
-def _in_folder(folder: Path) -> Iterator[DayFile]:
+def _in_folder(folder: Path, day: str) -> Iterator[DayFile]:
     best: dict[str, DayFile] = {}
-    for path in folder.iterdir():
-        file = read_name(path)
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return  # Old days may be put away at any time.
+    for path in paths:
+        file = read_name(path, day)
         if file is None or not path.is_file():
             continue
         known = best.get(file.feed)
@@ -134,12 +152,18 @@ def _in_folder(folder: Path) -> Iterator[DayFile]:
     yield from best.values()
 
 
-def read_name(path: Path) -> DayFile | None:
-    """What the name of a file says it holds, None when it says that this is no data; looks at nothing else."""
+def read_name(path: Path, day: str | None = None) -> DayFile | None:
+    """What the name of a file says it holds, None when it says that this is no data; the file need not be there.
+
+    `day`: of its folder, when that is known. Else it is the one whose folder the path leads to or, if that has another
+    name, goes through.
+    """
     match = _DATA.fullmatch(path.name)
     if match is None or path.name.endswith((LEDGER, *_PACKED_LEDGERS)):
         return None
-    return DayFile(day_of(path.absolute().parent) or "", match["feed"], match["form"], path)
+    if day is None:
+        day = day_of(path.parent.resolve()) or day_of(path.absolute().parent) or ""
+    return DayFile(day, match["feed"], match["form"], path)
 
 
 def in_any_form(path: Path, look: Callable[[Path], T]) -> T:
@@ -189,4 +213,6 @@ def own_manifests(folder: Path) -> dict[str, Path]:
 
 
 def _named(folder: Path, ending: str) -> dict[str, Path]:
-    return {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}
+    # Other systems leave files beside those that they copy, such as `._kalshi.manifest.json`.
+    found = {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}
+    return {feed: path for feed, path in found.items() if _FEED.fullmatch(feed)}

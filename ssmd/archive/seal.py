@@ -105,7 +105,8 @@ def _write(path: Path, data: bytes) -> None:
     """Under another name, synced, renamed, and the name synced."""
     new = path.with_name(path.name + ".new")
     try:
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may be another user's.
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise OutputError(f"{new}: {error.strerror}") from None
     try:

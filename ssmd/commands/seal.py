@@ -33,9 +33,11 @@ from ssmd.errors import SsmdError, UsageError, printable
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
-    before = arguments["--before"] or timestamp(time.time_ns())[:10]
+    before = arguments["--before"]
+    if before is None:
+        before = timestamp(time.time_ns())[:10]
     try:
-        date.fromisoformat(before)
+        before = date.fromisoformat(before).isoformat()  # Days are compared as text, and ISO 8601 has other forms.
     except ValueError:
         raise UsageError(f"--before is {printable(before)!r}; it must be a day, such as 2026-01-31") from None
     code = 0

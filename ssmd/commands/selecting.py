@@ -20,8 +20,8 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
     """
     begin, end = arguments["--from"], arguments["--to"]
     selection = Selection(
-        instant(begin, "--from") if begin else ALL.begin,
-        instant(end, "--to") if end else ALL.end,
+        instant(begin, "--from") if begin is not None else ALL.begin,
+        instant(end, "--to") if end is not None else ALL.end,
         frozenset(arguments.get("--type", ())),
         frozenset(arguments.get("--market", ())),
     )

@@ -10,7 +10,7 @@ Options:
   --rate <messages/s>   Messages a second for each client, 0 for flat out. Default: 50, or flat out for a
                         recording of raw frames, which has no times.
   --replay <path>       Send recorded messages and nothing else, as `ssmd replay` does; here of one path, and
-                        also raw frames, one a line, that another program has recorded.
+                        also raw frames, one a line, that another program has recorded, in no day's folder.
   --speed <x>           Replay ssmd's own lines x times as fast as recorded, 0 for flat out [default: 1].
   --seed <n>            Another seed makes other markets and another course of events [default: 1].
   --fault <fault>       Misbehave, as told below; may be given several times.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.layout import DayFile, data_files, read_name
+from ssmd.archive.layout import DayFile, data_files, looking, read_name
 from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.merge import Trouble, merged
 from ssmd.archive.messages import Message, messages
@@ -23,9 +23,10 @@ _log = logging.getLogger("ssmd.sim")
 class Recording(NamedTuple):
     """What is replayed.
 
-    The first line decides: if ssmd wrote it, all lines are ssmd's, are merged by time and give back the exchange's
-    bytes; otherwise each line is a message itself, exactly as it stands there, and has no time. Blank lines, which
-    recorders of raw frames leave behind when a frame brought its own newline, are passed over.
+    What lies in a day's folder is ssmd's. Elsewhere the first line decides: if ssmd wrote it, all lines are ssmd's, are
+    merged by time and give back the exchange's bytes; otherwise each line is a message itself, exactly as it stands
+    there, and has no time. Blank lines, which recorders of raw frames leave behind when a frame brought its own
+    newline, are passed over.
     """
 
     paths: Sequence[Path]
@@ -35,9 +36,14 @@ class Recording(NamedTuple):
     """What of ssmd's own lines."""
 
     def check(self) -> None:
-        """If it cannot be replayed, raise UsageError or DataError now, rather than when the first client is there."""
+        """If it cannot be replayed, raise UsageError or DataError now, rather than when the first client is there.
+
+        Warns of raw frames: they may be lines of ssmd, of which the first is damaged.
+        """
         if next(self.messages(), None) is None:
             raise UsageError(f"{self} holds no messages to replay")
+        if (file := _holds_frames(self.files())) is not None:
+            _log.warning("%s: its first line is none of ssmd's, so each line is sent as it stands there", file.path)
 
     def messages(self) -> Iterator[Message]:
         """The messages in order, a block of lines at a time, so that memory stays flat. Raises as check() does.
@@ -45,9 +51,12 @@ class Recording(NamedTuple):
         A line among ssmd's that ssmd did not write is left out, with a warning: after a crash the last one may be torn.
         """
         files = self.files()
-        if not files:
-            return
-        if not _is_ours(files[0]):
+        if (frames := _holds_frames(files)) is not None:
+            if self.selection != ALL:
+                raise UsageError(
+                    f"{frames.path}: its first line is none of ssmd's, so these are raw frames, of which nothing can "
+                    "be selected; leave out --from, --to, --type and --market"
+                )
             for file in files:
                 yield from _frames(file)
             return
@@ -61,14 +70,19 @@ class Recording(NamedTuple):
             yield from messages(block)
 
     def files(self) -> list[DayFile]:
-        """What is replayed. Raises UsageError."""
+        """What is replayed. Raises UsageError, and DataError for what cannot be looked into."""
         # Other programs' recordings are named as they like.
-        others = [path for path in self.paths if path.is_file() and read_name(path) is None]
+        others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
         ours = data_files([path for path in self.paths if path not in others], self.feed)
         return [DayFile("", "", "jsonl", path) for path in others] + ours
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))
+
+
+def _is_file(path: Path) -> bool:
+    with looking(path):
+        return path.is_file()
 
 
 def _tell(trouble: Trouble) -> None:
@@ -87,13 +101,25 @@ def _frames(file: DayFile) -> Iterator[Message]:
         yield Message(source.torn, None, document=True)
 
 
-def _is_ours(file: DayFile) -> bool:
-    """Whether ssmd wrote the first line. Raises DataError for what cannot be read."""
+def _holds_frames(files: Sequence[DayFile]) -> DayFile | None:
+    """The file that says that all are raw frames; None when ssmd wrote them. Raises DataError for what cannot be read.
+
+    A day may begin without a line, or with a damaged one, and is ssmd's by its name.
+    """
+    if any(file.day for file in files):
+        return None
+    for file in files:
+        if first := _first_line(file):
+            try:
+                decode_line(first)
+            except ValueError:
+                return file
+            return None
+    return None
+
+
+def _first_line(file: DayFile) -> bytes:
+    """The first line that is not blank; empty when there is none."""
     source = LineBlocks(file.path)
     lines = (line for block in source for line in split(block) if line.strip())
-    first = next(lines, None)
-    try:
-        decode_line(source.torn if first is None else first)
-    except ValueError:
-        return False
-    return True
+    return next(lines, None) or source.torn.strip()
