@@ -93,10 +93,12 @@ class Tally:
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
-        if len(self.types) + len(found) > _MOST_TYPES:
-            for name in [name for name in found if name not in self.types]:
-                found[_OTHERS] += found.pop(name)
-        self.types.update(found)
+        """`found` is in the order in which they came, so that it does not matter how the file is cut into blocks."""
+        if len(self.types) + len(found) <= _MOST_TYPES:
+            self.types.update(found)
+            return
+        for name, count in found.items():
+            self.types[name if name in self.types or len(self.types) < _MOST_TYPES else _OTHERS] += count
 
     def records(
         self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
