@@ -7,7 +7,6 @@ hundred million lines. Only lines that the fast way does not take are looked at 
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from ssmd.archive.tally import FoundGap, Tally
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError
 from ssmd.exchange import EXCHANGES
+from ssmd.runtime.interfaces import Inspector
 
 __all__ = ["Examination", "Finding", "LedgerFile", "examine", "read_ledger"]
 
@@ -98,7 +98,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     limit, ledger = _together(file)
     entries = ledger.entries if ledger is not None else []
     found = sessions(entries)
-    tally = Tally(EXCHANGES[_dialect(entries)].inspector)
+    tally = Tally(_inspector(None, entries))
     scan = Scan(file.feed, file.day, places=[entry.line for entry in entries])
     digest = hashlib.sha256()
     cuts = _cuts(entries, found)
@@ -112,8 +112,8 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
             while cuts and cuts[0].line <= line + first:
                 cut = cuts.pop(0)
                 scan.new_run()
-                if cut.session:
-                    tally.begin_session(line + first)
+                if cut.session is not None:
+                    tally.begin_session(line + first, _inspector(cut.session, entries))
             end = min(len(lines), cuts[0].line - line) if cuts else len(lines)
             stretch = lines[first:end]
             if not tally.take(*scan.read(stretch, line + first)) and scan.trusted:
@@ -122,8 +122,10 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         line += len(lines)
         size += len(block)
         progress(blocks.bytes_read)
-    for _ in [cut for cut in cuts if cut.session]:
-        tally.begin_session(line)
+    for cut in cuts:
+        if cut.session is not None:
+            tally.begin_session(line, _inspector(cut.session, entries))
+    tally.add_midnight_gaps(found, entries, line)
     parts = tally.parts[len(tally.parts) - len(found) :]
     times = listened(file.day, found, {index: part.last_ns for index, part in enumerate(parts)})
     gaps, seconds = time_gaps(file.day, times, entries)
@@ -203,21 +205,27 @@ class _Cut(NamedTuple):
     """Where other lines begin than those before."""
 
     line: int
-    session: bool
+    session: Session | None
+    """The one that begins there; None where a run does."""
 
 
 def _cuts(entries: Iterable[Entry], found: Iterable[Session]) -> list[_Cut]:
     """Where runs begin, whose times are in order only among themselves, and where sessions do."""
-    runs = [_Cut(entry.line, False) for entry in entries if entry.event == STARTED]
-    began = [_Cut(session.began.line, True) for session in found]
-    return sorted(itertools.chain(runs, began))
+    runs = [_Cut(entry.line, None) for entry in entries if entry.event == STARTED]
+    began = [_Cut(session.began.line, session) for session in found]
+    return sorted([*runs, *began], key=lambda cut: cut.line)
 
 
 def _is_run(entry: Entry) -> bool:
     return entry.event in (STARTED, CONTINUED) and "version" in entry.fields
 
 
-def _dialect(entries: Iterable[Entry]) -> str:
-    """What the day's connections spoke; what no ledger tells is read as the generic dialect does."""
-    named = [entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED)]
-    return next((name for name in reversed(named) if isinstance(name, str) and name in EXCHANGES), "generic")
+def _inspector(session: Session | None, entries: Iterable[Entry]) -> Callable[[], Inspector]:
+    """Of the dialect that a connection spoke; what no ledger tells is read as the generic dialect does.
+
+    What comes before all connections is read as the first run of the day did.
+    """
+    name = session.exchange if session is not None else None
+    named = (entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED))
+    name = name or next((other for other in named if isinstance(other, str)), None)
+    return EXCHANGES.get(name or "", EXCHANGES["generic"]).inspector
