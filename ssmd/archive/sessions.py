@@ -9,7 +9,7 @@ from ssmd.archive.ledger import (
     CONNECTED,
     CONTINUED,
     DISCONNECTED,
-    OUTAGE,
+    FIRST_OF_A_RUN,
     ROTATED,
     STARTED,
     STOPPED,
@@ -54,7 +54,7 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
     for entry in entries:
         if entry.event in (STARTED, CONTINUED) and isinstance(entry.fields.get("exchange"), str):
             exchange = entry.fields["exchange"]
-        if current is not None and entry.event in (CONNECTED, CONTINUED, STARTED, OUTAGE):
+        if current is not None and entry.event in (CONNECTED, CONTINUED, *FIRST_OF_A_RUN):
             current.next, current = entry, None
         if entry.event in (CONNECTED, CONTINUED):
             current = Session(entry, exchange)
