@@ -1,18 +1,36 @@
 """`ssmd verify` over what honest collectors leave: odd days and the days around them, and what is missing between."""
 
+import contextlib
 import gzip
+import itertools
+import re
+import shutil
+import tempfile
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from ssmd.archive.coverage import day_begins
-from ssmd.archive.layout import data_files
+from ssmd.archive.layout import DayFile, data_files, day_folders
 from ssmd.archive.ledger import Entry, encode_entry
-from ssmd.archive.seal import seal
-from ssmd.archive.verify import Verdict, verify
-from ssmd.envelope import LineEncoder
+from ssmd.archive.notes import notes
+from ssmd.archive.seal import seal, unsealed
+from ssmd.archive.verify import Verdict, missing_files, verify
+from ssmd.envelope import LineEncoder, timestamp
+from ssmd.errors import Disconnected, WriteError
+from ssmd.metadata.model import Storage
+from ssmd.metrics import Metrics
+from ssmd.runtime.interfaces import Batch
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.report import Reporter
+from ssmd.runtime.status import Status
+from ssmd.writer.file import FileWriter
 
 KALSHI = {"version": "9.9", "exchange": "kalshi"}
 GENERIC = {"version": "9.9", "exchange": "generic"}
@@ -160,3 +178,210 @@ def test_a_connection_that_went_on_from_the_day_before_is_read_by_its_own_dialec
     ]
     write_day(tmp_path, "2026-09-20", (0, "continued", {"from": "2026-09-19", **GENERIC}), *day)
     assert told(verdicts(tmp_path)) == []
+
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+NOON = day_begins("2026-09-20") + DAY // 2
+
+
+class Collector:
+    """Runs of a collector, each on the real writer, with a clock and an end of the test's choosing."""
+
+    def __init__(self, storage: Path) -> None:
+        self.storage = storage
+
+    def run(self, begin_ns: int, *messages_ns: int, end: str = "stopped", connected: bool = True) -> None:
+        """`end`: `stopped`, `disconnected`, `killed`, `torn` (killed within a line), or `full`: then the folder of the
+        day of the last message cannot be made.
+        """
+        status = Status()
+        metrics = Metrics(CollectorRegistry(), "kalshi", status)
+        config = Storage(type="local", path=str(self.storage))
+        writer = FileWriter(config, "kalshi", status=status, metrics=metrics, clock=lambda: begin_ns)
+        writer.open()
+        journal = Journal(status, metrics, Reporter("kalshi", status))
+        journal.note("started", begin_ns, **KALSHI)
+        if connected:
+            journal.note("connected", begin_ns)
+        for number, ns in enumerate(messages_ns if connected else ()):
+            if end == "full" and ns == messages_ns[-1]:
+                folder = self.storage / timestamp(ns)[:10]
+                folder.write_bytes(b"")
+                with pytest.raises(WriteError):
+                    self._write(writer, journal, ns, trade(number + 1))
+                folder.unlink()
+                break
+            self._write(writer, journal, ns, trade(number + 1))
+        last_ns = max(begin_ns, *messages_ns) if messages_ns else begin_ns
+        if end in ("stopped", "disconnected"):
+            journal.end(last_ns + SECOND, "SIGTERM", Disconnected("closed") if end == "disconnected" else None)
+        if end != "full":
+            self._write(writer, journal, last_ns + SECOND)
+        location = Path(writer.location)
+        with contextlib.suppress(WriteError):
+            writer.close()
+        if end == "torn":
+            with open(location, "ab") as file:
+                file.write(b'{"ts":"20')
+
+    @staticmethod
+    def _write(writer: FileWriter, journal: Journal, ns: int, *payloads: bytes) -> None:
+        data = writer.encode(ns, list(payloads), True) if payloads else b""
+        writer.write(Batch("kalshi", ns, data, len(payloads), journal.take()))
+        writer.flush()
+
+
+def seal_all(storage: Path, before: str = "2026-12-01") -> None:
+    for file in unsealed(storage, before):
+        assert seal(file, NOON) is not None
+
+
+def missing(storage: Path) -> list[str]:
+    return missing_files([storage], verdicts(storage))
+
+
+def test_a_collector_that_ended_at_midnight_before_it_could_begin_the_new_day_is_a_note(tmp_path):
+    collector = Collector(tmp_path)
+    collector.run(NOON, NOON + SECOND, NOON + DAY, end="full")
+    [text] = missing(tmp_path)  # Nothing tells it from a newest day that was removed.
+    assert text == f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 tells of it"
+    collector.run(NOON + 2 * DAY, NOON + 2 * DAY + SECOND)
+    seal_all(tmp_path)
+    found = verdicts(tmp_path)
+    assert (told(found), missing_files([tmp_path], found)) == ([], [])
+    [note] = notes(found)
+    assert note.startswith(f"{tmp_path}/2026-09-21/kalshi.jsonl: is not here, though 2026-09-20 was to go on in it")
+
+
+def test_so_it_is_when_the_start_that_told_of_it_was_on_the_same_day_by_a_clock_that_went_back(tmp_path):
+    collector = Collector(tmp_path)
+    collector.run(NOON, NOON + SECOND, NOON + DAY, end="full")
+    collector.run(NOON + HOUR, NOON + HOUR + SECOND)
+    assert missing(tmp_path) == []
+
+
+def test_a_day_that_was_begun_at_midnight_and_removed_is_missing(tmp_path):
+    collector = Collector(tmp_path)
+    collector.run(NOON, NOON + SECOND, NOON + DAY)
+    collector.run(NOON + 2 * DAY, NOON + 2 * DAY + SECOND)
+    shutil.rmtree(tmp_path / "2026-09-21")
+    assert missing(tmp_path) == [
+        f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 tells of it"
+    ]
+
+
+@pytest.mark.parametrize("end", ["stopped", "disconnected", "killed", "torn"])
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_day_in_the_middle_that_was_removed_whole_is_missing(tmp_path, end, sealed):
+    collector = Collector(tmp_path)
+    for day in range(4):
+        collector.run(NOON + day * DAY, NOON + day * DAY + HOUR, end=end)
+    if sealed:
+        seal_all(tmp_path, "2026-09-23")
+    assert (told(verdicts(tmp_path)), missing(tmp_path)) == ([], [])
+    kept = shutil.copytree(tmp_path / "2026-09-21", tmp_path / "kept")
+    shutil.rmtree(tmp_path / "2026-09-21")
+    [text] = missing(tmp_path)
+    assert text.startswith(f"{tmp_path}/2026-09-22/kalshi.jsonl: begins after an outage from 2026-09-21T13:00:0")
+    assert re.search(r"of the days before ends at 2026-09-20T13:00:0[01]\.000000Z, on 2026-09-20: what was", text)
+    # It is here, and was not asked for.
+    kept.rename(tmp_path / "2026-09-21")
+    folders = [tmp_path / "2026-09-20", tmp_path / "2026-09-22"]
+    assert missing_files(folders, verdicts(*folders)) == []
+    # Old days may be put away.
+    shutil.rmtree(tmp_path / "2026-09-20")
+    shutil.rmtree(tmp_path / "2026-09-21")
+    assert missing(tmp_path) == []
+
+
+def test_a_connection_that_outlasted_its_file_without_a_message_leaves_no_day_missing(tmp_path):
+    collector = Collector(tmp_path)
+    collector.run(NOON, NOON + SECOND, end="killed")
+    idle = [(0, "started", KALSHI), (0, "connected", {}), (5, trade(1)), (3 * 86400, "stopped", {})]
+    write_day(tmp_path, "2026-09-21", *idle, sealed=False)
+    collector.run(NOON + 5 * DAY, NOON + 5 * DAY + SECOND)
+    [outage] = [entry for entry in verdicts(tmp_path)[-1].entries if entry.event == "outage"]
+    assert outage.fields["from"] == "2026-09-24T00:00:00.000000Z"
+    assert missing(tmp_path) == []
+
+
+def test_a_start_that_never_connected_between_leaves_no_day_missing(tmp_path):
+    collector = Collector(tmp_path)
+    collector.run(NOON, NOON + SECOND)
+    collector.run(NOON + DAY, connected=False)
+    collector.run(NOON + 2 * DAY, NOON + 2 * DAY + SECOND)
+    assert missing(tmp_path) == []
+    shutil.rmtree(tmp_path / "2026-09-21")
+    assert missing(tmp_path) == []
+
+
+def test_a_day_that_went_on_after_the_clock_went_back_leaves_no_day_missing(tmp_path):
+    """The outage of the 21st counts from an end on the 20th that is not the last in its file any more."""
+    for end in ("stopped", "killed"):
+        collector = Collector(tmp_path / end)
+        collector.run(NOON, NOON + 11 * HOUR, end=end)
+        collector.run(NOON + 13 * HOUR, NOON + 14 * HOUR)
+        collector.run(NOON + 2 * HOUR, NOON + 3 * HOUR)
+        assert missing(tmp_path / end) == []
+
+
+jumps = st.sampled_from([SECOND, HOUR, 5 * HOUR, DAY, DAY, 3 * DAY, -HOUR, -13 * HOUR, -DAY, -3 * DAY])
+ends = st.sampled_from(["stopped", "disconnected", "killed", "torn"])
+runs = st.tuples(
+    jumps, st.lists(st.sampled_from([1, SECOND, HOUR, 13 * HOUR, 2 * DAY]), max_size=4), ends, st.booleans()
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(runs, min_size=2, max_size=6), st.integers(0, 3))
+def test_whatever_the_clock_did_an_honest_history_has_no_day_missing(histories, put_away):
+    with tempfile.TemporaryDirectory() as folder:
+        storage, now = Path(folder), NOON
+        for jump, later, end, connected in histories:
+            now += jump
+            times = list(itertools.accumulate(later, initial=now))[1:]
+            Collector(storage).run(now, *times, end=end, connected=connected)
+            now = max([now, *times])
+        for day in day_folders(storage)[:put_away]:
+            shutil.rmtree(day)
+        assert missing(storage) == []
+
+
+def test_a_day_on_another_disk_is_a_day_of_the_storage_that_links_to_it(tmp_path):
+    """Its ledger goes on to the next day, and its manifest is older than that of a day that has none."""
+    over_midnight(tmp_path / "data", (1, trade(2)), (2, "rotated", {"to": "2026-09-22"}))
+    write_day(tmp_path / "data", "2026-09-22", (0, "continued", {"from": "2026-09-21", **KALSHI}), (1, trade(3)))
+    (tmp_path / "old").mkdir()
+    for day in ("2026-09-20", "2026-09-21"):
+        (tmp_path / "data" / day).rename(tmp_path / "old" / day)
+        (tmp_path / "data" / day).symlink_to(tmp_path / "old" / day)
+    (tmp_path / "old" / "2026-09-21" / "kalshi.manifest.json").unlink()
+    found = verdicts(tmp_path / "data")
+    assert missing_files([tmp_path / "data"], found) == []
+    [note] = notes(found)
+    assert "2026-09-21/kalshi.jsonl: has no manifest, and a later day has one" in note
+    (tmp_path / "old" / "2026-09-20" / "kalshi.jsonl").unlink()
+    [text] = missing_files([tmp_path / "data"], verdicts(tmp_path / "data"))
+    assert text.startswith(f"{tmp_path}/data/2026-09-20/kalshi.jsonl: is missing; kalshi.")
+
+
+def test_what_is_told_over_many_days_asks_the_disk_for_their_storage_once(monkeypatch, tmp_path):
+    days = [(date(2024, 1, 1) + timedelta(number)).isoformat() for number in range(300)]
+    files = [DayFile(day, "kalshi", "jsonl.zst", tmp_path / day / "kalshi.jsonl.zst") for day in days]
+    calls: list[Path] = []
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path, *rest, **more: calls.append(path) or resolve(path, *rest, **more))
+    found = [Verdict(file, sealed=True, examination=None, findings=[]) for file in files]
+    assert list(notes(found)) == []
+    assert len(calls) == 1
+
+
+def test_a_verdict_keeps_nothing_of_single_lines(tmp_path):
+    events = [(number, "gap", {"sid": 1, "expected": 1, "got": 3, "missing": 2}) for number in range(1, 50)]
+    write_day(tmp_path, "2026-09-20", (0, "started", KALSHI), (0, "connected", {}), *events, (60, trade(1)))
+    [verdict] = verdicts(tmp_path)
+    assert verdict.examination.manifest.block_sums == ""
+    assert [entry.event for entry in verdict.entries] == ["started", "connected", "gap"]
+    assert len(verdict.findings) == 1
