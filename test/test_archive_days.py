@@ -253,6 +253,8 @@ def test_a_collector_that_ended_at_midnight_before_it_could_begin_the_new_day_is
     assert (told(found), missing_files([tmp_path], found)) == ([], [])
     [note] = notes(found)
     assert note.startswith(f"{tmp_path}/2026-09-21/kalshi.jsonl: is not here, though 2026-09-20 was to go on in it")
+    alone = [tmp_path / "2026-09-20"]
+    assert missing_files(alone, verdicts(*alone)) == []
 
 
 def test_so_it_is_when_the_start_that_told_of_it_was_on_the_same_day_by_a_clock_that_went_back(tmp_path):

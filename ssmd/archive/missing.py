@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ssmd.archive.examine import read_ledger
 from ssmd.archive.layout import FORMS, day_folders, day_of, ledger_path, own_ledgers, own_manifests
 from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed, place_of
 from ssmd.envelope import line_time, timestamp
+from ssmd.errors import DataError
 
 __all__ = ["data_path", "missing_files", "never_written"]
 
@@ -59,11 +61,27 @@ def never_written(feed: Feed, days: Days, day: str) -> Iterator[str]:
     entries = days[day].entries
     for place, entry in enumerate(entries):
         if entry.event == ROTATED and not _is_here(feed, to := str(entry.fields.get("to"))):
-            later = (_opening(other.entries) for name, other in days.items() if name > day)
-            following = itertools.chain(entries[place + 1 :], *later)
+            later = (_opening(_entries(feed, days, name)) for name in _names(feed) if name > day)
+            following = itertools.chain(entries[place + 1 :], itertools.chain.from_iterable(later))
             start = next((other for other in following if other.event in (OUTAGE, CONTINUED)), entry)
             if (start.fields.get("from"), start.fields.get("cause")) == (timestamp(entry.ts_ns), KILLED):
                 yield to
+
+
+def _names(feed: Feed) -> list[str]:
+    """The days of a storage, of whatever feed, oldest first."""
+    return [folder.name for folder in day_folders(feed[0])]
+
+
+def _entries(feed: Feed, days: Days, day: str) -> list[Entry]:
+    """The ledger of a day; of one that was not looked at, as far as it can be read."""
+    if day in days:
+        return days[day].entries
+    try:
+        ledger = read_ledger(ledger_path(feed[0] / day, feed[1]))
+    except DataError:
+        return []
+    return ledger.entries if ledger is not None else []
 
 
 def _between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
@@ -102,10 +120,10 @@ def _end(verdict: Verdict) -> int | None:
 
 def _is_explained(feed: Feed, newest: str, day: str, days: Days, lost: Iterable[str]) -> bool:
     """Whether between the two there is a day that was not looked at, or one that is told of as missing."""
-    storage, name = feed
-    here = [folder.name for folder in day_folders(storage) if _is_here(feed, folder.name)]
-    alone = [folder.name for folder in day_folders(storage) if ledger_path(folder, name).exists()]
-    return any(newest < other < day for other in {*here, *alone} - days.keys() | {*lost})
+    others = [other for other in _names(feed) if newest < other < day and other not in days]
+    return any(_is_here(feed, other) or _has_ledger(feed, other) for other in others) or any(
+        newest < other < day for other in lost
+    )
 
 
 def _opening(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -126,6 +144,10 @@ def data_path(feed: Feed, day: str) -> Path:
 
 def _is_here(feed: Feed, day: str) -> bool:
     return any(data_path(feed, day).with_name(f"{feed[1]}.{form}").exists() for form in FORMS)
+
+
+def _has_ledger(feed: Feed, day: str) -> bool:
+    return ledger_path(feed[0] / day, feed[1]).exists()
 
 
 def _days_of(entries: Iterable[Entry]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import msgspec
 
 from ssmd.archive.examine import Examination, Finding
 from ssmd.archive.layout import DayFile
-from ssmd.archive.ledger import CONNECTED, CONTINUED, DISCONNECTED, FIRST_OF_A_RUN, ROTATED, STOPPED, Entry
+from ssmd.archive.ledger import CONNECTED, CONTINUED, DISCONNECTED, FIRST_OF_A_RUN, ROTATED, STARTED, STOPPED, Entry
 
 __all__ = ["Days", "Feed", "Verdict", "by_feed", "place_of", "slim"]
 
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
     @property
     def entries(self) -> list[Entry]:
-        """Of its ledger, those that tell of runs, and the last one."""
+        """Of its ledger, those that tell of runs, and the last one of each."""
         ledger = self.examination.ledger if self.examination is not None else None
         return ledger.entries if ledger is not None else []
 
@@ -48,8 +48,12 @@ def slim(found: Examination) -> Examination:
     """Without what tells of single lines: the verdicts on years of days are in memory together."""
     ledger = found.ledger
     if ledger is not None:
-        last = len(ledger.entries) - 1
-        entries = [entry for at, entry in enumerate(ledger.entries) if entry.event in _OF_RUNS or at == last]
+        following = [*(entry.event for entry in ledger.entries[1:]), STARTED]
+        entries = [
+            entry
+            for entry, after in zip(ledger.entries, following, strict=False)
+            if entry.event in _OF_RUNS or after in FIRST_OF_A_RUN
+        ]
         ledger = ledger._replace(entries=entries)
     manifest = msgspec.structs.replace(found.manifest, block_sums="")
     return found._replace(manifest=manifest, ledger=ledger, findings=[], gaps=[], offsets={})
