@@ -3,8 +3,11 @@
 import contextlib
 import gzip
 import itertools
+import random
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -14,11 +17,13 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from process import ROOT
 from prometheus_client import CollectorRegistry
 
 from ssmd.archive.coverage import day_begins
 from ssmd.archive.layout import DayFile, data_files, day_folders
 from ssmd.archive.ledger import Entry, encode_entry
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.notes import notes
 from ssmd.archive.seal import seal, unsealed
 from ssmd.archive.verify import Verdict, missing_files, verify
@@ -76,6 +81,11 @@ def verdicts(*paths: Path) -> list[Verdict]:
 
 def told(found: Sequence[Verdict]) -> list[tuple[str, int | None, str]]:
     return [(verdict.file.day, *finding) for verdict in found for finding in verdict.findings]
+
+
+def ssmd(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ssmd", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
 
 
 @pytest.mark.parametrize("form", ["zst", "gz"])
@@ -387,3 +397,53 @@ def test_a_verdict_keeps_nothing_of_single_lines(tmp_path):
     assert verdict.examination.manifest.block_sums == ""
     assert [entry.event for entry in verdict.entries] == ["started", "connected", "gap"]
     assert len(verdict.findings) == 1
+
+
+def packed_day(storage: Path, count: int = 20_000) -> Path:
+    """A sealed day that is compressed, of lines that are not all alike."""
+    noise = random.Random(1)
+    messages = [(number, b'{"type":"x","n":"%x"}' % noise.getrandbits(400)) for number in range(1, count + 1)]
+    path = write_day(storage, "2026-09-20", (0, "started", GENERIC), (0, "connected", {}), *messages)
+    packed = path.with_name("kalshi.jsonl.zst")
+    packed.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(path.read_bytes()))
+    path.unlink()
+    return packed
+
+
+def test_a_byte_changed_in_a_compressed_day_is_told_with_a_line(tmp_path):
+    packed = packed_day(tmp_path)
+    sound = packed.read_bytes()
+    lines = b"".join(LineBlocks(packed)).splitlines(keepends=True)
+    for place in (len(sound) // 3, len(sound) // 2, len(sound) - 20_000, len(sound) - 1):
+        packed.write_bytes(sound[:place] + bytes([sound[place] ^ 0x10]) + sound[place + 1 :])
+        readable = list(itertools.chain.from_iterable(split(block) for block in LineBlocks(packed, partial=True)))
+        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(lines, readable, strict=False)))
+        [verdict] = verdicts(tmp_path)
+        assert verdict.examination.manifest.lines == len(readable) > 6000
+        *located, (line, text) = verdict.findings
+        assert line == len(readable)
+        assert re.match(r"is the last whole line before the file cannot be read: \w+", text)
+        # A byte of the text itself makes one line another; of the coding, all that follows unreadable.
+        if len(readable) - same > 1000:
+            assert same + 1 in [number for number, _ in located]
+        done = ssmd("verify", tmp_path)
+        assert done.returncode == 65
+        assert f"{len(readable):,}" in done.stdout
+
+
+def test_of_a_compressed_day_with_another_checksum_all_comes_but_the_byte_before_that(tmp_path):
+    packed = packed_day(tmp_path, 50)
+    sound = packed.read_bytes()
+    packed.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    [verdict] = verdicts(tmp_path)
+    [(line, text)] = verdict.findings
+    assert line == 49
+    assert text.startswith("is the last whole line before the file cannot be read: ")
+
+
+def test_a_compressed_file_that_cannot_be_read_at_all_is_one_finding(tmp_path):
+    packed = packed_day(tmp_path, 50)
+    packed.write_bytes(b"no zst")
+    [verdict] = verdicts(tmp_path)
+    assert verdict.examination is None
+    assert [finding.line for finding in verdict.findings] == [None]

@@ -67,6 +67,8 @@ class Examination(NamedTuple):
     """The byte offset of each line, by the lines before it, that the ledger has an entry at."""
     torn: int
     """How many bytes follow the last whole line."""
+    unread: str | None = None
+    """Why all this is of the beginning of the data alone, when the rest cannot be read."""
 
 
 def read_ledger(path: Path) -> LedgerFile | None:
@@ -88,10 +90,13 @@ def read_ledger(path: Path) -> LedgerFile | None:
     return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn), list(losses(entries)))
 
 
-def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Examination:
+def examine(
+    file: DayFile, progress: Callable[[int], None] = lambda done: None, *, partial: bool = False
+) -> Examination:
     """Read the file and its ledger. Raises DataError for what cannot be read, or is in no day's folder.
 
-    `progress` is told now and then how many bytes of the file, compressed or not, are done.
+    `progress` is told now and then how many bytes of the file, compressed or not, are done. `partial`: when some lines
+    can be read, they are enough.
     """
     if not file.day:
         raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
@@ -103,7 +108,7 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     digest = hashlib.sha256()
     cuts = _cuts(entries, found)
     size = line = 0
-    blocks = LineBlocks(file.path)
+    blocks = LineBlocks(file.path, partial=partial)
     for block in _up_to(limit, blocks):
         digest.update(block)
         lines = scan.take(block)
@@ -122,6 +127,8 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         line += len(lines)
         size += len(block)
         progress(blocks.bytes_read)
+    if blocks.broken is not None and not line:
+        raise DataError(blocks.broken)
     for cut in cuts:
         if cut.session is not None:
             tally.begin_session(line, _inspector(cut.session, entries))
@@ -157,9 +164,8 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     )
     findings = [Finding(number, text) for number, text in scan.findings]
     findings += [Finding(None, text) for text in scan.unnamed()]
-    return Examination(
-        manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn) if limit is None else limit - size
-    )
+    torn = len(blocks.torn) if limit is None else limit - size
+    return Examination(manifest, ledger, findings, tally.gaps, scan.offsets, torn, blocks.broken)
 
 
 def _together(file: DayFile) -> tuple[int | None, LedgerFile | None]:

@@ -111,7 +111,7 @@ def _end(verdict: Verdict) -> int | None:
     Not only the last: when the clock went back since, a run may have gone on in a file that had later times already.
     """
     found = verdict.examination
-    if found is None or found.ledger is None:
+    if found is None or found.ledger is None or found.unread is not None:
         return None
     told = [session.seen_ns for session in sessions(found.ledger.entries)]
     times = [found.manifest.last, *(session.ended for session in found.manifest.sessions)]

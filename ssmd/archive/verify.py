@@ -12,9 +12,9 @@ import msgspec
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
 from ssmd.archive.layout import DayFile, manifest_path, packed_ledger, twins
-from ssmd.archive.lines import LineBlocks, read_blocks, split
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
-from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest, unpack_sums
+from ssmd.archive.manifest import BLOCK_LINES, Manifest, decode_manifest, encode_manifest, unpack_sums
 from ssmd.archive.missing import missing_files
 from ssmd.archive.verdict import Verdict, slim
 from ssmd.envelope import decode_line, timestamp
@@ -38,9 +38,11 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     except DataError as error:
         findings.append(Finding(None, str(error)))
     try:
-        found = examine(file, progress)
+        found = examine(file, progress, partial=True)
     except DataError as error:
         return Verdict(file, manifest is not None, None, [*findings, Finding(None, str(error))])
+    if found.unread is not None:
+        return Verdict(file, manifest is not None, slim(found), [*findings, *_of_beginning(file, found, manifest)])
     if manifest is None:
         if file.form == "jsonl.zst":
             findings.append(Finding(None, "is compressed and has no manifest, and only sealed days are compacted"))
@@ -51,7 +53,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         if found.ledger is not None and found.ledger.torn:
             findings.append(Finding(None, "has a ledger that ends in bytes which are no whole entry"))
         if found.manifest.sha256 != manifest.sha256:
-            findings += _located(file, manifest)
+            findings += _located(file, manifest, manifest.lines)
         findings += against_manifest(found.manifest, manifest)
         findings += found.findings
     findings += against_ledger(found)
@@ -95,10 +97,22 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
         raise DataError(f"the manifest cannot be read: it {error}") from None
 
 
-def _located(file: DayFile, manifest: Manifest) -> Iterator[Finding]:
-    """Where the lines are not those that were sealed."""
-    lines = itertools.chain.from_iterable(split(block) for block in read_blocks(file.path))
-    damages = locate(unpack_sums(manifest.block_sums), manifest.lines, lines)
+def _of_beginning(file: DayFile, found: Examination, manifest: Manifest | None) -> Iterator[Finding]:
+    """What is wrong with the lines before those that cannot be read."""
+    read = found.manifest.lines
+    if manifest is not None:
+        # Of a block that is not whole the sums tell nothing.
+        yield from _located(file, manifest, manifest.lines if read >= manifest.lines else read - read % BLOCK_LINES)
+    yield from found.findings
+    reason = str(found.unread).removeprefix(f"{file.path}: ")
+    yield Finding(read, f"is the last whole line before the file {reason}")
+
+
+def _located(file: DayFile, manifest: Manifest, count: int) -> Iterator[Finding]:
+    """Where the lines are not those that were sealed, of which `count` are looked at."""
+    lines = itertools.chain.from_iterable(split(block) for block in LineBlocks(file.path, partial=True))
+    sums = unpack_sums(manifest.block_sums)[: -(-count // BLOCK_LINES)]
+    damages = locate(sums, count, lines if count == manifest.lines else itertools.islice(lines, count))
     for damage in itertools.islice(damages, MOST_DAMAGES):
         yield Finding(damage.first, _TOLD[damage.kind].format(**_words(damage)))
     if next(damages, None) is not None:
