@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssmd.archive import tally as tally_module
 from ssmd.archive.tally import Tally
+from ssmd.exchange.generic import Generic
 from ssmd.exchange.kalshi import Kalshi
 
 # A sid, and how its number follows the one before: mostly by one, sometimes not; None has no number.
@@ -37,3 +41,14 @@ def test_numbers_are_counted_alike_in_any_stretches(steps, sizes):
         for sid, known in numbers.items()
     }
     assert sum(tally.types.values()) == len(payloads)
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "(others)", ""]), max_size=60), st.integers(1, 20))
+def test_the_types_that_are_counted_by_name_are_the_first_in_any_stretches(names, size):
+    payloads = [b'{"type":"%b"}' % name.encode() for name in names]
+    tally = Tally(Generic.inspector)
+    with mock.patch.object(tally_module, "_MOST_TYPES", 3):
+        for before in range(0, len(payloads), size):
+            tally.take(payloads[before : before + size], before, 0)
+    known = list(dict.fromkeys(names))[:3]
+    assert tally.types == Counter(name if name in known else "(others)" for name in names)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ssmd.archive.examine import examine
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry as LedgerEntry
 from ssmd.archive.ledger import decode_entry, encode_entry, kept
@@ -113,6 +114,25 @@ def test_a_start_tells_how_long_nobody_listened_and_why(tmp_path, run, end, caus
     assert outage["to"] == outage["ts"]
     assert outage["seconds"] == days * 86400 + (50 if cause == "killed" else 40)
     assert (outage["line"], outage["offset"]) == ((1, len(data(tmp_path))) if days == 0 else (0, 0))
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_the_time_at_which_a_torn_tail_was_set_aside_is_not_one_of_listening(tmp_path, run, days):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON + 10 * SECOND, b"1")
+    first.close()
+    with open(tmp_path / "2025-12-22" / "kalshi.jsonl", "ab") as file:
+        file.write(b'{"ts":')
+    again = run(NOON + 60 * SECOND + days * DAY)
+    begin(again, NOON + 60 * SECOND + days * DAY)
+    again.close()
+    entries = [entry for day in ("2025-12-22", "2025-12-23")[: days + 1] for entry in ledger(tmp_path, day)]
+    assert entries[2]["event"] == "torn"
+    [outage] = [entry for entry in entries if entry["event"] == "outage"]
+    assert (outage["from"], outage["seconds"]) == ("2025-12-22T12:00:10.000000Z", 50 + 86400 * days)
+    gap = examine(data_files([tmp_path])[0]).manifest.gaps[1]
+    assert (gap.from_, gap.cause) == ("2025-12-22T12:00:10.000000Z", "killed")
 
 
 def test_starts_that_never_connected_do_not_shorten_an_outage(tmp_path, run):

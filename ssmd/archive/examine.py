@@ -7,7 +7,6 @@ hundred million lines. Only lines that the fast way does not take are looked at 
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from ssmd.archive.tally import FoundGap, Tally
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError
 from ssmd.exchange import EXCHANGES
+from ssmd.runtime.interfaces import Inspector
 
 __all__ = ["Examination", "Finding", "LedgerFile", "examine", "read_ledger"]
 
@@ -67,6 +67,8 @@ class Examination(NamedTuple):
     """The byte offset of each line, by the lines before it, that the ledger has an entry at."""
     torn: int
     """How many bytes follow the last whole line."""
+    unread: str | None = None
+    """Why all this is of the beginning of the data alone, when the rest cannot be read."""
 
 
 def read_ledger(path: Path) -> LedgerFile | None:
@@ -88,22 +90,25 @@ def read_ledger(path: Path) -> LedgerFile | None:
     return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn), list(losses(entries)))
 
 
-def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Examination:
+def examine(
+    file: DayFile, progress: Callable[[int], None] = lambda done: None, *, partial: bool = False
+) -> Examination:
     """Read the file and its ledger. Raises DataError for what cannot be read, or is in no day's folder.
 
-    `progress` is told now and then how many bytes of the file, compressed or not, are done.
+    `progress` is told now and then how many bytes of the file, compressed or not, are done. `partial`: when some lines
+    can be read, they are enough.
     """
     if not file.day:
         raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
     limit, ledger = _together(file)
     entries = ledger.entries if ledger is not None else []
     found = sessions(entries)
-    tally = Tally(EXCHANGES[_dialect(entries)].inspector)
+    tally = Tally(_inspector(None, entries))
     scan = Scan(file.feed, file.day, places=[entry.line for entry in entries])
     digest = hashlib.sha256()
     cuts = _cuts(entries, found)
     size = line = 0
-    blocks = LineBlocks(file.path)
+    blocks = LineBlocks(file.path, partial=partial)
     for block in _up_to(limit, blocks):
         digest.update(block)
         lines = scan.take(block)
@@ -112,8 +117,8 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
             while cuts and cuts[0].line <= line + first:
                 cut = cuts.pop(0)
                 scan.new_run()
-                if cut.session:
-                    tally.begin_session(line + first)
+                if cut.session is not None:
+                    tally.begin_session(line + first, _inspector(cut.session, entries))
             end = min(len(lines), cuts[0].line - line) if cuts else len(lines)
             stretch = lines[first:end]
             if not tally.take(*scan.read(stretch, line + first)) and scan.trusted:
@@ -122,8 +127,12 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
         line += len(lines)
         size += len(block)
         progress(blocks.bytes_read)
-    for _ in [cut for cut in cuts if cut.session]:
-        tally.begin_session(line)
+    if blocks.broken is not None and not line:
+        raise DataError(blocks.broken)
+    for cut in cuts:
+        if cut.session is not None:
+            tally.begin_session(line, _inspector(cut.session, entries))
+    tally.add_midnight_gaps(found, entries, line)
     parts = tally.parts[len(tally.parts) - len(found) :]
     times = listened(file.day, found, {index: part.last_ns for index, part in enumerate(parts)})
     gaps, seconds = time_gaps(file.day, times, entries)
@@ -155,9 +164,8 @@ def examine(file: DayFile, progress: Callable[[int], None] = lambda done: None) 
     )
     findings = [Finding(number, text) for number, text in scan.findings]
     findings += [Finding(None, text) for text in scan.unnamed()]
-    return Examination(
-        manifest, ledger, findings, tally.gaps, scan.offsets, len(blocks.torn) if limit is None else limit - size
-    )
+    torn = len(blocks.torn) if limit is None else limit - size
+    return Examination(manifest, ledger, findings, tally.gaps, scan.offsets, torn, blocks.broken)
 
 
 def _together(file: DayFile) -> tuple[int | None, LedgerFile | None]:
@@ -203,21 +211,27 @@ class _Cut(NamedTuple):
     """Where other lines begin than those before."""
 
     line: int
-    session: bool
+    session: Session | None
+    """The one that begins there; None where a run does."""
 
 
 def _cuts(entries: Iterable[Entry], found: Iterable[Session]) -> list[_Cut]:
     """Where runs begin, whose times are in order only among themselves, and where sessions do."""
-    runs = [_Cut(entry.line, False) for entry in entries if entry.event == STARTED]
-    began = [_Cut(session.began.line, True) for session in found]
-    return sorted(itertools.chain(runs, began))
+    runs = [_Cut(entry.line, None) for entry in entries if entry.event == STARTED]
+    began = [_Cut(session.began.line, session) for session in found]
+    return sorted([*runs, *began], key=lambda cut: cut.line)
 
 
 def _is_run(entry: Entry) -> bool:
     return entry.event in (STARTED, CONTINUED) and "version" in entry.fields
 
 
-def _dialect(entries: Iterable[Entry]) -> str:
-    """What the day's connections spoke; what no ledger tells is read as the generic dialect does."""
-    named = [entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED)]
-    return next((name for name in reversed(named) if isinstance(name, str) and name in EXCHANGES), "generic")
+def _inspector(session: Session | None, entries: Iterable[Entry]) -> Callable[[], Inspector]:
+    """Of the dialect that a connection spoke; what no ledger tells is read as the generic dialect does.
+
+    What comes before all connections is read as the first run of the day did.
+    """
+    name = session.exchange if session is not None else None
+    named = (entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED))
+    name = name or next((other for other in named if isinstance(other, str)), None)
+    return EXCHANGES.get(name or "", EXCHANGES["generic"]).inspector

@@ -10,7 +10,7 @@ from ssmd.archive.examine import Examination, Finding
 from ssmd.archive.ledger import CONTINUED, GAP, ROTATED, STARTED, STOPPED, Entry
 from ssmd.archive.manifest import Manifest
 from ssmd.archive.scan import MOST_FINDINGS
-from ssmd.archive.tally import FoundGap
+from ssmd.archive.tally import FoundGap, gap_of
 
 __all__ = ["against_ledger", "against_manifest", "describe_gap"]
 
@@ -65,29 +65,15 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
 
 
 def _gaps(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
-    told = {_gap_of(entry) for entry in entries if entry.event == GAP and entry.line < found.manifest.lines}
+    told = {gap_of(entry) for entry in entries if entry.event == GAP and entry.line < found.manifest.lines}
     real = set(found.gaps)
     unsaid = sorted(real - told)
     for gap in unsaid[:MOST_FINDINGS]:
         yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
     if more := len(unsaid[MOST_FINDINGS:]):
         yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
-    # The numbers before the first message of a connection that came over midnight are in another file.
-    over_midnight = bool(entries) and entries[0].event == CONTINUED
     for gap in sorted(told - real):
-        if not (over_midnight and _is_first_of_its_sid(found.manifest, gap)):
-            yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
-
-
-def _gap_of(entry: Entry) -> FoundGap:
-    values = [entry.fields.get(name) for name in ("sid", "expected", "got", "missing")]
-    sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
-    return FoundGap(entry.line, sid, expected, got, missing)
-
-
-def _is_first_of_its_sid(manifest: Manifest, gap: FoundGap) -> bool:
-    session = manifest.sessions[0] if manifest.sessions else None
-    return session is not None and any(one.sid == gap.sid and one.first == gap.got for one in session.sequences)
+        yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
 
 
 def describe_gap(gap: FoundGap) -> str:

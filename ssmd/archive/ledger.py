@@ -24,6 +24,7 @@ __all__ = [
     "CONTINUED",
     "DISCONNECTED",
     "EVENTS",
+    "FIRST_OF_A_RUN",
     "GAP",
     "LOST",
     "MARK",
@@ -77,7 +78,8 @@ EVENTS = (
 )
 """Every event; docs/archive.md tells what each means, and its fields."""
 
-_FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
+FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
+"""What a start writes: nobody has listened since the entry before it."""
 _OF_A_LINE = (SUBSCRIBED, GAP)
 """What is about the line that follows it."""
 _OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
@@ -134,7 +136,7 @@ def kept(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         while found and found[-1].offset > entry.offset:
             found.pop()
-        if entry.event in _FIRST_OF_A_RUN:
+        if entry.event in FIRST_OF_A_RUN:
             place = len(found)
             while place and found[place - 1].offset == entry.offset:
                 place -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -23,23 +24,37 @@ BLOCK_BYTES = 128 * 1024
 _COMPRESSED_BYTES = 32 * 1024
 """How much of a .zst file is decompressed at once; text becomes some ten times as long."""
 
+_CLOSE_BYTES = 1024
+"""How much of it at once near to where the file is damaged, before it is read byte by byte."""
+
 
 class LineBlocks:
     """Iterates over the whole lines of one file, in blocks of about BLOCK_BYTES that each end in a newline.
 
     A day's file that is gone is looked for in its other forms. One that is being written is read as far as it goes
     when its end is met. Iterate once. Raises DataError, naming the file, for what cannot be read: no permission, a
-    damaged or cut-off compression.
+    damaged or cut-off compression. `partial`: what comes before that is enough.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, partial: bool = False) -> None:
         self._path = path
+        self._partial = partial
+        self.broken: str | None = None
+        """After the last block: why that is not all; only when it is `partial`."""
         self.torn = b""
         """After the last block: what follows the last newline, the beginning of a line that is not whole."""
         self.bytes_read = 0
         """How much of the file itself, compressed or not, is read so far; for showing progress."""
 
     def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._blocks()
+        except DataError as error:
+            if not self._partial:
+                raise
+            self.broken = str(error)
+
+    def _blocks(self) -> Iterator[bytes]:
         rest: list[bytes] = []
         size = 0
         try:
@@ -101,6 +116,7 @@ def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
     decompressor = zstandard.ZstdDecompressor()
     frame = None
+    began, came = file.tell(), 0  # Where the frame begins, and how much of its content has come.
     gathered: list[bytes] = []
     size = 0
     wrong = "it is empty, and no .zst file"
@@ -112,19 +128,39 @@ def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
                 data = frame.decompress(compressed)
                 gathered.append(data)
                 size += len(data)
+                came += len(data)
                 compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+                if frame is None:
+                    began, came = file.tell() - len(compressed), 0
             if size >= BLOCK_BYTES:
                 yield b"".join(gathered)
                 gathered, size = [], 0
     except zstandard.ZstdError as error:
         wrong = str(error)
+        gathered += _before_damage(file, began, came)
     else:
         if frame is not None:
             wrong = "it is cut off"
-    if size:
-        yield b"".join(gathered)
+    if last := b"".join(gathered):
+        yield last
     if wrong:
         raise DataError(f"{path}: cannot be read: {wrong}")
+
+
+def _before_damage(file: BinaryIO, began: int, known: int) -> Iterator[bytes]:
+    """What the damaged frame that begins there holds behind so many bytes: of a read that fails nothing comes."""
+    import zstandard
+
+    for size in (_CLOSE_BYTES, 1):
+        file.seek(began)
+        reader = zstandard.ZstdDecompressor().stream_reader(file, closefd=False)
+        rest = known
+        with contextlib.suppress(zstandard.ZstdError):
+            while rest and (data := reader.read(min(rest, BLOCK_BYTES))):
+                rest -= len(data)
+            while data := reader.read(size):
+                known += len(data)
+                yield data
 
 
 def split(block: bytes) -> list[bytes]:

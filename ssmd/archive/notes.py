@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssmd.archive.ledger import CONTINUED, TORN
-from ssmd.archive.verify import Verdict
+from ssmd.archive.missing import data_path, never_written
+from ssmd.archive.verdict import Days, Feed, Verdict, by_feed
 
 __all__ = ["notes"]
 
@@ -13,25 +14,31 @@ __all__ = ["notes"]
 def notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """One sentence for each, beginning with the path that it is about."""
     for verdict in verdicts:
-        file, ledger = verdict.file, verdict.examination.ledger if verdict.examination is not None else None
-        for note in verdict.notes:
-            yield f"{file.path}: {note}"
-        entries = ledger.entries if ledger is not None else []
-        beside = [other for other in verdicts if _is_beside(other, verdict)]
-        if not verdict.sealed and any(other.sealed and other.file.day > file.day for other in beside):
-            yield f"{file.path}: has no manifest, and a later day has one: it was removed, or the day never sealed"
-        oldest = all(other.file.day >= file.day for other in beside)
-        for entry in entries:
+        yield from (f"{verdict.file.path}: {note}" for note in verdict.notes)
+    for feed, days in by_feed(verdicts).items():
+        newest_sealed = max((day for day, verdict in days.items() if verdict.sealed), default="")
+        for day, verdict in days.items():
+            if not verdict.sealed and day < newest_sealed:
+                yield (
+                    f"{verdict.file.path}: has no manifest, and a later day has one: it was removed, or the day never "
+                    "sealed"
+                )
+            yield from _of_ledger(feed, days, verdict)
+
+
+def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:
+    """What a day's ledger tells of and is not here."""
+    path, day = verdict.file.path, verdict.file.day
+    if day == next(iter(days)) and len(days) > 1:
+        for entry in verdict.entries:
             before = entry.fields.get("from")
-            if oldest and beside and entry.event == CONTINUED and isinstance(before, str):
-                yield f"{file.path}: goes on from {before}, which is not here: it was put away, or is missing"
-        aside = file.path.parent / f"{file.feed}.jsonl.torn"
-        if any(entry.event == TORN for entry in entries) and not aside.exists():
-            yield f"{aside}: is not here, though the ledger tells of what was set aside in it"
-
-
-def _is_beside(other: Verdict, verdict: Verdict) -> bool:
-    """Of the same feed in the same storage, and another day."""
-    mine, its = verdict.file, other.file
-    same = its.feed == mine.feed and its.path.resolve().parent.parent == mine.path.resolve().parent.parent
-    return same and its.day != mine.day
+            if entry.event == CONTINUED and isinstance(before, str):
+                yield f"{path}: goes on from {before}, which is not here: it was put away, or is missing"
+    aside = path.parent / f"{verdict.file.feed}.jsonl.torn"
+    if any(entry.event == TORN for entry in verdict.entries) and not aside.exists():
+        yield f"{aside}: is not here, though the ledger tells of what was set aside in it"
+    for to in never_written(feed, days, day):
+        yield (
+            f"{data_path(feed, to)}: is not here, though {day} was to go on in it: by the next start nothing of it was "
+            "written, or it was gone by then"
+        )

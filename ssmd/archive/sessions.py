@@ -9,7 +9,7 @@ from ssmd.archive.ledger import (
     CONNECTED,
     CONTINUED,
     DISCONNECTED,
-    OUTAGE,
+    FIRST_OF_A_RUN,
     ROTATED,
     STARTED,
     STOPPED,
@@ -31,6 +31,8 @@ class Session:
 
     began: Entry
     """`connected`, or `continued` for one that was open when the day began."""
+    exchange: str | None = None
+    """The dialect it spoke, by the last `started` or `continued` that names one."""
     ended: Entry | None = None
     """`disconnected`, `stopped` or `rotated`; None when nothing tells of an end."""
     seen_ns: int = 0
@@ -48,11 +50,14 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
     """The sessions of one day's ledger, in order; `entries` as ledger.kept() leaves them."""
     found: list[Session] = []
     current: Session | None = None
+    exchange = None
     for entry in entries:
-        if current is not None and entry.event in (CONNECTED, CONTINUED, STARTED, OUTAGE):
+        if entry.event in (STARTED, CONTINUED) and isinstance(entry.fields.get("exchange"), str):
+            exchange = entry.fields["exchange"]
+        if current is not None and entry.event in (CONNECTED, CONTINUED, *FIRST_OF_A_RUN):
             current.next, current = entry, None
         if entry.event in (CONNECTED, CONTINUED):
-            current = Session(entry)
+            current = Session(entry, exchange)
             found.append(current)
         if current is not None:
             current.seen_ns = entry.ts_ns

@@ -6,20 +6,20 @@ Gaps are found by the code that found them when they came: the dialect's own ins
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from collections.abc import Sequence as Items
 from typing import NamedTuple
 
 import msgspec
 
 from ssmd.archive.coverage import Listened
-from ssmd.archive.ledger import SUBSCRIBED, Entry
+from ssmd.archive.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
 from ssmd.archive.manifest import Sequence, SessionRecord
 from ssmd.archive.sessions import Session
 from ssmd.envelope import timestamp
 from ssmd.runtime.interfaces import Gap, Head, Inspector
 
-__all__ = ["FoundGap", "Part", "Tally"]
+__all__ = ["FoundGap", "Part", "Tally", "gap_of"]
 
 _MOST_TYPES = 1000
 _OTHERS = "(others)"
@@ -43,6 +43,13 @@ class FoundGap(NamedTuple):
     missing: int
 
 
+def gap_of(entry: Entry) -> FoundGap:
+    """What a `gap` of a ledger says; -1 for what is no number."""
+    values = [entry.fields.get(name) for name in ("sid", "expected", "got", "missing")]
+    sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
+    return FoundGap(entry.line, sid, expected, got, missing)
+
+
 class _Numbered:
     """The numbered messages of one sid."""
 
@@ -63,17 +70,16 @@ class Part:
 
 
 class Tally:
-    """Counts the messages of one day. `inspector` makes what inspects those of one connection."""
+    """Counts the messages of one day. `inspector` makes what inspects those before the first session."""
 
     def __init__(self, inspector: Callable[[], Inspector]) -> None:
-        self._make_inspector = inspector
         self.parts = [Part(0, inspector())]
         self.types: Counter[str] = Counter()
         self.gaps: list[FoundGap] = []
 
-    def begin_session(self, line: int) -> None:
-        """The next messages are of another connection; `line` lines stand before them."""
-        self.parts.append(Part(line, self._make_inspector()))
+    def begin_session(self, line: int, inspector: Callable[[], Inspector]) -> None:
+        """The next messages are of another connection, which `inspector` inspects; `line` lines stand before them."""
+        self.parts.append(Part(line, inspector()))
 
     def take(self, payloads: list[bytes], before: int, last_ns: int) -> bool:
         """Messages of one connection, `before` lines before them. Returns whether all of them are valid JSON."""
@@ -86,17 +92,42 @@ class Tally:
         count = _count_each if gaps else _count_all
         count(part.numbered, heads)
         for gap in gaps:
-            self.gaps.append(FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
-            if gap.sid in part.numbered:
-                part.numbered[gap.sid].gaps += 1
-                part.numbered[gap.sid].missing += gap.missing
+            self._add_gap(part, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
-        if len(self.types) + len(found) > _MOST_TYPES:
-            for name in [name for name in found if name not in self.types]:
-                found[_OTHERS] += found.pop(name)
-        self.types.update(found)
+        """`found` is in the order in which they came, so that it does not matter how the file is cut into blocks."""
+        if len(self.types) + len(found) <= _MOST_TYPES:
+            self.types.update(found)
+            return
+        for name, count in found.items():
+            self.types[name if name in self.types or len(self.types) < _MOST_TYPES else _OTHERS] += count
+
+    def add_midnight_gaps(self, found: Items[Session], entries: Iterable[Entry], lines: int) -> None:
+        """Count the gaps before the first number of a sid in a session that came over midnight.
+
+        The number before it is in another file, so that the ledger alone tells of them.
+        """
+        told = [gap_of(entry) for entry in entries if entry.event == GAP]
+        for session, part, end in self._spans(found, lines):
+            firsts = {sid: one.first for sid, one in part.numbered.items() if session.began.event == CONTINUED}
+            for gap in told if firsts else ():
+                as_it_counts = 0 < gap.expected != gap.got and gap.missing == max(0, gap.got - gap.expected)
+                if part.line <= gap.line < end and firsts.get(gap.sid) == gap.got and as_it_counts:
+                    del firsts[gap.sid]
+                    self._add_gap(part, gap)
+
+    def _add_gap(self, part: Part, gap: FoundGap) -> None:
+        self.gaps.append(gap)
+        if gap.sid in part.numbered:
+            part.numbered[gap.sid].gaps += 1
+            part.numbered[gap.sid].missing += gap.missing
+
+    def _spans(self, found: Items[Session], lines: int) -> Iterator[tuple[Session, Part, int]]:
+        """The part of each session, and how many lines stand before its end."""
+        parts = self.parts[len(self.parts) - len(found) :]
+        ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
+        return zip(found, parts, ends, strict=True)
 
     def records(
         self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
@@ -104,9 +135,7 @@ class Tally:
         """The sessions, as the manifest has them. `lines`: how many the file has."""
         subscribed = [entry for entry in entries if entry.event == SUBSCRIBED and _is_named(entry)]
         records = []
-        parts = self.parts[len(self.parts) - len(found) :]
-        ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
-        for session, time, part, end in zip(found, times, parts, ends, strict=True):
+        for (session, part, end), time in zip(self._spans(found, lines), times, strict=True):
             channels = {
                 entry.fields.get("sid"): entry.fields.get("channel")
                 for entry in subscribed

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
-from ssmd.archive.layout import (
-    FORMS,
-    DayFile,
-    day_folders,
-    day_of,
-    manifest_path,
-    own_ledgers,
-    own_manifests,
-    packed_ledger,
-    twins,
-)
-from ssmd.archive.ledger import CONTINUED, ROTATED, Entry
-from ssmd.archive.lines import LineBlocks, read_blocks, split
+from ssmd.archive.layout import DayFile, manifest_path, packed_ledger, twins
+from ssmd.archive.lines import LineBlocks, split
 from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
-from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest, unpack_sums
+from ssmd.archive.manifest import BLOCK_LINES, Manifest, decode_manifest, encode_manifest, unpack_sums
+from ssmd.archive.missing import missing_files
+from ssmd.archive.verdict import Verdict, slim
 from ssmd.envelope import decode_line, timestamp
 from ssmd.errors import DataError
 
@@ -34,19 +24,6 @@ __all__ = ["MOST_DAMAGES", "Verdict", "missing_files", "verify"]
 
 MOST_DAMAGES = 20
 """More places at which a file departs from its manifest are not named."""
-
-
-class Verdict(NamedTuple):
-    """What became of one day of one feed."""
-
-    file: DayFile
-    sealed: bool
-    examination: Examination | None
-    """None when the data could not be read at all."""
-    findings: list[Finding]
-    """Empty when everything agrees."""
-    notes: Sequence[str] = ()
-    """What is worth knowing, and nothing wrong."""
 
 
 def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -> Verdict:
@@ -61,9 +38,11 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     except DataError as error:
         findings.append(Finding(None, str(error)))
     try:
-        found = examine(file, progress)
+        found = examine(file, progress, partial=True)
     except DataError as error:
         return Verdict(file, manifest is not None, None, [*findings, Finding(None, str(error))])
+    if found.unread is not None:
+        return Verdict(file, manifest is not None, slim(found), [*findings, *_of_beginning(file, found, manifest)])
     if manifest is None:
         if file.form == "jsonl.zst":
             findings.append(Finding(None, "is compressed and has no manifest, and only sealed days are compacted"))
@@ -74,7 +53,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         if found.ledger is not None and found.ledger.torn:
             findings.append(Finding(None, "has a ledger that ends in bytes which are no whole entry"))
         if found.manifest.sha256 != manifest.sha256:
-            findings += _located(file, manifest)
+            findings += _located(file, manifest, manifest.lines)
         findings += against_manifest(found.manifest, manifest)
         findings += found.findings
     findings += against_ledger(found)
@@ -92,7 +71,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
             notes.append(f"{told}, which hold the same; `ssmd compact` keeps one")
         else:
             findings.append(Finding(None, f"{told}, which do not hold the same"))
-    return Verdict(file, manifest is not None, found, list(dict.fromkeys(findings)), notes)
+    return Verdict(file, manifest is not None, slim(found), list(dict.fromkeys(findings)), notes)
 
 
 def _holds(twin: DayFile, found: Examination) -> bool:
@@ -118,10 +97,22 @@ def _read_manifest(path: Path) -> tuple[Manifest | None, bool]:
         raise DataError(f"the manifest cannot be read: it {error}") from None
 
 
-def _located(file: DayFile, manifest: Manifest) -> Iterator[Finding]:
-    """Where the lines are not those that were sealed."""
-    lines = itertools.chain.from_iterable(split(block) for block in read_blocks(file.path))
-    damages = locate(unpack_sums(manifest.block_sums), manifest.lines, lines)
+def _of_beginning(file: DayFile, found: Examination, manifest: Manifest | None) -> Iterator[Finding]:
+    """What is wrong with the lines before those that cannot be read."""
+    read = found.manifest.lines
+    if manifest is not None:
+        # Of a block that is not whole the sums tell nothing.
+        yield from _located(file, manifest, manifest.lines if read >= manifest.lines else read - read % BLOCK_LINES)
+    yield from found.findings
+    reason = str(found.unread).removeprefix(f"{file.path}: ")
+    yield Finding(read, f"is the last whole line before the file {reason}")
+
+
+def _located(file: DayFile, manifest: Manifest, count: int) -> Iterator[Finding]:
+    """Where the lines are not those that were sealed, of which `count` are looked at."""
+    lines = itertools.chain.from_iterable(split(block) for block in LineBlocks(file.path, partial=True))
+    sums = unpack_sums(manifest.block_sums)[: -(-count // BLOCK_LINES)]
+    damages = locate(sums, count, lines if count == manifest.lines else itertools.islice(lines, count))
     for damage in itertools.islice(damages, MOST_DAMAGES):
         yield Finding(damage.first, _TOLD[damage.kind].format(**_words(damage)))
     if next(damages, None) is not None:
@@ -162,41 +153,3 @@ def _which(line: bytes) -> str:
         head = _Head()
     told += [f"{name} {value}" for name, value in (("sid", head.sid), ("seq", head.seq)) if value is not None]
     return f" ({', '.join(told)})"
-
-
-def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
-    """The files that should be there and are not: a ledger's or a manifest's data, the days that a ledger tells of.
-
-    A day is looked for among the folders of the same storage, and only from the oldest of the feed on: older ones
-    may have been put away.
-    """
-    known = {(verdict.file.path.parent.resolve(), verdict.file.feed): verdict for verdict in verdicts}
-    told = []
-    for path in paths:
-        if not path.is_dir():
-            continue
-        for folder in [path] if day_of(path.resolve()) else day_folders(path):
-            for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
-                if (folder.resolve(), feed) not in known and not _has_data(folder, feed):
-                    told.append(f"{folder / feed}.jsonl: is missing; {beside.name} tells of it")
-    for (folder, feed), verdict in sorted(known.items()):
-        ledger = verdict.examination.ledger if verdict.examination else None
-        oldest = min(other.name for other, name in known if name == feed and other.parent == folder.parent)
-        for day in sorted({*_days_of(ledger.entries if ledger else [])}):
-            lost = folder.parent / day
-            if day > oldest and not _has_data(lost, feed):
-                told.append(f"{lost / feed}.jsonl: is missing; the ledger of {folder.name} tells of it")
-    return list(dict.fromkeys(told))
-
-
-def _has_data(folder: Path, feed: str) -> bool:
-    return any((folder / f"{feed}.{form}").exists() for form in FORMS)
-
-
-def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
-    """The other days that a ledger says have data."""
-    for entry in entries:
-        # An outage proves nothing: it may begin on a day on which somebody listened and no message came.
-        value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
-        if isinstance(value, str):
-            yield value
