@@ -71,6 +71,14 @@ def test_a_path_below_a_folder_that_cannot_be_looked_into_is_one_line_and_65(clo
         assert f"{path}: cannot be read: Permission denied" in err
 
 
+@pytest.mark.needs(*POWERLESS[:1])
+@pytest.mark.parametrize("command", ["seal", "compact", "report"])
+def test_a_storage_below_a_folder_that_cannot_be_looked_into_is_one_line_and_65(closed, command):
+    code, err = told(command, closed / "data")
+    assert (code, len(err.splitlines())) == (65, 1), err
+    assert f"{closed}/data: cannot be read: Permission denied" in err
+
+
 def test_a_folder_that_is_gone_since_it_was_listed_is_passed_over(storage, monkeypatch):
     def cleared(root: Path) -> list[Path]:
         return [storage / "2025-09-19", *day_folders(root)]

@@ -15,6 +15,7 @@ from ssmd.archive.layout import (
     day_folders,
     day_of,
     in_any_form,
+    looking,
     manifest_path,
     own_manifests,
 )
@@ -93,8 +94,9 @@ def gather(
     left out, and `trouble` is told; `progress` is told of each file that has to be read. Raises UsageError for what
     is no storage folder.
     """
-    if not storage.is_dir():
-        raise UsageError(f"{storage}: there is no such folder")
+    with looking(storage):
+        if not storage.is_dir():
+            raise UsageError(f"{storage}: there is no such folder")
     files = {(file.day, file.feed): file for file in data_files([storage]) if file.day}
     only = day_of(storage.resolve())
     folders = {only: storage} if only else {path.name: path for path in day_folders(storage)}
