@@ -693,6 +693,30 @@ def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() ->
         feed.close()
 
 
+def test_what_came_behind_pings_while_the_process_was_stopped_is_data() -> None:
+    """The pings are met first, when the time without data is over already."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"before")
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"before"]
+        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.6)
+        behind = frame(PING) * 300 + frame(TEXT, b"late")
+        late = gevent.get_hub().threadpool.spawn(
+            lambda: (monkey.get_original("time", "sleep")(0.2), server.peers[0].sock._sock.send(behind))
+        )
+        assert next(messages) == [b"late"]
+        asleep.get()
+        late.get()
+        feed.close()
+
+
 def test_the_kernel_giving_up_is_not_called_silence() -> None:
     feed = connector("ws://exchange.test/feed")
     lost = feed._disconnected(TimeoutError(110, "Connection timed out"))
@@ -869,6 +893,35 @@ def test_a_flood_does_not_starve_others(script: Callable[[Peer], Any]) -> None:
         ticker.get()
     longest = max(after - before for before, after in pairwise(ticks))
     assert longest < 0.2
+
+
+def flooding_with_pings_to_answer(peer: Peer) -> None:
+    peer.upgrade()
+    gevent.spawn(peer.drained)
+    while True:
+        peer.send(frame(PING, b"p") * 3000)
+
+
+@pytest.mark.parametrize("script", [flooding_with_fragments, flooding_with_pings, flooding_with_pings_to_answer])
+def test_a_flood_without_data_does_not_put_off_the_end(script: Callable[[Peer], Any]) -> None:
+    """There is always something to read, so no read ever meets its timeout."""
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        received, end = collect(feed)
+        assert 0.25 < time.monotonic() - began < 10
+    assert received == []
+    assert end == f"no data came from {server.url} for 0.3 s (data_timeout_seconds)"
+
+
+def test_a_flood_without_data_is_no_error_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(flooding_with_fragments) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        monkeypatch.setattr(feed, "_hang_up", lambda: None)  # So that the flood goes on.
+        gevent.spawn_later(0.1, feed.close)
+        assert collect(feed) == ([], None)
 
 
 # TLS.

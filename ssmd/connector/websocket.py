@@ -29,6 +29,11 @@ SHORTEST_SECRET = 8
 
 FAIRNESS_SECONDS = 0.001
 
+LATE_FRAMES = 1000
+"""So many pings and fragments are still read when the time for data is over: a process that was itself stopped may find
+data behind them. A flood of them has no end.
+"""
+
 
 class WebSocketConnector:
     """Reads one WebSocket connection; keeps the Connector contract of runtime/interfaces.py.
@@ -125,12 +130,16 @@ class WebSocketConnector:
         if self._closing:
             return
         last_data = last_pause = time.monotonic()
+        late = 0
         while True:
             if self._data_seconds is not None:
                 left = last_data + self._data_seconds - time.monotonic()
                 self._reader.silence_seconds = min(self._idle_seconds, left)
+                late = late + 1 if left < 0.0 else 0
             began = time.monotonic()
             try:
+                if late > LATE_FRAMES:
+                    raise TimeoutError
                 payloads = self._reader.recv_batch()
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
