@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 from exchange_server import (
     BINARY,
@@ -31,6 +32,7 @@ from exchange_server import (
 )
 from gevent import monkey
 
+from ssmd.connector import dial, frames
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import AuthError, ConnectError, Disconnected
 from ssmd.exchange.generic import Generic
@@ -826,8 +828,108 @@ def upgrading_and_leaving(peer: Peer) -> None:
     peer.reset()
 
 
-def test_close_while_a_pong_is_stuck() -> None:
+@pytest.fixture
+def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector's socket takes few bytes that the exchange does not read."""
+    options = [*dial.DEFAULT_SOCKET_OPTION, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
+    monkeypatch.setattr(dial, "DEFAULT_SOCKET_OPTION", options)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_who_does_not_read_our_answers_is_read_all_the_same(
+    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """Each would be waited for as long as for the exchange's silence; and nothing may follow one that was cut."""
+    monkeypatch.setattr(frames, "ANSWER_SECONDS", 0.3)
+    ended = gevent.event.Event()
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for _ in range(100):
+            peer.send(frame(PING, b"p" * 125) * 30 + frame(TEXT, b"between"))
+        peer.text(b"last")
+        ended.wait()
+        return peer.received()
+
+    with serving(script, tls=authority.context() if secure else None, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        began = time.monotonic()
+        received: list[bytes] = []
+        for payloads in feed.messages():
+            received += payloads
+            if b"last" in received:
+                break
+        assert time.monotonic() - began < 10
+        feed.close()
+        ended.set()
+        answers = server.result()
+    assert received == [b"between"] * 100 + [b"last"]
+    assert 0 < len(answers) < 3000
+    assert set(answers) == {(PONG, b"p" * 125)}
+
+
+def fill(sock: Any) -> None:
+    """Send until nothing more is taken, not even when the kernel asks again, after 0.2 s."""
+    refusals = 0
+    while refusals < 40:
+        try:
+            sock._sock.send(b"x" * 1000)
+            refusals = 0
+        except BlockingIOError:
+            refusals += 1
+            gevent.sleep(0.02)
+
+
+def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None) -> None:
+    """Two greenlets then want to send on one socket."""
+    full = gevent.event.Event()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        full.wait()
+        gevent.sleep(0.2)
+        peer.send(frame(PING, b"p") + frame(TEXT, b"behind it"))
+        gevent.sleep(5)
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        fill(feed._reader.sock)
+        collecting = gevent.spawn(collect, feed)
+        gevent.sleep(0.02)
+        full.set()
+        began = time.monotonic()
+        feed.close()
+        assert collecting.get() == ([b"behind it"], None)
+        assert time.monotonic() - began < 5
+
+
+def test_close_while_the_commands_are_being_sent() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        gevent.sleep(0.5)
+        return len(peer.drained())
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url, b"c" * (20 << 20))
+        connecting = gevent.spawn(refused, feed)
+        eventually(lambda: feed._reader.connected)
+        gevent.sleep(0.1)
+        feed.close()
+        assert connecting.get().startswith("cannot connect to ")
+        assert server.result() > 0
+
+
+def refused(feed: WebSocketConnector) -> str:
+    with pytest.raises(ConnectError) as caught:
+        feed.connect()
+    return str(caught.value)
+
+
+def test_close_while_a_pong_is_stuck(small_buffers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that pings and never reads; two greenlets then want to send on one socket."""
+    monkeypatch.setattr(frames, "ANSWER_SECONDS", 15)  # It would be given up before it is seen to be stuck.
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -836,7 +938,6 @@ def test_close_while_a_pong_is_stuck() -> None:
 
     with serving(script, receive_buffer=4096) as server:
         feed = connector(server.url)
-        feed._reader.sock_opt.sockopt.append((socket.SOL_SOCKET, socket.SO_SNDBUF, 4096))
         feed.connect()
         collecting = gevent.spawn(collect, feed)
         sent = -1

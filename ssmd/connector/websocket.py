@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import gevent
 import websocket
-from gevent.exceptions import ConcurrentObjectUseError
 
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
@@ -184,9 +183,7 @@ class WebSocketConnector:
             return
         self._closing = True
         if self._reader.connected:
-            # It cannot be sent to who does not read, nor while a pong is stuck in the same socket.
-            with contextlib.suppress(OSError, ValueError, ConcurrentObjectUseError), gevent.Timeout(1, False):
-                self._reader.send_close(websocket.STATUS_GOING_AWAY)
+            self._reader.send_close(websocket.STATUS_GOING_AWAY)
         self._hang_up()
 
     def _hang_up(self) -> None:
