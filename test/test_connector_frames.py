@@ -15,8 +15,9 @@ import gevent
 import pytest
 import websocket
 from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame
+from gevent.exceptions import ConcurrentObjectUseError
 
-from ssmd.connector.frames import BUFFER_BYTES, CloseFrame, FrameReader, MessageTooBig
+from ssmd.connector.frames import ANSWER_SECONDS, BUFFER_BYTES, CloseFrame, FrameReader, MessageTooBig
 
 Closed = websocket.WebSocketConnectionClosedException
 ProtocolError = websocket.WebSocketProtocolException
@@ -255,6 +256,54 @@ def test_a_close_frame_may_come_inside_a_fragmented_message() -> None:
     assert messages == [b"first"]
     assert isinstance(ended, CloseFrame)
     assert ended.code == 1012
+
+
+class Stuck:
+    """A socket that takes some bytes to send and then no more, until it fails as the test wants."""
+
+    def __init__(self, sock: Any, taken: int, failure: Exception) -> None:
+        self._sock = sock
+        self._failure = failure
+        self.left = taken
+        self.timeouts: list[float | None] = []
+        self.sent = b""
+
+    def send(self, data: bytes) -> int:
+        if not self.left:
+            self.timeouts.append(self._sock.gettimeout())
+            raise self._failure
+        taken = data[: self.left]
+        self.left -= len(taken)
+        self.sent += taken
+        return len(taken)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [TimeoutError("timed out"), BrokenPipeError(32, "Broken pipe"), ConcurrentObjectUseError("in use")],
+    ids=lambda failure: type(failure).__name__,
+)
+@pytest.mark.parametrize("taken", [0, 3, 9, 12])
+def test_an_answer_that_cannot_be_sent_costs_little_and_is_the_last(taken: int, failure: Exception) -> None:
+    """Another would be read as the rest of it. What the exchange has sent is read to its end, its close frame too."""
+    reader = FrameReader(LIMIT)
+    stream = (frame(PING, b"p") + frame(TEXT, b"first")) * 3 + frame(TEXT, b"last") + close_frame(1000)
+    with streaming(stream, reader, forever(BUFFER_BYTES)):
+        reader.sock = stuck = Stuck(reader.sock, taken, failure)
+        reader.begin(9)
+        messages: list[bytes] = []
+        with contextlib.suppress(CloseFrame):
+            while True:
+                messages += reader.recv_batch()
+        assert messages == [b"first"] * 3 + [b"last"]
+        stuck.left = 1000
+        reader.send_close()
+    assert stuck.timeouts == [ANSWER_SECONDS]
+    assert len(stuck.sent) == taken
+    assert ANSWER_SECONDS <= 1
 
 
 WHOLE = [b"first", b"", b"second" * 20, b"third" * 20_000, b"z"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 from exchange_server import (
     BINARY,
@@ -31,6 +32,7 @@ from exchange_server import (
 )
 from gevent import monkey
 
+from ssmd.connector import dial, frames
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import AuthError, ConnectError, Disconnected
 from ssmd.exchange.generic import Generic
@@ -693,6 +695,30 @@ def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() ->
         feed.close()
 
 
+def test_what_came_behind_pings_while_the_process_was_stopped_is_data() -> None:
+    """The pings are met first, when the time without data is over already."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"before")
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"before"]
+        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.6)
+        behind = frame(PING) * 300 + frame(TEXT, b"late")
+        late = gevent.get_hub().threadpool.spawn(
+            lambda: (monkey.get_original("time", "sleep")(0.2), server.peers[0].sock._sock.send(behind))
+        )
+        assert next(messages) == [b"late"]
+        asleep.get()
+        late.get()
+        feed.close()
+
+
 def test_the_kernel_giving_up_is_not_called_silence() -> None:
     feed = connector("ws://exchange.test/feed")
     lost = feed._disconnected(TimeoutError(110, "Connection timed out"))
@@ -802,8 +828,108 @@ def upgrading_and_leaving(peer: Peer) -> None:
     peer.reset()
 
 
-def test_close_while_a_pong_is_stuck() -> None:
+@pytest.fixture
+def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector's socket takes few bytes that the exchange does not read."""
+    options = [*dial.DEFAULT_SOCKET_OPTION, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
+    monkeypatch.setattr(dial, "DEFAULT_SOCKET_OPTION", options)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_who_does_not_read_our_answers_is_read_all_the_same(
+    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """Each would be waited for as long as for the exchange's silence; and nothing may follow one that was cut."""
+    monkeypatch.setattr(frames, "ANSWER_SECONDS", 0.3)
+    ended = gevent.event.Event()
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for _ in range(100):
+            peer.send(frame(PING, b"p" * 125) * 30 + frame(TEXT, b"between"))
+        peer.text(b"last")
+        ended.wait()
+        return peer.received()
+
+    with serving(script, tls=authority.context() if secure else None, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        began = time.monotonic()
+        received: list[bytes] = []
+        for payloads in feed.messages():
+            received += payloads
+            if b"last" in received:
+                break
+        assert time.monotonic() - began < 10
+        feed.close()
+        ended.set()
+        answers = server.result()
+    assert received == [b"between"] * 100 + [b"last"]
+    assert 0 < len(answers) < 3000
+    assert set(answers) == {(PONG, b"p" * 125)}
+
+
+def fill(sock: Any) -> None:
+    """Send until nothing more is taken, not even when the kernel asks again, after 0.2 s."""
+    refusals = 0
+    while refusals < 40:
+        try:
+            sock._sock.send(b"x" * 1000)
+            refusals = 0
+        except BlockingIOError:
+            refusals += 1
+            gevent.sleep(0.02)
+
+
+def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None) -> None:
+    """Two greenlets then want to send on one socket."""
+    full = gevent.event.Event()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        full.wait()
+        gevent.sleep(0.2)
+        peer.send(frame(PING, b"p") + frame(TEXT, b"behind it"))
+        gevent.sleep(5)
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        fill(feed._reader.sock)
+        collecting = gevent.spawn(collect, feed)
+        gevent.sleep(0.02)
+        full.set()
+        began = time.monotonic()
+        feed.close()
+        assert collecting.get() == ([b"behind it"], None)
+        assert time.monotonic() - began < 5
+
+
+def test_close_while_the_commands_are_being_sent() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        gevent.sleep(0.5)
+        return len(peer.drained())
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url, b"c" * (20 << 20))
+        connecting = gevent.spawn(refused, feed)
+        eventually(lambda: feed._reader.connected)
+        gevent.sleep(0.1)
+        feed.close()
+        assert connecting.get().startswith("cannot connect to ")
+        assert server.result() > 0
+
+
+def refused(feed: WebSocketConnector) -> str:
+    with pytest.raises(ConnectError) as caught:
+        feed.connect()
+    return str(caught.value)
+
+
+def test_close_while_a_pong_is_stuck(small_buffers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that pings and never reads; two greenlets then want to send on one socket."""
+    monkeypatch.setattr(frames, "ANSWER_SECONDS", 15)  # It would be given up before it is seen to be stuck.
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -812,7 +938,6 @@ def test_close_while_a_pong_is_stuck() -> None:
 
     with serving(script, receive_buffer=4096) as server:
         feed = connector(server.url)
-        feed._reader.sock_opt.sockopt.append((socket.SOL_SOCKET, socket.SO_SNDBUF, 4096))
         feed.connect()
         collecting = gevent.spawn(collect, feed)
         sent = -1
@@ -869,6 +994,35 @@ def test_a_flood_does_not_starve_others(script: Callable[[Peer], Any]) -> None:
         ticker.get()
     longest = max(after - before for before, after in pairwise(ticks))
     assert longest < 0.2
+
+
+def flooding_with_pings_to_answer(peer: Peer) -> None:
+    peer.upgrade()
+    gevent.spawn(peer.drained)
+    while True:
+        peer.send(frame(PING, b"p") * 3000)
+
+
+@pytest.mark.parametrize("script", [flooding_with_fragments, flooding_with_pings, flooding_with_pings_to_answer])
+def test_a_flood_without_data_does_not_put_off_the_end(script: Callable[[Peer], Any]) -> None:
+    """There is always something to read, so no read ever meets its timeout."""
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        received, end = collect(feed)
+        assert 0.25 < time.monotonic() - began < 10
+    assert received == []
+    assert end == f"no data came from {server.url} for 0.3 s (data_timeout_seconds)"
+
+
+def test_a_flood_without_data_is_no_error_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(flooding_with_fragments) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        monkeypatch.setattr(feed, "_hang_up", lambda: None)  # So that the flood goes on.
+        gevent.spawn_later(0.1, feed.close)
+        assert collect(feed) == ([], None)
 
 
 # TLS.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import socket
 import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gevent
 import pytest
+from process import Collector
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -343,6 +346,37 @@ def test_silent_connections_do_not_lock_the_probes_out(server: HealthServer, mon
         assert len(server._connections) <= 64
         for sock in silent[:100]:
             assert to_its_end(sock) == b"", "the oldest make room"
+
+
+@pytest.mark.parametrize(("allowed", "most"), [(128, 64), (16, 8), (1, 1), (1024, 100), (resource.RLIM_INFINITY, 100)])
+def test_connections_leave_half_of_the_descriptors_to_the_collector(
+    allowed: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "MAX_CONNECTIONS", 100)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, resource.RLIM_INFINITY))
+    with served(make_app(Status(), CollectorRegistry())) as server, ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(connected(server))
+        gevent.sleep(0.2)
+        assert len(server._connections) == most
+        assert ask(server, "/health").code == 200
+
+
+@pytest.mark.parametrize("allowed", [64, 128, 256])
+def test_a_crowd_of_probes_takes_no_descriptors_from_the_collector(tmp_path: Path, allowed: int) -> None:
+    prefix = ["sh", "-c", f'ulimit -n {allowed}; exec "$@"', "sh"]
+    with Collector(tmp_path, "sim://kalshi", prefix=prefix) as collector, ExitStack() as stack:
+        collector.start_up()
+        collector.wait_for("connected")
+        host, port = collector.listen.split(":")
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        for _ in range(5):
+            assert collector.get("/health")[0] == 200
+        descriptors = len(list(Path(f"/proc/{collector.process.pid}/fd").iterdir()))
+        assert descriptors < allowed * 7 / 8, "what a new day's files need is left"
+        assert collector.end() == 0
+    assert collector.other == []
 
 
 def test_a_probe_that_is_slow_to_speak_outlasts_a_crowd(server: HealthServer) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 import websocket
+from gevent.exceptions import ConcurrentObjectUseError
 
 from ssmd.connector.naps import Naps
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
@@ -23,6 +25,9 @@ __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
 
 BUFFER_BYTES = 64 * 1024
 """One socket read at most. Larger buffers were measured to be slower: they fall out of the CPU's cache."""
+
+ANSWER_SECONDS = 1.0
+"""How long an answer to a ping or a close may wait to be sent. Nothing is read in this time."""
 
 LONGEST_IN_TWO_BYTES = 0xFFFF
 
@@ -60,6 +65,7 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._begun = False
+        self._may_answer = True
         self._waiting_since = 0.0
         self._naps = Naps(coalesce_seconds, BUFFER_BYTES)
         self.silence_seconds = 0.0
@@ -203,13 +209,22 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
         self._start += taken
         return data
 
-    # Answers to a ping or a close are a courtesy. An exchange that has hung up already must not cost us
-    # what it said before: that still lies in the buffers, and the next read will meet the end.
+    # Answers to a ping or a close are a courtesy. An exchange that has hung up already, or does not read, must not
+    # cost us what it said before: that still lies in the buffers, and the next read will meet the end.
 
     def pong(self, payload: str | bytes = b"") -> None:
-        with contextlib.suppress(OSError, websocket.WebSocketException):
-            super().pong(payload)
+        self._answer(super().pong, payload)
 
     def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
-        with contextlib.suppress(OSError, websocket.WebSocketException):
-            super().send_close(status, reason)
+        self._answer(super().send_close, status, reason)
+
+    def _answer(self, send: Callable[..., None], *arguments: Any) -> None:
+        """Send a control frame, but nothing behind or into one that is not sent whole: it would be read as its rest."""
+        if not self._may_answer:
+            return
+        self._may_answer = False
+        self.settimeout(ANSWER_SECONDS)
+        # Where another greenlet is still sending the opening commands, gevent refuses a second.
+        with contextlib.suppress(OSError, ValueError, websocket.WebSocketException, ConcurrentObjectUseError):
+            send(*arguments)
+            self._may_answer = True

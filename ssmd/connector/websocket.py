@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import gevent
 import websocket
-from gevent.exceptions import ConcurrentObjectUseError
 
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
@@ -28,6 +27,11 @@ SHORTEST_SECRET = 8
 """Shorter values of signed headers are hidden from no log: they would be found in every word."""
 
 FAIRNESS_SECONDS = 0.001
+
+LATE_FRAMES = 1000
+"""So many pings and fragments are still read when the time for data is over: a process that was itself stopped may find
+data behind them. A flood of them has no end.
+"""
 
 
 class WebSocketConnector:
@@ -125,12 +129,16 @@ class WebSocketConnector:
         if self._closing:
             return
         last_data = last_pause = time.monotonic()
+        late = 0
         while True:
             if self._data_seconds is not None:
                 left = last_data + self._data_seconds - time.monotonic()
                 self._reader.silence_seconds = min(self._idle_seconds, left)
+                late = late + 1 if left < 0.0 else 0
             began = time.monotonic()
             try:
+                if late > LATE_FRAMES:
+                    raise TimeoutError
                 payloads = self._reader.recv_batch()
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
@@ -175,9 +183,7 @@ class WebSocketConnector:
             return
         self._closing = True
         if self._reader.connected:
-            # It cannot be sent to who does not read, nor while a pong is stuck in the same socket.
-            with contextlib.suppress(OSError, ValueError, ConcurrentObjectUseError), gevent.Timeout(1, False):
-                self._reader.send_close(websocket.STATUS_GOING_AWAY)
+            self._reader.send_close(websocket.STATUS_GOING_AWAY)
         self._hang_up()
 
     def _hang_up(self) -> None:

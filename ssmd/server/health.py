@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,9 @@ from ssmd.runtime.status import Status
 __all__ = ["HealthServer", "make_app"]
 
 MAX_CONNECTIONS = 512
-"""Enough that a probe which has connected and not yet spoken outlasts a crowd that comes all at once."""
+"""Enough that a probe which has connected and not yet spoken outlasts a crowd that comes all at once. Fewer where the
+process may have less than twice as many descriptors.
+"""
 ACCEPTED_AT_ONCE = 32
 """Then those that were accepted before are heard."""
 BACKLOG = 1024
@@ -80,6 +84,9 @@ class HealthServer:
 
     def __init__(self, host: str, port: int, app: Flask) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Half of the descriptors are the collector's: without one it cannot begin a new day's files.
+        self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
         self._server = WSGIServer(
             (host, port),
             app,
@@ -90,7 +97,8 @@ class HealthServer:
             error_log=None,
             environ={"SERVER_NAME": host},  # It would ask the name service, which can take seconds to fail.
         )
-        self._server.max_accept = ACCEPTED_AT_ONCE
+        # Who makes room for them has a descriptor until then.
+        self._server.max_accept = min(ACCEPTED_AT_ONCE, max(1, self._places // 4))
         try:
             self._server.init_socket()
         except (OSError, OverflowError, TypeError, ValueError) as error:
@@ -102,7 +110,7 @@ class HealthServer:
 
         A bounded pool would stop accepting instead, and idle connections would lock the kubelet out.
         """
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= min(MAX_CONNECTIONS, self._places):
             oldest = next(iter(self._connections))
             del self._connections[oldest]
             oldest.kill(block=False)
