@@ -6,6 +6,9 @@ An event is a short lower-case message; what belongs to it travels as fields:
 
 SSMD_LOG_FORMAT is `text` or `json` (default: text on a terminal, else JSON), SSMD_LOG_LEVEL is `debug`,
 `info`, `warning` or `error` (default: info). On a terminal a status line stays below the log lines.
+
+Lines are written in place, but while a run goes on by a thread of their own: what a log goes to may be a file on the
+disk that is stuck, which blocks who writes there and cannot be polled.
 """
 
 from __future__ import annotations
@@ -16,15 +19,16 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from gevent import monkey
 
 from ssmd.envelope import timestamp
 from ssmd.errors import UsageError, printable
+from ssmd.runtime.line_thread import LineThread
 
-__all__ = ["setup"]
+__all__ = ["in_a_thread", "setup"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json")
@@ -50,6 +54,27 @@ def setup(environ: Mapping[str, str], stream: TextIO | None = None) -> Terminal 
     logger.setLevel(level.upper())
     logger.propagate = False
     return terminal
+
+
+@contextlib.contextmanager
+def in_a_thread() -> Iterator[None]:
+    """Let a thread write the lines until this is left; a terminal stays as it is.
+
+    To be entered after setup(), and after the last fork that runs on in Python: a thread does not survive one.
+    """
+    for handler in logging.getLogger("ssmd").handlers:
+        if isinstance(handler, _Handler) and (thread := _thread_for(handler.stream)) is not None:
+            break
+    else:
+        yield
+        return
+    stream = handler.stream
+    handler.setStream(thread)
+    try:
+        yield
+    finally:
+        if thread.end():
+            handler.setStream(stream)
 
 
 def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
@@ -94,8 +119,8 @@ def _quoted(value: object) -> str:
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Drops lines, and counts them, rather than wait for who does not read them: a terminal that Ctrl-S has
-    stopped, a full pipe. A blocked log would block the collection, the probes and the signals.
+    """Drops lines, and counts them, rather than wait for who does not take them: a terminal that Ctrl-S has
+    stopped, a full pipe, a stuck disk. A blocked log would block the collection, the probes and the signals.
     """
 
     dropped = 0
@@ -115,13 +140,25 @@ class _Handler(logging.StreamHandler[Any]):
 
 
 def _writable(stream: Any) -> bool:
-    """A line can be written without waiting."""
+    """A line can be written without waiting, as far as can be told: of a file never, of a pipe for one page."""
+    if isinstance(stream, LineThread):
+        return stream.has_room()
     try:
         poll = _poll()
         poll.register(stream.fileno(), select.POLLOUT)
         return bool(poll.poll(0))
     except (AttributeError, OSError, ValueError):
         return True  # Not a file of the operating system, so nothing that blocks.
+
+
+def _thread_for(stream: Any) -> LineThread | None:
+    """One that writes to what stands behind a stream; None where the stream is to be written to in place."""
+    if isinstance(stream, Terminal) or stream.isatty():
+        return None
+    try:
+        return LineThread(stream.fileno(), stream.encoding, stream.errors)
+    except (OSError, ValueError, RuntimeError):
+        return None  # Not a file of the operating system; or there may be no further thread.
 
 
 class Terminal:

@@ -1,17 +1,21 @@
 """The whole program as real processes: `ssmd run` collecting from `ssmd sim`, with every fault it offers."""
 
+import fcntl
 import gzip
 import json
 import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from typing import IO
 
 import pytest
-from process import KEYS, ROOT, Collector, Process, Simulator, start
+from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
 MESSAGES = 5000
 _random = random.Random(20)
@@ -226,6 +230,38 @@ def test_missing_keys_are_one_line_that_points_at_the_simulator():
     [event] = run.events
     for part in ("environments/kalshi-dev.yaml:", "KALSHI_API_KEY", "KALSHI_API_SECRET", "kalshi-sim"):
         assert part in event["event"]
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_the_probes_nor_the_end(tmp_path):
+    """The pipe takes one page; a line of more would wait for its reader, although a poll says there is room."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    with Simulator("--rate", "500") as simulator:
+        tree = make_tree(tmp_path, f"{simulator.generic}/{'x' * 6000}", "generic", "", "")
+        process = start("run", "test", "--config-dir", tree, "--listen", listen)
+        try:
+            fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+            until = time.monotonic() + 20
+            while ask(f"http://{listen}/ready") != 200:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            process.terminate()
+            assert process.wait(10) == 0
+            assert len(process.stderr.read()) == 4096
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def ask(url: str) -> int | None:
+    """The status of the answer; None without one."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
 
 
 def read_until(stream: IO[str], mark: str) -> str:

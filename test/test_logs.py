@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
 import logging
 import os
 import re
+import select
+import time
 from collections.abc import Iterator
+from typing import TextIO
 
+import gevent.monkey
 import pytest
 
 from ssmd import logs
 from ssmd.errors import UsageError, printable
+from ssmd.runtime.line_thread import LINES, LINES_BYTES
 
 TS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 FORGED = 'x\n2026-01-01T00:00:00.000000Z INFO    forged level=error\r\x1b[2J\u2028\u202e"='
@@ -312,6 +319,139 @@ def test_a_log_that_nobody_reads_is_dropped_and_counted_rather_than_waited_for()
     dropped = next(event["lines"] for event in events if event["event"] == "log lines dropped")
     assert len(events) - 1 + dropped == 2001
     assert events[-1]["event"] == "after"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """A pipe for the log, to be read by its number."""
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "w") as write_end:
+        yield reader, write_end
+
+
+def read_log(reader: int, until: str) -> list[dict[str, object]]:
+    """The events that come through a pipe, up to one of this name."""
+    text = b""
+    while f'"{until}"'.encode() not in text or not text.endswith(b"\n"):
+        assert gevent.monkey.get_original("select", "select")([reader], [], [], 10)[0], text[-200:]
+        text += os.read(reader, 1 << 20)
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("pad", "fewest", "most"),
+    [(9000, LINES_BYTES // 9200, (LINES_BYTES + 100_000) // 9000), (1, LINES, LINES + 65536 // 100)],
+    ids=["bytes", "lines"],
+)
+def test_in_a_thread_no_line_is_waited_for_and_what_finds_no_room_is_dropped_and_counted(log, pipe, pad, fewest, most):
+    """That a pipe can be written to promises no more than a page."""
+    reader, stream = pipe
+    setup(stream)
+    text, logged = b"", 3000
+    with logs.in_a_thread():
+        began = time.monotonic()
+        for number in range(logged):
+            log.info("event", extra={"number": number, "pad": "x" * pad})
+        assert time.monotonic() - began < 5
+        while b'"after"' not in text:  # A line that is dropped leaves others to be read.
+            log.info("after", extra={"number": logged})
+            logged += 1
+            text += os.read(reader, 1 << 20)
+    os.set_blocking(reader, False)
+    with contextlib.suppress(BlockingIOError):
+        text += os.read(reader, 1 << 20)
+    events = [json.loads(line) for line in text.splitlines()]
+    numbers = [event["number"] for event in events if "number" in event]
+    assert numbers == sorted(numbers)
+    assert len(numbers) + sum(event["lines"] for event in events if event["event"] == "log lines dropped") == logged
+    assert fewest <= sum(number < 3000 for number in numbers) <= most
+
+
+@pytest.mark.parametrize("failure", [None, UsageError("refused")])
+def test_leaving_the_thread_waits_for_its_lines_and_then_writes_in_place(log, pipe, failure):
+    reader, stream = pipe
+    setup(stream)
+    with contextlib.suppress(UsageError), logs.in_a_thread():
+        for number in range(400):
+            log.info("event", extra={"number": number})
+        if failure is not None:
+            raise failure
+    log.info("after", extra={"number": 400})
+    assert select.select([reader], [], [], 0)[0]
+    assert [event["number"] for event in read_log(reader, "after")] == list(range(401))
+
+
+def test_a_thread_that_is_stuck_is_left_behind(log, pipe):
+    reader, stream = pipe
+    setup(stream)
+    with logs.in_a_thread():
+        log.info("event", extra={"pad": "x" * 100_000})
+        began = time.monotonic()
+    log.info("after")
+    assert 0.5 < time.monotonic() - began < 5
+    assert [event["event"] for event in read_log(reader, "event")] == ["event"]
+    assert not select.select([reader], [], [], 0)[0]
+
+
+def test_what_a_disk_refuses_for_a_while_is_written_whole_later(log, pipe, monkeypatch):
+    """Full, then with room for a few bytes, then not ready: the line is in the log once, and whole."""
+    reader, stream = pipe
+    setup(stream)
+    refusals = [errno.ENOSPC, None, errno.EAGAIN, errno.EDQUOT, None, errno.EIO]
+    write = os.write
+
+    def grudging(fd: int, data: bytes) -> int:
+        if fd != stream.fileno() or not refusals:
+            return write(fd, data)
+        refusal = refusals.pop(0)
+        if refusal is not None:
+            raise OSError(refusal, os.strerror(refusal))
+        return write(fd, data[:10])
+
+    monkeypatch.setattr(os, "write", grudging)
+    with logs.in_a_thread():
+        log.info("first")
+        log.info("second")
+    assert [event["event"] for event in read_log(reader, "second")] == ["first", "second"]
+    assert refusals == []
+
+
+@pytest.mark.parametrize("code", [errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.EMSGSIZE])
+def test_a_line_that_can_never_be_written_holds_up_no_other(log, pipe, monkeypatch, capsys, code):
+    reader, stream = pipe
+    setup(stream)
+    write, refused = os.write, []
+
+    def refusing(fd: int, data: bytes) -> int:
+        if fd == stream.fileno() and b"never" in data:
+            refused.append(data)
+            raise OSError(code, os.strerror(code))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", refusing)
+    with logs.in_a_thread():
+        log.info("never")
+        log.info("after")
+    assert [event["event"] for event in read_log(reader, "after")] == ["after"]
+    assert len(refused) == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, FakeTerminal])
+def test_what_is_no_file_or_a_terminal_is_written_in_place(log, stream):
+    out = setup(stream())
+    with logs.in_a_thread():
+        log.info("event")
+        assert "event" in out.getvalue()
+
+
+def test_a_real_terminal_is_written_in_place(log):
+    master, slave = os.openpty()
+    with open(master, "rb", buffering=0) as screen, open(slave, "w") as terminal:
+        setup(terminal, format="json")
+        with logs.in_a_thread():
+            log.info("event")
+            assert select.select([screen], [], [], 0)[0]
 
 
 def test_a_status_line_is_cut_to_the_width_of_the_terminal(monkeypatch):

@@ -57,6 +57,16 @@ def test_a_missing_confirmation_is_told_once(status, clock, events, caplog):
     assert caplog.records[0].subscriptions == "trade (command 1)"
 
 
+@pytest.mark.parametrize(("count", "told"), [(24, ""), (25, ", and 1 more"), (24_000, ", and 23,976 more")])
+def test_of_many_missing_confirmations_some_are_named(status, clock, events, caplog, count, told):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    clock.now = ACKNOWLEDGE_SECONDS + 1
+    reporter.tick([f"trade (command {number})" for number in range(count)])
+    assert events() == ["subscriptions not confirmed by the exchange"]
+    named = ", ".join(f"trade (command {number})" for number in range(24))
+    assert caplog.records[0].subscriptions == named + told
+
+
 def test_the_status_line_shows_state_rate_and_file(status, clock):
     lines = []
     reporter = Reporter("kalshi", status, lines.append, monotonic=clock)

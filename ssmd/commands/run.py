@@ -28,6 +28,7 @@ from ssmd import __version__, logs, wiring
 from ssmd.commands.listen import parse_listen
 from ssmd.errors import SsmdError
 from ssmd.metadata.apart import load_apart
+from ssmd.metadata.deployment import Deployment
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -37,6 +38,13 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     listen = parse_listen(arguments["--listen"])
     config_dir = Path(arguments["--config-dir"])
     deployment = load_apart(config_dir, arguments["<environment>"], datetime.now(UTC).date())
+    with logs.in_a_thread():  # Not earlier, since loading forks; and until the last line is told.
+        return _run(deployment, environ, listen, terminal)
+
+
+def _run(
+    deployment: Deployment, environ: Mapping[str, str], listen: tuple[str, int], terminal: logs.Terminal | None
+) -> int:
     for problem in wiring.require_served(deployment):
         _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)

@@ -15,6 +15,9 @@ SUMMARY_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS = 10.0
 """How long a subscription may stay unconfirmed before that is worth a warning."""
 
+NAMED = 24
+"""How many of them the warning names: there may be thousands, and a line must stay one that people read."""
+
 _log = logging.getLogger("ssmd.runner")
 
 
@@ -53,7 +56,7 @@ class Reporter:
             self._asked_for_acknowledgement = True
             _log.warning(
                 "subscriptions not confirmed by the exchange",
-                extra={"seconds": round(waited), "subscriptions": ", ".join(unacknowledged)},
+                extra={"seconds": round(waited), "subscriptions": _some(unacknowledged)},
             )
         if now - self._summary_at >= SUMMARY_SECONDS:
             messages = self._status.messages - self._summary_messages
@@ -112,3 +115,8 @@ class Reporter:
             age = f"{max(0.0, time.time() - status.last_received_ns / 1e9):.1f} s ago"
         gaps = f" | gaps {status.gaps:,}" if status.gaps else ""
         return f"{state} | {status.messages:,} messages, {rate:,.0f}/s | last {age}{gaps} | {status.location}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,6 +1,7 @@
 """Kills, and disks that are full, failing, slow, dead, without power or not to be written to."""
 
 import fcntl
+import json
 import os
 import random
 import re
@@ -365,6 +366,59 @@ def test_a_dead_disk_shows_in_health_and_does_not_keep_the_run_from_ending(tmp_p
         assert time.monotonic() - began < DRAIN_SECONDS + 5
         assert any(event["event"] == "messages received but not written" for event in write.events)
         assert len(sync.lines()) == sync.events[-1]["messages"]
+
+
+@contextmanager
+def frozen(where: Path) -> Iterator[None]:
+    """Whoever writes there meanwhile waits in the kernel, where not even SIGKILL reaches."""
+    subprocess.run(["fsfreeze", "-f", where], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "-u", where], check=True)
+
+
+def state(pid: int) -> str:
+    """What /proc says of the main thread: Z when it has exited."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.needs("loop mounts of ext4", "fsfreeze")
+def test_a_log_on_the_dead_disk_holds_up_neither_the_probes_nor_the_end(tmp_path):
+    """As bin/start has it: the log is a file beside the data. The kernel lets go of the process with the disk."""
+    medium = tmp_path / "disk"
+    with open(medium, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", medium], check=True)
+    with mounted(tmp_path / "data", "-o", "loop", medium) as data, Simulator("--rate", "500") as simulator:
+        log = data / "log"
+        to_the_log = ["sh", "-c", 'exec "$@" 2>>"$0"', log]
+        with Collector(tmp_path, simulator.endpoint, prefix=to_the_log) as collector:
+            collector.wait_for_lines(500)
+            collector.listen = json.loads(log.read_bytes().splitlines()[0])["listen"]
+            with frozen(data):
+                health_ms = []
+                began = time.monotonic()
+                while time.monotonic() - began < STUCK_SECONDS + 3:
+                    asked = time.monotonic()
+                    answer = collector.get("/health")
+                    health_ms.append((time.monotonic() - asked) * 1e3)
+                    time.sleep(0.1)
+                assert re.search(r"\S+/test\.jsonl has been stuck for 1\d s", answer[1])
+                collector.process.terminate()  # Tells "stopping" in the log.
+                began = time.monotonic()
+                while time.monotonic() - began < 3:
+                    assert collector.get("/health")[0] == 503
+                    time.sleep(0.1)
+                while state(collector.process.pid) != "Z":
+                    assert time.monotonic() - began < DRAIN_SECONDS + 8
+                    time.sleep(0.1)
+            assert collector.wait() == 74
+        told = log.read_bytes()
+    print(f"/health: worst of {len(health_ms)} {max(health_ms):.0f} ms")
+    assert max(health_ms) < 1000
+    assert told.endswith(b"\n")
+    assert all(json.loads(line) for line in told.splitlines())
 
 
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
