@@ -98,6 +98,24 @@ def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
     assert found.coverage_percent == pytest.approx(57.985, abs=0.001)
 
 
+def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day(tmp_path):
+    ahead = Run(tmp_path, at("20T12:00:00"))
+    ahead.note("connected", at("20T12:00:00"))
+    ahead.message(at("20T12:30:00"))
+    ahead.message(at("21T01:00:00"))
+    ahead.stop(at("21T01:00:01"))
+    right = Run(tmp_path, at("20T14:00:00"))
+    right.note("connected", at("20T14:00:00"))
+    right.message(at("20T14:30:00"))
+    right.stop(at("20T15:00:00"))
+    found = manifests(tmp_path)["2025-12-20"]
+    assert [(gap.from_[11:16], gap.to[11:16]) for gap in found.gaps] == [
+        ("00:00", "12:00"),
+        ("12:30", "14:00"),
+        ("15:00", "00:00"),
+    ]
+
+
 def test_a_session_is_open_while_its_collector_is_at_work(tmp_path):
     """Without a message since noon of the 20th; then it is killed, and another has not connected yet."""
     run = Run(tmp_path, at("20T12:00:00"))

@@ -40,12 +40,17 @@ def listened(day: str, sessions: Iterable[Session], last_line_ns: Mapping[int, i
     """
     begin = day_begins(day)
     found = []
-    for index, session in enumerate(sessions):
+    in_order = list(sessions)
+    for index, session in enumerate(in_order):
         begin_ns = begin if session.began.event == CONTINUED else session.began.ts_ns
         if session.ended is None:
             end_ns = max(session.seen_ns, last_line_ns.get(index, 0))
-        else:
-            end_ns = begin + DAY_NS if session.cause == ROTATED else session.ended.ts_ns
+        elif session.cause != ROTATED:
+            end_ns = session.ended.ts_ns
+        elif session is in_order[-1]:
+            end_ns = begin + DAY_NS
+        else:  # The clock was ahead when it went on to another day, for others came after it on this one.
+            end_ns = last_line_ns.get(index, begin_ns)
         begin_ns, end_ns = (min(max(ns, begin), begin + DAY_NS) for ns in (begin_ns, end_ns))
         found.append(Listened(begin_ns, max(begin_ns, end_ns), session.cause))
     return found
