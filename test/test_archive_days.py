@@ -379,6 +379,14 @@ def test_a_day_on_another_disk_is_a_day_of_the_storage_that_links_to_it(tmp_path
     assert text.startswith(f"{tmp_path}/data/2026-09-20/kalshi.jsonl: is missing; kalshi.")
 
 
+def test_a_link_of_another_name_leads_to_the_day_and_its_storage(tmp_path):
+    over_midnight(tmp_path / "data", (1, trade(2)), (2, "rotated", {"to": "2026-09-22"}))
+    write_day(tmp_path / "data", "2026-09-22", (0, "continued", {"from": "2026-09-21", **KALSHI}), (1, trade(3)))
+    link = tmp_path / "yesterday"
+    link.symlink_to(tmp_path / "data" / "2026-09-21")
+    assert missing_files([link], verdicts(link)) == []
+
+
 def test_what_is_told_over_many_days_asks_the_disk_for_their_storage_once(monkeypatch, tmp_path):
     days = [(date(2024, 1, 1) + timedelta(number)).isoformat() for number in range(300)]
     files = [DayFile(day, "kalshi", "jsonl.zst", tmp_path / day / "kalshi.jsonl.zst") for day in days]

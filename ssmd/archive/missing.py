@@ -14,7 +14,7 @@ from ssmd.archive.verdict import Days, Feed, Verdict, by_feed, place_of
 from ssmd.envelope import line_time, timestamp
 from ssmd.errors import DataError
 
-__all__ = ["data_path", "missing_files", "never_written"]
+__all__ = ["data_path", "is_here", "missing_files", "never_written"]
 
 
 def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
@@ -39,7 +39,7 @@ def _without_data(paths: Iterable[Path], feeds: dict[Feed, Days]) -> Iterator[st
         for folder in [path] if day_of(path.resolve()) else day_folders(path):
             storage, day = place_of(folder)
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
-                if day not in feeds.get((storage, feed), {}) and not _is_here((folder.parent, feed), folder.name):
+                if day not in feeds.get((storage, feed), {}) and not is_here((folder.parent, feed), folder.name):
                     yield f"{folder / feed}.jsonl: is missing; {beside.name} tells of it"
 
 
@@ -47,7 +47,7 @@ def _lost(feed: Feed, days: Days) -> Iterator[tuple[str, str]]:
     """Days that the ledger of another day tells of and that are not here, each with that other day."""
     oldest = next(iter(days))
     for teller, verdict in days.items():
-        gone = {day for day in _days_of(verdict.entries) if day > oldest and not _is_here(feed, day)}
+        gone = {day for day in _days_of(verdict.entries) if day > oldest and not is_here(feed, day)}
         if gone:
             gone -= set(never_written(feed, days, teller))
         yield from ((day, teller) for day in sorted(gone))
@@ -60,7 +60,7 @@ def never_written(feed: Feed, days: Days, day: str) -> Iterator[str]:
     """
     entries = days[day].entries
     for place, entry in enumerate(entries):
-        if entry.event == ROTATED and not _is_here(feed, to := str(entry.fields.get("to"))):
+        if entry.event == ROTATED and not is_here(feed, to := str(entry.fields.get("to"))):
             later = (_opening(_entries(feed, days, name)) for name in _names(feed) if name > day)
             following = itertools.chain(entries[place + 1 :], itertools.chain.from_iterable(later))
             start = next((other for other in following if other.event in (OUTAGE, CONTINUED)), entry)
@@ -121,7 +121,7 @@ def _end(verdict: Verdict) -> int | None:
 def _is_explained(feed: Feed, newest: str, day: str, days: Days, lost: Iterable[str]) -> bool:
     """Whether between the two there is a day that was not looked at, or one that is told of as missing."""
     others = [other for other in _names(feed) if newest < other < day and other not in days]
-    return any(_is_here(feed, other) or _has_ledger(feed, other) for other in others) or any(
+    return any(is_here(feed, other) or _has_ledger(feed, other) for other in others) or any(
         newest < other < day for other in lost
     )
 
@@ -142,7 +142,8 @@ def data_path(feed: Feed, day: str) -> Path:
     return storage / day / f"{name}.jsonl"
 
 
-def _is_here(feed: Feed, day: str) -> bool:
+def is_here(feed: Feed, day: str) -> bool:
+    """Whether there is data of that day, in any form."""
     return any(data_path(feed, day).with_name(f"{feed[1]}.{form}").exists() for form in FORMS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssmd.archive.ledger import CONTINUED, TORN
-from ssmd.archive.missing import data_path, never_written
+from ssmd.archive.missing import data_path, is_here, never_written
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed
 
 __all__ = ["notes"]
@@ -32,7 +32,7 @@ def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:
     if day == next(iter(days)) and len(days) > 1:
         for entry in verdict.entries:
             before = entry.fields.get("from")
-            if entry.event == CONTINUED and isinstance(before, str):
+            if entry.event == CONTINUED and isinstance(before, str) and not is_here(feed, before):
                 yield f"{path}: goes on from {before}, which is not here: it was put away, or is missing"
     aside = path.parent / f"{verdict.file.feed}.jsonl.torn"
     if any(entry.event == TORN for entry in verdict.entries) and not aside.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from ssmd.archive.examine import Examination, Finding
-from ssmd.archive.layout import DayFile
+from ssmd.archive.layout import DayFile, day_of
 from ssmd.archive.ledger import CONNECTED, CONTINUED, DISCONNECTED, FIRST_OF_A_RUN, ROTATED, STARTED, STOPPED, Entry
 
 __all__ = ["Days", "Feed", "Verdict", "by_feed", "place_of", "slim"]
@@ -61,15 +61,21 @@ def slim(found: Examination) -> Examination:
 
 def by_feed(verdicts: Iterable[Verdict]) -> dict[Feed, Days]:
     """The verdicts on files that lie in a day's folder."""
-    storage_of = cache(Path.resolve)  # It asks the disk, and a storage folder has thousands of days.
+    resolve = cache(Path.resolve)  # It asks the disk, and a storage folder has thousands of days.
     found: dict[Feed, dict[str, Verdict]] = {}
     for verdict in sorted((one for one in verdicts if one.file.day), key=lambda one: one.file.day):
-        storage = storage_of(verdict.file.path.absolute().parent.parent)
+        storage, _ = place_of(verdict.file.path.parent, resolve)
         found.setdefault((storage, verdict.file.feed), {})[verdict.file.day] = verdict
     return dict(sorted(found.items()))
 
 
-def place_of(folder: Path) -> tuple[Path, str]:
-    """The storage folder of a day's folder, and the day; the folder itself may be a link to one on another disk."""
+def place_of(folder: Path, resolve: Callable[[Path], Path] = Path.resolve) -> tuple[Path, str]:
+    """The storage folder of a day's folder, and the day.
+
+    The folder may be a link to one on another disk, and then lies where the link does. A link of another name only
+    leads to it.
+    """
     whole = folder.absolute()
-    return whole.parent.resolve(), whole.name
+    if day_of(whole) is None:
+        whole = resolve(whole)
+    return resolve(whole.parent), whole.name
