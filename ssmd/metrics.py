@@ -101,7 +101,7 @@ class Metrics:
         gauge("ssmd_queue_messages", "Messages received and not yet written.").set_function(
             lambda: status.queue_messages()
         )
-        gauge("ssmd_queue_bytes", "Bytes of lines made of messages received, and not yet written.").set_function(
+        gauge("ssmd_queue_bytes", "Bytes that messages received and not yet written take.").set_function(
             lambda: status.queue_bytes()
         )
         gauge(

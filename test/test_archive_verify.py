@@ -1,11 +1,15 @@
 """`ssmd seal` and `ssmd verify` on days that the file writer has written, whole and damaged in every way."""
 
+import errno
+import fcntl
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -22,7 +26,7 @@ from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 from ssmd.archive.manifest import Manifest, decode_manifest, encode_manifest
 from ssmd.archive.scan import MOST_FINDINGS
-from ssmd.archive.seal import seal, unsealed
+from ssmd.archive.seal import held, seal, unsealed
 from ssmd.archive.verify import missing_files, verify
 from ssmd.errors import UsageError
 from ssmd.exchange.kalshi import Kalshi
@@ -33,6 +37,7 @@ from ssmd.runtime.journal import Journal
 from ssmd.runtime.report import Reporter
 from ssmd.runtime.status import Status
 from ssmd.writer.file import FileWriter
+from ssmd.writer.recovery import repair_older
 
 SECOND = 1_000_000_000
 BEGIN = 1_766_361_600 * SECOND  # 2025-12-22T00:00:00Z
@@ -287,6 +292,7 @@ def test_what_may_have_been_put_away_is_a_note(tmp_path):
     for file in unsealed(tmp_path, last):
         assert seal(file, BEGIN) is not None
     assert "note:" not in ssmd("verify", tmp_path).stdout
+    assert "note:" not in ssmd("verify", tmp_path / second, tmp_path / last).stdout  # The others are here.
     shutil.rmtree(tmp_path / first)
     (tmp_path / second / "kalshi.manifest.json").unlink()
     ledger = tmp_path / last / "kalshi.ledger.jsonl"
@@ -497,20 +503,62 @@ def test_sealing_again_changes_nothing_and_a_held_file_is_left_alone(copy, statu
     assert found(copy) == []
 
 
+def tear(copy: Path, *, hours_ago: float) -> list[Path]:
+    """A data file and a ledger that end in the middle of a line, last written to then."""
+    paths = [data(copy), copy / DAY / "kalshi.ledger.jsonl"]
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    for path in paths:
+        with path.open("ab") as file:
+            file.write(b'{"ts":"2025')
+        os.utime(path, (time.time() - 3600 * hours_ago,) * 2)
+    return paths
+
+
 def test_a_torn_day_is_repaired_and_sealed(copy):
     """No collector may ever start on a day that was copied here."""
     whole = data(copy).read_bytes()
-    ledger = copy / DAY / "kalshi.ledger.jsonl"
-    (copy / DAY / "kalshi.manifest.json").unlink()
-    for path in (data(copy), ledger):
-        with path.open("ab") as file:
-            file.write(b'{"ts":"2025')
-    assert "sealed, 2,500 lines" in ssmd("seal", copy).stdout
+    paths = tear(copy, hours_ago=2)
+    told = ssmd("seal", copy).stdout
+    assert "kalshi.jsonl: 11 bytes of a torn line set aside, in kalshi.jsonl.torn\n" in told
+    assert "sealed, 2,500 lines" in told
     assert data(copy).read_bytes() == whole
-    for path in (data(copy), ledger):
+    for path in paths:
         assert path.with_name(path.name + ".torn").read_bytes() == b'{"ts":"2025\n'
-    assert b'"event":"torn"' in ledger.read_bytes().splitlines()[-1]
+    assert b'"event":"torn"' in paths[1].read_bytes().splitlines()[-1]
     assert found(copy) == []
+
+
+def test_a_torn_day_that_was_just_written_to_may_be_a_copy_under_way(copy):
+    paths = tear(copy, hours_ago=0.5)
+    before = [path.read_bytes() for path in paths]
+    done = ssmd("seal", copy)
+    assert (done.returncode, done.stderr.count("\n")) == (65, 1)
+    assert "it was written to within the last hour, so try again later" in done.stderr
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_a_torn_day_without_a_ledger_gets_none(copy):
+    _, ledger = tear(copy, hours_ago=2)
+    ledger.unlink()
+    assert ssmd("seal", copy).returncode == 0
+    assert not ledger.exists()
+    assert [text for _, text in found(copy)] == [
+        "has no ledger: it is lost, or the day was recorded before there were any"
+    ]
+
+
+def test_what_is_locked_is_open_for_writing_as_nfs_wants_it(copy, monkeypatch):
+    real = fcntl.flock
+
+    def flock(file, how: int) -> None:
+        if how & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with held(data(copy)) as ours:
+        assert ours
+    assert repair_older(copy, "kalshi", copy / "2025-12-23" / "kalshi.jsonl", 0)
 
 
 def test_a_torn_day_that_is_compressed_is_not_sealed(copy):
@@ -524,14 +572,13 @@ def test_a_torn_day_that_is_compressed_is_not_sealed(copy):
 
 
 def test_a_torn_day_that_cannot_be_repaired_is_told_of(copy):
-    (copy / DAY / "kalshi.manifest.json").unlink()
-    with data(copy).open("ab") as file:
-        file.write(b"{")
+    tear(copy, hours_ago=2)
+    before = data(copy).read_bytes()
     data(copy).with_name("kalshi.jsonl.torn").mkdir()
     done = ssmd("seal", copy)
     assert (done.returncode, done.stderr.count("\n")) == (73, 1)
     assert "kalshi.jsonl.torn: Is a directory" in done.stderr
-    assert data(copy).read_bytes().endswith(b"\n{")
+    assert data(copy).read_bytes() == before
 
 
 @pytest.mark.parametrize(

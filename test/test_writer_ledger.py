@@ -1,6 +1,7 @@
 """The ledger that the file writer keeps: each event at its place, outages, rotation, repair."""
 
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry as LedgerEntry
 from ssmd.archive.ledger import decode_entry, encode_entry, kept
 from ssmd.archive.seal import held, seal, unsealed
-from ssmd.archive.verify import verify
+from ssmd.archive.verify import missing_files, verify
 from ssmd.errors import WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch, Note
@@ -337,18 +338,30 @@ def test_lines_of_yesterday_that_were_cut_off_are_told_of_at_the_next_start(tmp_
     assert (told.lines, told.file) == (10, str(tmp_path / "2025-12-22" / "kalshi.jsonl"))
 
 
-def test_a_day_that_is_being_sealed_is_left_to_that(tmp_path, run):
-    run(NOON).close()
+@pytest.mark.parametrize("tail", [b"{", b'{"ts":"2025-12-22T13:00:00.000000Z","feed":"kalshi"'])
+def test_a_day_that_is_being_sealed_is_left_to_that(tmp_path, run, tail):
+    first = run(NOON)
+    begin(first, NOON)
+    put(first, NOON + 7 * SECOND, b"1")
+    put(first, NOON + 8 * SECOND, notes=(note("gap", NOON + 8 * SECOND, sid=1),))  # Its line never comes.
+    first.close()
     path = tmp_path / "2025-12-22" / "kalshi.jsonl"
-    with path.open("ab") as file:
-        file.write(b"{")
+    whole = path.read_bytes()
+    path.write_bytes(whole + tail)
     with held(path) as ours:
         assert ours
         run(NOON + DAY).close()
-        assert path.read_bytes() == b"{"
+        assert path.read_bytes() == whole + tail
+    [outage] = [entry for entry in ledger(tmp_path, "2025-12-23") if entry["event"] == "outage"]
+    assert (outage["cause"], outage["seconds"]) == ("killed", 86400 - 7)
+    for old in path.parent.iterdir():
+        os.utime(old, (0, 0))
     [file] = unsealed(tmp_path, "2025-12-23")
     assert seal(file, NOON)
-    assert path.read_bytes() == b""
+    assert path.read_bytes() == whole
+    verdicts = [verify(file) for file in data_files([tmp_path])]
+    assert [verdict.findings for verdict in verdicts] == [[], []]
+    assert missing_files([tmp_path], verdicts) == []
 
 
 def test_a_file_that_was_removed_and_begun_anew_is_told_of(tmp_path, run):

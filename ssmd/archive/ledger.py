@@ -28,6 +28,7 @@ __all__ = [
     "GAP",
     "LOST",
     "MARK",
+    "OF_A_LINE",
     "OUTAGE",
     "ROTATED",
     "STARTED",
@@ -80,7 +81,7 @@ EVENTS = (
 
 FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 """What a start writes: nobody has listened since the entry before it."""
-_OF_A_LINE = (SUBSCRIBED, GAP)
+OF_A_LINE = (SUBSCRIBED, GAP)
 """What is about the line that follows it."""
 _OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
 """What is written only when all that it counts is on the disk. A mark is not: power loss may leave it alone."""
@@ -140,7 +141,7 @@ def kept(entries: Iterable[Entry]) -> list[Entry]:
             place = len(found)
             while place and found[place - 1].offset == entry.offset:
                 place -= 1
-            found[place:] = [other for other in found[place:] if other.event not in _OF_A_LINE]
+            found[place:] = [other for other in found[place:] if other.event not in OF_A_LINE]
         found.append(entry)
     return found
 

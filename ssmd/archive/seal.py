@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ssmd.archive.examine import Examination, examine
-from ssmd.archive.layout import DayFile, data_files, manifest_path, twins
+from ssmd.archive.layout import DayFile, data_files, ledger_path, manifest_path, twins
 from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.writer.recovery import repair
+from ssmd.writer.recovery import Repaired, repair
 
-__all__ = ["held", "seal", "unsealed"]
+__all__ = ["FRESH_SECONDS", "held", "seal", "unsealed"]
+
+FRESH_SECONDS = 3600.0
+"""What was written to since may still be."""
 
 
 def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFile]:
@@ -29,13 +33,14 @@ def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFil
     ]
 
 
-def seal(file: DayFile, now_ns: int) -> Manifest | None:
+def seal(file: DayFile, now_ns: int, told: Callable[[Repaired], None] = lambda repaired: None) -> Manifest | None:
     """Write the manifest of a day; None when a collector, or another program of ours, holds its file.
 
     Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
-    this is interrupted. What a kill has left torn is set aside first, as at a collector's start: of a day that was
-    copied here no collector may ever start. Raises DataError for what cannot be read, is torn though it is compressed
-    or is there in two forms, OutputError and WriteError.
+    this is interrupted. What a kill has left torn is set aside first, as at a collector's start, for of a day that was
+    copied here no collector may ever start; `told` is told. Not when it is fresh: somebody may be copying it, who holds
+    no lock. Raises DataError for what cannot be read, is torn and fresh or compressed, or is there in two forms,
+    OutputError and WriteError.
     """
     with held(file.path) as ours:
         if not ours:
@@ -47,7 +52,8 @@ def seal(file: DayFile, now_ns: int) -> Manifest | None:
             )
         found = examine(file)
         if _is_torn(found):
-            found = _repaired(file, now_ns)
+            _repair(file, now_ns, told)
+            found = examine(file)
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         _write(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
         return manifest
@@ -57,16 +63,18 @@ def _is_torn(found: Examination) -> bool:
     return bool(found.torn or (found.ledger is not None and found.ledger.torn))
 
 
-def _repaired(file: DayFile, now_ns: int) -> Examination:
-    if file.form == "jsonl":
-        try:
-            repair(file.path, file.feed, now_ns)
-        except OSError as error:
-            raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None
-    found = examine(file)
-    if _is_torn(found):
-        raise DataError(f"{file.path}: its last line, or its ledger's, is not whole")
-    return found
+def _repair(file: DayFile, now_ns: int, told: Callable[[Repaired], None]) -> None:
+    problem = f"{file.path}: its last line, or its ledger's, is not whole"
+    if file.form != "jsonl":
+        raise DataError(problem)
+    try:
+        for path in (file.path, ledger_path(file.path.parent, file.feed)):
+            if path.exists() and now_ns - path.stat().st_mtime_ns < FRESH_SECONDS * 1e9:
+                raise DataError(f"{problem}; it was written to within the last hour, so try again later")
+        for repaired in repair(file.path, file.feed, now_ns):
+            told(repaired)
+    except OSError as error:
+        raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None
 
 
 @contextmanager
@@ -76,7 +84,7 @@ def held(path: Path) -> Iterator[bool]:
     It could not either when the file is gone: another run of ours has compacted it.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(path)
     except FileNotFoundError:
         yield False
         return
@@ -91,6 +99,16 @@ def held(path: Path) -> Iterator[bool]:
         yield _is_still(fd, path)
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int:
+    """For writing if that may be: NFS locks nothing else."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _is_still(fd: int, path: Path) -> bool:

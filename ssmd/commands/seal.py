@@ -28,6 +28,7 @@ from typing import Any
 from ssmd.archive.seal import seal, unsealed
 from ssmd.envelope import timestamp
 from ssmd.errors import SsmdError, UsageError, printable
+from ssmd.writer.recovery import Repaired
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     code = 0
     for file in unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]):
         try:
-            manifest = seal(file, time.time_ns())
+            manifest = seal(file, time.time_ns(), _tell)
         except SsmdError as error:
             print(f"ssmd: {error}", file=sys.stderr, flush=True)
             code = code or error.exit_code
@@ -57,3 +58,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
                 flush=True,
             )
     return code
+
+
+def _tell(repaired: Repaired) -> None:
+    file, torn, lost = repaired
+    if torn:
+        print(f"{file}: {torn:,} bytes of a torn line set aside, in {file.name}.torn", flush=True)
+    if lost:
+        print(f"{file}: {lost['lines']:,} lines that the ledger counts are gone", flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.archive.layout import day_folders, ledger_path, manifest_path
-from ssmd.archive.ledger import ROTATED
+from ssmd.archive.ledger import OF_A_LINE, ROTATED
 from ssmd.archive.manifest import decode_manifest
 from ssmd.archive.sessions import KILLED, UNKNOWN, sessions
 from ssmd.envelope import line_time, timestamp
@@ -42,9 +42,10 @@ def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repair
     until_today = [file for file in files if file <= today]
     repaired: list[Repaired] = []
     for file in {*files[-1:], *until_today[-1:]} - {today}:
-        # A file that is gone was compacted since the folder was looked into, and so had been whole. Who holds it
-        # seals it, and repairs it before; to wait for the end of that would cost messages.
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(file, "rb") as locked:
+        # A file that is gone was compacted since the folder was looked into, and so had been whole. Who holds it is
+        # most likely sealing it, and repairs it then; to wait for the end of that would cost messages. NFS locks only
+        # what is open for writing.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(file, "r+b") as locked:
             fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
             repaired += repair(file, feed, now_ns)
     return repaired
@@ -54,8 +55,8 @@ def repair(file: Path, feed: str, now_ns: int) -> list[Repaired]:
     """Repair a data file that nobody else writes, and its ledger. Raises OSError, OutputError and WriteError."""
     torn = set_torn_tail_aside(file)
     beside = ledger_path(file.parent, feed)
-    if not torn and not beside.exists():
-        return []
+    if not beside.exists():  # One that is begun now would hide that it is lost, and tell of a day without anybody.
+        return [Repaired(file, torn)]
     ledger = Ledger(feed)
     try:
         ledger_torn = ledger.open_day(file, torn, now_ns)
@@ -66,10 +67,7 @@ def repair(file: Path, feed: str, now_ns: int) -> list[Repaired]:
 
 
 def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
-    """The fields of the ledger's `outage`, None when this feed was never listened to before.
-
-    The files of the last run must be repaired. Raises OSError.
-    """
+    """The fields of the ledger's `outage`, None when this feed was never listened to before. Raises OSError."""
     for folder in reversed(day_folders(root)):
         if folder.name > timestamp(now_ns)[:10]:
             continue  # The clock was ahead once.
@@ -87,8 +85,15 @@ def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
 
 def _end(folder: Path, feed: str) -> tuple[int, str] | None:
     """When the last connection of a day ended, in ns, and why; None when the day had none."""
-    found = sessions(read_entries(ledger_path(folder, feed)))
-    last_ns = _last_received(folder / f"{feed}.jsonl") or _last_sealed(folder, feed)
+    received = _last_received(folder / f"{feed}.jsonl")
+    entries = read_entries(ledger_path(folder, feed))
+    if received is None:
+        last_ns = _last_sealed(folder, feed)
+    else:
+        last_ns = received.ns
+        # The line that they are about never came.
+        entries = [entry for entry in entries if entry.event not in OF_A_LINE or entry.offset < received.whole]
+    found = sessions(entries)
     if not found:
         return None if last_ns is None else (last_ns, UNKNOWN)
     session = found[-1]
@@ -99,7 +104,7 @@ def _end(folder: Path, feed: str) -> tuple[int, str] | None:
 
 
 def _last_sealed(folder: Path, feed: str) -> int | None:
-    """The same of a day that was compacted since, from its manifest."""
+    """When the last line of a day was received that was compacted since, in ns, from its manifest."""
     try:
         last = decode_manifest(manifest_path(folder, feed).read_bytes()).last
     except (OSError, ValueError):
@@ -107,22 +112,29 @@ def _last_sealed(folder: Path, feed: str) -> int | None:
     return None if last is None else line_time(last)
 
 
-def _last_received(path: Path) -> int | None:
-    """The time of the last line of a data file, in ns; None when there is no file or no line."""
+class _Received(NamedTuple):
+    ns: int
+    """The time of the last whole line."""
+    whole: int
+    """Its end, in bytes from the beginning of the file."""
+
+
+def _last_received(path: Path) -> _Received | None:
+    """None when there is no file or no line. What is torn may still lie behind the last one."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             length = _TAIL
             while True:
                 start = max(0, size - length)
-                tail = os.pread(file.fileno(), size - start, start)
-                lines = tail.rstrip(b"\n").rsplit(b"\n", 1)
-                if len(lines) == 2 or not start:
+                *lines, torn = os.pread(file.fileno(), size - start, start).split(b"\n")
+                if len(lines) > 1 or not start:
                     break
                 length *= 16
     except FileNotFoundError:
         return None
     try:
-        return line_time(lines[-1][len('{"ts":"') :][: len("2025-12-22T10:30:00.123456Z")].decode("ascii"))
-    except ValueError:
+        time = lines[-1][len('{"ts":"') :][: len("2025-12-22T10:30:00.123456Z")]
+        return _Received(line_time(time.decode("ascii")), size - len(torn))
+    except (IndexError, ValueError):
         return None
