@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.archive.manifest import TimeGap
 from ssmd.archive.sessions import UNKNOWN, Session
 from ssmd.envelope import line_time, timestamp
@@ -69,7 +69,7 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
     before = [entry for entry in opening if entry.event == OUTAGE]
     cause = str(before[0].fields.get("cause")) if before else NOT_STARTED
     if before and cause != UNKNOWN:
-        cursor = max(begin, min(_time(before[0].fields.get("from")), first))
+        cursor = max(begin, min(time_in(before[0], "from"), first))
     gaps = []
     missed_ns = 0
     for time in [*sorted(times), Listened(begin + DAY_NS, begin + DAY_NS, "")]:
@@ -81,11 +81,3 @@ def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> 
         if time.end_ns >= cursor:
             cursor, cause = time.end_ns, time.cause
     return gaps, round((DAY_NS - missed_ns) / 1e9, 6)
-
-
-def _time(value: object) -> int:
-    """Of a field of an entry, in ns; 0 for what is no time."""
-    try:
-        return line_time(str(value))
-    except ValueError:
-        return 0

@@ -42,6 +42,7 @@ __all__ = [
     "kept",
     "losses",
     "lost_behind",
+    "time_in",
 ]
 
 STARTED = "started"
@@ -122,6 +123,14 @@ def decode_entry(line: bytes) -> Entry:
     if event not in EVENTS or not (_is_count(offset) and _is_count(lines) and isinstance(ts, str)):
         raise ValueError("not an entry of a ledger")
     return Entry(line_time(ts), event, offset, lines, found)
+
+
+def time_in(entry: Entry, name: str) -> int:
+    """A time among the fields of an entry, in ns; 0 for what is none."""
+    try:
+        return line_time(str(entry.fields.get(name)))
+    except ValueError:
+        return 0
 
 
 def _is_count(value: object) -> bool:

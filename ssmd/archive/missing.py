@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssmd.archive.examine import read_ledger
 from ssmd.archive.layout import FORMS, day_folders, day_of, ledger_path, own_ledgers, own_manifests
-from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry
+from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed, place_of
 from ssmd.envelope import line_time, timestamp
@@ -93,7 +93,7 @@ def _between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
     until_ns = 0
     for day, verdict in days.items():
         outage = next((entry for entry in _opening(verdict.entries) if entry.event == OUTAGE), None)
-        since_ns = _time(outage.fields.get("from")) if outage is not None else 0
+        since_ns = time_in(outage, "from") if outage is not None else 0
         if newest and since_ns > until_ns and not _is_explained(feed, newest, day, days, lost):
             yield (
                 f"{data_path(feed, day)}: begins after an outage from {timestamp(since_ns)}, and what is here of the "
@@ -158,11 +158,3 @@ def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
         value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
         if isinstance(value, str):
             yield value
-
-
-def _time(value: object) -> int:
-    """Of a field of an entry, in ns; 0 for what is no time."""
-    try:
-        return line_time(str(value))
-    except ValueError:
-        return 0
