@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import os
 import weakref
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from ssmd.runtime.status import Status
 pytest_plugins = ["abilities"]
 
 TEST_SECONDS = 60
+MOST_DESCRIPTORS = 200
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,13 @@ def _no_greenlet_left_behind() -> Iterator[None]:
         while _running() - before:
             gevent.sleep(0.01)
     assert not _running() - before
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptors_pile_up() -> Iterator[None]:
+    """A test, or what it tests, that leaves them open fails here, not a later one whose select() knows 1,024."""
+    yield
+    assert len(os.listdir("/proc/self/fd")) < MOST_DESCRIPTORS
 
 
 def _running() -> set[gevent.Greenlet]:

@@ -18,6 +18,7 @@ from ssmd.errors import OutputError, WriteError
 from ssmd.metadata.model import Storage
 from ssmd.runtime.interfaces import Batch
 from ssmd.writer import recovery
+from ssmd.writer.disk import sync_directory
 from ssmd.writer.file import FileWriter
 
 NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
@@ -413,3 +414,10 @@ def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start
     numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
     assert numbers == list(range(len(numbers)))
     assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1
+
+
+def test_a_directory_that_was_synced_is_open_no_longer_however_long_the_loop_stands(tmp_path):
+    gevent.sleep(0)  # There is a loop now.
+    before = os.listdir("/proc/self/fd")
+    sync_directory(tmp_path)
+    assert os.listdir("/proc/self/fd") == before

@@ -16,6 +16,7 @@ from ssmd.archive.layout import DayFile, data_files, ledger_path, manifest_path,
 from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.writer.disk import sync_directory
 from ssmd.writer.recovery import Repaired, repair
 
 __all__ = ["FRESH_SECONDS", "held", "seal", "unsealed"]
@@ -133,10 +134,6 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_directory(path.parent)
     except OSError as error:
         raise WriteError(f"{path}: {error.strerror}") from None

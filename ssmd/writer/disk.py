@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def sync_directory(path: Path) -> None:
     try:
         os.fsync(fd)
     finally:
-        os.close(fd)
+        posix.close(fd)  # gevent's os.close() leaves a directory open until its loop runs again.
 
 
 def reason(error: OSError) -> str:
