@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 import websocket
@@ -115,6 +116,24 @@ def test_the_source_sends_the_stream_until_it_is_told_to_stop(bench, tmp_path, c
         assert bool(when) == bool(rate)
     finally:
         source.kill()
+
+
+def test_a_source_whose_beginning_is_interrupted_is_not_left_behind(bench, tmp_path, monkeypatch):
+    started = []
+    popen = subprocess.Popen
+
+    def start(*args, **kwargs):
+        started.append(popen(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(Source, "line", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        bench.source(Load(), tmp_path / "seen")
+    [process] = started
+    assert process.returncode is not None
+    assert process.stdin.closed
+    assert process.stdout.closed
 
 
 def test_paced_messages_leave_in_bursts_at_the_rate(bench, tmp_path):

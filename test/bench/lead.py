@@ -48,7 +48,11 @@ class Source:
                 bufsize=0,
                 start_new_session=True,  # So that Ctrl-C reaches only who clears away.
             )
-        self.port = int(self.line(START_SECONDS)[1])
+        try:
+            self.port = int(self.line(START_SECONDS)[1])
+        except BaseException:
+            self.kill()
+            raise
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
