@@ -326,15 +326,15 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in progress
     assert not list(tmp_path.iterdir())
-    assert not [name for name in filter(str.isdigit, os.listdir("/proc")) if str(tmp_path) in command_line(name)]
+    assert not [name for name in filter(str.isdigit, os.listdir("/proc")) if bytes(tmp_path) in command_line(name)]
 
 
-def command_line(pid: str) -> str:
+def command_line(pid: str) -> bytes:
     try:
-        with open(f"/proc/{pid}/cmdline") as file:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read()
     except OSError:
-        return ""
+        return b""
 
 
 @pytest.mark.parametrize(
