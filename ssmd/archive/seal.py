@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from ssmd.archive.layout import DayFile, data_files, ledger_path, manifest_path,
 from ssmd.archive.manifest import Manifest, encode_manifest
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.writer.disk import sync_directory
+from ssmd.writer.disk import locked, sync_directory
 from ssmd.writer.recovery import Repaired, repair
 
 __all__ = ["FRESH_SECONDS", "held", "seal", "unsealed"]
@@ -92,12 +91,7 @@ def held(path: Path) -> Iterator[bool]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield _is_still(fd, path)
+        yield locked(fd, path)
     finally:
         os.close(fd)
 
@@ -110,14 +104,6 @@ def _open(path: Path) -> int:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _is_still(fd: int, path: Path) -> bool:
-    """Whether the name is still that of the open file."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
 
 from ssmd.archive.layout import manifest_path, read_name, twins
 from ssmd.errors import OutputError, printable
+from ssmd.writer.disk import locked
 
 __all__ = ["WAIT_SECONDS", "open_locked"]
 
@@ -27,7 +27,7 @@ def open_locked(path: Path) -> int:
     while True:
         fd = _open(path)
         try:
-            if _locked(fd) and _is_still(fd, path):
+            if locked(fd, path):
                 _require_unproved(path)
                 kept, fd = fd, -1
                 return kept
@@ -50,22 +50,6 @@ def _open(path: Path) -> int:
         # Compaction removes the plain file when the compressed one has its name, so this misses none.
         _require_none(path, [twin.path for twin in twins(path)])
     return os.open(path, flags | os.O_CREAT, 0o644)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_still(fd: int, path: Path) -> bool:
-    """Whether the name is still that of the open file: until it was locked, compaction could remove it."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _require_unproved(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import posix
 from collections.abc import Sequence
@@ -10,9 +11,21 @@ from pathlib import Path
 
 from ssmd.errors import WriteError
 
-__all__ = ["make_directory", "reason", "sync_directory", "sync_file", "write_all"]
+__all__ = ["locked", "make_directory", "reason", "sync_directory", "sync_file", "write_all"]
 
 _MOST_PIECES = os.sysconf("SC_IOV_MAX")
+
+
+def locked(fd: int, path: Path) -> bool:
+    """Lock an open file, until it is closed. False when somebody else holds it, or it has lost its name, `path`.
+
+    Until it is locked, compaction may remove it. Never waits. Raises OSError.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def write_all(fd: int, pieces: Sequence[bytes], location: str) -> None:

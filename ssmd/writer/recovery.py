@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from ssmd.archive.ledger import OF_A_LINE, ROTATED
 from ssmd.archive.manifest import decode_manifest
 from ssmd.archive.sessions import KILLED, UNKNOWN, sessions
 from ssmd.envelope import line_time, timestamp
+from ssmd.writer.disk import locked
 from ssmd.writer.ledger import Ledger, read_entries
 from ssmd.writer.torn import set_torn_tail_aside
 
@@ -45,9 +45,9 @@ def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repair
         # A file that is gone was compacted since the folder was looked into, and so had been whole. Who holds it is
         # most likely sealing it, and repairs it then; to wait for the end of that would cost messages. NFS locks only
         # what is open for writing.
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(file, "r+b") as locked:
-            fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            repaired += repair(file, feed, now_ns)
+        with contextlib.suppress(FileNotFoundError), open(file, "r+b") as opened:
+            if locked(opened.fileno(), file):
+                repaired += repair(file, feed, now_ns)
     return repaired
 
 
