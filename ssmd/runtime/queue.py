@@ -79,10 +79,10 @@ class BatchQueue:
         taken: list[Batch] = []
         total = 0
         for batch in self._batches:
-            if taken and total + _weight(batch) > max_bytes:
+            total += _weight(batch)
+            if taken and total > max_bytes:
                 break
             taken.append(batch)
-            total += _weight(batch)
         self._taken = len(taken)
         return taken
 
