@@ -32,7 +32,7 @@ def day_begins(day: str) -> int:
     return line_time(f"{day}T00:00:00.000000Z")
 
 
-def listened(day: str, sessions: Iterable[Session], last_line_ns: Mapping[int, int]) -> list[Listened]:
+def listened(day: str, sessions: Sequence[Session], last_line_ns: Mapping[int, int]) -> list[Listened]:
     """The times of the sessions of one day.
 
     `last_line_ns`: by the place of a session in the list, when its last line was received: a session whose end
@@ -40,14 +40,13 @@ def listened(day: str, sessions: Iterable[Session], last_line_ns: Mapping[int, i
     """
     begin = day_begins(day)
     found = []
-    in_order = list(sessions)
-    for index, session in enumerate(in_order):
+    for index, session in enumerate(sessions):
         begin_ns = begin if session.began.event == CONTINUED else session.began.ts_ns
         if session.ended is None:
             end_ns = max(session.seen_ns, last_line_ns.get(index, 0))
         elif session.cause != ROTATED:
             end_ns = session.ended.ts_ns
-        elif session is in_order[-1]:
+        elif session is sessions[-1]:
             end_ns = begin + DAY_NS
         else:  # The clock was ahead when it went on to another day, for others came after it on this one.
             end_ns = last_line_ns.get(index, begin_ns)
