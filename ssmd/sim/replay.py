@@ -109,17 +109,10 @@ def _holds_frames(files: Sequence[DayFile]) -> DayFile | None:
     if any(file.day for file in files):
         return None
     for file in files:
-        if first := _first_line(file):
+        if (first := next(_frames(file), None)) is not None:
             try:
-                decode_line(first)
+                decode_line(first.payload)
             except ValueError:
                 return file
             return None
     return None
-
-
-def _first_line(file: DayFile) -> bytes:
-    """The first line that is not blank; empty when there is none."""
-    source = LineBlocks(file.path)
-    lines = (line for block in source for line in split(block) if line.strip())
-    return next(lines, None) or source.torn.strip()
