@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 
 import gevent
+import hypothesis
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +20,10 @@ pytest_plugins = ["abilities"]
 
 TEST_SECONDS = 60
 MOST_DESCRIPTORS = 200
+
+# How long an example takes is the machine's affair; what takes too long meets the deadline of its test.
+hypothesis.settings.register_profile("ssmd", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ssmd")
 
 
 @pytest.fixture(autouse=True)

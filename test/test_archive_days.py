@@ -346,7 +346,7 @@ runs = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(runs, min_size=2, max_size=6), st.integers(0, 3))
 def test_whatever_the_clock_did_an_honest_history_has_no_day_missing(histories, put_away):
     with tempfile.TemporaryDirectory() as folder:

@@ -31,19 +31,19 @@ def test_a_sound_file_has_nothing():
     assert found(LINES) == []
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(places)
 def test_one_changed_line(place):
     assert found([*LINES[:place], b"other\n", *LINES[place + 1 :]]) == [("changed", place + 1, place + 1)]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(places)
 def test_one_missing_line(place):
     assert found(LINES[:place] + LINES[place + 1 :]) == [("missing", place + 1, place + 1)]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(places)
 def test_one_doubled_line(place):
     [(kind, first, last)] = found(LINES[: place + 1] + LINES[place:])
@@ -63,7 +63,7 @@ def pairs_with_the_effect_of(lines: list[bytes], one: int, other: int) -> int:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @example(546, 587)
 @given(places, places)
 def test_two_swapped_lines(one, other):
@@ -82,7 +82,7 @@ def test_two_swapped_lines(one, other):
         assert found(lines) == [("changed", one + 1, one + 1), ("changed", other + 1, other + 1)]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(places, st.integers(2, 150))
 def test_several_missing_lines_are_found_within_their_block_and_do_not_hide_what_follows(place, count):
     place = min(place, 990 if place < 1000 else 1990 if place < 2000 else len(LINES))

@@ -37,7 +37,7 @@ def make_day(root: Path, *runs: list[int], width: int = 10) -> tuple[Path, list[
     return folder / "a.jsonl", lines
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     st.lists(st.lists(st.integers(0, 40), max_size=30).map(sorted), min_size=1, max_size=3),
     st.integers(-1, 41),

@@ -134,7 +134,7 @@ def test_the_command_says_ok_and_exits_with_0(sealed):
     assert re.search(r"2025-12-22 +kalshi +2,500 .* ok", done.stdout)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_changed_byte_is_found_with_its_line(sealed, draw):
     path = data(sealed)
@@ -151,7 +151,7 @@ def test_any_changed_byte_is_found_with_its_line(sealed, draw):
     assert line in [number for number, _ in findings], findings
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(kind=st.sampled_from(["missing", "twice", "places"]), place=st.integers(0, LINES - 2), by=st.integers(1, 600))
 @example(kind="places", place=LINES - 2, by=1)
 def test_a_missing_doubled_or_moved_line_is_found_with_its_number(sealed, kind, place, by):

@@ -372,7 +372,7 @@ def same_but_for_white_space(payload: bytes, kept: bytes) -> bool:
     return payload.strip(b" \t\r\n").replace(b"\n", b" ").replace(b"\r", b" ") == kept
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(PAYLOADS)
 def test_any_bytes_become_one_line_each_and_come_back(payloads):
     decoded = accepted(payloads)
@@ -400,7 +400,7 @@ def test_any_bytes_become_one_line_each_and_come_back(payloads):
     assert encoder.kept_as_string == sum(b'"encoding":' in line[-24:] for line in lines)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=120) | mutated_payloads().map(lambda payload: HEAD + payload + b"}"))
 def test_any_bytes_are_a_line_or_refused(line):
     try:
@@ -439,7 +439,7 @@ def test_a_hostile_document_does_not_stop_the_world():
     assert document in LineEncoder("kalshi").encode(0, [document], decoded=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(

@@ -71,7 +71,7 @@ def test_decoded_says_whether_every_payload_is_json(payloads, decoded):
     assert Generic({}, {}).inspect(payloads) == Inspection(decoded)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
 def test_inspect_never_raises(payloads):
     assert isinstance(Generic({}, {}).inspect(payloads), Inspection)

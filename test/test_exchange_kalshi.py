@@ -588,7 +588,7 @@ BYTES = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(BYTES, min_size=1, max_size=5))
 def test_inspect_never_raises(payloads):
     dialect = kalshi()
@@ -604,7 +604,7 @@ def test_inspect_never_raises(payloads):
     assert fast.encode(0, payloads, inspection.decoded) == careful.encode(0, payloads)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=40),
     st.lists(st.integers(1, 7), min_size=1, max_size=40),
