@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -73,6 +74,11 @@ class Process:
             self.other.append(line)
             return False
         return True
+
+    def lasted(self) -> float:
+        """The seconds from the first event to the last, by their own times: a busy machine may begin and end late."""
+        begin, end = (datetime.fromisoformat(self.events[index]["ts"]) for index in (0, -1))
+        return (end - begin).total_seconds()
 
     def end(self) -> int:
         """SIGTERM, and the exit code."""

@@ -122,9 +122,8 @@ def test_every_fault_ends_with_its_code_and_what_was_received_is_kept(tmp_path, 
             environment="data_timeout_seconds: 2\n" if "freeze" in fault else "",
         ) as collector,
     ):
-        began = time.monotonic()
-        assert collector.wait(20) == code
-        assert time.monotonic() - began < 15
+        assert collector.wait(50) == code
+        assert collector.lasted() < 15
         stopped = collector.events[-1]
         assert stopped["event"] == "stopped"
         assert reason in stopped["reason"]

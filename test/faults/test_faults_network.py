@@ -22,8 +22,8 @@ from process import Collector, Process, Simulator
 
 PEAK_MB = 200
 CONNECT_SECONDS = 10
-SLACK = 2.5
-"""Seconds that starting or ending a process may take beside what is measured."""
+SLACK = 5
+"""Seconds that a busy machine may take beside what is measured; what is not noticed or cut off takes far longer."""
 
 in_namespaces = [pytest.mark.needs_root, pytest.mark.needs("ip", "iptables", "network namespaces")]
 
@@ -156,7 +156,8 @@ def assert_given_up_in_time(folder: Path, endpoints: Sequence[str], prefix: Sequ
         for collector, end in zip(collectors, ends, strict=True):
             ended, peak = end.get()
             assert collector.wait() == 69
-            assert CONNECT_SECONDS <= ended - began < CONNECT_SECONDS + len(endpoints) + SLACK
+            assert CONNECT_SECONDS <= collector.lasted() < CONNECT_SECONDS + SLACK
+            assert ended - began < 2 * CONNECT_SECONDS + SLACK, "something has kept the process from its end"
             assert peak < PEAK_MB
             assert "no answer within 10 s" in collector.events[-1]["reason"]
             assert (collector.events[-1]["messages"], collector.other) == (0, [])
@@ -200,11 +201,10 @@ def test_a_host_that_answers_nothing_is_given_up_in_time(tmp_path, network, monk
     ],
 )
 def test_what_the_network_refuses_is_told_at_once(tmp_path, network, endpoint, reason):
-    began = time.monotonic()
     with Collector(tmp_path, endpoint, prefix=network.here) as collector:
         assert collector.wait() == 69
     # A host that is not there is given up by the kernel, after three questions for its address.
-    assert time.monotonic() - began < (3.5 if "route" in reason else 0) + SLACK
+    assert collector.lasted() < (3.5 if "route" in reason else 0) + SLACK
     assert reason in collector.events[-1]["reason"]
     assert collector.other == []
 
@@ -283,10 +283,9 @@ def endless_body(peer: Peer) -> None:
 )
 def test_nothing_endless_is_taken_into_memory(tmp_path, script, code, reason):
     with serving(script) as server, Collector(tmp_path, server.url, exchange="generic") as collector:
-        began = time.monotonic()
-        ended, peak = watch(collector)
-        assert ended - began < CONNECT_SECONDS
+        _, peak = watch(collector)
         assert collector.wait() == code
+        assert collector.lasted() < CONNECT_SECONDS
         assert peak < PEAK_MB
         assert collector.other == []
         assert reason in collector.events[-1]["reason"]
