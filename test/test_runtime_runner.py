@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
+from exchange_server import eventually
 from gevent.event import Event
 
 from ssmd.errors import (
@@ -151,9 +152,8 @@ def test_stop_drains_and_returns_without_error(make, status):
     connector = ToyConnector([[b"1"]])
     runner = make(connector, writer=writer)
     running = gevent.spawn(runner.run)
-    connector.connecting.wait()
-    gevent.sleep(0.01)
-    assert status.ready()
+    eventually(status.ready)
+    eventually(lambda: status.messages)
     runner.stop("SIGTERM")
     running.get(timeout=2)
     assert writer.kept == [b"1"]
@@ -262,7 +262,7 @@ def test_back_pressure_stops_the_reading_and_loses_nothing(make, status, metrics
     runner = make(connector, writer=writer, queue_bytes=50)
     running = gevent.spawn(runner.run)
     connector.connecting.wait()
-    gevent.sleep(0.05)
+    gevent.sleep(0.1)
     assert status.queue_bytes() <= 50
     writer.gate.set()
     with pytest.raises(Disconnected):
@@ -337,12 +337,11 @@ def test_a_disk_that_is_dead_at_the_start_makes_the_run_unhealthy(make, status, 
     writer = Stuck()
     runner = make(ToyConnector(), writer=writer)
     running = gevent.spawn(runner.run)
-    gevent.sleep(0.01)
     monkeypatch.setattr("ssmd.runtime.status.STUCK_SECONDS", 0.0)
+    eventually(status.trouble)
     assert status.trouble() == "a write to memory has been stuck for 0 s"
     writer.gate.set()
-    gevent.sleep(0.01)
-    assert status.trouble() is None
+    eventually(lambda: status.trouble() is None)
     runner.stop("SIGTERM")
     running.get(timeout=2)
 
@@ -396,9 +395,9 @@ def test_the_writer_syncs_although_nothing_comes(make):
     connector = ToyConnector()
     runner = make(connector, writer=writer)
     running = gevent.spawn(runner.run)
-    connector.connecting.wait()
-    gevent.sleep(1.2)
-    assert writer.syncs >= 1
+    gevent.sleep(0.2)  # By then what the start and the connection have brought about is synced.
+    before = writer.syncs
+    eventually(lambda: writer.syncs > before)
     runner.stop("SIGTERM")
     running.get(timeout=2)
 
@@ -455,8 +454,7 @@ def test_an_opening_that_hangs_can_be_stopped_and_shows_in_health(make, status):
 
     runner = make(ToyConnector(), writer=Hanging(), drain_seconds=0.1)
     running = gevent.spawn(runner.run)
-    gevent.sleep(0.01)
-    assert status.write_began is not None
+    eventually(lambda: status.write_began is not None)
     runner.stop("SIGTERM")
     with pytest.raises(WriteError, match="the disk did not answer"):
         running.get(timeout=2)

@@ -91,8 +91,8 @@ def test_nothing_but_the_recording_and_not_before_the_first_command(raw: Path) -
 def test_recorded_times_are_kept_and_scaled(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0, 100, 100, 600))
+    start = time.monotonic()
     with served(replay=Recording((path,)), speed=2.0) as simulator, Client(simulator, "/other") as client:
-        start = time.monotonic()
         times = []
         for n in range(4):
             assert client.message() == {"n": n}
@@ -100,7 +100,7 @@ def test_recorded_times_are_kept_and_scaled(tmp_path: Path) -> None:
         # A loaded machine may be late, never early; test_sim_feeds has the exact times.
         assert times[1] > 0.04
         assert times[3] > 0.28
-        assert times[3] < 3
+        assert times[3] < 10
 
 
 def test_raw_frames_at_a_rate(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_raw_frames_at_a_rate(tmp_path: Path) -> None:
     path.write_bytes(b"".join(b'{"n":%d}\n' % n for n in range(20)))
     start = time.monotonic()
     assert len(received(path, rate=100)) == 20
-    assert 0.18 < time.monotonic() - start < 3
+    assert 0.18 < time.monotonic() - start < 10
 
 
 def test_each_client_gets_it_from_the_start(raw: Path) -> None:

@@ -146,10 +146,10 @@ def test_numbers_and_books_hold_under_load_with_updates_in_between() -> None:
 
 def test_rate_is_kept_over_all_channels() -> None:
     with served(rate=200) as simulator, Client(simulator) as client:
-        client.subscribe("ticker", "trade")
         start = time.monotonic()
+        client.subscribe("ticker", "trade")
         client.messages(2 + 100)
-        assert 0.45 < time.monotonic() - start < 3
+        assert 0.45 < time.monotonic() - start < 10
 
 
 def test_the_generic_exchange_needs_no_key_and_starts_at_once() -> None:
@@ -163,10 +163,10 @@ def test_heartbeat_and_pongs() -> None:
     with served(heartbeat=0.05) as simulator, Client(simulator) as client:
         client.ws.ping("one")
         assert client.frame() == (websocket.ABNF.OPCODE_PONG, b"one")
-        gevent.sleep(0.2)
-        client.ws.ping(b"\x00\xff")
-        assert client.frame() == (websocket.ABNF.OPCODE_PONG, b"\x00\xff")
-        assert client.pings >= 2
+        while client.pings < 2:  # Without a heartbeat this would meet the test's deadline.
+            gevent.sleep(0.1)
+            client.ws.ping(b"\x00\xff")
+            assert client.frame() == (websocket.ABNF.OPCODE_PONG, b"\x00\xff")
 
 
 def test_two_clients_have_sessions_of_their_own() -> None:
@@ -209,14 +209,15 @@ def test_a_client_that_reads_nothing_blocks_nobody_and_leaves_no_greenlet() -> N
         assert writers() == 1
 
 
-def test_the_close_handshake() -> None:
+def test_the_close_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssmd.sim.connection.GRACE", 30)
     with served() as simulator, Client(simulator) as client:
         client.ws.send(struct.pack(">H", 1000) + b"bye", websocket.ABNF.OPCODE_CLOSE)
         assert client.frame() == (websocket.ABNF.OPCODE_CLOSE, struct.pack(">H", 1000))
         start = time.monotonic()
         # The server is the first to end the TCP stream (RFC 6455, 7.1.1), and does so at once.
         assert client.ws.sock.recv(1) == b""
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -300,6 +301,7 @@ def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monk
     get_ident = gevent.monkey.get_original("threading", "get_ident")
     monkeypatch.setattr(os, "fdatasync", lambda fd: (threads.append(get_ident()), real(fd)))
     writer = make(fsync=0.05)
+    began = time.monotonic()
     writer.open()
     for _ in range(10):
         take(writer, b"1")
@@ -307,14 +309,14 @@ def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monk
         writer.sync()
         gevent.sleep(0.02)
     writer.sync()
-    assert 2 <= len(threads) <= 6
+    assert 2 <= len(threads) <= (time.monotonic() - began) / 0.05 + 2
     assert hub_thread not in threads
     assert metrics.registry.get_sample_value("ssmd_last_sync_timestamp", {"feed": "kalshi"}) > 0
     assert metrics.registry.get_sample_value("ssmd_disk_free_bytes", {"feed": "kalshi"}) > 0
 
 
 def sync_until_told(writer: FileWriter) -> None:
-    for _ in range(100):
+    for _ in range(2000):
         gevent.sleep(0.005)
         writer.sync()
 
@@ -348,7 +350,7 @@ def test_a_slow_write_stalls_nobody_else(make, monkeypatch):
     real = os.writev
 
     def slow(fd: int, pieces: Sequence[bytes]) -> int:
-        sleep(0.05)
+        sleep(0.5)
         return real(fd, pieces)
 
     monkeypatch.setattr(os, "writev", slow)
