@@ -85,7 +85,8 @@ def test_beside_a_running_collector(tmp_path):
 
 
 def test_two_runs_at_once_and_readers_beside_them(tmp_path):
-    days = [make_day(tmp_path, ago, lines=3000) for ago in range(8, 0, -1)]
+    days = [make_day(tmp_path, ago, lines=3000, sealed=False) for ago in range(8, 0, -1)]
+    assert ssmd("seal", tmp_path)[0] == 0
     whole = b"".join(day.read_bytes() for day in days).decode()
     runs = [start("compact", tmp_path) for _ in range(3)]
     while any(run.poll() is None for run in runs):
