@@ -41,12 +41,6 @@ NOW = 1_767_225_600.25
 
 
 @pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
-    with gevent.Timeout(15):
-        yield
-
-
-@pytest.fixture(autouse=True)
 def no_proxy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -85,9 +79,13 @@ def collect(connector: WebSocketConnector) -> tuple[list[bytes], str | None]:
 
 
 def refusal(url: str, kind: type[ConnectError] = ConnectError, **options: Any) -> str:
+    return refused(connector(url, **options), kind)
+
+
+def refused(feed: WebSocketConnector, kind: type[ConnectError] = ConnectError) -> str:
     """What connect() says when it fails, which must fit on one line."""
     with pytest.raises(ConnectError) as caught:
-        connector(url, **options).connect()
+        feed.connect()
     assert type(caught.value) is kind
     text = str(caught.value)
     assert text.isprintable()
@@ -668,6 +666,20 @@ def test_a_slow_consumer_is_not_silence(options: dict[str, float]) -> None:
     assert Disconnected.exit_code == 75
 
 
+@contextlib.contextmanager
+def stopped_for_a_while(peer: Peer, meanwhile: bytes) -> Iterator[None]:
+    """From the next switch on the hub stands still, until long after the end of a timer of 0.3 s.
+
+    What comes in the meantime is put there by a native thread, for no greenlet runs.
+    """
+    sleep = monkey.get_original("time", "sleep")
+    asleep = gevent.spawn(sleep, 0.6)
+    late = gevent.get_hub().threadpool.spawn(lambda: (sleep(0.2), peer.sock._sock.send(meanwhile)))
+    yield
+    asleep.get()
+    late.get()
+
+
 def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() -> None:
     """A virtual machine that was paused finds its timer gone off, and the data there."""
 
@@ -683,15 +695,8 @@ def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() ->
         feed.connect()
         messages = feed.messages()
         assert next(messages) == [b"before"]
-        # The hub stands still from before the data comes until long after the timer's end. What has come in
-        # the meantime is put there by a native thread, for no greenlet runs.
-        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.6)
-        late = gevent.get_hub().threadpool.spawn(
-            lambda: (monkey.get_original("time", "sleep")(0.2), server.peers[0].sock._sock.send(frame(TEXT, b"late")))
-        )
-        assert next(messages) in ([b"meanwhile"], [b"late"], [b"late", b"meanwhile"])
-        asleep.get()
-        late.get()
+        with stopped_for_a_while(server.peers[0], frame(TEXT, b"late")):
+            assert next(messages) in ([b"meanwhile"], [b"late"], [b"late", b"meanwhile"])
         feed.close()
 
 
@@ -708,14 +713,8 @@ def test_what_came_behind_pings_while_the_process_was_stopped_is_data() -> None:
         feed.connect()
         messages = feed.messages()
         assert next(messages) == [b"before"]
-        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.6)
-        behind = frame(PING) * 300 + frame(TEXT, b"late")
-        late = gevent.get_hub().threadpool.spawn(
-            lambda: (monkey.get_original("time", "sleep")(0.2), server.peers[0].sock._sock.send(behind))
-        )
-        assert next(messages) == [b"late"]
-        asleep.get()
-        late.get()
+        with stopped_for_a_while(server.peers[0], frame(PING) * 300 + frame(TEXT, b"late")):
+            assert next(messages) == [b"late"]
         feed.close()
 
 
@@ -789,12 +788,7 @@ def test_close_during_connect() -> None:
     with serving(silent) as server:
         feed = connector(server.url)
 
-        def connect() -> str:
-            with pytest.raises(ConnectError) as caught:
-                feed.connect()
-            return str(caught.value)
-
-        connecting = gevent.spawn(connect)
+        connecting = gevent.spawn(refused, feed)
         eventually(lambda: server.peers)
         gevent.sleep(0.02)
         began = time.monotonic()
@@ -919,12 +913,6 @@ def test_close_while_the_commands_are_being_sent() -> None:
         feed.close()
         assert connecting.get().startswith("cannot connect to ")
         assert server.result() > 0
-
-
-def refused(feed: WebSocketConnector) -> str:
-    with pytest.raises(ConnectError) as caught:
-        feed.connect()
-    return str(caught.value)
 
 
 def test_close_while_a_pong_is_stuck(small_buffers: None, monkeypatch: pytest.MonkeyPatch) -> None:
