@@ -44,6 +44,15 @@ class Run:
         self._writer.open()
         self.note("started", ns, version="1", exchange="kalshi")
 
+    @classmethod
+    def whole(cls, storage: Path, begin: str, *heard: str, end: str) -> None:
+        """A run that connects at once, hears its messages and is stopped, at times of `at()`."""
+        run = cls(storage, at(begin))
+        run.note("connected", at(begin))
+        for time in heard:
+            run.message(at(time))
+        run.stop(at(end))
+
     def note(self, event: str, ns: int, **fields: object) -> None:
         self._put(ns, b"", 0, (Note(event, ns, 0, fields),))
 
@@ -80,18 +89,9 @@ def manifests(storage: Path) -> dict[str, Manifest]:
 
 def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
     """The host was off over midnight, and booted with a clock that was eight hours ahead until it was set right."""
-    first = Run(tmp_path, at("22T12:00:00"))
-    first.note("connected", at("22T12:00:00"))
-    first.message(at("22T19:59:00"))
-    first.stop(at("22T20:00:00"))
-    ahead = Run(tmp_path, at("23T18:00:00"))
-    ahead.note("connected", at("23T18:00:00"))
-    ahead.message(at("23T18:00:01"))
-    ahead.stop(at("23T18:00:02"))
-    right = Run(tmp_path, at("23T10:05:00"))
-    right.note("connected", at("23T10:05:00"))
-    right.message(at("23T23:59:58"))
-    right.stop(at("23T23:59:59"))
+    Run.whole(tmp_path, "22T12:00:00", "22T19:59:00", end="22T20:00:00")
+    Run.whole(tmp_path, "23T18:00:00", "23T18:00:01", end="23T18:00:02")  # Ahead.
+    Run.whole(tmp_path, "23T10:05:00", "23T23:59:58", end="23T23:59:59")
     found = manifests(tmp_path)["2025-12-23"]
     gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
     assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
@@ -99,15 +99,8 @@ def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
 
 
 def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day(tmp_path):
-    ahead = Run(tmp_path, at("20T12:00:00"))
-    ahead.note("connected", at("20T12:00:00"))
-    ahead.message(at("20T12:30:00"))
-    ahead.message(at("21T01:00:00"))
-    ahead.stop(at("21T01:00:01"))
-    right = Run(tmp_path, at("20T14:00:00"))
-    right.note("connected", at("20T14:00:00"))
-    right.message(at("20T14:30:00"))
-    right.stop(at("20T15:00:00"))
+    Run.whole(tmp_path, "20T12:00:00", "20T12:30:00", "21T01:00:00", end="21T01:00:01")
+    Run.whole(tmp_path, "20T14:00:00", "20T14:30:00", end="20T15:00:00")
     found = manifests(tmp_path)["2025-12-20"]
     assert [(gap.from_[11:16], gap.to[11:16]) for gap in found.gaps] == [
         ("00:00", "12:00"),
@@ -163,11 +156,7 @@ def test_a_collector_that_starts_beside_a_report_is_not_turned_away(tmp_path, mo
 
 
 def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
-    run = Run(tmp_path, at("20T12:00:00"))
-    run.note("connected", at("20T12:00:00"))
-    run.message(at("20T12:00:01"))
-    run.message(at("22T12:00:00"))
-    run.stop(at("22T13:00:00"))
+    Run.whole(tmp_path, "20T12:00:00", "20T12:00:01", "22T12:00:00", end="22T13:00:00")
     for _ in range(2):
         found = figures(tmp_path, LATER)
         assert {day: (round(each.coverage, 2), len(each.outages)) for day, each in found.items()} == {
