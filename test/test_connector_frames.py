@@ -25,12 +25,6 @@ LIMIT = 16 << 20
 EDGES = [0, 1, 2, 3, 4, 124, 125, 126, 127, 128, 65_530, 65_531, 65_532, 65_533, 65_535, 65_536, 65_537, 70_000]
 
 
-@pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
-    with gevent.Timeout(20):
-        yield
-
-
 class Chopped:
     """A socket whose reads end where the test wants."""
 

@@ -28,12 +28,6 @@ from ssmd.server import health
 from ssmd.server.health import HealthServer, make_app
 
 
-@pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
-    with gevent.Timeout(15):
-        yield
-
-
 @contextmanager
 def served(app: Any, host: str = "127.0.0.1") -> Iterator[HealthServer]:
     server = HealthServer(host, 0, app)
