@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -40,6 +40,19 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ssmd(*arguments: str | Path, prefix: Sequence[str | Path] = (), **variables: str) -> Ended:
+    """`ssmd <arguments>` to its end."""
+    process = start(*arguments, prefix=prefix, **variables)
+    out, err = process.communicate(timeout=50)
+    return Ended(process.returncode, out, err)
 
 
 class Process:

@@ -6,8 +6,6 @@ import itertools
 import random
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -17,7 +15,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from process import ROOT
+from process import ssmd
 from prometheus_client import CollectorRegistry
 
 from ssmd.archive.coverage import day_begins
@@ -81,11 +79,6 @@ def verdicts(*paths: Path) -> list[Verdict]:
 
 def told(found: Sequence[Verdict]) -> list[tuple[str, int | None, str]]:
     return [(verdict.file.day, *finding) for verdict in found for finding in verdict.findings]
-
-
-def ssmd(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ssmd", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
 
 
 @pytest.mark.parametrize("form", ["zst", "gz"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process import start
+from process import ssmd
 from recorded import make_day
 
 from ssmd.archive import layout
@@ -40,9 +40,8 @@ def closed(storage: Path) -> Iterator[Path]:
 
 def told(*arguments: str | Path) -> tuple[int, str]:
     """The exit code, and what stands on stderr."""
-    process = start(*arguments, prefix=POWERLESS, SSMD_LOG_FORMAT="text")
-    _, err = process.communicate(timeout=50)
-    return process.returncode, err
+    ended = ssmd(*arguments, prefix=POWERLESS, SSMD_LOG_FORMAT="text")
+    return ended.returncode, ended.stderr
 
 
 @pytest.mark.needs(*POWERLESS[:1])

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import pytest
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from process import ROOT
+from process import ssmd
 from prometheus_client import CollectorRegistry
 
 from ssmd.archive import examine as examining
@@ -101,11 +99,6 @@ def found(root: Path) -> list[tuple[int | None, str]]:
 
 def data(root: Path) -> Path:
     return root / DAY / "kalshi.jsonl"
-
-
-def ssmd(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ssmd", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
 
 
 def test_a_sealed_day_agrees_with_its_manifest(sealed):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 import zstandard
-from process import ROOT, Collector, Simulator, start
+from process import ROOT, Collector, Simulator, ssmd, start
 
 from ssmd.envelope import LineEncoder
 
@@ -31,12 +31,6 @@ def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True)
     if sealed:
         assert ssmd("seal", storage)[0] == 0
     return path
-
-
-def ssmd(*arguments: str | Path) -> tuple[int, str, str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=50)
-    return process.returncode, out, err
 
 
 def test_days_old_enough_one_line_each(tmp_path):

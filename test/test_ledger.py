@@ -2,12 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from process import ROOT, Collector, Simulator
+from process import Collector, Simulator, ssmd
 
 from ssmd.archive.ledger import Entry, decode_entry, encode_entry
 
@@ -17,9 +15,8 @@ def entries(collector: Collector) -> list[dict]:
 
 
 def verify(path: Path) -> tuple[int, str]:
-    command = [sys.executable, "-m", "ssmd", "verify", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
-    return done.returncode, done.stdout
+    ended = ssmd("verify", path)
+    return ended.returncode, ended.stdout
 
 
 def into_the_past(data: Path, day: str) -> Path:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from process import start
+from process import Ended, ssmd
 from recorded import DAY, make_day
 from rich.console import Console
 
@@ -22,10 +22,8 @@ from ssmd.envelope import timestamp
 LATER = 1_800_000_000 * 10**9
 
 
-def report(*arguments: str | Path) -> tuple[int, str, str]:
-    process = start("report", *arguments, PYTHONIOENCODING="utf-8")
-    out, err = process.communicate(timeout=50)
-    return process.returncode, out, err
+def report(*arguments: str | Path) -> Ended:
+    return ssmd("report", *arguments, PYTHONIOENCODING="utf-8")
 
 
 @pytest.fixture
