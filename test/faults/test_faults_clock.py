@@ -105,8 +105,10 @@ def wait_until_it_grows(path: Path) -> None:
 
 def test_at_midnight_under_load_every_message_goes_to_the_file_of_its_date(tmp_path, simulator, clock):
     midnight = next_midnight()
-    clock.set(midnight - timedelta(seconds=3))
+    clock.set(midnight - timedelta(hours=1))
     with collecting(tmp_path, simulator, clock) as collector:
+        collector.wait_for_lines(RATE)
+        clock.set(midnight - timedelta(seconds=1))
         rotated = collector.wait_for("rotated")
         wait_until_it_grows(Path(rotated["to"]))
     before, after = files(collector)
@@ -116,8 +118,11 @@ def test_at_midnight_under_load_every_message_goes_to_the_file_of_its_date(tmp_p
 
 
 def test_days_that_pass_in_seconds_have_a_file_each(tmp_path, simulator, clock):
-    clock.set(datetime(2025, 12, 29, 23, 59, tzinfo=UTC), speed=43_200)
+    late = datetime(2025, 12, 29, 23, 59, tzinfo=UTC)
+    clock.set(late)
     with collecting(tmp_path, simulator, clock) as collector:
+        collector.wait_for_lines(RATE)
+        clock.set(late, speed=43_200)
         for _ in range(4):
             collector.wait_for("rotated")
     rotations = [event for event in collector.events if event["event"] == "rotated"]
@@ -127,8 +132,10 @@ def test_days_that_pass_in_seconds_have_a_file_each(tmp_path, simulator, clock):
 
 def test_a_step_back_over_midnight_does_not_reopen_yesterday(tmp_path, simulator, clock):
     midnight = next_midnight()
-    clock.set(midnight - timedelta(seconds=3))
+    clock.set(midnight - timedelta(hours=1))
     with collecting(tmp_path, simulator, clock) as collector:
+        collector.wait_for_lines(RATE)
+        clock.set(midnight - timedelta(seconds=1))
         rotated = collector.wait_for("rotated")
         yesterday, today = Path(rotated["from"]), Path(rotated["to"])
         wait_until_it_grows(today)
