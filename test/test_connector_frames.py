@@ -281,8 +281,13 @@ class Stuck:
     ids=lambda failure: type(failure).__name__,
 )
 @pytest.mark.parametrize("taken", [0, 3, 9, 12])
-def test_an_answer_that_cannot_be_sent_costs_little_and_is_the_last(taken: int, failure: Exception) -> None:
-    """Another would be read as the rest of it. What the exchange has sent is read to its end, its close frame too."""
+def test_an_answer_that_cannot_be_sent_costs_little_and_is_the_last(
+    taken: int, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another would be read as the rest of it. What the exchange has sent is read to its end, its close frame too.
+
+    Only of an exchange that does not read is anything said: where the connection is broken, the end of the run tells.
+    """
     reader = FrameReader(LIMIT)
     stream = (frame(PING, b"p") + frame(TEXT, b"first")) * 3 + frame(TEXT, b"last") + close_frame(1000)
     with streaming(stream, reader, forever(BUFFER_BYTES)):
@@ -298,6 +303,7 @@ def test_an_answer_that_cannot_be_sent_costs_little_and_is_the_last(taken: int, 
     assert stuck.timeouts == [ANSWER_SECONDS]
     assert len(stuck.sent) == taken
     assert ANSWER_SECONDS <= 1
+    assert len(caplog.records) == isinstance(failure, TimeoutError)
 
 
 WHOLE = [b"first", b"", b"second" * 20, b"third" * 20_000, b"z"]

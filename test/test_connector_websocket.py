@@ -831,9 +831,16 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
 def test_who_does_not_read_our_answers_is_read_all_the_same(
-    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool
+    authority: Authority,
+    small_buffers: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    secure: bool,
 ) -> None:
-    """Each would be waited for as long as for the exchange's silence; and nothing may follow one that was cut."""
+    """Each would be waited for as long as for the exchange's silence; and nothing may follow one that was cut.
+
+    That an exchange hangs up for want of answers must be seen to come: it is told, and once.
+    """
     monkeypatch.setattr(frames, "ANSWER_SECONDS", 0.3)
     ended = gevent.event.Event()
 
@@ -861,6 +868,10 @@ def test_who_does_not_read_our_answers_is_read_all_the_same(
     assert received == [b"between"] * 100 + [b"last"]
     assert 0 < len(answers) < 3000
     assert set(answers) == {(PONG, b"p" * 125)}
+    [told] = caplog.records
+    assert (told.name, told.levelname) == ("ssmd.connector", "WARNING")
+    assert told.getMessage() == "exchange does not read our answers; no more are sent, and it may hang up"
+    assert (told.answer, told.seconds) == ("pong", 0.3)  # type: ignore[attr-defined]
 
 
 def fill(sock: Any) -> None:
@@ -875,7 +886,7 @@ def fill(sock: Any) -> None:
             gevent.sleep(0.02)
 
 
-def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None) -> None:
+def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None, caplog: pytest.LogCaptureFixture) -> None:
     """Two greenlets then want to send on one socket."""
     full = gevent.event.Event()
 
@@ -897,6 +908,7 @@ def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None) -> Non
         feed.close()
         assert collecting.get() == ([b"behind it"], None)
         assert time.monotonic() - began < 5
+    assert [told.answer for told in caplog.records] == ["close"]  # type: ignore[attr-defined]
 
 
 def test_close_while_the_commands_are_being_sent() -> None:

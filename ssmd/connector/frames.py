@@ -9,6 +9,7 @@ library's parser, whose reads (`_recv`) are served from the same buffer.
 from __future__ import annotations
 
 import contextlib
+import logging
 import struct
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ LONGEST_IN_TWO_BYTES = 0xFFFF
 _FIN_TEXT = 0x8100
 _LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
 _two_shorts = struct.Struct(">HH").unpack_from
+
+_log = logging.getLogger("ssmd.connector")
 
 
 class CloseFrame(Exception):
@@ -213,18 +216,26 @@ class FrameReader(websocket.WebSocket):  # type: ignore[misc]
     # cost us what it said before: that still lies in the buffers, and the next read will meet the end.
 
     def pong(self, payload: str | bytes = b"") -> None:
-        self._answer(super().pong, payload)
+        self._answer("pong", super().pong, payload)
 
     def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
-        self._answer(super().send_close, status, reason)
+        self._answer("close", super().send_close, status, reason)
 
-    def _answer(self, send: Callable[..., None], *arguments: Any) -> None:
+    def _answer(self, name: str, send: Callable[..., None], *arguments: Any) -> None:
         """Send a control frame, but nothing behind or into one that is not sent whole: it would be read as its rest."""
         if not self._may_answer:
             return
         self._may_answer = False
         self.settimeout(ANSWER_SECONDS)
-        # Where another greenlet is still sending the opening commands, gevent refuses a second.
-        with contextlib.suppress(OSError, ValueError, websocket.WebSocketException, ConcurrentObjectUseError):
+        try:
             send(*arguments)
             self._may_answer = True
+        except websocket.WebSocketTimeoutException:
+            _log.warning(
+                "exchange does not read our answers; no more are sent, and it may hang up",
+                extra={"answer": name, "seconds": ANSWER_SECONDS},
+            )
+        except (OSError, ValueError, websocket.WebSocketException, ConcurrentObjectUseError):
+            # The connection is broken, which the next read will tell; or another greenlet is still sending the opening
+            # commands, where gevent refuses a second.
+            pass
