@@ -15,6 +15,7 @@ import urllib.request
 from typing import IO
 
 import pytest
+from exchange_server import serving
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
 MESSAGES = 5000
@@ -147,6 +148,21 @@ def test_garbage_is_kept_beside_the_data_and_counted(tmp_path):
     encoded = [line for line in lines if "encoding" in line]
     assert {line["encoding"] for line in encoded} == {"text", "base64"}
     assert f'ssmd_messages_not_json_total{{feed="test"}} {len(encoded)}.0' in metrics
+
+
+def test_an_exchange_with_ever_new_sids_ends_the_run_with_all_of_it_kept(tmp_path):
+    def script(peer):
+        peer.upgrade()
+        for first in range(1, 200_000, 100):
+            peer.text(*(b'{"type":"trade","sid":%d,"seq":1}' % sid for sid in range(first, first + 100)))
+        peer.drained()
+
+    with serving(script) as server, Collector(tmp_path, server.url) as collector:
+        assert collector.wait() == 75
+        assert "more than 100,000 subscriptions" in collector.events[-1]["reason"]
+        kept = [json.loads(line)["sid"] for line in collector.payloads()]
+    assert kept == list(range(1, len(kept) + 1))
+    assert 100_000 < len(kept) <= 200_000
 
 
 def test_a_gap_is_counted_and_logged(tmp_path):

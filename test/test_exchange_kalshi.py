@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ssmd.envelope import LineEncoder
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi import MOST_SIDS, Kalshi
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
 from ssmd.runtime.interfaces import Acknowledged, Gap, Inspection
 
@@ -368,6 +368,22 @@ def test_gaps_are_found_however_the_messages_are_batched(payloads, gaps):
     assert events(payloads) == gaps
     dialect = kalshi(channels=["trade"])
     assert [event for payload in payloads for event in bare(dialect.inspect([payload])).events] == gaps
+
+
+@pytest.mark.parametrize("size", [1, 7, MOST_SIDS + 2], ids="in batches of {}".format)
+def test_an_exchange_with_ever_new_sids_ends_the_run(size):
+    """What is remembered of each would grow without limit. Up to there all is as ever, gaps too."""
+    dialect = kalshi(channels=["trade"])
+    payloads = [trade(sid, 1) for sid in range(1, MOST_SIDS + 1)] + [trade(7, 3)]
+    batches = [payloads[at : at + size] for at in range(0, len(payloads), size)]
+    inspections = [dialect.inspect(batch) for batch in batches]
+    assert [inspection.failure for inspection in inspections if inspection.failure] == []
+    gaps = [event._replace(place=0) for inspection in inspections for event in inspection.events]
+    assert gaps == [Gap(7, 2, 3)]
+    one_more = dialect.inspect([trade(7, 4), trade(MOST_SIDS + 1, 1), trade(7, 6), error(8)])
+    assert isinstance(one_more.failure, Disconnected)
+    assert str(one_more.failure) == f"Kalshi has numbered the messages of more than {MOST_SIDS:,} subscriptions"
+    assert one_more.events == [Gap(7, 5, 6, place=2)]
 
 
 @pytest.mark.parametrize(("expected", "got", "missing"), [(2, 3, 1), (2, 100, 98), (6, 4, 0), (6, 5, 0)])

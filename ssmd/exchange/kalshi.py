@@ -17,7 +17,13 @@ from ssmd.exchange.signing import read_private_key, sign
 from ssmd.exchange.subscription import commands_of, problems_of
 from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection, Inspector
 
-__all__ = ["Kalshi"]
+__all__ = ["MOST_SIDS", "Kalshi"]
+
+MOST_SIDS = 100_000
+"""An exchange that numbers the messages of more is broken, or means harm: Kalshi gives a connection one sid for each
+channel, and so many take 7 MB. It would not do to go by those that it has confirmed: data may come before that, and its
+gaps count too.
+"""
 
 # Errors that are not about the request: the channel broke (10), the exchange failed (17) or was too slow
 # (18), the subscription's buffer overflowed (25), too many commands at once (27). A restart helps.
@@ -25,6 +31,8 @@ _RESTART_HELPS = frozenset({10, 17, 18, 25, 27})
 
 # What may come unasked and is no data. No command of ssmd's unsubscribes, so whoever did, the messages are over.
 _ENDINGS = ("error", "unsubscribed")
+
+_TOO_MANY_SIDS = f"Kalshi has numbered the messages of more than {MOST_SIDS:,} subscriptions"
 
 _LARGEST_REPLY = 1024 * 1024
 """Longer messages are not read for their meaning, beyond their head: it would take seconds."""
@@ -74,7 +82,7 @@ class _Inspector:
             decoded = False
             heads = [_head(payload) for payload in payloads]
         events: list[Acknowledged | Gap] = []
-        failure = None
+        failure: SsmdError | None = None
         next_seq = self._next_seq
         # The hot loop. Replies are numbered like data: `ok`, `unsubscribed` and errors about a subscription
         # use up a number. A message without one (0 here, real ones begin at 1) is of a channel that does
@@ -83,8 +91,12 @@ class _Inspector:
             seq = head.seq
             if seq:
                 sid = head.sid
-                if next_seq.get(sid, seq) != seq:
-                    events.append(Gap(sid, next_seq[sid], seq, index))
+                if next_seq.get(sid) != seq:
+                    if sid in next_seq:
+                        events.append(Gap(sid, next_seq[sid], seq, index))
+                    elif len(next_seq) >= MOST_SIDS:
+                        # What these messages bring is still remembered, so that gaps in them show; the run ends here.
+                        failure = failure or Disconnected(_TOO_MANY_SIDS)
                 next_seq[sid] = seq + 1
             if head.id or head.type in _ENDINGS:
                 ending = self._reply(head, payloads[index], index, events)
