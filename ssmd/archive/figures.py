@@ -153,6 +153,8 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
     gaps = [_until(gap, until) for gap in gaps if line_time(gap.from_) < until]
     out_ns = sum(line_time(gap.to) - line_time(gap.from_) for gap in gaps)
     coverage = 100 * (1 - out_ns / (until - begin)) if until > begin else 0.0
+    # An empty ledger beside data is none; beside none it is of a collector that ended as it began the day.
+    known = bool(manifest.ledger_entries or (manifest.ledger_sha256 and not manifest.lines))
     return Figures(
         day=manifest.day,
         feed=manifest.feed,
@@ -164,9 +166,9 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
         not_json=manifest.not_json,
         sequence_gaps=manifest.sequence_gaps,
         missing=manifest.missing,
-        outages=gaps if manifest.ledger_entries else (),
+        outages=gaps if known else (),
         known_ns=until - begin,
-        coverage=coverage if manifest.ledger_entries else None,
+        coverage=coverage if known else None,
         sealed=sealed,
     )
 

@@ -24,6 +24,7 @@ from ssmd.errors import DataError, UsageError, printable
 
 __all__ = [
     "FORMS",
+    "LEDGER",
     "DayFile",
     "data_files",
     "day_folders",
@@ -43,6 +44,7 @@ FORMS = ("jsonl", "jsonl.zst", "jsonl.gz")
 """How a day's data may be kept; what comes first counts when there are several, as while a day is compacted."""
 
 LEDGER = ".ledger.jsonl"
+"""How the name of a ledger ends."""
 MANIFEST = ".manifest.json"
 
 _PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")

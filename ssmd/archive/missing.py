@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from ssmd.archive.examine import read_ledger
-from ssmd.archive.layout import FORMS, day_folders, day_of, ledger_path, own_ledgers, own_manifests
+from ssmd.archive.layout import FORMS, LEDGER, day_folders, day_of, ledger_path, own_ledgers, own_manifests
 from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed, place_of
 from ssmd.envelope import line_time, timestamp
 from ssmd.errors import DataError
 
-__all__ = ["data_path", "is_here", "missing_files", "never_written"]
+__all__ = ["data_path", "is_here", "missing_files", "never_written", "only_begun"]
 
 
 def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
@@ -24,7 +25,11 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
     may have been put away.
     """
     feeds = by_feed(verdicts)
-    told = list(_without_data(paths, feeds))
+    told = [
+        f"{beside.data}: is missing; {beside.path.name} tells of it"
+        for beside in _without_data(paths, feeds)
+        if not beside.only_begun
+    ]
     for feed, days in feeds.items():
         lost = list(_lost(feed, days))
         told += [f"{data_path(feed, day)}: is missing; the ledger of {teller} tells of it" for day, teller in lost]
@@ -32,15 +37,41 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
     return list(dict.fromkeys(told))
 
 
-def _without_data(paths: Iterable[Path], feeds: dict[Feed, Days]) -> Iterator[str]:
+def only_begun(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Path]:
+    """Ledgers that are empty, and have no data beside them: a collector was killed between making one and the other."""
+    return (beside.path for beside in _without_data(paths, feeds) if beside.only_begun)
+
+
+class _Beside(NamedTuple):
+    """What lies beside data that is not here."""
+
+    path: Path
+    """The ledger or the manifest."""
+    data: Path
+    only_begun: bool
+    """It is a ledger that tells of nothing."""
+
+
+def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[_Beside]:
     for path in paths:
         if not path.is_dir():
             continue
         for folder in [path] if day_of(path.resolve()) else day_folders(path):
             storage, day = place_of(folder)
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
+                # A collector that begins the day just now makes the data before it writes into the ledger: so what is
+                # in that is asked first.
+                found = _Beside(beside, folder / f"{feed}.jsonl", _is_empty_ledger(beside))
                 if day not in feeds.get((storage, feed), {}) and not is_here((folder.parent, feed), folder.name):
-                    yield f"{folder / feed}.jsonl: is missing; {beside.name} tells of it"
+                    yield found
+
+
+def _is_empty_ledger(path: Path) -> bool:
+    """Also one that is not there any more: old days may be put away at any time."""
+    try:
+        return path.name.endswith(LEDGER) and path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _lost(feed: Feed, days: Days) -> Iterator[tuple[str, str]]:
@@ -148,7 +179,8 @@ def is_here(feed: Feed, day: str) -> bool:
 
 
 def _has_ledger(feed: Feed, day: str) -> bool:
-    return ledger_path(feed[0] / day, feed[1]).exists()
+    """Whether there is one that tells of anything."""
+    return not _is_empty_ledger(ledger_path(feed[0] / day, feed[1]))
 
 
 def _days_of(entries: Iterable[Entry]) -> Iterator[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from ssmd.archive.ledger import CONTINUED, TORN
-from ssmd.archive.missing import data_path, is_here, never_written
+from ssmd.archive.missing import data_path, is_here, never_written, only_begun
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed
 
 __all__ = ["notes"]
 
 
-def notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """One sentence for each, beginning with the path that it is about."""
+def notes(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Iterator[str]:
+    """One sentence for each, beginning with the path that it is about. `paths`: where the verdicts are from."""
     for verdict in verdicts:
         yield from (f"{verdict.file.path}: {note}" for note in verdict.notes)
-    for feed, days in by_feed(verdicts).items():
+    feeds = by_feed(verdicts)
+    for feed, days in feeds.items():
         newest_sealed = max((day for day, verdict in days.items() if verdict.sealed), default="")
         for day, verdict in days.items():
             if not verdict.sealed and day < newest_sealed:
@@ -24,6 +26,8 @@ def notes(verdicts: Sequence[Verdict]) -> Iterator[str]:
                     "sealed"
                 )
             yield from _of_ledger(feed, days, verdict)
+    for ledger in only_begun(paths, feeds):
+        yield f"{ledger}: is empty, and there is no data: a collector ended as it began the day"
 
 
 def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:

@@ -52,7 +52,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             out.print(Text(f"{where} {finding.text}"), soft_wrap=True)
     for text in missing:
         out.print(Text(text), soft_wrap=True)
-    for text in notes(verdicts):
+    for text in notes(verdicts, paths):
         out.print(Text(f"note: {text}"), soft_wrap=True)
     if wrong or missing:
         return DataError.exit_code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssmd.archive.layout import manifest_path, read_name, twins
 from ssmd.errors import OutputError, printable
-from ssmd.writer.disk import locked
+from ssmd.writer.disk import locked, sync_directory
 
 __all__ = ["WAIT_SECONDS", "open_locked"]
 
@@ -18,14 +18,16 @@ WAIT_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.1
 
 
-def open_locked(path: Path) -> int:
+def open_locked(path: Path, ledger: Path) -> int:
     """Open or create a day's plain file, locked; return its descriptor. May wait, so call it off the hub.
 
-    Raises OSError, and OutputError when the day is compressed or somebody else holds the file.
+    One that is created is never there without its ledger, wherever this is interrupted: data without one would look
+    like data whose ledger somebody has removed. Raises OSError, and OutputError when the day is compressed or somebody
+    else holds the file.
     """
     until = time.monotonic() + WAIT_SECONDS
     while True:
-        fd = _open(path)
+        fd = _open(path, ledger)
         try:
             if locked(fd, path):
                 _require_unproved(path)
@@ -42,13 +44,15 @@ def open_locked(path: Path) -> int:
         time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, ledger: Path) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
     try:
         return os.open(path, flags)
     except FileNotFoundError:
         # Compaction removes the plain file when the compressed one has its name, so this misses none.
         _require_none(path, [twin.path for twin in twins(path)])
+        os.close(os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        sync_directory(path.parent)  # Or the power could take the ledger's name and leave that of the data.
     return os.open(path, flags | os.O_CREAT, 0o644)
 
 

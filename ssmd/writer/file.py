@@ -114,7 +114,7 @@ class FileWriter:
         """
         path = self._path(ns)
         path.parent.mkdir(exist_ok=True)
-        fd = open_locked(path)
+        fd = open_locked(path, ledger_path(path.parent, self._feed))
         try:
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
