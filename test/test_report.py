@@ -88,6 +88,27 @@ def test_the_page_needs_no_other_file(storage):
         assert text in page.text
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "latin-1", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "utf-16"},
+    ],
+    ids=str,
+)
+def test_the_page_is_in_the_encoding_that_it_names_whatever_that_of_the_output_is(tmp_path, variables):
+    path = make_day(tmp_path / "größe", "2026-09-21", sealed=False)
+    path.write_bytes(path.read_bytes().replace(b'"ticker"', '"naïve ▁ 行情"'.encode()))
+    process = start("report", tmp_path / "größe", "--html", **variables)
+    page, err = process.stdout.buffer.read(), process.stderr.read()
+    assert (process.wait(), err) == (0, "")
+    assert b'<meta charset="utf-8">' in page
+    assert "naïve ▁ 行情" in page.decode("utf-8")
+    assert "größe" in page.decode("utf-8")
+
+
 def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
     now = time.time_ns()
     days = [timestamp(now - ago * DAY_NS)[:10] for ago in range(3, -1, -1)]

@@ -17,6 +17,7 @@ Exits with 65 when something cannot be read, and leaves it out.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -50,9 +51,10 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if arguments["--html"]:
         from ssmd.archive.report_html import page
 
-        sys.stdout.write(
-            page(figures, now_ns=now_ns, storage=arguments["<storage>"], version=__version__, silent=silent)
-        )
+        shown = os.fsencode(storage).decode("utf-8", "backslashreplace")
+        text = page(figures, now_ns=now_ns, storage=shown, version=__version__, silent=silent)
+        # The page says that it is UTF-8, whatever a terminal of this locale would take.
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     elif figures:
         from rich.console import Console
 
