@@ -132,6 +132,7 @@ def test_a_file_of_another_kind_does_not_flood(tmp_path):
     ("arguments", "text"),
     [
         (["none"], "none: there is no such file or folder"),
+        (["-"], "ssmd: -: there is no such file or folder, and the standard input is not read\n"),
         (["."], "no data here"),
         (["--feed", "x", "."], "no data of feed x here"),
         (["--from", "noon", "."], "--from is 'noon'; it must be a time such as"),

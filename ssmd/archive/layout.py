@@ -121,7 +121,8 @@ def looking(path: Path) -> Iterator[None]:
 
 def _below(path: Path) -> Iterator[DayFile]:
     if not path.exists():
-        raise UsageError(f"{printable(str(path))}: there is no such file or folder")
+        not_read = ", and the standard input is not read" if str(path) == "-" else ""
+        raise UsageError(f"{printable(str(path))}: there is no such file or folder{not_read}")
     if not path.is_dir():
         file = read_name(path)
         if path.name.endswith(_PACKED_LEDGERS):
