@@ -18,9 +18,13 @@ from ssmd.archive.manifest import Manifest
 from ssmd.archive.seal import seal
 from ssmd.archive.verify import missing_files, verify
 from ssmd.envelope import line_time
+from ssmd.errors import ClockError
 from ssmd.metadata.model import Storage
 from ssmd.metrics import Metrics
+from ssmd.runtime.clock import RunClock
 from ssmd.runtime.interfaces import Batch, Note
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.report import Reporter
 from ssmd.runtime.status import Status
 from ssmd.writer.file import FileWriter
 
@@ -107,6 +111,72 @@ def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day
         ("12:30", "14:00"),
         ("15:00", "00:00"),
     ]
+
+
+def a_jump_to_the_next_day(storage: Path, *, back: float, end: str = "22T01:00:01") -> list[tuple[str, str, str]]:
+    """The gaps of the 22nd, to whose 01:00:00 the clock jumps from the 21st; then it is set back by so many hours, and
+    the run ends at `end`, by its own clock.
+    """
+    run = Run(storage, at("21T12:00:00"))
+    run.note("connected", at("21T12:00:00"))
+    run.message(at("21T12:30:00"))
+    run.message(at("22T01:00:00"))
+    run.note("clock_stepped", at("22T01:00:01"), seconds=back * 3600)
+    run.note("disconnected", at(end), code=None, reason="the clock is behind what it said before")
+    run.stop(at(end))
+    found = manifests(storage)["2025-12-22"]
+    return [(gap.from_[11:19], gap.to[11:19], gap.cause) for gap in found.gaps]
+
+
+def test_a_day_that_a_clock_jumped_to_is_not_listened_to_from_its_midnight(tmp_path):
+    """Nor does it hide that nobody has listened since, when the next start is on that day."""
+    found = a_jump_to_the_next_day(tmp_path, back=12.5)
+    assert found == [("00:00:00", "01:00:00", "not_started"), ("01:00:01", "00:00:00", "disconnected")]
+    later = Run(tmp_path, at("22T09:00:00"))
+    later.note("connected", at("22T09:00:00"))
+    later.message(at("22T09:00:01"))
+    later.stop(at("22T10:00:00"))
+    [first, second, _] = manifests(tmp_path)["2025-12-22"].gaps
+    assert (first.from_[11:19], first.to[11:19]) == ("00:00:00", "01:00:00")
+    assert (second.from_[11:19], second.to[11:19]) == ("01:00:01", "09:00:00")
+    assert [verify(file).findings for file in data_files([tmp_path])] == [[], []]
+
+
+def test_when_the_run_has_gone_on_over_the_real_midnight_all_of_the_day_was_listened_to(tmp_path):
+    """After a step of less than two hours the run goes on; once the clock has caught up, midnight lies behind it."""
+    assert a_jump_to_the_next_day(tmp_path, back=1.5, end="22T01:30:00") == [("01:30:00", "00:00:00", "disconnected")]
+
+
+def test_a_step_within_the_day_or_that_tells_nothing_changes_nothing(tmp_path):
+    assert a_jump_to_the_next_day(tmp_path / "a", back=0.5) == [("01:00:01", "00:00:00", "disconnected")]
+    ledger = tmp_path / "b" / "2025-12-22" / "kalshi.ledger.jsonl"
+    a_jump_to_the_next_day(tmp_path / "b", back=12.5)
+    whole = ledger.read_bytes()
+    for damaged, first in ((b'"many"', "01:00:01"), (b"null", "01:00:01"), (b"9" * 400, "00:00:00")):
+        ledger.write_bytes(whole.replace(b"45000.0", damaged))
+        assert manifests(tmp_path / "b")["2025-12-22"].gaps[0].from_[11:19] == first
+
+
+def test_a_run_whose_clock_really_was_set_back_is_told_as_it_was(tmp_path):
+    """The clock, the journal and the writer of a run, on a wall clock that jumps ahead over midnight and back."""
+    status = Status()
+    metrics = Metrics(CollectorRegistry(), "kalshi", status)
+    journal = Journal(status, metrics, Reporter("kalshi", status))
+    wall = [at("21T12:00:00")]
+    clock = RunClock(lambda: wall[-1], journal.clock_stepped)
+    run = Run(tmp_path, clock.now())
+    run.note("connected", clock.now())
+    for time in ("21T12:30:00", "22T01:00:00", "21T12:30:01"):
+        wall.append(at(time))
+        ns = clock.now()
+        for note in journal.take():
+            run.note(note.event, note.ts_ns, **note.fields)
+        run.message(ns)
+    with pytest.raises(ClockError):
+        clock.require_near()
+    run.stop(clock.now())
+    gaps = manifests(tmp_path)["2025-12-22"].gaps
+    assert [(gap.from_[11:19], gap.to[11:19]) for gap in gaps] == [("00:00:00", "01:00:00"), ("01:00:00", "00:00:00")]
 
 
 def test_a_session_is_open_while_its_collector_is_at_work(tmp_path):

@@ -50,9 +50,24 @@ def listened(day: str, sessions: Sequence[Session], last_line_ns: Mapping[int, i
             end_ns = begin + DAY_NS
         else:  # The clock was ahead when it went on to another day, for others came after it on this one.
             end_ns = last_line_ns.get(index, begin_ns)
+        if _was_set_back_over(session, begin, end_ns):
+            begin_ns = session.began.ts_ns
         begin_ns, end_ns = (min(max(ns, begin), begin + DAY_NS) for ns in (begin_ns, end_ns))
         found.append(Listened(begin_ns, max(begin_ns, end_ns), session.cause))
     return found
+
+
+def _was_set_back_over(session: Session, midnight: int, end_ns: int) -> bool:
+    """Whether the clock went back over this midnight, and until the session's end had not caught up.
+
+    Most likely it had been ahead, and the session only seemed to come over it. Nobody can tell that from a clock that
+    was right until it went back; so the session counts from its first line, which then costs next to nothing.
+    """
+    stepped = session.stepped
+    if stepped is None or end_ns > stepped.ts_ns:
+        return False
+    seconds = stepped.fields.get("seconds")
+    return isinstance(seconds, int | float) and stepped.ts_ns - seconds * 10**9 < midnight
 
 
 def time_gaps(day: str, times: Sequence[Listened], entries: Iterable[Entry]) -> tuple[list[TimeGap], float]:

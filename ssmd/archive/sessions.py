@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ssmd.archive.ledger import (
+    CLOCK_STEPPED,
     CONNECTED,
     CONTINUED,
     DISCONNECTED,
@@ -37,6 +38,8 @@ class Session:
     """`disconnected`, `stopped` or `rotated`; None when nothing tells of an end."""
     seen_ns: int = 0
     """The time of its last entry."""
+    stepped: Entry | None = None
+    """Its last `clock_stepped`."""
     next: Entry | None = None
     """The first entry after it, where the lines of another run begin."""
 
@@ -61,6 +64,8 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
             found.append(current)
         if current is not None:
             current.seen_ns = entry.ts_ns
+            if entry.event == CLOCK_STEPPED:
+                current.stepped = entry
             if entry.event in (DISCONNECTED, STOPPED, ROTATED):
                 current.ended = current.next = entry
                 current = None
