@@ -97,10 +97,10 @@ def lines_before(path: Path, offset: int) -> int:
 def _runs(ledger: Path) -> Sequence[int]:
     """The offsets at which runs began to write, none when that is not known."""
     try:
-        entries = [decode_entry(line) for line in ledger.read_bytes().splitlines()]
+        with open(ledger, "rb") as file:
+            starts = [entry.offset for entry in map(decode_entry, file) if entry.event in (STARTED, CONTINUED)]
     except (OSError, ValueError):
         return []
-    starts = [entry.offset for entry in entries if entry.event in (STARTED, CONTINUED)]
     return starts if 0 in starts else []
 
 
