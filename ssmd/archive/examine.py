@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.archive.coverage import DAY_NS, listened, time_gaps
+from ssmd.archive.gaps import Gaps
 from ssmd.archive.layout import DayFile, ledger_path
-from ssmd.archive.ledger import CONTINUED, ROTATED, STARTED, STOPPED, Entry, Loss, decode_entry, kept, losses
-from ssmd.archive.lines import LineBlocks, split
+from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, STARTED, Entries, Entry
+from ssmd.archive.ledger_file import LedgerFile, read_ledger
+from ssmd.archive.lines import LineBlocks
 from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
 from ssmd.archive.scan import Scan
 from ssmd.archive.sessions import Session, sessions
-from ssmd.archive.tally import FoundGap, Tally
+from ssmd.archive.tally import Tally
 from ssmd.envelope import timestamp
 from ssmd.errors import DataError
 from ssmd.exchange import EXCHANGES
 from ssmd.runtime.interfaces import Inspector
 
-__all__ = ["Examination", "Finding", "LedgerFile", "examine", "read_ledger"]
+__all__ = ["Examination", "Finding", "examine"]
 
 
 class Finding(NamedTuple):
@@ -34,22 +35,6 @@ class Finding(NamedTuple):
     line: int | None
     """The line of the data file that it is about, counted from 1."""
     text: str
-
-
-class LedgerFile(NamedTuple):
-    """A ledger as it is on the disk."""
-
-    entries: list[Entry]
-    """Without those that tell of lines which never came."""
-    written: int
-    """How many entries there are with those."""
-    sha256: str
-    bad: list[int]
-    """The lines of it that are no entries, counted from 1."""
-    torn: bool
-    """Its last line is not whole."""
-    losses: list[Loss]
-    """What was gone of the data when a later run went on."""
 
 
 class Examination(NamedTuple):
@@ -61,33 +46,14 @@ class Examination(NamedTuple):
     """None when there is no ledger."""
     findings: list[Finding]
     """What is wrong with single lines."""
-    gaps: list[FoundGap]
+    gaps: Gaps
     """The gaps in the sequences, each at its line."""
-    offsets: dict[int, int]
-    """The byte offset of each line, by the lines before it, that the ledger has an entry at."""
+    misplaced: Entry | None
+    """The first of the ledger that does not stand where its line begins; not one behind the data."""
     torn: int
     """How many bytes follow the last whole line."""
     unread: str | None = None
     """Why all this is of the beginning of the data alone, when the rest cannot be read."""
-
-
-def read_ledger(path: Path) -> LedgerFile | None:
-    """Raises DataError when it cannot be read."""
-    entries, bad = [], []
-    digest = hashlib.sha256()
-    number = 0
-    blocks = LineBlocks(path)
-    if not path.exists():
-        return None
-    for block in blocks:
-        digest.update(block)
-        for line in split(block):
-            number += 1
-            try:
-                entries.append(decode_entry(line))
-            except ValueError:
-                bad.append(number)
-    return LedgerFile(kept(entries), len(entries), digest.hexdigest(), bad, bool(blocks.torn), list(losses(entries)))
 
 
 def examine(
@@ -101,10 +67,11 @@ def examine(
     if not file.day:
         raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
     limit, ledger = _together(file)
-    entries = ledger.entries if ledger is not None else []
+    every = ledger.entries if ledger is not None else Entries()
+    entries = every.outline()
     found = sessions(entries)
     tally = Tally(_inspector(None, entries))
-    scan = Scan(file.feed, file.day, places=[entry.line for entry in entries])
+    scan = Scan(file.feed, file.day, every)
     digest = hashlib.sha256()
     cuts = _cuts(entries, found)
     size = line = 0
@@ -132,7 +99,7 @@ def examine(
     for cut in cuts:
         if cut.session is not None:
             tally.begin_session(line, _inspector(cut.session, entries))
-    tally.add_midnight_gaps(found, entries, line)
+    tally.add_midnight_gaps(found, every, line)
     parts = tally.parts[len(tally.parts) - len(found) :]
     times = listened(file.day, found, {index: part.last_ns for index, part in enumerate(parts)})
     gaps, seconds = time_gaps(file.day, times, entries)
@@ -152,12 +119,12 @@ def examine(
         messages_by_type=dict(sorted(tally.types.items())),
         messages_by_hour=scan.hours,
         sequence_gaps=len(tally.gaps),
-        missing=sum(gap.missing for gap in tally.gaps),
+        missing=tally.gaps.missing,
         sessions=tally.records(found, times, entries, line),
         gaps=gaps,
         listened_seconds=seconds,
         coverage_percent=round(100 * seconds * 1e9 / DAY_NS, 4),
-        ledger_entries=len(entries),
+        ledger_entries=len(every),
         ledger_sha256=ledger.sha256 if ledger is not None else "",
         block_lines=BLOCK_LINES,
         block_sums=pack_sums(scan.sums.pairs()),
@@ -165,7 +132,7 @@ def examine(
     findings = [Finding(number, text) for number, text in scan.findings]
     findings += [Finding(None, text) for text in scan.unnamed()]
     torn = len(blocks.torn) if limit is None else limit - size
-    return Examination(manifest, ledger, findings, tally.gaps, scan.offsets, torn, blocks.broken)
+    return Examination(manifest, ledger, findings, tally.gaps, scan.misplaced, torn, blocks.broken)
 
 
 def _together(file: DayFile) -> tuple[int | None, LedgerFile | None]:
@@ -180,7 +147,7 @@ def _together(file: DayFile) -> tuple[int | None, LedgerFile | None]:
         ledger = read_ledger(path)
         if limit is None or ledger is None or limit == _size(file):
             return limit, ledger
-        if not any(entry.offset > limit for entry in ledger.entries if entry.event in (ROTATED, STOPPED)):
+        if not any(entry.offset > limit for entry in ledger.entries.outline() if entry.event in OF_WHAT_IS_DURABLE):
             return limit, ledger
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
 from ssmd.archive.examine import Examination, Finding
-from ssmd.archive.ledger import CONTINUED, GAP, ROTATED, STARTED, STOPPED, Entry
+from ssmd.archive.gaps import FoundGap, differing
+from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entries, Entry
 from ssmd.archive.manifest import Manifest
 from ssmd.archive.scan import MOST_FINDINGS
-from ssmd.archive.tally import FoundGap, gap_of
 
 __all__ = ["against_ledger", "against_manifest", "describe_gap"]
 
@@ -23,23 +24,25 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
     if ledger is None:
         yield Finding(None, "has no ledger: it is lost, or the day was recorded before there were any")
         return
-    for number in ledger.bad:
+    for number in ledger.bad[:MOST_FINDINGS]:
         yield Finding(None, f"line {number} of the ledger is no entry of one")
+    if more := len(ledger.bad[MOST_FINDINGS:]):
+        yield Finding(None, f"and {more:,} more lines of the ledger are no entries of one")
     for loss in ledger.losses:
         yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
-    for entry in ledger.entries:
-        if entry.offset > size:
-            if entry.event in (ROTATED, STOPPED):
+    entries = ledger.entries.outline()
+    if found.misplaced is not None:
+        yield Finding(
+            found.misplaced.line + 1,
+            f"does not begin at byte {found.misplaced.offset}, where the ledger has {found.misplaced.event}: "
+            "lines before it are missing, too many or changed",
+        )
+    else:
+        for entry in entries:
+            if entry.offset > size and entry.event in OF_WHAT_IS_DURABLE:
                 lost = entry.line - total
                 yield Finding(total, f"is the last line; the ledger says that {lost} more were written ({entry.event})")
-        elif found.offsets.get(entry.line) != entry.offset:
-            yield Finding(
-                entry.line + 1,
-                f"does not begin at byte {entry.offset}, where the ledger has {entry.event}: "
-                "lines before it are missing, too many or changed",
-            )
-            break
-    yield from _totals(found, ledger.entries)
+    yield from _totals(found, entries)
     yield from _gaps(found, ledger.entries)
 
 
@@ -64,16 +67,21 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
         yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
 
 
-def _gaps(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
-    told = {gap_of(entry) for entry in entries if entry.event == GAP and entry.line < found.manifest.lines}
-    real = set(found.gaps)
-    unsaid = sorted(real - told)
-    for gap in unsaid[:MOST_FINDINGS]:
+def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
+    named: dict[bool, list[FoundGap]] = {False: [], True: []}
+    count = Counter[bool]()
+    for gap, is_told in differing(entries, found.gaps, found.manifest.lines):
+        count[is_told] += 1
+        if count[is_told] <= MOST_FINDINGS:
+            named[is_told].append(gap)
+    for gap in named[False]:
         yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
-    if more := len(unsaid[MOST_FINDINGS:]):
+    if (more := count[False] - MOST_FINDINGS) > 0:
         yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
-    for gap in sorted(told - real):
+    for gap in named[True]:
         yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
+    if (more := count[True] - MOST_FINDINGS) > 0:
+        yield Finding(None, f"and {more:,} more gaps that the ledger tells of are not there")
 
 
 def describe_gap(gap: FoundGap) -> str:

@@ -6,8 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from ssmd.archive.examine import read_ledger
 from ssmd.archive.layout import ledger_path, manifest_path
+from ssmd.archive.ledger_file import read_ledger
 from ssmd.archive.sessions import Session, sessions
 from ssmd.errors import DataError
 
@@ -40,7 +40,7 @@ def _last_session(folder: Path, feed: str) -> Session | None:
         ledger = read_ledger(ledger_path(folder, feed))
     except DataError:
         return None
-    found = sessions(ledger.entries) if ledger is not None else []
+    found = sessions(ledger.entries.outline()) if ledger is not None else []
     return found[-1] if found else None
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.examine import read_ledger
 from ssmd.archive.layout import FORMS, LEDGER, day_folders, day_of, ledger_path, own_ledgers, own_manifests
 from ssmd.archive.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
+from ssmd.archive.ledger_file import read_ledger
 from ssmd.archive.sessions import KILLED, sessions
 from ssmd.archive.verdict import Days, Feed, Verdict, by_feed, place_of
 from ssmd.envelope import line_time, timestamp
@@ -104,7 +104,7 @@ def _names(feed: Feed) -> list[str]:
     return [folder.name for folder in day_folders(feed[0])]
 
 
-def _entries(feed: Feed, days: Days, day: str) -> list[Entry]:
+def _entries(feed: Feed, days: Days, day: str) -> Iterable[Entry]:
     """The ledger of a day; of one that was not looked at, as far as it can be read."""
     if day in days:
         return days[day].entries

@@ -7,6 +7,7 @@ import operator
 from collections import Counter
 from collections.abc import Iterable
 
+from ssmd.archive.ledger import Entry
 from ssmd.archive.lines import split
 from ssmd.archive.sums import BlockSums
 from ssmd.envelope import decode_line, is_utf8, line_time
@@ -35,10 +36,10 @@ _LAST, _LAST_BUT_ONE = operator.itemgetter(-2), operator.itemgetter(-3)
 class Scan:
     """Call take() for each block, then read() for each stretch of the lines that it gives.
 
-    `places`: numbers of lines whose byte offsets are asked for, by how many lines stand before.
+    `entries`: of the day's ledger, as ledger.Entries has them; each is looked for where it says that its line begins.
     """
 
-    def __init__(self, feed: str, day: str, places: Iterable[int]) -> None:
+    def __init__(self, feed: str, day: str, entries: Iterable[Entry] = ()) -> None:
         self._feed = feed
         self._opening = _OPENING + day.encode("ascii") + b"T"
         self._after = b'","feed":"%b","data":' % feed.encode("ascii")
@@ -48,14 +49,15 @@ class Scan:
         # What the shape does not hold true: a digit in the name of the feed, and the tens of minutes and seconds.
         self._columns = [(place, zeros[place : place + 1]) for place in _digits(zeros) if place >= _TS.stop]
         self._columns += [(place, b"012345") for place in _TENS]
-        self._places = sorted(set(places), reverse=True)
+        self._entries = iter(entries)
+        self._entry = next(self._entries, None)
         self._line = self._size = 0
         self._previous = b""
         self._special = False
         self.trusted = False
         """Whether what read() gave last still has to be checked for being valid JSON."""
-        self.offsets: dict[int, int] = {0: 0}
-        """By the lines before it, where a line of `places` begins, or would if there were one more."""
+        self.misplaced: Entry | None = None
+        """The first of `entries` that does not stand where its line begins, or would if there were one more."""
         self.sums = BlockSums()
         self.hours = [0] * 24
         """Lines by the hour they were received in."""
@@ -65,6 +67,7 @@ class Scan:
         self.findings: list[tuple[int, str]] = []
         """What is wrong with single lines: the number of the line, from 1, and what; the first of each kind."""
         self._kinds: Counter[str] = Counter()
+        self._look_for_entries([], 0)
 
     def new_run(self) -> None:
         """What comes next is of another run, whose clock may have been another."""
@@ -73,15 +76,24 @@ class Scan:
     def take(self, block: bytes) -> list[bytes]:
         """The lines of a block, each with its newline."""
         lines = split(block)
-        while self._places and self._places[-1] <= self._line + len(lines):
-            place = self._places.pop()
-            before = lines[: place - self._line]
-            self.offsets[place] = self._size + sum(map(len, before))
+        self._look_for_entries(lines, self._size + len(block))
         self._special = not is_utf8(block)
         self._line += len(lines)
         self._size += len(block)
         self.sums.take(lines)
         return lines
+
+    def _look_for_entries(self, lines: list[bytes], end: int) -> None:
+        """Those with an offset up to `end`, where these lines end. No entry has a smaller one than the one before."""
+        place, offset = 0, self._size
+        while (entry := self._entry) is not None and entry.offset <= end:
+            before = entry.line - self._line
+            offset += sum(map(len, lines[place:before]))
+            if not place <= before <= len(lines) or entry.offset != offset:
+                self.misplaced, self._entry = entry, None
+                return
+            place = before
+            self._entry = next(self._entries, None)
 
     def read(self, lines: list[bytes], before: int) -> tuple[list[bytes], int, int]:
         """The messages of some lines that have `before` lines before them; `before` again; the last one's time in ns.

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from collections.abc import Sequence as Items
-from typing import NamedTuple
 
 import msgspec
 
 from ssmd.archive.coverage import Listened
-from ssmd.archive.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
+from ssmd.archive.gaps import FoundGap, Gaps, gap_of
+from ssmd.archive.ledger import CONTINUED, GAP, SUBSCRIBED, Entries, Entry
 from ssmd.archive.manifest import Sequence, SessionRecord
 from ssmd.archive.sessions import Session
 from ssmd.envelope import timestamp
 from ssmd.runtime.interfaces import Gap, Head, Inspector
 
-__all__ = ["FoundGap", "Part", "Tally", "gap_of"]
+__all__ = ["Part", "Tally"]
 
 _MOST_TYPES = 1000
 _OTHERS = "(others)"
@@ -30,24 +30,6 @@ class _Typed(msgspec.Struct):
 
 
 _decode_type = msgspec.json.Decoder(_Typed).decode
-
-
-class FoundGap(NamedTuple):
-    """A gap in a sequence."""
-
-    line: int
-    """How many lines stand before the one where it showed."""
-    sid: int
-    expected: int
-    got: int
-    missing: int
-
-
-def gap_of(entry: Entry) -> FoundGap:
-    """What a `gap` of a ledger says; -1 for what is no number."""
-    values = [entry.fields.get(name) for name in ("sid", "expected", "got", "missing")]
-    sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
-    return FoundGap(entry.line, sid, expected, got, missing)
 
 
 class _Numbered:
@@ -75,7 +57,7 @@ class Tally:
     def __init__(self, inspector: Callable[[], Inspector]) -> None:
         self.parts = [Part(0, inspector())]
         self.types: Counter[str] = Counter()
-        self.gaps: list[FoundGap] = []
+        self.gaps = Gaps()
 
     def begin_session(self, line: int, inspector: Callable[[], Inspector]) -> None:
         """The next messages are of another connection, which `inspector` inspects; `line` lines stand before them."""
@@ -103,22 +85,22 @@ class Tally:
         for name, count in found.items():
             self.types[name if name in self.types or len(self.types) < _MOST_TYPES else _OTHERS] += count
 
-    def add_midnight_gaps(self, found: Items[Session], entries: Iterable[Entry], lines: int) -> None:
+    def add_midnight_gaps(self, found: Items[Session], entries: Entries, lines: int) -> None:
         """Count the gaps before the first number of a sid in a session that came over midnight.
 
         The number before it is in another file, so that the ledger alone tells of them.
         """
-        told = [gap_of(entry) for entry in entries if entry.event == GAP]
         for session, part, end in self._spans(found, lines):
             firsts = {sid: one.first for sid, one in part.numbered.items() if session.began.event == CONTINUED}
-            for gap in told if firsts else ():
+            told = (gap_of(entry) for entry in entries if entry.event == GAP) if firsts else ()
+            for gap in told:
                 as_it_counts = 0 < gap.expected != gap.got and gap.missing == max(0, gap.got - gap.expected)
                 if part.line <= gap.line < end and firsts.get(gap.sid) == gap.got and as_it_counts:
                     del firsts[gap.sid]
                     self._add_gap(part, gap)
 
     def _add_gap(self, part: Part, gap: FoundGap) -> None:
-        self.gaps.append(gap)
+        self.gaps.add(gap)
         if gap.sid in part.numbered:
             part.numbered[gap.sid].gaps += 1
             part.numbered[gap.sid].missing += gap.missing

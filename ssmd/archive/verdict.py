@@ -10,8 +10,19 @@ from typing import NamedTuple
 import msgspec
 
 from ssmd.archive.examine import Examination, Finding
+from ssmd.archive.gaps import Gaps
 from ssmd.archive.layout import DayFile, day_of
-from ssmd.archive.ledger import CONNECTED, CONTINUED, DISCONNECTED, FIRST_OF_A_RUN, ROTATED, STARTED, STOPPED, Entry
+from ssmd.archive.ledger import (
+    CONNECTED,
+    CONTINUED,
+    DISCONNECTED,
+    FIRST_OF_A_RUN,
+    ROTATED,
+    STARTED,
+    STOPPED,
+    Entries,
+    Entry,
+)
 
 __all__ = ["Days", "Feed", "Verdict", "by_feed", "place_of", "slim"]
 
@@ -35,7 +46,7 @@ class Verdict(NamedTuple):
     def entries(self) -> list[Entry]:
         """Of its ledger, those that tell of runs, and the last one of each."""
         ledger = self.examination.ledger if self.examination is not None else None
-        return ledger.entries if ledger is not None else []
+        return list(ledger.entries) if ledger is not None else []
 
 
 Feed = tuple[Path, str]
@@ -48,15 +59,16 @@ def slim(found: Examination) -> Examination:
     """Without what tells of single lines: the verdicts on years of days are in memory together."""
     ledger = found.ledger
     if ledger is not None:
-        following = [*(entry.event for entry in ledger.entries[1:]), STARTED]
-        entries = [
+        entries = ledger.entries.outline()
+        following = [*(entry.event for entry in entries[1:]), STARTED]
+        of_runs = (
             entry
-            for entry, after in zip(ledger.entries, following, strict=False)
+            for entry, after in zip(entries, following, strict=False)
             if entry.event in _OF_RUNS or after in FIRST_OF_A_RUN
-        ]
-        ledger = ledger._replace(entries=entries)
+        )
+        ledger = ledger._replace(entries=Entries(of_runs))
     manifest = msgspec.structs.replace(found.manifest, block_sums="")
-    return found._replace(manifest=manifest, ledger=ledger, findings=[], gaps=[], offsets={})
+    return found._replace(manifest=manifest, ledger=ledger, findings=[], gaps=Gaps(), misplaced=None)
 
 
 def by_feed(verdicts: Iterable[Verdict]) -> dict[Feed, Days]:
