@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from process import Ended, ssmd
+from process import Ended, ssmd, start
 from recorded import DAY, make_day
 from rich.console import Console
 
