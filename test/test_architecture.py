@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the top of the house to its foundation; a module imports only from the floors below its own, or,
 # within its own package, from its neighbours.
 # The archive's formats are pure, and what writes them stands below what reads them back and proves them.
-FORMATS = {"archive.layout", "archive.ledger", "archive.manifest", "archive.sessions"}
+FORMATS = {"archive.layout", "archive.entries", "archive.ledger", "archive.manifest", "archive.sessions"}
 # What reads the data is read by the simulator too, which replays it.
 READING = {f"archive.{name}" for name in ("lines", "selection", "seek", "merge", "messages")}
 FLOORS = [

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ssmd.archive.entries import Entries
 from ssmd.archive.examine import examine
 from ssmd.archive.layout import data_files
 from ssmd.archive.ledger import Entry as LedgerEntry
-from ssmd.archive.ledger import decode_entry, encode_entry, kept
+from ssmd.archive.ledger import decode_entry, encode_entry
 from ssmd.archive.seal import held, seal, unsealed
 from ssmd.archive.verify import missing_files, verify
 from ssmd.errors import WriteError
@@ -239,7 +240,7 @@ def test_entries_of_lines_that_never_came_are_left_out():
         LedgerEntry(NOON, event, offset, offset // 10, {})
         for event, offset in [("connected", 0), ("gap", 100), ("gap", 120), ("outage", 110), ("started", 110)]
     ]
-    assert [(entry.event, entry.offset) for entry in kept(entries)] == [
+    assert [(entry.event, entry.offset) for entry in Entries(entries)] == [
         ("connected", 0), ("gap", 100), ("outage", 110), ("started", 110)
     ]  # fmt: skip
     assert [decode_entry(encode_entry(entry)) for entry in entries] == entries

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.archive.coverage import DAY_NS, listened, time_gaps
+from ssmd.archive.entries import Entries
 from ssmd.archive.gaps import Gaps
 from ssmd.archive.layout import DayFile, ledger_path
-from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, STARTED, Entries, Entry
+from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, STARTED, Entry
 from ssmd.archive.ledger_file import LedgerFile, read_ledger
 from ssmd.archive.lines import LineBlocks
 from ssmd.archive.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums

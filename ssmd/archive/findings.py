@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ssmd.archive.entries import Entries
 from ssmd.archive.examine import Examination, Finding
 from ssmd.archive.gaps import FoundGap, differing
-from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entries, Entry
+from ssmd.archive.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
 from ssmd.archive.manifest import Manifest
 from ssmd.archive.scan import MOST_FINDINGS
 

@@ -12,7 +12,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ssmd.archive.ledger import GAP, Entries, Entry
+from ssmd.archive.entries import Entries
+from ssmd.archive.ledger import GAP, Entry
 
 __all__ = ["FoundGap", "Gaps", "differing", "gap_of"]
 

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.ledger import LOST, OF_WHAT_IS_DURABLE, Entries, Entry, decode_entry
+from ssmd.archive.entries import Entries
+from ssmd.archive.ledger import LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
 from ssmd.archive.lines import LineBlocks, split
 
 __all__ = ["LedgerFile", "Loss", "read_ledger"]

@@ -36,7 +36,7 @@ _LAST, _LAST_BUT_ONE = operator.itemgetter(-2), operator.itemgetter(-3)
 class Scan:
     """Call take() for each block, then read() for each stretch of the lines that it gives.
 
-    `entries`: of the day's ledger, as ledger.Entries has them; each is looked for where it says that its line begins.
+    `entries`: of the day's ledger, as Entries has them; each is looked for where it says that its line begins.
     """
 
     def __init__(self, feed: str, day: str, entries: Iterable[Entry] = ()) -> None:

@@ -50,7 +50,7 @@ class Session:
 
 
 def sessions(entries: Iterable[Entry]) -> list[Session]:
-    """The sessions of one day's ledger, in order; `entries` as ledger.kept() leaves them."""
+    """The sessions of one day's ledger, in order; `entries` as Entries has them."""
     found: list[Session] = []
     current: Session | None = None
     exchange = None

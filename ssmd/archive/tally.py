@@ -12,8 +12,9 @@ from collections.abc import Sequence as Items
 import msgspec
 
 from ssmd.archive.coverage import Listened
+from ssmd.archive.entries import Entries
 from ssmd.archive.gaps import FoundGap, Gaps, gap_of
-from ssmd.archive.ledger import CONTINUED, GAP, SUBSCRIBED, Entries, Entry
+from ssmd.archive.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
 from ssmd.archive.manifest import Sequence, SessionRecord
 from ssmd.archive.sessions import Session
 from ssmd.envelope import timestamp

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ssmd.archive.entries import Entries
 from ssmd.archive.examine import Examination, Finding
 from ssmd.archive.gaps import Gaps
 from ssmd.archive.layout import DayFile, day_of
@@ -20,7 +21,6 @@ from ssmd.archive.ledger import (
     ROTATED,
     STARTED,
     STOPPED,
-    Entries,
     Entry,
 )
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ssmd.archive.entries import Entries, lost_behind
 from ssmd.archive.layout import ledger_path
 from ssmd.archive.ledger import (
     CONTINUED,
@@ -20,8 +21,6 @@ from ssmd.archive.ledger import (
     Entry,
     decode_entry,
     encode_entry,
-    kept,
-    lost_behind,
 )
 from ssmd.runtime.interfaces import Batch
 from ssmd.writer.disk import sync_file, write_all
@@ -166,7 +165,7 @@ def read_entries(path: Path) -> list[Entry]:
                     entries.append(decode_entry(line))
     except FileNotFoundError:
         return []
-    return kept(entries)
+    return list(Entries(entries))
 
 
 def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
