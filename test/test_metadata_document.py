@@ -170,12 +170,12 @@ VICIOUS = {
 @pytest.mark.parametrize("name", VICIOUS)
 def test_vicious_files_are_refused_with_file_line_and_reason(loader, name):
     content, expected = VICIOUS[name]
-    began = time.monotonic()
+    began = time.thread_time()  # What else the machine does is not the file's doing.
     said = refusal(content)
     assert expected in said
     assert expected[0] not in "123" or said.startswith(expected)
     # Far above what it takes, far below what an exponential expansion would.
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 20
 
 
 # What the two parsers judge differently: here it matters only that it is refused.
