@@ -67,8 +67,11 @@ def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         try:
             code = _run(argv, environ)
-        except SystemExit:  # docopt has shown the help, or the version.
-            code = 0
+        except SystemExit as left:
+            # rich makes 1 of a pipe that nobody reads, and has turned the rest of the output away.
+            if isinstance(left.__context__, BrokenPipeError):
+                return EXIT_SIGPIPE
+            code = 0  # docopt has shown the help, or the version.
             raise
         finally:
             sys.stdout.flush()  # At the end of the process a broken pipe could not be handled any more.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from process import Ended, ssmd, start
+from process import ROOT, Ended, ssmd, start
 from recorded import DAY, make_day
 from rich.console import Console
 
@@ -107,6 +110,22 @@ def test_the_page_is_in_the_encoding_that_it_names_whatever_that_of_the_output_i
     assert b'<meta charset="utf-8">' in page
     assert "naïve ▁ 行情" in page.decode("utf-8")
     assert "größe" in page.decode("utf-8")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("report",), ("report", "--html"), ("verify",), ("cat",)], ids=" ".join)
+def test_an_output_that_ends_or_is_full_is_told_alike_by_every_command(storage, arguments, unbuffered):
+    command = [sys.executable, "-m", "ssmd", *arguments, str(storage)]
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    reader, writer = os.pipe()
+    open(reader, "rb").close()  # gevent's os.close() would leave it open until its loop runs again.
+    told = "ssmd: the standard output cannot be written: No space left on device; send it elsewhere or free some\n"
+    for output, expected in ((writer, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, told))):
+        done = subprocess.run(
+            command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+        )
+        os.close(output)
+        assert (done.returncode, done.stderr) == expected
 
 
 def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
