@@ -21,8 +21,8 @@ __all__ = ["MOST_SIDS", "Kalshi"]
 
 MOST_SIDS = 100_000
 """An exchange that numbers the messages of more is broken, or means harm: Kalshi gives a connection one sid for each
-channel, and so many take 7 MB. It would not do to go by those that it has confirmed: data may come before that, and its
-gaps count too.
+channel, and so many take up to 12 MB. It would not do to go by those that it has confirmed: data may come before that,
+and its gaps count too.
 """
 
 # Errors that are not about the request: the channel broke (10), the exchange failed (17) or was too slow
