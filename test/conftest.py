@@ -22,8 +22,12 @@ TEST_SECONDS = 120
 """Several times what the longest takes, since a busy machine takes that too."""
 MOST_DESCRIPTORS = 200
 
-# How long an example takes is the machine's affair; what takes too long meets the deadline of its test.
-hypothesis.settings.register_profile("ssmd", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How long an example takes is the machine's affair; what takes too long meets the deadline of its test. A test that
+# names a health check of its own would have the other back, so that of the folder that examples share is here too.
+_checks = hypothesis.HealthCheck
+hypothesis.settings.register_profile(
+    "ssmd", deadline=None, suppress_health_check=[_checks.too_slow, _checks.function_scoped_fixture]
+)
 hypothesis.settings.load_profile("ssmd")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -244,7 +244,7 @@ messages = st.lists(st.sampled_from([SECOND, HOUR, 9 * HOUR, 26 * HOUR, 50 * HOU
 quiet = st.sampled_from([0, SECOND, HOUR, 30 * HOUR])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(messages, quiet, ends, pauses | set_back), min_size=1, max_size=6),
     st.integers(0, 30 * 3600),

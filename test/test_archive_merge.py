@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmd.archive import lines as lines_module
@@ -30,7 +30,7 @@ def read(*paths: Path, selection: Selection = ALL) -> tuple[bytes, list[Trouble]
     return b"".join(merged(data_files(paths), selection, trouble=troubles.append)), troubles
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4), st.integers(60, 400))
 def test_files_that_overlap_are_merged_by_time(tmp_path, monkeypatch, files, block_bytes):
     monkeypatch.setattr(lines_module, "BLOCK_BYTES", block_bytes)

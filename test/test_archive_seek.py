@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmd.archive.layout import data_files
@@ -37,7 +37,7 @@ def make_day(root: Path, *runs: list[int], width: int = 10) -> tuple[Path, list[
     return folder / "a.jsonl", lines
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(st.integers(0, 40), max_size=30).map(sorted), min_size=1, max_size=3),
     st.integers(-1, 41),

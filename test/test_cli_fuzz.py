@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import ROOT, Process
 
@@ -118,7 +118,7 @@ PROBLEM = re.compile(r"(error|warning): (environments|feeds|schemas)/[\w.-]+:\d+
 """Whatever stands in a file is told with its line; only a file that is not there, or cannot be read, has none."""
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(file=st.sampled_from(FILES), seed=st.integers(0, 10**9))
 def test_whatever_is_broken_validate_names_file_and_line(tree, file, seed):
     break_tree(tree, file, seed)

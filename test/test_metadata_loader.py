@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmd.errors import ConfigError
@@ -427,7 +427,7 @@ SNIPPETS = [
 ]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_broken_text_is_a_deployment_or_an_error_with_the_file_s_name(tree, data):
     file = data.draw(st.sampled_from(["environments/kalshi-dev.yaml", "feeds/kalshi.yaml", "schemas/trade.yaml"]))
