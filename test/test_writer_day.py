@@ -179,6 +179,16 @@ def test_an_empty_file_whose_ledger_is_gone_and_a_manifest_without_data_are_wron
     assert look(tmp_path)[0] == ["has no ledger: it is lost, or the day was recorded before there were any"]
 
 
+def test_a_day_whose_files_are_links_to_a_disk_that_is_not_mounted_is_missing(tmp_path):
+    """What a ledger holds that cannot be reached is not nothing."""
+    collect(tmp_path / "data", "-", NOON, NOON + HOUR)
+    folder = tmp_path / "data" / "2026-09-19"
+    folder.mkdir()
+    for name in ("kalshi.jsonl", "kalshi.ledger.jsonl"):
+        (folder / name).symlink_to(tmp_path / "disk" / name)
+    assert look(tmp_path / "data") == ([f"{folder}/kalshi.jsonl: is missing; kalshi.ledger.jsonl tells of it"], [])
+
+
 def test_the_name_of_the_ledger_is_durable_before_there_is_data(tmp_path, monkeypatch):
     """Else a power failure could take it alone."""
     path, ledger = tmp_path / "kalshi.jsonl", tmp_path / "kalshi.ledger.jsonl"

@@ -67,11 +67,14 @@ def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator
 
 
 def _is_empty_ledger(path: Path) -> bool:
-    """Also one that is not there any more: old days may be put away at any time."""
+    """Also one that is not there any more: old days may be put away at any time.
+
+    Not a link that leads nowhere, as to a disk that is not mounted: what it holds is not known.
+    """
     try:
         return path.name.endswith(LEDGER) and path.stat().st_size == 0
     except FileNotFoundError:
-        return True
+        return not path.is_symlink()
 
 
 def _lost(feed: Feed, days: Days) -> Iterator[tuple[str, str]]:
