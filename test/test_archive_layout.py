@@ -62,6 +62,25 @@ def test_a_folder_whose_files_cannot_be_looked_at_is_one_line_and_65(closed):
 
 
 @pytest.mark.needs(*POWERLESS[:1])
+@pytest.mark.parametrize("data", [True, False], ids=["its data is here", "its data is gone"])
+@pytest.mark.parametrize("kind", ["a loop", "below a file", "closed"])
+def test_a_ledger_that_is_a_link_and_cannot_be_followed_is_a_finding(storage, kind, data):
+    folder, beside = storage / DAY, storage / "closed"
+    ledger = folder / "kalshi.ledger.jsonl"
+    ledger.unlink()
+    (folder / "kalshi.manifest.json").unlink()
+    ledger.symlink_to({"a loop": ledger, "below a file": folder / "kalshi.jsonl" / "x", "closed": beside / "x"}[kind])
+    if not data:
+        (folder / "kalshi.jsonl").unlink()
+    beside.mkdir(mode=0)
+    for command in ("verify", "seal", "report"):
+        code, err = told(command, storage)
+        # A day without its ledger is sealed as one that has none; what is not there, nobody but verify asks for.
+        assert code == (65 if command == "verify" or (data and kind == "closed") else 0), err
+        assert "bug" not in err
+
+
+@pytest.mark.needs(*POWERLESS[:1])
 @pytest.mark.parametrize("command", ["verify", "cat", "replay"])
 def test_a_path_below_a_folder_that_cannot_be_looked_into_is_one_line_and_65(closed, command):
     for path in (closed / "kalshi.jsonl", closed / "other", closed / "raw.txt"):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ssmd.archive.entries import Entries
 from ssmd.archive.ledger import LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
 from ssmd.archive.lines import LineBlocks, split
+from ssmd.errors import DataError
 
 __all__ = ["LedgerFile", "Loss", "read_ledger"]
 
@@ -42,8 +43,11 @@ def read_ledger(path: Path) -> LedgerFile | None:
     digest = hashlib.sha256()
     number = 0
     blocks = LineBlocks(path)
-    if not path.exists():
-        return None
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:  # It is a link to where nobody may look.
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     for block in blocks:
         digest.update(block)
         for line in split(block):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -69,12 +70,12 @@ def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator
 def _is_empty_ledger(path: Path) -> bool:
     """Also one that is not there any more: old days may be put away at any time.
 
-    Not a link that leads nowhere, as to a disk that is not mounted: what it holds is not known.
+    Not a link that cannot be followed, as to a disk that is not mounted: what it holds is not known.
     """
     try:
         return path.name.endswith(LEDGER) and path.stat().st_size == 0
-    except FileNotFoundError:
-        return not path.is_symlink()
+    except OSError:
+        return not os.path.lexists(path)
 
 
 def _lost(feed: Feed, days: Days) -> Iterator[tuple[str, str]]:
