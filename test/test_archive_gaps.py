@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ from ssmd.archive.figures import gather
 from ssmd.archive.gaps import FoundGap, Gaps, differing, gap_of
 from ssmd.archive.layout import DayFile, data_files
 from ssmd.archive.ledger import FIRST_OF_A_RUN, OF_A_LINE, Entry, encode_entry
-from ssmd.archive.scan import MOST_FINDINGS
+from ssmd.archive.scan import MOST_FINDINGS, Scan
 from ssmd.archive.seal import seal
 from ssmd.archive.seek import ranges
 from ssmd.archive.verify import verify
@@ -208,3 +209,28 @@ def test_the_gaps_that_differ_are_those_of_sets(told, others, lines, in_order):
     assert list(differing(ledger, real, lines)) == sorted(
         [(gap, True) for gap in said - set(shared)] + [(gap, False) for gap in set(shared) - said]
     )
+
+
+@given(
+    st.lists(st.integers(1, 3), max_size=8),
+    st.sets(st.integers(1, 8)),
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0, 0, 1]), st.integers(0, 10)), max_size=3),
+    st.integers(0, 8),
+)
+def test_the_first_entry_that_is_misplaced_is_found_however_the_lines_are_cut_into_blocks(widths, cuts, others, places):
+    lines = [b"x" * (width - 1) + b"\n" for width in widths]
+    offsets = [sum(widths[:place]) for place in range(len(lines) + 1)]
+    right = list(zip(offsets, range(len(offsets)), strict=True))[:places]
+    ends = [*offsets, *range(offsets[-1] + 1, 30)]
+    told = [*right, *((ends[place] + more, line) for place, more, line in others)]
+    entries = [Entry(BEGIN, "mark", offset, line, {}) for offset, line in sorted(told, key=lambda place: place[0])]
+    scan = Scan("kalshi", DAY, entries)
+    edges = sorted({0, len(lines), *(cut for cut in cuts if cut < len(lines))})
+    for begin, end in itertools.pairwise(edges):
+        scan.take(b"".join(lines[begin:end]))
+    wrong = (
+        entry
+        for entry in entries
+        if entry.offset <= offsets[-1] and (entry.line, entry.offset) not in enumerate(offsets)
+    )
+    assert scan.misplaced == next(wrong, None)
