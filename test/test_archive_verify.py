@@ -312,6 +312,18 @@ def test_a_gap_that_the_ledger_does_not_have_and_one_that_only_it_has(copy):
     assert [number for number, _ in found(copy)] == [line, line]
 
 
+@pytest.mark.parametrize("removed", ["beginning", "all"])
+def test_a_ledger_without_its_beginning_is_found_before_it_is_sealed(copy, removed):
+    path = copy / DAY / "kalshi.ledger.jsonl"
+    entries = path.read_bytes().splitlines(keepends=True)
+    at_line_0 = [entry for entry in entries if decode_entry(entry).line == 0]
+    assert decode_entry(at_line_0[0]).event == "started"
+    path.write_bytes(b"".join(entries[len(at_line_0) :]) if removed == "beginning" else b"")
+    (copy / DAY / "kalshi.manifest.json").unlink()
+    told = "was written by no run that the ledger tells of: the ledger's beginning is lost"
+    assert (1, told) in found(copy)
+
+
 @pytest.mark.parametrize("name", ["kalshi.jsonl", "kalshi.ledger.jsonl"])
 def test_a_missing_file_is_found(copy, name):
     (copy / DAY / name).unlink()

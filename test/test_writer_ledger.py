@@ -422,3 +422,15 @@ def test_an_end_is_not_written_when_what_it_counts_is_not(tmp_path, run):
     writer._fd = fd
     writer.close()
     assert "stopped" not in [entry["event"] for entry in ledger(tmp_path)]
+
+
+def test_entries_are_durable_before_the_lines_behind_them(run, tmp_path, monkeypatch):
+    order = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (order.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+    writer = run(NOON)
+    begin(writer, NOON)
+    put(writer, NOON, b"{}")
+    order.clear()
+    writer.close()
+    assert [os.path.basename(path) for path in order[:2]] == ["kalshi.ledger.jsonl", "kalshi.jsonl"]

@@ -61,7 +61,7 @@ def _was_set_back_over(session: Session, midnight: int, end_ns: int) -> bool:
     """Whether the clock went back over this midnight, and until the session's end had not caught up.
 
     Most likely it had been ahead, and the session only seemed to come over it. Nobody can tell that from a clock that
-    was right until it went back; so the session counts from its first line, which then costs next to nothing.
+    was right until it went back; so the session counts from its first line, for too little is no false proof.
     """
     stepped = session.stepped
     if stepped is None or end_ns > stepped.ts_ns:

@@ -32,6 +32,8 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
     for loss in ledger.losses:
         yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
     entries = ledger.entries.outline()
+    if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED)):
+        yield Finding(1, "was written by no run that the ledger tells of: the ledger's beginning is lost")
     if found.misplaced is not None:
         yield Finding(
             found.misplaced.line + 1,

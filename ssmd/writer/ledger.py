@@ -137,12 +137,15 @@ class Ledger:
         self._unsynced = True
 
     def sync_with(self, fd: int, location: str) -> int:
-        """Make the data file durable and then the ledger; return what sync_file() does. Raises WriteError."""
-        free = sync_file(fd, location)
+        """Make the ledger durable and then the data file; return what sync_file() does. Raises WriteError.
+
+        In that order the power never leaves lines that no entry tells of, and entries of lines that never came do no
+        harm.
+        """
         if self._unsynced:
             self._unsynced = False
             sync_file(self._fd, self._location)
-        return free
+        return sync_file(fd, location)
 
     def close(self) -> None:
         """Raises OSError."""

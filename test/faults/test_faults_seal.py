@@ -5,22 +5,18 @@ from subprocess import run
 
 import pytest
 from process import ROOT
+from recorded import make_day
 
 from ssmd.archive.layout import data_files
 from ssmd.archive.verify import verify
-from ssmd.envelope import LineEncoder
 
-NOON = 1_766_404_800 * 10**9  # 2025-12-22T12:00:00Z
 CALLS = ("openat", "write", "fsync", "rename", "close")
 
 
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize("call", CALLS)
 def test_a_kill_leaves_no_lie_and_the_next_time_seals(tmp_path, call):
-    day = tmp_path / "2025-12-22"
-    day.mkdir()
-    (day / "kalshi.jsonl").write_bytes(LineEncoder("kalshi").encode(NOON, [b'{"a":%d}' % n for n in range(2000)]))
-    (day / "kalshi.ledger.jsonl").write_bytes(b"")
+    day = make_day(tmp_path, "2025-12-22", sealed=False).parent
     manifest = day / "kalshi.manifest.json"
     command = [sys.executable, "-m", "ssmd", "seal", tmp_path]
     killed = 0
