@@ -23,12 +23,10 @@ from ssmd.archive.seal import held
 from ssmd.errors import DataError, OutputError, WriteError, printable
 from ssmd.writer.disk import sync_directory
 
-__all__ = ["DEFAULT_LEVEL", "LEVELS", "Compacted", "Left", "candidates", "compact"]
-
-DEFAULT_LEVEL = 9
-"""Order book messages become some 25 times smaller, at 100 MB/s of one core. Higher levels gain a tenth."""
+__all__ = ["LEVELS", "Compacted", "Left", "candidates", "compact"]
 
 LEVELS = range(1, 20)
+"""Of zstd. With 9 order books become some 25 times smaller, at 100 MB/s of one core; with higher ones a tenth more."""
 
 _CHUNK = 1024 * 1024
 
