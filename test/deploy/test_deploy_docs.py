@@ -1,5 +1,6 @@
 """docs/operations.md: every block of commands in it is run here as it stands, and its lists are complete."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -154,7 +155,8 @@ def test_backups(checkout, home):
         folder = checkout / "data" / day
         folder.mkdir(parents=True)
         (folder / "kalshi.jsonl").write_text(line(day) * 3)
-        (folder / "kalshi.ledger.jsonl").write_text("")
+        began = {"ts": f"{day}T00:00:00.000000Z", "event": "started", "offset": 0, "line": 0, "exchange": "kalshi"}
+        (folder / "kalshi.ledger.jsonl").write_text(json.dumps(began) + "\n")
     sh(copy, checkout, home)
     with (checkout / "data" / today / "kalshi.jsonl").open("a") as file:
         file.write(line(today))
