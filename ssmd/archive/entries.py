@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from ssmd.archive.ledger import FIRST_OF_A_RUN, GAP, OF_A_LINE, OF_WHAT_IS_DURABLE, Entry
+from ssmd.archive.ledger import FIRST_OF_A_RUN, GAP, GAP_FIELDS, OF_A_LINE, OF_WHAT_IS_DURABLE, Entry
 
 __all__ = ["Entries", "lost_behind"]
 
@@ -83,14 +83,13 @@ class Entries:
         return [item for item in self._before if isinstance(item, Entry)] + last
 
 
-_OF_A_GAP = ("sid", "expected", "got", "missing")
 _ROW = struct.Struct("<7q")
 
 
 def _row(gap: Entry) -> bytes:
     """Nothing for one with other fields, as in a ledger that is damaged, or with numbers beyond 64 bits."""
     values = tuple(gap.fields.values())
-    if tuple(gap.fields) != _OF_A_GAP or {*map(type, values)} != {int}:
+    if tuple(gap.fields) != GAP_FIELDS or {*map(type, values)} != {int}:
         return b""
     try:
         return _ROW.pack(gap.ts_ns, gap.offset, gap.line, *values)
@@ -99,7 +98,7 @@ def _row(gap: Entry) -> bytes:
 
 
 def _of_row(row: tuple[int, ...]) -> Entry:
-    return Entry(row[0], GAP, row[1], row[2], dict(zip(_OF_A_GAP, row[3:], strict=True)))
+    return Entry(row[0], GAP, row[1], row[2], dict(zip(GAP_FIELDS, row[3:], strict=True)))
 
 
 def lost_behind(entries: Iterable[Entry], offset: int) -> Entry | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ssmd.archive.entries import Entries
-from ssmd.archive.ledger import GAP, Entry
+from ssmd.archive.ledger import GAP, GAP_FIELDS, Entry
 
 __all__ = ["FoundGap", "Gaps", "differing", "gap_of"]
 
@@ -33,7 +33,7 @@ class FoundGap(NamedTuple):
 
 def gap_of(entry: Entry) -> FoundGap:
     """What a `gap` of a ledger says; -1 for what is no number."""
-    values = [entry.fields.get(name) for name in ("sid", "expected", "got", "missing")]
+    values = [entry.fields.get(name) for name in GAP_FIELDS]
     sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
     return FoundGap(entry.line, sid, expected, got, missing)
 

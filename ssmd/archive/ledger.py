@@ -26,6 +26,7 @@ __all__ = [
     "EVENTS",
     "FIRST_OF_A_RUN",
     "GAP",
+    "GAP_FIELDS",
     "LOST",
     "MARK",
     "OF_A_LINE",
@@ -79,6 +80,8 @@ EVENTS = (
 
 FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 """What a start writes: nobody has listened since the entry before it."""
+GAP_FIELDS = ("sid", "expected", "got", "missing")
+"""What a `gap` tells, in this order; each is a whole number."""
 OF_A_LINE = (SUBSCRIBED, GAP)
 """What is about the line that follows it."""
 OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)

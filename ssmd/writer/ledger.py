@@ -160,15 +160,15 @@ def read_entries(path: Path) -> list[Entry]:
     What cannot be read is left out: verify tells of it. Of gaps in a row there is only the last: a start needs no
     more than the place, and must not need the memory for a million of them.
     """
-    entries: list[Entry] = []
+    entries = Entries()
     try:
         with open(path, "rb") as file:
             for line in _without_gaps_in_a_row(file):
                 with contextlib.suppress(ValueError):
-                    entries.append(decode_entry(line))
+                    entries.add(decode_entry(line))
     except FileNotFoundError:
         return []
-    return list(Entries(entries))
+    return list(entries)
 
 
 def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
