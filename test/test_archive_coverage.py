@@ -132,10 +132,7 @@ def test_a_day_that_a_clock_jumped_to_is_not_listened_to_from_its_midnight(tmp_p
     """Nor does it hide that nobody has listened since, when the next start is on that day."""
     found = a_jump_to_the_next_day(tmp_path, back=12.5)
     assert found == [("00:00:00", "01:00:00", "not_started"), ("01:00:01", "00:00:00", "disconnected")]
-    later = Run(tmp_path, at("22T09:00:00"))
-    later.note("connected", at("22T09:00:00"))
-    later.message(at("22T09:00:01"))
-    later.stop(at("22T10:00:00"))
+    Run.whole(tmp_path, "22T09:00:00", "22T09:00:01", end="22T10:00:00")
     [first, second, _] = manifests(tmp_path)["2025-12-22"].gaps
     assert (first.from_[11:19], first.to[11:19]) == ("00:00:00", "01:00:00")
     assert (second.from_[11:19], second.to[11:19]) == ("01:00:01", "09:00:00")
