@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -71,12 +73,170 @@ def test_without_a_fitting_python_there_is_one_clear_line(checkout, tmp_path):
     assert ended.stderr == "ssmd: needs Python 3.11 or later; install it, or name it in SSMD_PYTHON\n"
 
 
-def test_a_failed_installation_is_tried_again_by_the_next_use(checkout):
-    (checkout / "requirements.txt").write_text("no-such-file.whl --hash=sha256:00\n")
+def test_a_failed_installation_is_tried_again_by_the_next_use(used):
+    (used / "requirements.txt").write_text("no-such-file.whl --hash=sha256:00\n")
     for _ in range(2):
-        ended = run(checkout / "bin" / "venv", "requirements.txt")
+        ended = run(used / "bin" / "venv", "requirements.txt")
         assert ended.returncode != 0
         assert "is ready" not in ended.stderr
+
+
+def python_in(folder: Path) -> Path:
+    """A Python of its own, which can go or change: a copy of the interpreter and links to its library."""
+    library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    real = Path(sysconfig.get_path("stdlib")).parent.parent
+    for name in {"lib", sys.platlibdir}:
+        (folder / name).mkdir(parents=True)
+        (folder / name / library).symlink_to(real / name / library)
+    (folder / "bin").mkdir()
+    return Path(shutil.copy(os.path.realpath(sys.executable), folder / "bin" / "python3"))
+
+
+@pytest.fixture(scope="module")
+def first_use(tmp_path_factory):
+    """A checkout after its first use; its Python is in the folder `python` beside it."""
+    root = tmp_path_factory.mktemp("first") / "checkout"
+    root.mkdir()
+    shutil.copytree(ROOT / "bin", root / "bin")
+    (root / "requirements.txt").write_text("")
+    made = use(root, python_in(root.parent / "python"))
+    assert made.returncode == 0, made.stderr
+    assert made.stderr.startswith("ssmd: first use: making .venv with Python 3.")
+    return root
+
+
+@pytest.fixture
+def used(first_use, tmp_path):
+    """A copy of that checkout, beside a link `python` to its Python, which a test may remove or change."""
+    python = first_use.parent / "python"
+    (tmp_path / "python").symlink_to(python)
+    root = Path(shutil.copytree(first_use, tmp_path / "checkout", symlinks=True))
+    again = use(root)
+    assert (again.returncode, again.stderr) == (0, "")
+    yield root
+    shutil.rmtree(python, ignore_errors=True)
+    python_in(python)
+
+
+def use(checkout: Path, python: str | Path = "", prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return run(*prefix, checkout / "bin" / "venv", "requirements.txt", SSMD_PYTHON=str(python))
+
+
+def assert_kept(checkout: Path, first_use: Path, ended: subprocess.CompletedProcess[str]) -> None:
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert made(checkout) == made(first_use)
+
+
+def assert_made_again(checkout: Path, first_use: Path, ended: subprocess.CompletedProcess[str], why: str) -> None:
+    """With one line that says so; and what was made is sound, so that the next use has nothing to do."""
+    assert ended.returncode == 0, ended.stderr
+    first, *others = ended.stderr.splitlines()
+    assert first.startswith(f"ssmd: {why}: making .venv with Python 3.")
+    assert others == [
+        "ssmd: installing requirements.txt into .venv; this takes a minute, once",
+        "ssmd: .venv is ready",
+    ]
+    assert made(checkout) != made(first_use)
+    pip = run(checkout / ".venv" / "bin" / "python", "-m", "pip", "--version")
+    assert (pip.returncode, pip.stderr) == (0, "")
+    again = use(checkout)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def made(checkout: Path) -> int:
+    """When its .venv was made; a copy keeps that."""
+    return (checkout / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
+
+
+def test_a_venv_whose_python_has_gone_is_made_again(used, first_use, tmp_path):
+    shutil.rmtree((tmp_path / "python").resolve())
+    assert_made_again(used, first_use, use(used), "the Python of .venv has gone")
+
+
+def other_python() -> Path | None:
+    """An installed Python of another version than this one."""
+    for minor in {11, 12, 13, 14} - {sys.version_info[1]}:
+        installed = Path("~/.pyenv/versions").expanduser().glob(f"3.{minor}.*/bin/python3")
+        for python in filter(shutil.which, (f"python3.{minor}", *map(str, installed))):
+            ended = run(python, "-c", "import ensurepip, sys; print(sys._base_executable)")
+            if ended.returncode == 0:
+                return Path(ended.stdout.strip())
+    return None
+
+
+def test_a_venv_whose_python_was_replaced_by_another_version_is_made_again(used, first_use, tmp_path):
+    other = other_python()
+    if other is None:
+        pytest.skip("needs a Python of another version")
+    interpreter = tmp_path / "python" / "bin" / "python3"
+    interpreter.unlink()
+    interpreter.symlink_to(other)
+    assert run(used / ".venv" / "bin" / "python", "-c", "import pip").returncode == 1
+    assert_made_again(used, first_use, use(used), "the Python of .venv has changed")
+
+
+@pytest.mark.parametrize("library", ["as it was made", "of another version"])
+def test_a_venv_of_ssmd_0_1_0_is_made_again_only_if_its_python_has_changed(used, first_use, library):
+    (used / ".venv" / ".interpreter").unlink()
+    if library == "as it was made":
+        assert_kept(used, first_use, use(used))
+        assert (used / ".venv" / ".interpreter").exists()
+    else:
+        [packages] = (used / ".venv" / "lib").glob("python3.*")
+        packages.rename(packages.with_name("python3.0"))
+        assert_made_again(used, first_use, use(used), "the Python of .venv has changed")
+
+
+def test_a_venv_whose_python_was_upgraded_in_place_is_kept(used, first_use, tmp_path):
+    """A patch release comes as another file, and the packages work with it."""
+    os.utime(tmp_path / "python" / "bin" / "python3", (1, 1))
+    before = (used / ".venv" / ".interpreter").read_text()
+    assert_kept(used, first_use, use(used))
+    after = (used / ".venv" / ".interpreter").read_text()
+    assert before.splitlines()[0] == after.splitlines()[0]
+    assert before.splitlines()[1] != after.splitlines()[1]
+
+
+def test_a_use_with_nothing_to_do_starts_no_python(used, first_use, tmp_path):
+    interpreter = tmp_path / "python" / "bin" / "python3"
+    interpreter.chmod(0)
+    assert run("env", used / ".venv" / "bin" / "python", "--version").returncode == 126
+    assert_kept(used, first_use, use(used))
+
+
+def test_a_venv_of_another_python_than_the_named_one_is_made_again(used, first_use, tmp_path):
+    other = python_in(tmp_path / "other")
+    why = "SSMD_PYTHON names another Python than that of .venv"
+    assert_made_again(used, first_use, use(used, other), why)
+    assert str(tmp_path / "other") in (used / ".venv" / "pyvenv.cfg").read_text()
+    for name in (other, "", tmp_path / "other" / "." / "bin" / "python3"):
+        again = use(used, name)
+        assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_named_python_that_does_not_fit_leaves_the_venv_alone(used, first_use):
+    ended = use(used, "/bin/false")
+    assert ended.returncode == 78
+    assert ended.stderr == "ssmd: SSMD_PYTHON names /bin/false, which is not Python 3.11 or later\n"
+    assert_kept(used, first_use, use(used))
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_who_may_not_write_uses_a_sound_venv_and_learns_of_a_broken_one(used, first_use, tmp_path):
+    """Root without the right to pass over permissions."""
+    bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    os.utime(tmp_path / "python" / "bin" / "python3", (1, 1))
+    for folder in (used, used / ".venv"):
+        folder.chmod(0o555)
+    assert_kept(used, first_use, use(used, prefix=bound))
+    shutil.rmtree((tmp_path / "python").resolve())
+    ended = use(used, prefix=bound)
+    assert ended.returncode == 73
+    assert ended.stderr == (
+        f"ssmd: the Python of .venv has gone: cannot write to {used}, where .venv belongs; "
+        "run this once as somebody who can\n"
+    )
 
 
 def test_unpack_does_nothing_for_a_program_that_is_there(tmp_path):
