@@ -13,7 +13,7 @@ from ssmd.archive.examine import Examination, Finding, examine
 from ssmd.archive.findings import against_ledger, against_manifest
 from ssmd.archive.layout import DayFile, manifest_path, packed_ledger, twins
 from ssmd.archive.lines import LineBlocks, split
-from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, SWAPPED, Damage, locate
+from ssmd.archive.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, REORDERED, SWAPPED, Damage, locate
 from ssmd.archive.manifest import BLOCK_LINES, Manifest, decode_manifest, encode_manifest, unpack_sums
 from ssmd.archive.missing import missing_files
 from ssmd.archive.verdict import Verdict, slim
@@ -114,7 +114,8 @@ def _located(file: DayFile, manifest: Manifest, count: int) -> Iterator[Finding]
     sums = unpack_sums(manifest.block_sums)[: -(-count // BLOCK_LINES)]
     damages = locate(sums, count, lines if count == manifest.lines else itertools.islice(lines, count))
     for damage in itertools.islice(damages, MOST_DAMAGES):
-        yield Finding(damage.first, _TOLD[damage.kind].format(**_words(damage)))
+        words = _TOLD_OF_SEVERAL if damage.others else _TOLD
+        yield Finding(damage.first, words[damage.kind].format(**_words(damage)))
     if next(damages, None) is not None:
         yield Finding(None, "and there is more")
 
@@ -125,7 +126,13 @@ _TOLD = {
     DOUBLED: "is there twice{which}",
     EXTRA: "was not there when the day was sealed{which}{upto}",
     SWAPPED: "has changed places with line {last}{which}",
+    REORDERED: "and the lines to {last} are not in the order in which they were sealed; "
+    "the block sums do not show which of them have moved",
     DAMAGED: "and the lines to {last} are not what was sealed: some are changed, missing or too many",
+}
+_TOLD_OF_SEVERAL = {
+    MISSING: "is missing, or line {others} is: the block sums fit each of these",
+    SWAPPED: "has changed places with line {last}, or line {others}: the block sums fit each of these",
 }
 
 
@@ -137,7 +144,14 @@ class _Head(msgspec.Struct):
 def _words(damage: Damage) -> dict[str, object]:
     many = f"so are those to line {damage.last}; " if damage.last > damage.first else ""
     upto = f", and so were those to line {damage.last}" if damage.last > damage.first else ""
-    return {"last": damage.last, "which": _which(damage.line), "many": many, "upto": upto}
+    others = [f"{one} with line {other}" if damage.kind == SWAPPED else f"{one}" for one, other in damage.others]
+    return {
+        "last": damage.last,
+        "which": _which(damage.line),
+        "many": many,
+        "upto": upto,
+        "others": ", or line ".join(others),
+    }
 
 
 def _which(line: bytes) -> str:
