@@ -28,6 +28,10 @@ _checks = hypothesis.HealthCheck
 hypothesis.settings.register_profile(
     "ssmd", deadline=None, suppress_health_check=[_checks.too_slow, _checks.function_scoped_fixture]
 )
+# The same examples each time, so that the outcome never depends on luck: bin/test without arguments takes this one.
+hypothesis.settings.register_profile(
+    "ssmd-same-examples", hypothesis.settings.get_profile("ssmd"), derandomize=True, database=None
+)
 hypothesis.settings.load_profile("ssmd")
 
 
