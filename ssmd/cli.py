@@ -39,6 +39,7 @@ from docopt import DocoptExit, docopt
 
 from ssmd import __version__
 from ssmd.commands import COMMANDS
+from ssmd.commands.output import waiting
 from ssmd.errors import EXIT_BUG, SsmdError, UsageError, WriteError, printable
 
 __all__ = ["main", "run_command"]
@@ -54,10 +55,12 @@ _OPTION = re.compile(r"--[a-z-]+")
 
 def main() -> None:
     """The process: run the command of sys.argv and exit with its code."""
-    # A path may be no text, and a terminal may not have every character: neither may end a command half-way.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    # A path may be no text, a terminal may not have every character, and a pipe may be full and non-blocking: none
+    # of these may end a command half-way.
+    for name in ("stdout", "stderr"):
+        if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, waiting(stream))
     sys.exit(run_command(sys.argv[1:], os.environ))
 
 

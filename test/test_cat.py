@@ -6,16 +6,19 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import zstandard
+from late_reader import PIPE_BYTES
 from process import ROOT, start
 
 from ssmd.envelope import LineEncoder
 
+LATE_READER = Path(__file__).parent / "late_reader.py"
 NS = 1_790_000_000_000_000_000
 MESSAGES = [
     b'{"type":"trade","sid":1,"seq":1,"msg":{"market_ticker":"KX-A","price": "0.10"}}',
@@ -203,3 +206,46 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
     code, out, err = cat(pipe)
     assert (code, out) == (64, b"")
     assert f"{pipe}: is no regular file" in err
+
+
+def many_days(root: Path) -> None:
+    """More than a pipe holds, as lines, as a page and as a table."""
+    for day in range(1, 29):
+        for feed in ("kalshi", "kraken", "other"):
+            (root / f"2026-09-{day:02}").mkdir(exist_ok=True)
+            path = root / f"2026-09-{day:02}" / f"{feed}.jsonl"
+            path.write_bytes(LineEncoder(feed).encode(NS, [b'{"n":%d}' % n for n in range(100)]))
+
+
+@pytest.mark.parametrize(
+    ("how", "command"),
+    [
+        ("out", ("cat",)),
+        ("both", ("cat", "--raw")),
+        ("out", ("report", "--days", "28", "--html")),
+        ("out", ("report", "--days", "28")),
+        ("both", ("verify",)),
+    ],
+)
+def test_a_late_reader_gets_everything_through_a_non_blocking_pipe(tmp_path, how, command):
+    """Any program that shares a pipe can make it non-blocking: node does, and ssh."""
+    many_days(tmp_path)
+    argv = [sys.executable, "-m", "ssmd", *command, str(tmp_path)]
+    stderr = subprocess.STDOUT if how == "both" else subprocess.PIPE
+    expected = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, check=False)
+    assert len(expected.stdout) > 2 * PIPE_BYTES
+    late = subprocess.run([sys.executable, LATE_READER, how, *argv], cwd=ROOT, capture_output=True, check=False)
+    assert (late.returncode, at_any_time(late.stdout)) == (expected.returncode, at_any_time(expected.stdout))
+    assert late.stderr == (expected.stderr or b"")
+
+
+def at_any_time(output: bytes) -> bytes:
+    """Without what depends on the minute in which a report is made."""
+    return re.sub(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}|[0-9]+ days ago", b"", output)
+
+
+def test_a_reader_that_goes_away_ends_who_waits_for_it(tmp_path):
+    many_days(tmp_path)
+    argv = [sys.executable, LATE_READER, "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
+    late = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
+    assert (late.returncode, late.stdout, late.stderr) == (141, b"", b"")

@@ -21,11 +21,10 @@ beginning of a line that is still being written is left out too.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ssmd.archive.layout import data_files
 from ssmd.archive.merge import Trouble, merged
@@ -46,12 +45,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     tell_twins(files)
     troubles = _Troubles()
     lines = merged(files, selection, trouble=troubles.take)
-    sys.stdout.flush()
-    _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.fileno())
+    _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.buffer)
     return troubles.close()
 
 
-def _print(blocks: Iterator[bytes], fd: int) -> None:
+def _print(blocks: Iterator[bytes], out: BinaryIO) -> None:
     """Write it all. Small pieces are gathered: where files overlap there may be one for each line."""
     pieces: list[bytes] = []
     size = 0
@@ -59,15 +57,9 @@ def _print(blocks: Iterator[bytes], fd: int) -> None:
         pieces.append(block)
         size += len(block)
         if size >= _GATHERED_BYTES:
-            _write(fd, pieces)
+            out.write(b"".join(pieces))
             pieces, size = [], 0
-    _write(fd, pieces)
-
-
-def _write(fd: int, pieces: list[bytes]) -> None:
-    rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+    out.write(b"".join(pieces))
 
 
 class _Troubles:
