@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import statistics
 import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from unittest.mock import Mock
 
 import pytest
@@ -134,6 +136,52 @@ def test_a_source_whose_beginning_is_interrupted_is_not_left_behind(bench, tmp_p
     assert process.returncode is not None
     assert process.stdin.closed
     assert process.stdout.closed
+
+
+@pytest.mark.parametrize("tls", ["", "message"])
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n"], ids=["nothing", "hello"])
+def test_a_client_that_leaves_before_it_has_subscribed_is_one_line(bench, tmp_path, capfd, said, tls):
+    source = bench.source(Load(tls=tls), tmp_path / "seen")
+    try:
+        with socket.create_connection(("127.0.0.1", source.port)) as connection:
+            if tls and said:
+                connection = ssl.create_default_context(cafile=bench.authority).wrap_socket(
+                    connection, server_hostname="127.0.0.1"
+                )
+            connection.sendall(said)
+            connection.close()
+        assert source.wait() == 1
+    finally:
+        source.kill()
+    assert capfd.readouterr().err == "the client has left\n"
+
+
+def interrupted_after(start: int) -> tuple[Callable[..., subprocess.Popen], list[subprocess.Popen]]:
+    """Popen() with a Ctrl-C after so many starts, before its caller has the process; and what it has started."""
+    started, popen = [], subprocess.Popen
+
+    def begin(*args, **kwargs):
+        started.append(popen(*args, **kwargs))
+        if len(started) == start:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        return started[-1]
+
+    return begin, started
+
+
+@pytest.mark.parametrize("start", [1, 2], ids=["the source", "the collector"])
+def test_ctrl_c_right_after_a_start_leaves_no_process(bench, monkeypatch, start):
+    begin, started = interrupted_after(start)
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bench.run(Ssmd(), Load(), 0.1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(started) == start
+    assert [process.returncode is not None for process in started] == [True] * start
 
 
 def test_paced_messages_leave_in_bursts_at_the_rate(bench, tmp_path):

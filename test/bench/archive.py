@@ -78,7 +78,12 @@ def run(*arguments: str | Path) -> tuple[float, float]:
             stdout=subprocess.DEVNULL,
             stderr=told,
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
         told.seek(0)
         if process.returncode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ from time import monotonic
 
 from bench.collector import environ
 
-__all__ = ["START_SECONDS", "Load", "Source", "kill", "on_other_cores"]
+__all__ = ["START_SECONDS", "Load", "Source", "kill", "on_other_cores", "uninterrupted"]
 
 START_SECONDS = 30.0
+TERM_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,19 @@ class Source:
             command += [f"--tls={load.tls}", f"--certificate={certificate}"]
         elif sender:
             command.append(f"--sender={sender}")
-        with _on_last_core(alone):
-            self._process = subprocess.Popen(
-                command,
-                env=environ(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,  # So that Ctrl-C reaches only who clears away.
-            )
-        try:
+        with contextlib.ExitStack() as stack:
+            with _on_last_core(alone), uninterrupted():
+                self._process = subprocess.Popen(
+                    command,
+                    env=environ(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    bufsize=0,
+                    start_new_session=True,  # So that Ctrl-C reaches only who clears away.
+                )
+                stack.callback(self.kill)
             self.port = int(self.line(START_SECONDS)[1])
-        except BaseException:
-            self.kill()
-            raise
+            stack.pop_all()
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -83,11 +84,31 @@ class Source:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
+    """End a process that leads a session, and all of the session. SIGTERM first: ssmd then ends what it has started."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(TERM_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Raise the KeyboardInterrupt of a signal at the end of the block, when what was started can be ended."""
+    came: list[int] = []
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
+    handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

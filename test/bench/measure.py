@@ -18,7 +18,7 @@ from exchange_server import Authority
 from bench.collector import Probes, Ssmd, environ
 from bench.figures import DRAIN_SECONDS, Look, await_lines, await_output, count, gaps, look, peak_mb
 from bench.latency import latencies_ms, percentile
-from bench.lead import START_SECONDS, Load, Source, kill, on_other_cores
+from bench.lead import START_SECONDS, Load, Source, kill, on_other_cores, uninterrupted
 from bench.peers import SINK, Collector
 
 __all__ = ["Bench", "Result", "RunFailed"]
@@ -106,10 +106,10 @@ class Bench:
             stack.callback(source.kill)
             scheme = "wss" if load.tls else "ws"
             started = time.monotonic_ns()
-            with on_other_cores(watching):
-                url = f"{scheme}://127.0.0.1:{source.port}"
+            url = f"{scheme}://127.0.0.1:{source.port}"
+            with on_other_cores(watching), uninterrupted():
                 process = collector.start(folder, url, environ(self.authority if load.tls else None))
-            stack.callback(kill, process)
+                stack.callback(kill, process)
             try:
                 result = self._run(collector, process, source, load, folder, started, seconds, health)
                 if inspect is not None and (path := collector.output(folder)) is not None:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from bench.collector import Probes, Ssmd, environ
 from bench.figures import cpu_seconds
-from bench.lead import START_SECONDS, Load
+from bench.lead import START_SECONDS, Load, kill, uninterrupted
 from bench.measure import Bench
 
 ROWS = 20
@@ -128,8 +128,9 @@ def main(folder: Path, seconds: float, rate: float) -> int:
         tree = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=bench.scratch)))
         source = bench.source(Load(rate=rate), tree / "seen")
         stack.callback(source.kill)
-        collector = Ssmd().start(tree, f"ws://127.0.0.1:{source.port}", environ())
-        stack.callback(collector.kill)
+        with uninterrupted():
+            collector = Ssmd().start(tree, f"ws://127.0.0.1:{source.port}", environ())
+            stack.callback(kill, collector)
         probes = Probes(tree, collector)
         source.line(START_SECONDS, collector)  # ready
         source.tell("go")

@@ -24,6 +24,7 @@ message, to the moment when the file is long enough to hold its line, is the lat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -153,7 +154,8 @@ def main() -> None:
     told()  # close
     connection.write(encode(CLOSE, b"\x03\xe8"))
     connection.flush()
-    sock.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError):  # The client may have reset the connection.
+        sock.shutdown(socket.SHUT_WR)
     while sock.recv(65536):
         pass
 
@@ -172,5 +174,5 @@ def hand_over(program: str, sock: socket.socket, texts: Cycle, rate: float, log:
 if __name__ == "__main__":
     try:
         main()
-    except (BrokenPipeError, ConnectionResetError):
+    except (ConnectionError, EOFError):
         sys.exit("the client has left")
