@@ -17,7 +17,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["ssmd", "ssmd.*"]),
-    package_data={"ssmd": ["py.typed", "archive/report.html"]},
+    package_data={"ssmd": ["py.typed", "reports/report.html"]},
     install_requires=[
         "cryptography>=42",
         "docopt>=0.6.2",

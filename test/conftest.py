@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ssmd.metrics import Metrics
+from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 
 pytest_plugins = ["abilities"]

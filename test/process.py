@@ -154,7 +154,7 @@ class Collector(Process):
         return [line for path in sorted(self.data.glob("*/test.jsonl")) for line in path.read_bytes().splitlines()]
 
     def payloads(self) -> list[bytes]:
-        from ssmd.envelope import decode_line
+        from ssmd.store.line import decode_line
 
         return [decode_line(line).payload for line in self.lines()]
 

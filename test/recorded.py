@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssmd.archive.coverage import day_begins
-from ssmd.archive.layout import data_files
-from ssmd.archive.ledger import Entry, encode_entry
-from ssmd.archive.seal import seal
-from ssmd.envelope import LineEncoder
+from ssmd.proof.seal import seal
+from ssmd.store.inventory import data_files
+from ssmd.store.ledger import Entry, encode_entry
+from ssmd.store.line import LineEncoder
+from ssmd.store.timestamps import day_begins
 
 DAY = 86_400
 TYPES = ("orderbook_delta",) * 17 + ("ticker", "ticker", "trade")

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: imports point down, rooms are small, every part has its test."""
+"""The house rules that a machine can check: imports point down, files and functions are small, tests have a home."""
 
 import ast
 from pathlib import Path
@@ -9,26 +9,30 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ssmd"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# From the top of the house to its foundation; a module imports only from the floors below its own, or,
-# within its own package, from its neighbours.
-# The archive's formats are pure, and what writes them stands below what reads them back and proves them.
-FORMATS = {"archive.layout", "archive.entries", "archive.ledger", "archive.manifest", "archive.sessions"}
-# What reads the data is read by the simulator too, which replays it.
-READING = {f"archive.{name}" for name in ("lines", "selection", "seek", "merge", "messages")}
+ROLES = {"connector", "exchange", "writer", "resolver", "server", "sim"}
+# From the top of the house to its foundation. A package imports only from the floors below its own.
 FLOORS = [
     {"__main__"},
     {"cli"},
     {"commands"},
     {"wiring"},
-    {"archive"},
-    {"connector", "exchange", "writer", "resolver", "server", "sim", "runtime.runner", "runtime.journal", "logs"},
-    READING,
-    {"runtime.report", "runtime.queue", "runtime.sealer"},
-    {"metrics"},
-    {"runtime", "metadata", *FORMATS},
-    {"envelope", "errors"},
+    {"reports"},
+    {"proof"},
+    ROLES,
+    {"runtime"},
+    {"reading", "metadata"},
+    {"store"},
+    {"contracts"},
+    {"errors"},
 ]
-ROLES = {"connector", "exchange", "writer", "resolver", "server", "sim"}
+ROLES_THAT_PROOF_KNOWS = {"exchange"}
+
+LONGEST_FILE = 250
+LONGEST_FUNCTION = 40
+"""Lines, from its `def` to its last."""
+
+# Tests of the product as a whole, in the place of a module's name.
+OF_THE_WHOLE = {"architecture", "bench", "bin", "cli_fuzz", "conf", "docs", "end_to_end", "extending", "ledger"}
 
 
 def name_of(path: Path) -> str:
@@ -36,12 +40,15 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def package_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
 def floor(module: str) -> int:
-    for candidate in (module, module.split(".")[0]):
-        for number, floor in enumerate(FLOORS):
-            if candidate in floor:
-                return number
-    raise AssertionError(f"{module} has no floor: give it one")
+    for number, packages in enumerate(FLOORS):
+        if package_of(module) in packages:
+            return number
+    raise AssertionError(f"{module} has no floor: give its package one")
 
 
 def imports_of(path: Path) -> set[str]:
@@ -56,38 +63,70 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def packages() -> dict[str, set[str]]:
+    """Each package, or module at the top, with the others that it imports."""
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        if name := name_of(path):
+            found = graph.setdefault(package_of(name), set())
+            found |= {package_of(imported) for imported in imports_of(path)} - {package_of(name)}
+    return graph
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
+    """The names of a circle of imports, None when there is none."""
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> list[str] | None:
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name in done:
+            return None
+        for imported in sorted(graph.get(name, ())):
+            if circle := visit(imported, (*trail, name)):
+                return circle
+        done.add(name)
+        return None
+
+    for name in sorted(graph):
+        if circle := visit(name, ()):
+            return circle
+    return None
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if name_of(path)], ids=name_of)
 def test_imports_point_down(path):
     module = name_of(path)
     for imported in imports_of(path):
-        same_package = imported.split(".")[0] == module.split(".")[0]
-        assert floor(imported) > floor(module) or (same_package and floor(imported) == floor(module)), imported
+        assert floor(imported) > floor(module) or package_of(imported) == package_of(module), imported
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path).split(".")[0] in ROLES], ids=name_of)
-def test_roles_do_not_know_each_other(path):
-    role = name_of(path).split(".")[0]
-    assert not {imported for imported in imports_of(path) if imported.split(".")[0] in ROLES - {role}}
+def test_of_the_roles_the_proof_knows_the_dialects_alone():
+    assert packages()["proof"] & ROLES == ROLES_THAT_PROOF_KNOWS
 
 
-def test_there_are_no_cycles():
-    graph = {name_of(path): imports_of(path) for path in MODULES}
-    done: set[str] = set()
+def test_no_packages_import_each_other_in_a_circle():
+    assert circle_in(packages()) is None
 
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, " -> ".join([*trail, module])
-        if module not in done:
-            for imported in graph.get(module, ()):
-                visit(imported, (*trail, module))
-            done.add(module)
 
-    for module in graph:
-        visit(module, ())
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle_in({name_of(path): imports_of(path) for path in MODULES}) is None
+
+
+def test_a_circle_would_be_found():
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_file_is_long_enough_to_get_lost_in(path):
-    assert len(path.read_text().splitlines()) <= 250
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_function_is_long_enough_to_get_lost_in(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, f"line {node.lineno}: {node.name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -99,7 +138,7 @@ def test_every_module_opens_with_a_sentence(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_cli_catches_everything(path):
-    # The simulator serves strangers: a bug met with one of them is logged with its traceback.
+    # The simulator serves strangers: a bug that one of them meets is logged with its traceback.
     if name_of(path) in ("cli", "sim.connection"):
         return
     for node in ast.walk(ast.parse(path.read_text())):
@@ -120,3 +159,14 @@ def test_production_code_reaches_the_simulator_only_behind_its_endpoint():
         "commands.replay",
         "commands.serving",
     }
+
+
+def test_every_test_is_named_after_the_module_that_it_tests():
+    modules = {name_of(path).replace(".", "_") for path in MODULES}
+    # The tests have modules of their own, of which the larger ones are tested too.
+    here = ROOT / "test"
+    modules |= {"_".join(path.relative_to(here).with_suffix("").parts) for path in here.rglob("*.py")}
+    modules |= {path.name for path in here.iterdir() if path.is_dir()}
+    named = {path.stem.removeprefix("test_") for path in (ROOT / "test").glob("test_*.py")}
+    assert named - modules - OF_THE_WHOLE == set()
+    assert OF_THE_WHOLE - named == set()

@@ -269,12 +269,32 @@ def test_validate_has_a_line_for_each_file(capsys, tree):
 
 def test_validate_fails_on_warnings_when_it_is_strict(capsys, tree):
     feed = tree / "feeds" / "example.yaml"
-    feed.write_text(feed.read_text() + "displayname: Example\n")
+    feed.write_text(feed.read_text() + "colour: red\n")
     assert run("validate", "--config-dir", tree) == 0
     out = capsys.readouterr().out
-    assert "warning: feeds/example.yaml:9: displayname: " in out
+    assert "warning: feeds/example.yaml:9: colour: ssmd does not know this key\n" in out
     assert run("validate", "--strict", "--config-dir", tree) == 78
     assert capsys.readouterr().out == out
+
+
+def test_validate_fails_on_a_misspelt_key(capsys, tree):
+    feed = tree / "feeds" / "example.yaml"
+    feed.write_text(feed.read_text() + "displayname: Example\n")
+    assert run("validate", "--config-dir", tree) == 78
+    assert (
+        "error: feeds/example.yaml:9: displayname: ssmd does not know this key; did you mean `display_name`?\n"
+        in capsys.readouterr().out
+    )
+
+
+def test_validate_warns_of_what_has_no_effect_and_is_content_even_when_strict(capsys, tree):
+    feed = tree / "feeds" / "example.yaml"
+    feed.write_text(feed.read_text() + "calendar: {timezone: UTC}\n")
+    assert run("validate", "--strict", "--config-dir", tree) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "warning: feeds/example.yaml:9: calendar: has no effect in this version"
+    )
 
 
 def test_validate_reports_what_no_part_can_serve(capsys, tree):

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import ROOT, Process
 
+from ssmd import wiring
 from ssmd.cli import run_command
 from ssmd.errors import ConfigError
 from ssmd.metadata.loader import load
@@ -143,7 +144,7 @@ def test_run_refuses_broken_trees_as_validate_does(tree):
         file, seed = seeds.choice(own), seeds.randrange(10**9)
         break_tree(tree, file, seed)
         try:
-            load(tree, "kalshi-sim", datetime.now(UTC).date())
+            load(tree, "kalshi-sim", datetime.now(UTC).date(), wiring.parts())
             continue
         except ConfigError as error:
             problems = str(error).splitlines()

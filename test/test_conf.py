@@ -8,23 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from ssmd import wiring
 from ssmd.metadata.loader import check, load
+from ssmd.resolver.env import variables
 
 CONF = Path(__file__).parent.parent / "conf"
 TODAY = datetime.now(UTC).date()
+PARTS = wiring.parts()
 ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-sim", "kraken"]
 FILES = sorted(CONF.glob("*/*.yaml"))
 
 
 def test_the_tree_has_neither_errors_nor_warnings():
-    report = check(CONF, TODAY)
+    report = check(CONF, TODAY, PARTS)
     assert [str(problem) for problem in report.problems] == []
     assert list(report.deployments) == ENVIRONMENTS
     assert sorted(report.files) == [str(file.relative_to(CONF)) for file in FILES]
 
 
 def test_every_feed_and_schema_is_used():
-    deployments = check(CONF, TODAY).deployments.values()
+    deployments = check(CONF, TODAY, PARTS).deployments.values()
     assert {deployment.feed.name for deployment in deployments} == {file.stem for file in CONF.glob("feeds/*")}
     used = {deployment.schema.name for deployment in deployments if deployment.schema}
     assert used == {file.stem for file in CONF.glob("schemas/*.yaml")}
@@ -32,7 +35,7 @@ def test_every_feed_and_schema_is_used():
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_it_will_still_work_in_some_years(name):
-    assert load(CONF, name, date(2036, 1, 1)).warnings == []
+    assert load(CONF, name, date(2036, 1, 1), PARTS).warnings == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -43,11 +46,11 @@ def test_every_file_begins_by_saying_what_it_is(file):
 
 
 def test_the_simulator_needs_nothing():
-    deployment = load(CONF, "kalshi-sim", TODAY)
+    deployment = load(CONF, "kalshi-sim", TODAY, PARTS)
     assert deployment.version.endpoint == "sim://kalshi"
     assert (deployment.version.exchange, deployment.version.auth_method) == ("kalshi", "none")
     assert deployment.environment.keys == {}
-    assert deployment.environment.storage.path == "data"
+    assert deployment.storage.path == "data"
     assert deployment.environment.subscribe == {
         "channels": ["orderbook_delta", "ticker", "trade", "market_lifecycle_v2"],
         "market_tickers": [f"KXSIM-{letter}" for letter in "ABCDEFGH"],
@@ -68,12 +71,12 @@ def test_the_simulator_needs_nothing():
     ],
 )
 def test_kalshi_with_keys(name, endpoint, source):
-    deployment = load(CONF, name, TODAY)
+    deployment = load(CONF, name, TODAY, PARTS)
     assert deployment.version.endpoint == endpoint
     key = deployment.environment.keys["kalshi"]
     assert (key.type, key.fields, key.required) == ("api_key", ("api_key", "api_secret"), True)
-    assert key.resolved_source("kalshi") == source
-    assert (deployment.environment.storage.path, deployment.environment.subscribe) == ("data", {})
+    assert key.source == source
+    assert (deployment.storage.path, deployment.environment.subscribe) == ("data", {})
     assert (deployment.schema.name, deployment.schema_version.version) == ("kalshi", "v1")
 
 
@@ -81,13 +84,13 @@ def test_the_keys_of_demo_and_real_exchange_are_kept_apart():
     used = [
         variable
         for name in ("kalshi-dev", "kalshi-demo")
-        for variable in load(CONF, name, TODAY).environment.keys["kalshi"].variables("kalshi")
+        for variable in variables(load(CONF, name, TODAY, PARTS).environment.keys["kalshi"].at("kalshi"))
     ]
     assert len(set(used)) == len(used)
 
 
 def test_kraken_is_sent_json_of_the_right_types():
-    deployment = load(CONF, "kraken", TODAY)
+    deployment = load(CONF, "kraken", TODAY, PARTS)
     assert (deployment.version.endpoint, deployment.version.exchange) == ("wss://ws.kraken.com/v2", "generic")
     symbols = ["BTC/USD", "ETH/USD"]
     assert deployment.environment.subscribe["messages"] == [
@@ -107,7 +110,7 @@ def test_the_commented_example_works_when_uncommented(tmp_path):
     (tree / "environments").mkdir()
     uncommented = "".join(line.removeprefix("# ") for line in example.splitlines(keepends=True))
     (tree / "environments/kalshi-dev.yaml").write_text(text.replace(example, uncommented))
-    deployment = load(tree, "kalshi-dev", TODAY)
+    deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     assert deployment.warnings == []
     assert "orderbook_delta" in deployment.environment.subscribe["channels"]
 

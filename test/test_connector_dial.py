@@ -13,6 +13,7 @@ import gevent
 import pytest
 from exchange_server import serving
 
+from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import open_socket
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import ConnectError
@@ -98,9 +99,9 @@ def test_when_no_address_answers_the_failure_of_the_first_is_told(name):
 def test_silent_addresses_meet_the_deadline_and_leave_no_socket(name):
     with silent() as nobody:
         before, began = descriptors(), time.monotonic()
-        connector = WebSocketConnector(
-            name(nobody.getsockname(), nobody.getsockname()), Generic({}, {}), direct=True, connect_seconds=1
-        )
+        url = name(nobody.getsockname(), nobody.getsockname())
+        config = WebSocketConfig(endpoint=url)
+        connector = WebSocketConnector(url, Generic({}, {}), config, direct=True, connect_seconds=1)
         with pytest.raises(ConnectError, match="no answer within 1 s"):
             connector.connect()
         assert time.monotonic() - began >= 1

@@ -33,6 +33,7 @@ from exchange_server import (
 from gevent import monkey
 
 from ssmd.connector import dial, frames
+from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import AuthError, ConnectError, Disconnected
 from ssmd.exchange.generic import Generic
@@ -62,7 +63,9 @@ class Signing(Generic):
 
 
 def connector(url: str, *commands: bytes, **options: Any) -> WebSocketConnector:
-    return WebSocketConnector(url, Signing(*commands), **({"connect_seconds": 5} | options))
+    own = {name: options.pop(name) for name in list(options) if name in WebSocketConfig.keys_known()}
+    config = WebSocketConfig(endpoint=url, **own)
+    return WebSocketConnector(url, Signing(*commands), config, **({"connect_seconds": 5} | options))
 
 
 def collect(connector: WebSocketConnector) -> tuple[list[bytes], str | None]:

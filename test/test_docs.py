@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from ssmd import errors
 from ssmd.commands import COMMANDS
+from ssmd.connector import CONNECTORS
+from ssmd.connector.config import WebSocketConfig
 from ssmd.exchange.subscription import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.model import (
@@ -22,8 +24,11 @@ from ssmd.metadata.model import (
     Storage,
     Transport,
 )
-from ssmd.metrics import ERROR_TYPES, Metrics
+from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
+from ssmd.wiring import TRANSPORTS
+from ssmd.writer import WRITERS
+from ssmd.writer.storage import LocalStorage
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -89,12 +94,18 @@ def fields(model: type, prefix: str = "") -> set[str]:
             "## Environments",
             (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache"})
             | fields(KeySpec, "keys.<name>.")
-            | fields(Storage, "storage.")
-            | fields(Transport, "transport.")
+            | fields(Storage, "storage.").union(*(fields(part.Config, "storage.") for part in WRITERS.values()))
+            | fields(Transport, "transport.").union(*(fields(part, "transport.") for part in TRANSPORTS.values()))
             | fields(Schedule, "schedule.")
             | fields(Cache, "cache."),
         ),
-        ("## Feeds", (fields(Feed) - {"versions"}) | fields(FeedVersion, "versions[].")),
+        (
+            "## Feeds",
+            (fields(Feed) - {"versions"})
+            | fields(FeedVersion, "versions[].").union(
+                *(fields(part.Config, "versions[].") for part in CONNECTORS.values())
+            ),
+        ),
         ("## Schemas", (fields(Schema) - {"versions"}) | fields(SchemaVersion, "versions[].")),
     ],
 )
@@ -105,10 +116,10 @@ def test_every_field_is_documented_and_none_else(heading, real):
 @pytest.mark.parametrize(
     ("field", "default"),
     [
-        ("`idle_timeout_seconds`", FeedVersion.idle_timeout_seconds),
-        ("`coalesce_seconds`", FeedVersion.coalesce_seconds),
-        ("`max_message_bytes`", FeedVersion.max_message_bytes),
-        ("`storage.fsync_interval_seconds`", Storage.fsync_interval_seconds),
+        ("`idle_timeout_seconds`", WebSocketConfig.idle_timeout_seconds),
+        ("`coalesce_seconds`", WebSocketConfig.coalesce_seconds),
+        ("`max_message_bytes`", WebSocketConfig.max_message_bytes),
+        ("`storage.fsync_interval_seconds`", LocalStorage.fsync_interval_seconds),
     ],
 )
 def test_the_defaults_in_the_readme_are_the_real_ones(field, default):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssmd.contracts.exchange import Inspection
 from ssmd.exchange.generic import Generic
-from ssmd.runtime.interfaces import Inspection
 
 MESSAGES = [
     {"type": "subscribe", "product_ids": ["ETH-EUR"], "channels": ["level2", "heartbeat"]},

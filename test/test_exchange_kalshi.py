@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmd.envelope import LineEncoder
+from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import MOST_SIDS, Kalshi
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
-from ssmd.runtime.interfaces import Acknowledged, Gap, Inspection
+from ssmd.store.line import LineEncoder
 
 KEY_ID = "7d1c2a52-16b4-4f0b-9d53-21a94f0c7a10"
 ED25519 = Ed25519PrivateKey.generate()

@@ -1,32 +1,85 @@
-"""A new exchange, writer or key resolver is one file and one catalog line: shown with a toy of each."""
+"""A new exchange, connector, writer or key resolver is one file and one catalog line: shown with a toy of each.
 
-from datetime import date
+Each toy keeps its whole contract, so that what they record is sealed and verified like anything else.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import gevent
 import pytest
+from exchange_server import TEXT, Peer, close_frame, serving
 from process import make_tree
 
 from ssmd import wiring
-from ssmd.errors import Disconnected, ResolveError
+from ssmd.connector import CONNECTORS
+from ssmd.contracts.companion import DAY, Companion
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange import EXCHANGES
+from ssmd.metadata.fields import Model, Seconds, Text
 from ssmd.metadata.loader import load
+from ssmd.proof.seal import seal
+from ssmd.proof.verify import verify
 from ssmd.resolver import RESOLVERS
-from ssmd.runtime.interfaces import Inspection
+from ssmd.store.inventory import data_files
+from ssmd.store.line import decode_line
 from ssmd.writer import WRITERS
+from ssmd.writer.file import FileWriter
+from ssmd.writer.storage import LocalStorage
 
-# Each class below is what the one new file would hold.
+# Each class below, with its configuration, is what the one new file would hold.
 
 
-class ShoutingExchange:
-    """Asks in capitals."""
+class Heard:
+    """What a message says of itself."""
+
+    def __init__(self, payload: bytes) -> None:
+        kind, _, number = payload.decode().strip('" \n').partition(" ")
+        self.type, self.sid, self.seq = kind, 1, int(number) if number.isdigit() else 0
+
+
+class Listening:
+    """Understands one connection: numbers its shouts, and answers questions."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def inspect(self, payloads):
+        events, heads = [], [Heard(payload) for payload in payloads]
+        for place, head in enumerate(heads):
+            if head.type == "welcome":
+                events.append(Acknowledged("bakery", 1, place))
+            if head.seq:
+                if self._next and head.seq != self._next:
+                    events.append(Gap(1, self._next, head.seq, place))
+                self._next = head.seq + 1
+        answers = [b"YES" for head in heads if head.type == "anybody?"]
+        return Inspection(decoded=True, events=events, heads=heads, commands=answers)
+
+
+class ShoutingExchange(Listening):
+    """Asks in capitals, answers questions, and says now and then that it is still there."""
+
+    tick_seconds = 0.05
 
     def __init__(self, keys, subscribe):
+        super().__init__()
         self.secret = keys["word"]
         self.names = subscribe["names"]
 
     @classmethod
     def check(cls, subscribe):
-        return []
+        if not subscribe.get("names"):
+            yield FieldProblem(("names",), "is required; name what to ask for")
+
+    @classmethod
+    def inspector(cls):
+        return Listening()
 
     def headers(self, path, now_ms):
         return {"X-Word": self.secret}
@@ -34,101 +87,254 @@ class ShoutingExchange:
     def commands(self):
         return [name.upper().encode() for name in self.names]
 
-    def inspect(self, payloads):
-        return Inspection(decoded=False)
+    def tick(self, now_ms):
+        return [b"STILL HERE"]
 
     def unacknowledged(self):
         return []
 
 
-class ListWriter:
-    """Keeps messages in a list."""
+@dataclass(frozen=True, kw_only=True)
+class TapeConfig(Model):
+    endpoint: Text
+    pause_seconds: Seconds = 0.01
 
-    location = "a list"
-    kept: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 
-    def __init__(self, storage, feed, *, status, metrics, clock):
-        self.feed = feed
+class TapeConnector:
+    """Plays the lines of a file, and remembers what it was sent."""
 
-    def open(self):
-        pass
+    Config = TapeConfig
+    sent: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 
-    def encode(self, received_ns, payloads, decoded):
-        return b"".join(payload.strip() + b"\n" for payload in payloads)
+    def __init__(self, endpoint, exchange, config, *, data_timeout_seconds=None, direct=False):
+        self.lines = Path(endpoint.removeprefix("tape:")).read_bytes().splitlines()
+        self.exchange, self.pause = exchange, config.pause_seconds
 
-    def write(self, batch):
-        self.kept += batch.data.splitlines()
+    def connect(self):
+        self.send(self.exchange.commands())
 
-    def flush(self):
-        pass
+    def messages(self) -> Iterator[list[bytes]]:
+        for line in self.lines:
+            gevent.sleep(self.pause)
+            yield [line]
+        raise Disconnected("the tape has ended")
 
-    def sync(self):
-        pass
+    def send(self, commands):
+        self.sent += commands
 
     def close(self):
         pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShelfConfig(Model):
+    type: Text
+    shelves: tuple[Text, ...]
+
+
+class ShelfWriter:
+    """Keeps two copies, each on a shelf of its own."""
+
+    Config = ShelfConfig
+
+    def __init__(self, config, feed, **options):
+        self.shelves, self.feed = config.shelves, feed
+        self.writers = [FileWriter(LocalStorage(type="local", path=path), feed, **options) for path in config.shelves]
+        self.state_folder = self.writers[0].state_folder
+
+    @property
+    def location(self):
+        return self.writers[0].location
+
+    def companions(self):
+        seal = ("--feed", self.feed, "--before", DAY)
+        return [Companion(f"seal{n}", ("seal", path, *seal), daily=True) for n, path in enumerate(self.shelves)]
+
+    def open(self):
+        for writer in self.writers:
+            writer.open()
+
+    def encode(self, received_ns, payloads, decoded):
+        return self.writers[0].encode(received_ns, payloads, decoded)
+
+    def write(self, batch):
+        for writer in self.writers:
+            writer.write(batch)
+
+    def flush(self):
+        for writer in self.writers:
+            writer.flush()
+
+    def sync(self):
+        for writer in self.writers:
+            writer.sync()
+
+    def close(self):
+        for writer in self.writers:
+            writer.close()
 
 
 class DiaryResolver:
     """Finds keys in a diary."""
 
     def __init__(self, environ):
-        pass
+        self.environ = environ
 
-    def resolve(self, source):
-        page = source.removeprefix("diary:")
+    @classmethod
+    def check(cls, key):
+        if len(key.fields) > 1:
+            yield FieldProblem(("fields",), "are more than one, and a page of the diary holds one")
+
+    def resolve(self, key):
+        page = key.source.removeprefix("diary:")
         if page != "may":
             raise ResolveError(f"the diary has no page {page}")
-        return {page: "sesame"}
+        return {key.fields[0]: "sesame"}
 
 
 @pytest.fixture
-def deployment(tmp_path, monkeypatch):
+def shelves(tmp_path) -> list[Path]:
+    return [tmp_path / "left", tmp_path / "right"]
+
+
+@pytest.fixture
+def deployment(tmp_path, monkeypatch, shelves):
     # And these are the catalog lines.
     monkeypatch.setitem(EXCHANGES, "shouting", ShoutingExchange)
-    monkeypatch.setitem(WRITERS, "list", ListWriter)
+    monkeypatch.setitem(CONNECTORS, "tape", TapeConnector)
+    monkeypatch.setitem(WRITERS, "shelf", ShelfWriter)
     monkeypatch.setitem(RESOLVERS, "diary", DiaryResolver)
-    monkeypatch.setattr(ListWriter, "kept", [])
-    tree = make_tree(tmp_path, "ws://127.0.0.1:1/", "shouting", "", "subscribe: {names: [bread, milk]}\n")
+    monkeypatch.setattr(TapeConnector, "sent", [])
+    storage = f"storage: {{type: shelf, shelves: {json.dumps(list(map(str, shelves)))}}}\n"
+    tree = make_tree(tmp_path, "ws://127.0.0.1:1/", "shouting", "", f"subscribe: {{names: [bread, milk]}}\n{storage}")
     path = tree / "environments" / "test.yaml"
-    text = path.read_text().replace("type: local", "type: list")
     path.write_text(
-        text.replace(
+        path.read_text().replace(
             "fields: [api_key, api_secret], source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'",
             "fields: [word], source: 'diary:may'",
         )
     )
-    return lambda: load(tree, "test", date(2026, 1, 1))
+
+    def give(**changes: str):
+        feed = tree / "feeds" / "test.yaml"
+        for old, new in changes.values():
+            feed.write_text(feed.read_text().replace(old, new))
+        return load(tree, "test", date(2026, 1, 1), wiring.parts())
+
+    return give
 
 
-def test_the_toys_are_taken_from_the_catalogs_and_collect(deployment, tmp_path, monkeypatch):
-    from ssmd.sim.replay import Recording
-    from ssmd.sim.server import Simulator
+def run(deployment) -> None:
+    assembled = wiring.assemble(deployment, {}, ("127.0.0.1", 0))
+    with pytest.raises(Disconnected):
+        assembled.runner.run()
 
-    recording = tmp_path / "recording.jsonl"
-    recording.write_bytes(b"first\nsecond\n")
-    simulator = Simulator("127.0.0.1", 0, credentials={}, rate=0, replay=Recording((recording,)))
-    serving = gevent.spawn(simulator.serve)
-    path = tmp_path / "conf" / "feeds" / "test.yaml"
-    path.write_text(path.read_text().replace(":1/", f":{simulator.port}/any"))
-    run = wiring.assemble(deployment(), {}, ("127.0.0.1", 0))
-    with pytest.raises(Disconnected, match="code 1000"):
-        run.runner.run()
-    simulator.stop()
-    serving.join()
-    assert [payload.strip() for payload in ListWriter.kept] == [b"first", b"second"]
+
+def proved(shelf: Path) -> list[bytes]:
+    """The messages of a shelf, whose only day is sealed, and nothing is wrong with it before and after that."""
+    [file] = data_files([shelf])
+    assert verify(file).findings == []
+    now_ns = int(datetime.now(UTC).timestamp() * 1e9)
+    manifest = seal(file, now_ns)
+    assert (manifest.sequence_gaps, manifest.missing) == (1, 2)
+    assert manifest.messages_by_type == {"anybody?": 1, "shout": 3, "welcome": 1}
+    assert [sequence.channel for sequence in manifest.sessions[0].sequences] == ["bakery"]
+    verdict = verify(file)
+    assert (verdict.sealed, verdict.findings) == (True, [])
+    return [decode_line(line).payload for line in file.path.read_bytes().splitlines()]
+
+
+MESSAGES = [b'"welcome"', b'"shout 1"', b'"shout 2"', b'"anybody?"', b'"shout 5"']
+
+
+def test_over_a_websocket_the_toys_collect_answer_tick_and_are_proved(deployment, shelves):
+    def exchange(peer: Peer) -> tuple[str, list[bytes]]:
+        request = peer.upgrade()
+        peer.text(*MESSAGES[:4])
+        heard: list[bytes] = []
+        while heard.count(b"STILL HERE") < 3 or b"YES" not in heard:
+            opcode, payload = peer.receive()
+            assert opcode == TEXT
+            heard.append(payload)
+        peer.text(MESSAGES[4])
+        peer.send(close_frame(1000))
+        return request.headers["X-Word"], heard
+
+    with serving(exchange) as server:
+        run(deployment(endpoint=("ws://127.0.0.1:1/", server.url)))
+        word, heard = server.result()
+    assert word == "sesame"
+    assert heard[:2] == [b"BREAD", b"MILK"]
+    assert heard.count(b"YES") == 1
+    assert [proved(shelf) for shelf in shelves] == [MESSAGES, MESSAGES]
+
+
+def test_over_a_connector_of_their_own_too(deployment, shelves, tmp_path):
+    tape = tmp_path / "tape"
+    tape.write_bytes(b"\n".join(MESSAGES))
+    run(
+        deployment(
+            kind=("type: websocket", "type: tape"),
+            endpoint=("ws://127.0.0.1:1/", f"tape:{tape}\n  pause_seconds: 0.05"),
+        )
+    )
+    assert TapeConnector.sent[:2] == [b"BREAD", b"MILK"]
+    assert TapeConnector.sent.count(b"YES") == 1
+    assert TapeConnector.sent.count(b"STILL HERE") >= 1
+    assert [proved(shelf) for shelf in shelves] == [MESSAGES, MESSAGES]
+
+
+def test_the_companions_of_a_toy_run_like_any_other(deployment, shelves, tmp_path):
+    assembled = wiring.assemble(deployment(), {}, ("127.0.0.1", 0))
+    assert list(assembled.runner._status.companions) == ["seal0", "seal1"]
+    gevent.spawn_later(0.05, assembled.runner.stop, "enough")
+    with pytest.raises(Exception, match="cannot connect"):  # Nothing listens at the endpoint.
+        assembled.runner.run()
 
 
 def test_the_toys_are_checked_like_the_rest(deployment):
-    assert wiring.unserved(deployment()) == []
-    assert wiring.key_problems(deployment(), {}) == []
+    checked = deployment()
+    assert checked.warnings == []
+    assert wiring.key_problems(checked, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("source: 'diary:may'", "source: 'diary:june'", None),
+        ("fields: [word]", "fields: [word, other]", "keys.test.fields: are more than one"),
+        ("names: [bread, milk]", "names: []", "subscribe.names: is required; name what to ask for"),
+        ("shelves:", "shelfs:", "storage.shelfs: ssmd does not know this key; did you mean `shelves`?"),
+        ("shelves: [", "shelves: 7, x: [", "storage.shelves: must be a list (`- ` lines), not `7`"),
+    ],
+)
+def test_their_own_configuration_is_checked_with_file_and_line(deployment, tmp_path, old, new, expected):
+    path = tmp_path / "conf" / "environments" / "test.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    if expected is None:
+        [problem] = wiring.key_problems(deployment(), {})
+        assert "the diary has no page june" in str(problem)
+        return
+    with pytest.raises(ConfigError) as refused:
+        deployment()
+    assert any(
+        line.startswith("environments/test.yaml:") and expected in line for line in str(refused.value).splitlines()
+    )
 
 
 def test_without_the_catalog_lines_each_is_a_clear_error(deployment, monkeypatch):
-    for catalog, name in ((EXCHANGES, "shouting"), (WRITERS, "list"), (RESOLVERS, "diary")):
+    catalogs = ((EXCHANGES, "shouting"), (WRITERS, "shelf"), (RESOLVERS, "diary"), (CONNECTORS, "tape"))
+    for catalog, name in catalogs:
         monkeypatch.delitem(catalog, name)
-    problems = [str(problem) for problem in wiring.unserved(deployment())]
-    assert len(problems) == 3
-    assert any("feeds/test.yaml:8: versions[0].exchange: 'shouting'" in problem for problem in problems)
-    assert any("storage.type: 'list' is not served yet; today: local" in problem for problem in problems)
-    assert any("keys.test.source" in problem for problem in problems)
+    with pytest.raises(ConfigError) as refused:
+        deployment(kind=("type: websocket", "type: tape"))
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 4
+    for expected in (
+        "feeds/test.yaml:2: type: 'tape' is not served yet; today: websocket",
+        "feeds/test.yaml:8: versions[0].exchange: 'shouting' is not served yet; today: generic, kalshi",
+        "storage.type: 'shelf' is not served yet; today: local",
+        "keys.test.source: 'diary' is not served yet; today: env",
+    ):
+        assert any(expected in line for line in lines), expected

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from process import Collector, Simulator, ssmd
 
-from ssmd.archive.ledger import Entry, decode_entry, encode_entry
+from ssmd.store.ledger import Entry, decode_entry, encode_entry
 
 
 def entries(collector: Collector) -> list[dict]:

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssmd import wiring
 from ssmd.errors import ConfigError
 from ssmd.metadata.loader import Deployment, Problem, check, load
 
 TODAY = date(2026, 3, 1)
+PARTS = wiring.parts()
 EMPTY_HASH = "sha256:" + hashlib.sha256(b"").hexdigest()
 
 ENVIRONMENT = """\
@@ -70,20 +72,20 @@ def edit(file: Path, old: str, new: str) -> None:
 def errors(tree, name="kalshi-dev") -> list[str]:
     """What load() refuses the environment with, by line."""
     with pytest.raises(ConfigError) as caught:
-        load(tree, name, TODAY)
+        load(tree, name, TODAY, PARTS)
     return str(caught.value).split("\n")
 
 
 def warnings(tree) -> list[str]:
     """What load() lets pass; check() must say the same."""
-    found = load(tree, "kalshi-dev", TODAY).warnings
+    found = load(tree, "kalshi-dev", TODAY, PARTS).warnings
     assert all(problem.warning for problem in found)
-    assert check(tree, TODAY, ["kalshi-dev"]).problems == found
+    assert check(tree, TODAY, PARTS, ["kalshi-dev"]).problems == found
     return [str(problem) for problem in found]
 
 
 def test_a_tree_in_which_everything_is_right(tree):
-    deployment = load(tree, "kalshi-dev", TODAY)
+    deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     assert isinstance(deployment, Deployment)
     assert deployment.environment.name == "kalshi-dev"
     assert deployment.feed.name == "kalshi"
@@ -91,7 +93,7 @@ def test_a_tree_in_which_everything_is_right(tree):
     assert deployment.schema.name == "trade"
     assert deployment.schema_version.version == "v1"
     assert deployment.warnings == []
-    report = check(tree, TODAY)
+    report = check(tree, TODAY, PARTS)
     assert report.files == ["environments/kalshi-dev.yaml", "feeds/kalshi.yaml", "schemas/trade.yaml"]
     assert report.problems == []
     assert report.deployments == {"kalshi-dev": deployment}
@@ -101,7 +103,7 @@ def test_schema_and_transport_may_be_left_out(tree):
     edit(tree / "environments/kalshi-dev.yaml", "schema: trade:v1\n", "")
     edit(tree / "environments/kalshi-dev.yaml", "transport: {type: memory}\n", "")
     shutil.rmtree(tree / "schemas")
-    deployment = load(tree, "kalshi-dev", TODAY)
+    deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     assert (deployment.schema, deployment.schema_version) == (None, None)
     assert deployment.environment.transport.type == "memory"
 
@@ -110,9 +112,9 @@ def test_a_run_reads_only_what_its_environment_needs(tree):
     (tree / "environments/other.yaml").write_text("[")
     (tree / "feeds/other.yaml").write_text("[")
     (tree / "schemas/other.yaml").write_text("[")
-    assert load(tree, "kalshi-dev", TODAY).warnings == []
-    assert check(tree, TODAY, ["kalshi-dev"]).problems == []
-    assert [problem.file for problem in check(tree, TODAY).problems] == [
+    assert load(tree, "kalshi-dev", TODAY, PARTS).warnings == []
+    assert check(tree, TODAY, PARTS, ["kalshi-dev"]).problems == []
+    assert [problem.file for problem in check(tree, TODAY, PARTS).problems] == [
         "environments/other.yaml",
         "feeds/other.yaml",
         "schemas/other.yaml",
@@ -120,7 +122,7 @@ def test_a_run_reads_only_what_its_environment_needs(tree):
 
 
 def test_a_deployment_knows_the_lines_of_its_fields(tree):
-    deployment = load(tree, "kalshi-dev", TODAY)
+    deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     problem = deployment.problem(("storage", "type"), "is not served")
     assert problem == Problem("environments/kalshi-dev.yaml", 7, "storage.type", "is not served")
     assert str(problem) == "environments/kalshi-dev.yaml:7: storage.type: is not served"
@@ -138,15 +140,17 @@ def test_all_that_is_wrong_in_all_files_at_once_and_each_once(tree):
     expected = [
         "environments/kalshi-dev.yaml:5: keys.kalshi.required: must be true or false, not `maybe`",
         "environments/kalshi-dev.yaml:7: storage.pth: ssmd does not know this key; did you mean `path`?",
-        "environments/kalshi-dev.yaml:7: storage.path: is required when the type is local; add it",
+        "environments/kalshi-dev.yaml:7: storage.path: is required; add it",
         "feeds/kalshi.yaml:6: versions[0].effective_from: must be a date such as 2025-12-22, not `yesterday`",
+        "feeds/kalshi.yaml:7: versions[0].endpoint: must be the URL of a websocket: wss://host/path, ws://host/path, "
+        "or sim://kalshi for the simulator",
         "schemas/trade.yaml:1: name: is `trades` in a file named trade.yaml; make the two agree",
     ]
     assert errors(tree) == expected
     # A second environment with the same feed and schema has nothing to add.
     shutil.copy(tree / "environments/kalshi-dev.yaml", tree / "environments/second.yaml")
     (tree / "environments/second.yaml").write_text(ENVIRONMENT.replace("kalshi-dev", "second"))
-    report = check(tree, TODAY)
+    report = check(tree, TODAY, PARTS)
     assert [str(problem) for problem in report.problems] == expected
     assert report.deployments == {}
 
@@ -219,7 +223,7 @@ def test_a_changed_definition_is_an_error_that_names_both_hashes(tree):
     assert line.startswith("schemas/trade.yaml:8: versions[0].hash: schemas/trade.capnp has changed: ")
     assert f"expected {EMPTY_HASH}, actual {actual}; restore the file, or write the actual hash here" in line
     edit(tree / "schemas/trade.yaml", EMPTY_HASH, actual.upper().replace("SHA", "sha"))
-    assert load(tree, "kalshi-dev", TODAY)
+    assert load(tree, "kalshi-dev", TODAY, PARTS)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +244,17 @@ def test_a_definition_that_cannot_be_trusted(tree, old, new, expected):
     assert expected in line
 
 
+def test_thousands_of_problems_of_one_section_are_cut_short(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "fields: [a, b]", f"fields: [{'a, ' * 5000}]")
+    edit(tree / "environments/kalshi-dev.yaml", "env:A,B", "env")
+    found = errors(tree)
+    assert len(found) == 101
+    assert found[0] == (
+        "environments/kalshi-dev.yaml:5: keys.kalshi.fields[1]: is the same name as fields[0]; give each field its own"
+    )
+    assert found[-1] == "environments/kalshi-dev.yaml:5: keys.kalshi: has more problems; only the first 100 are shown"
+
+
 def test_a_schema_without_a_hash_is_a_warning_that_gives_it(tree):
     edit(tree / "schemas/trade.yaml", f"    hash: {EMPTY_HASH}\n", "")
     assert warnings(tree) == [
@@ -253,8 +268,8 @@ def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
     with (tree / "schemas/trade.yaml").open("a") as file:
         file.write(f"  - {{version: v2, effective_from: 2026-01-01, hash: '{actual}'}}\n")
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v2")
-    assert load(tree, "kalshi-dev", TODAY).schema_version.version == "v2"
-    assert check(tree, TODAY).problems == []
+    assert load(tree, "kalshi-dev", TODAY, PARTS).schema_version.version == "v2"
+    assert check(tree, TODAY, PARTS).problems == []
     # Unless an environment asks for it: then it needs a file of its own.
     edit(tree / "environments/kalshi-dev.yaml", "trade:v2", "trade:v1")
     (line,) = errors(tree)
@@ -265,9 +280,9 @@ def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
         f"    hash: {EMPTY_HASH}\n",
         f"    hash: {EMPTY_HASH}\n    schema_file: trade-v1.capnp\n",
     )
-    assert load(tree, "kalshi-dev", TODAY).schema_version.version == "v1"
+    assert load(tree, "kalshi-dev", TODAY, PARTS).schema_version.version == "v1"
     (tree / "schemas/trade-v1.capnp").write_bytes(b"changed")
-    assert [problem.field for problem in check(tree, TODAY).problems] == ["versions[0].hash"]
+    assert [problem.field for problem in check(tree, TODAY, PARTS).problems] == ["versions[0].hash"]
 
 
 def test_a_disabled_feed_is_an_error_for_who_uses_it(tree):
@@ -277,7 +292,7 @@ def test_a_disabled_feed_is_an_error_for_who_uses_it(tree):
         "or name another feed"
     ]
     (tree / "environments/kalshi-dev.yaml").unlink()
-    assert [problem.file for problem in check(tree, TODAY).problems] == ["environments/"]
+    assert [problem.file for problem in check(tree, TODAY, PARTS).problems] == ["environments/"]
 
 
 def test_a_deprecated_feed_is_a_warning(tree):
@@ -296,7 +311,7 @@ def test_no_version_in_force_lists_the_dates(tree):
         "environments/kalshi-dev.yaml:2: feed: `kalshi` has no version in force on 2026-03-01: "
         "v1 from 2025-01-01 to 2026-02-28, v2 from 2026-03-02; correct the dates in feeds/kalshi.yaml"
     ]
-    deployment = load(tree, "kalshi-dev", date(2026, 3, 2))
+    deployment = load(tree, "kalshi-dev", date(2026, 3, 2), PARTS)
     assert (deployment.version.version, deployment.version_index) == ("v2", 1)
 
 
@@ -306,7 +321,7 @@ def test_an_unknown_environment_is_answered_with_what_there_is(tree):
         "(there are `kalshi-dev`)"
     ]
     with pytest.raises(ConfigError, match="did you mean `kalshi-dev`"):
-        check(tree, TODAY, ["kalshi-dev.yaml"])
+        check(tree, TODAY, PARTS, ["kalshi-dev.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -322,7 +337,7 @@ def test_names_of_environments_that_are_paths(tree, name):
 
 def test_both_endings_are_read_and_two_of_a_name_refused(tree):
     (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.yml")
-    assert load(tree, "kalshi-dev", TODAY).problem(("type",), "x", of="feed").file == "feeds/kalshi.yml"
+    assert load(tree, "kalshi-dev", TODAY, PARTS).problem(("type",), "x", of="feed").file == "feeds/kalshi.yml"
     (tree / "feeds/kalshi.yaml").write_text(FEED)
     assert errors(tree) == ["feeds/kalshi.yaml: there is also feeds/kalshi.yml; keep one of the two"]
 
@@ -330,7 +345,7 @@ def test_both_endings_are_read_and_two_of_a_name_refused(tree):
 def test_what_is_not_yaml_or_hidden_is_not_ours(tree):
     for name in ("README.md", ".kalshi-dev.yaml.swp", ".hidden.yaml", "kalshi-dev.yaml.bak", "notes"):
         (tree / "environments" / name).write_text("[")
-    assert check(tree, TODAY).problems == []
+    assert check(tree, TODAY, PARTS).problems == []
 
 
 def test_a_config_map_s_mount(tree, tmp_path_factory):
@@ -342,8 +357,8 @@ def test_a_config_map_s_mount(tree, tmp_path_factory):
         (mount / folder / "..data").symlink_to(real.name)
         for file in real.iterdir():
             (mount / folder / file.name).symlink_to(f"..data/{file.name}")
-    assert load(mount, "kalshi-dev", TODAY) == load(tree, "kalshi-dev", TODAY)
-    report = check(mount, TODAY)
+    assert load(mount, "kalshi-dev", TODAY, PARTS) == load(tree, "kalshi-dev", TODAY, PARTS)
+    report = check(mount, TODAY, PARTS)
     assert (report.problems, list(report.deployments)) == ([], ["kalshi-dev"])
 
 
@@ -354,7 +369,7 @@ def test_files_that_cannot_be_read_are_one_line_each(tree):
     (tree / "schemas/trade.yaml").symlink_to("nowhere")
     os.mkfifo(tree / "environments/pipe.yaml")
     (tree / "environments/bad name.yaml").write_text(ENVIRONMENT)
-    assert [str(problem) for problem in check(tree, TODAY).problems] == [
+    assert [str(problem) for problem in check(tree, TODAY, PARTS).problems] == [
         "environments/bad name.yaml: the file's name must be letters, digits, `.`, `_` and `-`; rename it",
         "environments/pipe.yaml: cannot be read: it is not a regular file",
         "feeds/kalshi.yaml: cannot be read: it is a directory, not a file",
@@ -365,9 +380,9 @@ def test_files_that_cannot_be_read_are_one_line_each(tree):
 def test_a_tree_that_is_none(tree):
     def said(config_dir) -> str:
         with pytest.raises(ConfigError) as caught:
-            load(config_dir, "kalshi-dev", TODAY)
+            load(config_dir, "kalshi-dev", TODAY, PARTS)
         with pytest.raises(ConfigError) as again:
-            check(config_dir, TODAY)
+            check(config_dir, TODAY, PARTS)
         assert str(again.value) == str(caught.value)
         return str(caught.value).replace(str(tree), "T")
 
@@ -439,7 +454,7 @@ def test_broken_text_is_a_deployment_or_an_error_with_the_file_s_name(tree, data
         text = text[:start] + data.draw(st.sampled_from(SNIPPETS) | st.text(max_size=5)) + text[end:]
     (tree / file).write_bytes(text.encode("utf-8", "replace"))
     try:
-        report = check(tree, TODAY)
+        report = check(tree, TODAY, PARTS)
         found = outcome(tree)
     finally:
         (tree / file).write_text(original)
@@ -453,6 +468,6 @@ def test_broken_text_is_a_deployment_or_an_error_with_the_file_s_name(tree, data
 
 def outcome(tree) -> Deployment | str:
     try:
-        return load(tree, "kalshi-dev", TODAY)
+        return load(tree, "kalshi-dev", TODAY, PARTS)
     except ConfigError as error:
         return str(error)

@@ -6,16 +6,23 @@ import os
 
 import pytest
 
+from ssmd.contracts.resolver import KeySource
 from ssmd.errors import ResolveError
 from ssmd.resolver import RESOLVERS
-from ssmd.resolver.env import EnvResolver
+from ssmd.resolver.env import EnvResolver, variables
 
 CANARY = "canary-6b1f"
 
 
+def resolve(source: str, **environ: str) -> dict[str, str]:
+    """The values by the names of their variables, which here are the names of the fields too."""
+    names = [name.strip() for name in source.removeprefix("env:").split(",")]
+    return EnvResolver(environ).resolve(KeySource("kalshi", source, names))
+
+
 def refusal(source: str, **environ: str) -> str:
     with pytest.raises(ResolveError) as refused:
-        EnvResolver(environ).resolve(source)
+        resolve(source, **environ)
     text = str(refused.value)
     assert "canary" not in text
     # What caused it would be printed with a traceback, and may quote the value.
@@ -24,12 +31,12 @@ def refusal(source: str, **environ: str) -> str:
 
 
 def test_the_catalog_has_it():
-    assert RESOLVERS["env"]({"A": "1"}).resolve("env:A") == {"A": "1"}
+    assert RESOLVERS["env"]({"A": "1"}).resolve(KeySource("k", "env:A", ["a"])) == {"a": "1"}
 
 
 @pytest.mark.parametrize("source", ["env:KEY_ID,KEY_SECRET", "env: KEY_ID , KEY_SECRET ", "env:KEY_SECRET,KEY_ID"])
 def test_every_variable_with_its_value_in_order(source):
-    values = EnvResolver({"KEY_ID": "id", "KEY_SECRET": CANARY, "OTHER": "x"}).resolve(source)
+    values = resolve(source, KEY_ID="id", KEY_SECRET=CANARY, OTHER="x")
     assert values == {"KEY_ID": "id", "KEY_SECRET": CANARY}
     names = [name.strip() for name in source.removeprefix("env:").split(",")]
     assert list(values) == names
@@ -37,7 +44,7 @@ def test_every_variable_with_its_value_in_order(source):
 
 def test_a_value_is_not_changed():
     value = f"  {CANARY}\n-----\\n\udcff  "
-    assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": value}
+    assert resolve("env:KEY", KEY=value) == {"KEY": value}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_the_path_of_a_file_stands_for_what_is_in_it(tmp_path):
     content = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"
     file.write_text(content)
     for value in (str(file), f"{file}\n", f" {file} "):
-        assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": content}
+        assert resolve("env:KEY", KEY=value) == {"KEY": content}
 
 
 def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
@@ -66,7 +73,7 @@ def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
     (tmp_path / "..2026" / "key").write_text(CANARY)
     (tmp_path / "..data").symlink_to("..2026")
     (tmp_path / "key").symlink_to("..data/key")
-    assert EnvResolver({"KEY": str(tmp_path / "key")}).resolve("env:KEY") == {"KEY": CANARY}
+    assert resolve("env:KEY", KEY=str(tmp_path / "key")) == {"KEY": CANARY}
 
 
 @pytest.mark.parametrize(
@@ -87,11 +94,11 @@ def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
     ids=lambda value: repr(value[:20]),
 )
 def test_a_key_that_merely_looks_like_a_path_is_a_key(value):
-    assert EnvResolver({"KEY": value}).resolve("env:KEY") == {"KEY": value}
+    assert resolve("env:KEY", KEY=value) == {"KEY": value}
 
 
 def test_a_directory_is_no_file(tmp_path):
-    assert EnvResolver({"KEY": str(tmp_path)}).resolve("env:KEY") == {"KEY": str(tmp_path)}
+    assert resolve("env:KEY", KEY=str(tmp_path)) == {"KEY": str(tmp_path)}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
@@ -110,7 +117,7 @@ def test_a_file_that_fails_to_be_read_is_refused():
 def test_a_file_too_large_for_a_key_is_refused(tmp_path):
     file = tmp_path / "canary"
     file.write_bytes(b"k" * (64 * 1024))
-    assert len(EnvResolver({"KEY": str(file)}).resolve("env:KEY")["KEY"]) == 64 * 1024
+    assert len(resolve("env:KEY", KEY=str(file))["KEY"]) == 64 * 1024
     file.write_bytes(b"k" * (64 * 1024 + 1))
     assert refusal("env:KEY", KEY=str(file)) == "KEY names a file of more than 65536 bytes, which cannot be a key"
 
@@ -126,3 +133,51 @@ def test_an_empty_file_is_refused(tmp_path, content):
     file = tmp_path / "canary"
     file.write_text(content)
     assert refusal("env:KEY", KEY=str(file)) == "KEY names an empty file"
+
+
+def key(source: str, *fields: str, name: str = "kalshi") -> KeySource:
+    return KeySource(name, source, fields)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        (key("env:KALSHI_API_KEY,KALSHI_API_SECRET", "a", "b"), ["KALSHI_API_KEY", "KALSHI_API_SECRET"]),
+        (key("env: A , B", "a", "b"), ["A", "B"]),
+        (
+            key("env", "api-key", "secret.v2", name="kalshi-demo"),
+            ["SSMD_KALSHI_DEMO_API_KEY", "SSMD_KALSHI_DEMO_SECRET_V2"],
+        ),
+    ],
+)
+def test_which_variables_hold_a_key(source, names):
+    assert variables(source) == names
+    assert list(EnvResolver.check(source)) == []
+    values = EnvResolver({name: f"value of {name}" for name in names}).resolve(source)
+    assert values == {field: f"value of {name}" for field, name in zip(source.fields, names, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "at", "expected"),
+    [
+        ("env:A", ["a", "b"], ("source",), "names 1 variable(s) for 2 field(s) (`a`, `b`)"),
+        ("env:A,B,C", ["a", "b"], ("source",), "names 3 variable(s) for 2 field(s)"),
+        ("env:A,A", ["a", "b"], ("source",), "names the same variable twice"),
+        ("env:A,", ["a", "b"], ("source",), "must name environment variables"),
+        ("env/A,B", ["a", "b"], ("source",), "must name environment variables"),
+        ("env:A B", ["a"], ("source",), "must name environment variables"),
+        ("env:hunter2-hunter2", ["a"], ("source",), "must name environment variables"),
+        ("env", ["a-b", "a_b"], ("fields", 1), "is the same name as fields[0]"),
+        (
+            "env:A",
+            [f"{'M' * 20}hunter2{'M' * 64}", "b"],
+            ("source",),
+            "names 1 variable(s) for 2 field(s) (`MMMMMMMMMMMM…`, `b`)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_said_without_it(source, fields, at, expected):
+    [problem] = EnvResolver.check(key(source, *fields))
+    assert (problem.path, problem.warning) == (at, False)
+    assert problem.message.startswith(expected)
+    assert "hunter2" not in problem.message

@@ -2,10 +2,10 @@
 
 import pytest
 
+from ssmd.contracts.exchange import Acknowledged, Gap
 from ssmd.errors import ConnectError, Disconnected
-from ssmd.runtime.interfaces import Acknowledged, Gap
 from ssmd.runtime.journal import PRESSURE_NS, Journal
-from ssmd.runtime.report import Reporter
+from ssmd.runtime.reporter import Reporter
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 import gevent
 import pytest
 
-from ssmd.runtime.interfaces import Batch, Note
+from ssmd.contracts.writer import Batch, Note
 from ssmd.runtime.queue import BATCH_BYTES, NOTE_BYTES, PACE_BYTES, BatchQueue
 
 

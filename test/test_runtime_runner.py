@@ -1,12 +1,14 @@
 """The runner with toy parts: order of calls, links, drain, and which error wins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
 import pytest
 from exchange_server import eventually
 from gevent.event import Event
 
+from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.contracts.writer import Batch
 from ssmd.errors import (
     AuthError,
     ClockError,
@@ -17,8 +19,8 @@ from ssmd.errors import (
     SubscriptionRefused,
     WriteError,
 )
-from ssmd.runtime.interfaces import Acknowledged, Batch, Gap, Inspection
-from ssmd.runtime.report import Reporter
+from ssmd.runtime.reader import RunParts
+from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 
 
@@ -30,6 +32,7 @@ class ToyConnector:
         self.closed = Event()
         self.connecting = Event()
         self.waits = False
+        self.sent: list[bytes] = []
 
     def connect(self) -> None:
         self.connecting.set()
@@ -44,12 +47,17 @@ class ToyConnector:
             raise self.end
         self.closed.wait()
 
+    def send(self, commands: Sequence[bytes]) -> None:
+        self.sent += commands
+
     def close(self) -> None:
         if not self.waits:
             self.closed.set()
 
 
 class ToyExchange:
+    tick_seconds: float | None = None
+
     def __init__(self, inspections: list[Inspection] = ()):
         self.inspections = list(inspections)
 
@@ -62,6 +70,7 @@ class ToyExchange:
 
 class ToyWriter:
     location = "memory"
+    state_folder = None
 
     def __init__(self) -> None:
         self.kept: list[bytes] = []
@@ -122,10 +131,7 @@ class ToyService:
 def make(status, metrics):
     def runner(connector, exchange=None, writer=None, **options) -> Runner:
         return Runner(
-            "kalshi",
-            connector,
-            exchange or ToyExchange(),
-            writer or ToyWriter(),
+            RunParts("kalshi", connector, exchange or ToyExchange(), writer or ToyWriter()),
             status=status,
             metrics=metrics,
             reporter=Reporter("kalshi", status),

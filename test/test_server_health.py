@@ -22,7 +22,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from ssmd.errors import ListenError
-from ssmd.metrics import Metrics
+from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import STUCK_SECONDS, Status
 from ssmd.server import health
 from ssmd.server.health import HealthServer, make_app

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ssmd.archive.messages import Message
+from ssmd.reading.messages import Message
 from ssmd.sim.feeds import MadeUp, Pace, Replay
 
 

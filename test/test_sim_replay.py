@@ -11,10 +11,10 @@ import pytest
 import zstandard
 from sim_client import Client, served
 
-from ssmd.archive.selection import Selection
-from ssmd.envelope import LineEncoder
 from ssmd.errors import DataError, UsageError
+from ssmd.reading.selection import Selection
 from ssmd.sim.replay import Recording
+from ssmd.store.line import LineEncoder
 
 RAW = [
     b'{"type":"trade","sid":4,"seq":9,"msg":{"price": "0.1000"}}',

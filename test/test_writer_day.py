@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from process import ROOT
 
-from ssmd.archive.coverage import day_begins
-from ssmd.archive.figures import Figures, gather
-from ssmd.archive.layout import data_files, ledger_path
-from ssmd.archive.notes import notes
-from ssmd.archive.seal import seal, unsealed
-from ssmd.archive.verify import Verdict, missing_files, verify
+from ssmd.proof.advisories import notes
+from ssmd.proof.seal import seal, unsealed
+from ssmd.proof.verify import Verdict, missing_files, verify
+from ssmd.reports.figures import Figures, gather
+from ssmd.store.durable import sync_directory
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import ledger_path
+from ssmd.store.timestamps import day_begins
 from ssmd.writer import day as days
 from ssmd.writer.day import open_locked
-from ssmd.writer.disk import sync_directory
 
 HOUR = 3600 * 10**9
 DAY = 24 * HOUR
@@ -29,9 +30,9 @@ COLLECT = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path
 from prometheus_client import CollectorRegistry
-from ssmd.metadata.model import Storage
-from ssmd.metrics import Metrics
-from ssmd.runtime.interfaces import Batch, Note
+from ssmd.writer.storage import LocalStorage
+from ssmd.runtime.metrics import Metrics
+from ssmd.contracts.writer import Batch, Note
 from ssmd.runtime.status import Status
 from ssmd.writer.file import FileWriter
 
@@ -42,7 +43,7 @@ def collect(storage):
     # A connection with a message at each of the times, and then a kill.
     status = Status()
     metrics = Metrics(CollectorRegistry(), "kalshi", status)
-    place = Storage(type="local", path=str(storage))
+    place = LocalStorage(type="local", path=str(storage))
     writer = FileWriter(place, "kalshi", status=status, metrics=metrics, clock=lambda: times[0])
     writer.open()
     notes = (Note("started", times[0], 0, {"version": "1", "exchange": "generic"}), Note("connected", times[0], 0, {}))

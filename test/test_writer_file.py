@@ -14,13 +14,13 @@ from pathlib import Path
 import gevent
 import pytest
 
-from ssmd.envelope import decode_line
+from ssmd.contracts.writer import Batch
 from ssmd.errors import OutputError, WriteError
-from ssmd.metadata.model import Storage
-from ssmd.runtime.interfaces import Batch
-from ssmd.writer import recovery
-from ssmd.writer.disk import sync_directory
+from ssmd.store import repair
+from ssmd.store.durable import sync_directory
+from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
+from ssmd.writer.storage import LocalStorage
 
 NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
 MIDNIGHT = NOON + 12 * 3600 * 1_000_000_000
@@ -32,7 +32,7 @@ def make(tmp_path, status, metrics):
     made = []
 
     def writer(path: Path = tmp_path, **options: object) -> FileWriter:
-        storage = Storage(type="local", path=str(path), fsync_interval_seconds=options.pop("fsync", 1.0))
+        storage = LocalStorage(type="local", path=str(path), fsync_interval_seconds=options.pop("fsync", 1.0))
         made.append(
             FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: options.get("now", NOON))
         )
@@ -106,14 +106,14 @@ def test_an_older_file_that_is_compacted_while_a_start_looks_at_it_is_passed_ove
     older = tmp_path / "2025-12-21" / "kalshi.jsonl"
     older.parent.mkdir()
     older.touch()
-    aside = recovery.set_torn_tail_aside
+    aside = repair.set_torn_tail_aside
 
     def compacted_before(path: Path) -> int:
         if path == older:
             path.rename(path.with_name("kalshi.jsonl.zst"))
         return aside(path)
 
-    monkeypatch.setattr(recovery, "set_torn_tail_aside", compacted_before)
+    monkeypatch.setattr(repair, "set_torn_tail_aside", compacted_before)
     make().open()
     assert not older.exists()
 
@@ -382,15 +382,15 @@ import resource, sys
 from gevent import monkey; monkey.patch_all()
 from prometheus_client import CollectorRegistry
 from ssmd.errors import WriteError
-from ssmd.metadata.model import Storage
-from ssmd.metrics import Metrics
-from ssmd.runtime.interfaces import Batch
+from ssmd.writer.storage import LocalStorage
+from ssmd.runtime.metrics import Metrics
+from ssmd.contracts.writer import Batch
 from ssmd.runtime.status import Status
 from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-writer = FileWriter(Storage(type="local", path=sys.argv[1]), "kalshi", status=status, metrics=metrics,
+writer = FileWriter(LocalStorage(type="local", path=sys.argv[1]), "kalshi", status=status, metrics=metrics,
                     clock=lambda: 1_766_404_800_000_000_000)
 writer.open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -26,11 +26,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ssmd.archive.layout import data_files
-from ssmd.archive.merge import Trouble, merged
-from ssmd.archive.messages import raw
 from ssmd.commands.selecting import selection_of, tell_twins
 from ssmd.errors import DataError, UsageError
+from ssmd.reading.merge import Trouble, merged
+from ssmd.reading.messages import raw
+from ssmd.store.inventory import data_files
 
 _GATHERED_BYTES = 256 * 1024
 _TOLD_PER_FILE = 10

@@ -31,9 +31,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from ssmd.archive.compact import LEVELS, Compacted, Left, candidates, compact
-from ssmd.archive.layout import DayFile
 from ssmd.errors import SsmdError, UsageError, printable
+from ssmd.proof.compact import LEVELS, Compacted, Left, candidates, compact
+from ssmd.store.layout import DayFile
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:

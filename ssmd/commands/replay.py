@@ -27,9 +27,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssmd import logs
 from ssmd.commands.selecting import selection_of, tell_twins
 from ssmd.commands.serving import number, serve
+from ssmd.runtime import logs
 from ssmd.sim.replay import Recording
 
 

@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from ssmd import __version__
-from ssmd.archive.comparison import silence
-from ssmd.archive.figures import gather
-from ssmd.archive.layout import DayFile, data_files
 from ssmd.commands.selecting import tell_twins
 from ssmd.errors import DataError, UsageError, printable
+from ssmd.reports.comparison import silence
+from ssmd.reports.figures import gather
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import DayFile
 
 _WIDE = 200
 """Columns for a file or a pipe, where nothing need be cut off."""
@@ -49,7 +50,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     for error in troubles:
         print(f"ssmd: {error}", file=sys.stderr)
     if arguments["--html"]:
-        from ssmd.archive.report_html import page
+        from ssmd.reports.html import page
 
         shown = os.fsencode(storage).decode("utf-8", "backslashreplace")
         text = page(figures, now_ns=now_ns, storage=shown, version=__version__, silent=silent)
@@ -58,7 +59,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     elif figures:
         from rich.console import Console
 
-        from ssmd.archive.report_text import print_report
+        from ssmd.reports.text import print_report
 
         console = Console(highlight=False)
         if not console.is_terminal:

@@ -24,11 +24,12 @@ from typing import Any
 
 import gevent
 
-from ssmd import __version__, logs, wiring
+from ssmd import __version__, wiring
 from ssmd.commands.listen import parse_listen
 from ssmd.errors import SsmdError
-from ssmd.metadata.apart import load_apart
 from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.load_in_child import load_in_child
+from ssmd.runtime import logs
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -37,15 +38,16 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
     config_dir = Path(arguments["--config-dir"])
-    deployment = load_apart(config_dir, arguments["<environment>"], datetime.now(UTC).date())
-    with logs.in_a_thread():  # Not earlier, since loading forks; and until the last line is told.
+    today = datetime.now(UTC).date()
+    deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())
+    with logs.in_a_thread():  # Not earlier, since loading forks; and until the last line is logged.
         return _run(deployment, environ, listen, terminal)
 
 
 def _run(
     deployment: Deployment, environ: Mapping[str, str], listen: tuple[str, int], terminal: logs.Terminal | None
 ) -> int:
-    for problem in wiring.require_served(deployment):
+    for problem in deployment.warnings:
         _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -63,12 +65,14 @@ def _run(
     )
     failure: str | None = None
     code = 0
-    run.endings.load()
+    if run.endings is not None:
+        run.endings.load()
     try:
         run.runner.run()
     except SsmdError as error:
         failure, code = str(error), error.exit_code
-        run.endings.add(error.label)
+        if run.endings is not None:
+            run.endings.add(error.label)
     finally:
         if terminal is not None:
             terminal.show("")

@@ -25,10 +25,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ssmd.archive.seal import seal, unsealed
-from ssmd.envelope import timestamp
 from ssmd.errors import SsmdError, UsageError, printable
-from ssmd.writer.recovery import Repaired
+from ssmd.proof.seal import seal, unsealed
+from ssmd.store.repair import Repaired
+from ssmd.store.timestamps import timestamp
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ssmd.archive.layout import DayFile, twins
-from ssmd.archive.selection import ALL, Selection, instant
 from ssmd.errors import UsageError
+from ssmd.reading.selection import ALL, Selection, instant
+from ssmd.store.inventory import other_forms
+from ssmd.store.layout import DayFile
 
 __all__ = ["selection_of", "tell_twins"]
 
@@ -33,7 +34,7 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
 def tell_twins(files: Iterable[DayFile]) -> None:
     """Say on stderr which days are there in another form too, which is not read."""
     for file in files:
-        for twin in twins(file.path):
+        for twin in other_forms(file.path):
             print(
                 f"ssmd: {file.path}: is read, and {twin.path.name} beside it is not; `ssmd verify` tells whether they "
                 "hold the same",

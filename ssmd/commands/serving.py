@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 
 from ssmd.commands.listen import parse_listen
+from ssmd.contracts.resolver import KeySource
 from ssmd.errors import ConfigError, UsageError, printable
 from ssmd.exchange.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
@@ -75,7 +76,7 @@ def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
 def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, PublicKey], str]:
     """The one key that the handshake accepts, the user's or one made for this run, and how to use the latter."""
     if any(environ.get(name) for name in _VARIABLES):
-        values = EnvResolver(environ).resolve(f"env:{','.join(_VARIABLES)}")
+        values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES))
         try:
             private = read_private_key(values["KALSHI_API_SECRET"])
         except ConfigError as error:

@@ -39,8 +39,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssmd import logs
 from ssmd.commands.serving import number, serve
+from ssmd.runtime import logs
 from ssmd.sim.embedded import DEFAULT_RATE
 from ssmd.sim.faults import Faults
 from ssmd.sim.replay import Recording

@@ -6,7 +6,7 @@ Usage:
 
 Options:
   --config-dir <path>  The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --strict             Fail on warnings too.
+  --strict             Fail on warnings too, except on fields that have no effect in this version.
   --keys               Also look up the keys; their values are never shown.
   -h --help            Show this.
 
@@ -16,7 +16,7 @@ named, only these are checked, with what they refer to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,25 +24,28 @@ from typing import Any
 from ssmd import wiring
 from ssmd.errors import ConfigError
 from ssmd.metadata.loader import check
+from ssmd.metadata.problem import Problem
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    report = check(Path(arguments["--config-dir"]), datetime.now(UTC).date(), arguments["<environment>"])
+    today = datetime.now(UTC).date()
+    report = check(Path(arguments["--config-dir"]), today, wiring.parts(), arguments["<environment>"])
     problems = list(report.problems)
-    for deployment in report.deployments.values():
-        problems += wiring.unserved(deployment)
-        if arguments["--keys"]:
+    if arguments["--keys"]:
+        for deployment in report.deployments.values():
             problems += wiring.key_problems(deployment, environ)
     problems = list(dict.fromkeys(problems))
-    failed = False
     for file in report.files:
         own = [problem for problem in problems if problem.file == file]
-        for problem in own:
-            print(f"{'warning' if problem.warning else 'error'}: {problem}")
+        _print(own)
         if not own:
             print(f"ok: {file}")
-    for problem in problems:
-        if problem.file not in report.files:
-            print(f"{'warning' if problem.warning else 'error'}: {problem}")
-        failed = failed or arguments["--strict"] or not problem.warning
+    _print([problem for problem in problems if problem.file not in report.files])
+    strict = arguments["--strict"]
+    failed = any(not problem.warning or (strict and not problem.lenient) for problem in problems)
     return ConfigError.exit_code if failed else 0
+
+
+def _print(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        print(f"{'warning' if problem.warning else 'error'}: {problem}")

@@ -23,10 +23,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 from rich.text import Text
 
-from ssmd.archive.layout import DayFile, data_files, in_any_form
-from ssmd.archive.notes import notes
-from ssmd.archive.verify import Verdict, missing_files, verify
 from ssmd.errors import DataError, UsageError, printable
+from ssmd.proof.advisories import notes
+from ssmd.proof.verify import Verdict, missing_files, verify
+from ssmd.store.inventory import data_files, in_any_form
+from ssmd.store.layout import DayFile
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing need be cut off."""

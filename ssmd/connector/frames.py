@@ -19,7 +19,7 @@ import gevent
 import websocket
 from gevent.exceptions import ConcurrentObjectUseError
 
-from ssmd.connector.naps import Naps
+from ssmd.connector.coalescing import Naps
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
 
 __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]

@@ -6,55 +6,57 @@ import contextlib
 import http.cookies
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import gevent
 import websocket
 
+from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
+from ssmd.connector.patience import DATA, TICK, Patience
 from ssmd.connector.refusal import explain, printable_without, refusal
+from ssmd.contracts.exchange import Exchange
 from ssmd.errors import ConnectError, Disconnected
-from ssmd.runtime.interfaces import Exchange
 
 __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
 
 CONNECT_SECONDS = 10.0
-"""One deadline over name lookup, TCP, TLS, the handshake and the opening commands."""
+"""One deadline for the name lookup, TCP, TLS, the handshake and the opening commands."""
 
 SHORTEST_SECRET = 8
-"""Shorter values of signed headers are hidden from no log: they would be found in every word."""
+"""Shorter values of signed headers are not hidden in what a server says: they would be found inside other words."""
+
+NOTHING: list[bytes] = []
+"""Stands for a wait that ended because it was time to tick."""
+
+SEND_SECONDS = 5.0
+"""How long the exchange may take to accept further commands. Nothing is read in this time."""
 
 FAIRNESS_SECONDS = 0.001
 
-LATE_FRAMES = 1000
-"""So many pings and fragments are still read when the time for data is over: a process that was itself stopped may find
-data behind them. A flood of them has no end.
-"""
-
 
 class WebSocketConnector:
-    """Reads one WebSocket connection; keeps the Connector contract of runtime/interfaces.py.
+    """Reads one WebSocket connection; keeps the Connector contract of contracts/connector.py.
 
-    `endpoint`: a ws:// or wss:// URL. Certificates are verified, and nothing turns that off.
+    `endpoint`: a ws:// or wss:// URL; that of `config` may be the simulator's. Certificates are verified, and nothing
+    turns that off.
     `exchange`: the dialect, asked for the handshake's headers and the opening commands.
-    `idle_timeout_seconds`: silence, pings included, after which the connection counts as dead.
-    `max_message_bytes`: the longest message taken; a longer one ends the connection with code 1009.
-    `data_timeout_seconds`: silence, pings not included, after which it ends; None for never.
-    `coalesce_seconds`: how long messages that come fast may wait to be read together; 0 for not at all.
+    `data_timeout_seconds`: silence, pings not included, after which the connection ends; None for never.
     `direct`: ignore HTTP_PROXY and its like.
     """
+
+    Config: ClassVar = WebSocketConfig
 
     def __init__(
         self,
         endpoint: str,
         exchange: Exchange,
+        config: WebSocketConfig,
         *,
-        idle_timeout_seconds: float = 30.0,
-        max_message_bytes: int = 16 * 1024 * 1024,
         data_timeout_seconds: float | None = None,
-        coalesce_seconds: float = 0.0,
         direct: bool = False,
         connect_seconds: float = CONNECT_SECONDS,
         wall_clock: Callable[[], float] = time.time,
@@ -65,7 +67,7 @@ class WebSocketConnector:
         self._host = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         self._path = url.path or "/"
         self._exchange = exchange
-        self._idle_seconds = idle_timeout_seconds
+        self._idle_seconds = config.idle_timeout_seconds
         self._data_seconds = data_timeout_seconds
         self._direct = direct
         self._connect_seconds = connect_seconds
@@ -73,7 +75,7 @@ class WebSocketConnector:
         self._closing = False
         self._hidden: list[str] = []
         self._head: BoundedHead | None = None
-        self._reader = FrameReader(max_message_bytes, coalesce_seconds)
+        self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
 
     def connect(self) -> None:
         with contextlib.ExitStack() as unless_open:
@@ -128,43 +130,67 @@ class WebSocketConnector:
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
             return
-        last_data = last_pause = time.monotonic()
-        late = 0
+        last_pause = now = time.monotonic()
+        patience = Patience(self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now)
         while True:
-            if self._data_seconds is not None:
-                left = last_data + self._data_seconds - time.monotonic()
-                self._reader.silence_seconds = min(self._idle_seconds, left)
-                late = late + 1 if left < 0.0 else 0
             began = time.monotonic()
-            try:
-                if late > LATE_FRAMES:
-                    raise TimeoutError
-                payloads = self._reader.recv_batch()
-            except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
-                if self._closing:
-                    return
-                raise self._disconnected(error) from None
-            # After close() too: what has arrived is handed out, and then the socket's end is met.
+            self._reader.silence_seconds = patience.wait(began)
+            payloads = self._receive(patience, began)
+            if payloads is None:
+                return
+            # After close() too: what has arrived is yielded, and then the socket's end is met.
             now = time.monotonic()
             if now - began > FAIRNESS_SECONDS:
                 last_pause = now  # It has waited, and everything else had its turn.
+            if payloads is NOTHING:
+                yield []
+                continue
+            patience.frame()
             if payloads:
                 yield payloads
-                now = last_data = time.monotonic()  # Afterwards: the time the consumer takes is not silence.
+                now = time.monotonic()
+                patience.data(now)
             if now - last_pause > FAIRNESS_SECONDS:
-                # A socket that always has data never waits, and everything else would starve. sleep(0)
-                # is not enough: gevent runs many such callbacks before it looks at its sockets again.
+                # A socket that always has data never waits, and everything else would starve. sleep(0) is not enough:
+                # gevent runs many such callbacks before it looks at its sockets again.
                 gevent.sleep(1e-6)
                 last_pause = time.monotonic()
+
+    def _receive(self, patience: Patience, began: float) -> list[bytes] | None:
+        """Return what one read brings; empty for a control frame or a fragment, NOTHING when it is time to tick, None
+        after close(). Raises Disconnected.
+        """
+        try:
+            if patience.is_exhausted():
+                raise TimeoutError
+            return self._reader.recv_batch()
+        except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
+            if self._closing:
+                return None
+            if isinstance(error, TimeoutError) and error.errno is None:  # With a number, the kernel gave up.
+                patience.no_frame(time.monotonic() - began)
+                if patience.limit == TICK:
+                    return NOTHING
+                raise self._silent(patience.limit) from None
+            raise self._disconnected(error) from None
+
+    def send(self, commands: Sequence[bytes]) -> None:
+        for command in commands:
+            try:
+                self._reader.settimeout(SEND_SECONDS)
+                self._reader.send(command)
+            except (OSError, ValueError, websocket.WebSocketException) as error:
+                if self._closing:
+                    return
+                reason = explain(error, hidden=self._hidden)
+                raise Disconnected(f"{self._host} does not accept a command: {reason}") from None
 
     def _disconnected(self, error: Exception) -> Disconnected:
         if isinstance(error, CloseFrame):
             code = "no code" if error.code is None else f"code {error.code}"
             reason = printable_without(self._hidden, error.reason)
-            told = f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else "")
-            return Disconnected(told, error.code)
-        if isinstance(error, TimeoutError) and error.errno is None:  # With a number it is the kernel that gave up.
-            return self._silent()
+            closed = f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else "")
+            return Disconnected(closed, error.code)
         if isinstance(error, MessageTooBig):
             self._reader.send_close(websocket.STATUS_MESSAGE_TOO_BIG)
             return Disconnected(f"{self._host} sent {error}; raise max_message_bytes in the feed if that is right")
@@ -173,8 +199,8 @@ class WebSocketConnector:
             return Disconnected(f"{self._host} broke the WebSocket protocol: {explain(error, hidden=self._hidden)}")
         return Disconnected(f"the connection to {self._host} was lost: {explain(error, hidden=self._hidden)}")
 
-    def _silent(self) -> Disconnected:
-        if self._reader.silence_seconds < self._idle_seconds:
+    def _silent(self, limit: str) -> Disconnected:
+        if limit == DATA:
             return Disconnected(f"no data came from {self._host} for {self._data_seconds:g} s (data_timeout_seconds)")
         return Disconnected(f"nothing came from {self._host} for {self._idle_seconds:g} s, not even a ping")
 
@@ -187,8 +213,8 @@ class WebSocketConnector:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """End the connection both ways. This wakes whoever waits for the socket, which closing it from another
-        greenlet would not do cleanly.
+        """Shut the connection down both ways. This wakes a greenlet that waits for the socket, which closing it would
+        not do cleanly.
         """
         if self._reader.sock is not None:
             with contextlib.suppress(OSError, ValueError):

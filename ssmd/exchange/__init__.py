@@ -1,15 +1,15 @@
 """The dialects of exchanges.
 
 A new one is one file here, with a class that keeps the Exchange and Dialect contracts of
-runtime/interfaces.py, and one line in this catalog. Its key is the feed version's `exchange`; without
+contracts/, and one line in this catalog. Its key is the feed version's `exchange`; without
 that, a feed whose own name is in the catalog speaks that dialect, and any other speaks `generic`.
 """
 
 from __future__ import annotations
 
+from ssmd.contracts.exchange import Dialect
 from ssmd.exchange.generic import Generic
 from ssmd.exchange.kalshi import Kalshi
-from ssmd.runtime.interfaces import Dialect
 
 __all__ = ["EXCHANGES"]
 

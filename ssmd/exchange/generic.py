@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ssmd.runtime.interfaces import FieldProblem, Inspection
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.exchange import Inspection
 
 __all__ = ["Generic"]
 
@@ -20,6 +21,8 @@ class Generic:
 
     `keys` are not used. `subscribe` may hold `messages`, a list of JSON objects to send after connecting.
     """
+
+    tick_seconds: float | None = None
 
     def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
         messages = subscribe.get("messages", [])
@@ -56,6 +59,9 @@ class Generic:
         except (ValueError, RecursionError):
             return Inspection(decoded=False)
         return Inspection(decoded=True)
+
+    def tick(self, now_ms: int) -> Sequence[bytes]:
+        return ()
 
     def unacknowledged(self) -> Sequence[str]:
         return ()

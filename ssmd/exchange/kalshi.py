@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.exchange import Acknowledged, Gap, Inspection, Inspector
 from ssmd.errors import ConfigError, Disconnected, SsmdError, SubscriptionRefused, printable
 from ssmd.exchange.signing import read_private_key, sign
 from ssmd.exchange.subscription import commands_of, problems_of
-from ssmd.runtime.interfaces import Acknowledged, FieldProblem, Gap, Inspection, Inspector
 
 __all__ = ["MOST_SIDS", "Kalshi"]
 
@@ -153,6 +154,8 @@ class Kalshi(_Inspector):
     `subscribe`: the environment's section, the parameters of the `subscribe` command, sent as given.
     """
 
+    tick_seconds: float | None = None
+
     def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
         super().__init__()
         missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
@@ -190,6 +193,9 @@ class Kalshi(_Inspector):
 
     def commands(self) -> Sequence[bytes]:
         return self._commands
+
+    def tick(self, now_ms: int) -> Sequence[bytes]:
+        return ()
 
     def _told(self, value: object) -> str:
         """What Kalshi says may name the key."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ssmd.runtime.interfaces import FieldProblem
+from ssmd.contracts.configuration import FieldProblem
 
 __all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "commands_of", "problems_of"]
 

@@ -1,11 +1,12 @@
-"""What a run is to do: an environment with what it refers to; plain data, without what has judged it."""
+"""What a run is to do: an environment with what it refers to. Plain data, without what has checked it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from ssmd.metadata.line_map import LineMap
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.places import Places
 from ssmd.metadata.problem import Path, Problem
 
 __all__ = ["Deployment"]
@@ -13,7 +14,7 @@ __all__ = ["Deployment"]
 
 @dataclass(frozen=True)
 class Deployment:
-    """An environment and what it refers to, all sound and in force."""
+    """An environment and what it refers to, all valid and in force."""
 
     environment: Environment
     feed: Feed
@@ -23,9 +24,15 @@ class Deployment:
     """Its position in the feed's file, for the path of a problem: ("versions", version_index, "endpoint")."""
     schema: Schema | None
     schema_version: SchemaVersion | None
+    dialect: str
+    """The name of the exchange's dialect in the catalog."""
+    connection: Any
+    """The connector's own configuration."""
+    storage: Any
+    """The writer's own configuration."""
     warnings: list[Problem]
-    _places: dict[str, Places] = field(repr=False, compare=False)
+    _lines: dict[str, LineMap] = field(repr=False, compare=False)
 
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
-        """A problem with a field of the environment or the feed, on the line where that field stands."""
-        return self._places[of].problem(path, message, warning)
+        """Return a problem with a field of the environment or, with `of="feed"`, of the feed, with its line."""
+        return self._lines[of].problem(path, message, warning)

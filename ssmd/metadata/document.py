@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from ssmd.errors import ConfigError
-from ssmd.metadata.places import Places
+from ssmd.metadata.line_map import LineMap
 from ssmd.metadata.problem import Problem
 from ssmd.metadata.scalars import Plain, freeform
 from ssmd.metadata.tree import RefusedError, build
@@ -61,14 +61,14 @@ class DocumentError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Document(Places):
+class Document(LineMap):
     """What one file holds, and on which lines."""
 
     data: dict[str, Any]
 
-    def places(self) -> Places:
+    def line_map(self) -> LineMap:
         """The lines without the data."""
-        return Places(self.file, self.start, self.entries)
+        return LineMap(self.file, self.start, self.entries)
 
 
 def read(path: FilePath, name: str) -> Document:

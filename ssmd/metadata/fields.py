@@ -10,14 +10,15 @@ The models are plain dataclasses, so that a process may use what another has val
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
-from ssmd.metadata.markers import After, Before, Complaint, Within
+from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
+from ssmd.store.layout import RESERVED_ENDINGS
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -35,8 +36,10 @@ __all__ = [
     "Name",
     "Prose",
     "Seconds",
+    "Sections",
     "Text",
     "unknown_keys",
+    "without_effect",
 ]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -68,11 +71,12 @@ def _name(text: str) -> str:
 
 
 def _feed_name(text: str) -> str:
-    if text.endswith(".ledger"):
-        raise Complaint(
-            f"`{excerpt(text)}` ends in `.ledger`, and its data would have the name of another feed's ledger; "
-            "choose another name"
-        )
+    for ending in RESERVED_ENDINGS:
+        if text.endswith(ending):
+            raise Complaint(
+                f"`{excerpt(text)}` ends in `{ending}`, and its files could have the names of another feed's; "
+                "choose another name"
+            )
     return text
 
 
@@ -121,11 +125,17 @@ Freeform = Annotated[dict[str, Any], Before(freeform)]
 
 
 class Model:
-    """The base of the models, frozen dataclasses: each may name faults that concern several of its fields."""
+    """The base of the models, frozen dataclasses."""
 
     def faults(self) -> Iterator[Fault]:
-        """What is wrong with the fields together, each fault with its path within this model."""
+        """Yield what is wrong with the fields together, each fault with its path within this model."""
         return iter(())
+
+    def without_effect(self) -> Iterator[Fault]:
+        """Yield what is given here and has no effect in this version; by default, the fields marked NO_EFFECT."""
+        for name, annotation in get_type_hints(type(self), include_extras=True).items():
+            if NO_EFFECT in getattr(annotation, "__metadata__", ()) and getattr(self, name) is not None:
+                yield (name,), "has no effect in this version"
 
     @classmethod
     @cache
@@ -154,31 +164,56 @@ class Model:
         return self
 
 
-def unknown_keys(model: type[Model], data: Any, at: Path = ()) -> Iterator[tuple[Path, list[str]]]:
-    """The path of every key that no model knows, and the keys that would be known in its place.
+Sections = Mapping[Path, "type[Model] | None"]
+"""By its path, the model with which a part extends a section of a file; None for a part that there is not, whose keys
+nobody knows."""
 
-    This walks the data beside the models instead of asking pydantic, so that a typo is found even where
-    the same section has errors.
+
+def unknown_keys(
+    model: type[Model], data: Any, sections: Sections, at: Path = ()
+) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the path of every key that no model knows, and the keys that would be known in its place.
+
+    This walks the data beside the models instead of asking pydantic, so that a typo is found even where the same
+    section has errors.
     """
     if not isinstance(data, dict):
         return
     known = model.keys_known()
+    if at in sections:
+        part = sections[at]
+        if part is None:
+            return
+        known = known | part.keys_known()
     for key, value in data.items():
         if key not in known:
             yield (*at, key), list(known)
         elif inner := _model_within(known[key]):
-            yield from _unknown_inside(inner, known[key], value, (*at, key))
+            for path, item in _items(known[key], value, (*at, key)):
+                yield from unknown_keys(inner, item, sections, path)
 
 
-def _unknown_inside(model: type[Model], annotation: Any, value: Any, at: Path) -> Iterator[tuple[Path, list[str]]]:
-    if get_origin(annotation) is tuple and isinstance(value, list):
+def _items(annotation: Any, value: Any, at: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield the path and the data of every model in a field of this type."""
+    if get_origin(annotation) is tuple and isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from unknown_keys(model, item, (*at, index))
+            yield (*at, index), item
     elif get_origin(annotation) is dict and isinstance(value, dict):
         for key, item in value.items():
-            yield from unknown_keys(model, item, (*at, key))
+            yield (*at, key), item
     else:
-        yield from unknown_keys(model, value, at)
+        yield at, value
+
+
+def without_effect(model: Model, at: Path = ()) -> Iterator[Fault]:
+    """Yield what has no effect in a model and in all models inside it, with its path."""
+    for path, message in model.without_effect():
+        yield (*at, *path), message
+    for name, annotation in model.keys_known().items():
+        if _model_within(annotation):
+            for path, item in _items(annotation, getattr(model, name), (*at, name)):
+                if isinstance(item, Model):
+                    yield from without_effect(item, path)
 
 
 def _model_within(annotation: Any) -> type[Model] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ssmd.errors import ConfigError, printable
 from ssmd.metadata.document import Document, DocumentError, read
-from ssmd.metadata.fields import NAME, Model
+from ssmd.metadata.fields import NAME, Model, Sections
 from ssmd.metadata.problem import Path, Problem, nearest, quoted
 from ssmd.metadata.validation import validate
 
@@ -28,6 +29,8 @@ class Part(Generic[M]):
     file: str
     document: Document | None = None
     model: M | None = None
+    sections: Mapping[Path, Model] = field(default_factory=dict)
+    """The parts' own configuration, by the path of its section; see Validated."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -36,7 +39,7 @@ class Part(Generic[M]):
         return self.model is not None and all(problem.warning for problem in self.problems)
 
     def report(self, path: Path, message: str, warning: bool = False) -> None:
-        """Add a problem, once; without a document it has no line, and the file's own problem comes first."""
+        """Add a problem, once. Without a document there is a problem already, and this one has no line."""
         if self.document is not None:
             problem = self.document.problem(path, message, warning)
             if problem not in self.problems:
@@ -51,11 +54,19 @@ class Part(Generic[M]):
 class Folder(Generic[M]):
     """One of environments/, feeds/ and schemas/."""
 
-    def __init__(self, config_dir: FilePath, folder: str, model: type[M]) -> None:
+    def __init__(
+        self,
+        config_dir: FilePath,
+        folder: str,
+        model: type[M],
+        sections: Callable[[Mapping[str, Any]], Sections] = lambda data: {},
+    ) -> None:
+        """`sections`: returns, for the data of a file, the models of the parts that extend its sections."""
         self.path = config_dir / folder
         self.folder = folder
         self.kind = folder.removesuffix("s")
         self._model = model
+        self._sections = sections
         self._files = self._list()
         self._parts: dict[str, Part[M]] = {}
 
@@ -113,7 +124,8 @@ class Folder(Generic[M]):
         except DocumentError as error:
             part.problems.append(error.problem)
             return part
-        part.model, part.problems = validate(part.document, self._model)
+        found = validate(part.document, self._model, self._sections(part.document.data))
+        part.model, part.sections, part.problems = found
         written = part.text("name")
         if written is not None and NAME.fullmatch(written) and written != name:
             part.report(("name",), f"is `{written}` in a file named {entries[0]}; make the two agree")

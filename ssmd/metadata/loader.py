@@ -1,7 +1,7 @@
 """The tree as a whole: an environment with the feed and the schema it refers to, or everything that is wrong.
 
-load() is for a run and reads only what that environment needs; check() judges the tree, or a part of it.
-Both report all they find at once, each problem one time, whoever refers to the file it is in.
+load() is for a run, and reads only what that environment needs. check() looks at the whole tree, or at some of its
+environments. Both report all problems at once, each of them once, however many environments refer to its file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, Part
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
+from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem, nearest, quoted
+from ssmd.metadata.serving import check_environment, check_feed, check_subscription
 
 __all__ = ["Deployment", "Problem", "Report", "check", "load"]
 
@@ -35,9 +37,9 @@ class Report:
     """By name, the environments that could be run."""
 
 
-def load(config_dir: str | os.PathLike[str], environment: str, today: date) -> Deployment:
-    """One environment with its feed and its schema; or ConfigError with every problem, one a line."""
-    tree = _Tree(FilePath(config_dir), today)
+def load(config_dir: str | os.PathLike[str], environment: str, today: date, parts: Parts) -> Deployment:
+    """Return one environment with its feed and its schema. Raises ConfigError with every problem, one a line."""
+    tree = _Tree(FilePath(config_dir), today, parts)
     tree.require(environment)
     deployment = tree.deploy(environment)
     if deployment is None:
@@ -45,12 +47,12 @@ def load(config_dir: str | os.PathLike[str], environment: str, today: date) -> D
     return deployment
 
 
-def check(config_dir: str | os.PathLike[str], today: date, names: Iterable[str] = ()) -> Report:
-    """The whole tree judged, or the environments of these names and what they refer to.
+def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: Iterable[str] = ()) -> Report:
+    """Check the whole tree, or the environments of these names and what they refer to.
 
-    ConfigError when there is no tree, or no environment of such a name.
+    Raises ConfigError when there is no tree, or no environment of such a name.
     """
-    tree = _Tree(FilePath(config_dir), today)
+    tree = _Tree(FilePath(config_dir), today, parts)
     chosen = sorted(set(names))
     for name in chosen:
         tree.require(name)
@@ -71,12 +73,13 @@ def check(config_dir: str | os.PathLike[str], today: date, names: Iterable[str] 
 
 
 class _Tree:
-    def __init__(self, config_dir: FilePath, today: date) -> None:
+    def __init__(self, config_dir: FilePath, today: date, parts: Parts) -> None:
         self._shown = printable(str(config_dir))
         self._require_directory(config_dir)
-        self.today = today
-        self.environments = Folder(config_dir, "environments", Environment)
-        self.feeds = Folder(config_dir, "feeds", Feed)
+        self._today = today
+        self._parts = parts
+        self.environments = Folder(config_dir, "environments", Environment, parts.of_environment)
+        self.feeds = Folder(config_dir, "feeds", Feed, parts.of_feed)
         self.schemas = Folder(config_dir, "schemas", Schema)
 
     def _require_directory(self, config_dir: FilePath) -> None:
@@ -119,24 +122,32 @@ class _Tree:
         return part
 
     def deploy(self, name: str) -> Deployment | None:
-        """The environment with what it refers to, None when something is wrong with any of it."""
+        """Return the environment with what it refers to, None when something is wrong with any of it."""
         environment = self.environments.part(name)
+        check_environment(environment, self._parts)
         feed, version = self._feed(environment)
         schema, schema_version = self._schema(environment)
-        parts = [part for part in (environment, feed, schema) if part is not None]
+        if feed is not None and feed.model is not None and version is not None:
+            check_feed(feed, version, self._parts)
+            check_subscription(environment, feed.model, version, self._parts)
+        files = [part for part in (environment, feed, schema) if part is not None]
         if not (environment.model and environment.document and feed and feed.model and feed.document and version):
             return None
-        if not all(part.sound for part in parts):
+        if not all(part.sound for part in files):
             return None
+        index = feed.model.versions.index(version)
         return Deployment(
             environment=environment.model,
             feed=feed.model,
             version=version,
-            version_index=feed.model.versions.index(version),
+            version_index=index,
             schema=schema.model if schema else None,
             schema_version=schema_version,
-            warnings=[problem for part in parts for problem in part.problems],
-            _places={"environment": environment.document.places(), "feed": feed.document.places()},
+            dialect=self._parts.dialect_name(feed.model.name, version.exchange),
+            connection=feed.sections[("versions", index)],
+            storage=environment.sections[("storage",)],
+            warnings=[problem for part in files for problem in part.problems],
+            _lines={"environment": environment.document.line_map(), "feed": feed.document.line_map()},
         )
 
     def _feed(self, environment: Part[Environment]) -> tuple[Part[Feed] | None, FeedVersion | None]:
@@ -155,12 +166,12 @@ class _Tree:
             environment.report(("feed",), f"`{name}` is disabled; enable it in {where}, or name another feed")
         elif feed.model.status == "deprecated":
             environment.report(("feed",), f"`{name}` is deprecated (in {where}); name its successor", warning=True)
-        version = feed.model.version_in_force(self.today)
+        version = feed.model.version_in_force(self._today)
         if version is None:
             spans = ", ".join(each.span() for each in feed.model.versions[:10])
             environment.report(
                 ("feed",),
-                f"`{name}` has no version in force on {self.today}: {spans}; correct the dates in {feed.file}",
+                f"`{name}` has no version in force on {self._today}: {spans}; correct the dates in {feed.file}",
             )
         return feed, version
 

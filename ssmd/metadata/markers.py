@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["After", "Before", "Complaint", "Within"]
+__all__ = ["NO_EFFECT", "After", "Before", "Complaint", "Within"]
 
 
 class Complaint(ValueError):
@@ -59,3 +59,11 @@ class Within:
         if source is int:
             return core_schema.int_schema(gt=self.gt, ge=self.ge, le=self.le)
         return core_schema.float_schema(gt=self.gt, ge=self.ge, le=self.le, allow_inf_nan=False)
+
+
+class _NoEffect:
+    """A marker that pydantic does not know."""
+
+
+NO_EFFECT = _NoEffect()
+"""A marker: the field is part of the metadata model, and nothing acts on it in this version."""

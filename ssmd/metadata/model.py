@@ -1,22 +1,20 @@
 """What the metadata says: a feed, a schema, and the environment that brings them together.
 
-The fields and their meaning are those of the existing ssmd metadata, so that a tree written for it loads
-unchanged. Which types of feed, storage, transport and key source a program serves is not for the model to
-know: those are plain names here, and the catalogs of the parts decide.
+The fields and their meaning are those of the existing ssmd metadata, so that a tree written for it loads unchanged. The
+model does not know which types of feed, storage, transport and key source there are. Those are plain names here, and
+each part in a catalog declares the fields that it adds to a section (see parts.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from ssmd.envelope import LARGEST_MESSAGE
-from ssmd.metadata.endpoint import endpoint_fault
 from ssmd.metadata.fields import Amount, Fault, FeedName, Filled, Freeform, Model, Name, Prose, Seconds, Text
 from ssmd.metadata.keys import KeySpec
-from ssmd.metadata.markers import After, Before, Complaint, Within
+from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 
@@ -53,7 +51,7 @@ def _protocol(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureLocation(Model):
-    """Where a feed is recorded; for people, ssmd does not act on it."""
+    """Where a feed is recorded; for people."""
 
     datacenter: Text | None = None
     provider: Text | None = None
@@ -65,7 +63,7 @@ class CaptureLocation(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Calendar(Model):
-    """When a feed trades; for people, ssmd does not act on it."""
+    """When a feed trades."""
 
     timezone: Text | None = None
     holiday_calendar: Text | None = None
@@ -82,17 +80,17 @@ class FeedVersion(Versioned):
     auth_method: Text = "none"
     exchange: Name | None = None
     """The dialect; when left out, the feed's own name if there is such a dialect."""
-    idle_timeout_seconds: Seconds = 30.0
-    """The longest silence, pings included, before the connection counts as dead."""
-    max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
-    coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002
-    """While messages come faster than this they are read together, about so often: the less CPU, the later."""
-    rate_limit_per_second: Amount | None = None
+    rate_limit_per_second: Annotated[Amount | None, NO_EFFECT] = None
     max_symbols_per_connection: Annotated[int, Within(gt=0)] | None = None
     supports_orderbook: bool = False
     supports_trades: bool = False
     supports_historical: bool = False
     parser_config: Freeform = field(default_factory=dict)
+
+    def without_effect(self) -> Iterator[Fault]:
+        yield from super().without_effect()
+        if self.auth_method not in ("api_key", "none"):
+            yield ("auth_method",), "has no effect in this version: the exchange's dialect decides how to sign"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +102,13 @@ class Feed(Model):
     type: Text
     status: Literal["active", "deprecated", "disabled"] = "active"
     capture_locations: tuple[CaptureLocation, ...] = ()
-    calendar: Calendar | None = None
+    calendar: Annotated[Calendar | None, NO_EFFECT] = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
     defaults: Any = None
     """For the operators of other programs; known here only in order not to be reported."""
 
     def faults(self) -> Iterator[Fault]:
-        return self.version_faults(self.type, dict(enumerate(self.versions)))
-
-    @staticmethod
-    def version_faults(kind: str, versions: Mapping[int, Any]) -> Iterator[Fault]:
-        """What is wrong with the versions of a feed of this type, by their position in the file."""
-        yield from timeline_faults(versions)
-        if kind == "websocket":
-            for index, version in versions.items():
-                if fault := endpoint_fault(version.endpoint):
-                    yield ("versions", index, "endpoint"), fault
+        return timeline_faults(dict(enumerate(self.versions)))
 
     def version_in_force(self, today: date) -> FeedVersion | None:
         """Of the versions whose dates include today, the one that began last."""
@@ -162,40 +151,27 @@ class Schema(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Transport(Model):
-    """Where messages go while they are on their way."""
+    """Where messages go while they are on their way; the part that `type` names may have further fields."""
 
     type: Text
-    url: Text | None = None
-    stream: Text | None = None
-    subject_prefix: Text | None = None
-
-    def faults(self) -> Iterator[Fault]:
-        if self.type in ("nats", "mqtt") and self.url is None:
-            yield ("url",), f"is required when the type is {self.type}; add the server's URL"
+    url: Annotated[Text | None, NO_EFFECT] = None
+    stream: Annotated[Text | None, NO_EFFECT] = None
+    subject_prefix: Annotated[Text | None, NO_EFFECT] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage(Model):
-    """Where messages are kept."""
+    """Where messages are kept; the part that `type` names may have further fields."""
 
     type: Text
-    path: Text | None = None
-    bucket: Text | None = None
-    region: Text | None = None
-    fsync_interval_seconds: Seconds = 1.0
-    """What a power failure may take: the lines of the last so many seconds."""
-
-    def faults(self) -> Iterator[Fault]:
-        if self.path is not None and self.path.startswith("~"):
-            yield ("path",), "begins with `~`, which stands for no one's home here; write the whole path"
-        for name in {"local": ("path",), "s3": ("bucket", "region")}.get(self.type, ()):
-            if getattr(self, name) is None:
-                yield (name,), f"is required when the type is {self.type}; add it"
+    path: Annotated[Text | None, NO_EFFECT] = None
+    bucket: Annotated[Text | None, NO_EFFECT] = None
+    region: Annotated[Text | None, NO_EFFECT] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Model):
-    """When to collect; known to other programs, ssmd collects until it is stopped."""
+    """When to collect."""
 
     timezone: Text = "UTC"
     day_start: Text | None = None
@@ -205,7 +181,7 @@ class Schedule(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Cache(Model):
-    """Where other programs keep what they look up; ssmd has no use for it."""
+    """Where other programs keep what they look up."""
 
     type: Text
     max_size: Text | None = None
@@ -227,11 +203,11 @@ class Environment(Model):
     feed: Name
     schema: Annotated[Text, After(_schema_reference)] | None = None
     """`name:version`."""
-    schedule: Schedule | None = None
+    schedule: Annotated[Schedule | None, NO_EFFECT] = None
     keys: dict[Name, KeySpec] = field(default_factory=dict)
     transport: Transport = Transport(type="memory")
     storage: Storage
-    cache: Cache | None = None
+    cache: Annotated[Cache | None, NO_EFFECT] = None
     subscribe: Freeform = field(default_factory=dict)
     """What to ask the exchange for, in its dialect's own terms."""
     data_timeout_seconds: Seconds | None = None

@@ -29,6 +29,8 @@ class Problem(NamedTuple):
     """The field as `keys.kalshi.fields[0]`; empty when the file as a whole is meant."""
     message: str
     warning: bool = False
+    lenient: bool = False
+    """A warning that `validate --strict` lets pass."""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -53,11 +55,14 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """`; did you mean ...?` when one of the candidates is close to the word, otherwise nothing."""
+def nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return `; did you mean ...?` when one of the candidates is close to the word, otherwise nothing.
+
+    `cutoff`: how close, from 0 for anything to 1 for the same word.
+    """
     known = {candidate.lower(): candidate for candidate in candidates}
     # Only the beginning of a long word is compared: difflib takes quadratic time.
-    close = difflib.get_close_matches(word[:100].lower(), known, n=1)
+    close = difflib.get_close_matches(word[:100].lower(), known, n=1, cutoff=cutoff)
     return f"; did you mean `{known[close[0]]}`?" if close else ""
 
 

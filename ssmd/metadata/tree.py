@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ssmd.errors import printable
-from ssmd.metadata.places import NOTHING, Entries
+from ssmd.metadata.line_map import NOTHING, Entries
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.scalars import Plain, freeform
 

@@ -1,38 +1,85 @@
-"""Keys from environment variables, or from the files they name."""
+"""Keys from environment variables, or from the files that they name."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.resolver import KeySource
 from ssmd.errors import ResolveError
+from ssmd.metadata.problem import quoted
 
-__all__ = ["EnvResolver"]
+__all__ = ["EnvResolver", "variables"]
 
 _MAX_FILE_BYTES = 64 * 1024
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
+
 
 class EnvResolver:
-    """Resolves `env:VAR1,VAR2`; keeps the KeyResolver contract of runtime/interfaces.py.
+    """Resolves `env:VAR1,VAR2`, and `env`; keeps the KeyResolver contract of contracts/resolver.py.
 
-    A value that is the absolute path of a file stands for what is in it, which suits mounted secrets.
+    A value that is the absolute path of a file stands for the content of the file, which suits mounted secrets.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def resolve(self, source: str) -> dict[str, str]:
-        names = [name.strip() for name in source.removeprefix("env:").split(",")]
+    @classmethod
+    def check(cls, key: KeySource) -> Iterator[FieldProblem]:
+        # Two fields whose names differ in punctuation alone would share one variable.
+        names: dict[str, int] = {}
+        for index, field in enumerate(key.fields):
+            if (first := names.setdefault(_upper(field), index)) != index:
+                yield FieldProblem(("fields", index), f"is the same name as fields[{first}]; give each field its own")
+        if key.source != "env":
+            yield from _variable_problems(key)
+
+    def resolve(self, key: KeySource) -> dict[str, str]:
+        names = variables(key)
         missing = [name for name in names if not self._environ.get(name, "").strip()]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment")
-        return {name: _from_file(name, self._environ[name]) for name in names}
+        return {
+            field: _from_file(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)
+        }
+
+
+def variables(key: KeySource) -> list[str]:
+    """Return the environment variables that hold a key, one for each field and in the fields' order."""
+    if key.source == "env":
+        return [f"SSMD_{_upper(key.name)}_{_upper(field)}" for field in key.fields]
+    return [name.strip() for name in key.source.removeprefix("env:").split(",")]
+
+
+def _variable_problems(key: KeySource) -> Iterator[FieldProblem]:
+    names = variables(key)
+    if not key.source.startswith("env:") or not all(map(_VARIABLE.fullmatch, names)):
+        message = "must name environment variables, as in `env:KALSHI_API_KEY,KALSHI_API_SECRET`; never put a key here"
+    elif len(set(names)) != len(names):
+        message = "names the same variable twice; each field has a variable of its own"
+    elif len(names) != len(key.fields):
+        message = (
+            f"names {len(names)} variable(s) for {len(key.fields)} field(s) ({quoted(key.fields)}); "
+            "name one for each, in the same order"
+        )
+    else:
+        return
+    yield FieldProblem(("source",), message)
+
+
+def _upper(name: str) -> str:
+    return _NOT_ALPHANUMERIC.sub("_", name.upper())
 
 
 def _from_file(name: str, value: str) -> str:
+    """Return the content of the file that a variable's value names, or the value itself when it names none."""
     named = os.path.expanduser(value.strip().strip("\"'"))
     if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
         return value

@@ -5,7 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ssmd.archive.ledger import (
+from ssmd.contracts.exchange import Acknowledged, Gap
+from ssmd.contracts.writer import Note
+from ssmd.errors import ConnectError, Disconnected, SsmdError
+from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.reporter import Reporter
+from ssmd.runtime.status import Status
+from ssmd.store.ledger import (
     BACKPRESSURE_BEGAN,
     BACKPRESSURE_ENDED,
     CLOCK_STEPPED,
@@ -14,11 +20,6 @@ from ssmd.archive.ledger import (
     STOPPED,
     SUBSCRIBED,
 )
-from ssmd.errors import ConnectError, Disconnected, SsmdError
-from ssmd.metrics import Metrics
-from ssmd.runtime.interfaces import Acknowledged, Gap, Note
-from ssmd.runtime.report import Reporter
-from ssmd.runtime.status import Status
 
 __all__ = ["PRESSURE_NS", "Journal"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gevent.event import Event
 
-from ssmd.runtime.interfaces import Batch
+from ssmd.contracts.writer import Batch
 
 __all__ = ["BatchQueue"]
 

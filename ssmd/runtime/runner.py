@@ -2,9 +2,9 @@
 
     connector --messages--> reader --lines--> queue, bounded in bytes --> writer greenlet --> writer
 
-Every greenlet is linked to one "ended" event. The first to end, for whatever reason, starts the end of
-the run; the main greenlet then drains: it stops the reading, lets the writer empty the queue, closes the
-writer, and raises what went wrong. Nothing retries: restarting is the orchestrator's work.
+Every greenlet is linked to one "ended" event. The first to end, for whatever reason, starts the end of the run. The
+main greenlet then drains: it stops the reading, lets the writer empty the queue, closes the writer, and raises what
+went wrong. Nothing is tried again: restarting is the orchestrator's work.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import gevent
 from gevent.event import Event
 
-from ssmd.archive.ledger import CONNECTED, STARTED
+from ssmd.contracts.service import Service
 from ssmd.errors import Disconnected, SsmdError, WriteError
-from ssmd.metrics import Metrics
 from ssmd.runtime.clock import RunClock
-from ssmd.runtime.interfaces import Batch, Connector, Exchange, Service, Writer
+from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
-from ssmd.runtime.parts import error_of, gravity, outcome
+from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.outcomes import error_of, gravity, outcome
 from ssmd.runtime.queue import BatchQueue
-from ssmd.runtime.report import Reporter
+from ssmd.runtime.reader import Reader, RunParts
+from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
+from ssmd.store.ledger import STARTED
 
-__all__ = ["DRAIN_SECONDS", "QUEUE_BYTES", "Runner"]
+__all__ = ["DRAIN_SECONDS", "QUEUE_BYTES", "RunParts", "Runner"]
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait for the disk before the socket is no longer read: minutes of one busy connection."""
 
 WRITE_BYTES = 1024 * 1024
-"""How much of the queue goes into one write, so that a slow disk is asked seldom rather than often."""
+"""How much of the queue goes into one write, so that a slow disk gets few large writes rather than many small ones."""
 
 DRAIN_SECONDS = 20.0
 """How long the end may take; below Kubernetes' default grace period of 30 s."""
@@ -42,41 +45,41 @@ _log = logging.getLogger("ssmd.runner")
 
 
 class Runner:
-    """Joins the parts of one run; run() does it all, stop() ends it from a signal handler."""
+    """Joins the parts of one run; run() does it all, stop() ends it from a signal handler.
+
+    `services` and `companions` run beside the collection. `identity`: the fields of the ledger's `started`.
+    """
 
     def __init__(
         self,
-        feed: str,
-        connector: Connector,
-        exchange: Exchange,
-        writer: Writer,
+        parts: RunParts,
         *,
         status: Status,
         metrics: Metrics,
         reporter: Reporter,
         services: Sequence[Service] = (),
-        identity: Mapping[str, object] | None = None,
+        companions: Companions | None = None,
+        identity: Mapping[str, object] = MappingProxyType({}),
         clock: Callable[[], int] = time.time_ns,
         queue_bytes: int = QUEUE_BYTES,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
-        self._feed = feed
-        self._connector = connector
-        self._exchange = exchange
-        self._writer = writer
+        self._connector, self._exchange, self._writer = parts.connector, parts.exchange, parts.writer
         self._status = status
         self._metrics = metrics
         self._reporter = reporter
         self._services = services
-        self._identity = identity or {}
+        self._companions = companions or Companions([], status)
+        self._identity = identity
         self._journal = Journal(status, metrics, reporter)
         self._clock = RunClock(clock, self._journal.clock_stepped)
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
+        self._reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
-        """Who has asked the run to end; None while nobody has."""
+        """The reason given to stop(); None while nobody has called it."""
 
     def stop(self, reason: str) -> None:
         """Ask the run to end, without error: drain and return from run(). Safe to call at any time."""
@@ -96,6 +99,7 @@ class Runner:
             self._metrics.errors[error.label].inc()
             raise
         finally:
+            self._companions.stop()
             for service in self._services:
                 service.stop()
             gevent.killall(services, timeout=1)
@@ -104,10 +108,11 @@ class Runner:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
         self._open_writer()
         self._journal.note(STARTED, self._clock.now(), **self._identity)
-        self._hand_in_notes()
+        self._reader.hand_in_notes()
         writer = self._spawn("writer", self._write)
-        reader = self._spawn("connector", self._read)
+        reader = self._spawn("connector", self._reader.run)
         ticker = self._spawn("ticker", self._tick)
+        self._companions.start()
         self._ended.wait()
         ticker.kill()
         try:
@@ -116,7 +121,7 @@ class Runner:
             self._reporter.finish()
 
     def _open_writer(self) -> None:
-        """A dead disk can already hold up the opening; the probes must tell, and a stop must be heard."""
+        """Open the writer. Even a dead disk leaves the probes answering, and stop() working."""
         status, location = self._status, self._writer.location
         status.location, status.write_began = location, time.monotonic()
         opening = gevent.spawn(outcome, self._writer.open)
@@ -128,14 +133,19 @@ class Runner:
             raise error
         status.location, status.write_began = self._writer.location, None
 
-    def _spawn(self, name: str, work: Callable[[], None]) -> gevent.Greenlet:
-        """Start a part of the run, linked so that its end is the run's end, whether it fails or returns."""
+    def _spawn(self, name: str, work: Callable[[], object]) -> gevent.Greenlet:
+        """Start a greenlet of the run, linked so that its end is the run's end, whether it fails or returns.
 
-        def part() -> SsmdError | None:
-            error = outcome(work)
-            if error is None and not self._ended.is_set():
+        A text that it returns is a reason to end the run in order.
+        """
+
+        def part() -> object:
+            ended = outcome(work)
+            if isinstance(ended, str):
+                self.stop(ended)
+            elif ended is None and not self._ended.is_set():
                 return Disconnected(f"the {name} has ended by itself")
-            return error
+            return ended
 
         greenlet = gevent.spawn(part)
         greenlet.link(self._on_end)
@@ -145,36 +155,6 @@ class Runner:
         if self._first is None:
             self._first = greenlet
             self._ended.set()
-
-    def _read(self) -> None:
-        self._connector.connect()
-        self._status.connected = True
-        _log.info("connected", extra={"feed": self._feed})
-        self._journal.note(CONNECTED, self._clock.now())
-        self._hand_in_notes()
-        # The metrics and contracts are looked up once: the loop body runs for every socket read.
-        inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        status, clock, age = self._status, self._clock, self._metrics.age
-        for payloads in self._connector.messages():
-            received_ns = status.last_received_ns = clock.now()
-            inspection = inspect(payloads)
-            if inspection.events:
-                journal.events(inspection.events, received_ns)
-            status.received_bytes += sum(map(len, payloads))
-            data = encode(received_ns, payloads, inspection.decoded)
-            notes = journal.take() if journal.pending else ()
-            put(Batch(self._feed, received_ns, data, len(payloads), notes))
-            if journal.pressed:
-                journal.waited(0.0, clock.now())
-            if inspection.exchange_ms is not None:
-                age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
-            if inspection.failure is not None:
-                raise inspection.failure
-            clock.require_near()
-
-    def _hand_in_notes(self) -> None:
-        """Let the writer have what the journal holds; never blocks."""
-        self._queue.put(Batch(self._feed, self._clock.last_ns, b"", 0, self._journal.take()))
 
     def _write(self) -> None:
         queue, writer, status = self._queue, self._writer, self._status
@@ -200,35 +180,15 @@ class Runner:
             gevent.sleep(1)
             self._status.unacknowledged = len(self._exchange.unacknowledged())
             self._reporter.tick(self._exchange.unacknowledged())
-            self._queue.wake()  # The writer also syncs what is due when nothing comes.
+            self._queue.wake()  # The writer also syncs what is due when nothing arrives.
 
     def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet, services: list[gevent.Greenlet]) -> None:
-        """End the run in order: nothing that was received is left behind if the writer can take it."""
+        """End the run in order: everything that was received is written, if the writer can take it."""
         deadline = time.monotonic() + self._drain_seconds
         errors = [error_of(self._first)] if self._first is not None and self.stopped_by is None else []
         self._status.ending = str(errors[0]) if errors else None
-        connecting = not self._status.connected
-        self._status.connected = False
-        self._connector.close()
-        if writer.dead:
-            self._queue.close()  # Nobody will make room any more for a reader that waits for it.
-        if connecting:
-            reader.kill(timeout=1)  # Nothing was received yet; there is nothing to wait for.
-        reader.join(timeout=max(0.0, deadline - time.monotonic()))
-        self._queue.lift()  # A reader that still waits for room hands in what it holds.
-        reader.kill(timeout=1)
-        if reader.dead:
-            self._journal.end(self._clock.now(), self.stopped_by, error_of(reader))
-            self._hand_in_notes()
-        self._queue.close()
-        writer.join(timeout=max(1.0, deadline - time.monotonic()))
-        errors.append(error_of(writer))
-        if writer.dead:
-            writer = self._spawn("writer", self._writer.close)
-            writer.join(timeout=max(1.0, deadline - time.monotonic()))
-            errors.append(error_of(writer))
-        if not writer.dead:
-            errors.append(WriteError(f"{self._writer.location}: the disk did not take the rest within the drain time"))
+        self._stop_reading(reader, writer, deadline)
+        errors += self._finish_writing(writer, deadline)
         if self._queue.messages:
             _log.error("messages received but not written", extra={"messages": self._queue.messages})
         # What closing itself has caused, such as the reader's end, is no error; a bug always is.
@@ -236,3 +196,31 @@ class Runner:
         found = [error for error in errors if error is not None]
         if found:
             raise max(found, key=gravity)
+
+    def _stop_reading(self, reader: gevent.Greenlet, writer: gevent.Greenlet, deadline: float) -> None:
+        connecting = not self._status.connected
+        self._status.connected = False
+        self._connector.close()
+        if writer.dead:
+            self._queue.close()  # Nobody will make room any more for a reader that waits for it.
+        if connecting:
+            reader.kill(timeout=1)  # Nothing was received yet, so there is nothing to wait for.
+        reader.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._queue.lift()  # A reader that still waits for room puts what it holds.
+        reader.kill(timeout=1)
+        if reader.dead:
+            self._journal.end(self._clock.now(), self.stopped_by, error_of(reader))
+            self._reader.hand_in_notes()
+        self._queue.close()
+
+    def _finish_writing(self, writer: gevent.Greenlet, deadline: float) -> list[BaseException | None]:
+        """Let the writer empty the queue, then close it; return what went wrong."""
+        writer.join(timeout=max(1.0, deadline - time.monotonic()))
+        errors = [error_of(writer)]
+        if writer.dead:
+            writer = self._spawn("writer", self._writer.close)
+            writer.join(timeout=max(1.0, deadline - time.monotonic()))
+            errors.append(error_of(writer))
+        if not writer.dead:
+            errors.append(WriteError(f"{self._writer.location}: the disk did not take the rest within the drain time"))
+        return errors

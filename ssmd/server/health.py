@@ -76,7 +76,7 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
 
 
 class HealthServer:
-    """Serves an app on gevent's WSGI server; keeps the Service contract of runtime/interfaces.py.
+    """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/.
 
     Listens from construction on, so that a port in use is told before anything else is begun. Raises
     ListenError. Port 0 takes any free one; `port` tells which.

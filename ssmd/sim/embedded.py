@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ssmd.contracts.service import Service
 from ssmd.errors import ConfigError, DataError, UsageError, printable
-from ssmd.runtime.interfaces import Service
 from ssmd.sim import SIMULATORS
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
@@ -62,19 +62,7 @@ def read_settings(endpoint: str) -> Settings:
         known = ", ".join(f"sim://{each}" for each in SIMULATORS)
         raise ConfigError(f"no such simulator: {printable(endpoint)!r}; there are: {known}")
 
-    settings: dict[str, str] = {}
-    faults: list[str] = []
-    for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        if key == "fault":
-            faults.append(value)
-        elif key in _FAULTS:
-            faults.append(f"{key}={value}" if value else key)
-        elif key in _PARAMETERS:
-            settings[key] = value
-        else:
-            known = ", ".join([*_PARAMETERS, *FAULTS])
-            raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
-
+    settings, faults = _parameters(name, parts.query)
     replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
     try:
         if replay is not None:
@@ -91,6 +79,23 @@ def read_settings(endpoint: str) -> Settings:
         replay=replay,
         faults=behaviour,
     )
+
+
+def _parameters(name: str, query: str) -> tuple[dict[str, str], list[str]]:
+    """Return the settings by name, and the faults as `ssmd sim --fault` takes them. Raises ConfigError."""
+    settings: dict[str, str] = {}
+    faults: list[str] = []
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key == "fault":
+            faults.append(value)
+        elif key in _FAULTS:
+            faults.append(f"{key}={value}" if value else key)
+        elif key in _PARAMETERS:
+            settings[key] = value
+        else:
+            known = ", ".join([*_PARAMETERS, *FAULTS])
+            raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
+    return settings, faults
 
 
 def embedded(endpoint: str) -> Embedded:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ssmd.archive.messages import Message
+from ssmd.reading.messages import Message
 from ssmd.sim.refusal import text_of
 
 __all__ = ["Feed", "MadeUp", "Pace", "Replay", "Source"]

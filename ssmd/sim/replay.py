@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.layout import DayFile, data_files, looking, read_name
-from ssmd.archive.lines import LineBlocks, split
-from ssmd.archive.merge import Trouble, merged
-from ssmd.archive.messages import Message, messages
-from ssmd.archive.selection import ALL, Selection
-from ssmd.envelope import decode_line
 from ssmd.errors import DataError, UsageError
+from ssmd.reading.blocks import LineBlocks
+from ssmd.reading.merge import Trouble, merged
+from ssmd.reading.messages import Message, messages
+from ssmd.reading.selection import ALL, Selection
+from ssmd.store.head import split
+from ssmd.store.inventory import data_files, looking
+from ssmd.store.layout import DayFile, read_name
+from ssmd.store.line import decode_line
 
 __all__ = ["Recording"]
 

@@ -77,22 +77,7 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._stopped = Event()
         self._pool = Pool()
-        self._server = WSGIServer(
-            (host, port),
-            no_upgrade,
-            spawn=self._pool,
-            log=None,
-            error_log=LoggingLogAdapter(_log, logging.DEBUG),
-            handler_class=UpgradeHandler,
-            # Otherwise the server asks the DNS for its own name.
-            environ={"SERVER_NAME": host},
-        )
-        self._server.gate = self
-        self._server.logger = _log.getChild("handshake")
-        try:
-            self._server.init_socket()
-        except OSError as error:
-            raise ListenError.at(host, port, error) from None
+        self._server = _listen(host, port, self._pool, self)
         self.port: int = self._server.server_port
         shown = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
         self.endpoint = f"ws://{shown}:{self.port}{_KALSHI}"
@@ -167,3 +152,24 @@ class Simulator:
             with contextlib.suppress(BlockingIOError):
                 if not sock._sock.recv(1, socket.MSG_PEEK):
                     raise ConnectionResetError("it did not wait")
+
+
+def _listen(host: str, port: int, pool: Pool, gate: object) -> WSGIServer:
+    """Return a server that listens, and asks `gate` about each handshake. Raises ListenError."""
+    server = WSGIServer(
+        (host, port),
+        no_upgrade,
+        spawn=pool,
+        log=None,
+        error_log=LoggingLogAdapter(_log, logging.DEBUG),
+        handler_class=UpgradeHandler,
+        # Otherwise the server asks the DNS for its own name.
+        environ={"SERVER_NAME": host},
+    )
+    server.gate = gate
+    server.logger = _log.getChild("handshake")
+    try:
+        server.init_socket()
+    except OSError as error:
+        raise ListenError.at(host, port, error) from None
+    return server

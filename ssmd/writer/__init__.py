@@ -1,18 +1,17 @@
-"""Where messages are kept.
+"""Writers, which keep the messages.
 
-A new one is one file here, with a class that keeps the Writer contract of runtime/interfaces.py and is
-made like FileWriter is, and one line in this catalog. Its key is the environment's `storage.type`.
+A new one is one file here, with a class that keeps the Writer contract of contracts/writer.py, and one line in this
+catalog. Its key is the environment's `storage.type`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from ssmd.runtime.interfaces import Writer
 from ssmd.writer.file import FileWriter
 
 __all__ = ["WRITERS"]
 
-WRITERS: dict[str, Callable[..., Writer]] = {
+WRITERS: dict[str, Any] = {
     "local": FileWriter,
 }

@@ -6,9 +6,11 @@ import os
 import time
 from pathlib import Path
 
-from ssmd.archive.layout import manifest_path, read_name, twins
 from ssmd.errors import OutputError, printable
-from ssmd.writer.disk import locked, sync_directory
+from ssmd.store.durable import sync_directory
+from ssmd.store.inventory import other_forms
+from ssmd.store.layout import manifest_path, read_name
+from ssmd.store.locks import try_lock
 
 __all__ = ["WAIT_SECONDS", "open_locked"]
 
@@ -29,7 +31,7 @@ def open_locked(path: Path, ledger: Path) -> int:
     while True:
         fd = _open(path, ledger)
         try:
-            if locked(fd, path):
+            if try_lock(fd, path):
                 _require_unproved(path)
                 kept, fd = fd, -1
                 return kept
@@ -50,7 +52,7 @@ def _open(path: Path, ledger: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         # Compaction removes the plain file when the compressed one has its name, so this misses none.
-        _require_none(path, [twin.path for twin in twins(path)])
+        _require_none(path, [twin.path for twin in other_forms(path)])
         os.close(os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
         sync_directory(path.parent)  # Or the power could take the ledger's name and leave that of the data.
     return os.open(path, flags | os.O_CREAT, 0o644)
@@ -60,7 +62,7 @@ def _require_unproved(path: Path) -> None:
     """Refuse a plain file beside a compressed one that the manifest proves: that would go, and they would differ."""
     file = read_name(path)
     if file is not None and manifest_path(path.parent, file.feed).exists():
-        _require_none(path, [twin.path for twin in twins(path)], plain=True)
+        _require_none(path, [twin.path for twin in other_forms(path)], plain=True)
 
 
 def _require_none(path: Path, packed: list[Path], *, plain: bool = False) -> None:

@@ -1,66 +1,69 @@
 """The writer for local files: {storage.path}/{UTC date}/{feed}.jsonl, one line a message.
 
-One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole.
-Once a second (`fsync_interval_seconds`) what was written is synced to the disk. Whatever asks the disk does
-so in gevent's threadpool, so that a slow disk, or a dead one, stalls neither the probes nor the end.
+One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole. Once a second
+(`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in gevent's threadpool,
+so that a slow disk, or a dead one, stalls neither the probes nor the end of the run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from ssmd.archive.layout import ledger_path, manifest_path
-from ssmd.archive.ledger import OUTAGE
-from ssmd.envelope import LineEncoder, timestamp
-from ssmd.errors import OutputError, WriteError
-from ssmd.metadata.model import Storage
-from ssmd.metrics import Metrics
-from ssmd.runtime.interfaces import Batch
+from ssmd.contracts.companion import DAY, Companion
+from ssmd.contracts.writer import Batch
+from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import Pending, off_the_hub
+from ssmd.store.durable import explain, make_directory, sync_directory, write_all
+from ssmd.store.layout import data_path, ledger_path, lock_path, manifest_path
+from ssmd.store.ledger import OUTAGE
+from ssmd.store.line import LineEncoder
+from ssmd.store.locks import take_lock_file
+from ssmd.store.repair import Repaired
+from ssmd.store.timestamps import DAY_NS, day_of_ns
+from ssmd.store.torn import set_torn_tail_aside
 from ssmd.writer.day import open_locked
-from ssmd.writer.disk import make_directory, reason, sync_directory, write_all
-from ssmd.writer.ledger import Ledger
-from ssmd.writer.recovery import Repaired, outage, repair_older
-from ssmd.writer.torn import set_torn_tail_aside
+from ssmd.writer.recovery import outage, repair_older
+from ssmd.writer.run_ledger import RunLedger
+from ssmd.writer.storage import LocalStorage
 
 __all__ = ["FileWriter"]
-
-_DAY_NS = 86_400 * 1_000_000_000
 
 _log = logging.getLogger("ssmd.writer")
 
 
 class FileWriter:
-    """Keeps the Writer contract of runtime/interfaces.py on a local file system.
+    """Keeps the Writer contract of contracts/writer.py on a local file system.
 
-    `storage`: its `path`, relative to the working directory, and its `fsync_interval_seconds`.
-    `clock`: the wall clock in ns, asked once, for the date of the first file.
+    `clock`: the wall clock, ns since the epoch; read once, for the date of the first file.
     """
+
+    Config: ClassVar = LocalStorage
 
     def __init__(
         self,
-        storage: Storage,
+        config: LocalStorage,
         feed: str,
         *,
         status: Status,
         metrics: Metrics,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._root = Path(storage.path or ".")
+        self._root = self.state_folder = Path(config.path)
         self._feed = feed
-        self._sync_seconds = storage.fsync_interval_seconds
+        self._sync_seconds = config.fsync_interval_seconds
         self._status = status
         self._metrics = metrics
         self._clock = clock
         self._encoder = LineEncoder(feed)
-        self._ledger = Ledger(feed)
+        self._ledger = RunLedger(feed)
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
@@ -69,22 +72,33 @@ class FileWriter:
         self._syncing: Pending[int] | None = None
         self.location = str(self._root)
 
+    def companions(self) -> Sequence[Companion]:
+        """Finished days are sealed in a process of its own, so that neither the start nor the hot path waits for it."""
+        seal = ("seal", str(self._root), "--feed", self._feed, "--before", DAY)
+        return [Companion("seal", seal, daily=True)]
+
     def open(self) -> None:
         try:
-            _tell(off_the_hub(self._open))
+            _report(off_the_hub(self._open))
         except OSError as error:
-            raise OutputError(f"{error.filename or self._root}: {reason(error)}") from None
+            raise OutputError(f"{error.filename or self._root}: {explain(error)}") from None
+        except DataError as error:
+            raise OutputError(str(error)) from None
+        self._status.day = Path(self.location).parent.name
         self._begin_sync()
         self._await_sync()
 
     def _open(self) -> list[Repaired]:
         """Do the work of open()."""
         make_directory(self._root)
-        path = self._root / f".{self._feed}.lock"
+        path = lock_path(self._root, self._feed)
         self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._hold(path)
-        os.ftruncate(self._lock_fd, 0)
-        os.pwrite(self._lock_fd, b"%d\n" % os.getpid(), 0)
+        # The data file is locked too, in case the lock file is removed.
+        if holder := take_lock_file(self._lock_fd):
+            raise OutputError(
+                f"{path}: another collector (process {holder}) is writing the files of feed {self._feed} here; "
+                "stop it, or give this one another storage.path"
+            )
         now = self._clock()
         repaired = repair_older(self._root, self._feed, self._path(now), now) + self._open_day(now)
         silence = outage(self._root, self._feed, now)
@@ -93,24 +107,13 @@ class FileWriter:
         self._ledger.write()
         return repaired
 
-    def _hold(self, path: Path) -> None:
-        """Take the lock, or raise OutputError. The data file is locked too, in case the lock file is removed."""
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._lock_fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise OutputError(
-                f"{path}: another collector (process {holder}) is writing the files of feed {self._feed} here; "
-                "stop it, or give this one another storage.path"
-            ) from None
-
     def _path(self, ns: int) -> Path:
-        return self._root / timestamp(ns)[: len("2025-12-22")] / f"{self._feed}.jsonl"
+        return data_path(self._root / day_of_ns(ns), self._feed)
 
     def _open_day(self, ns: int) -> list[Repaired]:
-        """Begin or continue the file of the UTC day that `ns` lies in.
+        """Begin or continue the file of the UTC day of `ns`.
 
-        Raises OSError, and OutputError for a file that is somebody else's, or of a day that is compressed.
+        Raises OSError, DataError, and OutputError for a file of another program, or of a day that is compressed.
         """
         path = self._path(ns)
         path.parent.mkdir(exist_ok=True)
@@ -127,7 +130,7 @@ class FileWriter:
             if self._fd != fd:
                 os.close(fd)
                 self._ledger.close()
-        self._day_ends_ns = (ns // _DAY_NS + 1) * _DAY_NS
+        self._day_ends_ns = (ns // DAY_NS + 1) * DAY_NS
         self.location = str(path)
         return [Repaired(path, torn, self._ledger.lost), Repaired(ledger_path(path.parent, self._feed), ledger_torn)]
 
@@ -142,15 +145,18 @@ class FileWriter:
         self._ledger.take(batch)
 
     def _rotate(self, ns: int) -> None:
-        """Go over to the file of another day. Time never runs back within a run, so never to an older one."""
+        """Begin the file of another day. Time never goes back within a run, so it is never an older one."""
         finished = self.location
-        self._ledger.rotate(timestamp(ns)[:10], ns)
+        self._ledger.rotate(day_of_ns(ns), ns)
         self.flush()
         self._finish_day()
         try:
-            _tell(off_the_hub(self._open_day, ns))
+            _report(off_the_hub(self._open_day, ns))
         except OSError as error:
-            raise WriteError(f"{error.filename or self._root}: {reason(error)}") from None
+            raise WriteError(f"{error.filename or self._root}: {explain(error)}") from None
+        except DataError as error:
+            raise WriteError(str(error)) from None
+        self._status.day = day_of_ns(ns)
         self._ledger.go_on(Path(finished).parent.name, ns)
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
@@ -161,7 +167,7 @@ class FileWriter:
             self._unsynced = True
         self._write_lines()
         if self._ledger.final:
-            self._sync_now()  # They prove what was on the disk, even when the power goes before they are synced.
+            self._sync_now()  # They prove what was on the disk, even if the power fails before they are synced.
             off_the_hub(self._ledger.write_final)
             self._unsynced = True
 
@@ -172,7 +178,7 @@ class FileWriter:
         try:
             off_the_hub(write_all, self._fd, pieces, self.location)
         except WriteError:
-            self._ledger.final.clear()  # They would count what is not there.
+            self._ledger.final.clear()  # They would count lines that are not there.
             raise
         self._unsynced = True
         size = sum(map(len, pieces))
@@ -194,7 +200,7 @@ class FileWriter:
         self._syncing = Pending(self._ledger.sync_with, self._fd, self.location)
 
     def _await_sync(self) -> None:
-        """Take the result of the sync under way. A failed one is final, see sync_file()."""
+        """Take the result of the sync that is running. A failed one is final, see sync_file()."""
         syncing, self._syncing = self._syncing, None
         if syncing is not None:
             self._metrics.disk_free.set(syncing.result())
@@ -217,7 +223,7 @@ class FileWriter:
                 off_the_hub(os.close, fd)
                 off_the_hub(self._ledger.close)
             except OSError as error:
-                raise WriteError(f"{self.location}: {reason(error)}") from None
+                raise WriteError(f"{self.location}: {explain(error)}") from None
 
     def close(self) -> None:
         try:
@@ -233,7 +239,7 @@ class FileWriter:
                     os.close(fd)
 
 
-def _tell(repaired: list[Repaired]) -> None:
+def _report(repaired: list[Repaired]) -> None:
     for file, torn, lost in repaired:
         if torn:
             _log.warning("torn tail set aside", extra={"file": f"{file}.torn", "bytes": torn})

@@ -1,4 +1,4 @@
-"""What the runs before have left on the disk: torn files of older days, and since when nobody has listened."""
+"""What earlier runs left on the disk: torn files of older days, and since when no connection has been open."""
 
 from __future__ import annotations
 
@@ -8,68 +8,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.archive.layout import day_folders, ledger_path, manifest_path
-from ssmd.archive.ledger import OF_A_LINE, ROTATED
-from ssmd.archive.manifest import decode_manifest
-from ssmd.archive.sessions import KILLED, UNKNOWN, sessions
-from ssmd.envelope import line_time, timestamp
-from ssmd.writer.disk import locked
-from ssmd.writer.ledger import Ledger, read_entries
-from ssmd.writer.torn import set_torn_tail_aside
+from ssmd.errors import DataError
+from ssmd.store.head import received_ns
+from ssmd.store.inventory import day_folders
+from ssmd.store.layout import data_path, ledger_path, manifest_path
+from ssmd.store.ledger import OF_A_LINE, ROTATED, Entry
+from ssmd.store.ledger_file import read_ledger
+from ssmd.store.locks import try_lock
+from ssmd.store.manifest_file import read_manifest
+from ssmd.store.repair import Repaired, repair
+from ssmd.store.sessions import KILLED, UNKNOWN, sessions
+from ssmd.store.timestamps import day_of_ns, parse_timestamp, timestamp
 
-__all__ = ["Repaired", "outage", "repair", "repair_older"]
+__all__ = ["outage", "repair_older"]
 
 _TAIL = 64 * 1024
 
 
-class Repaired(NamedTuple):
-    """What was wrong with a data file, or a ledger, that was opened again."""
-
-    file: Path
-    torn: int = 0
-    """Bytes that were set aside."""
-    lost: Mapping[str, int] = {}
-    """What its ledger has counted and was not there: `lines` and `bytes`; empty when all was."""
-
-
 def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repaired]:
-    """Set aside what is torn of what the last run has left, and note what is gone of it.
+    """Repair what the last run left in a file of another day than today's; `today`: the path of today's file.
 
-    That is the newest file or, when the clock was ahead once and has left a file of days to come, the newest up
-    to today. The file of today itself is repaired when it is opened. Raises OSError, OutputError and WriteError.
+    That is the newest file. When the clock was ahead once, and there is a file of a day to come, it is also the newest
+    one before today. Today's own file is repaired when it is opened. Raises OSError, DataError, OutputError and
+    WriteError.
     """
     files = sorted(root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{feed}.jsonl"))
     until_today = [file for file in files if file <= today]
     repaired: list[Repaired] = []
     for file in {*files[-1:], *until_today[-1:]} - {today}:
-        # A file that is gone was compacted since the folder was looked into, and so had been whole. Who holds it is
-        # most likely sealing it, and repairs it then; to wait for the end of that would cost messages. NFS locks only
-        # what is open for writing.
+        # A file that is gone was compacted meanwhile, and so had been whole. A process that holds it is most likely
+        # sealing it, and repairs it then; waiting for that would cost messages. NFS locks only files that are open
+        # for writing.
         with contextlib.suppress(FileNotFoundError), open(file, "r+b") as opened:
-            if locked(opened.fileno(), file):
+            if try_lock(opened.fileno(), file):
                 repaired += repair(file, feed, now_ns)
     return repaired
 
 
-def repair(file: Path, feed: str, now_ns: int) -> list[Repaired]:
-    """Repair a data file that nobody else writes, and its ledger. Raises OSError, OutputError and WriteError."""
-    torn = set_torn_tail_aside(file)
-    beside = ledger_path(file.parent, feed)
-    if not beside.exists():  # One that is begun now would hide that it is lost, and tell of a day without anybody.
-        return [Repaired(file, torn)]
-    ledger = Ledger(feed)
-    try:
-        ledger_torn = ledger.open_day(file, torn, now_ns)
-        ledger.write()
-    finally:
-        ledger.close()
-    return [Repaired(file, torn, ledger.lost), Repaired(beside, ledger_torn)]
-
-
 def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
-    """The fields of the ledger's `outage`, None when this feed was never listened to before. Raises OSError."""
+    """Return the fields of the ledger's `outage`, None when this feed was never collected before.
+
+    Raises OSError and DataError.
+    """
     for folder in reversed(day_folders(root)):
-        if folder.name > timestamp(now_ns)[:10]:
+        if folder.name > day_of_ns(now_ns):
             continue  # The clock was ahead once.
         end = _end(folder, feed)
         if end is not None:
@@ -84,14 +66,15 @@ def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
 
 
 def _end(folder: Path, feed: str) -> tuple[int, str] | None:
-    """When the last connection of a day ended, in ns, and why; None when the day had none."""
-    received = _last_received(folder / f"{feed}.jsonl")
-    entries = read_entries(ledger_path(folder, feed))
+    """Return when the last connection of a day ended, in ns, and why; None when the day had none."""
+    received = _last_received(data_path(folder, feed))
+    ledger = read_ledger(ledger_path(folder, feed), every_gap=False)
+    entries: list[Entry] = [] if ledger is None else list(ledger.entries)
     if received is None:
         last_ns = _last_sealed(folder, feed)
     else:
         last_ns = received.ns
-        # The line that they are about never came.
+        # The lines that the other entries are about never came.
         entries = [entry for entry in entries if entry.event not in OF_A_LINE or entry.offset < received.whole]
     found = sessions(entries)
     if not found:
@@ -104,23 +87,25 @@ def _end(folder: Path, feed: str) -> tuple[int, str] | None:
 
 
 def _last_sealed(folder: Path, feed: str) -> int | None:
-    """When the last line of a day was received that was compacted since, in ns, from its manifest."""
+    """Return when the last line of a day that was compacted was received, in ns, from its manifest."""
     try:
-        last = decode_manifest(manifest_path(folder, feed).read_bytes()).last
-    except (OSError, ValueError):
+        manifest = read_manifest(manifest_path(folder, feed))
+    except DataError:
         return None
-    return None if last is None else line_time(last)
+    return None if manifest is None or manifest.last is None else parse_timestamp(manifest.last)
 
 
 class _Received(NamedTuple):
+    """The last whole line of a file."""
+
     ns: int
-    """The time of the last whole line."""
+    """When it was received."""
     whole: int
     """Its end, in bytes from the beginning of the file."""
 
 
 def _last_received(path: Path) -> _Received | None:
-    """None when there is no file or no line. What is torn may still lie behind the last one."""
+    """Return the last whole line, None when there is no file or no line. A torn one may follow it."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -134,7 +119,6 @@ def _last_received(path: Path) -> _Received | None:
     except FileNotFoundError:
         return None
     try:
-        time = lines[-1][len('{"ts":"') :][: len("2025-12-22T10:30:00.123456Z")]
-        return _Received(line_time(time.decode("ascii")), size - len(torn))
+        return _Received(received_ns(lines[-1]), size - len(torn))
     except (IndexError, ValueError):
         return None

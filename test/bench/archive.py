@@ -18,8 +18,8 @@ import zstandard
 
 from bench.collector import ROOT
 from bench.messages import TICKERS, Cycle
-from ssmd.archive.ledger import CONNECTED, STARTED, STOPPED, Entry, encode_entry
-from ssmd.envelope import LineEncoder
+from ssmd.store.ledger import CONNECTED, STARTED, STOPPED, Entry, encode_entry
+from ssmd.store.line import LineEncoder
 
 __all__ = ["GOAL", "main"]
 

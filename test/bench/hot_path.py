@@ -33,10 +33,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from prometheus_client import CollectorRegistry
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi import Kalshi
-from ssmd.metadata.model import Storage
-from ssmd.metrics import Metrics
-from ssmd.runtime.report import Reporter
+try:
+    from ssmd.runtime.metrics import Metrics
+    from ssmd.runtime.reporter import Reporter
+except ImportError:  # 0.1.0 and before.
+    from ssmd.metrics import Metrics
+    from ssmd.runtime.report import Reporter
 from ssmd.runtime.runner import Runner
+try:
+    from ssmd.runtime.reader import RunParts
+    from ssmd.writer.storage import LocalStorage
+    join = lambda *parts, **options: Runner(RunParts(*parts), **options)
+except ImportError:  # 0.1.0 and before.
+    from ssmd.metadata.model import Storage as LocalStorage
+    join = Runner
 from ssmd.runtime.status import Status
 from ssmd.writer.file import FileWriter
 import gevent
@@ -49,6 +59,7 @@ reads = [payloads[first:first + read] for first in range(0, messages, read)]
 class Handed:
     def connect(self): pass
     def close(self): pass
+    def send(self, commands): pass
     def messages(self):
         for number, one in enumerate(reads):
             yield one
@@ -60,9 +71,9 @@ key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKC
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
 exchange = Kalshi({"api_key": "bench", "api_secret": key}, {})
-writer = FileWriter(Storage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
+writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
 reporter = Reporter("kalshi", status)
-runner = Runner("kalshi", Handed(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
+runner = join("kalshi", Handed(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
 began = time.process_time()
 try:
     runner.run()

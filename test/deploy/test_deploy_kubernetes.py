@@ -19,9 +19,10 @@ import pytest
 import yaml
 from process import ROOT, Process
 
-from ssmd import __version__
+from ssmd import __version__, wiring
 from ssmd.metadata.loader import load
 from ssmd.metadata.model import FeedVersion
+from ssmd.resolver.env import variables
 from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
 from ssmd.runtime.status import STUCK_SECONDS
 
@@ -161,8 +162,9 @@ def test_the_secret_is_asked_for_where_it_is_needed_and_its_example_holds_none()
     example = yaml.safe_load((K8S / "base" / "secret.example.yaml").read_text())
     for overlay in ("dev", "prod"):
         assert container(overlay)["envFrom"] == [{"secretRef": {"name": example["metadata"]["name"]}}]
-    key = load(ROOT / "conf", "kalshi-dev", datetime.now(UTC).date()).environment.keys["kalshi"]
-    assert list(example["stringData"]) == list(key.variables("kalshi"))
+    deployment = load(ROOT / "conf", "kalshi-dev", datetime.now(UTC).date(), wiring.parts())
+    key = deployment.environment.keys["kalshi"].at("kalshi")
+    assert list(example["stringData"]) == variables(key)
     assert all(value.startswith("<") and value.endswith(">") for value in example["stringData"].values())
     assert strictly_valid(K8S / "base" / "secret.example.yaml").returncode == 0
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from process import Collector, Simulator
 
-from ssmd.archive.layout import data_files
-from ssmd.archive.verify import verify
-from ssmd.envelope import decode_line, timestamp
+from ssmd.proof.verify import verify
+from ssmd.store.inventory import data_files
+from ssmd.store.line import decode_line
+from ssmd.store.timestamps import timestamp
 
 pytestmark = pytest.mark.needs("libfaketime")
 RATE = 5000

@@ -23,11 +23,11 @@ import pytest
 from gevent.pool import Pool
 from process import ROOT, Collector, Simulator
 
-from ssmd.envelope import decode_line
-from ssmd.metadata.model import Storage
 from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
 from ssmd.runtime.status import STUCK_SECONDS
+from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
+from ssmd.writer.storage import LocalStorage
 
 HEALTH_MS = 200
 RSS_MAY_GROW_MB = 24
@@ -235,7 +235,8 @@ def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is
         assert [event["event"] for event in collector.events].count("stopped") == 1
         if errno == "ENOSPC" and code in (73, 74):
             assert "No space left on device; free some" in stopped["reason"], what
-        next_start = FileWriter(Storage(type="local", path=str(collector.data)), "test", status=status, metrics=metrics)
+        storage = LocalStorage(type="local", path=str(collector.data))
+        next_start = FileWriter(storage, "test", status=status, metrics=metrics)
         next_start.open()
         next_start.close()
         content = today(collector.data).read_bytes()
@@ -422,7 +423,7 @@ def test_a_log_on_the_dead_disk_holds_up_neither_the_probes_nor_the_end(tmp_path
 
 
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
-POWER_LOSS_NS = int((Storage(type="local", path=".").fsync_interval_seconds + 1) * 1e9)
+POWER_LOSS_NS = int((LocalStorage(type="local", path=".").fsync_interval_seconds + 1) * 1e9)
 """What may be lost: one interval between syncs, and the sync under way."""
 
 

@@ -7,8 +7,8 @@ import pytest
 from process import ROOT
 from recorded import make_day
 
-from ssmd.archive.layout import data_files
-from ssmd.archive.verify import verify
+from ssmd.proof.verify import verify
+from ssmd.store.inventory import data_files
 
 CALLS = ("openat", "write", "fsync", "rename", "close")
 

@@ -1,0 +1,25 @@
+"""A companion: a process that runs beside the collection, and whose end never ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["DAY", "Companion"]
+
+DAY = "{day}"
+"""Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
+
+
+class Companion(NamedTuple):
+    """Declared by the part that needs it; runtime/companions.py starts, watches, restarts and stops it."""
+
+    name: str
+    """For the log, /metrics and /status; one word, such as `seal`."""
+    arguments: Sequence[str]
+    """The ssmd command that it runs, without `ssmd` itself: ("seal", "data", "--before", DAY)."""
+    keys: Sequence[str] = ()
+    """The types of the keys that it gets, each field as the environment variable SSMD_KEY_<FIELD>. It gets no other."""
+    daily: bool = False
+    """It does its work and ends, once after the start and once after each change of the day. Otherwise it runs as long
+    as the collection does, and is started again when it ends."""

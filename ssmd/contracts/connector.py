@@ -1,0 +1,39 @@
+"""The contract of a connector, the way to an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+__all__ = ["Connector"]
+
+
+class Connector(Protocol):
+    """Owns the socket, and knows no exchange.
+
+    A class in the catalog has a `Config`, a metadata Model of the fields that it adds to a feed's `versions[]`, and is
+    made as `cls(endpoint, exchange, config, data_timeout_seconds=, direct=)`.
+    """
+
+    def connect(self) -> None:
+        """Connect and send the exchange's opening commands; called once, before messages().
+
+        Raises ConnectError when the exchange cannot be reached in time, AuthError when it refuses the keys.
+        """
+
+    def messages(self) -> Iterator[list[bytes]]:
+        """Yield what arrives, one list of whole messages for each read; block in between.
+
+        For an exchange with `tick_seconds` it also yields an empty list when nothing has arrived for that long.
+        Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
+        Everything that was received whole is yielded first.
+        """
+
+    def send(self, commands: Sequence[bytes]) -> None:
+        """Send further commands, each as one message, in order; called between two lists of messages().
+
+        Raises Disconnected when the exchange does not take them within some seconds.
+        """
+
+    def close(self) -> None:
+        """Disconnect. Idempotent, never raises, may be called from another greenlet while messages() blocks."""

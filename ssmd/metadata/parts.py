@@ -1,0 +1,61 @@
+"""What the catalogs of parts offer, as far as the loader has to know it. wiring.py makes it of the catalogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ssmd.contracts.exchange import Dialect
+from ssmd.contracts.resolver import KeyResolver
+from ssmd.metadata.fields import Model, Sections
+from ssmd.metadata.problem import Path
+
+__all__ = ["NoPart", "Parts"]
+
+NoPart = tuple[Path, str]
+"""Where a type is named that no part serves, and what to say of it."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Each mapping is by the name that the metadata uses, and holds the Model of the fields that the part declares, or
+    for exchanges and resolvers the part itself.
+    """
+
+    connectors: Mapping[str, type[Model]]
+    """By a feed's `type`: fields of each of its `versions[]`."""
+    writers: Mapping[str, type[Model]]
+    """By `storage.type`: fields of the `storage` section."""
+    transports: Mapping[str, type[Model]]
+    """By `transport.type`: fields of the `transport` section."""
+    exchanges: Mapping[str, Dialect]
+    """By a feed version's `exchange`."""
+    resolvers: Mapping[str, type[KeyResolver]]
+    """By the scheme of a key's `source`."""
+    endpoints: Mapping[str, Callable[[str], str | None]]
+    """By the scheme of a feed version's `endpoint`: returns what is wrong with an endpoint, or None."""
+
+    def of_environment(self, data: Mapping[str, Any]) -> Sections:
+        """Return the models that extend the sections of an environment's file."""
+        catalogs = {"storage": self.writers, "transport": self.transports}
+        return {
+            (name,): catalog.get(str(data[name].get("type")))
+            for name, catalog in catalogs.items()
+            if isinstance(data.get(name), dict) and "type" in data[name]
+        }
+
+    def of_feed(self, data: Mapping[str, Any]) -> Sections:
+        """Return the models that extend the versions in a feed's file."""
+        versions = data.get("versions")
+        model = self.connectors.get(str(data.get("type")))
+        return {("versions", index): model for index in range(len(versions) if isinstance(versions, list) else 0)}
+
+    def dialect_name(self, feed: str, exchange: str | None) -> str:
+        """Return the name of the dialect of a feed version, given the feed's name and the version's `exchange`."""
+        return exchange or (feed if feed in self.exchanges else "generic")
+
+    def not_in(self, catalog: Mapping[str, Any], name: str, path: Path) -> Iterator[NoPart]:
+        """Yield a problem when a catalog has no part of this name."""
+        if name not in catalog:
+            yield path, f"{name!r} is not served yet; today: {', '.join(catalog)}"

@@ -1,0 +1,1 @@
+"""Proof that a day holds what it should: examining, sealing, verifying and compacting it."""

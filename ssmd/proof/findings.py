@@ -1,0 +1,114 @@
+"""What is not as it should be when a day is held against its ledger and its manifest. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from ssmd.proof.examine import Examination, Finding
+from ssmd.proof.gaps import FoundGap, differing
+from ssmd.proof.scan import MOST_FINDINGS
+from ssmd.store.entries import Entries
+from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
+from ssmd.store.manifest import Manifest
+
+__all__ = ["against_ledger", "against_manifest", "describe_gap"]
+
+_NOT_OF_THE_DATA = {"sealed", "sealed_by", "block_sums"}
+
+
+def against_ledger(found: Examination) -> Iterator[Finding]:
+    """What the ledger says that is not so, and what it should say and does not."""
+    ledger, total, size = found.ledger, found.manifest.lines, found.manifest.bytes
+    if ledger is None:
+        yield Finding(None, "has no ledger: it is lost, or the day was recorded before there were any")
+        return
+    for number in ledger.bad[:MOST_FINDINGS]:
+        yield Finding(None, f"line {number} of the ledger is no entry of one")
+    if more := len(ledger.bad[MOST_FINDINGS:]):
+        yield Finding(None, f"and {more:,} more lines of the ledger are no entries of one")
+    for loss in ledger.losses:
+        yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
+    entries = ledger.entries.outline()
+    if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED)):
+        yield Finding(1, "was written by no run that the ledger tells of: the ledger's beginning is lost")
+    if found.misplaced is not None:
+        yield Finding(
+            found.misplaced.line + 1,
+            f"does not begin at byte {found.misplaced.offset}, where the ledger has {found.misplaced.event}: "
+            "lines before it are missing, too many or changed",
+        )
+    else:
+        for entry in entries:
+            if entry.offset > size and entry.event in OF_WHAT_IS_DURABLE:
+                lost = entry.line - total
+                yield Finding(total, f"is the last line; the ledger says that {lost} more were written ({entry.event})")
+    yield from _totals(found, entries)
+    yield from _gaps(found, ledger.entries)
+
+
+def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
+    """What a run says that it has written must be what lies between its entries, and nothing may follow unsaid."""
+    started: Entry | None = None
+    ended: Entry | None = None
+    for entry in entries:
+        if ended is not None and entry.line != ended.line:
+            yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
+        ended = None
+        if entry.event in (STARTED, CONTINUED):
+            started = entry if entry.event == STARTED else None
+        if entry.event in (STOPPED, ROTATED):
+            begin = started.line if started is not None and entry.event == STOPPED else 0
+            known = entry.event == ROTATED or started is not None
+            if known and entry.fields.get("lines") != entry.line - begin:
+                said = entry.fields.get("lines")
+                yield Finding(entry.line, f"ends {entry.line - begin} lines, of which the ledger counts {said}")
+            ended = entry
+    if ended is not None and ended.line < found.manifest.lines:
+        yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
+
+
+def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
+    named: dict[bool, list[FoundGap]] = {False: [], True: []}
+    count = Counter[bool]()
+    for gap, is_told in differing(entries, found.gaps, found.manifest.lines):
+        count[is_told] += 1
+        if count[is_told] <= MOST_FINDINGS:
+            named[is_told].append(gap)
+    for gap in named[False]:
+        yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
+    if (more := count[False] - MOST_FINDINGS) > 0:
+        yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
+    for gap in named[True]:
+        yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
+    if (more := count[True] - MOST_FINDINGS) > 0:
+        yield Finding(None, f"and {more:,} more gaps that the ledger tells of are not there")
+
+
+def describe_gap(gap: FoundGap) -> str:
+    """For people."""
+    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {gap.missing} missing"
+
+
+def against_manifest(real: Manifest, told: Manifest) -> Iterator[Finding]:
+    """Every number of the manifest that is not so; by name alone where the lines are not those that were sealed."""
+    wrong = [
+        name
+        for name in Manifest.__struct_fields__
+        if name not in _NOT_OF_THE_DATA and getattr(real, name) != getattr(told, name)
+    ]
+    if "sha256" in wrong and len(wrong) > 1:
+        yield Finding(None, f"the lines and the manifest differ in {', '.join(wrong)}")
+        return
+    for name in wrong:
+        mine, its = _short(getattr(real, name)), _short(getattr(told, name))
+        yield Finding(None, f"the manifest says {name} is {its}, and it is {mine}")
+    if real.sha256 == told.sha256 and real.block_sums != told.block_sums:
+        yield Finding(None, "the manifest's block_sums are not those of the lines")
+
+
+def _short(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else text[:119] + "…"

@@ -1,0 +1,1 @@
+"""Reading recorded data: blocks of lines, seeking, selecting, merging."""

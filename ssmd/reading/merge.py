@@ -1,0 +1,140 @@
+"""Several data files as one stream of lines, in the order of time and in flat memory.
+
+Each file is read in blocks and keeps its own order. Where files do not overlap their blocks go through as they
+are; where they do, a block is cut where another file's next line comes first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmd.errors import DataError
+from ssmd.reading.blocks import LineBlocks
+from ssmd.reading.seek import blocks, lines_before, ranges
+from ssmd.reading.selection import ALL, Selection
+from ssmd.store.head import split, time_key
+from ssmd.store.layout import DayFile
+
+__all__ = ["Trouble", "merged"]
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a file; reading goes on behind it."""
+
+    path: Path
+    line: int | None
+    """The number of the line, from 1; None when the rest of the file cannot be read."""
+    text: str
+    torn: bool = False
+    """It is the end of the file and no whole line: what a kill leaves, or what is being written just now."""
+
+    def __str__(self) -> str:
+        return self.text if self.line is None else f"{self.path}:{self.line}: {self.text}"
+
+
+def merged(
+    files: Sequence[DayFile], selection: Selection = ALL, *, trouble: Callable[[Trouble], None]
+) -> Iterator[bytes]:
+    """The wanted lines of all files, in blocks, by time; of two lines of the same time the one of the earlier file.
+
+    `trouble` is told of what cannot be read, and may raise. A line that ssmd did not write is left out.
+    """
+    # A file of a day is not opened before its day has come, so a storage folder of years needs few descriptors.
+    waiting = [
+        (file.day.encode("ascii"), number, _Stream(file, selection, trouble))
+        for number, file in enumerate(files)
+        if selection.may_hold(file.day)
+    ]
+    heapq.heapify(waiting)
+    while waiting:
+        _, number, stream = heapq.heappop(waiting)
+        if stream.begin():
+            if waiting and (stream.last, number) > waiting[0][:2]:
+                if (stream.first, number) < waiting[0][:2]:
+                    yield stream.cut(waiting[0][0], inclusive=number < waiting[0][1])
+            else:
+                yield stream.whole()
+            if stream.begin():
+                heapq.heappush(waiting, (stream.first, number, stream))
+
+
+class _Stream:
+    """One file, as far as it is read: the rest of a block, of which the first and the last time are known."""
+
+    def __init__(self, file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> None:
+        self._blocks = _selected(file, selection, trouble)
+        self._block = b""
+        self._lines: list[bytes] = []
+        self._times: list[bytes] = []
+        self._at = 0
+        self.first = self.last = b""
+
+    def begin(self) -> bool:
+        """Have something to give, or return False at the end of the file."""
+        if self._block or self._at < len(self._lines):
+            return True
+        self._block = next(self._blocks, b"")
+        self._lines, self._times, self._at = [], [], 0
+        if not self._block:
+            return False
+        self.first = time_key(self._block)
+        self.last = time_key(self._block[self._block.rfind(b"\n", 0, -1) + 1 :])
+        return True
+
+    def whole(self) -> bytes:
+        """All that is left of the block."""
+        block = self._block or b"".join(self._lines[self._at :])
+        self._block, self._lines = b"", []
+        return block
+
+    def cut(self, until: bytes, *, inclusive: bool) -> bytes:
+        """The lines before the time `until`, or with `inclusive` those of that time too, but one at least."""
+        if self._block:
+            self._lines = split(self._block)
+            self._times = list(map(time_key, self._lines))
+            self._block = b""
+        find = bisect_right if inclusive else bisect_left
+        end = max(find(self._times, until, self._at), self._at + 1)
+        piece = b"".join(self._lines[self._at : end])
+        self._at = end
+        if end < len(self._times):
+            self.first = self._times[end]
+        return piece
+
+
+def _selected(file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> Iterator[bytes]:
+    """The wanted lines of one file, in blocks that are never empty."""
+    path = file.path
+    found = ranges(file, selection.begin, selection.end) if selection.by_time else None
+    if found is not None:
+        for start, stop in found:
+            yield from _wanted(path, blocks(path, start, stop), selection, trouble, start)
+        return
+    source = LineBlocks(path)
+    lines = yield from _wanted(path, source, selection, trouble, 0)
+    if source.torn:
+        trouble(Trouble(path, lines + 1, f"not a whole line ({len(source.torn)} bytes)", torn=True))
+
+
+def _wanted(
+    path: Path, source: Iterable[bytes], selection: Selection, trouble: Callable[[Trouble], None], offset: int
+) -> Generator[bytes, None, int]:
+    """Pass on what is wanted of blocks that begin at `offset` in the file; return how many lines they had."""
+    count = 0
+    try:
+        for block in source:
+            wanted, lines, damaged = selection.apply(block)
+            if wanted:
+                yield wanted
+            if damaged:
+                before = count + (lines_before(path, offset) if offset else 0)
+                for line in damaged:
+                    trouble(Trouble(path, before + line + 1, "not a line of ssmd"))
+            count += lines
+    except DataError as error:
+        trouble(Trouble(path, None, str(error)))
+    return count

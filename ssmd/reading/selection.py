@@ -1,0 +1,189 @@
+"""Which lines are wanted: by time, by type and by market. Pure, exact, and fast over blocks of lines.
+
+A block is decoded at once, by a decoder that skips all but the few fields asked for. That also proves each line
+whole. Only what it cannot prove is looked at line by line, by the envelope's own rules.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from ssmd.errors import UsageError, printable
+from ssmd.store.head import DATA, HOUR, TIME, heads_of_one_shape, split
+from ssmd.store.json_limits import is_utf8
+from ssmd.store.line import decode_line
+from ssmd.store.timestamps import parse_timestamp
+
+__all__ = ["ALL", "Selected", "Selection", "instant"]
+
+_hour = operator.itemgetter(HOUR)
+
+
+class _Msg(msgspec.Struct, gc=False):
+    market_ticker: str | float | bool | None = None
+
+
+class _Data(msgspec.Struct, gc=False):
+    type: str | float | bool | None = None
+    msg: _Msg | str | float | bool | list[msgspec.Raw] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    data: _Data | str | float | bool | list[msgspec.Raw] | None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+class Selected(NamedTuple):
+    """What a selection makes of a block."""
+
+    block: bytes
+    """The wanted lines; empty when there are none."""
+    lines: int
+    """How many lines there were, wanted or not."""
+    damaged: Sequence[int]
+    """Which of them, counted from 0, are no lines of ssmd; they are never wanted."""
+
+
+class Selection(NamedTuple):
+    """What is wanted of each file; without arguments everything is."""
+
+    begin: bytes = b""
+    """The first instant wanted, as instant() gives it; empty for the beginning of time."""
+    end: bytes = b"~"
+    """The first instant not wanted any more; `~` comes after all digits."""
+    types: frozenset[str] = frozenset()
+    """Values of `type`, the exchange's own word for what a message is; empty for all."""
+    markets: frozenset[str] = frozenset()
+    """Values of `msg.market_ticker`; empty for all."""
+
+    @property
+    def by_time(self) -> bool:
+        return self.begin != b"" or self.end != b"~"
+
+    def may_hold(self, day: str) -> bool:
+        """Whether the file of a day, YYYY-MM-DD, may hold something wanted; an empty one, of an unknown day, may."""
+        if not day:
+            return True
+        name = day.encode("ascii")
+        return self.begin[:10] <= name and name + b"T00:00:00.000000" < self.end
+
+    def apply(self, block: bytes) -> Selected:
+        """Take what is wanted out of a block of whole lines, each ending in a newline."""
+        decoded = _proved(block)
+        if decoded is None:
+            return self._one_by_one(split(block))
+        if not (self.by_time or self.types or self.markets):
+            return Selected(block, len(decoded), ())
+        lines = split(block)
+        if self.types or self.markets:
+            lines = self._about(lines, decoded)
+        if self.by_time:
+            begin, end = self.begin, self.end
+            lines = [line for line in lines if begin <= line[TIME] < end]
+        return Selected(block if len(lines) == len(decoded) else b"".join(lines), len(decoded), ())
+
+    def _about(self, lines: list[bytes], decoded: list[_Line]) -> list[bytes]:
+        """The lines of the types and markets wanted."""
+        types: frozenset[object] = self.types
+        markets: frozenset[object] = self.markets
+        try:
+            # Nearly all messages are objects with a `msg`; what is not raises AttributeError.
+            if not markets:
+                return [line for line, found in zip(lines, decoded, strict=True) if found.data.type in types]  # type: ignore[union-attr]
+            return [
+                line
+                for line, found in zip(lines, decoded, strict=True)
+                if found.data.msg.market_ticker in markets and (not types or found.data.type in types)  # type: ignore[union-attr]
+            ]
+        except AttributeError:
+            return [line for line, found in zip(lines, decoded, strict=True) if self._is_about(found)]
+
+    def _is_about(self, line: _Line) -> bool:
+        data = line.data
+        if not isinstance(data, _Data) or (self.types and data.type not in self.types):
+            return False
+        return not self.markets or (isinstance(data.msg, _Msg) and data.msg.market_ticker in self.markets)
+
+    def _one_by_one(self, lines: list[bytes]) -> Selected:
+        wanted: list[bytes] = []
+        damaged: list[int] = []
+        for number, line in enumerate(lines):
+            try:
+                decode_line(line)
+            except ValueError:
+                damaged.append(number)
+                continue
+            if self.begin <= line[TIME] < self.end and (not (self.types or self.markets) or self._names(line)):
+                wanted.append(line)
+        return Selected(b"".join(wanted), len(lines), damaged)
+
+    def _names(self, line: bytes) -> bool:
+        data = json.loads(line)["data"]
+        if not isinstance(data, dict):
+            return False
+        kind, msg = data.get("type"), data.get("msg")
+        ticker = msg.get("market_ticker") if isinstance(msg, dict) else None
+        return all(
+            not wanted or (isinstance(value, str) and value in wanted)
+            for value, wanted in ((kind, self.types), (ticker, self.markets))
+        )
+
+
+ALL = Selection()
+
+
+def instant(text: str, option: str) -> bytes:
+    """A date, or a date and time, of ISO 8601 as the text that stands in `ts`, without its Z.
+
+    UTC unless the text says otherwise. Raises UsageError, which names the option.
+    """
+    try:
+        when = datetime.fromisoformat(text)
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} is {printable(text)!r}; it must be a time such as 2025-12-22 or 2025-12-22T10:30:00, in UTC"
+        ) from None
+    return when.replace(tzinfo=None).isoformat(timespec="microseconds").encode("ascii")
+
+
+def _proved(block: bytes) -> list[_Line] | None:
+    """One for each line if that many are found; each is one of ssmd then. None when something else is found.
+
+    A document of JSON holds no newline but between its tokens. So as many documents as lines, and each line
+    beginning as ours do, mean that each line is a document.
+    """
+    if not is_utf8(block):
+        return None
+    try:
+        decoded = _decoder.decode_lines(block)
+    except ValueError:
+        return None
+    lines = split(block)
+    return decoded if 0 < len(decoded) == len(lines) and _ours(lines) else None
+
+
+def _ours(lines: list[bytes]) -> bool:
+    """Return whether all lines have heads of one shape with valid times, and every message can be recovered."""
+    size = lines[0].find(DATA) + len(DATA)
+    heads = heads_of_one_shape(lines, size)
+    if heads is None:
+        return False
+    try:
+        for hour in set(map(_hour, heads)):
+            parse_timestamp(hour.decode("ascii") + ":00:00.000000Z")
+        if b'"' in bytes(map(operator.itemgetter(size), lines)):
+            for line in lines:
+                if line.startswith(b'"', size):
+                    decode_line(line)
+    except ValueError:
+        return False
+    return True

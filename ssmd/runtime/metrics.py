@@ -1,0 +1,160 @@
+"""Every metric of a run, in one place.
+
+The registry is an argument, never the library's global one, so that a test, or a second run in the same process, has
+its own. What the Status knows is read from it at each scrape, and not counted twice.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ssmd import __version__, errors
+from ssmd.runtime.status import Status
+
+__all__ = ["ERROR_TYPES", "Metrics"]
+
+ERROR_TYPES = sorted(
+    kind.label
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.SsmdError) and kind is not errors.SsmdError
+)
+"""Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
+
+# From the exchange's own network to an outage. Clocks that differ can make an age negative. It counts as 0, since the
+# sum of a histogram must not decrease, and 0 has a bucket of its own.
+_AGE_SECONDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class _FromStatus(Collector):
+    """The metrics whose values the Status holds."""
+
+    _COUNTERS: tuple[tuple[str, str, Callable[[Status], float]], ...] = (
+        ("ssmd_messages", "Messages written, one line each.", lambda status: status.messages),
+        ("ssmd_received_bytes", "Bytes of messages received, without framing.", lambda status: status.received_bytes),
+        ("ssmd_written_bytes", "Bytes written to the output.", lambda status: status.written_bytes),
+        (
+            "ssmd_messages_not_json",
+            "Messages that are not one valid JSON document, kept as a string.",
+            lambda status: status.not_json,
+        ),
+        ("ssmd_sequence_gaps", "Sequence numbers that did not follow the one before.", lambda status: status.gaps),
+        ("ssmd_missed_messages", "Messages missing in those gaps.", lambda status: status.missed),
+        (
+            "ssmd_seal_failures",
+            "Times that finished days could not be sealed; the failures of the companion `seal`.",
+            lambda status: status.companions["seal"].failures if "seal" in status.companions else 0,
+        ),
+    )
+    _GAUGES: tuple[tuple[str, str, Callable[[Status], float]], ...] = (
+        ("ssmd_connected", "1 while connected to the exchange, else 0.", lambda status: status.connected),
+        (
+            "ssmd_last_message_timestamp",
+            "When the last message was received, Unix seconds; 0 before the first.",
+            lambda status: status.last_received_ns / 1e9,
+        ),
+        ("ssmd_queue_messages", "Messages received and not yet written.", lambda status: status.queue_messages()),
+        ("ssmd_queue_bytes", "Bytes of memory that they take.", lambda status: status.queue_bytes()),
+        (
+            "ssmd_unacknowledged_subscriptions",
+            "Subscriptions asked for that the exchange has not confirmed.",
+            lambda status: status.unacknowledged,
+        ),
+    )
+
+    def __init__(self, feed: str, status: Status) -> None:
+        self._feed = feed
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, value in self._COUNTERS:
+            counter = CounterMetricFamily(name, text, labels=["feed"])
+            counter.add_metric([self._feed], float(value(self._status)))
+            yield counter
+        for name, text, value in self._GAUGES:
+            gauge = GaugeMetricFamily(name, text, labels=["feed"])
+            gauge.add_metric([self._feed], float(value(self._status)))
+            yield gauge
+        yield from self._companions()
+
+    def _companions(self) -> Iterator[Metric]:
+        labels = ["feed", "companion"]
+        up = GaugeMetricFamily("ssmd_companion_up", "1 while the companion's process runs, else 0.", labels=labels)
+        starts = CounterMetricFamily("ssmd_companion_starts", "Times that a companion was started.", labels=labels)
+        failures = CounterMetricFamily(
+            "ssmd_companion_failures", "Times that a companion failed, or could not be started.", labels=labels
+        )
+        for name, state in self._status.companions.items():
+            up.add_metric([self._feed, name], float(state.up))
+            starts.add_metric([self._feed, name], state.starts)
+            failures.add_metric([self._feed, name], state.failures)
+        yield from (up, starts, failures)
+
+
+class Metrics:
+    """The metrics of one feed, registered with `registry`."""
+
+    def __init__(self, registry: CollectorRegistry, feed: str, status: Status) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry
+        registry.register(_FromStatus(feed, status))
+        by_type = Counter(
+            "ssmd_errors_total", "Errors that ended the run, by type.", ["feed", "type"], registry=registry
+        )
+        self.errors = {label: by_type.labels(feed, label) for label in ERROR_TYPES}
+        self.clock_steps = _counter(
+            registry, feed, "ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do."
+        )
+        self.backpressure = _counter(
+            registry,
+            feed,
+            "ssmd_backpressure_seconds_total",
+            "Seconds in which the socket was not read because the writer was behind.",
+        )
+        self.age = Histogram(
+            "ssmd_message_age_seconds",
+            "From the exchange's time of a message to its receipt, not below 0; the newest message of each read.",
+            ["feed"],
+            buckets=_AGE_SECONDS,
+            registry=registry,
+        ).labels(feed)
+        self.last_write = _gauge(
+            registry, feed, "ssmd_last_write_timestamp", "When the last write ended, Unix seconds."
+        )
+        self.last_sync = _gauge(
+            registry, feed, "ssmd_last_sync_timestamp", "When the last sync to disk ended, Unix seconds."
+        )
+        self.disk_free = _gauge(
+            registry, feed, "ssmd_disk_free_bytes", "Bytes free for the output, as of the last sync."
+        )
+        _register_constants(registry, feed)
+
+
+def _counter(registry: CollectorRegistry, feed: str, name: str, text: str) -> Counter:
+    return Counter(name, text, ["feed"], registry=registry).labels(feed)
+
+
+def _gauge(registry: CollectorRegistry, feed: str, name: str, text: str) -> Gauge:
+    return Gauge(name, text, ["feed"], registry=registry).labels(feed)
+
+
+def _register_constants(registry: CollectorRegistry, feed: str) -> None:
+    """Register what stays the same as long as the process runs, and what the library says of the process."""
+    _gauge(registry, feed, "ssmd_start_timestamp", "When the collector started, Unix seconds.").set(time.time())
+    build = Gauge(
+        "ssmd_build_info", "Always 1; the labels say what is running.", ["version", "python"], registry=registry
+    )
+    build.labels(__version__, platform.python_version()).set(1)
+    ProcessCollector(registry=registry)

@@ -1,0 +1,95 @@
+"""The greenlet that reads: it stamps, inspects and encodes what arrives, and alone sends what the exchange answers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import NamedTuple
+
+from ssmd.contracts.connector import Connector
+from ssmd.contracts.exchange import Exchange
+from ssmd.contracts.writer import Batch, Writer
+from ssmd.runtime.clock import RunClock
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.queue import BatchQueue
+from ssmd.runtime.status import Status
+from ssmd.store.ledger import CONNECTED
+
+__all__ = ["Reader", "RunParts"]
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class RunParts(NamedTuple):
+    """The parts that a run joins."""
+
+    feed: str
+    connector: Connector
+    exchange: Exchange
+    writer: Writer
+
+
+class Reader:
+    """Reads one connection into the queue; run() is the greenlet's whole life."""
+
+    def __init__(
+        self,
+        parts: RunParts,
+        queue: BatchQueue,
+        journal: Journal,
+        clock: RunClock,
+        status: Status,
+        metrics: Metrics,
+    ) -> None:
+        self._feed, self._connector, self._exchange, self._writer = parts
+        self._queue = queue
+        self._journal = journal
+        self._clock = clock
+        self._status = status
+        self._age = metrics.age
+
+    def run(self) -> None:
+        """Connect, then read until the connection ends. Raises ConnectError, Disconnected, ClockError, or the failure
+        that the exchange's dialect has found.
+        """
+        self._connector.connect()
+        self._status.connected = True
+        _log.info("connected", extra={"feed": self._feed})
+        self._journal.note(CONNECTED, self._clock.now())
+        self.hand_in_notes()
+        self._read()
+
+    def hand_in_notes(self) -> None:
+        """Put what the journal holds into the queue; never blocks."""
+        self._queue.put(Batch(self._feed, self._clock.last_ns, b"", 0, self._journal.take()))
+
+    def _read(self) -> None:
+        # The metrics and contracts are looked up once: the loop body runs for every socket read.
+        inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
+        status, clock, age, send = self._status, self._clock, self._age, self._connector.send
+        tick_ns = None if self._exchange.tick_seconds is None else int(self._exchange.tick_seconds * 1e9)
+        next_tick_ns = sys.maxsize if tick_ns is None else 0
+        for payloads in self._connector.messages():
+            received_ns = clock.now()
+            if payloads:
+                status.last_received_ns = received_ns
+                inspection = inspect(payloads)
+                if inspection.events:
+                    journal.events(inspection.events, received_ns)
+                status.received_bytes += sum(map(len, payloads))
+                data = encode(received_ns, payloads, inspection.decoded)
+                notes = journal.take() if journal.pending else ()
+                put(Batch(self._feed, received_ns, data, len(payloads), notes))
+                if journal.pressed:
+                    journal.waited(0.0, clock.now())
+                if inspection.exchange_ms is not None:
+                    age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
+                if inspection.failure is not None:
+                    raise inspection.failure
+                if inspection.commands:
+                    send(inspection.commands)
+            if tick_ns is not None and received_ns >= next_tick_ns:
+                next_tick_ns = received_ns + tick_ns
+                send(self._exchange.tick(received_ns // 1_000_000))
+            clock.require_near()

@@ -1,0 +1,122 @@
+"""What people are told while a run goes on: a summary a minute, gaps as they come, a status line a second."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from ssmd.contracts.exchange import Gap
+from ssmd.runtime.status import Status
+
+__all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter"]
+
+SUMMARY_SECONDS = 60.0
+ACKNOWLEDGE_SECONDS = 10.0
+"""How long a subscription may stay unconfirmed before that is worth a warning."""
+
+NAMED = 24
+"""How many of them the warning names: there may be thousands, and a line must stay one that people read."""
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class Reporter:
+    """Turns the Status of a run into log lines; tick() is called once a second.
+
+    `status_line`, when given, is shown the state in one line at each tick.
+    """
+
+    def __init__(
+        self,
+        feed: str,
+        status: Status,
+        status_line: Callable[[str], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feed = feed
+        self._status = status
+        self._status_line = status_line
+        self._monotonic = monotonic
+        self._began = self._summary_at = self._tick_at = monotonic()
+        self._summary_messages = self._tick_messages = 0
+        self._gaps: list[Gap] = []
+        self._not_json = 0
+        self._asked_for_acknowledgement = False
+
+    def gap(self, gap: Gap) -> None:
+        """Remember a gap for the next tick: a torrent of them must not become a torrent of lines."""
+        self._gaps.append(gap)
+
+    def tick(self, unacknowledged: Sequence[str]) -> None:
+        now = self._monotonic()
+        self.finish()
+        waited = now - self._began
+        if unacknowledged and waited > ACKNOWLEDGE_SECONDS and not self._asked_for_acknowledgement:
+            self._asked_for_acknowledgement = True
+            _log.warning(
+                "subscriptions not confirmed by the exchange",
+                extra={"seconds": round(waited), "subscriptions": _some(unacknowledged)},
+            )
+        if now - self._summary_at >= SUMMARY_SECONDS:
+            messages = self._status.messages - self._summary_messages
+            _log.info("summary", extra=self.totals(messages / (now - self._summary_at)))
+            self._summary_at, self._summary_messages = now, self._status.messages
+        if self._status_line is not None:
+            rate = (self._status.messages - self._tick_messages) / max(now - self._tick_at, 1e-3)
+            self._status_line(self._line(rate))
+        self._tick_at, self._tick_messages = now, self._status.messages
+
+    def finish(self) -> None:
+        """Tell what went wrong since the last time."""
+        self._report_gaps()
+        self._report_not_json()
+
+    def _report_gaps(self) -> None:
+        if not self._gaps:
+            return
+        last = self._gaps[-1]
+        missing = sum(gap.missing for gap in self._gaps)
+        _log.warning(
+            "sequence gap",
+            extra={
+                "gaps": len(self._gaps),
+                "missing": missing,
+                **{f"last_{name}": value for name, value in last._asdict().items()},
+            },
+        )
+        self._gaps = []
+
+    def _report_not_json(self) -> None:
+        if new := self._status.not_json - self._not_json:
+            _log.warning("messages that are not JSON, kept as strings", extra={"messages": new})
+            self._not_json += new
+
+    def totals(self, rate: float | None = None) -> dict[str, object]:
+        """The counts so far, as fields of a log line; `rate` is in messages per second."""
+        status = self._status
+        if rate is None:
+            rate = status.messages / max(self._monotonic() - self._began, 1e-3)
+        return {
+            "feed": self._feed,
+            "messages": status.messages,
+            "rate": round(rate, 1),
+            "bytes": status.written_bytes,
+            "gaps": status.gaps,
+            "missed": status.missed,
+            "not_json": status.not_json,
+        }
+
+    def _line(self, rate: float) -> str:
+        status = self._status
+        state = "collecting" if status.connected else "connecting"
+        age = "none yet"
+        if status.last_received_ns:
+            age = f"{max(0.0, time.time() - status.last_received_ns / 1e9):.1f} s ago"
+        gaps = f" | gaps {status.gaps:,}" if status.gaps else ""
+        return f"{state} | {status.messages:,} messages, {rate:,.0f}/s | last {age}{gaps} | {status.location}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

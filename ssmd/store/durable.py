@@ -1,0 +1,119 @@
+"""Durable writes: what has to survive a power failure, and every failure as one clear sentence. All of it may block."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posix
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssmd.errors import OutputError, WriteError
+
+__all__ = [
+    "drop_from_cache",
+    "explain",
+    "make_directory",
+    "sync_directory",
+    "sync_file",
+    "write_all",
+    "write_durably",
+    "write_pieces",
+]
+
+_MOST_PIECES = os.sysconf("SC_IOV_MAX")
+
+
+def write_all(fd: int, pieces: Sequence[bytes], location: str) -> None:
+    """Write all pieces, in order, like write_pieces(). Raises WriteError, which names `location`."""
+    try:
+        write_pieces(fd, pieces)
+    except OSError as error:
+        raise WriteError(f"{location}: {explain(error)}") from None
+
+
+def write_pieces(fd: int, pieces: Sequence[bytes]) -> None:
+    """Write all pieces, in order, with as many calls as that takes. Raises OSError."""
+    rest = [memoryview(piece) for piece in pieces]
+    while rest:
+        written = os.writev(fd, rest[:_MOST_PIECES])
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if written:
+            rest[0] = rest[0][written:]
+
+
+def sync_file(fd: int, location: str) -> int:
+    """Make an open file durable; return the bytes free on its file system. Raises WriteError.
+
+    Never tried again after a failure: the kernel may have dropped the pages that it could not write, and would report
+    success (https://wiki.postgresql.org/wiki/Fsync_Errors).
+    """
+    try:
+        _sync_data(fd)
+        links = os.fstat(fd).st_nlink
+        free = os.fstatvfs(fd)
+    except OSError as error:
+        raise WriteError(f"{location}: sync failed: {explain(error)}") from None
+    if not links:
+        raise WriteError(f"{location}: somebody has removed the file; what is written to it is lost")
+    return free.f_bavail * free.f_frsize
+
+
+def _sync_data(fd: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:  # macOS has none.
+        os.fsync(fd)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a whole file, so that after a failure at any moment there is either the old one or the new one.
+
+    It is written under another name, synced and renamed, and the name is synced. Raises OutputError, WriteError.
+    """
+    new = path.with_name(path.name + ".new")
+    try:
+        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may belong to another user.
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise OutputError(f"{new}: {error.strerror}") from None
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise WriteError(f"{path}: {error.strerror}") from None
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with all its parents, their names durable. Raises OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        posix.close(fd)  # gevent's os.close() leaves a directory open until its event loop runs again.
+
+
+def drop_from_cache(fd: int) -> None:
+    """Let the next read of a synced file come from the disk and not from memory, where the system can do that."""
+    if hasattr(os, "posix_fadvise"):  # macOS has none.
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def explain(error: OSError) -> str:
+    """Return what has failed, and for a full disk what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}; free some, then start again: the next start repairs the end of the file"
+    return error.strerror or str(error)

@@ -1,0 +1,119 @@
+"""Reads a ledger from the disk, with what is wrong with it. Every reader of ledgers uses it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmd.errors import DataError
+from ssmd.store.entries import Entries
+from ssmd.store.ledger import GAP, LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
+
+__all__ = ["LedgerFile", "Loss", "read_ledger"]
+
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""No such file, or a link that leads nowhere."""
+
+_IS_GAP = f'"event":"{GAP}"'.encode()
+_HEAD_BYTES = 64
+"""This much of an entry's line contains its `ts` and its `event`."""
+
+
+class Loss(NamedTuple):
+    """Lines that were on the disk and are gone."""
+
+    line: int
+    """How many lines the data file had left."""
+    lines: int
+    """How many were gone."""
+
+
+class LedgerFile(NamedTuple):
+    """What a ledger contains."""
+
+    entries: Entries
+    """Without those about lines that never reached the file."""
+    sha256: str
+    """Of its whole lines."""
+    bad: list[int]
+    """Which of its lines are no entries, counted from 1."""
+    torn: bool
+    """Its last line is not whole."""
+    losses: list[Loss]
+    """What was gone of the data when a later run went on."""
+
+
+def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
+    """Return what a ledger contains, None when there is none. Raises DataError when it cannot be read.
+
+    `every_gap=False` keeps only the last of several gaps in a row, without decoding the others, and so needs no memory
+    for a million of them. `bad` is then not complete.
+    """
+    reader = _Reader()
+    try:
+        with open(path, "rb") as file:
+            reader.read(file if every_gap else _without_gaps_in_a_row(file))
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return LedgerFile(reader.entries, reader.digest.hexdigest(), reader.bad, reader.torn, reader.losses)
+
+
+class _Reader:
+    """Adds up what the lines of a ledger say."""
+
+    def __init__(self) -> None:
+        self.entries = Entries()
+        self.digest = hashlib.sha256()
+        self.bad: list[int] = []
+        self.torn = False
+        self.losses: list[Loss] = []
+        self._counted: list[Entry] = []
+
+    def read(self, lines: Iterable[bytes]) -> None:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                self.torn = True
+                break
+            self.digest.update(line)
+            try:
+                entry = decode_entry(line)
+            except ValueError:
+                self.bad.append(number)
+                continue
+            self.entries.add(entry)
+            self._find_loss(entry)
+
+    def _find_loss(self, entry: Entry) -> None:
+        """Note what was lost before a run went on. It takes all entries, because Entries leaves out the proof of it.
+
+        A `lost` says so. Without one, a run that begins before an end that an earlier run has counted shows it.
+        """
+        gone = 0
+        while self._counted and self._counted[-1].offset > entry.offset:
+            gone = max(gone, self._counted.pop().line - entry.line)
+        said = entry.fields.get("lines") if entry.event == LOST else None
+        if isinstance(said, int):
+            gone = said
+        if gone:
+            self.losses.append(Loss(entry.line, gone))
+        if entry.event in OF_WHAT_IS_DURABLE:
+            self._counted.append(entry)
+
+
+def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
+    last_gap = None
+    for line in lines:
+        if _IS_GAP in line[:_HEAD_BYTES]:
+            last_gap = line
+            continue
+        if last_gap is not None:
+            yield last_gap
+            last_gap = None
+        yield line
+    if last_gap is not None:
+        yield last_gap

@@ -1,0 +1,251 @@
+"""`ssmd cat` as a process, in pipes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from late_reader import PIPE_BYTES
+from process import ROOT, start
+
+from ssmd.store.line import LineEncoder
+
+LATE_READER = Path(__file__).parent / "late_reader.py"
+NS = 1_790_000_000_000_000_000
+MESSAGES = [
+    b'{"type":"trade","sid":1,"seq":1,"msg":{"market_ticker":"KX-A","price": "0.10"}}',
+    b'{"type":"ticker","sid":2,"msg":{"market_ticker":"KX-B"}}',
+    b"{broken\n",
+    b"\xff\x00",
+]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """Two days of one feed, the first compressed."""
+    encoder = LineEncoder("kalshi")
+    for day, (name, pack) in enumerate([("kalshi.jsonl.gz", gzip.compress), ("kalshi.jsonl", bytes)]):
+        folder = tmp_path / f"2026-09-{21 + day}"
+        folder.mkdir()
+        lines = [encoder.encode(NS + day * 86_400 * 10**9 + n * 10**9, [each]) for n, each in enumerate(MESSAGES)]
+        (folder / name).write_bytes(pack(b"".join(lines)))
+    return tmp_path
+
+
+def cat(*arguments: str | Path) -> tuple[int, bytes, str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmd", "cat", *map(str, arguments)], cwd=ROOT, capture_output=True, check=False
+    )
+    return ended.returncode, ended.stdout, ended.stderr.decode()
+
+
+def all_lines(storage: Path) -> bytes:
+    return (
+        gzip.decompress((storage / "2026-09-21/kalshi.jsonl.gz").read_bytes())
+        + (storage / "2026-09-22/kalshi.jsonl").read_bytes()
+    )
+
+
+def test_everything_as_it_stands(storage):
+    assert cat(storage) == (0, all_lines(storage), "")
+    assert cat(storage / "2026-09-22")[1] == (storage / "2026-09-22/kalshi.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"ts":"yesterday","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T14:13:20.000000Z","data":{}}',
+        b'{"ts":"2026-09-22T14:13:20.000000Z","feed":"kalshi","more":1,"data":{}}',
+        b'{"ts":"2026-99-22T14:13:20.000000Z","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T14:73:20.000000Z","feed":"kalshi","data":{}}',
+        b'{"ts":"2026-09-22T24:13:20.000000Z","feed":"kalshi","data":{}}',
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--raw",)])
+def test_lines_that_only_begin_like_ours_are_left_out_and_told(tmp_path, line, options):
+    sound = LineEncoder("kalshi").encode(NS, MESSAGES[:2])
+    (tmp_path / "kalshi.jsonl").write_bytes(sound + line + b"\n")
+    code, out, err = cat(*options, tmp_path / "kalshi.jsonl")
+    assert code == 65
+    assert out.count(b"\n") == 2
+    assert line not in out
+    assert "kalshi.jsonl:3: not a line of ssmd" in err
+    assert "Traceback" not in err
+
+
+def test_raw_gives_the_exchanges_bytes(storage):
+    assert cat("--raw", storage) == (0, 2 * b"".join(message + b"\n" for message in MESSAGES), "")
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--type", "trade"], [0, 4]),
+        (["--type", "trade", "--type", "ticker"], [0, 1, 4, 5]),
+        (["--type=trade", "--market=KX-B"], []),
+        (["--market", "KX-B", "--to", "2026-09-22"], [1]),
+        (["--from", "2026-09-21T14:13:22", "--to", "2026-09-22T14:13:21Z"], [2, 3, 4]),
+        (["--from", "2026-09-21T16:13:22.000001+02:00"], [3, 4, 5, 6, 7]),
+        (["--feed", "kalshi", "--from", "2027-01-01"], []),
+    ],
+)
+def test_what_is_asked_for(storage, options, wanted):
+    lines = all_lines(storage).splitlines(keepends=True)
+    assert cat(*options, storage) == (0, b"".join(lines[n] for n in wanted), "")
+
+
+def test_wrong_lines_are_told_and_left_out(storage):
+    path = storage / "2026-09-22" / "kalshi.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'{"type":"ticker"', b'\0"type":"ticker"') + b'{"ts"')
+    code, out, err = cat(path)
+    assert code == 65
+    assert out == b"".join(line for line in whole.splitlines(keepends=True) if b'"type":"ticker"' not in line)
+    assert err.splitlines() == [
+        f"ssmd: {path}:2: not a line of ssmd, left out",
+        f"ssmd: {path}:5: not a whole line (5 bytes), left out",
+    ]
+
+
+def test_a_torn_end_alone_is_no_error(storage):
+    with (storage / "2026-09-22" / "kalshi.jsonl").open("ab") as file:
+        file.write(b'{"ts":"2026-')
+    code, _, err = cat(storage)
+    assert (code, len(err.splitlines())) == (0, 1)
+
+
+def test_a_file_of_another_kind_does_not_flood(tmp_path):
+    (tmp_path / "other.jsonl").write_bytes(b'{"n":1}\n' * 1000)
+    code, out, err = cat(tmp_path / "other.jsonl")
+    assert (code, out) == (65, b"")
+    assert len(err.splitlines()) == 11
+    assert err.endswith(": 990 more lines left out\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["none"], "none: there is no such file or folder"),
+        (["-"], "ssmd: -: there is no such file or folder, and the standard input is not read\n"),
+        (["."], "no data here"),
+        (["--feed", "x", "."], "no data of feed x here"),
+        (["--from", "noon", "."], "--from is 'noon'; it must be a time such as"),
+        (["--from", "2026-01-02", "--to", "2026-01-02", "kalshi.jsonl"], "--from must be earlier than --to"),
+        ([], "the arguments do not fit"),
+    ],
+)
+def test_wrong_usage(tmp_path, arguments, text):
+    (tmp_path / "kalshi.jsonl").touch()
+    process = start("cat", *arguments, cwd=tmp_path)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (64, "")
+    assert text in err
+
+
+@pytest.mark.parametrize("raw", [[], ["--raw"]])
+def test_a_reader_that_has_enough_ends_it_quietly(tmp_path, raw):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(LineEncoder("kalshi").encode(NS, MESSAGES[:2] * 50_000))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmd", "cat", *raw, path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(timeout=30) == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_no_heavy_library_is_loaded_for_plain_files(storage):
+    code = "import sys, ssmd.commands.cat, ssmd.commands.run; print({'zstandard', 'rich', 'jinja2'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "zstandard" not in ended.stdout
+    assert "rich" not in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["kalshi.jsonl.zst", "kalshi.jsonl.gz"])
+def test_an_empty_archive_is_told(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    code, out, err = cat(path)
+    assert (code, out) == (65, b"")
+    assert f"{path}: cannot be read: it is empty, and no {path.suffix} file" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("kalshi.jsonl.zst", zstandard.compress), ("kalshi.jsonl.gz", gzip.compress)]
+)
+def test_of_a_cut_off_archive_all_that_can_be_read_is_printed(tmp_path, name, pack):
+    noise = random.Random(1)
+    lines = LineEncoder("kalshi").encode(NS, [b'"%b"' % noise.randbytes(50).hex().encode() for _ in range(20_000)])
+    packed = pack(lines)
+    path = tmp_path / name
+    path.write_bytes(packed[: len(packed) * 9 // 10])
+    code, out, err = cat(path)
+    assert (code, lines.startswith(out), out[-1:]) == (65, True, b"\n")
+    # A block of zstandard has up to 128 KiB of text, and is there as a whole or not at all.
+    assert len(out) > len(lines) * 9 // 10 - 140_000
+    assert f"{path}: cannot be read: " in err
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    """Opening a pipe would wait for somebody to write to it."""
+    pipe = tmp_path / "fifo.jsonl"
+    os.mkfifo(pipe)
+    code, out, err = cat(pipe)
+    assert (code, out) == (64, b"")
+    assert f"{pipe}: is no regular file" in err
+
+
+def many_days(root: Path) -> None:
+    """More than a pipe holds, as lines, as a page and as a table."""
+    for day in range(1, 29):
+        for feed in ("kalshi", "kraken", "other"):
+            (root / f"2026-09-{day:02}").mkdir(exist_ok=True)
+            path = root / f"2026-09-{day:02}" / f"{feed}.jsonl"
+            path.write_bytes(LineEncoder(feed).encode(NS, [b'{"n":%d}' % n for n in range(100)]))
+
+
+@pytest.mark.parametrize(
+    ("how", "command"),
+    [
+        ("out", ("cat",)),
+        ("both", ("cat", "--raw")),
+        ("out", ("report", "--days", "28", "--html")),
+        ("out", ("report", "--days", "28")),
+        ("both", ("verify",)),
+    ],
+)
+def test_a_late_reader_gets_everything_through_a_non_blocking_pipe(tmp_path, how, command):
+    """Any program that shares a pipe can make it non-blocking: node does, and ssh."""
+    many_days(tmp_path)
+    argv = [sys.executable, "-m", "ssmd", *command, str(tmp_path)]
+    stderr = subprocess.STDOUT if how == "both" else subprocess.PIPE
+    expected = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, check=False)
+    assert len(expected.stdout) > 2 * PIPE_BYTES
+    late = subprocess.run([sys.executable, LATE_READER, how, *argv], cwd=ROOT, capture_output=True, check=False)
+    assert (late.returncode, at_any_time(late.stdout)) == (expected.returncode, at_any_time(expected.stdout))
+    assert late.stderr == (expected.stderr or b"")
+
+
+def at_any_time(output: bytes) -> bytes:
+    """Without what depends on the minute in which a report is made."""
+    return re.sub(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}|[0-9]+ days ago", b"", output)
+
+
+def test_a_reader_that_goes_away_ends_who_waits_for_it(tmp_path):
+    many_days(tmp_path)
+    argv = [sys.executable, LATE_READER, "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
+    late = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
+    assert (late.returncode, late.stdout, late.stderr) == (141, b"", b"")

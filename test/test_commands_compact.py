@@ -1,0 +1,195 @@
+"""`ssmd compact` as a process: beside a collector, on a terminal, and for cron."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+import zstandard
+from process import ROOT, Collector, Simulator, ssmd, start
+
+from ssmd.store.line import LineEncoder
+
+
+def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True) -> Path:
+    """The plain file of a day so many days before today."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago)
+    path = storage / f"{noon:%Y-%m-%d}" / "test.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(LineEncoder("test").encode(int(noon.timestamp()) * 10**9, [b'{"n":1}'] * lines))
+    if sealed:
+        assert ssmd("seal", storage)[0] == 0
+    return path
+
+
+def test_days_old_enough_one_line_each(tmp_path):
+    old, new = make_day(tmp_path, 3), make_day(tmp_path, 1)
+    unsealed = make_day(tmp_path, 2, sealed=False)
+    size = old.stat().st_size
+    code, out, err = ssmd("compact", tmp_path, "--older-than", "2d", "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"{old}: would be compacted, {size:,} bytes",
+        f"{unsealed}: is not sealed; `ssmd seal` does that; left as it is",
+    ]
+    code, out, err = ssmd("compact", tmp_path, "--older-than=2d")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{old}: compacted, {size:,} bytes to ")
+    assert (old.exists(), unsealed.exists(), new.exists()) == (False, True, True)
+    assert ssmd("compact", tmp_path)[1].startswith(f"{unsealed}: is not sealed")
+    assert not new.exists()
+    assert ssmd("cat", old.parent)[1].count("\n") == 1000
+
+
+def test_a_day_that_is_not_as_sealed_does_not_keep_the_others(tmp_path):
+    wrong, right = make_day(tmp_path, 3), make_day(tmp_path, 2)
+    wrong.write_bytes(wrong.read_bytes().replace(b'"n":1', b'"n":2', 1))
+    code, _, err = ssmd("compact", tmp_path)
+    assert code == 65
+    assert err == f"ssmd: {wrong}: is not what its manifest says; nothing is removed. `ssmd verify` tells more\n"
+    assert (wrong.exists(), right.exists()) == (True, False)
+    assert sorted(path.name for path in wrong.parent.iterdir()) == ["test.jsonl", "test.manifest.json"]
+
+
+def test_beside_a_running_collector(tmp_path):
+    old = make_day(tmp_path / "data", 1)
+    with Simulator("--rate", "500") as exchange, Collector(tmp_path, exchange.generic, exchange="generic") as collector:
+        collector.wait_for_lines(1100)
+        code, out, _ = ssmd("compact", tmp_path / "data")
+        assert (code, len(out.splitlines())) == (0, 1)
+        assert [path.name for path in old.parent.glob("test.jsonl*")] == ["test.jsonl.zst"]
+        collector.wait_for_lines(500)  # Of today alone.
+        assert collector.end() == 0
+        today = [path for path in collector.data.glob("*/test.jsonl") if path != old]
+        assert len(today) == 1
+    code, out, _ = ssmd("cat", tmp_path / "data")
+    assert code == 0
+    assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
+
+
+def test_two_runs_at_once_and_readers_beside_them(tmp_path):
+    days = [make_day(tmp_path, ago, lines=3000, sealed=False) for ago in range(8, 0, -1)]
+    assert ssmd("seal", tmp_path)[0] == 0
+    whole = b"".join(day.read_bytes() for day in days).decode()
+    runs = [start("compact", tmp_path) for _ in range(3)]
+    while any(run.poll() is None for run in runs):
+        assert ssmd("cat", tmp_path)[:2] == (0, whole)
+        assert ssmd("report", tmp_path)[0] == 0
+        verified = ssmd("verify", tmp_path)
+        assert "Traceback" not in verified[2]
+    for run in runs:
+        assert (run.communicate(), run.returncode)[0][1] == ""
+        assert run.returncode == 0
+    assert not any(day.exists() for day in days)
+    assert ssmd("cat", tmp_path)[:2] == (0, whole)
+
+
+def test_a_collector_waits_for_what_is_at_work_on_todays_file(tmp_path):
+    """As `ssmd seal --before` of a day to come is."""
+    today = make_day(tmp_path / "data", 0, sealed=False)
+    with Simulator("--rate", "500") as exchange, today.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with Collector(tmp_path, exchange.generic, exchange="generic") as collector:
+            time.sleep(4)
+            assert (collector.process.poll(), len(collector.lines())) == (None, 1000)
+            fcntl.flock(held, fcntl.LOCK_UN)
+            collector.wait_for_lines(1100)
+            assert collector.end() == 0
+
+
+def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
+    old = make_day(tmp_path / "data", 3)
+    assert ssmd("compact", tmp_path / "data")[0] == 0
+    back = {"FAKETIME": f"@{old.parent.name} 13:00:00", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+    back["LD_PRELOAD"] = str(faketime_library)
+    with (
+        Simulator("--rate", "500") as exchange,
+        Collector(tmp_path, exchange.generic, exchange="generic", variables=back) as collector,
+    ):
+        assert collector.wait() == 73
+    assert "this day is compressed already" in str(collector.events + collector.other)
+    assert sorted(path.name for path in old.parent.iterdir()) == ["test.jsonl.zst", "test.manifest.json"]
+    assert ssmd("cat", tmp_path / "data")[1].count("\n") == 1000
+
+
+def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
+    plain = make_day(tmp_path, 1, sealed=False)
+    plain.with_name("test.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()[:-1]))
+    code, _, err = ssmd("seal", tmp_path)
+    assert (code, "is there in two forms" in err) == (65, True)
+    assert not plain.with_name("test.manifest.json").exists()
+    for command in ("cat", "report"):
+        code, out, err = ssmd(command, tmp_path)
+        assert (code, bool(out)) == (0, True)
+        assert f"{plain}: is read, and test.jsonl.zst beside it is not" in err
+
+
+def test_progress_on_a_terminal(tmp_path):
+    path = make_day(tmp_path, 1, lines=200_000)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmd", "compact", tmp_path, "--level", "19"],
+        cwd=ROOT, env=os.environ | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = b""
+    while process.poll() is None:
+        if select.select([controller], [], [], 0.2)[0]:
+            with contextlib.suppress(OSError):  # So Linux tells that the last one has closed the terminal.
+                shown += os.read(controller, 4096)
+    os.close(controller)
+    assert process.stdout is not None
+    assert process.stdout.read().startswith(f"{path}: compacted, ".encode())
+    assert process.wait(10) == 0
+    process.stdout.close()
+    assert f"{path.parent.name} test".encode() in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["none"], "none: there is no such file or folder"),
+        ([".", "--older-than", "0d"], "--older-than is '0d'; it must be a number of days, such as 7d, 1d at least"),
+        ([".", "--older-than", "soon"], "--older-than is 'soon'"),
+        ([".", "--level", "22"], "--level is '22'; it must be a number from 1 to 19"),
+    ],
+)
+def test_wrong_usage(arguments, text):
+    code, out, err = ssmd("compact", *arguments)
+    assert (code, out) == (64, "")
+    assert text in err
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, twice):
+    job = yaml.safe_load((ROOT / "deploy/k8s/components/compact/cronjob.yaml").read_text())
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    [script] = container["args"]
+    assert script.count("/opt/ssmd/bin/ssmd ") == script.count("/var/lib/ssmd/data") == 2
+    for deployed, here in (("/opt/ssmd/bin/ssmd", f"{sys.executable} -m ssmd"), ("/var/lib/ssmd/data", str(tmp_path))):
+        script = script.replace(deployed, here)
+    old, other = make_day(tmp_path, 3, sealed=False), make_day(tmp_path, 2, sealed=False)
+    if twice:
+        other.with_name("test.jsonl.gz").write_bytes(gzip.compress(other.read_bytes()))
+    ended = subprocess.run([*container["command"], script], cwd=ROOT, capture_output=True, check=False)
+    # A day that cannot be sealed does not keep the others, and does not go unnoticed.
+    assert ended.returncode == (65 if twice else 0), ended.stderr
+    assert (old.exists(), other.exists()) == (False, twice)
+    assert old.with_name("test.jsonl.zst").exists()
+
+
+def test_what_is_deployed_asks_for_options_that_there_are():
+    commands = (ROOT / "deploy/cron/ssmd-compact").read_text().splitlines()[-1].split(" ssmd ", 1)[1]
+    for command in commands.replace("/var/lib/ssmd/data", str(ROOT / "conf")).split("; "):
+        assert ssmd(*command.split()[1:])[0] == 0

@@ -1,0 +1,107 @@
+"""`ssmd replay`: what was collected is served as the exchange, and collected again it is the same, byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from process import KEYS, ROOT, Collector, Process, Simulator, start
+
+from ssmd.store.line import LineEncoder
+
+NS = 1_790_000_000_000_000_000
+
+
+class Replay(Process):
+    """`ssmd replay` on a free port, ready to be connected to."""
+
+    def __init__(self, *arguments: str | Path, **variables: str) -> None:
+        super().__init__("replay", "--listen", "127.0.0.1:0", *arguments, **variables)
+        self.endpoint: str = self.wait_for("serving")["endpoint"]
+        self.generic = self.endpoint.replace("/trade-api/ws/v2", "/any")
+
+
+def raw(*paths: Path) -> bytes:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmd", "cat", "--raw", *paths], cwd=ROOT, capture_output=True, check=True
+    )
+    return ended.stdout
+
+
+def collect(folder: Path, endpoint: str, exchange: str) -> Path:
+    """Collect until the exchange hangs up; return the storage folder."""
+    with Collector(folder, endpoint, exchange=exchange) as collector:
+        assert collector.wait(50) == 75
+    return collector.data
+
+
+@pytest.mark.parametrize("exchange", ["kalshi", "generic"])
+def test_what_is_collected_from_a_replay_is_the_same_byte_for_byte(tmp_path, exchange):
+    # The faults send what is not JSON, not UTF-8 and not text, so that all that can be kept is.
+    faults = ["--fault", "garbage-after=700", "--fault", "garbage-after=1500", "--fault", "close-after=3000"]
+    with Simulator("--rate", "0", *faults) as simulator:
+        first = collect(tmp_path / "1", simulator.endpoint if exchange == "kalshi" else simulator.generic, exchange)
+    message = raw(first)
+    assert message.count(b"\n") >= 3000
+    assert b"\xff" in message
+    [plain] = first.glob("*/test.jsonl")
+    zst = plain.with_suffix(".jsonl.zst")
+    zst.write_bytes(zstandard.compress(plain.read_bytes()))
+    plain.unlink()
+    with Replay("--speed", "0", first) as replay:
+        again = collect(tmp_path / "2", replay.endpoint if exchange == "kalshi" else replay.generic, exchange)
+        assert replay.end() == 0
+    assert raw(again) == message
+    with Replay("--speed", "0", again) as replay:  # And of that once more.
+        assert raw(collect(tmp_path / "3", replay.generic, "generic")) == message
+
+
+def test_a_part_and_at_ten_times_the_speed(tmp_path):
+    folder = tmp_path / "2026-09-21"
+    folder.mkdir()
+    encoder = LineEncoder("test")
+    lines = [encoder.encode(NS + n * 10**9, [b'{"n":%d}' % n]) for n in range(60)]
+    (folder / "test.jsonl").write_bytes(b"".join(lines))
+    (folder / "other.jsonl").write_bytes(LineEncoder("other").encode(NS, [b"{}"]))
+    part = ["--from", "2026-09-21T14:13:40", "--to", "2026-09-21T14:13:51", "--feed", "test"]
+    with Replay("--speed", "10", *part, tmp_path) as replay:
+        again = collect(tmp_path / "again", replay.generic, "generic")
+    assert raw(again) == b"".join(b'{"n":%d}\n' % n for n in range(20, 31))
+    [file] = again.glob("*/test.jsonl")
+    seconds = [float(line[24:33]) for line in file.read_bytes().splitlines()]
+    assert (seconds[-1] - seconds[0]) % 60 > 0.9  # Recorded over 10 s. A loaded machine may take longer.
+
+
+def test_the_key_is_the_users_or_one_for_this_run(tmp_path):
+    (tmp_path / "test.jsonl").write_bytes(LineEncoder("test").encode(NS, [b"{}"]))
+    with Replay(tmp_path / "test.jsonl") as replay:
+        assert collect(tmp_path / "own", replay.endpoint, "kalshi").exists()
+    with Replay(tmp_path / "test.jsonl", **dict.fromkeys(KEYS, "")) as replay:
+        told = "".join(replay.other)
+        assert "This simulator accepts one key" in told
+        # It serves on another port than kalshi-local asks.
+        assert f"Set `endpoint: {replay.endpoint}` in conf/feeds/kalshi-local.yaml" in told
+        with Collector(tmp_path / "other", replay.endpoint) as collector:
+            assert collector.wait() == 77
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["none"], 64, "none: there is no such file or folder"),
+        (["."], 64, ". holds no messages to replay"),
+        ([".", "--from", "2026-01-02", "--to", "2026-01-01"], 64, "--from must be earlier than --to"),
+        ([".", "--speed", "fast"], 64, "--speed is 'fast'; it must be a number, 0 or more"),
+        (["cut.jsonl.zst"], 65, "cut.jsonl.zst: cannot be read: it is cut off"),
+    ],
+)
+def test_what_cannot_be_replayed(tmp_path, arguments, code, text):
+    (tmp_path / "cut.jsonl.zst").write_bytes(zstandard.compress(b"x" * 100)[:-4])
+    process = start("replay", "--listen", "127.0.0.1:0", *arguments, cwd=tmp_path)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert text in err
+    assert "Traceback" not in err

@@ -1,0 +1,204 @@
+"""`ssmd report` as a process: text for people and pipes, and a page that is whole by itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from process import ROOT, Ended, ssmd, start
+from recorded import DAY, make_day
+from rich.console import Console
+
+from ssmd.reports.figures import Figures, gather
+from ssmd.reports.html import page
+from ssmd.reports.text import print_report
+from ssmd.store.timestamps import DAY_NS, timestamp
+
+LATER = 1_800_000_000 * 10**9
+
+
+def report(*arguments: str | Path) -> Ended:
+    return ssmd("report", *arguments, PYTHONIOENCODING="utf-8")
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    make_day(tmp_path, "2026-09-20")
+    make_day(tmp_path, "2026-09-21", lost_after=50, connected=[(0, 40_000, "disconnected"), (43_600, DAY, "stopped")])
+    make_day(tmp_path, "2026-09-23", sealed=False)
+    make_day(tmp_path, "2026-09-23", feed="other")
+    return tmp_path
+
+
+def test_the_text_has_a_line_for_each_day_and_outage(storage):
+    code, out, err = report(storage)
+    assert (code, err) == (0, "")
+    feed, head, *days = out.splitlines()[:6]
+    assert feed == "kalshi"
+    assert head.split()[:3] == ["day", "messages", "change"]
+    assert [line.split()[0] for line in days] == [f"2026-09-2{n}" for n in range(4)]
+    assert re.search(r" 1 +3 +1 +01:00:00 +95\.83 % ", days[1])
+    assert re.search(r" 0 +-100 % .* 0\.00 % .*no data", days[2])
+    assert re.search(r"100\.00 % +[▁▂▃▄▅▆▇█]{24} +not sealed", days[3])
+    assert "2026-09-21T11:06:40.000000Z  2026-09-21T12:06:40.000000Z      01:00:00  disconnected" in out
+    assert "\nother\n" in out
+    assert max(map(len, out.splitlines())) <= 200
+
+
+def test_only_so_many_days(storage):
+    code, out, _ = report(storage, "--days", "1")
+    assert code == 0
+    assert "2026-09-23" in out
+    assert "2026-09-22" not in out
+
+
+class _Page(HTMLParser):
+    """What a browser would load, and what it would show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.text = ""
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_needs_no_other_file(storage):
+    code, out, err = report(storage, "--html")
+    assert (code, err) == (0, "")
+    page = _Page()
+    page.feed(out)
+    assert page.loads == ["data:,"]
+    assert "url(" not in out
+    assert "@import" not in out
+    assert "script" not in page.tags
+    assert page.tags.count("svg") >= 5
+    for text in ("kalshi", "other", "2026-09-22", "95.83 %", "01:00:00", "disconnected", "orderbook_delta"):
+        assert text in page.text
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "latin-1", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "utf-16"},
+    ],
+    ids=str,
+)
+def test_the_page_is_in_the_encoding_that_it_names_whatever_that_of_the_output_is(tmp_path, variables):
+    path = make_day(tmp_path / "größe", "2026-09-21", sealed=False)
+    path.write_bytes(path.read_bytes().replace(b'"ticker"', '"naïve ▁ 行情"'.encode()))
+    process = start("report", tmp_path / "größe", "--html", **variables)
+    page, err = process.stdout.buffer.read(), process.stderr.read()
+    assert (process.wait(), err) == (0, "")
+    assert b'<meta charset="utf-8">' in page
+    assert "naïve ▁ 行情" in page.decode("utf-8")
+    assert "größe" in page.decode("utf-8")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("report",), ("report", "--html"), ("verify",), ("cat",)], ids=" ".join)
+def test_an_output_that_ends_or_is_full_is_told_alike_by_every_command(storage, arguments, unbuffered):
+    command = [sys.executable, "-m", "ssmd", *arguments, str(storage)]
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    reader, writer = os.pipe()
+    open(reader, "rb").close()  # gevent's os.close() would leave it open until its loop runs again.
+    told = "ssmd: the standard output cannot be written: No space left on device; send it elsewhere or free some\n"
+    for output, expected in ((writer, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, told))):
+        done = subprocess.run(
+            command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+        )
+        os.close(output)
+        assert (done.returncode, done.stderr) == expected
+
+
+def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
+    now = time.time_ns()
+    days = [timestamp(now - ago * DAY_NS)[:10] for ago in range(3, -1, -1)]
+    make_day(tmp_path, days[0], connected=[(0, 43_200, "killed")], sealed=False)
+    code, out, err = report(tmp_path)
+    assert (code, err) == (0, "")
+    rows = [line for line in out.split("outage from")[0].splitlines() if line.startswith("20")]
+    assert [row.split()[0] for row in rows] == days
+    assert all(re.search(r"  1 +1 d 00:00:00 +0\.00 % .*no data *$", row) for row in rows[1:3])
+    assert re.search(r" 0\.00 % +until \d\d:\d\d, no data *$", rows[3])
+    assert out.rstrip().endswith("no data")
+    drawn = report(tmp_path, "--html")[1]
+    assert all(f'aria-label="{day} by hour"' in drawn for day in days)
+    assert "until " in drawn
+    assert '<rect class="ahead"' in drawn
+    assert "no data since" not in out + drawn
+
+
+def test_of_an_archive_that_is_over_one_line_says_so(storage):
+    for found in (report(storage)[1], report(storage, "--html")[1]):
+        assert len(re.findall(r"no data since 2026-09-23, \d+ days? ago", found)) == 1
+        assert "2026-09-24" not in found.replace("2026-09-24T00:00:00", "")
+    assert "no data since" not in report(storage / "2026-09-20")[1]
+
+
+def test_a_quiet_day_is_drawn_as_one_that_was_listened_to():
+    quiet = Figures("2026-09-21", "kalshi", coverage=100.0)
+    silent = Figures("2026-09-22", "kalshi", known_ns=0)
+    drawn = page([quiet, silent], now_ns=LATER, storage="data", version="1")
+    assert drawn.count('<rect class="heard" x="0.00" width="1000.00"') == 1
+    assert "listening</title>" in drawn
+    assert "no data</title>" in drawn
+
+
+def test_what_the_exchange_says_is_no_markup(tmp_path):
+    path = make_day(tmp_path, "2026-09-21", sealed=False)
+    path.write_bytes(path.read_bytes().replace(b'"ticker"', b'"<script>x"'))
+    out = report(tmp_path, "--html")[1]
+    assert "&lt;script&gt;x" in out
+    assert "<script" not in out
+
+
+def test_an_empty_folder_and_wrong_usage(tmp_path):
+    assert report(tmp_path) == (0, "there is no data here\n", "")
+    assert "There is no data here." in report(tmp_path, "--html")[1]
+    code, _, err = report(tmp_path, "--days", "0")
+    assert (code, err) == (64, "ssmd: --days is '0'; it must be a number from 1 to 99999\n")
+    assert report(tmp_path, "--days", "99999999")[2].endswith("it must be a number from 1 to 99999\n")
+    assert report(tmp_path / "none")[0] == 64
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, columns):
+    def fail(error: Exception) -> None:
+        raise error
+
+    figures = gather(storage, 7, LATER, trouble=fail, progress=lambda file: None)
+    out = io.StringIO()
+    print_report(figures, Console(file=out, width=columns, force_terminal=True, color_system=None, highlight=False))
+    table = out.getvalue().split("outage from")[0]
+    assert max(map(len, table.splitlines())) <= columns
+    assert "…" not in table
+    head = table.splitlines()[1].split()
+    assert head[:2] == ["day", "messages"]
+    assert "covered" in head
+    assert ("peak" in head) == (columns == 200)
+    assert "95.83 %" in table
+
+
+def test_what_cannot_be_read_is_told(storage):
+    (storage / "2026-09-20" / "kalshi.manifest.json").write_bytes(b"{")
+    code, out, err = report(storage)
+    assert code == 65
+    assert "2026-09-20/kalshi.manifest.json" in err
+    assert "2026-09-21" in out

@@ -1,0 +1,43 @@
+"""The exchange's bytes out of the lines, whatever they are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssmd.reading.messages import Message, messages, raw
+from ssmd.store.line import LineEncoder, decode_line
+
+NS = 1_790_000_000_000_000_000
+STRANGE = [
+    b'{"a":"x","feed":"kalshi","data":1}',
+    b'{"data":2}',
+    b'"a string"',
+    b'"ends like ours\\",\\"encoding\\":\\"text\\"}"',
+    b"{broken\n",
+    b"",
+    b"\xff\x00\n\n",
+    b"3",
+    b'{"type":"trade","encoding":"text"}',
+    '"Ü\u2028"'.encode(),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["kalshi", "k", "other-feed"]), st.sampled_from(STRANGE)), min_size=1))
+def test_each_message_and_a_newline(recorded):
+    block = b"".join(LineEncoder(feed).encode(NS, [message]) for feed, message in recorded)
+    assert raw(block) == b"".join(message + b"\n" for _, message in recorded)
+
+
+def test_one_by_one_with_time_and_kind():
+    block = b"".join(LineEncoder("kalshi").encode(NS + n * 1000, [message]) for n, message in enumerate(STRANGE))
+    kept_as_string = (b"{broken\n", b"", b"\xff\x00\n\n")
+    assert list(messages(block)) == [
+        Message(message, NS + n * 1000, message not in kept_as_string) for n, message in enumerate(STRANGE)
+    ]
+
+
+@given(st.binary())
+def test_any_bytes_come_back(payload):
+    block = LineEncoder("kalshi").encode(NS, [payload])
+    assert raw(block) == decode_line(block).payload + b"\n"

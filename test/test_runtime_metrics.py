@@ -1,0 +1,134 @@
+"""The names and labels that dashboards and alerts rely on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from ssmd import __version__, errors
+from ssmd.runtime.metrics import ERROR_TYPES, Metrics
+from ssmd.runtime.status import Status
+
+
+def scrape(metrics: Metrics) -> str:
+    return generate_latest(metrics.registry).decode()
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, {"feed": "kalshi", **labels})
+
+
+def test_the_first_scrape_has_the_four_names_with_their_labels(metrics):
+    lines = scrape(metrics).splitlines()
+    assert 'ssmd_messages_total{feed="kalshi"} 0.0' in lines
+    assert 'ssmd_errors_total{feed="kalshi",type="write"} 0.0' in lines
+    assert 'ssmd_connected{feed="kalshi"} 0.0' in lines
+    assert 'ssmd_last_message_timestamp{feed="kalshi"} 0.0' in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ssmd_messages_total", "counter"),
+        ("ssmd_errors_total", "counter"),
+        ("ssmd_connected", "gauge"),
+        ("ssmd_last_message_timestamp", "gauge"),
+    ],
+)
+def test_the_four_are_of_their_kind(metrics, name, kind):
+    assert f"# TYPE {name} {kind}\n" in scrape(metrics)
+
+
+def test_every_type_of_error_is_there_from_the_first_scrape(metrics):
+    found = re.findall(r'^ssmd_errors_total\{feed="kalshi",type="(\w+)"\} 0\.0$', scrape(metrics), re.MULTILINE)
+    assert found == ERROR_TYPES
+    assert {"auth", "connect", "disconnect", "output", "subscribe", "write"} < set(found)
+
+
+def test_every_error_has_its_type(metrics):
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SsmdError)}
+    assert {kind.label for kind in kinds - {errors.SsmdError}} == set(metrics.errors)
+
+
+def test_every_family_has_help_and_every_sample_a_family(metrics):
+    text = scrape(metrics)
+    helped = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
+    families = list(parse(text))
+    assert len(families) > 20
+    for family in families:
+        assert family.documentation.strip()
+        assert family.type != "unknown"
+        for sample in family.samples:
+            assert {sample.name, re.sub(r"_(bucket|sum|count)$", "", sample.name)} & set(helped)
+
+
+@pytest.mark.parametrize("expose", [generate_latest, generate_openmetrics])
+def test_there_is_no_series_of_creation_times(metrics, expose):
+    assert b"_created" not in expose(metrics.registry)
+
+
+def test_openmetrics_can_be_had_too(metrics):
+    families = {family.name: family for family in parse_openmetrics(generate_openmetrics(metrics.registry).decode())}
+    assert families["ssmd_messages"].type == "counter"
+    assert [sample.name for sample in families["ssmd_messages"].samples] == ["ssmd_messages_total"]
+
+
+def test_facts_of_the_moment_are_read_when_scraped():
+    status = Status()
+    metrics = Metrics(CollectorRegistry(), "kalshi", status)
+    status.connected = True
+    status.last_received_ns = 1_790_000_000_250_000_000
+    status.unacknowledged = 2
+    status.queue_messages = lambda: 7.0
+    status.queue_bytes = lambda: 900.0
+    assert value(metrics, "ssmd_connected") == 1
+    assert value(metrics, "ssmd_last_message_timestamp") == pytest.approx(1_790_000_000.25, rel=0, abs=1e-6)
+    assert value(metrics, "ssmd_unacknowledged_subscriptions") == 2
+    assert value(metrics, "ssmd_queue_messages") == 7
+    assert value(metrics, "ssmd_queue_bytes") == 900
+    status.connected = False
+    assert value(metrics, "ssmd_connected") == 0
+
+
+def test_counts_are_counted(metrics, status):
+    status.messages, status.received_bytes, status.written_bytes = 3, 300, 480
+    status.not_json, status.gaps, status.missed = 1, 2, 5
+    metrics.errors["disconnect"].inc()
+    metrics.age.observe(-0.05)
+    metrics.age.observe(0.02)
+    assert value(metrics, "ssmd_messages_total") == 3
+    assert value(metrics, "ssmd_received_bytes_total") == 300
+    assert value(metrics, "ssmd_written_bytes_total") == 480
+    assert value(metrics, "ssmd_messages_not_json_total") == 1
+    assert value(metrics, "ssmd_sequence_gaps_total") == 2
+    assert value(metrics, "ssmd_missed_messages_total") == 5
+    assert value(metrics, "ssmd_errors_total", type="disconnect") == 1
+    assert value(metrics, "ssmd_errors_total", type="write") == 0
+    assert value(metrics, "ssmd_message_age_seconds_count") == 2
+    assert value(metrics, "ssmd_message_age_seconds_bucket", le="0.001") == 1
+
+
+def test_build_and_process_are_told(metrics):
+    text = scrape(metrics)
+    assert re.search(
+        rf'^ssmd_build_info\{{python="3\.\d+\.\d+\S*",version="{re.escape(__version__)}"\}} 1\.0$', text, re.M
+    )
+    assert re.search(r"^process_resident_memory_bytes [1-9]", text, re.MULTILINE)
+
+
+def test_two_runs_in_one_process_do_not_collide():
+    first = Metrics(CollectorRegistry(), "kalshi", Status(messages=5))
+    second = Metrics(CollectorRegistry(), "kalshi", Status(connected=True))
+    assert value(first, "ssmd_messages_total") == 5
+    assert value(second, "ssmd_messages_total") == 0
+    assert (value(first, "ssmd_connected"), value(second, "ssmd_connected")) == (0, 1)
+
+
+def test_labels_hold_the_feed_and_nothing_of_the_endpoint(metrics):
+    names = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}
+    assert names == {"feed", "type", "le", "version", "python"}

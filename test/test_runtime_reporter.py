@@ -1,0 +1,79 @@
+"""What people are told: the summary, the gaps, the warning about confirmations, the status line."""
+
+import logging
+
+import pytest
+
+from ssmd.contracts.exchange import Gap
+from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, SUMMARY_SECONDS, Reporter
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def events(caplog):
+    caplog.set_level(logging.INFO, "ssmd.runner")
+    return lambda: [record.message for record in caplog.records]
+
+
+def test_a_summary_once_a_minute_with_the_rate_of_that_minute(status, clock, events, caplog):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    for minute, messages in [(1, 600), (2, 1800)]:
+        clock.now, status.messages = minute * SUMMARY_SECONDS, messages
+        reporter.tick([])
+        clock.now += 1
+        reporter.tick([])
+    assert events() == ["summary", "summary"]
+    assert [(record.messages, record.rate) for record in caplog.records] == [(600, 10.0), (1800, 20.0)]
+
+
+def test_a_torrent_of_gaps_is_one_line_a_tick(status, clock, events, caplog):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    for number in range(1000):
+        reporter.gap(Gap(sid=3, expected=number, got=number + 2))
+    reporter.tick([])
+    reporter.tick([])
+    assert events() == ["sequence gap"]
+    record = caplog.records[0]
+    assert (record.gaps, record.missing) == (1000, 2000)
+    assert (record.last_sid, record.last_expected, record.last_got) == (3, 999, 1001)
+
+
+def test_a_missing_confirmation_is_told_once(status, clock, events, caplog):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    for clock.now in (ACKNOWLEDGE_SECONDS - 1, ACKNOWLEDGE_SECONDS + 1, ACKNOWLEDGE_SECONDS + 2):
+        reporter.tick(["trade (command 1)"])
+    assert events() == ["subscriptions not confirmed by the exchange"]
+    assert caplog.records[0].subscriptions == "trade (command 1)"
+
+
+@pytest.mark.parametrize(("count", "told"), [(24, ""), (25, ", and 1 more"), (24_000, ", and 23,976 more")])
+def test_of_many_missing_confirmations_some_are_named(status, clock, events, caplog, count, told):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    clock.now = ACKNOWLEDGE_SECONDS + 1
+    reporter.tick([f"trade (command {number})" for number in range(count)])
+    assert events() == ["subscriptions not confirmed by the exchange"]
+    named = ", ".join(f"trade (command {number})" for number in range(24))
+    assert caplog.records[0].subscriptions == named + told
+
+
+def test_the_status_line_shows_state_rate_and_file(status, clock):
+    lines = []
+    reporter = Reporter("kalshi", status, lines.append, monotonic=clock)
+    clock.now = 1.0
+    reporter.tick([])
+    status.connected, status.messages, status.location, status.gaps = True, 2500, "data/kalshi.jsonl", 2
+    clock.now = 2.0
+    reporter.tick([])
+    assert lines[0].startswith("connecting | 0 messages, 0/s | last none yet")
+    assert lines[1].startswith("collecting | 2,500 messages, 2,500/s | last none yet | gaps 2 | data/kalshi.jsonl")
