@@ -26,6 +26,8 @@ from ssmd.metadata.model import (
 )
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
+from ssmd.store.layout import FORMS, LEDGER, MANIFEST
+from ssmd.store.manifest import FORMAT
 from ssmd.wiring import TRANSPORTS
 from ssmd.writer import WRITERS
 from ssmd.writer.storage import LocalStorage
@@ -132,6 +134,15 @@ def test_what_is_said_of_kalshi_is_true():
     for channel in DEFAULT_CHANNELS:
         assert f"`{channel}`" in CONFIGURATION
     assert f"more than {TICKERS_PER_COMMAND} " in CONFIGURATION
+
+
+def test_the_forms_on_disk_are_in_the_page_on_formats():
+    text = (ROOT / "docs" / "formats.md").read_text()
+    rows = table(section(text, "## The forms"))
+    assert rows.count(f"manifest, format {FORMAT}") == 1
+    files = named(table(section(text, "## The forms"), 1))
+    assert {f"{{date}}/{{feed}}.{form}" for form in FORMS} <= files
+    assert {f"{{date}}/{{feed}}{ending}" for ending in (LEDGER, MANIFEST)} <= files
 
 
 def test_links_between_documents_lead_somewhere():
