@@ -392,7 +392,7 @@ def test_a_clock_that_was_far_ahead_ends_the_run_after_what_it_has_received(make
         make(connector, writer=writer, clock=lambda: next(times, ahead - behind * second)).run()
     assert [batch.messages for batch in writer.batches if batch.messages] == [1] * (2 if ends else 3)
     if ends:
-        assert str(ended.value) == "the clock is 7201 s behind what it said before; the next start goes by it"
+        assert str(ended.value) == "the clock is 7201 s behind its earlier time; the next start takes it as it is"
         assert ended.value.exit_code == 75
 
 

@@ -1,1 +1,1 @@
-"""The run itself: the contracts of the parts, the runner that joins them, and what it tells the probes."""
+"""The run: the runner and its greenlets, companions, metrics and logs. It knows the parts by their contracts alone."""

@@ -9,22 +9,26 @@ from ssmd.errors import ClockError
 __all__ = ["MOST_BEHIND_SECONDS", "RunClock"]
 
 MOST_BEHIND_SECONDS = 7200.0
-"""How far the wall clock may be behind: more than the steps by an hour that mistaken time zones make. Until it has
-caught up, every message has the same `ts`, and lies in the file of a day that may not be today."""
+"""How far the wall clock may be behind: more than the steps of an hour that wrong time zones make. Until it has caught
+up, every message has the same `ts`, and is written to the file of a day that may not be today."""
 
 
 class RunClock:
-    """`wall_clock`: ns since the epoch. `stepped`: told the time, and how far the wall clock is behind it, in ns."""
+    """Returns times that never decrease.
+
+    `wall_clock`: returns ns since the epoch. `stepped`: called when the wall clock has stepped back, with the time that
+    now() goes on to return, and how far the wall clock is behind it, both in ns.
+    """
 
     def __init__(self, wall_clock: Callable[[], int], stepped: Callable[[int, int], None]) -> None:
         self._wall_clock = wall_clock
         self._stepped = stepped
         self._behind_ns = 0
         self.last_ns = 0
-        """What now() said last."""
+        """What now() returned last."""
 
     def now(self) -> int:
-        """In ns since the epoch."""
+        """Return the time in ns since the epoch."""
         now = self._wall_clock()
         if now >= self.last_ns:
             self.last_ns, self._behind_ns = now, 0
@@ -38,4 +42,4 @@ class RunClock:
         """Raise ClockError when the wall clock was far behind at the last now()."""
         if self._behind_ns > MOST_BEHIND_SECONDS * 1e9:
             seconds = self._behind_ns // 10**9
-            raise ClockError(f"the clock is {seconds} s behind what it said before; the next start goes by it")
+            raise ClockError(f"the clock is {seconds} s behind its earlier time; the next start takes it as it is")

@@ -1,7 +1,7 @@
-"""How the runs of a feed have ended so far, kept from run to run in a small file beside the data.
+"""How the runs of a feed ended, kept from run to run in a small file beside the data.
 
-A run that ends with an error is gone before anybody scrapes its last count. So the next one begins where it ended,
-and a counter of errors is seen to rise.
+A run that ends with an error is gone before anybody scrapes its last count. So the next run begins with that count, and
+a scrape sees the counter of errors rise.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ssmd.runtime.threads import Pending
 __all__ = ["Endings"]
 
 DISK_SECONDS = 1.0
-"""How long the disk is waited for: nothing here is worth holding up the start of a run or its end."""
+"""How long to wait for the disk: nothing here is worth delaying the start of a run or its end."""
 
 FILE_BYTES = 512
-"""The file is always as long, so that even a full disk takes a new count in place of the old one."""
+"""The length of the file. It never changes, so that even a full disk accepts a new count in place of the old one."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -31,9 +31,10 @@ class _Counter(Protocol):
 
 
 class Endings:
-    """Counts of errors by type. `path`: the file, whose folder need not be there; `counters`: by type.
+    """Counts errors by type.
 
-    What the disk refuses, or is too slow for, is logged and left undone.
+    `path`: the file; its folder need not exist. `counters`: the metrics, by type. What the disk refuses, or is too slow
+    for, is logged and left undone.
     """
 
     def __init__(self, path: Path, counters: Mapping[str, _Counter]) -> None:
@@ -41,12 +42,12 @@ class Endings:
         self._counters = counters
 
     def load(self) -> None:
-        """Let the counters begin where the last run left them; called once, before the run."""
+        """Add the counts of earlier runs to the counters; called once, before the run."""
         for label, count in self._within_a_second(self._read_or_begin).items():
             self._counters[label].inc(count)
 
     def add(self, label: str) -> None:
-        """Remember that a run has ended with an error of this type."""
+        """Count that a run has ended with an error of this type."""
         self._within_a_second(self._count, label)
 
     def _read_or_begin(self) -> dict[str, int]:
@@ -63,7 +64,7 @@ class Endings:
         return counts
 
     def _read(self) -> dict[str, int]:
-        """What the file holds of the known types; nothing when it is missing or damaged."""
+        """Return the counts of the known types; none when the file is missing or damaged."""
         try:
             found = json.loads(self._path.read_bytes()[:FILE_BYTES])
         except (FileNotFoundError, ValueError):
@@ -80,7 +81,7 @@ class Endings:
             os.close(fd)
 
     def _within_a_second(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int]:
-        """What the work returns; nothing when it failed or takes too long."""
+        """Return what the work returns; no counts when it fails or takes too long."""
         try:
             return Pending(work, *args).result(DISK_SECONDS)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What happens to a capture, told where it matters: the log, the metrics, the status, and notes for the ledger."""
+"""The events of a capture, reported in the log, the metrics and the status, and as notes for the ledger."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ssmd.store.ledger import (
 __all__ = ["PRESSURE_NS", "Journal"]
 
 PRESSURE_NS = 1_000_000_000
-"""The disk counts as behind until the reader did not have to wait for it for so long: a full queue makes it
-wait hundreds of times a second, which is one thing that happened and not hundreds."""
+"""The disk counts as behind until the reader has not had to wait for this long. A full queue makes it wait hundreds of
+times a second, which is one event and not hundreds."""
 
 _log = logging.getLogger("ssmd.runner")
 
 
 class Journal:
-    """Everything is called from the reader, which hands what take() gives to the writer with the next batch."""
+    """All methods are called from the reader, which hands what take() returns to the writer with the next batch."""
 
     def __init__(self, status: Status, metrics: Metrics, reporter: Reporter) -> None:
         self._status = status
         self._metrics = metrics
         self._reporter = reporter
         self.pending: list[Note] = []
-        """What take() will give."""
+        """What take() returns next."""
         self.pressed = False
-        """The disk is behind."""
+        """Whether the disk is behind."""
         self._waited = 0.0
         self._waits = 0
         self._last_wait_ns = 0
@@ -50,21 +50,21 @@ class Journal:
         return notes
 
     def note(self, event: str, ts_ns: int, **fields: object) -> None:
-        """Something that belongs before the next message."""
+        """Add a note that belongs before the next message."""
         self.pending.append(Note(event, ts_ns, 0, fields))
 
     def clock_stepped(self, ts_ns: int, by_ns: int) -> None:
-        """The wall clock is behind `ts_ns`, where it was before."""
+        """Record that the wall clock has stepped back by `by_ns`; `ts_ns` is the time before that."""
         seconds = round(by_ns / 1e9, 6)
         self._metrics.clock_steps.inc()
         _log.warning("clock stepped back", extra={"seconds": seconds})
         self.note(CLOCK_STEPPED, ts_ns, seconds=seconds)
 
     def events(self, events: Sequence[Acknowledged | Gap], ts_ns: int) -> None:
-        """What the dialect has found among the messages that come next."""
+        """Record what the dialect has found among the messages that come next."""
         for event in events:
             if isinstance(event, Acknowledged):
-                _tell_of(event)
+                _log_subscribed(event)
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
             else:
                 self._status.gaps += 1
@@ -73,7 +73,7 @@ class Journal:
                 self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
 
     def waited(self, seconds: float, ts_ns: int) -> None:
-        """So long the reader has just waited for room in the queue, 0 for not at all; it is `ts_ns` now."""
+        """Record that the reader waited `seconds` for queue space (0: it did not), at time `ts_ns`."""
         if seconds:
             self._metrics.backpressure.inc(seconds)
             if not self.pressed:
@@ -87,7 +87,7 @@ class Journal:
             self._pressure_ended()
 
     def end(self, ts_ns: int, stopped_by: str | None, error: BaseException | None) -> None:
-        """The run is over: somebody has stopped it, or the connection has ended with an error, or another part has."""
+        """Record the end of the run: `stopped_by` is the reason of a stop, `error` the one that ended the reader."""
         if self.pressed:
             self._pressure_ended()
         if stopped_by is None and isinstance(error, SsmdError) and not isinstance(error, ConnectError):
@@ -101,7 +101,7 @@ class Journal:
         self.note(BACKPRESSURE_ENDED, self._last_wait_ns, **fields)
 
 
-def _tell_of(event: Acknowledged) -> None:
+def _log_subscribed(event: Acknowledged) -> None:
     _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
     asked, confirmed = len(set(event.tickers)), event.acknowledged
     if confirmed is not None and confirmed < asked:

@@ -1,7 +1,7 @@
-"""A thread that writes the lines of the log, since who writes to a stuck disk or a full pipe may wait for ever.
+"""A thread that writes the lines of the log, because a write to a stuck disk or a full pipe may block for ever.
 
-It is a native thread, with native parts: gevent's would be a greenlet, and block with all the others. gevent's
-threadpool is no place for it either, whose threads the stuck disk may hold up already.
+It is a native thread, with native locks: a thread of gevent's would be a greenlet, and block with all the others. The
+threads of gevent's threadpool may already be blocked by the same stuck disk.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from gevent import monkey
 __all__ = ["LINES", "LINES_BYTES", "LineThread"]
 
 LINES, LINES_BYTES = 1000, 1_000_000
-"""How much may wait to be written before there is no room for more."""
+"""How much may wait to be written; beyond that has_room() is false."""
 
 END_SECONDS = 1.0
-"""How long the end waits for the rest: a log must not hold up an exit code."""
+"""How long end() waits for the rest: a log must not delay the end of the process."""
 
 RETRY_SECONDS = 0.1
-"""How long it lasts until a line is tried again that was refused, as by a full disk."""
+"""The pause before a line that was refused, by a full disk for example, is tried again."""
 
 _NEVER = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.EINVAL, errno.EMSGSIZE)
-"""With these the same line will be refused every time."""
+"""With these errors the same line would be refused every time."""
 
 _allocate_lock, _start_new_thread = monkey.get_original("_thread", ["allocate_lock", "start_new_thread"])
 _SimpleQueue = monkey.get_original("_queue", "SimpleQueue")
@@ -31,7 +31,7 @@ _sleep = monkey.get_original("time", "sleep")
 
 
 class LineThread:
-    """Writes lines, whole and in order, to a file descriptor; to logging it is a stream.
+    """Writes lines, whole and in order, to a file descriptor; logging uses it as a stream.
 
     It shares no lock with anything else that writes there, and each of its counters is changed by one side only.
     """
@@ -55,10 +55,10 @@ class LineThread:
         self._lines.put(line)
 
     def flush(self) -> None:
-        """The thread writes without being asked."""
+        """Do nothing: the thread writes as soon as it can."""
 
     def end(self) -> bool:
-        """Take no more lines, and wait for the rest, but not for long; tell whether all of them are done with."""
+        """Accept no more lines, wait a while for the rest, and return whether all are written or given up."""
         self._open = False
         self._lines.put(None)
         ended: bool = self._working.acquire(timeout=END_SECONDS)
@@ -71,7 +71,7 @@ class LineThread:
         self._working.release()
 
     def _write(self, line: bytes) -> None:
-        """A line that was begun is not given up for what may pass: the next would be joined to its torn end."""
+        """Write a whole line. One that is begun is tried again, or the next line would be joined to its torn end."""
         while line:
             try:
                 line = line[os.write(self._fd, line) :]

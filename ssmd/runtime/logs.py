@@ -1,14 +1,14 @@
 """Logging: one event a line on stderr, text for a terminal and JSON for machines.
 
-An event is a short lower-case message; what belongs to it travels as fields:
+An event is a short lower-case message, with further facts as fields:
 
     _log.info("rotated", extra={"from": old, "to": new})
 
 SSMD_LOG_FORMAT is `text` or `json` (default: text on a terminal, else JSON), SSMD_LOG_LEVEL is `debug`,
 `info`, `warning` or `error` (default: info). On a terminal a status line stays below the log lines.
 
-Lines are written in place, but while a run goes on by a thread of their own: what a log goes to may be a file on the
-disk that is stuck, which blocks who writes there and cannot be polled.
+While a run goes on, a thread of its own writes the lines: the log may go to a file on a stuck disk, where a write
+blocks and poll() does not say so.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def setup(environ: Mapping[str, str], stream: TextIO | None = None) -> Terminal 
 
 @contextlib.contextmanager
 def in_a_thread() -> Iterator[None]:
-    """Let a thread write the lines until this is left; a terminal stays as it is.
+    """Let a thread write the lines inside this context; a terminal is written to directly.
 
-    To be entered after setup(), and after the last fork that runs on in Python: a thread does not survive one.
+    To be entered after setup(), and after the last fork whose child runs on in Python: a thread does not survive one.
     """
     for handler in logging.getLogger("ssmd").handlers:
         if isinstance(handler, _Handler) and (thread := _thread_for(handler.stream)) is not None:
@@ -119,8 +119,9 @@ def _quoted(value: object) -> str:
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Drops lines, and counts them, rather than wait for who does not take them: a terminal that Ctrl-S has
-    stopped, a full pipe, a stuck disk. A blocked log would block the collection, the probes and the signals.
+    """Drops and counts lines rather than wait: for a terminal that Ctrl-S has stopped, a full pipe, a stuck disk.
+
+    A blocked log would block the collection, the probes and the signals.
     """
 
     dropped = 0
@@ -132,15 +133,15 @@ class _Handler(logging.StreamHandler[Any]):
         if self.dropped:
             extra = {"lines": self.dropped}
             self.dropped = 0
-            told = logging.getLogger(record.name).makeRecord(
+            dropped = logging.getLogger(record.name).makeRecord(
                 record.name, logging.WARNING, "", 0, "log lines dropped", (), None, extra=extra
             )
-            super().emit(told)
+            super().emit(dropped)
         super().emit(record)
 
 
 def _writable(stream: Any) -> bool:
-    """A line can be written without waiting, as far as can be told: of a file never, of a pipe for one page."""
+    """Return whether a line can be written without waiting, as far as poll() knows: always for a file."""
     if isinstance(stream, LineThread):
         return stream.has_room()
     try:
@@ -152,24 +153,24 @@ def _writable(stream: Any) -> bool:
 
 
 def _thread_for(stream: Any) -> LineThread | None:
-    """One that writes to what stands behind a stream; None where the stream is to be written to in place."""
+    """Return a thread that writes to the file behind a stream; None where the stream is written to directly."""
     if isinstance(stream, Terminal) or stream.isatty():
         return None
     try:
         return LineThread(stream.fileno(), stream.encoding, stream.errors)
     except (OSError, ValueError, RuntimeError):
-        return None  # Not a file of the operating system; or there may be no further thread.
+        return None  # Not a file of the operating system, or no further thread is allowed.
 
 
 class Terminal:
-    """A terminal whose last line shows the state, rewritten in place; to logging it is a stream."""
+    """A terminal whose last line shows the state, rewritten in place; logging uses it as a stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self._line = ""
 
     def show(self, line: str) -> None:
-        """Rewrite the status line, cut to the width with `…` at its end; an empty one removes it."""
+        """Rewrite the status line, cut to the terminal's width with `…` at its end; an empty one removes it."""
         width = self._columns() - 1
         self._line = line if len(line) <= width else line[: width - 1] + "…"
         if _writable(self.stream):
@@ -188,11 +189,11 @@ class Terminal:
         self._write(lines)
 
     def flush(self) -> None:
-        """What is written is flushed already."""
+        """Do nothing: every write is flushed already."""
 
     def _write(self, text: str) -> None:
-        # A write that wraps over the edge could not be erased again, so the terminal is told not to wrap.
-        # One that has gone, as with a lost SSH session, must not end the collection.
+        # A line that wraps over the edge could not be erased again, so wrapping is turned off meanwhile.
+        # A terminal that has gone, as with a lost SSH session, must not end the collection.
         with contextlib.suppress(OSError):
             self.stream.write(f"{_ERASE_LINE}{text}\x1b[?7l{self._line}\x1b[?7h")
             self.stream.flush()

@@ -15,23 +15,23 @@ __all__ = ["BatchQueue"]
 
 PACE_BYTES = 1024 * 1024
 PACE_SECONDS = 0.002
-"""With so much in the queue the reader gives way to the writer, for so long at the most. So a flood is handled piece
-by piece, instead of being piled up in memory. To a slow disk these waits make no difference."""
+"""With more than PACE_BYTES in the queue the reader lets the writer run, for at most PACE_SECONDS. So a flood is
+handled piece by piece and does not pile up in memory. With a slow disk these waits make no difference."""
 BATCH_BYTES = 256
 NOTE_BYTES = 1024
-"""What a batch, and each of its notes, takes of the memory beyond its data; a gap at every line is a note at every
-line."""
+"""The memory that a batch, and each of its notes, takes beyond its data. There may be a note at every line, for a gap
+at every line."""
 BLOCKED_SECONDS = 1.0
-"""How often a wait for room is told of while it lasts."""
+"""How often a wait for room is reported while it lasts."""
 
 
 class BatchQueue:
-    """One greenlet puts, one takes. What waits counts in bytes of memory: 1000 messages can be 200 kB or 16 GB.
+    """One greenlet puts, one takes. The bound is in bytes of memory, because 1000 messages can be 200 kB or 16 GB.
 
-    A batch of notes alone counts nothing, and always finds room.
-    A batch larger than the bound is let in when the queue is empty, so that nothing is ever refused.
+    A batch of notes alone counts as 0 bytes, and always finds room. A batch larger than the bound is accepted when the
+    queue is empty, so that nothing is ever refused.
 
-    `blocked` is told the seconds that put() waits for room, as they pass: a wait without end must show too.
+    `blocked` is called with the seconds that put() waits for room, as they pass, so that an endless wait shows too.
     """
 
     def __init__(self, max_bytes: int, blocked: Callable[[float], None] = lambda seconds: None) -> None:
@@ -42,7 +42,7 @@ class BatchQueue:
         self._room = Event()
         self._news = Event()
         self.bytes = 0
-        """Put and not yet done."""
+        """The memory of the batches that are put and not yet done."""
         self.messages = 0
         self.closed = False
 
@@ -60,21 +60,21 @@ class BatchQueue:
         self._news.set()
 
     def _wait_for_room(self, size: int) -> None:
-        told = time.monotonic()
+        reported = time.monotonic()
         while self._full(size):
             self._room.clear()
             self._room.wait(BLOCKED_SECONDS)
             now = time.monotonic()
-            self._blocked(now - told)
-            told = now
+            self._blocked(now - reported)
+            reported = now
 
     def _full(self, size: int) -> bool:
         return bool(self._batches and size) and self.bytes + size > self._max_bytes and not self.closed
 
     def take(self, max_bytes: int) -> list[Batch]:
-        """The oldest batches, up to so many bytes but at least one if there is any; never blocks.
+        """Return the oldest batches, up to `max_bytes` but at least one if there is any; never blocks.
 
-        They count as queued until done(), so that what is being written stays within the bound.
+        They count as queued until done(), so that the bound covers what is being written.
         """
         taken: list[Batch] = []
         total = 0
@@ -87,7 +87,7 @@ class BatchQueue:
         return taken
 
     def done(self) -> None:
-        """What was taken last is written: make room."""
+        """Remove the batches that take() returned last, because they are written."""
         for _ in range(self._taken):
             batch = self._batches.popleft()
             self.bytes -= _weight(batch)
@@ -102,16 +102,16 @@ class BatchQueue:
             self._news.wait()
 
     def wake(self) -> None:
-        """Let the taker look around although nothing has come."""
+        """Let wait() return although no batch has come."""
         self._news.set()
 
     def lift(self) -> None:
-        """There is no bound any longer: who waits for room has it."""
+        """Remove the bound: a put() that waits for room returns."""
         self._max_bytes = sys.maxsize
         self._room.set()
 
     def close(self) -> None:
-        """Nothing more will be waited for: neither wait() nor put() blocks any longer."""
+        """Let neither wait() nor put() block any longer."""
         self.closed = True
         self._news.set()
         self._room.set()

@@ -1,4 +1,4 @@
-"""What people are told while a run goes on: a summary a minute, gaps as they come, a status line a second."""
+"""What a run reports to people: a summary a minute, gaps as they come, a status line a second."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter"]
 
 SUMMARY_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS = 10.0
-"""How long a subscription may stay unconfirmed before that is worth a warning."""
+"""How long a subscription may stay unconfirmed before a warning is logged."""
 
 NAMED = 24
-"""How many of them the warning names: there may be thousands, and a line must stay one that people read."""
+"""How many of them the warning names: there may be thousands, and people have to read the line."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("ssmd.runner")
 class Reporter:
     """Turns the Status of a run into log lines; tick() is called once a second.
 
-    `status_line`, when given, is shown the state in one line at each tick.
+    `status_line`, when given, is called with the state in one line at each tick.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Reporter:
         self._asked_for_acknowledgement = False
 
     def gap(self, gap: Gap) -> None:
-        """Remember a gap for the next tick: a torrent of them must not become a torrent of lines."""
+        """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
         self._gaps.append(gap)
 
     def tick(self, unacknowledged: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ class Reporter:
         self._tick_at, self._tick_messages = now, self._status.messages
 
     def finish(self) -> None:
-        """Tell what went wrong since the last time."""
+        """Log what went wrong since the last time."""
         self._report_gaps()
         self._report_not_json()
 
@@ -93,7 +93,7 @@ class Reporter:
             self._not_json += new
 
     def totals(self, rate: float | None = None) -> dict[str, object]:
-        """The counts so far, as fields of a log line; `rate` is in messages per second."""
+        """Return the counts so far, as fields of a log line; `rate` is in messages per second."""
         status = self._status
         if rate is None:
             rate = status.messages / max(self._monotonic() - self._began, 1e-3)

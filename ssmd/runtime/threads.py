@@ -1,4 +1,4 @@
-"""Work for gevent's threadpool: what asks the disk must not stop everything else while the disk takes its time."""
+"""Work for gevent's threadpool: calls on the disk, which must not stop everything else while the disk is slow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Pending(Generic[T]):
-    """Work begun: nobody waits for it but who wants to. A thread that the disk holds up ends with the process."""
+    """A task running in the threadpool; waiting for it is optional. One that never ends goes with the process."""
 
     def __init__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
         self._task = gevent.get_hub().threadpool.spawn(_outcome, work, *args, **kwargs)
@@ -25,9 +25,9 @@ class Pending(Generic[T]):
         return bool(self._task.ready())
 
     def result(self, seconds: float | None = None) -> T:
-        """Block this greenlet until the work is done; return or raise what it did.
+        """Block this greenlet until the task is done; return what it returns, or raise what it raises.
 
-        Raises TimeoutError when it is not done within so many seconds.
+        Raises TimeoutError when it is not done within `seconds`.
         """
         if seconds is not None:
             self._task.wait(timeout=seconds)
@@ -40,16 +40,16 @@ class Pending(Generic[T]):
 
 
 def off_the_hub(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do it in gevent's threadpool, and wait for it.
+    """Run `work` in gevent's threadpool and wait for it; return what it returns, or raise what it raises.
 
-    That costs some 60 us of CPU, ten times what a write made in place does. But one that blocks in place
-    stops everything: no probe is answered, no signal heard.
+    That costs some 60 us of CPU, ten times as much as a write made in place. But a write that blocks in place stops
+    everything: no probe is answered, and no signal is handled.
     """
     return Pending(work, *args, **kwargs).result()
 
 
 def _outcome(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | OSError | SsmdError:
-    """What work returns or, as a value too, how it failed: gevent prints a traceback of what a thread raises."""
+    """Return what work returns or, as a value, what it raises: gevent prints the traceback of a thread's exception."""
     try:
         return work(*args, **kwargs)
     except (OSError, SsmdError) as error:

@@ -1,4 +1,4 @@
-"""What of a ledger counts: the entries about lines that reached the file, however many. Pure."""
+"""The entries of a ledger that count, those about lines that reached the file, packed in memory. Pure."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ __all__ = ["Entries", "lost_behind"]
 
 
 class Entries:
-    """The entries of a ledger, in order, without those that tell of lines which never reached the file.
+    """The entries of a ledger, in order, without those about lines that never reached the file.
 
-    They lie behind a later entry, or are about the very line at which another run begins: it has none before it.
-    So no entry has a smaller offset than the one before it. Of gaps in a row, of which a feed with broken numbers has
-    one at each message, all but the first and the last take 56 bytes each.
+    Such an entry has a larger offset than a later one, or it is about the very line at which another run begins. So no
+    entry that is kept has a smaller offset than the one before it.
+
+    A feed with broken sequence numbers has a gap at each message. All but the first and the last of several gaps in a
+    row take 56 bytes each.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._before: list[Entry | bytearray] = []
-        """All but the last; a bytearray is of gaps, and stands right behind a gap."""
+        """All but the last entry. A bytearray holds packed gaps, and follows a gap."""
         self._last: Entry | None = None
         for entry in entries:
             self.add(entry)
 
     def add(self, entry: Entry) -> None:
-        """The next one of the ledger."""
+        """Add the next entry of the ledger."""
         while self._last is not None and self._last.offset > entry.offset:
             self._pop()
         if entry.event in FIRST_OF_A_RUN:
@@ -78,7 +80,7 @@ class Entries:
         return len(self._before) + packed + (self._last is not None)
 
     def outline(self) -> list[Entry]:
-        """All that are not packed: of gaps in a row the first and the last, which tell as much of a run as all do."""
+        """Return all entries that are not packed: of several gaps in a row, only the first and the last."""
         last = [] if self._last is None else [self._last]
         return [item for item in self._before if isinstance(item, Entry)] + last
 
@@ -87,7 +89,7 @@ _ROW = struct.Struct("<7q")
 
 
 def _row(gap: Entry) -> bytes:
-    """Nothing for one with other fields, as in a ledger that is damaged, or with numbers beyond 64 bits."""
+    """Return the packed gap; empty for one with other fields, as in a damaged ledger, or numbers beyond 64 bits."""
     values = tuple(gap.fields.values())
     if tuple(gap.fields) != GAP_FIELDS or {*map(type, values)} != {int}:
         return b""
@@ -102,7 +104,10 @@ def _of_row(row: tuple[int, ...]) -> Entry:
 
 
 def lost_behind(entries: Iterable[Entry], offset: int) -> Entry | None:
-    """The last entry that counts what was on the disk behind `offset`; `entries` as Entries has them."""
+    """Return the last entry that counts data on the disk beyond `offset`, None when there is none.
+
+    `entries`: as Entries yields them.
+    """
     found = None
     for entry in entries:
         if entry.event in OF_WHAT_IS_DURABLE and entry.offset > offset:

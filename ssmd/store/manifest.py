@@ -1,6 +1,6 @@
-"""The manifest: what a finished day holds, in one JSON object beside its data. Pure.
+"""The manifest: what a finished day contains, as one JSON object beside its data. Pure.
 
-docs/archive.md tells what each field means. Every number is of the lines themselves, however they are compressed.
+docs/archive.md explains every field. Every number is about the lines themselves, however they are compressed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 FORMAT = 1
-"""Goes up when an older ssmd could not read it any longer."""
+"""Goes up when an older ssmd can no longer read what is written."""
 
 BLOCK_LINES = 1000
-"""How many lines a pair of block sums is for."""
+"""How many lines a pair of block sums covers."""
 
 _PAIR = struct.Struct("<QQ")
 
@@ -49,7 +49,7 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True):
-    """One connection, or its part in this day."""
+    """One session: a connection, or its part in this day."""
 
     began: str
     ended: str
@@ -60,7 +60,7 @@ class SessionRecord(msgspec.Struct, frozen=True):
 
 
 class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """A time in which nobody listened."""
+    """A time in which no connection was open."""
 
     from_: str
     to: str
@@ -69,7 +69,7 @@ class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a finished day holds."""
+    """What a finished day contains."""
 
     format: int
     feed: str
@@ -102,13 +102,13 @@ _decode = msgspec.json.Decoder(Manifest).decode
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """As JSON, a field a line."""
+    """Return the manifest as JSON, one field a line."""
     fields = [b"%b: %b" % (_encode(name), _encode(value)) for name, value in msgspec.structs.asdict(manifest).items()]
     return b"{\n" + b",\n".join(fields) + b"\n}\n"
 
 
 def decode_manifest(data: bytes) -> Manifest:
-    """Raises ValueError, saying what is wrong, for what is no manifest, or one of a later ssmd."""
+    """Return a manifest. Raises ValueError, saying what is wrong, for other data, or a manifest of a later ssmd."""
     manifest = _decode(data)
     if manifest.format != FORMAT or manifest.block_lines != BLOCK_LINES:
         raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
@@ -134,12 +134,12 @@ def _times(manifest: Manifest) -> Iterator[str]:
 
 
 def pack_sums(sums: Iterable[tuple[int, int]]) -> str:
-    """Pairs of numbers below 2**64, in base64."""
+    """Return pairs of numbers below 2**64 as base64."""
     return base64.b64encode(b"".join([_PAIR.pack(*pair) for pair in sums])).decode("ascii")
 
 
 def unpack_sums(text: str) -> list[tuple[int, int]]:
-    """The pairs that pack_sums() has packed. Raises ValueError."""
+    """Return the pairs that pack_sums() has packed. Raises ValueError."""
     data = base64.b64decode(text, validate=True)
     if len(data) % _PAIR.size:
         raise ValueError("has block sums that are cut off")

@@ -1,4 +1,4 @@
-"""The connections that a ledger tells of: from when to when somebody listened, and why it ended. Pure."""
+"""Sessions: the connections that a ledger describes, when each began and ended, and why. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ssmd.store.ledger import (
 __all__ = ["KILLED", "UNKNOWN", "Session", "sessions"]
 
 UNKNOWN = "unknown"
-"""The cause of an outage when there is data but no ledger, as before there were any."""
+"""The cause of an outage when there is data but no ledger, as before ssmd wrote ledgers."""
 
 KILLED = "killed"
-"""The cause of an end that nobody wrote down: killed, without power, or without a disk to write on."""
+"""The cause of an end that no entry describes: the collector was killed, or lost its power or its disk."""
 
 
 @dataclass
@@ -33,24 +33,24 @@ class Session:
     began: Entry
     """`connected`, or `continued` for one that was open when the day began."""
     exchange: str | None = None
-    """The dialect it spoke, by the last `started` or `continued` that names one."""
+    """Its dialect, from the last `started` or `continued` that names one."""
     ended: Entry | None = None
-    """`disconnected`, `stopped` or `rotated`; None when nothing tells of an end."""
+    """`disconnected`, `stopped` or `rotated`; None when no entry ends it."""
     seen_ns: int = 0
     """The time of its last entry."""
     stepped: Entry | None = None
     """Its last `clock_stepped`."""
     next: Entry | None = None
-    """The first entry after it, where the lines of another run begin."""
+    """The entry that ends it, or the first one of what follows it."""
 
     @property
     def cause(self) -> str:
-        """Why it ended: disconnected, stopped, rotated (it goes on in the next day's file) or KILLED."""
+        """Why it ended: disconnected, stopped, rotated (it continues in the next day's file) or KILLED."""
         return KILLED if self.ended is None else self.ended.event
 
 
 def sessions(entries: Iterable[Entry]) -> list[Session]:
-    """The sessions of one day's ledger, in order; `entries` as Entries has them."""
+    """Return the sessions of one day's ledger, in order; `entries`: as Entries yields them."""
     found: list[Session] = []
     current: Session | None = None
     exchange = None

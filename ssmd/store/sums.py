@@ -1,10 +1,10 @@
-"""Block sums: two numbers for each 1,000 lines, from which the line that is wrong can be worked out. Pure.
+"""Block sums: two numbers for each 1,000 lines, from which a wrong line can be found. Pure.
 
 With c1, c2, ... the CRC-32 checksums of a block's lines, the sums are S1 = c1 + c2 + ... and S2 = 1*c1 + 2*c2 + ...
-One changed line, the j-th, changes S1 by some d and S2 by j*d. A missing, doubled or swapped line leaves marks of
-its own: locate.py tries them. Adler-32 takes half the time, but of lines that differ in a digit its checksums
-differ by so few bits that one damage can look like another. Who wants to can make lines with the same sums; then
-the SHA-256 of the whole tells.
+When the j-th line has changed, S1 differs by some d and S2 by j*d. A missing, doubled or swapped line changes the sums
+in other ways, which proof/locate.py tries. Adler-32 would take half the time, but its checksums of lines that differ in
+one digit are so close that one kind of damage can look like another. An attacker can make other lines with the same
+sums; the SHA-256 of the whole file shows that.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _without_newline = operator.itemgetter(slice(-1))
 
 
 def checksums(lines: Iterable[bytes]) -> list[int]:
-    """Of each line, which ends in a newline, without that."""
+    """Return the CRC-32 of each line without its newline."""
     return list(map(crc32, map(_without_newline, lines)))
 
 
 def sums_of(block: Sequence[int]) -> tuple[int, int]:
-    """S1 and S2 of the checksums of up to BLOCK_LINES lines."""
+    """Return S1 and S2 of the checksums of up to BLOCK_LINES lines."""
     total = sum(block)
-    # The first checksum is in each of the partial sums, the last in one: added up they weigh the other way round.
+    # The first checksum is part of every partial sum, the last of one: added up they are weighted the other way round.
     return total, (len(block) + 1) * total - sum(itertools.accumulate(block))
 
 
@@ -47,5 +47,5 @@ class BlockSums:
         self._rest = found[whole:]
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Of every block; the last may be shorter."""
+        """Return the sums of every block; the last may be shorter."""
         return [*self._sums, sums_of(self._rest)] if self._rest else list(self._sums)

@@ -1,4 +1,4 @@
-"""The data file of a day, opened for appending and locked: this collector alone writes it, and it is all there is."""
+"""Opens the data file of a day for appending, locked, so that this collector alone writes the day."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ssmd.store.locks import try_lock
 __all__ = ["WAIT_SECONDS", "open_locked"]
 
 WAIT_SECONDS = 10.0
-"""How long to wait for `ssmd seal` or `ssmd compact`, which lock a data file while they are at work on it."""
+"""How long to wait for `ssmd seal` or `ssmd compact`, which lock a data file while they work on it."""
 
 _LOOK_AGAIN_SECONDS = 0.1
 
 
 def open_locked(path: Path, ledger: Path) -> int:
-    """Open or create a day's plain file, locked; return its descriptor. May wait, so call it off the hub.
+    """Open or create a day's plain file, locked; return its descriptor. It may wait, so call it off the hub.
 
-    One that is created is never there without its ledger, wherever this is interrupted: data without one would look
-    like data whose ledger somebody has removed. Raises OSError, and OutputError when the day is compressed or somebody
-    else holds the file.
+    A new file never exists without its ledger, wherever this is interrupted: data without a ledger would look like data
+    whose ledger somebody has removed. Raises OSError, and OutputError when the day is compressed or another process
+    holds the file.
     """
     until = time.monotonic() + WAIT_SECONDS
     while True:
@@ -51,18 +51,18 @@ def _open(path: Path, ledger: Path) -> int:
     try:
         return os.open(path, flags)
     except FileNotFoundError:
-        # Compaction removes the plain file when the compressed one has its name, so this misses none.
-        _require_none(path, [twin.path for twin in other_forms(path)])
+        # Compaction removes the plain file only after the compressed one has its name, so this misses none.
+        _require_none(path, [other.path for other in other_forms(path)])
         os.close(os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        sync_directory(path.parent)  # Or the power could take the ledger's name and leave that of the data.
+        sync_directory(path.parent)  # Or a power failure could take the ledger's name and leave that of the data.
     return os.open(path, flags | os.O_CREAT, 0o644)
 
 
 def _require_unproved(path: Path) -> None:
-    """Refuse a plain file beside a compressed one that the manifest proves: that would go, and they would differ."""
+    """Refuse a plain file beside a compressed one with a manifest: the two would then differ."""
     file = read_name(path)
     if file is not None and manifest_path(path.parent, file.feed).exists():
-        _require_none(path, [twin.path for twin in other_forms(path)], plain=True)
+        _require_none(path, [other.path for other in other_forms(path)], plain=True)
 
 
 def _require_none(path: Path, packed: list[Path], *, plain: bool = False) -> None:
