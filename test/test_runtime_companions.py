@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -71,12 +72,13 @@ def test_days_before_the_one_being_written_are_sealed(tmp_path, status, metrics,
     caplog.set_level("INFO")
     companions = make(sealing(tmp_path))
     companions.start()
-    wait_until((tmp_path / "2025-12-22" / "kalshi.manifest.json").exists)
+    # The line comes after the manifest.
+    wait_until(lambda: any("sealed, 1 lines" in record.getMessage() for record in caplog.records))
     companions.stop()
+    assert (tmp_path / "2025-12-22" / "kalshi.manifest.json").exists()
     assert value(metrics, SEAL_FAILURES) == 0
     assert value(metrics, "ssmd_companion_starts_total", companion="seal") == 1
     assert value(metrics, "ssmd_companion_failures_total", companion="seal") == 0
-    assert any("sealed, 1 lines" in record.getMessage() for record in caplog.records)
 
 
 def test_that_sealing_fails_is_logged_and_counted_and_it_is_tried_again(tmp_path, status, metrics, make, caplog):
@@ -142,7 +144,7 @@ def test_one_that_ends_is_started_again_after_longer_and_longer_pauses(tmp_path,
     companions.start()
     wait_until(lambda: times.exists() and len(times.read_text().splitlines()) >= 4)
     began = [float(line) for line in times.read_text().splitlines()]
-    pauses = [later - earlier for earlier, later in zip(began, began[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
     # Each pause is at least as long as planned; how much longer is for a busy machine to say.
     assert all(pause >= planned for pause, planned in zip(pauses, (0.4, 0.8, 1.6), strict=False))
     assert status.companions["ship"].error == "it broke"
