@@ -33,7 +33,6 @@ LONGEST_FUNCTION = 40
 
 # Tests of the product as a whole, in the place of a module's name.
 OF_THE_WHOLE = {"architecture", "bench", "bin", "cli_fuzz", "conf", "docs", "end_to_end", "extending", "ledger"}
-OF_THE_WHOLE |= {"side_by_side_processes"}
 
 
 def name_of(path: Path) -> str:
