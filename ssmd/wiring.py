@@ -35,14 +35,12 @@ from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.status import Status
-from ssmd.runtime.transport import MemoryTransport
 from ssmd.server.health import HealthServer, make_app
+from ssmd.shipping import TRANSPORTS
 from ssmd.store.layout import errors_path
 from ssmd.writer import WRITERS
 
-__all__ = ["TRANSPORTS", "Run", "assemble", "key_problems", "parts"]
-
-TRANSPORTS = {"memory": MemoryTransport}
+__all__ = ["Run", "assemble", "key_problems", "parts"]
 
 Keys = Mapping[str, Mapping[str, str]]
 """The fields of the keys by type, each a mapping of names to values."""

@@ -16,7 +16,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"wiring"},
-    {"reports"},
+    {"reports", "shipping"},
     {"proof"},
     ROLES,
     {"runtime"},

@@ -26,9 +26,9 @@ from ssmd.metadata.model import (
 )
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
+from ssmd.shipping import TRANSPORTS
 from ssmd.store.layout import FORMS, LEDGER, MANIFEST
 from ssmd.store.manifest import FORMAT
-from ssmd.wiring import TRANSPORTS
 from ssmd.writer import WRITERS
 from ssmd.writer.storage import LocalStorage
 

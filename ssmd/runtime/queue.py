@@ -11,7 +11,11 @@ from gevent.event import Event
 
 from ssmd.contracts.writer import Batch
 
-__all__ = ["BatchQueue"]
+__all__ = ["QUEUE_BYTES", "BatchQueue"]
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""The bound of a run's queue. So much may wait for the disk before the socket is no longer read: minutes of one busy
+connection."""
 
 PACE_BYTES = 1024 * 1024
 PACE_SECONDS = 0.002

@@ -24,16 +24,13 @@ from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.outcomes import error_of, gravity, outcome
-from ssmd.runtime.queue import BatchQueue
+from ssmd.runtime.queue import QUEUE_BYTES, BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.store.ledger import STARTED
 
-__all__ = ["DRAIN_SECONDS", "QUEUE_BYTES", "RunParts", "Runner"]
-
-QUEUE_BYTES = 64 * 1024 * 1024
-"""How much may wait for the disk before the socket is no longer read: minutes of one busy connection."""
+__all__ = ["DRAIN_SECONDS", "Runner"]
 
 WRITE_BYTES = 1024 * 1024
 """How much of the queue goes into one write, so that a slow disk gets few large writes rather than many small ones."""

@@ -1,4 +1,4 @@
-"""The transport `memory`: messages go from the reader to the writer through the queue of this process."""
+"""The transport `memory`, the default: nothing is handed on. Messages go to the writer through the process's memory."""
 
 from __future__ import annotations
 
