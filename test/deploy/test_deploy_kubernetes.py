@@ -20,10 +20,11 @@ import yaml
 from process import ROOT, Process
 
 from ssmd import __version__, wiring
+from ssmd.connector.config import WebSocketConfig
 from ssmd.metadata.loader import load
-from ssmd.metadata.model import FeedVersion
 from ssmd.resolver.env import variables
-from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
+from ssmd.runtime.queue import QUEUE_BYTES
+from ssmd.runtime.runner import DRAIN_SECONDS
 from ssmd.runtime.status import STUCK_SECONDS
 
 pytestmark = pytest.mark.needs("kubectl", "kubernetes-validate")
@@ -153,7 +154,7 @@ def test_the_memory_holds_a_full_queue_and_the_longest_messages(overlay):
     resources = container(overlay)["resources"]
     limit = int(resources["limits"]["memory"].removesuffix("Mi")) * 2**20
     interpreter = 62_000_000  # docs/reliability.md
-    assert limit >= interpreter + QUEUE_BYTES + 4 * FeedVersion.max_message_bytes
+    assert limit >= interpreter + QUEUE_BYTES + 4 * WebSocketConfig.max_message_bytes
     assert "cpu" not in resources["limits"]
 
 

@@ -23,7 +23,8 @@ import pytest
 from gevent.pool import Pool
 from process import ROOT, Collector, Simulator
 
-from ssmd.runtime.runner import DRAIN_SECONDS, QUEUE_BYTES
+from ssmd.runtime.queue import QUEUE_BYTES
+from ssmd.runtime.runner import DRAIN_SECONDS
 from ssmd.runtime.status import STUCK_SECONDS
 from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
