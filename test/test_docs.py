@@ -145,6 +145,12 @@ def test_the_forms_on_disk_are_in_the_page_on_formats():
     assert {f"{{date}}/{{feed}}{ending}" for ending in (LEDGER, MANIFEST)} <= files
 
 
+def test_every_test_that_a_document_names_exists():
+    tests = {path.name for path in (ROOT / "test").rglob("test_*.py")}
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert set(re.findall(r"\btest_\w+\.py", document.read_text())) <= tests, document.name
+
+
 def test_links_between_documents_lead_somewhere():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
