@@ -1,4 +1,4 @@
-"""A simulated exchange to collect from, with no account and no network; made for first steps and for tests.
+"""A simulated exchange, for first steps and for tests: it needs no account and no network.
 
 Its catalog: the name in a `sim://` endpoint, and the path under which that exchange answers. A new one is a line
 here, and a feed for its path (see `Simulator.converse` in server).
