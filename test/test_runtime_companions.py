@@ -151,6 +151,15 @@ def test_one_that_ends_is_started_again_after_longer_and_longer_pauses(tmp_path,
     assert status.companions["ship"].failures >= 3
 
 
+def test_one_that_ends_by_itself_without_an_error_is_a_failure_too(status, make, program):
+    program("pass")
+    companions = make(Companion("ship", ()))
+    companions.start()
+    wait_until(lambda: status.companions["ship"].starts >= 2)
+    assert status.companions["ship"].error == "it ended by itself"
+    assert status.companions["ship"].failures >= 1
+
+
 @pytest.mark.parametrize("code", [64, 77, 78])
 def test_one_that_would_only_fail_again_is_left_alone(status, make, program, caplog, code):
     program(f"sys.exit({code})")

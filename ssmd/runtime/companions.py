@@ -50,6 +50,9 @@ _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.ex
 _PASSED_ON = ("LANG", "LC_", "LD_", "PATH", "PYTHON", "SSMD_LOG_", "TZ")
 """Prefixes of the environment variables passed to a companion. It gets no key that it has not declared."""
 
+_LONGEST_LINE = 64 * 1024
+"""What a companion prints without a newline is read in pieces of this many bytes."""
+
 _LAST_LINES, _LONGEST_ERROR = 20, 400
 """How much of what a companion printed on stderr is kept to say why it failed: lines, and bytes."""
 
@@ -166,9 +169,13 @@ class _Watch:
             _read_all((process.stdout, self._log_line), (process.stderr, complaints.append), (reports, self._report))
             code: int = process.wait()
         self._state.up = False
-        if code and not self._stopped.is_set():
+        if self._stopped.is_set():
+            return 0
+        if code:
             self._failed(printable(b"".join(complaints)[-_LONGEST_ERROR:], _LONGEST_ERROR) or f"exit code {code}")
-        return 0 if self._stopped.is_set() else code
+        elif not self._companion.daily:
+            self._failed("it ended by itself")
+        return code
 
     def _start(self, arguments: Sequence[str], status_fd: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -222,7 +229,7 @@ def _read_all(*sources: tuple[Any, Callable[[bytes], object]]) -> None:
 
     def read(file: Any, take: Callable[[bytes], object]) -> None:
         with file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE):
                 take(line)
 
     gevent.joinall([gevent.spawn(read, file, take) for file, take in sources])
