@@ -116,12 +116,11 @@ def _one_damage(block: list[int], by: int, count: int, pair: tuple[int, int]) ->
         places = _missing(block, count, pair)
         return (MISSING, places) if len(places) <= MOST_CANDIDATES else (DAMAGED, [(1, count - 1)])
     if by > 0:
-        place = _extra(block, pair)
-        return DOUBLED if _is_double(block, place) else EXTRA, [(place, place)] if place else []
+        places = _extra(block, pair)
+        return (DOUBLED if places and _is_double(block, places[0][0]) else EXTRA), places
     off, weighted_off = (have - sealed for have, sealed in zip(sums_of(block), pair, strict=True))
     if off:
-        place = _changed(off, weighted_off, count)
-        return CHANGED, [(place, place)] if place else []
+        return CHANGED, _changed(off, weighted_off, count)
     pairs = _swapped(block, weighted_off)
     return (SWAPPED, pairs) if 1 <= len(pairs) <= MOST_CANDIDATES else (REORDERED, [(1, count)])
 
@@ -131,10 +130,10 @@ def _goes_on(marks: list[int], start: int, after: tuple[int, int] | None) -> boo
     return len(marks) == start if after is None else sums_of(marks[start : start + BLOCK_LINES]) == after
 
 
-def _changed(off: int, weighted_off: int, count: int) -> int:
-    """The place of the one line whose change makes S1 and S2 too large by so much; 0 when there is none."""
+def _changed(off: int, weighted_off: int, count: int) -> _Places:
+    """The one line whose change makes S1 and S2 too large by so much; empty when there is none."""
     place, rest = divmod(weighted_off, off)
-    return place if not rest and 1 <= place <= count else 0
+    return [(place, place)] if not rest and 1 <= place <= count else []
 
 
 def _missing(block: list[int], count: int, pair: tuple[int, int]) -> _Places:
@@ -153,16 +152,16 @@ def _missing(block: list[int], count: int, pair: tuple[int, int]) -> _Places:
     return places[::-1]
 
 
-def _extra(block: list[int], pair: tuple[int, int]) -> int:
-    """The place of the one line without which the others are a whole, or 0; of two that are equal, the second."""
+def _extra(block: list[int], pair: tuple[int, int]) -> _Places:
+    """The one line without which the others are a whole; of two that are equal, the second. Empty without one."""
     spare = sum(block) - pair[0]
     without = sums_of(block[:-1])[1]  # Without the last; then without the one before it, and so on.
     for place in range(len(block), 0, -1):
         if block[place - 1] == spare and without == pair[1]:
-            return place
+            return [(place, place)]
         if place > 1:
             without += (place - 1) * (block[place - 1] - block[place - 2])
-    return 0
+    return []
 
 
 def _is_double(marks: list[int], place: int) -> bool:
