@@ -45,7 +45,7 @@ def headers(now_ms: int | None = None, key_id: str = KEY_ID, key: Any = RSA_KEY,
 
 @contextmanager
 def served(**settings: Any) -> Iterator[Simulator]:
-    """A simulator on a free port, flat out unless told otherwise, and a check that it leaves no greenlet behind."""
+    """Serve a simulator on a free port, flat out by default; check at the end that it has left no client."""
     simulator = Simulator("127.0.0.1", 0, **({"credentials": CREDENTIALS, "rate": 0, "seed": 7} | settings))
     serving = gevent.spawn(simulator.serve)
     try:
@@ -58,7 +58,7 @@ def served(**settings: Any) -> Iterator[Simulator]:
 
 
 class Client:
-    """One connection; everything a test waits for has a deadline."""
+    """One connection to a simulator; every wait has a deadline."""
 
     def __init__(self, simulator: Simulator, path: str = PATH, signed: dict[str, str] | None = None) -> None:
         self.ws = websocket.WebSocket(skip_utf8_validation=True)
@@ -74,7 +74,7 @@ class Client:
         self.ws.shutdown()
 
     def frame(self) -> tuple[int, bytes]:
-        """The next frame that is not a ping; pings are counted."""
+        """Return the opcode and the payload of the next frame that is not a ping; count and answer pings."""
         while True:
             frame = self.ws.recv_frame()
             if frame.opcode != websocket.ABNF.OPCODE_PING:
@@ -84,7 +84,7 @@ class Client:
             self.ws.pong(frame.data)
 
     def payload(self) -> bytes:
-        """The next text frame, whose newline is checked and taken off."""
+        """Return the next message without its newline; check that it is text and has exactly one."""
         opcode, data = self.frame()
         assert opcode == websocket.ABNF.OPCODE_TEXT, (opcode, data)
         assert data.endswith(b"\n")
@@ -98,7 +98,7 @@ class Client:
         return [self.message() for _ in range(count)]
 
     def until(self, kind: str) -> list[Any]:
-        """Everything up to and with the first message of that type."""
+        """Return all messages up to the first one of that type, which is the last of them."""
         seen = [self.message()]
         while seen[-1]["type"] != kind:
             seen.append(self.message())
@@ -111,7 +111,7 @@ class Client:
         self.send(id=1, cmd="subscribe", params={"channels": list(channels)} | params)
 
     def close_code(self) -> tuple[int, str]:
-        """Read up to the close frame, answer it, and see the end of the stream after it."""
+        """Read up to the close frame, answer it, and check that the stream ends; return its code and reason."""
         while True:
             opcode, data = self.frame()
             if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -122,7 +122,7 @@ class Client:
 
 
 def eventually(condition: Any, seconds: float = 3) -> None:
-    """Wait for something that another greenlet brings about."""
+    """Wait until the condition holds, while other greenlets run."""
     with gevent.Timeout(seconds):
         while not condition():
             gevent.sleep(0.005)

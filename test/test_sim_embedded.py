@@ -1,4 +1,4 @@
-"""`sim://` endpoints: what can be asked for, and that the keys that come with it open the door."""
+"""`sim://` endpoints: their parameters, and the keys that the simulator accepts."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?replay=/nonexistent.jsonl", "there is no such file"),
     ],
 )
-def test_what_does_not_exist_is_named(endpoint: str, text: str) -> None:
+def test_an_error_names_what_exists(endpoint: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         embedded(endpoint)

@@ -1,4 +1,4 @@
-"""Each fault: how it is written, and what a client sees of it."""
+"""Each fault: how it is written, and what a client gets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_close_after() -> None:
         assert client.close_code() == (1001, "simulated fault: close-after")
 
 
-def test_close_after_nothing() -> None:
+def test_close_after_no_frame_at_all() -> None:
     with faulty("close-after=0") as simulator, Client(simulator) as client:
         assert client.close_code()[0] == 1001
 
@@ -59,7 +59,7 @@ def test_reset_after() -> None:
     with faulty("reset-after=7") as simulator, Client(simulator) as client:
         client.subscribe("ticker")
         with pytest.raises(ConnectionResetError):
-            # A reset discards what the client has not read yet, so that how many arrive is chance.
+            # A reset discards what the client has not read yet, so how many messages arrive is chance.
             client.messages(8)
         eventually(lambda: simulator.clients == 0)
 

@@ -1,4 +1,4 @@
-"""Pacing, on a clock that the test sets: how much is due when, and how long there is nothing to do."""
+"""Pacing, on a clock that the test sets: how many messages are due, and how long until the next one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_rate_of_zero_is_flat_out() -> None:
     assert pace.wait(10.0) == 0
 
 
-def test_no_more_than_a_second_is_caught_up() -> None:
+def test_after_a_pause_at_most_a_second_is_made_up_for() -> None:
     pace = Pace(100)
     pace.due(10.0, 512)
     assert pace.due(40.0, 512) == 100
@@ -65,7 +65,7 @@ def test_no_more_than_a_second_is_caught_up() -> None:
     assert pace.due(40.011, 512) == 1
 
 
-def test_made_up_messages_rest_while_nothing_is_subscribed() -> None:
+def test_nothing_is_due_for_the_time_without_a_subscription() -> None:
     source = Counter()
     feed = MadeUp(source, 10, lambda: 1_790_000_000.5)
     source.active = False
@@ -82,7 +82,7 @@ def recording(*ms: int) -> Iterator[Message]:
     return iter([Message(b"%d" % at, 1_790_000_000_000_000_000 + at * 1_000_000, document=False) for at in ms])
 
 
-def test_a_recording_keeps_its_distances() -> None:
+def test_a_recording_keeps_the_distances_of_its_messages_divided_by_the_speed() -> None:
     feed = Replay(recording(0, 100, 100, 600), 0, 2.0, waits_for_command=True)
     assert feed.take(50.0, 512) == []
     assert feed.wait(50.0) == math.inf
@@ -96,7 +96,7 @@ def test_a_recording_keeps_its_distances() -> None:
     assert feed.finished
 
 
-def test_a_recording_flat_out_and_in_bounded_pieces() -> None:
+def test_a_recording_is_sent_flat_out_and_in_bounded_pieces() -> None:
     feed = Replay(recording(0, 100_000, 200_000), 0, 0, waits_for_command=False)
     assert feed.take(1.0, 2) == [b"0", b"100000"]
     assert feed.wait(1.0) == 0
@@ -104,7 +104,7 @@ def test_a_recording_flat_out_and_in_bounded_pieces() -> None:
     assert [len(big.take(1.0, 512)) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_lose_drops_messages() -> None:
+def test_lost_messages_are_left_out_of_a_recording() -> None:
     feed = Replay(recording(*range(9)), 0, 0, waits_for_command=False)
     assert feed.take(0, 2) == [b"0", b"1"]
     feed.lose(3)

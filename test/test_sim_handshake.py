@@ -1,4 +1,4 @@
-"""The signature is checked as Kalshi checks it, and each way of being wrong is a 401 with its reason."""
+"""The signature is checked as Kalshi checks it, and each mistake is answered with 401 and its reason."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_good_signature_is_accepted(path: str, skew: int) -> None:
         ({"KALSHI-ACCESS-SIGNATURE": sign(f"{NOW}GET{PATH}", ED_KEY)}, "INCORRECT_API_KEY_SIGNATURE"),
     ],
 )
-def test_each_way_of_being_wrong(change: dict[str, str], expected: str) -> None:
+def test_each_mistake_has_its_reason(change: dict[str, str], expected: str) -> None:
     assert reason(headers(NOW) | change) == expected
 
 
@@ -59,6 +59,6 @@ def test_a_stale_timestamp_has_its_own_code(skew: int) -> None:
     assert json.loads(refused.body)["error"]["code"] == "header_timestamp_expired"
 
 
-def test_another_key_is_refused() -> None:
+def test_the_signature_of_another_key_is_refused() -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     assert reason(headers(NOW, KEY_ID, other)) == "INCORRECT_API_KEY_SIGNATURE"

@@ -1,4 +1,4 @@
-"""The made-up markets hold together: sound books, today's fields in today's order, the same for the same seed."""
+"""The made-up markets: valid books, Kalshi's fields in Kalshi's order, and the same messages for the same seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def size(text: str) -> int:
     return int(text.replace(".", ""))
 
 
-def test_same_seed_same_messages() -> None:
+def test_the_same_seed_gives_the_same_messages() -> None:
     assert run(Markets(3), 2000) == run(Markets(3), 2000)
     assert run(Markets(3), 50) != run(Markets(4), 50)
 
@@ -87,7 +87,7 @@ def test_a_trade_takes_from_the_best_bid_of_the_other_side() -> None:
         assert trade["taker_book_side"] == ("bid" if trade["taker_side"] == "yes" else "ask")
 
 
-def test_fields_and_their_order() -> None:
+def test_messages_have_kalshis_fields_in_their_order() -> None:
     seen = {event.type: list(json.loads(event.msg)) for event in run(Markets(2), 3000)}
     assert seen["orderbook_delta"] == [
         "market_ticker", "market_id", "price_dollars", "delta_fp", "side", "ts", "ts_ms",
@@ -117,7 +117,7 @@ def test_snapshot_levels_ascend_and_an_empty_side_is_left_out() -> None:
     assert (ticker["yes_ask_dollars"], ticker["yes_ask_size_fp"]) == ("1.0000", "0.00")
 
 
-def test_short_lived_markets_run_through_their_life() -> None:
+def test_short_lived_markets_pass_through_their_stages_in_order() -> None:
     lives: dict[str, list[str]] = {}
     for event in run(Markets(1), 400, ["market_lifecycle_v2"]):
         msg = json.loads(event.msg)
@@ -130,7 +130,7 @@ def test_short_lived_markets_run_through_their_life() -> None:
     assert all(life == whole[: len(life)] for life in lives.values())
 
 
-def test_an_unknown_ticker_becomes_a_market() -> None:
+def test_an_unknown_ticker_gets_a_market() -> None:
     markets = Markets(1)
     made = markets.market("KXOTHER-1.5")
     assert made is markets.market("KXOTHER-1.5")
@@ -139,7 +139,7 @@ def test_an_unknown_ticker_becomes_a_market() -> None:
     assert markets.by_id("nothing") is None
 
 
-def test_numbers_and_times_as_text() -> None:
+def test_numbers_and_times_are_written_as_kalshi_writes_them() -> None:
     assert (dollars(5), dollars(10_000), dollars(4900)) == ("0.0005", "1.0000", "0.4900")
     assert (contracts(1), contracts(-1250), contracts(0)) == ("0.01", "-12.50", "0.00")
     assert NOON == (1_790_000_000, 1_790_000_000_120, "2026-09-21T14:13:20.12Z")

@@ -1,4 +1,4 @@
-"""Recordings come back byte for byte, in order and at their pace, and nothing else is sent."""
+"""Recordings are sent byte for byte, in order and at their pace, and nothing else is sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def received(path: Path, venue: str = "/other", **settings: object) -> list[bytes]:
-    """All messages as they are sent; text, or binary where they are not UTF-8."""
+    """Return all messages of a recording as they were sent; check that those that are not UTF-8 were binary."""
     with served(replay=Recording((path,)), **settings) as simulator, Client(simulator, venue) as client:
         if venue != "/other":
             client.subscribe("ticker")
@@ -59,26 +59,26 @@ def terminated(payloads: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("venue", ["/other", "/trade-api/ws/v2"])
-def test_raw_frames_byte_for_byte(raw: Path, venue: str) -> None:
+def test_raw_frames_are_sent_byte_for_byte(raw: Path, venue: str) -> None:
     assert received(raw, venue) == terminated(RAW)
 
 
-def test_gzip(raw: Path, tmp_path: Path) -> None:
+def test_raw_frames_may_be_compressed(raw: Path, tmp_path: Path) -> None:
     packed = tmp_path / "raw.jsonl.gz"
     packed.write_bytes(gzip.compress(raw.read_bytes()))
     assert received(packed) == terminated(RAW)
 
 
-def test_ssmds_own_lines_give_back_what_was_received(tmp_path: Path) -> None:
+def test_lines_of_ssmd_give_what_was_received(tmp_path: Path) -> None:
     documents, others = [p.strip() for p in RAW[:3]], [*RAW[3:], b"", b"{broken\n", b"\xff\n\n"]
     path = tmp_path / "own.jsonl"
     path.write_bytes(LineEncoder("other").encode(NS, documents + others))
-    # White space behind a document means nothing. To what is none not a byte is added.
+    # White space after a JSON document has no meaning, so it gets a newline. Anything else stays as it is.
     assert received(path, speed=0) == terminated(documents) + others
     assert [r.received_ns for r in Recording((path,)).messages()] == [NS] * 8
 
 
-def test_nothing_but_the_recording_and_not_before_the_first_command(raw: Path) -> None:
+def test_only_the_recording_is_sent_and_only_after_the_first_command(raw: Path) -> None:
     with served(replay=Recording((raw,))) as simulator, Client(simulator) as client:
         client.ws.settimeout(0.1)
         with pytest.raises(Exception, match="timed out"):
@@ -97,13 +97,13 @@ def test_recorded_times_are_kept_and_scaled(tmp_path: Path) -> None:
         for n in range(4):
             assert client.message() == {"n": n}
             times.append(time.monotonic() - start)
-        # A loaded machine may be late, never early; test_sim_feeds has the exact times.
+        # On a busy machine messages may be late, but never early; test_sim_feeds has the exact times.
         assert times[1] > 0.04
         assert times[3] > 0.28
         assert times[3] < 10
 
 
-def test_raw_frames_at_a_rate(tmp_path: Path) -> None:
+def test_raw_frames_are_sent_at_a_rate(tmp_path: Path) -> None:
     path = tmp_path / "raw.jsonl"
     path.write_bytes(b"".join(b'{"n":%d}\n' % n for n in range(20)))
     start = time.monotonic()
@@ -111,7 +111,7 @@ def test_raw_frames_at_a_rate(tmp_path: Path) -> None:
     assert 0.18 < time.monotonic() - start < 10
 
 
-def test_each_client_gets_it_from_the_start(raw: Path) -> None:
+def test_each_client_gets_the_recording_from_its_start(raw: Path) -> None:
     with served(replay=Recording((raw,))) as simulator:
         for _ in range(2):
             with Client(simulator, "/other") as client:
@@ -125,19 +125,19 @@ def test_a_torn_last_line_is_left_out_with_a_warning(tmp_path: Path, caplog: pyt
     assert "own.jsonl:3" in caplog.text
 
 
-def test_a_file_of_nothing_but_a_torn_line_of_ours_holds_no_frames(tmp_path: Path) -> None:
+def test_a_file_with_only_a_torn_line_of_ssmd_holds_no_raw_frames(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0).rstrip(b"\n"))
     assert list(Recording((path,)).messages()) == []
 
 
-def test_a_raw_frame_without_a_newline_at_the_end_is_one_too(tmp_path: Path) -> None:
+def test_the_last_raw_frame_needs_no_newline(tmp_path: Path) -> None:
     path = tmp_path / "raw.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":2}')
     assert received(path) == [b'{"n":1}\n', b'{"n":2}\n']
 
 
-def test_what_cannot_be_replayed(tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_replayed_is_an_error_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"\n\n")
     (tmp_path / "not.jsonl.gz").write_bytes(b"plain text\n")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"n":1}\n' * 9)[:-12])
@@ -162,7 +162,7 @@ def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) 
         (folder / f"own.{form}").write_bytes(pack(ssmd_lines(day * 86_400_000, day * 86_400_000 + 1)))
     assert received(tmp_path, speed=0) == [b'{"n":0}\n', b'{"n":1}\n'] * 3
     (tmp_path / "2026-09-22" / "more.jsonl").write_bytes(ssmd_lines(86_400_000))
-    with pytest.raises(UsageError, match="holds the feeds more, own, and an exchange is one"):
+    with pytest.raises(UsageError, match="holds the feeds more, own, and only one can be replayed"):
         Recording((tmp_path,)).check()
     assert len(list(Recording((tmp_path,), "more").messages())) == 1
     later = Selection(begin=b"2026-09-22")
@@ -170,7 +170,7 @@ def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("first", [b"", b"X" + ssmd_lines(0), b"\n", ssmd_lines(0)[:30]])
-def test_a_day_is_ssmds_whatever_its_first_file_begins_with(tmp_path: Path, first: bytes) -> None:
+def test_a_file_in_a_days_folder_holds_lines_of_ssmd_whatever_it_begins_with(tmp_path: Path, first: bytes) -> None:
     for day, content in (("2026-09-20", first), ("2026-09-21", ssmd_lines(0, 1))):
         (tmp_path / day).mkdir()
         (tmp_path / day / "own.jsonl").write_bytes(content)
@@ -178,11 +178,11 @@ def test_a_day_is_ssmds_whatever_its_first_file_begins_with(tmp_path: Path, firs
     later = Selection(begin=b"2026-09-22")
     assert list(Recording((tmp_path,), selection=later).messages()) == []
     (tmp_path / "2026-09-20" / "more.jsonl").write_bytes(first)
-    with pytest.raises(UsageError, match="holds the feeds more, own, and an exchange is one"):
+    with pytest.raises(UsageError, match="holds the feeds more, own, and only one can be replayed"):
         Recording((tmp_path,)).check()
 
 
-def test_of_files_outside_of_days_the_first_with_a_line_decides(
+def test_outside_of_days_folders_the_first_line_of_all_files_decides(
     tmp_path: Path, raw: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     empty, own = tmp_path / "empty.jsonl", tmp_path / "own.jsonl"
@@ -191,16 +191,16 @@ def test_of_files_outside_of_days_the_first_with_a_line_decides(
     recording = Recording((empty, own))
     recording.check()
     assert [message.payload for message in recording.messages()] == [b'{"n":0}', b'{"n":1}']
-    assert "none of ssmd's" not in caplog.text
+    assert "did not write its first line" not in caplog.text
     recording = Recording((empty, raw))
     recording.check()
     assert [message.payload for message in recording.messages()] == RAW
-    assert f"{raw}: its first line is none of ssmd's" in caplog.text
+    assert f"{raw}: ssmd did not write its first line" in caplog.text
 
 
 @pytest.mark.parametrize("selection", [Selection(begin=b"2026-09-22"), Selection(types=frozenset(["trade"]))])
-def test_nothing_can_be_selected_of_raw_frames(raw: Path, selection: Selection) -> None:
-    with pytest.raises(UsageError, match="raw frames, of which nothing can be selected; leave out --from"):
+def test_no_part_of_raw_frames_can_be_selected(raw: Path, selection: Selection) -> None:
+    with pytest.raises(UsageError, match="raw frames, and no part of them can be selected; leave out --from"):
         Recording((raw,), selection=selection).check()
 
 

@@ -1,4 +1,4 @@
-"""The simulator as its clients see it: real sockets, real handshakes, several clients, and no greenlet left over."""
+"""The simulator as its clients see it: real sockets, real handshakes, several clients, and no greenlet left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_signed_handshakes_are_accepted() -> None:
                 assert client.message()["type"] == "subscribed"
 
 
-def test_unsigned_and_stale_handshakes_get_401() -> None:
+def test_handshakes_without_a_signature_or_with_an_old_one_get_401() -> None:
     with served() as simulator:
         stale = headers(int(time.time() * 1000) - 60_000)
         for signed, details in (({}, "MISSING_KALSHI_ACCESS_KEY"), (stale, "HEADER_TIMESTAMP_EXPIRED")):
@@ -39,7 +39,7 @@ def test_unsigned_and_stale_handshakes_get_401() -> None:
             assert "date" in caught.value.resp_headers
 
 
-def test_the_clock_is_an_argument() -> None:
+def test_signatures_and_messages_go_by_the_clock_that_is_given() -> None:
     signed = headers(1_790_000_000_000)
     with served(clock=lambda: 1_790_000_000.25) as simulator, Client(simulator, PATH, signed) as client:
         client.subscribe("ticker")
@@ -71,13 +71,13 @@ UPGRADE = "GET /other HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket
         ("nonsense\n\n", "400"),
     ],
 )
-def test_what_is_no_handshake(request_: str, status: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_without_a_handshake_is_refused(request_: str, status: str, caplog: pytest.LogCaptureFixture) -> None:
     with served() as simulator:
         assert http(simulator, request_).split()[1] == status
     assert not [record for record in caplog.records if record.levelno > logging.WARNING]
 
 
-def test_port_in_use() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with served() as simulator:
         with pytest.raises(ListenError) as caught:
             Simulator("127.0.0.1", simulator.port, credentials={}, rate=0)
@@ -85,14 +85,14 @@ def test_port_in_use() -> None:
         assert str(caught.value).startswith(message)
 
 
-def test_stop_before_serve_and_twice() -> None:
+def test_stop_may_be_called_before_serve_and_twice() -> None:
     simulator = Simulator("127.0.0.1", 0, credentials={}, rate=0)
     simulator.stop()
     simulator.stop()
     simulator.serve()
 
 
-def test_stop_says_going_away() -> None:
+def test_stop_closes_connections_with_code_1001() -> None:
     with served(rate=100) as simulator, Client(simulator) as client:
         client.subscribe("ticker")
         client.messages(2)
@@ -102,13 +102,13 @@ def test_stop_says_going_away() -> None:
 
 
 def books_of(messages: list[Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Fold snapshots and deltas, checking every step."""
+    """Return the books that snapshots and deltas lead to; check that they are valid after every step."""
     books: dict[str, dict[str, dict[str, int]]] = {}
     for message in messages:
         msg = message.get("msg", {})
         if message["type"] == "orderbook_snapshot":
             book = {s: {p: round(float(n) * 100) for p, n in msg.get(f"{s}_dollars_fp", [])} for s in ("yes", "no")}
-            # A snapshot in the middle must be what the deltas have led to.
+            # A later snapshot must equal what the deltas have led to.
             assert books.setdefault(msg["market_ticker"], book) == book
         elif message["type"] == "orderbook_delta":
             book = books[msg["market_ticker"]]
@@ -121,7 +121,7 @@ def books_of(messages: list[Any]) -> dict[str, dict[str, dict[str, int]]]:
     return books
 
 
-def test_numbers_and_books_hold_under_load_with_updates_in_between() -> None:
+def test_numbers_and_books_stay_right_under_load_while_subscriptions_change() -> None:
     with served() as simulator, Client(simulator) as client:
         client.subscribe("orderbook_delta", "trade", "ticker", market_tickers=["KXSIM-A", "KXSIM-B"])
         seen: list[Any] = []
@@ -144,7 +144,7 @@ def test_numbers_and_books_hold_under_load_with_updates_in_between() -> None:
         assert sum(message["type"] == "orderbook_snapshot" for message in seen) == 8 + 30
 
 
-def test_rate_is_kept_over_all_channels() -> None:
+def test_the_rate_is_that_of_all_channels_together() -> None:
     with served(rate=200) as simulator, Client(simulator) as client:
         start = time.monotonic()
         client.subscribe("ticker", "trade")
@@ -159,7 +159,7 @@ def test_the_generic_exchange_needs_no_key_and_starts_at_once() -> None:
         assert kinds == {"ticker", "trade"}
 
 
-def test_heartbeat_and_pongs() -> None:
+def test_pings_are_answered_and_sent() -> None:
     with served(heartbeat=0.05) as simulator, Client(simulator) as client:
         client.ws.ping("one")
         assert client.frame() == (websocket.ABNF.OPCODE_PONG, b"one")
@@ -169,7 +169,7 @@ def test_heartbeat_and_pongs() -> None:
             assert client.frame() == (websocket.ABNF.OPCODE_PONG, b"\x00\xff")
 
 
-def test_two_clients_have_sessions_of_their_own() -> None:
+def test_each_client_has_its_own_subscriptions() -> None:
     with served(rate=500) as simulator, Client(simulator) as one, Client(simulator) as other:
         one.subscribe("trade")
         other.subscribe("market_lifecycle_v2")
@@ -192,12 +192,12 @@ def test_the_same_seed_gives_the_same_messages() -> None:
 
 
 def writers() -> int:
-    """How many greenlets are writing to a client."""
+    """Return how many greenlets are writing to a client."""
     greenlets = [each for each in gc.get_objects() if isinstance(each, gevent.Greenlet) and not each.dead]
-    return sum("_write_until_over" in repr(each) for each in greenlets)
+    return sum("_write_until_end" in repr(each) for each in greenlets)
 
 
-def test_a_client_that_reads_nothing_blocks_nobody_and_leaves_no_greenlet() -> None:
+def test_a_client_that_reads_nothing_does_not_block_others_and_leaves_no_greenlet() -> None:
     with served() as simulator, Client(simulator) as slow, Client(simulator) as quick:
         slow.subscribe("ticker")
         gevent.sleep(0.1)
@@ -209,7 +209,7 @@ def test_a_client_that_reads_nothing_blocks_nobody_and_leaves_no_greenlet() -> N
         assert writers() == 1
 
 
-def test_the_close_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_close_frame_of_a_client_is_answered_and_the_stream_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ssmd.sim.connection.GRACE", 30)
     with served() as simulator, Client(simulator) as client:
         client.ws.send(struct.pack(">H", 1000) + b"bye", websocket.ABNF.OPCODE_CLOSE)
@@ -231,14 +231,14 @@ def test_the_close_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"\x81\xff" + (MAX_MESSAGE + 1).to_bytes(8, "big"), 1009),
     ],
 )
-def test_broken_frames_end_with_a_code(data: bytes, code: int) -> None:
+def test_a_broken_frame_ends_the_connection_with_a_code(data: bytes, code: int) -> None:
     with served() as simulator, Client(simulator) as client:
         client.ws.sock.sendall(data)
         assert client.close_code()[0] == code
         eventually(lambda: simulator.clients == 0)
 
 
-def test_endless_fragments_are_cut_off() -> None:
+def test_a_message_of_endless_fragments_ends_the_connection() -> None:
     with served() as simulator, Client(simulator) as client:
         mask, part = b"\0\0\0\0", b"x" * 60_000
         client.ws.sock.sendall(b"\x01\xfe" + len(part).to_bytes(2, "big") + mask + part)
@@ -247,7 +247,7 @@ def test_endless_fragments_are_cut_off() -> None:
         assert client.close_code()[0] == 1009
 
 
-def test_a_command_in_fragments_with_a_ping_in_between() -> None:
+def test_a_command_may_come_in_fragments_with_a_ping_in_between() -> None:
     with served(rate=5) as simulator, Client(simulator) as client:
         command = b'{"id":3,"cmd":"list_subscriptions"}'
         client.ws.send_frame(websocket.ABNF.create_frame(command[:9], websocket.ABNF.OPCODE_TEXT, 0))
@@ -257,7 +257,7 @@ def test_a_command_in_fragments_with_a_ping_in_between() -> None:
         assert client.message() == {"type": "ok", "id": 3, "msg": []}
 
 
-def test_a_flood_of_commands_waits_until_its_replies_are_taken() -> None:
+def test_a_flood_of_commands_waits_until_the_client_reads_the_replies() -> None:
     with served(rate=1) as simulator, Client(simulator) as client:
         text = json.dumps({"id": 1, "cmd": "nonsense " + "x" * 50})
         flood = gevent.spawn(lambda: [client.ws.send(text) for _ in range(30_000)])
@@ -277,7 +277,7 @@ def test_a_bug_is_logged_with_its_traceback(monkeypatch: pytest.MonkeyPatch, cap
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_disconnects_are_only_debug(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_leaves_is_not_logged_above_debug(caplog: pytest.LogCaptureFixture) -> None:
     with served() as simulator:
         for _ in range(3):
             with Client(simulator) as client:

@@ -1,4 +1,4 @@
-"""Every command, every refusal, and the numbering of one client's subscriptions."""
+"""One client's subscriptions: every command, every refusal, and the sequence numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOW = 1_790_000_000_000_000_000
 
 
 class Talk:
-    """A session that takes and gives dicts."""
+    """A session whose commands and replies are dicts."""
 
     def __init__(self, **settings: Any) -> None:
         self.markets = Markets(11)
@@ -43,7 +43,7 @@ def code(replies: list[dict[str, Any]]) -> int:
     return int(reply["msg"]["code"])
 
 
-def test_one_acknowledgement_per_channel_then_the_snapshots() -> None:
+def test_each_channel_is_acknowledged_before_the_snapshots() -> None:
     talk = Talk()
     replies = talk.subscribe("orderbook_delta", "trade", market_tickers=["KXSIM-A", "KXSIM-B"])
     assert replies[:2] == [
@@ -67,7 +67,7 @@ def test_a_repeated_subscribe_merges_into_the_same_sid() -> None:
     assert ok == {"type": "ok", "id": 5, "sid": 1, "seq": 4, "msg": {}}
 
 
-def test_ticker_snapshots_only_when_asked_for() -> None:
+def test_tickers_have_a_snapshot_only_on_request() -> None:
     talk = Talk()
     assert len(talk.subscribe("ticker", market_ticker="KXSIM-A")) == 1
     ok, ticker = talk.subscribe("ticker", market_ticker="KXSIM-B", send_initial_snapshot=True)
@@ -78,7 +78,7 @@ def test_ticker_snapshots_only_when_asked_for() -> None:
     assert len(Talk().subscribe("ticker", send_initial_snapshot=True)) == 9
 
 
-def test_ticker_by_market_id() -> None:
+def test_tickers_may_be_subscribed_to_by_market_id() -> None:
     talk = Talk()
     talk.subscribe("ticker", market_id=talk.markets.market("KXSIM-D").id)
     assert {frame["msg"]["market_ticker"] for frame in talk.produce(20)} == {"KXSIM-D"}
@@ -114,7 +114,7 @@ def test_unsubscribe_takes_a_number_and_ends_the_sid() -> None:
     assert talk.subscribe("trade")[0]["msg"]["sid"] == 3
 
 
-def test_add_delete_and_get_snapshot() -> None:
+def test_markets_are_added_and_deleted_and_snapshots_sent() -> None:
     talk = Talk()
     talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
     ok, snapshot = talk.update("add_markets", "KXSIM-B", "KXSIM-A")
@@ -153,7 +153,7 @@ def test_an_id_of_zero_or_none_is_not_repeated() -> None:
      b'{"id":1}', b"\xff\xfe", b'{"id":NaN,"cmd":"subscribe"}', b"[" * 100_000,
      b'{"id":1,"cmd":"subscribe","params":[]}'],
 )  # fmt: skip
-def test_what_is_no_command_gets_error_1(payload: bytes) -> None:
+def test_a_message_that_is_no_command_gets_error_1(payload: bytes) -> None:
     assert code(Talk().raw(payload)) == 1
 
 
@@ -209,7 +209,7 @@ def test_refusals_carry_the_id_and_change_nothing(expected: int, cmd: str, param
     assert (ok["seq"], ok["msg"]["market_tickers"]) == (2, ["KXSIM-A"])
 
 
-def test_numbers_have_no_gaps_whatever_happens_in_between() -> None:
+def test_sequences_have_no_gaps_whatever_commands_come_in_between() -> None:
     talk = Talk()
     frames = talk.subscribe("orderbook_delta", market_tickers=["KXSIM-A", "KXSIM-B"])
     frames += talk.subscribe("trade", "ticker", "market_lifecycle_v2")
@@ -230,13 +230,13 @@ def test_numbers_have_no_gaps_whatever_happens_in_between() -> None:
     assert min(last.values()) > 10
 
 
-def test_production_is_what_was_asked_for() -> None:
+def test_as_many_messages_are_produced_as_were_requested() -> None:
     talk = Talk()
     talk.subscribe("trade", market_ticker="KXSIM-A")
     assert len(talk.produce(50)) in (50, 51)
     talk.subscribe("multivariate_market_lifecycle")
     talk.say("unsubscribe", {"sids": [1]})
-    assert talk.produce(50) == [], "no such market is ever made up"
+    assert talk.produce(50) == [], "the simulator has no such market"
 
 
 def test_lose_skips_numbers_and_fail_ends_one_sid() -> None:

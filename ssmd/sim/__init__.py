@@ -1,7 +1,7 @@
 """A simulated exchange, for first steps and for tests: it needs no account and no network.
 
-Its catalog: the name in a `sim://` endpoint, and the path under which that exchange answers. A new one is a line
-here, and a feed for its path (see `Simulator.converse` in server).
+The catalog: the name in a `sim://` endpoint, and the path that the exchange serves. A new one is one line here, and a
+Feed for its path in `Simulator._feed`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One made-up binary market: a two-sided book that is never negative and never crossed.
 
-Prices are integers in 1/10000 of a dollar and sizes integers in 1/100 of a contract, which is the precision of
-the `_dollars` and `_fp` fields in https://docs.kalshi.com/asyncapi.yaml. A book holds bids only: a bid for
-NO at p is an offer of YES at 1 - p, so the market is crossed when best yes + best no reaches one dollar.
+Prices are integers in 1/10000 of a dollar, and sizes are integers in 1/100 of a contract: the precision of the
+`_dollars` and `_fp` fields in https://docs.kalshi.com/asyncapi.yaml. A book holds bids only: a bid for NO at p is an
+offer of YES at 1 - p. So the book is crossed when the best YES bid and the best NO bid add up to one dollar or more.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["DOLLAR", "Change", "Market", "Moment", "Trade", "contracts", "dollar
 
 DOLLAR = 10_000
 
-# A believable depth: Kalshi's busy books show 10 to 30 levels a side.
+# Levels a side; Kalshi's busy books show 10 to 30.
 _FEWEST, _MOST = 4, 24
 
 
 class Moment(NamedTuple):
-    """One point in time in the three forms that Kalshi's messages carry it in."""
+    """One point in time, in the three forms of Kalshi's messages: Unix seconds, Unix milliseconds, and ISO 8601."""
 
     seconds: int
     ms: int
@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 
 def moment(ns: int) -> Moment:
-    """The time of `ns` nanoseconds since the epoch; its text has no trailing zeros, as in real messages."""
+    """Return the time of `ns` nanoseconds since the epoch; its text has no trailing zeros, as in real messages."""
     seconds, micros = divmod(ns // 1000, 1_000_000)
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     if micros:
@@ -38,22 +38,25 @@ def moment(ns: int) -> Moment:
 
 
 def dollars(price: int) -> str:
+    """Return a price as the text of a `_dollars` field, such as 0.4900."""
     return f"{price // DOLLAR}.{price % DOLLAR:04d}"
 
 
 def contracts(size: int) -> str:
+    """Return a size, or a change of one, as the text of a `_fp` field, such as -12.50."""
     sign = "-" if size < 0 else ""
     size = abs(size)
     return f"{sign}{size // 100}.{size % 100:02d}"
 
 
 def uuid(rng: Random) -> str:
+    """Return a UUID of version 4, made from `rng` so that the same seed makes the same one."""
     digits = f"{rng.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 class Change(NamedTuple):
-    """A level of one side has changed by `amount`, which is never 0."""
+    """A change of one level of one side by `amount`, which is never 0."""
 
     side: str
     price: int
@@ -61,7 +64,7 @@ class Change(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A taker has bought `size` of its side from a bid on the other one; `change` is what that took away."""
+    """A trade: the taker has bought `size` of its side from a bid on the other side; `change` is what that bid lost."""
 
     taker: str
     yes_price: int
@@ -70,7 +73,10 @@ class Trade(NamedTuple):
 
 
 class Market:
-    """The book of one market, its last trade and its totals; all randomness comes from the caller's `rng`."""
+    """One market: its book, its last trade and its totals. All randomness comes from the caller's `rng`.
+
+    `tick`: the smallest step between two prices.
+    """
 
     def __init__(self, ticker: str, rng: Random, tick: int = 100) -> None:
         self.ticker = ticker
@@ -88,11 +94,11 @@ class Market:
         self.open_interest = self.volume // 2
 
     def best(self, side: str) -> int:
-        """The best bid of a side; 0 when it is empty."""
+        """Return the best bid of a side; 0 when there is none."""
         return max(self.sides[side], default=0)
 
     def change(self, rng: Random) -> Change:
-        """Let somebody place, reduce or cancel an order."""
+        """Place, reduce or cancel an order; return what that changed in the book."""
         side = "yes" if rng.random() < 0.5 else "no"
         levels = self.sides[side]
         if len(levels) < _FEWEST or (len(levels) < _MOST and rng.random() < 0.52):
@@ -100,7 +106,7 @@ class Market:
             if placed is not None:
                 return placed
         if not levels:
-            # The other side has taken all the room up to one dollar, so that nothing fits here: it recedes.
+            # The bids of the other side leave no price here that would not cross: take one of those away.
             side = "no" if side == "yes" else "yes"
             levels = self.sides[side]
         price = list(levels)[int(rng.random() * len(levels))]
@@ -109,7 +115,7 @@ class Market:
         return self._apply(side, price, -part if part and rng.random() < 0.4 else -size)
 
     def trade(self, rng: Random) -> Trade | None:
-        """Let somebody take from the best bid of one side; None when there is none."""
+        """Trade against the best bid of one side; return None when that side has no bid."""
         taker, maker = ("yes", "no") if rng.random() < 0.5 else ("no", "yes")
         if not self.sides[maker]:
             return None
@@ -123,7 +129,7 @@ class Market:
         return Trade(taker, self.last_price, count, change)
 
     def _place(self, side: str, rng: Random) -> Change | None:
-        """Add to a level near the fair price without ever crossing; None where no price is left."""
+        """Add to a level near the fair price, without crossing the book; return None when every price would cross."""
         if rng.random() < 0.1:
             self.fair = min(max(self.fair + (self.tick if rng.random() < 0.5 else -self.tick), 200), 9800)
         other = self.best("no" if side == "yes" else "yes")
@@ -143,7 +149,7 @@ class Market:
 
 
 def _size(rng: Random) -> int:
-    # About one order in six is fractional; most of the whole ones are small.
+    # About one order in six is of a fractional number of contracts; most of the others are small.
     if rng.random() < 0.16:
         return 1 + int(rng.random() * 50_000)
     return 100 * (1 + int(rng.expovariate(0.02)))

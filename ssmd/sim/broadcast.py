@@ -1,4 +1,4 @@
-"""The generic exchange: no keys, no commands, and the same messages for everybody; it satisfies feeds.Source."""
+"""The simulated generic exchange: no keys, no commands, and messages from the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KINDS = ("ticker", "trade")
 
 
 class Broadcast:
-    """Tickers and trades of all markets, from the first moment on, with no envelope but a type."""
+    """Tickers and trades of all markets, in an envelope with a type only. Keeps the contract of feeds.Source."""
 
     active = True
 
@@ -27,13 +27,13 @@ class Broadcast:
         frames: list[bytes] = []
         while len(frames) < count:
             for event in self._markets.step(self._markets.tickers, _KINDS, when):
-                # Order books change too, but are not shown here.
+                # A trade changes an order book too, but this exchange does not publish books.
                 if event.type in _KINDS:
                     frames.append(f'{{"type":"{event.type}","msg":{event.msg}}}'.encode())
         return frames
 
     def lose(self, count: int) -> None:
-        """Nothing is numbered, so what is lost is simply not sent."""
+        """Lose `count` messages. They have no numbers, so it is enough not to send them."""
         self.produce(count, 0)
 
     def fail(self, code: int) -> bytes:

@@ -1,6 +1,6 @@
-"""What a client's command says, and the subscription that it makes; the grammar of the simulated Kalshi.
+"""The commands of a client of the simulated Kalshi, and the subscriptions that they make.
 
-Source: https://docs.kalshi.com/asyncapi.yaml, the command payloads and the requirements of each channel.
+Source: https://docs.kalshi.com/asyncapi.yaml, the payloads of the commands and the requirements of each channel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ __all__ = ["CHANNELS", "Channel", "Command", "Subscription", "flag", "parse", "t
 
 
 class Channel(NamedTuple):
-    """What the exchange asks of, and does for, a subscription to a channel."""
+    """The rules for subscriptions to one channel."""
 
     tickers: str = "optional"
-    """Whether market tickers are "required", "optional" or not looked at ("none")."""
+    """Whether market tickers are "required", "optional" or ignored ("none")."""
     sequenced: bool = True
+    """Whether its messages are numbered in the field `seq`."""
     private: bool = False
-    """Needs a right that a simulated key does not have."""
+    """Whether it needs a permission that a simulated key does not have."""
 
 
 CHANNELS: dict[str, Channel] = {
@@ -30,7 +31,7 @@ CHANNELS: dict[str, Channel] = {
     "ticker": Channel(sequenced=False),
     "trade": Channel(),
     "market_lifecycle_v2": Channel("none"),
-    # Accepted and always quiet: the simulator has no multivariate markets.
+    # Accepted, but nothing is ever sent on it: the simulator has no multivariate markets.
     "multivariate_market_lifecycle": Channel("none"),
     "fill": Channel(private=True),
     "market_positions": Channel(private=True),
@@ -44,13 +45,14 @@ CHANNELS: dict[str, Channel] = {
 
 
 class Command(NamedTuple):
-    """One command; an id of 0 or none means that the replies carry none."""
+    """One command. With an id of 0 or None, the replies carry no id."""
 
     id: int | None
     name: str
     params: Any
 
     def require_params(self) -> dict[str, Any]:
+        """Return the parameters. Raises Refusal when there are none, or they are not an object."""
         if self.params is None:
             raise Refusal(2)
         if not isinstance(self.params, dict):
@@ -59,7 +61,7 @@ class Command(NamedTuple):
 
 
 class Subscription:
-    """One channel of one connection: its sid, its sequence and the tickers it is limited to."""
+    """One channel of one connection: its sid, its sequence, and the tickers it is limited to (None: all markets)."""
 
     __slots__ = ("channel", "seq", "sequenced", "sid", "tickers", "yes_price")
 
@@ -72,14 +74,16 @@ class Subscription:
         self.yes_price = yes_price
 
     def wants(self, ticker: str | None) -> bool:
+        """Return whether an event of this market is sent; a ticker of None stands for no market in particular."""
         return self.tickers is None or ticker is None or ticker in self.tickers
 
     def number(self) -> int:
-        """The next number of the sequence: each frame of the sid takes one, replies included."""
+        """Return the next number of the sequence. Each frame of the sid takes one, replies included."""
         self.seq += 1
         return self.seq
 
     def frame(self, event: Event, command_id: int | None = None) -> bytes:
+        """Return the message that sends an event on this subscription."""
         msg = event.yes_msg if self.yes_price else event.msg
         answers = f'"id":{command_id},' if command_id else ""
         if self.sequenced:
@@ -87,6 +91,7 @@ class Subscription:
         return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"msg":{msg}}}'.encode()
 
     def reply(self, kind: str, command_id: int | None, msg: Any = None) -> bytes:
+        """Return a message of the type `kind` about this subscription."""
         frame: dict[str, Any] = {"type": kind}
         if command_id:
             frame["id"] = command_id
@@ -98,12 +103,15 @@ class Subscription:
         return json.dumps(frame, separators=(",", ":")).encode()
 
     def acknowledge(self, command_id: int | None, terse: bool) -> bytes:
-        """The `ok` to a change, with the whole list of markets after it unless the client asked for brevity."""
+        """Return the `ok` to a change; it lists all markets of the subscription, unless the client wants it `terse`."""
         return self.reply("ok", command_id, {} if terse else {"market_tickers": list(self.tickers or ())})
 
 
 def parse(payload: bytes) -> Command:
-    """The command in one message; Refusal 1 for whatever is not a JSON object with a sound id and name."""
+    """Return the command in one message.
+
+    Raises Refusal 1 for anything but a JSON object with an integer id, or none, and the name of a command.
+    """
     try:
         value = json.loads(payload, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -117,7 +125,10 @@ def parse(payload: bytes) -> Command:
 
 
 def tickers_of(params: dict[str, Any], channels: Sequence[str], markets: Markets) -> list[str] | None:
-    """The markets that a command names, by ticker or by id; None when it names none."""
+    """Return the tickers of the markets that a command names, by ticker or by id; None when it names none.
+
+    Raises Refusal 11 when they are not named as they should be.
+    """
     given = [key for key in ("market_ticker", "market_tickers", "market_id", "market_ids") if params.get(key)]
     if not given:
         return None
@@ -133,17 +144,17 @@ def tickers_of(params: dict[str, Any], channels: Sequence[str], markets: Markets
         raise Refusal(11, f"{key} is for the ticker channel only")
     found = [markets.by_id(value) for value in values]
     if None in found:
-        raise Refusal(11, f"{key} holds an id of no market")
+        raise Refusal(11, f"{key} holds an unknown id")
     return [ticker for ticker in found if ticker is not None]
 
 
 def _is_ticker(value: Any) -> bool:
-    # Real tickers hold dots and dashes too, so the documented pattern for them is not used here.
+    # Real tickers have dots and dashes, which the documented pattern does not allow, so it is not used here.
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isascii() and value.isprintable()
 
 
 def flag(params: dict[str, Any], name: str) -> bool:
-    """A true-or-false parameter; absent is false."""
+    """Return a true-or-false parameter; False when it is missing. Raises Refusal 11 for another value."""
     value = params.get(name, False)
     if not isinstance(value, bool):
         raise Refusal(11, f"{name} must be true or false")

@@ -1,4 +1,4 @@
-"""One client, once the handshake is done: a greenlet that reads, and one that is the only one to write."""
+"""One client after its handshake: one greenlet reads from the socket, another one alone writes to it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["GRACE", "Connection"]
 _log = logging.getLogger("ssmd.sim")
 
 GRACE = 1.0
-"""Seconds that a client has to take the last words, and to hang up after them."""
+"""Seconds that a client has to receive the close frame and to close the connection."""
 
-# Sending up to 512 frames at a time, no more than 200 times a second: smooth at 50 a second, cheap at 50,000.
+# Up to 512 frames are sent at once, at most 200 times a second: smooth at 50 a second, cheap at 50,000.
 _CHUNK = 512
 _TICK = 0.005
 
-# Replies that a client has caused and not taken; beyond it, what it says waits in the kernel.
-_MAX_UNTAKEN = 10_000
+# Replies that a client has not received yet. When there are more, its next commands wait in the kernel.
+_MAX_UNSENT = 10_000
 
 
 class _Gone(Exception):
@@ -40,7 +40,10 @@ class _Gone(Exception):
 
 
 class Connection:
-    """The conversation with one client; run() returns when it is over, whoever ended it."""
+    """The connection with one client; run() returns when it has ended, whoever ended it.
+
+    `heartbeat`: seconds between two pings.
+    """
 
     def __init__(self, sock: Any, name: str, feed: Feed, faults: Faults, heartbeat: float) -> None:
         self._sock = sock
@@ -53,32 +56,32 @@ class Connection:
         self._pongs: deque[bytes] = deque()
         self._sent = 0
         self._frozen = self._silent = False
-        self._farewell: bytes | None = None
-        self._wake, self._taken, self._over = Event(), Event(), Event()
+        self._close_frame: bytes | None = None
+        self._wake, self._room, self._read_ended = Event(), Event(), Event()
         self._received = bytearray()
 
     def run(self) -> None:
-        """Read in this greenlet and write in another one until one of them has ended; then end the other too."""
-        writer = gevent.spawn(self._write_until_over)
+        """Read in this greenlet and write in another one, until one of them has ended; then end the other one too."""
+        writer = gevent.spawn(self._write_until_end)
         try:
-            self._account(self._read)
-            self._over.set()
-            # A client that said goodbye may still be told ours; one that is gone must not hold its writer.
-            writer.join(GRACE if self._farewell is not None else 0)
+            self._log_failure_of(self._read)
+            self._read_ended.set()
+            # A client that has sent a close frame still gets ours. For one that is gone there is nothing to wait for.
+            writer.join(GRACE if self._close_frame is not None else 0)
         finally:
             writer.kill()
             self._sock.close()
 
     def hang_up(self, code: int, reason: str) -> None:
-        """Say goodbye, after what has begun to be sent; the client gets a moment to answer."""
-        if self._farewell is None:
-            self._farewell = encode(CLOSE, close_payload(code, reason))
+        """Send a close frame after what is being sent now, and wait GRACE for the client's answer."""
+        if self._close_frame is None:
+            self._close_frame = encode(CLOSE, close_payload(code, reason))
             self._wake.set()
 
-    def _account(self, work: Callable[[], None]) -> None:
-        """Do the work of one greenlet, and log how it ended.
+    def _log_failure_of(self, work: Callable[[], None]) -> None:
+        """Do the work of one greenlet.
 
-        Clients come and go as they like. Anything else is a bug, and must not vanish with its greenlet.
+        A client that leaves is normal. Anything else is a bug, which is logged, since the greenlet has no caller.
         """
         try:
             work()
@@ -93,7 +96,7 @@ class Connection:
         try:
             for opcode, payload in messages(self._exactly):
                 if opcode == CLOSE:
-                    # The answer to a close frame is its own code; a client may leave it out.
+                    # The answer repeats the client's code. A close frame need not have one.
                     self.hang_up(struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1000, "")
                     return
                 if opcode == PING:
@@ -101,7 +104,7 @@ class Connection:
                 elif opcode != PONG:
                     self._pending.extend(self._feed.receive(payload))
                 self._wake.set()
-                self._wait_until_taken()
+                self._wait_for_room()
         except Violation as violation:
             _log.debug("client %s broke the protocol: %s", self._name, violation.reason)
             self.hang_up(violation.code, violation.reason)
@@ -120,54 +123,55 @@ class Connection:
         del self._received[:count]
         return data
 
-    def _wait_until_taken(self) -> None:
+    def _wait_for_room(self) -> None:
+        """Wait until no more than _MAX_UNSENT replies are left to send."""
         if self._silent:
             self._pending.clear()
             self._pongs.clear()
-        while len(self._pending) + len(self._pongs) > _MAX_UNTAKEN:
-            self._taken.clear()
-            self._taken.wait()
+        while len(self._pending) + len(self._pongs) > _MAX_UNSENT:
+            self._room.clear()
+            self._room.wait()
 
     # Writing
 
-    def _write_until_over(self) -> None:
-        self._account(self._write)
+    def _write_until_end(self) -> None:
+        self._log_failure_of(self._write)
         if not self._silent:
-            # The reader is blocked on the same socket; this is what ends it.
+            # The reader waits for the same socket. This ends it.
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
-        # Nobody takes anything any more, so the reader must not wait for it.
+        # Nothing more is sent, so the reader must not wait for room.
         self._pending.clear()
         self._pongs.clear()
-        self._taken.set()
+        self._room.set()
 
     def _write(self) -> None:
-        while self._farewell is None:
+        while self._close_frame is None:
             now = time.monotonic()
             out = b"".join(self._pongs)
             self._pongs.clear()
             if now >= self._ping_at:
-                # Every 10 s, with this body (https://docs.kalshi.com/asyncapi.yaml, Connection Keep-Alive).
+                # Kalshi's pings have this body (https://docs.kalshi.com/asyncapi.yaml, Connection Keep-Alive).
                 out += encode(PING, b"heartbeat")
                 self._ping_at = now + self._heartbeat
-            out += self._due(now)
+            out += self._due_frames(now)
             if out:
                 self._sock.sendall(out)
-            self._taken.set()
+            self._room.set()
             if self._faults and self._sent >= self._faults[0].after:
-                self._strike(self._faults.popleft())
+                self._apply(self._faults.popleft())
                 if self._silent:
                     return
             elif self._feed.finished and not self._pending and not self._frozen:
                 self.hang_up(1000, "end of recording")
             else:
-                self._rest()
-        self._sock.sendall(self._farewell)
+                self._pause()
+        self._sock.sendall(self._close_frame)
         self._sock.shutdown(socket.SHUT_WR)
-        self._over.wait(GRACE)
+        self._read_ended.wait(GRACE)
 
-    def _due(self, now: float) -> bytes:
-        """The data frames to send now, and never one beyond the next fault."""
+    def _due_frames(self, now: float) -> bytes:
+        """Return the data frames to send now, none beyond the next fault."""
         if self._frozen:
             self._pending.clear()
             return b""
@@ -182,23 +186,24 @@ class Connection:
         self._sent += count
         return b"".join([_frame(self._pending.popleft()) for _ in range(count)])
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
+        """Wait until something may be due."""
         now = time.monotonic()
         wait = math.inf if self._frozen else self._feed.wait(now)
         if self._pending or wait <= 0:
-            # A timer, however short, lets the hub poll all sockets; sleep(0) would not.
+            # With a timer, however short, the hub polls all sockets; with sleep(0) it would not.
             gevent.sleep(1e-6)
         else:
             self._wake.wait(max(_TICK, min(wait, self._ping_at - now)))
             self._wake.clear()
 
-    def _strike(self, fault: Fault) -> None:
+    def _apply(self, fault: Fault) -> None:
         _log.info("fault", extra={"client": self._name, "kind": fault.kind, "frames": self._sent})
         match fault.kind:
             case "close":
                 self.hang_up(1001, "simulated fault: close-after")
             case "reset":
-                # With a linger time of 0, close() discards what is unsent and resets the connection.
+                # With a linger time of 0, close() discards unsent data and resets the connection.
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._sock.close()
                 raise _Gone("reset by a fault")
@@ -219,7 +224,7 @@ class Connection:
 
 
 def _frame(payload: bytes) -> bytes:
-    """As text where it may be, for a client must hang up on a text frame that is not UTF-8 (RFC 6455, 8.1)."""
+    """Return a text frame, or a binary one for what is not UTF-8: a client must refuse that as text (RFC 6455, 8.1)."""
     try:
         if not payload.isascii():
             str(payload, "utf-8")

@@ -28,18 +28,18 @@ _PARAMETERS = ("rate", "seed", "replay", "speed", "fault")
 
 
 class Embedded(NamedTuple):
-    """A simulator that listens already, and the keys it was started with."""
+    """A simulator that listens already, and the keys that it accepts."""
 
     endpoint: str
     """A real WebSocket URL on the loopback interface."""
     keys: dict[str, str]
-    """The throw-away `api_key` and `api_secret` that its handshake accepts; nothing else does."""
+    """The `api_key` and `api_secret`, made for this run, that its handshake accepts; it accepts no others."""
     service: Service
-    """Must be served for anybody to be answered."""
+    """Clients are answered only while this is being served."""
 
 
 class Settings(NamedTuple):
-    """What the query of an endpoint says."""
+    """The settings in the query of an endpoint."""
 
     rate: float
     seed: int
@@ -49,7 +49,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(endpoint: str) -> Settings:
-    """Take a `sim://` endpoint apart; ConfigError for what does not exist.
+    """Return the settings in a `sim://` endpoint. Raises ConfigError for an unknown simulator, parameter or value.
 
     The query may hold rate, seed, replay (a path), speed, and faults, each by its own name or as `fault=name=value`.
     """
@@ -69,10 +69,10 @@ def read_settings(endpoint: str) -> Settings:
             replay.check()
         behaviour = Faults.parse(faults)
     except (UsageError, DataError) as error:
-        # It is a command line's error elsewhere; here the text stands in a feed's metadata.
+        # On a command line these are other errors; here the text is part of a feed's metadata.
         raise ConfigError(f"sim://{name}: {error}") from None
     return Settings(
-        # A recording of raw frames has no times of its own, so unless told otherwise it goes flat out.
+        # A recording of raw frames has no times, so without a rate it is sent flat out.
         rate=_number(name, settings, "rate", DEFAULT_RATE if replay is None else 0.0),
         seed=_seed(name, settings),
         speed=_number(name, settings, "speed", 1.0),
@@ -101,7 +101,7 @@ def _parameters(name: str, query: str) -> tuple[dict[str, str], list[str]]:
 def embedded(endpoint: str) -> Embedded:
     """Start the simulator that a `sim://` endpoint names, on a free port of the loopback interface.
 
-    ConfigError for what does not exist, ListenError when no port can be had.
+    Raises what read_settings() raises, and ListenError when there is no free port.
     """
     settings = read_settings(endpoint)
     key_id, secret, public = throwaway_key()
@@ -110,7 +110,7 @@ def embedded(endpoint: str) -> Embedded:
 
 
 def throwaway_key() -> tuple[str, str, PublicKey]:
-    """A key like Kalshi's, for one run: its id, the private key as PEM, and the public key."""
+    """Return a new key like Kalshi's, for one run: its id, the private key as PEM, and the public key."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return str(uuid.uuid4()), pem, private.public_key()

@@ -1,4 +1,4 @@
-"""The faults that the simulator can be told to have, parsed from `name=value` texts."""
+"""The faults that the simulator can simulate, parsed from texts like `close-after=100`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ssmd.sim.frames import BINARY, TEXT, encode
 
 __all__ = ["FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
 
-# What exists, as a user writes it, with what it does; N counts the text frames sent on a connection.
 FAULTS: dict[str, str] = {
     "close-after=N": "close frame 1001 after N frames, then the connection is closed",
     "reset-after=N": "TCP reset after N frames",
@@ -21,11 +20,12 @@ FAULTS: dict[str, str] = {
     "silent-after=N": "nothing at all after N frames, on an open connection",
     "gap-after=N": "three sequence numbers are skipped after N frames",
     "error-after=N:CODE": "an error frame with CODE ends one subscription after N frames",
-    "garbage-after=N": "broken JSON, broken UTF-8, a binary frame, NaN, two documents, an empty frame; then as before",
+    "garbage-after=N": "broken JSON, broken UTF-8, a binary frame, NaN, two documents, an empty frame; then it goes on",
     "status=CODE": "every handshake is answered with this HTTP status",
     "slow-handshake": "handshakes are never answered",
     "slow-handshake=SECONDS": "handshakes are answered late",
 }
+"""Each fault as a user writes it, and what it does; N counts the data frames sent on a connection."""
 
 GARBAGE = (
     encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-\n'),
@@ -35,7 +35,7 @@ GARBAGE = (
     encode(TEXT, b'{"type":"ticker","sid":1}{"type":"ticker","sid":1}\n'),
     encode(TEXT, b""),
 )
-"""The frames of garbage-after; they are sent in one piece."""
+"""The frames of garbage-after, sent at once."""
 
 TORN = encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-A"}}\n')[:40]
 """Half a frame, for truncate-after."""
@@ -44,7 +44,7 @@ _COUNTED = {name.partition("-after=")[0] for name in FAULTS if "-after=" in name
 
 
 class Fault(NamedTuple):
-    """What happens on a connection once `after` frames were sent."""
+    """A fault that happens on each connection once `after` frames were sent on it."""
 
     after: int
     kind: str
@@ -53,17 +53,18 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """All faults of a simulator; the ones that count do so for each connection anew."""
+    """All faults of a simulator."""
 
     counted: tuple[Fault, ...] = ()
-    """In the order in which they happen."""
+    """Those that happen after a number of frames, in the order in which they happen."""
     status: int | None = None
+    """The HTTP status that answers every handshake."""
     handshake_delay: float = 0.0
-    """In seconds; infinite for a handshake that is never answered."""
+    """Seconds; infinite for handshakes that are never answered."""
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Faults:
-        """From texts like `close-after=100`; UsageError names what exists when one is not understood."""
+        """Return the faults that texts like `close-after=100` name. Raises UsageError, which lists those that exist."""
         counted: list[Fault] = []
         status: int | None = None
         delay = 0.0

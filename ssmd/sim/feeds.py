@@ -1,7 +1,7 @@
-"""What a connection sends and when: made up at a rate, or recorded at its own pace.
+"""What a connection sends, and when: made-up messages at a rate, or recorded ones at their own pace.
 
-Times are seconds of a monotonic clock and arguments, so nothing here waits: the connection asks what is due, sends
-it, and asks how long there is nothing to do.
+Times are arguments, in seconds of a monotonic clock, and nothing here waits: the connection takes what is due, sends
+it, and then waits for as long as wait() returns.
 """
 
 from __future__ import annotations
@@ -19,33 +19,35 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class Feed(Protocol):
-    """The data of one connection. All messages are as they are sent, with the newline that real ones end in."""
+    """The messages of one connection, as they are sent: with the newline that real ones end in."""
 
     def receive(self, payload: bytes) -> list[bytes]:
-        """What the exchange replies to a message of the client."""
+        """Return the exchange's replies to a message of the client."""
 
     def take(self, now: float, limit: int) -> list[bytes]:
-        """The messages due at `now`, about `limit` at most."""
+        """Return the messages due at `now`, about `limit` at most."""
 
     def wait(self, now: float) -> float:
-        """Seconds until something is due again, if nothing else happens; 0 for at once, infinity for never."""
+        """Return the seconds until the next message is due, unless a command changes that; 0: now, infinity: never."""
 
     @property
     def finished(self) -> bool:
-        """Whether there will never be another message."""
+        """Whether there will be no further message."""
 
     def lose(self, count: int) -> None:
-        """Lose `count` messages on the way."""
+        """Leave out `count` messages, as if they had been lost on the way."""
 
     def fail(self, code: int) -> bytes:
-        """An error message, and the end of the subscription it is about."""
+        """End a subscription; return the error message that reports it."""
 
 
 class Source(Protocol):
-    """Where made-up messages come from; Session and Broadcast are such sources."""
+    """A source of made-up messages, without their newline: Session and Broadcast are such sources."""
 
     @property
-    def active(self) -> bool: ...
+    def active(self) -> bool:
+        """Whether there is a subscription to make up messages for."""
+
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]: ...
     def produce(self, count: int, now_ns: int) -> list[bytes]: ...
     def lose(self, count: int) -> None: ...
@@ -53,7 +55,7 @@ class Source(Protocol):
 
 
 class Pace:
-    """How many messages are due at `rate` a second; a rate of 0 is flat out."""
+    """Counts the messages that are due at `rate` a second; a rate of 0 is flat out."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -67,8 +69,8 @@ class Pace:
             self._start, self._done = now, 0
         behind = (now - self._start) * self._rate - self._done
         if behind > max(self._rate, 1):
-            # More than a second late, because the client or this machine is too slow: the rest is given up, or a
-            # stalled client would be punished with all of it when it reads again.
+            # More than a second late, because the client or this machine is too slow. The rest is left out: a client
+            # that has paused would otherwise get all of it at once.
             self._start += (behind - self._rate) / self._rate
         return max(0, min(int((now - self._start) * self._rate) - self._done, limit))
 
@@ -81,7 +83,7 @@ class Pace:
         return max(0.0, self._start + (self._done + 1) / self._rate - now)
 
     def rest(self) -> None:
-        """Forget the past; the time in which there was nothing to send must not be caught up."""
+        """Start anew with the next message: the time in which there was nothing to send is not made up for."""
         self._start = None
 
 
@@ -103,7 +105,7 @@ class MadeUp:
             return []
         count = self._pace.due(now, limit)
         frames = self._source.produce(count, self._now_ns()) if count else []
-        # What the source could not make in time counts as sent, or it would try harder each time.
+        # What the source could not produce counts as sent. Otherwise it would be asked for more and more.
         self._pace.count(max(count, len(frames)))
         return list(map(_terminated, frames))
 
@@ -117,15 +119,17 @@ class MadeUp:
         return _terminated(self._source.fail(code))
 
     def _now_ns(self) -> int:
-        # The product of a float with 1e9 would invent digits below the microsecond.
+        # Whole microseconds: a float has no digits below them, and a product with 1e9 would make some up.
         return int(self._clock() * 1_000_000) * 1000
 
 
 class Replay:
-    """Recorded messages and nothing else: no replies, no snapshots, no numbers of its own."""
+    """Recorded messages and nothing else: no replies, no snapshots, no numbers of its own.
+
+    Messages with a time keep their distances, divided by `speed` (0: flat out). Those without one are sent at `rate`.
+    """
 
     def __init__(self, messages: Iterator[Message], rate: float, speed: float, *, waits_for_command: bool) -> None:
-        """Messages with a time keep their distances divided by `speed` (0: flat out), those without go at `rate`."""
         self._messages = messages
         self._pace = Pace(rate)
         self._speed = speed
@@ -183,10 +187,13 @@ class Replay:
 
 
 def _as_sent(message: Message) -> bytes:
-    """What a collector makes the same line of again: not a byte is added to what it keeps as it came."""
+    """Return the message such that a collector writes the same line again.
+
+    A JSON document gets its newline back. Of anything else the line has every byte, so no byte is added.
+    """
     return _terminated(message.payload) if message.document else message.payload
 
 
 def _terminated(document: bytes) -> bytes:
-    """Every real text frame ends with a newline; a recorded one that brings its own needs no second one."""
+    """Return the message with a newline at its end, as every real one has; an empty one stays empty."""
     return document if document.endswith(b"\n") or not document else document + b"\n"

@@ -1,7 +1,7 @@
-"""WebSocket frames as bytes (RFC 6455, section 5): how a server writes them, and how it reads a client's.
+"""WebSocket frames as bytes (RFC 6455, section 5): a server's are made, a client's are read.
 
-gevent-websocket does the handshake; its frames are not used, because its close() never sends the code, its pings
-garble bytes, its reader has no size limit and answers pings by writing from a second greenlet.
+gevent-websocket does the handshake. Its frames are not used: its close() never sends the code, its pings change bytes,
+and its reader has no limit of size and answers pings by writing from a second greenlet.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PING: Final = 9
 PONG: Final = 10
 
 MAX_MESSAGE: Final = 1024 * 1024
-"""The largest message taken from a client; commands are far smaller."""
+"""The largest message, in bytes, that is accepted from a client; commands are far smaller."""
 
 
 class Violation(Exception):
-    """The client has broken the protocol; the close code says how."""
+    """The client has broken the protocol; `code` is the close code that says how."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -36,13 +36,17 @@ class Violation(Exception):
 
 
 class Frame(NamedTuple):
+    """One frame of a client."""
+
     fin: bool
+    """Whether it is the last one of its message."""
     opcode: int
     payload: bytes
+    """Unmasked."""
 
 
 def encode(opcode: int, payload: bytes) -> bytes:
-    """One whole frame; a server's frames are never masked."""
+    """Return one whole frame of a server, which is never masked."""
     size = len(payload)
     if size < 126:
         return struct.pack(">BB", 0x80 | opcode, size) + payload
@@ -52,12 +56,15 @@ def encode(opcode: int, payload: bytes) -> bytes:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """A close frame's payload; at most 125 bytes, as in every control frame."""
+    """Return the payload of a close frame: at most 125 bytes, as in every control frame."""
     return struct.pack(">H", code) + reason.encode()[:123]
 
 
 def messages(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
-    """What a client says, as (opcode, payload): whole messages, and the control frames between their fragments."""
+    """Yield what a client sends, as (opcode, payload): whole messages, and control frames, also between fragments.
+
+    `read` is as for read_frame(). Raises Violation.
+    """
     kind, message = CONTINUATION, bytearray()
     while True:
         fin, opcode, payload = read_frame(read)
@@ -76,9 +83,9 @@ def messages(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def read_frame(read: Callable[[int], bytes]) -> Frame:
-    """One frame from `read`, which returns exactly as many bytes as it is asked for; Violation if it is a wrong one.
+    """Return the next frame; `read` returns exactly as many bytes as it is asked for.
 
-    The size is judged from the header, before any of the payload is read.
+    Raises Violation for a frame that breaks the protocol, or is too long, before any of its payload is read.
     """
     first, second = read(2)
     fin, opcode, size = bool(first & 0x80), first & 0x0F, second & 0x7F
@@ -99,7 +106,7 @@ def read_frame(read: Callable[[int], bytes]) -> Frame:
 
 
 def _unmask(payload: bytes, mask: bytes) -> bytes:
-    # One exclusive-or of two large integers takes microseconds where a loop over the bytes takes seconds.
+    # The exclusive-or of two large integers takes microseconds, a loop over the bytes takes seconds.
     size = len(payload)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")

@@ -1,9 +1,9 @@
-"""Whether a handshake is signed as Kalshi demands; pure.
+"""The check of a handshake's signature, as Kalshi does it. Pure.
 
 https://docs.kalshi.com/getting_started/quick_start_websockets and .../api_keys: the signature in
-KALSHI-ACCESS-SIGNATURE is base64 of RSA-PSS (SHA-256, MGF1 over SHA-256, a salt of 32 bytes) over the text of
-KALSHI-ACCESS-TIMESTAMP, which is Unix milliseconds, then "GET", then the path without its query. Ed25519 keys are not
-in those pages, but others report that the production exchange takes them; the same text is signed.
+KALSHI-ACCESS-SIGNATURE is base64 of RSA-PSS (SHA-256, MGF1 over SHA-256, a salt of 32 bytes). What is signed is the
+text of KALSHI-ACCESS-TIMESTAMP, which is Unix milliseconds, then "GET", then the path without its query. Those pages do
+not mention Ed25519 keys, but others report that the production exchange accepts them; the same text is signed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ KEY: Final = "KALSHI-ACCESS-KEY"
 TIMESTAMP: Final = "KALSHI-ACCESS-TIMESTAMP"
 SIGNATURE: Final = "KALSHI-ACCESS-SIGNATURE"
 
-# Kalshi publishes no limit. Public measurements saw 30 s ahead accepted and 30 s behind, 60 s either way refused; half
-# a minute on both sides is the simplest window that a client with a sound clock cannot miss.
 SKEW_MS: Final = 30_000
+"""How many milliseconds a timestamp may differ from the clock. Kalshi publishes no limit; according to public
+measurements it accepts 30 s before and after, and refuses 60 s."""
 
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
 
@@ -43,7 +43,10 @@ class Unauthorized(NamedTuple):
 
 
 def verify(headers: Mapping[str, str], path: str, now_ms: int, keys: Mapping[str, PublicKey]) -> Unauthorized | None:
-    """None when the three headers are a fresh and valid signature for `path`; `keys` is key id -> public key."""
+    """Return None when the three headers are a recent and valid signature for `path`, otherwise the refusal.
+
+    `keys`: public key by key id.
+    """
     key_id, timestamp, signature = (headers.get(name, "").strip() for name in (KEY, TIMESTAMP, SIGNATURE))
     for name, value in ((KEY, key_id), (TIMESTAMP, timestamp), (SIGNATURE, signature)):
         if not value:

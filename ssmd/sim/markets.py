@@ -1,7 +1,7 @@
-"""Made-up markets and what they would publish, seeded and deterministic; the time is an argument.
+"""Made-up markets and the messages that they publish: the same for the same seed. The time is an argument.
 
-The messages have the fields of https://docs.kalshi.com/asyncapi.yaml in the order of today's real ones; every name and
-value in them is invented.
+The messages have the fields of https://docs.kalshi.com/asyncapi.yaml, in the order of the real messages. All names
+and values are invented.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from ssmd.sim.book import DOLLAR, Change, Market, Moment, contracts, dollars, uu
 
 __all__ = ["ACTIONS", "Event", "Markets"]
 
-# How often each thing happens, out of 100; a real order book channel carries about 16 times the trade channel.
 ACTIONS: dict[str, int] = {"orderbook_delta": 79, "ticker": 15, "trade": 5, "market_lifecycle_v2": 1}
+"""How often each event happens, out of 100; Kalshi sends about 16 times as many book changes as trades."""
 
 _STAGES = ("activated", "close_date_updated", "determined", "settled")
 
 
 class Event(NamedTuple):
-    """One message as every subscriber of its channel gets it, but for the envelope."""
+    """One message, without its envelope, as every subscriber of its channel gets it."""
 
     channel: str
     type: str
     ticker: str | None
     """The market that a subscription's filter is compared with; None reaches every subscriber."""
     msg: str
+    """JSON."""
     yes_msg: str
-    """The same for those who asked for `use_yes_price`; differs only for the NO side of a book."""
+    """The same for subscriptions with `use_yes_price`; it differs only for the NO side of a book."""
 
 
 class Markets:
-    """A small exchange: eight markets from the start, and one more for every other ticker that is asked for."""
+    """A small exchange: `count` markets from the start, and one more for every other ticker that is asked for."""
 
     def __init__(self, seed: int, count: int = 8) -> None:
         self._seed = seed
-        # The markets are made up, so nothing depends on nobody guessing them.
+        # Nothing secret is made with it.
         self._rng = Random(seed)  # nosec B311
         self._markets: dict[str, Market] = {}
         self._short_lived: list[tuple[str, int]] = []
         self._created = 0
         for i in range(count):
-            # The last one has a finer grid, because clients must not count on whole cents.
+            # The last one has a smaller tick, because clients must not rely on whole cents.
             self._add(f"KXSIM-{chr(ord('A') + i)}", 10 if i == count - 1 else 100)
 
     @property
@@ -52,20 +53,23 @@ class Markets:
         return list(self._markets)
 
     def market(self, ticker: str) -> Market:
-        """The market of that name, made up on the spot if need be: any subscription finds something to collect."""
+        """Return the market of that name; a new one if there is none, so that every subscription gets data."""
         return self._markets.get(ticker) or self._add(ticker, 100)
 
     def by_id(self, market_id: str) -> str | None:
-        """The ticker of the market with that id."""
+        """Return the ticker of the market with that id; None when there is none."""
         return next((m.ticker for m in self._markets.values() if m.id == market_id), None)
 
     def _add(self, ticker: str, tick: int) -> Market:
-        # Its own seed makes a market's start independent of who asked for what before it.
+        # With its own seed, a market's first book does not depend on what happened before.
         market = self._markets[ticker] = Market(ticker, Random(f"{self._seed}/{ticker}"), tick)  # nosec B311
         return market
 
     def step(self, pool: Sequence[str], actions: Sequence[str], when: Moment) -> Iterable[Event]:
-        """Let one thing happen, of a kind in `actions`, in a market of `pool`; a trade also changes the book."""
+        """Make one event happen, of a kind in `actions`, in a market of `pool`. A trade also changes the book.
+
+        Returns the messages that it causes.
+        """
         action = actions[int(self._rng.random() * len(actions))]
         if action == "market_lifecycle_v2" or not pool:
             return self._lifecycle(when)
@@ -88,7 +92,7 @@ class Markets:
         return (_delta(market, market.change(self._rng), when),)
 
     def ticker(self, market: Market, when: Moment) -> Event:
-        """The market's summary. An empty side shows as a bid of 0 or an ask of 1 with size 0, as on the real feed."""
+        """Return a market's summary; an empty side has a bid of 0 or an ask of 1, with size 0, as on the real feed."""
         yes, no = market.best("yes"), market.best("no")
         msg = (
             f'{{"market_id":"{market.id}","market_ticker":{market.quoted},'
@@ -104,13 +108,13 @@ class Markets:
         return Event("ticker", "ticker", market.ticker, msg, msg)
 
     def snapshot(self, market: Market) -> Event:
-        """The whole book: levels from the worst to the best, and no key at all for a side that is empty."""
+        """Return the whole book: levels from the worst to the best, and no field for a side that is empty."""
 
         def render(yes_price: bool) -> str:
             msg: dict[str, Any] = {"market_ticker": market.ticker, "market_id": market.id}
             for side, levels in market.sides.items():
                 if levels:
-                    # How the real exchange orders the NO side in yes prices is not documented; the best stays last.
+                    # The real order of the NO side in yes prices is not documented. Here the best stays last.
                     shown = [(DOLLAR - p if yes_price and side == "no" else p, levels[p]) for p in sorted(levels)]
                     msg[f"{side}_dollars_fp"] = [[dollars(price), contracts(size)] for price, size in shown]
             return _compact(msg)
@@ -118,7 +122,7 @@ class Markets:
         return Event("orderbook_delta", "orderbook_snapshot", market.ticker, render(False), render(True))
 
     def _lifecycle(self, when: Moment) -> Iterable[Event]:
-        """Open a short-lived market, or take the oldest ones one stage further towards their settlement."""
+        """Open a short-lived market, or move the one that has waited longest to its next stage."""
         if len(self._short_lived) < 3 and self._rng.random() < 0.4:
             return self._create(when)
         if not self._short_lived:

@@ -1,6 +1,6 @@
-"""How the simulated Kalshi says no to a command: numbers and texts of the error table.
+"""The errors with which the simulated Kalshi refuses a command.
 
-The numbers are those of https://docs.kalshi.com/asyncapi.yaml, "Error Codes Reference"; 6, 16 and 17 are retired and
+The numbers are those of https://docs.kalshi.com/asyncapi.yaml, "Error Codes Reference". 6, 16 and 17 are retired, and
 never sent.
 """
 
@@ -30,7 +30,7 @@ TEXTS = {
 
 
 class Refusal(Exception):
-    """The command cannot be carried out, and has changed nothing."""
+    """Raised for a command that cannot be carried out; it has changed nothing."""
 
     def __init__(self, code: int, detail: str = "") -> None:
         self.code = code
@@ -39,5 +39,5 @@ class Refusal(Exception):
 
 
 def text_of(code: int) -> str:
-    """The table's text; a number it does not have can only have been asked for as a fault."""
+    """Return the text for an error number. Another number can only come from a fault; it gets the text of 10."""
     return TEXTS.get(code, "Channel error")

@@ -1,4 +1,4 @@
-"""Recorded messages, read back from files, days or a storage folder: ssmd's own lines, or raw frames."""
+"""Recorded messages, read from files, days or a storage folder: lines of ssmd, or raw frames of other programs."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ _log = logging.getLogger("ssmd.sim")
 
 
 class Recording(NamedTuple):
-    """What is replayed.
+    """The messages to replay.
 
-    What lies in a day's folder is ssmd's. Elsewhere the first line decides: if ssmd wrote it, all lines are ssmd's, are
-    merged by time and give back the exchange's bytes; otherwise each line is a message itself, exactly as it stands
-    there, and has no time. Blank lines, which recorders of raw frames leave behind when a frame brought its own
-    newline, are passed over.
+    Files in a day's folder hold lines of ssmd. For other files the first line decides. If ssmd wrote it, all lines are
+    lines of ssmd: they are merged by time, and each gives the bytes that the exchange sent. Otherwise they are raw
+    frames: each line is one message, byte for byte, without a time. Blank lines among them are skipped: a recorder
+    leaves one behind each frame that ends with its own newline.
     """
 
     paths: Sequence[Path]
     feed: str | None = None
-    """Only this feed."""
+    """Replay only this feed."""
     selection: Selection = ALL
-    """What of ssmd's own lines."""
+    """Replay only these lines of ssmd."""
 
     def check(self) -> None:
-        """If it cannot be replayed, raise UsageError or DataError now, rather than when the first client is there.
+        """Raise UsageError or DataError now, not when the first client connects, if this cannot be replayed.
 
-        Warns of raw frames: they may be lines of ssmd, of which the first is damaged.
+        Warns of raw frames: they may be lines of ssmd whose first one is damaged.
         """
         if next(self.messages(), None) is None:
             raise UsageError(f"{self} holds no messages to replay")
         if (file := _holds_frames(self.files())) is not None:
-            _log.warning("%s: its first line is none of ssmd's, so each line is sent as it stands there", file.path)
+            _log.warning("%s: ssmd did not write its first line, so each line is sent as one message", file.path)
 
     def messages(self) -> Iterator[Message]:
-        """The messages in order, a block of lines at a time, so that memory stays flat. Raises as check() does.
+        """Yield the messages in order; they are read in blocks, so that memory stays flat. Raises as check() does.
 
-        A line among ssmd's that ssmd did not write is left out, with a warning: after a crash the last one may be torn.
+        A damaged line among lines of ssmd is left out, with a warning: after a crash the last one may be torn.
         """
         files = self.files()
         if (frames := _holds_frames(files)) is not None:
             if self.selection != ALL:
                 raise UsageError(
-                    f"{frames.path}: its first line is none of ssmd's, so these are raw frames, of which nothing can "
-                    "be selected; leave out --from, --to, --type and --market"
+                    f"{frames.path}: ssmd did not write its first line, so these are raw frames, and no part of them "
+                    "can be selected; leave out --from, --to, --type and --market"
                 )
             for file in files:
                 yield from _frames(file)
@@ -65,15 +65,15 @@ class Recording(NamedTuple):
         feeds = sorted({file.feed for file in files if file.day})
         if len(feeds) > 1:
             raise UsageError(
-                f"{self} holds the feeds {', '.join(feeds)}, and an exchange is one: "
+                f"{self} holds the feeds {', '.join(feeds)}, and only one can be replayed: "
                 "choose with `ssmd replay --feed`, or name the files"
             )
-        for block in merged(files, self.selection, trouble=_tell):
+        for block in merged(files, self.selection, trouble=_report):
             yield from messages(block)
 
     def files(self) -> list[DayFile]:
-        """What is replayed. Raises UsageError, and DataError for what cannot be looked into."""
-        # Other programs' recordings are named as they like.
+        """Return the files to replay. Raises UsageError, and DataError for a folder that cannot be read."""
+        # Recordings of other programs may have any name.
         others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
         ours = data_files([path for path in self.paths if path not in others], self.feed)
         return [DayFile("", "", "jsonl", path) for path in others] + ours
@@ -87,7 +87,8 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
 
 
-def _tell(trouble: Trouble) -> None:
+def _report(trouble: Trouble) -> None:
+    """Warn of a line that is left out. Raises DataError for a file that cannot be read any further."""
     if trouble.line is None:
         raise DataError(trouble.text)
     _log.warning("%s, left out of the replay", trouble)
@@ -98,15 +99,16 @@ def _frames(file: DayFile) -> Iterator[Message]:
     for block in source:
         for line in split(block):
             if line.strip():
-                yield Message(line[:-1], None, document=True)  # The line's own end stands for a newline that it had.
+                yield Message(line[:-1], None, document=True)  # It gets its newline back when it is sent.
     if source.torn.strip():
         yield Message(source.torn, None, document=True)
 
 
 def _holds_frames(files: Sequence[DayFile]) -> DayFile | None:
-    """The file that says that all are raw frames; None when ssmd wrote them. Raises DataError for what cannot be read.
+    """Return the file whose first line shows that all hold raw frames; None when they hold lines of ssmd.
 
-    A day may begin without a line, or with a damaged one, and is ssmd's by its name.
+    Raises DataError for a file that cannot be read. A day's file is ssmd's because of its name, even when it has no
+    line, or begins with a damaged one.
     """
     if any(file.day for file in files):
         return None

@@ -1,4 +1,4 @@
-"""The simulated exchange as a server: gevent's WSGI server, gevent-websocket's handshake, one Connection a client."""
+"""The simulated exchange as a server: gevent's WSGI server, gevent-websocket's handshake, a Connection per client."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HEARTBEAT = 10.0
 
 _KALSHI = SIMULATORS["kalshi"]
 
-# To listen there means on all interfaces; nobody can connect to such an address.
+# These addresses mean all interfaces; a client cannot connect to them.
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 class Simulator:
-    """A simulated Kalshi on its own path, and a generic exchange without keys on every other one.
+    """A simulated Kalshi on its own path, and a generic exchange without keys on every other path.
 
-    Satisfies Service: construct, which binds and starts to listen; serve(), which blocks; stop().
+    Keeps the contract of a Service. It listens once it is constructed, and answers while serve() runs.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Simulator:
     ) -> None:
         """Raises ListenError for an address that cannot be used, and what Recording.check() raises.
 
-        `credentials` is key id -> public key; `rate` is messages a second on each connection (0: flat out), `speed`
-        scales the recorded times of ssmd's own lines (0: flat out).
+        `credentials`: public key by key id. `rate`: messages a second on each connection (0: flat out). `speed`: lines
+        of ssmd are replayed this many times as fast as they were recorded (0: flat out). `heartbeat`: seconds.
         """
         if replay is not None:
             replay.check()
@@ -84,17 +84,17 @@ class Simulator:
 
     @property
     def clients(self) -> int:
-        """How many clients are being served now, unfinished handshakes included."""
+        """How many clients are connected now, unfinished handshakes included."""
         return len(self._pool)
 
     def serve(self) -> None:
-        """Serve until stop() is called; returns at once if it already was."""
+        """Serve until stop() is called; return at once if it already was."""
         if not self._stopped.is_set():
             self._server.start()
             self._stopped.wait()
 
     def stop(self) -> None:
-        """Stop listening, say 1001 to every client and let go of those that do not answer. Idempotent."""
+        """Stop listening, close every connection with 1001, and drop clients that do not answer. Idempotent."""
         if self._stopped.is_set():
             return
         self._stopped.set()
@@ -102,14 +102,14 @@ class Simulator:
             connection.hang_up(1001, "the simulator is stopping")
         self._server.stop(timeout=2 * GRACE)
 
-    # What UpgradeHandler asks of its gate
+    # The contract of Gate, for UpgradeHandler
 
     def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
-        """Whether a handshake may go on: None, or the answer that ends it. Kalshi's path asks for a signature."""
-        self._stall(sock)
+        """Return None when the handshake may go on, or the answer that refuses it. Kalshi's path needs a signature."""
+        self._delay(sock)
         status = self._faults.status
         if status == 403:
-            # Not JSON: what stands in front of the real exchange answers with plain text.
+            # Not JSON: the proxy in front of the real exchange answers with plain text.
             return Answer(403, b"Forbidden")
         if status is not None:
             return answer(status, *([("Location", "/elsewhere")] if 300 <= status < 400 else []))
@@ -122,8 +122,8 @@ class Simulator:
         _log.info("handshake refused", extra={"status": refused[0], "body": refused[1].decode()})
         return Answer(*refused)
 
-    def converse(self, sock: Any, name: str, path: str) -> None:
-        """Serve one client whose handshake is done, until it or the simulator has enough."""
+    def serve_client(self, sock: Any, name: str, path: str) -> None:
+        """Serve one client after its handshake, until one side closes the connection."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         feed = self._feed(kalshi=path.partition("?")[0] == _KALSHI)
         connection = Connection(sock, name, feed, self._faults, self._heartbeat)
@@ -143,19 +143,19 @@ class Simulator:
         markets = Markets(self._seed)
         return MadeUp(Session(markets) if kalshi else Broadcast(markets), self._rate, self._clock)
 
-    def _stall(self, sock: Any) -> None:
+    def _delay(self, sock: Any) -> None:
         """Leave a handshake unanswered for as long as the faults say, or until the client has gone."""
         until = time.monotonic() + self._faults.handshake_delay
         while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
             gevent.sleep(min(left, 0.1))
-            # The socket underneath does not block, so this only looks whether the stream has ended.
+            # The underlying socket does not block: this only checks whether the stream has ended.
             with contextlib.suppress(BlockingIOError):
                 if not sock._sock.recv(1, socket.MSG_PEEK):
-                    raise ConnectionResetError("it did not wait")
+                    raise ConnectionResetError("it did not wait for the answer")
 
 
 def _listen(host: str, port: int, pool: Pool, gate: object) -> WSGIServer:
-    """Return a server that listens, and asks `gate` about each handshake. Raises ListenError."""
+    """Return a server that listens, and calls `gate` for each handshake. Raises ListenError."""
     server = WSGIServer(
         (host, port),
         no_upgrade,
@@ -163,7 +163,7 @@ def _listen(host: str, port: int, pool: Pool, gate: object) -> WSGIServer:
         log=None,
         error_log=LoggingLogAdapter(_log, logging.DEBUG),
         handler_class=UpgradeHandler,
-        # Otherwise the server asks the DNS for its own name.
+        # Without it the server would look up its own name in the DNS.
         environ={"SERVER_NAME": host},
     )
     server.gate = gate

@@ -1,8 +1,8 @@
-"""One client's subscriptions on the simulated Kalshi: commands in, replies out; market events in, frames out.
+"""One client's subscriptions on the simulated Kalshi: commands and market events in, replies and frames out. Pure.
 
-Pure: bytes and times are arguments and results. The rules are those of https://docs.kalshi.com/asyncapi.yaml and of
-https://docs.kalshi.com/changelog: one sid per channel and connection, numbers that go up by one with every message of
-a sid (replies included), tickers without numbers, and a repeated subscribe that merges (since October 2025).
+The rules are those of https://docs.kalshi.com/asyncapi.yaml and https://docs.kalshi.com/changelog: a channel has one
+sid on a connection; numbers go up by one with every message of a sid, replies included; tickers have no numbers; a
+repeated subscribe is merged into the first one (since October 2025).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ __all__ = ["Session"]
 
 
 class Session:
-    """The subscriptions of one connection to the simulated Kalshi."""
+    """The subscriptions of one connection to the simulated Kalshi. Keeps the contract of feeds.Source.
+
+    `market_limit`: how many tickers one subscription may have; Kalshi's own limit is not published.
+    """
 
     def __init__(self, markets: Markets, *, market_limit: int = 10_000) -> None:
-        """`market_limit` is how many tickers fit one subscription; the real number is not published."""
         self._markets = markets
         self._market_limit = market_limit
         self._by_channel: dict[str, Subscription] = {}
@@ -37,7 +39,7 @@ class Session:
         return bool(self._actions)
 
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]:
-        """Carry out one command; every command is answered, with an error where it makes no sense."""
+        """Carry out one command; return the replies to it, or the error that refuses it."""
         command: Command | None = None
         try:
             command = parse(payload)
@@ -56,12 +58,12 @@ class Session:
         return replies
 
     def produce(self, count: int, now_ns: int) -> list[bytes]:
-        """About `count` messages of what is subscribed to: one more at most, fewer when all of it is quiet."""
+        """Return about `count` messages of the subscriptions: at most one more, fewer when their channels are quiet."""
         when = moment(now_ns)
         frames: list[bytes] = []
-        patience = 50 * count + 100
-        while self._actions and len(frames) < count and patience:
-            patience -= 1
+        attempts = 50 * count + 100
+        while self._actions and len(frames) < count and attempts:
+            attempts -= 1
             for event in self._markets.step(self._pool, self._actions, when):
                 subscription = self._by_channel.get(event.channel)
                 if subscription is not None and subscription.wants(event.ticker):
@@ -75,7 +77,7 @@ class Session:
                 subscription.number()
 
     def fail(self, code: int) -> bytes:
-        """End the oldest subscription with an error; the connection and the other ones live on.
+        """End the oldest subscription; return the error message. The connection and the others go on.
 
         "Channel errors are terminal and the user must resubscribe": asyncapi.yaml, "Terminal Errors".
         """
@@ -126,7 +128,7 @@ class Session:
         return replies + opening
 
     def _merged(self, channel: str, tickers: list[str] | None) -> dict[str, None] | None:
-        """The tickers that the channel's subscription will have; None for all of them."""
+        """Return the tickers that the channel's subscription will have; None for all. Raises Refusal 26."""
         if CHANNELS[channel].tickers == "none" or tickers is None:
             return None
         subscription = self._by_channel.get(channel)
@@ -191,7 +193,7 @@ class Session:
         raise Refusal(7)
 
     def _opening(self, to: Subscription, new: Iterable[str], wanted: bool, now_ns: int) -> list[bytes]:
-        """What a subscription begins with for tickers it did not have: the whole book, or a summary if wanted."""
+        """Return the first messages for tickers that are new to a subscription: books, or summaries if `wanted`."""
         if to.channel == "orderbook_delta":
             return [self._snapshot(to, ticker, None) for ticker in new]
         if to.channel == "ticker" and wanted:
@@ -203,7 +205,7 @@ class Session:
         return to.frame(self._markets.snapshot(self._markets.market(ticker)), command_id)
 
     def _plan(self) -> None:
-        """Work out once for each change what the market generator may pick from."""
+        """Set, after each change of the subscriptions, from which markets and events the next ones are chosen."""
         channels = self._by_channel
         self._actions = [name for name, weight in ACTIONS.items() if name in channels for _ in range(weight)]
         filtered = [channels[name] for name in channels if CHANNELS[name].tickers != "none"]
@@ -212,7 +214,7 @@ class Session:
         else:
             self._pool = list({ticker: None for s in filtered for ticker in s.tickers or ()})
         if not self._pool:
-            # A subscription whose last market was deleted stays, and is quiet.
+            # A subscription whose last market was deleted stays, without messages.
             self._actions = [name for name in self._actions if CHANNELS[name].tickers == "none"]
 
 

@@ -1,4 +1,4 @@
-"""The way from an HTTP request to a WebSocket: gevent-websocket's handshake, with the exchange's checks before it."""
+"""The upgrade of an HTTP request to a WebSocket: gevent-websocket's handshake, with the exchange's checks before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger("ssmd.sim")
 
 
 class Answer(NamedTuple):
-    """A plain HTTP answer, in place of the upgrade."""
+    """A plain HTTP response that refuses the upgrade."""
 
     status: int
     body: bytes
@@ -26,17 +26,17 @@ class Answer(NamedTuple):
 
 
 class Gate(Protocol):
-    """Who decides about a handshake, and takes over what comes after it."""
+    """Decides about handshakes, and serves the clients after them."""
 
     def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
-        """None to let the handshake go on; may take its time."""
+        """Return None to let the handshake go on, or the answer that refuses it; may block."""
 
-    def converse(self, sock: Any, name: str, path: str) -> None:
-        """Serve the client; the socket is the callee's alone."""
+    def serve_client(self, sock: Any, name: str, path: str) -> None:
+        """Serve the client; nothing else uses the socket any more."""
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """Asks the server's `gate` before the upgrade, and hands the bare socket to it afterwards."""
+    """Asks the server's `gate` before the upgrade, and gives it the bare socket afterwards."""
 
     websocket: Any
 
@@ -55,29 +55,29 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         self.process_result()
 
     def run_websocket(self) -> None:
-        # The library's object must not write: its finaliser would send a close frame in the middle of our data.
+        # The library's object must not write any more: its finaliser would send a close frame into our data.
         self.websocket.closed = True
         self.websocket = None
-        # A client may not send before it has our answer, so the reader has buffered nothing; as long as it is open,
-        # closing the socket would not close the connection.
+        # Nothing is lost with this buffer, since a client sends no frame before it has our answer. While the buffer is
+        # open, closing the socket would not close the connection.
         self.rfile.close()
         host, port = self.client_address[:2]
-        self.server.gate.converse(self.socket, f"{host}:{port}", self.path)
+        self.server.gate.serve_client(self.socket, f"{host}:{port}", self.path)
 
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
-        """Account for what went wrong before or instead of the upgrade."""
+        """Log what went wrong before the upgrade, or instead of it."""
         self.close_connection = True
         if isinstance(error, OSError):
-            _log.debug("a client is gone before the end of its handshake: %s", error)
+            _log.debug("a client left before the end of its handshake: %s", error)
         elif not isinstance(error, gevent.GreenletExit):
             _log.error("the simulator has failed in a handshake", exc_info=(kind, error, trace))
             self._send_error_response_if_possible(500)
 
     def log_request(self) -> None:
-        """Say nothing: the library would log every refused request, and the line could hold anything."""
+        """Log nothing: the library would log every refused request, and its line may hold anything."""
 
     def _malformed(self) -> Answer | None:
-        """An answer to what the library would take for a bug of its own."""
+        """Return an answer to a request on which the library would fail; None when the request is well formed."""
         if self.environ.get("HTTP_UPGRADE", "").lower() != "websocket":
             return None
         if self.request_version != "HTTP/1.1":
@@ -92,7 +92,7 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
 
 
 def answer(status: int, *headers: tuple[str, str]) -> Answer:
-    """An answer with a JSON error body of the exchange's kind."""
+    """Return an answer whose body is a JSON error as the exchange sends them."""
     message = _phrase(status)
     body = {"error": {"code": message.lower().replace(" ", "_"), "message": message}}
     return Answer(status, json.dumps(body, separators=(",", ":")).encode(), headers)
