@@ -180,7 +180,7 @@ def test_an_empty_archive_is_told(tmp_path, name):
     path.touch()
     code, out, err = cat(path)
     assert (code, out) == (65, b"")
-    assert f"{path}: cannot be read: it is empty, and no {path.suffix} file" in err
+    assert f"{path}: cannot be read: it is empty, not a {path.suffix} file" in err
 
 
 @pytest.mark.parametrize(

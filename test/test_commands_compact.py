@@ -57,7 +57,7 @@ def test_a_day_that_is_not_as_sealed_does_not_keep_the_others(tmp_path):
     wrong.write_bytes(wrong.read_bytes().replace(b'"n":1', b'"n":2', 1))
     code, _, err = ssmd("compact", tmp_path)
     assert code == 65
-    assert err == f"ssmd: {wrong}: is not what its manifest says; nothing is removed. `ssmd verify` tells more\n"
+    assert err == f"ssmd: {wrong}: does not match its manifest; nothing is removed. `ssmd verify` reports the details\n"
     assert (wrong.exists(), right.exists()) == (True, False)
     assert sorted(path.name for path in wrong.parent.iterdir()) == ["test.jsonl", "test.manifest.json"]
 
@@ -127,7 +127,7 @@ def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
     plain = make_day(tmp_path, 1, sealed=False)
     plain.with_name("test.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()[:-1]))
     code, _, err = ssmd("seal", tmp_path)
-    assert (code, "is there in two forms" in err) == (65, True)
+    assert (code, "exists in two forms" in err) == (65, True)
     assert not plain.with_name("test.manifest.json").exists()
     for command in ("cat", "report"):
         code, out, err = ssmd(command, tmp_path)

@@ -15,7 +15,7 @@ import zstandard
 from process import ROOT
 
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.proof.advisories import notes
+from ssmd.proof.advisories import advisories
 from ssmd.proof.compact import Compacted, Left, candidates, compact
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
@@ -155,7 +155,7 @@ def test_a_link_is_left_and_named(storage, tmp_path):
     before = names(storage), content(storage)
     for dry_run in (True, False):
         [outcome] = run(storage, dry_run=dry_run)
-        assert outcome == Left(f"is a link to {tmp_path}/elsewhere.jsonl, and only a file that lies here is compacted")
+        assert outcome == Left(f"is a link to {tmp_path}/elsewhere.jsonl, and links are not compacted")
     assert (names(storage), content(storage), plain.is_symlink()) == (*before, True)
     plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(before[1]))
     assert isinstance(run(storage)[0], Left)
@@ -218,7 +218,7 @@ def test_a_plain_file_stays_when_anything_follows_the_frame_of_the_compressed_on
 def test_a_dry_run_finds_what_a_real_one_would(storage):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     plain.write_bytes(plain.read_bytes().replace(b'"n":', b'"m":', 1).replace(b'"n": ', b'"m": ', 1))
-    with pytest.raises(DataError, match="is not what its manifest says"):
+    with pytest.raises(DataError, match="does not match its manifest"):
         run(storage, dry_run=True)
 
 
@@ -282,7 +282,7 @@ from ssmd.proof.compact import candidates, compact
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.reading.blocks import LineBlocks
-from ssmd.proof.advisories import notes
+from ssmd.proof.advisories import advisories
 from ssmd.proof.verify import verify
 
 kept, storage = map(Path, sys.argv[1:])
@@ -348,12 +348,12 @@ def test_both_forms_as_a_killed_run_leaves_them_are_a_note_and_otherwise_a_findi
     packed.write_bytes(zstandard.compress(plain.read_bytes()))
     verdict = verify(data_files([storage])[0])
     assert verdict.findings == []
-    [note] = notes([verdict])
-    assert note == f"{plain}: is here in two forms: jsonl and jsonl.zst, which hold the same; `ssmd compact` keeps one"
+    [note] = advisories([verdict])
+    assert note == f"{plain}: the same lines are also in kalshi.jsonl.zst; `ssmd compact` keeps one"
     for other in (plain.read_bytes()[:-1], plain.read_bytes() + b"x", b""):
         packed.write_bytes(zstandard.compress(other))
         [finding] = verify(data_files([storage])[0]).findings
-        assert finding.text == "is here in two forms: jsonl and jsonl.zst, which do not hold the same"
+        assert finding.text == "is also here as kalshi.jsonl.zst, which has other lines"
     packed.write_bytes(b"")
     [finding] = verify(data_files([storage])[0]).findings
     assert "kalshi.jsonl.zst: cannot be read: it is empty" in finding.text

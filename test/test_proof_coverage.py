@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import ClockError
+from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal
-from ssmd.proof.verify import missing_files, verify
+from ssmd.proof.verify import verify
 from ssmd.reports.figures import Figures, gather
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal

@@ -105,10 +105,10 @@ COUNT = 100
     [
         (2, lambda *_: [], "follows a gap that the ledger does not have: sid 1, expected 2, got 3, 1 missing",
          "and 79 more lines, each of which follows a gap that the ledger does not have"),
-        (1, as_it_is, "has no gap before it, though the ledger says so: sid 1, expected 2, got 3, 1 missing",
-         "and 79 more gaps that the ledger tells of are not there"),
-        (1, lambda *_: [b"oops\n"], "line 3 of the ledger is no entry of one",
-         "and 79 more lines of the ledger are no entries of one"),
+        (1, as_it_is, "has no gap before it, although the ledger has one there: sid 1, expected 2, got 3, 1 missing",
+         "and 79 more gaps that only the ledger has"),
+        (1, lambda *_: [b"oops\n"], "line 3 of the ledger is not a ledger entry",
+         "and 79 more lines of the ledger are not ledger entries"),
     ],
     ids=["unsaid", "untrue", "no entries"],
 )  # fmt: skip
@@ -129,10 +129,10 @@ def test_a_gap_that_is_told_of_twice_or_in_another_place_among_many_is_one(tmp_p
     found = [tuple(finding) for finding in verify(record(tmp_path, COUNT, said=said)).findings]
     offset = sum(map(len, (tmp_path / DAY / "kalshi.jsonl").read_bytes().splitlines(keepends=True)[:40]))
     assert found == [
-        (61, f"does not begin at byte {offset}, where the ledger has gap: lines before it are missing, too many or "
+        (61, f"does not begin at byte {offset}, where the ledger puts `gap`: lines before it are missing, added or "
          "changed"),
         (41, "follows a gap that the ledger does not have: sid 1, expected 80, got 81, 1 missing"),
-        (61, "has no gap before it, though the ledger says so: sid 1, expected 80, got 81, 1 missing"),
+        (61, "has no gap before it, although the ledger has one there: sid 1, expected 80, got 81, 1 missing"),
     ]  # fmt: skip
 
 

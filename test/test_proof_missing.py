@@ -20,9 +20,11 @@ from prometheus_client import CollectorRegistry
 
 from ssmd.contracts.writer import Batch
 from ssmd.errors import Disconnected, WriteError
-from ssmd.proof.advisories import notes
+from ssmd.proof.advisories import advisories
+from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed
-from ssmd.proof.verify import Verdict, missing_files, verify
+from ssmd.proof.verdict import Verdict
+from ssmd.proof.verify import verify
 from ssmd.reading.blocks import LineBlocks
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
@@ -146,14 +148,14 @@ def test_an_entry_that_cannot_be_of_a_gap_over_midnight_is_found(tmp_path, entri
     over_midnight(tmp_path, *entries, (0.1, trade(502)), (9, "stopped", {}))
     [(day, line, text)] = told(verdicts(tmp_path))
     assert (day, line) == ("2026-09-21", 1)
-    assert text.startswith("has no gap before it, though the ledger says so: sid ")
+    assert text.startswith("has no gap before it, although the ledger has one there: sid ")
 
 
 def test_a_gap_at_the_beginning_of_a_new_connection_is_none(tmp_path):
     write_day(tmp_path, "2026-09-21", (0, "started", KALSHI), (0, "connected", {}), gap(1, 2, 502), (1, trade(502)))
     [(_, line, text)] = told(verdicts(tmp_path))
     assert line == 1
-    assert text == "has no gap before it, though the ledger says so: sid 1, expected 2, got 502, 500 missing"
+    assert text == "has no gap before it, although the ledger has one there: sid 1, expected 2, got 502, 500 missing"
 
 
 @pytest.mark.parametrize("dialects", [(GENERIC, KALSHI), (KALSHI, GENERIC), (KALSHI, GENERIC, KALSHI)])
@@ -251,13 +253,13 @@ def test_a_collector_that_ended_at_midnight_before_it_could_begin_the_new_day_is
     collector = Collector(tmp_path)
     collector.run(NOON, NOON + SECOND, NOON + DAY, end="full")
     [text] = missing(tmp_path)  # Nothing tells it from a newest day that was removed.
-    assert text == f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 tells of it"
+    assert text == f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 mentions it"
     collector.run(NOON + 2 * DAY, NOON + 2 * DAY + SECOND)
     seal_all(tmp_path)
     found = verdicts(tmp_path)
     assert (told(found), missing_files([tmp_path], found)) == ([], [])
-    [note] = notes(found)
-    assert note.startswith(f"{tmp_path}/2026-09-21/kalshi.jsonl: is not here, though 2026-09-20 was to go on in it")
+    [note] = advisories(found)
+    assert note.startswith(f"{tmp_path}/2026-09-21/kalshi.jsonl: is not here, although 2026-09-20 should continue in it")
     alone = [tmp_path / "2026-09-20"]
     assert missing_files(alone, verdicts(*alone)) == []
 
@@ -275,7 +277,7 @@ def test_a_day_that_was_begun_at_midnight_and_removed_is_missing(tmp_path):
     collector.run(NOON + 2 * DAY, NOON + 2 * DAY + SECOND)
     shutil.rmtree(tmp_path / "2026-09-21")
     assert missing(tmp_path) == [
-        f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 tells of it"
+        f"{tmp_path}/2026-09-21/kalshi.jsonl: is missing; the ledger of 2026-09-20 mentions it"
     ]
 
 
@@ -367,8 +369,8 @@ def test_a_day_on_another_disk_is_a_day_of_the_storage_that_links_to_it(tmp_path
     (tmp_path / "old" / "2026-09-21" / "kalshi.manifest.json").unlink()
     found = verdicts(tmp_path / "data")
     assert missing_files([tmp_path / "data"], found) == []
-    [note] = notes(found)
-    assert "2026-09-21/kalshi.jsonl: has no manifest, and a later day has one" in note
+    [note] = advisories(found)
+    assert "2026-09-21/kalshi.jsonl: has no manifest, but a later day has one" in note
     (tmp_path / "old" / "2026-09-20" / "kalshi.jsonl").unlink()
     [text] = missing_files([tmp_path / "data"], verdicts(tmp_path / "data"))
     assert text.startswith(f"{tmp_path}/data/2026-09-20/kalshi.jsonl: is missing; kalshi.")
@@ -389,7 +391,7 @@ def test_what_is_told_over_many_days_asks_the_disk_for_their_storage_once(monkey
     resolve = Path.resolve
     monkeypatch.setattr(Path, "resolve", lambda path, *rest, **more: calls.append(path) or resolve(path, *rest, **more))
     found = [Verdict(file, sealed=True, examination=None, findings=[]) for file in files]
-    assert list(notes(found)) == []
+    assert list(advisories(found)) == []
     assert len(calls) == 1
 
 

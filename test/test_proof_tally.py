@@ -35,7 +35,7 @@ def test_numbers_are_counted_alike_in_any_stretches(steps, sizes):
         size = sizes[before % len(sizes)]
         assert tally.take(payloads[before : before + size], before, 0)
         before += size
-    found = {sid: (one.first, one.last, one.messages, one.gaps) for sid, one in tally.parts[-1].numbered.items()}
+    found = {sid: (one.first, one.last, one.messages, one.gaps) for sid, one in tally.last_sessions(1)[0].sequences.items()}
     assert found == {
         sid: (known[0], known[-1], len(known), sum(b != a + 1 for a, b in itertools.pairwise(known)))
         for sid, known in numbers.items()

@@ -24,9 +24,10 @@ from ssmd.contracts.writer import Batch
 from ssmd.errors import UsageError
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.proof import examine as examining
+from ssmd.proof.missing import missing_files
 from ssmd.proof.scan import MOST_FINDINGS
 from ssmd.proof.seal import seal, unsealed
-from ssmd.proof.verify import missing_files, verify
+from ssmd.proof.verify import verify
 from ssmd.reports.figures import gather
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
@@ -177,7 +178,7 @@ def test_a_missing_doubled_or_moved_line_is_found_with_its_number(sealed, kind, 
     sound = path.read_bytes()
     lines = sound.splitlines(keepends=True)
     if kind == "missing":
-        told = {place + 1: "is missing; what stands there now is another (ts "}
+        told = {place + 1: "is missing; another line is there now (ts "}
         del lines[place]
     elif kind == "twice":
         told = {place + 2: "is there twice (ts "}
@@ -212,7 +213,7 @@ def test_other_orders_are_named_by_their_block(copy, places, alike):
     path.write_bytes(b"".join(lines))
     assert found(copy)[0] == (
         1001,
-        "and the lines to 2000 are not in the order in which they were sealed; "
+        "and the lines up to 2000 are not in the order in which they were sealed; "
         "the block sums do not show which of them have moved",
     )
 
@@ -304,7 +305,7 @@ def test_the_last_line_of_a_block_or_of_all_is_there_twice(copy, number):
 def test_bytes_behind_a_sealed_ledger_and_fields_that_were_added_are_found(copy):
     with open(copy / DAY / "kalshi.ledger.jsonl", "ab") as file:
         file.write(b"more")
-    assert found(copy) == [(None, "has a ledger that ends in bytes which are no whole entry")]
+    assert found(copy) == [(None, "has a ledger that ends with bytes that are not a whole entry")]
     with open(copy / DAY / "kalshi.ledger.jsonl", "r+b") as file:
         file.truncate(file.seek(-4, 2))
     manifest = copy / DAY / "kalshi.manifest.json"
@@ -346,8 +347,8 @@ def test_what_may_have_been_put_away_is_a_note(tmp_path):
     assert done.returncode == 0
     told = [text for text in done.stdout.splitlines() if text.startswith("note: ")]
     assert len(told) == 3
-    assert f"{second}/kalshi.jsonl: has no manifest, and a later day has one" in told[0]
-    assert f"{second}/kalshi.jsonl: goes on from {first}, which is not here" in told[1]
+    assert f"{second}/kalshi.jsonl: has no manifest, but a later day has one" in told[0]
+    assert f"{second}/kalshi.jsonl: continues {first}, which is not here" in told[1]
     assert f"{last}/kalshi.jsonl.torn: is not here" in told[2]
 
 
@@ -371,7 +372,7 @@ def test_a_ledger_without_its_beginning_is_found_before_it_is_sealed(copy, remov
     assert decode_entry(at_line_0[0]).event == "started"
     path.write_bytes(b"".join(entries[len(at_line_0) :]) if removed == "beginning" else b"")
     (copy / DAY / "kalshi.manifest.json").unlink()
-    told = "was written by no run that the ledger tells of: the ledger's beginning is lost"
+    told = "was written by a run that is not in the ledger: the beginning of the ledger is lost"
     assert (1, told) in found(copy)
 
 
@@ -502,8 +503,8 @@ def test_a_day_not_sealed_yet_is_verified_up_to_its_last_whole_line(copy):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        (b'"feed":"kalshi"', b'"feed":"kraken"', "is of the feed kraken"),
-        (b'"ts":"2025-12-22T', b'"ts":"2025-12-21T', "is of another day"),
+        (b'"feed":"kalshi"', b'"feed":"kraken"', "belongs to the feed kraken"),
+        (b'"ts":"2025-12-22T', b'"ts":"2025-12-21T', "belongs to another day"),
         (b'"ts":"2025-12-22T00:0', b'"ts":"2025-12-22T25:0', "is not a line of ssmd"),
         (b'"ts":"2025-12-22T00:', b'"ts":"2025-12-22T01:', "is older than the line before it"),
         (b'"data":{"', b'"data":"', "is not a line of ssmd"),
@@ -525,8 +526,8 @@ def test_a_whole_file_of_another_feed_is_not_told_line_by_line(copy):
     data(copy).write_bytes(data(copy).read_bytes().replace(b'"feed":"kalshi"', b'"feed":"kraken"'))
     findings = found(copy)
     assert findings[: MOST_FINDINGS + 1] == [
-        *[(number, "is of the feed kraken") for number in range(1, MOST_FINDINGS + 1)],
-        (None, f"and {LINES - MOST_FINDINGS:,} more lines, each of which is of another feed"),
+        *[(number, "belongs to the feed kraken") for number in range(1, MOST_FINDINGS + 1)],
+        (None, f"and {LINES - MOST_FINDINGS:,} more lines, each of which belongs to another feed"),
     ]
     assert len(findings) == MOST_FINDINGS + 1
 
@@ -599,7 +600,7 @@ def test_a_torn_day_without_a_ledger_gets_none(copy):
     assert ssmd("seal", copy).returncode == 0
     assert not ledger.exists()
     assert [text for _, text in found(copy)] == [
-        "has no ledger: it is lost, or the day was recorded before there were any"
+        "has no ledger: it is lost, or the day was recorded by a version that wrote none"
     ]
 
 

@@ -88,8 +88,8 @@ def test_that_sealing_fails_is_logged_and_counted_and_it_is_tried_again(tmp_path
     companions.start()
     wait_until(lambda: value(metrics, SEAL_FAILURES) == 1)
     assert value(metrics, "ssmd_companion_failures_total", companion="seal") == 1
-    assert any("the day is there in two forms" in getattr(record, "reason", "") for record in caplog.records)
-    assert "the day is there in two forms" in status.companions["seal"].error
+    assert any("the day exists in two forms" in getattr(record, "reason", "") for record in caplog.records)
+    assert "the day exists in two forms" in status.companions["seal"].error
     other.unlink()
     wait_until((tmp_path / "2025-12-22" / "kalshi.manifest.json").exists)
 

@@ -10,7 +10,8 @@ import pytest
 from process import ssmd
 from recorded import make_day
 
-from ssmd.proof.verify import missing_files, verify
+from ssmd.proof.missing import missing_files
+from ssmd.proof.verify import verify
 from ssmd.store import inventory
 from ssmd.store.inventory import data_files, day_folders, own_ledgers, own_manifests
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from process import ROOT
 
-from ssmd.proof.advisories import notes
+from ssmd.proof.advisories import advisories
+from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed
-from ssmd.proof.verify import Verdict, missing_files, verify
+from ssmd.proof.verdict import Verdict
+from ssmd.proof.verify import verify
 from ssmd.reports.figures import Figures, gather
 from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import data_files
@@ -90,7 +92,7 @@ def killed_at_every_step(storage: Path, tmp_path: Path, *times: int) -> list[Pat
 def look(storage: Path) -> tuple[list[str], list[str]]:
     """What verify finds, and its notes."""
     verdicts = [verify(file) for file in data_files([storage])]
-    return [*found(verdicts), *missing_files([storage], verdicts)], list(notes(verdicts, [storage]))
+    return [*found(verdicts), *missing_files([storage], verdicts)], list(advisories(verdicts, [storage]))
 
 
 def found(verdicts: list[Verdict]) -> list[str]:
@@ -138,7 +140,7 @@ def test_a_collector_that_is_killed_over_midnight_is_no_loss_when_the_next_start
         yesterday, today = (state / day / "kalshi.jsonl" for day in ("2026-09-20", "2026-09-21"))
         went_on = yesterday.exists() and b'"rotated"' in ledger_path(yesterday.parent, "kalshi").read_bytes()
         # Until that start nobody can tell it from a day whose files somebody has removed.
-        told = [f"{today}: is missing; the ledger of 2026-09-20 tells of it"] if went_on and not today.exists() else []
+        told = [f"{today}: is missing; the ledger of 2026-09-20 mentions it"] if went_on and not today.exists() else []
         assert look(state)[0] == told, state
         collect(state, "-", NOON + 3 * DAY)
         assert look(state)[0] == [], state
@@ -171,13 +173,13 @@ def test_an_empty_file_whose_ledger_is_gone_and_a_manifest_without_data_are_wron
     kept = shutil.copytree(folder, tmp_path / "kept")
     (folder / "kalshi.ledger.jsonl").write_bytes(b"")
     (folder / "kalshi.jsonl").unlink()
-    assert look(tmp_path) == ([f"{folder}/kalshi.jsonl: is missing; kalshi.manifest.json tells of it"], [])
+    assert look(tmp_path) == ([f"{folder}/kalshi.jsonl: is missing; kalshi.manifest.json describes it"], [])
     shutil.rmtree(folder)
     shutil.move(kept, folder)
     (folder / "kalshi.manifest.json").unlink()
     (folder / "kalshi.ledger.jsonl").unlink()
     (folder / "kalshi.jsonl").write_bytes(b"")
-    assert look(tmp_path)[0] == ["has no ledger: it is lost, or the day was recorded before there were any"]
+    assert look(tmp_path)[0] == ["has no ledger: it is lost, or the day was recorded by a version that wrote none"]
 
 
 def test_a_day_whose_files_are_links_to_a_disk_that_is_not_mounted_is_missing(tmp_path):
@@ -187,7 +189,7 @@ def test_a_day_whose_files_are_links_to_a_disk_that_is_not_mounted_is_missing(tm
     folder.mkdir()
     for name in ("kalshi.jsonl", "kalshi.ledger.jsonl"):
         (folder / name).symlink_to(tmp_path / "disk" / name)
-    assert look(tmp_path / "data") == ([f"{folder}/kalshi.jsonl: is missing; kalshi.ledger.jsonl tells of it"], [])
+    assert look(tmp_path / "data") == ([f"{folder}/kalshi.jsonl: is missing; kalshi.ledger.jsonl describes it"], [])
 
 
 def test_the_name_of_the_ledger_is_durable_before_there_is_data(tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ import pytest
 from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import WriteError
 from ssmd.proof.examine import examine
+from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed
-from ssmd.proof.verify import missing_files, verify
+from ssmd.proof.verify import verify
 from ssmd.store import ledger_appender
 from ssmd.store.entries import Entries
 from ssmd.store.inventory import data_files
@@ -309,7 +310,7 @@ def findings(tmp_path) -> list[tuple[int | None, str]]:
 
 
 def gone(line: int, lines: int) -> tuple[int, str]:
-    return line, f"was the last line at a start: {lines} lines that the ledger counts are gone"
+    return line, f"was the last line when a run started: {lines} lines that the ledger counts are gone"
 
 
 @pytest.mark.parametrize("with_entry", [True, False])

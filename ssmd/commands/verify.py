@@ -24,8 +24,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.errors import DataError, UsageError, printable
-from ssmd.proof.advisories import notes
-from ssmd.proof.verify import Verdict, missing_files, verify
+from ssmd.proof.advisories import advisories
+from ssmd.proof.missing import missing_files
+from ssmd.proof.verdict import Verdict
+from ssmd.proof.verify import verify
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.layout import DayFile
 
@@ -53,7 +55,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             out.print(Text(f"{where} {finding.text}"), soft_wrap=True)
     for text in missing:
         out.print(Text(text), soft_wrap=True)
-    for text in notes(verdicts, paths):
+    for text in advisories(verdicts, paths):
         out.print(Text(f"note: {text}"), soft_wrap=True)
     if wrong or missing:
         return DataError.exit_code

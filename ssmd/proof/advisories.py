@@ -1,29 +1,34 @@
-"""What a reader of the verdicts should know and what proves no damage: files that may have been put away."""
+"""Advisories: what people should know about verified days although it proves no damage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ssmd.proof.missing import data_path, is_here, never_written, only_begun
+from ssmd.proof.missing import data_of, is_here, never_written, only_begun
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
+from ssmd.store.layout import data_path, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
 
-__all__ = ["notes"]
+__all__ = ["advisories"]
 
 
-def notes(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Iterator[str]:
-    """One sentence for each, beginning with the path that it is about. `paths`: where the verdicts are from."""
+def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Iterator[str]:
+    """Yield one sentence for each, beginning with the path that it is about.
+
+    `paths`: the files and folders that were verified.
+    """
     for verdict in verdicts:
-        yield from (f"{verdict.file.path}: {note}" for note in verdict.notes)
+        for other in verdict.duplicates:
+            yield f"{verdict.file.path}: the same lines are also in {other.path.name}; `ssmd compact` keeps one"
     feeds = by_feed(verdicts)
     for feed, days in feeds.items():
         newest_sealed = max((day for day, verdict in days.items() if verdict.sealed), default="")
         for day, verdict in days.items():
             if not verdict.sealed and day < newest_sealed:
                 yield (
-                    f"{verdict.file.path}: has no manifest, and a later day has one: it was removed, or the day never "
-                    "sealed"
+                    f"{verdict.file.path}: has no manifest, but a later day has one: it was removed, or the day was "
+                    "never sealed"
                 )
             yield from _of_ledger(feed, days, verdict)
     for ledger in only_begun(paths, feeds):
@@ -31,18 +36,18 @@ def notes(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Iterator[s
 
 
 def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:
-    """What a day's ledger tells of and is not here."""
+    """Yield a sentence for each file that a day's ledger mentions and that is not here."""
     path, day = verdict.file.path, verdict.file.day
     if day == next(iter(days)) and len(days) > 1:
         for entry in verdict.entries:
             before = entry.fields.get("from")
             if entry.event == CONTINUED and isinstance(before, str) and not is_here(feed, before):
-                yield f"{path}: goes on from {before}, which is not here: it was put away, or is missing"
-    aside = path.parent / f"{verdict.file.feed}.jsonl.torn"
+                yield f"{path}: continues {before}, which is not here: it was moved away, or is missing"
+    aside = torn_path(data_path(path.parent, verdict.file.feed))
     if any(entry.event == TORN for entry in verdict.entries) and not aside.exists():
-        yield f"{aside}: is not here, though the ledger tells of what was set aside in it"
+        yield f"{aside}: is not here, although the ledger says that a torn line was set aside in it"
     for to in never_written(feed, days, day):
         yield (
-            f"{data_path(feed, to)}: is not here, though {day} was to go on in it: by the next start nothing of it was "
-            "written, or it was gone by then"
+            f"{data_of(feed, to)}: is not here, although {day} should continue in it: nothing was written to it, or it "
+            "was removed before the next start"
         )

@@ -1,8 +1,8 @@
-"""Compaction: a sealed day becomes a .jsonl.zst, and the plain file goes once that is proved and durable.
+"""Compacts a sealed day to .jsonl.zst, and removes the plain file once the compressed one is proved and durable.
 
-The order is what makes it safe to kill, or to cut the power, at any step: the compressed file is written under
-another name, synced, read back from the disk and held against the manifest's SHA-256; then renamed and the name
-synced; only then is the plain file removed. Whatever is left by an interrupted run, the next one finishes.
+The order of the steps makes a kill or a power failure safe at any time. The compressed file is written under another
+name, synced, read back from the disk and compared with the manifest's SHA-256. Then it is renamed and the name is
+synced. Only then is the plain file removed. The next run finishes what an interrupted one has left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import zstandard
 
 from ssmd.errors import DataError, OutputError, WriteError, printable
-from ssmd.reading.blocks import unpacked
+from ssmd.reading.blocks import decompressed
 from ssmd.store.durable import drop_from_cache, sync_directory
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile, manifest_path
@@ -28,7 +28,8 @@ from ssmd.store.manifest_file import read_manifest
 __all__ = ["LEVELS", "Compacted", "Left", "candidates", "compact"]
 
 LEVELS = range(1, 20)
-"""Of zstd. With 9 order books become some 25 times smaller, at 100 MB/s of one core; with higher ones a tenth more."""
+"""The levels of zstd. Level 9 makes order books about 25 times smaller, at 100 MB/s of one core; higher levels save a
+tenth more."""
 
 _CHUNK = 1024 * 1024
 
@@ -36,43 +37,43 @@ Progress = Callable[[int], None]
 
 
 class Compacted(NamedTuple):
-    """A day is compressed now, or with `dry_run` would be."""
+    """The day is compressed now, or would be without `dry_run`."""
 
     plain_bytes: int
     packed_bytes: int
-    """0 when it is not known yet."""
+    """0 in a dry run."""
     finished: bool
-    """An earlier run had compressed it; only the plain file was left to be removed."""
+    """An earlier run had already compressed it, and only the plain file had to be removed."""
 
 
 class Left(NamedTuple):
-    """A day is left as it is."""
+    """The day was left as it is."""
 
     why: str
+    """The reason, as a phrase without its subject: "is not sealed; ..."."""
 
 
 def candidates(storage: Path, before: str) -> list[DayFile]:
-    """The plain files of days before `before` (YYYY-MM-DD), oldest first. Raises UsageError."""
+    """Return the plain files of days before `before` (YYYY-MM-DD), oldest first. Raises UsageError, DataError."""
     return [file for file in data_files([storage]) if file.form == "jsonl" and file.day and file.day < before]
 
 
 def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> Compacted | Left:
-    """Compress one day; `progress` is told how many of the plain bytes are done, twice over: written and read back.
+    """Compress one day. Raises OutputError, WriteError, and DataError for data that does not match its manifest.
 
-    A dry run finds the same wrong with what is there. Raises DataError when the data does not agree with its manifest,
-    OutputError and WriteError. The plain file is there then.
+    After an error the plain file is still there. `progress` is called with numbers of plain bytes; each byte counts
+    twice, when it is compressed and when it is read back. A dry run reads the same data and raises the same DataError.
     """
     if file.path.is_symlink():
-        # To remove a link frees nothing, and what it leads to may be another's.
-        target = printable(os.readlink(file.path))
-        return Left(f"is a link to {target}, and only a file that lies here is compacted")
+        # Removing a link frees no space, and the file that it leads to may belong to somebody else.
+        return Left(f"is a link to {printable(os.readlink(file.path))}, and links are not compacted")
     manifest = read_manifest(manifest_path(file.path.parent, file.feed))
     if manifest is None:
         return Left("is not sealed; `ssmd seal` does that")
     packed = file.path.with_name(file.path.name + ".zst")
     with held(file.path) as ours:
         if not ours:
-            return Left("is being written, or another program of ours is at work on it")
+            return Left("is being written, or another ssmd command is working on it")
         _require_size(file.path, manifest)
         if packed.exists():
             return _finish(file.path, packed, manifest, dry_run, progress)
@@ -97,9 +98,9 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
 
 
 def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progress: Progress) -> Compacted:
-    """Both files are there: remove the plain one if it is true that both hold what the manifest says."""
+    """Remove the plain file that is still beside a compressed one, once both are proved to match the manifest."""
     with _reading(packed) as file:
-        _require(packed, _unpacked(file, packed, progress), manifest)
+        _require(packed, _decompressed(file, packed, progress), manifest)
     with _reading(plain) as file:
         _require(plain, _pieces(file, progress), manifest)
     if not dry_run:
@@ -111,10 +112,10 @@ def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progre
 
 
 def _pack(plain: Path, new: Path, manifest: Manifest, level: int, progress: Progress) -> None:
-    """Write the compressed file, durably, and prove that the disk gives back what the manifest says."""
+    """Write the compressed file durably, and prove that what the disk returns matches the manifest."""
     try:
-        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may be another user's.
-        file = open(new, "x+b")  # noqa: SIM115 # Closed below; only a failure to open it is another error.
+        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may belong to another user.
+        file = open(new, "x+b")  # noqa: SIM115 # Closed below; only opening it may raise OutputError.
     except OSError as error:
         raise OutputError(f"{new}: {error.strerror}") from None
     with file:
@@ -126,13 +127,13 @@ def _pack(plain: Path, new: Path, manifest: Manifest, level: int, progress: Prog
                 writer.flush(zstandard.FLUSH_FRAME)
             except zstandard.ZstdError as error:
                 raise DataError(f"{plain}: {error}") from None
-            _take_after(source.fileno(), file.fileno())
+            _copy_status(source.fileno(), file.fileno())
         file.flush()
         os.fsync(file.fileno())
-        # What is read back then comes from the disk, and not out of memory.
+        # Otherwise it would be read back from memory and not from the disk.
         drop_from_cache(file.fileno())
         file.seek(0)
-        _require(new, _unpacked(file, new, progress), manifest)
+        _require(new, _decompressed(file, new, progress), manifest)
 
 
 def _copied(pieces: Iterator[bytes], write: Callable[[bytes], object]) -> Iterator[bytes]:
@@ -142,22 +143,22 @@ def _copied(pieces: Iterator[bytes], write: Callable[[bytes], object]) -> Iterat
 
 
 def _require(path: Path, pieces: Iterator[bytes], manifest: Manifest) -> None:
-    """Raise DataError unless the pieces together are what was sealed."""
+    """Raise DataError unless the pieces together match the manifest."""
     digest = hashlib.sha256()
     size = 0
     for piece in pieces:
         digest.update(piece)
         size += len(piece)
     if (size, digest.hexdigest()) != (manifest.bytes, manifest.sha256):
-        raise DataError(f"{path}: is not what its manifest says; nothing is removed. `ssmd verify` tells more")
+        raise DataError(f"{path}: does not match its manifest; nothing is removed. `ssmd verify` reports the details")
 
 
 def _require_size(path: Path, manifest: Manifest) -> None:
     size = path.stat().st_size
     if size != manifest.bytes:
         raise DataError(
-            f"{path}: has {size:,} bytes and its manifest says {manifest.bytes:,}; nothing is removed. "
-            "`ssmd verify` tells more"
+            f"{path}: has {size:,} bytes, but its manifest says {manifest.bytes:,}; nothing is removed. "
+            "`ssmd verify` reports the details"
         )
 
 
@@ -167,9 +168,9 @@ def _pieces(file: BinaryIO, progress: Progress) -> Iterator[bytes]:
         yield piece
 
 
-def _unpacked(file: BinaryIO, path: Path, progress: Progress) -> Iterator[bytes]:
-    """By the reader that everything else uses: what it cannot read must not be all that stays."""
-    for piece in unpacked(file, path):
+def _decompressed(file: BinaryIO, path: Path, progress: Progress) -> Iterator[bytes]:
+    """Yield the content as every other reader of ssmd reads it: the only copy left must be readable to all of them."""
+    for piece in decompressed(file, path):
         progress(len(piece))
         yield piece
 
@@ -185,8 +186,8 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _take_after(source: int, target: int) -> None:
-    """Give a new file the times and rights of the old one, and its owner if we may."""
+def _copy_status(source: int, target: int) -> None:
+    """Give the new file the times and permissions of the old one, and its owner if that is allowed."""
     status = os.fstat(source)
     os.fchmod(target, status.st_mode & 0o777)
     with contextlib.suppress(PermissionError):

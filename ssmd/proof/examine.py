@@ -1,4 +1,4 @@
-"""Reads a day back, data and ledger, and works out its manifest: to seal it, or to compare a sealed one with.
+"""Reads a day back, data and ledger, and works out its manifest: to seal the day, or to verify a sealed one.
 
 Everything is done a block of about a thousand lines at a time, by loops that run in C, because a day may have a hundred
 million lines. Only lines that the fast way does not accept are read one by one.
@@ -14,7 +14,7 @@ from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError
 from ssmd.exchange import EXCHANGES
-from ssmd.proof.coverage import listened, time_gaps
+from ssmd.proof.coverage import open_times, time_gaps
 from ssmd.proof.gaps import Gaps
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
@@ -110,7 +110,7 @@ class _Day:
 
     def _take_stretch(self, lines: list[bytes], before: int) -> None:
         """Take lines of one session, which have `before` lines before them."""
-        if not self.tally.take(*self.scan.read(lines, before)) and self.scan.trusted:
+        if not self.tally.take(*self.scan.read(lines, before)) and self.scan.unchecked:
             self.scan.check_json(lines, before)
 
     def _cut_before(self, line: int) -> None:
@@ -128,8 +128,8 @@ class _Day:
                 self.tally.begin_session(self.lines, _inspector(cut.session, self._entries))
         found, tally, scan = self._sessions, self.tally, self.scan
         tally.add_midnight_gaps(found, self._every, self.lines)
-        parts = tally.parts[len(tally.parts) - len(found) :]
-        times = listened(self._file.day, found, {index: part.last_ns for index, part in enumerate(parts)})
+        last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
+        times = open_times(self._file.day, found, last_line_ns)
         gaps, seconds = time_gaps(self._file.day, times, self._entries)
         return Manifest(
             format=FORMAT,

@@ -1,4 +1,4 @@
-"""What is not as it should be when a day is held against its ledger and its manifest. Pure."""
+"""Compares what a day contains with its ledger and its manifest, and returns the differences as findings. Pure."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from ssmd.store.entries import Entries
 from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
 from ssmd.store.manifest import Manifest
 
-__all__ = ["against_ledger", "against_manifest", "describe_gap"]
+__all__ = ["against_ledger", "against_manifest"]
 
 _NOT_OF_THE_DATA = {"sealed", "sealed_by", "block_sums"}
 
 
 def against_ledger(found: Examination) -> Iterator[Finding]:
-    """What the ledger says that is not so, and what it should say and does not."""
+    """Yield what the ledger says that is not so, and what it should say and does not."""
     ledger, total, size = found.ledger, found.manifest.lines, found.manifest.bytes
     if ledger is None:
-        yield Finding(None, "has no ledger: it is lost, or the day was recorded before there were any")
+        yield Finding(None, "has no ledger: it is lost, or the day was recorded by a version that wrote none")
         return
     for number in ledger.bad[:MOST_FINDINGS]:
-        yield Finding(None, f"line {number} of the ledger is no entry of one")
+        yield Finding(None, f"line {number} of the ledger is not a ledger entry")
     if more := len(ledger.bad[MOST_FINDINGS:]):
-        yield Finding(None, f"and {more:,} more lines of the ledger are no entries of one")
+        yield Finding(None, f"and {more:,} more lines of the ledger are not ledger entries")
     for loss in ledger.losses:
-        yield Finding(loss.line, f"was the last line at a start: {loss.lines} lines that the ledger counts are gone")
+        gone = f"{loss.lines} lines that the ledger counts are gone"
+        yield Finding(loss.line, f"was the last line when a run started: {gone}")
     entries = ledger.entries.outline()
     if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED)):
-        yield Finding(1, "was written by no run that the ledger tells of: the ledger's beginning is lost")
+        yield Finding(1, "was written by a run that is not in the ledger: the beginning of the ledger is lost")
     if found.misplaced is not None:
         yield Finding(
             found.misplaced.line + 1,
-            f"does not begin at byte {found.misplaced.offset}, where the ledger has {found.misplaced.event}: "
-            "lines before it are missing, too many or changed",
+            f"does not begin at byte {found.misplaced.offset}, where the ledger puts `{found.misplaced.event}`: "
+            "lines before it are missing, added or changed",
         )
     else:
         for entry in entries:
@@ -50,7 +51,7 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
 
 
 def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
-    """What a run says that it has written must be what lies between its entries, and nothing may follow unsaid."""
+    """Yield totals of the ledger that are not what lies between its entries, and lines after the end of a run."""
     started: Entry | None = None
     ended: Entry | None = None
     for entry in entries:
@@ -63,49 +64,52 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
             begin = started.line if started is not None and entry.event == STOPPED else 0
             known = entry.event == ROTATED or started is not None
             if known and entry.fields.get("lines") != entry.line - begin:
-                said = entry.fields.get("lines")
-                yield Finding(entry.line, f"ends {entry.line - begin} lines, of which the ledger counts {said}")
+                counted = entry.fields.get("lines")
+                yield Finding(entry.line, f"is the last of {entry.line - begin} lines, but the ledger counts {counted}")
             ended = entry
     if ended is not None and ended.line < found.manifest.lines:
         yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
 
 
 def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
+    """Yield the gaps that only the data has, then those that only the ledger has: the first of each, and a count."""
     named: dict[bool, list[FoundGap]] = {False: [], True: []}
     count = Counter[bool]()
-    for gap, is_told in differing(entries, found.gaps, found.manifest.lines):
-        count[is_told] += 1
-        if count[is_told] <= MOST_FINDINGS:
-            named[is_told].append(gap)
+    for gap, is_in_ledger in differing(entries, found.gaps, found.manifest.lines):
+        count[is_in_ledger] += 1
+        if count[is_in_ledger] <= MOST_FINDINGS:
+            named[is_in_ledger].append(gap)
     for gap in named[False]:
-        yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {describe_gap(gap)}")
+        yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {_described(gap)}")
     if (more := count[False] - MOST_FINDINGS) > 0:
         yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
     for gap in named[True]:
-        yield Finding(gap.line + 1, f"has no gap before it, though the ledger says so: {describe_gap(gap)}")
+        yield Finding(gap.line + 1, f"has no gap before it, although the ledger has one there: {_described(gap)}")
     if (more := count[True] - MOST_FINDINGS) > 0:
-        yield Finding(None, f"and {more:,} more gaps that the ledger tells of are not there")
+        yield Finding(None, f"and {more:,} more gaps that only the ledger has")
 
 
-def describe_gap(gap: FoundGap) -> str:
-    """For people."""
+def _described(gap: FoundGap) -> str:
     return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {gap.missing} missing"
 
 
-def against_manifest(real: Manifest, told: Manifest) -> Iterator[Finding]:
-    """Every number of the manifest that is not so; by name alone where the lines are not those that were sealed."""
+def against_manifest(real: Manifest, sealed: Manifest) -> Iterator[Finding]:
+    """Yield each field of the `sealed` manifest that differs from the `real` one, which was just worked out.
+
+    When the lines themselves are not those that were sealed, only the names of the fields are given.
+    """
     wrong = [
         name
         for name in Manifest.__struct_fields__
-        if name not in _NOT_OF_THE_DATA and getattr(real, name) != getattr(told, name)
+        if name not in _NOT_OF_THE_DATA and getattr(real, name) != getattr(sealed, name)
     ]
     if "sha256" in wrong and len(wrong) > 1:
         yield Finding(None, f"the lines and the manifest differ in {', '.join(wrong)}")
         return
     for name in wrong:
-        mine, its = _short(getattr(real, name)), _short(getattr(told, name))
-        yield Finding(None, f"the manifest says {name} is {its}, and it is {mine}")
-    if real.sha256 == told.sha256 and real.block_sums != told.block_sums:
+        says, is_really = _short(getattr(sealed, name)), _short(getattr(real, name))
+        yield Finding(None, f"the manifest says {name} is {says}, but it is {is_really}")
+    if real.sha256 == sealed.sha256 and real.block_sums != sealed.block_sums:
         yield Finding(None, "the manifest's block_sums are not those of the lines")
 
 

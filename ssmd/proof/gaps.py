@@ -1,6 +1,6 @@
-"""The gaps in the sequences of a day, and those that its ledger tells of held against them. Pure.
+"""The gaps in the sequences of a day, and how they differ from those in its ledger. Pure.
 
-A feed whose numbers are broken has one at each message, so a million of them must find room.
+A feed with broken sequence numbers has a gap at each message, so a million gaps must fit into memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FoundGap(NamedTuple):
     """A gap in a sequence."""
 
     line: int
-    """How many lines stand before the one where it showed."""
+    """How many lines come before the one that showed the gap."""
     sid: int
     expected: int
     got: int
@@ -32,24 +32,25 @@ class FoundGap(NamedTuple):
 
 
 def gap_of(entry: Entry) -> FoundGap:
-    """What a `gap` of a ledger says; -1 for what is no number."""
+    """Return the gap of a ledger's `gap` entry, with -1 for each field that is not a whole number."""
     values = [entry.fields.get(name) for name in GAP_FIELDS]
     sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
     return FoundGap(entry.line, sid, expected, got, missing)
 
 
 class Gaps:
-    """Gaps in order, of which each that is added in order takes 40 bytes."""
+    """The gaps of a day, sorted. Each one that is added in order takes 40 bytes."""
 
     def __init__(self) -> None:
         self._rows = bytearray()
         self._last = FoundGap(0, 0, 0, 0, 0)
         self._others: list[FoundGap] = []
-        """Those that came late, and those with a number beyond 64 bits."""
+        """Gaps that were added out of order, or have a number of more than 64 bits."""
         self.missing = 0
-        """How many messages are missing in them."""
+        """How many messages are missing in all gaps."""
 
     def add(self, gap: FoundGap) -> None:
+        """Add a gap."""
         self.missing += gap.missing
         try:
             row = _ROW.pack(*gap) if gap >= self._last else b""
@@ -69,23 +70,24 @@ class Gaps:
         return heapq.merge(packed, sorted(self._others)) if self._others else packed
 
 
-def differing(told: Entries, real: Gaps, lines: int) -> Iterator[tuple[FoundGap, bool]]:
-    """The gaps that only a ledger or only the data has, in order, each with whether it is the ledger.
+def differing(entries: Entries, found: Gaps, lines: int) -> Iterator[tuple[FoundGap, bool]]:
+    """Yield the gaps that only the ledger or only the data has, in order, each with True when it is the ledger.
 
-    `lines`: how many there are; what the ledger tells of others is left out. A gap that is there twice counts once.
+    `entries`: the ledger's. `lines`: how many lines the data has; gaps of the ledger after those are left out. A gap
+    that the ledger has twice counts once.
     """
 
-    def said() -> Iterator[FoundGap]:
-        return (gap_of(entry) for entry in told if entry.event == GAP and entry.line < lines)
+    def of_ledger() -> Iterator[FoundGap]:
+        return (gap_of(entry) for entry in entries if entry.event == GAP and entry.line < lines)
 
-    if all(itertools.starmap(operator.eq, itertools.zip_longest(said(), real))):
-        return  # So it is on nearly every day, and this is the fastest way to see it.
-    in_order = all(itertools.starmap(operator.le, itertools.pairwise(said())))
-    both = heapq.merge(_marked(said() if in_order else sorted(said()), True), _marked(real, False))
+    if all(itertools.starmap(operator.eq, itertools.zip_longest(of_ledger(), found))):
+        return  # Nearly every day is like this, and this is the fastest way to see it.
+    in_order = all(itertools.starmap(operator.le, itertools.pairwise(of_ledger())))
+    both = heapq.merge(_marked(of_ledger() if in_order else sorted(of_ledger()), True), _marked(found, False))
     for gap, group in itertools.groupby(both, operator.itemgetter(0)):
-        where = {marked[1] for marked in group}
-        if len(where) == 1:
-            yield gap, where.pop()
+        marks = {mark for _, mark in group}
+        if len(marks) == 1:
+            yield gap, marks.pop()
 
 
 def _marked(gaps: Iterable[FoundGap], mark: bool) -> Iterator[tuple[FoundGap, bool]]:

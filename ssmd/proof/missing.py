@@ -1,4 +1,5 @@
-"""Which files should be there and are not: by the ledgers and manifests beside them, and the ledgers of other days."""
+"""Finds data files that are missing: a ledger or a manifest is beside them, or the ledger of another day mentions them.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +9,50 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.errors import DataError
-from ssmd.proof.verdict import Days, Feed, Verdict, by_feed, place_of
+from ssmd.proof.verdict import Days, Feed, Verdict, by_feed, storage_and_day
 from ssmd.store.inventory import day_folders, own_ledgers, own_manifests
-from ssmd.store.layout import FORMS, LEDGER, day_of, ledger_path
+from ssmd.store.layout import LEDGER, data_path, day_of, forms_of, ledger_path
 from ssmd.store.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
-from ssmd.store.ledger_file import read_ledger
+from ssmd.store.ledger_file import readable_entries
 from ssmd.store.sessions import KILLED, sessions
 from ssmd.store.timestamps import parse_timestamp, timestamp
 
-__all__ = ["data_path", "is_here", "missing_files", "never_written", "only_begun"]
+__all__ = ["data_of", "is_here", "missing_files", "never_written", "only_begun"]
 
 
 def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
-    """The files that should be there and are not: a ledger's or a manifest's data, the days that a ledger tells of.
+    """Return a sentence for each data file that should be there and is not, beginning with its path.
 
-    A day is looked for among the folders of the same storage, and only from the oldest of the feed on: older ones
-    may have been put away.
+    `paths`: the files and folders that were verified. A day is looked for in the same storage folder, and only after
+    the oldest day of the feed: older ones may have been moved away.
     """
     feeds = by_feed(verdicts)
-    told = [
-        f"{beside.data}: is missing; {beside.path.name} tells of it"
+    found = [
+        f"{beside.data}: is missing; {beside.path.name} describes it"
         for beside in _without_data(paths, feeds)
         if not beside.only_begun
     ]
     for feed, days in feeds.items():
         lost = list(_lost(feed, days))
-        told += [f"{data_path(feed, day)}: is missing; the ledger of {teller} tells of it" for day, teller in lost]
-        told += _between(feed, days, [day for day, _ in lost])
-    return list(dict.fromkeys(told))
+        found += [f"{data_of(feed, day)}: is missing; the ledger of {other} mentions it" for day, other in lost]
+        found += _lost_between(feed, days, [day for day, _ in lost])
+    return list(dict.fromkeys(found))
 
 
 def only_begun(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Path]:
-    """Ledgers that are empty, and have no data beside them: a collector was killed between making one and the other."""
+    """Yield the empty ledgers without data: a collector was killed after it made the ledger and before the data."""
     return (beside.path for beside in _without_data(paths, feeds) if beside.only_begun)
 
 
 class _Beside(NamedTuple):
-    """What lies beside data that is not here."""
+    """A file of a day that has no data."""
 
     path: Path
     """The ledger or the manifest."""
     data: Path
+    """Where the data should be."""
     only_begun: bool
-    """It is a ledger that tells of nothing."""
+    """It is a ledger without any entry."""
 
 
 def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[_Beside]:
@@ -59,19 +60,19 @@ def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator
         if not path.is_dir():
             continue
         for folder in [path] if day_of(path.resolve()) else day_folders(path):
-            storage, day = place_of(folder)
+            storage, day = storage_and_day(folder)
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
-                # A collector that begins the day just now makes the data before it writes into the ledger: so what is
-                # in that is asked first.
-                found = _Beside(beside, folder / f"{feed}.jsonl", _is_empty_ledger(beside))
+                # A collector that begins the day at this moment makes the data before it writes to the ledger. So the
+                # ledger is looked at before the data.
+                found = _Beside(beside, data_path(folder, feed), _is_empty_ledger(beside))
                 if day not in feeds.get((storage, feed), {}) and not is_here((folder.parent, feed), folder.name):
                     yield found
 
 
 def _is_empty_ledger(path: Path) -> bool:
-    """Also one that is not there any more: old days may be put away at any time.
+    """Return whether this is a ledger without entries, or is gone: old days may be moved away at any time.
 
-    Not a link that cannot be followed, as to a disk that is not mounted: what it holds is not known.
+    A link that cannot be followed, as to a disk that is not mounted, is neither: what is behind it is not known.
     """
     try:
         return path.name.endswith(LEDGER) and path.stat().st_size == 0
@@ -80,19 +81,20 @@ def _is_empty_ledger(path: Path) -> bool:
 
 
 def _lost(feed: Feed, days: Days) -> Iterator[tuple[str, str]]:
-    """Days that the ledger of another day tells of and that are not here, each with that other day."""
+    """Yield the days that the ledger of another day mentions and that are not here, each with that other day."""
     oldest = next(iter(days))
-    for teller, verdict in days.items():
-        gone = {day for day in _days_of(verdict.entries) if day > oldest and not is_here(feed, day)}
+    for other, verdict in days.items():
+        gone = {day for day in _days_in(verdict.entries) if day > oldest and not is_here(feed, day)}
         if gone:
-            gone -= set(never_written(feed, days, teller))
-        yield from ((day, teller) for day in sorted(gone))
+            gone -= set(never_written(feed, days, other))
+        yield from ((day, other) for day in sorted(gone))
 
 
 def never_written(feed: Feed, days: Days, day: str) -> Iterator[str]:
-    """Days that are not here, that a collector was to go on to from `day`, and did not, as the next start tells.
+    """Yield the days that are not here, in which `day` should continue, but to which nothing was written.
 
-    The disk was full at midnight, or it was killed there: the outage counts from the very entry `rotated`.
+    The disk was full at midnight, or the collector was killed there. The ledger of the next start shows it: its outage
+    begins at the entry `rotated` of `day`.
     """
     entries = days[day].entries
     for place, entry in enumerate(entries):
@@ -105,25 +107,19 @@ def never_written(feed: Feed, days: Days, day: str) -> Iterator[str]:
 
 
 def _names(feed: Feed) -> list[str]:
-    """The days of a storage, of whatever feed, oldest first."""
+    """Return the days of the storage folder, of any feed, oldest first."""
     return [folder.name for folder in day_folders(feed[0])]
 
 
 def _entries(feed: Feed, days: Days, day: str) -> Iterable[Entry]:
-    """The ledger of a day; of one that was not looked at, as far as it can be read."""
-    if day in days:
-        return days[day].entries
-    try:
-        ledger = read_ledger(ledger_path(feed[0] / day, feed[1]))
-    except DataError:
-        return []
-    return ledger.entries if ledger is not None else []
+    """Return the entries of a day's ledger, which is read if the day was not verified."""
+    return days[day].entries if day in days else readable_entries(ledger_path(feed[0] / day, feed[1]))
 
 
-def _between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
-    """Outages that count from a later time than all that is here was recorded at.
+def _lost_between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each outage that begins later than the end of all data here of the days before it.
 
-    The start that has written one has looked for the end of the last connection on the days that were there then.
+    When a start writes an outage, it takes the end of the last connection from the days that are there at that time.
     """
     newest = ""
     until_ns = 0
@@ -132,30 +128,30 @@ def _between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
         since_ns = time_in(outage, "from") if outage is not None else 0
         if newest and since_ns > until_ns and not _is_explained(feed, newest, day, days, lost):
             yield (
-                f"{data_path(feed, day)}: begins after an outage from {timestamp(since_ns)}, and what is here of the "
-                f"days before ends at {timestamp(until_ns)}, on {newest}: what was recorded between is missing"
+                f"{data_of(feed, day)}: begins after an outage from {timestamp(since_ns)}, but what is here of the "
+                f"days before ends at {timestamp(until_ns)}, on {newest}: what was recorded in between is missing"
             )
         if (end_ns := _end(verdict)) is None:
-            newest = ""  # Nobody can tell when it ended, and other findings say why.
+            newest = ""  # It is not known when this day ended. Other findings say why.
         elif end_ns:
             newest, until_ns = day, max(until_ns, end_ns)
 
 
 def _end(verdict: Verdict) -> int | None:
-    """When the last connection of a day, or any before it, ended, in ns; 0 for a day without any; None for unknown.
+    """Return the latest end of all connections of a day, in ns; 0 for a day without any; None when it is not known.
 
-    Not only the last: when the clock went back since, a run may have gone on in a file that had later times already.
+    The last connection may not have the latest end: if the clock went back, it was added to a file with later times.
     """
     found = verdict.examination
     if found is None or found.ledger is None or found.unread is not None:
         return None
-    told = [session.seen_ns for session in sessions(found.ledger.entries)]
+    seen = [session.seen_ns for session in sessions(found.ledger.entries)]
     times = [found.manifest.last, *(session.ended for session in found.manifest.sessions)]
-    return max([0, *told, *(parse_timestamp(time) for time in times if time is not None)])
+    return max([0, *seen, *(parse_timestamp(time) for time in times if time is not None)])
 
 
 def _is_explained(feed: Feed, newest: str, day: str, days: Days, lost: Iterable[str]) -> bool:
-    """Whether between the two there is a day that was not looked at, or one that is told of as missing."""
+    """Return whether a day between the two is here but was not verified, or is reported as missing anyway."""
     others = [other for other in _names(feed) if newest < other < day and other not in days]
     return any(is_here(feed, other) or _has_ledger(feed, other) for other in others) or any(
         newest < other < day for other in lost
@@ -163,7 +159,7 @@ def _is_explained(feed: Feed, newest: str, day: str, days: Days, lost: Iterable[
 
 
 def _opening(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries up to the first connection, with it when it came over midnight."""
+    """Yield the entries before the first connection of a day, and the one of a connection that came over midnight."""
     for entry in entries:
         if entry.event == CONNECTED or entry.line:
             return
@@ -172,26 +168,27 @@ def _opening(entries: Iterable[Entry]) -> Iterator[Entry]:
             return
 
 
-def data_path(feed: Feed, day: str) -> Path:
-    """Where a day's data is, or would be, without compression."""
+def data_of(feed: Feed, day: str) -> Path:
+    """Return the path of a day's uncompressed data, which need not be there."""
     storage, name = feed
-    return storage / day / f"{name}.jsonl"
+    return data_path(storage / day, name)
 
 
 def is_here(feed: Feed, day: str) -> bool:
-    """Whether there is data of that day, in any form."""
-    return any(data_path(feed, day).with_name(f"{feed[1]}.{form}").exists() for form in FORMS)
+    """Return whether there is data of that day, in any form."""
+    storage, name = feed
+    return any(path.exists() for path in forms_of(storage / day, name))
 
 
 def _has_ledger(feed: Feed, day: str) -> bool:
-    """Whether there is one that tells of anything."""
+    """Return whether a day has a ledger with entries."""
     return not _is_empty_ledger(ledger_path(feed[0] / day, feed[1]))
 
 
-def _days_of(entries: Iterable[Entry]) -> Iterator[str]:
-    """The other days that a ledger says have data."""
+def _days_in(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the other days that a ledger says have data."""
     for entry in entries:
-        # An outage proves nothing: it may begin on a day on which somebody listened and no message came.
+        # An outage proves nothing: it may begin on a day on which a connection was open and no message came.
         value = {CONTINUED: entry.fields.get("from"), ROTATED: entry.fields.get("to")}.get(entry.event)
         if isinstance(value, str):
             yield value

@@ -1,4 +1,4 @@
-"""A day's lines, taken apart and checked: times, feed, checksums, and the messages in them."""
+"""Takes a day's lines apart and checks them: times, feed, checksums and places. Pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ssmd.store.timestamps import parse_timestamp
 __all__ = ["MOST_FINDINGS", "Scan"]
 
 MOST_FINDINGS = 20
-"""More single lines that are wrong in the same way are counted and not named."""
+"""How many lines that are wrong in the same way are named; the rest are counted."""
 
-_NO_LINE = "is not a line of ssmd"
-_OTHER_FEED = "is of another feed"
-_OTHER_DAY = "is of another day"
+_NOT_A_LINE = "is not a line of ssmd"
+_OTHER_FEED = "belongs to another feed"
+_OTHER_DAY = "belongs to another day"
 _OLDER = "is older than the line before it"
 
 _OF_DAY = slice(HOUR.stop - 2, HOUR.stop)
 """The hour of the day in a line."""
 _after_ts = operator.itemgetter(slice(TS.stop, None))
 _LAST, _LAST_BUT_ONE = operator.itemgetter(-2), operator.itemgetter(-3)
-"""Of the characters of a line, without its newline."""
+"""The last characters of a line before its newline."""
 
 
 class Scan:
-    """Call take() for each block, then read() for each stretch of the lines that it gives.
+    """Checks the lines of a day: call take() with each block, then read() with each stretch of the lines it returns.
 
-    `entries`: of the day's ledger, as Entries has them; each is looked for where it says that its line begins.
+    `entries`: of the day's ledger, as Entries has them. Each one must point to the beginning of a line.
     """
 
     def __init__(self, feed: str, day: str, entries: Iterable[Entry] = ()) -> None:
@@ -48,27 +48,27 @@ class Scan:
         self._line = self._size = 0
         self._previous = b""
         self._special = False
-        self.trusted = False
-        """Whether what read() gave last still has to be checked for being valid JSON."""
+        self.unchecked = False
+        """Whether read() has not checked that the messages it returned last are valid JSON."""
         self.misplaced: Entry | None = None
-        """The first of `entries` that does not stand where its line begins, or would if there were one more."""
+        """The first of `entries` that does not point to where its line begins, or to the end of the lines."""
         self.sums = BlockSums()
         self.hours = [0] * 24
-        """Lines by the hour they were received in."""
+        """How many lines were received in each hour of the day."""
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.not_json = 0
         self.findings: list[tuple[int, str]] = []
-        """What is wrong with single lines: the number of the line, from 1, and what; the first of each kind."""
+        """The first lines that are wrong in each way: the number of the line, from 1, and what is wrong."""
         self._kinds: Counter[str] = Counter()
         self._look_for_entries([], 0)
 
     def new_run(self) -> None:
-        """What comes next is of another run, whose clock may have been another."""
+        """Begin another run, whose clock may have been set differently."""
         self._previous = b""
 
     def take(self, block: bytes) -> list[bytes]:
-        """The lines of a block, each with its newline."""
+        """Return the lines of a block, each with its newline."""
         lines = split(block)
         self._look_for_entries(lines, self._size + len(block))
         self._special = not is_utf8(block)
@@ -78,7 +78,10 @@ class Scan:
         return lines
 
     def _look_for_entries(self, lines: list[bytes], end: int) -> None:
-        """Those with an offset up to `end`, where these lines end. No entry has a smaller one than the one before."""
+        """Check the places of the entries up to the offset `end`, where these lines end.
+
+        No entry has a smaller offset than the one before it.
+        """
         place, offset = 0, self._size
         while (entry := self._entry) is not None and entry.offset <= end:
             before = entry.line - self._line
@@ -90,34 +93,34 @@ class Scan:
             self._entry = next(self._entries, None)
 
     def read(self, lines: list[bytes], before: int) -> tuple[list[bytes], int, int]:
-        """The messages of some lines that have `before` lines before them; `before` again; the last one's time in ns.
+        """Return the messages of lines that have `before` lines before them, `before`, and the last line's time in ns.
 
-        A line that is none of ssmd's stands as an empty message.
+        The message of a line that ssmd did not write is empty.
         """
         payloads = None if self._special else self._fast(lines)
-        self.trusted = payloads is not None
+        self.unchecked = payloads is not None
         if payloads is None:
             payloads = self._one_by_one(lines, before)
         last = self._previous[TS].decode("ascii", "replace")
         return payloads, before, parse_timestamp(last) if last else 0
 
     def _fast(self, lines: list[bytes]) -> list[bytes] | None:
-        """The messages, if these are all plain lines of this feed and day, in the order of time."""
+        """Return the messages if all lines are plain ones of this feed and day, in the order of time; else None."""
         size = self._head
         heads = heads_of_one_shape(lines, size)
         if heads is None:
             return None
         first, last = heads[0], heads[-1]
-        # In order, and the first and the last of this day, so all of this day.
+        # They are in order. So when the first and the last are of this day, all are.
         if first < self._previous or heads != sorted(heads):
             return None
         if not (first.startswith(self._opening) and last.startswith(self._opening)):
             return None
-        # One shape may still differ in the digits of the feed's name.
+        # Heads of one shape may still differ in the digits of the feed's name.
         names = set(map(_after_ts, heads)) if self._has_digit else {_after_ts(first)}
         if names != {self._after_ts}:
             return None
-        # Each line closes its own object, and a message that ends in a quote may be one that is kept as a string.
+        # Each line must close its object. A message that ends in a quote may be one that was kept as a string.
         if bytes(map(_LAST, lines)).strip(b"}") or b'"' in bytes(map(_LAST_BUT_ONE, lines)):
             return None
         try:
@@ -131,7 +134,7 @@ class Scan:
         return list(map(operator.itemgetter(slice(size, -2)), lines))
 
     def _count_hours(self, heads: list[bytes]) -> None:
-        """Lines in order of time: of each hour one stretch."""
+        """Count the lines of each hour; they are in the order of time."""
         begin = 0
         while begin < len(heads):
             hour = heads[begin][: HOUR.stop]
@@ -140,18 +143,19 @@ class Scan:
             begin = end
 
     def _one_by_one(self, lines: list[bytes], before: int) -> list[bytes]:
+        """Return the messages, checking each line by itself."""
         payloads = []
         for number, line in enumerate(lines, before + 1):
             try:
                 record = decode_line(line)
             except ValueError:
-                self._find(number, _NO_LINE)
+                self._find(number, _NOT_A_LINE)
                 payloads.append(b"")
                 continue
             payloads.append(record.payload)
             self.not_json += line[self._head : self._head + 1] == b'"' and line.endswith(ENCODED_ENDS)
             if record.feed != self._feed:
-                self._find(number, _OTHER_FEED, f"is of the feed {record.feed}")
+                self._find(number, _OTHER_FEED, f"belongs to the feed {record.feed}")
             if not line.startswith(self._opening):
                 self._find(number, _OTHER_DAY, f"{_OTHER_DAY}: {line[TS].decode('ascii')}")
             if line[: TS.stop] < self._previous[: TS.stop]:
@@ -168,14 +172,14 @@ class Scan:
             self.findings.append((number, text or kind))
 
     def unnamed(self) -> list[str]:
-        """How many lines more are wrong than `findings` names, in each way."""
+        """Return how many more lines than `findings` names are wrong, in each way."""
         more = {kind: count - MOST_FINDINGS for kind, count in self._kinds.items()}
         return [f"and {count:,} more lines, each of which {kind}" for kind, count in more.items() if count > 0]
 
     def check_json(self, lines: list[bytes], before: int) -> None:
-        """Name the lines that hold no valid message."""
+        """Find the lines whose message is not valid."""
         for number, line in enumerate(lines, before + 1):
             try:
                 decode_line(line)
             except ValueError:
-                self._find(number, _NO_LINE)
+                self._find(number, _NOT_A_LINE)

@@ -1,4 +1,4 @@
-"""Sealing: a finished day is read back from the disk, and what it holds is written into its manifest."""
+"""Seals a finished day: reads it back from the disk and writes what it contains into its manifest."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from ssmd.store.timestamps import timestamp
 __all__ = ["FRESH_SECONDS", "seal", "unsealed"]
 
 FRESH_SECONDS = 3600.0
-"""What was written to since may still be."""
+"""A file modified within this many seconds may still be open for writing."""
 
 
 def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFile]:
-    """The days before `before` (YYYY-MM-DD) that have no manifest, oldest first. Raises UsageError."""
+    """Return the files of days before `before` (YYYY-MM-DD) that have no manifest, oldest first.
+
+    `feed`: only this feed. Raises UsageError and DataError for a storage folder that is not there or cannot be read.
+    """
     return [
         file
         for file in data_files([storage], feed)
@@ -32,26 +35,28 @@ def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFil
     ]
 
 
-def seal(file: DayFile, now_ns: int, told: Callable[[Repaired], None] = lambda repaired: None) -> Manifest | None:
-    """Write the manifest of a day; None when a collector, or another program of ours, holds its file.
+def seal(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None] = lambda repaired: None) -> Manifest | None:
+    """Write and return the manifest of a day; return None when a collector or another ssmd command holds its file.
 
-    Until the manifest is whole and durable it has another name, so there is either none or a true one, wherever
-    this is interrupted. What a kill has left torn is set aside first, as at a collector's start, for of a day that was
-    copied here no collector may ever start; `told` is told. Not when it is fresh: somebody may be copying it, who holds
-    no lock. Raises DataError for what cannot be read, is torn and fresh or compressed, or is there in two forms,
-    OutputError and WriteError.
+    The manifest gets its name when it is whole and durable, so an interruption leaves either none or a true one. A torn
+    last line is set aside first, as at a collector's start, because no collector may ever start on a day that was
+    copied here; `on_repair` is called with what was done. A torn file that was just written to is left alone: a program
+    that holds no lock may still be copying it.
+
+    Raises OutputError, WriteError, and DataError for a day that cannot be read, exists in two forms, or is torn and
+    either compressed or just written to.
     """
     with held(file.path) as ours:
         if not ours:
             return None
         if others := other_forms(file.path):
             raise DataError(
-                f"{file.path}: the day is there in two forms, and so not sealed: {others[0].path.name} lies beside it; "
+                f"{file.path}: the day exists in two forms, so it is not sealed: {others[0].path.name} is beside it; "
                 "move one away"
             )
         found = examine(file)
         if _is_torn(found):
-            _repair(file, now_ns, told)
+            _repair(file, now_ns, on_repair)
             found = examine(file)
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         write_durably(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
@@ -62,7 +67,7 @@ def _is_torn(found: Examination) -> bool:
     return bool(found.torn or (found.ledger is not None and found.ledger.torn))
 
 
-def _repair(file: DayFile, now_ns: int, told: Callable[[Repaired], None]) -> None:
+def _repair(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None]) -> None:
     problem = f"{file.path}: its last line, or its ledger's, is not whole"
     if file.form != "jsonl":
         raise DataError(problem)
@@ -71,6 +76,6 @@ def _repair(file: DayFile, now_ns: int, told: Callable[[Repaired], None]) -> Non
             if path.exists() and now_ns - path.stat().st_mtime_ns < FRESH_SECONDS * 1e9:
                 raise DataError(f"{problem}; it was written to within the last hour, so try again later")
         for repaired in repair(file.path, file.feed, now_ns):
-            told(repaired)
+            on_repair(repaired)
     except OSError as error:
         raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None

@@ -1,26 +1,25 @@
-"""What a day's messages say of themselves, counted: types, and the sequences of each session.
+"""Counts what a day's messages say of themselves: their types, and the sequences of each session. Pure.
 
-Gaps are found by the code that found them when they came: the dialect's own inspector.
+Gaps are found by the same code that found them when the messages arrived: the dialect's own inspector.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
-from collections.abc import Sequence as Items
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import msgspec
 
 from ssmd.contracts.exchange import Gap, Head, Inspector
-from ssmd.proof.coverage import Listened
+from ssmd.proof.coverage import OpenTime
 from ssmd.proof.gaps import FoundGap, Gaps, gap_of
 from ssmd.store.entries import Entries
 from ssmd.store.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
-from ssmd.store.manifest import Sequence, SessionRecord
+from ssmd.store.manifest import SequenceRecord, SessionRecord
 from ssmd.store.sessions import Session
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["Part", "Tally"]
+__all__ = ["SessionTally", "Tally"]
 
 _MOST_TYPES = 1000
 _OTHERS = "(others)"
@@ -33,132 +32,141 @@ class _Typed(msgspec.Struct):
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
-class _Numbered:
-    """The numbered messages of one sid."""
+class _SequenceTally:
+    """The counts of the numbered messages of one sid."""
 
     def __init__(self, first: int) -> None:
         self.first = self.last = first
         self.messages = self.gaps = self.missing = 0
 
 
-class Part:
-    """The lines of one session, or those before the first one."""
+class SessionTally:
+    """The counts of the lines of one session, or of those before the first session."""
 
     def __init__(self, line: int, inspector: Inspector) -> None:
         self.line = line
+        """How many lines come before its first one."""
         self.inspector = inspector
-        self.numbered: dict[int, _Numbered] = {}
+        self.sequences: dict[int, _SequenceTally] = {}
+        """By sid."""
         self.last_ns = 0
         """When its last line was received; 0 when it has none."""
 
 
 class Tally:
-    """Counts the messages of one day. `inspector` makes what inspects those before the first session."""
+    """Counts the messages of one day. `inspector` makes the inspector of those before the first session."""
 
     def __init__(self, inspector: Callable[[], Inspector]) -> None:
-        self.parts = [Part(0, inspector())]
+        self._sessions = [SessionTally(0, inspector())]
         self.types: Counter[str] = Counter()
         self.gaps = Gaps()
 
+    def last_sessions(self, count: int) -> list[SessionTally]:
+        """Return the tallies of the last `count` sessions, in order."""
+        return self._sessions[len(self._sessions) - count :]
+
     def begin_session(self, line: int, inspector: Callable[[], Inspector]) -> None:
-        """The next messages are of another connection, which `inspector` inspects; `line` lines stand before them."""
-        self.parts.append(Part(line, inspector()))
+        """Begin another session, which has `line` lines before it; `inspector` makes its inspector."""
+        self._sessions.append(SessionTally(line, inspector()))
 
     def take(self, payloads: list[bytes], before: int, last_ns: int) -> bool:
-        """Messages of one connection, `before` lines before them. Returns whether all of them are valid JSON."""
-        part = self.parts[-1]
-        part.last_ns = last_ns
-        inspection = part.inspector.inspect(payloads)
+        """Count messages of the current session; return whether all of them are known to be valid JSON.
+
+        `before`: how many lines come before them. `last_ns`: when the last one was received.
+        """
+        session = self._sessions[-1]
+        session.last_ns = last_ns
+        inspection = session.inspector.inspect(payloads)
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
         gaps = [event for event in inspection.events if isinstance(event, Gap)]
         count = _count_each if gaps else _count_all
-        count(part.numbered, heads)
+        count(session.sequences, heads)
         for gap in gaps:
-            self._add_gap(part, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
+            self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
-        """`found` is in the order in which they came, so that it does not matter how the file is cut into blocks."""
+        """Add the counts of types. `found` is in the order of arrival, so that blocks of any size give the same."""
         if len(self.types) + len(found) <= _MOST_TYPES:
             self.types.update(found)
             return
         for name, count in found.items():
             self.types[name if name in self.types or len(self.types) < _MOST_TYPES else _OTHERS] += count
 
-    def add_midnight_gaps(self, found: Items[Session], entries: Entries, lines: int) -> None:
-        """Count the gaps before the first number of a sid in a session that came over midnight.
+    def add_midnight_gaps(self, sessions: Sequence[Session], entries: Entries, lines: int) -> None:
+        """Count the gaps before the first number of a sid in each session that was open over midnight.
 
-        The number before it is in another file, so that the ledger alone tells of them.
+        Only the ledger has them, because the number before is in another file. `lines`: how many the file has.
         """
-        for session, part, end in self._spans(found, lines):
-            firsts = {sid: one.first for sid, one in part.numbered.items() if session.began.event == CONTINUED}
-            told = (gap_of(entry) for entry in entries if entry.event == GAP) if firsts else ()
-            for gap in told:
-                as_it_counts = 0 < gap.expected != gap.got and gap.missing == max(0, gap.got - gap.expected)
-                if part.line <= gap.line < end and firsts.get(gap.sid) == gap.got and as_it_counts:
+        for session, tally, end in self._spans(sessions, lines):
+            firsts = {sid: one.first for sid, one in tally.sequences.items() if session.began.event == CONTINUED}
+            gaps = (gap_of(entry) for entry in entries if entry.event == GAP) if firsts else ()
+            for gap in gaps:
+                is_possible = 0 < gap.expected != gap.got and gap.missing == max(0, gap.got - gap.expected)
+                if tally.line <= gap.line < end and firsts.get(gap.sid) == gap.got and is_possible:
                     del firsts[gap.sid]
-                    self._add_gap(part, gap)
+                    self._add_gap(tally, gap)
 
-    def _add_gap(self, part: Part, gap: FoundGap) -> None:
+    def _add_gap(self, session: SessionTally, gap: FoundGap) -> None:
         self.gaps.add(gap)
-        if gap.sid in part.numbered:
-            part.numbered[gap.sid].gaps += 1
-            part.numbered[gap.sid].missing += gap.missing
+        if gap.sid in session.sequences:
+            session.sequences[gap.sid].gaps += 1
+            session.sequences[gap.sid].missing += gap.missing
 
-    def _spans(self, found: Items[Session], lines: int) -> Iterator[tuple[Session, Part, int]]:
-        """The part of each session, and how many lines stand before its end."""
-        parts = self.parts[len(self.parts) - len(found) :]
-        ends = [*[part.line for part in parts[1:]], lines][: len(parts)]
-        return zip(found, parts, ends, strict=True)
+    def _spans(self, sessions: Sequence[Session], lines: int) -> Iterator[tuple[Session, SessionTally, int]]:
+        """Yield each session with its tally, and how many lines come before its end."""
+        tallies = self.last_sessions(len(sessions))
+        ends = [*[tally.line for tally in tallies[1:]], lines][: len(tallies)]
+        return zip(sessions, tallies, ends, strict=True)
 
     def records(
-        self, found: Items[Session], times: Items[Listened], entries: Iterable[Entry], lines: int
+        self, sessions: Sequence[Session], times: Sequence[OpenTime], entries: Iterable[Entry], lines: int
     ) -> list[SessionRecord]:
-        """The sessions, as the manifest has them. `lines`: how many the file has."""
-        subscribed = [entry for entry in entries if entry.event == SUBSCRIBED and _is_named(entry)]
+        """Return the records of the sessions for the manifest. `lines`: how many the file has."""
+        subscribed = [entry for entry in entries if entry.event == SUBSCRIBED and _has_channel(entry)]
         records = []
-        for (session, part, end), time in zip(self._spans(found, lines), times, strict=True):
+        for (session, tally, end), time in zip(self._spans(sessions, lines), times, strict=True):
             channels = {
                 entry.fields.get("sid"): entry.fields.get("channel")
                 for entry in subscribed
-                if part.line <= entry.line < max(end, part.line + 1)
+                if tally.line <= entry.line < max(end, tally.line + 1)
             }
             records.append(
                 SessionRecord(
                     began=timestamp(time.begin_ns),
                     ended=timestamp(time.end_ns),
                     cause=session.cause,
-                    line=part.line,
-                    lines=end - part.line,
+                    line=tally.line,
+                    lines=end - tally.line,
                     sequences=[
-                        Sequence(sid, channels.get(sid), one.first, one.last, one.messages, one.gaps, one.missing)
-                        for sid, one in sorted(part.numbered.items())
+                        SequenceRecord(sid, channels.get(sid), one.first, one.last, one.messages, one.gaps, one.missing)
+                        for sid, one in sorted(tally.sequences.items())
                     ],
                 )
             )
         return records
 
 
-def _is_named(entry: Entry) -> bool:
-    """A ledger may be damaged and still be JSON."""
+def _has_channel(entry: Entry) -> bool:
+    """Return whether a `subscribed` has its fields: a damaged ledger may still be valid JSON."""
     return type(entry.fields.get("sid")) is int and isinstance(entry.fields.get("channel"), str)
 
 
-def _count_each(known: dict[int, _Numbered], heads: Items[Head]) -> None:
-    """The numbers of some messages."""
+def _count_each(known: dict[int, _SequenceTally], heads: Sequence[Head]) -> None:
+    """Count the numbers of some messages one by one."""
     for head in heads:
         if head.seq:
-            one = known.setdefault(head.sid, _Numbered(head.seq))
+            one = known.setdefault(head.sid, _SequenceTally(head.seq))
             one.messages += 1
             one.last = head.seq
 
 
-def _count_all(known: dict[int, _Numbered], heads: Items[Head]) -> None:
-    """The numbers of some messages without a gap: the first and the last of each sid tell how many they are."""
+def _count_all(known: dict[int, _SequenceTally], heads: Sequence[Head]) -> None:
+    """Count the numbers of some messages without a gap: the first and the last of each sid say how many there are."""
     sids = {head.sid for head in heads}
     for sid, seq in _first_of_each(sids - known.keys(), heads).items():
-        known[sid] = _Numbered(seq)
+        known[sid] = _SequenceTally(seq)
         known[sid].last = seq - 1
     for sid, seq in _first_of_each(sids, reversed(heads)).items():
         known[sid].messages += seq - known[sid].last
@@ -166,7 +174,7 @@ def _count_all(known: dict[int, _Numbered], heads: Items[Head]) -> None:
 
 
 def _first_of_each(sids: Set[int], heads: Iterable[Head]) -> dict[int, int]:
-    """By sid, the first number of it, where it has one; stops when all are found."""
+    """Return the first number of each sid that has one; stop when all are found."""
     found: dict[int, int] = {}
     if sids:
         for head in heads:

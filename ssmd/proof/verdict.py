@@ -1,4 +1,4 @@
-"""What became of a kept day, and the days of one feed beside each other."""
+"""The results of verifying days, and the days of one feed side by side."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from ssmd.store.ledger import (
     Entry,
 )
 
-__all__ = ["Days", "Feed", "Verdict", "by_feed", "place_of", "slim"]
+__all__ = ["Days", "Feed", "Verdict", "by_feed", "slim", "storage_and_day"]
 
 _OF_RUNS = (*FIRST_OF_A_RUN, CONNECTED, CONTINUED, DISCONNECTED, ROTATED, STOPPED)
-"""The entries that tell of other days, or of files beside this one."""
+"""The entries that are about runs, other days, or files beside this one."""
 
 
 class Verdict(NamedTuple):
-    """What became of one day of one feed."""
+    """The result of verifying one day of one feed."""
 
     file: DayFile
     sealed: bool
     examination: Examination | None
-    """None when the data could not be read at all; as slim() leaves it."""
+    """As slim() leaves it; None when the data could not be read at all."""
     findings: list[Finding]
-    """Empty when everything agrees."""
-    notes: Sequence[str] = ()
-    """What is worth knowing, and nothing wrong."""
+    """What is wrong; empty when everything agrees."""
+    duplicates: Sequence[DayFile] = ()
+    """The other forms of the day that contain the same lines."""
 
     @property
     def entries(self) -> list[Entry]:
-        """Of its ledger, those that tell of runs, and the last one of each."""
+        """The entries of its ledger that are about runs, and the last entry of each run."""
         ledger = self.examination.ledger if self.examination is not None else None
         return list(ledger.entries) if ledger is not None else []
 
 
 Feed = tuple[Path, str]
-"""A storage folder, and a feed that is kept in it."""
+"""A storage folder, and the name of a feed in it."""
 Days = Mapping[str, Verdict]
-"""The days of one feed that were looked at, by their names, oldest first."""
+"""The verdicts on the days of one feed, by day, oldest first."""
 
 
 def slim(found: Examination) -> Examination:
-    """Without what tells of single lines: the verdicts on years of days are in memory together."""
+    """Return an examination without its details about single lines: those of years of days must fit into memory."""
     ledger = found.ledger
     if ledger is not None:
         entries = ledger.entries.outline()
@@ -72,20 +72,20 @@ def slim(found: Examination) -> Examination:
 
 
 def by_feed(verdicts: Iterable[Verdict]) -> dict[Feed, Days]:
-    """The verdicts on files that lie in a day's folder."""
-    resolve = cache(Path.resolve)  # It asks the disk, and a storage folder has thousands of days.
+    """Return the verdicts on files in a day's folder, by feed and by day."""
+    resolve = cache(Path.resolve)  # It reads from the disk, and a storage folder has thousands of days.
     found: dict[Feed, dict[str, Verdict]] = {}
     for verdict in sorted((one for one in verdicts if one.file.day), key=lambda one: one.file.day):
-        storage, _ = place_of(verdict.file.path.parent, resolve)
+        storage, _ = storage_and_day(verdict.file.path.parent, resolve)
         found.setdefault((storage, verdict.file.feed), {})[verdict.file.day] = verdict
     return dict(sorted(found.items()))
 
 
-def place_of(folder: Path, resolve: Callable[[Path], Path] = Path.resolve) -> tuple[Path, str]:
-    """The storage folder of a day's folder, and the day.
+def storage_and_day(folder: Path, resolve: Callable[[Path], Path] = Path.resolve) -> tuple[Path, str]:
+    """Return the storage folder of a day's folder, and the day.
 
-    The folder may be a link to one on another disk, and then lies where the link does. A link of another name only
-    leads to it.
+    A link that is named after a day, as to another disk, belongs to the storage folder that it is in. A link with any
+    other name is followed.
     """
     whole = folder.absolute()
     if day_of(whole) is None:

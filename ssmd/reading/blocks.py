@@ -1,4 +1,4 @@
-"""A data file as blocks of whole lines, plain or compressed, in flat memory."""
+"""Reads a data file, plain or compressed, in blocks of whole lines and with little memory."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ssmd.errors import DataError
 from ssmd.store.inventory import in_any_form
 from ssmd.store.line import LONGEST_LINE
 
-__all__ = ["BLOCK_BYTES", "LineBlocks", "unpacked"]
+__all__ = ["BLOCK_BYTES", "LineBlocks", "decompressed"]
 
 BLOCK_BYTES = 128 * 1024
-"""About how long a block is, small enough for a processor's cache; one with a longer line is as long as that line."""
+"""About how long a block is: it fits into a processor's cache. A block with a longer line is as long as that line."""
 
 _COMPRESSED_BYTES = 32 * 1024
-"""How much of a .zst file is decompressed at once; text becomes some ten times as long."""
+"""How much of a .zst file is decompressed at once; text becomes about ten times as long."""
 
 _CLOSE_BYTES = 1024
-"""How much of it at once near to where the file is damaged, before it is read byte by byte."""
+"""How much is decompressed at once when the damage of a file is close, before it is done byte by byte."""
 
 
 class LineBlocks:
     """Iterates over the whole lines of one file, in blocks of about BLOCK_BYTES that each end in a newline.
 
-    A day's file that is gone is looked for in its other forms. One that is being written is read as far as it goes
-    when its end is met. Iterate once. Raises DataError, naming the file, for what cannot be read: no permission, a
-    damaged or cut-off compression. `partial`: what comes before that is enough.
+    When the file is gone, as after compaction, another form of the same day is read. A file that is still being written
+    is read up to the end that it has by then. Iterate only once. Raises DataError, naming the file, for what cannot be
+    read: no permission, or compressed data that is damaged or cut off. With `partial` the iteration ends there instead.
     """
 
     def __init__(self, path: Path, *, partial: bool = False) -> None:
         self._path = path
         self._partial = partial
         self.broken: str | None = None
-        """After the last block: why that is not all; only when it is `partial`."""
+        """After the last block, with `partial`: why the rest could not be read; None when everything was read."""
         self.torn = b""
         """After the last block: what follows the last newline, the beginning of a line that is not whole."""
         self.bytes_read = 0
-        """How much of the file itself, compressed or not, is read so far; for showing progress."""
+        """How many bytes of the file itself, compressed or not, have been read; for showing progress."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -74,12 +74,12 @@ class LineBlocks:
         self.torn = b"".join(rest)
 
     def _pieces(self) -> Iterator[bytes]:
-        """The content, decompressed, in pieces cut anywhere."""
+        """Yield the content, decompressed, in pieces that may end anywhere."""
         with in_any_form(self._path, _opened) as file:
             path = Path(file.name)
             pieces = _plain(file)
             if path.name.endswith(".zst"):
-                pieces = unpacked(file, path)
+                pieces = decompressed(file, path)
             elif path.name.endswith(".gz"):
                 pieces = _unzipped(file, path)
             for data in pieces:
@@ -98,27 +98,27 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
 
 def _unzipped(file: BinaryIO, path: Path) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=file) as text:
-        # No more than one piece of it at a time: of a file that is cut off, what comes before the end is not lost.
+        # read1() returns what it has. If the file is cut off, read() would raise and lose what comes before the end.
         while data := text.read1(BLOCK_BYTES):
             yield data
     if not file.tell():
-        raise DataError(f"{path}: cannot be read: it is empty, and no .gz file")
+        raise DataError(f"{path}: cannot be read: it is empty, not a .gz file")
 
 
-def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The content of a .zst file from where it stands, in pieces cut anywhere; raises DataError, naming `path`.
+def decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the content of a .zst file from its current position on, in pieces that may end anywhere.
 
-    Frame by frame: the library's own stream reader takes a file that was cut off for a whole one, and what follows
-    the first frame for nothing. What could be decompressed comes before the error.
+    Raises DataError, naming `path`, after all that could be decompressed. It goes frame by frame, because the library's
+    own stream reader takes a file that was cut off for a whole one, and ignores what follows the first frame.
     """
     import zstandard
 
     decompressor = zstandard.ZstdDecompressor()
     frame = None
-    began, came = file.tell(), 0  # Where the frame begins, and how much of its content has come.
+    frame_start, frame_size = file.tell(), 0  # Where the frame begins, and how much of it was decompressed.
     gathered: list[bytes] = []
     size = 0
-    wrong = "it is empty, and no .zst file"
+    wrong = "it is empty, not a .zst file"
     try:
         while compressed := file.read(_COMPRESSED_BYTES):
             wrong = ""
@@ -127,16 +127,16 @@ def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
                 data = frame.decompress(compressed)
                 gathered.append(data)
                 size += len(data)
-                came += len(data)
+                frame_size += len(data)
                 compressed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
                 if frame is None:
-                    began, came = file.tell() - len(compressed), 0
+                    frame_start, frame_size = file.tell() - len(compressed), 0
             if size >= BLOCK_BYTES:
                 yield b"".join(gathered)
                 gathered, size = [], 0
     except zstandard.ZstdError as error:
         wrong = str(error)
-        gathered += _before_damage(file, began, came)
+        gathered += _before_damage(file, frame_start, frame_size)
     else:
         if frame is not None:
             wrong = "it is cut off"
@@ -146,12 +146,15 @@ def unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: cannot be read: {wrong}")
 
 
-def _before_damage(file: BinaryIO, began: int, known: int) -> Iterator[bytes]:
-    """What the damaged frame that begins there holds behind so many bytes: of a read that fails nothing comes."""
+def _before_damage(file: BinaryIO, frame_start: int, known: int) -> Iterator[bytes]:
+    """Yield the content of a damaged frame up to the damage, without its first `known` bytes.
+
+    A read that meets the damage returns nothing, so the reads become smaller.
+    """
     import zstandard
 
     for size in (_CLOSE_BYTES, 1):
-        file.seek(began)
+        file.seek(frame_start)
         reader = zstandard.ZstdDecompressor().stream_reader(file, closefd=False)
         rest = known
         with contextlib.suppress(zstandard.ZstdError):

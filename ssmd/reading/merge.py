@@ -1,7 +1,7 @@
-"""Several data files as one stream of lines, in the order of time and in flat memory.
+"""Merges several data files into one stream of lines, ordered by time, with little memory.
 
-Each file is read in blocks and keeps its own order. Where files do not overlap their blocks go through as they
-are; where they do, a block is cut where another file's next line comes first.
+Each file is read in blocks and keeps its own order. Where files do not overlap, whole blocks are passed on unchanged.
+Where they do, a block is cut before the next line of another file.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["Trouble", "merged"]
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a file; reading goes on behind it."""
+    """Something in a file that cannot be read. Reading goes on after it."""
 
     path: Path
     line: int | None
     """The number of the line, from 1; None when the rest of the file cannot be read."""
     text: str
     torn: bool = False
-    """It is the end of the file and no whole line: what a kill leaves, or what is being written just now."""
+    """The file ends with part of a line: a kill left it, or it is being written at this moment."""
 
     def __str__(self) -> str:
         return self.text if self.line is None else f"{self.path}:{self.line}: {self.text}"
@@ -39,11 +39,11 @@ class Trouble(NamedTuple):
 def merged(
     files: Sequence[DayFile], selection: Selection = ALL, *, trouble: Callable[[Trouble], None]
 ) -> Iterator[bytes]:
-    """The wanted lines of all files, in blocks, by time; of two lines of the same time the one of the earlier file.
+    """Yield the wanted lines of all files in blocks, ordered by time; of two equal times, the earlier file comes first.
 
-    `trouble` is told of what cannot be read, and may raise. A line that ssmd did not write is left out.
+    `trouble` is called for everything that cannot be read, and may raise. A line that ssmd did not write is left out.
     """
-    # A file of a day is not opened before its day has come, so a storage folder of years needs few descriptors.
+    # A day's file is not opened before the merge reaches its day, so a storage folder of years needs few descriptors.
     waiting = [
         (file.day.encode("ascii"), number, _Stream(file, selection, trouble))
         for number, file in enumerate(files)
@@ -63,7 +63,7 @@ def merged(
 
 
 class _Stream:
-    """One file, as far as it is read: the rest of a block, of which the first and the last time are known."""
+    """One file and the part of its current block that is not merged yet, with its first and last time."""
 
     def __init__(self, file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> None:
         self._blocks = _selected(file, selection, trouble)
@@ -74,7 +74,7 @@ class _Stream:
         self.first = self.last = b""
 
     def begin(self) -> bool:
-        """Have something to give, or return False at the end of the file."""
+        """Read the next block if the current one is used up; return False at the end of the file."""
         if self._block or self._at < len(self._lines):
             return True
         self._block = next(self._blocks, b"")
@@ -86,13 +86,13 @@ class _Stream:
         return True
 
     def whole(self) -> bytes:
-        """All that is left of the block."""
+        """Return the rest of the block."""
         block = self._block or b"".join(self._lines[self._at :])
         self._block, self._lines = b"", []
         return block
 
     def cut(self, until: bytes, *, inclusive: bool) -> bytes:
-        """The lines before the time `until`, or with `inclusive` those of that time too, but one at least."""
+        """Return the lines before the time `until`, with `inclusive` also those of that time; at least one line."""
         if self._block:
             self._lines = split(self._block)
             self._times = list(map(time_key, self._lines))
@@ -107,7 +107,7 @@ class _Stream:
 
 
 def _selected(file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> Iterator[bytes]:
-    """The wanted lines of one file, in blocks that are never empty."""
+    """Yield the wanted lines of one file, in blocks that are never empty."""
     path = file.path
     found = ranges(file, selection.begin, selection.end) if selection.by_time else None
     if found is not None:
@@ -123,7 +123,7 @@ def _selected(file: DayFile, selection: Selection, trouble: Callable[[Trouble], 
 def _wanted(
     path: Path, source: Iterable[bytes], selection: Selection, trouble: Callable[[Trouble], None], offset: int
 ) -> Generator[bytes, None, int]:
-    """Pass on what is wanted of blocks that begin at `offset` in the file; return how many lines they had."""
+    """Yield the wanted lines of blocks that begin at `offset` in the file; return how many lines the blocks had."""
     count = 0
     try:
         for block in source:

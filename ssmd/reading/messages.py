@@ -1,11 +1,11 @@
-"""The exchange's own bytes, out of blocks of lines that are known to be whole."""
+"""Takes the exchange's own bytes out of blocks of lines that are known to be whole. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ssmd.store.head import DATA, ENCODED_ENDS, TS, split
+from ssmd.store.head import DATA, TS, is_kept_as_string, split
 from ssmd.store.line import decode_line
 from ssmd.store.timestamps import parse_timestamp
 
@@ -18,33 +18,33 @@ class Message(NamedTuple):
     """One recorded message."""
 
     payload: bytes
-    """The exchange's bytes, but for white space between the tokens of valid JSON."""
+    """The exchange's bytes, except for white space between the tokens of valid JSON."""
     received_ns: int | None
-    """Wall clock in ns since the epoch; None when it is not known."""
+    """Wall clock, ns since the epoch; None when it is not known."""
     document: bool
-    """It is one JSON document, so that white space around it means nothing."""
+    """It is one JSON document, so white space around it has no meaning."""
 
 
 def messages(block: bytes) -> Iterator[Message]:
-    """What the lines of a block hold, one by one. Each must be a line of ssmd."""
+    """Yield the message of each line of a block. Raises ValueError for a line that ssmd did not write."""
     time, ns = b"", 0
     for line in split(block):
         start = line.index(DATA) + len(DATA)
-        if line[TS] != time:  # A batch of messages has one time.
+        if line[TS] != time:  # All messages of a batch have the same time.
             time = line[TS]
             ns = parse_timestamp(time.decode("ascii"))
         if line[start] == _QUOTE:
-            yield Message(decode_line(line).payload, ns, document=not line.endswith(ENCODED_ENDS))
+            yield Message(decode_line(line).payload, ns, document=not is_kept_as_string(line, start))
         else:
             yield Message(line[start:-2], ns, document=True)
 
 
 def raw(block: bytes) -> bytes:
-    """The messages alone, each with one newline behind it.
+    """Return the messages of a block, each followed by one newline.
 
-    A message that was no JSON, and so was kept as a string, may hold newlines of its own, or end in one.
+    A message that was not JSON, and so was kept as a string, may itself contain newlines or end in one.
     """
-    # A block holds one feed nearly always, so that the message begins at the same place in each line.
+    # Nearly always all lines of a block are of one feed, and their messages begin at the same place.
     start = block.index(DATA) + len(DATA)
     head = slice(TS.stop, start)
     feed = block[head]

@@ -1,7 +1,7 @@
-"""Where in a plain data file a span of time lies, found by bisection rather than by reading all of it.
+"""Finds the lines of a span of time in a plain data file by bisection, without reading all of it.
 
-Within a run `ts` never decreases. Between two runs it may, if the clock was set back. Where runs begin stands in
-the ledger, so each is searched by itself, and without a ledger nothing is: the file is read from end to end.
+Within a run `ts` never decreases, but between two runs it may, if the clock was set back. So each run is searched by
+itself. The ledger says where runs begin; without a ledger the whole file must be read.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _CHUNK = 64 * 1024
 
 
 class _NoLine(Exception):
-    """There is something in the file that bisection cannot go by."""
+    """There is no line of ssmd at a place where bisection needs one."""
 
 
 def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | None:
-    """The byte ranges with all lines from `begin` up to `end`, and perhaps others; None when all must be read.
+    """Return the byte ranges that hold all lines from `begin` up to `end`; None when the whole file must be read.
 
-    `begin` and `end` are as in a Selection. Each range consists of whole lines.
+    A range consists of whole lines, and may hold other lines too. `begin` and `end` are as in a Selection.
     """
     if file.form != "jsonl" or not file.day:
         return None
@@ -53,13 +53,13 @@ def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | N
                     found.append((low, high))
             return found
     except (_NoLine, OSError):
-        return None  # Reading it all tells what is wrong, and where.
+        return None  # Reading the whole file reports what is wrong, and where.
 
 
 def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """The whole lines of a range in blocks. Raises DataError for what cannot be read.
+    """Yield the whole lines of a byte range in blocks. Raises DataError for what cannot be read.
 
-    The range counts without compression, so it holds when the file was compacted meanwhile.
+    A range counts uncompressed bytes, so it is still right when the file was compacted meanwhile.
     """
     rest: list[bytes] = []
     try:
@@ -79,7 +79,7 @@ def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _cut_out(path: Path, start: int, stop: int) -> Iterator[bytes]:
-    """The same of whatever form the day has now, reading all that stands before."""
+    """Yield the range from the form that the day has now, reading everything before it too."""
     at = 0
     for block in LineBlocks(path):
         if at >= stop:
@@ -90,12 +90,12 @@ def _cut_out(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 
 def lines_before(path: Path, offset: int) -> int:
-    """How many lines begin before a byte of a file; for telling which one is damaged."""
+    """Return how many lines of a file begin before `offset`, to give a damaged line its number."""
     return sum(block.count(b"\n") for block in blocks(path, 0, offset))
 
 
 def _runs(path: Path) -> Sequence[int]:
-    """Return the offsets at which runs began to write, none when they are not known."""
+    """Return the offsets at which runs began to write; none when they are not all known."""
     try:
         ledger = read_ledger(path, every_gap=False)
     except DataError:
@@ -107,7 +107,7 @@ def _runs(path: Path) -> Sequence[int]:
 
 
 def _end_of_lines(fd: int, size: int) -> int:
-    """The offset behind the last newline."""
+    """Return the offset after the last newline, 0 when there is none."""
     while size:
         start = max(0, size - _CHUNK)
         at = os.pread(fd, size - start, start).rfind(b"\n")
@@ -118,7 +118,7 @@ def _end_of_lines(fd: int, size: int) -> int:
 
 
 def _first_from(fd: int, start: int, stop: int, key: bytes) -> int:
-    """The offset of the first line of a run, from `start` to `stop`, that was received at `key` or later."""
+    """Return the offset of the first line received at `key` or later, of a run that lies from `start` to `stop`."""
     low, high = start, stop
     while low < high:
         middle = (low + high) // 2
@@ -131,7 +131,7 @@ def _first_from(fd: int, start: int, stop: int, key: bytes) -> int:
 
 
 def _line_from(fd: int, at: int, start: int, stop: int) -> int:
-    """The offset of the first line that begins at `at` or behind it."""
+    """Return the offset of the first line that begins at `at` or after it."""
     if at == start:
         return at
     at -= 1

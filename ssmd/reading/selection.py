@@ -1,7 +1,7 @@
-"""Which lines are wanted: by time, by type and by market. Pure, exact, and fast over blocks of lines.
+"""Selects lines by time, type and market, a block of lines at a time. Pure.
 
-A block is decoded at once, by a decoder that skips all but the few fields asked for. That also proves each line
-whole. Only what it cannot prove is looked at line by line, by the envelope's own rules.
+A whole block is decoded at once, by a decoder that skips all fields but the few that are needed. That also proves that
+each line is whole. Only a block for which this fails is checked line by line.
 """
 
 from __future__ import annotations
@@ -42,41 +42,42 @@ _decoder = msgspec.json.Decoder(_Line)
 
 
 class Selected(NamedTuple):
-    """What a selection makes of a block."""
+    """The result of applying a selection to a block."""
 
     block: bytes
     """The wanted lines; empty when there are none."""
     lines: int
-    """How many lines there were, wanted or not."""
+    """How many lines the block had, wanted or not."""
     damaged: Sequence[int]
-    """Which of them, counted from 0, are no lines of ssmd; they are never wanted."""
+    """Which of them, counted from 0, ssmd did not write; they are never wanted."""
 
 
 class Selection(NamedTuple):
-    """What is wanted of each file; without arguments everything is."""
+    """The lines that are wanted of each file; without arguments all of them."""
 
     begin: bytes = b""
-    """The first instant wanted, as instant() gives it; empty for the beginning of time."""
+    """The first time that is wanted, as instant() returns it; empty for no limit."""
     end: bytes = b"~"
-    """The first instant not wanted any more; `~` comes after all digits."""
+    """The first time that is no longer wanted; `~` sorts after all digits."""
     types: frozenset[str] = frozenset()
-    """Values of `type`, the exchange's own word for what a message is; empty for all."""
+    """Wanted values of a message's `type`; empty for all."""
     markets: frozenset[str] = frozenset()
-    """Values of `msg.market_ticker`; empty for all."""
+    """Wanted values of `msg.market_ticker`; empty for all."""
 
     @property
     def by_time(self) -> bool:
+        """Whether times are limited at all."""
         return self.begin != b"" or self.end != b"~"
 
     def may_hold(self, day: str) -> bool:
-        """Whether the file of a day, YYYY-MM-DD, may hold something wanted; an empty one, of an unknown day, may."""
+        """Return whether the file of a day, YYYY-MM-DD, may hold wanted lines; an empty `day` is unknown, and may."""
         if not day:
             return True
         name = day.encode("ascii")
         return self.begin[:10] <= name and name + b"T00:00:00.000000" < self.end
 
     def apply(self, block: bytes) -> Selected:
-        """Take what is wanted out of a block of whole lines, each ending in a newline."""
+        """Return the wanted lines of a block of whole lines, each ending in a newline."""
         decoded = _proved(block)
         if decoded is None:
             return self._one_by_one(split(block))
@@ -91,11 +92,11 @@ class Selection(NamedTuple):
         return Selected(block if len(lines) == len(decoded) else b"".join(lines), len(decoded), ())
 
     def _about(self, lines: list[bytes], decoded: list[_Line]) -> list[bytes]:
-        """The lines of the types and markets wanted."""
+        """Return the lines of the wanted types and markets."""
         types: frozenset[object] = self.types
         markets: frozenset[object] = self.markets
         try:
-            # Nearly all messages are objects with a `msg`; what is not raises AttributeError.
+            # Nearly all messages are objects with a `msg`; any other raises AttributeError.
             if not markets:
                 return [line for line, found in zip(lines, decoded, strict=True) if found.data.type in types]  # type: ignore[union-attr]
             return [
@@ -121,11 +122,12 @@ class Selection(NamedTuple):
             except ValueError:
                 damaged.append(number)
                 continue
-            if self.begin <= line[TIME] < self.end and (not (self.types or self.markets) or self._names(line)):
+            if self.begin <= line[TIME] < self.end and (not (self.types or self.markets) or self._has_wanted(line)):
                 wanted.append(line)
         return Selected(b"".join(wanted), len(lines), damaged)
 
-    def _names(self, line: bytes) -> bool:
+    def _has_wanted(self, line: bytes) -> bool:
+        """Return whether a line has a wanted type and market."""
         data = json.loads(line)["data"]
         if not isinstance(data, dict):
             return False
@@ -141,9 +143,9 @@ ALL = Selection()
 
 
 def instant(text: str, option: str) -> bytes:
-    """A date, or a date and time, of ISO 8601 as the text that stands in `ts`, without its Z.
+    """Return a date, or a date and time, of ISO 8601 as it would be written in `ts`, without the Z.
 
-    UTC unless the text says otherwise. Raises UsageError, which names the option.
+    It is UTC unless the text names another zone. Raises UsageError, which names the option.
     """
     try:
         when = datetime.fromisoformat(text)
@@ -156,10 +158,10 @@ def instant(text: str, option: str) -> bytes:
 
 
 def _proved(block: bytes) -> list[_Line] | None:
-    """One for each line if that many are found; each is one of ssmd then. None when something else is found.
+    """Return the decoded lines of a block when all of them are proved to be lines of ssmd, else None.
 
-    A document of JSON holds no newline but between its tokens. So as many documents as lines, and each line
-    beginning as ours do, mean that each line is a document.
+    A JSON document holds newlines only between its tokens. So when there are as many documents as lines, and each line
+    begins like one of ssmd, then each line is one document.
     """
     if not is_utf8(block):
         return None
@@ -168,10 +170,10 @@ def _proved(block: bytes) -> list[_Line] | None:
     except ValueError:
         return None
     lines = split(block)
-    return decoded if 0 < len(decoded) == len(lines) and _ours(lines) else None
+    return decoded if 0 < len(decoded) == len(lines) and _are_lines_of_ssmd(lines) else None
 
 
-def _ours(lines: list[bytes]) -> bool:
+def _are_lines_of_ssmd(lines: list[bytes]) -> bool:
     """Return whether all lines have heads of one shape with valid times, and every message can be recovered."""
     size = lines[0].find(DATA) + len(DATA)
     heads = heads_of_one_shape(lines, size)

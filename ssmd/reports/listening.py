@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssmd.errors import DataError
 from ssmd.store.layout import ledger_path, manifest_path
-from ssmd.store.ledger_file import read_ledger
+from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
 from ssmd.store.sessions import Session, sessions
 
@@ -35,9 +34,5 @@ def is_open(folder: Path, feed: str) -> bool:
 
 
 def _last_session(folder: Path, feed: str) -> Session | None:
-    try:
-        ledger = read_ledger(ledger_path(folder, feed))
-    except DataError:
-        return None
-    found = sessions(ledger.entries.outline()) if ledger is not None else []
+    found = sessions(readable_entries(ledger_path(folder, feed)).outline())
     return found[-1] if found else None

@@ -12,7 +12,7 @@ from ssmd.errors import DataError
 from ssmd.store.entries import Entries
 from ssmd.store.ledger import GAP, LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
 
-__all__ = ["LedgerFile", "Loss", "read_ledger"]
+__all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
 
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """No such file, or a link that leads nowhere."""
@@ -61,6 +61,15 @@ def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
             return None
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     return LedgerFile(reader.entries, reader.digest.hexdigest(), reader.bad, reader.torn, reader.losses)
+
+
+def readable_entries(path: Path) -> Entries:
+    """Return the entries of a ledger as far as it can be read; none when it is not there or cannot be read at all."""
+    try:
+        ledger = read_ledger(path)
+    except DataError:
+        ledger = None
+    return ledger.entries if ledger is not None else Entries()
 
 
 class _Reader:

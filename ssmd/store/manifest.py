@@ -18,7 +18,7 @@ __all__ = [
     "BLOCK_LINES",
     "FORMAT",
     "Manifest",
-    "Sequence",
+    "SequenceRecord",
     "SessionRecord",
     "TimeGap",
     "decode_manifest",
@@ -36,7 +36,7 @@ BLOCK_LINES = 1000
 _PAIR = struct.Struct("<QQ")
 
 
-class Sequence(msgspec.Struct, frozen=True):
+class SequenceRecord(msgspec.Struct, frozen=True):
     """The numbered messages of one subscription in one session."""
 
     sid: int
@@ -56,7 +56,7 @@ class SessionRecord(msgspec.Struct, frozen=True):
     cause: str
     line: int
     lines: int
-    sequences: list[Sequence]
+    sequences: list[SequenceRecord]
 
 
 class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
