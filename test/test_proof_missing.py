@@ -259,7 +259,8 @@ def test_a_collector_that_ended_at_midnight_before_it_could_begin_the_new_day_is
     found = verdicts(tmp_path)
     assert (told(found), missing_files([tmp_path], found)) == ([], [])
     [note] = advisories(found)
-    assert note.startswith(f"{tmp_path}/2026-09-21/kalshi.jsonl: is not here, although 2026-09-20 should continue in it")
+    day = tmp_path / "2026-09-21" / "kalshi.jsonl"
+    assert note.startswith(f"{day}: is not here, although 2026-09-20 should continue in it")
     alone = [tmp_path / "2026-09-20"]
     assert missing_files(alone, verdicts(*alone)) == []
 

@@ -35,7 +35,8 @@ def test_numbers_are_counted_alike_in_any_stretches(steps, sizes):
         size = sizes[before % len(sizes)]
         assert tally.take(payloads[before : before + size], before, 0)
         before += size
-    found = {sid: (one.first, one.last, one.messages, one.gaps) for sid, one in tally.last_sessions(1)[0].sequences.items()}
+    [session] = tally.last_sessions(1)
+    found = {sid: (one.first, one.last, one.messages, one.gaps) for sid, one in session.sequences.items()}
     assert found == {
         sid: (known[0], known[-1], len(known), sum(b != a + 1 for a, b in itertools.pairwise(known)))
         for sid, known in numbers.items()

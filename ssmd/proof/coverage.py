@@ -1,4 +1,4 @@
-"""Coverage of a day: when a connection was open, and the cause of every gap. Pure."""
+"""Coverage of a day: when a connection was open, and the outages between, with their causes. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ssmd.store.manifest import TimeGap
 from ssmd.store.sessions import UNKNOWN, Session
 from ssmd.store.timestamps import DAY_NS, day_begins, timestamp
 
-__all__ = ["NOT_STARTED", "OpenTime", "open_times", "time_gaps"]
+__all__ = ["NOT_STARTED", "OpenTime", "open_times", "outages"]
 
 NOT_STARTED = "not_started"
-"""The cause of a day's first gap when no outage names an earlier run."""
+"""The cause of a day's first outage when no `outage` of the ledger names another."""
 
 
 class OpenTime(NamedTuple):
@@ -63,12 +63,12 @@ def _was_set_back_over(session: Session, midnight: int, end_ns: int) -> bool:
     return isinstance(seconds, int | float) and stepped.ts_ns - seconds * 10**9 < midnight
 
 
-def time_gaps(day: str, times: Sequence[OpenTime], entries: Iterable[Entry]) -> tuple[list[TimeGap], float]:
-    """Return the gaps between the `times` of a day, and how many seconds of the day a connection was open.
+def outages(day: str, times: Sequence[OpenTime], entries: Iterable[Entry]) -> tuple[list[TimeGap], float]:
+    """Return the outages between the `times` of a day, and how many seconds of the day a connection was open.
 
-    `entries`: the day's ledger. When its first outage began within the day, a session of an earlier day's file had been
-    open until then, without a message since midnight. An entry is before the first session by its place in the ledger,
-    not by its time: the clock may have been set back between two runs.
+    `entries`: of the day's ledger. When its first `outage` began within the day, a session of an earlier day's file had
+    been open until then, without a message since midnight. An entry is before the first session by its place in the
+    ledger, not by its time: the clock may have been set back between two runs.
     """
     begin = cursor = day_begins(day)
     first = min((time.begin_ns for time in times), default=begin + DAY_NS)
@@ -77,14 +77,14 @@ def time_gaps(day: str, times: Sequence[OpenTime], entries: Iterable[Entry]) -> 
     cause = str(before[0].fields.get("cause")) if before else NOT_STARTED
     if before and cause != UNKNOWN:
         cursor = max(begin, min(time_in(before[0], "from"), first))
-    gaps = []
+    found = []
     missed_ns = 0
     for time in [*sorted(times), OpenTime(begin + DAY_NS, begin + DAY_NS, "")]:
         if time.begin_ns > cursor:
             missed_ns += time.begin_ns - cursor
-            gaps.append(
+            found.append(
                 TimeGap(timestamp(cursor), timestamp(time.begin_ns), round((time.begin_ns - cursor) / 1e9, 6), cause)
             )
         if time.end_ns >= cursor:
             cursor, cause = time.end_ns, time.cause
-    return gaps, round((DAY_NS - missed_ns) / 1e9, 6)
+    return found, round((DAY_NS - missed_ns) / 1e9, 6)

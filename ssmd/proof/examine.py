@@ -14,7 +14,7 @@ from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError
 from ssmd.exchange import EXCHANGES
-from ssmd.proof.coverage import open_times, time_gaps
+from ssmd.proof.coverage import open_times, outages
 from ssmd.proof.gaps import Gaps
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
@@ -130,7 +130,7 @@ class _Day:
         tally.add_midnight_gaps(found, self._every, self.lines)
         last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
         times = open_times(self._file.day, found, last_line_ns)
-        gaps, seconds = time_gaps(self._file.day, times, self._entries)
+        gaps, seconds = outages(self._file.day, times, self._entries)
         return Manifest(
             format=FORMAT,
             feed=self._file.feed,
