@@ -166,8 +166,7 @@ class ShelfWriter:
             writer.flush()
 
     def sync(self):
-        for writer in self.writers:
-            writer.sync()
+        return min(filter(None, [writer.sync() for writer in self.writers]), default=None)
 
     def close(self):
         for writer in self.writers:

@@ -136,3 +136,17 @@ def test_a_writer_that_is_held_up_does_not_hold_up_the_reader_for_long():
     for _ in range(20):
         queue.put(batch(b"x" * PACE_BYTES))
     assert queue.messages == 20
+
+
+def test_wait_returns_by_itself_at_the_time_that_was_asked_for():
+    queue = BatchQueue(1000)
+    queue.wake_in(None)
+    queue.wake_in(0.05)
+    queue.wake_in(30.0)  # The earlier one stays.
+    with gevent.Timeout(20):
+        queue.wait()
+        queue.wake_in(0.01)
+        queue.wait()
+    queue.wake_in(30.0)
+    queue.close()  # No timer outlives it.
+    assert queue._timer is None

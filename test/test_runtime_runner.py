@@ -102,7 +102,7 @@ class ToyWriter:
         self.kept += self.held
         self.held = []
 
-    def sync(self) -> None:
+    def sync(self) -> float | None:
         self.syncs += 1
         self._maybe_fail("sync")
 
@@ -430,6 +430,23 @@ def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
         gevent.sleep(0.01)
     runner.stop("SIGTERM")
     running.get(timeout=2)
+
+
+def test_a_writer_that_wants_to_sync_soon_is_called_although_nothing_comes(make):
+    class Wanting(ToyWriter):
+        def sync(self):
+            super().sync()
+            return 0.01
+
+    writer = Wanting()
+    runner = make(ToyConnector([[b"1"]]), writer=writer)
+    running = gevent.spawn(runner.run)
+    with gevent.Timeout(20):
+        # The ticker alone would call it once a second, and this would meet the deadline.
+        while writer.syncs < 50:
+            gevent.sleep(0.01)
+    runner.stop("SIGTERM")
+    running.get(timeout=5)
 
 
 @pytest.mark.parametrize("stop_first", [True, False])

@@ -315,6 +315,26 @@ def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monk
     assert metrics.registry.get_sample_value("ssmd_disk_free_bytes", {"feed": "kalshi"}) > 0
 
 
+def test_what_is_written_within_an_interval_is_synced_at_its_end_though_nothing_comes_after_it(make, monkeypatch):
+    synced: list[float] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(time.monotonic()), real(fd)))
+    writer = make(fsync=30.0)
+    writer.open()
+    assert writer.sync() is None  # There is nothing to sync.
+    opened = synced[-1]
+    take(writer, b"1")
+    writer.flush()
+    # The promise is about the line's age, so the time since the last sync counts.
+    due = writer.sync()
+    assert 0 < due <= 30.0 - (time.monotonic() - opened) + 0.001
+    writer._synced_at -= 31.0  # As if that time had passed.
+    before = len(synced)
+    assert writer.sync() is None
+    writer._await_sync()
+    assert len(synced) > before
+
+
 def sync_until_told(writer: FileWriter) -> None:
     for _ in range(2000):
         gevent.sleep(0.005)

@@ -75,10 +75,11 @@ class Writer(Protocol):
     def flush(self) -> None:
         """Hand what was taken to the operating system, as whole lines, before returning. Raises WriteError."""
 
-    def sync(self) -> None:
+    def sync(self) -> float | None:
         """Start to make durable what is due, without waiting for it; called at least once a second.
 
-        Raises WriteError when an earlier sync has failed.
+        Returns in how many seconds it wants to be called again, None when that second is soon enough. Raises WriteError
+        when an earlier sync has failed.
         """
 
     def close(self) -> None:

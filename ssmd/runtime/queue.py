@@ -6,7 +6,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
+import gevent
 from gevent.event import Event
 
 from ssmd.contracts.writer import Batch
@@ -45,6 +47,7 @@ class BatchQueue:
         self._taken = 0
         self._room = Event()
         self._news = Event()
+        self._timer: Any = None
         self.bytes = 0
         """The memory of the batches that are put and not yet done."""
         self.messages = 0
@@ -109,6 +112,19 @@ class BatchQueue:
         """Let wait() return although no batch has come."""
         self._news.set()
 
+    def wake_in(self, seconds: float | None) -> None:
+        """Call wake() in so many seconds, or earlier; None for not at all."""
+        if seconds is not None and (self._timer is None or not self._timer.active):
+            self._stop_timer()
+            self._timer = gevent.get_hub().loop.timer(seconds)
+            self._timer.start(self.wake)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+
     def lift(self) -> None:
         """Remove the bound: a put() that waits for room returns."""
         self._max_bytes = sys.maxsize
@@ -117,6 +133,7 @@ class BatchQueue:
     def close(self) -> None:
         """Let neither wait() nor put() block any longer."""
         self.closed = True
+        self._stop_timer()
         self._news.set()
         self._room.set()
 

@@ -168,7 +168,7 @@ class Runner:
                 status.messages += count
                 status.location = writer.location
                 writer.sync()  # Here too: a busy feed may never let the queue run empty.
-            writer.sync()
+            queue.wake_in(writer.sync())
             if queue.closed:
                 return
 
@@ -177,7 +177,7 @@ class Runner:
             gevent.sleep(1)
             self._status.unacknowledged = len(self._exchange.unacknowledged())
             self._reporter.tick(self._exchange.unacknowledged())
-            self._queue.wake()  # The writer also syncs what is due when nothing arrives.
+            self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
 
     def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet, services: list[gevent.Greenlet]) -> None:
         """End the run in order: everything that was received is written, if the writer can take it."""

@@ -36,6 +36,9 @@ from ssmd.writer.storage import LocalStorage
 
 __all__ = ["FileWriter"]
 
+LOOK_AGAIN_SECONDS = 0.05
+"""How soon to ask again whether a sync has ended that the next one waits for."""
+
 _log = logging.getLogger("ssmd.writer")
 
 
@@ -185,14 +188,18 @@ class FileWriter:
         self._status.written_bytes += size
         self._metrics.last_write.set_to_current_time()
 
-    def sync(self) -> None:
+    def sync(self) -> float | None:
         if self._syncing is not None:
             if not self._syncing.done():
-                return
+                return LOOK_AGAIN_SECONDS if self._unsynced else None
             self._await_sync()
-        now = time.monotonic()
-        if self._unsynced and now - self._synced_at >= self._sync_seconds:
-            self._begin_sync()
+        if not self._unsynced:
+            return None
+        left = self._synced_at + self._sync_seconds - time.monotonic()
+        if left > 0:
+            return left
+        self._begin_sync()
+        return None
 
     def _begin_sync(self) -> None:
         self._synced_at = self._status.sync_began = time.monotonic()
