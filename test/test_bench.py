@@ -1,4 +1,4 @@
-"""The benchmark's own parts: what is sent, that it is sent, that collectors keep it, and how it is counted."""
+"""The benchmark's own parts: the messages, the source that sends them, the collectors, and the figures."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from bench.check import verify
 from bench.collector import Ssmd, environ
 from bench.goals import LIMITS, judge
 from bench.latency import latencies_ms, percentile
-from bench.lead import Load, Source
+from bench.load import Load, Source
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
 from bench.peers import READER, SINK, peers
@@ -37,10 +37,10 @@ def bench(tmp_path_factory):
         yield made
 
 
-# What is sent.
+# The messages and their source.
 
 
-def test_messages_are_of_kalshis_kinds_and_sizes_and_end_in_a_newline():
+def test_messages_have_kalshis_types_and_sizes_and_end_with_a_newline():
     cycle = Cycle()
     texts = cycle.texts
     for number, text in enumerate(texts):
@@ -53,7 +53,7 @@ def test_messages_are_of_kalshis_kinds_and_sizes_and_end_in_a_newline():
 
 
 @pytest.mark.parametrize("sids", [1, 4, 7, 10_000])
-def test_sequences_have_no_gaps_and_turns_hold_the_messages_of_the_stream(sids):
+def test_sequences_have_no_gaps_and_each_turn_has_the_messages_of_the_stream(sids):
     texts = Cycle(sids)
     count = len(texts.frames)
     heads = [json.loads(texts.text(number)) for number in range(2 * count)]
@@ -72,7 +72,7 @@ def test_a_size_is_kept_to_the_byte(size):
 
 
 def test_a_size_too_small_for_a_message_is_refused():
-    with pytest.raises(ValueError, match="no message on sid 1 has only 20 bytes"):
+    with pytest.raises(ValueError, match="a message on sid 1 needs more than 20 bytes"):
         Cycle(4, 20)
 
 
@@ -91,7 +91,7 @@ def subscribe(source: Source, context: ssl.SSLContext | None = None) -> websocke
 
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("rate", [0, 4000])
-def test_the_source_sends_the_stream_until_it_is_told_to_stop(bench, tmp_path, compiled, rate):
+def test_the_source_sends_the_stream_until_the_stop(bench, tmp_path, compiled, rate):
     if compiled and bench.sender is None:
         pytest.skip("needs a C compiler")
     senders, bench.sender = bench.sender, bench.sender if compiled else None
@@ -101,11 +101,11 @@ def test_the_source_sends_the_stream_until_it_is_told_to_stop(bench, tmp_path, c
         bench.sender = senders
     try:
         connection = subscribe(source)
-        source.tell("go")
+        source.send("go")
         texts = Cycle()
         received = [connection.recv() for _ in range(2500)]
-        source.tell("stop")
-        source.tell("close")
+        source.send("stop")
+        source.send("close")
         while message := connection.recv():
             received.append(message)
         connection.shutdown()
@@ -120,7 +120,7 @@ def test_the_source_sends_the_stream_until_it_is_told_to_stop(bench, tmp_path, c
         source.kill()
 
 
-def test_a_source_whose_beginning_is_interrupted_is_not_left_behind(bench, tmp_path, monkeypatch):
+def test_a_source_that_is_interrupted_while_it_starts_is_ended(bench, tmp_path, monkeypatch):
     started = []
     popen = subprocess.Popen
 
@@ -139,16 +139,16 @@ def test_a_source_whose_beginning_is_interrupted_is_not_left_behind(bench, tmp_p
 
 
 @pytest.mark.parametrize("tls", ["", "message"])
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n"], ids=["nothing", "hello"])
-def test_a_client_that_leaves_before_it_has_subscribed_is_one_line(bench, tmp_path, capfd, said, tls):
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n"], ids=["nothing", "request"])
+def test_a_client_that_leaves_before_it_has_subscribed_is_reported_in_one_line(bench, tmp_path, capfd, sent, tls):
     source = bench.source(Load(tls=tls), tmp_path / "seen")
     try:
         with socket.create_connection(("127.0.0.1", source.port)) as connection:
-            if tls and said:
+            if tls and sent:
                 connection = ssl.create_default_context(cafile=bench.authority).wrap_socket(
                     connection, server_hostname="127.0.0.1"
                 )
-            connection.sendall(said)
+            connection.sendall(sent)
             connection.close()
         assert source.wait() == 1
     finally:
@@ -157,7 +157,7 @@ def test_a_client_that_leaves_before_it_has_subscribed_is_one_line(bench, tmp_pa
 
 
 def interrupted_after(start: int) -> tuple[Callable[..., subprocess.Popen], list[subprocess.Popen]]:
-    """Popen() with a Ctrl-C after so many starts, before its caller has the process; and what it has started."""
+    """Return a Popen() that sends Ctrl-C when it has started so many processes, before it returns; and their list."""
     started, popen = [], subprocess.Popen
 
     def begin(*args, **kwargs):
@@ -184,18 +184,18 @@ def test_ctrl_c_right_after_a_start_leaves_no_process(bench, monkeypatch, start)
     assert [process.returncode is not None for process in started] == [True] * start
 
 
-def test_paced_messages_leave_in_bursts_at_the_rate(bench, tmp_path):
+def test_paced_messages_are_sent_in_bursts_at_the_rate(bench, tmp_path):
     source = bench.source(Load(rate=1000), tmp_path / "seen")
     try:
         connection = subscribe(source)
-        source.tell("go")
+        source.send("go")
         times = [int(json.loads(connection.recv())["msg"]["ts"]) for _ in range(400)]
-        source.tell("stop")
+        source.send("stop")
     finally:
         source.kill()
     bursts = [times.count(when) for when in dict.fromkeys(times)]
     assert bursts[: 2 * len(BURSTS)] == [*BURSTS, *BURSTS]
-    assert (times[-1] - times[0]) / 1e9 > 0.35  # A loaded machine may be late, never early.
+    assert (times[-1] - times[0]) / 1e9 > 0.35  # On a busy machine they may be late, but never early.
 
 
 @pytest.mark.parametrize("records", ["message", "full"])
@@ -204,8 +204,8 @@ def test_tls_records_hold_one_message_or_as_many_as_they_can(bench, tmp_path, re
     try:
         context = ssl.create_default_context(cafile=bench.authority)
         connection = subscribe(source, context)
-        source.tell("go")
-        # OpenSSL hands out one record a read.
+        source.send("go")
+        # OpenSSL returns one record from each read.
         sizes = [len(connection.sock.recv(65536)) for _ in range(20)]
     finally:
         source.kill()
@@ -213,23 +213,23 @@ def test_tls_records_hold_one_message_or_as_many_as_they_can(bench, tmp_path, re
     assert (sizes == frames) if records == "message" else (sizes[:5] == [16384] * 5)
 
 
-# That collectors keep it.
+# The collectors.
 
 
 @pytest.mark.parametrize("name", ["ssmd", *(peer.name for peer in peers(None) if peer.name != SINK)])
 def test_a_collector_writes_what_was_sent(bench, name):
-    """Those of bin/bench's own requirements are tried where bin/bench has installed them."""
+    """Peers with requirements of their own are tried where bin/bench has installed these."""
     collector = {one.name: one for one in [Ssmd(), *peers(bench.reader)]}[name]
     if why := collector.missing():
         pytest.skip(why)
-    held: list[int] = []
+    counts: list[int] = []
 
-    def look(path):
-        held.append(verify(path, Cycle(), exact=collector.exact, envelope=collector.envelope))
+    def compare(path):
+        counts.append(verify(path, Cycle(), exact=collector.exact, envelope=collector.envelope))
 
-    result = bench.run(collector, Load(rate=2000), 0.5, inspect=look)
+    result = bench.run(collector, Load(rate=2000), 0.5, inspect=compare)
     assert not result.fault
-    assert held[0] > 0
+    assert counts[0] > 0
 
 
 def test_a_run_at_saturation_has_all_its_figures(bench):
@@ -242,7 +242,7 @@ def test_a_run_at_saturation_has_all_its_figures(bench):
     assert result.health_ms
 
 
-def test_a_collector_that_ends_early_is_named_with_what_it_said(bench):
+def test_a_collector_that_ends_early_is_an_error_with_its_exit_code(bench):
     class Broken(Ssmd):
         def start(self, folder, url, environ):
             return super().start(folder, url.replace("127.0.0.1", "127.0.0.1:1/"), environ)
@@ -253,7 +253,7 @@ def test_a_collector_that_ends_early_is_named_with_what_it_said(bench):
 
 @pytest.fixture
 def lines(tmp_path):
-    """A file as a collector writes it, of ten messages."""
+    """A file of ten messages, as a collector writes it."""
     texts = Cycle()
     data = [b'{"id":1}', *(texts.text(number, 77).strip() for number in range(10))]
     path = tmp_path / "out"
@@ -263,7 +263,7 @@ def lines(tmp_path):
     return path
 
 
-def test_what_was_kept_is_told_from_what_was_not(lines):
+def test_a_message_that_was_changed_is_found(lines):
     assert verify(lines, Cycle(), exact=True, envelope=True) == 10
     whole = lines.read_bytes()
     for old, new, problem in [
@@ -278,7 +278,7 @@ def test_what_was_kept_is_told_from_what_was_not(lines):
             verify(lines, Cycle(), exact=True, envelope=True)
 
 
-# How it is counted.
+# The figures.
 
 
 def test_percentiles_are_by_nearest_rank():
@@ -288,7 +288,7 @@ def test_percentiles_are_by_nearest_rank():
     assert str(percentile([], 0.5)) == "nan"
 
 
-def test_latency_is_from_sending_to_the_first_look_at_a_file_long_enough():
+def test_latency_is_from_the_sending_until_the_file_is_seen_long_enough():
     line = b'{"data":{"msg":{"ts":"%027d"}}}\n'
     lines = b'{"ts":"2026-11-22T00:00:00.000000Z","id":1}\n' + b"".join(
         line % ms for ms in (1_000_000, 2_000_000, 9_000_000)
@@ -310,7 +310,7 @@ def outcome(rate: float, cpu_us: float = 1.0, rss_mb: float = 50, p99: float = 1
     return Outcome(results)
 
 
-def test_goals_are_judged_by_medians():
+def test_goals_are_compared_with_medians():
     outcomes = {
         Case("saturation", "ssmd", Load()): outcome(1000),
         Case("saturation", "picows, tuned", Load()): outcome(500),
@@ -343,7 +343,7 @@ def start(folder, *arguments) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores Ctrl-C, and so would the tests and this.
+        # A process that a shell started in the background ignores Ctrl-C, and so do its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 

@@ -3,21 +3,21 @@
 Usage:
     bench [options] [<measure>...]
 
-Measures, all of them unless named: saturation, paced, health, tls, sizes, sids. The whole takes about 16 minutes.
+Measures: saturation, paced, health, tls, sizes, sids. Without any all are taken, which takes about 16 minutes.
 
 Options:
     --quick            the main rows only, two rounds: about 100 seconds
-    --check            measure nothing; see that every collector writes exactly what was sent
+    --check            measure nothing; check that every collector writes exactly what was sent
     --soak             instead watch ssmd alone, for an hour or --seconds, at --rate
-    --rate=<messages>  a second, for the soak [default: 5000]
-    --archive          instead measure how fast recorded data is sealed, verified and read back
-    --size=<MB>        of the day that is read back [default: 500]
+    --rate=<messages>  messages a second of the soak [default: 5000]
+    --archive          instead measure how fast recorded data is sealed, verified and read
+    --size=<MB>        size of the day that is read [default: 500]
     --hot-path         instead measure what a message costs between the socket and the disk
-    --beside=<folder>  another checkout, for the hot path in turn
+    --beside=<folder>  another checkout, whose hot path is measured in turn with this one's
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`
-    --rounds=<n>       interleaved rounds, of which the medians are shown; 3, or 2 when quick
-    --seconds=<s>      of each run, without its warm-up; 3, or 2 when quick
-    --dir=<folder>     where the collectors write; TMPDIR unless given. /dev/shm leaves the disk out of it
+    --rounds=<n>       rounds of all cases in turn; the tables show medians. 3, or 2 with --quick
+    --seconds=<s>      seconds of each run, without its warm-up: 3, or 2 with --quick
+    --dir=<folder>     where the collectors write; TMPDIR if not given. /dev/shm measures without a disk
     --out=<file>       write the tables there too; between the marks, in a document that has them
 """
 
@@ -35,23 +35,23 @@ from typing import Any
 from docopt import docopt
 
 from bench import archive, hot_path, soak
-from bench.lead import Load
+from bench.load import Load
 from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
 from bench.table import insert, report
 
-LEAST_FREE = 1024**3
+LEAST_FREE_BYTES = 1024**3
 CHECK_RATE = 2000
 CHECK_SECONDS = 1.0
 
 
 def main() -> None:
     options = docopt(__doc__)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # To end as by Ctrl-C, with everything cleared away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # It ends as by Ctrl-C: processes and files are removed.
     folder = Path(options["--dir"] or tempfile.gettempdir())
     if not folder.is_dir():
         sys.exit(f"bench: {folder} is no folder")
-    if (free := shutil.disk_usage(folder).free) < LEAST_FREE:
+    if (free := shutil.disk_usage(folder).free) < LEAST_FREE_BYTES:
         sys.exit(f"bench: {folder} has only {free // 2**20} MiB free; name another folder with --dir")
     if options["--soak"]:
         sys.exit(soak.main(folder, number(options, "--seconds", 3600), number(options, "--rate")))
@@ -59,6 +59,11 @@ def main() -> None:
         sys.exit(archive.main(folder, number(options, "--size")))
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, [Path(options["--beside"])] if options["--beside"] else []))
+    compare(folder, options)
+
+
+def compare(folder: Path, options: dict[str, Any]) -> None:
+    """Measure ssmd and its peers, and print the tables; or only check what they write, with --check."""
     unknown = set(options["<measure>"]) - set(MEASURES)
     if unknown:
         sys.exit(f"bench: no such measure: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
@@ -67,16 +72,16 @@ def main() -> None:
     seconds = number(options, "--seconds", 2 if quick else 3)
     with Bench(folder) as bench:
         if bench.sender is None:
-            tell("no C compiler: the load is sent by Python, and the C reader is left out")
+            progress("no C compiler: the load is sent by Python, and the C reader is left out")
         plan = Plan(bench, options["<measure>"] or (QUICK if quick else MEASURES), only, quick=quick)
         for name, why in plan.missing.items():
-            tell(f"{name} is skipped: {why}")
+            progress(f"{name} is skipped: {why}")
         if not plan.outcomes:
-            sys.exit("bench: of what --only names, nothing is there to be measured")
+            sys.exit("bench: there is no collector to measure of those that --only names")
         if options["--check"]:
-            sys.exit(plan.check(Load(rate=CHECK_RATE), CHECK_SECONDS, tell))
+            sys.exit(plan.check(Load(rate=CHECK_RATE), CHECK_SECONDS, progress))
         bench.warm(seconds)
-        plan.run(rounds, seconds, tell)
+        plan.run(rounds, seconds, progress)
     text = report(plan, rounds, seconds)
     print(text, end="")
     if options["--out"]:
@@ -84,7 +89,7 @@ def main() -> None:
 
 
 def number(options: dict[str, Any], name: str, default: float = 0) -> float:
-    """The value of an option, which must be more than 0."""
+    """Return the value of an option. Exits when it is not a number above 0."""
     given = options[name] or default
     try:
         value = float(given)
@@ -95,7 +100,7 @@ def number(options: dict[str, Any], name: str, default: float = 0) -> float:
     return value
 
 
-def tell(text: str) -> None:
+def progress(text: str) -> None:
     print(f"bench: {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,7 @@
-"""How fast recorded data is read back: a made-up day of Kalshi lines, sealed, verified, and read by cat in every way.
+"""How fast recorded data is read: a made-up day of Kalshi lines, sealed, verified, and read by cat in several ways.
 
-Prints megabytes of JSONL a second of the commands' own CPU time, start-up included, the best of three runs. One message
-in each read: the dearest case, as every line has a time of its own.
+Prints megabytes of JSONL per second of the command's own CPU time, start-up included, of the best of three runs. Each
+line has a time of its own, as if every read had brought one message: the slowest case.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ssmd.store.line import LineEncoder
 __all__ = ["GOAL", "main"]
 
 GOAL = 200.0
-"""Megabytes a second that verify and a plain cat shall reach."""
+"""Megabytes a second that verify and a plain cat should reach."""
 
 RUNS = 3
 LINE_BYTES = 320
@@ -41,7 +41,7 @@ CATS = (
 
 
 def make_day(root: Path, megabytes: float) -> int:
-    """The same day in three storage folders, plain with its ledger, zst and gz; return the bytes of the plain one."""
+    """Make the same day in three storage folders: plain with its ledger, zst and gz. Return the plain one's bytes."""
     folders = {form: root / form / DAY for form in ("jsonl", "jsonl.zst", "jsonl.gz")}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -69,14 +69,14 @@ def make_day(root: Path, megabytes: float) -> int:
 
 
 def run(*arguments: str | Path) -> tuple[float, float]:
-    """CPU seconds and seconds of one command, its output thrown away."""
+    """Run one command without its output; return its CPU seconds and its seconds. Exits when it fails."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ssmd", *map(str, arguments)],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
-            stderr=told,
+            stderr=errors,
         )
         try:
             _, status, usage = os.wait4(process.pid, 0)
@@ -85,14 +85,14 @@ def run(*arguments: str | Path) -> tuple[float, float]:
             process.wait()
             raise
         process.returncode = os.waitstatus_to_exitcode(status)
-        told.seek(0)
+        errors.seek(0)
         if process.returncode:
-            sys.exit(f"bench: {arguments[0]} has failed: {told.read().decode()}")
+            sys.exit(f"bench: {arguments[0]} has failed: {errors.read().decode()}")
     return usage.ru_utime + usage.ru_stime, time.monotonic() - began
 
 
 def main(folder: Path, megabytes: float) -> int:
-    """Measure below the folder; return 1 when verify or a plain cat is slower than GOAL."""
+    """Measure below the folder; return the exit code: 1 when verify or a plain cat is slower than GOAL."""
     slow = 0
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as scratch:
         size = make_day(Path(scratch), megabytes)
@@ -100,7 +100,7 @@ def main(folder: Path, megabytes: float) -> int:
         commands += [(name, options, form) for form in ("jsonl", "jsonl.zst", "jsonl.gz") for name, options in CATS]
         for name, options, form in commands:
             where = Path(scratch) / form
-            rounds = 1 if name == "seal" else RUNS  # What is sealed is not sealed again.
+            rounds = 1 if name == "seal" else RUNS  # A sealed day is not sealed again.
             cpu, seconds = min(run(name.split()[0], *options, where) for _ in range(rounds))
             speed = size / cpu / 1e6
             print(f"{name:<25} {form:<10} {speed:8,.0f} MB/s of CPU  {seconds:6.2f} s", flush=True)

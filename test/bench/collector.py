@@ -1,4 +1,4 @@
-"""ssmd itself: the real `ssmd run` with a metadata tree, as anyone would start it, its keys and its probes."""
+"""ssmd as a collector: the real `ssmd run` with a metadata tree and keys, and its probes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ssmd:
 
 
 class Probes:
-    """The probes of a collector in `folder`; waits until it serves them. Raises RuntimeError when it has ended."""
+    """The probes of the ssmd in `folder`; waits until they are served. Raises RuntimeError when it has ended."""
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
         while (found := re.search(r'\{[^\n]*"starting"[^\n]*\}', (folder / "log").read_text())) is None:
@@ -58,19 +58,22 @@ class Probes:
         self._listen = json.loads(found.group())["listen"]
 
     def health_ms(self, timeout: float = 5.0) -> float:
-        """How long /health took. Raises OSError when it did not answer, or not well."""
+        """Return the milliseconds until /health answered. Raises OSError when it did not, or not with 200."""
         began = time.monotonic()
         urllib.request.urlopen(f"http://{self._listen}/health", timeout=timeout).read()
         return (time.monotonic() - began) * 1e3
 
     def metrics(self) -> dict[str, float]:
-        """Every metric with only the label `feed`. Raises OSError."""
+        """Return every metric whose only label is `feed`. Raises OSError."""
         text = urllib.request.urlopen(f"http://{self._listen}/metrics", timeout=10).read().decode()
         return {name: float(value) for name, value in re.findall(r'^(ssmd_\w+)\{feed="bench"\} (\S+)$', text, re.M)}
 
 
 def environ(certificates: Path | None = None) -> dict[str, str]:
-    """What every collector is started with: nothing of the reader's ssmd, and the benchmark's own authority."""
+    """Return the environment of every collector: without the user's settings of ssmd, with the benchmark's authority.
+
+    `certificates`: the file of that authority's certificate.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "SSMD_"))}
     if certificates is not None:
         kept["SSL_CERT_FILE"] = str(certificates)
@@ -78,7 +81,7 @@ def environ(certificates: Path | None = None) -> dict[str, str]:
 
 
 def _write_tree(tree: Path, endpoint: str) -> None:
-    """A tree whose only environment, `bench`, collects order books from the load source, gap detection on."""
+    """Write a tree whose only environment, `bench`, collects order books from the load source, with gap detection."""
     for folder in ("environments", "feeds"):
         (tree / folder).mkdir()
     (tree / "feeds" / "bench.yaml").write_text(

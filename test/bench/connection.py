@@ -1,4 +1,4 @@
-"""The server's end of one WebSocket connection, plain or in TLS: the handshake, the subscription, and writing."""
+"""The server's end of a WebSocket connection, plain or over TLS: the handshake, the subscription, and writing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Connection:
-    """The server's end of a connection: what write() is given leaves with flush()."""
+    """The server's end of a connection; flush() sends what write() has taken."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._waiting: list[bytes] = []
 
     def read(self, count: int) -> bytes:
-        """Exactly so many bytes. Raises EOFError."""
+        """Return exactly `count` bytes. Raises EOFError."""
         data = b""
         while len(data) < count:
             more = self._receive(count - len(data))
@@ -45,7 +45,7 @@ class Connection:
 
 
 class TlsConnection(Connection):
-    """The same in TLS, encrypted in memory: each write() makes its own records, and yet many leave in one call."""
+    """The same over TLS, encrypted in memory: each write() makes records of its own, and many are sent by one call."""
 
     def __init__(self, sock: socket.socket, certificate: str) -> None:
         super().__init__(sock)
@@ -54,10 +54,10 @@ class TlsConnection(Connection):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.write = self._tls.write
-        while not self._shaken():
+        while not self._handshake_done():
             pass
 
-    def _shaken(self) -> bool:
+    def _handshake_done(self) -> bool:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -85,7 +85,7 @@ class TlsConnection(Connection):
 
 
 def upgrade(connection: Connection) -> None:
-    """The server's side of the opening handshake (RFC 6455, 4.2.2)."""
+    """Do the server's part of the opening handshake (RFC 6455, 4.2.2)."""
     request = b""
     while not request.endswith(b"\r\n\r\n"):
         request += connection.read(1)

@@ -1,4 +1,4 @@
-"""What is read of a running collector: its CPU time, its memory, its file and its metrics."""
+"""Figures of a running collector: its CPU time, its memory, the size of its file, and its metrics."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.collector import Probes
-from bench.lead import START_SECONDS
+from bench.load import START_SECONDS
 from bench.peers import Collector
 
-__all__ = ["DRAIN_SECONDS", "Look", "await_lines", "await_output", "count", "cpu_seconds", "gaps", "look", "peak_mb"]
+__all__ = [
+    "DRAIN_SECONDS", "Sample", "await_lines", "await_output", "count", "cpu_seconds", "faults_of", "peak_mb", "sample",
+]  # fmt: skip
 
 DRAIN_SECONDS = 60.0
 STUCK_SECONDS = 5.0
 
 
-class Look(NamedTuple):
-    """A moment of a run."""
+class Sample(NamedTuple):
+    """The state of a run at one moment."""
 
     ns: int
+    """Of the monotonic clock."""
     size: int
+    """Bytes in the collector's file."""
     cpu: float
+    """Seconds of CPU time so far."""
 
 
-def look(process: subprocess.Popen[bytes], path: Path | None) -> Look:
-    return Look(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
+def sample(process: subprocess.Popen[bytes], path: Path | None) -> Sample:
+    return Sample(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process with all its threads, and of its living children, to the ns."""
+    """Return the user and system time of a process with its threads and living children, to the nanosecond."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     below = children.read_text().split() if children.exists() else []
     # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
@@ -38,14 +43,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def peak_mb(pid: int) -> float:
-    """The highest resident memory so far."""
+    """Return the highest resident memory of a process so far."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     [line] = [line for line in status if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1e3
 
 
 def await_output(collector: Collector, folder: Path) -> Path:
-    """The collector's file, once its first line is in it."""
+    """Wait until the collector has written its first line; return its file. Raises RuntimeError."""
     until = time.monotonic() + START_SECONDS
     while (path := collector.output(folder)) is None or not path.stat().st_size:
         if time.monotonic() > until:
@@ -55,7 +60,7 @@ def await_output(collector: Collector, folder: Path) -> Path:
 
 
 def await_lines(path: Path | None, lines: int) -> None:
-    """Wait until the file has so many lines, or has not grown for long."""
+    """Wait until the file has so many lines, or has not grown for STUCK_SECONDS."""
     if path is None:
         return
     size, since = -1, time.monotonic()
@@ -68,14 +73,15 @@ def await_lines(path: Path | None, lines: int) -> None:
             return
 
 
-def gaps(probes: Probes) -> str:
+def faults_of(probes: Probes) -> str:
+    """Return what ssmd's own metrics report as lost or damaged; the empty text when there is nothing."""
     metrics = probes.metrics()
     found = {name: metrics[name] for name in ("ssmd_sequence_gaps_total", "ssmd_messages_not_json_total")}
     return ", ".join(f"{name} is {value:g}" for name, value in found.items() if value)
 
 
 def count(path: Path) -> tuple[int, int]:
-    """Bytes and lines."""
+    """Return the bytes and the lines of a file."""
     size = lines = 0
     with open(path, "rb", buffering=0) as file:
         while part := file.read(2**20):

@@ -1,4 +1,4 @@
-"""The goals, judged by the figures of one run. A goal whose rows were not run is not judged."""
+"""The goals, compared with the figures of one run. A goal whose rows were not measured is left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.latency import percentile
-from bench.lead import Load
+from bench.load import Load
 from bench.peers import READER
 from bench.plan import Case, Outcome
 
@@ -23,20 +23,21 @@ LATENCY_MS = 5
 LIMITS = {
     "saturation": "one core: two fifths of it check the messages, a quarter cuts frames, a sixth makes lines",
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
-    "cpu": "each wake-up costs more than its messages do, most of it the handing over of the write to a thread",
+    "cpu": "each wake-up costs more than its messages do; most of that is passing the write to a thread",
     "latency": "the rounds were disturbed, or the wake-ups wait for each other",
-    "memory": "the libraries are some 50 MB before the first message; what waits in the queue comes on top",
+    "memory": "the libraries take about 50 MB before the first message, and the queue comes on top",
     "health": "a batch is read and written without a pause",
 }
-"""What profiles show to stand between ssmd and a goal, told when it is not reached."""
+"""What keeps ssmd from a goal, as profiles show; printed when the goal is not reached."""
 
 
 class Judgement(NamedTuple):
     goal: str
     figure: str
+    """The figure of this run, with its unit."""
     reached: bool
     limit: str
-    """What stands in the way, if it is not reached; a key of LIMITS."""
+    """What keeps ssmd from the goal; a key of LIMITS."""
 
 
 def judge(outcomes: Outcomes) -> Iterator[Judgement]:

@@ -1,8 +1,8 @@
 """What a message costs between the socket and the disk: the runner, the Kalshi dialect and the file writer.
 
-No socket and no frames: messages are handed in as they would come out of the frame reader, in reads of 1, 20 and 240
-messages, and end in a file. Prints microseconds of CPU time a message, the best and the median of eleven rounds; of
-several checkouts in turn, so that what else the machine does hits all alike.
+There is no socket and there are no frames: the runner gets messages as the frame reader would yield them, in reads of
+1, 20 and 240 messages, and they end in a file. Prints microseconds of CPU time per message, the best and the median of
+eleven rounds. Several checkouts are measured in turn, so that other load on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ with open(sys.argv[4], "rb") as file:
     payloads = file.read().splitlines(keepends=True)
 reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
-class Handed:
+class Prepared:
     def connect(self): pass
     def close(self): pass
     def send(self, commands): pass
@@ -73,7 +73,7 @@ metrics = Metrics(CollectorRegistry(), "kalshi", status)
 exchange = Kalshi({"api_key": "bench", "api_secret": key}, {})
 writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
 reporter = Reporter("kalshi", status)
-runner = join("kalshi", Handed(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
+runner = join("kalshi", Prepared(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
 began = time.process_time()
 try:
     runner.run()
@@ -85,6 +85,7 @@ assert status.messages == messages
 
 
 def run_round(folder: Path, checkout: Path, read: int, sent: Path) -> float:
+    """Run one round with `checkout`, `read` messages in a read; return the microseconds of CPU time per message."""
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as data:
         command = [sys.executable, "-P", "-c", ROUND, data, str(read), str(MESSAGES[read]), str(sent)]
         environ = os.environ | {"PYTHONPATH": str(checkout)}
@@ -93,7 +94,7 @@ def run_round(folder: Path, checkout: Path, read: int, sent: Path) -> float:
 
 
 def main(folder: Path, others: Sequence[Path]) -> None:
-    """Measure this checkout, and others beside it, below the folder."""
+    """Measure this checkout and the others, below the folder."""
     checkouts = [ROOT, *others]
     cycle = Cycle()
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as scratch:

@@ -1,4 +1,4 @@
-"""One run: a load source, one collector, a warm-up, a window that is measured, and the proof that nothing was lost."""
+"""One run: a load source, one collector, a warm-up, the window that is measured, and a check that nothing was lost."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from types import TracebackType
 from exchange_server import Authority
 
 from bench.collector import Probes, Ssmd, environ
-from bench.figures import DRAIN_SECONDS, Look, await_lines, await_output, count, gaps, look, peak_mb
+from bench.figures import DRAIN_SECONDS, Sample, await_lines, await_output, count, faults_of, peak_mb, sample
 from bench.latency import latencies_ms, percentile
-from bench.lead import START_SECONDS, Load, Source, kill, on_other_cores, uninterrupted
+from bench.load import START_SECONDS, Load, Source, kill, on_other_cores, uninterrupted
 from bench.peers import SINK, Collector
 
 __all__ = ["Bench", "Result", "RunFailed"]
 
 MOST_BYTES = 2 * 1024**3
-"""A run ends early when its file is so long, for the disk's sake; only the C reader writes that much."""
+"""A run ends early when its file has so many bytes, to spare the disk; only the C reader writes that much."""
 WARM_SECONDS = 0.5
 WARM_BYTES_A_SECOND = 512 * 1024**2
 HEALTH_SECONDS = 0.02
+"""Pause between two requests for /health."""
 
 
 class RunFailed(Exception):
-    """A collector did not start, or not end."""
+    """A collector did not start, or did not end."""
 
 
 @dataclass
 class Result:
-    """Of one run; rates and CPU are of the window."""
+    """The figures of one run; rates and CPU are those of the window."""
 
     rate: float
     """Messages written a second."""
@@ -49,14 +50,26 @@ class Result:
     start_ms: float = float("nan")
     """From the start of the process to the first line in the file."""
     fault: str = ""
-    """What was lost, when something was."""
+    """What was lost; empty when nothing was."""
     latency_ms: tuple[float, float, float] = (float("nan"),) * 3
     """p50, p99, p99.9."""
     health_ms: list[float] = field(default_factory=list)
 
 
+@dataclass
+class _Run:
+    """A collector that was started, and the load source that it connects to."""
+
+    collector: Collector
+    process: subprocess.Popen[bytes]
+    source: Source
+    load: Load
+    folder: Path
+    started_ns: int
+
+
 class Bench:
-    """What all runs share: a scratch folder, compiled programs, certificates, cores. A context manager."""
+    """What all runs share: a scratch folder, compiled programs, certificates. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = contextlib.ExitStack()
@@ -77,7 +90,7 @@ class Bench:
         self._stack.close()
 
     def warm(self, seconds: float) -> None:
-        """Touch the memory, or the disk, that runs of so many seconds take: on a virtual machine that is slow, once."""
+        """Write once as much as runs of `seconds` do: on a virtual machine, first use of memory or disk is slow."""
         size = min(self.most_bytes, int(seconds * WARM_BYTES_A_SECOND))
         path = self.scratch / "warm"
         with open(path, "wb", buffering=0) as file:
@@ -86,7 +99,7 @@ class Bench:
         path.unlink()
 
     def source(self, load: Load, log: Path, *, alone: bool = False) -> Source:
-        """A load source, waiting for its client; to be killed by whoever asked."""
+        """Return a load source that waits for its client. The caller kills it at the end."""
         return Source(load, log, sender=self.sender, certificate=self.certificate, alone=alone)
 
     def run(
@@ -98,20 +111,23 @@ class Bench:
         health: bool = False,
         inspect: Callable[[Path], None] | None = None,
     ) -> Result:
-        """Measure one run; `inspect` is shown the finished file. Raises RunFailed."""
+        """Measure one run for `seconds`, with requests for /health if `health`; call `inspect` with the finished file.
+
+        Raises RunFailed.
+        """
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.scratch)))
             watching = bool(load.rate)
             source = self.source(load, folder / "seen", alone=watching)
             stack.callback(source.kill)
-            scheme = "wss" if load.tls else "ws"
-            started = time.monotonic_ns()
-            url = f"{scheme}://127.0.0.1:{source.port}"
+            started_ns = time.monotonic_ns()
+            url = f"{'wss' if load.tls else 'ws'}://127.0.0.1:{source.port}"
             with on_other_cores(watching), uninterrupted():
                 process = collector.start(folder, url, environ(self.authority if load.tls else None))
                 stack.callback(kill, process)
             try:
-                result = self._run(collector, process, source, load, folder, started, seconds, health)
+                run = _Run(collector, process, source, load, folder, started_ns)
+                result = self._measure(run, seconds, health)
                 if inspect is not None and (path := collector.output(folder)) is not None:
                     inspect(path)
                 return result
@@ -119,45 +135,30 @@ class Bench:
                 log = (folder / "log").read_text(errors="replace")[-500:]
                 raise RunFailed(f"{collector.name}: {error or 'ended'} {log}".strip()) from None
 
-    def _run(
-        self,
-        collector: Collector,
-        process: subprocess.Popen[bytes],
-        source: Source,
-        load: Load,
-        folder: Path,
-        started: int,
-        seconds: float,
-        health: bool,
-    ) -> Result:
+    def _measure(self, run: _Run, seconds: float, health: bool) -> Result:
+        source, process = run.source, run.process
         ready_ns = int(source.line(START_SECONDS, process)[1])
-        path = None if collector.name == SINK else await_output(collector, folder)
-        start_ms = (time.monotonic_ns() - started if path else ready_ns - started) / 1e6
-        probes = Probes(folder, process) if isinstance(collector, Ssmd) else None
+        path = None if run.collector.name == SINK else await_output(run.collector, run.folder)
+        start_ms = ((time.monotonic_ns() if path else ready_ns) - run.started_ns) / 1e6
+        probes = Probes(run.folder, process) if isinstance(run.collector, Ssmd) else None
 
-        source.tell(f"go {path}" if load.rate and path else "go")
+        source.send(f"go {path}" if run.load.rate and path else "go")
         self._sleep(path, WARM_SECONDS, self.most_bytes // 4)
-        first = look(process, path)
+        first = sample(process, path)
         times = list(self._health(probes, path, seconds)) if health and probes else []
         if not times:
             self._sleep(path, seconds, self.most_bytes)
-        last = look(process, path)
-        source.tell("stop")
+        last = sample(process, path)
+        source.send("stop")
         _, sent, began, ended = source.line(DRAIN_SECONDS, process)
         await_lines(path, int(sent) + 1)  # And the acknowledgement.
-        rss_mb = peak_mb(process.pid)
-        fault = gaps(probes) if probes else ""
-        source.tell("close")
-        try:
-            process.wait(DRAIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise RunFailed(f"{collector.name}: did not end") from None
 
         result = _result(path, first, last, int(sent), (int(ended) - int(began)) / 1e9)
-        result.rss_mb, result.start_ms, result.health_ms = rss_mb, start_ms, times
-        result.fault = fault or result.fault
-        if load.rate and path is not None:
-            found = list(latencies_ms(path.read_bytes(), (folder / "seen").read_bytes(), first.ns, last.ns))
+        result.rss_mb, result.start_ms, result.health_ms = peak_mb(process.pid), start_ms, times
+        result.fault = (faults_of(probes) if probes else "") or result.fault
+        _close(run)
+        if run.load.rate and path is not None:
+            found = list(latencies_ms(path.read_bytes(), (run.folder / "seen").read_bytes(), first.ns, last.ns))
             result.latency_ms = (percentile(found, 0.5), percentile(found, 0.99), percentile(found, 0.999))
         return result
 
@@ -169,15 +170,24 @@ class Bench:
             time.sleep(min(left, 0.02))
 
     def _health(self, probes: Probes, path: Path | None, seconds: float) -> Iterator[float]:
-        """Ask for /health, again and again, instead of sleeping."""
+        """Yield the milliseconds that /health takes, over and over for `seconds`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and path is not None and path.stat().st_size < self.most_bytes:
             yield probes.health_ms()
             time.sleep(HEALTH_SECONDS)
 
 
-def _result(path: Path | None, first: Look, last: Look, sent: int, sending_seconds: float) -> Result:
-    """The figures of the window between two looks; without a file, of what the source has sent."""
+def _close(run: _Run) -> None:
+    """Let the source close the connection, and wait until the collector has ended."""
+    run.source.send("close")
+    try:
+        run.process.wait(DRAIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"{run.collector.name}: did not end") from None
+
+
+def _result(path: Path | None, first: Sample, last: Sample, sent: int, sending_seconds: float) -> Result:
+    """Return the figures of the window between two samples; without a file, from what the source has sent."""
     seconds, cpu = (last.ns - first.ns) / 1e9, last.cpu - first.cpu
     fault = ""
     if path is None:

@@ -1,8 +1,8 @@
-"""What the load source sends: frames like Kalshi's, each text ending in a newline, on sequences without gaps. Pure.
+"""The messages of the load source: like Kalshi's, each with a newline at its end, in sequences without gaps. Pure.
 
-Message number `i` of a stream is on sid `1 + i % sids` and carries the seq `FIRST_SEQ + i // sids`. A cycle of a few
-hundred or thousand frames is made once; what differs from one turn of it to the next, the seq and the time of sending,
-stands in fields of fixed width, so that frames never change their size.
+Message number `i` of a stream is on sid `1 + i % sids` and has the seq `FIRST_SEQ + i // sids`. A cycle of up to a few
+thousand frames is made once, and is sent over and over. Only the seq and the time of sending differ from one turn to
+the next. Both have fields of fixed width, so that frames never change their size.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from ssmd.sim.frames import TEXT, encode
 __all__ = ["BURSTS", "FIRST_SEQ", "SUBSCRIBE", "TICKERS", "Cycle", "acknowledgements"]
 
 FIRST_SEQ = 1_000_000_000
-"""Ten digits, and it stays at ten for 9 thousand million messages of a sid."""
+"""It has ten digits, and so have the next nine thousand million."""
 
 BURSTS = (1, 1, 1, 5)
-"""How many messages a paced source puts into one send, over and over: at even distances one, one, one and five."""
+"""How many messages a paced source sends at once, over and over: one, one, one and five, at even distances."""
 
 TICKERS = ["KXFED-26DEC-T3.75", "KXHIGHNY-26NOV22-B54"]
 SUBSCRIBE = (
     '{"id":1,"cmd":"subscribe","params":{"channels":["orderbook_delta"],'
     f'"market_tickers":["{TICKERS[0]}","{TICKERS[1]}"]}}}}'
 )
-"""The command that every peer sends. ssmd makes its own from its metadata, for the same channel."""
+"""The command that every peer sends. ssmd makes its own from its metadata, for the same channel and markets."""
 
 _CYCLE_FRAMES = 1000
 _CYCLE_BYTES = 4 * 1024 * 1024
 _TIME = "0" * 27
-"""The exchange's `ts`, as wide as `2026-11-22T10:30:00.123456Z`, holds the time of sending in ns instead."""
+"""The field `ts`, as wide as Kalshi's `2026-11-22T10:30:00.123456Z`, holds the time of sending in ns instead."""
 
 
 class Cycle:
-    """The frames of one turn, for `sids` subscriptions; all of `size` bytes, or of Kalshi's sizes when that is 0."""
+    """The messages of one turn, on `sids` subscriptions; all of `size` bytes, or of Kalshi's sizes when that is 0."""
 
     def __init__(self, sids: int = 4, size: int = 0) -> None:
         self.sids = sids
         turns = max(1, min(_CYCLE_FRAMES, _CYCLE_BYTES // (size or 264)) // sids)
         self.texts = [_text(index, 1 + index % sids, size) for index in range(turns * sids)]
-        """Each message as it is sent first, with a time of zeros."""
+        """Each message of the first turn, with a time of zeros."""
 
     def text(self, number: int, sent_ns: int = 0) -> bytes:
-        """Message `number` of the stream, sent at so many ns of the monotonic clock."""
+        """Return message `number` of the stream, sent at `sent_ns` of the monotonic clock."""
         text = self.texts[number % len(self.texts)]
         text = text.replace(b'"seq":%d' % FIRST_SEQ, b'"seq":%d' % self.seq(number), 1)
         return text.replace(b'"ts":"%b"' % _TIME.encode(), b'"ts":"%027d"' % sent_ns, 1)
@@ -57,18 +57,18 @@ class Cycle:
 
     @cached_property
     def format(self) -> bytes:
-        """All frames in one, with a `%d` for each seq: a thousand of them are printed by one operator."""
+        """All frames of a turn, with a `%d` for each seq, so that one operator formats a whole turn."""
         escaped = b"".join(self.frames).replace(b"%", b"%%")
         return escaped.replace(b'"seq":%d' % FIRST_SEQ, b'"seq":%d')
 
     def turn(self, number: int) -> bytes:
-        """All frames of a turn whose first message has that number, a multiple of the cycle's length."""
+        """Return the frames of the turn whose first message is `number`, a multiple of the cycle's length."""
         first = self.seq(number)
         return self.format % tuple([first + index // self.sids for index in range(len(self.frames))])
 
 
 def acknowledgements(command_id: int, channels: list[str]) -> list[bytes]:
-    """What Kalshi replies to a subscribe command: one message for each channel."""
+    """Return Kalshi's replies to a subscribe command: one message for each channel."""
     return [
         b'{"id":%d,"type":"subscribed","msg":{"channel":"%b","sid":%d}}\n' % (command_id, channel.encode(), sid)
         for sid, channel in enumerate(channels, 1)
@@ -79,13 +79,13 @@ def _text(index: int, sid: int, size: int) -> bytes:
     if size:
         head, tail = f'{{"type":"sized","sid":{sid},"seq":{FIRST_SEQ},"x":"', '"}\n'
         if size < len(head) + len(tail):
-            raise ValueError(f"no message on sid {sid} has only {size} bytes")
+            raise ValueError(f"a message on sid {sid} needs more than {size} bytes")
         return f"{head}{'x' * (size - len(head) - len(tail))}{tail}".encode()
     return f'{{"type":"{_kind(index)}","sid":{sid},"seq":{FIRST_SEQ},"msg":{_body(index)}}}\n'.encode()
 
 
 def _kind(index: int) -> str:
-    """Of 40 messages 38 are changes of order books, one is a trade and one a ticker."""
+    """Return the type of a message: of 40, 38 are changes of order books, one is a trade and one a ticker."""
     return {7: "trade", 27: "ticker"}.get(index % 40, "orderbook_delta")
 
 

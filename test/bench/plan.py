@@ -1,4 +1,4 @@
-"""What is measured: the cases of each table, run in interleaved rounds, A B C A B C, so that all share the weather."""
+"""What is measured: the cases of each table, in interleaved rounds, so that other load affects all of them alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 
 from bench.check import verify
 from bench.collector import Ssmd
-from bench.lead import Load
+from bench.load import Load
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import Cycle
 from bench.peers import READER, SINK, Collector, peers
@@ -31,7 +31,10 @@ _QUICK = ("ssmd", "websocket-client", "picows, orjson", "picows, tuned", "websoc
 
 @dataclass(frozen=True)
 class Case:
+    """One row of one table."""
+
     measure: str
+    """One of MEASURES."""
     collector: str
     load: Load
 
@@ -42,41 +45,47 @@ class Outcome:
 
     results: list[Result] = field(default_factory=list)
     failure: str = ""
+    """Why a run failed, when one did; the case is then not run again."""
 
     def median(self, value: Callable[[Result], float]) -> float:
         return statistics.median(map(value, self.results))
 
     @property
     def fault(self) -> str:
+        """The failure, or what a run has lost; the empty text when there is neither."""
         return self.failure or next((result.fault for result in self.results if result.fault), "")
 
 
 class Plan:
-    """The cases for these measures, for those collectors that are here; `outcomes` fills up as run() goes on."""
+    """The cases of some measures, for the collectors that can be run here; run() fills `outcomes`.
+
+    `only`: parts of the names of collectors.
+    """
 
     def __init__(self, bench: Bench, measures: Iterable[str], only: Sequence[str], *, quick: bool) -> None:
         self._bench = bench
-        everybody: list[Collector] = [Ssmd(), *peers(bench.reader)]
-        wanted = [one for one in everybody if any(name in one.name for name in only)]
+        collectors: list[Collector] = [Ssmd(), *peers(bench.reader)]
+        wanted = [one for one in collectors if any(name in one.name for name in only)]
         self.missing = {one.name: one.missing() for one in wanted if one.missing()}
         self._collectors = {one.name: one for one in wanted if not one.missing()}
         self.outcomes: dict[Case, Outcome] = {
             case: Outcome()
             for measure in measures
-            for case in _cases(measure, everybody, quick)
+            for case in _cases(measure, collectors, quick)
             if case.collector in self._collectors
         }
 
-    def run(self, rounds: int, seconds: float, tell: Callable[[str], None]) -> None:
+    def run(self, rounds: int, seconds: float, progress: Callable[[str], None]) -> None:
+        """Run every case once in each round, for `seconds`."""
         for measure in dict.fromkeys(case.measure for case in self.outcomes):
             for number in range(1, rounds + 1):
                 for case, outcome in self.outcomes.items():
                     if case.measure == measure and not outcome.failure:
                         self._run_once(case, outcome, seconds)
-                        tell(f"{measure} {number}/{rounds} {_told(case)}: {_short(outcome)}")
+                        progress(f"{measure} {number}/{rounds} {_name(case)}: {_short(outcome)}")
 
-    def check(self, load: Load, seconds: float, tell: Callable[[str], None]) -> int:
-        """Let each collector write for so long, and compare every line with what was sent; return how many failed."""
+    def check(self, load: Load, seconds: float, progress: Callable[[str], None]) -> int:
+        """Run each collector once, and compare every line with what was sent; return how many collectors failed."""
         failed = 0
         texts = Cycle(load.sids, load.size)
         for collector in self._collectors.values():
@@ -92,7 +101,7 @@ class Plan:
             except RunFailed as failure:
                 fault = str(failure)
             failed += bool(fault)
-            tell(f"{collector.name}: {fault or f'{sum(counts):,} messages, as they were sent'}")
+            progress(f"{collector.name}: {fault or f'{sum(counts):,} messages, as they were sent'}")
         return failed
 
     def _run_once(self, case: Case, outcome: Outcome, seconds: float) -> None:
@@ -122,7 +131,7 @@ def _cases(measure: str, collectors: Sequence[Collector], quick: bool) -> list[C
     return [Case(measure, "ssmd", Load(sids=sids)) for sids in SIDS]
 
 
-def _told(case: Case) -> str:
+def _name(case: Case) -> str:
     load = case.load
     parts = [f"{load.rate:,.0f} msg/s" if load.rate else "", f"{load.size} bytes" if load.size else ""]
     parts += [f"{load.sids} sids" if load.sids != Load().sids else "", f"TLS {load.tls}" if load.tls else ""]

@@ -1,11 +1,11 @@
-"""Whether it stays as it is: the real `ssmd run` for an hour, looked at once a second.
+"""The soak: the real `ssmd run` for an hour, watched once a second, to find what grows.
 
     bin/bench --soak [--seconds=<s>] [--rate=<messages per second>]
 
-By default 3600 seconds of 5,000 messages a second, which takes 6 GB below TMPDIR, removed at the end. Prints a
-table of memory, descriptors, threads, the queue and the time /health took to answer, and exits with 1 when memory
-or descriptors have grown between the second quarter and the last, /health was ever slow or missing, or a message
-was lost.
+By default it takes 3600 seconds of 5,000 messages a second, and 6 GB below TMPDIR, which are removed at the end. It
+prints a table of memory, descriptors, threads, the queue and the time that /health took to answer. It exits with 1 when
+memory or descriptors were more in the last quarter than in the second, when /health was ever slow or missing, or when a
+message was lost.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from typing import NamedTuple
 
 from bench.collector import Probes, Ssmd, environ
 from bench.figures import cpu_seconds
-from bench.lead import START_SECONDS, Load, kill, uninterrupted
+from bench.load import START_SECONDS, Load, kill, uninterrupted
 from bench.measure import Bench
 
 ROWS = 20
 RSS_MAY_GROW_MB = 4.0
 HEALTH_MS = 200.0
-MISSED = 5000.0
-"""What a probe without an answer counts as, in ms."""
+MISSED_MS = 5000.0
+"""The time that stands for a probe without an answer."""
 
 
 class Sample(NamedTuple):
+    """The state of the collector at one moment."""
+
     seconds: float
+    """Since the start."""
     rss_mb: float
     descriptors: int
     threads: int
@@ -42,19 +45,19 @@ class Sample(NamedTuple):
     health_ms: float
 
 
-def look(pid: int, probes: Probes, seconds: float) -> Sample:
-    """Raises FileNotFoundError once the process has gone."""
+def sample(pid: int, probes: Probes, seconds: float) -> Sample:
+    """Return a sample of the process. Raises FileNotFoundError when it has ended."""
     process = Path("/proc", str(pid))
     try:
-        health_ms = probes.health_ms(MISSED / 1e3)
+        health_ms = probes.health_ms(MISSED_MS / 1e3)
     except OSError:
-        health_ms = MISSED
+        health_ms = MISSED_MS
     gauges: dict[str, float] = {}
     with contextlib.suppress(OSError):
         gauges = probes.metrics()
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     if "VmRSS" not in status:
-        raise FileNotFoundError(process)  # It has exited and only waits to be waited for.
+        raise FileNotFoundError(process)  # It has ended, and only its exit code is left.
     return Sample(
         seconds,
         int(status["VmRSS"].split()[0]) / 1e3,
@@ -67,12 +70,12 @@ def look(pid: int, probes: Probes, seconds: float) -> Sample:
 
 
 def watch(collector: subprocess.Popen[bytes], probes: Probes, seconds: float) -> list[Sample]:
-    """One sample a second, for so long or until the collector ends."""
+    """Return one sample for each second, up to `seconds` or until the collector ends."""
     samples: list[Sample] = []
     began = time.monotonic()
     with contextlib.suppress(FileNotFoundError):
         while collector.poll() is None and time.monotonic() < began + seconds:
-            samples.append(look(collector.pid, probes, time.monotonic() - began))
+            samples.append(sample(collector.pid, probes, time.monotonic() - began))
             time.sleep(max(0.0, began + len(samples) - time.monotonic()))
     return samples
 
@@ -94,10 +97,10 @@ def table(samples: Sequence[Sample]) -> None:
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:
-    """What is worse in the last quarter than in the second; the first is for warming up."""
+    """Return what is worse in the last quarter than in the second; the first one is the warm-up."""
     quarter = len(samples) // 4
     if quarter < 5:
-        return ["too short to tell"]
+        return ["too short to find growth"]
     earlier, later = samples[quarter : 2 * quarter], samples[-quarter:]
     faults = []
     rss = [statistics.median(sample.rss_mb for sample in part) for part in (earlier, later)]
@@ -113,6 +116,7 @@ def growth(samples: Sequence[Sample]) -> list[str]:
 
 
 def written(tree: Path) -> int:
+    """Return how many lines the collector has written."""
     lines = 0
     for path in tree.rglob("bench.jsonl"):
         with open(path, "rb") as file:
@@ -133,12 +137,12 @@ def main(folder: Path, seconds: float, rate: float) -> int:
             stack.callback(kill, collector)
         probes = Probes(tree, collector)
         source.line(START_SECONDS, collector)  # ready
-        source.tell("go")
+        source.send("go")
         samples = watch(collector, probes, seconds)
-        source.tell("stop")
+        source.send("stop")
         sent = int(source.line(START_SECONDS)[1]) + 1  # And the acknowledgement.
         cpu = cpu_seconds(collector.pid)
-        source.tell("close")
+        source.send("close")
         code = collector.wait()
         table(samples)
         faults = growth(samples)

@@ -1,9 +1,9 @@
-/* The sending half of source.py, for rates that Python does not reach; see there for the lines it is led by.
+/* The sending half of source.py, for rates that Python does not reach. See there for the lines that control it.
  *
  *     source <socket> <frames> <sids> <distance> <bursts> <log>
  *
- * Two open descriptors, the connection and a file with one turn of frames; the number of sids; the ns between two
- * bursts, or 0 for flat out; the sizes of the bursts, separated by commas; and the file for what the watch has seen.
+ * The arguments: two open descriptors, of the connection and of a file with one turn of frames; the number of sids; the
+ * ns between two bursts, or 0 for flat out; the sizes of the bursts, separated by commas; the file for the watch's log.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +56,7 @@ static void send_all(int sock, const char *data, size_t size) {
     }
 }
 
-/* Standard input, byte by byte: a line of whoever leads. */
+/* Read the next command from standard input, byte by byte. */
 static void read_line(char *line, size_t size) {
     size_t length = 0;
     char byte;
@@ -68,16 +68,16 @@ static void read_line(char *line, size_t size) {
         if (length + 1 < size)
             line[length++] = byte;
     }
-    fprintf(stderr, "left alone\n");
+    fprintf(stderr, "the standard input has ended\n");
     exit(1);
 }
 
-static int is_told(void) {
+static int has_command(void) {
     struct pollfd input = {.fd = 0, .events = POLLIN};
     return poll(&input, 1, 0) != 0;
 }
 
-/* The watched file: pairs of ns and size, written out at the end. */
+/* The watched file: pairs of ns and size, written to the log at the end. */
 static int watched = -1;
 static int64_t *seen, seen_size, seen_room, last_size;
 
@@ -100,7 +100,7 @@ static void write_log(const char *path) {
         fail(path);
 }
 
-/* Find the frames of a turn, and in each the fields that change. */
+/* Find the frames of a turn, and in each frame the fields that change. */
 static struct frame *find_frames(char *data, size_t size, size_t *count) {
     struct frame *frames = malloc((size / 8 + 1) * sizeof *frames);
     *count = 0;
@@ -127,7 +127,7 @@ static struct frame *find_frames(char *data, size_t size, size_t *count) {
 }
 
 static void send_flat_out(int sock, struct frame *frames, size_t count, uint64_t sids, uint64_t *sent) {
-    while (!is_told()) {
+    while (!has_command()) {
         size_t first = *sent % count, next = first;
         do {
             put_digits(frames[next].seq, SEQ_DIGITS, FIRST_SEQ + (*sent)++ / sids);
@@ -151,7 +151,7 @@ static void wait_until(int64_t due) {
 static void send_paced(int sock, struct frame *frames, size_t count, uint64_t sids, int64_t distance,
                        const int *bursts, int burst_count, uint64_t *sent) {
     int64_t due = now_ns();
-    for (int turn = 0; !is_told(); turn = (turn + 1) % burst_count) {
+    for (int turn = 0; !has_command(); turn = (turn + 1) % burst_count) {
         char piece[64 * 1024];
         size_t size = 0;
         wait_until(due);
@@ -211,7 +211,7 @@ int main(int argc, char **argv) {
     printf("sent %llu %lld %lld\n", (unsigned long long)sent, (long long)began, (long long)now_ns());
     fflush(stdout);
     if (watched >= 0) {
-        while (!is_told())
+        while (!has_command())
             look();
         write_log(argv[6]);
     }

@@ -1,25 +1,25 @@
-"""The load source, a process of its own: a WebSocket server for one client, never slower than what it measures.
+"""The load source, a process of its own: a WebSocket server for one client, faster than any collector.
 
 Usage:
     source [options]
 
 Options:
-    --rate=<messages>     a second; 0 is flat out [default: 0]
+    --rate=<messages>     messages a second; 0 is flat out [default: 0]
     --sids=<n>            subscriptions [default: 4]
-    --size=<bytes>        of each message; 0 is Kalshi's sizes [default: 0]
-    --tls=<records>       `message`: a TLS record for each message, as exchanges send; `full`: as full as they may be
+    --size=<bytes>        bytes of each message; 0 is Kalshi's sizes [default: 0]
+    --tls=<records>       `message`: a TLS record for each message, as exchanges send; `full`: the largest records
     --certificate=<pem>   for TLS
-    --sender=<program>    source.c, compiled: does the sending in place of Python; not with TLS
-    --log=<file>          where to note how the watched file grew
+    --sender=<program>    source.c, compiled, which sends instead of Python; not with TLS
+    --log=<file>          where to write how the watched file grew
 
-Whoever started it leads it by lines. It prints `port <n>`; then `ready <ns>`, when a client has subscribed and its
-acknowledgements are sent. On `go` it begins to send, flat out or at the rate; on `stop` it ends that and prints
-`sent <messages> <first ns> <last ns>`; on `close` it sends the close frame, and ends when the client has hung up.
-It ends at once when its standard input does. All times are of the monotonic clock.
+It is controlled by lines on its standard input. First it prints `port <n>`, then `ready <ns>` when a client has
+subscribed and the acknowledgements are sent. On `go` it sends, flat out or at the rate, until `stop`. Then it prints
+`sent <messages> <first ns> <last ns>`. On `close` it sends the close frame, and ends when the client has closed the
+connection. It ends at once when its standard input does. All times are of the monotonic clock.
 
-`go <file>` also watches that file, whenever no message is due and after the last until `close`, without ever
-sleeping: each size that it sees is noted with the time. The time from a message's sending, which stands in the
-message, to the moment when the file is long enough to hold its line, is the latency of the collector.
+On `go <file>` it also watches that file, while no message is due and after the last one until `close`, without ever
+sleeping: it keeps each size that it sees, with the time. Each message holds the time at which it was sent. The latency
+of the collector is the time from then until the file is long enough to hold the message's line.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ from bench.messages import BURSTS, Cycle
 from ssmd.sim.frames import CLOSE, TEXT, encode
 
 PIECE_BYTES = 128 * 1024
-"""About so much is encrypted and sent at once."""
+"""About so many bytes are encrypted and sent at once."""
 
 
-def told() -> str:
-    """The next line of whoever leads; unbuffered, for the program that may follow in this process reads on."""
+def command() -> str:
+    """Return the next line of standard input, read without a buffer: hand_over() leaves the rest to the sender."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
         if not byte:
-            sys.exit("left alone")
+            sys.exit("the standard input has ended")
         line += byte
     return line.decode().strip()
 
 
-def is_told() -> bool:
+def has_command() -> bool:
     return bool(select.select([0], [], [], 0)[0])
 
 
 class Watch:
-    """Notes how a file grows: `seen` holds pairs of ns and size."""
+    """Records how a file grows: `seen` holds pairs of ns and size."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY)
@@ -76,11 +76,12 @@ class Watch:
 
 
 def send_flat_out(connection: Connection, texts: Cycle, *, each: bool) -> int:
-    """Send until told to stop; `each` writes frame by frame, which over TLS makes a record of each."""
+    """Send until the next command; return how many messages. `each`: write frame by frame, so that TLS makes a record
+    of each."""
     pieces = list(cut(texts, each=each))
     write, flush = connection.write, connection.flush
     sent = 0
-    while not is_told():
+    while not has_command():
         turn = memoryview(texts.turn(sent))
         for piece in pieces:
             for part in piece:
@@ -91,7 +92,7 @@ def send_flat_out(connection: Connection, texts: Cycle, *, each: bool) -> int:
 
 
 def cut(texts: Cycle, *, each: bool) -> Iterator[list[slice]]:
-    """A turn in pieces of about PIECE_BYTES; each is one part, or one for each frame."""
+    """Yield a turn in pieces of about PIECE_BYTES, as slices of it: one slice, or with `each` one for each frame."""
     parts: list[slice] = []
     end = 0
     for number, frame in enumerate(texts.frames, 1):
@@ -103,11 +104,11 @@ def cut(texts: Cycle, *, each: bool) -> Iterator[list[slice]]:
 
 
 def send_paced(connection: Connection, texts: Cycle, rate: float, watch: Watch | None) -> int:
-    """Send BURSTS at even distances that make `rate` messages a second, until told to stop."""
+    """Send BURSTS at even distances, `rate` messages a second, until the next command; return how many messages."""
     distance = int(sum(BURSTS) / len(BURSTS) / rate * 1e9)
     due, sent = time.monotonic_ns(), 0
     for burst in cycle(BURSTS):
-        if is_told():
+        if has_command():
             break
         while (left := due - time.monotonic_ns()) > 0:
             if watch is not None:
@@ -138,20 +139,20 @@ def main() -> None:
     print("ready", time.monotonic_ns(), flush=True)
     if options["--sender"]:
         hand_over(options["--sender"], sock, texts, rate, options["--log"])
-    _, _, path = told().partition(" ")
+    _, _, path = command().partition(" ")  # go, or go and the file to watch
     watch = Watch(path) if path else None
     began = time.monotonic_ns()
     if rate:
         sent = send_paced(connection, texts, rate, watch)
     else:
         sent = send_flat_out(connection, texts, each=secure == "message")
-    told()  # stop
+    command()  # stop
     print("sent", sent, began, time.monotonic_ns(), flush=True)
     if watch is not None:
-        while not is_told():
+        while not has_command():
             watch.look()
         Path(options["--log"]).write_bytes(struct.pack(f"={len(watch.seen)}q", *watch.seen))
-    told()  # close
+    command()  # close
     connection.write(encode(CLOSE, b"\x03\xe8"))
     connection.flush()
     with contextlib.suppress(OSError):  # The client may have reset the connection.
@@ -161,7 +162,7 @@ def main() -> None:
 
 
 def hand_over(program: str, sock: socket.socket, texts: Cycle, rate: float, log: str | None) -> None:
-    """Become the compiled sender, with the connection as it stands and one turn of frames in a file."""
+    """Replace this process by the compiled sender, which gets the connection and a file with one turn of frames."""
     memory = os.memfd_create("frames")
     os.write(memory, b"".join(texts.frames))
     sock.set_inheritable(True)

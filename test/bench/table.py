@@ -1,4 +1,4 @@
-"""The tables, in markdown that also reads well on a terminal."""
+"""The tables, in Markdown that is also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.goals import LIMITS, Judgement, judge
 from bench.latency import percentile
-from bench.lead import Load
+from bench.load import Load
 from bench.measure import Result
 from bench.peers import SINK
 from bench.plan import MEASURES, Case, Outcome, Plan
@@ -21,15 +21,15 @@ __all__ = ["insert", "report"]
 
 BEGIN, END = "<!-- results: written by bin/bench --out -->", "<!-- end of results -->"
 BUSY_PERCENT = 85
-"""A collector that is flat out takes a whole core; when it got less, others had it."""
+"""A collector at saturation takes a whole core. When it got less than this, other processes took the rest."""
 BEHIND = 0.97
-"""A collector that writes less than this share of what is sent a second does not keep up."""
+"""A collector that writes less than this share of the rate is too slow for it."""
 
 Rows = Sequence[tuple[Case, Outcome]]
 
 
 def report(plan: Plan, rounds: int, seconds: float) -> str:
-    """All tables, the goals first."""
+    """Return all tables, the goals first."""
     parts = [_heading(rounds, seconds)]
     judgements = list(judge(plan.outcomes))
     if judgements:
@@ -49,7 +49,7 @@ def report(plan: Plan, rounds: int, seconds: float) -> str:
 
 
 def insert(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a document, or write a new file."""
+    """Replace what is between the marks of a document, or write a new file."""
     if path.exists() and BEGIN in (old := path.read_text()):
         before, _, rest = old.partition(BEGIN)
         text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
@@ -100,7 +100,7 @@ def _busy(plan: Plan) -> list[str]:
         return []
     return [
         f"- **The machine was busy**: in {low} of {len(shares)} runs at saturation the collector got less than "
-        f"{BUSY_PERCENT} % of a core. Rates and latencies tell little then; CPU a message tells more."
+        f"{BUSY_PERCENT} % of a core. Rates and latencies then say little; CPU per message says more."
     ]
 
 
@@ -226,7 +226,7 @@ def _ratio(outcome: Outcome, base: Outcome | None, value: Callable[[Result], flo
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Markdown with aligned columns; what looks like a number stands on the right."""
+    """Return a table in Markdown with aligned columns; columns of numbers are aligned to the right."""
     rows = list(rows)
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     right = [

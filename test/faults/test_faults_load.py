@@ -18,7 +18,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from bench.lead import START_SECONDS, Load, Source
+from bench.load import START_SECONDS, Load, Source
 from bench.messages import FIRST_SEQ
 from process import Collector
 
@@ -125,14 +125,14 @@ def test_full_load_with_a_crowd_at_the_probes(tmp_path):
     with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
         load.line(START_SECONDS)
-        load.tell("go")
+        load.send("go")
         watch = Watch(collector)
         watching = gevent.spawn(watch.run)
         with Crowd(collector.listen) as crowd:
             gevent.sleep(LOAD_SECONDS)
-            load.tell("stop")
+            load.send("stop")
             sent = int(load.line(START_SECONDS)[1])
-        load.tell("close")
+        load.send("close")
         peak = peak_mb(collector.process.pid)
         assert collector.wait() == 75
         watching.get()
@@ -167,7 +167,7 @@ def test_a_signal_in_the_middle_of_full_load(tmp_path, number):
     with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
         load.line(START_SECONDS)
-        load.tell("go")
+        load.send("go")
         [file] = collector.data.glob("*/test.jsonl")
         while file.stat().st_size < 300_000_000:
             gevent.sleep(0.01)

@@ -20,7 +20,7 @@ function tuned(url, path, command) {
     const prefix = Buffer.from(`{"ts":"${new Date().toISOString()}","feed":"bench","data":`);
     const lines = [];
     for (const message of parts) {
-      JSON.parse(message); // The check; the bytes are kept as they came.
+      JSON.parse(message); // The check; what is written are the bytes.
       const newline = message[message.length - 1] === 10;
       lines.push(prefix, newline ? message.subarray(0, -1) : message, end);
     }
@@ -31,7 +31,7 @@ function tuned(url, path, command) {
   const connection = new WebSocket(url, { perMessageDeflate: false, skipUTF8Validation: true });
   connection.on("open", () => connection.send(command));
   connection.on("message", (message) => {
-    if (parts.length === 0) setImmediate(flush); // After all messages that are there already.
+    if (parts.length === 0) setImmediate(flush); // After all messages that have already arrived.
     parts.push(message);
   });
 }

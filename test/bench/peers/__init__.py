@@ -1,6 +1,6 @@
-"""What ssmd is compared with: one file for each library, started as a process with a URL, a file and a command.
+"""The peers that ssmd is compared with: a file for each library, run as a process with a URL, a file and a command.
 
-A peer that cannot be had here is not left out silently: `missing()` says what it lacks.
+A peer that cannot be run here is not left out silently: `missing()` returns what it lacks.
 """
 
 from __future__ import annotations
@@ -24,39 +24,38 @@ SINK = "raw sink"
 
 
 class Collector(Protocol):
-    """Something that subscribes at a URL and keeps in a file what comes, until the other side closes."""
+    """A program that subscribes at a URL and writes what it receives to a file, until the other side closes."""
 
     name: str
     tls: bool
     """Whether it is measured over TLS too."""
     exact: bool
-    """Whether it keeps the bytes of a message, and not only its meaning."""
+    """Whether it keeps the bytes of a message, not only what they mean."""
     envelope: bool
-    """Whether it puts each message into one, with a time."""
+    """Whether it puts each message into an envelope with a time."""
 
     def missing(self) -> str:
-        """Why it cannot run here; empty when it can."""
+        """Return why it cannot run here; the empty text when it can."""
 
     def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """A process that writes its complaints to `folder`/log."""
+        """Start its process, which writes errors to `folder`/log."""
 
     def output(self, folder: Path) -> Path | None:
-        """The file, once there is one."""
+        """Return its file; None while there is none."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A command that is followed by the URL, the file and the subscribe command.
-
-    `modules` and `program` are what it needs; `pipe` is for one that instead reads the command from its standard
-    input and writes to its standard output.
-    """
+    """A command whose last arguments are the URL, the file and the subscribe command."""
 
     name: str
     command: list[str]
     modules: Sequence[str] = ()
+    """The Python modules that it needs."""
     program: str = ""
+    """The program that it needs: a name or a path."""
     pipe: bool = False
+    """It reads the subscribe command from its standard input, and writes messages to its standard output."""
     tls: bool = False
     exact: bool = True
     envelope: bool = True
@@ -67,7 +66,7 @@ class Peer:
             if importlib.util.find_spec(module) is None:
                 return f"the Python package {module} is not installed"
         if self.program and shutil.which(self.program) is None and not Path(self.program).exists():
-            return f"{self.program} is not here"
+            return f"{self.program} is not installed"
         return ""
 
     def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -83,11 +82,11 @@ class Peer:
                     stdin=subprocess.PIPE,
                     stdout=file,
                     stderr=log,
-                    start_new_session=True,  # So that Ctrl-C reaches only who clears away; also above.
+                    start_new_session=True,  # Also above: Ctrl-C reaches only the benchmark.
                 )
         assert process.stdin is not None
         process.stdin.write(SUBSCRIBE.encode() + b"\n")
-        process.stdin.flush()  # And left open, or it would hang up.
+        process.stdin.flush()  # It stays open: at its end the peer would close the connection.
         return process
 
     def output(self, folder: Path) -> Path | None:
@@ -96,7 +95,7 @@ class Peer:
 
 
 def peers(reader: Path | None) -> list[Peer]:
-    """Every peer, in the order of the tables; `reader` is reader.c, compiled, if there is a compiler."""
+    """Return every peer, in the order of the tables. `reader`: reader.c, compiled; None without a compiler."""
 
     def python(library: str, modules: Sequence[str], form: str, tls: bool = False) -> Peer:
         name = library if form == "typical" else f"{library}, {form}"
@@ -110,7 +109,7 @@ def peers(reader: Path | None) -> list[Peer]:
         program = str(installed) if shutil.which("node") else "node"
         return Peer(name, ["node", str(script), form], program=program, exact=form == "tuned")
 
-    # It has one form: no option makes it faster at this.
+    # It has one form: no option makes it faster here.
     websocat = str(Path(sys.executable).parent / "websocat")
     # fmt: off
     return [

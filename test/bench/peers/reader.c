@@ -1,8 +1,8 @@
-/* The physical limit: a WebSocket client in C that puts each message into an envelope and checks nothing.
+/* The lower bound: a WebSocket client in C that puts each message into an envelope, and checks nothing.
  *
  *     reader <url> <file> <subscribe command>
  *
- * It knows no TLS, no fragments, no pings and no answer but the right one.
+ * It has no TLS, no fragments, no pings, and no handling of errors.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

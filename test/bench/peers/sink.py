@@ -1,6 +1,6 @@
-"""The raw sink: takes whatever the load source sends and drops it. <url> <file, not used> <subscribe command>.
+"""The raw sink: reads what the load source sends and drops it. <url> <file, not used> <subscribe command>.
 
-What it takes in a second is what the source can send, over TLS without decrypting.
+Its rate is the most that the source can send. Over TLS it does not decrypt.
 """
 
 from __future__ import annotations

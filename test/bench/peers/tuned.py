@@ -1,7 +1,7 @@
-"""What the tuned Python peers share: everything that ssmd does after the frames are cut, in its fastest form.
+"""The part that the tuned Python peers share: what ssmd does after it has cut the frames, in its fastest form.
 
-Each message is proved to be one JSON object with a sid and a seq, as in ssmd, but its UTF-8 is not checked, the
-sequences are not followed, and nothing is synced. Another check may be given instead.
+Each message is checked to be one JSON object with a sid and a seq, as in ssmd. But its UTF-8 is not checked, sequences
+are not followed, and nothing is synced.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ check_head = msgspec.json.Decoder(_Head).decode
 
 
 class BatchWriter:
-    """Gathers messages; flush() checks them all and writes them as lines, with one timestamp and one system call."""
+    """Collects messages. flush() checks all of them and writes them as lines, with one timestamp and one system call.
+
+    `check`: raises for a message that is not valid.
+    """
 
     def __init__(self, path: str, check: Callable[[bytes], object] = check_head) -> None:
         self._check = check

@@ -33,7 +33,7 @@ async def tuned(url: str, path: str, command: str) -> None:
         await connection.send_str(command)
         async for message in connection:
             if not len(writer):
-                loop.call_soon(writer.flush)  # After all messages that are there already.
+                loop.call_soon(writer.flush)  # After all messages that have already arrived.
             writer.add(message.data)
         writer.flush()
 

@@ -15,7 +15,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from bench.peers.tuned import BatchWriter, check_head
 
 Make = Callable[[str, str], WSListener]
-"""What makes a listener that writes to a file and subscribes with a command."""
+"""A function that makes a listener, from the path of its file and the subscribe command."""
 
 
 class Typical(WSListener):

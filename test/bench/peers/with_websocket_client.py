@@ -26,7 +26,7 @@ def tuned(url: str, path: str, command: str) -> None:
     connection = websocket.create_connection(url, skip_utf8_validation=True)
     connection.send(command)
     writer = BatchWriter(path)
-    # The library reads exactly the bytes that it needs, so a quiet socket means that there is nothing more.
+    # The library reads only the bytes that it needs, so when the socket has none, all messages are read.
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     while True:

@@ -1,4 +1,4 @@
-"""Leading the load source, a process of its own: see source.py for the lines that it is led by."""
+"""The load, and the process that sends it: source.py, which is controlled by lines of text."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ TERM_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent: flat out when `rate` is 0; `tls` is "", "message" or "full", see source.py."""
+    """What is sent."""
 
     rate: float = 0
+    """Messages a second; 0 is flat out."""
     sids: int = 4
+    """Subscriptions."""
     size: int = 0
+    """Bytes of each message; 0 is Kalshi's sizes."""
     tls: str = ""
+    """Without TLS when empty; "message" makes a TLS record of each message, "full" fills the records."""
 
 
 class Source:
-    """The load source's process. `alone` gives it a core of its own, for it spins while it watches."""
+    """The process of a load source. `alone` gives it a core of its own, which it needs while it watches a file."""
 
     def __init__(self, load: Load, log: Path, *, sender: Path | None, certificate: Path, alone: bool = False) -> None:
         command = [sys.executable, "-P", "-m", "bench.source", f"--rate={load.rate}", f"--sids={load.sids}"]
@@ -49,18 +53,22 @@ class Source:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     bufsize=0,
-                    start_new_session=True,  # So that Ctrl-C reaches only who clears away.
+                    start_new_session=True,  # Ctrl-C reaches only this process, which ends the others.
                 )
                 stack.callback(self.kill)
             self.port = int(self.line(START_SECONDS)[1])
             stack.pop_all()
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
+        """Send it a command."""
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
     def line(self, seconds: float, other: subprocess.Popen[bytes] | None = None) -> list[str]:
-        """The words of the next line. Raises EOFError when it ends, RuntimeError when time is up or `other` ends."""
+        """Return the words of its next line, waiting for up to `seconds`.
+
+        Raises EOFError when the source ends, RuntimeError when the time is over or the process `other` ends.
+        """
         assert self._process.stdout is not None
         text = b""
         until = monotonic() + seconds
@@ -84,7 +92,7 @@ class Source:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session, and all of the session. SIGTERM first: ssmd then ends what it has started."""
+    """End a process and its session, which it leads. First by SIGTERM, so that ssmd ends the processes it started."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TERM_SECONDS)
@@ -98,22 +106,22 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Raise the KeyboardInterrupt of a signal at the end of the block, when what was started can be ended."""
-    came: list[int] = []
+    """Delay the KeyboardInterrupt of a signal to the end of the block, when the started process can be ended."""
+    received: list[int] = []
     numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
-    handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in numbers}
+    handlers = {each: signal.signal(each, lambda number, _: received.append(number)) for each in numbers}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if came:
+    if received:
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def _on_cores(cores: set[int]) -> Iterator[None]:
-    """What is started meanwhile runs on these cores only."""
+    """Let processes that are started in the block run on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
