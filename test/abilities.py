@@ -1,6 +1,6 @@
-"""What a test may need of the machine: a test that needs something it lacks is skipped with a plain reason.
+"""Marks for tests that need something special of the machine; without it they are skipped, with the reason.
 
-Such a test is marked with `needs_root`, or with `needs("strace", "mount")`: programs, and names in ABILITIES.
+`needs_root`, and `needs("strace", "mount")` with names of programs and of ABILITIES.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_root: skipped unless run by root")
-    config.addinivalue_line("markers", "needs(*names): skipped unless these programs or abilities are here")
+    config.addinivalue_line("markers", "needs(*names): skipped unless the machine has these programs and abilities")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -29,7 +29,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @cache
 def can_mount() -> bool:
-    """Root in a container may still not mount."""
+    """Return whether this process may mount; root in a container may not be able to."""
     return os.geteuid() == 0 and _succeeds("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt")
 
 
@@ -40,7 +40,7 @@ def can_mount_loop() -> bool:
 
 @cache
 def can_trace() -> bool:
-    """strace is here and may trace."""
+    """Return whether strace is installed and may trace."""
     return shutil.which("strace") is not None and _succeeds("strace", "-o", os.devnull, "true")
 
 
@@ -51,7 +51,7 @@ def can_make_networks() -> bool:
 
 @cache
 def libfaketime() -> Path | None:
-    """The library that fakes the clock of the process it is loaded into."""
+    """Return the library that fakes the clock of the process that loads it; None when it is not installed."""
     found = [path for root in ("/usr/lib", "/usr/lib64") for path in Path(root).glob("**/libfaketimeMT.so.1")]
     return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Patches before anything else is imported, as `python -m ssmd` does; then what every test shares."""
+"""Patches first, as `python -m ssmd` does, then the settings and fixtures of all tests."""
 
 from gevent import monkey
 
@@ -19,16 +19,16 @@ from ssmd.runtime.status import Status
 pytest_plugins = ["abilities"]
 
 TEST_SECONDS = 120
-"""Several times what the longest takes, since a busy machine takes that too."""
+"""Several times what the longest test takes, since a busy machine needs longer."""
 MOST_DESCRIPTORS = 200
 
-# How long an example takes is the machine's affair; what takes too long meets the deadline of its test. A test that
-# names a health check of its own would have the other back, so that of the folder that examples share is here too.
+# How long an example takes depends on the machine; a test that takes too long meets its own deadline. A test that sets
+# `suppress_health_check` itself replaces this list, so the check of fixtures that examples share is here too.
 _checks = hypothesis.HealthCheck
 hypothesis.settings.register_profile(
     "ssmd", deadline=None, suppress_health_check=[_checks.too_slow, _checks.function_scoped_fixture]
 )
-# The same examples each time, so that the outcome never depends on luck: bin/test without arguments takes this one.
+# bin/test without arguments uses this one: the same examples each time, so that the result does not depend on luck.
 hypothesis.settings.register_profile(
     "ssmd-same-examples", hypothesis.settings.get_profile("ssmd"), derandomize=True, database=None
 )
@@ -37,7 +37,7 @@ hypothesis.settings.load_profile("ssmd")
 
 @pytest.fixture(autouse=True)
 def _deadline() -> Iterator[None]:
-    """A test that hangs fails instead, with a traceback of where it hung."""
+    """Let a test that hangs fail, with a traceback of where it hangs."""
     with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
         yield
 
@@ -48,7 +48,7 @@ gevent.Greenlet.add_spawn_callback(_spawned.add)
 
 @pytest.fixture(autouse=True)
 def _no_greenlet_left_behind() -> Iterator[None]:
-    """What a test has started must have ended when it ends, or it would work on during the next."""
+    """Fail a test whose greenlets have not ended when it ends: they would run on during the next test."""
     before = _running()
     yield
     with gevent.Timeout(5, False):
@@ -59,7 +59,7 @@ def _no_greenlet_left_behind() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_descriptors_pile_up() -> Iterator[None]:
-    """A test, or what it tests, that leaves them open fails here, not a later one whose select() knows 1,024."""
+    """Fail the test that leaves descriptors open, before a later test fails because select() allows only 1,024."""
     yield
     assert len(os.listdir("/proc/self/fd")) < MOST_DESCRIPTORS
 

@@ -1,4 +1,4 @@
-"""Real processes for the end-to-end tests: `ssmd run` on a tree made for the test, and `ssmd sim`."""
+"""Real processes for tests of the whole product: `ssmd run` with a tree made for the test, and `ssmd sim`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ KEYS = {
 def start(
     *arguments: str | Path, cwd: Path = ROOT, prefix: Sequence[str | Path] = (), **variables: str
 ) -> subprocess.Popen[str]:
-    """`ssmd <arguments>` as a process of its own, in JSON logging; `prefix` is a command that executes it."""
+    """Start `ssmd <arguments>`, which logs in JSON. `prefix`: a command that executes the rest of its arguments.
+
+    `variables`: environment variables beside the test's keys.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "SSMD"))}
     return subprocess.Popen(
         [*map(str, prefix), sys.executable, "-m", "ssmd", *map(str, arguments)],
@@ -49,14 +52,14 @@ class Ended(NamedTuple):
 
 
 def ssmd(*arguments: str | Path, prefix: Sequence[str | Path] = (), **variables: str) -> Ended:
-    """`ssmd <arguments>` to its end."""
+    """Run `ssmd <arguments>` to its end."""
     process = start(*arguments, prefix=prefix, **variables)
     out, err = process.communicate(timeout=50)
     return Ended(process.returncode, out, err)
 
 
 class Process:
-    """One ssmd process; its stderr is read as it comes, into `events` or, for what is not JSON, `other`."""
+    """One ssmd process. Its log goes to `events`, and lines of stderr that are not JSON go to `other`."""
 
     def __init__(
         self, *arguments: str | Path, cwd: Path = ROOT, prefix: Sequence[str | Path] = (), **variables: str
@@ -66,7 +69,7 @@ class Process:
         self.other: list[str] = []
 
     def wait_for(self, event: str) -> dict[str, Any]:
-        """Block until an event of that name is logged; return it."""
+        """Wait until an event of that name is logged; return it."""
         assert self.process.stderr is not None
         while line := self.process.stderr.readline():
             if self._take(line) and self.events[-1]["event"] == event:
@@ -74,7 +77,7 @@ class Process:
         raise AssertionError(f"ended before {event!r}: {self.events} {self.other}")
 
     def wait(self, seconds: float = 30) -> int:
-        """Block until the process has ended; return its exit code."""
+        """Wait until the process has ended; return its exit code."""
         _, rest = self.process.communicate(timeout=seconds)
         for line in rest.splitlines():
             self._take(line)
@@ -89,12 +92,12 @@ class Process:
         return True
 
     def lasted(self) -> float:
-        """The seconds from the first event to the last, by their own times: a busy machine may begin and end late."""
+        """Return the seconds from the first event to the last, by their times: the process may start and end late."""
         begin, end = (datetime.fromisoformat(self.events[index]["ts"]) for index in (0, -1))
         return (end - begin).total_seconds()
 
     def end(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM; return the exit code."""
         self.process.terminate()
         return self.wait()
 
@@ -103,7 +106,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.process.terminate()  # First politely: a simulator takes its temporary key with it.
+            self.process.terminate()  # Not SIGKILL: a simulator removes its temporary key at its end.
         try:
             self.process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
@@ -112,7 +115,7 @@ class Process:
 
 
 class Simulator(Process):
-    """`ssmd sim` on a free port, ready to be connected to."""
+    """`ssmd sim` on a free port, ready for clients."""
 
     def __init__(self, *arguments: str | Path) -> None:
         super().__init__("sim", "--listen", "127.0.0.1:0", *arguments)
@@ -121,7 +124,7 @@ class Simulator(Process):
 
 
 class Collector(Process):
-    """`ssmd run` on a tree of its own, below `folder`, collecting from `endpoint` into `folder`/data."""
+    """`ssmd run` with a tree of its own in `folder`/conf, collecting from `endpoint` into `folder`/data."""
 
     def __init__(
         self,
@@ -139,11 +142,11 @@ class Collector(Process):
         super().__init__("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", prefix=prefix, **variables)
 
     def start_up(self) -> None:
-        """Wait until it has begun, and learn where the probes are."""
+        """Wait until it has started; keep the address of its probes in `listen`."""
         self.listen = self.wait_for("starting")["listen"]
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask the probe server; return status and body."""
+        """Return the status and the body of a probe's answer."""
         try:
             with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as response:
                 return response.status, response.read().decode()
@@ -167,7 +170,10 @@ class Collector(Process):
 
 
 def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environment: str) -> Path:
-    """A metadata tree with the environment `test`; `version` and `environment` are further YAML lines."""
+    """Write a metadata tree with the environment `test`; return its folder.
+
+    `version` and `environment`: further lines of YAML for the feed's version and for the environment.
+    """
     tree = folder / "conf"
     for name in ("environments", "feeds"):
         (tree / name).mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """A machine for the tests of systemd: a real systemd as process 1 of new namespaces, see deploy/boot-systemd.
 
-It has the programs of this one, a network that reaches only itself, and the checkout in /opt/ssmd. What is written
-in it goes with it.
+It has the programs of this machine, a network without a way out, and the checkout in /opt/ssmd. Everything that is
+written in it is removed with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BOOT = Path(__file__).parent / "deploy" / "boot-systemd"
 
 
 def why_not() -> str | None:
-    """Why no such machine can be had here, or None."""
+    """Return why such a machine cannot be made here; None when it can."""
     if os.geteuid() != 0:
         return "needs root"
     for program in ("systemctl", "unshare", "nsenter", "pivot_root", "ip"):
@@ -38,7 +38,7 @@ def why_not() -> str | None:
 
 
 def own_cgroup() -> Path:
-    """The folder of this process's control group, of the second version."""
+    """Return the folder of this process's control group (cgroup v2)."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mounted, kind, *_ = line.split()
         if kind == "cgroup2":
@@ -48,7 +48,7 @@ def own_cgroup() -> Path:
 
 
 class Machine:
-    """Boots on entry, and is gone after exit. `folder` is a new folder for its use."""
+    """Boots when it is entered, and is removed at exit. `folder`: an empty folder for its use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Machine:
         self._install(self.folder / "opt")
         self._cgroup = own_cgroup() / f"ssmd-test-{os.getpid()}-{time.monotonic_ns()}"
         self._cgroup.mkdir()
-        # Into the control group first: what is process 1 of a control group namespace takes all of it for its own.
+        # Enter the control group first: the root of the new cgroup namespace is the group of its process 1.
         enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
         namespaces = ["unshare", "--mount", "--pid", "--cgroup", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
         boot = [BOOT, self.folder / "root", self.folder / "opt", sys.base_prefix, Path(sys.prefix, "lib")]
@@ -77,7 +77,7 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         if first := self._first_process():
-            os.kill(first, 9)  # And with it, everything in its namespace of processes.
+            os.kill(first, 9)  # The kernel then kills every process of its namespace.
         self._process.kill()
         self._process.communicate()
         self.wait_for(lambda: "populated 0" in (self._cgroup / "cgroup.events").read_text())
@@ -85,7 +85,7 @@ class Machine:
             os.rmdir(folder)
 
     def _install(self, opt: Path) -> None:
-        """What a checkout that was used once consists of, with its virtual environment on /opt/python."""
+        """Install the checkout as it is after its first use, with a virtual environment for /opt/python."""
         for name in ("bin", "ssmd", "conf", "deploy", "docs"):
             shutil.copytree(ROOT / name, opt / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "requirements.txt", opt)
@@ -96,28 +96,28 @@ class Machine:
         shutil.copy(ROOT / "requirements.txt", opt / ".venv" / ".installed-requirements.txt")
 
     def _first_process(self) -> int:
-        """systemd's process as seen from here; 0 while there is none."""
+        """Return the id of systemd's process outside of its namespace; 0 while there is none."""
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert self._process.poll() is None, self._process.communicate()[0]
         return int(children[0]) if children else 0
 
     def path(self, path: str) -> Path:
-        """A file of the machine, as it is reached from here."""
+        """Return the path by which a file of the machine is reached from outside."""
         return Path(f"/proc/{self._first_process()}/root") / path.lstrip("/")
 
     def command(self, *command: str) -> list[str]:
-        """What executes a command in the machine."""
+        """Return the command that executes `command` in the machine."""
         return ["nsenter", "--all", "--target", str(self._first_process()), "--wd=/", *command]
 
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command in the machine to its end; with `check`, it must succeed."""
+        """Run a command in the machine to its end; with `check` it must succeed."""
         done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=60, check=False)
         assert not check or done.returncode == 0, (command, done.stdout, done.stderr)
         return done
 
     def show(self, unit: str, name: str) -> str:
-        """One property of a unit."""
+        """Return one property of a unit."""
         return self.run("systemctl", "show", "--value", "--property", name, unit, check=True).stdout.strip()
 
     def journal(self, unit: str) -> str:

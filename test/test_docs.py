@@ -38,13 +38,13 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next of the same rank."""
+    """Return the text below a heading, up to the next heading of the same level."""
     level = heading.split()[0]
     return text.split(f"\n{heading}\n")[1].split(f"\n{level} ")[0]
 
 
 def table(text: str, column: int = 0) -> list[str]:
-    """One column of the tables in a text, without their heads."""
+    """Return one column of the table in a text, without its head."""
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     return [row[column].strip() for row in rows[2:]]
 
@@ -53,7 +53,7 @@ def named(cells: list[str]) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
-def test_every_metric_is_in_the_readme_and_none_else():
+def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
     Metrics(registry, "kalshi", Status())
     # The library appends _total to the names of counters only when it prints them.
@@ -65,7 +65,7 @@ def test_every_metric_is_in_the_readme_and_none_else():
     assert {name.partition("{")[0] for name in named(table(section(README, "## Metrics")))} == real
 
 
-def test_every_error_type_is_in_the_readme():
+def test_the_readme_has_every_type_of_error_and_no_other():
     [row] = [line for line in README.splitlines() if line.startswith("| `ssmd_errors_total")]
     assert sorted(re.search(r"run: (.+) \|", row).group(1).split(", ")) == sorted(ERROR_TYPES)
 
@@ -111,7 +111,7 @@ def fields(model: type, prefix: str = "") -> set[str]:
         ("## Schemas", (fields(Schema) - {"versions"}) | fields(SchemaVersion, "versions[].")),
     ],
 )
-def test_every_field_is_documented_and_none_else(heading, real):
+def test_every_field_is_documented_and_no_other(heading, real):
     assert named(table(section(CONFIGURATION, heading))) == real
 
 
@@ -130,7 +130,7 @@ def test_the_defaults_in_the_readme_are_the_real_ones(field, default):
     assert float(shown) == default
 
 
-def test_what_is_said_of_kalshi_is_true():
+def test_the_facts_about_kalshi_are_those_of_the_code():
     for channel in DEFAULT_CHANNELS:
         assert f"`{channel}`" in CONFIGURATION
     assert f"more than {TICKERS_PER_COMMAND} " in CONFIGURATION
@@ -151,7 +151,7 @@ def test_every_test_that_a_document_names_exists():
         assert set(re.findall(r"\btest_\w+\.py", document.read_text())) <= tests, document.name
 
 
-def test_links_between_documents_lead_somewhere():
+def test_every_link_between_documents_has_a_target():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,4 +1,4 @@
-"""The whole program as real processes: `ssmd run` collecting from `ssmd sim`, with every fault it offers."""
+"""The whole program as real processes: `ssmd run` collects from `ssmd sim`, with each of its faults."""
 
 import fcntl
 import gzip
@@ -23,7 +23,7 @@ _random = random.Random(20)
 
 
 def frame(number: int) -> bytes:
-    """A message as an exchange might send it: mostly small, sometimes large, odd or not ASCII."""
+    """Return a message as an exchange might send it: mostly small, sometimes large, unusual or not ASCII."""
     book = [[f"0.{level:04d}", f"{_random.randrange(9999)}.00"] for level in range(_random.choice((0, 1, 3, 80)))]
     text = _random.choice(("plain", 'quoted "text"', "naïve ☃ \u2028", "back\\slash", "tab\t"))
     message = {"type": "book", "sid": 1 + number % 3, "seq": 1 + number // 3, "msg": {"levels": book, "note": text}}
@@ -54,9 +54,9 @@ def test_a_replayed_recording_is_collected_byte_for_byte(tmp_path, recording, ex
     assert re.search(r"code 1000, end of recording", stopped["reason"])
 
 
-# So slow a rate that a busy machine still sends one by one; in a nap of 0.3 s there would be 15.
+# At 50 messages a second even a busy machine sends them one by one, unless ssmd pauses: in 0.3 s there would be 15.
 @pytest.mark.parametrize(("coalesce_seconds", "rate", "most", "fewest"), [(0, 50, 1, 1 / 3), (0.3, 400, 1 / 20, 0)])
-def test_messages_that_come_fast_are_read_together_if_they_may(tmp_path, coalesce_seconds, rate, most, fewest):
+def test_fast_messages_are_read_together_when_the_feed_allows_it(tmp_path, coalesce_seconds, rate, most, fewest):
     with Simulator("--rate", str(rate)) as simulator:
         version = f"  coalesce_seconds: {coalesce_seconds}\n"
         with Collector(tmp_path, simulator.endpoint, version=version) as collector:
@@ -66,8 +66,8 @@ def test_messages_that_come_fast_are_read_together_if_they_may(tmp_path, coalesc
     assert fewest <= len(set(times)) / len(times) <= most
 
 
-def test_what_ssmd_wrote_is_replayed_as_it_was_received(tmp_path):
-    """A file of ssmd's own, with messages that are not JSON in it, gives the same bytes once more."""
+def test_lines_of_ssmd_are_replayed_as_they_were_received(tmp_path):
+    """Also messages that are not JSON: a file that ssmd wrote gives the same bytes once more."""
     odd = [b"oops", b"\xff\x00", b'{"type":NaN}', b"{}{}"]
     recording = tmp_path / "odd.jsonl"
     recording.write_bytes(b"".join(line + b"\n" for line in odd))
@@ -84,7 +84,7 @@ def test_what_ssmd_wrote_is_replayed_as_it_was_received(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_0_and_everything_received_is_in_the_file(tmp_path, number):
+def test_a_signal_ends_the_run_with_0_and_everything_received_is_in_the_file(tmp_path, number):
     with Simulator("--rate", "2000") as simulator, Collector(tmp_path, simulator.endpoint) as collector:
         collector.wait_for_lines(3000)
         collector.process.send_signal(number)
@@ -95,7 +95,7 @@ def test_a_signal_ends_it_with_0_and_everything_received_is_in_the_file(tmp_path
         assert collector.other == []
 
 
-# Each fault, what the run ends with, and a word of the reason.
+# Each fault, the run's exit code, and a part of the reason.
 ENDINGS = [
     ("close-after=30", 75, "closed the connection: code 1001"),
     ("reset-after=30", 75, "reset"),
@@ -114,7 +114,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("fault", "code", "reason"), ENDINGS, ids=[ending[0] for ending in ENDINGS])
-def test_every_fault_ends_with_its_code_and_what_was_received_is_kept(tmp_path, fault, code, reason):
+def test_every_fault_ends_the_run_with_its_code_and_everything_received_is_in_the_file(tmp_path, fault, code, reason):
     with (
         Simulator("--rate", "200", "--fault", fault) as simulator,
         Collector(
@@ -135,7 +135,7 @@ def test_every_fault_ends_with_its_code_and_what_was_received_is_kept(tmp_path, 
         assert collector.other == []
 
 
-def test_garbage_is_kept_beside_the_data_and_counted(tmp_path):
+def test_messages_that_are_not_json_are_kept_in_the_file_and_counted(tmp_path):
     with (
         Simulator("--rate", "200", "--fault", "garbage-after=30") as simulator,
         Collector(tmp_path, simulator.endpoint) as collector,
@@ -150,7 +150,7 @@ def test_garbage_is_kept_beside_the_data_and_counted(tmp_path):
     assert f'ssmd_messages_not_json_total{{feed="test"}} {len(encoded)}.0' in metrics
 
 
-def test_an_exchange_with_ever_new_sids_ends_the_run_with_all_of_it_kept(tmp_path):
+def test_an_exchange_with_endless_new_sids_ends_the_run_and_everything_received_is_kept(tmp_path):
     def script(peer):
         peer.upgrade()
         for first in range(1, 200_000, 100):
@@ -176,7 +176,7 @@ def test_a_gap_is_counted_and_logged(tmp_path):
     assert collector.events[-1]["missed"] == 3 * collector.events[-1]["gaps"] > 0
 
 
-def test_the_probes_answer_from_the_start_and_tell_when_it_is_connected(tmp_path):
+def test_the_probes_answer_from_the_start_and_report_the_connection(tmp_path):
     with (
         Simulator("--fault", "slow-handshake=1.5") as simulator,
         Collector(tmp_path, simulator.endpoint) as collector,
@@ -204,7 +204,7 @@ def test_a_second_collector_is_refused_and_the_first_goes_on(tmp_path):
         assert first.end() == 0
 
 
-def test_a_port_in_use_is_one_clear_line(tmp_path):
+def test_a_port_in_use_is_reported_in_one_clear_line(tmp_path):
     with Simulator() as simulator, Collector(tmp_path, simulator.endpoint) as first:
         first.start_up()
         with Process("run", "test", "--config-dir", tmp_path / "conf", "--listen", first.listen) as second:
@@ -216,7 +216,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
         assert first.end() == 0
 
 
-def test_killed_at_any_moment_it_leaves_whole_lines_after_the_next_start(tmp_path):
+def test_after_kills_the_next_start_leaves_only_whole_lines(tmp_path):
     with Simulator("--rate", "5000") as simulator:
         for _ in range(3):
             with Collector(tmp_path, simulator.endpoint) as collector:
@@ -228,7 +228,7 @@ def test_killed_at_any_moment_it_leaves_whole_lines_after_the_next_start(tmp_pat
     assert len(collector.payloads()) > 1500
 
 
-def test_the_embedded_simulator_is_collected_with_the_readmes_command(tmp_path):
+def test_the_readmes_command_collects_from_the_embedded_simulator(tmp_path):
     with Process("run", "kalshi-sim", "--config-dir", ROOT / "conf", "--listen", "127.0.0.1:0", cwd=tmp_path) as run:
         run.wait_for("subscribed")
         time.sleep(2)
@@ -240,7 +240,7 @@ def test_the_embedded_simulator_is_collected_with_the_readmes_command(tmp_path):
         assert subprocess.run([jq, "-c", ".", file], stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def test_missing_keys_are_one_line_that_points_at_the_simulator():
+def test_missing_keys_are_reported_in_one_line_that_names_the_simulator():
     with Process("run", "kalshi-dev", "--config-dir", ROOT / "conf", KALSHI_API_KEY="", KALSHI_API_SECRET="") as run:
         assert run.wait() == 78
     [event] = run.events
@@ -248,8 +248,8 @@ def test_missing_keys_are_one_line_that_points_at_the_simulator():
         assert part in event["event"]
 
 
-def test_a_log_that_nobody_reads_holds_up_neither_the_probes_nor_the_end(tmp_path):
-    """The pipe takes one page; a line of more would wait for its reader, although a poll says there is room."""
+def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
+    """The pipe has room for one page: a longer line waits for a reader, although poll() reports room."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     with Simulator("--rate", "500") as simulator:
@@ -270,7 +270,7 @@ def test_a_log_that_nobody_reads_holds_up_neither_the_probes_nor_the_end(tmp_pat
 
 
 def ask(url: str) -> int | None:
-    """The status of the answer; None without one."""
+    """Return the status of the answer; None without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return response.status
@@ -289,8 +289,8 @@ def read_until(stream: IO[str], mark: str) -> str:
     return text
 
 
-def test_a_simulator_of_ones_own_accepts_only_its_key(tmp_path):
-    """Without keys in its environment it makes one and prints how to use it."""
+def test_a_simulator_without_keys_makes_one_and_accepts_no_other(tmp_path):
+    """It prints how to use the key."""
     process = start("sim", "--listen", "127.0.0.1:0", **dict.fromkeys(KEYS, ""))
     try:
         printed = read_until(process.stderr, '"serving"')

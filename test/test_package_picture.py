@@ -6,9 +6,8 @@ from package_picture import BEGIN, DESIGN, END, WIDTHS, insert, picture, purpose
 
 
 def test_the_design_shows_the_packages_as_they_are():
-    """Renew it with `python test/package_picture.py --write`."""
     shown = DESIGN.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert shown == f"\n\n```\n{picture()}```\n\n"
+    assert shown == f"\n\n```\n{picture()}```\n\n", "renew it with `python test/package_picture.py --write`"
 
 
 def test_each_package_stands_on_one_floor_and_none_is_missing():
