@@ -23,7 +23,6 @@ Commands:
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import io
@@ -41,6 +40,7 @@ from ssmd import __version__
 from ssmd.commands import COMMANDS
 from ssmd.commands.output import waiting
 from ssmd.errors import EXIT_BUG, SsmdError, UsageError, WriteError, printable
+from ssmd.spelling import nearest
 
 __all__ = ["main", "run_command"]
 
@@ -130,9 +130,8 @@ def _parse_command(argv: Sequence[str]) -> str:
     arguments = _parse(__doc__ or "", argv, options_first=True)
     command: str = arguments["<command>"]
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-        raise UsageError(f"there is no command {printable(command)!r}; {hint}")
+        hint = nearest(command, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        raise UsageError(f"there is no command {printable(command)!r}{hint}")
     return command
 
 
@@ -163,8 +162,7 @@ def _reason(usage: str, argv: Sequence[str], told: str) -> str:
     for argument in argv:
         name = argument.partition("=")[0]
         if name.startswith("-") and len(name) > 1 and not any(option.startswith(name) for option in known):
-            near = difflib.get_close_matches(name, known, 1)
-            return f"there is no option {printable(name)}" + (f"; did you mean {near[0]}?" if near else "")
+            return f"there is no option {printable(name)}{nearest(name, known)}"
     # What stands outside of brackets in the first pattern of a usage is required.
     pattern = DocoptExit.usage.splitlines()[1]
     for option in _OPTION.findall(re.sub(r"\[[^\]]*\]", "", pattern)):

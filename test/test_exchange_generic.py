@@ -46,11 +46,16 @@ def test_nothing_is_signed_and_nothing_is_waited_for():
         ({"messages": '{"type":"subscribe"}'}, [(("messages",), False)]),
         ({"messages": ["subscribe", {}, 5, [], None]}, [(("messages", index), False) for index in (0, 2, 3, 4)]),
         ({"channels": ["trade"], "messages": []}, [(("channels",), True)]),
-        ({"mesages": MESSAGES}, [(("mesages",), True)]),
+        ({"mesages": MESSAGES}, [(("mesages",), False)]),
+        ({"message": MESSAGES}, [(("message",), False)]),
+        ({"market_tickers": [], "messages": 1}, [(("market_tickers",), True), (("messages",), False)]),
     ],
 )
 def test_a_section_is_checked(subscribe, problems):
-    assert [(problem.path, problem.warning) for problem in Generic.check(subscribe)] == problems
+    found = list(Generic.check(subscribe))
+    assert [(problem.path, problem.warning) for problem in found] == problems
+    for problem in found:
+        assert ("did you mean `messages`?" in problem.message) == (problem.path[0] in ("mesages", "message"))
 
 
 @pytest.mark.parametrize(

@@ -196,8 +196,10 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
             {"market_ticker": "KXA-1", "market_tickers": ["KXB-2"]},
             [("market_ticker", "cannot stand beside market_tickers", False)],
         ),
-        ({"chanels": ["trade"]}, [("chanels", "did you mean channels?", True)]),
-        ({"zzz": 1}, [("zzz", "it is sent as it is", True)]),
+        ({"chanels": ["trade"]}, [("chanels", "Kalshi's subscribe command; did you mean `channels`?", False)]),
+        ({"marketTickers": ["KXA-1"]}, [("marketTickers", "did you mean `market_tickers`?", False)]),
+        ({"tickers": ["KXA-1"]}, [("tickers", "it is sent as it is; did you mean `market_tickers`?", True)]),
+        ({"zzz": 1}, [("zzz", "is not a parameter of Kalshi's subscribe command; it is sent as it is", True)]),
     ],
 )
 def test_a_section_is_checked(subscribe, problems):
@@ -653,8 +655,29 @@ def test_an_empty_list_is_not_taken_for_everything(name):
     assert [problem.path for problem in Kalshi.check({name: []})] == [(name,)]
 
 
-@pytest.mark.parametrize(("channel", "hint"), [("tickr", "did you mean ticker?"), ("of_the_future", "the run ends")])
-def test_a_channel_that_is_not_known_is_worth_a_warning(channel, hint):
+@pytest.mark.parametrize(
+    ("channel", "message", "warning"),
+    [
+        ("tickr", "is not a channel that ssmd knows; did you mean `ticker`?", False),
+        ("trades", "is not a channel that ssmd knows; did you mean `trade`?", False),
+        ("of_the_future", "is not a channel that ssmd knows; if Kalshi does not know it either, the run ends", True),
+        # The names of channels to come.
+        ("ticker_v2", "the run ends; did you mean `ticker`?", True),
+        ("market_lifecycle_v3", "the run ends; did you mean `market_lifecycle_v2`?", True),
+        ("cfbenchmarks_value_10hz", "the run ends", True),
+        ("orderbook_snapshot", "the run ends", True),
+    ],
+)
+def test_a_misspelt_channel_is_an_error_and_another_unknown_one_a_warning(channel, message, warning):
     [problem] = Kalshi.check({"channels": ["trade", channel]})
-    assert (problem.path, problem.warning) == (("channels", 1), True)
-    assert hint in problem.message
+    assert (problem.path, problem.warning) == (("channels", 1), warning)
+    assert message in problem.message
+
+
+# Parameters that Kalshi might add, or has for other commands.
+@pytest.mark.parametrize(
+    "name", ["action", "sids", "series_ticker", "event_tickers", "send_final_snapshot", "compression", "since", "shard"]
+)
+def test_a_parameter_to_come_is_a_warning(name):
+    [problem] = Kalshi.check({name: 1})
+    assert (problem.path, problem.warning) == ((name,), True)

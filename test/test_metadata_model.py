@@ -1,94 +1,27 @@
-"""The models: what each field takes, what it becomes, and what is said of what it does not take."""
+"""The models: what each field accepts, what it becomes, and what is reported about a wrong value."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import FrozenInstanceError
 from datetime import date
 
 import pytest
+from metadata_texts import (
+    ENVIRONMENT,
+    FEED,
+    KEYS,
+    SCHEMA,
+    load,
+    reported,
+    section,
+    two_versions,
+    validated,
+    version,
+    without_effect,
+)
 
-from ssmd import wiring
 from ssmd.contracts.resolver import KeySource
-from ssmd.metadata.document import parse
 from ssmd.metadata.model import Environment, Feed, Schema
-from ssmd.metadata.validation import Validated, validate
-
-FEED = """\
-name: kalshi
-type: websocket
-versions:
-  - version: v1
-    effective_from: 2025-12-22
-    endpoint: wss://example.com/ws
-"""
-ENVIRONMENT = """\
-name: kalshi-dev
-feed: kalshi
-storage: {type: local, path: data}
-"""
-KEYS = """\
-keys:
-  kalshi:
-    type: api_key
-    fields: [api_key, api_secret]
-    source: %s
-"""
-SCHEMA = """\
-name: trade
-format: capnp
-schema_file: trade.capnp
-versions:
-  - version: v1
-    effective_from: 2025-12-22
-"""
-
-
-PARTS = wiring.parts()
-SECTIONS = {Environment: PARTS.of_environment, Feed: PARTS.of_feed, Schema: lambda data: {}}
-MISSPELT = re.compile(r"ssmd does not know this key; did you mean `\w+`\?")
-
-
-def validated(model, text) -> Validated:
-    document = parse(text.encode(), "x")
-    return validate(document, model, SECTIONS[model](document.data))
-
-
-def load(model, text):
-    instance, _, problems = validated(model, text)
-    assert [str(problem) for problem in problems] == []
-    return instance
-
-
-def section(model, text, *path):
-    """What a part makes of its section."""
-    _, sections, problems = validated(model, text)
-    assert [str(problem) for problem in problems] == []
-    return sections[path]
-
-
-def said(model, text) -> list[str]:
-    """What is reported about a text, in order, without the name of its file."""
-    instance, _, problems = validated(model, text)
-    for problem in problems:
-        assert problem.warning != bool(MISSPELT.fullmatch(problem.message)) or not problem.warning
-    wrong = [problem for problem in problems if not problem.warning and not MISSPELT.fullmatch(problem.message)]
-    assert (instance is None) == bool(wrong)
-    return [str(problem).removeprefix("x:") for problem in problems]
-
-
-def without_effect(model, text) -> list[str]:
-    """The fields of a text that are reported to have no effect; nothing else may be."""
-    instance, _, problems = validated(model, text)
-    assert instance is not None
-    for problem in problems:
-        assert (problem.warning, problem.lenient) == (True, True)
-        assert "has no effect in this version" in problem.message
-    return [problem.field for problem in problems]
-
-
-def version(extra: str) -> str:
-    return FEED + f"    {extra}\n"
 
 
 def test_a_feed_of_the_existing_model_loads_unchanged():
@@ -235,27 +168,27 @@ def test_models_are_frozen():
 )
 def test_a_wrong_value_is_refused_in_plain_words(line, expected):
     field = line.partition(":")[0]
-    (message,) = said(Feed, version(line))
+    (message,) = reported(Feed, version(line))
     assert message.startswith(f"7: versions[0].{field}: {expected}")
 
 
 def test_choices_are_named_and_the_near_one_suggested():
-    assert said(Feed, FEED + "status: actve\n") == [
+    assert reported(Feed, FEED + "status: actve\n") == [
         "7: status: must be one of active, deprecated, disabled, not `actve`; did you mean `active`?"
     ]
-    assert said(Schema, SCHEMA.replace("capnp\n", "capn\n", 1))[0].endswith("not `capn`; did you mean `capnp`?")
+    assert reported(Schema, SCHEMA.replace("capnp\n", "capn\n", 1))[0].endswith("not `capn`; did you mean `capnp`?")
 
 
 def test_what_is_required_is_asked_for():
-    assert said(Feed, "type: websocket\nversions:\n- version: v1\n") == [
+    assert reported(Feed, "type: websocket\nversions:\n- version: v1\n") == [
         "1: name: is required; add it",
         "3: versions[0].effective_from: is required; add it",
         "3: versions[0].endpoint: is required; add it",
     ]
-    assert said(Feed, FEED.partition("versions")[0] + "versions: []\n") == [
+    assert reported(Feed, FEED.partition("versions")[0] + "versions: []\n") == [
         "3: versions: is an empty list; add at least one entry"
     ]
-    assert said(Environment, "storage: {type: local}\nname:\nfeed: ''\n") == [
+    assert reported(Environment, "storage: {type: local}\nname:\nfeed: ''\n") == [
         "1: storage.path: is required; add it",
         "2: name: is required; add it",
         "3: feed: is required; add it",
@@ -279,14 +212,14 @@ def test_what_is_required_is_asked_for():
     ],
 )
 def test_what_one_field_asks_of_another(section, expected):
-    found = said(Environment, f"name: x\nfeed: y\n{section}\n")
+    found = reported(Environment, f"name: x\nfeed: y\n{section}\n")
     assert len(found) == len(expected)
     assert all(words in message for words, message in zip(expected, found, strict=True))
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", ".hidden", "-x", "a b", "é", "a\\nb", "x" * 101])
 def test_names_lead_nowhere(name):
-    found = said(Environment, ENVIRONMENT.replace("kalshi-dev", f'"{name}"'))
+    found = reported(Environment, ENVIRONMENT.replace("kalshi-dev", f'"{name}"'))
     assert len(found) == 1
     assert "is no name: use letters" in found[0]
 
@@ -314,7 +247,7 @@ def test_names_lead_nowhere(name):
     ],
 )
 def test_the_endpoint_of_a_websocket(endpoint, fault):
-    found = said(Feed, FEED.replace("wss://example.com/ws", f"'{endpoint}'"))
+    found = reported(Feed, FEED.replace("wss://example.com/ws", f"'{endpoint}'"))
     assert len(found) == (fault is not None)
     if fault:
         assert found[0].startswith("6: versions[0].endpoint: ")
@@ -323,46 +256,17 @@ def test_the_endpoint_of_a_websocket(endpoint, fault):
 
 
 def test_the_endpoint_of_another_type_is_its_own_business():
-    assert said(Feed, FEED.replace("websocket", "multicast").replace("wss://example.com/ws", "239.1.1.1:5000")) == []
-
-
-def two_versions(first: str, second: str, extra: str = "") -> str:
-    head = FEED.partition("versions")[0]
-    return f"{head}{extra}versions:\n" + "".join(
-        f"- {{version: {label}, effective_from: {day}, endpoint: {url}}}\n"
-        for label, day, url in (first.split(), second.split())
-    )
+    multicast = FEED.replace("websocket", "multicast").replace("wss://example.com/ws", "239.1.1.1:5000")
+    assert reported(Feed, multicast) == []
 
 
 def test_versions_must_be_told_apart():
-    found = said(Feed, two_versions("v1 2025-01-01 wss://a", "v1 2025-01-01 wss://b"))
+    found = reported(Feed, two_versions("v1 2025-01-01 wss://a", "v1 2025-01-01 wss://b"))
     assert found == [
         "5: versions[1].version: `v1` is already versions[0]; give each version its own label",
         "5: versions[1].effective_from: 2025-01-01 is also when versions[0] begins; "
         "give each version its own first day",
     ]
-
-
-def test_all_errors_are_reported_at_once_even_those_that_concern_several_fields():
-    text = two_versions("v1 2025-01-01 https://a", "v1 2025-01-01 wss://b", "status: none\n")
-    text += "- {version: v3, effective_from: never, endpoint: wss://c}\nverions: []\n"
-    found = said(Feed, text)
-    assert [message.split(": ")[1] for message in found] == [
-        "status",
-        "versions[0].endpoint",
-        "versions[1].version",
-        "versions[1].effective_from",
-        "versions[2].effective_from",
-        "verions",
-    ]
-
-
-def test_thousands_of_errors_are_cut_short():
-    found = said(
-        Feed, FEED + "status: x\ncapture_locations:\n" + "- 1\n" * 5000 + "".join(f"k{i}: 1\n" for i in range(5000))
-    )
-    assert len(found) < 300
-    assert "only the first 100 are shown" in "".join(found)
 
 
 def test_the_version_in_force():
@@ -381,24 +285,6 @@ versions:
         for day in ("2024-12-31", "2025-01-01", "2025-12-31", "2026-01-01", "2026-03-01", "2026-03-02", "2026-07-01")
     }
     assert list(in_force.values()) == [None, "old", "old", "new", "pilot", "new", "old"]
-
-
-def test_unknown_keys_are_found_wherever_they_are_and_a_misspelt_one_is_an_error():
-    text = ENVIRONMENT.replace("path:", "pth:") + KEYS % "env" + "    requird: true\ncolour: red\n"
-    assert said(Environment, text) == [
-        "3: storage.pth: ssmd does not know this key; did you mean `path`?",
-        "3: storage.path: is required; add it",
-        "9: keys.kalshi.requird: ssmd does not know this key; did you mean `required`?",
-        "10: colour: ssmd does not know this key",
-    ]
-    assert said(Feed, version("end_point: x")) == [
-        "7: versions[0].end_point: ssmd does not know this key; did you mean `endpoint`?"
-    ]
-
-
-def test_free_form_sections_have_no_unknown_keys():
-    assert said(Environment, ENVIRONMENT + "subscribe: {anything: {goes: 1}}\n") == []
-    assert said(Feed, version("parser_config: {anything: 1}") + "defaults: {a: {b: c}}\n") == []
 
 
 @pytest.mark.parametrize(
@@ -423,21 +309,10 @@ def test_where_a_key_is_kept_is_for_its_resolver_to_understand(source, scheme):
     ],
 )
 def test_what_is_wrong_with_a_key_is_said_without_it(source, fields, at, expected):
-    found = said(Environment, ENVIRONMENT + (KEYS % source).replace("[api_key, api_secret]", fields))
+    found = reported(Environment, ENVIRONMENT + (KEYS % source).replace("[api_key, api_secret]", fields))
     assert len(found) == 1
     assert f"keys.kalshi.{at}: {expected}" in found[0]
     assert "hunter2" not in found[0].lower()
-
-
-def test_what_has_no_effect_is_said_once_and_is_no_strict_error():
-    assert without_effect(Feed, version("auth_method: oauth")) == ["versions[0].auth_method"]
-    assert without_effect(Feed, version("auth_method: api_key")) == []
-    assert without_effect(Environment, ENVIRONMENT + (KEYS % "env").replace("type: api_key", "type: nats")) == [
-        "keys.kalshi.type"
-    ]
-    assert without_effect(Environment, ENVIRONMENT.replace("path: data", "path: data, bucket: b")) == ["storage.bucket"]
-    # The path of local storage acts, so that the field of the same name in the general model is no such field.
-    assert without_effect(Environment, ENVIRONMENT) == []
 
 
 def test_a_schema_of_the_existing_model_loads_unchanged():

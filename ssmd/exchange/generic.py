@@ -10,6 +10,7 @@ import msgspec
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Inspection
+from ssmd.spelling import misspelling
 
 __all__ = ["Generic"]
 
@@ -31,6 +32,11 @@ class Generic:
     @classmethod
     def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
         """What is wrong with an environment's `subscribe` section."""
+        for name in subscribe:
+            if name != "messages":
+                hint = misspelling(name, ["messages"], subscribe)
+                text = "is not known to the generic dialect" + (hint or "; it has `messages` only")
+                yield FieldProblem((name,), text, warning=not hint)
         messages = subscribe.get("messages", [])
         if not isinstance(messages, list):
             yield FieldProblem(("messages",), "must be a list of JSON objects, each sent after connecting")
@@ -38,9 +44,6 @@ class Generic:
         for index, message in enumerate(messages):
             if not isinstance(message, dict):
                 yield FieldProblem(("messages", index), "must be a mapping, which is sent as a JSON object")
-        for name in subscribe:
-            if name != "messages":
-                yield FieldProblem((name,), "is not known to the generic dialect; it has `messages`", warning=True)
 
     @classmethod
     def inspector(cls) -> Generic:

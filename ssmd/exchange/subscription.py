@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
+from ssmd.spelling import misspelling, nearest
 
 __all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "commands_of", "problems_of"]
 
@@ -61,16 +61,33 @@ def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     named = "market_tickers" in subscribe or subscribe.get("market_ticker")
     if isinstance(channels, list) and "orderbook_delta" in channels and not named:
         yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
+    yield from _unknown_parameters(subscribe)
+    if isinstance(channels, list):
+        yield from _unknown_channels(channels)
+
+
+def _unknown_parameters(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """A misspelt parameter is an error: Kalshi would ignore it, and collect something else than was meant."""
+    message = "is not a parameter of Kalshi's subscribe command"
     for name in subscribe:
-        if name not in _PARAMETERS:
-            near = difflib.get_close_matches(name, _PARAMETERS, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; it is sent as it is"
-            yield FieldProblem((name,), f"is not a parameter of Kalshi's subscribe command{hint}", warning=True)
-    for index, channel in enumerate(channels if isinstance(channels, list) else ()):
-        if isinstance(channel, str) and channel not in _CHANNELS:
-            near = difflib.get_close_matches(channel, _CHANNELS, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; if Kalshi does not know it either, the run ends"
-            yield FieldProblem(("channels", index), f"is no channel that ssmd knows{hint}", warning=True)
+        if name in _PARAMETERS:
+            continue
+        if hint := misspelling(name, _PARAMETERS, subscribe):
+            yield FieldProblem((name,), f"{message}{hint}")
+        else:
+            yield FieldProblem((name,), f"{message}; it is sent as it is{nearest(name, _PARAMETERS)}", warning=True)
+
+
+def _unknown_channels(channels: Sequence[Any]) -> Iterator[FieldProblem]:
+    message = "is not a channel that ssmd knows"
+    for index, channel in enumerate(channels):
+        if not isinstance(channel, str) or channel in _CHANNELS:
+            continue
+        if hint := misspelling(channel, _CHANNELS):
+            yield FieldProblem(("channels", index), f"{message}{hint}")
+        else:
+            remark = f"; if Kalshi does not know it either, the run ends{nearest(channel, _CHANNELS)}"
+            yield FieldProblem(("channels", index), f"{message}{remark}", warning=True)
 
 
 def commands_of(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
+from ssmd.spelling import misspelling
 from ssmd.store.layout import RESERVED_ENDINGS
 
 if TYPE_CHECKING:
@@ -171,8 +172,8 @@ nobody knows."""
 
 def unknown_keys(
     model: type[Model], data: Any, sections: Sections, at: Path = ()
-) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the path of every key that no model knows, and the keys that would be known in its place.
+) -> Iterator[tuple[Path, str]]:
+    """Yield the path of every key that no model knows, with `; did you mean ...?` when it is a known one misspelt.
 
     This walks the data beside the models instead of asking pydantic, so that a typo is found even where the same
     section has errors.
@@ -187,7 +188,7 @@ def unknown_keys(
         known = known | part.keys_known()
     for key, value in data.items():
         if key not in known:
-            yield (*at, key), list(known)
+            yield (*at, key), misspelling(key, known, data)
         elif inner := _model_within(known[key]):
             for path, item in _items(known[key], value, (*at, key)):
                 yield from unknown_keys(inner, item, sections, path)

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from ssmd.errors import ConfigError, printable
 from ssmd.metadata.document import Document, DocumentError, read
 from ssmd.metadata.fields import NAME, Model, Sections
-from ssmd.metadata.problem import Path, Problem, nearest, quoted
+from ssmd.metadata.problem import Path, Problem, quoted
 from ssmd.metadata.validation import validate
+from ssmd.spelling import nearest
 
 __all__ = ["Folder", "Part"]
 

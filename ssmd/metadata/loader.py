@@ -19,8 +19,9 @@ from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, Part
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.parts import Parts
-from ssmd.metadata.problem import Problem, nearest, quoted
+from ssmd.metadata.problem import Problem, quoted
 from ssmd.metadata.serving import check_environment, check_feed, check_subscription
+from ssmd.spelling import nearest
 
 __all__ = ["Deployment", "Problem", "Report", "check", "load"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ssmd.errors import printable
 
-__all__ = ["Path", "Problem", "dotted", "excerpt", "nearest", "quoted"]
+__all__ = ["Path", "Problem", "dotted", "excerpt", "quoted"]
 
 Path = tuple[str | int, ...]
 """The way to a field from the top of its file: ("keys", "kalshi", "fields", 0)."""
@@ -53,17 +52,6 @@ def dotted(path: Sequence[str | int]) -> str:
         else:
             text += f".{excerpt(step)}" if text else excerpt(step)
     return text
-
-
-def nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return `; did you mean ...?` when one of the candidates is close to the word, otherwise nothing.
-
-    `cutoff`: how close, from 0 for anything to 1 for the same word.
-    """
-    known = {candidate.lower(): candidate for candidate in candidates}
-    # Only the beginning of a long word is compared: difflib takes quadratic time.
-    close = difflib.get_close_matches(word[:100].lower(), known, n=1, cutoff=cutoff)
-    return f"; did you mean `{known[close[0]]}`?" if close else ""
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ from ssmd.metadata.document import Document
 from ssmd.metadata.fields import Fault, FaultsError, Model, Sections, unknown_keys, without_effect
 from ssmd.metadata.markers import Complaint
 from ssmd.metadata.model import Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.problem import Path, Problem, excerpt, nearest
+from ssmd.metadata.problem import Path, Problem, excerpt
 from ssmd.metadata.versions import Versioned, timeline_faults
+from ssmd.spelling import nearest
 
 __all__ = ["Validated", "validate"]
 
@@ -25,8 +26,6 @@ M = TypeVar("M", bound=Model)
 # More of one kind in one file helps nobody, and comparing so many names to guess what was meant would take minutes.
 _MOST = 100
 _SHORT = 16
-_NEAR = 0.75
-"""How close an unknown key must be to a known one to count as a misspelling of it."""
 
 # By the beginning of pydantic's type of an error; {} is what was found there.
 _PLAIN_WORDS = (
@@ -74,7 +73,7 @@ def validate(document: Document, model: type[M], sections: Sections) -> Validate
     if len(faults) > _MOST:
         problems.append(document.problem((), f"has {len(faults)} errors; only the first {_MOST} are shown"))
     if instance is not None:
-        problems += _ineffective(document, instance, sections)
+        problems += islice(_ineffective(document, instance, sections), _MOST)
     return Validated(
         None if faults else instance, parts, sorted(problems, key=lambda problem: problem.line or 0)
     )
@@ -82,8 +81,7 @@ def validate(document: Document, model: type[M], sections: Sections) -> Validate
 
 def _unknown(document: Document, model: type[Model], sections: Sections) -> Iterator[Problem]:
     """A misspelt key is an error, or what it says would be left out in silence. Any other may be another program's."""
-    for path, known in islice(unknown_keys(model, document.data, sections), _MOST):
-        hint = nearest(str(path[-1]), known, _NEAR)
+    for path, hint in islice(unknown_keys(model, document.data, sections), _MOST):
         yield document.problem(path, f"ssmd does not know this key{hint}", warning=not hint)
 
 
