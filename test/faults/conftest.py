@@ -1,4 +1,4 @@
-"""What the fault tests share."""
+"""The deadline of the fault tests."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,6 @@ TEST_SECONDS = 240
 
 @pytest.fixture(autouse=True)
 def _deadline() -> Iterator[None]:
-    """Longer than that of the other tests: these go many rounds."""
+    """Longer than that of other tests: some of these take many rounds."""
     with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
         yield

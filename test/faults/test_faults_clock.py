@@ -1,6 +1,6 @@
-"""Clocks that pass midnight, run fast and jump, by libfaketime, in the collector's process only.
+"""Clocks that pass midnight, run fast, and jump, by libfaketime in the collector's process.
 
-Only the wall clock is faked: timers are to go on as ever, as they do when somebody sets a clock.
+Only the wall clock is faked. Timers go on unchanged, as they do when a clock is set.
 """
 
 import json
@@ -25,7 +25,7 @@ RATE = 5000
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory) -> Iterator[Simulator]:
-    """Sends numbered messages to whoever connects, whatever the time."""
+    """Sends numbered messages to every client, at a rate that does not depend on the wall clock."""
     recording = tmp_path_factory.mktemp("clock") / "recording.jsonl"
     recording.write_bytes(b"".join(b'{"type":"trade","sid":1,"seq":%d,"msg":{}}\n' % n for n in range(1, 60 * RATE)))
     with Simulator("--replay", recording, "--rate", str(RATE)) as simulator:
@@ -46,10 +46,11 @@ class Clock:
         }
 
     def set(self, when: datetime, speed: float = 1) -> None:
+        """Set it to `when`; from then on it runs `speed` times as fast as the real clock."""
         ahead = (when - datetime.now(UTC)).total_seconds()
-        self._say(f"{ahead:+.6f}" if speed == 1 else f"@{when:%Y-%m-%d %H:%M:%S} x{speed}")
+        self._write(f"{ahead:+.6f}" if speed == 1 else f"@{when:%Y-%m-%d %H:%M:%S} x{speed}")
 
-    def _say(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         part = self._file.with_suffix(".part")
         part.write_text(text + "\n")
         part.replace(self._file)
@@ -67,7 +68,7 @@ def next_midnight() -> datetime:
 
 @contextmanager
 def collecting(folder: Path, simulator: Simulator, clock: Clock) -> Iterator[Collector]:
-    """Collect; at the end stop, and check that every message is in the file of its date, in order, none missing."""
+    """Run a collector; at the end stop it, and check that every message is in the file of its date, in order."""
     with Collector(folder, simulator.generic, variables=clock.variables) as collector:
         collector.start_up()
         yield collector
@@ -100,7 +101,7 @@ def wait_until_it_grows(path: Path) -> None:
     size = path.stat().st_size
     until = time.monotonic() + 10
     while path.stat().st_size < size + 50_000:
-        assert time.monotonic() < until, "nothing is collected any more"
+        assert time.monotonic() < until, "the file does not grow any more"
         time.sleep(0.05)
 
 
@@ -118,7 +119,7 @@ def test_at_midnight_under_load_every_message_goes_to_the_file_of_its_date(tmp_p
     assert before.stat().st_size > 50_000
 
 
-def test_days_that_pass_in_seconds_have_a_file_each(tmp_path, simulator, clock):
+def test_each_of_several_days_that_pass_in_seconds_has_its_file(tmp_path, simulator, clock):
     late = datetime(2025, 12, 29, 23, 59, tzinfo=UTC)
     clock.set(late)
     with collecting(tmp_path, simulator, clock) as collector:
@@ -155,7 +156,7 @@ def test_a_step_back_over_midnight_does_not_reopen_yesterday(tmp_path, simulator
     assert [event["event"] for event in collector.events].count("clock stepped back") == 1
 
 
-def test_a_step_forward_over_a_day_goes_on_in_the_file_of_that_day(tmp_path, simulator, clock):
+def test_after_a_step_forward_messages_go_to_the_file_of_the_new_day(tmp_path, simulator, clock):
     noon = next_midnight() + timedelta(hours=12)
     clock.set(noon)
     with collecting(tmp_path, simulator, clock) as collector:
@@ -165,7 +166,7 @@ def test_a_step_forward_over_a_day_goes_on_in_the_file_of_that_day(tmp_path, sim
     assert days(collector) == [f"{noon + timedelta(days=number):%Y-%m-%d}" for number in (0, 2)]
 
 
-def test_a_clock_that_was_days_ahead_ends_the_run_and_the_next_start_is_of_the_right_day(tmp_path, simulator, clock):
+def test_a_clock_that_was_days_ahead_ends_the_run_and_the_next_run_writes_to_the_right_day(tmp_path, simulator, clock):
     noon = next_midnight() + timedelta(hours=12)
     clock.set(noon + timedelta(days=2))
     with Collector(tmp_path, simulator.generic, variables=clock.variables) as collector:

@@ -1,4 +1,4 @@
-"""Kills, and disks that are full, failing, slow, dead, without power or not to be written to."""
+"""Kills, and disks that are full, failing, slow, dead, without power, or not writable."""
 
 import fcntl
 import json
@@ -11,7 +11,8 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
@@ -42,7 +43,7 @@ def frame(number: int, padding: int) -> bytes:
 
 
 def record(path: Path, count: int, paddings: tuple[int, ...]) -> Path:
-    """A recording to replay: messages numbered from 1, with one of these sizes each."""
+    """Write a recording to replay: messages numbered from 1, each with one of these paddings."""
     choose = random.Random(20).choice
     with open(path, "wb") as file:
         for number in range(1, count + 1):
@@ -51,13 +52,13 @@ def record(path: Path, count: int, paddings: tuple[int, ...]) -> Path:
 
 
 def numbers(content: bytes) -> list[int]:
-    """The numbers of the messages in a file all of whose lines are whole."""
+    """Return the numbers of the messages in a file; check that all its lines are whole."""
     assert not content or content.endswith(b"\n")
     return [int(_seq.search(decode_line(line).payload)[1]) for line in content.splitlines()]
 
 
 def counts_from_one(found: list[int]) -> bool:
-    """Several runs, each of which got the recording from its start and left nothing out."""
+    """Return whether these are the numbers of several runs, each from the start of the recording, without a gap."""
     return all(now in (before + 1, 1) for before, now in zip([0, *found], found, strict=False))
 
 
@@ -66,7 +67,7 @@ def today(data: Path) -> Path:
 
 
 def torn_file(data: Path) -> Path:
-    """What a killed run has left: one line, and a part of another."""
+    """Write a file as a killed run leaves it: one line, and a part of another."""
     path = today(data)
     path.parent.mkdir(parents=True)
     path.write_bytes(OLD + TORN)
@@ -92,11 +93,11 @@ def metric(collector: Collector, name: str) -> float:
     return float(value)
 
 
-a_moment = gevent.monkey.get_original("time", "sleep")  # gevent's own is too coarse to hit a write.
+precise_sleep = gevent.monkey.get_original("time", "sleep")  # gevent's own is too coarse to hit a write.
 
 
-def test_killed_20_times_under_load_it_loses_no_byte_and_joins_no_lines(tmp_path):
-    """Large messages make large writes, in the middle of which a kill leaves a torn line."""
+def test_20_kills_under_load_lose_no_byte_and_join_no_lines(tmp_path):
+    """Large messages make large writes, and a kill in the middle of a write leaves a torn line."""
     choose = random.Random(time.time_ns())
     recording = record(tmp_path / "recording.jsonl", 20, (20, 4_000_000))
     written = b""
@@ -109,7 +110,7 @@ def test_killed_20_times_under_load_it_loses_no_byte_and_joins_no_lines(tmp_path
                 kill_at = len(written) + choose.randrange(8_000_000)
                 until = time.monotonic() + 20
                 while os.stat(path).st_size < kill_at and time.monotonic() < until:
-                    a_moment(0.0002)
+                    precise_sleep(0.0002)
                 os.kill(collector.process.pid, signal.SIGKILL)
                 assert collector.wait() == -signal.SIGKILL, collector.events
             content = path.read_bytes()
@@ -119,7 +120,7 @@ def test_killed_20_times_under_load_it_loses_no_byte_and_joins_no_lines(tmp_path
         with Collector(tmp_path, simulator.generic, exchange="generic") as collector:
             assert collector.wait() == 75
     print(f"20 kills, {len(tails)} torn lines of {sum(map(len, tails)):,} bytes")
-    assert tails, "not one kill hit a write, so nothing was tried"
+    assert tails, "no kill hit a write, so nothing was tested"
     content = path.read_bytes()
     assert content.startswith(written)
     assert counts_from_one(numbers(content))
@@ -127,7 +128,7 @@ def test_killed_20_times_under_load_it_loses_no_byte_and_joins_no_lines(tmp_path
 
 
 @pytest.mark.needs("mount")
-def test_a_full_disk_ends_the_run_with_74_and_is_repaired_when_there_is_room(tmp_path):
+def test_a_full_disk_ends_the_run_with_74_and_the_file_is_repaired_when_there_is_room(tmp_path):
     recording = record(tmp_path / "recording.jsonl", 100_000, (20, 200, 4000))
     with (
         mounted(tmp_path / "data", "-t", "tmpfs", "-o", "size=2m", "ssmd-test") as data,
@@ -144,7 +145,7 @@ def test_a_full_disk_ends_the_run_with_74_and_is_repaired_when_there_is_room(tmp
         assert numbers(whole) == list(range(1, whole.count(b"\n") + 1))
         assert stopped["messages"] <= whole.count(b"\n")
         assert [event["messages"] for event in full.events if event["event"] == "messages received but not written"]
-        if whole != left:  # The sidecar has no room either.
+        if whole != left:  # There is no room for the torn bytes either.
             with Collector(tmp_path, simulator.generic, exchange="generic") as still_full:
                 assert still_full.wait() == 73
             assert "No space left on device; free some" in still_full.events[-1]["reason"]
@@ -178,15 +179,13 @@ def test_a_file_that_may_not_grow_ends_the_run_with_74(tmp_path):
     assert counts_from_one(numbers(path.read_bytes()))
 
 
-# The system calls with which the output is opened, repaired, written, synced and closed; and whether a failure of
-# one must end the run, or may as well do no harm.
 CALLS = {
     "writev": True,
     "write": True,
     "fdatasync": True,
     "fsync": True,
-    "openat": False,  # With an error of mkdir for a folder that is there.
-    "mkdir": False,
+    "openat": False,
+    "mkdir": False,  # Harmless for a folder that exists.
     "close": False,
     "ftruncate": True,
     "pwrite64": True,
@@ -196,12 +195,13 @@ CALLS = {
     "fstatfs": True,
     "getdents64": False,
 }
+"""The system calls that open, repair, write, sync and close the output; whether a failure of one must end the run."""
 ALSO_WITHOUT_SPACE = ("writev", "write", "fdatasync", "openat", "mkdir")
 MESSAGES = 300
 
 
 def run_with_failing_call(folder: Path, endpoint: str, call: str, number: int, errno: str) -> tuple[Collector, bool]:
-    """Run a collector whose `number`-th such call on its output fails; tell also whether there was such a call."""
+    """Run a collector whose `number`-th such call on its output fails; return also whether there was such a call."""
     path = torn_file(folder / "data")
     output = (path.parent.parent, folder / "data" / ".test.lock", path.parent, path, f"{path}.torn")
     prefix = ["strace", "-D", "-f", "--seccomp-bpf", "-o", folder / "strace", "-e", f"trace={call}"]
@@ -217,38 +217,49 @@ def run_with_failing_call(folder: Path, endpoint: str, call: str, number: int, e
     return collector, "(INJECTED)" in (folder / "strace").read_text()
 
 
+def assert_ended_cleanly(collector: Collector, codes: tuple[int, ...], errno: str, what: object) -> None:
+    """Check that the run ended with one of these exit codes, and with one line in the log that says why."""
+    assert collector.process.returncode in codes, what
+    assert collector.other == [], what
+    stopped = collector.events[-1]
+    assert stopped["event"] == "stopped", what
+    assert [event["event"] for event in collector.events].count("stopped") == 1
+    if errno == "ENOSPC" and collector.process.returncode in (73, 74):
+        assert "No space left on device; free some" in stopped["reason"], what
+
+
+def assert_repaired_by_the_next_start(collector: Collector, start: Callable[[Path], FileWriter], what: object) -> None:
+    """Check that after another start the file has what it had before, and the first messages without a gap."""
+    next_start = start(collector.data)
+    next_start.open()
+    next_start.close()
+    content = today(collector.data).read_bytes()
+    kept = numbers(content.removeprefix(OLD))
+    assert content.startswith(OLD), what
+    assert kept == list(range(1, len(kept) + 1)), what
+    assert collector.events[-1]["messages"] <= len(kept), what
+    assert len(kept) == MESSAGES or collector.process.returncode != 75, what
+    assert TORN in Path(f"{today(collector.data)}.torn").read_bytes(), what
+
+
 @pytest.mark.needs("strace")
 def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is_whole(tmp_path, status, metrics):
-    """As SQLite does it: let the first fail, then the second, and so on until there is none left to fail."""
+    """As SQLite tests it: the first call fails, then the second, and so on until there is no further call."""
     recording = record(tmp_path / "recording.jsonl", MESSAGES, (20, 200))
-    ends: dict[int, int] = {}
+    ends: Counter[int] = Counter()
     last: dict[str, int] = {}
+
+    def start(data: Path) -> FileWriter:
+        return FileWriter(LocalStorage(type="local", path=str(data)), "test", status=status, metrics=metrics)
 
     def check(call: str, number: int, errno: str) -> bool:
         folder = tmp_path / f"{call}-{number}-{errno}"
         collector, injected = run_with_failing_call(folder, simulator.generic, call, number, errno)
         what = (call, number, errno, collector.events, collector.other)
-        code = collector.process.returncode
-        assert code in ((73, 74) if injected and CALLS[call] else (73, 74, 75)), what
-        assert collector.other == [], what
-        stopped = collector.events[-1]
-        assert stopped["event"] == "stopped", what
-        assert [event["event"] for event in collector.events].count("stopped") == 1
-        if errno == "ENOSPC" and code in (73, 74):
-            assert "No space left on device; free some" in stopped["reason"], what
-        storage = LocalStorage(type="local", path=str(collector.data))
-        next_start = FileWriter(storage, "test", status=status, metrics=metrics)
-        next_start.open()
-        next_start.close()
-        content = today(collector.data).read_bytes()
-        kept = numbers(content.removeprefix(OLD))
-        assert content.startswith(OLD), what
-        assert kept == list(range(1, len(kept) + 1)), what
-        assert stopped["messages"] <= len(kept), what
-        assert len(kept) == MESSAGES or code != 75, what
-        assert TORN in Path(f"{today(collector.data)}.torn").read_bytes(), what
+        assert_ended_cleanly(collector, (73, 74) if injected and CALLS[call] else (73, 74, 75), errno, what)
+        assert_repaired_by_the_next_start(collector, start, what)
         if injected:
-            ends[code] = ends.get(code, 0) + 1
+            ends[collector.process.returncode] += 1
             last[call] = number
         return injected
 
@@ -265,14 +276,26 @@ def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is
             if not loop.successful():
                 pool.kill()
                 raise loop.exception
-    print(f"{sum(ends.values())} calls failed; runs by exit code: {ends}; the last of each: {last}")
+    print(f"{ends.total()} calls failed; runs by exit code: {dict(ends)}; the last of each: {last}")
     assert ends[73] > 10
     assert ends[74] > 20
 
 
+@contextmanager
+def slow_disk(collector: Collector, log: Path) -> Iterator[None]:
+    """Let every write and sync of the collector take half a second longer."""
+    traced = ["-P", today(collector.data), "-e", "trace=writev,fdatasync"]
+    slow = ["-e", "inject=writev,fdatasync:delay_enter=500000"]
+    command = ["strace", "-f", "-o", log, *traced, *slow, "-p", str(collector.process.pid)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as strace:
+        try:
+            yield
+        finally:
+            strace.terminate()
+
+
 @pytest.mark.needs("strace")
 def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
-    """Every write and sync takes half a second more, from some moment on and for a while."""
     count = 130_000
     recording = record(tmp_path / "recording.jsonl", count, (900,))
     health_ms, rss_mb, backpressure = [], [], []
@@ -282,20 +305,7 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
     ):
         collector.start_up()
         collector.wait_for_lines(500)
-        delay = "inject=writev,fdatasync:delay_enter=500000"
-        attach = [
-            "strace",
-            "-f",
-            "-o",
-            tmp_path / "strace",
-            "-P",
-            today(collector.data),
-            "-e",
-            "trace=writev,fdatasync",
-        ]
-        with subprocess.Popen(
-            [*attach, "-e", delay, "-p", str(collector.process.pid)], stderr=subprocess.DEVNULL
-        ) as strace:
+        with slow_disk(collector, tmp_path / "strace"):
             until = time.monotonic() + 10
             while time.monotonic() < until:
                 began = time.monotonic()
@@ -307,7 +317,6 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
                     rss_mb.append(metric(collector, "process_resident_memory_bytes") / 1e6)
                     backpressure.append(metric(collector, "ssmd_backpressure_seconds_total"))
                 time.sleep(0.1)
-            strace.terminate()
         assert collector.wait(60) == 75
     assert sum("(DELAYED)" in line for line in (tmp_path / "strace").read_text().splitlines()) > 10
     assert len(rss_mb) > 10, "the queue has never been full"
@@ -320,7 +329,7 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
     assert numbers(today(collector.data).read_bytes()) == list(range(1, count + 1))
 
 
-# From the moment on in which a file named as in STUCK is there, this call takes as good as for ever.
+# Once the file that STUCK names exists, this call takes an hour.
 STUCK_CALL = """
 import os, time
 real, sleep = os.{call}, time.sleep
@@ -343,7 +352,7 @@ def collector_to_get_stuck(folder: Path, endpoint: str, call: str) -> Iterator[C
         yield collector
 
 
-def test_a_dead_disk_shows_in_health_and_does_not_keep_the_run_from_ending(tmp_path):
+def test_a_dead_disk_makes_health_fail_and_does_not_keep_the_run_from_ending(tmp_path):
     with (
         Simulator("--rate", "5000") as simulator,
         collector_to_get_stuck(tmp_path / "write", simulator.endpoint, "writev") as write,
@@ -372,7 +381,7 @@ def test_a_dead_disk_shows_in_health_and_does_not_keep_the_run_from_ending(tmp_p
 
 @contextmanager
 def frozen(where: Path) -> Iterator[None]:
-    """Whoever writes there meanwhile waits in the kernel, where not even SIGKILL reaches."""
+    """Freeze a file system: a process that writes to it waits in the kernel, where even SIGKILL has no effect."""
     subprocess.run(["fsfreeze", "-f", where], check=True)
     try:
         yield
@@ -381,13 +390,13 @@ def frozen(where: Path) -> Iterator[None]:
 
 
 def state(pid: int) -> str:
-    """What /proc says of the main thread: Z when it has exited."""
+    """Return the state of the main thread from /proc: Z when it has ended."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.needs("loop mounts of ext4", "fsfreeze")
-def test_a_log_on_the_dead_disk_holds_up_neither_the_probes_nor_the_end(tmp_path):
-    """As bin/start has it: the log is a file beside the data. The kernel lets go of the process with the disk."""
+def test_a_log_on_the_dead_disk_delays_neither_the_probes_nor_the_end(tmp_path):
+    """As with bin/start, the log is a file beside the data. The kernel releases the process when the disk is back."""
     medium = tmp_path / "disk"
     with open(medium, "wb") as file:
         file.truncate(64 << 20)
@@ -407,7 +416,7 @@ def test_a_log_on_the_dead_disk_holds_up_neither_the_probes_nor_the_end(tmp_path
                     health_ms.append((time.monotonic() - asked) * 1e3)
                     time.sleep(0.1)
                 assert re.search(r"\S+/test\.jsonl has been stuck for 1\d s", answer[1])
-                collector.process.terminate()  # Tells "stopping" in the log.
+                collector.process.terminate()  # It logs "stopping".
                 began = time.monotonic()
                 while time.monotonic() - began < 3:
                     assert collector.get("/health")[0] == 503
@@ -416,11 +425,11 @@ def test_a_log_on_the_dead_disk_holds_up_neither_the_probes_nor_the_end(tmp_path
                     assert time.monotonic() - began < DRAIN_SECONDS + 8
                     time.sleep(0.1)
             assert collector.wait() == 74
-        told = log.read_bytes()
+        content = log.read_bytes()
     print(f"/health: worst of {len(health_ms)} {max(health_ms):.0f} ms")
     assert max(health_ms) < 1000
-    assert told.endswith(b"\n")
-    assert all(json.loads(line) for line in told.splitlines())
+    assert content.endswith(b"\n")
+    assert all(json.loads(line) for line in content.splitlines())
 
 
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
@@ -430,7 +439,7 @@ POWER_LOSS_NS = int((LocalStorage(type="local", path=".").fsync_interval_seconds
 
 @pytest.mark.needs("loop mounts of ext4")
 def test_a_power_failure_takes_no_more_than_the_last_sync_interval(tmp_path):
-    """ext4 can be told to stop as if the power had gone: what is not on the medium by then never comes to it."""
+    """ext4 can shut down as at a power failure: data that is not on the medium by then never gets there."""
     medium = tmp_path / "disk"
     with open(medium, "wb") as file:
         file.truncate(128 << 20)
@@ -439,8 +448,8 @@ def test_a_power_failure_takes_no_more_than_the_last_sync_interval(tmp_path):
     lost = []
     with Simulator("--rate", "5000") as simulator:
         for number, seconds in enumerate((3.3, 4.1, 4.9, 1.0)):
-            # Each time into another machine, so to speak: Linux may keep a file system that was shut down, and the loop
-            # device below it, for a while after the unmounting, and would mount that one again.
+            # A copy, as if the disk were put into another machine. Linux may keep a file system that was shut down, and
+            # its loop device, for a while after it is unmounted, and would mount that one again.
             medium = Path(shutil.copyfile(medium, tmp_path / f"disk-{number}"))
             with mounted(tmp_path / "data", "-o", "loop", medium) as data:
                 if live:
@@ -470,12 +479,12 @@ def power_off(mount_point: Path) -> None:
 
 
 def without_rights() -> list[str]:
-    """A command that takes root's power to pass over permissions."""
+    """Return a command that removes root's right to ignore permissions, for the rest of its arguments."""
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
 def refused(folder: Path, reason: str, prefix: list[str] | None = None) -> None:
-    """Starting on folder/data is refused with 73, one line, and this reason."""
+    """Check that a start on folder/data is refused with 73 and this reason, in one line."""
     with Simulator() as simulator, Collector(folder, simulator.endpoint, prefix=prefix or []) as collector:
         assert collector.wait() == 73
     assert [event["event"] for event in collector.events] == ["starting", "stopped"]

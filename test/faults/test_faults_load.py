@@ -1,7 +1,6 @@
-"""A feed as fast as it can be, with probes and slow-loris clients beside it, and its end in the middle of that.
+"""A feed at full speed, with probes and slow-loris clients at the same time, and its end in the middle.
 
-SSMD_LOAD_SECONDS is how long the load lasts, 10 by default; a whole minute needs some 15 GB below the folder of
-pytest's temporary files.
+The load lasts SSMD_LOAD_SECONDS, 10 by default. A minute needs about 15 GB in the folder of pytest's temporary files.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _queued = re.compile(r"^ssmd_queue_bytes\{.*\} (\S+)$", re.MULTILINE).search
 
 @contextmanager
 def load_source(folder: Path) -> Iterator[tuple[Source, str]]:
-    """The load source, in a process of its own, and its endpoint."""
+    """Start a load source, in a process of its own; yield it and its endpoint."""
     source = Source(Load(sids=SIDS), folder / "watched", sender=None, certificate=folder)
     try:
         yield source, f"ws://127.0.0.1:{source.port}/trade-api/ws/v2"
@@ -43,7 +42,10 @@ def load_source(folder: Path) -> Iterator[tuple[Source, str]]:
 
 
 def count_written(collector: Collector) -> int:
-    """Check that the file holds whole lines and leaves no number out; return how many, and remove it: it is large."""
+    """Check that the file has only whole lines and every number; remove the file, which is large.
+
+    Returns the number of lines.
+    """
     [file] = collector.data.glob("*/test.jsonl")
     lines = replies = 0
     rest = b""
@@ -54,11 +56,11 @@ def count_written(collector: Collector) -> int:
             if not lines:
                 replies = whole.count(b'"type":"subscribed"')
             assert len(numbers) + (0 if lines else replies) == whole.count(b"\n") + len(newline)
-            # One comparison, whose failure pytest would take minutes to explain.
+            # Compared outside of the assertion: pytest would take minutes to explain a difference.
             right = numbers == [
                 (b"%d" % (1 + n % SIDS), b"%d" % (FIRST_SEQ + n // SIDS)) for n in range(lines, lines + len(numbers))
             ]
-            assert right, f"something is missing or doubled behind line {lines}"
+            assert right, f"a message is missing or doubled after line {lines}"
             lines += len(numbers)
     assert rest == b""
     file.unlink()
@@ -66,16 +68,16 @@ def count_written(collector: Collector) -> int:
 
 
 class Watch:
-    """Asks the probes every 100 ms and looks at the memory, for as long as the collector listens."""
+    """Requests the probes and measures the memory every 100 ms, until the collector ends."""
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._failed: list[str] = []
         self.health_ms: list[float] = []
         self.own_mb: list[float] = []
-        """Memory without the queue, which is bounded and at full load may be full."""
+        """Memory without the queue, which is bounded, and may be full at full load."""
         self.failures: list[str] = []
-        """Only those before the last answer: at the end nobody listens any more."""
+        """Probes without a good answer, up to the last good one: at its end the collector answers no more."""
 
     def run(self) -> None:
         process = Path("/proc", str(self._collector.process.pid))
@@ -95,7 +97,7 @@ class Watch:
 
 
 class Crowd:
-    """Clients that send a request a byte at a time, and come back when they are shown out."""
+    """Clients that send a request byte by byte, and connect again when they are disconnected."""
 
     def __init__(self, listen: str) -> None:
         host, _, port = listen.rpartition(":")
@@ -121,7 +123,7 @@ class Crowd:
             gevent.sleep(1)
 
 
-def test_full_load_with_a_crowd_at_the_probes(tmp_path):
+def test_under_full_load_and_slow_clients_nothing_is_lost_and_the_probes_answer(tmp_path):
     with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
         load.line(START_SECONDS)
@@ -151,7 +153,7 @@ def test_full_load_with_a_crowd_at_the_probes(tmp_path):
     assert crowd.visits > CROWD
     assert watch.failures == []
     assert len(health) > 4 * LOAD_SECONDS
-    # Allowed for the rest of the machine: two in a hundred, and those below a TCP retransmission.
+    # Because of other load on the machine two in a hundred may be slower, but less than a TCP retransmission takes.
     assert health[-1 - max(2, len(health) // 50)] < HEALTH_MS
     assert health[-1] < 5 * HEALTH_MS
     assert growth < RSS_MAY_GROW_MB
@@ -163,7 +165,7 @@ def peak_mb(pid: int) -> float:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_of_full_load(tmp_path, number):
+def test_a_signal_under_full_load_ends_the_run_with_everything_received_in_the_file(tmp_path, number):
     with load_source(tmp_path) as (load, endpoint), Collector(tmp_path, endpoint) as collector:
         collector.start_up()
         load.line(START_SECONDS)

@@ -23,13 +23,13 @@ from process import Collector, Process, Simulator
 PEAK_MB = 200
 CONNECT_SECONDS = 10
 SLACK = 5
-"""Seconds that a busy machine may take beside what is measured; what is not noticed or cut off takes far longer."""
+"""Seconds that a busy machine may take in addition. A fault that is not noticed takes far longer."""
 
 in_namespaces = [pytest.mark.needs_root, pytest.mark.needs("ip", "iptables", "network namespaces")]
 
 
 class Network:
-    """Two hosts and one cable: the network namespaces `here`, of the collector, and `there`, of the exchange."""
+    """Two hosts and a cable: the network namespaces `here`, of the collector, and `there`, of the exchange."""
 
     HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -42,20 +42,8 @@ class Network:
         for name in self._names:
             run("ip", "netns", "add", name)
         here, there = self._names
-        run(
-            "ip",
-            "link",
-            "add",
-            f"{self._cable}a",
-            "netns",
-            here,
-            "type",
-            "veth",
-            "peer",
-            f"{self._cable}b",
-            "netns",
-            there,
-        )
+        ends = [f"{self._cable}a", "netns", here, "type", "veth", "peer", f"{self._cable}b", "netns", there]
+        run("ip", "link", "add", *ends)
         for name, link, address in ((here, "a", self.HERE), (there, "b", self.THERE)):
             run("ip", "-n", name, "address", "add", f"{address}/24", "dev", f"{self._cable}{link}")
             run("ip", "-n", name, "link", "set", f"{self._cable}{link}", "up")
@@ -91,7 +79,7 @@ def network() -> Iterator[Network]:
 
 
 class Exchange(Process):
-    """A simulator at the far end of the cable."""
+    """A simulator at the other end of the cable."""
 
     def __init__(self, network: Network, rate: int) -> None:
         super().__init__("sim", "--listen", f"{network.THERE}:0", "--rate", str(rate), prefix=network.there)
@@ -99,7 +87,7 @@ class Exchange(Process):
 
 
 def assert_whole(collector: Collector) -> None:
-    """What was received is in the file: every line, and no number of any subscription left out."""
+    """Check that everything received is in the file: every line, and every number of each subscription."""
     stopped = collector.events[-1]
     assert stopped["event"] == "stopped"
     assert (stopped["gaps"], collector.other) == (0, [])
@@ -121,10 +109,10 @@ def assert_whole(collector: Collector) -> None:
 @pytest.mark.parametrize(
     ("breakage", "rate"), [(Network.lose_packets, 300), (Network.lose_packets, 0), (Network.cut_here, 0)]
 )
-class TestHalfOpen:
+class TestHalfOpenConnection:
     pytestmark = in_namespaces
 
-    def test_it_is_noticed_and_everything_received_is_kept(self, tmp_path, network, breakage, rate):
+    def test_it_is_noticed_and_everything_received_is_in_the_file(self, tmp_path, network, breakage, rate):
         idle = 2
         version = f"  idle_timeout_seconds: {idle}\n"
         with (
@@ -145,7 +133,7 @@ class TestHalfOpen:
 
 
 def assert_given_up_in_time(folder: Path, endpoints: Sequence[str], prefix: Sequence[str] = ()) -> None:
-    """With 69 at the deadline, all at once to save time, and without taking memory meanwhile."""
+    """Check that runs end with 69 at the deadline, and take little memory until then; all run at the same time."""
     began = time.monotonic()
     with ExitStack() as stack:
         collectors = [
@@ -157,18 +145,18 @@ def assert_given_up_in_time(folder: Path, endpoints: Sequence[str], prefix: Sequ
             ended, peak = end.get()
             assert collector.wait() == 69
             assert CONNECT_SECONDS <= collector.lasted() < CONNECT_SECONDS + SLACK
-            assert ended - began < 2 * CONNECT_SECONDS + SLACK, "something has kept the process from its end"
+            assert ended - began < 2 * CONNECT_SECONDS + SLACK, "the process did not end after the run"
             assert peak < PEAK_MB
             assert "no answer within 10 s" in collector.events[-1]["reason"]
             assert (collector.events[-1]["messages"], collector.other) == (0, [])
 
 
 def watch(collector: Collector) -> tuple[float, float]:
-    """When it ended, and the most memory that it has had, in MB."""
+    """Wait until the collector has ended; return the time then, and its highest memory in MB."""
     peak = 0.0
     status = Path("/proc", str(collector.process.pid), "status")
     while collector.process.poll() is None:
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())  # Not there any more in a process that has ended.
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())  # It is missing once the process has ended.
         peak = max(peak, int(found[1]) / 1e3 if found else 0.0)
         gevent.sleep(0.01)
     return time.monotonic(), peak
@@ -177,7 +165,7 @@ def watch(collector: Collector) -> tuple[float, float]:
 @pytest.mark.needs_root
 @pytest.mark.needs("ip", "iptables", "network namespaces")
 def test_a_host_that_answers_nothing_is_given_up_in_time(tmp_path, network, monkeypatch):
-    """Neither the exchange nor, for a name, the name servers: their own time-outs take much longer."""
+    """Neither the exchange answers nor, for a name, the name servers, whose own time-outs are much longer."""
     resolv = Path("/etc/netns", network.here[-1], "resolv.conf")
     resolv.parent.mkdir(parents=True)
     try:
@@ -200,10 +188,10 @@ def test_a_host_that_answers_nothing_is_given_up_in_time(tmp_path, network, monk
         ("ws://[2001:db8::1]:9/feed", "Network is unreachable"),
     ],
 )
-def test_what_the_network_refuses_is_told_at_once(tmp_path, network, endpoint, reason):
+def test_a_connection_that_the_network_refuses_ends_the_run_at_once(tmp_path, network, endpoint, reason):
     with Collector(tmp_path, endpoint, prefix=network.here) as collector:
         assert collector.wait() == 69
-    # A host that is not there is given up by the kernel, after three questions for its address.
+    # For a host that does not exist the kernel gives up after three ARP requests.
     assert collector.lasted() < (3.5 if "route" in reason else 0) + SLACK
     assert reason in collector.events[-1]["reason"]
     assert collector.other == []
@@ -281,7 +269,7 @@ def endless_body(peer: Peer) -> None:
         (endless_body, 69, "503 Service Unavailable"),
     ],
 )
-def test_nothing_endless_is_taken_into_memory(tmp_path, script, code, reason):
+def test_an_endless_answer_is_not_kept_in_memory(tmp_path, script, code, reason):
     with serving(script) as server, Collector(tmp_path, server.url, exchange="generic") as collector:
         _, peak = watch(collector)
         assert collector.wait() == code
@@ -292,8 +280,8 @@ def test_nothing_endless_is_taken_into_memory(tmp_path, script, code, reason):
         assert collector.payloads() == ([b"{}"] if code == 75 else [])
 
 
-def test_many_messages_as_long_as_allowed_do_not_fill_the_memory(tmp_path):
-    """Each may be 16 MiB: what counts is bytes, not messages."""
+def test_many_messages_of_the_largest_size_do_not_fill_the_memory(tmp_path):
+    """Each may have 16 MiB: the queue is bounded in bytes, not in messages."""
     count, message = 12, b'"%s"' % (b"m" * ((16 << 20) - 2))
 
     def script(peer: Peer) -> None:
@@ -321,8 +309,8 @@ def dripping(peer: Peer) -> None:
         gevent.sleep(1)
 
 
-def test_a_drip_in_the_handshake_is_cut_off_in_time(tmp_path):
-    """In the answer to it, in TLS before it, and when nobody accepts the connection."""
+def test_a_handshake_that_does_not_end_is_given_up_in_time(tmp_path):
+    """One that is answered byte by byte, one without an answer in TLS, and a connection that is not accepted."""
     with (
         serving(dripping) as server,
         serving(lambda peer: gevent.sleep(60)) as silent,
@@ -342,16 +330,16 @@ def authority(tmp_path) -> Authority:
 
 
 def relaying(simulator: Simulator) -> Callable[[Peer], Any]:
-    """A script that passes everything on to a simulator and back: what terminates TLS in front of an exchange."""
+    """Return a script that relays to a simulator and back, as a proxy that ends TLS in front of an exchange."""
     port = int(re.search(r":(\d+)/", simulator.endpoint)[1])
 
     def script(peer: Peer) -> None:
         with socket.create_connection(("127.0.0.1", port)) as behind:
-            forth = gevent.spawn(pump, peer.sock, behind)
+            there = gevent.spawn(pump, peer.sock, behind)
             try:
                 pump(behind, peer.sock)
             finally:
-                forth.kill()
+                there.kill()
 
     return script
 
@@ -363,7 +351,7 @@ def pump(source: Any, target: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_right_certificate_works_end_to_end(tmp_path, authority, host):
+def test_a_valid_certificate_is_accepted(tmp_path, authority, host):
     with (
         Simulator("--rate", "500") as simulator,
         serving(relaying(simulator), tls=authority.context(host)) as server,
@@ -407,7 +395,7 @@ def test_a_wrong_certificate_is_refused_with_one_clear_line(tmp_path, authority,
             peer.sock.recv(1)
             peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         else:
-            reached.append(peer.request())  # With the signed headers in it.
+            reached.append(peer.request())  # It has the signed headers.
 
     with (
         serving(script, tls=context(authority, other)) as server,

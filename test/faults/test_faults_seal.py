@@ -1,4 +1,4 @@
-"""Sealing, killed at every call that touches the manifest: there is none, or a true one, and the next time seals."""
+"""Sealing that is killed at every call on the manifest: it leaves none, or a right one, and the next run seals."""
 
 import sys
 from subprocess import run
@@ -15,7 +15,7 @@ CALLS = ("openat", "write", "fsync", "rename", "close")
 
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize("call", CALLS)
-def test_a_kill_leaves_no_lie_and_the_next_time_seals(tmp_path, call):
+def test_a_kill_leaves_no_wrong_manifest_and_the_next_run_seals(tmp_path, call):
     day = make_day(tmp_path, "2025-12-22", sealed=False).parent
     manifest = day / "kalshi.manifest.json"
     command = [sys.executable, "-m", "ssmd", "seal", tmp_path]

@@ -1,6 +1,6 @@
-"""A canary in every key, every way to fail, and no piece of it in anything that ssmd says, writes or serves.
+"""Canaries as keys, in every way to fail: no piece of a key is in anything that ssmd prints, writes or serves.
 
-The private key may appear nowhere at all; the key id only in the header that signs a handshake.
+The private key may appear nowhere, and the key id only in the header that signs a handshake.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ PUBLIC = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicK
 
 
 def body(text: str) -> str:
-    """The base64 in a PEM, on one line."""
+    """Return the base64 of a PEM, on one line."""
     return "".join(line for line in text.splitlines() if not line.startswith("-"))
 
 
 def pieces(*secrets: str) -> frozenset[str]:
-    """Every 16 characters that follow one another in any of them."""
+    """Return every run of PIECE characters in any of the secrets."""
     return frozenset(
         text[start : start + PIECE] for text in map(squeezed, secrets) for start in range(len(text) - PIECE + 1)
     )
 
 
 def squeezed(text: str) -> str:
-    """Without what a log or a store may put between the lines of a PEM."""
+    """Return a text without the characters that a log or a key store may put between the lines of a PEM."""
     return re.sub(r"\\[nr]|[\s\"'\\]", "", text)
 
 
@@ -72,10 +72,10 @@ PRIVATE = pieces(*map(body, (SECRET, ED25519, ENCRYPTED, CURVE, PKCS1)), base64.
 SECRETS = PRIVATE | pieces(KEY_ID, PASSWORD, base64.b64encode(KEY_ID.encode()).decode())
 
 
-def leaked(told: Mapping[str, str], secrets: frozenset[str] = SECRETS) -> list[str]:
-    """Where a piece of a secret stands, with what is around it."""
+def leaked(output: Mapping[str, str], secrets: frozenset[str] = SECRETS) -> list[str]:
+    """Return the places in which a piece of a secret stands, with the text around it."""
     found = []
-    for place, text in told.items():
+    for place, text in output.items():
         small = squeezed(text)
         at = next((at for at in range(len(small)) if small[at : at + PIECE] in secrets), None)
         if at is not None:
@@ -83,8 +83,13 @@ def leaked(told: Mapping[str, str], secrets: frozenset[str] = SECRETS) -> list[s
     return found
 
 
-def told_by(folder: Path, *arguments: str | Path, enough: bool = False, **variables: str) -> tuple[int, dict[str, str]]:
-    """Run ssmd until it ends, or has data if that is enough; return its code and all that could be seen of it."""
+def output_of(
+    folder: Path, *arguments: str | Path, until_data: bool = False, **variables: str
+) -> tuple[int, dict[str, str]]:
+    """Run ssmd until it ends, or until it has data; return its exit code and all its output, by place.
+
+    That is its command line, what it prints, the answers of its probes, and its files.
+    """
     folder.mkdir(exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = "{}:{}".format(*free.getsockname())
@@ -92,30 +97,31 @@ def told_by(folder: Path, *arguments: str | Path, enough: bool = False, **variab
         arguments = (*arguments, "--listen", listen)
     keys = {"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": SECRET, "SSMD_LOG_LEVEL": "debug"}
     process = start(*arguments, cwd=folder, **(keys | variables))
-    told: dict[str, str] = {}
+    output: dict[str, str] = {}
     try:
         with gevent.Timeout(30):
             while process.poll() is None:
                 with suppress(OSError):
-                    told["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
+                    output["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
                 for path in ("/health", "/ready", "/metrics", "/nothing"):
-                    told.update(asked(listen, path))
-                if enough and any(file.stat().st_size > 2000 for file in folder.rglob("*.jsonl")):
+                    output.update(answer(listen, path))
+                if until_data and any(file.stat().st_size > 2000 for file in folder.rglob("*.jsonl")):
                     process.send_signal(signal.SIGTERM)
-                    enough = False
+                    until_data = False
                 gevent.sleep(0.02)
-            told["stdout"], told["stderr"] = process.communicate()
+            output["stdout"], output["stderr"] = process.communicate()
     finally:
         process.kill()
         process.communicate()
     assert process.returncode is not None
     for file in folder.rglob("*"):
         if file.is_file() and "conf" not in file.parts and file.suffix != ".pem":
-            told[str(file)] = file.read_text("utf-8", "replace")
-    return process.returncode, told
+            output[str(file)] = file.read_text("utf-8", "replace")
+    return process.returncode, output
 
 
-def asked(listen: str, path: str) -> dict[str, str]:
+def answer(listen: str, path: str) -> dict[str, str]:
+    """Return the answer of a probe, by its path; nothing when there is none."""
     with suppress(OSError):
         try:
             with urllib.request.urlopen(f"http://{listen}{path}", timeout=2) as response:
@@ -125,16 +131,16 @@ def asked(listen: str, path: str) -> dict[str, str]:
     return {}
 
 
-# Ways in which a run can fail: servers that repeat what they were told.
+# Servers that repeat what they received.
 
 
 def echo(status: str) -> Callable[[Peer], None]:
-    """An answer whose header, body and reason hold the request, as those of debugging proxies do."""
+    """Return a script that repeats the request in the header, the body and the reason, as a debugging proxy does."""
 
     def script(peer: Peer) -> None:
         request = peer.request()
         head = "; ".join(f"{name}: {value}" for name, value in request.headers.items())
-        # The body is cut for the log, and the cut must not leave a piece of the key.
+        # The body is cut for the log. The cut must not leave a piece of the key.
         text = f"{'.' * 180}{KEY_ID} in {head}".encode()
         peer.send(
             f"HTTP/1.1 {status} {KEY_ID}\r\nX-Request: {head}\r\nLocation: /{KEY_ID}/there?{KEY_ID}\r\n"
@@ -196,7 +202,7 @@ SERVERS = {
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What scripted servers were asked."""
+    """The requests that scripted servers have received."""
     requests: list[str] = []
     ask = Peer.request
 
@@ -211,24 +217,24 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run_against(folder: Path, endpoint: str, **options: Any) -> tuple[int, dict[str, str]]:
     version = "  idle_timeout_seconds: 1\n"
     tree = make_tree(folder, endpoint, "kalshi", version, "")
-    return told_by(folder, "run", "test", "--config-dir", tree, **options)
+    return output_of(folder, "run", "test", "--config-dir", tree, **options)
 
 
 @pytest.mark.parametrize(("script", "code"), SERVERS.values(), ids=SERVERS)
-def test_servers_that_repeat_what_they_were_told(tmp_path, requests, script, code):
+def test_nothing_leaks_when_a_server_repeats_what_it_received(tmp_path, requests, script, code):
     with serving(script) as server:
-        ended, told = run_against(tmp_path, f"{server.url}?token={PASSWORD}")
+        ended, output = run_against(tmp_path, f"{server.url}?token={PASSWORD}")
     assert ended == code
-    # What an exchange sends as data is kept as it came, whatever it is.
-    ours = {place: text for place, text in told.items() if not place.endswith(".jsonl") or ".ledger" in place}
+    # Messages of the exchange are kept unchanged, whatever is in them.
+    ours = {place: text for place, text in output.items() if not place.endswith(".jsonl") or ".ledger" in place}
     assert leaked(ours) == []
-    # The canary was there to be caught, and went nowhere else: not even to the exchange.
+    # The exchange has received the key id, which could have leaked, but not the private key.
     [request] = requests
     assert KEY_ID in request
     assert leaked({"request": request}, PRIVATE) == []
 
 
-def test_unreachable_exchanges(tmp_path, requests):
+def test_nothing_leaks_when_an_exchange_cannot_be_reached(tmp_path, requests):
     authority, other = Authority(tmp_path), Authority(tmp_path, "Other Authority")
     proxy = {"http_proxy": f"http://{PASSWORD}:{PASSWORD}@127.0.0.1:9", "SSL_CERT_FILE": str(authority.path)}
     with (
@@ -248,8 +254,8 @@ def test_unreachable_exchanges(tmp_path, requests):
         }
         for number, (endpoint, variables) in enumerate(runs.items()):
             query = f"?token={PASSWORD}"
-            ended, told = run_against(tmp_path / str(number), endpoint + query, **{"no_proxy": ""} | variables)
-            assert (endpoint, ended, leaked(told)) == (endpoint, 69, [])
+            ended, output = run_against(tmp_path / str(number), endpoint + query, **{"no_proxy": ""} | variables)
+            assert (endpoint, ended, leaked(output)) == (endpoint, 69, [])
     assert not any(KEY_ID in request for request in requests)
 
 
@@ -258,21 +264,21 @@ def test_unreachable_exchanges(tmp_path, requests):
     [(SECRET, "json"), (PKCS1, "text"), (ED25519.replace("\n", "\\n"), "json"), (body(SECRET), "text")],
     ids=["PEM", "PKCS#1", "escaped", "bare"],
 )
-def test_a_good_run(tmp_path, secret, form):
-    """And the simulator, which is given the same keys."""
+def test_nothing_leaks_from_a_good_run_or_from_the_simulator(tmp_path, secret, form):
+    """The simulator has the same keys."""
     keys = {"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": secret, "SSMD_LOG_LEVEL": "debug", "SSMD_LOG_FORMAT": form}
     with Sim(**keys) as simulator:
-        code, told = run_against(tmp_path, simulator.endpoint, enough=True, **keys)
+        code, output = run_against(tmp_path, simulator.endpoint, until_data=True, **keys)
         assert code == 0
-        assert {"/metrics", "/health", "cmdline"} < told.keys()
-        refused, told_refused = run_against(tmp_path / "other", simulator.endpoint, KALSHI_API_KEY=str(uuid.uuid4()))
-        assert refused == 77
-        said = simulator.said()
-    assert leaked(told) == leaked(told_refused) == leaked(said) == []
+        assert {"/metrics", "/health", "cmdline"} < output.keys()
+        code, refused = run_against(tmp_path / "other", simulator.endpoint, KALSHI_API_KEY=str(uuid.uuid4()))
+        assert code == 77
+        printed = simulator.printed()
+    assert leaked(output) == leaked(refused) == leaked(printed) == []
 
 
 class Sim:
-    """`ssmd sim` with keys of one's own."""
+    """`ssmd sim` with the keys of the test."""
 
     def __init__(self, **variables: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -283,7 +289,8 @@ class Sim:
         while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
             gevent.sleep(0.05)
 
-    def said(self) -> dict[str, str]:
+    def printed(self) -> dict[str, str]:
+        """Stop it; return what it has printed."""
         self._process.terminate()
         out, err = self._process.communicate(timeout=10)
         assert "127.0.0.1" in out + err
@@ -297,7 +304,7 @@ class Sim:
         self._process.communicate()
 
 
-# Keys that are wrong.
+# Wrong keys.
 
 BAD_SECRETS = {
     "cut off": SECRET[: len(SECRET) // 2],
@@ -327,7 +334,7 @@ BAD_IDS = {
 }
 
 
-def test_bad_keys(tmp_path, requests):
+def test_nothing_leaks_when_keys_are_wrong(tmp_path, requests):
     wrong = [{"KALSHI_API_SECRET": secret} for secret in BAD_SECRETS.values()]
     wrong += [{"KALSHI_API_KEY": key_id} for key_id in BAD_IDS.values()]
     wrong += [{"KALSHI_API_KEY": SECRET, "KALSHI_API_SECRET": KEY_ID}, {"KALSHI_API_KEY": ""}]
@@ -338,22 +345,22 @@ def test_bad_keys(tmp_path, requests):
         tree = make_tree(tmp_path, server.url, "kalshi", "", "")
 
         def attempt(number: int) -> None:
-            code, told = told_by(tmp_path / str(number), "run", "test", "--config-dir", tree, **wrong[number])
-            assert (wrong[number], code, leaked(told)) == (wrong[number], 78, [])
+            code, output = output_of(tmp_path / str(number), "run", "test", "--config-dir", tree, **wrong[number])
+            assert (wrong[number], code, leaked(output)) == (wrong[number], 78, [])
 
         Pool(3).map(attempt, range(len(wrong)))
     assert requests == []
 
 
 @pytest.mark.parametrize("keys", [{}, {"KALSHI_API_KEY": ""}, {"KALSHI_API_SECRET": SECRET[:900]}])
-def test_validate_looks_keys_up_and_keeps_them_to_itself(tmp_path, keys):
+def test_nothing_leaks_when_validate_looks_up_the_keys(tmp_path, keys):
     tree = make_tree(tmp_path, "ws://127.0.0.1:9/", "kalshi", "", "")
-    code, told = told_by(tmp_path, "validate", "--config-dir", tree, "--keys", **keys)
+    code, output = output_of(tmp_path, "validate", "--config-dir", tree, "--keys", **keys)
     assert code == (78 if keys else 0)
-    assert leaked(told) == []
+    assert leaked(output) == []
 
 
-# Keys in the wrong place: someone pastes them into the tree.
+# Keys that were pasted into the tree.
 
 PASTED = {
     "source": "keys: {test: {type: api_key, fields: [api_key, api_secret], source: '%s'}}",
@@ -373,25 +380,25 @@ PASTED = {
 }
 
 
-def test_keys_pasted_into_the_tree(tmp_path):
+def test_nothing_leaks_when_keys_are_pasted_into_the_tree(tmp_path):
     tree = make_tree(tmp_path, "ws://127.0.0.1:9/", "kalshi", "", "")
     pasted = (body(SECRET), SECRET, body(ED25519), KEY_ID)
     names = [f"{place}-{number}" for place in PASTED for number in range(len(pasted))]
     for place in ("field", "name", "twice"):
-        names.remove(f"{place}-{pasted.index(KEY_ID)}")  # Where a name belongs, it cannot be told from one.
+        names.remove(f"{place}-{pasted.index(KEY_ID)}")  # In the place of a name, it looks like a name.
     for name in names:
         place, _, number = name.partition("-")
         wrong = PASTED[place] % pasted[int(number)]
         (tree / "environments" / f"{name}.yaml").write_text(
             f"name: {name}\nfeed: test\nstorage: {{type: local, path: data}}\n{wrong}\n"
         )
-    code, told = told_by(tmp_path, "validate", "--config-dir", tree, "--keys", "--strict")
+    code, output = output_of(tmp_path, "validate", "--config-dir", tree, "--keys", "--strict")
     assert code == 78
-    assert [leak for line in told.pop("stdout").splitlines() for leak in leaked({"stdout": line})] == []
-    assert leaked(told) == []
+    assert [leak for line in output.pop("stdout").splitlines() for leak in leaked({"stdout": line})] == []
+    assert leaked(output) == []
     for name in ("source-0", "key-1", "required-3", "unclosed-2"):
-        code, told = told_by(tmp_path, "run", name, "--config-dir", tree)
-        assert (name, code, leaked(told)) == (name, 78, [])
+        code, output = output_of(tmp_path, "run", name, "--config-dir", tree)
+        assert (name, code, leaked(output)) == (name, 78, [])
 
 
 # Bugs.
@@ -408,7 +415,7 @@ def test_keys_pasted_into_the_tree(tmp_path):
         ("ssmd.runtime.queue:BatchQueue.put", "json"),
     ],
 )
-def test_a_bug_is_told_without_its_values(tmp_path, broken, form):
+def test_nothing_leaks_when_a_bug_is_reported(tmp_path, broken, form):
     module, _, path = broken.partition(":")
     (tmp_path / "sitecustomize.py").write_text(
         f"import {module}\n"
@@ -418,10 +425,10 @@ def test_a_bug_is_told_without_its_values(tmp_path, broken, form):
         f"{module}.{path} = broken\n"
     )
     with Sim(KALSHI_API_KEY=KEY_ID, KALSHI_API_SECRET=SECRET) as simulator:
-        code, told = run_against(tmp_path, simulator.endpoint, PYTHONPATH=f"{tmp_path}:{ROOT}", SSMD_LOG_FORMAT=form)
+        code, output = run_against(tmp_path, simulator.endpoint, PYTHONPATH=f"{tmp_path}:{ROOT}", SSMD_LOG_FORMAT=form)
     assert code == 70
-    assert "RuntimeError: a bug" in told["stderr"]
-    assert leaked(told) == []
+    assert "RuntimeError: a bug" in output["stderr"]
+    assert leaked(output) == []
 
 
 def test_the_canaries_would_be_found():
