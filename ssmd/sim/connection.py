@@ -27,12 +27,14 @@ _log = logging.getLogger("ssmd.sim")
 GRACE = 1.0
 """Seconds that a client has to receive the close frame and to close the connection."""
 
-# Up to 512 frames are sent at once, at most 200 times a second: smooth at 50 a second, cheap at 50,000.
 _CHUNK = 512
-_TICK = 0.005
+"""The most frames that are sent at once."""
 
-# Replies that a client has not received yet. When there are more, its next commands wait in the kernel.
+_TICK = 0.005
+"""The shortest pause between two sends, in seconds: smooth at 50 messages a second, cheap at 50,000."""
+
 _MAX_UNSENT = 10_000
+"""How many replies may wait to be sent. When there are more, the client's next commands wait in the kernel."""
 
 
 class _Gone(Exception):
@@ -40,7 +42,7 @@ class _Gone(Exception):
 
 
 class Connection:
-    """The connection with one client; run() returns when it has ended, whoever ended it.
+    """The connection with one client; run() returns when either side has ended it.
 
     `heartbeat`: seconds between two pings.
     """
@@ -72,16 +74,16 @@ class Connection:
             writer.kill()
             self._sock.close()
 
-    def hang_up(self, code: int, reason: str) -> None:
-        """Send a close frame after what is being sent now, and wait GRACE for the client's answer."""
+    def close(self, code: int, reason: str) -> None:
+        """Have a close frame sent after what is being sent now; the client then has GRACE to answer."""
         if self._close_frame is None:
             self._close_frame = encode(CLOSE, close_payload(code, reason))
             self._wake.set()
 
     def _log_failure_of(self, work: Callable[[], None]) -> None:
-        """Do the work of one greenlet.
+        """Do the work of one greenlet, and log how it failed: the greenlet has no caller that could.
 
-        A client that leaves is normal. Anything else is a bug, which is logged, since the greenlet has no caller.
+        A client that leaves is normal. Anything else is a bug.
         """
         try:
             work()
@@ -97,7 +99,7 @@ class Connection:
             for opcode, payload in messages(self._exactly):
                 if opcode == CLOSE:
                     # The answer repeats the client's code. A close frame need not have one.
-                    self.hang_up(struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1000, "")
+                    self.close(struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1000, "")
                     return
                 if opcode == PING:
                     self._pongs.append(encode(PONG, payload))
@@ -107,7 +109,7 @@ class Connection:
                 self._wait_for_room()
         except Violation as violation:
             _log.debug("client %s broke the protocol: %s", self._name, violation.reason)
-            self.hang_up(violation.code, violation.reason)
+            self.close(violation.code, violation.reason)
         # Closing a socket with unread bytes resets it, and the reset could overtake our close frame.
         with gevent.Timeout(GRACE, False):
             while self._sock.recv(65_536):
@@ -163,7 +165,7 @@ class Connection:
                 if self._silent:
                     return
             elif self._feed.finished and not self._pending and not self._frozen:
-                self.hang_up(1000, "end of recording")
+                self.close(1000, "end of recording")
             else:
                 self._pause()
         self._sock.sendall(self._close_frame)
@@ -181,7 +183,7 @@ class Connection:
                 self._pending.extend(self._feed.take(now, limit - len(self._pending)))
             except SsmdError as error:
                 _log.error("client %s: %s", self._name, error)
-                self.hang_up(1011, "the recording is damaged")
+                self.close(1011, "the recording is damaged")
         count = max(0, min(limit, len(self._pending)))
         self._sent += count
         return b"".join([_frame(self._pending.popleft()) for _ in range(count)])
@@ -201,7 +203,7 @@ class Connection:
         _log.info("fault", extra={"client": self._name, "kind": fault.kind, "frames": self._sent})
         match fault.kind:
             case "close":
-                self.hang_up(1001, "simulated fault: close-after")
+                self.close(1001, "simulated fault: close-after")
             case "reset":
                 # With a linger time of 0, close() discards unsent data and resets the connection.
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -99,7 +99,7 @@ class Simulator:
             return
         self._stopped.set()
         for connection in list(self._connections):
-            connection.hang_up(1001, "the simulator is stopping")
+            connection.close(1001, "the simulator is stopping")
         self._server.stop(timeout=2 * GRACE)
 
     # The contract of Gate, for UpgradeHandler
@@ -131,7 +131,7 @@ class Simulator:
         _log.info("client connected", extra={"client": name, "path": path.partition("?")[0]})
         try:
             if self._stopped.is_set():
-                connection.hang_up(1001, "the simulator is stopping")
+                connection.close(1001, "the simulator is stopping")
             connection.run()
         finally:
             self._connections.discard(connection)
