@@ -328,10 +328,10 @@ def test_what_is_written_within_an_interval_is_synced_at_its_end_though_nothing_
     # The promise is about the line's age, so the time since the last sync counts.
     due = writer.sync()
     assert 0 < due <= 30.0 - (time.monotonic() - opened) + 0.001
-    writer._synced_at -= 31.0  # As if that time had passed.
+    writer._syncer._began -= 31.0  # As if that time had passed.
     before = len(synced)
     assert writer.sync() is None
-    writer._await_sync()
+    writer._syncer._finish()
     assert len(synced) > before
 
 

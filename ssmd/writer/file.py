@@ -20,7 +20,7 @@ from ssmd.contracts.writer import Batch
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
-from ssmd.runtime.threads import Pending, off_the_hub
+from ssmd.runtime.threads import off_the_hub
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
 from ssmd.store.layout import data_path, ledger_path, lock_path, manifest_path
 from ssmd.store.ledger import OUTAGE
@@ -33,11 +33,9 @@ from ssmd.writer.day import open_locked
 from ssmd.writer.recovery import outage, repair_older
 from ssmd.writer.run_ledger import RunLedger
 from ssmd.writer.storage import LocalStorage
+from ssmd.writer.syncer import Syncer
 
 __all__ = ["FileWriter"]
-
-LOOK_AGAIN_SECONDS = 0.05
-"""How soon to ask again whether a sync has ended that the next one waits for."""
 
 _log = logging.getLogger("ssmd.writer")
 
@@ -61,7 +59,6 @@ class FileWriter:
     ) -> None:
         self._root = self.state_folder = Path(config.path)
         self._feed = feed
-        self._sync_seconds = config.fsync_interval_seconds
         self._status = status
         self._metrics = metrics
         self._clock = clock
@@ -70,9 +67,9 @@ class FileWriter:
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
-        self._unsynced = False
-        self._synced_at = 0.0
-        self._syncing: Pending[int] | None = None
+        self._syncer = Syncer(
+            lambda: self._ledger.sync_with(self._fd, self.location), config.fsync_interval_seconds, status, metrics
+        )
         self.location = str(self._root)
 
     def companions(self) -> Sequence[Companion]:
@@ -88,8 +85,7 @@ class FileWriter:
         except DataError as error:
             raise OutputError(str(error)) from None
         self._status.day = Path(self.location).parent.name
-        self._begin_sync()
-        self._await_sync()
+        self._syncer.sync_now()
 
     def _open(self) -> list[Repaired]:
         """Do the work of open()."""
@@ -167,12 +163,12 @@ class FileWriter:
         self._status.not_json = self._encoder.kept_as_string
         if self._ledger.pending:
             off_the_hub(self._ledger.write)
-            self._unsynced = True
+            self._syncer.unsynced = True
         self._write_lines()
         if self._ledger.final:
-            self._sync_now()  # They prove what was on the disk, even if the power fails before they are synced.
+            self._syncer.sync_now()  # They prove what was on the disk, even if the power fails before they are synced.
             off_the_hub(self._ledger.write_final)
-            self._unsynced = True
+            self._syncer.unsynced = True
 
     def _write_lines(self) -> None:
         pieces, self._lines = self._lines, []
@@ -183,47 +179,18 @@ class FileWriter:
         except WriteError:
             self._ledger.final.clear()  # They would count lines that are not there.
             raise
-        self._unsynced = True
+        self._syncer.unsynced = True
         size = sum(map(len, pieces))
         self._status.written_bytes += size
         self._metrics.last_write.set_to_current_time()
 
     def sync(self) -> float | None:
-        if self._syncing is not None:
-            if not self._syncing.done():
-                return LOOK_AGAIN_SECONDS if self._unsynced else None
-            self._await_sync()
-        if not self._unsynced:
-            return None
-        left = self._synced_at + self._sync_seconds - time.monotonic()
-        if left > 0:
-            return left
-        self._begin_sync()
-        return None
-
-    def _begin_sync(self) -> None:
-        self._synced_at = self._status.sync_began = time.monotonic()
-        self._unsynced = False
-        self._syncing = Pending(self._ledger.sync_with, self._fd, self.location)
-
-    def _await_sync(self) -> None:
-        """Take the result of the sync that is running. A failed one is final, see sync_file()."""
-        syncing, self._syncing = self._syncing, None
-        if syncing is not None:
-            self._metrics.disk_free.set(syncing.result())
-            self._metrics.last_sync.set_to_current_time()
-            self._status.sync_began = None
-
-    def _sync_now(self) -> None:
-        """Make durable what was written, before this returns."""
-        self._await_sync()
-        self._begin_sync()
-        self._await_sync()
+        return self._syncer.sync()
 
     def _finish_day(self) -> None:
         """Make the open file durable and close it."""
         try:
-            self._sync_now()
+            self._syncer.sync_now()
         finally:
             fd, self._fd = self._fd, -1
             try:
