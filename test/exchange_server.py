@@ -228,8 +228,10 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=9))
             .not_valid_after(now + datetime.timedelta(days=days))
         )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
+        # As RFC 5280 demands: Python verifies that strictly since 3.13.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        for extension in (*extensions, x509.SubjectKeyIdentifier.from_public_key(key.public_key()), issuer):
+            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         return builder.sign(self._key, hashes.SHA256())
 
     def context(self, host: str = "127.0.0.1", *, days: int = 2) -> ssl.SSLContext:

@@ -232,7 +232,7 @@ def test_what_is_no_readable_file_is_refused_and_never_waited_for(tmp_path):
         "device": "feeds/x.yaml: cannot be read: it is not a regular file",
         "loop": "feeds/x.yaml: cannot be read: Too many levels of symbolic links",
         "large": f"feeds/x.yaml: cannot be read: it is larger than {document.MAX_BYTES} bytes",
-        "nul": "feeds/x.yaml: cannot be read: embedded null byte",
+        "nul": "feeds/x.yaml: cannot be read: its path holds a NUL character",
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 
 from ssmd.errors import printable
-from ssmd.metadata.document import read_bytes
+from ssmd.metadata.document import read_bytes, why_unusable
 from ssmd.metadata.folder import Part
 from ssmd.metadata.model import Schema
 
@@ -47,7 +47,7 @@ def verify(schema: Part[Schema], index: int, folder: FilePath) -> None:
     try:
         content = read_bytes(folder / inside, _LARGEST)
     except (OSError, ValueError) as error:
-        schema.report(at, f"schemas/{shown} cannot be read: {getattr(error, 'strerror', None) or error}")
+        schema.report(at, f"schemas/{shown} cannot be read: {why_unusable(error)}")
         return
     actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
     at = ("versions", index, "hash")

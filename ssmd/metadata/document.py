@@ -22,9 +22,9 @@ from ssmd.errors import ConfigError
 from ssmd.metadata.line_map import LineMap
 from ssmd.metadata.problem import Problem
 from ssmd.metadata.scalars import Plain, freeform
-from ssmd.metadata.tree import RefusedError, build
+from ssmd.metadata.tree import TOO_DEEP, RefusedError, build
 
-__all__ = ["MAX_BYTES", "Document", "DocumentError", "Plain", "freeform", "parse", "read", "read_bytes"]
+__all__ = ["MAX_BYTES", "Document", "DocumentError", "Plain", "freeform", "parse", "read", "read_bytes", "why_unusable"]
 
 MAX_BYTES = 1 << 20
 
@@ -49,6 +49,7 @@ _PLAIN_WORDS = (
     ("expected '<document start>'", "text follows where the document should end"),
     ("incompatible YAML document", "the %YAML line asks for another version than 1; remove it"),
     ("node content", "a value is missing, or a bracket or comma is out of place"),
+    ("exceeded maximum nesting depth", TOO_DEEP),
 )
 
 
@@ -76,9 +77,13 @@ def read(path: FilePath, name: str) -> Document:
     try:
         content = read_bytes(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DocumentError(Problem(name, None, "", f"cannot be read: {reason}")) from None
+        raise DocumentError(Problem(name, None, "", f"cannot be read: {why_unusable(error)}")) from None
     return parse(content, name)
+
+
+def why_unusable(error: OSError | ValueError) -> str:
+    """Return the reason for which a path cannot be used; a ValueError is what Python raises for a NUL in it."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "its path holds a NUL character"
 
 
 def read_bytes(path: FilePath, limit: int) -> bytes:

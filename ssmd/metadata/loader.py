@@ -15,6 +15,7 @@ from pathlib import Path as FilePath
 from ssmd.errors import ConfigError, printable
 from ssmd.metadata.definition import verify, verify_all
 from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.document import why_unusable
 from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, Part
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
@@ -91,7 +92,7 @@ class _Tree:
         except NotADirectoryError:
             reason = "it is a file; name the directory that holds environments/"
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = why_unusable(error)
         else:
             return
         raise ConfigError(f"the configuration directory {self._shown} cannot be used: {reason}")

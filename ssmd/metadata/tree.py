@@ -18,10 +18,11 @@ from ssmd.metadata.line_map import NOTHING, Entries
 from ssmd.metadata.problem import excerpt
 from ssmd.metadata.scalars import Plain, freeform
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "Node", "RefusedError", "build"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "TOO_DEEP", "Node", "RefusedError", "build"]
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -143,7 +144,7 @@ class _Builder:
         if self._count > MAX_NODES:
             raise RefusedError(line, f"holds more than {MAX_NODES} values, with its aliases written out")
         if len(self._open) + node.height >= MAX_DEPTH:
-            raise RefusedError(line, f"nested more than {MAX_DEPTH} levels deep")
+            raise RefusedError(line, TOO_DEEP)
         if not self._open:
             self.root = node
             return
