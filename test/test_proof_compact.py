@@ -15,7 +15,6 @@ import zstandard
 from process import ROOT
 
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.proof.advisories import advisories
 from ssmd.proof.compact import Compacted, Left, candidates, compact
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
@@ -25,7 +24,6 @@ from ssmd.reading.seek import blocks, lines_before, ranges
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
-from ssmd.store.locks import held
 
 NS = 1_790_000_000_000_000_000  # 2026-09-21
 LINES = 8_000
@@ -107,19 +105,6 @@ def test_another_run_that_was_faster_is_no_trouble(storage):
     [file] = data_files([storage])
     run(storage)
     assert isinstance(compact(file, level=3, dry_run=False, progress=lambda count: None), Left)
-
-
-def test_the_lock_of_a_file_that_was_removed_meanwhile_is_not_had(storage, monkeypatch):
-    [file] = data_files([storage])
-    lock = fcntl.flock
-
-    def removed_before(fd: int, operation: int) -> None:
-        file.path.rename(file.path.with_name("elsewhere"))
-        lock(fd, operation)
-
-    monkeypatch.setattr(fcntl, "flock", removed_before)
-    with held(file.path) as ours:
-        assert not ours
 
 
 def test_a_dry_run_touches_nothing(storage):
@@ -340,20 +325,3 @@ def test_killed_at_every_step_nothing_is_lost_and_the_next_run_finishes(storage,
         "kalshi.jsonl+kalshi.jsonl.zst.new",
         "kalshi.jsonl.zst",
     ]
-
-
-def test_both_forms_as_a_killed_run_leaves_them_are_a_note_and_otherwise_a_finding(storage):
-    plain = storage / "2026-09-21" / "kalshi.jsonl"
-    packed = plain.with_name("kalshi.jsonl.zst")
-    packed.write_bytes(zstandard.compress(plain.read_bytes()))
-    verdict = verify(data_files([storage])[0])
-    assert verdict.findings == []
-    [note] = advisories([verdict])
-    assert note == f"{plain}: the same lines are also in kalshi.jsonl.zst; `ssmd compact` keeps one"
-    for other in (plain.read_bytes()[:-1], plain.read_bytes() + b"x", b""):
-        packed.write_bytes(zstandard.compress(other))
-        [finding] = verify(data_files([storage])[0]).findings
-        assert finding.text == "is also here as kalshi.jsonl.zst, which has other lines"
-    packed.write_bytes(b"")
-    [finding] = verify(data_files([storage])[0]).findings
-    assert "kalshi.jsonl.zst: cannot be read: it is empty" in finding.text

@@ -1,21 +1,18 @@
-"""How much of each day was listened to, of histories that the file writer has recorded."""
+"""Coverage of each day, of histories that the real file writer has recorded, with any clock."""
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
-import gevent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from recorded_runs import DAY, HOUR, SECOND, Run, all_findings, at, record_run, verdicts
 
-from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import ClockError
 from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal
-from ssmd.proof.verify import verify
 from ssmd.reports.figures import Figures, gather
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -24,61 +21,14 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.store.inventory import data_files
 from ssmd.store.manifest import Manifest
-from ssmd.store.timestamps import day_begins, parse_timestamp
-from ssmd.writer.file import FileWriter
-from ssmd.writer.storage import LocalStorage
+from ssmd.store.timestamps import day_begins
 
-SECOND = 1_000_000_000
-HOUR = 3600 * SECOND
 LATER = day_begins("2026-06-01")
 
 
-class Run:
-    """One run of a collector, which begins at `ns` by its clock."""
-
-    def __init__(self, storage: Path, ns: int) -> None:
-        status = Status()
-        self._writer = FileWriter(
-            LocalStorage(type="local", path=str(storage)),
-            "kalshi",
-            status=status,
-            metrics=Metrics(CollectorRegistry(), "kalshi", status),
-            clock=lambda: ns,
-        )
-        self._writer.open()
-        self.note("started", ns, version="1", exchange="kalshi")
-
-    @classmethod
-    def whole(cls, storage: Path, begin: str, *heard: str, end: str) -> None:
-        """A run that connects at once, hears its messages and is stopped, at times of `at()`."""
-        run = cls(storage, at(begin))
-        run.note("connected", at(begin))
-        for time in heard:
-            run.message(at(time))
-        run.stop(at(end))
-
-    def note(self, event: str, ns: int, **fields: object) -> None:
-        self._put(ns, b"", 0, (Note(event, ns, 0, fields),))
-
-    def message(self, ns: int) -> None:
-        self._put(ns, self._writer.encode(ns, [b"{}"], True), 1, ())
-
-    def _put(self, ns: int, data: bytes, messages: int, notes: tuple[Note, ...]) -> None:
-        self._writer.write(Batch("kalshi", ns, data, messages, notes))
-        self._writer.flush()
-
-    def stop(self, ns: int) -> None:
-        self.note("stopped", ns, reason="SIGTERM")
-        self.kill()
-
-    def kill(self) -> None:
-        """What the ledger tells of it: nothing."""
-        self._writer.close()
-
-
-def at(text: str) -> int:
-    """Of `22T18:00:00`, a time in December 2025."""
-    return parse_timestamp(f"2025-12-{text}.000000Z")
+def record(storage: Path, begin: str, *messages: str, end: str) -> None:
+    """Record a run that connects at once, receives messages and is stopped, at times as at() takes them."""
+    record_run(storage, at(begin), *map(at, messages), end_ns=at(end))
 
 
 def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
@@ -87,15 +37,16 @@ def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
 
 
 def manifests(storage: Path) -> dict[str, Manifest]:
+    """Seal every day, sealed or not, and return the manifests by day."""
     found = {file.day: seal(file, LATER) for file in data_files([storage])}
     return {day: manifest for day, manifest in found.items() if manifest is not None}
 
 
-def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
-    """The host was off over midnight, and booted with a clock that was eight hours ahead until it was set right."""
-    Run.whole(tmp_path, "22T12:00:00", "22T19:59:00", end="22T20:00:00")
-    Run.whole(tmp_path, "23T18:00:00", "23T18:00:01", end="23T18:00:02")  # Ahead.
-    Run.whole(tmp_path, "23T10:05:00", "23T23:59:58", end="23T23:59:59")
+def test_an_outage_counts_whatever_time_the_clock_showed_when_it_was_written(tmp_path):
+    """The host was off over midnight, and started with a clock that was eight hours ahead until it was set right."""
+    record(tmp_path, "22T12:00:00", "22T19:59:00", end="22T20:00:00")
+    record(tmp_path, "23T18:00:00", "23T18:00:01", end="23T18:00:02")  # Ahead.
+    record(tmp_path, "23T10:05:00", "23T23:59:58", end="23T23:59:59")
     found = manifests(tmp_path)["2025-12-23"]
     gaps = [(gap.from_[11:19], gap.seconds, gap.cause) for gap in found.gaps]
     assert gaps == [("00:00:00", 10 * 3600 + 300, "stopped"), ("23:59:59", 1, "stopped")]
@@ -103,8 +54,8 @@ def test_an_outage_counts_wherever_the_clock_stood_when_it_was_told(tmp_path):
 
 
 def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day(tmp_path):
-    Run.whole(tmp_path, "20T12:00:00", "20T12:30:00", "21T01:00:00", end="21T01:00:01")
-    Run.whole(tmp_path, "20T14:00:00", "20T14:30:00", end="20T15:00:00")
+    record(tmp_path, "20T12:00:00", "20T12:30:00", "21T01:00:00", end="21T01:00:01")
+    record(tmp_path, "20T14:00:00", "20T14:30:00", end="20T15:00:00")
     found = manifests(tmp_path)["2025-12-20"]
     assert [(gap.from_[11:16], gap.to[11:16]) for gap in found.gaps] == [
         ("00:00", "12:00"),
@@ -114,8 +65,8 @@ def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day
 
 
 def a_jump_to_the_next_day(storage: Path, *, back: float, end: str = "22T01:00:01") -> list[tuple[str, str, str]]:
-    """The gaps of the 22nd, to whose 01:00:00 the clock jumps from the 21st; then it is set back by so many hours, and
-    the run ends at `end`, by its own clock.
+    """Return the outages of the 22nd after a run on the 21st whose clock jumps to 01:00:00 of the 22nd, and is then set
+    back by so many hours. The run ends at `end` by its own clock.
     """
     run = Run(storage, at("21T12:00:00"))
     run.note("connected", at("21T12:00:00"))
@@ -128,23 +79,24 @@ def a_jump_to_the_next_day(storage: Path, *, back: float, end: str = "22T01:00:0
     return [(gap.from_[11:19], gap.to[11:19], gap.cause) for gap in found.gaps]
 
 
-def test_a_day_that_a_clock_jumped_to_is_not_listened_to_from_its_midnight(tmp_path):
-    """Nor does it hide that nobody has listened since, when the next start is on that day."""
+def test_a_day_that_a_clock_jumped_to_is_not_covered_from_its_midnight(tmp_path):
+    """Nor does it hide the outage after the jump, when the next start is on that day."""
     found = a_jump_to_the_next_day(tmp_path, back=12.5)
     assert found == [("00:00:00", "01:00:00", "not_started"), ("01:00:01", "00:00:00", "disconnected")]
-    Run.whole(tmp_path, "22T09:00:00", "22T09:00:01", end="22T10:00:00")
+    record(tmp_path, "22T09:00:00", "22T09:00:01", end="22T10:00:00")
     [first, second, _] = manifests(tmp_path)["2025-12-22"].gaps
     assert (first.from_[11:19], first.to[11:19]) == ("00:00:00", "01:00:00")
     assert (second.from_[11:19], second.to[11:19]) == ("01:00:01", "09:00:00")
-    assert [verify(file).findings for file in data_files([tmp_path])] == [[], []]
+    found = verdicts(tmp_path)
+    assert (len(found), all_findings(found)) == (2, [])
 
 
-def test_when_the_run_has_gone_on_over_the_real_midnight_all_of_the_day_was_listened_to(tmp_path):
-    """After a step of less than two hours the run goes on; once the clock has caught up, midnight lies behind it."""
+def test_a_run_that_continued_over_the_real_midnight_covers_the_day_from_its_beginning(tmp_path):
+    """After a step of less than two hours the run continues. When the clock has caught up, it is after midnight."""
     assert a_jump_to_the_next_day(tmp_path, back=1.5, end="22T01:30:00") == [("01:30:00", "00:00:00", "disconnected")]
 
 
-def test_a_step_within_the_day_or_that_tells_nothing_changes_nothing(tmp_path):
+def test_a_step_within_the_day_or_of_an_unknown_size_changes_nothing(tmp_path):
     assert a_jump_to_the_next_day(tmp_path / "a", back=0.5) == [("01:00:01", "00:00:00", "disconnected")]
     ledger = tmp_path / "b" / "2025-12-22" / "kalshi.ledger.jsonl"
     a_jump_to_the_next_day(tmp_path / "b", back=12.5)
@@ -154,8 +106,8 @@ def test_a_step_within_the_day_or_that_tells_nothing_changes_nothing(tmp_path):
         assert manifests(tmp_path / "b")["2025-12-22"].gaps[0].from_[11:19] == first
 
 
-def test_a_run_whose_clock_really_was_set_back_is_told_as_it_was(tmp_path):
-    """The clock, the journal and the writer of a run, on a wall clock that jumps ahead over midnight and back."""
+def test_a_real_run_whose_clock_was_set_back_has_the_right_outages(tmp_path):
+    """The real clock, journal and writer of a run, on a wall clock that jumps ahead over midnight and back."""
     status = Status()
     metrics = Metrics(CollectorRegistry(), "kalshi", status)
     journal = Journal(status, metrics, Reporter("kalshi", status))
@@ -176,64 +128,6 @@ def test_a_run_whose_clock_really_was_set_back_is_told_as_it_was(tmp_path):
     assert [(gap.from_[11:19], gap.to[11:19]) for gap in gaps] == [("00:00:00", "01:00:00"), ("01:00:00", "00:00:00")]
 
 
-def test_a_session_is_open_while_its_collector_is_at_work(tmp_path):
-    """Without a message since noon of the 20th; then it is killed, and another has not connected yet."""
-    run = Run(tmp_path, at("20T12:00:00"))
-    run.note("connected", at("20T12:00:00"))
-    run.message(at("20T12:00:01"))
-    assert figures(tmp_path, at("20T18:00:00"))["2025-12-20"].known_ns == at("20T12:00:01") - at("20T00:00:00")
-    open_ = {day: round(each.coverage, 2) for day, each in figures(tmp_path, at("30T10:00:00")).items()}
-    assert open_ == {f"2025-12-{day}": 50 if day == 20 else 100 for day in range(20, 31)}
-    assert figures(tmp_path / "2025-12-20", at("30T10:00:00"))["2025-12-20"].seconds_out == 12 * 3600
-    run.kill()
-    assert list(figures(tmp_path, at("30T10:00:00"))) == ["2025-12-20"]
-    killed = figures(tmp_path, at("22T10:00:00"))
-    assert [(day, round(each.coverage, 2), each.seconds_out) for day, each in killed.items()] == [
-        ("2025-12-20", 0, 24 * 3600 - 1),
-        ("2025-12-21", 0, 24 * 3600),
-        ("2025-12-22", 0, 10 * 3600),
-    ]
-    again = Run(tmp_path, at("20T15:00:00"))
-    [waiting] = figures(tmp_path, at("20T16:00:00")).values()
-    assert [(gap.from_[11:19], gap.cause) for gap in waiting.outages][1:] == [("12:00:01", "killed")]
-    again.note("connected", at("20T16:00:00"))
-    again.message(at("20T17:00:00"))
-    [open_again] = figures(tmp_path, at("20T18:00:00")).values()
-    assert [gap.to[11:19] for gap in open_again.outages] == ["12:00:00", "16:00:00"]
-    again.kill()
-
-
-def test_a_collector_that_starts_beside_a_report_is_not_turned_away(tmp_path, monkeypatch):
-    run = Run(tmp_path, at("20T12:00:00"))
-    run.note("connected", at("20T12:00:00"))
-    run.kill()
-    starting: list[gevent.Greenlet[Run]] = []
-    ask = fcntl.flock
-
-    def flock(fd: int, operation: int) -> None:
-        ask(fd, operation)
-        if operation & fcntl.LOCK_SH:
-            starting.append(gevent.spawn(Run, tmp_path, at("20T13:00:00")))
-            gevent.sleep(0.3)  # However long it takes to give the lock back.
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    assert figures(tmp_path, at("20T14:00:00"))["2025-12-20"].outages[-1].to[11:19] == "14:00:00"
-    [start] = starting
-    start.get(timeout=30).kill()
-
-
-def test_a_quiet_day_that_a_later_message_proves_was_listened_to(tmp_path):
-    Run.whole(tmp_path, "20T12:00:00", "20T12:00:01", "22T12:00:00", end="22T13:00:00")
-    for _ in range(2):
-        found = figures(tmp_path, LATER)
-        assert {day: (round(each.coverage, 2), len(each.outages)) for day, each in found.items()} == {
-            "2025-12-20": (50, 1),
-            "2025-12-21": (100, 0),
-            "2025-12-22": (54.17, 1),
-        }
-        assert len(manifests(tmp_path)) == 2  # And once more when they are sealed.
-
-
 pauses = st.sampled_from([SECOND, HOUR, 5 * HOUR, 30 * HOUR])
 set_back = st.sampled_from([-SECOND, -30 * SECOND, -HOUR, -7 * HOUR])
 ends = st.sampled_from(["stopped", "disconnected", "killed", "never connected"])
@@ -247,11 +141,11 @@ quiet = st.sampled_from([0, SECOND, HOUR, 30 * HOUR])
     st.integers(0, 30 * 3600),
     st.booleans(),
 )
-def test_any_history_is_told_as_it_was(tmp_path_factory, runs, first, sealed):
-    """Where the clock was set back it may tell of less: what two runs say of the same time need not agree."""
+def test_the_coverage_of_any_history_is_exact(tmp_path_factory, runs, first, sealed):
+    """Where the clock was set back, it may be less: two runs may then say different things about the same time."""
     storage = tmp_path_factory.mktemp("history")
     now = at("22T00:00:00") + first * SECOND
-    heard = []
+    connected = []
     for steps, silence, end, pause in runs:
         run = Run(storage, now)
         begin = seen = now
@@ -269,24 +163,24 @@ def test_any_history_is_told_as_it_was(tmp_path_factory, runs, first, sealed):
                 run.kill()
             else:
                 run.stop(now)
-            heard.append((begin, seen if end == "killed" else now))
+            connected.append((begin, seen if end == "killed" else now))
         now += pause
     if sealed:
         manifests(storage)
-    verdicts = [verify(file) for file in data_files([storage])]
-    assert [verdict.findings for verdict in verdicts if verdict.findings] == []
-    assert missing_files([storage], verdicts) == []
+    found = verdicts(storage)
+    assert all_findings(found) == []
+    assert missing_files([storage], found) == []
     exact = all(pause > 0 for *_, pause in runs[:-1])
-    for day, found in figures(storage, now + 3 * 24 * HOUR).items():
-        assert found.coverage is not None
-        covered = found.coverage / 100 * found.known_ns / SECOND
-        expected = seconds_of(day_begins(day), day_begins(day) + found.known_ns, heard)
+    for day, each in figures(storage, now + 3 * DAY).items():
+        assert each.coverage is not None
+        covered = each.coverage / 100 * each.known_ns / SECOND
+        expected = seconds_of(day_begins(day), day_begins(day) + each.known_ns, connected)
         assert covered < expected + 0.01
         assert covered > expected - 0.01 or not exact
 
 
 def seconds_of(begin: int, end: int, times: list[tuple[int, int]]) -> float:
-    """How many of a stretch lie within some times, which may overlap."""
+    """Return how many seconds from `begin` to `end` lie within `times`, which may overlap."""
     total, cursor = 0, begin
     for since, until in sorted(times):
         since, until = max(since, cursor), min(until, end)

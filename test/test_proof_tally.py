@@ -1,25 +1,30 @@
-"""What a day's messages say of themselves, counted in stretches, is what one gets counting one by one."""
+"""Types, numbers and gaps of a day's messages are counted, in blocks of any size and over midnight."""
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from collections import Counter
 from unittest import mock
 
+import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded import GENERIC, KALSHI, gap, over_midnight, trade, write_day
+from recorded_runs import all_findings, verdicts
 
 from ssmd.exchange.generic import Generic
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.proof import tally as tally_module
 from ssmd.proof.tally import Tally
 
-# A sid, and how its number follows the one before: mostly by one, sometimes not; None has no number.
+# A sid, and how much larger its number is than the one before: mostly by one. None: a message without a number.
 steps = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([1] * 12 + [None, None, 3, 0, -2])), max_size=60)
 
 
 @given(steps, st.lists(st.integers(1, 20), min_size=1, max_size=10))
-def test_numbers_are_counted_alike_in_any_stretches(steps, sizes):
+def test_numbers_are_counted_the_same_however_the_messages_are_divided(steps, sizes):
     numbers: dict[int, list[int]] = {}
     payloads = []
     for sid, step in steps:
@@ -45,7 +50,7 @@ def test_numbers_are_counted_alike_in_any_stretches(steps, sizes):
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "(others)", ""]), max_size=60), st.integers(1, 20))
-def test_the_types_that_are_counted_by_name_are_the_first_in_any_stretches(names, size):
+def test_the_first_types_are_counted_by_name_however_the_messages_are_divided(names, size):
     payloads = [b'{"type":"%b"}' % name.encode() for name in names]
     tally = Tally(Generic.inspector)
     with mock.patch.object(tally_module, "_MOST_TYPES", 3):
@@ -53,3 +58,61 @@ def test_the_types_that_are_counted_by_name_are_the_first_in_any_stretches(names
             tally.take(payloads[before : before + size], before, 0)
     known = list(dict.fromkeys(names))[:3]
     assert tally.types == Counter(name if name in known else "(others)" for name in names)
+
+
+@pytest.mark.parametrize("form", ["zst", "gz"])
+def test_types_after_the_first_thousand_are_counted_together_in_any_form(tmp_path, form):
+    messages = [(number / 10, b'{"type":"t%d","x":"%b"}' % (number % 1500, b"y" * 100)) for number in range(9000)]
+    path = write_day(tmp_path, "2026-09-20", (0, "started", GENERIC), (0, "connected", {}), *messages)
+    [plain] = verdicts(tmp_path)
+    types = plain.examination.manifest.messages_by_type
+    assert (len(types), types["t999"], types["(others)"], plain.findings) == (1001, 6, 3000, [])
+    packed = zstandard.compress(path.read_bytes()) if form == "zst" else gzip.compress(path.read_bytes())
+    path.with_name(f"kalshi.jsonl.{form}").write_bytes(packed)
+    path.unlink()
+    assert all_findings(verdicts(tmp_path)) == []
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_gap_over_midnight_is_counted_on_the_second_day(tmp_path, sealed):
+    day = (gap(0.1, 2, 502), (0.1, trade(502)), (1, trade(503)), gap(2, 504, 505), (2, trade(505)))
+    over_midnight(tmp_path, *day, (9, "stopped", {}), sealed=sealed)
+    found = verdicts(tmp_path)
+    assert all_findings(found) == []
+    before, after = (verdict.examination.manifest for verdict in found)
+    assert (before.sequence_gaps, before.missing, after.sequence_gaps, after.missing) == (0, 0, 2, 501)
+    [sequence] = after.sessions[0].sequences
+    assert (sequence.first, sequence.messages, sequence.gaps, sequence.missing) == (502, 3, 2, 501)
+
+
+def test_a_gap_over_a_midnight_that_lies_within_a_file_counts_too(tmp_path):
+    """The clock was ahead once, and left a file of the day in which a later run continues at midnight."""
+    ahead = ((0, "started", KALSHI), (0, "connected", {}), (1, trade(1)), (2, "stopped", {}))
+    later = ((3, "continued", {"from": "2026-09-20", **KALSHI}), gap(3, 7, 9), (3, trade(9)), (4, "rotated", {}))
+    write_day(tmp_path, "2026-09-21", *ahead, *later)
+    [verdict] = verdicts(tmp_path)
+    assert (verdict.findings, verdict.examination.manifest.missing) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [gap(0.1, 2, 502), gap(0.1, 3, 502)],
+        [gap(0.1, 2, 501)],
+        [gap(0.1, 2, 502, sid=2)],
+        [(0.1, "gap", {"sid": 1, "expected": 2, "got": 502, "missing": 5})],
+        [(0.1, "gap", {"sid": 1, "expected": "2", "got": 502, "missing": 500})],
+    ],
+)
+def test_an_entry_that_cannot_be_of_a_gap_over_midnight_is_found(tmp_path, entries):
+    over_midnight(tmp_path, *entries, (0.1, trade(502)), (9, "stopped", {}))
+    [(day, line, text)] = all_findings(verdicts(tmp_path))
+    assert (day, line) == ("2026-09-21", 1)
+    assert text.startswith("has no gap before it, although the ledger has one there: sid ")
+
+
+def test_an_entry_of_a_gap_at_the_beginning_of_a_new_connection_is_found(tmp_path):
+    write_day(tmp_path, "2026-09-21", (0, "started", KALSHI), (0, "connected", {}), gap(1, 2, 502), (1, trade(502)))
+    [(_, line, text)] = all_findings(verdicts(tmp_path))
+    assert line == 1
+    assert text == "has no gap before it, although the ledger has one there: sid 1, expected 2, got 502, 500 missing"
