@@ -1,3 +1,3 @@
-"""ssmd, "stupid simple market data": the collector one trusts with a market's history."""
+"""ssmd, "stupid simple market data": collects every message of an exchange and keeps it, byte for byte."""
 
 __version__ = "0.1.0"

@@ -6,19 +6,19 @@ Usage:
   ssmd --version
 
 Commands:
-  run        collect one environment until told to stop
+  run        collect one environment until it is stopped
   validate   check a metadata tree without connecting to anything
   sim        serve a simulated exchange, or a recording, over a WebSocket
-  verify     prove that recorded data is what it was, or tell which line is not
+  verify     prove that recorded data is unchanged, or name the lines that are not
   seal       write the manifests of finished days
   cat        print recorded lines, or the exchange's own messages
   compact    compress sealed days
-  replay     serve recorded days as the exchange
-  report     tell what was recorded, day by day, as text or HTML
+  replay     serve recorded days over a WebSocket, as the exchange did
+  report     show what was recorded, day by day, as text or HTML
 
-`ssmd <command> --help` tells more about each. Exit codes: 0 stopped as asked, 64 wrong usage,
-65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created, 74 write failed,
-75 disconnected, 77 keys refused, 78 configuration or keys wrong.
+`ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
+64 wrong usage, 65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created,
+74 write failed, 75 disconnected, 77 keys refused, 78 configuration or keys wrong.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ from ssmd.spelling import nearest
 __all__ = ["main", "run_command"]
 
 EXIT_SIGPIPE = 141
-"""What a shell shows of a program that a closed pipe has ended before it was done."""
+"""The exit code that a shell shows for a program that a closed pipe has ended before it was done."""
 
 _OUTPUT_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""How a file or a device that stdout goes to refuses a write. What commands write elsewhere they answer for."""
+"""The errors with which a file or a device behind stdout refuses a write. Commands handle their own files."""
 
 _OPTION = re.compile(r"--[a-z-]+")
 
 
 def main() -> None:
-    """The process: run the command of sys.argv and exit with its code."""
-    # A path may be no text, a terminal may not have every character, and a pipe may be full and non-blocking: none
-    # of these may end a command half-way.
+    """Run the command of sys.argv and exit with its code."""
+    # A path that is not valid text, a character that the terminal does not have, or a pipe that is full and
+    # non-blocking must not end a command half-way.
     for name in ("stdout", "stderr"):
         if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -65,32 +65,32 @@ def main() -> None:
 
 
 def run_command(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run one command line; return the exit code. Whatever a command raises ends here."""
+    """Run one command line and return the exit code. Raises only SystemExit, after --help and --version."""
     code = EXIT_SIGPIPE
     try:
         try:
             code = _run(argv, environ)
-        except SystemExit as left:
-            # rich makes 1 of a pipe that nobody reads, and has turned the rest of the output away.
-            if isinstance(left.__context__, BrokenPipeError):
+        except SystemExit as exiting:
+            # rich exits with 1 when nobody reads its output, after it has discarded the rest.
+            if isinstance(exiting.__context__, BrokenPipeError):
                 return EXIT_SIGPIPE
-            code = 0  # docopt has shown the help, or the version.
+            code = 0  # docopt has printed the help or the version.
             raise
         finally:
-            sys.stdout.flush()  # At the end of the process a broken pipe could not be handled any more.
+            sys.stdout.flush()  # At the end of the process a broken pipe could no longer be handled.
         return code
     except SsmdError as error:
-        _tell(error)
+        _report(error)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does; the rest has no reader.
+        # The reader of the output has ended, as `head` does when it has enough.
         _discard_output()
         return code
     except OSError as error:
         if error.filename is not None or error.errno not in _OUTPUT_REFUSED:
             return _bug()
         _discard_output()
-        _tell(WriteError(f"the standard output cannot be written: {error.strerror}; send it elsewhere or free some"))
+        _report(WriteError(f"the standard output cannot be written: {error.strerror}; send it elsewhere or free some"))
         return WriteError.exit_code
     except Exception:
         return _bug()
@@ -103,7 +103,7 @@ def _bug() -> int:
 
 
 def _discard_output() -> None:
-    """What is still buffered would fail again at the end of the process."""
+    """Send what is still buffered to the null device: it would fail again at the end of the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -116,8 +116,8 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return code
 
 
-def _tell(error: SsmdError) -> None:
-    """One line for each problem: in the log's own format once a command has set it up."""
+def _report(error: SsmdError) -> None:
+    """Print one line for each problem, in the format of the log when the command has set up one."""
     logger = logging.getLogger("ssmd")
     for line in str(error).splitlines():
         if logger.handlers:
@@ -136,7 +136,7 @@ def _parse_command(argv: Sequence[str]) -> str:
 
 
 def _parse(usage: str, argv: Sequence[str], options_first: bool = False) -> dict[str, Any]:
-    """The arguments by docopt. Exits for --help and --version; raises UsageError with what was wrong."""
+    """Return the arguments as docopt parses them. Exits for --help and --version; raises UsageError."""
     try:
         arguments: dict[str, Any] = docopt(
             usage, list(argv), version=f"ssmd {__version__}", options_first=options_first
@@ -147,15 +147,15 @@ def _parse(usage: str, argv: Sequence[str], options_first: bool = False) -> dict
 
 
 def _require_values(arguments: Mapping[str, Any]) -> None:
-    """Raises UsageError for an empty one: what a shell makes of a variable that is not set would select everything."""
+    """Raise UsageError for an empty value, which a shell passes for a variable that is not set: it would select all."""
     for name, value in arguments.items():
         if value == "" or (isinstance(value, list) and "" in value):
             raise UsageError(f"{name} is empty; perhaps a variable of the shell is not set")
 
 
-def _reason(usage: str, argv: Sequence[str], told: str) -> str:
-    """What does not fit: docopt mostly leaves that open."""
-    first_line = told.splitlines()[0] if told else ""
+def _reason(usage: str, argv: Sequence[str], message: str) -> str:
+    """Return what is wrong with the arguments. docopt's own `message` mostly does not say it."""
+    first_line = message.splitlines()[0] if message else ""
     if first_line and not first_line.startswith("Usage"):
         return first_line
     known = sorted({"-h", *_OPTION.findall(usage)})
@@ -163,7 +163,7 @@ def _reason(usage: str, argv: Sequence[str], told: str) -> str:
         name = argument.partition("=")[0]
         if name.startswith("-") and len(name) > 1 and not any(option.startswith(name) for option in known):
             return f"there is no option {printable(name)}{nearest(name, known)}"
-    # What stands outside of brackets in the first pattern of a usage is required.
+    # Options outside brackets, in the first pattern of the usage, are required.
     pattern = DocoptExit.usage.splitlines()[1]
     for option in _OPTION.findall(re.sub(r"\[[^\]]*\]", "", pattern)):
         if not any(len(argument) > 2 and option.startswith(argument.partition("=")[0]) for argument in argv):

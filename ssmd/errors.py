@@ -1,22 +1,22 @@
-"""Every way a run can end, as one tree; each error knows its exit code and its metric label.
+"""Every expected way in which a command can fail, as one tree. Each error has its exit code and its metric label.
 
     SsmdError
     ├── UsageError               64  the command line is wrong
-    ├── DataError                65  kept data cannot be read, or is not what it should be
+    ├── DataError                65  recorded data cannot be read, or is not what it should be
     ├── ConnectError             69  the exchange cannot be reached; a restart may help
     │   └── AuthError            77  the exchange refused the keys
     ├── OutputError              73  the output cannot be created
-    ├── WriteError               74  a write or a sync failed; free the disk first
+    ├── WriteError               74  a write or a sync failed; free some disk space first
     ├── Disconnected             75  the feed ended; a restart helps
-    ├── ClockError               75  the clock is far behind what it said before; a restart takes it as it is
+    ├── ClockError               75  the clock is far behind an earlier time; a restart accepts it
     ├── ConfigError              78  the metadata is wrong
     │   └── ResolveError         78  a key is missing
     ├── ListenError              78  the address for the probes cannot be used
-    └── SubscriptionRefused      78  the exchange refused what the environment subscribes to
+    └── SubscriptionRefused      78  the exchange refused a subscription of the environment
 
-The codes are those of BSD's sysexits.h. A message is one or more lines, each complete in itself: what
-is wrong, where, and what to do about it. It never holds the value of a key. Whatever is not an
-SsmdError is a bug, and ends with its traceback and exit code 70.
+The codes are those of BSD's sysexits.h. A message is one or more lines, each complete in itself: what is wrong, where,
+and what to do about it. It never contains the value of a key. Any other exception is a bug, and ends the command with
+its traceback and exit code 70.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ EXIT_BUG = 70
 
 
 class SsmdError(Exception):
-    """The base: catch this to report an expected failure and exit with its code."""
+    """The base class: an expected failure, to be reported, and to exit with its code."""
 
     exit_code: ClassVar[int]
     label: ClassVar[str]
-    """The value of `type` in ssmd_errors_total."""
+    """The value of the label `type` of ssmd_errors_total."""
 
 
 class UsageError(SsmdError):
@@ -90,7 +90,7 @@ class Disconnected(SsmdError):
     def __init__(self, reason: str, code: int | None = None) -> None:
         super().__init__(reason)
         self.code = code
-        """The code of the exchange's close frame, when it sent one that has a code."""
+        """The code of the exchange's close frame; None when it sent no frame, or one without a code."""
 
 
 class ClockError(SsmdError):
@@ -113,8 +113,8 @@ class ListenError(SsmdError):
 
     @classmethod
     def at(cls, host: str, port: int, error: Exception) -> ListenError:
-        """For an address that the operating system refuses."""
-        # gevent appends the address to the reason; it stands in the message already.
+        """Return the error for an address that the operating system refuses with `error`."""
+        # gevent appends the address to the reason, but the message has it already.
         reason = (getattr(error, "strerror", None) or str(error)).partition(":")[0]
         return cls(f"cannot listen on {host}:{port}: {reason}; choose another address with --listen")
 
@@ -124,15 +124,15 @@ class SubscriptionRefused(SsmdError):
     label = "subscribe"
 
 
-# C0, DEL and C1 controls, the line separators that some terminals and log readers obey, the
-# bidirectional overrides that reorder what a reader sees, and lone surrogates, which no file can hold.
+# C0, DEL and C1 control characters; line separators that some terminals and log readers obey; bidirectional overrides,
+# which change the order of the text on the screen; and lone surrogates, which cannot be encoded.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
 
 
 def printable(text: str | bytes, limit: int = 200) -> str:
-    """Text from outside, made fit for one line of a log: no control characters, at most `limit` long.
+    """Return text from outside in a form for one line of a log: no control characters, at most `limit` characters.
 
-    What a server says may carry terminal escapes, newlines that forge log lines, or a megabyte.
+    A server's answer may contain terminal escapes, newlines that forge log lines, or a megabyte of text.
     """
     if isinstance(text, bytes):
         text = text[: 4 * limit].decode("utf-8", "replace")

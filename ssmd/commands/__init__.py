@@ -1,7 +1,7 @@
-"""The commands. A new one is one file here and one line in this catalog.
+"""The commands of `ssmd`. A new command is one file here and one line in this catalog.
 
-The file's docstring is its usage, read by docopt, and its `main(arguments, environ)` returns the exit
-code or raises an SsmdError. Modules are named and not imported, so that each command starts fast.
+The file's docstring is its help text, from which docopt parses the arguments. Its `main(arguments, environ)` returns
+the exit code or raises an SsmdError. The modules are named here and not imported, so that each command starts fast.
 """
 
 COMMANDS = {

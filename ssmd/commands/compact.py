@@ -1,4 +1,4 @@
-"""Compress sealed days of a storage folder to .jsonl.zst, and remove each plain file once that is proved.
+"""Compress sealed days of a storage folder to .jsonl.zst, and remove each plain file once its copy is proved.
 
 Usage:
   ssmd compact <storage> [--older-than <days>] [--level <n>] [--dry-run]
@@ -6,15 +6,15 @@ Usage:
 
 Options:
   --older-than <days>  Only days at least so many days before today, UTC [default: 1d].
-  --level <n>          How hard to compress, 1 to 19 [default: 9].
-  --dry-run            Say what would be done, and do nothing.
+  --level <n>          Compression level of zstd, 1 to 19 [default: 9].
+  --dry-run            Print what would be done, and do nothing.
   -h --help            Show this.
 
-<storage> is the environment's storage.path. What was written is read back from the disk and must have the
-SHA-256 of the day's manifest before the plain file goes. Today's file is never touched, nor one that is being
-written, nor a day that is not sealed. It may run beside a collector, be killed at any time and run again:
-deploy/cron/ssmd-compact and deploy/k8s/components/compact run it daily. Exits with 65 when a day is not what
-its manifest says.
+<storage> is the environment's storage.path. The compressed file is read back from the disk and must have the
+SHA-256 of the day's manifest before the plain file is removed. Today's file is never touched, nor a file that is
+being written, nor a day that is not sealed. The command may run beside a collector, be killed at any time and run
+again: deploy/cron/ssmd-compact and deploy/k8s/components/compact run it daily. The exit code is 65 when a day does
+not agree with its manifest.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
                     print(f"ssmd: {error}", file=sys.stderr, flush=True)
                     code = code or error.exit_code
                     continue
-            print(f"{file.path}: {_told(outcome, dry_run)}", flush=True)
+            print(f"{file.path}: {_text(outcome, dry_run)}", flush=True)
     return code
 
 
-def _told(outcome: Compacted | Left, dry_run: bool) -> str:
+def _text(outcome: Compacted | Left, dry_run: bool) -> str:
     if isinstance(outcome, Left):
         return f"{outcome.why}; left as it is"
     would = "would be " if dry_run else ""
@@ -70,7 +70,7 @@ def _told(outcome: Compacted | Left, dry_run: bool) -> str:
 
 
 def _progress() -> Progress:
-    """Bars on a terminal, and nothing elsewhere. Each finished day is a line, on stdout."""
+    """Return bars for a terminal; elsewhere they show nothing. Each finished day is a line on stdout."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
     return Progress(
@@ -85,11 +85,11 @@ def _progress() -> Progress:
 
 @contextlib.contextmanager
 def _task(progress: Progress, file: DayFile) -> Iterator[Any]:
-    # Everything is read twice: to be compressed, and to be proved.
+    """Show a bar for one file; yield a function that advances it by a number of bytes."""
     try:
-        total = 2 * file.path.stat().st_size
+        total = 2 * file.path.stat().st_size  # It is read to be compressed, and its copy is read to be proved.
     except OSError:
-        total = 0  # Another run was faster, or compact() tells what is wrong.
+        total = 0  # Another run was faster, or compact() reports what is wrong.
     task = progress.add_task(f"{file.day} {file.feed}", total=total)
     try:
         yield lambda count: progress.advance(task, count)

@@ -1,4 +1,4 @@
-"""Collect one environment until told to stop (SIGTERM or Ctrl-C), or until something fails.
+"""Collect one environment until it is stopped (SIGTERM, SIGHUP or Ctrl-C), or until something fails.
 
 Usage:
   ssmd run <environment> --config-dir <path> [--listen <host:port>]
@@ -40,7 +40,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     config_dir = Path(arguments["--config-dir"])
     today = datetime.now(UTC).date()
     deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())
-    with logs.in_a_thread():  # Not earlier, since loading forks; and until the last line is logged.
+    with logs.in_a_thread():  # Not earlier, because loading forks. It ends after the last line is logged.
         return _run(deployment, environ, listen, terminal)
 
 

@@ -1,4 +1,4 @@
-"""What `ssmd sim` and `ssmd replay` share: a key for the handshake, and an exchange that is served until a signal."""
+"""What `ssmd sim` and `ssmd replay` share: the key for the handshake, and serving until a signal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def serve(
     seed: int = 1,
     faults: Faults | None = None,
 ) -> int:
-    """Serve on `listen`, as --listen has it, until SIGTERM or Ctrl-C; return the exit code. See Simulator."""
+    """Serve on `listen`, the value of --listen, until SIGTERM or Ctrl-C; return the exit code.
+
+    The other arguments are those of sim.server.Simulator.
+    """
     host, port = parse_listen(listen)
     with tempfile.TemporaryDirectory(prefix="ssmd-sim-") as scratch:
         credentials, hint = _credentials(environ, Path(scratch))
@@ -51,7 +54,7 @@ def serve(
             host, port, credentials=credentials, rate=rate, seed=seed, replay=replay, speed=speed, faults=faults
         )
         if hint:
-            print(hint + _way_here(simulator.endpoint), end="", file=sys.stderr, flush=True)
+            print(hint + _how_to_connect(simulator.endpoint), end="", file=sys.stderr, flush=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(each, simulator.stop)
         _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
@@ -60,7 +63,7 @@ def serve(
 
 
 def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
-    """The value of an option, a number of 0 or more. Raises UsageError."""
+    """Return the value of an option, a number of 0 or more; `default` when it is not given. Raises UsageError."""
     text = arguments[option]
     if text is None:
         return default
@@ -74,7 +77,11 @@ def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
 
 
 def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, PublicKey], str]:
-    """The one key that the handshake accepts, the user's or one made for this run, and how to use the latter."""
+    """Return the one key that the handshake accepts, by its id, and what to print about it.
+
+    It is the user's key when one is set. Otherwise a key is made for this run, and its private part is written to
+    `scratch`.
+    """
     if any(environ.get(name) for name in _VARIABLES):
         values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES))
         try:
@@ -92,8 +99,8 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
     )
 
 
-def _way_here(endpoint: str) -> str:
-    """How a collector gets to `endpoint`."""
+def _how_to_connect(endpoint: str) -> str:
+    """Return what to type so that a collector connects to `endpoint`."""
     run = "  bin/ssmd run kalshi-local --config-dir conf\n"
     if endpoint.replace("//localhost:", "//127.0.0.1:") == _LOCAL:
         return run

@@ -1,4 +1,4 @@
-"""Serve a simulated Kalshi over a WebSocket, or a recording, to try a collector or any other client on.
+"""Serve a simulated Kalshi, or a recording, over a WebSocket, to try a collector or any other client.
 
 Usage:
   ssmd sim [--listen <host:port>] [--rate <messages/s>] [--replay <path>] [--speed <x>] [--seed <n>]
@@ -7,30 +7,31 @@ Usage:
 
 Options:
   --listen <host:port>  Where to serve [default: 127.0.0.1:8765].
-  --rate <messages/s>   Messages a second for each client, 0 for flat out. Default: 50, or flat out for a
+  --rate <messages/s>   Messages a second for each client, 0 for as fast as possible. Default: 50; 0 for a
                         recording of raw frames, which has no times.
-  --replay <path>       Send recorded messages and nothing else, as `ssmd replay` does; here of one path, and
-                        also raw frames, one a line, that another program has recorded, in no day's folder.
-  --speed <x>           Replay ssmd's own lines x times as fast as recorded, 0 for flat out [default: 1].
-  --seed <n>            Another seed makes other markets and another course of events [default: 1].
-  --fault <fault>       Misbehave, as told below; may be given several times.
+  --replay <path>       Send recorded messages and nothing else, as `ssmd replay` does, from one path. The path
+                        may also be a file of raw frames, one a line, that another program has recorded; such
+                        a file must not be in a day's folder.
+  --speed <x>           Replay ssmd's own lines x times as fast as recorded, 0 for as fast as possible [default: 1].
+  --seed <n>            Another seed gives other markets and other events [default: 1].
+  --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.
 
-Faults, N counting the messages sent on a connection:
+Faults; N counts the messages sent on a connection:
   close-after=N         send a close frame with code 1001
   reset-after=N         reset the TCP connection
   truncate-after=N      end the stream in the middle of a frame
-  freeze-after=N        send no more data, but go on with pings
-  silent-after=N        send nothing any more, not even pings
-  gap-after=N           leave out some sequence numbers
+  freeze-after=N        send no more data, but continue to send pings
+  silent-after=N        send nothing more, not even pings
+  gap-after=N           leave out three sequence numbers
   error-after=N:CODE    end a subscription with this error code, such as 25
-  garbage-after=N       send what is not JSON, not UTF-8, not text
+  garbage-after=N       send messages that are not JSON, not UTF-8, not text
   status=CODE           answer the handshake with this HTTP status, such as 401, 403, 429 or 503
   slow-handshake[=S]    answer the handshake after S seconds; without S never
 
-The path /trade-api/ws/v2 is Kalshi's: the handshake must be signed. With KALSHI_API_KEY and
-KALSHI_API_SECRET set, that is the key it accepts; without, it makes a key for this run and prints how to
-use it. Any other path is an exchange without keys, which sends at once.
+Clients of the path /trade-api/ws/v2, which is Kalshi's, must sign the handshake: with the key in KALSHI_API_KEY
+and KALSHI_API_SECRET or, without these, with a key that is made for this run and printed at the start. Any other
+path serves an exchange without keys, which sends at once.
 """
 
 from __future__ import annotations

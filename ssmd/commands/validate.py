@@ -1,4 +1,4 @@
-"""Check a metadata tree, without connecting to anything.
+"""Check a metadata tree without connecting to anything.
 
 Usage:
   ssmd validate --config-dir <path> [--strict] [--keys] [<environment>...]
@@ -10,8 +10,8 @@ Options:
   --keys               Also look up the keys; their values are never shown.
   -h --help            Show this.
 
-Prints a line for each file that is right and for each problem. Exits with 0 or 78. With environments
-named, only these are checked, with what they refer to.
+Prints a line for each file without a problem and for each problem. The exit code is 0, or 78 when there is an error.
+When environments are named, only these are checked, and the feeds and schemas that they refer to.
 """
 
 from __future__ import annotations
