@@ -1,23 +1,23 @@
-"""Standard output and standard error that wait for their reader, also when they are non-blocking."""
+"""Standard output and standard error that wait for their reader even when they are non-blocking."""
 
 from __future__ import annotations
 
 import io
-import select
 from typing import Any
 
 from gevent import monkey
 
 __all__ = ["waiting"]
 
-_poll = monkey.get_original("select", "poll")  # gevent's own would start its loop, which most commands do without.
+# gevent's own would start its event loop, which most commands do not need. On macOS poll() does not work on terminals.
+_select = monkey.get_original("select", "select")
 
 
 def waiting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """A stream like this one that waits where this one raises BlockingIOError. Raises OSError for one without a file.
+    """Return a stream like this one that waits where this one raises BlockingIOError.
 
-    A pipe or a terminal is non-blocking when any process that shares it has made it so. It is left as it is, because
-    the others would find it blocking too.
+    Raises OSError for a stream without a file. A pipe or a terminal is non-blocking when any process that shares it has
+    made it so. That is not changed here, because it would change for the other processes too.
     """
     file = _WaitingFile(stream)
     stream.flush()
@@ -25,21 +25,19 @@ def waiting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
         io.BufferedWriter(file),
         encoding=stream.encoding,
         errors=stream.errors,
-        # What Python is asked not to buffer at all (PYTHONUNBUFFERED) is written line by line.
+        # A stream without any buffer (PYTHONUNBUFFERED) is written line by line.
         line_buffering=stream.line_buffering or stream.write_through,
     )
 
 
 class _WaitingFile(io.FileIO):
-    """The file of a stream. Its write() takes at least one byte."""
+    """The file of a stream, whose write() waits until it has written at least one byte."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         super().__init__(stream.fileno(), "wb", closefd=False)
-        self._stream = stream  # A stream that nobody holds any more would close the file.
+        self._stream = stream  # Without a reference the stream would be collected, and close the file.
 
     def write(self, data: Any) -> int:
         while (written := super().write(data)) is None:
-            poll = _poll()
-            poll.register(self.fileno(), select.POLLOUT)
-            poll.poll()
+            _select([], [self.fileno()], [])
         return written
