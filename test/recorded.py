@@ -27,7 +27,7 @@ def make_day(
     day: str,
     *,
     feed: str = "kalshi",
-    connected: Sequence[tuple[int, int, str]] = ((0, DAY, "stopped"),),
+    connected: Sequence[tuple[float, float, str]] = ((0, DAY, "stopped"),),
     per_hour: int = 100,
     lost_after: int = 0,
     sealed: bool = True,

@@ -16,7 +16,8 @@ from process import ROOT, Ended, ssmd, start
 from recorded import DAY, make_day
 from rich.console import Console
 
-from ssmd.reports.figures import Figures, gather
+from ssmd.reports.figures import Figures
+from ssmd.reports.gather import gather
 from ssmd.reports.html import page
 from ssmd.reports.text import print_report
 from ssmd.store.timestamps import DAY_NS, timestamp
@@ -37,7 +38,7 @@ def storage(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_text_has_a_line_for_each_day_and_outage(storage):
+def test_the_text_has_a_line_for_each_day_and_each_outage(storage):
     code, out, err = report(storage)
     assert (code, err) == (0, "")
     feed, head, *days = out.splitlines()[:6]
@@ -52,11 +53,30 @@ def test_the_text_has_a_line_for_each_day_and_outage(storage):
     assert max(map(len, out.splitlines())) <= 200
 
 
-def test_only_so_many_days(storage):
+def test_days_limits_how_many_days_are_shown(storage):
     code, out, _ = report(storage, "--days", "1")
     assert code == 0
     assert "2026-09-23" in out
     assert "2026-09-22" not in out
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(3, "99.99 %"), (0.04, "99.99 %"), (0, "100.00 %")])
+def test_seal_verify_and_report_show_the_same_coverage_and_100_only_for_a_whole_day(tmp_path, seconds, shown):
+    runs = [(0, 40_000, "stopped"), (40_000 + seconds, DAY, "stopped")] if seconds else [(0, DAY, "stopped")]
+    make_day(tmp_path, "2026-09-21", connected=runs, sealed=False)
+    for command in (["seal"], ["verify"], ["report"], ["report", "--html"]):
+        code, out, err = ssmd(*command, tmp_path, PYTHONIOENCODING="utf-8")
+        assert (code, err) == (0, "")
+        assert set(re.findall(r"[0-9.]+ %(?= |,|<|$)", out)) == {shown}, command
+
+
+def test_the_coverage_of_a_day_without_a_ledger_is_a_question_mark_everywhere(tmp_path):
+    make_day(tmp_path, "2026-09-21", sealed=False).with_name("kalshi.ledger.jsonl").unlink()
+    for command in (["seal"], ["verify"], ["report"], ["report", "--html"]):
+        code, out, err = ssmd(*command, tmp_path, PYTHONIOENCODING="utf-8")
+        assert (code, err) == (65 if command == ["verify"] else 0, "")  # To verify, a missing ledger is wrong.
+        assert re.search(r"[ >]\?[ ,<]", out), command
+        assert not re.search(r"[0-9] %", out), command
 
 
 class _Page(HTMLParser):
@@ -100,7 +120,7 @@ def test_the_page_needs_no_other_file(storage):
     ],
     ids=str,
 )
-def test_the_page_is_in_the_encoding_that_it_names_whatever_that_of_the_output_is(tmp_path, variables):
+def test_the_page_is_utf_8_whatever_the_encoding_of_the_output_is(tmp_path, variables):
     path = make_day(tmp_path / "größe", "2026-09-21", sealed=False)
     path.write_bytes(path.read_bytes().replace(b'"ticker"', '"naïve ▁ 行情"'.encode()))
     process = start("report", tmp_path / "größe", "--html", **variables)
@@ -113,13 +133,13 @@ def test_the_page_is_in_the_encoding_that_it_names_whatever_that_of_the_output_i
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("report",), ("report", "--html"), ("verify",), ("cat",)], ids=" ".join)
-def test_an_output_that_ends_or_is_full_is_told_alike_by_every_command(storage, arguments, unbuffered):
+def test_a_closed_or_a_full_output_gives_the_same_error_in_every_command(storage, arguments, unbuffered):
     command = [sys.executable, "-m", "ssmd", *arguments, str(storage)]
     environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reader, writer = os.pipe()
     open(reader, "rb").close()  # gevent's os.close() would leave it open until its loop runs again.
-    told = "ssmd: the standard output cannot be written: No space left on device; send it elsewhere or free some\n"
-    for output, expected in ((writer, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, told))):
+    full = "ssmd: the standard output cannot be written: No space left on device; send it elsewhere or free some\n"
+    for output, expected in ((writer, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, full))):
         done = subprocess.run(
             command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=50
         )
@@ -145,23 +165,23 @@ def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
     assert "no data since" not in out + drawn
 
 
-def test_of_an_archive_that_is_over_one_line_says_so(storage):
+def test_one_line_says_that_an_archive_is_over(storage):
     for found in (report(storage)[1], report(storage, "--html")[1]):
         assert len(re.findall(r"no data since 2026-09-23, \d+ days? ago", found)) == 1
         assert "2026-09-24" not in found.replace("2026-09-24T00:00:00", "")
     assert "no data since" not in report(storage / "2026-09-20")[1]
 
 
-def test_a_quiet_day_is_drawn_as_one_that_was_listened_to():
+def test_a_day_with_a_connection_but_without_messages_is_drawn_as_connected():
     quiet = Figures("2026-09-21", "kalshi", coverage=100.0)
     silent = Figures("2026-09-22", "kalshi", known_ns=0)
     drawn = page([quiet, silent], now_ns=LATER, storage="data", version="1")
-    assert drawn.count('<rect class="heard" x="0.00" width="1000.00"') == 1
-    assert "listening</title>" in drawn
+    assert drawn.count('<rect class="connected" x="0.00" width="1000.00"') == 1
+    assert "<title>connected</title>" in drawn
     assert "no data</title>" in drawn
 
 
-def test_what_the_exchange_says_is_no_markup(tmp_path):
+def test_text_from_the_exchange_does_not_become_markup(tmp_path):
     path = make_day(tmp_path, "2026-09-21", sealed=False)
     path.write_bytes(path.read_bytes().replace(b'"ticker"', b'"<script>x"'))
     out = report(tmp_path, "--html")[1]
@@ -169,7 +189,7 @@ def test_what_the_exchange_says_is_no_markup(tmp_path):
     assert "<script" not in out
 
 
-def test_an_empty_folder_and_wrong_usage(tmp_path):
+def test_an_empty_folder_is_no_error_and_wrong_usage_is(tmp_path):
     assert report(tmp_path) == (0, "there is no data here\n", "")
     assert "There is no data here." in report(tmp_path, "--html")[1]
     code, _, err = report(tmp_path, "--days", "0")
@@ -179,7 +199,7 @@ def test_an_empty_folder_and_wrong_usage(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
-def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, columns):
+def test_a_narrow_terminal_gets_fewer_columns_and_none_is_cut_off(storage, columns):
     def fail(error: Exception) -> None:
         raise error
 
@@ -192,11 +212,11 @@ def test_on_a_narrow_terminal_there_are_fewer_columns_and_none_is_cut(storage, c
     head = table.splitlines()[1].split()
     assert head[:2] == ["day", "messages"]
     assert "covered" in head
-    assert ("peak" in head) == (columns == 200)
+    assert ("  peak hour  " in table.splitlines()[1]) == (columns == 200)
     assert "95.83 %" in table
 
 
-def test_what_cannot_be_read_is_told(storage):
+def test_a_day_that_cannot_be_read_is_reported(storage):
     (storage / "2026-09-20" / "kalshi.manifest.json").write_bytes(b"{")
     code, out, err = report(storage)
     assert code == 65

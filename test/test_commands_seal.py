@@ -1,11 +1,13 @@
-"""`ssmd seal` as a process: which days it takes."""
+"""`ssmd seal` as a process: which days it seals, and what it needs for that."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from process import ssmd
+from process import ROOT, ssmd
 from recorded import make_day
 
 DAYS = ("2025-12-28", "2025-12-29", "2025-12-30")
@@ -23,14 +25,23 @@ def sealed(storage: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("before", ["2025-12-29", "20251229", "2026-W01", "2026-W01-1", "2026W01"])
-def test_only_the_days_before_are_sealed_however_the_day_is_written(storage, before):
+def test_only_earlier_days_are_sealed_whatever_form_of_iso_8601_the_day_has(storage, before):
     code, out, err = ssmd("seal", storage, "--before", before)
     assert (code, len(out.splitlines()), err) == (0, 1, "")
     assert sealed(storage) == ["2025-12-28"]
 
 
 @pytest.mark.parametrize("before", ["soon", "2025", "2025-12-29T00:00", "2025-13-01"])
-def test_what_is_no_day_seals_nothing(storage, before):
+def test_a_value_that_is_not_a_day_seals_nothing(storage, before):
     code, out, err = ssmd("seal", storage, "--before", before)
     assert (code, out, sealed(storage)) == (64, "", [])
     assert "it must be a day, such as 2026-01-31" in err
+
+
+def test_sealing_imports_neither_the_writer_nor_the_runtime():
+    """A collector starts it every day, and so does cron: it should start fast and take little memory."""
+    code = "import sys, ssmd.commands.seal; print(*(name for name in sys.modules if name.startswith('ssmd.')))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = {name.split(".")[1] for name in ended.stdout.split()}
+    assert "proof" in packages
+    assert not packages & {"connector", "metadata", "runtime", "server", "shipping", "sim", "wiring", "writer"}

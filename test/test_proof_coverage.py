@@ -13,7 +13,8 @@ from recorded_runs import DAY, HOUR, SECOND, Run, all_findings, at, record_run, 
 from ssmd.errors import ClockError
 from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal
-from ssmd.reports.figures import Figures, gather
+from ssmd.reports.figures import Figures
+from ssmd.reports.gather import gather
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics

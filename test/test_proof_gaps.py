@@ -15,7 +15,7 @@ from ssmd.proof.gaps import FoundGap, Gaps, differing, gap_of
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.reading.seek import ranges
-from ssmd.reports.figures import gather
+from ssmd.reports.gather import gather
 from ssmd.store.entries import Entries
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import Entry

@@ -29,7 +29,7 @@ from recorded_runs import (
 
 from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
-from ssmd.reports.figures import gather
+from ssmd.reports.gather import gather
 from ssmd.store.inventory import day_folders
 from ssmd.store.ledger import decode_entry, encode_entry
 

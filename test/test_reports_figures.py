@@ -1,217 +1,44 @@
-"""The figures of the report: the manifest's where there is one, else counted, and right for days not over yet."""
+"""The figures of one day, taken from its manifest."""
 
 from __future__ import annotations
-
-import fcntl
-from pathlib import Path
 
 import pytest
 from recorded import DAY, make_day
 
-from ssmd.errors import DataError, UsageError
-from ssmd.reports.comparison import change, duration, note, percent, short_bytes, short_count, short_rate
-from ssmd.reports.figures import Figures, gather
+from ssmd.proof.seal import seal
+from ssmd.reports.figures import coverage_of
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import manifest_path
+from ssmd.store.manifest import Manifest
+from ssmd.store.manifest_file import read_manifest
 from ssmd.store.timestamps import day_begins
 
-LATER = day_begins("2026-12-01")
+
+def manifest_of(path) -> Manifest:
+    manifest = read_manifest(manifest_path(path.parent, "kalshi"))
+    assert manifest is not None
+    return manifest
 
 
-def figures(storage, *, days=7, now_ns=LATER, read=None):
-    def fail(error: DataError) -> None:
-        raise error
+@pytest.mark.parametrize("seconds", [3, 0.04, 0.000001])
+def test_the_coverage_of_a_day_with_a_short_outage_is_below_100(tmp_path, seconds):
+    path = make_day(tmp_path, "2026-09-21", connected=[(0, 40_000, "stopped"), (40_000 + seconds, DAY, "stopped")])
+    manifest = manifest_of(path)
+    assert [gap.seconds for gap in manifest.gaps] == [seconds]
+    assert coverage_of(manifest) == pytest.approx(100 - seconds / 864, abs=1e-12)
+    assert coverage_of(manifest) < 100
 
-    read = [] if read is None else read
-    found = gather(storage, days, now_ns, trouble=fail, progress=lambda file: read.append(file.path.name))
-    return {(each.feed, each.day): each for each in found}
+
+def test_the_coverage_of_a_day_without_outages_is_exactly_100(tmp_path):
+    assert coverage_of(manifest_of(make_day(tmp_path, "2026-09-21"))) == 100
 
 
-def test_a_sealed_day_is_not_read_and_an_unsealed_one_gives_the_same(tmp_path):
-    path = make_day(tmp_path, "2026-09-21", lost_after=100, connected=[(0, 40_000, "killed"), (50_000, DAY, "stopped")])
-    read: list[str] = []
-    sealed = figures(tmp_path, read=read)["kalshi", "2026-09-21"]
-    assert (read, sealed.sealed) == ([], True)
+def test_the_coverage_of_a_sealed_day_without_a_ledger_is_unknown(tmp_path):
+    path = make_day(tmp_path, "2026-09-21")
+    whole = manifest_of(path)
     path.with_name("kalshi.manifest.json").unlink()
-    counted = figures(tmp_path, read=read)["kalshi", "2026-09-21"]
-    assert (read, counted.sealed) == (["kalshi.jsonl"], False)
-    assert counted == Figures(**(sealed.__dict__ | {"sealed": False}))
-    lines = path.read_bytes().count(b"\n")
-    assert (sealed.messages, sum(sealed.by_hour), sum(sealed.by_type.values())) == (lines, lines, lines)
-    assert (sealed.bytes, sealed.stored_bytes) == (path.stat().st_size,) * 2
-    assert (sealed.sequence_gaps, sealed.missing) == (1, 3)
-    [outage] = sealed.outages
-    assert (outage.to[11:19], outage.cause) == ("13:53:20", "killed")
-    assert sealed.coverage == pytest.approx(100 - outage.seconds / 864)
-    assert (sealed.over, note(sealed), note(counted)) == (True, "", "not sealed")
-
-
-def test_a_day_without_data_between_days_with_data_is_an_outage(tmp_path):
-    make_day(tmp_path, "2026-09-21")
-    make_day(tmp_path, "2026-09-24")
-    make_day(tmp_path, "2026-09-22", feed="other")
-    found = figures(tmp_path)
-    assert list(found) == [("kalshi", f"2026-09-2{n}") for n in (1, 2, 3, 4)] + [
-        ("other", f"2026-09-2{n}") for n in (2, 3, 4)
-    ]
-    empty = found["kalshi", "2026-09-23"]
-    assert (empty.messages, empty.coverage, empty.seconds_out, note(empty)) == (0, 0.0, DAY, "no data")
-    assert list(figures(tmp_path, days=2)) == [(feed, f"2026-09-2{n}") for feed in ("kalshi", "other") for n in (3, 4)]
-
-
-@pytest.mark.parametrize("ahead", ["2027-03-01", "9999-12-31"])
-def test_a_day_to_come_is_not_the_newest(tmp_path, ahead):
-    make_day(tmp_path, "2026-09-21")
-    (tmp_path / ahead).mkdir()
-    (tmp_path / ahead / "kalshi.jsonl").touch()
-    assert list(figures(tmp_path)) == [("kalshi", "2026-09-21")]
-
-
-def test_the_folder_of_a_day_gives_what_the_storage_folder_does(tmp_path, monkeypatch):
-    make_day(tmp_path, "2026-09-20")
-    path = make_day(tmp_path, "2026-09-21")
-    whole = figures(tmp_path)["kalshi", "2026-09-21"]
-    assert whole.sealed
-    assert figures(path.parent) == {("kalshi", "2026-09-21"): whole}
-    monkeypatch.chdir(path.parent)
-    assert figures(Path()) == {("kalshi", "2026-09-21"): whole}
-
-
-def test_runs_of_one_day_need_not_be_in_the_order_of_time(tmp_path):
-    make_day(tmp_path, "2026-09-21", connected=[(40_000, 50_000, "stopped"), (20_000, 30_000, "stopped")])
-    [day] = figures(tmp_path).values()
-    begins = [outage.from_[11:19] for outage in day.outages]
-    assert begins == ["00:00:00", "08:20:00", "13:53:20"]
-    assert day.coverage == pytest.approx(20_000 / 864)
-
-
-def test_the_rest_of_today_is_no_outage(tmp_path):
-    begin = day_begins("2026-09-21")
-    path = make_day(tmp_path, "2026-09-21", connected=[(0, 36_000, "killed")], sealed=False)
-    with path.open("rb") as held:  # As its collector does.
-        fcntl.flock(held, fcntl.LOCK_EX)
-        collecting = figures(tmp_path, now_ns=begin + 36_010 * 10**9)["kalshi", "2026-09-21"]
-    # Nothing tells of an end, and somebody holds the file: as far as is known, he still listens.
-    assert collecting.outages == []
-    assert collecting.coverage == 100
-    assert note(collecting) == "until 09:59"
-    assert collecting.rates[8] == collecting.by_hour[8] / 3600
-    make_day(tmp_path, "2026-09-21", connected=[(3_600, 36_000, "stopped")], sealed=False)
-    stopped = figures(tmp_path, now_ns=begin + 72_000 * 10**9)["kalshi", "2026-09-21"]
-    assert [(outage.from_[11:19], outage.to[11:19], outage.cause) for outage in stopped.outages] == [
-        ("00:00:00", "01:00:00", "not_started"),
-        ("10:00:00", "20:00:00", "stopped"),
-    ]
-    assert stopped.coverage == pytest.approx(45)
-    assert note(stopped) == "until 20:00"
-
-
-@pytest.mark.parametrize("sealed", [False, True])
-def test_an_outage_that_still_lasts_is_there_up_to_now(tmp_path, sealed):
-    make_day(tmp_path, "2026-09-21", connected=[(0, 43_200, "killed")], sealed=sealed)
-    later = figures(tmp_path, now_ns=day_begins("2026-09-21") + 64_800 * 10**9)["kalshi", "2026-09-21"]
-    assert [(outage.to[11:19], outage.cause) for outage in later.outages] == [("18:00:00", "killed")]
-    assert (round(later.coverage), note(later)) == (67, "until 18:00")
-    found = figures(tmp_path, now_ns=day_begins("2026-09-24") + 36_000 * 10**9)
-    assert list(found) == [("kalshi", f"2026-09-2{n}") for n in (1, 2, 3, 4)]
-    killed, *whole, today = found.values()
-    assert (round(killed.coverage), killed.outages[0].to[:10]) == (50, "2026-09-22")
-    assert [(each.coverage, each.seconds_out, note(each)) for each in whole] == [(0, DAY, "no data")] * 2
-    assert (today.coverage, today.seconds_out, note(today)) == (0, 36_000, "until 10:00, no data")
-
-
-def test_a_feed_that_has_fallen_silent_has_an_outage_up_to_now(tmp_path):
-    make_day(tmp_path, "2026-09-21", connected=[(0, 43_200, "stopped")])
-    make_day(tmp_path, "2026-09-22", feed="other")
-    found = figures(tmp_path, now_ns=day_begins("2026-09-23") + 1)
-    assert list(found) == [("kalshi", f"2026-09-2{n}") for n in (1, 2, 3)] + [
-        ("other", f"2026-09-2{n}") for n in (2, 3)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("days", "now", "shown", "told"),
-    [
-        (7, "2026-09-21", ["20", "21"], []),
-        (7, "2026-09-27", ["21", "22", "23", "24", "25", "26", "27"], []),
-        (7, "2026-09-28", ["20", "21"], ["2026-09-21"]),
-        (400, "2026-09-28", ["20", "21"], ["2026-09-21"]),
-        (400, "2027-09-28", ["20", "21"], ["2026-09-21"]),
-        (2, "2026-09-22", ["21", "22"], []),
-        (2, "2026-09-23", ["20", "21"], ["2026-09-21"]),
-        (1, "2026-09-22", ["21"], ["2026-09-21"]),
-    ],
-)
-def test_an_archive_that_is_over_has_no_outage_up_to_now(tmp_path, days, now, shown, told):
-    make_day(tmp_path, "2026-09-20")
-    path = make_day(tmp_path, "2026-09-21", connected=[(0, 40_000, "killed")], sealed=False)
-    heard: list[str] = []
-
-    def gathered(storage: Path) -> list[str]:
-        found = gather(
-            storage, days, day_begins(now), trouble=pytest.fail, progress=lambda file: None, ended=heard.append
-        )
-        return [each.day[-2:] for each in found]
-
-    assert (gathered(tmp_path), heard) == (shown, told)
-    heard.clear()
-    assert (gathered(path.parent), heard) == (["21"], [])  # The folder of a day tells nothing of others.
-
-
-def test_data_from_before_there_were_ledgers_has_no_coverage(tmp_path):
-    path = make_day(tmp_path, "2026-09-21", sealed=False)
     path.with_name("kalshi.ledger.jsonl").unlink()
-    found = figures(tmp_path)["kalshi", "2026-09-21"]
-    assert (found.coverage, found.outages, percent(found.coverage)) == (None, (), "?")
-    assert found.messages > 0
-
-
-def test_a_day_whose_data_lies_elsewhere_has_its_manifest(tmp_path):
-    path = make_day(tmp_path, "2026-09-21")
-    before = figures(tmp_path)["kalshi", "2026-09-21"]
-    path.unlink()
-    assert figures(tmp_path)["kalshi", "2026-09-21"] == Figures(**(before.__dict__ | {"stored_bytes": 0}))
-
-
-def test_what_cannot_be_read_is_told_and_does_not_keep_the_rest(tmp_path):
-    make_day(tmp_path, "2026-09-21").with_name("kalshi.manifest.json").write_bytes(b"{")
-    make_day(tmp_path, "2026-09-22")
-    told: list[str] = []
-    found = gather(tmp_path, 7, LATER, trouble=lambda error: told.append(str(error)), progress=lambda file: None)
-    assert [each.day for each in found] == ["2026-09-22"]
-    assert len(told) == 1
-    assert "2026-09-21/kalshi.manifest.json: " in told[0]
-    with pytest.raises(UsageError, match="there is no such folder"):
-        figures(tmp_path / "none")
-
-
-def test_a_day_is_compared_with_those_before_it(tmp_path):
-    usual = [Figures(f"2026-09-{day}", "kalshi", 240, by_hour=[10] * 24) for day in range(10, 18)]
-    more = Figures("2026-09-18", "kalshi", 360, by_hour=[15] * 24)
-    empty = Figures("2026-09-18", "kalshi")
-    half = Figures("2026-09-18", "kalshi", 60, by_hour=[5] * 12 + [0] * 12, known_ns=12 * 3600 * 10**9)
-    assert change([*usual, more], 8) == pytest.approx(50)
-    assert change([usual[0], empty, more], 2) == pytest.approx(50)  # A day without any is no measure.
-    assert change([*usual, half], 8) == pytest.approx(-50)
-    assert change(usual, 0) is None
-
-
-@pytest.mark.parametrize(
-    ("shown", "text"),
-    [
-        (percent(100), "100.00 %"),
-        (percent(99.9999), "99.99 %"),
-        (percent(65.2777), "65.28 %"),
-        (duration(4.24), "4.2 s"),
-        (duration(3725), "01:02:05"),
-        (duration(90_000), "1 d 01:00:00"),
-        (short_bytes(999), "999 B"),
-        (short_bytes(12_345), "12.3 kB"),
-        (short_bytes(2e18), "2,000,000 TB"),
-        (short_count(1_234_567), "1.23 M"),
-        (short_count(0), "0"),
-        (short_rate(0), "0/s"),
-        (short_rate(0.44), "0.4/s"),
-        (short_rate(12_345.6), "12,346/s"),
-    ],
-)
-def test_figures_in_words(shown, text):
-    assert shown == text
+    [file] = data_files([path])
+    without = seal(file, day_begins("2026-09-23"))
+    assert without.lines == whole.lines
+    assert coverage_of(without) is None

@@ -16,7 +16,8 @@ from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed
 from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify
-from ssmd.reports.figures import Figures, gather
+from ssmd.reports.figures import Figures
+from ssmd.reports.gather import gather
 from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import ledger_path

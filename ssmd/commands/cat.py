@@ -5,18 +5,18 @@ Usage:
   ssmd cat (-h | --help)
 
 Options:
-  --from <time>      Only what was received at this time or later, such as 2025-12-22T10:30; UTC.
-  --to <time>        Only what was received before this time.
+  --from <time>      Only messages received at this time or later, such as 2025-12-22T10:30; UTC.
+  --to <time>        Only messages received before this time.
   --type <type>      Only messages whose `type` is this; may be given several times.
   --market <ticker>  Only messages whose `msg.market_ticker` is this; may be given several times.
   --feed <feed>      Only this feed.
-  --raw              Print the exchange's bytes, a message a line, in place of ssmd's lines.
+  --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
   -h --help          Show this.
 
-A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. All of it is merged by
-time. A message that was not valid JSON is printed by --raw as it came, with newlines of its own if it has any.
-What is not a line of ssmd is left out and told on stderr, with file and line; the exit code is then 65. The
-beginning of a line that is still being written is left out too.
+A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The lines of all paths are
+merged by time. --raw prints a message that was not valid JSON unchanged, with any newlines that it contains. A line
+that ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that
+is still being written is left out too.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ssmd.commands.selecting import selection_of, tell_twins
+from ssmd.commands.selecting import selection_of, warn_of_other_forms
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.merge import Trouble, merged
 from ssmd.reading.messages import raw
 from ssmd.store.inventory import data_files
 
 _GATHERED_BYTES = 256 * 1024
-_TOLD_PER_FILE = 10
+_NAMED_PER_FILE = 10
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -42,7 +42,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if not files:
         of_feed = f" of feed {arguments['--feed']}" if arguments["--feed"] else ""
         raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here")
-    tell_twins(files)
+    warn_of_other_forms(files)
     troubles = _Troubles()
     lines = merged(files, selection, trouble=troubles.take)
     _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.buffer)
@@ -50,7 +50,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 
 
 def _print(blocks: Iterator[bytes], out: BinaryIO) -> None:
-    """Write it all. Small pieces are gathered: where files overlap there may be one for each line."""
+    """Write all blocks. Small ones are gathered: where files overlap, each line may be a block."""
     pieces: list[bytes] = []
     size = 0
     for block in blocks:
@@ -63,7 +63,7 @@ def _print(blocks: Iterator[bytes], out: BinaryIO) -> None:
 
 
 class _Troubles:
-    """Tells what cannot be read, without flooding: a file of another kind has as many wrong lines as it has lines."""
+    """Reports what cannot be read, but only some lines of each file: in a file of another kind, every line is wrong."""
 
     def __init__(self) -> None:
         self._damaged: dict[Path, int] = {}
@@ -73,12 +73,12 @@ class _Troubles:
             print(f"ssmd: {trouble}, left out", file=sys.stderr)
             return
         count = self._damaged[trouble.path] = self._damaged.get(trouble.path, 0) + 1
-        if count <= _TOLD_PER_FILE:
+        if count <= _NAMED_PER_FILE:
             print(f"ssmd: {trouble}{', left out' if trouble.line is not None else ''}", file=sys.stderr)
 
     def close(self) -> int:
-        """Tell how many were not told; return the exit code."""
+        """Report how many lines were not named; return the exit code."""
         for path, count in self._damaged.items():
-            if count > _TOLD_PER_FILE:
-                print(f"ssmd: {path}: {count - _TOLD_PER_FILE} more lines left out", file=sys.stderr)
+            if count > _NAMED_PER_FILE:
+                print(f"ssmd: {path}: {count - _NAMED_PER_FILE} more lines left out", file=sys.stderr)
         return DataError.exit_code if self._damaged else 0

@@ -1,18 +1,18 @@
-"""Tell what was recorded, day by day: messages, rates, gaps, outages and how much of each day was covered.
+"""Show what was recorded, day by day: messages, rates, gaps, outages and how much of each day was covered.
 
 Usage:
   ssmd report <storage> [--days <n>] [--html]
   ssmd report (-h | --help)
 
 Options:
-  --days <n>  How many days, up to today or, of an archive that is over, the newest with data [default: 7].
-  --html      Print a page of HTML, with charts, that needs no other file: `ssmd report data --html > report.html`.
+  --days <n>  How many days; the last one is today, or the newest day with data when the archive is over [default: 7].
+  --html      Print an HTML page with charts, which needs no other file: `ssmd report data --html > report.html`.
   -h --help   Show this.
 
-<storage> is the environment's storage.path. The figures of sealed days come from their manifests; the others are
-counted by reading them. Days without data are there too, up to today, with a coverage of 0 % when nobody listened;
-but an archive without data for a week, or for --days, is taken for one that is over, and one line says since when.
-Exits with 65 when something cannot be read, and leaves it out.
+<storage> is the environment's storage.path. The figures of sealed days come from their manifests; other days are
+counted by reading them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was
+open. An archive without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest
+day with data, and one line says so. A day that cannot be read is left out, and the exit code is then 65.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from ssmd import __version__
-from ssmd.commands.selecting import tell_twins
+from ssmd.commands.selecting import warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable
-from ssmd.reports.comparison import silence
-from ssmd.reports.figures import gather
-from ssmd.store.inventory import data_files
+from ssmd.reports.gather import gather, no_data_since
 from ssmd.store.layout import DayFile
 
 _WIDE = 200
-"""Columns for a file or a pipe, where nothing need be cut off."""
+"""Columns for a file or a pipe, where nothing has to be cut off."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -44,17 +42,24 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     troubles: list[DataError] = []
     newest: list[str] = []
     storage = Path(arguments["<storage>"])
-    figures = gather(storage, int(days), now_ns, trouble=troubles.append, progress=_tell, ended=newest.append)
-    tell_twins(data_files([storage]))
-    silent = silence(newest[0], now_ns) if newest else ""
+    figures = gather(
+        storage,
+        int(days),
+        now_ns,
+        trouble=troubles.append,
+        progress=_show_progress,
+        listed=warn_of_other_forms,
+        ended=newest.append,
+    )
+    ended = no_data_since(newest[0], now_ns) if newest else ""
     for error in troubles:
         print(f"ssmd: {error}", file=sys.stderr)
     if arguments["--html"]:
         from ssmd.reports.html import page
 
         shown = os.fsencode(storage).decode("utf-8", "backslashreplace")
-        text = page(figures, now_ns=now_ns, storage=shown, version=__version__, silent=silent)
-        # The page says that it is UTF-8, whatever a terminal of this locale would take.
+        text = page(figures, now_ns=now_ns, storage=shown, version=__version__, no_data_since=ended)
+        # The page declares UTF-8, so it is written as UTF-8 whatever the encoding of stdout is.
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     elif figures:
         from rich.console import Console
@@ -64,13 +69,13 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = _WIDE
-        print_report(figures, console, silent)
+        print_report(figures, console, ended)
     else:
         print("there is no data here")
     return DataError.exit_code if troubles else 0
 
 
-def _tell(file: DayFile) -> None:
-    """On a terminal, say what takes the time: a day that is not sealed may be read for minutes."""
+def _show_progress(file: DayFile) -> None:
+    """Name the file that is read, on a terminal: a day that is not sealed may take minutes."""
     if sys.stderr.isatty():
         print(f"ssmd: reading {file.path}, which is not sealed", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Write the manifest of every finished day that has none: what it holds, as read back from the disk.
+"""Write the manifest of every finished day that has none: what the day contains, as read back from the disk.
 
 Usage:
   ssmd seal <storage> [--feed <name>] [--before <day>]
@@ -6,12 +6,12 @@ Usage:
 
 Options:
   --feed <name>   Only the files of this feed.
-  --before <day>  Only days before this one, as 2026-01-31, UTC. Default: today.
+  --before <day>  Only days before this one, such as 2026-01-31, UTC. Default: today.
   -h --help       Show this.
 
-<storage> is the environment's storage.path. A running collector does this by itself, at its start and after
-midnight; here it is for days that were recorded elsewhere, and for cron. Prints a line for each day. Days that
-have a manifest and files that are being written are left alone, so it may be run at any time, twice too.
+<storage> is the environment's storage.path. A running collector seals by itself, after its start and after
+midnight; this command is for days that were recorded elsewhere, and for cron. It prints a line for each day. It
+leaves alone days that have a manifest and files that are being written, so it may run at any time and repeatedly.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from typing import Any
 
 from ssmd.errors import SsmdError, UsageError, printable
 from ssmd.proof.seal import seal, unsealed
+from ssmd.reports.figures import coverage_of
+from ssmd.reports.units import percent
+from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import timestamp
 
@@ -44,23 +47,23 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     code = 0
     for file in unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]):
         try:
-            manifest = seal(file, time.time_ns(), _tell)
+            manifest = seal(file, time.time_ns(), _print_repaired)
         except SsmdError as error:
             print(f"ssmd: {error}", file=sys.stderr, flush=True)
             code = code or error.exit_code
             continue
-        if manifest is None:
-            print(f"{file.path}: is being written; left alone", flush=True)
-        else:
-            print(
-                f"{file.path}: sealed, {manifest.lines:,} lines, {manifest.coverage_percent:g} % of the day, "
-                f"{manifest.missing:,} messages missing",
-                flush=True,
-            )
+        print(f"{file.path}: {_outcome(manifest)}", flush=True)
     return code
 
 
-def _tell(repaired: Repaired) -> None:
+def _outcome(manifest: Manifest | None) -> str:
+    if manifest is None:
+        return "is being written; left alone"
+    covered = percent(coverage_of(manifest))
+    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {manifest.missing:,} messages missing"
+
+
+def _print_repaired(repaired: Repaired) -> None:
     file, torn, lost = repaired
     if torn:
         print(f"{file}: {torn:,} bytes of a torn line set aside, in {file.name}.torn", flush=True)

@@ -1,4 +1,4 @@
-"""What the commands that read recorded lines have in common: the options, and a word on what is left unread."""
+"""What the commands that read recorded lines share: their options, and a warning about data that is not read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.store.inventory import other_forms
 from ssmd.store.layout import DayFile
 
-__all__ = ["selection_of", "tell_twins"]
+__all__ = ["selection_of", "warn_of_other_forms"]
 
 
 def selection_of(arguments: Mapping[str, Any]) -> Selection:
-    """What --from, --to, --type and --market select. An option that a command has not selects everything.
+    """Return what --from, --to, --type and --market select. An option that a command does not have selects everything.
 
     Raises UsageError.
     """
@@ -31,12 +31,12 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
     return selection
 
 
-def tell_twins(files: Iterable[DayFile]) -> None:
-    """Say on stderr which days are there in another form too, which is not read."""
+def warn_of_other_forms(files: Iterable[DayFile]) -> None:
+    """Print on stderr which of these days exist in another form too, which is not read."""
     for file in files:
-        for twin in other_forms(file.path):
+        for other in other_forms(file.path):
             print(
-                f"ssmd: {file.path}: is read, and {twin.path.name} beside it is not; `ssmd verify` tells whether they "
-                "hold the same",
+                f"ssmd: {file.path}: is read, and {other.path.name} beside it is not; `ssmd verify` checks whether "
+                "they hold the same",
                 file=sys.stderr,
             )

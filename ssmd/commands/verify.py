@@ -1,4 +1,4 @@
-"""Prove that kept data is what it was: hold it against its ledgers and manifests, and itself.
+"""Prove that recorded data is unchanged, by comparing it with its ledgers and its manifests.
 
 Usage:
   ssmd verify <path>...
@@ -7,9 +7,10 @@ Usage:
 Options:
   -h --help  Show this.
 
-A path is a data file, the folder of a day, or a storage folder. Everything is worked out anew from the lines
-themselves. Exits with 0 when everything agrees, and with 65 when not, naming the lines. A day that is not sealed
-yet is held against its ledger only. What may be right, such as an old day that is not here, is told as a note.
+A path is a data file, the folder of a day, or a storage folder. Every figure is counted again from the lines
+themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
+day that is not sealed yet is compared with its ledger only. What may be in order, such as an old day that is not
+here, is printed as a note.
 """
 
 from __future__ import annotations
@@ -28,21 +29,18 @@ from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
 from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify
+from ssmd.reports.figures import coverage_of
+from ssmd.reports.units import percent
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.layout import DayFile
 
 _WIDE = 160
-"""Columns for a file or a pipe, where nothing need be cut off."""
+"""Columns for a file or a pipe, where nothing has to be cut off."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     paths = [Path(text) for text in arguments["<path>"]]
-    for path in paths:
-        # A disk that is not mounted must not pass for one on which all is well.
-        if not data_files([path]) and not missing_files([path], []):
-            raise UsageError(f"{printable(str(path))}: no data here, and so nothing to prove")
-    files = data_files(paths)
-    verdicts = _verify(files)
+    verdicts = _verify(_files_in(paths))
     missing = missing_files(paths, verdicts)
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -62,6 +60,21 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _files_in(paths: list[Path]) -> list[DayFile]:
+    """Return the data files below the paths, each once. Raises UsageError for a path without any data.
+
+    A disk that is not mounted must not pass for one on which everything is right.
+    """
+    files: dict[Path, DayFile] = {}
+    for path in paths:
+        found = data_files([path])
+        if not found and not missing_files([path], []):
+            raise UsageError(f"{printable(str(path))}: no data here, and so nothing to prove")
+        for file in found:
+            files.setdefault(file.path.resolve(), file)
+    return sorted(files.values())
+
+
 def _verify(files: list[DayFile]) -> list[Verdict]:
     verdicts = []
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -75,7 +88,7 @@ def _verify(files: list[DayFile]) -> list[Verdict]:
 
 
 def _size(file: DayFile) -> int | None:
-    """In bytes; None when there is no telling, which verify() then tells of."""
+    """Return the size in bytes, None when it cannot be read; verify() then reports why."""
     try:
         return in_any_form(file.path, Path.stat).st_size
     except OSError:
@@ -90,7 +103,7 @@ def _table(verdicts: list[Verdict]) -> Table:
         numbers = [""] * 5
         if verdict.examination is not None:
             day = verdict.examination.manifest
-            covered = f"{day.coverage_percent:.2f} %" if verdict.sealed else ""
+            covered = percent(coverage_of(day)) if verdict.sealed else ""
             numbers = [f"{day.lines:,}", f"{day.bytes:,}", covered, f"{day.sequence_gaps:,}", f"{day.missing:,}"]
         state = "ok" if verdict.sealed else "ok, not sealed yet"
         if verdict.findings:

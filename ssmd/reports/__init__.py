@@ -1,1 +1,1 @@
-"""Reports on recorded days: the figures, and how they are shown as text and as HTML."""
+"""Reports on recorded days: their figures, and how these are shown as text and as HTML."""

@@ -1,4 +1,4 @@
-"""The report as one page of HTML that loads nothing: its style and its charts, in SVG, are part of it."""
+"""The report as one HTML page that loads nothing: its style and its charts, in SVG, are part of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from ssmd.reports import comparison
-from ssmd.reports.comparison import by_feed, change, duration, note, percent, short_bytes, short_count, short_rate
+from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
+from ssmd.reports.comparison import DAYS_BEFORE, by_feed
 from ssmd.reports.figures import Figures
+from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
 
 __all__ = ["page"]
@@ -20,7 +21,7 @@ _MOST_OUTAGES = 100
 
 
 class Bar(NamedTuple):
-    """The messages of one hour; lengths are parts of the whole, from 0 to 1."""
+    """The messages of one hour. Lengths are parts of the whole, from 0 to 1."""
 
     x: float
     width: float
@@ -29,34 +30,31 @@ class Bar(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A stretch of a day's line of time, in parts of the day."""
+    """A stretch of a day's time line, in parts of the day."""
 
     x: float
     width: float
     kind: str
-    """`heard`, `out`, `unknown`, or `ahead` for what is still to come."""
+    """`connected`, `out`, `unknown`, or `ahead` for the part of today that is still to come."""
     title: str
 
 
 class Day(NamedTuple):
-    """A row: the figures of a day as words, and its chart."""
+    """A row of the table of days: its figures as text, and its chart."""
 
     day: str
-    note: str
-    cells: Sequence[tuple[str, str]]
-    """As words, each with its grade: `fair` for what is not as it should be, `faint` for nothing, or empty."""
+    remark: str
     coverage: str
     grade: str
-    """`good`, `fair`, `poor` or `none`."""
+    """Of the coverage: `good`, `fair`, `poor` or `none`."""
+    cells: Sequence[tuple[str, str]]
+    """The value and the grade of each of COLUMNS."""
     bars: Sequence[Bar]
     line: Sequence[Segment]
 
 
-COLUMNS = ("messages", "change", "bytes", "on disk", "mean", "peak hour", "gaps", "missing", "outages", "lasted")
-
-
-def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str, silent: str = "") -> str:
-    """The whole document. `silent`: that there is no data since, if not shown."""
+def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str, no_data_since: str = "") -> str:
+    """Return the whole document. `no_data_since`: a sentence about an archive without recent data."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -68,33 +66,31 @@ def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str,
         first=days[0] if days else "",
         last=days[-1] if days else "",
         made=timestamp(now_ns)[:16].replace("T", " "),
-        silent=silent,
+        no_data_since=no_data_since,
         storage=storage,
         version=version,
-        columns=COLUMNS,
-        days_before=comparison.DAYS_BEFORE,
+        columns=[column.name for column in (COVERED, *COLUMNS)],
+        days_before=DAYS_BEFORE,
     )
 
 
 def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
-    known = [day for day in days if day.coverage is not None]
-    known_ns = sum(day.known_ns for day in known)
-    covered = sum((day.coverage or 0) * day.known_ns for day in known) / known_ns if known_ns else None
+    covered = _covered(days)
     outages = [outage for day in days for outage in day.outages]
     missing = sum(day.missing for day in days)
-    top = max((rate for day in days for rate in day.rates), default=0.0)
+    table = rows(days)
     return {
         "name": feed,
         "tiles": [
             ("covered", percent(covered), _grade(covered)),
             ("missing messages", f"{missing:,}", "fair" if missing else "good"),
             ("outages", f"{len(outages):,}", "fair" if outages else "good"),
-            ("not listening", duration(sum(day.seconds_out for day in days)), "fair" if outages else "good"),
+            ("not connected", duration(sum(day.seconds_out for day in days)), "fair" if outages else "good"),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
             ("data", short_bytes(sum(day.bytes for day in days)), "plain"),
         ],
-        "days": [_day(days, place, top) for place in range(len(days))][::-1],
-        "top": short_rate(top),
+        "days": [_day(row) for row in reversed(table)],
+        "highest_rate": short_rate(table[-1].highest_rate),
         "types": _types(days),
         "outages": [
             (
@@ -109,31 +105,29 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
     }
 
 
-def _day(days: Sequence[Figures], place: int, top: float) -> Day:
-    day = days[place]
-    more = change(days, place)
+def _covered(days: Sequence[Figures]) -> float | None:
+    """Return the coverage of all days together, None when that of none is known."""
+    known = [(day.coverage, day.known_ns) for day in days if day.coverage is not None and day.known_ns]
+    if not known:
+        return None
+    if all(coverage == 100 for coverage, _ in known):
+        return 100.0  # The mean of many may be computed as 99.99999999999999.
+    return sum(coverage * ns for coverage, ns in known) / sum(ns for _, ns in known)
+
+
+def _day(row: Row) -> Day:
+    day = row.day
     return Day(
         day=day.day,
-        note=note(day),
-        cells=(
-            (f"{day.messages:,}", ""),
-            ("" if more is None else f"{more:+.0f} %", ""),
-            (short_bytes(day.bytes), ""),
-            (short_bytes(day.stored_bytes), ""),
-            (short_rate(day.messages * 1e9 / day.known_ns if day.known_ns else 0), ""),
-            (short_rate(max(day.rates)), ""),
-            (f"{day.sequence_gaps:,}", "fair" if day.sequence_gaps else "faint"),
-            (f"{day.missing:,}", "fair" if day.missing else "faint"),
-            (f"{len(day.outages):,}", "fair" if day.outages else "faint"),
-            (duration(day.seconds_out) if day.outages else "", "fair"),
-        ),
-        coverage=percent(day.coverage),
+        remark=remark(day),
+        coverage=COVERED.value(row),
         grade=_grade(day.coverage),
+        cells=[(column.value(row), column.grade(row)) for column in COLUMNS],
         bars=[
             Bar(
                 hour / 24,
                 min(1 / 24, max(day.known_ns / 1e9 / _DAY_SECONDS - hour / 24, 0.006)),
-                rate / top if top else 0,
+                rate / row.highest_rate if row.highest_rate else 0,
                 f"{hour:02}:00 · {count:,} messages, {short_rate(rate)}",
             )
             for hour, (count, rate) in enumerate(zip(day.by_hour, day.rates, strict=True))
@@ -145,8 +139,8 @@ def _day(days: Sequence[Figures], place: int, top: float) -> Day:
 
 def _line(day: Figures) -> list[Segment]:
     known = day.known_ns / 1e9 / _DAY_SECONDS
-    base = "unknown" if day.coverage is None else "heard" if day.coverage or day.outages else "out"
-    titles = {"unknown": "no ledger: not known", "heard": "listening", "out": "no data"}
+    base = "unknown" if day.coverage is None else "connected" if day.coverage or day.outages else "out"
+    titles = {"unknown": "not known: no ledger", "connected": "connected", "out": "no data"}
     line = [Segment(0, known, base, titles[base])]
     if known < 1:
         line.append(Segment(known, 1 - known, "ahead", "not over yet"))
@@ -154,14 +148,14 @@ def _line(day: Figures) -> list[Segment]:
     for outage in day.outages:
         x = (parse_timestamp(outage.from_) - begin) / 1e9 / _DAY_SECONDS
         span = f"{outage.from_[11:19]} to {outage.to[11:19]}"
-        title = f"{span}: nobody listened for {duration(outage.seconds)}, {outage.cause}"
-        # What is too short to be seen is drawn as wide as can be.
+        title = f"{span}: not connected for {duration(outage.seconds)}, {outage.cause}"
+        # An outage that would be too short to see is drawn wider.
         line.append(Segment(x, max(outage.seconds / _DAY_SECONDS, 0.005), "out", title))
     return line
 
 
 def _types(days: Sequence[Figures]) -> list[tuple[str, str, float]]:
-    """The commonest types of messages, how many there are, and their part of all."""
+    """Return the most frequent types of messages, each with its count as text and its part of all messages."""
     counts: dict[str, int] = {}
     for day in days:
         for name, count in day.by_type.items():

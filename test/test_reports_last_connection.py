@@ -9,7 +9,8 @@ import gevent
 import pytest
 from recorded_runs import Run, at, record_run, seal_all
 
-from ssmd.reports.figures import Figures, gather
+from ssmd.reports.figures import Figures
+from ssmd.reports.gather import gather
 from ssmd.store.timestamps import day_begins
 
 

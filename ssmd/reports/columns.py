@@ -1,0 +1,78 @@
+"""The columns of the report: the name and the value of each, for the text and for the HTML page.
+
+A new column is one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ssmd.reports.comparison import change
+from ssmd.reports.figures import Figures
+from ssmd.reports.units import duration, percent, short_bytes, short_rate
+
+__all__ = ["COLUMNS", "COVERED", "Column", "Row", "remark", "rows"]
+
+
+class Row(NamedTuple):
+    """A day of a feed, and what its columns need of the other days."""
+
+    day: Figures
+    change: float | None
+    """By how many percent it has more messages than the days before; see comparison.change()."""
+    highest_rate: float
+    """Messages a second in the busiest hour of all days of the feed. The longest bar stands for it."""
+
+
+def rows(days: Sequence[Figures]) -> list[Row]:
+    """Return a row for each of a feed's days, which come oldest first."""
+    highest = max((rate for day in days for rate in day.rates), default=0.0)
+    return [Row(day, change(days, place), highest) for place, day in enumerate(days)]
+
+
+def _plain(row: Row) -> str:
+    return ""
+
+
+class Column(NamedTuple):
+    """A column of the table of days."""
+
+    name: str
+    value: Callable[[Row], str]
+    dropped: int = 0
+    """A narrow terminal leaves out the column with 1 first, then the one with 2, and so on; never one with 0."""
+    grade: Callable[[Row], str] = _plain
+    """How the page shows the value: `fair` for one that is not as it should be, `faint` for a 0, otherwise empty."""
+
+
+def _unless_zero(count: Callable[[Figures], int]) -> Callable[[Row], str]:
+    return lambda row: "fair" if count(row.day) else "faint"
+
+
+COLUMNS = (
+    Column("messages", lambda row: f"{row.day.messages:,}"),
+    Column("change", lambda row: "" if row.change is None else f"{row.change:+.0f} %", 3),
+    Column("bytes", lambda row: short_bytes(row.day.bytes), 7),
+    Column("on disk", lambda row: short_bytes(row.day.stored_bytes), 1),
+    Column("mean", lambda row: short_rate(row.day.mean_rate), 4),
+    Column("peak hour", lambda row: short_rate(max(row.day.rates)), 2),
+    Column("gaps", lambda row: f"{row.day.sequence_gaps:,}", 8, _unless_zero(lambda day: day.sequence_gaps)),
+    Column("missing", lambda row: f"{row.day.missing:,}", 11, _unless_zero(lambda day: day.missing)),
+    Column("outages", lambda row: f"{len(row.day.outages):,}", 9, _unless_zero(lambda day: len(day.outages))),
+    Column("lasted", lambda row: duration(row.day.seconds_out) if row.day.outages else "", 5, lambda row: "fair"),
+)
+
+COVERED = Column("covered", lambda row: percent(row.day.coverage))
+"""Apart from the others: the text has it behind them, in a colour, and the page before them, as a badge."""
+
+
+def remark(day: Figures) -> str:
+    """Return what a reader should know of a day beside its figures, in few words; mostly nothing."""
+    if not day.over:
+        seconds = day.known_ns // 1_000_000_000
+        until = f"until {seconds // 3600:02}:{seconds // 60 % 60:02}"
+        return until if day.messages else f"{until}, no data"
+    if not day.messages:
+        return "no data"
+    return "" if day.sealed else "not sealed"

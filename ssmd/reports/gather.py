@@ -1,0 +1,144 @@
+"""Which days a report shows, and their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from ssmd.errors import DataError, UsageError
+from ssmd.reports.figures import Figures, figures_without_data, read_figures
+from ssmd.reports.last_connection import connected_until, is_connected
+from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
+from ssmd.store.layout import DayFile, day_of
+from ssmd.store.timestamps import day_of_ns, timestamp
+
+__all__ = ["SINCE_DAYS", "gather", "no_data_since"]
+
+SINCE_DAYS = 7
+"""An archive without data for so many days is taken for one that is over, or a copy, and not for a long outage."""
+
+
+def gather(
+    storage: Path,
+    days: int,
+    now_ns: int,
+    *,
+    trouble: Callable[[DataError], None],
+    progress: Callable[[DayFile], None],
+    listed: Callable[[Sequence[DayFile]], None] = lambda files: None,
+    ended: Callable[[str], None] = lambda day: None,
+) -> list[Figures]:
+    """Return the figures of the last `days` days, by feed and then by day.
+
+    `storage`: a storage folder, or the folder of one day. Days after today are left out.
+
+    The last day is today, so that an outage that still lasts is included. But when an archive has no data on any of the
+    last `days` days, or of the last SINCE_DAYS, it is taken for one that is over. The last day is then its newest one
+    with data, and `ended` is called with it.
+
+    A day without data between a feed's first and the last of all is included. A day that cannot be read is left out,
+    and `trouble` is called. `listed` is called with all data files that were found, `progress` with each file that has
+    to be read. Raises UsageError when `storage` is not a folder, DataError when it cannot be listed.
+    """
+    archive = _Archive(storage, now_ns)
+    listed(archive.files)
+    last = archive.last(days, ended)
+    first = _earlier(last, days - 1)
+    found: list[Figures] = []
+    for feed in archive.feeds():
+        found += _of_feed(archive, feed, first, last, trouble, progress)
+    return found
+
+
+def _of_feed(
+    archive: _Archive,
+    feed: str,
+    first: str,
+    last: str,
+    trouble: Callable[[DataError], None],
+    progress: Callable[[DayFile], None],
+) -> Iterator[Figures]:
+    before, until_ns = archive.newest_before(first, feed), None
+    for day in _days(max(archive.oldest(feed), first), last):
+        if (day, feed) not in archive.known:
+            if until_ns is None:
+                until_ns = archive.connected_until(before, feed)
+            yield figures_without_data(day, feed, archive.now_ns, until_ns)
+            continue
+        before, until_ns = day, None
+        try:
+            yield archive.read(day, feed, progress)
+        except DataError as error:
+            trouble(error)
+
+
+class _Archive:
+    """The days of a storage folder, or of the folder of one day, by feed. Raises UsageError, DataError."""
+
+    def __init__(self, storage: Path, now_ns: int) -> None:
+        with looking(storage):
+            if not storage.is_dir():
+                raise UsageError(f"{storage}: there is no such folder")
+        self.now_ns = now_ns
+        self._today = day_of_ns(now_ns)
+        self._only = day_of(storage.resolve())
+        self.files = data_files([storage])
+        self._by_day = {(file.day, file.feed): file for file in self.files if file.day}
+        self._folders = (
+            {self._only: storage} if self._only else {folder.name: folder for folder in day_folders(storage)}
+        )
+        manifests = {(day, feed) for day, folder in self._folders.items() for feed in own_manifests(folder)}
+        self.known = set(self._by_day) | manifests
+        """The days and feeds with data or a manifest."""
+        # A clock that was ahead may have left days to come.
+        self._newest = {feed: day for day, feed in sorted(self.known) if day <= self._today}
+        self._connected = {
+            (day, feed) for feed, day in self._newest.items() if is_connected(self._folders[day], feed)
+        }
+
+    def feeds(self) -> list[str]:
+        return sorted({feed for _, feed in self.known})
+
+    def oldest(self, feed: str) -> str:
+        return min(day for day, name in self.known if name == feed)
+
+    def newest_before(self, first: str, feed: str) -> str:
+        return max((day for day, name in self.known if name == feed and day < first), default="")
+
+    def last(self, days: int, ended: Callable[[str], None]) -> str:
+        """Return the last day to show, empty when there is none; see gather()."""
+        last = max(self._newest.values(), default="")
+        if last and last < self._today and not self._only:
+            if self._connected or last > _earlier(self._today, min(days, SINCE_DAYS)):
+                return self._today
+            ended(last)
+        return last
+
+    def connected_until(self, day: str, feed: str) -> int:
+        """Return until when the last connection of a day was open, in ns; until now if it still is."""
+        return self.now_ns if (day, feed) in self._connected else connected_until(self._folders[day], feed)
+
+    def read(self, day: str, feed: str, progress: Callable[[DayFile], None]) -> Figures:
+        """Return the figures of one of the `known` days. Raises DataError."""
+        file, connected = self._by_day.get((day, feed)), (day, feed) in self._connected
+        return read_figures(self._folders[day], day, feed, file, self.now_ns, progress, connected=connected)
+
+
+def no_data_since(newest: str, now_ns: int) -> str:
+    """Return the sentence about an archive that has had no data since its newest day."""
+    days = (date.fromisoformat(timestamp(now_ns)[:10]) - date.fromisoformat(newest)).days
+    return f"no data since {newest}, {days:,} day{'s' if days > 1 else ''} ago"
+
+
+def _earlier(day: str, days: int) -> str:
+    try:
+        return (date.fromisoformat(day) - timedelta(days)).isoformat() if day else ""
+    except OverflowError:
+        return ""
+
+
+def _days(first: str, last: str) -> Iterator[str]:
+    if first and last:
+        for number in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+            yield date.fromordinal(number).isoformat()

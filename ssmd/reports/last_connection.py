@@ -1,0 +1,38 @@
+"""The last connection of a day: until when it was open. It may have lasted over later days that have no file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ssmd.store.layout import data_path, ledger_path, manifest_path
+from ssmd.store.ledger_file import readable_entries
+from ssmd.store.locks import is_locked
+from ssmd.store.sessions import Session, sessions
+
+__all__ = ["connected_until", "is_connected"]
+
+
+def connected_until(folder: Path, feed: str) -> int:
+    """Return when the last session in a day's folder ended, in ns; 0 when its ledger does not say.
+
+    A session that ends with `rotated` lasted until then too: the message that caused it came over the same connection.
+    """
+    last = _last_session(folder, feed)
+    return last.ended.ts_ns if last is not None and last.ended is not None else 0
+
+
+def is_connected(folder: Path, feed: str) -> bool:
+    """Return whether the last session in a day's folder goes on: its ledger has no end of it, and a collector runs.
+
+    A run that was killed has left no end either, but holds no lock. A run that was started since holds the lock, but
+    its ledger says that it was started.
+    """
+    if manifest_path(folder, feed).exists() or not is_locked(data_path(folder, feed)):
+        return False
+    last = _last_session(folder, feed)
+    return last is not None and last.ended is None and last.next is None
+
+
+def _last_session(folder: Path, feed: str) -> Session | None:
+    found = sessions(readable_entries(ledger_path(folder, feed)).outline())
+    return found[-1] if found else None

@@ -1,0 +1,53 @@
+"""Percentages, durations, counts, sizes and rates as text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (percent(None), "?"),
+        (percent(100), "100.00 %"),
+        (percent(99.99999999999), "99.99 %"),
+        (percent(99.99), "99.99 %"),
+        (percent(99.98999), "99.98 %"),
+        (percent(65.2777), "65.27 %"),
+        (percent(100 * (1 - 0.55)), "45.00 %"),
+        (percent(0.005), "0.00 %"),
+        (percent(0), "0.00 %"),
+        (duration(4.24), "4.2 s"),
+        (duration(3725), "01:02:05"),
+        (duration(90_000), "1 d 01:00:00"),
+        (short_bytes(999), "999 B"),
+        (short_bytes(12_345), "12.3 kB"),
+        (short_bytes(2e18), "2,000,000 TB"),
+        (short_count(1_234_567), "1.23 M"),
+        (short_count(0), "0"),
+        (short_rate(0), "0/s"),
+        (short_rate(0.44), "0.4/s"),
+        (short_rate(12_345.6), "12,346/s"),
+    ],
+)
+def test_a_figure_as_text(shown, text):
+    assert shown == text
+
+
+@given(st.integers(0, 10_000))
+def test_a_percentage_of_two_digits_is_shown_as_it_is(hundredths):
+    assert percent(hundredths / 100) == f"{hundredths // 100}.{hundredths % 100:02} %"
+
+
+@given(st.integers(0, 86_400 * 10**6))
+@example(86_400 * 10**6 - 1)
+@example(43_200 * 10**6 - 1)
+@example(8_640_000 - 1)
+def test_a_percentage_is_never_rounded_up(covered):
+    """`covered`: the microseconds of a day in which a connection was open. The files have no shorter times."""
+    whole = 86_400 * 10**6
+    assert percent(100 * covered / whole) == f"{covered * 100 // whole}.{covered * 10_000 // whole % 100:02} %"
