@@ -105,6 +105,8 @@ class Peer:
         length = second & 0x7F
         if length == 126:
             (length,) = struct.unpack(">H", self.read(2))
+        elif length == 127:
+            (length,) = struct.unpack(">Q", self.read(8))
         mask = self.read(4)
         return first & 0x0F, _unmask(self.read(length), mask)
 

@@ -32,7 +32,7 @@ from exchange_server import (
 )
 from gevent import monkey
 
-from ssmd.connector import dial, frames
+from ssmd.connector import dial, sender, websocket
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import AuthError, ConnectError, Disconnected
@@ -51,9 +51,10 @@ def no_proxy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
 class Signing(Generic):
     """A dialect that signs, visibly."""
 
-    def __init__(self, *commands: bytes) -> None:
+    def __init__(self, *commands: bytes, tick_seconds: float | None = None) -> None:
         super().__init__({}, {})
         self._texts = list(commands)
+        self.tick_seconds = tick_seconds
 
     def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
         return {"X-Signed": f"{path}@{now_ms}"}
@@ -62,23 +63,30 @@ class Signing(Generic):
         return self._texts
 
 
-def connector(url: str, *commands: bytes, **options: Any) -> WebSocketConnector:
+def connector(url: str, *commands: bytes, tick_seconds: float | None = None, **options: Any) -> WebSocketConnector:
     own = {name: options.pop(name) for name in list(options) if name in WebSocketConfig.keys_known()}
     config = WebSocketConfig(endpoint=url, **own)
-    return WebSocketConnector(url, Signing(*commands), config, **({"connect_seconds": 5} | options))
+    exchange = Signing(*commands, tick_seconds=tick_seconds)
+    return WebSocketConnector(url, exchange, config, **({"connect_seconds": 5} | options))
 
 
-def collect(connector: WebSocketConnector) -> tuple[list[bytes], str | None]:
-    """Everything that comes, and how it ended: None when messages() returned."""
+def collect(feed: WebSocketConnector) -> tuple[list[bytes], str | None]:
+    """Return all messages, and how the connection ended: None when messages() returned."""
     received: list[bytes] = []
+    end = read(feed, received.extend)
+    return received, end
+
+
+def read(feed: WebSocketConnector, each: Callable[[list[bytes]], None]) -> str | None:
+    """Call `each` with every list that is yielded; return how the connection ended, None when messages() returned."""
     try:
-        for payloads in connector.messages():
-            received += payloads
+        for payloads in feed.messages():
+            each(payloads)
     except Disconnected as end:
-        return received, str(end)
+        return str(end)
     finally:
-        connector.close()
-    return received, None
+        feed.close()
+    return None
 
 
 def refusal(url: str, kind: type[ConnectError] = ConnectError, **options: Any) -> str:
@@ -844,7 +852,7 @@ def test_who_does_not_read_our_answers_is_read_all_the_same(
 
     That an exchange hangs up for want of answers must be seen to come: it is told, and once.
     """
-    monkeypatch.setattr(frames, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(sender, "ANSWER_SECONDS", 0.3)
     ended = gevent.event.Event()
 
     def script(peer: Peer) -> Any:
@@ -932,7 +940,7 @@ def test_close_while_the_commands_are_being_sent() -> None:
 
 def test_close_while_a_pong_is_stuck(small_buffers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that pings and never reads; two greenlets then want to send on one socket."""
-    monkeypatch.setattr(frames, "ANSWER_SECONDS", 15)  # It would be given up before it is seen to be stuck.
+    monkeypatch.setattr(sender, "ANSWER_SECONDS", 15)  # It would be given up before it is seen to be stuck.
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -1026,6 +1034,360 @@ def test_a_flood_without_data_is_no_error_after_close(monkeypatch: pytest.Monkey
         monkeypatch.setattr(feed, "_hang_up", lambda: None)  # So that the flood goes on.
         gevent.spawn_later(0.1, feed.close)
         assert collect(feed) == ([], None)
+
+
+# Ticks.
+
+TICK = 0.05
+
+
+def ticks(feed: WebSocketConnector, count: int) -> tuple[list[bytes], list[float]]:
+    """Read until so many empty lists were yielded; return the messages, and when each of the lists came."""
+    received: list[bytes] = []
+    times: list[float] = []
+    for payloads in feed.messages():
+        received += payloads
+        if not payloads:
+            times.append(time.monotonic())
+            if len(times) == count:
+                feed.close()
+    return received, times[:count]
+
+
+def pinging_fast(peer: Peer) -> None:
+    peer.upgrade()
+    gevent.spawn(peer.drained)
+    while True:
+        peer.send(frame(PING, b"still here"))
+        gevent.sleep(TICK / 5)
+
+
+def answer_and_hold(peer: Peer) -> Any:
+    peer.upgrade()
+    return peer.received()
+
+
+@pytest.mark.parametrize(
+    "script", [answer_and_hold, pinging_fast, flooding, flooding_with_fragments, flooding_with_pings]
+)
+def test_an_exchange_that_wants_ticks_gets_them_in_time_whatever_comes(script: Callable[[Peer], Any]) -> None:
+    with serving(script) as server:
+        feed = connector(server.url, tick_seconds=TICK)
+        feed.connect()
+        began = time.monotonic()
+        received, times = ticks(feed, 6)
+    for number, at in enumerate(times, 1):
+        assert at - began >= number * TICK
+    assert bool(received) == (script is flooding)
+
+
+def test_without_tick_seconds_no_empty_list_is_ever_yielded() -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.send(frame(PING) * 3 + frame(TEXT, b"fragmented", fin=False) + frame(PING) + frame(CONT, b"!"))
+        gevent.sleep(0.1)
+        peer.send(frame(PING) + frame(TEXT, b"whole") + close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        lists = []
+        with pytest.raises(Disconnected, match="code 1000"):
+            lists.extend(feed.messages())
+    assert lists == [[b"fragmented!"], [b"whole"]]
+
+
+def dripping_a_frame(peer: Peer) -> None:
+    peer.upgrade()
+    peer.send(frame(TEXT, b"d" * 60_000)[:2])
+    while True:
+        peer.send(b"d")
+        gevent.sleep(0.01)
+
+
+SILENT = "nothing came from {} for 0.4 s, not even a ping"
+WITHOUT_DATA = "no data came from {} for 0.4 s (data_timeout_seconds)"
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "expected"),
+    [
+        (answer_and_hold, {"idle_timeout_seconds": 0.4}, SILENT),
+        (dripping_a_frame, {"idle_timeout_seconds": 0.4}, SILENT),
+        (answer_and_hold, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
+        (pinging_fast, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
+        (pinging_fast, {"idle_timeout_seconds": 0.3, "data_timeout_seconds": 0.4}, WITHOUT_DATA),
+        (flooding_with_fragments, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
+        (answer_and_hold, {"idle_timeout_seconds": 0.4, "data_timeout_seconds": 9}, SILENT),
+        (answer_and_hold, {"idle_timeout_seconds": 9, "data_timeout_seconds": 0.4}, WITHOUT_DATA),
+    ],
+)
+@pytest.mark.parametrize("tick_seconds", [TICK, 0.3, 5])
+def test_ticks_do_not_put_off_the_end_of_a_silence(
+    script: Callable[[Peer], Any], options: dict[str, float], expected: str, tick_seconds: float
+) -> None:
+    with serving(script) as server:
+        feed = connector(server.url, tick_seconds=tick_seconds, **options)
+        feed.connect()
+        began = time.monotonic()
+        received, end = collect(feed)
+        assert 0.35 < time.monotonic() - began < 10
+    assert (received, end) == ([], expected.format(server.url))
+
+
+# Payloads that look like frames: a reader that loses its place in a frame would return parts of them as messages.
+FORGED = (frame(TEXT, b"forged") + close_frame(1000) + frame(TEXT, b"f" * 300)) * 250
+IN_PIECES = {
+    "text": (frame(TEXT, FORGED[:100]), [1, 2, 3, 50]),
+    "long text": (frame(TEXT, FORGED[:9000]), [1, 2, 3, 4, 5, 4000]),
+    "text longer than the buffer": (frame(TEXT, FORGED), [1, 2, 3, 9, 10, 11, 40_000, 66_000]),
+    "binary": (frame(BINARY, FORGED[:100]), [1, 2, 3, 50]),
+    "long binary": (frame(BINARY, FORGED[:9000]), [1, 2, 3, 4, 5, 4000]),
+    "fragments": (
+        frame(TEXT, FORGED[:100], fin=False) + frame(CONT, FORGED[100:400], fin=False) + frame(CONT, FORGED[400:500]),
+        [1, 2, 50, 102, 103, 104, 106, 300, 406, 407, 408, 450],
+    ),
+    "fragments with a ping between them": (
+        frame(BINARY, FORGED[:100], fin=False) + frame(PING, FORGED[:20]) + frame(CONT, FORGED[100:150]),
+        [102, 103, 104, 110, 124, 125, 126, 130],
+    ),
+}
+WHOLE_OF_PIECES = [
+    FORGED[:100], FORGED[:9000], FORGED, FORGED[:100], FORGED[:9000], FORGED[:500], FORGED[:150]
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_ticks_and_commands_in_the_middle_of_a_frame_cost_nothing(authority: Authority, secure: bool) -> None:
+    sent: list[bytes] = []
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        receiving = gevent.spawn(peer.received)
+        for stream, cuts in IN_PIECES.values():
+            for start, stop in pairwise([0, *cuts, len(stream)]):
+                peer.send(stream[start:stop])
+                # After the first tick the client reads the piece, so the second is in the middle of the frame.
+                enough = len(sent) + 2
+                eventually(lambda enough=enough: len(sent) >= enough)
+        peer.send(close_frame(1000))
+        return receiving.get()
+
+    with serving(script, tls=authority.context() if secure else None) as server:
+        feed = connector(server.url, tick_seconds=0.002)
+        feed.connect()
+        received: list[bytes] = []
+
+        def answer(payloads: list[bytes]) -> None:
+            received.extend(payloads)
+            if not payloads:
+                sent.append(b"tick %d" % len(sent))
+                feed.send(sent[-1:])
+
+        end = read(feed, answer)
+        frames = server.result()
+    assert received == WHOLE_OF_PIECES
+    assert end == f"{server.url} closed the connection: code 1000"
+    assert [payload for opcode, payload in frames if opcode == TEXT] == sent
+    assert [other for other in frames if other[0] != TEXT] == [(PONG, FORGED[:20]), (CLOSE, b"\x03\xe8")]
+
+
+# Sending.
+
+COMMANDS = [b'{"id":1}', b"", '{"id":"\u00fc"}'.encode(), b"x" * 300, b"y" * 70_000, b'{"id":2}']
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_further_commands_are_sent_whole_and_in_order(authority: Authority, secure: bool) -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"first")
+        early = [peer.receive() for _ in COMMANDS]
+        peer.text(b"second")
+        late = [peer.receive() for _ in COMMANDS]
+        peer.send(close_frame(1000))
+        return early, late
+
+    with serving(script, tls=authority.context() if secure else None) as server:
+        feed = connector(server.url)
+        feed.connect()
+        received: list[bytes] = []
+
+        def answer(payloads: list[bytes]) -> None:
+            received.extend(payloads)
+            feed.send(COMMANDS)
+
+        end = read(feed, answer)
+        assert server.result() == ([(TEXT, command) for command in COMMANDS],) * 2
+    assert received == [b"first", b"second"]
+    assert end == f"{server.url} closed the connection: code 1000"
+
+
+def masked(opcode: int, payload: bytes) -> bytes:
+    """A frame of the client's, masked with zeros."""
+    return frame(opcode, payload, mask=bytes(4))
+
+
+def not_reading_until(asked: gevent.event.Event, *sent: bytes) -> Callable[[Peer], bytes]:
+    """A script that sends something, reads nothing until it is asked to, and then returns all that was sent to it."""
+
+    def script(peer: Peer) -> bytes:
+        peer.upgrade()
+        for data in sent:
+            peer.send(data)
+        asked.wait()
+        return peer.drained()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("secure", "repeated", "count"),
+    [(False, 5000, 30), (False, 10, 10_000), (True, 10, 10_000)],
+    ids=["ws, long", "ws", "wss"],
+)
+def test_an_exchange_that_does_not_read_is_given_up_in_time_and_no_frame_follows_a_torn_one(
+    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool, repeated: int, count: int
+) -> None:
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.3)
+    asked = gevent.event.Event()
+    commands = [b"%07d" % number * repeated for number in range(count)]
+    script = not_reading_until(asked, frame(TEXT, b"first"), frame(PING, b"p") + frame(TEXT, b"second"))
+    with serving(script, tls=authority.context() if secure else None, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        feed._reader.set_mask_key(bytes)
+        messages = feed.messages()
+        assert next(messages) == [b"first"]
+        began = time.monotonic()
+        with pytest.raises(Disconnected) as ended:
+            feed.send(commands)
+        assert 0.25 < time.monotonic() - began < 10
+        assert str(ended.value) == f"{server.url} does not read what is sent to it"
+        monkeypatch.setattr(websocket, "SEND_SECONDS", 60)
+        began = time.monotonic()
+        with pytest.raises(Disconnected):
+            feed.send([b"once more"])
+        assert time.monotonic() - began < 10, "it is not tried again"
+        gevent.spawn_later(0.1, asked.set)  # From now on there would be room for another frame.
+        feed._reader.send_close()
+        feed._reader.pong(b"p")
+        feed.close()
+        drained = server.result()
+    whole = b"".join([masked(TEXT, command) for command in commands])
+    assert 0 < len(drained) < len(whole)
+    assert whole.startswith(drained)
+
+
+def test_an_exchange_that_reads_too_slowly_is_given_up_in_time(
+    small_buffers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is one for all commands: a little that is read now and then does not prolong it."""
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.5)
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        while peer.sock.recv(500):
+            gevent.sleep(0.02)
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        began = time.monotonic()
+        with pytest.raises(Disconnected, match="does not read what is sent to it"):
+            feed.send([b"x" * 100_000] * 10)
+        assert 0.45 < time.monotonic() - began < 10
+        feed.close()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_no_command_follows_an_answer_that_was_torn(
+    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    monkeypatch.setattr(sender, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 60)
+    asked = gevent.event.Event()
+    script = not_reading_until(asked, frame(PING, b"p" * 125) * 3000 + frame(TEXT, b"behind"))
+    with serving(script, tls=authority.context() if secure else None, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        feed._reader.set_mask_key(bytes)
+        assert next(feed.messages()) == [b"behind"]
+        began = time.monotonic()
+        with pytest.raises(Disconnected, match="does not read what is sent to it"):
+            feed.send([b"command"])
+        assert time.monotonic() - began < 10
+        asked.set()
+        feed.close()
+        drained = server.result()
+    answers = masked(PONG, b"p" * 125) * 3000
+    assert 0 < len(drained) < len(answers)
+    assert answers.startswith(drained)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_command_that_comes_too_late_costs_nothing_that_the_exchange_has_sent(
+    authority: Authority, secure: bool, reset: bool
+) -> None:
+    """What it sent before it left is still received, with the reason that it gave."""
+    payloads = [b"%d" % number for number in range(100)]
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(*payloads)
+        peer.send(frame(BINARY, b"last") + close_frame(1001, b"maintenance"))
+        gevent.sleep(0.1)  # What is still on its way would be lost with a reset.
+        if reset:
+            peer.reset()
+
+    with serving(script, tls=authority.context() if secure else None) as server:
+        feed = connector(server.url)
+        feed.connect()
+        server.result()
+        for _ in range(3):
+            feed.send(COMMANDS)
+            gevent.sleep(0.05)
+        received, end = collect(feed)
+    assert received == [*payloads, b"last"]
+    assert end == f"{server.url} closed the connection: code 1001, maintenance"
+
+
+def test_after_close_nothing_is_sent() -> None:
+    with serving(upgrading) as server:
+        feed = connector(server.url)
+        feed.connect()
+        feed.close()
+        feed.send(COMMANDS)
+        _, frames = server.result()
+    assert frames == [(CLOSE, b"\x03\xe9")]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+def test_close_while_a_command_is_being_sent(
+    authority: Authority, small_buffers: None, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """The close frame must not be sent into the middle of the command; and the command that is cut off is no error."""
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 60)
+    asked = gevent.event.Event()
+    commands = [b"%07d" % number * 10 for number in range(10_000)]
+    script = not_reading_until(asked)
+    with serving(script, tls=authority.context() if secure else None, receive_buffer=4096) as server:
+        feed = connector(server.url)
+        feed.connect()
+        feed._reader.set_mask_key(bytes)
+        sending = gevent.spawn(feed.send, commands)
+        gevent.sleep(0.2)
+        assert not sending.ready()
+        began = time.monotonic()
+        asked.set()
+        feed.close()
+        sending.get()
+        assert time.monotonic() - began < 10
+        drained = server.result()
+    whole = b"".join([masked(TEXT, command) for command in commands])
+    assert 0 < len(drained) < len(whole)
+    assert whole.startswith(drained)
 
 
 # TLS.

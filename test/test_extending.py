@@ -4,6 +4,8 @@ Each toy keeps its whole contract, so that what they record is sealed and verifi
 """
 
 import json
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -114,9 +116,14 @@ class TapeConnector:
         self.send(self.exchange.commands())
 
     def messages(self) -> Iterator[list[bytes]]:
+        tick = self.exchange.tick_seconds or math.inf
+        next_tick = time.monotonic() + tick
         for line in self.lines:
             gevent.sleep(self.pause)
             yield [line]
+            if time.monotonic() >= next_tick:
+                next_tick += tick
+                yield []
         raise Disconnected("the tape has ended")
 
     def send(self, commands):

@@ -112,16 +112,19 @@ class ToyWriter:
 
 
 class ToyService:
-    def __init__(self, end: Exception | None = None, returns: bool = False) -> None:
-        self.end, self.returns = end, returns
+    """Serves until stop(), unless it raises `end` or returns at once. It returns `reason`."""
+
+    def __init__(self, end: Exception | None = None, returns: bool = False, reason: str | None = None) -> None:
+        self.end, self.returns, self.reason = end, returns, reason
         self.stopped = Event()
 
-    def serve(self) -> None:
+    def serve(self) -> str | None:
         if self.end:
             gevent.sleep(0.005)
             raise self.end
         if not self.returns:
             self.stopped.wait()
+        return self.reason
 
     def stop(self) -> None:
         self.stopped.set()
@@ -259,6 +262,49 @@ def test_a_service_that_ends_ends_the_run(make, service):
     with pytest.raises(Disconnected, match=r"port gone|service has ended"):
         make(ToyConnector([[b"1"]]), writer=writer, services=[service]).run()
     assert writer.closed
+
+
+def test_a_service_that_returns_a_reason_ends_the_run_in_order(make, status, metrics, caplog):
+    writer = ToyWriter()
+    connector = ToyConnector([[b"1"]])
+    service = ToyService(reason="the exchange closes at 17:00")
+    runner = make(connector, writer=writer, services=[service, ToyService()])
+    gevent.spawn_later(0.05, service.stopped.set)
+    with caplog.at_level("INFO", "ssmd.runner"):
+        runner.run()
+    assert runner.stopped_by == "the exchange closes at 17:00"
+    assert writer.kept == [b"1"]
+    assert writer.closed
+    assert connector.closed.is_set()
+    assert status.ending is None
+    [stopping] = [record for record in caplog.records if record.message == "stopping"]
+    assert stopping.reason == "the exchange closes at 17:00"
+    [stopped] = [note for batch in writer.batches for note in batch.notes if note.event == "stopped"]
+    assert stopped.fields["reason"] == "the exchange closes at 17:00"
+    for kind in ("disconnect", "connect", "write"):
+        assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": kind}) in (None, 0)
+
+
+def test_a_service_that_returns_nothing_before_stop_is_a_failure(make, metrics):
+    runner = make(ToyConnector([[b"1"]]), services=[ToyService(returns=True)])
+    with pytest.raises(Disconnected, match=r"^the service has ended by itself$"):
+        runner.run()
+    assert runner.stopped_by is None
+    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1
+
+
+@pytest.mark.parametrize("end", [None, Disconnected("gone")], ids=["stopped", "failed"])
+def test_a_reason_that_a_service_returns_when_it_is_stopped_changes_nothing(make, end, caplog):
+    """The run has ended by then, for another reason."""
+    runner = make(ToyConnector([[b"1"]], end=end), services=[ToyService(reason="stopped as asked")])
+    if end is None:
+        gevent.spawn_later(0.05, runner.stop, "SIGTERM")
+        runner.run()
+    else:
+        with pytest.raises(Disconnected, match="gone"):
+            runner.run()
+    assert runner.stopped_by == (None if end else "SIGTERM")
+    assert "stopped as asked" not in caplog.text
 
 
 def test_back_pressure_stops_the_reading_and_loses_nothing(make, status, metrics):

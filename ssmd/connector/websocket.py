@@ -29,9 +29,6 @@ CONNECT_SECONDS = 10.0
 SHORTEST_SECRET = 8
 """Shorter values of signed headers are not hidden in what a server says: they would be found inside other words."""
 
-NOTHING: list[bytes] = []
-"""Stands for a wait that ended because it was time to tick."""
-
 SEND_SECONDS = 5.0
 """How long the exchange may take to accept further commands. Nothing is read in this time."""
 
@@ -130,60 +127,54 @@ class WebSocketConnector:
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
             return
-        last_pause = now = time.monotonic()
+        monotonic, reader = time.monotonic, self._reader
+        last_pause = now = monotonic()
         patience = Patience(self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now)
         while True:
-            began = time.monotonic()
-            self._reader.silence_seconds = patience.wait(began)
-            payloads = self._receive(patience, began)
-            if payloads is None:
-                return
+            began = monotonic()
+            try:
+                reader.silence_seconds = patience.wait(began)
+                payloads = reader.recv_batch()
+                patience.waited = 0.0
+            except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
+                if self._closing:
+                    return
+                self._require_tick(error, patience.limit)
+                payloads = []
+                patience.waited += monotonic() - began
             # After close() too: what has arrived is yielded, and then the socket's end is met.
-            now = time.monotonic()
+            now = monotonic()
             if now - began > FAIRNESS_SECONDS:
                 last_pause = now  # It has waited, and everything else had its turn.
-            if payloads is NOTHING:
-                yield []
-                continue
-            patience.frame()
             if payloads:
                 yield payloads
-                now = time.monotonic()
-                patience.data(now)
+                patience.last_data = now = monotonic()
+            if now >= patience.next_tick:
+                patience.ticked(now)
+                yield []
+                now = monotonic()
             if now - last_pause > FAIRNESS_SECONDS:
                 # A socket that always has data never waits, and everything else would starve. sleep(0) is not enough:
                 # gevent runs many such callbacks before it looks at its sockets again.
                 gevent.sleep(1e-6)
-                last_pause = time.monotonic()
+                last_pause = monotonic()
 
-    def _receive(self, patience: Patience, began: float) -> list[bytes] | None:
-        """Return what one read brings; empty for a control frame or a fragment, NOTHING when it is time to tick, None
-        after close(). Raises Disconnected.
-        """
-        try:
-            if patience.is_exhausted():
-                raise TimeoutError
-            return self._reader.recv_batch()
-        except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
-            if self._closing:
-                return None
-            if isinstance(error, TimeoutError) and error.errno is None:  # With a number, the kernel gave up.
-                patience.no_frame(time.monotonic() - began)
-                if patience.limit == TICK:
-                    return NOTHING
-                raise self._silent(patience.limit) from None
-            raise self._disconnected(error) from None
+    def _require_tick(self, error: Exception, limit: str) -> None:
+        """Raise Disconnected, unless the error is the end of a wait that was to end with a tick."""
+        if isinstance(error, TimeoutError) and error.errno is None:  # With a number, the kernel has given up.
+            if limit != TICK:
+                raise self._silent(limit) from None
+            return
+        raise self._disconnected(error) from None
 
     def send(self, commands: Sequence[bytes]) -> None:
-        for command in commands:
-            try:
-                self._reader.settimeout(SEND_SECONDS)
-                self._reader.send(command)
-            except (OSError, ValueError, websocket.WebSocketException) as error:
-                if self._closing:
-                    return
-                reason = explain(error, hidden=self._hidden)
-                raise Disconnected(f"{self._host} does not accept a command: {reason}") from None
+        if self._closing or not commands:
+            return
+        try:
+            self._reader.send_texts(commands, SEND_SECONDS)
+        except TimeoutError:
+            if not self._closing:
+                raise Disconnected(f"{self._host} does not read what is sent to it") from None
 
     def _disconnected(self, error: Exception) -> Disconnected:
         if isinstance(error, CloseFrame):

@@ -24,7 +24,7 @@ class Connector(Protocol):
     def messages(self) -> Iterator[list[bytes]]:
         """Yield what arrives, one list of whole messages for each read; block in between.
 
-        For an exchange with `tick_seconds` it also yields an empty list when nothing has arrived for that long.
+        For an exchange with `tick_seconds` it also yields an empty list about that often, whatever else arrives.
         Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
         Everything that was received whole is yielded first.
         """
@@ -32,7 +32,8 @@ class Connector(Protocol):
     def send(self, commands: Sequence[bytes]) -> None:
         """Send further commands, each as one message, in order; called between two lists of messages().
 
-        Raises Disconnected when the exchange does not take them within some seconds.
+        Raises Disconnected when the exchange does not take them within some seconds. When the connection has ended it
+        does nothing, and messages() raises the reason, after what has arrived. After close() it does nothing.
         """
 
     def close(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.writer import Batch, Writer
+from ssmd.errors import Disconnected
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
@@ -48,6 +49,7 @@ class Reader:
         self._clock = clock
         self._status = status
         self._age = metrics.age
+        self._send_failure: Disconnected | None = None
 
     def run(self) -> None:
         """Connect, then read until the connection ends. Raises ConnectError, Disconnected, ClockError, or the failure
@@ -67,9 +69,7 @@ class Reader:
     def _read(self) -> None:
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
         inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        status, clock, age, send = self._status, self._clock, self._age, self._connector.send
-        tick_ns = None if self._exchange.tick_seconds is None else int(self._exchange.tick_seconds * 1e9)
-        next_tick_ns = sys.maxsize if tick_ns is None else 0
+        status, clock, age = self._status, self._clock, self._age
         for payloads in self._connector.messages():
             received_ns = clock.now()
             if payloads:
@@ -88,8 +88,19 @@ class Reader:
                 if inspection.failure is not None:
                     raise inspection.failure
                 if inspection.commands:
-                    send(inspection.commands)
-            if tick_ns is not None and received_ns >= next_tick_ns:
-                next_tick_ns = received_ns + tick_ns
-                send(self._exchange.tick(received_ns // 1_000_000))
+                    self._send(inspection.commands)
+            else:
+                self._send(self._exchange.tick(received_ns // 1_000_000))
             clock.require_near()
+        if self._send_failure is not None:
+            raise self._send_failure
+
+    def _send(self, commands: Sequence[bytes]) -> None:
+        """Send, unless that has failed before. A failure ends the run, after what has arrived by then is read."""
+        if self._send_failure is not None:
+            return
+        try:
+            self._connector.send(commands)
+        except Disconnected as error:
+            self._send_failure = error
+            self._connector.close()

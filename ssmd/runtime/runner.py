@@ -138,9 +138,11 @@ class Runner:
 
         def part() -> object:
             ended = outcome(work)
+            if self._ended.is_set():
+                return ended
             if isinstance(ended, str):
                 self.stop(ended)
-            elif ended is None and not self._ended.is_set():
+            elif ended is None:
                 return Disconnected(f"the {name} has ended by itself")
             return ended
 

@@ -1,0 +1,207 @@
+"""The reader with toy parts and with a real connection: what it sends, when, and what it never sends any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import gevent
+import pytest
+from exchange_server import TEXT, Peer, close_frame, frame, serving
+from test_runtime_runner import ToyExchange, ToyWriter
+
+from ssmd.connector.config import WebSocketConfig
+from ssmd.connector.websocket import WebSocketConnector
+from ssmd.contracts.exchange import Inspection
+from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
+from ssmd.runtime.clock import RunClock
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.queue import BatchQueue
+from ssmd.runtime.reader import Reader, RunParts
+from ssmd.runtime.reporter import Reporter
+from ssmd.runtime.runner import Runner
+
+SECOND = 1_000_000_000
+NOW = 1_790_000_000 * SECOND
+
+
+class ScriptedConnector:
+    """Yields the given lists, and then returns; records what it is asked to send, and what was in the queue then."""
+
+    def __init__(self, *lists: list[bytes], refusing: int | None = None) -> None:
+        self.lists = lists
+        self.queue: BatchQueue | None = None
+        self.refusing = refusing
+        """From which send() on it raises Disconnected."""
+        self.sends = 0
+        self.sent: list[bytes] = []
+        self.queued: list[int] = []
+        self.closes = 0
+
+    def connect(self) -> None:
+        pass
+
+    def messages(self) -> Iterator[list[bytes]]:
+        yield from self.lists
+
+    def send(self, commands: Sequence[bytes]) -> None:
+        if self.sends == self.refusing:
+            raise Disconnected("it does not read")
+        self.sends += 1
+        self.sent += commands
+        self.queued.append(self.queue.messages)
+
+    def close(self) -> None:
+        self.closes += 1
+
+
+class TickingExchange(ToyExchange):
+    """Answers with the given inspections; says the time at each tick."""
+
+    def __init__(self, *inspections: Inspection, tick_seconds: float | None = 5) -> None:
+        super().__init__(list(inspections))
+        self.tick_seconds = tick_seconds
+
+    def tick(self, now_ms: int) -> Sequence[bytes]:
+        return [b"%d" % now_ms]
+
+
+@pytest.fixture
+def read(status, metrics) -> Callable[..., list[bytes]]:
+    """Run a reader to its end; return the lines that are in the queue then."""
+
+    def run(
+        connector: ScriptedConnector,
+        exchange: ToyExchange,
+        *,
+        wall_clock: Callable[[], int] = lambda: NOW,
+        end: SsmdError | None = None,
+    ) -> list[bytes]:
+        journal = Journal(status, metrics, Reporter("toy", status))
+        queue = connector.queue = BatchQueue(1 << 26)
+        clock = RunClock(wall_clock, journal.clock_stepped)
+        reader = Reader(RunParts("toy", connector, exchange, ToyWriter()), queue, journal, clock, status, metrics)
+        if end is None:
+            reader.run()
+        else:
+            with pytest.raises(type(end)) as ended:
+                reader.run()
+            assert str(ended.value) == str(end)
+        return [line for batch in queue.take(1 << 30) for line in batch.data.splitlines()]
+
+    return run
+
+
+def answering(*commands: bytes, **more: Any) -> Inspection:
+    return Inspection(decoded=True, commands=commands, **more)
+
+
+def test_answers_are_sent_in_order_and_after_their_messages_are_in_the_queue(read):
+    connector = ScriptedConnector([b"1", b"2"], [b"3"], [b"4"])
+    exchange = TickingExchange(answering(b"a", b"b"), answering(), answering(b"c"), tick_seconds=None)
+    assert read(connector, exchange) == [b"1", b"2", b"3", b"4"]
+    assert connector.sent == [b"a", b"b", b"c"]
+    assert connector.queued == [2, 4]
+
+
+def test_an_empty_list_is_a_tick_and_nothing_else(read, status):
+    connector = ScriptedConnector([], [b"1"], [], [])
+    times = iter([NOW, NOW, NOW + SECOND, NOW + 2 * SECOND + 999_999, NOW + 3 * SECOND])
+    assert read(connector, TickingExchange(), wall_clock=lambda: next(times)) == [b"1"]
+    assert connector.sent == [b"%d" % (NOW // 1_000_000 + after) for after in (0, 2000, 3000)]
+    assert connector.queued == [0, 1, 1]
+    assert status.last_received_ns == NOW + SECOND
+
+
+def test_a_wall_clock_that_goes_back_does_not_hold_up_the_ticks(read):
+    connector = ScriptedConnector([], [], [])
+    times = iter([NOW, NOW, NOW - 3600 * SECOND, NOW - 3599 * SECOND])
+    read(connector, TickingExchange(), wall_clock=lambda: next(times))
+    assert connector.sent == [b"%d" % (NOW // 1_000_000)] * 3
+
+
+def test_a_clock_that_is_far_behind_is_noticed_at_a_tick_too(read):
+    connector = ScriptedConnector([], [], [])
+    times = iter([NOW, NOW, NOW - 7201 * SECOND])
+    end = ClockError("the clock is 7201 s behind its earlier time; the next start takes it as it is")
+    read(connector, TickingExchange(), wall_clock=lambda: next(times), end=end)
+    assert len(connector.sent) == 2
+
+
+def test_when_the_dialect_finds_a_failure_its_answers_are_not_sent(read):
+    refused = SubscriptionRefused("no such channel")
+    connector = ScriptedConnector([b"1"], [b"2"], [b"3"], [])
+    exchange = TickingExchange(answering(b"a"), answering(b"b", failure=refused))
+    assert read(connector, exchange, end=refused) == [b"1", b"2"]
+    assert connector.sent == [b"a"]
+
+
+@pytest.mark.parametrize("lists", [[[b"1"], [b"2"], [], [b"3"]], [[b"1"], [], [b"2"], [b"3"]]])
+def test_after_a_send_that_failed_what_has_arrived_is_read_and_nothing_is_sent(read, lists):
+    connector = ScriptedConnector(*lists, refusing=1)
+    exchange = TickingExchange(answering(b"a"), answering(b"b"), answering(b"c"))
+    assert read(connector, exchange, end=Disconnected("it does not read")) == [b"1", b"2", b"3"]
+    assert connector.sent == [b"a"]
+    assert connector.closes == 1, "messages() ends only after close()"
+
+
+def test_a_failure_that_the_last_messages_name_is_the_reason_rather_than_the_send(read):
+    refused = SubscriptionRefused("no such channel")
+    connector = ScriptedConnector([b"1"], [b"2"], refusing=0)
+    exchange = TickingExchange(answering(b"a"), answering(failure=refused))
+    assert read(connector, exchange, end=refused) == [b"1", b"2"]
+
+
+# Over a real connection.
+
+TICK = 0.05
+
+
+def until_ticks(count: int, flood: bytes) -> Callable[[Peer], list[float]]:
+    """A script that sends a flood until so many ticks were received; returns when each of them came."""
+
+    def script(peer: Peer) -> list[float]:
+        peer.upgrade()
+        times: list[float] = []
+
+        def receive() -> None:
+            while len(times) < count:
+                opcode, payload = peer.receive()
+                assert (opcode, payload.isdigit()) == (TEXT, True)
+                times.append(time.monotonic())
+
+        receiving = gevent.spawn(receive)
+        while not receiving.ready():
+            peer.send(flood)
+            gevent.sleep(0 if flood else 0.01)
+        peer.send(close_frame(1000))
+        peer.drained()
+        return receiving.get() or times
+
+    return script
+
+
+class Headless(TickingExchange):
+    """Needs no signature and no opening commands."""
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        return {}
+
+    def commands(self) -> Sequence[bytes]:
+        return ()
+
+
+@pytest.mark.parametrize("flood", [b"", frame(TEXT, b'{"flood":true}' * 10) * 2000], ids=["silence", "flood"])
+def test_the_exchange_gets_its_ticks_in_silence_and_under_load(status, metrics, flood):
+    with serving(until_ticks(5, flood)) as server:
+        exchange = Headless(tick_seconds=TICK)
+        connector = WebSocketConnector(server.url, exchange, WebSocketConfig(endpoint=server.url), direct=True)
+        parts = RunParts("toy", connector, exchange, ToyWriter())
+        runner = Runner(parts, status=status, metrics=metrics, reporter=Reporter("toy", status))
+        began = time.monotonic()
+        with pytest.raises(Disconnected, match="code 1000"):
+            runner.run()
+        times = server.result()
+    for number, at in enumerate(times, 1):
+        assert at - began >= number * TICK
