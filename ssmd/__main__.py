@@ -1,4 +1,4 @@
-"""The entry point of `python -m ssmd` and of the `ssmd` command: prepares the process, then runs the command line."""
+"""The entry point of `python -m ssmd` and of the `ssmd` command: prepares the process, then runs `cli`."""
 
 import os
 import signal
