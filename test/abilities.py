@@ -1,20 +1,27 @@
 """Marks for tests that need something special of the machine; without it they are skipped, with the reason.
 
-`needs_root`, and `needs("strace", "mount")` with names of programs and of ABILITIES.
+`needs_root`, and `needs("strace", "mount")` with names of programs and of ABILITIES. A test marked `one_day` waits
+instead: see await_midnight().
 """
 
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+DAY_SECONDS = 86400
+LONGEST_SECONDS = 120
+"""A test that takes longer fails: TEST_SECONDS in conftest.py."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_root: skipped unless run by root")
+    config.addinivalue_line("markers", "one_day(longest_seconds): begins when no midnight UTC can come before it ends")
     config.addinivalue_line("markers", "needs(*names): skipped unless the machine has these programs and abilities")
 
 
@@ -25,6 +32,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in mark.args:
             if not (ABILITIES[name]() if name in ABILITIES else shutil.which(name)):
                 pytest.skip(f"needs {name}")
+    if mark := item.get_closest_marker("one_day"):
+        await_midnight(*mark.args)
+
+
+def await_midnight(longest_seconds: float = LONGEST_SECONDS) -> None:
+    """Sleep until midnight UTC has passed if it may come during the test, whose messages must be of one day."""
+    left = DAY_SECONDS - time.time() % DAY_SECONDS
+    if left <= longest_seconds:
+        time.sleep(left + 0.1)
 
 
 @cache

@@ -30,6 +30,8 @@ from process import ROOT
 
 from ssmd.sim.frames import TEXT, encode
 
+pytestmark = pytest.mark.one_day
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):

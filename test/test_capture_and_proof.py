@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
 from process import Collector, Simulator, ssmd
 
 from ssmd.proof.verify import verify as prove
@@ -14,6 +15,8 @@ from ssmd.store.inventory import data_files
 from ssmd.store.layout import ledger_path
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
 from ssmd.store.line import decode_line
+
+pytestmark = pytest.mark.one_day
 
 STORAGE = Path(__file__).parent / "fixtures" / "0.1.0" / "storages" / "good"
 

@@ -21,6 +21,8 @@ from process import ROOT, Collector, Simulator, ssmd, start
 
 from ssmd.store.line import LineEncoder
 
+pytestmark = pytest.mark.one_day
+
 
 def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True) -> Path:
     """The plain file of a day so many days before today."""

@@ -12,6 +12,8 @@ from process import KEYS, ROOT, Collector, Process, Simulator, start
 
 from ssmd.store.line import LineEncoder
 
+pytestmark = pytest.mark.one_day
+
 NS = 1_790_000_000_000_000_000
 
 

@@ -147,6 +147,7 @@ def test_a_closed_or_a_full_output_gives_the_same_error_in_every_command(storage
         assert (done.returncode, done.stderr) == expected
 
 
+@pytest.mark.one_day
 def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
     now = time.time_ns()
     days = [timestamp(now - ago * DAY_NS)[:10] for ago in range(3, -1, -1)]

@@ -18,6 +18,8 @@ import pytest
 from exchange_server import serving
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
+pytestmark = pytest.mark.one_day
+
 MESSAGES = 5000
 _random = random.Random(20)
 
@@ -55,7 +57,7 @@ def test_a_replayed_recording_is_collected_byte_for_byte(tmp_path, recording, ex
 
 
 # At 50 messages a second even a busy machine sends them one by one, unless ssmd pauses: in 0.3 s there would be 15.
-@pytest.mark.parametrize(("coalesce_seconds", "rate", "most", "fewest"), [(0, 50, 1, 1 / 3), (0.3, 400, 1 / 20, 0)])
+@pytest.mark.parametrize(("coalesce_seconds", "rate", "most", "fewest"), [(0, 20, 1, 1 / 3), (0.3, 400, 1 / 20, 0)])
 def test_fast_messages_are_read_together_when_the_feed_allows_it(tmp_path, coalesce_seconds, rate, most, fewest):
     with Simulator("--rate", str(rate)) as simulator:
         version = f"  coalesce_seconds: {coalesce_seconds}\n"

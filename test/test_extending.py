@@ -34,6 +34,8 @@ from ssmd.writer import WRITERS
 from ssmd.writer.file import FileWriter
 from ssmd.writer.storage import LocalStorage
 
+pytestmark = pytest.mark.one_day
+
 # Each class below, with its configuration, is what the one new file would hold.
 
 

@@ -21,6 +21,8 @@ from bench.load import START_SECONDS, Load, Source
 from bench.messages import FIRST_SEQ
 from process import Collector
 
+pytestmark = pytest.mark.one_day(240)
+
 LOAD_SECONDS = float(os.environ.get("SSMD_LOAD_SECONDS", "10"))
 CROWD = 300
 HEALTH_MS = 200
