@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
@@ -209,4 +208,4 @@ def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
 
 
 def _is_simulated(deployment: Deployment) -> bool:
-    return urlsplit(deployment.version.endpoint).scheme == "sim"
+    return deployment.version.endpoint_scheme == "sim"

@@ -339,9 +339,10 @@ def test_without_the_catalog_lines_each_is_a_clear_error(deployment, monkeypatch
     lines = str(refused.value).splitlines()
     assert len(lines) == 4
     for expected in (
-        "feeds/test.yaml:2: type: 'tape' is not served yet; today: websocket",
-        "feeds/test.yaml:8: versions[0].exchange: 'shouting' is not served yet; today: generic, kalshi",
-        "storage.type: 'shelf' is not served yet; today: local",
-        "keys.test.source: 'diary' is not served yet; today: env",
+        "feeds/test.yaml:2: type: `tape` is not supported in this version, which has `websocket`",
+        "feeds/test.yaml:8: versions[0].exchange: `shouting` is not supported in this version, "
+        "which has `generic`, `kalshi`",
+        "storage.type: `shelf` is not supported in this version, which has `local`",
+        "keys.test.source: `diary` is not supported in this version, which has `env`",
     ):
         assert any(expected in line for line in lines), expected

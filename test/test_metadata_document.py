@@ -1,4 +1,4 @@
-"""YAML arrives as it was written, with its lines, and nothing in a file can do more than be refused."""
+"""YAML is read as it was written, with its lines, and a file that cannot be used is refused, whatever it contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOADERS = [yaml.SafeLoader] + ([yaml.CSafeLoader] if hasattr(yaml, "CSafeLoader"
 
 @pytest.fixture(params=LOADERS, ids=lambda loader: loader.__name__)
 def loader(request, monkeypatch):
-    """Both parsers, for whichever of them an installation has must do."""
+    """Both parsers: an installation may have either."""
     monkeypatch.setattr(document, "_LOADER", request.param)
 
 
@@ -28,7 +28,7 @@ def data(text: str) -> dict:
 
 
 def refusal(content: str | bytes) -> str:
-    """What is said of a file that is refused, without its name."""
+    """The message with which a file is refused, without its name."""
     with pytest.raises(DocumentError) as caught:
         parse(content.encode() if isinstance(content, str) else content, "feeds/x.yaml")
     assert isinstance(caught.value, ConfigError)
@@ -90,7 +90,7 @@ def test_lines_are_those_of_the_keys(loader):
     assert {path: found.line(path) for path in paths} == paths
 
 
-def test_a_field_that_is_not_there_has_the_line_of_what_is_around_it():
+def test_a_field_that_is_missing_has_the_line_of_what_is_around_it():
     found = parse(b"\nname: x\nstorage:\n  type: local\n", "x")
     assert found.line(("storage", "path")) == 3
     assert found.line(("feed",)) == 2
@@ -104,7 +104,7 @@ def test_aliases_are_copies(loader):
     assert found["a"] == found["c"][0] == found["c"][1] == {"x": ["1"]}
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_trouble(loader):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(loader):
     found = parse(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n", "x")
     assert (found.data, found.line(("b",))) == ({"a": "1", "b": "2"}, 2)
 
@@ -118,8 +118,8 @@ VICIOUS = {
     "empty": ("", "is empty"),
     "only a comment": ("# nothing\n", "is empty"),
     "only a marker": ("---\n", "is empty"),
-    "a list": ("- a\n- b\n", "1: must hold a mapping (`key: value` lines), not a list"),
-    "a text": ("hello", "1: must hold a mapping (`key: value` lines), not text"),
+    "a list": ("- a\n- b\n", "1: must be a mapping (`key: value` lines), not a list"),
+    "a text": ("hello", "1: must be a mapping (`key: value` lines), not text"),
     "duplicate key": ("a: 1\nb: 2\na: 3\n", "3: the key `a` is written twice (first in line 1)"),
     "duplicate key, once in quotes": ("a: 1\n'a': 3\n", "2: the key `a` is written twice"),
     "duplicate key further in": ("a:\n  b: 1\n  c: [{d: 1, d: 2}]\n", "3: the key `d` is written twice"),
@@ -135,16 +135,16 @@ VICIOUS = {
     "standard tag": ("a: !!str 1\n", "1: the tag `!!str` is not allowed"),
     "tag on a mapping": ("a: !!map {}\n", "1: the tag `!!map` is not allowed"),
     "merge key": ("a: &a {x: 1}\nb:\n  <<: *a\n", "3: the merge key `<<` is not supported"),
-    "alias within itself": ("a: &a [1, *a]\n", "1: the alias `*a` stands inside what it repeats"),
-    "alias within itself, further in": ("a: &a {b: {c: *a}}\n", "1: the alias `*a` stands inside"),
+    "alias within itself": ("a: &a [1, *a]\n", "1: the alias `*a` is inside the value that it repeats"),
+    "alias within itself, further in": ("a: &a {b: {c: *a}}\n", "1: the alias `*a` is inside"),
     "unknown alias": ("a: *b\n", "1: the alias `*b` has no anchor before it"),
-    "alias bomb": (BOMB, f": holds more than {MAX_NODES} values"),
+    "alias bomb": (BOMB, f": contains more than {MAX_NODES} values"),
     "tower of aliases": (TOWER, f": nested more than {MAX_DEPTH} levels deep"),
     "brackets": ("a: " + "[" * 20_000, f"1: nested more than {MAX_DEPTH} levels deep"),
     "braces": ("a: " + "{a: " * 20_000, f"1: nested more than {MAX_DEPTH} levels deep"),
     "dashes": ("- " * 20_000, f"1: nested more than {MAX_DEPTH} levels deep"),
     "question marks": ("? " * 20_000, "1: a list or a mapping cannot be a key"),
-    "many entries": ("a:\n" + "- x\n" * (MAX_NODES + 1), f": holds more than {MAX_NODES} values"),
+    "many entries": ("a:\n" + "- x\n" * (MAX_NODES + 1), f": contains more than {MAX_NODES} values"),
     "tab": ("a:\n\tb: c\n", "2: a tab where YAML wants spaces"),
     "tab in the first line": ("\ta: b\n", "1: a tab where YAML wants spaces"),
     "colon in a value": ("a: b: c\n", "1: a `:` where none can be"),
@@ -157,11 +157,11 @@ VICIOUS = {
     "wrong bracket": ("a: [1, 2}\n", "1: a bracket is opened and never closed"),
     "at sign": ("a: @x\n", "1: a value cannot begin with this character"),
     "backquote": ("a: `x`\n", "1: a value cannot begin with this character"),
-    "escape": ('a: "\\q"\n', "1: a double-quoted text holds a `\\` escape"),
+    "escape": ('a: "\\q"\n', "1: a double-quoted text has a `\\` escape"),
     "YAML 9": ("%YAML 9.9\n---\na: 1\n", "1: the %YAML line asks for another version"),
     "text after the end": ("a: 1\n...\nb\n", "3: text follows where the document should end"),
-    "NUL": ("a: 1\nb: \x00\n", "2: holds the control character U+0000"),
-    "terminal escape": ("a: \x1b[31m\n", "1: holds the control character U+001B"),
+    "NUL": ("a: 1\nb: \x00\n", "2: contains the control character U+0000"),
+    "terminal escape": ("a: \x1b[31m\n", "1: contains the control character U+001B"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "2: is not UTF-8 text"),
     "UTF-16": ("a: 1\n".encode("utf-16"), "1: is not UTF-8 text"),
 }
@@ -170,15 +170,15 @@ VICIOUS = {
 @pytest.mark.parametrize("name", VICIOUS)
 def test_vicious_files_are_refused_with_file_line_and_reason(loader, name):
     content, expected = VICIOUS[name]
-    began = time.thread_time()  # What else the machine does is not the file's doing.
-    said = refusal(content)
-    assert expected in said
-    assert expected[0] not in "123" or said.startswith(expected)
-    # Far above what it takes, far below what an exponential expansion would.
+    began = time.thread_time()  # This thread's time alone: the machine may be busy.
+    message = refusal(content)
+    assert expected in message
+    assert expected[0] not in "123" or message.startswith(expected)
+    # Far above what it takes, and far below what an exponential expansion would take.
     assert time.thread_time() - began < 20
 
 
-# What the two parsers judge differently: here it matters only that it is refused.
+# The two parsers refuse these with different messages.
 @pytest.mark.parametrize(
     "content",
     [
@@ -191,7 +191,7 @@ def test_vicious_files_are_refused_with_file_line_and_reason(loader, name):
         "a: }",
     ],
 )
-def test_what_the_parsers_trip_over_is_refused(loader, content):
+def test_what_the_parsers_themselves_cannot_read_is_refused(loader, content):
     assert refusal(content)
 
 
@@ -201,7 +201,7 @@ def test_depth_and_size_up_to_the_limit_are_read(loader):
     assert len(data("a:\n" + "- x\n" * (MAX_NODES - 3))["a"]) == MAX_NODES - 3
 
 
-def test_a_file_is_read_and_named_as_it_is_called(tmp_path):
+def test_a_file_is_read_and_has_its_name_in_the_tree(tmp_path):
     (tmp_path / "x.yaml").write_text("a: 1\n")
     found = read(tmp_path / "x.yaml", "feeds/x.yaml")
     assert isinstance(found, Document)
@@ -215,8 +215,8 @@ def unreadable(path, make) -> str:
     return str(caught.value)
 
 
-def test_what_is_no_readable_file_is_refused_and_never_waited_for(tmp_path):
-    said = {
+def test_a_file_that_cannot_be_read_is_refused_without_waiting(tmp_path):
+    messages = {
         "missing": unreadable(tmp_path / "a", lambda path: None),
         "directory": unreadable(tmp_path / "b", lambda path: path.mkdir()),
         "pipe": unreadable(tmp_path / "c", os.mkfifo),
@@ -225,22 +225,22 @@ def test_what_is_no_readable_file_is_refused_and_never_waited_for(tmp_path):
         "large": unreadable(tmp_path / "f", lambda path: path.write_bytes(b"#" * (document.MAX_BYTES + 1))),
         "nul": unreadable(tmp_path / "g\0h", lambda path: None),
     }
-    assert said == {
+    assert messages == {
         "missing": "feeds/x.yaml: cannot be read: No such file or directory",
         "directory": "feeds/x.yaml: cannot be read: it is a directory, not a file",
         "pipe": "feeds/x.yaml: cannot be read: it is not a regular file",
         "device": "feeds/x.yaml: cannot be read: it is not a regular file",
         "loop": "feeds/x.yaml: cannot be read: Too many levels of symbolic links",
         "large": f"feeds/x.yaml: cannot be read: it is larger than {document.MAX_BYTES} bytes",
-        "nul": "feeds/x.yaml: cannot be read: its path holds a NUL character",
+        "nul": "feeds/x.yaml: cannot be read: its path contains a NUL character",
     }
 
 
 def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
-    # Permission bits do not stop root, as whom tests often run.
+    # Permission bits do not stop root, who often runs the tests.
     def denied(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("builtins.open", denied)
-    said = unreadable(tmp_path / "x", lambda path: path.touch())
-    assert said == "feeds/x.yaml: cannot be read: Permission denied"
+    message = unreadable(tmp_path / "x", lambda path: path.touch())
+    assert message == "feeds/x.yaml: cannot be read: Permission denied"

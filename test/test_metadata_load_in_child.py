@@ -1,4 +1,4 @@
-"""The metadata is loaded in a child of the collector, which is gone before anything is collected."""
+"""The collector loads the metadata in a child process, which has ended before anything is collected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from process import Collector, Process, make_tree
 
 IGNORING = ("sh", "-c", 'trap "" CHLD; exec "$@"', "sh")
-"""A command that executes another to which the ends of its children are not told, as a careless parent might."""
+"""A command that executes another with SIGCHLD ignored, as a careless parent might."""
 
 
 ALONE = (
@@ -19,7 +19,7 @@ ALONE = (
     *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),  # The interpreter may stand below /root.
     *("prlimit", "--nproc=1"),
 )
-"""A command that executes another as a user who may have one process."""
+"""A command that executes another as a user who may have only one process."""
 
 
 def children(pid: int) -> list[int]:
@@ -28,7 +28,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.fixture
 def huge_tree(tmp_path):
-    """A tree that takes a second to load, and lacks a key that the collector looks for afterwards."""
+    """A tree that takes a second to load. The collector then looks for a key that is not there."""
     tree = make_tree(tmp_path, "ws://127.0.0.1:9", "kalshi", "", "")
     tickers = "".join(f"  - A{number}\n" for number in range(40_000))
     (tree / "environments" / "test.yaml").write_text(
@@ -43,7 +43,7 @@ def run(tree: Path, *prefix: str, **variables: str) -> Process:
 
 
 def child_of(run: Process) -> int:
-    """The process that loads, stopped in the middle of it."""
+    """The process that loads the metadata, stopped while it does."""
     until = time.monotonic() + 30
     while not (found := children(run.process.pid)):
         assert time.monotonic() < until
@@ -54,7 +54,7 @@ def child_of(run: Process) -> int:
 
 
 @pytest.mark.parametrize("prefix", [(), IGNORING], ids=["", "SIGCHLD ignored"])
-def test_a_collector_has_neither_the_libraries_nor_the_child(tmp_path, prefix):
+def test_a_collector_keeps_neither_the_libraries_nor_the_child(tmp_path, prefix):
     with Collector(tmp_path, "sim://kalshi", prefix=prefix) as collector:
         collector.wait_for("connected")
         mapped = Path(f"/proc/{collector.process.pid}/maps").read_text()
@@ -65,7 +65,7 @@ def test_a_collector_has_neither_the_libraries_nor_the_child(tmp_path, prefix):
     assert "yaml" not in mapped
 
 
-def test_what_is_found_later_is_told_with_its_line_in_a_file_of_any_size(huge_tree):
+def test_what_the_collector_finds_later_is_reported_with_its_line_however_large_the_file(huge_tree):
     with run(huge_tree) as collector:
         assert collector.wait() == 78
     [event] = collector.events
@@ -74,7 +74,7 @@ def test_what_is_found_later_is_told_with_its_line_in_a_file_of_any_size(huge_tr
 
 @pytest.mark.needs_root
 @pytest.mark.needs("setpriv", "prlimit")
-def test_where_no_child_may_be_the_collector_loads_by_itself(huge_tree):
+def test_where_no_child_is_allowed_the_collector_loads_by_itself(huge_tree):
     with run(huge_tree, *ALONE) as collector:
         assert collector.wait() == 78
     [event] = collector.events
@@ -83,20 +83,20 @@ def test_where_no_child_may_be_the_collector_loads_by_itself(huge_tree):
 
 @pytest.mark.parametrize("prefix", [(), IGNORING], ids=["", "SIGCHLD ignored"])
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "reported"),
     [
         (signal.SIGKILL, "was killed by SIGKILL; if nobody killed it, there was not enough memory"),
         (signal.SIGTERM, "was killed by SIGTERM"),
     ],
 )
-def test_a_child_that_is_killed_is_told_once_and_ends_the_run(huge_tree, prefix, number, told):
+def test_a_child_that_is_killed_is_reported_once_and_ends_the_run(huge_tree, prefix, number, reported):
     with run(huge_tree, *prefix) as collector:
         child = child_of(collector)
         os.kill(child, number)
         os.kill(child, signal.SIGCONT)
         assert collector.wait() == 128 + number
     [event] = collector.events
-    assert (event["level"], event["event"]) == ("error", f"the process that loads the metadata {told}")
+    assert (event["level"], event["event"]) == ("error", f"the process that loads the metadata {reported}")
     assert collector.other == []
 
 

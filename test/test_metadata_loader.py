@@ -1,4 +1,4 @@
-"""The tree as a whole: what refers to what, each problem once and all of them at once, and no way out of it."""
+"""The tree as a whole: references, all problems at once and each of them once, and no way out of the tree."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ versions:
 
 @pytest.fixture
 def tree(tmp_path):
-    """A tree in which everything is right."""
+    """A valid tree."""
     for folder in ("environments", "feeds", "schemas"):
         (tmp_path / folder).mkdir()
     (tmp_path / "environments/kalshi-dev.yaml").write_text(ENVIRONMENT)
@@ -70,21 +70,21 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def errors(tree, name="kalshi-dev") -> list[str]:
-    """What load() refuses the environment with, by line."""
+    """The lines of the error with which load() refuses the environment."""
     with pytest.raises(ConfigError) as caught:
         load(tree, name, TODAY, PARTS)
     return str(caught.value).split("\n")
 
 
 def warnings(tree) -> list[str]:
-    """What load() lets pass; check() must say the same."""
+    """The warnings with which load() accepts the environment; check() must report the same."""
     found = load(tree, "kalshi-dev", TODAY, PARTS).warnings
     assert all(problem.warning for problem in found)
     assert check(tree, TODAY, PARTS, ["kalshi-dev"]).problems == found
     return [str(problem) for problem in found]
 
 
-def test_a_tree_in_which_everything_is_right(tree):
+def test_a_valid_tree(tree):
     deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     assert isinstance(deployment, Deployment)
     assert deployment.environment.name == "kalshi-dev"
@@ -123,15 +123,15 @@ def test_a_run_reads_only_what_its_environment_needs(tree):
 
 def test_a_deployment_knows_the_lines_of_its_fields(tree):
     deployment = load(tree, "kalshi-dev", TODAY, PARTS)
-    problem = deployment.problem(("storage", "type"), "is not served")
-    assert problem == Problem("environments/kalshi-dev.yaml", 7, "storage.type", "is not served")
-    assert str(problem) == "environments/kalshi-dev.yaml:7: storage.type: is not served"
+    problem = deployment.problem(("storage", "type"), "is not supported")
+    assert problem == Problem("environments/kalshi-dev.yaml", 7, "storage.type", "is not supported")
+    assert str(problem) == "environments/kalshi-dev.yaml:7: storage.type: is not supported"
     path = ("versions", deployment.version_index, "endpoint")
     assert str(deployment.problem(path, "x", of="feed")) == "feeds/kalshi.yaml:7: versions[0].endpoint: x"
     assert deployment.problem(("subscribe", "channels"), "x", warning=True).line == 1
 
 
-def test_all_that_is_wrong_in_all_files_at_once_and_each_once(tree):
+def test_all_problems_of_all_files_are_reported_at_once_and_each_once(tree):
     edit(tree / "environments/kalshi-dev.yaml", "path: /var", "pth: /var")
     edit(tree / "environments/kalshi-dev.yaml", "required: true", "required: maybe")
     edit(tree / "feeds/kalshi.yaml", "2025-12-22", "yesterday")
@@ -158,22 +158,33 @@ def test_all_that_is_wrong_in_all_files_at_once_and_each_once(tree):
 @pytest.mark.parametrize(
     ("file", "line"), [("environments/kalshi-dev.yaml", 1), ("feeds/kalshi.yaml", 1), ("schemas/trade.yaml", 1)]
 )
-def test_a_name_must_be_the_file_s(tree, file, line):
+def test_a_name_must_equal_the_name_of_its_file(tree, file, line):
     (tree / file).write_text("name: other\n" + (tree / file).read_text().split("\n", 1)[1])
     assert errors(tree) == [f"{file}:{line}: name: is `other` in a file named {Path(file).name}; make the two agree"]
 
 
-def test_references_must_lead_somewhere(tree):
+def test_a_type_without_a_part_is_an_error_whatever_its_endpoint_is(tree):
+    edit(tree / "feeds/kalshi.yaml", "type: websocket", "type: multicast")
+    for endpoint in ("239.1.1.1:5000", "'[::1/'", "SIM://kalshi?rate=none", "':'"):
+        edit(tree / "feeds/kalshi.yaml", "    endpoint: wss://example.com/ws\n", f"    endpoint: {endpoint}\n")
+        found = errors(tree)
+        message = "type: `multicast` is not supported in this version, which has `websocket`"
+        assert found[0] == f"feeds/kalshi.yaml:2: {message}"
+        assert [line for line in found[1:] if "endpoint" not in line] == []
+        edit(tree / "feeds/kalshi.yaml", f"    endpoint: {endpoint}\n", "    endpoint: wss://example.com/ws\n")
+
+
+def test_a_reference_that_leads_nowhere_is_an_error(tree):
     edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalsi")
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trad:v1")
     assert errors(tree) == [
         "environments/kalshi-dev.yaml:2: feed: there is no feed `kalsi` in feeds/; did you mean `kalshi`? "
-        "(there are `kalshi`)",
+        "(it has `kalshi`)",
         "environments/kalshi-dev.yaml:3: schema: there is no schema `trad` in schemas/; did you mean `trade`? "
-        "(there are `trade`)",
+        "(it has `trade`)",
     ]
     shutil.rmtree(tree / "feeds")
-    assert "there is no feed `kalsi` in feeds/ (there are none)" in errors(tree)[0]
+    assert "there is no feed `kalsi` in feeds/ (it has none)" in errors(tree)[0]
 
 
 def test_references_are_checked_even_when_the_environment_has_other_errors(tree):
@@ -184,23 +195,23 @@ def test_references_are_checked_even_when_the_environment_has_other_errors(tree)
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".hidden"])
-def test_references_never_lead_out(tree, name):
+def test_a_reference_cannot_lead_out_of_the_tree(tree, name):
     (tree / "secret.yaml").write_text(FEED)
     edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", f"feed: {name}")
     edit(tree / "environments/kalshi-dev.yaml", "schema: trade:v1", f"schema: {name}:v1")
     first, second = errors(tree)
-    assert f"feed: `{name}` is no name" in first
+    assert f"feed: `{name}` is not a valid name" in first
     assert f"schema: there is no schema `{name}`" in second
 
 
-def test_a_feed_is_not_named_like_a_ledger(tree):
+def test_a_feed_cannot_be_named_like_a_ledger(tree):
     edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalshi.ledger")
     edit(tree / "feeds/kalshi.yaml", "name: kalshi", "name: kalshi.ledger")
     (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.ledger.yaml")
     assert any("name: `kalshi.ledger` ends in `.ledger`" in line and "choose another" in line for line in errors(tree))
 
 
-def test_the_version_of_a_schema(tree):
+def test_a_version_that_a_schema_does_not_have_is_an_error(tree):
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v11")
     assert errors(tree) == [
         "environments/kalshi-dev.yaml:3: schema: `trade` has no version `v11`; did you mean `v1`? (it has `v1`)"
@@ -238,7 +249,7 @@ def test_a_changed_definition_is_an_error_that_names_both_hashes(tree):
         (EMPTY_HASH, "sha256:123", ":8: versions[0].hash: must be `sha256:` and 64 hexadecimal digits"),
     ],
 )
-def test_a_definition_that_cannot_be_trusted(tree, old, new, expected):
+def test_a_definition_that_cannot_be_read_or_has_no_valid_hash_is_an_error(tree, old, new, expected):
     edit(tree / "schemas/trade.yaml", old, new)
     (line,) = errors(tree)
     assert expected in line
@@ -255,14 +266,14 @@ def test_thousands_of_problems_of_one_section_are_cut_short(tree):
     assert found[-1] == "environments/kalshi-dev.yaml:5: keys.kalshi: has more problems; only the first 100 are shown"
 
 
-def test_a_schema_without_a_hash_is_a_warning_that_gives_it(tree):
+def test_a_schema_without_a_hash_is_a_warning_that_states_the_hash(tree):
     edit(tree / "schemas/trade.yaml", f"    hash: {EMPTY_HASH}\n", "")
     assert warnings(tree) == [
         f"schemas/trade.yaml:5: versions[0].hash: is missing, so no change would be noticed; add `hash: {EMPTY_HASH}`"
     ]
 
 
-def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
+def test_the_hash_of_an_older_version_is_checked_only_if_an_environment_refers_to_it(tree):
     actual = "sha256:" + hashlib.sha256(b"new").hexdigest()
     (tree / "schemas/trade.capnp").write_bytes(b"new")
     with (tree / "schemas/trade.yaml").open("a") as file:
@@ -270,7 +281,7 @@ def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v2")
     assert load(tree, "kalshi-dev", TODAY, PARTS).schema_version.version == "v2"
     assert check(tree, TODAY, PARTS).problems == []
-    # Unless an environment asks for it: then it needs a file of its own.
+    # An environment that refers to the old version makes it need a file of its own.
     edit(tree / "environments/kalshi-dev.yaml", "trade:v2", "trade:v1")
     (line,) = errors(tree)
     assert "if v1 had another file, give it a `schema_file` of its own" in line
@@ -285,7 +296,7 @@ def test_an_older_version_need_not_describe_what_the_file_holds_now(tree):
     assert [problem.field for problem in check(tree, TODAY, PARTS).problems] == ["versions[0].hash"]
 
 
-def test_a_disabled_feed_is_an_error_for_who_uses_it(tree):
+def test_a_disabled_feed_is_an_error_for_the_environments_that_use_it(tree):
     edit(tree / "feeds/kalshi.yaml", "status: active", "status: disabled")
     assert errors(tree) == [
         "environments/kalshi-dev.yaml:2: feed: `kalshi` is disabled; enable it in feeds/kalshi.yaml:3, "
@@ -301,7 +312,7 @@ def test_a_deprecated_feed_is_a_warning(tree):
     assert line.startswith("environments/kalshi-dev.yaml:2: feed: `kalshi` is deprecated (in feeds/kalshi.yaml:3)")
 
 
-def test_no_version_in_force_lists_the_dates(tree):
+def test_without_a_version_in_force_the_error_lists_the_dates(tree):
     (tree / "feeds/kalshi.yaml").write_text(
         FEED.partition("versions")[0] + "versions:\n"
         "- {version: v1, effective_from: 2025-01-01, effective_to: 2026-02-28, endpoint: wss://a}\n"
@@ -315,10 +326,10 @@ def test_no_version_in_force_lists_the_dates(tree):
     assert (deployment.version.version, deployment.version_index) == ("v2", 1)
 
 
-def test_an_unknown_environment_is_answered_with_what_there_is(tree):
+def test_an_unknown_environment_is_an_error_that_lists_those_of_the_tree(tree):
     assert errors(tree, "kalshi-dve") == [
         f"{tree}: there is no environment `kalshi-dve` in environments/; did you mean `kalshi-dev`? "
-        "(there are `kalshi-dev`)"
+        "(it has `kalshi-dev`)"
     ]
     with pytest.raises(ConfigError, match="did you mean `kalshi-dev`"):
         check(tree, TODAY, PARTS, ["kalshi-dev.yaml"])
@@ -328,27 +339,27 @@ def test_an_unknown_environment_is_answered_with_what_there_is(tree):
     "name",
     ["", ".", "..", "../feeds/kalshi", "/etc/passwd", "a/b", "kalshi-dev\0", "kalshi-dev\n", "x" * 500, "-h", "é"],
 )
-def test_names_of_environments_that_are_paths(tree, name):
+def test_a_path_is_not_the_name_of_an_environment(tree, name):
     (line,) = errors(tree, name)
-    assert "is no environment's name" in line
+    assert "is not the name of an environment" in line
     assert "`kalshi-dev`" in line
     assert len(line) < 1000
 
 
-def test_both_endings_are_read_and_two_of_a_name_refused(tree):
+def test_both_endings_are_read_and_two_files_of_one_name_are_refused(tree):
     (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.yml")
     assert load(tree, "kalshi-dev", TODAY, PARTS).problem(("type",), "x", of="feed").file == "feeds/kalshi.yml"
     (tree / "feeds/kalshi.yaml").write_text(FEED)
     assert errors(tree) == ["feeds/kalshi.yaml: there is also feeds/kalshi.yml; keep one of the two"]
 
 
-def test_what_is_not_yaml_or_hidden_is_not_ours(tree):
+def test_files_that_are_hidden_or_not_yaml_are_not_read(tree):
     for name in ("README.md", ".kalshi-dev.yaml.swp", ".hidden.yaml", "kalshi-dev.yaml.bak", "notes"):
         (tree / "environments" / name).write_text("[")
     assert check(tree, TODAY, PARTS).problems == []
 
 
-def test_a_config_map_s_mount(tree, tmp_path_factory):
+def test_a_mounted_config_map_is_read(tree, tmp_path_factory):
     """The files are links into ..data, which is a link to a dated directory."""
     mount = tmp_path_factory.mktemp("mount")
     for folder in ("environments", "feeds", "schemas"):
@@ -362,7 +373,7 @@ def test_a_config_map_s_mount(tree, tmp_path_factory):
     assert (report.problems, list(report.deployments)) == ([], ["kalshi-dev"])
 
 
-def test_files_that_cannot_be_read_are_one_line_each(tree):
+def test_each_file_that_cannot_be_read_is_one_line(tree):
     (tree / "feeds/kalshi.yaml").unlink()
     (tree / "feeds/kalshi.yaml").mkdir()
     (tree / "schemas/trade.yaml").unlink()
@@ -377,8 +388,8 @@ def test_files_that_cannot_be_read_are_one_line_each(tree):
     ]
 
 
-def test_a_tree_that_is_none(tree):
-    def said(config_dir) -> str:
+def test_a_configuration_directory_that_cannot_be_used_is_one_line(tree):
+    def message(config_dir) -> str:
         with pytest.raises(ConfigError) as caught:
             load(config_dir, "kalshi-dev", TODAY, PARTS)
         with pytest.raises(ConfigError) as again:
@@ -387,19 +398,19 @@ def test_a_tree_that_is_none(tree):
         return str(caught.value).replace(str(tree), "T")
 
     unusable = "the configuration directory T{} cannot be used: "
-    assert said(tree / "none") == unusable.format("/none") + "there is no such directory"
-    assert said(tree / "feeds") == unusable.format("/feeds") + "it has no environments/ in it"
-    file = "it is a file; name the directory that holds environments/"
-    assert said(tree / "feeds/kalshi.yaml") == unusable.format("/feeds/kalshi.yaml") + file
-    assert said(f"{tree}/a\0b").endswith(" cannot be used: its path holds a NUL character")
-    assert "File name too long" in said(tree / ("x" * 500))
+    assert message(tree / "none") == unusable.format("/none") + "there is no such directory"
+    assert message(tree / "feeds") == unusable.format("/feeds") + "it has no environments/ in it"
+    file = "it is a file; name the directory that has environments/ in it"
+    assert message(tree / "feeds/kalshi.yaml") == unusable.format("/feeds/kalshi.yaml") + file
+    assert message(f"{tree}/a\0b").endswith(" cannot be used: its path contains a NUL character")
+    assert "File name too long" in message(tree / ("x" * 500))
     shutil.rmtree(tree / "environments")
     (tree / "environments").write_text("x")
-    assert said(tree) == "T/environments: cannot be listed: Not a directory"
+    assert message(tree) == "T/environments: cannot be listed: Not a directory"
 
 
-def test_a_folder_without_permission(tree, monkeypatch):
-    # Permission bits do not stop root, as whom tests often run.
+def test_a_folder_that_may_not_be_listed_is_one_line(tree, monkeypatch):
+    # Permission bits do not stop root, who often runs the tests.
     def denied(path):
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -407,7 +418,7 @@ def test_a_folder_without_permission(tree, monkeypatch):
     assert errors(tree) == [f"{tree}/environments: cannot be listed: Permission denied"]
 
 
-def test_what_a_file_holds_never_makes_a_second_line(tree):
+def test_the_contents_of_a_file_never_make_a_second_line(tree):
     with (tree / "environments/kalshi-dev.yaml").open("a") as file:
         file.write('"forged\\nerror: \\e[31m": 1\n')
     (line,) = warnings(tree)

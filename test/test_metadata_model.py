@@ -112,7 +112,7 @@ def test_what_is_left_out_or_left_empty_has_its_default():
     assert load(Feed, FEED + "status:\n").status == "active"
 
 
-def test_the_fields_of_this_project():
+def test_the_fields_that_ssmd_adds_to_the_existing_model():
     text = (
         "name: x\nfeed: y\ndata_timeout_seconds: 90\n"
         "storage: {type: local, path: data, fsync_interval_seconds: 0.25}\n"
@@ -160,7 +160,7 @@ def test_models_are_frozen():
         ("effective_to: 2026-12-31T00:00:00Z", "must be a date such as 2025-12-22"),
         ("effective_to: [2026-12-31]", "must be a date such as 2025-12-22, not a list"),
         ("effective_to: 2025-12-21", "2025-12-21 is before effective_from (2025-12-22)"),
-        ("exchange: ../kalshi", "`../kalshi` is no name"),
+        ("exchange: ../kalshi", "`../kalshi` is not a valid name"),
         ("parser_config: 5", "must be a mapping (`key: value` lines), not `5`"),
         ("protocol: [wss]", "must be a mapping (`key: value` lines), not a list"),
         ("auth_method: '  '", "is blank; give it a value"),
@@ -172,14 +172,14 @@ def test_a_wrong_value_is_refused_in_plain_words(line, expected):
     assert message.startswith(f"7: versions[0].{field}: {expected}")
 
 
-def test_choices_are_named_and_the_near_one_suggested():
+def test_a_wrong_choice_is_answered_with_all_of_them_and_the_nearest():
     assert reported(Feed, FEED + "status: actve\n") == [
         "7: status: must be one of active, deprecated, disabled, not `actve`; did you mean `active`?"
     ]
     assert reported(Schema, SCHEMA.replace("capnp\n", "capn\n", 1))[0].endswith("not `capn`; did you mean `capnp`?")
 
 
-def test_what_is_required_is_asked_for():
+def test_a_required_field_that_is_missing_is_an_error():
     assert reported(Feed, "type: websocket\nversions:\n- version: v1\n") == [
         "1: name: is required; add it",
         "3: versions[0].effective_from: is required; add it",
@@ -206,22 +206,22 @@ def test_what_is_required_is_asked_for():
         ("storage: {type: kafka}", []),
         ("storage: {type: local, path: a}\ntransport: {type: nats, anything: 1}", []),
         ("storage: {type: local, path: a}\ntransport: {type: memory}", []),
-        ('storage: {type: local, path: "a\\0b"}', ["storage.path: holds a line break or another control character"]),
+        ('storage: {type: local, path: "a\\0b"}', ["storage.path: contains a line break or another control character"]),
         ("storage: {type: local, path: a}\nschema: trade", ["schema: must be `name:version`, such as trade:v1"]),
         ("storage: {type: local, path: a}\nschema: 'trade:'", ["schema: must be `name:version`"]),
     ],
 )
-def test_what_one_field_asks_of_another(section, expected):
+def test_fields_that_depend_on_other_fields(section, expected):
     found = reported(Environment, f"name: x\nfeed: y\n{section}\n")
     assert len(found) == len(expected)
     assert all(words in message for words, message in zip(expected, found, strict=True))
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", ".hidden", "-x", "a b", "é", "a\\nb", "x" * 101])
-def test_names_lead_nowhere(name):
+def test_a_name_cannot_be_a_path(name):
     found = reported(Environment, ENVIRONMENT.replace("kalshi-dev", f'"{name}"'))
     assert len(found) == 1
-    assert "is no name: use letters" in found[0]
+    assert "is not a valid name: use letters" in found[0]
 
 
 @pytest.mark.parametrize(
@@ -255,12 +255,12 @@ def test_the_endpoint_of_a_websocket(endpoint, fault):
         assert "hunter2" not in found[0]
 
 
-def test_the_endpoint_of_another_type_is_its_own_business():
+def test_the_endpoint_of_another_type_is_not_checked():
     multicast = FEED.replace("websocket", "multicast").replace("wss://example.com/ws", "239.1.1.1:5000")
     assert reported(Feed, multicast) == []
 
 
-def test_versions_must_be_told_apart():
+def test_two_versions_differ_in_label_and_first_day():
     found = reported(Feed, two_versions("v1 2025-01-01 wss://a", "v1 2025-01-01 wss://b"))
     assert found == [
         "5: versions[1].version: `v1` is already versions[0]; give each version its own label",
@@ -269,7 +269,7 @@ def test_versions_must_be_told_apart():
     ]
 
 
-def test_the_version_in_force():
+def test_the_version_in_force_is_the_latest_that_includes_the_day():
     feed = load(
         Feed,
         FEED.partition("versions")[0]
@@ -291,7 +291,7 @@ versions:
     ("source", "scheme"),
     [("env:A,B", "env"), ("env", "env"), ("vault/secret/kalshi", "vault"), ("sealed-secret/kalshi", "sealed-secret")],
 )
-def test_where_a_key_is_kept_is_for_its_resolver_to_understand(source, scheme):
+def test_the_source_of_a_key_is_handed_to_its_resolver(source, scheme):
     spec = load(Environment, ENVIRONMENT + KEYS % source).keys["kalshi"]
     assert (spec.required, spec.source_scheme) == (True, scheme)
     assert spec.at("kalshi") == KeySource("kalshi", source, ("api_key", "api_secret"))
@@ -302,13 +302,13 @@ def test_where_a_key_is_kept_is_for_its_resolver_to_understand(source, scheme):
     [
         ("'env:'", "[a, b]", "source", "must be `env:VARIABLE,...`"),
         ("Hunter2hunter2", "[a]", "source", "must be `env:VARIABLE,...`"),
-        ('"-----BEGIN hunter2-----\\nhunter2"', "[a]", "source", "holds a line break"),
+        ('"-----BEGIN hunter2-----\\nhunter2"', "[a]", "source", "contains a line break"),
         ("env", "[]", "fields", "is an empty list"),
         ("env", "a", "fields", "must be a list (`- ` lines), not `a`"),
         ("env", "hunter2-hunter2-hunter2", "fields", "must be a list (`- ` lines), not this"),
     ],
 )
-def test_what_is_wrong_with_a_key_is_said_without_it(source, fields, at, expected):
+def test_a_problem_with_a_key_never_shows_its_source(source, fields, at, expected):
     found = reported(Environment, ENVIRONMENT + (KEYS % source).replace("[api_key, api_secret]", fields))
     assert len(found) == 1
     assert f"keys.kalshi.{at}: {expected}" in found[0]

@@ -1,4 +1,4 @@
-"""Documents against their models: all problems at once, and each key answered by what it means to ssmd."""
+"""Documents compared with their models: all problems at once, unknown keys, and fields without effect."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def test_thousands_of_errors_are_cut_short():
     )
     assert len(found) < 300
     assert "only the first 100 are shown" in "".join(found)
+
+
+def test_a_misspelt_key_is_found_behind_any_number_of_unknown_ones():
+    unknown = "".join(f"k{i}: 1\n" for i in range(5000))
+    found = reported(Environment, ENVIRONMENT + unknown + "subscrib: {channels: [trade]}\n")
+    assert len(found) == 101
+    assert found[-1] == "5004: subscrib: ssmd does not know this key; did you mean `subscribe`?"
 
 
 def test_unknown_keys_are_found_wherever_they_are_and_a_misspelt_one_is_an_error():
@@ -211,7 +218,7 @@ def test_one_warning_is_enough_for_a_section_and_a_hundred_for_a_file():
     assert len(without_effect(Feed, FEED.partition("versions")[0] + f"versions:\n{many}")) == 100
 
 
-def test_what_has_no_effect_is_said_once_and_is_no_strict_error():
+def test_a_field_without_effect_is_a_warning_and_passes_strict_validation():
     assert without_effect(Feed, version("auth_method: oauth")) == ["versions[0].auth_method"]
     assert without_effect(Feed, version("auth_method: mtls")) == ["versions[0].auth_method"]
     assert without_effect(Feed, version("auth_method: api_key")) == []
@@ -220,5 +227,5 @@ def test_what_has_no_effect_is_said_once_and_is_no_strict_error():
         "keys.kalshi.type"
     ]
     assert without_effect(Environment, ENVIRONMENT.replace("path: data", "path: data, bucket: b")) == ["storage.bucket"]
-    # The path of local storage acts, so that the field of the same name in the general model is no such field.
+    # The general model marks `path` as a field without effect, but the part for local storage has it too.
     assert without_effect(Environment, ENVIRONMENT) == []

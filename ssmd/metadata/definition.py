@@ -1,4 +1,4 @@
-"""The definition files that schemas name: there, inside the tree, and of the content that their hashes say."""
+"""Checks the definition files that schemas name: they are inside the tree, and their content has the stated hash."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ from pathlib import PurePosixPath
 
 from ssmd.errors import printable
 from ssmd.metadata.document import read_bytes, why_unusable
-from ssmd.metadata.folder import Part
-from ssmd.metadata.model import Schema
+from ssmd.metadata.folder import MetadataFile
+from ssmd.metadata.model import Schema, SchemaVersion
 
-__all__ = ["verify", "verify_all"]
+__all__ = ["check_definition", "check_definitions"]
 
 _HASH = re.compile("sha256:[0-9a-f]{64}")
 _LARGEST = 16 << 20
 
 
-def verify_all(schema: Part[Schema], folder: FilePath) -> None:
-    """Report every version whose hash is not its definition file's.
+def check_definitions(schema: MetadataFile[Schema], folder: FilePath) -> None:
+    """Report what is wrong with the definition files of a schema, which are in `folder`.
 
-    A version that shares the schema's file with a newer one describes what the file used to hold, so that
-    its hash cannot agree any more; it is verified only when an environment asks for it.
+    A version that shares the schema's file with a newer one describes an earlier content of that file, so its hash
+    cannot agree any more. It is checked only when an environment refers to it.
     """
     if schema.model is None:
         return
     for index, version in enumerate(schema.model.versions):
         if version.schema_file is not None or version is schema.model.latest():
-            verify(schema, index, folder)
+            check_definition(schema, index, folder)
 
 
-def verify(schema: Part[Schema], index: int, folder: FilePath) -> None:
-    """Report what is wrong with the definition file of one version."""
+def check_definition(schema: MetadataFile[Schema], index: int, folder: FilePath) -> None:
+    """Report what is wrong with the definition file of the version at this position."""
     if schema.model is None:
         return
     version = schema.model.versions[index]
-    own = version.schema_file is not None
     name = version.schema_file or schema.model.schema_file
-    at = ("versions", index, "schema_file") if own else ("schema_file",)
+    at = ("schema_file",) if version.schema_file is None else ("versions", index, "schema_file")
     shown = printable(name, 100)
     inside = PurePosixPath(name)
     if inside.is_absolute() or ".." in inside.parts or "\\" in name:
@@ -49,7 +48,12 @@ def verify(schema: Part[Schema], index: int, folder: FilePath) -> None:
     except (OSError, ValueError) as error:
         schema.report(at, f"schemas/{shown} cannot be read: {why_unusable(error)}")
         return
-    actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    _check_hash(schema, index, version, shown, f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def _check_hash(
+    schema: MetadataFile[Schema], index: int, version: SchemaVersion, definition: str, actual: str
+) -> None:
     at = ("versions", index, "hash")
     expected = (version.hash or "").lower()
     if not expected:
@@ -58,6 +62,6 @@ def verify(schema: Part[Schema], index: int, folder: FilePath) -> None:
         schema.report(at, f"must be `sha256:` and 64 hexadecimal digits; for the file as it is, `{actual}`")
     elif expected != actual:
         remedy = "restore the file, or write the actual hash here"
-        if not own:
+        if version.schema_file is None:
             remedy += f"; if {printable(version.version, 40)} had another file, give it a `schema_file` of its own"
-        schema.report(at, f"schemas/{shown} has changed: expected {expected}, actual {actual}; {remedy}")
+        schema.report(at, f"schemas/{definition} has changed: expected {expected}, actual {actual}; {remedy}")

@@ -1,4 +1,4 @@
-"""What a run is to do: an environment with what it refers to. Plain data, without what has checked it."""
+"""One environment with everything it refers to: plain data, which a process can use without pydantic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Deployment"]
 
 @dataclass(frozen=True)
 class Deployment:
-    """An environment and what it refers to, all valid and in force."""
+    """An environment and what it refers to, all of it valid and in force."""
 
     environment: Environment
     feed: Feed
@@ -32,6 +32,7 @@ class Deployment:
     """The writer's own configuration."""
     warnings: list[Problem]
     _lines: dict[str, LineMap] = field(repr=False, compare=False)
+    """The line maps of the files, by "environment" and "feed"."""
 
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
         """Return a problem with a field of the environment or, with `of="feed"`, of the feed, with its line."""

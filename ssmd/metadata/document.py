@@ -1,9 +1,9 @@
-"""One YAML file as data, in which a scalar keeps its source text until the model says what it is.
+"""Reads a YAML file as data in which every scalar keeps its source text.
 
-YAML guesses what an unquoted scalar means: 2025-12-22 becomes a date, 10:30 becomes 630, `no` becomes
-False, 1.10 becomes 1.1, 010 becomes 8. Here nothing is guessed: what is unquoted arrives as Plain text,
-what is quoted as str, and the model, which knows the type of each field, turns it into what is meant.
-Only where the model leaves the form of a section open does freeform() decide, by the few rules of YAML 1.2.
+YAML guesses what an unquoted scalar means: 2025-12-22 becomes a date, 10:30 becomes 630, `no` becomes False, 1.10
+becomes 1.1, 010 becomes 8. Nothing is guessed here: an unquoted scalar arrives as Plain, a quoted one as str, and the
+model, which knows the type of each field, converts it. Where the model leaves the form of a section open, freeform()
+decides by the few rules of YAML 1.2.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["MAX_BYTES", "Document", "DocumentError", "Plain", "freeform", "parse
 
 MAX_BYTES = 1 << 20
 
-# libyaml's parser is ten times faster; PyYAML's own is there when the wheel was built without it.
+# libyaml's parser is ten times faster. Where PyYAML was built without it, PyYAML's own does the same.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# What the two parsers say, by a part of it, and what that means to someone who is no parser.
+# By a part of the two parsers' messages, what they mean in plain words.
 _PLAIN_WORDS = (
     ("mapping values are not allowed", "a `:` where none can be; put the text in quotes, or correct the indentation"),
     ("could not find expected ':'", "this is neither `key: value` nor a list entry (`- value`)"),
@@ -44,7 +44,7 @@ _PLAIN_WORDS = (
     ("expected '-' indicator", "the indentation does not fit the list above"),
     ("invalid indentation", "the indentation does not fit the lines above"),
     ("cannot start any token", "a value cannot begin with this character; put quotes around it"),
-    ("escape", "a double-quoted text holds a `\\` escape that YAML does not know; use single quotes, or write `\\\\`"),
+    ("escape", "a double-quoted text has a `\\` escape that YAML does not know; use single quotes, or write `\\\\`"),
     ("expected <document start>", "text follows where the document should end"),
     ("expected '<document start>'", "text follows where the document should end"),
     ("incompatible YAML document", "the %YAML line asks for another version than 1; remove it"),
@@ -63,17 +63,17 @@ class DocumentError(ConfigError):
 
 @dataclass(frozen=True)
 class Document(LineMap):
-    """What one file holds, and on which lines."""
+    """The data of one file, with its lines."""
 
     data: dict[str, Any]
 
     def line_map(self) -> LineMap:
-        """The lines without the data."""
+        """Return the lines without the data."""
         return LineMap(self.file, self.start, self.entries)
 
 
 def read(path: FilePath, name: str) -> Document:
-    """The document in a file, which messages call by its name in the tree; DocumentError when it holds none."""
+    """Return the document in a file. Raises DocumentError, whose message has `name` for the file."""
     try:
         content = read_bytes(path, MAX_BYTES)
     except (OSError, ValueError) as error:
@@ -83,11 +83,14 @@ def read(path: FilePath, name: str) -> Document:
 
 def why_unusable(error: OSError | ValueError) -> str:
     """Return the reason for which a path cannot be used; a ValueError is what Python raises for a NUL in it."""
-    return error.strerror or str(error) if isinstance(error, OSError) else "its path holds a NUL character"
+    return error.strerror or str(error) if isinstance(error, OSError) else "its path contains a NUL character"
 
 
 def read_bytes(path: FilePath, limit: int) -> bytes:
-    """A regular file's content, or OSError. A pipe or a device, which might never end, is not opened."""
+    """Return the content of a regular file of at most `limit` bytes. Raises OSError.
+
+    A pipe or a device, which might never end, is not opened.
+    """
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise OSError(0, "it is a directory, not a file")
@@ -101,7 +104,7 @@ def read_bytes(path: FilePath, limit: int) -> bytes:
 
 
 def parse(content: bytes, name: str) -> Document:
-    """The document in a file's bytes."""
+    """Return the document in these bytes. Raises DocumentError, whose message has `name` for the file."""
 
     def refuse(line: int | None, reason: str) -> DocumentError:
         return DocumentError(Problem(name, line, "", reason))
@@ -113,7 +116,7 @@ def parse(content: bytes, name: str) -> Document:
         raise refuse(line, "is not UTF-8 text; save it in that encoding") from None
     if found := _NOT_ALLOWED.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise refuse(line, f"holds the control character U+{ord(found[0]):04X}; remove it")
+        raise refuse(line, f"contains the control character U+{ord(found[0]):04X}; remove it")
     try:
         root = build(_events(text))
     except RefusedError as error:
@@ -121,13 +124,13 @@ def parse(content: bytes, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise refuse(*_explain(error, text)) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # PyYAML's own parser raises the latter two for escapes and versions that are no numbers.
+        # PyYAML's own parser raises ValueError and OverflowError for escapes and versions that are not numbers.
         raise refuse(None, f"is not valid YAML: {error}") from None
     if root is None or (root.kind is str and root.text is None):
-        raise refuse(None, "is empty; it must hold `key: value` lines")
+        raise refuse(None, "is empty; it must have `key: value` lines")
     if root.kind is not dict:
         what = "a list" if root.kind is list else "text"
-        raise refuse(root.line, f"must hold a mapping (`key: value` lines), not {what}")
+        raise refuse(root.line, f"must be a mapping (`key: value` lines), not {what}")
     return Document(name, root.line, root.entries(), root.value())
 
 
@@ -137,8 +140,9 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
+    """Return the line of a parser's error and what it means in plain words."""
     problem, context = str(error.problem or ""), str(error.context or "")
-    # The end of an unclosed quote or bracket is the end of the file: where it began is what helps.
+    # An unclosed quote or bracket is noticed at the end of the file. The line where it begins is more useful.
     unclosed = "quoted scalar" in context or "flow" in context or "simple key" in context
     mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
     if mark is None:

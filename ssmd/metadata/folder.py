@@ -1,4 +1,4 @@
-"""One folder of the tree: its files by name, each read and judged once."""
+"""A folder of the tree: its files by name, each read and checked once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, Generic, TypeVar
 
 from ssmd.errors import ConfigError, printable
 from ssmd.metadata.document import Document, DocumentError, read
-from ssmd.metadata.fields import NAME, Model, Sections
+from ssmd.metadata.fields import NAME, Model
+from ssmd.metadata.known_keys import Sections
+from ssmd.metadata.line_map import NOTHING, LineMap
 from ssmd.metadata.problem import Path, Problem, quoted
 from ssmd.metadata.validation import validate
 from ssmd.spelling import nearest
 
-__all__ = ["Folder", "Part"]
+__all__ = ["Folder", "MetadataFile"]
 
 M = TypeVar("M", bound=Model)
 
@@ -23,11 +25,13 @@ _ENDINGS = (".yaml", ".yml")
 
 
 @dataclass
-class Part(Generic[M]):
-    """One file: what it holds, as far as it can be read, and what is wrong with it."""
+class MetadataFile(Generic[M]):
+    """One file: what it contains, as far as it can be read, and what is wrong with it."""
 
     name: str
+    """Without folder and ending: `kalshi-dev`."""
     file: str
+    """Within the tree: `environments/kalshi-dev.yaml`."""
     document: Document | None = None
     model: M | None = None
     sections: Mapping[Path, Model] = field(default_factory=dict)
@@ -36,18 +40,25 @@ class Part(Generic[M]):
 
     @property
     def sound(self) -> bool:
-        """Whether it can be used; warnings do not count."""
+        """Whether a run can use the file; it may have warnings."""
         return self.model is not None and all(problem.warning for problem in self.problems)
 
     def report(self, path: Path, message: str, warning: bool = False) -> None:
-        """Add a problem, once. Without a document there is a problem already, and this one has no line."""
+        """Add a problem with the field at this path, unless it is known.
+
+        Without a document nothing is added: then there is a problem already, and this one would have no line.
+        """
         if self.document is not None:
             problem = self.document.problem(path, message, warning)
             if problem not in self.problems:
                 self.problems.append(problem)
 
+    def line_map(self) -> LineMap:
+        """Return the lines of its fields: of none without a document."""
+        return LineMap(self.file, 1, NOTHING) if self.document is None else self.document.line_map()
+
     def text(self, key: str) -> str | None:
-        """A field at the top, as it was written: there even when other fields keep the model from loading."""
+        """Return the text of a field at the top, even if other fields keep the model from loading; None without one."""
         value = self.document.data.get(key) if self.document else None
         return str(value).strip() if isinstance(value, str) and value.strip() else None
 
@@ -61,73 +72,80 @@ class Folder(Generic[M]):
         folder: str,
         model: type[M],
         sections: Callable[[Mapping[str, Any]], Sections] = lambda data: {},
+        check: Callable[[MetadataFile[M], FilePath], None] = lambda file, folder: None,
     ) -> None:
-        """`sections`: returns, for the data of a file, the models of the parts that extend its sections."""
+        """List the folder. Raises ConfigError when it is there and cannot be listed.
+
+        `sections`: returns, for the data of a file, the models of the parts that extend its sections.
+        `check`: called once with each file that has been read and the path of the folder, to report further problems.
+        """
         self.path = config_dir / folder
-        self.folder = folder
-        self.kind = folder.removesuffix("s")
+        self._folder = folder
+        self._kind = folder.removesuffix("s")
         self._model = model
         self._sections = sections
-        self._files = self._list()
-        self._parts: dict[str, Part[M]] = {}
+        self._check = check
+        self._entries = self._list()
+        self._files: dict[str, MetadataFile[M]] = {}
 
     @property
     def names(self) -> list[str]:
-        """Every name that there is, in alphabetical order."""
-        return sorted(self._files)
+        """The names of all files, in alphabetical order."""
+        return sorted(self._entries)
 
     def _list(self) -> dict[str, list[str]]:
-        # Hidden entries are not ours: a ConfigMap's mount keeps the files in `..data`, and links to them.
-        files: dict[str, list[str]] = {}
+        # Hidden entries are left out: a mounted ConfigMap has the files in `..data`, and links to them.
+        found: dict[str, list[str]] = {}
         try:
             entries = sorted(os.listdir(self.path))
         except FileNotFoundError:
-            return files
+            return found
         except OSError as error:
             raise ConfigError(f"{printable(str(self.path))}: cannot be listed: {error.strerror}") from None
         for entry in entries:
             stem, ending = os.path.splitext(entry)
             if ending in _ENDINGS and not entry.startswith("."):
-                files.setdefault(stem, []).append(entry)
-        return files
+                found.setdefault(stem, []).append(entry)
+        return found
 
     def missing(self, name: str) -> str | None:
-        """Why there is nothing of this name, and what was perhaps meant; None when there is."""
-        if name in self._files:
+        """Return a sentence that there is no file of this name, with the nearest one; None when there is one."""
+        if name in self._entries:
             return None
-        there = f"there are {quoted(self.names[:20])}" if self.names else "there are none"
-        return f"there is no {self.kind} `{printable(name, 60)}` in {self.folder}/{nearest(name, self.names)} ({there})"
+        names = f"it has {quoted(self.names[:20])}" if self._entries else "it has none"
+        hint = nearest(name, self.names)
+        return f"there is no {self._kind} `{printable(name, 60)}` in {self._folder}/{hint} ({names})"
 
-    def part(self, name: str) -> Part[M]:
-        """The file of this name, one of `names`; read at the first call."""
-        if name not in self._parts:
-            self._parts[name] = self._read(name, self._files[name])
-        return self._parts[name]
+    def file(self, name: str) -> MetadataFile[M]:
+        """Return the file of this name, one of `names`; the first call reads it."""
+        if name not in self._files:
+            self._files[name] = self._read(name, self._entries[name])
+            self._check(self._files[name], self.path)
+        return self._files[name]
 
     @property
-    def parts(self) -> list[Part[M]]:
-        """What has been read so far, in alphabetical order."""
-        return [self._parts[name] for name in sorted(self._parts)]
+    def files(self) -> list[MetadataFile[M]]:
+        """The files that have been read so far, in alphabetical order."""
+        return [self._files[name] for name in sorted(self._files)]
 
-    def _read(self, name: str, entries: list[str]) -> Part[M]:
-        part: Part[M] = Part(name, f"{self.folder}/{entries[0]}")
+    def _read(self, name: str, entries: list[str]) -> MetadataFile[M]:
+        file: MetadataFile[M] = MetadataFile(name, f"{self._folder}/{entries[0]}")
         if len(entries) > 1:
-            other = f"{self.folder}/{printable(entries[1])}"
-            part.problems.append(Problem(part.file, None, "", f"there is also {other}; keep one of the two"))
-            return part
+            other = f"{self._folder}/{printable(entries[1])}"
+            file.problems.append(Problem(file.file, None, "", f"there is also {other}; keep one of the two"))
+            return file
         if not NAME.fullmatch(name):
-            part.problems.append(
-                Problem(part.file, None, "", "the file's name must be letters, digits, `.`, `_` and `-`; rename it")
-            )
-            return part
+            message = "the file's name must be letters, digits, `.`, `_` and `-`; rename it"
+            file.problems.append(Problem(file.file, None, "", message))
+            return file
         try:
-            part.document = read(self.path / entries[0], part.file)
+            file.document = read(self.path / entries[0], file.file)
         except DocumentError as error:
-            part.problems.append(error.problem)
-            return part
-        found = validate(part.document, self._model, self._sections(part.document.data))
-        part.model, part.sections, part.problems = found
-        written = part.text("name")
-        if written is not None and NAME.fullmatch(written) and written != name:
-            part.report(("name",), f"is `{written}` in a file named {entries[0]}; make the two agree")
-        return part
+            file.problems.append(error.problem)
+            return file
+        validated = validate(file.document, self._model, self._sections(file.document.data))
+        file.model, file.sections, file.problems = validated
+        inside = file.text("name")
+        if inside is not None and NAME.fullmatch(inside) and inside != name:
+            file.report(("name",), f"is `{inside}` in a file named {entries[0]}; make the two agree")
+        return file

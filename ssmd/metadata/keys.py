@@ -1,4 +1,4 @@
-"""Where an environment's keys come from: their names and places, never their values."""
+"""The keys of an environment: their names and where their values are kept, never the values."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}([:/].+)?", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class KeySpec(Model):
-    """One key, which may be several values that belong together, such as an id and its secret.
+    """One key: one value or several that belong together, such as an id and its secret.
 
-    No message here shows the source: sooner or later someone pastes the key itself there.
+    No message shows the source: sooner or later someone pastes the key itself there.
     """
 
     type: Text
     description: Prose | None = None
     required: bool = True
     fields: Annotated[tuple[Text, ...], Filled]
+    """The names of the values."""
     source: Text
     rotation_days: Annotated[int, Within(ge=0)] | None = None
 
@@ -43,9 +44,9 @@ class KeySpec(Model):
 
     @property
     def source_scheme(self) -> str:
-        """The kind of place: the text before the first `:` or `/`."""
+        """The name of the resolver: the text of the source before the first `:` or `/`."""
         return re.split("[:/]", self.source, maxsplit=1)[0]
 
     def at(self, name: str) -> KeySource:
-        """Return where the key of this name is to be found, for a resolver."""
+        """Return the source of the key, which has this name in the environment, for a resolver."""
         return KeySource(name, self.source, self.fields)

@@ -1,4 +1,4 @@
-"""On which lines of a file its fields stand."""
+"""The line of each field of a file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ssmd.metadata.problem import Path, Problem, dotted
 __all__ = ["NOTHING", "Entries", "LineMap"]
 
 Entries = dict[str | int, tuple[int, "Entries"]]
-"""What a mapping or a list holds, by key or position: the line where the entry begins, and its own entries."""
+"""The contents of a mapping or a list, by key or position: the line where the entry begins, and its own entries."""
 
 NOTHING: Entries = {}
-"""The entries of all that has none: one for all, because there may be many."""
+"""The entries of every value that has none. They share one mapping, because there may be many."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,13 @@ class LineMap:
     """The lines of one file."""
 
     file: str
+    """Its name in the tree, such as `feeds/kalshi.yaml`."""
     start: int
     """The line where the content begins."""
     entries: Entries
 
     def line(self, path: Path) -> int:
-        """The line of a field, or of the nearest thing around it when the field itself is not there."""
+        """Return the line of a field. If the file does not have the field: of the innermost thing around it."""
         entries, line = self.entries, self.start
         for step in path:
             if step not in entries:

@@ -1,7 +1,7 @@
-"""load() in a process of its own, for a run that lasts months: what judges the metadata is needed only once.
+"""Runs load() in a child process, so that the collector does not keep the libraries that check the metadata.
 
-pydantic and the YAML parser take 10 MB that a process never gives back, so the collector does not import them.
-It forks before it has begun anything; the child loads, sends back plain data through a pipe, and is gone.
+pydantic and the YAML parser take 10 MB that a process never gives back, and a run lasts months. So the collector forks
+before it has begun anything; the child loads the metadata, sends back plain data through a pipe, and ends.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from ssmd.metadata.parts import Parts
 __all__ = ["load_in_child"]
 
 _log = logging.getLogger("ssmd.metadata")
-# gevent's own would start its hub, of which the child would then have half a copy.
+# gevent's own functions would start its hub, and the child would have an unusable copy of it.
 _fork, _waitpid = monkey.get_original("os", ["fork", "waitpid"])
 
 
 def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
-    """What load() returns or raises, without its libraries. To be called before there are threads or a hub.
+    """Return what load() returns, or raise what it raises. To be called before there are threads or a gevent hub.
 
-    A bug in load() ends both processes with its traceback, told by the child, and the code of a bug. When a
-    signal ends the child, that is logged, and ends this process with 128 and the signal's number.
+    A bug in load() ends both processes with the exit code of a bug; the child prints its traceback. When a signal ends
+    the child, this process logs that and ends with 128 and the signal's number.
     """
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # Then nobody would learn how the child has ended.
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # Then the exit code of the child would be lost.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     from_child, to_parent = os.pipe()
-    with open(from_child, "rb") as answer, open(to_parent, "wb") as told:
+    with open(from_child, "rb") as answer, open(to_parent, "wb") as output:
         try:
             child = _fork()
-        except OSError:  # There may be no further process; then the libraries stay.
+        except OSError:  # The user may have no further process. Then the libraries stay in this one.
             return _load(config_dir, environment, today, parts)
         if child == 0:
             answer.close()
-            _send(told, config_dir, environment, today, parts)
-        told.close()
+            _send(output, config_dir, environment, today, parts)
+        output.close()
         content = answer.read()
     _, status = _waitpid(child, 0)
     if code := os.waitstatus_to_exitcode(status):
         raise SystemExit(code if code == EXIT_BUG else _ended(code))
-    # Nobody but our own child has written this.
+    # Only the child above has written this.
     loaded: Deployment | str = pickle.loads(content)  # nosec B301
     if isinstance(loaded, str):
         raise ConfigError(loaded)
@@ -58,26 +58,26 @@ def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Pa
 
 
 def _load(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
-    from ssmd.metadata.loader import load  # Only here, where it is needed, for all that it brings with it.
+    from ssmd.metadata.loader import load  # Not at the top: it imports pydantic and the YAML parser.
 
     return load(config_dir, environment, today, parts)
 
 
-def _send(told: IO[bytes], config_dir: FilePath, environment: str, today: date, parts: Parts) -> NoReturn:
-    """The child's whole life; a bug ends it as it ends any command."""
+def _send(output: IO[bytes], config_dir: FilePath, environment: str, today: date, parts: Parts) -> NoReturn:
+    """In the child: load, write the outcome to `output`, and exit. A bug ends the child as it ends any command."""
     loaded: Deployment | str
     try:
         loaded = _load(config_dir, environment, today, parts)
     except ConfigError as error:
         loaded = str(error)
-    with contextlib.suppress(BrokenPipeError):  # The parent was stopped meanwhile.
-        pickle.dump(loaded, told)
-        told.flush()
+    with contextlib.suppress(BrokenPipeError):  # The parent has been stopped meanwhile.
+        pickle.dump(loaded, output)
+        output.flush()
     os._exit(0)
 
 
 def _ended(code: int) -> int:
-    """Log that the child ended unasked; return the exit code that a shell would show for it."""
+    """Log how the child ended before it was done; return the exit code that a shell would show for it."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     shown = 128 - code if code < 0 else code
     remedy = "; if nobody killed it, there was not enough memory" if code == -signal.SIGKILL else ""

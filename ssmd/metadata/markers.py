@@ -1,7 +1,7 @@
-"""What pydantic is to know of a field beyond its type, as markers for `Annotated`.
+"""Markers for `Annotated` that say more about a field than its type.
 
-They say the same as pydantic's own. But they import it only when it asks them, and so do not bring it into a
-process that uses the models and validates nothing.
+They do the same as pydantic's own markers, but import pydantic only when it asks for them. So a process that uses the
+models and validates nothing does not load it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["NO_EFFECT", "After", "Before", "Complaint", "Within"]
 
 
 class Complaint(ValueError):
-    """A value that its field does not take; the text says why."""
+    """A value that its field does not accept; the text says why."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """A marker: the function sees a value before its type does, and may change it or raise Complaint."""
+    """A marker: the function gets a value before its type is checked, and may change it or raise Complaint."""
 
     function: Callable[[Any], Any]
 
@@ -35,7 +35,7 @@ class Before:
 
 @dataclass(frozen=True)
 class After:
-    """A marker: the function sees a value that is of its type, and may change it or raise Complaint."""
+    """A marker: the function gets a value of the right type, and may change it or raise Complaint."""
 
     function: Callable[[Any], Any]
 
@@ -47,7 +47,7 @@ class After:
 
 @dataclass(frozen=True)
 class Within:
-    """A marker: the bounds of a number. Infinity and what is not a number are never within."""
+    """A marker: the bounds of a number. Infinity and NaN are never within."""
 
     gt: int | None = None
     ge: int | None = None
@@ -62,7 +62,7 @@ class Within:
 
 
 class _NoEffect:
-    """A marker that pydantic does not know."""
+    """The type of NO_EFFECT, which pydantic ignores."""
 
 
 NO_EFFECT = _NoEffect()

@@ -1,8 +1,8 @@
-"""What the metadata says: a feed, a schema, and the environment that brings them together.
+"""The models of the metadata: a feed, a schema, and the environment that refers to both.
 
 The fields and their meaning are those of the existing ssmd metadata, so that a tree written for it loads unchanged. The
-model does not know which types of feed, storage, transport and key source there are. Those are plain names here, and
-each part in a catalog declares the fields that it adds to a section (see parts.py).
+models do not know which types of feed, storage, transport and key source exist. Those are plain names here, and each
+part in a catalog declares the fields that it adds to a section (see parts.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(Model):
-    """How a feed's messages travel and what they are written in."""
+    """A record of how a feed's messages are carried and encoded."""
 
     transport: Text | None = None
     message: Text | None = None
@@ -45,13 +45,13 @@ class Protocol(Model):
 
 
 def _protocol(value: Any) -> Any:
-    # The short form: `protocol: wss`.
+    # The short form is `protocol: wss`.
     return {"transport": value} if isinstance(value, str) and value else value
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureLocation(Model):
-    """Where a feed is recorded; for people."""
+    """A record of where a feed is captured."""
 
     datacenter: Text | None = None
     provider: Text | None = None
@@ -73,13 +73,13 @@ class Calendar(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedVersion(Versioned):
-    """How to reach a feed, from one day to another."""
+    """How to connect to a feed, from one day to another."""
 
     protocol: Annotated[Protocol | None, Before(_protocol)] = None
     endpoint: Text
     auth_method: Text = "none"
     exchange: Name | None = None
-    """The dialect; when left out, the feed's own name if there is such a dialect."""
+    """The dialect; when left out, the one that has the feed's name, or else `generic`."""
     rate_limit_per_second: Annotated[Amount | None, NO_EFFECT] = None
     max_symbols_per_connection: Annotated[int, Within(gt=0)] | None = None
     supports_orderbook: bool = False
@@ -92,10 +92,15 @@ class FeedVersion(Versioned):
         if self.auth_method not in ("api_key", "none"):
             yield ("auth_method",), "has no effect in this version: the exchange's dialect decides how to sign"
 
+    @property
+    def endpoint_scheme(self) -> str:
+        """The text before the endpoint's first `:`, in lower case."""
+        return self.endpoint.partition(":")[0].lower()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feed(Model):
-    """A source of market data, and how to reach it over time."""
+    """A source of market data, with its versions."""
 
     name: FeedName
     display_name: Prose | None = None
@@ -105,32 +110,32 @@ class Feed(Model):
     calendar: Annotated[Calendar | None, NO_EFFECT] = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
     defaults: Any = None
-    """For the operators of other programs; known here only in order not to be reported."""
+    """A record for the operators of other programs."""
 
     def faults(self) -> Iterator[Fault]:
         return timeline_faults(dict(enumerate(self.versions)))
 
     def version_in_force(self, today: date) -> FeedVersion | None:
-        """Of the versions whose dates include today, the one that began last."""
+        """Return the version whose dates include today, of several the one that began last; None without one."""
         return latest([version for version in self.versions if version.in_force(today)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaVersion(Versioned):
-    """What messages look like, from one day to another."""
+    """The form of the messages, from one day to another."""
 
     status: Literal["draft", "active", "deprecated"] = "active"
     hash: Text | None = None
-    """`sha256:<hex>` of the definition file."""
+    """`sha256:` and the SHA-256 of the definition file, in hex."""
     schema_file: Text | None = None
-    """This version's own definition, when it is not the schema's."""
+    """The version's own definition file; None for the schema's."""
     compatible_with: tuple[Text, ...] = ()
     breaking_changes: Prose | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schema(Model):
-    """The form of a feed's messages; kept beside the data, for whoever reads them."""
+    """The form of a feed's messages, for those who read the data."""
 
     name: Name
     format: Literal["capnp", "protobuf", "json_schema"]
@@ -141,17 +146,17 @@ class Schema(Model):
         return timeline_faults(dict(enumerate(self.versions)))
 
     def version(self, label: str) -> SchemaVersion | None:
-        """The version of this label."""
+        """Return the version with this label, None without one."""
         return next((version for version in self.versions if version.version == label), None)
 
     def latest(self) -> SchemaVersion | None:
-        """The version that describes the schema's own file: of those without a file to themselves, the newest."""
+        """Return the version that describes the schema's own file: the newest of those without a file of their own."""
         return latest([version for version in self.versions if version.schema_file is None])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transport(Model):
-    """Where messages go while they are on their way; the part that `type` names may have further fields."""
+    """How messages are handed on; the part that `type` names may have further fields."""
 
     type: Text
     url: Annotated[Text | None, NO_EFFECT] = None
@@ -181,7 +186,7 @@ class Schedule(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Cache(Model):
-    """Where other programs keep what they look up."""
+    """The cache of other programs."""
 
     type: Text
     max_size: Text | None = None
@@ -209,6 +214,6 @@ class Environment(Model):
     storage: Storage
     cache: Annotated[Cache | None, NO_EFFECT] = None
     subscribe: Freeform = field(default_factory=dict)
-    """What to ask the exchange for, in its dialect's own terms."""
+    """What to subscribe to, in the terms of the exchange's dialect."""
     data_timeout_seconds: Seconds | None = None
-    """The longest time without a message before the feed counts as dead; when left out, no limit."""
+    """The longest time without a message before the feed counts as dead; None for no limit."""

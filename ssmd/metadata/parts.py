@@ -1,26 +1,23 @@
-"""What the catalogs of parts offer, as far as the loader has to know it. wiring.py makes it of the catalogs."""
+"""The catalogs of parts, as far as the loader has to know them. wiring.py makes this of the catalogs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ssmd.contracts.exchange import Dialect
 from ssmd.contracts.resolver import KeyResolver
-from ssmd.metadata.fields import Model, Sections
-from ssmd.metadata.problem import Path
+from ssmd.metadata.fields import Model
+from ssmd.metadata.known_keys import Sections
 
-__all__ = ["NoPart", "Parts"]
-
-NoPart = tuple[Path, str]
-"""Where a type is named that no part serves, and what to say of it."""
+__all__ = ["Parts"]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Each mapping is by the name that the metadata uses, and holds the Model of the fields that the part declares, or
-    for exchanges and resolvers the part itself.
+    """The parts by the names that the metadata uses: the Model of the fields that each declares, or, for exchanges and
+    resolvers, the part itself.
     """
 
     connectors: Mapping[str, type[Model]]
@@ -37,7 +34,7 @@ class Parts:
     """By the scheme of a feed version's `endpoint`: returns what is wrong with an endpoint, or None."""
 
     def of_environment(self, data: Mapping[str, Any]) -> Sections:
-        """Return the models that extend the sections of an environment's file."""
+        """Return the models that extend the sections of an environment's file, given its data."""
         catalogs = {"storage": self.writers, "transport": self.transports}
         return {
             (name,): catalog.get(str(data[name].get("type")))
@@ -46,7 +43,7 @@ class Parts:
         }
 
     def of_feed(self, data: Mapping[str, Any]) -> Sections:
-        """Return the models that extend the versions in a feed's file."""
+        """Return the models that extend the versions in a feed's file, given its data."""
         versions = data.get("versions")
         model = self.connectors.get(str(data.get("type")))
         return {("versions", index): model for index in range(len(versions) if isinstance(versions, list) else 0)}
@@ -54,8 +51,3 @@ class Parts:
     def dialect_name(self, feed: str, exchange: str | None) -> str:
         """Return the name of the dialect of a feed version, given the feed's name and the version's `exchange`."""
         return exchange or (feed if feed in self.exchanges else "generic")
-
-    def not_in(self, catalog: Mapping[str, Any], name: str, path: Path) -> Iterator[NoPart]:
-        """Yield a problem when a catalog has no part of this name."""
-        if name not in catalog:
-            yield path, f"{name!r} is not served yet; today: {', '.join(catalog)}"

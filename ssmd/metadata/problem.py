@@ -1,4 +1,4 @@
-"""What is wrong in a metadata tree, and where: one line each, for a person with an editor open."""
+"""What is wrong in a metadata tree, and where: one line for each problem, for a person with an editor open."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ __all__ = ["Path", "Problem", "dotted", "excerpt", "quoted"]
 Path = tuple[str | int, ...]
 """The way to a field from the top of its file: ("keys", "kalshi", "fields", 0)."""
 
-# A problem is one line of a log; nothing that a file holds may make it a page.
 _LONGEST = 1000
-_SHORTEST_KEY = 60
-_HINT = 12
+"""A problem is one line of a log, however long the values in the file are."""
+_LONG_AS_A_KEY = 60
+_BEGINNING = 12
 
 
 class Problem(NamedTuple):
-    """One thing to correct, or with `warning` set, to look at; the message also says how."""
+    """One thing to correct or, with `warning` set, to look at; the message also says how."""
 
     file: str
     """The file within the tree, such as `environments/kalshi-dev.yaml`."""
     line: int | None
     field: str
-    """The field as `keys.kalshi.fields[0]`; empty when the file as a whole is meant."""
+    """The field as `keys.kalshi.fields[0]`; empty for the file as a whole."""
     message: str
     warning: bool = False
     lenient: bool = False
-    """A warning that `validate --strict` lets pass."""
+    """A warning with which `validate --strict` passes."""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -38,13 +38,13 @@ class Problem(NamedTuple):
 
 
 def excerpt(value: object) -> str:
-    """A value for a message. Of a long one hardly more than the beginning: it may be a key in the wrong place."""
+    """Return a value as text for a message: of a long one only its beginning, as it may be a key in the wrong place."""
     text = str(value)
-    return printable(text) if len(text) < _SHORTEST_KEY else f"{printable(text[:_HINT])}…"
+    return printable(text) if len(text) < _LONG_AS_A_KEY else f"{printable(text[:_BEGINNING])}…"
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """A path as people write it: `keys.kalshi.fields[0]`."""
+    """Return a path as people write it: `keys.kalshi.fields[0]`."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -55,5 +55,5 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Names as a sentence lists them: `a`, `b`."""
+    """Return names as a sentence lists them: `a`, `b`."""
     return ", ".join(f"`{excerpt(name)}`" for name in names)

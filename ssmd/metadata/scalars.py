@@ -1,4 +1,4 @@
-"""What an unquoted YAML scalar means: its own text, until someone asks."""
+"""Unquoted YAML scalars: text, until the type of the field is known."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Plain(str):
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# Python refuses to read integers of thousands of digits, and no exchange wants one.
 _LONGEST_NUMBER = 100
+"""Python refuses to read integers of thousands of digits, and no exchange needs one."""
 
 
 def freeform(value: Any) -> Any:
-    """The value by the core schema of YAML 1.2, for sections whose form the model leaves open.
+    """Return the value by the core schema of YAML 1.2, for sections whose form the model leaves open.
 
-    Whole numbers, decimals and true/false become what they look like; dates, times, `yes` and `no` stay
-    text, and so does what JSON could not carry to an exchange: `.nan`, `.inf` and numbers beyond a float.
+    Whole numbers, decimals and true/false become what they look like. Dates, times, `yes` and `no` stay text, and so
+    does what JSON could not carry to an exchange: `.nan`, `.inf` and numbers beyond a float.
     """
     if isinstance(value, dict):
         return {str(key): freeform(item) for key, item in value.items()}

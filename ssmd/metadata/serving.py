@@ -1,57 +1,51 @@
-"""Whether the parts can serve what the metadata asks for; each part checks what concerns it alone."""
+"""Checks that there is a part for everything the metadata names, and lets each part check what concerns it alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.metadata.folder import Part
+from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment, Feed, FeedVersion
 from ssmd.metadata.parts import Parts
-from ssmd.metadata.problem import Path
+from ssmd.metadata.problem import Path, excerpt, quoted
 
 __all__ = ["check_environment", "check_feed", "check_subscription"]
 
 _MOST = 100
-"""More problems of one section help nobody."""
+"""How many problems of one section are reported."""
 
 
-def check_environment(environment: Part[Environment], parts: Parts) -> None:
-    """Report what no part can serve of an environment by itself."""
+def check_environment(environment: MetadataFile[Environment], parts: Parts) -> None:
+    """Report the fields of an environment that no part supports."""
     model = environment.model
     if model is None:
         return
-    for catalog, name, path in (
-        (parts.writers, model.storage.type, ("storage", "type")),
-        (parts.transports, model.transport.type, ("transport", "type")),
-    ):
-        for where, message in parts.not_in(catalog, name, path):
-            environment.report(where, message)
+    _require(environment, parts.writers, model.storage.type, ("storage", "type"))
+    _require(environment, parts.transports, model.transport.type, ("transport", "type"))
     for name, key in model.keys.items():
-        for where, message in parts.not_in(parts.resolvers, key.source_scheme, ("keys", name, "source")):
-            environment.report(where, message)
+        _require(environment, parts.resolvers, key.source_scheme, ("keys", name, "source"))
         if resolver := parts.resolvers.get(key.source_scheme):
             _report(environment, ("keys", name), resolver.check(key.at(name)))
 
 
-def check_feed(feed: Part[Feed], version: FeedVersion, parts: Parts) -> None:
-    """Report what no part can serve of a feed and its version in force."""
+def check_feed(feed: MetadataFile[Feed], version: FeedVersion, parts: Parts) -> None:
+    """Report the fields of a feed and of its version in force that no part supports."""
     if feed.model is None:
         return
     at = ("versions", feed.model.versions.index(version))
-    for where, message in parts.not_in(parts.connectors, feed.model.type, ("type",)):
-        feed.report(where, message)
-    dialect = parts.dialect_name(feed.model.name, version.exchange)
-    for where, message in parts.not_in(parts.exchanges, dialect, (*at, "exchange")):
-        feed.report(where, message)
-    check = parts.endpoints.get(urlsplit(version.endpoint).scheme)
+    _require(feed, parts.connectors, feed.model.type, ("type",))
+    _require(feed, parts.exchanges, parts.dialect_name(feed.model.name, version.exchange), (*at, "exchange"))
+    check = parts.endpoints.get(version.endpoint_scheme)
     if check is not None and (fault := check(version.endpoint)):
         feed.report((*at, "endpoint"), fault)
 
 
-def check_subscription(environment: Part[Environment], feed: Feed, version: FeedVersion, parts: Parts) -> None:
-    """Report what is wrong with what an environment subscribes to on a feed."""
+def check_subscription(
+    environment: MetadataFile[Environment], feed: Feed, version: FeedVersion, parts: Parts
+) -> None:
+    """Report what is wrong with an environment's `subscribe` section for a version of a feed."""
     if environment.model is None:
         return
     subscribe = environment.model.subscribe
@@ -65,10 +59,16 @@ def check_subscription(environment: Part[Environment], feed: Feed, version: Feed
         _report(environment, ("subscribe",), dialect.check(subscribe))
 
 
-def _report(environment: Part[Environment], at: Path, problems: Iterable[FieldProblem]) -> None:
+def _require(file: MetadataFile[Any], catalog: Mapping[str, Any], name: str, path: Path) -> None:
+    """Report a name that a catalog does not have."""
+    if name not in catalog:
+        file.report(path, f"`{excerpt(name)}` is not supported in this version, which has {quoted(catalog)}")
+
+
+def _report(file: MetadataFile[Any], at: Path, problems: Iterable[FieldProblem]) -> None:
     """Report what a part has found in the section at a path."""
     for count, problem in enumerate(problems):
         if count == _MOST:
-            environment.report(at, f"has more problems; only the first {_MOST} are shown", problem.warning)
+            file.report(at, f"has more problems; only the first {_MOST} are shown", problem.warning)
             return
-        environment.report((*at, *problem.path), problem.message, problem.warning)
+        file.report((*at, *problem.path), problem.message, problem.warning)

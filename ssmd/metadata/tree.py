@@ -1,7 +1,7 @@
-"""The YAML parser's events made into a tree of lines and values, refusing what a metadata file has no use for.
+"""Makes a tree of lines and values from the YAML parser's events, and refuses what no metadata file needs.
 
-Everything is counted while it is read, and nothing here calls itself, so that neither a thousand brackets
-nor ten aliases of ten aliases of ten aliases can exhaust the stack, the memory or anyone's patience.
+Depth and size are counted while reading, and building does not recurse. So neither thousands of brackets nor aliases of
+aliases of aliases can exhaust the stack, the memory or the time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class RefusedError(Exception):
-    """This is YAML, but not what a metadata file may hold."""
+    """The file is YAML, but has something that a metadata file may not have."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -39,22 +39,23 @@ class RefusedError(Exception):
 
 @dataclass(eq=False)
 class Node:
-    """One value of the file. An alias puts the same node in a second place, so this is not quite a tree."""
+    """One value of the file. An alias puts the same node in a second place, so the nodes are not strictly a tree."""
 
     line: int
     kind: type[dict[str, Any]] | type[list[Any]] | type[str]
     text: str | None = None
-    """What a scalar holds: Plain, str or None."""
+    """The text of a scalar: Plain, str, or None for an empty one."""
     children: dict[str | int, tuple[int, Node]] = field(default_factory=dict)
     """By key or position: the line where the entry begins, and its value."""
     height: int = 0
-    """How many levels it holds below itself."""
+    """How many levels are below it."""
     size: int = 1
-    """How many values it stands for, aliases written out."""
+    """How many values it has, itself included, with aliases written out."""
     complete: bool = True
+    """False while the parser is inside it."""
 
     def value(self) -> Any:
-        """The data, built anew at each call: no two places share a list, however they were written.
+        """Return the data, built anew at each call, so that no two places share a list because of an alias.
 
         The recursion is bounded by MAX_DEPTH, which build() has checked with every alias written out.
         """
@@ -65,7 +66,7 @@ class Node:
         return self.text
 
     def entries(self) -> Entries:
-        """The lines of all that it holds."""
+        """Return the lines of everything in it."""
         return {
             key: (line, child.entries() if child.children else NOTHING) for key, (line, child) in self.children.items()
         }
@@ -73,16 +74,17 @@ class Node:
 
 @dataclass
 class _Open:
-    """A collection that the parser is still inside of."""
+    """A collection that the parser is inside of."""
 
     node: Node
     started_at: int
+    """How many values there were before the first one inside it."""
     key: tuple[str, int] | None = None
-    """In a mapping, the key whose value comes next, and the key's line."""
+    """In a mapping: the key whose value comes next, and its line."""
 
 
 def build(events: Iterable[yaml.Event]) -> Node | None:
-    """The root of the one document that the events describe, None when there is none; or RefusedError."""
+    """Return the root of the one document in these events, None when there is none. Raises RefusedError."""
     builder = _Builder()
     for event in events:
         builder.take(event)
@@ -90,6 +92,8 @@ def build(events: Iterable[yaml.Event]) -> Node | None:
 
 
 class _Builder:
+    """Takes the events in order; afterwards `root` is the tree."""
+
     def __init__(self) -> None:
         self.root: Node | None = None
         self._open: list[_Open] = []
@@ -132,17 +136,19 @@ class _Builder:
             parent.height = max(parent.height, 1 + ended.node.height)
 
     def _aliased(self, anchor: str, line: int) -> Node:
+        """Return the node that an alias repeats."""
         node = self._anchors.get(anchor)
         if node is None:
             raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` has no anchor before it")
         if not node.complete:
-            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` stands inside what it repeats")
+            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` is inside the value that it repeats")
         return node
 
     def _place(self, node: Node, line: int, aliased: bool = False) -> None:
+        """Put a node where the next one belongs: at the root, in the list, or as a key or a value of the mapping."""
         self._count += node.size if aliased else 1
         if self._count > MAX_NODES:
-            raise RefusedError(line, f"holds more than {MAX_NODES} values, with its aliases written out")
+            raise RefusedError(line, f"contains more than {MAX_NODES} values, with its aliases written out")
         if len(self._open) + node.height >= MAX_DEPTH:
             raise RefusedError(line, TOO_DEEP)
         if not self._open:
@@ -161,6 +167,7 @@ class _Builder:
 
     @staticmethod
     def _key(mapping: Node, node: Node, line: int) -> str:
+        """Return the text of a node that is a key of the mapping."""
         text = node.text
         if node.kind is not str:
             raise RefusedError(line, "a list or a mapping cannot be a key; write a name before the `:`")
@@ -184,7 +191,7 @@ def _collection(event: yaml.NodeEvent, line: int) -> Node:
 def _scalar(event: yaml.ScalarEvent, line: int) -> Node:
     text = event.value
     if _SURROGATE.search(text):
-        raise RefusedError(line, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is not a character")
+        raise RefusedError(line, "contains half of a surrogate pair (`\\ud800` to `\\udfff`), which is not a character")
     if not event.implicit[0]:
         return Node(line, str, text)
     return Node(line, str, None if text in _NULLS else Plain(text))

@@ -1,4 +1,4 @@
-"""A document compared with a model: everything that is wrong, in plain words, or the model's instance."""
+"""Compares a document with a model, and reports everything that is wrong in plain words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ssmd.metadata.document import Document
-from ssmd.metadata.fields import Fault, FaultsError, Model, Sections, unknown_keys, without_effect
+from ssmd.metadata.fields import Fault, FaultsError, Model
+from ssmd.metadata.known_keys import Sections, unknown_keys, without_effect
 from ssmd.metadata.markers import Complaint
 from ssmd.metadata.model import Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.problem import Path, Problem, excerpt
@@ -23,11 +24,12 @@ __all__ = ["Validated", "validate"]
 
 M = TypeVar("M", bound=Model)
 
-# More of one kind in one file helps nobody, and comparing so many names to guess what was meant would take minutes.
 _MOST = 100
+"""How many problems of one kind are reported for a file."""
 _SHORT = 16
+"""A text of more letters, found where a key's fields or source should be, may be the key itself."""
 
-# By the beginning of pydantic's type of an error; {} is what was found there.
+# By the beginning of pydantic's type of an error; {} is the value that was found.
 _PLAIN_WORDS = (
     ("missing", "is required; add it"),
     ("dict_", "must be a mapping (`key: value` lines), not {}"),
@@ -45,47 +47,62 @@ _BOUNDS = {"gt": "more than {}", "ge": "at least {}", "lt": "less than {}", "le"
 
 
 class Validated(NamedTuple):
-    """What became of a document."""
+    """The outcome of validate()."""
 
     instance: Any
     """The model's instance; None when the document has errors."""
-    parts: Mapping[Path, Model]
-    """By the path of each section that a part extends, the instance of the part's own model; without those that have
-    errors."""
+    sections: Mapping[Path, Model]
+    """By the path of each section that a part extends, the instance of the part's own model. Sections with errors are
+    left out."""
     problems: list[Problem]
-    """Every problem found, in the order of lines."""
+    """In the order of lines."""
 
 
 def validate(document: Document, model: type[M], sections: Sections) -> Validated:
     """Compare a document with a model, and its sections with the models that the parts declare for them."""
-    problems = list(_unknown(document, model, sections))
+    problems = _unknown(document, model, sections)
     instance, faults = _instance(model, document.data)
     faults += _between_versions(document.data, model) if faults else []
-    parts: dict[Path, Model] = {}
-    for path, part in sections.items():
-        if part is not None and isinstance(data := _data_at(document.data, path), dict):
-            found, wrong = _instance(part, data)
-            faults += [((*path, *inner), message) for inner, message in wrong]
-            if found is not None:
-                parts[path] = found
-    faults = list(dict.fromkeys(faults))
+    configured, wrong = _configured(document, sections)
+    faults = list(dict.fromkeys(faults + wrong))
     problems += [document.problem(path, message) for path, message in faults[:_MOST]]
     if len(faults) > _MOST:
         problems.append(document.problem((), f"has {len(faults)} errors; only the first {_MOST} are shown"))
     if instance is not None:
         problems += islice(_ineffective(document, instance, sections), _MOST)
-    return Validated(
-        None if faults else instance, parts, sorted(problems, key=lambda problem: problem.line or 0)
-    )
+    problems.sort(key=lambda problem: problem.line or 0)
+    return Validated(None if faults else instance, configured, problems)
 
 
-def _unknown(document: Document, model: type[Model], sections: Sections) -> Iterator[Problem]:
-    """A misspelt key is an error, or what it says would be left out in silence. Any other may be another program's."""
-    for path, hint in islice(unknown_keys(model, document.data, sections), _MOST):
-        yield document.problem(path, f"ssmd does not know this key{hint}", warning=not hint)
+def _configured(document: Document, sections: Sections) -> tuple[dict[Path, Model], list[Fault]]:
+    """Return the parts' own configuration by the path of its section, and every fault in it."""
+    configured: dict[Path, Model] = {}
+    faults: list[Fault] = []
+    for path, model in sections.items():
+        if model is not None and isinstance(data := _data_at(document.data, path), dict):
+            instance, found = _instance(model, data)
+            faults += [((*path, *inner), message) for inner, message in found]
+            if instance is not None:
+                configured[path] = instance
+    return configured, faults
+
+
+def _unknown(document: Document, model: type[Model], sections: Sections) -> list[Problem]:
+    """Return the unknown keys: a misspelt one is an error, because what it says would be left out, others are warnings.
+
+    However many there are of the one, they hide none of the other.
+    """
+    errors: list[Problem] = []
+    warnings: list[Problem] = []
+    for path, hint in unknown_keys(model, document.data, sections):
+        found = errors if hint else warnings
+        if len(found) < _MOST:
+            found.append(document.problem(path, f"ssmd does not know this key{hint}", warning=not hint))
+    return errors + warnings
 
 
 def _ineffective(document: Document, instance: Model, sections: Sections) -> Iterator[Problem]:
+    """Yield the fields that have no effect, except for those that the part of their section declares as its own."""
     for path, message in without_effect(instance):
         part = sections.get(path[:-1])
         if part is None or path[-1] not in part.keys_known():
@@ -133,7 +150,7 @@ def _message(details: ErrorDetails) -> str:
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
     shown = _shown(found)
     if details["loc"][:1] == ("keys",) and len(shown) > _SHORT:
-        shown = "this"  # What is written among the keys in place of something else may be a key itself.
+        shown = "this"
     if kind == "literal_error":
         choices = re.findall("'([^']*)'", context["expected"])
         guess = nearest(found, choices) if isinstance(found, str) else ""
@@ -156,10 +173,9 @@ def _shown(found: Any) -> str:
 
 
 def _between_versions(data: Any, model: type[Model]) -> list[Fault]:
-    """Return what is wrong among the versions that load, when something else in the file does not.
+    """Return what is wrong among the versions that load, for a file with other errors.
 
-    pydantic asks a model for its faults only when every field of it is good, and all errors of a tree are to be
-    reported at once.
+    pydantic asks a model for its faults only when all its fields are valid, but all errors are to be reported at once.
     """
     kind = _VERSIONS.get(model)
     versions = data.get("versions")

@@ -1,4 +1,4 @@
-"""Things that hold from one day to another: the versions of a feed and of a schema."""
+"""Versions of a feed or a schema, each in force from one day to another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ __all__ = ["Versioned", "latest", "timeline_faults"]
 
 @dataclass(frozen=True, kw_only=True)
 class Versioned(Model):
-    """Something that holds from one day to another."""
+    """The base of a version."""
 
     version: Text
     effective_from: Day
     effective_to: Day | None = None
+    """The last day; None for a version without an end."""
 
     def faults(self) -> Iterator[Fault]:
         if self.effective_to is not None and self.effective_to < self.effective_from:
@@ -29,19 +30,19 @@ class Versioned(Model):
             )
 
     def in_force(self, day: date) -> bool:
-        """Whether the day lies within the version's dates, both included."""
+        """Return whether the day lies within the version's dates, both included."""
         return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
 
     def span(self) -> str:
-        """The version and its dates, for a message."""
+        """Return the version and its dates, for a message."""
         until = f" to {self.effective_to}" if self.effective_to else ""
         return f"{printable(self.version, 40)} from {self.effective_from}{until}"
 
 
 def timeline_faults(versions: Mapping[int, Versioned]) -> Iterator[Fault]:
-    """Labels and first days that two versions share, so that nobody could say which of them is meant.
+    """Yield each label and each first day that two versions share, so that it would not be clear which one is meant.
 
-    The versions come by their position in the file, so that a list of which some do not load can be judged.
+    `versions`: by position in the file. Those that do not load may be left out.
     """
     labels: dict[str, int] = {}
     days: dict[date, int] = {}
@@ -62,5 +63,5 @@ V = TypeVar("V", bound=Versioned)
 
 
 def latest(versions: Sequence[V]) -> V | None:
-    """Of some versions, the one that began last; None of none."""
+    """Return the version that began last, None when there is no version."""
     return max(versions, key=lambda version: version.effective_from, default=None)
