@@ -124,7 +124,8 @@ class Simulator:
 
     def serve_client(self, sock: Any, name: str, path: str) -> None:
         """Serve one client after its handshake, until one side closes the connection."""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # macOS refuses it when the client has reset the connection.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         feed = self._feed(kalshi=path.partition("?")[0] == _KALSHI)
         connection = Connection(sock, name, feed, self._faults, self._heartbeat)
         self._connections.add(connection)
