@@ -178,7 +178,7 @@ class ExchangeServer:
         finally:
             sock.close()
 
-    def result(self, index: int = 0, seconds: float = 5) -> Any:
+    def result(self, index: int = 0, seconds: float = 30) -> Any:
         """What the script of that connection returned, or the error with which the connection ended it."""
         with gevent.Timeout(seconds):
             while len(self._scripts) <= index:
@@ -204,7 +204,7 @@ def serving(script: Script, **options: Any) -> Iterator[ExchangeServer]:
         server.stop()
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 5) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = 30) -> None:
     """Wait for something that another greenlet brings about."""
     with gevent.Timeout(seconds):
         while not condition():

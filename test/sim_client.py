@@ -121,7 +121,7 @@ class Client:
                 return int.from_bytes(data[:2], "big"), data[2:].decode()
 
 
-def eventually(condition: Any, seconds: float = 3) -> None:
+def eventually(condition: Any, seconds: float = 30) -> None:
     """Wait until the condition holds, while other greenlets run."""
     with gevent.Timeout(seconds):
         while not condition():

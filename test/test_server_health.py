@@ -112,8 +112,11 @@ def test_health_says_that_a_write_is_stuck(server: HealthServer, status: Status)
     assert ask(server, "/health").code == 200
     status.write_began = time.monotonic() - STUCK_SECONDS - 33
     answer = ask(server, "/health")
-    reason = "a write to /data/day/feed.jsonl has been stuck for 43 s"
-    assert (answer.code, answer.json) == (503, {"status": "error", "reason": reason})
+    late = round(time.monotonic() - status.write_began)  # On a busy machine the answer may take a while.
+    reasons = [f"a write to /data/day/feed.jsonl has been stuck for {seconds} s" for seconds in range(43, late + 1)]
+    assert (answer.code, answer.json["status"]) == (503, "error")
+    assert answer.json.keys() == {"status", "reason"}
+    assert answer.json["reason"] in reasons
     status.write_began = None
     assert ask(server, "/health").code == 200
 
