@@ -1,4 +1,4 @@
-"""The command line: what each mistake says, and the exit code it gives."""
+"""The command line: the message and the exit code of each mistake."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(*argv: object, **environ: str) -> int:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: object) -> list[str]:
-    """What stands on stderr, line by line, for a command line that is wrong."""
+    """Run a command line that is wrong, and return the lines on stderr."""
     assert run(*argv) == 64
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -95,7 +95,7 @@ def test_every_command_has_its_own_help(capsys, command):
     assert f"  ssmd {command} (-h | --help)\n" in out
 
 
-def test_the_version(capsys):
+def test_version_prints_the_version(capsys):
     with pytest.raises(SystemExit) as ended:
         run("--version")
     assert ended.value.code is None
@@ -146,10 +146,10 @@ RUN_USAGE = [
     ],
     ids=lambda value: " ".join(value)[:40].replace("\n", " ") if value and not value[0].startswith("ssmd") else None,
 )
-def test_a_wrong_command_line_is_told_what_is_wrong(capsys, argv, lines):
-    told = refused(capsys, *argv)
-    assert told[: len(lines)] == lines
-    assert len(told) == len(lines) or told[len(lines)] == "ssmd: Usage:"
+def test_a_wrong_command_line_gets_a_message_that_says_what_is_wrong(capsys, argv, lines):
+    printed = refused(capsys, *argv)
+    assert printed[: len(lines)] == lines
+    assert len(printed) == len(lines) or printed[len(lines)] == "ssmd: Usage:"
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_a_wrong_command_line_is_told_what_is_wrong(capsys, argv, lines):
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_an_empty_value_is_never_taken_for_none_or_for_the_current_folder(capsys, tmp_path, monkeypatch, argv, name):
-    """It is what a shell makes of a variable that is not set."""
+def test_an_empty_value_is_refused_and_never_selects_everything(capsys, tmp_path, monkeypatch, argv, name):
+    """A shell passes one for a variable that is not set."""
     monkeypatch.chdir(tmp_path)
     assert refused(capsys, *argv) == [f"ssmd: {name} is empty; perhaps a variable of the shell is not set"]
 
@@ -200,11 +200,11 @@ def test_a_bad_address_for_the_probes_is_refused(capsys, tree, listen):
         ("[::]:80", ("::", 80)),
     ],
 )
-def test_addresses(text, address):
+def test_the_forms_of_an_address(text, address):
     assert parse_listen(text) == address
 
 
-def test_a_port_of_thousands_of_digits_is_no_bug():
+def test_a_port_of_thousands_of_digits_is_a_usage_error():
     with pytest.raises(UsageError):
         parse_listen("localhost:" + "9" * 5000)
 
@@ -231,7 +231,7 @@ def test_a_directory_that_does_not_exist_is_a_configuration_error(capsys, tree):
         assert "there is no such directory" in capsys.readouterr().err
 
 
-def test_every_problem_has_its_line_in_the_log(capsys, tree):
+def test_every_problem_has_a_line_of_its_own_in_the_log(capsys, tree):
     (tree / "environments" / "example-dev.yaml").write_text("name: example-dev\nfeed: other\n")
     assert run("run", "example-dev", "--config-dir", tree, SSMD_LOG_FORMAT="text") == 78
     lines = capsys.readouterr().err.splitlines()
@@ -287,7 +287,7 @@ def test_validate_fails_on_a_misspelt_key(capsys, tree):
     )
 
 
-def test_validate_warns_of_what_has_no_effect_and_is_content_even_when_strict(capsys, tree):
+def test_validate_warns_of_a_field_without_effect_but_does_not_fail_even_when_strict(capsys, tree):
     feed = tree / "feeds" / "example.yaml"
     feed.write_text(feed.read_text() + "calendar: {timezone: UTC}\n")
     assert run("validate", "--strict", "--config-dir", tree) == 0
@@ -297,7 +297,7 @@ def test_validate_warns_of_what_has_no_effect_and_is_content_even_when_strict(ca
     )
 
 
-def test_validate_reports_what_no_part_can_serve(capsys, tree):
+def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):
     text = (tree / "environments" / "example-dev.yaml").read_text()
     (tree / "environments" / "example-dev.yaml").write_text(text + "subscribe: {messages: [5]}\n")
     assert run("validate", "--config-dir", tree, "example-dev") == 78
@@ -307,7 +307,7 @@ def test_validate_reports_what_no_part_can_serve(capsys, tree):
 
 @pytest.fixture
 def own_command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """A command made of one module and one line in the catalog."""
+    """A command of one module and one line in the catalog."""
     module = types.ModuleType("own_command", "Try.\n\nUsage:\n  ssmd own [<word>]\n  ssmd own (-h | --help)\n")
     monkeypatch.setitem(sys.modules, "own_command", module)
     monkeypatch.setitem(COMMANDS, "own", "own_command")
@@ -321,13 +321,13 @@ def test_a_command_gets_its_arguments_and_the_environment(own_command):
     assert seen == [("hello", {"HOME": "/home/x"})]
 
 
-def test_the_code_of_a_command_is_returned(own_command):
+def test_the_exit_code_of_a_command_is_returned(own_command):
     own_command.main = lambda arguments, environ: 75
     assert run("own") == 75
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_expected_error_gives_its_code_and_a_line_each(own_command, capsys, kind):
+def test_every_expected_error_gives_its_exit_code_and_one_line_for_each_problem(own_command, capsys, kind):
     def main(arguments: object, environ: object) -> int:
         raise kind("first problem\nsecond problem")
 
@@ -338,7 +338,7 @@ def test_every_expected_error_gives_its_code_and_a_line_each(own_command, capsys
     assert captured.err == "ssmd: first problem\nssmd: second problem\n"
 
 
-def test_anything_else_is_a_bug_with_its_traceback(own_command, capsys):
+def test_any_other_exception_is_a_bug_with_its_traceback(own_command, capsys):
     def main(arguments: object, environ: object) -> int:
         raise ZeroDivisionError("a mistake")
 
@@ -350,7 +350,7 @@ def test_anything_else_is_a_bug_with_its_traceback(own_command, capsys):
     assert lines[-1] == f"ssmd {__version__}: this is a bug in ssmd; please report it with the lines above"
 
 
-def test_a_long_message_of_a_configuration_error_is_whole(own_command, capsys):
+def test_a_long_message_of_a_configuration_error_is_not_cut_off(own_command, capsys):
     def main(arguments: object, environ: object) -> int:
         raise ConfigError("\n".join(f"problem {number}" for number in range(500)))
 
@@ -361,8 +361,8 @@ def test_a_long_message_of_a_configuration_error_is_whole(own_command, capsys):
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("argv", [["--help"], ["validate", "--config-dir", "."]], ids=" ".join)
-def test_output_that_nobody_reads_is_no_error(tree, argv, unbuffered):
-    # `true` is gone long before Python has begun.
+def test_an_output_without_a_reader_is_not_an_error(tree, argv, unbuffered):
+    # `true` has ended long before Python has started.
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", '"$@" | true', "bash", sys.executable, "-m", "ssmd", *argv],
         stderr=subprocess.PIPE,
@@ -370,7 +370,7 @@ def test_output_that_nobody_reads_is_no_error(tree, argv, unbuffered):
         env={"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": unbuffered, "PATH": os.environ["PATH"]},
         check=False,
     )
-    # Written at once, it ends as any program does whose reader has gone; in one piece, it was done already.
+    # Unbuffered output fails at once, as in any program without a reader. Buffered output fails when all is done.
     assert (ended.returncode, ended.stderr) == (EXIT_SIGPIPE if unbuffered else 0, b"")
 
 
@@ -378,20 +378,20 @@ def test_output_that_nobody_reads_is_no_error(tree, argv, unbuffered):
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("--version",), ("verify", "--help"), ("validate", "--config-dir", "conf")]
 )
-def test_a_full_output_is_one_line_and_74(arguments: tuple[str, ...], unbuffered: str) -> None:
+def test_a_full_output_gives_one_line_and_74(arguments: tuple[str, ...], unbuffered: str) -> None:
     command = [sys.executable, "-m", "ssmd", *arguments]
     environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             command, cwd=ROOT, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=50
         )
-    told = "the standard output cannot be written: No space left on device; send it elsewhere or free some"
-    assert (done.returncode, done.stderr) == (74, f"ssmd: {told}\n")
+    message = "the standard output cannot be written: No space left on device; send it elsewhere or free some"
+    assert (done.returncode, done.stderr) == (74, f"ssmd: {message}\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:surrogateescape", "latin-1:strict"])
 @pytest.mark.parametrize("html", [[], ["--html"]])
-def test_a_path_that_is_no_text_is_told_by_every_command(tmp_path: Path, encoding: str, html: list[str]) -> None:
+def test_every_command_can_print_a_path_that_is_not_valid_text(tmp_path: Path, encoding: str, html: list[str]) -> None:
     storage = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff \xe2\x82\xac"))
     plain = [make_day(storage, day, per_hour=2, sealed=False) for day in ("2025-12-22", "2025-12-23")]
     lines = b"".join(path.read_bytes() for path in plain)

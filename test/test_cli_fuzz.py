@@ -27,7 +27,7 @@ from ssmd.metadata.loader import load
 FILES = sorted(path.relative_to(ROOT / "conf") for path in (ROOT / "conf").glob("*/*.yaml"))
 TREES = 10
 
-# What stands in the place of something right. A fuzz is worth what its values are.
+# What replaces right values. A fuzz test is only as good as these.
 ODDITIES: list[Any] = [
     *[
         None,
@@ -63,7 +63,7 @@ ODDITIES: list[Any] = [
 
 
 def places(document: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path to every node of a document, but for the document itself."""
+    """Return the path to every node of a document, except the document itself."""
     inner = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
@@ -71,7 +71,7 @@ def places(document: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]
 
 
 def broken(document: Any, choose: random.Random) -> Any:
-    """A copy in which one to three nodes are replaced, removed, renamed or wrapped."""
+    """Return a copy in which one to three nodes are replaced, removed, renamed or wrapped."""
     document = copy.deepcopy(document)
     for _ in range(choose.randint(1, 3)):
         if not (found := places(document)):
@@ -93,7 +93,7 @@ def broken(document: Any, choose: random.Random) -> Any:
 
 
 def break_tree(tree: Path, file: Path, seed: int) -> None:
-    """Break one file of the tree, mostly as YAML that is well-formed, at times as a text that may be none."""
+    """Break one file of the tree. Mostly it stays well-formed YAML; sometimes single characters are put in."""
     choose = random.Random(seed)
     text = (ROOT / "conf" / file).read_text()
     if choose.random() < 0.7:
@@ -116,12 +116,12 @@ def tree(tmp_path):
 
 
 PROBLEM = re.compile(r"(error|warning): (environments|feeds|schemas)/[\w.-]+:\d+: .+")
-"""Whatever stands in a file is told with its line; only a file that is not there, or cannot be read, has none."""
+"""A problem in a file has its line. Only a problem of a file that is missing or cannot be read has none."""
 
 
 @settings(max_examples=200)
 @given(file=st.sampled_from(FILES), seed=st.integers(0, 10**9))
-def test_whatever_is_broken_validate_names_file_and_line(tree, file, seed):
+def test_validate_names_the_file_and_the_line_whatever_is_broken(tree, file, seed):
     break_tree(tree, file, seed)
     out, err = io.StringIO(), io.StringIO()
     try:
@@ -136,7 +136,7 @@ def test_whatever_is_broken_validate_names_file_and_line(tree, file, seed):
 
 
 def test_run_refuses_broken_trees_as_validate_does(tree):
-    """Real processes, for what only they can show: a hang, a traceback of the interpreter's own, the exit code."""
+    """Real processes, because only these show a hang, a traceback of the interpreter itself, or the exit code."""
     seeds = random.Random(0 if settings.default.derandomize else time.time_ns())
     own = [file for file in FILES if file.name in ("kalshi-sim.yaml", "kalshi.yaml") and file.parts[0] != "feeds"]
     refused = 0

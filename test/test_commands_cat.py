@@ -54,7 +54,7 @@ def all_lines(storage: Path) -> bytes:
     )
 
 
-def test_everything_as_it_stands(storage):
+def test_all_lines_are_printed_unchanged(storage):
     assert cat(storage) == (0, all_lines(storage), "")
     assert cat(storage / "2026-09-22")[1] == (storage / "2026-09-22/kalshi.jsonl").read_bytes()
 
@@ -71,7 +71,7 @@ def test_everything_as_it_stands(storage):
     ],
 )
 @pytest.mark.parametrize("options", [(), ("--raw",)])
-def test_lines_that_only_begin_like_ours_are_left_out_and_told(tmp_path, line, options):
+def test_lines_that_only_begin_like_lines_of_ssmd_are_left_out_and_reported(tmp_path, line, options):
     sound = LineEncoder("kalshi").encode(NS, MESSAGES[:2])
     (tmp_path / "kalshi.jsonl").write_bytes(sound + line + b"\n")
     code, out, err = cat(*options, tmp_path / "kalshi.jsonl")
@@ -82,7 +82,7 @@ def test_lines_that_only_begin_like_ours_are_left_out_and_told(tmp_path, line, o
     assert "Traceback" not in err
 
 
-def test_raw_gives_the_exchanges_bytes(storage):
+def test_raw_prints_the_bytes_of_the_exchange(storage):
     assert cat("--raw", storage) == (0, 2 * b"".join(message + b"\n" for message in MESSAGES), "")
 
 
@@ -98,12 +98,12 @@ def test_raw_gives_the_exchanges_bytes(storage):
         (["--feed", "kalshi", "--from", "2027-01-01"], []),
     ],
 )
-def test_what_is_asked_for(storage, options, wanted):
+def test_the_options_select_lines(storage, options, wanted):
     lines = all_lines(storage).splitlines(keepends=True)
     assert cat(*options, storage) == (0, b"".join(lines[n] for n in wanted), "")
 
 
-def test_wrong_lines_are_told_and_left_out(storage):
+def test_wrong_lines_are_reported_and_left_out(storage):
     path = storage / "2026-09-22" / "kalshi.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'{"type":"ticker"', b'\0"type":"ticker"') + b'{"ts"')
@@ -116,14 +116,14 @@ def test_wrong_lines_are_told_and_left_out(storage):
     ]
 
 
-def test_a_torn_end_alone_is_no_error(storage):
+def test_a_torn_end_alone_is_not_an_error(storage):
     with (storage / "2026-09-22" / "kalshi.jsonl").open("ab") as file:
         file.write(b'{"ts":"2026-')
     code, _, err = cat(storage)
     assert (code, len(err.splitlines())) == (0, 1)
 
 
-def test_a_file_of_another_kind_does_not_flood(tmp_path):
+def test_of_a_file_of_another_kind_only_ten_lines_are_named(tmp_path):
     (tmp_path / "other.jsonl").write_bytes(b'{"n":1}\n' * 1000)
     code, out, err = cat(tmp_path / "other.jsonl")
     assert (code, out) == (65, b"")
@@ -152,7 +152,7 @@ def test_wrong_usage(tmp_path, arguments, text):
 
 
 @pytest.mark.parametrize("raw", [[], ["--raw"]])
-def test_a_reader_that_has_enough_ends_it_quietly(tmp_path, raw):
+def test_it_ends_without_a_message_when_the_reader_closes_the_pipe(tmp_path, raw):
     path = tmp_path / "kalshi.jsonl"
     path.write_bytes(LineEncoder("kalshi").encode(NS, MESSAGES[:2] * 50_000))
     process = subprocess.Popen(
@@ -167,7 +167,7 @@ def test_a_reader_that_has_enough_ends_it_quietly(tmp_path, raw):
     process.stderr.close()
 
 
-def test_no_heavy_library_is_loaded_for_plain_files(storage):
+def test_plain_files_need_no_heavy_library(storage):
     code = "import sys, ssmd.commands.cat, ssmd.commands.run; print({'zstandard', 'rich', 'jinja2'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "zstandard" not in ended.stdout
@@ -175,7 +175,7 @@ def test_no_heavy_library_is_loaded_for_plain_files(storage):
 
 
 @pytest.mark.parametrize("name", ["kalshi.jsonl.zst", "kalshi.jsonl.gz"])
-def test_an_empty_archive_is_told(tmp_path, name):
+def test_an_empty_compressed_file_is_an_error(tmp_path, name):
     path = tmp_path / name
     path.touch()
     code, out, err = cat(path)
@@ -186,7 +186,7 @@ def test_an_empty_archive_is_told(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "pack"), [("kalshi.jsonl.zst", zstandard.compress), ("kalshi.jsonl.gz", gzip.compress)]
 )
-def test_of_a_cut_off_archive_all_that_can_be_read_is_printed(tmp_path, name, pack):
+def test_all_readable_lines_of_a_cut_off_file_are_printed(tmp_path, name, pack):
     noise = random.Random(1)
     lines = LineEncoder("kalshi").encode(NS, [b'"%b"' % noise.randbytes(50).hex().encode() for _ in range(20_000)])
     packed = pack(lines)
@@ -194,13 +194,13 @@ def test_of_a_cut_off_archive_all_that_can_be_read_is_printed(tmp_path, name, pa
     path.write_bytes(packed[: len(packed) * 9 // 10])
     code, out, err = cat(path)
     assert (code, lines.startswith(out), out[-1:]) == (65, True, b"\n")
-    # A block of zstandard has up to 128 KiB of text, and is there as a whole or not at all.
+    # A block of zstandard has up to 128 KiB of text, and can be read as a whole or not at all.
     assert len(out) > len(lines) * 9 // 10 - 140_000
     assert f"{path}: cannot be read: " in err
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path):
-    """Opening a pipe would wait for somebody to write to it."""
+def test_a_named_pipe_is_refused(tmp_path):
+    """Opening it would wait for another process to write to it."""
     pipe = tmp_path / "fifo.jsonl"
     os.mkfifo(pipe)
     code, out, err = cat(pipe)
@@ -209,7 +209,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
 
 
 def many_days(root: Path) -> None:
-    """More than a pipe holds, as lines, as a page and as a table."""
+    """Write more than a pipe holds, in the form of lines, of a page and of a table."""
     for day in range(1, 29):
         for feed in ("kalshi", "kraken", "other"):
             (root / f"2026-09-{day:02}").mkdir(exist_ok=True)
@@ -228,7 +228,7 @@ def many_days(root: Path) -> None:
     ],
 )
 def test_a_late_reader_gets_everything_through_a_non_blocking_pipe(tmp_path, how, command):
-    """Any program that shares a pipe can make it non-blocking: node does, and ssh."""
+    """Any program that shares a pipe can make it non-blocking, as node and ssh do."""
     many_days(tmp_path)
     argv = [sys.executable, "-m", "ssmd", *command, str(tmp_path)]
     stderr = subprocess.STDOUT if how == "both" else subprocess.PIPE
@@ -240,11 +240,11 @@ def test_a_late_reader_gets_everything_through_a_non_blocking_pipe(tmp_path, how
 
 
 def at_any_time(output: bytes) -> bytes:
-    """Without what depends on the minute in which a report is made."""
+    """Return the output without the times that depend on when a report is made."""
     return re.sub(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}|[0-9]+ days ago", b"", output)
 
 
-def test_a_reader_that_goes_away_ends_who_waits_for_it(tmp_path):
+def test_a_command_that_waits_for_its_reader_ends_when_the_reader_does(tmp_path):
     many_days(tmp_path)
     argv = [sys.executable, LATE_READER, "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
     late = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)

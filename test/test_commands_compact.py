@@ -25,7 +25,7 @@ pytestmark = pytest.mark.one_day
 
 
 def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True) -> Path:
-    """The plain file of a day so many days before today."""
+    """Write the day `ago` days before today, and return its plain file."""
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=ago)
     path = storage / f"{noon:%Y-%m-%d}" / "test.jsonl"
     path.parent.mkdir(parents=True)
@@ -35,7 +35,7 @@ def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True)
     return path
 
 
-def test_days_old_enough_one_line_each(tmp_path):
+def test_days_that_are_old_enough_are_compacted_with_a_line_for_each(tmp_path):
     old, new = make_day(tmp_path, 3), make_day(tmp_path, 1)
     unsealed = make_day(tmp_path, 2, sealed=False)
     size = old.stat().st_size
@@ -54,7 +54,7 @@ def test_days_old_enough_one_line_each(tmp_path):
     assert ssmd("cat", old.parent)[1].count("\n") == 1000
 
 
-def test_a_day_that_is_not_as_sealed_does_not_keep_the_others(tmp_path):
+def test_a_day_that_was_changed_since_it_was_sealed_does_not_stop_the_others(tmp_path):
     wrong, right = make_day(tmp_path, 3), make_day(tmp_path, 2)
     wrong.write_bytes(wrong.read_bytes().replace(b'"n":1', b'"n":2', 1))
     code, _, err = ssmd("compact", tmp_path)
@@ -64,7 +64,7 @@ def test_a_day_that_is_not_as_sealed_does_not_keep_the_others(tmp_path):
     assert sorted(path.name for path in wrong.parent.iterdir()) == ["test.jsonl", "test.manifest.json"]
 
 
-def test_beside_a_running_collector(tmp_path):
+def test_compacting_beside_a_running_collector(tmp_path):
     old = make_day(tmp_path / "data", 1)
     with Simulator("--rate", "500") as exchange, Collector(tmp_path, exchange.generic, exchange="generic") as collector:
         collector.wait_for_lines(1100)
@@ -80,7 +80,7 @@ def test_beside_a_running_collector(tmp_path):
     assert out.encode() == zstandard.decompress(old.with_suffix(".jsonl.zst").read_bytes()) + today[0].read_bytes()
 
 
-def test_two_runs_at_once_and_readers_beside_them(tmp_path):
+def test_three_runs_at_once_and_readers_beside_them(tmp_path):
     days = [make_day(tmp_path, ago, lines=3000, sealed=False) for ago in range(8, 0, -1)]
     assert ssmd("seal", tmp_path)[0] == 0
     whole = b"".join(day.read_bytes() for day in days).decode()
@@ -97,8 +97,8 @@ def test_two_runs_at_once_and_readers_beside_them(tmp_path):
     assert ssmd("cat", tmp_path)[:2] == (0, whole)
 
 
-def test_a_collector_waits_for_what_is_at_work_on_todays_file(tmp_path):
-    """As `ssmd seal --before` of a day to come is."""
+def test_a_collector_waits_while_another_program_locks_todays_file(tmp_path):
+    """`ssmd seal --before` with a day in the future does that."""
     today = make_day(tmp_path / "data", 0, sealed=False)
     with Simulator("--rate", "500") as exchange, today.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -110,7 +110,7 @@ def test_a_collector_waits_for_what_is_at_work_on_todays_file(tmp_path):
             assert collector.end() == 0
 
 
-def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, faketime_library):
+def test_a_collector_whose_clock_went_back_does_not_begin_a_compacted_day_again(tmp_path, faketime_library):
     old = make_day(tmp_path / "data", 3)
     assert ssmd("compact", tmp_path / "data")[0] == 0
     back = {"FAKETIME": f"@{old.parent.name} 13:00:00", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
@@ -125,7 +125,7 @@ def test_a_compacted_day_is_not_begun_again_by_a_clock_that_went_back(tmp_path, 
     assert ssmd("cat", tmp_path / "data")[1].count("\n") == 1000
 
 
-def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
+def test_a_day_in_two_forms_is_reported_and_not_sealed(tmp_path):
     plain = make_day(tmp_path, 1, sealed=False)
     plain.with_name("test.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()[:-1]))
     code, _, err = ssmd("seal", tmp_path)
@@ -137,7 +137,7 @@ def test_a_day_in_two_forms_is_told_and_not_sealed(tmp_path):
         assert f"{plain}: is read, and test.jsonl.zst beside it is not" in err
 
 
-def test_progress_on_a_terminal(tmp_path):
+def test_a_terminal_shows_the_progress(tmp_path):
     path = make_day(tmp_path, 1, lines=200_000)
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
@@ -148,7 +148,7 @@ def test_progress_on_a_terminal(tmp_path):
     shown = b""
     while process.poll() is None:
         if select.select([controller], [], [], 0.2)[0]:
-            with contextlib.suppress(OSError):  # So Linux tells that the last one has closed the terminal.
+            with contextlib.suppress(OSError):  # On Linux, reading fails when the terminal has been closed.
                 shown += os.read(controller, 4096)
     os.close(controller)
     assert process.stdout is not None
@@ -185,13 +185,13 @@ def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, twice):
     if twice:
         other.with_name("test.jsonl.gz").write_bytes(gzip.compress(other.read_bytes()))
     ended = subprocess.run([*container["command"], script], cwd=ROOT, capture_output=True, check=False)
-    # A day that cannot be sealed does not keep the others, and does not go unnoticed.
+    # A day that cannot be sealed does not stop the others, and makes the job fail.
     assert ended.returncode == (65 if twice else 0), ended.stderr
     assert (old.exists(), other.exists()) == (False, twice)
     assert old.with_name("test.jsonl.zst").exists()
 
 
-def test_what_is_deployed_asks_for_options_that_there_are():
+def test_the_cron_line_uses_options_that_exist():
     commands = (ROOT / "deploy/cron/ssmd-compact").read_text().splitlines()[-1].split(" ssmd ", 1)[1]
     for command in commands.replace("/var/lib/ssmd/data", str(ROOT / "conf")).split("; "):
         assert ssmd(*command.split()[1:])[0] == 0

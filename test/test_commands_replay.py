@@ -1,4 +1,4 @@
-"""`ssmd replay`: what was collected is served as the exchange, and collected again it is the same, byte for byte."""
+"""`ssmd replay` serves recorded days as the exchange did; collected again, the data is the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def raw(*paths: Path) -> bytes:
 
 
 def collect(folder: Path, endpoint: str, exchange: str) -> Path:
-    """Collect until the exchange hangs up; return the storage folder."""
+    """Collect until the exchange closes the connection; return the storage folder."""
     with Collector(folder, endpoint, exchange=exchange) as collector:
         assert collector.wait(50) == 75
     return collector.data
 
 
 @pytest.mark.parametrize("exchange", ["kalshi", "generic"])
-def test_what_is_collected_from_a_replay_is_the_same_byte_for_byte(tmp_path, exchange):
-    # The faults send what is not JSON, not UTF-8 and not text, so that all that can be kept is.
+def test_data_collected_from_a_replay_is_the_same_byte_for_byte(tmp_path, exchange):
+    # The faults add messages that are not JSON, not UTF-8 and not text.
     faults = ["--fault", "garbage-after=700", "--fault", "garbage-after=1500", "--fault", "close-after=3000"]
     with Simulator("--rate", "0", *faults) as simulator:
         first = collect(tmp_path / "1", simulator.endpoint if exchange == "kalshi" else simulator.generic, exchange)
@@ -57,11 +57,11 @@ def test_what_is_collected_from_a_replay_is_the_same_byte_for_byte(tmp_path, exc
         again = collect(tmp_path / "2", replay.endpoint if exchange == "kalshi" else replay.generic, exchange)
         assert replay.end() == 0
     assert raw(again) == message
-    with Replay("--speed", "0", again) as replay:  # And of that once more.
+    with Replay("--speed", "0", again) as replay:  # And a replay of that.
         assert raw(collect(tmp_path / "3", replay.generic, "generic")) == message
 
 
-def test_a_part_and_at_ten_times_the_speed(tmp_path):
+def test_a_part_is_replayed_at_ten_times_the_speed(tmp_path):
     folder = tmp_path / "2026-09-21"
     folder.mkdir()
     encoder = LineEncoder("test")
@@ -74,18 +74,18 @@ def test_a_part_and_at_ten_times_the_speed(tmp_path):
     assert raw(again) == b"".join(b'{"n":%d}\n' % n for n in range(20, 31))
     [file] = again.glob("*/test.jsonl")
     seconds = [float(line[24:33]) for line in file.read_bytes().splitlines()]
-    assert (seconds[-1] - seconds[0]) % 60 > 0.9  # Recorded over 10 s. A loaded machine may take longer.
+    assert (seconds[-1] - seconds[0]) % 60 > 0.9  # It was recorded over 10 s. A busy machine may take longer.
 
 
-def test_the_key_is_the_users_or_one_for_this_run(tmp_path):
+def test_the_key_is_the_users_own_or_one_made_for_this_run(tmp_path):
     (tmp_path / "test.jsonl").write_bytes(LineEncoder("test").encode(NS, [b"{}"]))
     with Replay(tmp_path / "test.jsonl") as replay:
         assert collect(tmp_path / "own", replay.endpoint, "kalshi").exists()
     with Replay(tmp_path / "test.jsonl", **dict.fromkeys(KEYS, "")) as replay:
-        told = "".join(replay.other)
-        assert "This simulator accepts one key" in told
-        # It serves on another port than kalshi-local asks.
-        assert f"Set `endpoint: {replay.endpoint}` in conf/feeds/kalshi-local.yaml" in told
+        printed = "".join(replay.other)
+        assert "This simulator accepts one key" in printed
+        # It serves on another port than the one in kalshi-local.yaml.
+        assert f"Set `endpoint: {replay.endpoint}` in conf/feeds/kalshi-local.yaml" in printed
         with Collector(tmp_path / "other", replay.endpoint) as collector:
             assert collector.wait() == 77
 
@@ -100,7 +100,7 @@ def test_the_key_is_the_users_or_one_for_this_run(tmp_path):
         (["cut.jsonl.zst"], 65, "cut.jsonl.zst: cannot be read: it is cut off"),
     ],
 )
-def test_what_cannot_be_replayed(tmp_path, arguments, code, text):
+def test_a_replay_that_cannot_work_is_refused_at_the_start(tmp_path, arguments, code, text):
     (tmp_path / "cut.jsonl.zst").write_bytes(zstandard.compress(b"x" * 100)[:-4])
     process = start("replay", "--listen", "127.0.0.1:0", *arguments, cwd=tmp_path)
     _, err = process.communicate(timeout=30)

@@ -8,7 +8,7 @@ from ssmd.reports.comparison import change
 from ssmd.reports.figures import Figures
 
 
-def test_a_day_is_compared_with_the_mean_of_the_days_before_it(tmp_path):
+def test_a_day_is_compared_with_the_mean_of_the_days_before_it():
     usual = [Figures(f"2026-09-{day}", "kalshi", 240, by_hour=[10] * 24) for day in range(10, 18)]
     more = Figures("2026-09-18", "kalshi", 360, by_hour=[15] * 24)
     empty = Figures("2026-09-18", "kalshi")
