@@ -1,4 +1,4 @@
-"""The WebSocket connector's own configuration: fields of a feed's `versions[]` for the type `websocket`."""
+"""The WebSocket connector's own configuration: fields of a feed's `versions[]` with the type `websocket`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class WebSocketConfig(Model):
     endpoint: Text
     """A ws:// or wss:// URL."""
     idle_timeout_seconds: Seconds = 30.0
-    """The longest silence, pings included, before the connection counts as dead."""
+    """The longest silence, pings included, after which the connection counts as dead."""
     max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
     """A longer message ends the connection with close code 1009."""
     coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002
-    """While messages come faster than this they are read together, about so often: the less CPU, the later."""
+    """While messages arrive faster than this they are read together, about so often. A longer time costs less CPU, and
+    delays messages more."""
 
     def faults(self) -> Iterator[Fault]:
         if fault := endpoint_fault(self.endpoint):

@@ -1,40 +1,50 @@
-"""The way to an exchange's socket: through a proxy or not, with TLS or not, and nothing endless on the way."""
+"""Opening a socket to an exchange, through a proxy or directly, with TLS or without; every answer has a bound."""
 
 from __future__ import annotations
 
 import contextlib
+import http
 import socket
 import ssl
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import websocket
-from websocket._handshake import SUCCESS_STATUSES
-from websocket._http import _get_addrinfo_list, _ssl_socket, _tunnel, proxy_info
-from websocket._socket import DEFAULT_SOCKET_OPTION
-from websocket._url import parse_url
+from websocket import DEFAULT_SOCKET_OPTION
 
+# websocket-client has no public names for these steps of its connect(): reading the proxy variables and resolving the
+# host's or the proxy's name; CONNECT to a proxy; making the TLS context. setup.py names the versions that were tried.
+from websocket._http import _get_addrinfo_list, _ssl_socket, _tunnel, proxy_info
+
+from ssmd.connector.refusal import REDIRECTS
 from ssmd.connector.tls import TlsSocket
 from ssmd.errors import ConnectError
 
 __all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
 
 RESPONSE_HEAD_BYTES = 64 * 1024
-"""More than this before the connection is upgraded, status line and error body included, is an attack."""
+"""The most that is read before the connection is upgraded, status line and error body included. No honest answer is
+longer."""
 
 HEAD_START_SECONDS = 0.25
-"""How long an address is tried alone before the next is tried beside it (RFC 8305, 5)."""
+"""How long an address is tried alone before the next one is tried beside it (RFC 8305, 5)."""
 
 
 def open_socket(url: str, *, direct: bool) -> Any:
-    """A socket to the host of `url`, by TLS if that says wss, through the proxy of the environment unless `direct`.
+    """Return a socket that is connected to the host of `url`, a ws:// or wss:// URL; for wss with TLS.
 
-    What the library's own connect() does, except that the host's addresses are tried side by side, and that a
-    proxy's answer is bounded: an endless one is read byte by byte without ever waiting, and no deadline could
-    interrupt that. Raises what the library raises.
+    It goes through the proxy that the environment variables name, unless `direct`. This is what the library's connect()
+    does, with two differences. The host's addresses are tried side by side. And a proxy's answer is bounded: the
+    library reads it byte by byte, and when it is endless it never waits, so that no deadline could interrupt it. Raises
+    what the library raises, and ConnectError when the proxy cannot be reached.
     """
-    host, port, _, secure = parse_url(url)
+    parts = urlsplit(url)
+    host, secure = parts.hostname, parts.scheme == "wss"
+    if host is None:
+        raise ValueError("the URL has no host")
+    port = parts.port or (443 if secure else 80)
     proxy = proxy_info()
     if direct:
         proxy.no_proxy = ["*"]
@@ -56,10 +66,10 @@ def open_socket(url: str, *, direct: bool) -> Any:
 
 
 def _first_to_answer(addresses: Sequence[Any]) -> Any:
-    """A socket connected to one of the addresses, as getaddrinfo() gives them; the earlier ones have a head start.
+    """Return a socket that is connected to one of the addresses, which are as getaddrinfo() returns them.
 
-    One that is dead, as those of IPv6 are where its way out is broken, must not take the time of the others.
-    Raises the OSError of the first that has failed when all of them have.
+    The earlier ones have a head start. An address that does not answer, such as those of IPv6 where its route is
+    broken, must not take the time of the others. When all have failed, raises the OSError of the one that failed first.
     """
     failure: OSError | None = None
     attempts: list[gevent.Greenlet] = []
@@ -76,13 +86,15 @@ def _first_to_answer(addresses: Sequence[Any]) -> Any:
     finally:
         gevent.killall(attempts)
         for attempt in attempts:
-            if isinstance(attempt.value, socket.socket):  # It has answered too, at the same moment.
+            if isinstance(attempt.value, socket.socket):  # It has connected too, at the same moment.
                 attempt.value.close()
     raise failure or OSError("the host name has no address")
 
 
 def _connected(address: Any) -> socket.socket | OSError:
-    """A socket connected to the address, or why there is none: gevent prints what a greenlet raises."""
+    """Return a socket that is connected to the address or, as a value, the OSError: gevent prints what a greenlet
+    raises.
+    """
     family, kind, protocol, _, where = address
     with contextlib.ExitStack() as unless_open:
         try:
@@ -97,9 +109,10 @@ def _connected(address: Any) -> socket.socket | OSError:
 
 
 def _context(host: str) -> ssl.SSLContext:
-    """The library's: it verifies certificates, against the authorities that the environment names, if it does.
+    """Return the library's TLS context, which verifies certificates.
 
-    It is made only together with a socket, so it gets one that is not connected and has no other use.
+    SSL_CERT_FILE, SSL_CERT_DIR or WEBSOCKET_CLIENT_CA_BUNDLE may name the authorities. The library makes a context only
+    together with a socket, so it gets one that is not connected and has no other use.
     """
     with socket.socket() as spare, _ssl_socket(spare, {"do_handshake_on_connect": False}, host) as wrapped:
         context: ssl.SSLContext = wrapped.context
@@ -107,7 +120,7 @@ def _context(host: str) -> ssl.SSLContext:
 
 
 class BoundedHead:
-    """A socket that refuses to read more than so many bytes, lent to the library for the handshake."""
+    """A socket that refuses to read more than RESPONSE_HEAD_BYTES; the library uses it for the handshake."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -122,7 +135,7 @@ class BoundedHead:
         return data
 
     def refused(self) -> websocket.WebSocketBadStatusException | None:
-        """The answer, when it is a refusal whose head is whole: a body may be cut off, endless or too long."""
+        """Return the answer if it is a refusal with a whole head, else None. The body may be cut off or endless."""
         head, whole, body = bytes(self._read).partition(b"\r\n\r\n")
         if not whole:
             return None
@@ -131,7 +144,7 @@ class BoundedHead:
             status = int(status_line.split(" ", 2)[1])
         except (IndexError, ValueError):
             return None
-        if status in SUCCESS_STATUSES:
+        if status in (http.HTTPStatus.SWITCHING_PROTOCOLS, *REDIRECTS):
             return None
         fields = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in fields}

@@ -1,4 +1,4 @@
-"""What makes a URL one that a websocket can be opened to."""
+"""The check of a WebSocket feed's endpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _PLACE = "must have a valid host, and a port from 1 to 65535 if any"
 
 
 def endpoint_fault(endpoint: str) -> str | None:
-    """What is wrong with a websocket feed's endpoint. The answer never shows it: a query may hold a secret."""
+    """Return what is wrong with a WebSocket feed's endpoint, None if nothing is.
+
+    The text never shows the endpoint, since a query may hold a secret.
+    """
     if not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
         return "must be a URL in plain ASCII without spaces; percent-encode everything else"
     try:

@@ -210,7 +210,11 @@ class FrameReader(FrameSender):
         return count
 
     def _recv(self, bufsize: int) -> bytes:
-        """Return up to `bufsize` bytes, of the rest of the buffer first. The library's parser reads by this."""
+        """Return up to `bufsize` bytes, of the rest of the buffer first.
+
+        The library's handshake and its parser read by this method, which is private; setup.py names the versions of the
+        library that were tried.
+        """
         if not self._begun:
             return bytes(super()._recv(bufsize))
         if self._start == self._end:

@@ -1,27 +1,28 @@
-"""The library's parser of frames, made to judge a frame by its header."""
+"""The library's parser of frames, stricter: it checks a frame by its header, before it reads the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import websocket
-from websocket._abnf import continuous_frame, frame_buffer
+from websocket import continuous_frame, frame_buffer
 
 __all__ = ["LONGEST_IN_ONE_BYTE", "MessageTooBig", "StrictFrameBuffer"]
 
 LONGEST_IN_ONE_BYTE = 125
-"""The longest payload whose length stands in the header's second byte, and the longest of a control frame."""
+"""The longest payload whose length is in the header's second byte, and the longest of a control frame."""
 
 
 class MessageTooBig(websocket.WebSocketPayloadException):  # type: ignore[misc]
-    """A frame, or the fragments of a message together, are longer than allowed."""
+    """A frame is longer than allowed, or the fragments of a message are together."""
 
 
 class StrictFrameBuffer(frame_buffer):  # type: ignore[misc]
-    """The library's frame parser, which judges a frame by its header, before it makes room for the rest.
+    """The library's frame parser, which checks a frame by its header before it allocates memory for the rest.
 
-    Stricter than the library where RFC 6455 is: no masked frames from a server (5.1), no fragmented or
-    long control frames (5.5), and no more fragments than one message may hold.
+    As RFC 6455 demands, and the library does not: no masked frames from a server (5.1), no fragmented or long control
+    frames (5.5). And a message may have no more than `max_message_bytes`, in one frame or in fragments. `fragments`:
+    the library's state of the fragmented message that is being received.
     """
 
     def __init__(self, recv: Callable[[int], bytes], fragments: continuous_frame, max_message_bytes: int) -> None:

@@ -1,7 +1,7 @@
-"""TLS over a socket through memory: OpenSSL decrypts what lies there, and only this file asks the kernel.
+"""TLS through memory: this file reads the socket and writes to it, and OpenSSL decrypts and encrypts in memory.
 
-An exchange sends one message a record. Left to read from the socket itself, OpenSSL makes two system calls for each.
-Here one read takes all that has arrived, some hundred records, and OpenSSL is handed them in memory.
+An exchange sends one message in each record. When OpenSSL reads from the socket itself, it makes two system calls for
+each record. Here one read takes all that has arrived, some hundred records, and OpenSSL gets them in memory.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 __all__ = ["TlsSocket"]
 
 RAW_BYTES = 64 * 1024
-"""One read of the socket at most, and so the most that waits in memory to be decrypted."""
+"""The most that one read of the socket takes, and so the most that waits in memory to be decrypted."""
 
 
 class TlsSocket:
-    """The client's end of a TLS connection over `sock`, a connected gevent socket; has what a reader of frames needs.
+    """The client's end of a TLS connection over `sock`, a connected gevent socket; has the methods that a frame reader
+    uses.
 
-    The constructor makes the handshake; `context` says whom to trust, and `host` is who it must be. It raises
-    ssl.SSLError and OSError and leaves the socket open. One greenlet may receive while others send.
+    The constructor makes the handshake. `context` decides which certificates are trusted, and the certificate must be
+    for `host`. It raises ssl.SSLError and OSError, and leaves the socket open. One greenlet may receive while others
+    send.
     """
 
     def __init__(self, sock: Any, context: ssl.SSLContext, host: str) -> None:
@@ -29,7 +31,8 @@ class TlsSocket:
         self._timeout: float | None = sock.gettimeout()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        # A call less for each record: SSLObject.read() only passes it on to this one.
+        # Saves a call for each record: SSLObject.read() only calls this one. The attribute is private; without it, the
+        # public method is used. Tried up to Python 3.13.
         self._read: Any = getattr(self._tls, "_sslobj", self._tls).read
         self._raw = memoryview(bytearray(RAW_BYTES))
         self._may_have_more = False
@@ -46,16 +49,17 @@ class TlsSocket:
                 self._receive(self._timeout)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
-                    self._flush(self._timeout)  # The alert that tells the server why.
+                    self._flush(self._timeout)  # The alert that says why.
                 raise
             else:
                 return self._flush(self._timeout)
 
     def recv_into(self, view: memoryview) -> int:
-        """Wait for something, then fill the view with all that can be had without waiting; 0 is the end.
+        """Wait until something has arrived, then fill the view with all that is there; return its bytes, 0 at the end.
 
-        An end without TLS's own (a ragged end) is one too: WebSocket has its close frame. Raises TimeoutError, or
-        BlockingIOError when the timeout is 0, and the errors of the socket and of TLS, always after what came before.
+        The end of the stream is an end even without TLS's own close_notify (a ragged end): WebSocket has its close
+        frame. Raises TimeoutError, or BlockingIOError when the timeout is 0, and the errors of the socket and of TLS,
+        all of them after what arrived before.
         """
         if self._failure is not None:
             raise self._failure
@@ -66,7 +70,7 @@ class TlsSocket:
                 try:
                     count = read(size - filled, view[filled:])  # One record, or the rest of one.
                 except ssl.SSLWantReadError:
-                    # All of the last read of the socket is decrypted. There is more only if it was as much as fits.
+                    # All of the last socket read is decrypted. There may be more only if that read was a full one.
                     if not filled:
                         self._receive(self._left(began))
                     elif self._may_have_more:
@@ -75,7 +79,7 @@ class TlsSocket:
                         break
                     continue
                 if not count:
-                    break  # It will be met again by the next call.
+                    break  # The end: the next call finds it again.
                 filled += count
         except ssl.SSLEOFError:
             pass
@@ -87,7 +91,7 @@ class TlsSocket:
         return filled
 
     def _left(self, began: float) -> float | None:
-        """Of the timeout. Bytes that never complete a record do not prolong it."""
+        """Return what is left of the timeout. Bytes that never complete a record do not prolong it."""
         if not self._timeout:
             return self._timeout
         left = began + self._timeout - time.monotonic()
@@ -96,9 +100,9 @@ class TlsSocket:
         return left
 
     def _receive(self, timeout: float | None) -> None:
-        """Read the socket once into the memory that OpenSSL decrypts, which must be empty."""
-        # The handshake, what OpenSSL says on its own, what a send has left. If it cannot be sent now, what the
-        # exchange has sent may still be read.
+        """Read the socket once, into the memory that OpenSSL decrypts from, which must be empty."""
+        # To be sent are the handshake, what OpenSSL sends on its own, and the rest of a send. Even if that is not
+        # possible now, what the exchange has sent can be read.
         with contextlib.suppress(OSError):
             self._flush(0.0)
         self._sock.settimeout(timeout)
@@ -114,15 +118,17 @@ class TlsSocket:
         return bytes(buffer[: self.recv_into(memoryview(buffer))])
 
     def send(self, data: bytes) -> int:
-        """Send all of it, or leave it to the greenlet that is just sending."""
+        """Encrypt all of it, and send it unless another greenlet is just sending: then that one does. Returns its
+        length.
+        """
         count = self._tls.write(data)
         self._flush(self._timeout)
         return count
 
     def _flush(self, timeout: float | None) -> None:
-        """Send what is encrypted, in its order, whoever has written it.
+        """Send what is encrypted, in order, whichever greenlet has written it.
 
-        What a timeout or an error keeps from being sent stays: a record must not be cut.
+        What a timeout or an error leaves unsent is kept for the next call: a record must not be cut.
         """
         if self._sending:
             return
@@ -130,7 +136,7 @@ class TlsSocket:
         try:
             while self._unsent or self._outgoing.pending:
                 self._unsent = self._unsent or self._outgoing.read()
-                self._sock.settimeout(timeout)  # Each time: who receives meanwhile has set another.
+                self._sock.settimeout(timeout)  # Each time, since a greenlet that receives meanwhile sets another.
                 self._unsent = self._unsent[self._sock.send(self._unsent) :]
         finally:
             self._sending = False
@@ -142,7 +148,7 @@ class TlsSocket:
         self._timeout = timeout
 
     def shutdown(self, how: int) -> None:
-        """End the connection below TLS. What has arrived can still be received."""
+        """End the TCP connection. What has arrived can still be received."""
         self._sock.shutdown(how)
 
     def close(self) -> None:

@@ -30,19 +30,20 @@ SHORTEST_SECRET = 8
 """Shorter values of signed headers are not hidden in what a server says: they would be found inside other words."""
 
 SEND_SECONDS = 5.0
-"""How long the exchange may take to accept further commands. Nothing is read in this time."""
+"""How long the exchange may take to read the commands of one send(). Nothing is read from it in this time."""
 
 FAIRNESS_SECONDS = 0.001
+"""How long the reading may go on without a pause before other greenlets get their turn."""
 
 
 class WebSocketConnector:
     """Reads one WebSocket connection; keeps the Connector contract of contracts/connector.py.
 
-    `endpoint`: a ws:// or wss:// URL; that of `config` may be the simulator's. Certificates are verified, and nothing
-    turns that off.
-    `exchange`: the dialect, asked for the handshake's headers and the opening commands.
+    `endpoint`: a ws:// or wss:// URL; that of `config` may be the simulator's. Certificates are always verified.
+    `exchange`: the dialect; it gives the handshake's headers, the opening commands and `tick_seconds`.
     `data_timeout_seconds`: silence, pings not included, after which the connection ends; None for never.
-    `direct`: ignore HTTP_PROXY and its like.
+    `direct`: ignore the proxy that HTTP_PROXY and similar variables name.
+    `connect_seconds`: the deadline of connect(). `wall_clock`: Unix seconds, for the signature.
     """
 
     Config: ClassVar = WebSocketConfig
@@ -60,7 +61,7 @@ class WebSocketConnector:
     ) -> None:
         self._endpoint = endpoint
         url = urlsplit(endpoint)
-        # For people: without a query, which may hold a secret.
+        # For log and errors: without a query, which may hold a secret.
         self._host = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         self._path = url.path or "/"
         self._exchange = exchange
@@ -106,7 +107,7 @@ class WebSocketConnector:
         headers = self._exchange.headers(self._path, int(self._wall_clock() * 1000))
         self._hidden = [value for value in headers.values() if len(value) >= SHORTEST_SECRET]
         self._head = BoundedHead(sock)
-        # Redirects are not followed: the signed headers would go to whoever is named there.
+        # Redirects are not followed: the signed headers would go to the host that is named there.
         self._reader.connect(
             self._endpoint,
             socket=self._head,
@@ -118,7 +119,9 @@ class WebSocketConnector:
         self._head = None
 
     def _failed(self, reason: str) -> ConnectError:
-        """What went wrong, unless the exchange has said no: then only the rest of its answer went wrong."""
+        """Return the error for `reason`, or the exchange's refusal when the failure was only in the rest of its
+        answer.
+        """
         refused = None if self._head is None else self._head.refused()
         if refused is not None:
             return refusal(self._host, refused, self._wall_clock(), self._hidden)
@@ -142,10 +145,10 @@ class WebSocketConnector:
                 self._require_tick(error, patience.limit)
                 payloads = []
                 patience.waited += monotonic() - began
-            # After close() too: what has arrived is yielded, and then the socket's end is met.
+            # After close() too: what has arrived is yielded, and then the read finds the socket's end.
             now = monotonic()
             if now - began > FAIRNESS_SECONDS:
-                last_pause = now  # It has waited, and everything else had its turn.
+                last_pause = now  # It has waited, and the other greenlets had their turn.
             if payloads:
                 yield payloads
                 patience.last_data = now = monotonic()
@@ -154,13 +157,13 @@ class WebSocketConnector:
                 yield []
                 now = monotonic()
             if now - last_pause > FAIRNESS_SECONDS:
-                # A socket that always has data never waits, and everything else would starve. sleep(0) is not enough:
-                # gevent runs many such callbacks before it looks at its sockets again.
+                # While a socket always has data, the reading never waits, and other greenlets would starve. sleep(0) is
+                # not enough: gevent runs many such callbacks before it looks at its sockets again.
                 gevent.sleep(1e-6)
                 last_pause = monotonic()
 
     def _require_tick(self, error: Exception, limit: str) -> None:
-        """Raise Disconnected, unless the error is the end of a wait that was to end with a tick."""
+        """Raise Disconnected, unless the error is a time-out at the next tick, where the wait was meant to end."""
         if isinstance(error, TimeoutError) and error.errno is None:  # With a number, the kernel has given up.
             if limit != TICK:
                 raise self._silent(limit) from None
@@ -204,8 +207,8 @@ class WebSocketConnector:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Shut the connection down both ways. This wakes a greenlet that waits for the socket, which closing it would
-        not do cleanly.
+        """Shut the connection down in both directions. This wakes a greenlet that waits for the socket; closing the
+        socket would not do that cleanly.
         """
         if self._reader.sock is not None:
             with contextlib.suppress(OSError, ValueError):
