@@ -79,8 +79,8 @@ def coverage_of(manifest: Manifest) -> float | None:
 def _has_ledger(manifest: Manifest) -> bool:
     """Return whether the day has a ledger: one with entries or, of a day without data, an empty one.
 
-    A collector that ended as it began the day leaves an empty ledger without data. An empty ledger beside data was
-    written by nobody.
+    A collector that ended as it began the day leaves an empty ledger and no data. An empty ledger beside data is not
+    one that ssmd wrote.
     """
     return bool(manifest.ledger_entries or (manifest.ledger_sha256 and not manifest.lines))
 

@@ -25,7 +25,9 @@ def percent(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return `1 d 02:03:04`, or `4.2 s` for less than a minute."""
+    """Return `1 d 02:03:04`, `4.2 s` for less than a minute, or `40 ms` for less than 0.1 s. It is 0 only for 0."""
+    if 0 < seconds < 0.1:
+        return f"{max(1, round(1000 * seconds))} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = timedelta(seconds=round(seconds))
