@@ -1,4 +1,4 @@
-"""Compaction loses no byte: whatever it meets, and wherever it is killed."""
+"""Compaction loses no byte, whatever it finds and wherever it is killed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def content(storage: Path) -> bytes:
     return b"".join(block for file in data_files([storage]) for block in LineBlocks(file.path))
 
 
-def test_a_day_becomes_smaller_and_stays_what_it_was(storage):
+def test_a_day_becomes_smaller_and_keeps_its_content_times_and_permissions(storage):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     plain.chmod(0o640)
     os.utime(plain, ns=(NS, NS))
@@ -78,11 +78,10 @@ def test_a_day_becomes_smaller_and_stays_what_it_was(storage):
     assert (packed.stat().st_mode & 0o777, packed.stat().st_mtime_ns) == (0o640, NS)
     frame = zstandard.get_frame_parameters(packed.read_bytes())
     assert (frame.has_checksum, frame.content_size) == (True, len(before))
-    assert run(storage) == []  # Nothing is left to be done.
+    assert run(storage) == []  # There is nothing left to do.
 
 
-def test_what_was_listed_before_is_read_under_the_name_that_it_has_now(storage):
-    """Beside a running compaction, files become others between being listed and their turn."""
+def test_a_file_that_was_compacted_after_it_was_listed_is_read_in_its_new_form(storage):
     [file] = data_files([storage])
     before = content(storage)
     opened = LineBlocks(file.path)
@@ -101,29 +100,29 @@ def test_what_was_listed_before_is_read_under_the_name_that_it_has_now(storage):
     assert in_any_form(file.path, Path.stat).st_size < len(before)
 
 
-def test_another_run_that_was_faster_is_no_trouble(storage):
+def test_a_file_that_another_run_has_compacted_meanwhile_is_left(storage):
     [file] = data_files([storage])
     run(storage)
     assert isinstance(compact(file, level=3, dry_run=False, progress=lambda count: None), Left)
 
 
-def test_a_dry_run_touches_nothing(storage):
+def test_a_dry_run_changes_nothing(storage):
     before = names(storage), content(storage)
     assert run(storage, dry_run=True) == [Compacted(len(before[1]), 0, finished=False)]
     assert (names(storage), content(storage)) == before
 
 
-def test_the_day_itself_and_later_ones_are_no_candidates(storage):
+def test_only_days_before_the_given_one_are_candidates(storage):
     assert run(storage, before="2026-09-21") == []
 
 
-def test_what_is_not_sealed_is_left_and_named(storage):
+def test_a_day_that_is_not_sealed_is_left_with_the_reason(storage):
     (storage / "2026-09-21" / "kalshi.manifest.json").unlink()
     assert run(storage) == [Left("is not sealed; `ssmd seal` does that")]
     assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl"]
 
 
-def test_what_is_being_written_is_left(storage):
+def test_a_file_that_is_being_written_is_left_with_the_reason(storage):
     with (storage / "2026-09-21" / "kalshi.jsonl").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         [outcome] = run(storage)
@@ -132,8 +131,8 @@ def test_what_is_being_written_is_left(storage):
     assert "kalshi.jsonl" in names(storage)
 
 
-def test_a_link_is_left_and_named(storage, tmp_path):
-    """To remove it would free nothing, and what it leads to may be another's."""
+def test_a_link_is_left_with_the_reason(storage, tmp_path):
+    """Removing it would free no space, and the file that it leads to may belong to somebody else."""
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     plain.rename(tmp_path / "elsewhere.jsonl")
     plain.symlink_to(tmp_path / "elsewhere.jsonl")
@@ -148,7 +147,7 @@ def test_a_link_is_left_and_named(storage, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["longer", "other", "no manifest"])
-def test_what_is_not_as_sealed_is_never_removed(storage, change):
+def test_a_file_that_does_not_match_its_manifest_is_never_removed(storage, change):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     data = bytearray(plain.read_bytes())
     if change == "other":
@@ -176,7 +175,7 @@ def test_a_plain_file_beside_a_sound_compressed_one_is_removed(storage):
 
 
 @pytest.mark.parametrize("packed", [b"", b"no zst", zstandard.compress(b"other")])
-def test_a_plain_file_beside_another_compressed_one_is_not(storage, packed):
+def test_a_plain_file_beside_a_compressed_one_with_other_content_stays(storage, packed):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     data = plain.read_bytes()
     plain.with_name("kalshi.jsonl.zst").write_bytes(packed)
@@ -189,8 +188,8 @@ def test_a_plain_file_beside_another_compressed_one_is_not(storage, packed):
 @pytest.mark.parametrize(
     "behind", [b"x", b"\0" * 100, zstandard.compress(b"other"), zstandard.compress(b"x" * 99)[:-3]]
 )
-def test_a_plain_file_stays_when_anything_follows_the_frame_of_the_compressed_one(storage, behind):
-    """Whoever reads the compressed one would stop there, or read more."""
+def test_a_plain_file_stays_when_anything_follows_the_first_frame_of_the_compressed_one(storage, behind):
+    """A reader of the compressed file would stop there, or read more than the content."""
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     data = plain.read_bytes()
     plain.with_name("kalshi.jsonl.zst").write_bytes(zstandard.compress(data) + behind)
@@ -200,14 +199,14 @@ def test_a_plain_file_stays_when_anything_follows_the_frame_of_the_compressed_on
     assert plain.read_bytes() == data
 
 
-def test_a_dry_run_finds_what_a_real_one_would(storage):
+def test_a_dry_run_raises_the_same_error_as_a_real_one(storage):
     plain = storage / "2026-09-21" / "kalshi.jsonl"
     plain.write_bytes(plain.read_bytes().replace(b'"n":', b'"m":', 1).replace(b'"n": ', b'"m": ', 1))
     with pytest.raises(DataError, match="does not match its manifest"):
         run(storage, dry_run=True)
 
 
-def test_where_nothing_can_be_written_nothing_is_removed(storage):
+def test_nothing_is_removed_when_nothing_can_be_written(storage):
     (storage / "2026-09-21" / "kalshi.jsonl.zst.new").mkdir()
     with pytest.raises(OutputError, match=r"kalshi\.jsonl\.zst\.new: Is a directory"):
         run(storage)
@@ -227,7 +226,7 @@ def test_a_full_disk_leaves_the_plain_file_and_nothing_else(storage):
     assert (names(storage), content(storage)) == before
 
 
-def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage):
+def test_files_that_an_earlier_run_has_left_are_removed_and_not_written_to(storage):
     folder = storage / "2026-09-21"
     kept = storage.parent / "kept"
     kept.write_bytes(b"somebody else's")
@@ -244,7 +243,7 @@ def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage):
 
 @pytest.mark.needs_root
 @pytest.mark.needs("setpriv")
-def test_what_another_user_has_left_is_no_obstacle_to_the_owner_of_the_folder(storage):
+def test_files_that_another_user_has_left_do_not_stop_the_owner_of_the_folder(storage):
     other = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
     folder = storage / "2026-09-21"
     (folder / "kalshi.manifest.json").unlink()
@@ -267,7 +266,6 @@ from ssmd.proof.compact import candidates, compact
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.reading.blocks import LineBlocks
-from ssmd.proof.advisories import advisories
 from ssmd.proof.verify import verify
 
 kept, storage = map(Path, sys.argv[1:])
@@ -311,14 +309,14 @@ print(step, *sorted("+".join(names) for names in seen), sep="\\n")
 """
 
 
-def test_killed_at_every_step_nothing_is_lost_and_the_next_run_finishes(storage, tmp_path):
+def test_a_kill_at_any_step_loses_nothing_and_the_next_run_finishes(storage, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", STEPS, storage, tmp_path / "copy"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
     steps, *states = ended.stdout.split()
     assert int(steps) > 40
-    # All that can be met on the disk, and each was.
+    # These are all states that can be found on the disk.
     assert states == [
         "kalshi.jsonl",
         "kalshi.jsonl+kalshi.jsonl.zst",

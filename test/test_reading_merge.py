@@ -1,4 +1,4 @@
-"""Several files as one stream: every line once, by time, and damage told where it is."""
+"""Several files become one stream: every line once, by time, and damage is reported with its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmd.reading import blocks as lines_module
+from ssmd.reading import blocks as blocks_module
 from ssmd.reading.merge import Trouble, merged
 from ssmd.reading.selection import ALL, Selection
 from ssmd.store.head import time_key
@@ -34,7 +34,7 @@ def read(*paths: Path, selection: Selection = ALL) -> tuple[bytes, list[Trouble]
 @settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4), st.integers(60, 400))
 def test_files_that_overlap_are_merged_by_time(tmp_path, monkeypatch, files, block_bytes):
-    monkeypatch.setattr(lines_module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
     contents = [[line(f"feed{n}", ms) for ms in sorted(times)] for n, times in enumerate(files)]
     paths = []
     for n, content in enumerate(contents):
@@ -43,7 +43,7 @@ def test_files_that_overlap_are_merged_by_time(tmp_path, monkeypatch, files, blo
     assert read(*paths) == (b"".join(heapq.merge(*contents, key=time_key)), [])
 
 
-def test_a_file_keeps_its_own_order_and_all_its_lines_even_when_its_clock_was_set_back(tmp_path):
+def test_a_file_whose_clock_was_set_back_keeps_its_own_order_and_all_its_lines(tmp_path):
     times = [5, 6, 1, 2, 9, 3]
     (tmp_path / "a.jsonl").write_bytes(b"".join(line("a", ms) for ms in times))
     (tmp_path / "b.jsonl").write_bytes(b"".join(line("b", ms) for ms in range(10)))
@@ -52,7 +52,7 @@ def test_a_file_keeps_its_own_order_and_all_its_lines_even_when_its_clock_was_se
     assert [each["data"]["n"] for each in found if each["feed"] == "b"] == list(range(10))
 
 
-def test_days_and_forms_of_a_storage_folder(tmp_path):
+def test_a_storage_folder_is_merged_whatever_the_forms_of_its_days(tmp_path):
     day = 86_400_000
     forms = {"jsonl": bytes, "jsonl.gz": gzip.compress, "jsonl.zst": zstandard.compress}
     expected = b""
@@ -64,7 +64,7 @@ def test_days_and_forms_of_a_storage_folder(tmp_path):
         for feed, content in contents.items():
             (folder / f"{feed}.{form}").write_bytes(pack(b"".join(content)))
         expected += b"".join(heapq.merge(*contents.values(), key=time_key))
-    assert len(expected) > 3 * lines_module.BLOCK_BYTES
+    assert len(expected) > 3 * blocks_module.BLOCK_BYTES
     assert read(tmp_path) == (expected, [])
     assert read(tmp_path / "2026-09-22", tmp_path) == (expected, [])  # Each file once.
     begin, end = b"2026-09-21T14:13:28.000000", b"2026-09-23T14:13:21.000000"
@@ -74,7 +74,7 @@ def test_days_and_forms_of_a_storage_folder(tmp_path):
     assert 0 < len(wanted) < expected.count(b"\n")
 
 
-def test_what_is_damaged_is_told_and_left_out(tmp_path):
+def test_damaged_lines_are_reported_and_left_out(tmp_path):
     plain = tmp_path / "a.jsonl"
     whole = [line("a", ms) for ms in range(4)]
     plain.write_bytes(whole[0] + b"\0\0\n" + whole[1] + whole[2] + b"{}\n" + whole[3] + b'{"ts":"20')
@@ -98,7 +98,7 @@ def test_a_compressed_file_that_was_cut_off_does_not_end_the_others(tmp_path, fo
     assert f"a.{form}: cannot be read" in str(trouble)
 
 
-def test_years_of_days_need_few_descriptors(tmp_path):
+def test_hundreds_of_days_need_few_descriptors(tmp_path):
     resource = pytest.importorskip("resource")
     encoder = LineEncoder("a")
     for n in range(300):

@@ -1,4 +1,4 @@
-"""The exchange's bytes out of the lines, whatever they are."""
+"""The exchange's bytes come back out of the lines, whatever they are."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STRANGE = [
 
 
 @given(st.lists(st.tuples(st.sampled_from(["kalshi", "k", "other-feed"]), st.sampled_from(STRANGE)), min_size=1))
-def test_each_message_and_a_newline(recorded):
+def test_raw_returns_each_message_followed_by_one_newline(recorded):
     block = b"".join(LineEncoder(feed).encode(NS, [message]) for feed, message in recorded)
     assert raw(block) == b"".join(message + b"\n" for _, message in recorded)
 
 
-def test_one_by_one_with_time_and_kind():
+def test_messages_come_one_by_one_with_their_time_and_whether_they_are_json():
     block = b"".join(LineEncoder("kalshi").encode(NS + n * 1000, [message]) for n, message in enumerate(STRANGE))
     kept_as_string = (b"{broken\n", b"", b"\xff\x00\n\n")
     assert list(messages(block)) == [
@@ -38,6 +38,6 @@ def test_one_by_one_with_time_and_kind():
 
 
 @given(st.binary())
-def test_any_bytes_come_back(payload):
+def test_any_bytes_come_back_unchanged(payload):
     block = LineEncoder("kalshi").encode(NS, [payload])
     assert raw(block) == decode_line(block).payload + b"\n"

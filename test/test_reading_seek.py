@@ -1,4 +1,4 @@
-"""Bisection finds what reading all of it would find, and is not used where it could miss something."""
+"""Bisection finds what reading the whole file would find, and is not used where it could miss something."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def time_of(ms: int) -> bytes:
 
 
 def make_day(root: Path, *runs: list[int], width: int = 10) -> tuple[Path, list[bytes]]:
-    """A day's file and its ledger, a run for each list of times; return its path and lines."""
+    """Write a day and its ledger, a run for each list of times in ms; return its path and lines."""
     folder = root / "2026-09-21"
     folder.mkdir(exist_ok=True)
     encoder = LineEncoder("a")
@@ -45,7 +45,7 @@ def make_day(root: Path, *runs: list[int], width: int = 10) -> tuple[Path, list[
     st.integers(-1, 41),
     st.integers(-1, 41),
 )
-def test_it_finds_exactly_what_reading_all_finds(tmp_path, runs, begin, end):
+def test_the_ranges_hold_exactly_the_lines_of_a_span_of_time(tmp_path, runs, begin, end):
     path, lines = make_day(tmp_path, *runs)
     found = ranges(data_files([path])[0], time_of(begin), time_of(end))
     assert found is not None
@@ -53,7 +53,7 @@ def test_it_finds_exactly_what_reading_all_finds(tmp_path, runs, begin, end):
     assert b"".join(block for span in found for block in blocks(path, *span)) == wanted
 
 
-def test_of_a_long_file_only_a_part_is_read(tmp_path):
+def test_only_a_part_of_a_long_file_is_read(tmp_path):
     path, lines = make_day(tmp_path, list(range(20_000)), width=500)
     file = data_files([path])[0]
     [(start, stop)] = ranges(file, time_of(5000), time_of(5010)) or []
@@ -62,7 +62,7 @@ def test_of_a_long_file_only_a_part_is_read(tmp_path):
     assert b"".join(blocks(path, 0, path.stat().st_size)) == path.read_bytes()
 
 
-def test_it_is_not_used_where_it_could_miss_something(tmp_path):
+def test_a_file_without_a_usable_ledger_or_with_damage_is_read_as_a_whole(tmp_path):
     path, lines = make_day(tmp_path, list(range(100)))
     file = data_files([path])[0]
     ledger = path.with_name("a.ledger.jsonl")
@@ -78,7 +78,7 @@ def test_it_is_not_used_where_it_could_miss_something(tmp_path):
 
 
 @pytest.mark.parametrize("tail", [b'{"ts":"2026', b"x" * 100_000])
-def test_a_torn_end_is_no_line(tmp_path, tail):
+def test_a_torn_end_is_not_part_of_a_range(tmp_path, tail):
     path, lines = make_day(tmp_path, list(range(10)))
     with path.open("ab") as file:
         file.write(tail)
@@ -86,7 +86,7 @@ def test_a_torn_end_is_no_line(tmp_path, tail):
     assert path.read_bytes()[start:stop] == b"".join(lines[8:])
 
 
-def test_damage_in_the_part_that_is_read_has_its_line_number(tmp_path):
+def test_damage_in_a_part_of_a_file_is_reported_with_its_number_in_the_file(tmp_path):
     path, lines = make_day(tmp_path, list(range(1000)))
     damaged = lines[905].replace(b'"x":', b'"x";')
     path.write_bytes(b"".join([*lines[:905], damaged, *lines[906:]]))

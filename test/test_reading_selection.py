@@ -1,4 +1,4 @@
-"""What is wanted of a block of lines: exactly that, whatever the messages look like."""
+"""Exactly the wanted lines of a block are selected, whatever the messages look like."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRADE = b'{"type":"trade","sid":1,"msg":{"market_ticker":"KX-A"}}'
 MESSAGES = [
     TRADE,
     b'{"type":"ticker","sid":2,"msg":{"market_ticker":"KX-B"}}',
-    # The words stand in other places, or in another spelling.
+    # The wanted words are in other places, or are spelled in another way.
     b'{"type":"ticker","note":"trade","msg":{"market_ticker":"KX-B","other":"KX-A"}}',
     b'{"\\u0074ype":"tr\\u0061de","msg":{"market\\u005fticker":"KX\\u002dA"}}',
     b'{"type":"ticker","type":"trade","msg":{"market_ticker":"KX-B","market_ticker":"KX-A"}}',
@@ -45,8 +45,8 @@ def lines_of(messages: list[bytes]) -> list[bytes]:
     return [encoder.encode(NS + n * 1000, [message]) for n, message in enumerate(messages)]
 
 
-def names(line: bytes, types: frozenset[str], markets: frozenset[str]) -> bool:
-    """What Python's json finds, in the plainest words."""
+def is_wanted(line: bytes, types: frozenset[str], markets: frozenset[str]) -> bool:
+    """Return whether a line is wanted, as found with Python's json in the simplest way."""
     data = json.loads(line)["data"]
     if not isinstance(data, dict):
         return False
@@ -61,15 +61,15 @@ def names(line: bytes, types: frozenset[str], markets: frozenset[str]) -> bool:
     st.frozensets(st.sampled_from(["trade", "ticker", "7"])),
     st.frozensets(st.sampled_from(["KX-A", "KX-B", "KÜ-Ä"])),
 )
-def test_types_and_markets_are_those_that_json_finds(messages, types, markets):
+def test_types_and_markets_are_found_as_json_finds_them(messages, types, markets):
     lines = lines_of(messages)
-    wanted = [line for line in lines if not (types or markets) or names(line, types, markets)]
+    wanted = [line for line in lines if not (types or markets) or is_wanted(line, types, markets)]
     selected = Selection(types=types, markets=markets).apply(b"".join(lines))
     assert selected.block == b"".join(wanted)
     assert (selected.lines, list(selected.damaged)) == (len(lines), [])
 
 
-def test_from_is_wanted_and_to_is_not():
+def test_the_first_time_is_included_and_the_last_one_excluded():
     lines = lines_of(MESSAGES)
     times = [json.loads(line)["ts"][:-1].encode() for line in lines]
     assert Selection(times[2], times[5]).apply(b"".join(lines)).block == b"".join(lines[2:5])
@@ -90,7 +90,7 @@ def test_from_is_wanted_and_to_is_not():
         b' {"ts":"2026-09-21T14:13:20.000000Z","feed":"kalshi","data":1}',
     ],
 )
-def test_what_is_no_line_of_ssmd_is_never_wanted(damage):
+def test_a_line_that_ssmd_did_not_write_is_never_wanted(damage):
     before, after = lines_of([TRADE, TRADE])
     for selection in (ALL, Selection(types=frozenset({"trade"}))):
         selected = selection.apply(before + damage + b"\n" + after)
@@ -101,18 +101,18 @@ def test_what_is_no_line_of_ssmd_is_never_wanted(damage):
 @pytest.mark.parametrize(
     "spoiled", [b'"!!!","encoding":"base64"', b'"a","encoding":"base64"', b'"a"","encoding":"text"']
 )
-def test_a_string_that_cannot_be_had_back_is_damage(spoiled):
+def test_a_message_that_cannot_be_recovered_makes_its_line_damaged(spoiled):
     head = b'{"ts":"2026-01-02T00:00:00.000000Z","feed":"kalshi","data":'
     sound = head + b'"oops","encoding":"text"}\n'
     selected = ALL.apply(sound + head + spoiled + b"}\n" + sound)
     assert selected == (sound + sound, 3, [1])
 
 
-def test_an_empty_block_has_nothing():
+def test_an_empty_block_has_no_lines():
     assert ALL.apply(b"") == (b"", 0, [])
 
 
-def test_the_days_of_a_span():
+def test_a_span_of_time_names_the_days_that_may_hold_it():
     span = Selection(instant("2026-01-02T10:00", "--from"), instant("2026-01-04", "--to"))
     assert [day for day in range(1, 6) if span.may_hold(f"2026-01-0{day}")] == [2, 3]
     assert span.may_hold("")
@@ -132,6 +132,6 @@ def test_times_are_utc(text, time):
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "10:30", "2026-13-01", "0001-01-01T00:00+05:00"])
-def test_what_is_no_time_is_refused(text):
+def test_a_text_that_is_not_a_time_is_refused(text):
     with pytest.raises(UsageError, match=r"--to is .* must be a time such as"):
         instant(text, "--to")
