@@ -18,7 +18,6 @@ from descriptors import nothing_left_open
 from ssmd.contracts.writer import Batch
 from ssmd.errors import OutputError, WriteError
 from ssmd.store import repair
-from ssmd.store.durable import sync_directory
 from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
 from ssmd.writer.storage import LocalStorage
@@ -437,9 +436,3 @@ def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start
     numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
     assert numbers == list(range(len(numbers)))
     assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1
-
-
-def test_a_directory_that_was_synced_is_open_no_longer_however_long_the_loop_stands(tmp_path):
-    gevent.sleep(0)  # There is a loop now.
-    with nothing_left_open():
-        sync_directory(tmp_path)

@@ -13,10 +13,7 @@ from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed
 from ssmd.proof.verify import verify
 from ssmd.store import ledger_appender
-from ssmd.store.entries import Entries
 from ssmd.store.inventory import data_files
-from ssmd.store.ledger import Entry as LedgerEntry
-from ssmd.store.ledger import decode_entry, encode_entry
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.locks import held
 from ssmd.writer import run_ledger
@@ -237,31 +234,6 @@ def test_reopening_a_sealed_day_takes_its_manifest_away(tmp_path, run):
     manifest.write_text("{}")
     run(NOON)
     assert not manifest.exists()
-
-
-def test_entries_of_lines_that_never_came_are_left_out():
-    entries = [
-        LedgerEntry(NOON, event, offset, offset // 10, {})
-        for event, offset in [("connected", 0), ("gap", 100), ("gap", 120), ("outage", 110), ("started", 110)]
-    ]
-    assert [(entry.event, entry.offset) for entry in Entries(entries)] == [
-        ("connected", 0), ("gap", 100), ("outage", 110), ("started", 110)
-    ]  # fmt: skip
-    assert [decode_entry(encode_entry(entry)) for entry in entries] == entries
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"{}", b"[]", b'{"ts":"x","event":"gap","offset":1,"line":1}',
-     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"","offset":1,"line":1}',
-     b'{"ts":"2025-12-22T12:00:00.000000Z","event":7,"offset":1,"line":1}',
-     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"gap","offset":-1,"line":1}',
-     b'{"ts":"2025-12-22T12:00:00.000000Z","event":"gap","offset":true,"line":1}',
-     b'{"ts":"2025-12-22T25:00:00.000000Z","event":"gap","offset":1,"line":1}'],
-)  # fmt: skip
-def test_what_is_no_entry_is_refused(line):
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
-        decode_entry(line)
 
 
 def test_the_last_line_of_a_day_that_was_compacted_is_known_from_its_manifest(tmp_path, run):

@@ -1,0 +1,122 @@
+"""The names of a storage folder's files: each names one day and one feed, and no two feeds share one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssmd.store.layout import (
+    DAY_FILES,
+    FEED,
+    FORMS,
+    LEDGER,
+    MANIFEST,
+    RESERVED_ENDINGS,
+    DayFile,
+    data_path,
+    day_of,
+    errors_path,
+    forms_of,
+    ledger_path,
+    lock_path,
+    manifest_path,
+    read_name,
+    torn_path,
+)
+
+FOLDER = Path("/data/2026-01-31")
+
+pieces = st.sampled_from(["a", "-", "1", ".", ".jsonl", ".zst", ".gz", ".ledger", ".manifest", ".json", ".torn"])
+feeds = (
+    st.lists(pieces, min_size=1, max_size=4)
+    .map("".join)
+    .filter(lambda name: FEED.fullmatch(name) is not None and not name.endswith(RESERVED_ENDINGS))
+)
+
+
+def test_the_files_of_a_day_are_those_of_the_list():
+    """Whoever uploads, verifies or removes files goes by this list."""
+    suffixes = {kind.suffix: (kind.uploaded, kind.verified, kind.pruned) for kind in DAY_FILES}
+    assert suffixes == {
+        ".jsonl": (True, True, True),
+        ".jsonl.zst": (True, True, True),
+        ".jsonl.gz": (True, True, True),
+        ".ledger.jsonl": (True, True, False),
+        ".manifest.json": (True, True, False),
+        ".jsonl.torn": (True, False, False),
+        ".ledger.jsonl.torn": (True, False, False),
+    }
+    written = [data_path, ledger_path, manifest_path]
+    names = {path(FOLDER, "kalshi").name for path in written} | {path.name for path in forms_of(FOLDER, "kalshi")}
+    names |= {torn_path(path(FOLDER, "kalshi")).name for path in (data_path, ledger_path)}
+    assert names == {f"kalshi{suffix}" for suffix in suffixes}
+
+
+def test_the_forms_of_the_data_are_in_the_order_in_which_they_are_read():
+    assert FORMS == ("jsonl", "jsonl.zst", "jsonl.gz")
+    assert forms_of(FOLDER, "kalshi") == [FOLDER / f"kalshi.{form}" for form in FORMS]
+
+
+@given(feeds, feeds)
+def test_two_feeds_never_have_a_file_of_the_same_name(one, other):
+    shared = {one + kind.suffix for kind in DAY_FILES} & {other + kind.suffix for kind in DAY_FILES}
+    assert not shared or one == other
+
+
+@given(feeds, st.sampled_from(DAY_FILES))
+def test_the_name_of_a_data_file_gives_its_feed_and_form_back_and_no_other_name_does(feed, kind):
+    file = read_name(FOLDER / f"{feed}{kind.suffix}")
+    expected = DayFile("2026-01-31", feed, kind.suffix[1:], FOLDER / f"{feed}{kind.suffix}") if kind.pruned else None
+    assert file == expected
+
+
+@pytest.mark.parametrize("ending", [LEDGER, MANIFEST, f"{LEDGER}.zst", f"{LEDGER}.gz", ".jsonl.zst.new", ".jsonl.xz"])
+def test_other_files_of_a_day_are_no_data(ending):
+    assert read_name(FOLDER / f"kalshi{ending}") is None
+
+
+@pytest.mark.parametrize("name", [".jsonl", "._kalshi.jsonl", "a b.jsonl", "-a.jsonl", "k\u00e4.jsonl"])
+def test_a_name_that_no_feed_can_have_is_no_data(name):
+    assert read_name(FOLDER / name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("2026-01-31", "2026-01-31"),
+        ("2024-02-29", "2024-02-29"),
+        ("2026-02-29", None),
+        ("20260131", None),
+        ("2026-W05-6", None),
+        ("2026-1-31", None),
+        ("2026-01-31.old", None),
+        ("latest", None),
+    ],
+)
+def test_a_folder_is_of_the_day_that_it_is_named_after(name, day):
+    assert day_of(Path("/data") / name) == day
+    file = read_name(Path("/data") / name / "kalshi.jsonl")
+    assert file is not None
+    assert file.day == (day or "")
+
+
+def test_a_link_to_a_day_is_that_day_whatever_its_name(tmp_path):
+    (tmp_path / "2026-01-31").mkdir()
+    (tmp_path / "latest").symlink_to("2026-01-31")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "2026-02-01").symlink_to("disk")
+    for folder, day in (("latest", "2026-01-31"), ("2026-02-01", "2026-02-01"), ("disk", "")):
+        file = read_name(tmp_path / folder / "kalshi.jsonl")
+        assert file is not None
+        assert file.day == day
+    assert read_name(tmp_path / "disk" / "kalshi.jsonl", "2026-02-01") == DayFile(
+        "2026-02-01", "kalshi", "jsonl", tmp_path / "disk" / "kalshi.jsonl"
+    )
+
+
+def test_the_small_files_of_a_feed_are_hidden_in_the_storage_folder():
+    assert lock_path(Path("/data"), "kalshi") == Path("/data/.kalshi.lock")
+    assert errors_path(Path("/data"), "kalshi") == Path("/data/.kalshi.errors")
