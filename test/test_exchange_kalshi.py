@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi import MOST_SIDS, Kalshi
+from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi_inspector import MOST_SIDS
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
 from ssmd.store.line import LineEncoder
 

@@ -1,8 +1,8 @@
 """The dialects of exchanges.
 
-A new one is one file here, with a class that keeps the Exchange and Dialect contracts of
-contracts/, and one line in this catalog. Its key is the feed version's `exchange`; without
-that, a feed whose own name is in the catalog speaks that dialect, and any other speaks `generic`.
+A new one is one file here, with a class that keeps the Exchange and Dialect contracts of contracts/exchange.py, and one
+line in this catalog. Its key is the feed version's `exchange`. Without that, a feed whose own name is in the catalog
+has that dialect, and any other feed has `generic`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Any exchange that speaks JSON over a WebSocket: send these messages, keep what comes."""
+"""The dialect for any exchange that sends JSON over a WebSocket: send the configured messages, keep what arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Generic:
-    """The dialect that knows nothing: no signature, no acknowledgements, no sequence numbers.
+    """The dialect that knows nothing of the exchange: no signature, no acknowledgements, no sequence numbers.
 
     `keys` are not used. `subscribe` may hold `messages`, a list of JSON objects to send after connecting.
     """
@@ -31,7 +31,7 @@ class Generic:
 
     @classmethod
     def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-        """What is wrong with an environment's `subscribe` section."""
+        """Report what is wrong with an environment's `subscribe` section."""
         for name in subscribe:
             if name != "messages":
                 hint = misspelling(name, ["messages"], subscribe)

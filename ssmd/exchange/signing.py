@@ -1,4 +1,4 @@
-"""Kalshi's signed handshake: reading a private key in whatever form it was pasted, and signing with it."""
+"""Kalshi's signatures: reading a private key in whatever form it was pasted, and signing with it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTAL
 
 
 def read_private_key(text: str) -> PrivateKey:
-    r"""The key in `text`: PEM or DER, PKCS#1 or PKCS#8, RSA or Ed25519.
+    r"""Return the key in `text`: PEM or DER, PKCS#1 or PKCS#8, RSA or Ed25519.
 
-    Environment variables and secret stores mangle PEM, so these are all taken: real newlines, the two
-    characters `\n`, spaces or nothing in their place, quotes around the whole, the PEM once more in
-    base64, and bare base64 of the DER. Raises ConfigError, which never shows the value.
+    Environment variables and secret stores damage PEM, so all these forms are accepted: real newlines, the two
+    characters `\n`, spaces or nothing in their place, quotes around the whole, base64 of the whole PEM, and base64 of
+    the DER alone. Raises ConfigError, which never shows the value.
     """
     text = text.strip().strip("\"'").replace("\\r", "").replace("\\n", "\n").strip()
     der = _from_pem(text)
@@ -36,7 +36,7 @@ def read_private_key(text: str) -> PrivateKey:
         nested = _from_pem(der.decode("ascii", "replace"))
         der = nested if nested is not None else der
     try:
-        # The label of a PEM is not trusted: PKCS#1 under a PKCS#8 label is a known mistake. The DER tells.
+        # The label of a PEM is not trusted: PKCS#1 under a PKCS#8 label is a known mistake. The DER is what counts.
         key = serialization.load_der_private_key(der, password=None)
     except TypeError:
         raise ConfigError("the private key is encrypted; give it without a passphrase") from None
@@ -73,9 +73,11 @@ def _from_base64(text: str) -> bytes:
 
 
 def sign(key: PrivateKey, message: bytes) -> str:
-    """The signature in base64: RSA-PSS with SHA-256, MGF1 over SHA-256 and a salt as long as the digest
-    (https://docs.kalshi.com/getting_started/api_keys), or plain Ed25519 for a key of that type, which
-    users report to work although the documentation does not mention it.
+    """Return the signature in base64.
+
+    With an RSA key it is RSA-PSS with SHA-256, MGF1 over SHA-256 and a salt as long as the digest
+    (https://docs.kalshi.com/getting_started/api_keys). With an Ed25519 key it is plain Ed25519: users report that this
+    works, although the documentation does not mention it.
     """
     if isinstance(key, Ed25519PrivateKey):
         signature = key.sign(message)

@@ -1,4 +1,4 @@
-"""What to ask Kalshi for: an environment's `subscribe` section, checked and made into commands."""
+"""What to subscribe to at Kalshi: an environment's `subscribe` section is checked, and made into commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssmd.spelling import misspelling, nearest
 __all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "commands_of", "problems_of"]
 
 DEFAULT_CHANNELS = ["ticker", "trade", "market_lifecycle_v2"]
-"""What is collected when the environment does not say: of all markets, everything that needs no list."""
+"""What is collected when the environment names no channels: for all markets, everything that needs no list of them."""
 
 TICKERS_PER_COMMAND = 200
 """A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
@@ -47,13 +47,13 @@ _PARAMETERS = (
 
 
 def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-    """What is wrong with an environment's `subscribe` section."""
+    """Report what is wrong with an environment's `subscribe` section."""
     for name in _LISTS:
         value = subscribe.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             yield FieldProblem((name,), "must be a list of names")
         elif value == [] and name in subscribe:
-            # An empty list would be no filter: everything, where perhaps nothing was meant.
+            # An empty list would be no filter: everything would be collected, where perhaps nothing was meant.
             yield FieldProblem((name,), "is empty; name at least one, or leave it out")
     channels = subscribe.get("channels")
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
@@ -67,7 +67,9 @@ def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
 
 
 def _unknown_parameters(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-    """A misspelt parameter is an error: Kalshi would ignore it, and collect something else than was meant."""
+    """Report parameters that Kalshi does not have. A misspelt one is an error: Kalshi would ignore it, and send
+    something else than was meant.
+    """
     message = "is not a parameter of Kalshi's subscribe command"
     for name in subscribe:
         if name in _PARAMETERS:
@@ -91,10 +93,10 @@ def _unknown_channels(channels: Sequence[Any]) -> Iterator[FieldProblem]:
 
 
 def commands_of(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parameters of each `subscribe` command: long lists of tickers in several."""
+    """Yield the parameters of each `subscribe` command; a long list of tickers is divided among several."""
     params = {"channels": list(DEFAULT_CHANNELS), **subscribe}
     if "orderbook_delta" in params["channels"]:
-        # Kalshi will change the default, at a time not announced; what was asked for must be on record.
+        # Kalshi will change the default, at a time that is not announced yet; the command should say what is meant.
         params.setdefault("use_yes_price", False)
     tickers = params.pop("market_tickers", None)
     if not tickers:
