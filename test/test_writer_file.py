@@ -13,7 +13,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from descriptors import nothing_left_open
 
 from ssmd.contracts.writer import Batch
 from ssmd.errors import OutputError, WriteError
