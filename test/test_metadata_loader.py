@@ -174,6 +174,15 @@ def test_a_type_without_a_part_is_an_error_whatever_its_endpoint_is(tree):
         edit(tree / "feeds/kalshi.yaml", f"    endpoint: {endpoint}\n", "    endpoint: wss://example.com/ws\n")
 
 
+@pytest.mark.parametrize("source", ["hunter2hunter2", "hunter2-hunter2"])
+def test_a_key_that_was_pasted_in_place_of_its_source_is_not_shown(tree, source):
+    """It looks like the name of a resolver."""
+    edit(tree / "environments/kalshi-dev.yaml", '"env:A,B"', source)
+    [found] = errors(tree)
+    assert found.endswith("keys.kalshi.source: must be `env:VARIABLE,...` (one variable for each field), or `env`")
+    assert "hunter2" not in found
+
+
 def test_a_reference_that_leads_nowhere_is_an_error(tree):
     edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalsi")
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trad:v1")

@@ -11,10 +11,13 @@ from ssmd.contracts.resolver import KeySource
 from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 from ssmd.metadata.markers import Within
 
-__all__ = ["EXCHANGE_KEY", "KeySpec"]
+__all__ = ["EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec"]
 
 EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
+
+SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), or `env`"
+"""What is wrong with a source that may be the key itself: it does not repeat it."""
 
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}([:/].+)?", re.DOTALL)
 
@@ -36,7 +39,7 @@ class KeySpec(Model):
 
     def faults(self) -> Iterator[Fault]:
         if _SOURCE.fullmatch(self.source) is None:
-            yield ("source",), "must be `env:VARIABLE,...` (one variable for each field), or `env`"
+            yield ("source",), SOURCE_FAULT
 
     def without_effect(self) -> Iterator[Fault]:
         if self.type != EXCHANGE_KEY:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.metadata.folder import MetadataFile
+from ssmd.metadata.keys import SOURCE_FAULT, KeySpec
 from ssmd.metadata.model import Environment, Feed, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
@@ -25,9 +26,16 @@ def check_environment(environment: MetadataFile[Environment], parts: Parts) -> N
     _require(environment, parts.writers, model.storage.type, ("storage", "type"))
     _require(environment, parts.transports, model.transport.type, ("transport", "type"))
     for name, key in model.keys.items():
+        _check_key(environment, name, key, parts)
+
+
+def _check_key(environment: MetadataFile[Environment], name: str, key: KeySpec, parts: Parts) -> None:
+    if resolver := parts.resolvers.get(key.source_scheme):
+        _report(environment, ("keys", name), resolver.check(key.at(name)))
+    elif key.source == key.source_scheme:
+        environment.report(("keys", name, "source"), SOURCE_FAULT)
+    else:
         _require(environment, parts.resolvers, key.source_scheme, ("keys", name, "source"))
-        if resolver := parts.resolvers.get(key.source_scheme):
-            _report(environment, ("keys", name), resolver.check(key.at(name)))
 
 
 def check_feed(feed: MetadataFile[Feed], version: FeedVersion, parts: Parts) -> None:
