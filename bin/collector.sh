@@ -1,18 +1,18 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034 # What settle sets is for those who source this.
-# What start, stop, status, restart and keep share. They source this with `root` set, then call settle.
+# shellcheck disable=SC2034 # The variables that load_environment sets are for the scripts that source this file.
+# Functions shared by start, stop, status and keep, which source this file with `root` set and then call load_environment.
 
 usage_code=2
 
-# A process belongs to an environment when its descriptor 9 is the environment's lock file. Unlike a number in a file
-# this cannot be wrong: it ends with the process, and no other program gets it with a reused number.
+# A process belongs to an environment when its descriptor 9 is the environment's lock file. Unlike a process id in a file
+# this cannot be wrong: it ends with the process, and another program with a reused process id does not have it.
 
-# settle <environment>: sets the paths and the variables of an environment. The folder /etc/ssmd, or the one that
-# SSMD_ETC names, may hold {environment}.env, with lines NAME=value, and {environment}.pem, the private key.
-settle() {
+# load_environment <environment>: sets the paths and the variables of an environment. The folder /etc/ssmd, or the one
+# that SSMD_ETC names, may have a file {environment}.env, with lines NAME=value, and {environment}.pem, the private key.
+load_environment() {
     case $1 in
     '' | -* | .* | */*)
-        echo "ssmd: '$1' is no name of an environment" >&2
+        echo "ssmd: '$1' is not a valid name of an environment" >&2
         exit "$usage_code"
         ;;
     esac
@@ -25,7 +25,7 @@ settle() {
     fi
     if [ -e "$etc/$environment.env" ]; then
         set -a
-        # shellcheck disable=SC1090 # The operator's own.
+        # shellcheck disable=SC1090 # The operator's file.
         . "$etc/$environment.env"
         set +a
     fi
@@ -39,13 +39,13 @@ settle() {
     python=$root/.venv/bin/python
 }
 
-# is_ours <pid>
+# is_ours <pid>: whether a process belongs to the environment.
 is_ours() {
     [ "/proc/$1/fd/9" -ef "$lock" ]
 }
 
-# holders: the processes of the environment, the keeper and its collector, one a line.
-holders() {
+# processes: prints the processes of the environment, the keeper and its collector, one a line.
+processes() {
     for process in /proc/[0-9]*; do
         if is_ours "${process#/proc/}"; then
             echo "${process#/proc/}"
@@ -53,29 +53,29 @@ holders() {
     done
 }
 
-# keeper: the process that keeps the collector running; nothing when there is none.
+# keeper: prints the process that keeps the collector running; nothing without one.
 keeper() {
     if read -r pid 2>/dev/null <"$pid_file" && is_ours "$pid"; then
         echo "$pid"
     fi
 }
 
-# require_sight: whose processes cannot be looked into, their state is not known.
-require_sight() {
+# require_access: exits with 4 when the processes belong to another user: their state cannot be read.
+require_access() {
     if read -r pid 2>/dev/null <"$pid_file" && [ -d "/proc/$pid" ] && ! [ -r "/proc/$pid/fd" ]; then
-        echo "ssmd: process $pid of $environment is somebody else's; ask as its user, or as root" >&2
+        echo "ssmd: process $pid of $environment belongs to another user; run this as that user, or as root" >&2
         exit 4
     fi
 }
 
-# address: where the collector's HTTP server answers.
+# address: prints the URL of the collector's HTTP server.
 address() {
     case $listen in :*) echo "http://127.0.0.1$listen" ;; *) echo "http://$listen" ;; esac
 }
 
-# ask <path>: what the collector's HTTP server answers; fails when it does not answer with 200. Without the proxy that
-# the environment may name for the exchange: it would be asked for its own 127.0.0.1.
-ask() {
+# get <path>: prints the answer of the collector's HTTP server; fails unless it is 200. Without the proxy that the
+# environment may set for the exchange: the proxy would connect to its own 127.0.0.1.
+get() {
     "$python" -c 'import sys, urllib.request as u
 print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())' \
         "$(address)$1" 2>/dev/null

@@ -1,4 +1,4 @@
-"""The example tree: every file of it works, says what it is for, and is what the first run needs."""
+"""The example tree: every file works, says what it is for, and gives a first run what it needs."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def test_every_feed_and_schema_is_used():
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_it_will_still_work_in_some_years(name):
+def test_the_tree_still_works_in_ten_years(name):
     assert load(CONF, name, date(2036, 1, 1), PARTS).warnings == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
-def test_every_file_begins_by_saying_what_it_is(file):
+def test_every_file_begins_with_a_comment(file):
     first, *rest = file.read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert max(map(len, [first, *rest])) <= 120
 
 
-def test_the_simulator_needs_nothing():
+def test_the_simulator_needs_no_keys():
     deployment = load(CONF, "kalshi-sim", TODAY, PARTS)
     assert deployment.version.endpoint == "sim://kalshi"
     assert (deployment.version.exchange, deployment.version.auth_method) == ("kalshi", "none")
@@ -89,7 +89,7 @@ def test_the_keys_of_demo_and_real_exchange_are_kept_apart():
     assert len(set(used)) == len(used)
 
 
-def test_kraken_is_sent_json_of_the_right_types():
+def test_the_messages_for_kraken_have_the_right_types():
     deployment = load(CONF, "kraken", TODAY, PARTS)
     assert (deployment.version.endpoint, deployment.version.exchange) == ("wss://ws.kraken.com/v2", "generic")
     symbols = ["BTC/USD", "ETH/USD"]

