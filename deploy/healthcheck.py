@@ -1,8 +1,8 @@
-"""The container's HEALTHCHECK: exit 0 when the collector answers /health with 200, else 1 and say why.
+"""The container's HEALTHCHECK: exits with 0 when the collector answers /health with 200, else with 1, and prints why.
 
-It asks where the container's process listens, by the --listen among its arguments. What is not `ssmd run` has no
-probes, and is taken for healthy as long as it lives. Standard library only, and without site-packages, so that
-asking twice a minute costs next to nothing; a proxy that the environment names is not asked.
+The address is that of --listen among the arguments of the container's process. A command other than `ssmd run` has no
+probes, and counts as healthy as long as it runs. This needs only the standard library, without site-packages, so that a
+check twice a minute costs next to nothing. It does not use the proxy of the environment.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 DEFAULT_LISTEN = "0.0.0.0:8080"
 OPTION = "--listen"
 ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Who listens on all interfaces is asked on the loopback one."""
+"""Where a collector that listens on all interfaces is asked: on the loopback interface."""
 
 
 def listen_of(arguments: list[str]) -> tuple[str, int] | None:
-    """Host and port of the probes of a process with these arguments; None when it serves none.
+    """Return the host and the port of the probes of a process with these arguments, None when it has no probes.
 
-    The option may be shortened and its value stand apart or behind `=`, as the command line takes them.
+    As on the command line, the option may be shortened, and its value may be the next argument or follow a `=`.
     """
     if "run" not in arguments:
         return None
@@ -35,7 +35,7 @@ def listen_of(arguments: list[str]) -> tuple[str, int] | None:
 
 
 def main() -> int:
-    # With an init in front, as `docker run --init` puts it, the arguments are among those of the init.
+    # With an init process, as of `docker run --init`, the arguments are among those of the init.
     arguments = Path("/proc/1/cmdline").read_bytes().decode(errors="replace").split("\0")
     listen = listen_of(arguments)
     if listen is None:
