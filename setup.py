@@ -24,7 +24,7 @@ setup(
         "cryptography>=42.0.0,<51",
         "docopt>=0.6.2,<0.7",
         "flask>=3.0.0,<4",
-        # Before, the descriptors of folders that are removed stay open. Private: pywsgi._BAD_REQUEST_RESPONSE.
+        # Before, the descriptors of folders that are removed stay open. Private: pywsgi's _handle_client_error().
         "gevent>=26.7.0,<26.10",
         "gevent-websocket>=0.10.1,<0.11",
         "jinja2>=3.1.2,<4",
@@ -37,7 +37,7 @@ setup(
         "pyyaml>=6.0,<7",
         # Before, a progress bar that is not shown prints an empty line.
         "rich>=14.3.0,<16",
-        # Before, redirects are followed and proxies are not asked. Private: most of connector/dial.py.
+        # Before, redirects are followed and proxies are not asked. Private: see connector/dial.py and frames.py.
         "websocket-client>=1.9.1,<1.10",
         "werkzeug>=3.0.0,<4",
         # Before, compressed files differ, and with them what a damaged byte does to their lines.

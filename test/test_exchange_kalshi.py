@@ -195,7 +195,7 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
         ),
         (
             {"market_ticker": "KXA-1", "market_tickers": ["KXB-2"]},
-            [("market_ticker", "cannot stand beside market_tickers", False)],
+            [("market_ticker", "cannot be used together with market_tickers", False)],
         ),
         ({"chanels": ["trade"]}, [("chanels", "Kalshi's subscribe command; did you mean `channels`?", False)]),
         ({"marketTickers": ["KXA-1"]}, [("marketTickers", "did you mean `market_tickers`?", False)]),

@@ -40,7 +40,7 @@ class Kalshi(KalshiInspector):
         if not self._key_id.isascii() or not self._key_id.isprintable():
             raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
         if len(self._key_id) > _LONGEST_KEY_ID:
-            raise ConfigError("the key id (api_key) is too long for one; is it the private key?")
+            raise ConfigError("the key id (api_key) is too long for a key id; is it the private key?")
         self._private_key = read_private_key(keys["api_secret"])
         self._commands: list[bytes] = []
         for params in commands_of(subscribe):

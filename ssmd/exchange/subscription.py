@@ -57,10 +57,11 @@ def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
             yield FieldProblem((name,), "is empty; name at least one, or leave it out")
     channels = subscribe.get("channels")
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
-        yield FieldProblem(("market_ticker",), "cannot stand beside market_tickers; keep the list")
+        yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")
     named = "market_tickers" in subscribe or subscribe.get("market_ticker")
     if isinstance(channels, list) and "orderbook_delta" in channels and not named:
-        yield FieldProblem(("channels",), "orderbook_delta needs market_tickers: books come only by name")
+        message = "orderbook_delta needs market_tickers: Kalshi sends order books only of markets that are named"
+        yield FieldProblem(("channels",), message)
     yield from _unknown_parameters(subscribe)
     if isinstance(channels, list):
         yield from _unknown_channels(channels)

@@ -1,4 +1,4 @@
-"""Keys from environment variables, or from the files that they name."""
+"""The resolver for keys in environment variables, or in the files that the variables name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ssmd.metadata.problem import quoted
 __all__ = ["EnvResolver", "variables"]
 
 _MAX_FILE_BYTES = 64 * 1024
+"""No key is longer than this."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
@@ -24,7 +25,7 @@ _NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
 class EnvResolver:
     """Resolves `env:VAR1,VAR2`, and `env`; keeps the KeyResolver contract of contracts/resolver.py.
 
-    A value that is the absolute path of a file stands for the content of the file, which suits mounted secrets.
+    When a variable's value is the absolute path of a file, the key is the content of the file, as with mounted secrets.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -96,7 +97,7 @@ def _from_file(name: str, value: str) -> str:
         return content.decode("utf-8")
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            return value  # No file has such a name: it is a key that happens to begin with a slash.
+            return value  # No file can have such a name: it is a key that happens to begin with a slash.
         raise ResolveError(f"{name} names a file that cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ResolveError(f"{name} names a file that is not text; a PEM file is needed") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import gevent
 from flask import Flask, Response, jsonify, request
-from gevent.pywsgi import _BAD_REQUEST_RESPONSE, WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIHandler, WSGIServer
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 from werkzeug.exceptions import HTTPException
@@ -22,21 +22,24 @@ from ssmd.runtime.status import Status
 __all__ = ["HealthServer", "make_app"]
 
 MAX_CONNECTIONS = 512
-"""Enough that a probe which has connected and not yet spoken outlasts a crowd that comes all at once. Fewer where the
-process may have less than twice as many descriptors.
-"""
+"""When there are more connections, the oldest is closed. With so many, a probe that has connected but not sent its
+request yet survives a crowd of others that connect at the same moment. There are fewer when the process may have less
+than twice as many descriptors."""
 ACCEPTED_AT_ONCE = 32
-"""Then those that were accepted before are heard."""
+"""So many connections are accepted before the requests of those that were accepted earlier are read."""
 BACKLOG = 1024
-"""Connections that may wait to be accepted. A probe that finds no place in a crowd would try again only after 1 s."""
+"""Connections that may wait to be accepted. A probe that finds the backlog full would try again only after 1 s."""
 CONNECTION_SECONDS = 5.0
-"""The whole life of a connection. A probe needs milliseconds; who sends a header a byte at a time has lost."""
+"""The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
+off."""
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _log = logging.getLogger("ssmd.server")
 
 
 def make_app(status: Status, registry: CollectorRegistry) -> Flask:
-    """The three routes; whatever else is asked for is answered with a JSON error."""
+    """Return the app with the three routes. Every other request is answered with a JSON error."""
     app = Flask("ssmd", static_folder=None)
 
     @app.get("/health", provide_automatic_options=False)
@@ -54,7 +57,7 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
     def metrics() -> Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # A version that is none; RFC 9110 lets a server disregard the field.
+        except (TypeError, ValueError):  # An invalid version. RFC 9110 allows a server to ignore the field.
             encode, content_type = choose_encoder("")
         return Response(encode(registry), content_type=content_type)
 
@@ -76,16 +79,16 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
 
 
 class HealthServer:
-    """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/.
+    """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/service.py.
 
-    Listens from construction on, so that a port in use is told before anything else is begun. Raises
-    ListenError. Port 0 takes any free one; `port` tells which.
+    It listens from the construction on, so that a port that is in use ends the run before anything else has begun.
+    Raises ListenError. Port 0 takes any free port; the attribute `port` says which.
     """
 
     def __init__(self, host: str, port: int, app: Flask) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # Half of the descriptors are the collector's: without one it cannot begin a new day's files.
+        # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
         self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
         self._server = WSGIServer(
             (host, port),
@@ -95,9 +98,9 @@ class HealthServer:
             spawn=self._spawn,
             log=None,
             error_log=None,
-            environ={"SERVER_NAME": host},  # It would ask the name service, which can take seconds to fail.
+            environ={"SERVER_NAME": host},  # Otherwise gevent asks the name service, which can take seconds to fail.
         )
-        # Who makes room for them has a descriptor until then.
+        # A connection that is closed to make room keeps its descriptor until these are accepted.
         self._server.max_accept = min(ACCEPTED_AT_ONCE, max(1, self._places // 4))
         try:
             self._server.init_socket()
@@ -106,9 +109,9 @@ class HealthServer:
         self.port: int = self._server.server_port
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
-        """Serve one more connection; when there are too many, at the cost of the oldest.
+        """Serve one more connection; close the oldest when there are too many.
 
-        A bounded pool would stop accepting instead, and idle connections would lock the kubelet out.
+        A bounded pool would stop accepting instead, and idle connections would keep the kubelet's probes out.
         """
         if len(self._connections) >= min(MAX_CONNECTIONS, self._places):
             oldest = next(iter(self._connections))
@@ -119,7 +122,7 @@ class HealthServer:
         greenlet.link(lambda ended: self._connections.pop(ended, None))
 
     def serve(self) -> None:
-        if not self._server.closed:  # It would listen anew after stop().
+        if not self._server.closed:  # After stop() it would listen again.
             self._server.serve_forever()
 
     def stop(self) -> None:
@@ -128,10 +131,10 @@ class HealthServer:
 
 
 class _Handler(WSGIHandler):  # type: ignore[misc]
-    """One connection: one request, within a deadline, however slowly it comes.
+    """Serves one connection: one request, within CONNECTION_SECONDS.
 
-    What a client does wrong is its own affair. gevent would print a traceback for some of it, and let anybody
-    who reaches the port fill the log.
+    What a client does wrong is not logged above DEBUG. gevent would print a traceback for some of it, and anybody who
+    reaches the port could fill the log.
     """
 
     def handle(self) -> None:
@@ -139,8 +142,12 @@ class _Handler(WSGIHandler):  # type: ignore[misc]
             super().handle()
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        """Return the status and the response for a request that is not HTTP.
+
+        gevent has this method for subclasses, but calls it experimental; setup.py names the versions that were tried.
+        """
         _log.debug("bad request", extra={"client": str(self.client_address), "error": printable(str(ex))})
-        return "400", _BAD_REQUEST_RESPONSE
+        return "400", _BAD_REQUEST
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
         if issubclass(t, OSError | gevent.Timeout | gevent.GreenletExit):
