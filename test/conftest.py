@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 
-pytest_plugins = ["abilities", "recorded_runs"]
+pytest_plugins = ["abilities", "recorded_runs", "writer_runs"]
 
 TEST_SECONDS = 120
 """Several times what the longest test takes, since a busy machine needs longer."""

@@ -83,15 +83,15 @@ def collect(*arguments: object) -> None:
 
 
 def killed_at_every_step(storage: Path, tmp_path: Path, *times: int) -> list[Path]:
-    """The storage folder as a collector leaves it that is killed as it makes or opens the first of its files there, or
-    the second, and so on; the last one was not.
+    """Return copies of the storage folder as collectors leave it that were killed when they opened their first file, their
+    second one, and so on. The last one was not killed.
     """
     collect(storage, tmp_path / "states", *times)
     return sorted((tmp_path / "states").iterdir())
 
 
 def look(storage: Path) -> tuple[list[str], list[str]]:
-    """What verify finds, and its notes."""
+    """Return what verify finds, and the advisories."""
     verdicts = [verify(file) for file in data_files([storage])]
     return [*found(verdicts), *missing_files([storage], verdicts)], list(advisories(verdicts, [storage]))
 
@@ -110,7 +110,7 @@ def seal_all(storage: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["a day before", "the first day"])
-def test_a_start_that_is_killed_is_no_loss_though_none_follows_on_that_day(tmp_path, before):
+def test_a_start_that_is_killed_is_no_loss_even_if_no_other_follows_on_that_day(tmp_path, before):
     storage = tmp_path / "data"
     storage.mkdir()
     if before:
@@ -121,9 +121,9 @@ def test_a_start_that_is_killed_is_no_loss_though_none_follows_on_that_day(tmp_p
     for state in states:
         folder = state / "2026-09-20"
         here = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-        told = [f"{folder}/kalshi.ledger.jsonl: is empty, and there is no data: a collector ended as it began the day"]
+        expected = [f"{folder}/kalshi.ledger.jsonl: is empty, and there is no data: a collector ended as it began the day"]
         alone += here == ["kalshi.ledger.jsonl"]
-        assert look(state) == ([], told if here == ["kalshi.ledger.jsonl"] else []), state
+        assert look(state) == ([], expected if here == ["kalshi.ledger.jsonl"] else []), state
         seal_all(state)
         assert look(state)[0] == []
         for day, each in figures(state, NOON + DAY).items():
@@ -140,9 +140,10 @@ def test_a_collector_that_is_killed_over_midnight_is_no_loss_when_the_next_start
     for state in states:
         yesterday, today = (state / day / "kalshi.jsonl" for day in ("2026-09-20", "2026-09-21"))
         went_on = yesterday.exists() and b'"rotated"' in ledger_path(yesterday.parent, "kalshi").read_bytes()
-        # Until that start nobody can tell it from a day whose files somebody has removed.
-        told = [f"{today}: is missing; the ledger of 2026-09-20 mentions it"] if went_on and not today.exists() else []
-        assert look(state)[0] == told, state
+        # Until the next start it looks the same as a day whose files were removed.
+        is_missing = went_on and not today.exists()
+        expected = [f"{today}: is missing; the ledger of 2026-09-20 mentions it"] if is_missing else []
+        assert look(state)[0] == expected, state
         collect(state, "-", NOON + 3 * DAY)
         assert look(state)[0] == [], state
         seal_all(state)
@@ -151,8 +152,8 @@ def test_a_collector_that_is_killed_over_midnight_is_no_loss_when_the_next_start
 
 
 @pytest.mark.parametrize("over_midnight", [True, False])
-def test_a_day_that_was_emptied_is_missing_where_another_tells_of_it(tmp_path, over_midnight):
-    """An empty ledger without data tells of nothing; it explains nothing either."""
+def test_a_day_that_was_emptied_is_missing_when_another_day_mentions_it(tmp_path, over_midnight):
+    """An empty ledger without data mentions no other day, and explains no outage."""
     times = [NOON, NOON + HOUR, *([NOON + DAY, NOON + DAY + HOUR] if over_midnight else [])]
     collect(tmp_path, "-", *times)
     if not over_midnight:
@@ -162,8 +163,8 @@ def test_a_day_that_was_emptied_is_missing_where_another_tells_of_it(tmp_path, o
     folder = tmp_path / "2026-09-21"
     (folder / "kalshi.ledger.jsonl").write_bytes(b"")
     (folder / "kalshi.jsonl").unlink()
-    [told, *_] = look(tmp_path)[0]
-    assert "21/kalshi.jsonl: is missing" in told or "begins after an outage from 2026-09-21" in told
+    [text, *_] = look(tmp_path)[0]
+    assert "21/kalshi.jsonl: is missing" in text or "begins after an outage from 2026-09-21" in text
 
 
 def test_an_empty_file_whose_ledger_is_gone_and_a_manifest_without_data_are_wrong(tmp_path):
@@ -184,7 +185,7 @@ def test_an_empty_file_whose_ledger_is_gone_and_a_manifest_without_data_are_wron
 
 
 def test_a_day_whose_files_are_links_to_a_disk_that_is_not_mounted_is_missing(tmp_path):
-    """What a ledger holds that cannot be reached is not nothing."""
+    """A ledger that cannot be reached does not count as empty."""
     collect(tmp_path / "data", "-", NOON, NOON + HOUR)
     folder = tmp_path / "data" / "2026-09-19"
     folder.mkdir()
@@ -194,7 +195,7 @@ def test_a_day_whose_files_are_links_to_a_disk_that_is_not_mounted_is_missing(tm
 
 
 def test_the_name_of_the_ledger_is_durable_before_there_is_data(tmp_path, monkeypatch):
-    """Else a power failure could take it alone."""
+    """Otherwise a power failure could take the ledger and leave the data."""
     path, ledger = tmp_path / "kalshi.jsonl", tmp_path / "kalshi.ledger.jsonl"
     synced = []
 

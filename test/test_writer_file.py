@@ -16,7 +16,6 @@ import pytest
 
 from ssmd.contracts.writer import Batch
 from ssmd.errors import OutputError, WriteError
-from ssmd.store import repair
 from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
 from ssmd.writer.storage import LocalStorage
@@ -89,32 +88,6 @@ def test_an_existing_file_is_continued_after_its_torn_tail_was_set_aside(tmp_pat
     second.close()
     assert payloads(path) == [b"1", b"2"]
     assert path.with_name("kalshi.jsonl.torn").read_bytes() == b'{"ts":"2025-12-22T12:0\n'
-
-
-def test_a_file_of_days_to_come_does_not_hide_the_torn_one(tmp_path, make):
-    """The clock was ahead once; what later runs leave behind must be repaired all the same."""
-    torn = {day: tmp_path / day / "kalshi.jsonl" for day in ("2025-12-21", "2030-01-01")}
-    for file in torn.values():
-        file.parent.mkdir()
-        file.write_bytes(b'{"ts":"20')
-    make().open()
-    assert [file.read_bytes() for file in torn.values()] == [b"", b""]
-
-
-def test_an_older_file_that_is_compacted_while_a_start_looks_at_it_is_passed_over(tmp_path, make, monkeypatch):
-    older = tmp_path / "2025-12-21" / "kalshi.jsonl"
-    older.parent.mkdir()
-    older.touch()
-    aside = repair.set_torn_tail_aside
-
-    def compacted_before(path: Path) -> int:
-        if path == older:
-            path.rename(path.with_name("kalshi.jsonl.zst"))
-        return aside(path)
-
-    monkeypatch.setattr(repair, "set_torn_tail_aside", compacted_before)
-    make().open()
-    assert not older.exists()
 
 
 def test_a_file_that_is_not_of_ssmd_is_refused_and_left_alone(tmp_path, make):
@@ -197,14 +170,6 @@ def test_without_its_lock_file_the_data_file_still_keeps_others_away(tmp_path, m
     (tmp_path / ".kalshi.lock").unlink()
     with pytest.raises(OutputError, match=r"has held it for 0\.2 s: `ssmd seal` or `ssmd compact`.*another collector"):
         make().open()
-
-
-def test_the_torn_tail_of_yesterday_is_found_today(tmp_path, make):
-    yesterday = tmp_path / "2025-12-21" / "kalshi.jsonl"
-    yesterday.parent.mkdir()
-    yesterday.write_bytes(b'{"ts":"20')
-    make().open()
-    assert yesterday.read_bytes() == b""
 
 
 def test_a_second_collector_on_the_same_feed_is_refused(tmp_path, make):
