@@ -127,7 +127,7 @@ def test_its_keys_are_those_that_it_has_declared(status, make, program):
 def test_what_it_reports_is_kept_key_by_key_and_anything_else_passed_over(status, make, program):
     program(
         "out = os.fdopen(int(os.environ['SSMD_STATUS_FD']), 'w')\n"
-        "out.write('{\"lag\": 5, \"state\": \"behind\"}\\nno JSON\\n[1]\\n{\"lag\": 0}\\n')\n"
+        "out.write('{\"lag\": 5, \"state\": \"behind\"}\\nno JSON\\n[1]\\n' + '[' * 60_000 + '\\n{\"lag\": 0}\\n')\n"
         "out.flush()\ntime.sleep(60)"
     )
     companions = make(Companion("ship", ()))
@@ -248,3 +248,20 @@ def test_a_torrent_of_complaints_is_bounded(status, make, program):
     assert status.companions["ship"].error.endswith("199999")
     assert len(status.companions["ship"].error) <= 400
     assert time.monotonic() > began
+
+
+@pytest.mark.parametrize("channel", ["1", "2", "int(os.environ['SSMD_STATUS_FD'])"])
+def test_one_that_never_stops_printing_does_not_keep_the_collector_from_its_work(status, make, program, channel):
+    program(
+        "until = time.monotonic() + 20\n"
+        f"while time.monotonic() < until: os.write({channel}, b'{{\"n\":1}}\\n' * 8000)\n"
+        "time.sleep(60)"
+    )
+    companions = make(Companion("torrent", ()))
+    companions.start()
+    began = time.monotonic()
+    wait_until(lambda: status.companions["torrent"].up)
+    for _ in range(20):
+        gevent.sleep(0.001)
+    companions.stop()
+    assert time.monotonic() - began < 15

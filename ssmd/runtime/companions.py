@@ -53,6 +53,10 @@ _PASSED_ON = ("LANG", "LC_", "LD_", "PATH", "PYTHON", "SSMD_LOG_", "TZ")
 _LONGEST_LINE = 64 * 1024
 """What a companion prints without a newline is read in pieces of this many bytes."""
 
+_TURN_SECONDS, _PAUSE_SECONDS = 0.001, 0.004
+"""How long lines are read in a row, and how long the pause is then: reading a pipe that is never empty does not wait, and
+everything else would starve."""
+
 _LAST_LINES, _LONGEST_ERROR = 20, 400
 """How much of what a companion printed on stderr is kept to say why it failed: lines, and bytes."""
 
@@ -192,7 +196,7 @@ class _Watch:
         _log.info(printable(line), extra={"companion": self._companion.name})
 
     def _report(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             report = json.loads(line)
             if isinstance(report, dict):
                 self._state.report.update(report)
@@ -228,8 +232,12 @@ def _read_all(*sources: tuple[Any, Callable[[bytes], object]]) -> None:
     """Hand each line of each file to its function, until all files have ended; then close them."""
 
     def read(file: Any, take: Callable[[bytes], object]) -> None:
+        last_pause = time.monotonic()
         with file:
             while line := file.readline(_LONGEST_LINE):
                 take(line)
+                if time.monotonic() - last_pause > _TURN_SECONDS:
+                    gevent.sleep(_PAUSE_SECONDS)
+                    last_pause = time.monotonic()
 
     gevent.joinall([gevent.spawn(read, file, take) for file, take in sources])
