@@ -54,7 +54,7 @@ _LONGEST_LINE = 64 * 1024
 """What a companion prints without a newline is read in pieces of this many bytes."""
 
 _TURN_SECONDS, _PAUSE_SECONDS = 0.001, 0.004
-"""How long lines are read in a row, and how long the pause is then: reading a pipe that is never empty does not wait, and
+"""How long lines are read in a row, and the pause after that. Reading a pipe that is never empty does not wait, so that
 everything else would starve."""
 
 _LAST_LINES, _LONGEST_ERROR = 20, 400
