@@ -83,8 +83,8 @@ def collect(*arguments: object) -> None:
 
 
 def killed_at_every_step(storage: Path, tmp_path: Path, *times: int) -> list[Path]:
-    """Return copies of the storage folder as collectors leave it that were killed when they opened their first file, their
-    second one, and so on. The last one was not killed.
+    """Return copies of the storage folder as collectors leave it that are killed when they open their first file, their
+    second one, and so on. The last one is not killed.
     """
     collect(storage, tmp_path / "states", *times)
     return sorted((tmp_path / "states").iterdir())
@@ -121,9 +121,10 @@ def test_a_start_that_is_killed_is_no_loss_even_if_no_other_follows_on_that_day(
     for state in states:
         folder = state / "2026-09-20"
         here = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-        expected = [f"{folder}/kalshi.ledger.jsonl: is empty, and there is no data: a collector ended as it began the day"]
+        ledger = folder / "kalshi.ledger.jsonl"
+        expected = [f"{ledger}: is empty, and there is no data: a collector ended as it began the day"]
         alone += here == ["kalshi.ledger.jsonl"]
-        assert look(state) == ([], expected if here == ["kalshi.ledger.jsonl"] else []), state
+        assert look(state) == ([], expected if here == [ledger.name] else []), state
         seal_all(state)
         assert look(state)[0] == []
         for day, each in figures(state, NOON + DAY).items():
