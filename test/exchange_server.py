@@ -1,7 +1,7 @@
-"""A WebSocket server that does what a test's script says, frame by frame and byte by byte, right or wrong.
+"""A WebSocket server that follows a test's script, frame by frame and byte by byte, valid or not.
 
-A script is a function of one Peer, run in a greenlet for each connection; when it returns, the connection is
-closed, and what it returned is what `result()` gives.
+A script is a function of one Peer, which runs in a greenlet of its own for each connection. When it returns, the
+connection is closed, and `result()` returns what it has returned.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bytes | None = None) -> bytes:
-    """One frame as a server sends it, or, with a mask, as it must not."""
+    """Return one frame as a server sends it or, with a mask, as a client does."""
     first, masked = (fin << 7) | (rsv << 4) | opcode, 0x80 if mask else 0
     if len(payload) < 126:
         head = struct.pack(">BB", first, masked | len(payload))
@@ -65,7 +65,7 @@ class Peer:
         self.sent = 0
 
     def send(self, data: bytes) -> None:
-        """Send bytes; `sent` counts those that the socket took."""
+        """Send bytes; `sent` counts those that the socket has accepted."""
         view = memoryview(data)
         while view:
             count = self.sock.send(view)
@@ -89,7 +89,7 @@ class Peer:
         return Request(line, dict(field.split(": ", 1) for field in fields))
 
     def upgrade(self, also: bytes = b"", fields: str = "") -> Request:
-        """Take the handshake; `also` goes out in the same segment as the answer to it."""
+        """Answer the handshake, with `also` in the same segment behind the answer. Return the request."""
         request = self.request()
         self.send(accepting(request, fields) + also)
         return request
@@ -98,7 +98,7 @@ class Peer:
         self.send(b"".join([frame(TEXT, payload) for payload in payloads]))
 
     def receive(self) -> tuple[int, bytes]:
-        """The next frame of the client, which must be masked and whole."""
+        """Return opcode and payload of the client's next frame, which must be masked and not fragmented."""
         first, second = self.read(2)
         assert first & 0xF0 == 0x80
         assert second & 0x80
@@ -111,7 +111,7 @@ class Peer:
         return first & 0x0F, _unmask(self.read(length), mask)
 
     def received(self) -> list[tuple[int, bytes]]:
-        """Every frame that the client still sends, up to the end of the connection."""
+        """Return every frame that the client still sends, up to the end of the connection."""
         frames = []
         with suppress(EOFError, OSError):
             while True:
@@ -119,7 +119,7 @@ class Peer:
         return frames
 
     def drained(self) -> bytes:
-        """Every byte that the client still sends, up to the end of the connection."""
+        """Return every byte that the client still sends, up to the end of the connection."""
         data = b""
         with suppress(OSError):
             while part := self.sock.recv(65536):
@@ -133,7 +133,7 @@ class Peer:
 
 
 def accepting(request: Request, fields: str = "") -> bytes:
-    """The right answer to a handshake."""
+    """Return the right answer to a handshake."""
     key = hashlib.sha1(request.headers["Sec-WebSocket-Key"].encode() + _MAGIC).digest()
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -174,12 +174,12 @@ class ExchangeServer:
             self.peers.append(peer)
             return self._script(peer)
         except (OSError, EOFError) as error:
-            return error  # The client has left, which many a test is about.
+            return error  # The client has left, as it should in many tests.
         finally:
             sock.close()
 
     def result(self, index: int = 0, seconds: float = 30) -> Any:
-        """What the script of that connection returned, or the error with which the connection ended it."""
+        """Return what the script of that connection has returned, or the error of the socket that ended it."""
         with gevent.Timeout(seconds):
             while len(self._scripts) <= index:
                 gevent.sleep(0.005)
@@ -205,14 +205,14 @@ def serving(script: Script, **options: Any) -> Iterator[ExchangeServer]:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait for something that another greenlet brings about."""
+    """Wait until a condition holds, which another greenlet brings about."""
     with gevent.Timeout(seconds):
         while not condition():
             gevent.sleep(0.005)
 
 
 class Authority:
-    """A certificate authority of a test's own."""
+    """A certificate authority for one test."""
 
     def __init__(self, folder: Path, name: str = "Test Authority") -> None:
         self._folder = folder
@@ -237,7 +237,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256())
 
     def context(self, host: str = "127.0.0.1", *, days: int = 2) -> ssl.SSLContext:
-        """A server's context with a certificate for that host, which ends in so many days."""
+        """Return a server's context with a certificate for that host, which expires in so many days."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             name: Any = x509.IPAddress(ipaddress.ip_address(host))

@@ -1,4 +1,4 @@
-"""The frame reader yields what the plain library would, is stricter, and bounds time and memory."""
+"""The frame reader returns what the library alone would, is stricter, and needs bounded time and memory."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def forever(size: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def streaming(stream: bytes, client: Any, sizes: Iterator[int]) -> Iterator[Peer]:
-    """A server's end that sends the stream and then its end; the client's is put into `client`."""
+    """A server's end that sends the stream and then the end of file; the other end becomes the socket of `client`."""
     ours, theirs = socket.socketpair()
     peer = Peer(theirs)
     client.sock = Chopped(ours, sizes)
@@ -86,7 +86,7 @@ def streaming(stream: bytes, client: Any, sizes: Iterator[int]) -> Iterator[Peer
 def read_all(
     stream: bytes, *, limit: int = LIMIT, sizes: Iterator[int] | None = None, silence: float = 5
 ) -> tuple[list[bytes], Exception, list[tuple[int, bytes]]]:
-    """The messages of a stream, what ended it, and what the reader has sent."""
+    """Return the messages of a stream, the error that ended it, and the frames that the reader has sent."""
     reader = FrameReader(limit)
     messages: list[bytes] = []
     with streaming(stream, reader, sizes or forever(BUFFER_BYTES)) as peer:
@@ -101,7 +101,7 @@ def read_all(
 
 
 def read_plainly(stream: bytes, sizes: Iterator[int]) -> tuple[list[bytes], list[tuple[int, bytes]]]:
-    """The same by the library alone."""
+    """Return the same messages and frames, as the library alone reads and sends them."""
     client = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
     messages = []
     with streaming(stream, client, sizes) as peer:
@@ -136,7 +136,7 @@ class Streams:
         return frame(opcode, body), [body] if opcode == PING else []
 
     def stream(self, largest: int) -> tuple[bytes, list[bytes], list[bytes]]:
-        """The bytes, the messages in them, and the bodies of their pings."""
+        """Return the bytes, the messages in them, and the bodies of their pings."""
         parts: list[bytes] = []
         messages: list[bytes] = []
         pings: list[bytes] = []
@@ -175,7 +175,7 @@ class Streams:
 @pytest.mark.parametrize(
     ("largest_payload", "largest_read"), [(128, 1), (128, 9), (700, 300), (70_000, 4096), (70_000, BUFFER_BYTES)]
 )
-def test_yields_what_the_library_yields(seed: int, largest_payload: int, largest_read: int) -> None:
+def test_the_reader_returns_what_the_library_returns(seed: int, largest_payload: int, largest_read: int) -> None:
     streams = Streams(seed * 31 + largest_read)
     for _ in range(3):
         stream, messages, pings = streams.stream(largest_payload)
@@ -287,7 +287,7 @@ def test_a_close_frame_comes_after_what_came_before(
     assert sent == [(CLOSE, b"\x03\xe8")]
 
 
-def test_a_close_frame_may_come_inside_a_fragmented_message() -> None:
+def test_a_close_frame_inside_a_fragmented_message_is_allowed() -> None:
     messages, ended, _ = read_all(frame(TEXT, b"first") + START + close_frame(1012))
     assert messages == [b"first"]
     assert isinstance(ended, CloseFrame)
@@ -360,7 +360,7 @@ def test_the_limit_is_exact(limit: int, opcode: int, largest_read: int) -> None:
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 @pytest.mark.parametrize("head", [0x81, 0x82, 0x01])
-def test_a_declared_length_is_judged_before_anything_is_read(head: int, length: int) -> None:
+def test_a_declared_length_is_checked_before_memory_is_allocated(head: int, length: int) -> None:
     stream = frame(TEXT, b"first") + struct.pack(">BBQ", head, 127, length)
     tracemalloc.start()
     try:
@@ -373,8 +373,8 @@ def test_a_declared_length_is_judged_before_anything_is_read(head: int, length: 
     assert peak < 1 << 20
 
 
-def test_a_fragment_is_judged_by_its_head_too() -> None:
-    """The second fragment never comes: had it been waited for, the silence would have ended it."""
+def test_a_fragment_is_checked_by_its_header_too() -> None:
+    """The rest of the second fragment never arrives: a reader that waited for it would end with a time-out."""
     stream = frame(BINARY, b"f" * 600, fin=False) + struct.pack(">BBH", 0x80, 126, 401)
     reader = FrameReader(1000)
     with streaming(b"", reader, forever(BUFFER_BYTES)) as peer:
@@ -386,7 +386,7 @@ def test_a_fragment_is_judged_by_its_head_too() -> None:
 
 
 def test_many_small_fragments_cost_no_more_than_few() -> None:
-    """Adding each to an immutable whole would copy 800 GB here."""
+    """If each were added to an immutable whole, 800 GB would be copied here."""
     count = 1 << 17
     stream = frame(TEXT, fin=False) + frame(CONT, b"s" * 100, fin=False) * count + frame(CONT)
     began = time.monotonic()
@@ -395,8 +395,8 @@ def test_many_small_fragments_cost_no_more_than_few() -> None:
     assert time.monotonic() - began < 40
 
 
-def test_every_fragment_gives_others_a_turn() -> None:
-    """recv_batch() returns after each, however many lie in the buffer, and never loops on its own."""
+def test_recv_batch_returns_after_every_fragment() -> None:
+    """So that other greenlets get their turn, however many fragments are in the buffer."""
     reader = FrameReader(LIMIT)
     stream = frame(TEXT, b"a", fin=False) + frame(CONT, fin=False) * 5 + frame(PING) + frame(CONT, b"b") + frame(PONG)
     with streaming(stream, reader, forever(BUFFER_BYTES)):
@@ -406,7 +406,7 @@ def test_every_fragment_gives_others_a_turn() -> None:
 
 @contextlib.contextmanager
 def dripping(stream: bytes, seconds: float, *, at_once: bytes = b"") -> Iterator[FrameReader]:
-    """A reader that is fed one byte of the stream at a time, and nothing after it."""
+    """A reader that gets `at_once`, then one byte of the stream at a time, and nothing after it."""
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
     reader.sock = ours
@@ -429,7 +429,7 @@ def dripping(stream: bytes, seconds: float, *, at_once: bytes = b"") -> Iterator
     [frame(TEXT, b"d" * 100), frame(TEXT, b"d" * 200), frame(BINARY, b"d" * 100), frame(PING, b"d" * 100)],
     ids=["text", "long text", "binary", "ping"],
 )
-def test_a_drip_is_silence(dripped: bytes, started: bool) -> None:
+def test_bytes_that_drip_in_do_not_prolong_the_wait(dripped: bytes, started: bool) -> None:
     with dripping(dripped, 0.02, at_once=START if started else b"") as reader:
         reader.begin(0.3)
         if started:
@@ -440,7 +440,7 @@ def test_a_drip_is_silence(dripped: bytes, started: bool) -> None:
         assert 0.25 < time.monotonic() - began < 10
 
 
-def test_a_drip_that_stops_does_not_begin_the_silence_anew() -> None:
+def test_bytes_that_drip_in_and_stop_do_not_begin_the_wait_anew() -> None:
     with dripping(frame(TEXT, b"d" * 100)[:10], 0.025) as reader:
         reader.begin(0.3)
         began = time.monotonic()
@@ -449,7 +449,7 @@ def test_a_drip_that_stops_does_not_begin_the_silence_anew() -> None:
         assert 0.25 < time.monotonic() - began < 10
 
 
-def test_fragments_are_life() -> None:
+def test_each_fragment_begins_the_wait_anew() -> None:
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
     reader.sock = ours
@@ -467,7 +467,7 @@ def test_fragments_are_life() -> None:
     assert batches == [[]] * 5 + [[b"012345"]]
 
 
-def test_the_time_in_which_the_caller_is_busy_is_not_silence() -> None:
+def test_time_in_which_the_caller_is_busy_is_not_silence() -> None:
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
     reader.sock = ours

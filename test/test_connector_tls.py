@@ -1,4 +1,4 @@
-"""TLS in memory hands out what the server has encrypted, however it is cut, and nothing else; ends and limits too."""
+"""TLS in memory returns what the server has encrypted, wherever it is cut, and nothing else; its ends and limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 class Server:
-    """The server's end of TLS, in memory too: a test says where records and segments end."""
+    """The server's end of TLS, in memory too, so that a test decides where records and segments end."""
 
     def __init__(self, sock: Any, context: ssl.SSLContext) -> None:
         self.sock = sock
@@ -52,7 +52,7 @@ class Server:
         self.sock.sendall(self._outgoing.read())
 
     def records(self, *parts: bytes) -> bytes:
-        """A record of each, encrypted; of one longer than 16 KiB several."""
+        """Return one encrypted record for each part, several for a part longer than 16 KiB."""
         for part in parts:
             self._tls.write(part)
         return self._outgoing.read()
@@ -60,14 +60,14 @@ class Server:
     def send(self, *parts: bytes) -> None:
         self.sock.sendall(self.records(*parts))
 
-    def goodbye(self) -> bytes:
-        """The record that ends TLS (close_notify)."""
+    def end_of_tls(self) -> bytes:
+        """Return the record that ends TLS (close_notify)."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         return self._outgoing.read()
 
     def recv(self, size: int) -> bytes:
-        """What the client has sent; b"" at its end."""
+        """Return what the client has sent; b"" at its end."""
         while True:
             try:
                 return self._tls.read(size)
@@ -108,7 +108,7 @@ def pair(authority: Authority) -> Iterator[Pair]:
 
 
 def receive(client: TlsSocket, size: int = 65536) -> bytes:
-    """One call's worth."""
+    """Return what one call returns."""
     view = memoryview(bytearray(size))
     return bytes(view[: client.recv_into(view)])
 
@@ -135,7 +135,7 @@ def reset(sock: Any) -> None:
     ("largest_payload", "largest_record", "largest_segment"),
     [(128, 16, 7), (700, 300, 1000), (70_000, 16_384, 1500), (70_000, 5000, 200_000)],
 )
-def test_frames_arrive_however_records_and_segments_cut_them(
+def test_frames_arrive_wherever_records_and_segments_cut_them(
     pair: Pair, seed: int, largest_payload: int, largest_record: int, largest_segment: int
 ) -> None:
     streams = Streams(seed * 37 + largest_record)
@@ -172,7 +172,7 @@ def test_frames_arrive_however_records_and_segments_cut_them(
     assert Peer(pair.server).received() == [(PONG, ping) for _, _, pings in chosen for ping in pings]
 
 
-def test_one_call_hands_out_all_records_that_have_arrived(pair: Pair) -> None:
+def test_one_call_returns_all_records_that_have_arrived(pair: Pair) -> None:
     parts = [b"%d" % number * (number % 30 + 1) for number in range(500)]
     pair.server.send(*parts)
     eventually(lambda: len(pair.client._sock.recv(RAW_BYTES, socket.MSG_PEEK)) > sum(map(len, parts)))
@@ -180,8 +180,8 @@ def test_one_call_hands_out_all_records_that_have_arrived(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1000, 16_384, 40_000])
-def test_what_did_not_fit_comes_without_waiting(pair: Pair, size: int) -> None:
-    """And is decrypted only when it is asked for: never more lies in memory than one read of the socket."""
+def test_what_did_not_fit_is_returned_by_the_next_calls_without_waiting(pair: Pair, size: int) -> None:
+    """It is decrypted only by those calls: there is never more in memory than one read of the socket."""
     data = bytes(range(256)) * 160
     pair.server.send(*[data[start : start + 320] for start in range(0, len(data), 320)])
     pair.server.send(data)
@@ -197,7 +197,9 @@ def test_what_did_not_fit_comes_without_waiting(pair: Pair, size: int) -> None:
 
 
 def test_a_flood_fills_each_call(pair: Pair) -> None:
-    """Records cost bytes, so one read of the socket is less than a buffer; a flood must not look like less."""
+    """The records' own bytes make the messages of one socket read less than a buffer; a flood must not look like
+    less.
+    """
     part = b"f" * 100
     sending = gevent.spawn(lambda: [pair.server.send(*[part] * 1000) for _ in range(40)])
     sizes = []
@@ -208,7 +210,7 @@ def test_a_flood_fills_each_call(pair: Pair) -> None:
     assert max(sizes) == 65536
 
 
-def test_recv_hands_out_no_more_than_asked_for(pair: Pair) -> None:
+def test_recv_returns_no_more_than_asked_for(pair: Pair) -> None:
     pair.server.send(b"HTTP", b"/1.1")
     assert [pair.client.recv(1) for _ in range(8)] == [b"H", b"T", b"T", b"P", b"/", b"1", b".", b"1"]
 
@@ -221,13 +223,13 @@ WHOLE = b"".join(PARTS)
 ENDS = {
     "ragged": lambda server: b"",
     "in a record": lambda server: server.records(b"cut")[:-1],
-    "with TLS's own": lambda server: server.goodbye(),
+    "with TLS's own": lambda server: server.end_of_tls(),
 }
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("size", [100, 65536])
-def test_everything_comes_before_the_end_which_is_met_again(pair: Pair, end: Any, size: int) -> None:
+def test_everything_comes_before_the_end_and_then_each_call_returns_it(pair: Pair, end: Any, size: int) -> None:
     data = pair.server.records(*PARTS)
     data += end(pair.server)
 
@@ -255,7 +257,7 @@ def test_everything_comes_before_a_reset(pair: Pair, count: int, size: int) -> N
 
 
 class Scripted:
-    """A socket whose reads are given; after them it was reset, which a kernel tells only once."""
+    """A socket with given reads; then it is reset, which a kernel reports only once."""
 
     def __init__(self, sock: Any, reads: list[bytes]) -> None:
         self._sock = sock
@@ -271,7 +273,7 @@ class Scripted:
         return getattr(self._sock, name)
 
 
-def test_a_reset_met_while_more_is_read_comes_after_it_and_stays(pair: Pair) -> None:
+def test_a_reset_that_is_found_while_reading_on_is_raised_after_the_data_and_again(pair: Pair) -> None:
     pair.server.send(b"and what comes with the handshake")
     receive(pair.client)
     data = pair.server.records(b"x" * 70_000)
@@ -282,7 +284,7 @@ def test_a_reset_met_while_more_is_read_comes_after_it_and_stays(pair: Pair) -> 
             receive(pair.client)
 
 
-def test_what_was_tampered_with_is_an_error_after_what_came_before(pair: Pair) -> None:
+def test_a_record_that_was_tampered_with_is_an_error_after_what_came_before(pair: Pair) -> None:
     good, bad, after = (pair.server.records(part) for part in (b"good", b"bad", b"after"))
     pair.server.sock.sendall(good + bad[:-1] + bytes([bad[-1] ^ 1]) + after)
     eventually(lambda: len(pair.client._sock.recv(RAW_BYTES, socket.MSG_PEEK)) > len(good + bad))
@@ -307,7 +309,7 @@ def test_timeouts(pair: Pair) -> None:
     assert receive(pair.client) == b"still there"
 
 
-def test_a_record_that_drips_does_not_prolong_the_timeout(pair: Pair) -> None:
+def test_a_record_that_drips_in_does_not_prolong_the_timeout(pair: Pair) -> None:
     record = pair.server.records(b"d" * 200)
 
     def drip() -> None:
@@ -352,7 +354,7 @@ def test_what_has_arrived_is_still_decrypted_after_a_shutdown(pair: Pair) -> Non
 
 
 def test_several_send_while_one_receives(pair: Pair) -> None:
-    """More than the kernel takes at once, so that each is met in the middle."""
+    """More than the kernel takes at once, so that each send has to wait in the middle."""
     payloads = [b"a" * 12_000_000, b"b" * 1000, b"c" * 100_000]
     senders = [gevent.spawn(pair.client.send, payload) for payload in payloads]
     receiving = gevent.spawn(receive_all, pair.client, len(WHOLE))
@@ -385,13 +387,13 @@ def test_what_cannot_be_sent_costs_nothing_that_was_received(pair: Pair) -> None
     pair.server.send(b"second")
     reset(pair.server.sock)
     gevent.sleep(0.05)
-    with contextlib.suppress(ConnectionResetError):  # The kernel may tell it to the sender only.
+    with contextlib.suppress(ConnectionResetError):  # The kernel may report it to the sender only.
         assert receive(pair.client) in (b"second", b"")
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl")
-def test_a_change_of_keys_is_answered(authority: Authority, tmp_path: Path) -> None:
-    """The server changes its keys, and asks the same of the client, which OpenSSL does before it next sends."""
+def test_a_change_of_keys_by_the_server_is_answered(authority: Authority, tmp_path: Path) -> None:
+    """The server changes its keys and asks the client to do the same; OpenSSL does that before it next sends."""
     authority.context()
     command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", str(authority.path.parent / f"{HOST}.pem")]
     with Popen([*command, "-tls1_3", "-msg"], stdin=PIPE, stdout=PIPE, stderr=subprocess.STDOUT) as process:
@@ -431,7 +433,7 @@ def test_a_change_of_keys_is_answered(authority: Authority, tmp_path: Path) -> N
 # The context.
 
 
-def test_keys_are_logged_where_the_environment_says(
+def test_sslkeylogfile_is_obeyed(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
@@ -443,8 +445,10 @@ def test_keys_are_logged_where_the_environment_says(
     assert "SERVER_TRAFFIC_SECRET_0" in (tmp_path / "keys").read_text()
 
 
-def test_a_server_that_is_refused_is_told_why(authority: Authority, tmp_path: Path) -> None:
-    """And nobody is trusted who is not in the context."""
+def test_a_server_with_an_untrusted_certificate_gets_an_alert_that_says_why(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Only the authorities of the context are trusted."""
     other = Authority(tmp_path, "Other Authority")
     with (
         serving(lambda peer: peer.drained(), tls=other.context()) as server,
@@ -455,8 +459,10 @@ def test_a_server_that_is_refused_is_told_why(authority: Authority, tmp_path: Pa
         assert "unknown ca" in str(server.result()).lower().replace("_", " ")
 
 
-def test_frames_of_the_end_of_the_handshake_are_not_lost(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first frames come in the record of the answer to the handshake, of which only the head is taken."""
+def test_frames_in_the_record_of_the_answer_to_the_handshake_are_not_lost(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of that record the handshake reads only the head of the answer."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
 
     def script(peer: Peer) -> None:

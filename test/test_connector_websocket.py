@@ -1,4 +1,4 @@
-"""The connector against a scripted server: what it sends, how every refusal and end is told, and when."""
+"""The connector against a scripted server: what it sends, how it reports every refusal and end, and when."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def no_proxy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Signing(Generic):
-    """A dialect that signs, visibly."""
+    """A dialect with a signature that tests can read."""
 
     def __init__(self, *commands: bytes, tick_seconds: float | None = None) -> None:
         super().__init__({}, {})
@@ -94,7 +94,7 @@ def refusal(url: str, kind: type[ConnectError] = ConnectError, **options: Any) -
 
 
 def refused(feed: WebSocketConnector, kind: type[ConnectError] = ConnectError) -> str:
-    """What connect() says when it fails, which must fit on one line."""
+    """Return the error text of connect(), which must fail, and whose text must fit on one line."""
     with pytest.raises(ConnectError) as caught:
         feed.connect()
     assert type(caught.value) is kind
@@ -105,7 +105,7 @@ def refused(feed: WebSocketConnector, kind: type[ConnectError] = ConnectError) -
 
 
 def answering(answer: bytes) -> Callable[[Peer], Any]:
-    """A script that answers the handshake so and then waits for the client to leave."""
+    """A script that answers the handshake with these bytes, and then waits until the client leaves."""
 
     def script(peer: Peer) -> Any:
         peer.request()
@@ -150,7 +150,7 @@ def test_a_url_without_a_path_is_signed_for_the_root() -> None:
     assert request.headers["X-Signed"].startswith("/@")
 
 
-def test_commands_are_sent_in_order_and_close_says_going_away() -> None:
+def test_commands_are_sent_in_order_and_close_sends_going_away() -> None:
     commands = [b'{"id":1}', '{"id":"\u00fc"}'.encode(), b'{"id":3,"x":"%s"}' % (b"y" * 300), b"{}"]
     with serving(upgrading) as server:
         feed = connector(server.url, *commands)
@@ -164,7 +164,7 @@ def test_commands_are_sent_in_order_and_close_says_going_away() -> None:
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "401", "403 \x1b[31mNo"])
-def test_refused_keys(status: str) -> None:
+def test_keys_that_are_refused(status: str) -> None:
     body = b'{"error":"bad \x1b[31msignature\x1b[0m"}\r\nFORGED \xe2\x80\xa8line\x00\x07 \xff\xfe' + b"x" * 5000
     with serving(answering(response(status, body))) as server:
         text = refusal(server.url, AuthError)
@@ -177,21 +177,21 @@ def test_refused_keys(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("skew", "told"),
+    ("skew", "expected"),
     [(0, None), (4, None), (-4, None), (61, "61 s ahead of"), (-3600, "3600 s behind"), (86400 * 400, "ahead of")],
 )
-def test_refused_keys_with_a_clock_that_is_off(skew: float, told: str | None) -> None:
+def test_keys_that_are_refused_while_our_clock_is_wrong(skew: float, expected: str | None) -> None:
     date = email.utils.formatdate(NOW - 0.25 - skew, usegmt=True)
     with serving(answering(response("401 Unauthorized", b"no", f"Date: {date}\r\n"))) as server:
         text = refusal(server.url, AuthError, wall_clock=lambda: NOW - 0.25)
-    assert "this host's clock is" in text if told else "clock" not in text
-    assert told is None or told in text
+    assert "this host's clock is" in text if expected else "clock" not in text
+    assert expected is None or expected in text
 
 
 @pytest.mark.parametrize(
     "fields", ["", "Date: \r\n", "Date: yesterday\r\n", "Date: Mon, 99 Foo 99999 99:99:99 GMT\r\n", "Date: 1\r\n"]
 )
-def test_refused_keys_without_a_date_to_compare(fields: str) -> None:
+def test_keys_that_are_refused_without_a_date_to_compare(fields: str) -> None:
     with serving(answering(response("403 Forbidden", b"no", fields))) as server:
         assert "clock" not in refusal(server.url, AuthError)
 
@@ -206,7 +206,7 @@ def test_refused_keys_without_a_date_to_compare(fields: str) -> None:
     ids=["shorter than it says", "endless", "no length"],
 )
 @pytest.mark.parametrize("hangs_up", [True, False])
-def test_refused_keys_whatever_becomes_of_the_body(answer: bytes, hangs_up: bool) -> None:
+def test_keys_that_are_refused_in_an_answer_with_an_incomplete_or_endless_body(answer: bytes, hangs_up: bool) -> None:
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(answer)
@@ -219,7 +219,7 @@ def test_refused_keys_whatever_becomes_of_the_body(answer: bytes, hangs_up: bool
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         ("429 Too Many Requests", "429 Too Many Requests: slow down"),
         ("500 Internal Server Error", "500 Internal Server Error: slow down"),
@@ -232,17 +232,17 @@ def test_refused_keys_whatever_becomes_of_the_body(answer: bytes, hangs_up: bool
         ("9" * 4000, "9999… (unknown status): slow down"),
     ],
 )
-def test_other_answers(status: str, told: str) -> None:
+def test_other_statuses_are_reported_with_the_body(status: str, expected: str) -> None:
     with serving(answering(response(status, b"slow\ndown", "Set-Cookie: session=s3cr3t\r\n"))) as server:
         text = refusal(server.url)
     assert ConnectError.exit_code == 69
     assert text.startswith(f"cannot connect to ws://127.0.0.1:{server.port}/feed/v1: it answered ")
-    assert text.endswith(told)
+    assert text.endswith(expected)
     assert "s3cr3t" not in text
 
 
 def repeating(status: str) -> Callable[[Peer], None]:
-    """An answer that holds the request, across the place where a long text is cut."""
+    """A script whose answer repeats the signed header, across the place where a long text is cut."""
 
     def script(peer: Peer) -> None:
         signed = peer.request().headers["X-Signed"]
@@ -260,14 +260,14 @@ def repeating_in_a_close_frame(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [("401 No", AuthError), ("429 No", ConnectError), ("302 No", ConnectError)]
 )
-def test_a_server_that_repeats_the_signed_headers(status: str, kind: type[ConnectError]) -> None:
+def test_signed_headers_that_a_server_repeats_are_hidden(status: str, kind: type[ConnectError]) -> None:
     with serving(repeating(status)) as server:
         text = refusal(server.url, kind, wall_clock=lambda: NOW)
     assert "(hidden)" in text
     assert "/feed/v1@" not in text
 
 
-def test_a_close_frame_that_repeats_the_signed_headers() -> None:
+def test_signed_headers_in_a_close_frame_are_hidden() -> None:
     with serving(repeating_in_a_close_frame) as server:
         feed = connector(server.url)
         feed.connect()
@@ -288,12 +288,12 @@ def test_redirects_are_not_followed(status: int) -> None:
     assert "s3cr3t" not in text
 
 
-def test_a_redirect_to_nowhere() -> None:
+def test_a_redirect_without_an_address_is_reported_too() -> None:
     with serving(answering(response("302 Found"))) as server:
         assert "never followed" in refusal(server.url)
 
 
-def test_a_query_never_shows() -> None:
+def test_an_error_never_shows_the_query() -> None:
     with serving(answering(response("500 No"))) as server:
         assert "s3cr3t" not in refusal(f"{server.url}?token=s3cr3t")
 
@@ -330,17 +330,17 @@ def dripped_body(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         (silent, "no answer within 0.4 s"),
         (dripped, "no answer within 0.4 s"),
         (dripped_body, "it answered 500 Internal Server Error: ...."),
     ],
 )
-def test_one_deadline_over_the_handshake(script: Callable[[Peer], Any], told: str) -> None:
+def test_one_deadline_covers_the_handshake(script: Callable[[Peer], Any], expected: str) -> None:
     began = time.monotonic()
     with serving(script) as server:
-        assert told in refusal(server.url, connect_seconds=0.4)
+        assert expected in refusal(server.url, connect_seconds=0.4)
         assert time.monotonic() - began < 10
         server.result()  # It ends with the connection.
 
@@ -353,7 +353,7 @@ def test_the_deadline_covers_tls() -> None:
 
 
 def test_the_deadline_covers_the_commands() -> None:
-    """The server takes the handshake and reads nothing more."""
+    """The server answers the handshake, and then reads nothing."""
 
     def script(peer: Peer) -> Any:
         peer.upgrade()
@@ -390,16 +390,16 @@ def endless_body(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         (endless_head, "the response to the handshake does not end"),
         (endless_line, "the response to the handshake does not end"),
         (endless_body, "it answered 500 Internal Server Error: eeeee"),
     ],
 )
-def test_an_endless_answer_is_not_read_to_its_end(script: Callable[[Peer], Any], told: str) -> None:
+def test_an_endless_answer_is_not_read_to_its_end(script: Callable[[Peer], Any], expected: str) -> None:
     with serving(script) as server:
-        assert told in refusal(server.url)
+        assert expected in refusal(server.url)
         assert isinstance(server.result(), OSError)
         assert server.peers[0].sent < 32 << 20, "more than sockets buffer"
 
@@ -434,7 +434,7 @@ def test_garbage_instead_of_an_answer(garbage: bytes) -> None:
         assert "None" not in text
 
 
-def test_a_cookie_that_is_none_does_no_harm() -> None:
+def test_an_invalid_cookie_is_reported() -> None:
     def script(peer: Peer) -> None:
         peer.upgrade(fields="Set-Cookie: a{b=1; Domain=127.0.0.1\r\n")
 
@@ -455,7 +455,7 @@ def test_reset_instead_of_an_answer() -> None:
 # The stream.
 
 
-def test_what_comes_with_the_answer_is_not_lost() -> None:
+def test_frames_that_arrive_with_the_answer_to_the_handshake_are_not_lost() -> None:
     payloads = [b'{"n":%d}\n' % number for number in range(300)]
 
     def script(peer: Peer) -> None:
@@ -468,7 +468,7 @@ def test_what_comes_with_the_answer_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "told"),
+    ("ending", "expected"),
     [
         (close_frame(1000), "closed the connection: code 1000"),
         (close_frame(1001, b"maintenance"), "closed the connection: code 1001, maintenance"),
@@ -479,7 +479,7 @@ def test_what_comes_with_the_answer_is_not_lost() -> None:
         (frame(TEXT, b"cut off")[:5], "was lost: the connection ended without a close frame"),
     ],
 )
-def test_how_the_server_ends_it(ending: bytes, told: str) -> None:
+def test_each_way_in_which_the_server_can_end_the_connection(ending: bytes, expected: str) -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
         peer.text(b"first", b"last")
@@ -493,7 +493,7 @@ def test_how_the_server_ends_it(ending: bytes, told: str) -> None:
     assert end is not None
     assert end.isprintable()
     assert f"ws://127.0.0.1:{server.port}/feed/v1" in end
-    assert end.endswith(told)
+    assert end.endswith(expected)
 
 
 def test_reset_by_the_server() -> None:
@@ -525,7 +525,7 @@ def test_a_close_frame_is_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code", "told"),
+    ("sent", "code", "expected"),
     [
         (frame(TEXT, b"m" * 1001), 1009, "a message of 1,001 bytes or more; at most 1,000 allowed"),
         (frame(BINARY, b"m" * 70_000), 1009, "a message of 70,000 bytes or more; at most 1,000 allowed"),
@@ -541,7 +541,9 @@ def test_a_close_frame_is_answered() -> None:
         (close_frame(1005), 1002, "broke the WebSocket protocol: Invalid close"),
     ],
 )
-def test_what_it_does_not_take_it_ends_with_a_code(sent: bytes, code: int, told: str) -> None:
+def test_a_frame_that_is_not_allowed_ends_the_connection_with_a_close_code(
+    sent: bytes, code: int, expected: str
+) -> None:
     def script(peer: Peer) -> Any:
         peer.upgrade()
         peer.text(b"first")
@@ -555,7 +557,7 @@ def test_what_it_does_not_take_it_ends_with_a_code(sent: bytes, code: int, told:
         assert server.result() == [(CLOSE, code.to_bytes(2, "big"))]
     assert received == [b"first"]
     assert end is not None
-    assert told in end
+    assert expected in end
 
 
 def test_a_ping_is_answered_with_its_body() -> None:
@@ -582,7 +584,7 @@ def pinging(peer: Peer) -> None:
         gevent.sleep(0.05)
 
 
-def test_nothing_at_all_ends_it() -> None:
+def test_without_any_frame_the_connection_ends() -> None:
     with serving(answer_and_hold) as server:
         feed = connector(server.url, idle_timeout_seconds=0.3)
         feed.connect()
@@ -597,7 +599,7 @@ def answer_and_hold(peer: Peer) -> Any:
     return peer.received()
 
 
-def test_pings_keep_it_alive() -> None:
+def test_pings_keep_the_connection_alive() -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
         for _ in range(12):
@@ -614,7 +616,7 @@ def test_pings_keep_it_alive() -> None:
 
 
 @pytest.mark.parametrize("script", [pinging, answer_and_hold])
-def test_no_data_ends_it_when_asked_for(script: Callable[[Peer], Any]) -> None:
+def test_without_data_the_connection_ends_if_that_is_configured(script: Callable[[Peer], Any]) -> None:
     with serving(script) as server:
         feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
         feed.connect()
@@ -624,8 +626,8 @@ def test_no_data_ends_it_when_asked_for(script: Callable[[Peer], Any]) -> None:
     assert end == f"no data came from {server.url} for 0.3 s (data_timeout_seconds)"
 
 
-def test_rare_pings_do_not_put_off_the_end_without_data() -> None:
-    """A ping shortly before the end must not grant a whole new wait."""
+def test_a_ping_does_not_prolong_the_time_without_data() -> None:
+    """After a ping shortly before the time is over only the rest of it may be waited for."""
 
     def script(peer: Peer) -> Any:
         peer.upgrade()
@@ -643,7 +645,7 @@ def test_rare_pings_do_not_put_off_the_end_without_data() -> None:
     assert "no data" in end
 
 
-def test_the_shorter_silence_is_the_one_that_is_told() -> None:
+def test_the_shorter_silence_is_the_one_that_is_reported() -> None:
     with serving(answer_and_hold) as server:
         feed = connector(server.url, idle_timeout_seconds=0.2, data_timeout_seconds=9)
         feed.connect()
@@ -653,8 +655,8 @@ def test_the_shorter_silence_is_the_one_that_is_told() -> None:
 
 
 @pytest.mark.parametrize("options", [{"idle_timeout_seconds": 0.2}, {"data_timeout_seconds": 0.2}])
-def test_a_slow_consumer_is_not_silence(options: dict[str, float]) -> None:
-    """While the disk is slow the socket is not read, which is not the exchange's fault."""
+def test_time_in_which_the_consumer_is_slow_is_not_silence(options: dict[str, float]) -> None:
+    """While the disk is slow the socket is not read: what arrives late then is not the exchange's fault."""
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -679,9 +681,9 @@ def test_a_slow_consumer_is_not_silence(options: dict[str, float]) -> None:
 
 @contextlib.contextmanager
 def stopped_for_a_while(peer: Peer, meanwhile: bytes) -> Iterator[None]:
-    """From the next switch on the hub stands still, until long after the end of a timer of 0.3 s.
+    """Stop all greenlets, from the next switch on, until a timer of 0.3 s is long over.
 
-    What comes in the meantime is put there by a native thread, for no greenlet runs.
+    A native thread sends `meanwhile`, since no greenlet runs.
     """
     sleep = monkey.get_original("time", "sleep")
     asleep = gevent.spawn(sleep, 0.6)
@@ -692,7 +694,7 @@ def stopped_for_a_while(peer: Peer, meanwhile: bytes) -> Iterator[None]:
 
 
 def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() -> None:
-    """A virtual machine that was paused finds its timer gone off, and the data there."""
+    """A virtual machine that was paused finds its timer expired, and the data there."""
 
     def script(peer: Peer) -> Any:
         peer.upgrade()
@@ -711,8 +713,8 @@ def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() ->
         feed.close()
 
 
-def test_what_came_behind_pings_while_the_process_was_stopped_is_data() -> None:
-    """The pings are met first, when the time without data is over already."""
+def test_data_behind_pings_that_came_while_the_process_was_stopped_counts() -> None:
+    """The pings are read first, when the time without data is over already."""
 
     def script(peer: Peer) -> Any:
         peer.upgrade()
@@ -729,7 +731,7 @@ def test_what_came_behind_pings_while_the_process_was_stopped_is_data() -> None:
         feed.close()
 
 
-def test_the_kernel_giving_up_is_not_called_silence() -> None:
+def test_a_connection_that_the_kernel_gives_up_is_not_reported_as_silence() -> None:
     feed = connector("ws://exchange.test/feed")
     lost = feed._disconnected(TimeoutError(110, "Connection timed out"))
     assert str(lost) == "the connection to ws://exchange.test/feed was lost: Connection timed out"
@@ -754,7 +756,7 @@ def test_close_wakes_messages() -> None:
     feed.close()
 
 
-def test_what_was_received_is_handed_out_after_close() -> None:
+def test_what_has_arrived_is_yielded_after_close() -> None:
     def script(peer: Peer) -> Any:
         peer.upgrade()
         peer.send(b"".join([frame(kind, b"%d" % number) for number in range(50) for kind in (TEXT, BINARY)]))
@@ -841,16 +843,16 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
-def test_who_does_not_read_our_answers_is_read_all_the_same(
+def test_an_exchange_that_does_not_read_our_answers_is_still_read(
     authority: Authority,
     small_buffers: None,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     secure: bool,
 ) -> None:
-    """Each would be waited for as long as for the exchange's silence; and nothing may follow one that was cut.
+    """Not every answer may be waited for, and nothing may follow one that was cut off.
 
-    That an exchange hangs up for want of answers must be seen to come: it is told, and once.
+    The exchange may end the connection because it gets no answers: one warning says so in advance.
     """
     monkeypatch.setattr(sender, "ANSWER_SECONDS", 0.3)
     ended = gevent.event.Event()
@@ -879,14 +881,14 @@ def test_who_does_not_read_our_answers_is_read_all_the_same(
     assert received == [b"between"] * 100 + [b"last"]
     assert 0 < len(answers) < 3000
     assert set(answers) == {(PONG, b"p" * 125)}
-    [told] = caplog.records
-    assert (told.name, told.levelname) == ("ssmd.connector", "WARNING")
-    assert told.getMessage() == "exchange does not read our answers; no more are sent, and it may hang up"
-    assert (told.answer, told.seconds) == ("pong", 0.3)  # type: ignore[attr-defined]
+    [warning] = caplog.records
+    assert (warning.name, warning.levelname) == ("ssmd.connector", "WARNING")
+    assert warning.getMessage() == "exchange does not read our answers; no more are sent, and it may hang up"
+    assert (warning.answer, warning.seconds) == ("pong", 0.3)  # type: ignore[attr-defined]
 
 
-def fill(sock: Any) -> None:
-    """Send until nothing more is taken, not even when the kernel asks again, after 0.2 s."""
+def fill_up(sock: Any) -> None:
+    """Send until the kernel takes nothing more, not even after 0.2 s, when it has asked the receiver again."""
     refusals = 0
     while refusals < 40:
         try:
@@ -898,7 +900,7 @@ def fill(sock: Any) -> None:
 
 
 def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None, caplog: pytest.LogCaptureFixture) -> None:
-    """Two greenlets then want to send on one socket."""
+    """Two greenlets would then send on one socket."""
     full = gevent.event.Event()
 
     def script(peer: Peer) -> None:
@@ -911,7 +913,7 @@ def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None, caplog
     with serving(script, receive_buffer=4096) as server:
         feed = connector(server.url)
         feed.connect()
-        fill(feed._reader.sock)
+        fill_up(feed._reader.sock)
         collecting = gevent.spawn(collect, feed)
         gevent.sleep(0.02)
         full.set()
@@ -919,7 +921,7 @@ def test_a_ping_while_a_close_frame_waits_to_be_sent(small_buffers: None, caplog
         feed.close()
         assert collecting.get() == ([b"behind it"], None)
         assert time.monotonic() - began < 5
-    assert [told.answer for told in caplog.records] == ["close"]  # type: ignore[attr-defined]
+    assert [record.answer for record in caplog.records] == ["close"]  # type: ignore[attr-defined]
 
 
 def test_close_while_the_commands_are_being_sent() -> None:
@@ -939,8 +941,8 @@ def test_close_while_the_commands_are_being_sent() -> None:
 
 
 def test_close_while_a_pong_is_stuck(small_buffers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that pings and never reads; two greenlets then want to send on one socket."""
-    monkeypatch.setattr(sender, "ANSWER_SECONDS", 15)  # It would be given up before it is seen to be stuck.
+    """A server that pings and never reads; two greenlets would then send on one socket."""
+    monkeypatch.setattr(sender, "ANSWER_SECONDS", 15)  # Otherwise it is given up before the test sees that it is stuck.
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -988,12 +990,12 @@ def flooding_with_pings(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("script", [flooding, flooding_with_fragments, flooding_with_pings])
-def test_a_flood_does_not_starve_others(script: Callable[[Peer], Any]) -> None:
+def test_a_flood_does_not_starve_other_greenlets(script: Callable[[Peer], Any]) -> None:
     ticks: list[float] = []
 
     def tick() -> None:
         while len(ticks) < 50:
-            ticks.append(time.thread_time())  # What else the machine does is not the flood's doing.
+            ticks.append(time.thread_time())  # CPU time of this thread: other work of the machine is not the flood's.
             gevent.sleep(0.01)
         feed.close()
 
@@ -1015,8 +1017,8 @@ def flooding_with_pings_to_answer(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("script", [flooding_with_fragments, flooding_with_pings, flooding_with_pings_to_answer])
-def test_a_flood_without_data_does_not_put_off_the_end(script: Callable[[Peer], Any]) -> None:
-    """There is always something to read, so no read ever meets its timeout."""
+def test_a_flood_without_data_does_not_prolong_the_time_without_data(script: Callable[[Peer], Any]) -> None:
+    """There is always something to read, so no read ever ends with a time-out."""
     with serving(script) as server:
         feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.3)
         feed.connect()
@@ -1123,7 +1125,7 @@ WITHOUT_DATA = "no data came from {} for 0.4 s (data_timeout_seconds)"
     ],
 )
 @pytest.mark.parametrize("tick_seconds", [TICK, 0.3, 5])
-def test_ticks_do_not_put_off_the_end_of_a_silence(
+def test_ticks_do_not_prolong_a_silence(
     script: Callable[[Peer], Any], options: dict[str, float], expected: str, tick_seconds: float
 ) -> None:
     with serving(script) as server:
@@ -1327,10 +1329,10 @@ def test_no_command_follows_an_answer_that_was_torn(
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_command_that_comes_too_late_costs_nothing_that_the_exchange_has_sent(
+def test_a_command_to_an_exchange_that_has_left_costs_nothing_that_it_has_sent(
     authority: Authority, secure: bool, reset: bool
 ) -> None:
-    """What it sent before it left is still received, with the reason that it gave."""
+    """What it has sent before is still received, and so is its reason."""
     payloads = [b"%d" % number for number in range(100)]
 
     def script(peer: Peer) -> None:
@@ -1449,7 +1451,7 @@ def test_tls_records_are_drained_in_batches(authority: Authority) -> None:
 
 @pytest.mark.parametrize("reset", [True, False])
 def test_everything_whole_comes_before_the_end_of_tls(authority: Authority, reset: bool) -> None:
-    """The end is met while the records before it are drained, and must not cost them."""
+    """The end is found while the records before it are read, and must not cost them."""
     payloads = [b"record %d" % number for number in range(100)]
 
     def script(peer: Peer) -> None:
@@ -1468,11 +1470,11 @@ def test_everything_whole_comes_before_the_end_of_tls(authority: Authority, rese
         received, end = collect(feed)
     assert received == payloads
     assert end is not None
-    # Python before 3.11.9 takes a reset for an end.
+    # Python before 3.11.9 reports a reset as an end.
     assert end.endswith(("Connection reset by peer", "without a close frame") if reset else "without a close frame")
 
 
-def test_close_under_load_with_tls_never_hands_out_what_is_still_encrypted(authority: Authority) -> None:
+def test_close_under_load_with_tls_never_yields_encrypted_bytes(authority: Authority) -> None:
     """Closing from another greenlet while the reader is in the middle of a frame."""
     message = b'{"pad":"' + b"x" * 300 + b'"}'
 
@@ -1542,7 +1544,7 @@ def test_tls_to_a_server_without_it() -> None:
 
 
 def proxying(peer: Peer) -> Any:
-    """A proxy that is the exchange behind it as well."""
+    """A proxy that is also the exchange behind it."""
     tunnel = peer.request()
     peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
     request = peer.upgrade()
@@ -1571,13 +1573,13 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch, variable: str, direct: bool) -
 
 
 def test_a_proxy_whose_answer_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read byte by byte and never waited for, so only a bound on it can end it."""
+    """It is read byte by byte without ever waiting, so no deadline can end it, only a bound on its length."""
     with serving(endless_head) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         assert "does not end" in refusal("ws://exchange.example/", connect_seconds=5)
 
 
-def test_a_proxy_that_is_not_there_is_named_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_reached_is_named_as_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert "cannot connect to the proxy on the way to exchange.example" in refusal("ws://exchange.example/")
 

@@ -1,4 +1,4 @@
-"""The dialect for any exchange: send what the environment says, keep what comes."""
+"""The dialect for any exchange: it sends what the environment says, and keeps what arrives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_without_messages_nothing_is_sent(subscribe):
     assert list(Generic.check(subscribe)) == []
 
 
-def test_nothing_is_signed_and_nothing_is_waited_for():
+def test_nothing_is_signed_and_no_acknowledgement_is_expected():
     dialect = Generic({"token": "unused"}, {"messages": MESSAGES})
     assert dialect.headers("/ws", 1_790_000_000_000) == {}
     assert list(dialect.unacknowledged()) == []
@@ -51,7 +51,7 @@ def test_nothing_is_signed_and_nothing_is_waited_for():
         ({"market_tickers": [], "messages": 1}, [(("market_tickers",), True), (("messages",), False)]),
     ],
 )
-def test_a_section_is_checked(subscribe, problems):
+def test_the_subscribe_section_is_checked(subscribe, problems):
     found = list(Generic.check(subscribe))
     assert [(problem.path, problem.warning) for problem in found] == problems
     for problem in found:

@@ -1,4 +1,4 @@
-"""Kalshi's dialect: what is signed and sent, and what is made of everything that may come back."""
+"""Kalshi's dialect: what it signs and sends, and how it reads everything that may come back."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def error(code: object, text: object = "no such thing", *, head: dict[str, Any] 
 # What is signed and sent.
 
 
-def test_an_rsa_handshake_verifies_with_the_public_key():
+def test_the_signature_of_an_rsa_key_verifies_with_its_public_key():
     headers = Kalshi({"api_key": KEY_ID, "api_secret": pem(RSA)}, {}).headers("/trade-api/ws/v2", NOW_MS)
     assert list(headers) == ["KALSHI-ACCESS-KEY", "KALSHI-ACCESS-TIMESTAMP", "KALSHI-ACCESS-SIGNATURE"]
     assert headers["KALSHI-ACCESS-KEY"] == KEY_ID
@@ -77,13 +77,13 @@ def test_an_rsa_handshake_verifies_with_the_public_key():
     RSA.public_key().verify(signature, b"1790000000123GET/trade-api/ws/v2", pss, hashes.SHA256())
 
 
-def test_an_ed25519_handshake_verifies_with_the_public_key():
+def test_the_signature_of_an_ed25519_key_verifies_with_its_public_key():
     headers = kalshi().headers("/trade-api/ws/v2/margin", NOW_MS)
     signature = base64.b64decode(headers["KALSHI-ACCESS-SIGNATURE"], validate=True)
     ED25519.public_key().verify(signature, b"1790000000123GET/trade-api/ws/v2/margin")
 
 
-def test_the_key_id_loses_its_white_space():
+def test_white_space_around_the_key_id_is_removed():
     headers = Kalshi({**KEYS, "api_key": f" {KEY_ID}\n"}, {}).headers("/ws", NOW_MS)
     assert headers["KALSHI-ACCESS-KEY"] == KEY_ID
 
@@ -109,7 +109,7 @@ def test_a_private_key_in_the_place_of_the_key_id_is_never_sent():
         assert "MMM" not in str(refusal.value)
 
 
-def test_an_error_that_names_the_key_is_told_without_it():
+def test_an_error_that_repeats_the_key_id_is_shown_without_it():
     error = {"type": "error", "id": 1, "msg": {"code": 5, "msg": f"{'x' * 180} {KEY_ID}", "market_ticker": KEY_ID}}
     failure = Kalshi(KEYS, {}).inspect([json.dumps(error).encode()]).failure
     assert "(key id)" in str(failure)
@@ -117,7 +117,7 @@ def test_an_error_that_names_the_key_is_told_without_it():
 
 
 @pytest.mark.parametrize("key_id", ["two\nlines-of-canary", "zwölf-canary", "bell\x07canary"])
-def test_a_key_id_that_cannot_stand_in_a_header_is_refused_without_being_shown(key_id):
+def test_a_key_id_that_cannot_be_sent_in_a_header_is_refused_without_being_shown(key_id):
     with pytest.raises(ConfigError, match="is not plain text") as refusal:
         Kalshi({**KEYS, "api_key": key_id}, {})
     assert "canary" not in str(refusal.value)
@@ -145,7 +145,7 @@ def test_a_key_id_that_cannot_stand_in_a_header_is_refused_without_being_shown(k
         ),
     ],
 )
-def test_one_command_exactly(subscribe, command):
+def test_the_command_is_exactly_this(subscribe, command):
     assert list(kalshi(**subscribe).commands()) == [command]
 
 
@@ -203,7 +203,7 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
         ({"zzz": 1}, [("zzz", "is not a parameter of Kalshi's subscribe command; it is sent as it is", True)]),
     ],
 )
-def test_a_section_is_checked(subscribe, problems):
+def test_the_subscribe_section_is_checked(subscribe, problems):
     found = list(Kalshi.check(subscribe))
     assert [(problem.path, problem.warning) for problem in found] == [
         ((name,), warning) for name, _, warning in problems
@@ -216,7 +216,7 @@ def test_a_section_is_checked(subscribe, problems):
 
 
 def bare(inspection):
-    """Without what is only for the ledger and the manifest: places, tickers and heads."""
+    """Return the inspection without what is only for the ledger and the manifest: places, tickers and heads."""
     events = [
         event._replace(place=0, tickers=(), acknowledged=None)
         if isinstance(event, Acknowledged)
@@ -270,7 +270,7 @@ def test_data_may_come_before_the_acknowledgement():
     assert bare(inspection) == Inspection(True, [Acknowledged("trade", 4)], NOW_MS)
 
 
-def test_what_was_asked_for_and_answered_is_told_with_its_place():
+def test_an_acknowledgement_has_its_place_and_what_was_asked_for():
     tickers = [f"KXLONG-{number}" for number in range(TICKERS_PER_COMMAND + 1)]
     dialect = kalshi(channels=["trade"], market_tickers=tickers)
     [first, second] = dialect.inspect([trade(6, 1), subscribed(1, "trade", 6), ok(2, 6, 2, *tickers)]).events
@@ -278,7 +278,7 @@ def test_what_was_asked_for_and_answered_is_told_with_its_place():
     assert second == Acknowledged("trade", 6, 2, tickers[TICKERS_PER_COMMAND:], len(tickers))
 
 
-def test_without_keys_it_finds_in_a_recording_what_it_found_live():
+def test_without_keys_a_recording_gives_the_same_gaps_as_live():
     payloads = [subscribed(1, "trade", 1), trade(1, 1), b"oops", trade(1, 4), error(25, head={"sid": 1, "seq": 6})]
     live, kept = kalshi(channels=["trade"]).inspect(payloads), Kalshi.inspector().inspect(payloads)
     assert [event for event in live.events if isinstance(event, Gap)] == list(kept.events)
@@ -322,7 +322,7 @@ def test_what_does_not_answer_a_command_confirms_nothing(reply):
 
 
 @pytest.mark.parametrize("head", [{}, {"id": 1}])
-def test_an_end_of_a_subscription_that_nobody_asked_for_ends_the_run(head):
+def test_a_subscription_that_ends_unasked_ends_the_run(head):
     dialect = kalshi(channels=["trade"])
     dialect.inspect([subscribed(1, "trade", 5)])
     failure = dialect.inspect([trade(5, 1), frame(type="unsubscribed", sid=5, seq=2, **head)]).failure
@@ -374,8 +374,8 @@ def test_gaps_are_found_however_the_messages_are_batched(payloads, gaps):
 
 
 @pytest.mark.parametrize("size", [1, 7, MOST_SIDS + 2], ids="in batches of {}".format)
-def test_an_exchange_with_ever_new_sids_ends_the_run(size):
-    """What is remembered of each would grow without limit. Up to there all is as ever, gaps too."""
+def test_an_exchange_that_always_uses_new_sids_ends_the_run(size):
+    """What is kept for each sid would grow without limit. Up to the limit gaps are found as ever."""
     dialect = kalshi(channels=["trade"])
     payloads = [trade(sid, 1) for sid in range(1, MOST_SIDS + 1)] + [trade(7, 3)]
     batches = [payloads[at : at + size] for at in range(0, len(payloads), size)]
@@ -390,7 +390,7 @@ def test_an_exchange_with_ever_new_sids_ends_the_run(size):
 
 
 @pytest.mark.parametrize(("expected", "got", "missing"), [(2, 3, 1), (2, 100, 98), (6, 4, 0), (6, 5, 0)])
-def test_a_gap_knows_how_many_are_missing(expected, got, missing):
+def test_a_gap_says_how_many_messages_are_missing(expected, got, missing):
     assert Gap(1, expected, got).missing == missing
 
 
@@ -439,7 +439,7 @@ def label(payload: bytes) -> str:
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=label)
-def test_garbage_ends_nothing_and_hides_nothing(garbage):
+def test_garbage_does_not_end_the_run_and_hides_no_gap(garbage):
     inspection = kalshi().inspect([garbage])
     assert inspection.failure is None
     assert inspection.exchange_ms is None
@@ -464,11 +464,11 @@ def test_a_message_that_is_not_quite_json_still_uses_up_its_number():
         ([b"{}{}"], False),
         ([b'{"a":NaN}'], False),
         ([b'{"a":"\\ud800"}'], False),
-        # Valid JSON all the same, but not the form that the decoder expects: the envelope looks again.
+        # Valid JSON, but not the form that the decoder expects: the encoder of lines checks it again.
         ([b"[]"], False),
     ],
 )
-def test_decoded_says_whether_a_decoder_took_every_payload(payloads, decoded):
+def test_decoded_says_whether_a_decoder_has_accepted_every_payload(payloads, decoded):
     assert kalshi().inspect(payloads).decoded is decoded
 
 
@@ -514,7 +514,7 @@ def test_an_error_of_a_subscription_names_its_channel():
     assert str(failure) == "Kalshi error 10 on a subscription (sid 4): broken; that subscription is over"
 
 
-def test_an_error_in_the_middle_of_a_batch_is_seen_with_what_is_around():
+def test_an_error_in_the_middle_of_a_batch_does_not_hide_what_is_around_it():
     inspection = kalshi(channels=["trade"]).inspect(
         [subscribed(1, "trade", 1), trade(1, 1), error(25, head={"sid": 1, "seq": 2}), trade(1, 4)]
     )
@@ -543,7 +543,7 @@ def test_an_error_names_the_tickers():
     ],
     ids=label,
 )
-def test_what_the_exchange_says_is_made_fit_for_a_log(payload):
+def test_the_text_of_an_error_is_made_fit_for_a_log(payload):
     failure = kalshi().inspect([payload]).failure
     text = str(failure)
     assert text.isprintable()
@@ -628,7 +628,7 @@ def test_inspect_never_raises(payloads):
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=40),
     st.lists(st.integers(1, 7), min_size=1, max_size=40),
 )
-def test_what_is_missing_is_counted_exactly(steps, sizes):
+def test_missing_messages_are_counted_exactly(steps, sizes):
     """Messages on three subscriptions, each preceded by some that are lost, in batches of any size."""
     last: dict[int, int] = {}
     payloads, lost = [], 0
@@ -652,7 +652,7 @@ def test_of_two_errors_the_first_ends_the_run():
 
 
 @pytest.mark.parametrize("name", ["channels", "market_tickers"])
-def test_an_empty_list_is_not_taken_for_everything(name):
+def test_an_empty_list_is_an_error_and_does_not_mean_everything(name):
     assert [problem.path for problem in Kalshi.check({name: []})] == [(name,)]
 
 

@@ -1,4 +1,4 @@
-"""A private key is read however it was pasted, and never shown."""
+"""A private key is read in every form in which it may be pasted, and never shown."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ EC = ec.generate_private_key(ec.SECP256R1())
 ENCRYPTED = BestAvailableEncryption(b"a passphrase")
 PUBLIC = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 CERTIFICATE = PKCS8.replace("PRIVATE KEY", "CERTIFICATE")
-# The library makes no RSA key of so few bits any more; OpenSSL has made this one.
+# Made by OpenSSL: the library no longer makes RSA keys of so few bits.
 SHORT_RSA = """-----BEGIN RSA PRIVATE KEY-----
 MIIBOwIBAAJBANNb6wyRzRG56g6KZIH0IzUE75NPmr6eFDKZdypLcUa5wtju4YpB
 gol3fMNFsam7jJNp2++DBH2tsbZdeMx2MgsCAwEAAQJBAI+ovXW4sDspM6aYeEJA
@@ -131,12 +131,12 @@ def pieces(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("value", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_usable_key_is_refused_without_being_shown(value, reason):
+def test_a_value_that_is_not_a_usable_key_is_refused_without_being_shown(value, reason):
     with pytest.raises(ConfigError, match=re.escape(reason)) as refusal:
         read_private_key(value)
     assert not [piece for piece in pieces(value) if piece in str(refusal.value)]
     assert "\n" not in str(refusal.value)
-    # What caused it would be printed with a traceback, and may quote the value.
+    # A cause would be printed with a traceback, and may quote the value.
     assert refusal.value.__cause__ is None
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 

@@ -1,4 +1,4 @@
-"""Keys from environment variables and from the files they name; never a value in a message."""
+"""Keys from environment variables, and from the files that these name; no message ever shows a value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CANARY = "canary-6b1f"
 
 
 def resolve(source: str, **environ: str) -> dict[str, str]:
-    """The values by the names of their variables, which here are the names of the fields too."""
+    """Return the values by the names of their variables, which here are also the names of the fields."""
     names = [name.strip() for name in source.removeprefix("env:").split(",")]
     return EnvResolver(environ).resolve(KeySource("kalshi", source, names))
 
@@ -25,7 +25,7 @@ def refusal(source: str, **environ: str) -> str:
         resolve(source, **environ)
     text = str(refused.value)
     assert "canary" not in text
-    # What caused it would be printed with a traceback, and may quote the value.
+    # A cause would be printed with a traceback, and may quote the value.
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
     return text
 
@@ -35,7 +35,7 @@ def test_the_catalog_has_it():
 
 
 @pytest.mark.parametrize("source", ["env:KEY_ID,KEY_SECRET", "env: KEY_ID , KEY_SECRET ", "env:KEY_SECRET,KEY_ID"])
-def test_every_variable_with_its_value_in_order(source):
+def test_each_field_gets_the_value_of_its_variable_in_order(source):
     values = resolve(source, KEY_ID="id", KEY_SECRET=CANARY, OTHER="x")
     assert values == {"KEY_ID": "id", "KEY_SECRET": CANARY}
     names = [name.strip() for name in source.removeprefix("env:").split(",")]
@@ -56,11 +56,11 @@ def test_a_value_is_not_changed():
         ({"A": "", "B": " \n\t", "C": CANARY}, "A, B are not set in the environment"),
     ],
 )
-def test_all_that_are_missing_are_named_at_once_and_empty_is_missing(environ, text):
+def test_all_missing_variables_are_named_at_once_and_an_empty_one_is_missing(environ, text):
     assert refusal("env:A,B,C", **environ) == text
 
 
-def test_the_path_of_a_file_stands_for_what_is_in_it(tmp_path):
+def test_the_path_of_a_file_gives_the_content_of_the_file(tmp_path):
     file = tmp_path / "key.pem"
     content = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"
     file.write_text(content)
@@ -93,11 +93,11 @@ def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_a_key_that_merely_looks_like_a_path_is_a_key(value):
+def test_a_key_that_only_looks_like_a_path_is_a_key(value):
     assert resolve("env:KEY", KEY=value) == {"KEY": value}
 
 
-def test_a_directory_is_no_file(tmp_path):
+def test_the_path_of_a_folder_is_a_key(tmp_path):
     assert resolve("env:KEY", KEY=str(tmp_path)) == {"KEY": str(tmp_path)}
 
 
@@ -110,7 +110,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
 
 
 def test_a_file_that_fails_to_be_read_is_refused():
-    # Reading one's own memory from address 0 is an error for everyone, root too.
+    # To read the own memory from address 0 is an error for every user, root included.
     assert refusal("env:KEY", KEY="/proc/self/mem") == "KEY names a file that cannot be read: Input/output error"
 
 
@@ -176,7 +176,7 @@ def test_which_variables_hold_a_key(source, names):
         ),
     ],
 )
-def test_what_is_wrong_with_a_source_is_said_without_it(source, fields, at, expected):
+def test_the_message_about_a_wrong_source_does_not_show_it(source, fields, at, expected):
     [problem] = EnvResolver.check(key(source, *fields))
     assert (problem.path, problem.warning) == (at, False)
     assert problem.message.startswith(expected)

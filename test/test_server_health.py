@@ -1,4 +1,4 @@
-"""The probes over real sockets: what they say, to whom, how fast, and what bad clients can do to them."""
+"""The probes over real sockets: what they answer, how fast, and what bad clients can do to them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def connected(server: HealthServer) -> socket.socket:
 
 
 def to_its_end(sock: socket.socket) -> bytes:
-    """Everything the server sends until it closes the connection."""
+    """Return everything that the server sends until it closes the connection."""
     data = b""
     with suppress(ConnectionResetError):
         while part := sock.recv(65536):
@@ -92,7 +92,7 @@ def ask(server: HealthServer, path: str, method: str = "GET", fields: str = "", 
     return Answer(int(first.split(" ")[1]), headers, body)
 
 
-# What they say.
+# Answers.
 
 
 def test_healthy_from_the_start(server: HealthServer) -> None:
@@ -159,7 +159,9 @@ def test_metrics_as_openmetrics(server: HealthServer) -> None:
         "\xff",
     ],
 )
-def test_metrics_for_who_asks_for_nonsense(server: HealthServer, accept: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_accept_header_gets_the_metrics_as_text(
+    server: HealthServer, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = ask(server, "/metrics", fields=f"Accept: {accept}\r\n")
     assert answer.code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -172,7 +174,7 @@ def test_head_is_get_without_the_body(server: HealthServer, path: str, code: int
     assert head.code == get.code == code
     assert head.body == b""
     assert head.headers["content-type"] == get.headers["content-type"]
-    if path != "/metrics":  # Those differ from one moment to the next.
+    if path != "/metrics":  # The metrics differ from one moment to the next.
         assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.body))
 
 
@@ -253,7 +255,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("leaves", ["waits", "hangs up", "resets"])
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_is_nobody_elses_affair(
+def test_garbage_disturbs_neither_the_probes_nor_the_log(
     server: HealthServer,
     garbage: bytes,
     leaves: str,
@@ -263,10 +265,10 @@ def test_garbage_is_nobody_elses_affair(
 ) -> None:
     """The connection ends, nothing is printed or logged for operators, and the probes are answered."""
     caplog.set_level(logging.DEBUG)
-    # The probe that comes after it has its usual time.
+    # The probe that comes after it has the usual time.
     with monkeypatch.context() as impatient, connected(server) as sock:
         impatient.setattr(health, "CONNECTION_SECONDS", 0.1)
-        with suppress(OSError):  # It may have had enough before the end.
+        with suppress(OSError):  # The server may close the connection before the end.
             sock.sendall(garbage)
         if leaves == "waits":
             to_its_end(sock)
@@ -288,7 +290,7 @@ def test_garbage_is_nobody_elses_affair(
 def test_a_connection_ends_at_its_deadline(
     server: HealthServer, dripped: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though it is never quite silent."""
+    """Even when the client sends a byte now and then."""
     monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.3)
 
     def drip() -> None:
@@ -306,8 +308,8 @@ def test_a_connection_ends_at_its_deadline(
         dripping.join()
 
 
-def test_who_does_not_read_the_answer_is_dropped(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    """An answer too long for the sockets' buffers."""
+def test_a_client_that_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """The answer is too long for the sockets' buffers."""
     monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.2)
     app = make_app(Status(), CollectorRegistry())
     app.add_url_rule("/long", view_func=lambda: b"l" * (64 << 20))
@@ -334,7 +336,7 @@ def test_a_bug_in_the_app_is_logged_and_answered(status: Status, caplog: pytest.
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_silent_connections_do_not_lock_the_probes_out(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_connections_do_not_keep_the_probes_out(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "MAX_CONNECTIONS", 64)
     with ExitStack() as stack:
         silent = [stack.enter_context(connected(server)) for _ in range(200)]
@@ -379,7 +381,7 @@ def test_a_crowd_of_probes_takes_no_descriptors_from_the_collector(tmp_path: Pat
     assert collector.other == []
 
 
-def test_a_probe_that_is_slow_to_speak_outlasts_a_crowd(server: HealthServer) -> None:
+def test_a_probe_that_sends_its_request_late_survives_a_crowd(server: HealthServer) -> None:
     with ExitStack() as stack:
         probe = stack.enter_context(connected(server))
         for _ in range(300):
@@ -390,7 +392,9 @@ def test_a_probe_that_is_slow_to_speak_outlasts_a_crowd(server: HealthServer) ->
 
 
 def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
-    """All wait to be accepted at once; the newer must not push the probe out before it is heard."""
+    """All wait to be accepted at the same time; the newer ones must not push the probe out before its request is
+    read.
+    """
     server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
     with ExitStack() as stack:
         socks = [stack.enter_context(connected(server)) for _ in range(120)]
@@ -407,7 +411,7 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
 
 
 def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:
-    """Who is turned away by a full queue tries again after a second, which is when a probe has failed."""
+    """A client that finds the backlog full tries again only after a second, and by then a probe has failed."""
     server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
     try:
         with ExitStack() as stack:
@@ -459,8 +463,8 @@ def test_ipv6() -> None:
         assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
 
 
-def test_starting_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name service that is down would hold up the start by its own time-outs."""
+def test_the_start_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name service that does not answer would hold up the start until its time-out."""
 
     def asked(*_: Any) -> str:
         raise AssertionError
@@ -473,7 +477,7 @@ def test_starting_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_listens_before_it_serves() -> None:
-    """So that nothing is begun when the port is taken; who connects early is answered once it serves."""
+    """So nothing else has begun when the port is in use. A client that connects early is answered later."""
     server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
     with connected(server) as sock:
         sock.sendall(HEALTH + b"\r\n")
@@ -500,7 +504,7 @@ def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
     again.stop()
 
 
-def test_stop_before_serve_is_for_good() -> None:
+def test_after_stop_serve_does_not_listen_again() -> None:
     server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
     server.stop()
     serving = gevent.spawn(server.serve)
