@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ssmd.errors import DataError
+from ssmd.store import ledger_file
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.ledger_file import Loss, read_ledger, readable_entries
 
@@ -90,6 +91,22 @@ def test_a_ledger_that_cannot_be_read_is_a_data_error_and_has_no_readable_entrie
     with pytest.raises(DataError, match=rf"^{path}: cannot be read: {os.strerror(errno.EISDIR)}$"):
         read_ledger(path)
     assert list(readable_entries(path)) == []
+
+
+def test_a_line_that_is_longer_than_any_of_ssmd_is_not_read_into_memory(path, monkeypatch):
+    """A power failure can leave a run of NUL bytes of any length, and later entries after it."""
+    monkeypatch.setattr(ledger_file, "LONGEST_LINE", 1000)
+    written = entries(("started", 0), ("connected", 0), ("stopped", 9))
+    first, *others = map(encode_entry, written)
+    for nul in (bytes(5000), bytes(5000) + b"\n"):
+        path.write_bytes(first + nul)
+        with pytest.raises(DataError, match=rf"^{path}: holds a line of more than 1000 bytes$"):
+            read_ledger(path)
+        assert list(readable_entries(path)) == []
+    path.write_bytes(first + bytes(5000) + b"\n" + b"".join(others))
+    ledger = read_ledger(path, every_gap=False)
+    assert ledger is not None
+    assert (list(ledger.entries), ledger.bad, ledger.torn) == (written, [2], False)
 
 
 def test_of_gaps_in_a_row_only_the_last_is_kept_on_request(path):

@@ -6,11 +6,12 @@ import errno
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ssmd.errors import DataError
 from ssmd.store.entries import Entries
 from ssmd.store.ledger import GAP, LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
+from ssmd.store.line import LONGEST_LINE
 
 __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
 
@@ -50,12 +51,12 @@ def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
     """Return what a ledger contains, None when there is none. Raises DataError when it cannot be read.
 
     `every_gap=False` keeps only the last of several gaps in a row, without decoding the others, and so needs no memory
-    for a million of them. `bad` is then not complete.
+    for a million of them. `bad` is then not complete, and a line that is too long is only one of the bad ones.
     """
     reader = _Reader()
     try:
         with open(path, "rb") as file:
-            reader.read(file if every_gap else _without_gaps_in_a_row(file))
+            reader.read(_lines(file, path) if every_gap else _without_gaps_in_a_row(_lines(file)))
     except OSError as error:
         if error.errno in _NOT_THERE:
             return None
@@ -112,6 +113,18 @@ class _Reader:
             self.losses.append(Loss(entry.line, gone))
         if entry.event in OF_WHAT_IS_DURABLE:
             self._counted.append(entry)
+
+
+def _lines(file: BinaryIO, path: Path | None = None) -> Iterator[bytes]:
+    """Yield the lines of a file. For one of more than LONGEST_LINE bytes raise DataError, naming `path`; without a path
+    yield its last bytes.
+    """
+    while line := file.readline(LONGEST_LINE):
+        while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            if path is not None:
+                raise DataError(f"{path}: holds a line of more than {LONGEST_LINE} bytes")
+            line = b"\0" + file.readline(LONGEST_LINE - 1)  # In no entry is a NUL, so that this is not taken for one.
+        yield line
 
 
 def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
