@@ -23,6 +23,7 @@ __all__ = [
     "CONNECTED",
     "CONTINUED",
     "DISCONNECTED",
+    "EVENTS",
     "FIRST_OF_A_RUN",
     "GAP",
     "GAP_FIELDS",
@@ -60,6 +61,13 @@ DISCONNECTED = "disconnected"
 STOPPED = "stopped"
 MARK = "mark"
 
+EVENTS = frozenset(
+    {
+        *(STARTED, CONNECTED, SUBSCRIBED, GAP, BACKPRESSURE_BEGAN, BACKPRESSURE_ENDED, CLOCK_STEPPED, TORN, LOST),
+        *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
+    }
+)
+"""All of them."""
 FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 """What a start writes: no connection has been open since the entry before it."""
 GAP_FIELDS = ("sid", "expected", "got", "missing")

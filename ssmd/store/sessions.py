@@ -10,6 +10,7 @@ from ssmd.store.ledger import (
     CONNECTED,
     CONTINUED,
     DISCONNECTED,
+    EVENTS,
     FIRST_OF_A_RUN,
     ROTATED,
     STARTED,
@@ -37,7 +38,7 @@ class Session:
     ended: Entry | None = None
     """`disconnected`, `stopped` or `rotated`; None when no entry ends it."""
     seen_ns: int = 0
-    """The time of its last entry."""
+    """The time of its last entry with an event that this version knows."""
     stepped: Entry | None = None
     """Its last `clock_stepped`."""
     next: Entry | None = None
@@ -62,7 +63,7 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
         if entry.event in (CONNECTED, CONTINUED):
             current = Session(entry, exchange)
             found.append(current)
-        if current is not None:
+        if current is not None and entry.event in EVENTS:
             current.seen_ns = entry.ts_ns
             if entry.event == CLOCK_STEPPED:
                 current.stepped = entry
