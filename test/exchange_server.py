@@ -218,7 +218,10 @@ class Authority:
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None))
+        other = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment"), False)
+        other |= dict.fromkeys(("data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+        may_sign = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **other)
+        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), may_sign)
         self.path = folder / f"{name}.pem"
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -233,7 +236,8 @@ class Authority:
         # As RFC 5280 demands: Python verifies that strictly since 3.13.
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         for extension in (*extensions, x509.SubjectKeyIdentifier.from_public_key(key.public_key()), issuer):
-            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+            critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+            builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256())
 
     def context(self, host: str = "127.0.0.1", *, days: int = 2) -> ssl.SSLContext:
