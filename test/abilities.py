@@ -32,8 +32,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in mark.args:
             if not (ABILITIES[name]() if name in ABILITIES else shutil.which(name)):
                 pytest.skip(f"needs {name}")
-    if mark := item.get_closest_marker("one_day"):
-        await_midnight(*mark.args)
+    if one_day := item.get_closest_marker("one_day"):
+        await_midnight(*one_day.args)
 
 
 def await_midnight(longest_seconds: float = LONGEST_SECONDS) -> None:

@@ -26,8 +26,16 @@ ROOT = Path(__file__).parent.parent
 MINORS = (11, 12, 13, 14)
 SETS = ("3.11-minimum", *(f"3.{minor}-newest" for minor in MINORS))
 TOOLS = ("pytest", "hypothesis")
-OF_THE_CHECKOUT = ("architecture", "bench", "bin", "docs", "package_picture", "setup")
-OF_THE_CHECKOUT += ("side_by_side", "side_by_side_results")
+OF_THE_CHECKOUT = (
+    "architecture",
+    "bench",
+    "bin",
+    "docs",
+    "package_picture",
+    "setup",
+    "side_by_side",
+    "side_by_side_results",
+)
 """Tests of what is in the checkout beside the package: no version of a dependency changes their outcome."""
 SLOW = ("capture_and_proof", "cli_fuzz", "proof_locate", "runtime_companions", "writer_day")
 """Tests that take long and use no dependency that others do not use too: only --all runs them."""
@@ -123,7 +131,7 @@ class Check:
         link = self._checkout / "ssmd"
         link.unlink(missing_ok=True)
         link.symlink_to(package)
-        command = [venv / "bin" / "python", "test/side_by_side.py", "test"]
+        command = [str(venv / "bin" / "python"), "test/side_by_side.py", "test"]
         command += ["--hypothesis-profile=ssmd-same-examples", "--tb=short"]
         command += [f"--ignore=test/{name}" for name in left_out(self._checkout / "test", self._everything)]
         path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -54,7 +54,7 @@ def _row(cells: Sequence[str]) -> list[str]:
 
 
 def _rule(corners: str, stroke: str = "─") -> str:
-    left, middle, right = corners
+    left, middle, right = tuple(corners)
     return left + middle.join(stroke * (width + 2) for width in WIDTHS) + right
 
 

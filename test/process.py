@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -51,7 +51,7 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def ssmd(*arguments: str | Path, prefix: Sequence[str | Path] = (), **variables: str) -> Ended:
+def ssmd(*arguments: str | Path, prefix: Sequence[str | Path] = (), **variables: Any) -> Ended:
     """Run `ssmd <arguments>` to its end."""
     process = start(*arguments, prefix=prefix, **variables)
     out, err = process.communicate(timeout=50)
@@ -101,7 +101,7 @@ class Process:
         self.process.terminate()
         return self.wait()
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class Collector(Process):
         exchange: str = "kalshi",
         version: str = "",
         environment: str = "",
-        variables: Mapping[str, str] = MappingProxyType({}),
+        variables: Mapping[str, Any] = MappingProxyType({}),
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.data = folder / "data"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from ssmd.proof.seal import seal
 from ssmd.store.inventory import data_files
@@ -19,6 +22,8 @@ GENERIC = {"version": "9.9", "exchange": "generic"}
 """The fields of a `started` or `continued`."""
 GAPS_DAY = "2025-12-22"
 """The day that write_gaps() writes."""
+Happened = Sequence[tuple[float, bytes] | tuple[float, str, dict]]
+"""What write_day() takes."""
 TYPES = ("orderbook_delta",) * 17 + ("ticker", "ticker", "trade")
 
 
@@ -90,6 +95,11 @@ def trade(seq: int, sid: int = 1) -> bytes:
 def gap(second: float, expected: int, got: int, sid: int = 1) -> tuple[float, str, dict]:
     """Return an entry for write_day()."""
     return second, "gap", {"sid": sid, "expected": expected, "got": got, "missing": max(0, got - expected)}
+
+
+def fail(trouble: object) -> NoReturn:
+    """Take what a test does not expect to be called with."""
+    pytest.fail(str(trouble))
 
 
 def write_day(

@@ -194,7 +194,7 @@ def manifest_in(storage: Path) -> Path:
 def findings_in(storage: Path) -> list[tuple[int | None, str]]:
     """Return what verify finds in the only data file of a storage folder: numbers of lines, and texts."""
     [file] = data_files([storage])
-    return [tuple(finding) for finding in verify(file).findings]
+    return [(finding.line, finding.text) for finding in verify(file).findings]
 
 
 def verdicts(*paths: Path) -> list[Verdict]:

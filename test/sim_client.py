@@ -21,7 +21,10 @@ KEY_ID = "2f6d1f2e-0000-4000-8000-00000000c0de"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ED_KEY_ID = "2f6d1f2e-0000-4000-8000-0000000ed255"
 ED_KEY = ed25519.Ed25519PrivateKey.generate()
-CREDENTIALS = {KEY_ID: RSA_KEY.public_key(), ED_KEY_ID: ED_KEY.public_key()}
+CREDENTIALS: dict[str, rsa.RSAPublicKey | ed25519.Ed25519PublicKey] = {
+    KEY_ID: RSA_KEY.public_key(),
+    ED_KEY_ID: ED_KEY.public_key(),
+}
 PATH = "/trade-api/ws/v2"
 
 
@@ -46,7 +49,8 @@ def headers(now_ms: int | None = None, key_id: str = KEY_ID, key: Any = RSA_KEY,
 @contextmanager
 def served(**settings: Any) -> Iterator[Simulator]:
     """Serve a simulator on a free port, flat out by default; check at the end that it has left no client."""
-    simulator = Simulator("127.0.0.1", 0, **({"credentials": CREDENTIALS, "rate": 0, "seed": 7} | settings))
+    flat_out: dict[str, Any] = {"credentials": CREDENTIALS, "rate": 0, "seed": 7}
+    simulator = Simulator("127.0.0.1", 0, **(flat_out | settings))
     serving = gevent.spawn(simulator.serve)
     try:
         yield simulator

@@ -81,7 +81,7 @@ class Machine:
         self._process.kill()
         self._process.communicate()
         self.wait_for(lambda: "populated 0" in (self._cgroup / "cgroup.events").read_text())
-        for folder, _, _ in os.walk(self._cgroup, topdown=False):
+        for folder, *_rest in os.walk(self._cgroup, topdown=False):
             os.rmdir(folder)
 
     def _install(self, opt: Path) -> None:

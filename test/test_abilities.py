@@ -19,7 +19,7 @@ import pytest
 def test_a_test_of_one_day_begins_after_a_midnight_that_could_come_before_it_ends(
     monkeypatch, time_of_day, arguments, slept
 ):
-    waits = []
+    waits: list[float] = []
     clock = SimpleNamespace(time=lambda: 20_000 * 86_400.0 + time_of_day, sleep=waits.append)
     monkeypatch.setattr(abilities, "time", clock)
     abilities.await_midnight(*arguments)

@@ -23,7 +23,7 @@ from bench.latency import latencies_ms, percentile
 from bench.load import Load, Source
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
-from bench.peers import READER, SINK, peers
+from bench.peers import READER, SINK, Collector, peers
 from bench.plan import Case, Outcome
 from bench.table import BEGIN, END, insert
 from process import ROOT
@@ -221,7 +221,8 @@ def test_tls_records_hold_one_message_or_as_many_as_they_can(bench, tmp_path, re
 @pytest.mark.parametrize("name", ["ssmd", *(peer.name for peer in peers(None) if peer.name != SINK)])
 def test_a_collector_writes_what_was_sent(bench, name):
     """Peers with requirements of their own are tried where bin/bench has installed these."""
-    collector = {one.name: one for one in [Ssmd(), *peers(bench.reader)]}[name]
+    collectors: list[Collector] = [Ssmd(), *peers(bench.reader)]
+    [collector] = [one for one in collectors if one.name == name]
     if why := collector.missing():
         pytest.skip(why)
     counts: list[int] = []

@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ MESSAGES = [
 def storage(tmp_path: Path) -> Path:
     """Two days of one feed, the first compressed."""
     encoder = LineEncoder("kalshi")
-    for day, (name, pack) in enumerate([("kalshi.jsonl.gz", gzip.compress), ("kalshi.jsonl", bytes)]):
+    forms: list[tuple[str, Callable[[bytes], bytes]]] = [("kalshi.jsonl.gz", gzip.compress), ("kalshi.jsonl", bytes)]
+    for day, (name, pack) in enumerate(forms):
         folder = tmp_path / f"2026-09-{21 + day}"
         folder.mkdir()
         lines = [encoder.encode(NS + day * 86_400 * 10**9 + n * 10**9, [each]) for n, each in enumerate(MESSAGES)]
@@ -246,6 +248,6 @@ def at_any_time(output: bytes) -> bytes:
 
 def test_a_command_that_waits_for_its_reader_ends_when_the_reader_does(tmp_path):
     many_days(tmp_path)
-    argv = [sys.executable, LATE_READER, "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
+    argv = [sys.executable, str(LATE_READER), "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
     late = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
     assert (late.returncode, late.stdout, late.stderr) == (141, b"", b"")

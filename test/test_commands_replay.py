@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -20,7 +21,7 @@ NS = 1_790_000_000_000_000_000
 class Replay(Process):
     """`ssmd replay` on a free port, ready to be connected to."""
 
-    def __init__(self, *arguments: str | Path, **variables: str) -> None:
+    def __init__(self, *arguments: str | Path, **variables: Any) -> None:
         super().__init__("replay", "--listen", "127.0.0.1:0", *arguments, **variables)
         self.endpoint: str = self.wait_for("serving")["endpoint"]
         self.generic = self.endpoint.replace("/trade-api/ws/v2", "/any")

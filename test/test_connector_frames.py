@@ -326,7 +326,7 @@ def test_everything_whole_comes_before_a_reset() -> None:
     peer.reset()
     gevent.sleep(0.05)
     reader.begin(5)
-    messages = []
+    messages: list[bytes] = []
     with reader.sock:
         while len(messages) < len(payloads):
             messages += reader.recv_batch()

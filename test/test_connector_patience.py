@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ssmd.connector.patience import DATA, IDLE, LATE_FRAMES, TICK, Patience
@@ -9,7 +11,7 @@ from ssmd.connector.patience import DATA, IDLE, LATE_FRAMES, TICK, Patience
 START = 1000.0
 
 
-def waits(patience: Patience, now: float) -> tuple[float, str]:
+def waits(patience: Patience, now: float) -> tuple[Any, str]:
     """How long the next wait is, and which limit ends it."""
     return pytest.approx(patience.wait(now)), patience.limit
 

@@ -202,7 +202,7 @@ def test_a_flood_fills_each_call(pair: Pair) -> None:
     """
     part = b"f" * 100
     sending = gevent.spawn(lambda: [pair.server.send(*[part] * 1000) for _ in range(40)])
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < 40 * 1000 * 100:
         gevent.sleep(0.002)
         sizes.append(len(receive(pair.client)))

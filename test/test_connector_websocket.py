@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from exchange_server import (
     serving,
 )
 from gevent import monkey
+from websocket._socket import DEFAULT_SOCKET_OPTION
 
 from ssmd.connector import dial, sender, websocket
 from ssmd.connector.config import WebSocketConfig
@@ -838,7 +840,7 @@ def upgrading_and_leaving(peer: Peer) -> None:
 @pytest.fixture
 def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The collector's socket takes few bytes that the exchange does not read."""
-    options = [*dial.DEFAULT_SOCKET_OPTION, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
+    options = [*DEFAULT_SOCKET_OPTION, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
     monkeypatch.setattr(dial, "DEFAULT_SOCKET_OPTION", options)
 
 
@@ -1064,11 +1066,6 @@ def pinging_fast(peer: Peer) -> None:
         gevent.sleep(TICK / 5)
 
 
-def answer_and_hold(peer: Peer) -> Any:
-    peer.upgrade()
-    return peer.received()
-
-
 @pytest.mark.parametrize(
     "script", [answer_and_hold, pinging_fast, flooding, flooding_with_fragments, flooding_with_pings]
 )
@@ -1093,7 +1090,7 @@ def test_without_tick_seconds_no_empty_list_is_ever_yielded() -> None:
     with serving(script) as server:
         feed = connector(server.url)
         feed.connect()
-        lists = []
+        lists: list[list[bytes]] = []
         with pytest.raises(Disconnected, match="code 1000"):
             lists.extend(feed.messages())
     assert lists == [[b"fragmented!"], [b"whole"]]
@@ -1163,6 +1160,9 @@ WHOLE_OF_PIECES = [
 def test_ticks_and_commands_in_the_middle_of_a_frame_cost_nothing(authority: Authority, secure: bool) -> None:
     sent: list[bytes] = []
 
+    def has(enough: int) -> bool:
+        return len(sent) >= enough
+
     def script(peer: Peer) -> Any:
         peer.upgrade()
         receiving = gevent.spawn(peer.received)
@@ -1170,8 +1170,7 @@ def test_ticks_and_commands_in_the_middle_of_a_frame_cost_nothing(authority: Aut
             for start, stop in pairwise([0, *cuts, len(stream)]):
                 peer.send(stream[start:stop])
                 # After the first tick the client reads the piece, so the second is in the middle of the frame.
-                enough = len(sent) + 2
-                eventually(lambda enough=enough: len(sent) >= enough)
+                eventually(partial(has, len(sent) + 2))
         peer.send(close_frame(1000))
         return receiving.get()
 

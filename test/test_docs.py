@@ -71,7 +71,7 @@ def test_the_readme_has_every_type_of_error_and_no_other():
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_errors():
-    def below(error: type) -> set[type]:
+    def below(error: type[errors.SsmdError]) -> set[type[errors.SsmdError]]:
         return {error}.union(*map(below, error.__subclasses__()))
 
     real = {error.exit_code for error in below(errors.SsmdError) - {errors.SsmdError}} | {0, errors.EXIT_BUG}
@@ -81,7 +81,7 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_errors():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_readme_with_its_options(command):
     [row] = [line for line in README.splitlines() if line.startswith(f"| `ssmd {command} ")]
-    usage = __import__(COMMANDS[command], fromlist=["main"]).__doc__
+    usage = __import__(COMMANDS[command], fromlist=["main"]).__doc__ or ""
     assert set(re.findall(r"--[a-z-]+", row)) <= set(re.findall(r"--[a-z-]+", usage))
 
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from exchange_server import serving
@@ -258,6 +258,7 @@ def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
         tree = make_tree(tmp_path, f"{simulator.generic}/{'x' * 6000}", "generic", "", "")
         process = start("run", "test", "--config-dir", tree, "--listen", listen)
         try:
+            assert process.stderr is not None
             fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
             until = time.monotonic() + 20
             while ask(f"http://{listen}/ready") != 200:
@@ -293,8 +294,10 @@ def read_until(stream: IO[str], mark: str) -> str:
 
 def test_a_simulator_without_keys_makes_one_and_accepts_no_other(tmp_path):
     """It prints how to use the key."""
-    process = start("sim", "--listen", "127.0.0.1:0", **dict.fromkeys(KEYS, ""))
+    without: dict[str, Any] = dict.fromkeys(KEYS, "")
+    process = start("sim", "--listen", "127.0.0.1:0", **without)
     try:
+        assert process.stderr is not None
         printed = read_until(process.stderr, '"serving"')
         exported = dict(re.findall(r"(KALSHI_API_\w+)=(\S+)", printed))
         endpoint = re.search(r'"endpoint": "([^"]+)"', printed).group(1)

@@ -54,7 +54,8 @@ class Listening:
         self._next = 0
 
     def inspect(self, payloads):
-        events, heads = [], [Heard(payload) for payload in payloads]
+        events: list[Acknowledged | Gap] = []
+        heads = [Heard(payload) for payload in payloads]
         for place, head in enumerate(heads):
             if head.type == "welcome":
                 events.append(Acknowledged("bakery", 1, place))
@@ -223,7 +224,7 @@ def deployment(tmp_path, monkeypatch, shelves):
         )
     )
 
-    def give(**changes: str):
+    def give(**changes: tuple[str, str]):
         feed = tree / "feeds" / "test.yaml"
         for old, new in changes.values():
             feed.write_text(feed.read_text().replace(old, new))

@@ -114,7 +114,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 TOWER = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 400))
 
-VICIOUS = {
+VICIOUS: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty"),
     "only a comment": ("# nothing\n", "is empty"),
     "only a marker": ("---\n", "is empty"),

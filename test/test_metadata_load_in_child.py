@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import Collector, Process, make_tree
@@ -38,7 +39,7 @@ def huge_tree(tmp_path):
     return tree
 
 
-def run(tree: Path, *prefix: str, **variables: str) -> Process:
+def run(tree: Path, *prefix: str, **variables: Any) -> Process:
     return Process("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", prefix=prefix, **variables)
 
 

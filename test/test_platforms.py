@@ -96,9 +96,9 @@ def test_a_run_and_the_work_on_its_days_need_no_name_that_macos_does_not_have(tm
         (["cat", data], re.escape(lines)),
         (["validate", "--config-dir", ROOT / "conf"], r"(ok: .*\n)+"),
     ):
-        code, out, err = ssmd(*command, **like_macos, PYTHONIOENCODING="utf-8")
-        assert (code, err) == (0, ""), command
-        assert re.fullmatch(expected, out), command
+        ended = ssmd(*command, **like_macos, PYTHONIOENCODING="utf-8")
+        assert (ended.returncode, ended.stderr) == (0, ""), command
+        assert re.fullmatch(expected, ended.stdout), command
     assert not past.exists()
     with Process("replay", *LISTEN, past.parent, **like_macos) as replay:
         replay.wait_for("serving")

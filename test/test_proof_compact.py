@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from process import ROOT
+from recorded import fail
 
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.proof.compact import Compacted, Left, candidates, compact
@@ -93,7 +94,7 @@ def test_a_file_that_was_compacted_after_it_was_listed_is_read_in_its_new_form(s
     run(storage)
     assert not file.path.exists()
     assert before.startswith(first)
-    assert b"".join(merged([file], trouble=pytest.fail)) == before
+    assert b"".join(merged([file], trouble=fail)) == before
     assert b"".join(blocks(file.path, *part)) == b"".join(lines[3000:5000])
     assert lines_before(file.path, part[0]) == 3000
     assert verify(file).findings == []

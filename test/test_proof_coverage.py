@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from recorded import fail
 from recorded_runs import DAY, HOUR, SECOND, Run, all_findings, at, record_run, verdicts
 
 from ssmd.errors import ClockError
@@ -33,7 +34,7 @@ def record(storage: Path, begin: str, *messages: str, end: str) -> None:
 
 
 def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
-    found = gather(storage, 400, now_ns, trouble=pytest.fail, progress=lambda file: None)
+    found = gather(storage, 400, now_ns, trouble=fail, progress=lambda file: None)
     return {day.day: day for day in found}
 
 
@@ -88,8 +89,8 @@ def test_a_day_that_a_clock_jumped_to_is_not_covered_from_its_midnight(tmp_path)
     [first, second, _] = manifests(tmp_path)["2025-12-22"].gaps
     assert (first.from_[11:19], first.to[11:19]) == ("00:00:00", "01:00:00")
     assert (second.from_[11:19], second.to[11:19]) == ("01:00:01", "09:00:00")
-    found = verdicts(tmp_path)
-    assert (len(found), all_findings(found)) == (2, [])
+    both = verdicts(tmp_path)
+    assert (len(both), all_findings(both)) == (2, [])
 
 
 def test_a_run_that_continued_over_the_real_midnight_covers_the_day_from_its_beginning(tmp_path):

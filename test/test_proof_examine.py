@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recorded import GENERIC, KALSHI, gap, trade, write_day
+from recorded import GENERIC, KALSHI, Happened, gap, trade, write_day
 from recorded_runs import (
     all_findings,
     data_in,
@@ -15,6 +15,7 @@ from recorded_runs import (
 
 from ssmd.proof import examine as examining
 from ssmd.store.ledger import decode_entry
+from ssmd.store.ledger_file import read_ledger
 
 
 def test_what_is_written_while_a_day_is_examined_is_no_finding(tmp_path, monkeypatch):
@@ -23,7 +24,7 @@ def test_what_is_written_while_a_day_is_examined_is_no_finding(tmp_path, monkeyp
     ledger = ledger_in(tmp_path)
     whole, entries = data_in(tmp_path).read_bytes(), ledger.read_bytes()
     early = b"".join(line for line in entries.splitlines(keepends=True) if decode_entry(line).line < 20)
-    read = examining.read_ledger
+    read = read_ledger
 
     def written_after(path):
         seen = read(path)
@@ -60,7 +61,7 @@ def test_each_connection_of_a_day_is_read_by_its_own_dialect(tmp_path, dialects,
 
 
 def test_a_connection_that_began_the_day_before_is_read_by_its_own_dialect(tmp_path):
-    day = [
+    day: Happened = [
         (1, trade(2)),
         (2, trade(9)),
         (3, "stopped", {}),

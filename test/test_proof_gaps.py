@@ -6,10 +6,9 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import GAPS_DAY, write_gaps
+from recorded import GAPS_DAY, fail, write_gaps
 
 from ssmd.proof.gaps import FoundGap, Gaps, differing, gap_of
 from ssmd.proof.seal import seal
@@ -39,7 +38,7 @@ def works(storage: Path, file: DayFile) -> dict[str, Callable[[], object]]:
     now_ns = day_begins(GAPS_DAY) + 2 * DAY_NS
     return {
         "cat --from": lambda: ranges(file, b"2025-12-22T00:00:01", b"2025-12-22T00:00:02"),
-        "report": lambda: gather(storage, 7, now_ns, trouble=pytest.fail, progress=lambda file: None),
+        "report": lambda: gather(storage, 7, now_ns, trouble=fail, progress=lambda file: None),
         "verify": lambda: verify(file),
         "seal": lambda: seal(file, now_ns),
         "verify, sealed": lambda: verify(file),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from process import ssmd
-from recorded import KALSHI, over_midnight, trade, write_day
+from recorded import KALSHI, Happened, fail, over_midnight, trade, write_day
 from recorded_runs import (
     BEGIN,
     DAY,
@@ -78,7 +78,7 @@ def test_a_day_in_the_middle_that_was_removed_with_all_its_files_is_missing(tmp_
 
 def test_a_connection_that_stayed_open_for_days_without_a_message_leaves_no_day_missing(tmp_path):
     record_run(tmp_path, NOON, NOON + SECOND, end="killed")
-    idle = [(0, "started", KALSHI), (0, "connected", {}), (5, trade(1)), (3 * 86400, "stopped", {})]
+    idle: Happened = [(0, "started", KALSHI), (0, "connected", {}), (5, trade(1)), (3 * 86400, "stopped", {})]
     write_day(tmp_path, "2026-09-21", *idle, sealed=False)
     record_run(tmp_path, NOON + 5 * DAY, NOON + 5 * DAY + SECOND)
     [outage] = [entry for entry in verdicts(tmp_path)[-1].entries if entry.event == "outage"]
@@ -161,7 +161,7 @@ def test_days_without_a_message_on_an_open_connection_are_not_missing(tmp_path):
     ledger.write_bytes(b"".join([*lines, encode_entry(decode_entry(stopped)._replace(ts_ns=noon))]))
     record_day(tmp_path, first_ns=noon + 60 * SECOND, count=20)
     assert ssmd("verify", tmp_path).returncode == 0
-    found = gather(tmp_path, 7, BEGIN + 9 * DAY, trouble=pytest.fail, progress=lambda file: None)
+    found = gather(tmp_path, 7, BEGIN + 9 * DAY, trouble=fail, progress=lambda file: None)
     assert [figures.day for figures in found] == ["2025-12-22", "2025-12-23", "2025-12-24"]
     _, quiet, last = found
     assert (quiet.messages, quiet.coverage, list(quiet.outages)) == (0, 100, [])

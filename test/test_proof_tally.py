@@ -11,7 +11,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import GENERIC, KALSHI, gap, over_midnight, trade, write_day
+from recorded import GENERIC, KALSHI, Happened, gap, over_midnight, trade, write_day
 from recorded_runs import all_findings, verdicts
 
 from ssmd.exchange.generic import Generic
@@ -87,8 +87,9 @@ def test_a_gap_over_midnight_is_counted_on_the_second_day(tmp_path, sealed):
 
 def test_a_gap_over_a_midnight_that_lies_within_a_file_counts_too(tmp_path):
     """The clock was ahead once, and left a file of the day in which a later run continues at midnight."""
-    ahead = ((0, "started", KALSHI), (0, "connected", {}), (1, trade(1)), (2, "stopped", {}))
-    later = ((3, "continued", {"from": "2026-09-20", **KALSHI}), gap(3, 7, 9), (3, trade(9)), (4, "rotated", {}))
+    ahead: Happened = ((0, "started", KALSHI), (0, "connected", {}), (1, trade(1)), (2, "stopped", {}))
+    continued = (3, "continued", {"from": "2026-09-20", **KALSHI})
+    later: Happened = (continued, gap(3, 7, 9), (3, trade(9)), (4, "rotated", {}))
     write_day(tmp_path, "2026-09-21", *ahead, *later)
     [verdict] = verdicts(tmp_path)
     assert (verdict.findings, verdict.examination.manifest.missing) == ([], 2)

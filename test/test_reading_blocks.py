@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def in_two_frames(content: bytes) -> bytes:
     return zstandard.compress(content[:half]) + zstandard.compress(content[half:])
 
 
-FORMS = {
+FORMS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "plain": ("jsonl", bytes),
     "gz": ("jsonl.gz", gzip.compress),
     "zst": ("jsonl.zst", zstandard.compress),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def test_files_that_overlap_are_merged_by_time(tmp_path, monkeypatch, files, blo
     for n, content in enumerate(contents):
         paths.append(tmp_path / f"feed{n}.jsonl")
         paths[-1].write_bytes(b"".join(content))
-    assert read(*paths) == (b"".join(heapq.merge(*contents, key=time_key)), [])
+    expected: list[bytes] = list(heapq.merge(*contents, key=time_key))
+    assert read(*paths) == (b"".join(expected), [])
 
 
 def test_a_file_whose_clock_was_set_back_keeps_its_own_order_and_all_its_lines(tmp_path):
@@ -54,7 +56,11 @@ def test_a_file_whose_clock_was_set_back_keeps_its_own_order_and_all_its_lines(t
 
 def test_a_storage_folder_is_merged_whatever_the_forms_of_its_days(tmp_path):
     day = 86_400_000
-    forms = {"jsonl": bytes, "jsonl.gz": gzip.compress, "jsonl.zst": zstandard.compress}
+    forms: dict[str, Callable[[bytes], bytes]] = {
+        "jsonl": bytes,
+        "jsonl.gz": gzip.compress,
+        "jsonl.zst": zstandard.compress,
+    }
     expected = b""
     for n, (form, pack) in enumerate(forms.items()):
         folder = tmp_path / f"2026-09-{21 + n}"
@@ -63,7 +69,8 @@ def test_a_storage_folder_is_merged_whatever_the_forms_of_its_days(tmp_path):
                     (("a", 2), ("b", 3))}  # fmt: skip
         for feed, content in contents.items():
             (folder / f"{feed}.{form}").write_bytes(pack(b"".join(content)))
-        expected += b"".join(heapq.merge(*contents.values(), key=time_key))
+        in_order: list[bytes] = list(heapq.merge(*contents.values(), key=time_key))
+        expected += b"".join(in_order)
     assert len(expected) > 3 * blocks_module.BLOCK_BYTES
     assert read(tmp_path) == (expected, [])
     assert read(tmp_path / "2026-09-22", tmp_path) == (expected, [])  # Each file once.

@@ -25,8 +25,10 @@ def test_the_coverage_of_a_day_with_a_short_outage_is_below_100(tmp_path, second
     path = make_day(tmp_path, "2026-09-21", connected=[(0, 40_000, "stopped"), (40_000 + seconds, DAY, "stopped")])
     manifest = manifest_of(path)
     assert [gap.seconds for gap in manifest.gaps] == [seconds]
-    assert coverage_of(manifest) == pytest.approx(100 - seconds / 864, abs=1e-12)
-    assert coverage_of(manifest) < 100
+    coverage = coverage_of(manifest)
+    assert coverage == pytest.approx(100 - seconds / 864, abs=1e-12)
+    assert coverage is not None
+    assert coverage < 100
 
 
 def test_the_coverage_of_a_day_without_outages_is_exactly_100(tmp_path):
@@ -40,5 +42,6 @@ def test_the_coverage_of_a_sealed_day_without_a_ledger_is_unknown(tmp_path):
     path.with_name("kalshi.ledger.jsonl").unlink()
     [file] = data_files([path])
     without = seal(file, day_begins("2026-09-23"))
+    assert without is not None
     assert without.lines == whole.lines
     assert coverage_of(without) is None

@@ -6,9 +6,9 @@ import fcntl
 from pathlib import Path
 
 import pytest
-from recorded import DAY, make_day
+from recorded import DAY, fail, make_day
 
-from ssmd.errors import DataError, UsageError
+from ssmd.errors import UsageError
 from ssmd.reports.columns import remark
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
@@ -20,9 +20,6 @@ LATER = day_begins("2026-12-01")
 
 
 def figures(storage, *, days=7, now_ns=LATER, read=None):
-    def fail(error: DataError) -> None:
-        raise error
-
     read = [] if read is None else read
     found = gather(storage, days, now_ns, trouble=fail, progress=lambda file: read.append(file.path.name))
     return {(each.feed, each.day): each for each in found}
@@ -150,7 +147,7 @@ def test_an_archive_that_is_over_ends_with_its_newest_day(tmp_path, days, now, s
 
     def gathered(storage: Path) -> list[str]:
         found = gather(
-            storage, days, day_begins(now), trouble=pytest.fail, progress=lambda file: None, ended=ended.append
+            storage, days, day_begins(now), trouble=fail, progress=lambda file: None, ended=ended.append
         )
         return [each.day[-2:] for each in found]
 
@@ -189,5 +186,5 @@ def test_a_day_that_cannot_be_read_is_reported_and_the_others_are_shown(tmp_path
 def test_the_data_files_that_were_found_are_handed_over(tmp_path):
     paths = [make_day(tmp_path, f"2026-09-2{number}") for number in range(3)]
     files: list[DayFile] = []
-    gather(tmp_path, 1, LATER, trouble=pytest.fail, progress=pytest.fail, listed=files.extend)
+    gather(tmp_path, 1, LATER, trouble=fail, progress=fail, listed=files.extend)
     assert [file.path for file in files] == paths

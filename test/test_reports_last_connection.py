@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 import gevent
-import pytest
+from recorded import fail
 from recorded_runs import Run, at, record_run, seal_all
 
 from ssmd.reports.figures import Figures
@@ -15,8 +15,14 @@ from ssmd.store.timestamps import day_begins
 
 
 def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
-    found = gather(storage, 400, now_ns, trouble=pytest.fail, progress=lambda file: None)
+    found = gather(storage, 400, now_ns, trouble=fail, progress=lambda file: None)
     return {day.day: day for day in found}
+
+
+def percent(day: Figures) -> float:
+    """Return the coverage, which must be known, to a hundredth."""
+    assert day.coverage is not None
+    return round(day.coverage, 2)
 
 
 def test_a_connection_is_open_as_long_as_its_collector_works(tmp_path):
@@ -25,13 +31,13 @@ def test_a_connection_is_open_as_long_as_its_collector_works(tmp_path):
     run.note("connected", at("20T12:00:00"))
     run.message(at("20T12:00:01"))
     assert figures(tmp_path, at("20T18:00:00"))["2025-12-20"].known_ns == at("20T12:00:01") - at("20T00:00:00")
-    open_ = {day: round(each.coverage, 2) for day, each in figures(tmp_path, at("30T10:00:00")).items()}
+    open_ = {day: percent(each) for day, each in figures(tmp_path, at("30T10:00:00")).items()}
     assert open_ == {f"2025-12-{day}": 50 if day == 20 else 100 for day in range(20, 31)}
     assert figures(tmp_path / "2025-12-20", at("30T10:00:00"))["2025-12-20"].seconds_out == 12 * 3600
     run.kill()
     assert list(figures(tmp_path, at("30T10:00:00"))) == ["2025-12-20"]
     killed = figures(tmp_path, at("22T10:00:00"))
-    assert [(day, round(each.coverage, 2), each.seconds_out) for day, each in killed.items()] == [
+    assert [(day, percent(each), each.seconds_out) for day, each in killed.items()] == [
         ("2025-12-20", 0, 24 * 3600 - 1),
         ("2025-12-21", 0, 24 * 3600),
         ("2025-12-22", 0, 10 * 3600),
@@ -70,7 +76,7 @@ def test_a_day_without_a_message_counts_when_a_later_message_proves_the_connecti
     record_run(tmp_path, *map(at, times), end_ns=at("22T13:00:00"))
     for _ in ("not sealed", "sealed"):
         found = figures(tmp_path, day_begins("2026-06-01"))
-        assert {day: (round(each.coverage, 2), len(each.outages)) for day, each in found.items()} == {
+        assert {day: (percent(each), len(each.outages)) for day, each in found.items()} == {
             "2025-12-20": (50, 1),
             "2025-12-21": (100, 0),
             "2025-12-22": (54.17, 1),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import sys
 import time
+from typing import Any
 
 import gevent
 import pytest
 
 from ssmd.contracts.companion import DAY, Companion
-from ssmd.runtime import companions as module
+from ssmd.runtime import companions as companions_module
 from ssmd.runtime.companions import Companions
 from ssmd.store.line import LineEncoder
 
@@ -30,7 +32,7 @@ def program(tmp_path, monkeypatch):
         shell = tmp_path / "python"
         shell.write_text(f'#!/bin/sh\nshift 3\nexec {sys.executable} "{script}" "$@"\n')
         shell.chmod(0o755)
-        monkeypatch.setattr(module.sys, "executable", str(shell))
+        monkeypatch.setattr(sys, "executable", str(shell))
 
     return write
 
@@ -41,7 +43,7 @@ def make(status):
 
     def companions(*wanted: Companion, **options) -> Companions:
         status.connected, status.day = True, "2025-12-23"
-        fast = {"delay_seconds": 0.05, "retry_seconds": 0.5, "pause_seconds": (0.05, 0.2)}
+        fast: dict[str, Any] = {"delay_seconds": 0.05, "retry_seconds": 0.5, "pause_seconds": (0.05, 0.2)}
         made.append(Companions(wanted, status, **(fast | options)))
         return made[-1]
 
@@ -172,7 +174,7 @@ def test_one_that_would_only_fail_again_is_left_alone(status, make, program, cap
 
 
 def test_one_that_cannot_be_started_is_a_failure_like_any_other(status, make, monkeypatch):
-    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     companions = make(Companion("ship", ()))
     companions.start()
     wait_until(lambda: status.companions["ship"].failures >= 2)
@@ -187,12 +189,12 @@ def test_stop_ends_it_in_order_and_out_of_reach_of_ctrl_c(tmp_path, status, metr
     )
     pids: list[int] = []
 
-    class Handler(module.logging.Handler):
+    class Handler(logging.Handler):
         def emit(self, record) -> None:
             pids.append(int(record.getMessage()))
 
     handler = Handler()
-    logger = module.logging.getLogger("ssmd.companions")
+    logger = logging.getLogger("ssmd.companions")
     logger.addHandler(handler)
     logger.setLevel("INFO")
     try:
@@ -210,7 +212,7 @@ def test_stop_ends_it_in_order_and_out_of_reach_of_ctrl_c(tmp_path, status, metr
 
 
 def test_one_that_does_not_end_is_killed(status, make, program, monkeypatch):
-    monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(companions_module, "GRACE_SECONDS", 0.3)
     program(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "os.write(int(os.environ['SSMD_STATUS_FD']), json.dumps({'pid': os.getpid()}).encode() + b'\\n')\n"

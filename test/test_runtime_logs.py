@@ -29,6 +29,9 @@ class FakeTerminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        return 2
+
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
@@ -448,7 +451,7 @@ def test_what_is_no_file_or_a_terminal_is_written_in_place(log, stream):
 def test_a_real_terminal_is_written_in_place(log):
     master, slave = os.openpty()
     with open(master, "rb", buffering=0) as screen, open(slave, "w") as terminal:
-        setup(terminal, format="json")
+        logs.setup({"SSMD_LOG_FORMAT": "json"}, terminal)
         with logs.in_a_thread():
             log.info("event")
             assert select.select([screen], [], [], 0)[0]
@@ -457,7 +460,6 @@ def test_a_real_terminal_is_written_in_place(log):
 def test_a_status_line_is_cut_to_the_width_of_the_terminal(monkeypatch):
     monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((20, 5)))
     stream = FakeTerminal()
-    stream.fileno = lambda: 2
     terminal = logs.setup({}, stream)
     terminal.show("x" * 50)
     assert "x" * 18 + "…\x1b" in stream.getvalue()

@@ -68,7 +68,7 @@ def test_of_many_missing_confirmations_some_are_named(status, clock, events, cap
 
 
 def test_the_status_line_shows_state_rate_and_file(status, clock):
-    lines = []
+    lines: list[str] = []
     reporter = Reporter("kalshi", status, lines.append, monotonic=clock)
     clock.now = 1.0
     reporter.tick([])

@@ -1,13 +1,15 @@
 """The runner with toy parts: order of calls, links, drain, and which error wins."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import gevent
 import pytest
 from exchange_server import eventually
 from gevent.event import Event
 
+from ssmd.contracts.companion import Companion
 from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
 from ssmd.contracts.writer import Batch
 from ssmd.errors import (
@@ -28,7 +30,9 @@ from ssmd.runtime.runner import Runner
 class ToyConnector:
     """Yields what it is given, then raises `end` or, without one, waits to be closed."""
 
-    def __init__(self, batches: list[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None):
+    def __init__(
+        self, batches: Sequence[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None
+    ):
         self.batches, self.end, self.refuse = list(batches), end, refuse
         self.closed = Event()
         self.connecting = Event()
@@ -59,11 +63,20 @@ class ToyConnector:
 class ToyExchange:
     tick_seconds: float | None = None
 
-    def __init__(self, inspections: list[Inspection] = ()):
+    def __init__(self, inspections: Sequence[Inspection] = ()):
         self.inspections = list(inspections)
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         return self.inspections.pop(0) if self.inspections else Inspection(decoded=True)
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        return {}
+
+    def commands(self) -> Sequence[bytes]:
+        return []
+
+    def tick(self, now_ms: int) -> Sequence[bytes]:
+        return []
 
     def unacknowledged(self) -> list[str]:
         return []
@@ -71,7 +84,7 @@ class ToyExchange:
 
 class ToyWriter:
     location = "memory"
-    state_folder = None
+    state_folder: Path | None = None
 
     def __init__(self) -> None:
         self.kept: list[bytes] = []
@@ -86,6 +99,9 @@ class ToyWriter:
     def _maybe_fail(self, step: str) -> None:
         if step in self.fail:
             raise self.fail[step]
+
+    def companions(self) -> list[Companion]:
+        return []
 
     def open(self) -> None:
         self._maybe_fail("open")
@@ -106,6 +122,7 @@ class ToyWriter:
     def sync(self) -> float | None:
         self.syncs += 1
         self._maybe_fail("sync")
+        return None
 
     def close(self) -> None:
         self.closed = True
@@ -410,7 +427,7 @@ def test_a_refused_subscription_ends_the_run_with_its_message_in_the_file(make):
 
 
 def test_gaps_and_acknowledgements_are_counted_and_logged(make, status, metrics, caplog):
-    events = [Acknowledged("trade", 1), Gap(1, 5, 8), Gap(1, 9, 2)]
+    events: list[Acknowledged | Gap] = [Acknowledged("trade", 1), Gap(1, 5, 8), Gap(1, 9, 2)]
     with caplog.at_level("INFO", "ssmd.runner"), pytest.raises(Disconnected):
         make(ToyConnector([[b"1"]], end=Disconnected("x")), ToyExchange([Inspection(True, events)])).run()
     assert (status.gaps, status.missed) == (2, 3)

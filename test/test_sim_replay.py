@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def received(path: Path, venue: str = "/other", **settings: object) -> list[byte
     with served(replay=Recording((path,)), **settings) as simulator, Client(simulator, venue) as client:
         if venue != "/other":
             client.subscribe("ticker")
-        payloads = []
+        payloads: list[bytes] = []
         while True:
             opcode, data = client.frame()
             if opcode == 8:
@@ -154,9 +155,12 @@ def test_a_recording_that_cannot_be_replayed_is_an_error_with_its_reason(tmp_pat
 
 
 def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) -> None:
-    for day, (form, pack) in enumerate(
-        {"jsonl.zst": zstandard.compress, "jsonl.gz": gzip.compress, "jsonl": bytes}.items()
-    ):
+    forms: dict[str, Callable[[bytes], bytes]] = {
+        "jsonl.zst": zstandard.compress,
+        "jsonl.gz": gzip.compress,
+        "jsonl": bytes,
+    }
+    for day, (form, pack) in enumerate(forms.items()):
         folder = tmp_path / f"2026-09-{21 + day}"
         folder.mkdir()
         (folder / f"own.{form}").write_bytes(pack(ssmd_lines(day * 86_400_000, day * 86_400_000 + 1)))

@@ -75,7 +75,7 @@ def test_a_kill_at_any_step_of_a_durable_write_leaves_the_old_file_or_the_new_on
 
 
 def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
-    steps = []
+    steps: list[tuple[str | bytes, ...]] = []
     path = tmp_path / "manifest.json"
     fsync, replace = os.fsync, os.replace
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from process import ROOT
+from recorded import fail
 
 from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
@@ -101,7 +102,7 @@ def found(verdicts: list[Verdict]) -> list[str]:
 
 
 def figures(storage: Path, now_ns: int) -> dict[str, Figures]:
-    return {day.day: day for day in gather(storage, 7, now_ns, trouble=pytest.fail, progress=lambda file: None)}
+    return {day.day: day for day in gather(storage, 7, now_ns, trouble=fail, progress=lambda file: None)}
 
 
 def seal_all(storage: Path) -> None:

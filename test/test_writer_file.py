@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -29,7 +30,7 @@ def make(tmp_path, status, metrics):
     """Makes writers, and closes those that a test leaves open."""
     made = []
 
-    def writer(path: Path = tmp_path, **options: object) -> FileWriter:
+    def writer(path: Path = tmp_path, **options: Any) -> FileWriter:
         storage = LocalStorage(type="local", path=str(path), fsync_interval_seconds=options.pop("fsync", 1.0))
         made.append(
             FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: options.get("now", NOON))

@@ -17,6 +17,7 @@ from ssmd.store import repair
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.locks import held
+from ssmd.store.torn import set_torn_tail_aside
 
 
 def test_the_very_first_start_writes_no_outage(tmp_path, run):
@@ -161,7 +162,7 @@ def test_an_older_file_that_is_compacted_during_a_start_is_passed_over(tmp_path,
     older = tmp_path / "2025-12-21" / "kalshi.jsonl"
     older.parent.mkdir()
     older.touch()
-    aside = repair.set_torn_tail_aside
+    aside = set_torn_tail_aside
 
     def compacted_before(path: Path) -> int:
         if path == older:

@@ -25,7 +25,7 @@ def test_each_entry_points_at_the_line_that_follows_it(tmp_path, run):
     put(writer, NOON + 5, notes=(note("stopped", NOON + 5, reason="SIGTERM"),))
     writer.close()
     lines = data(tmp_path)
-    follow = {}
+    follow: dict[str, list[bytes]] = {}
     for entry in ledger(tmp_path):
         assert lines[: entry["offset"]].count(b"\n") == entry["line"]
         follow.setdefault(entry["event"], []).append(lines[entry["offset"] :].partition(b"\n")[0][-8:])
@@ -65,8 +65,8 @@ def test_a_torn_tail_gets_an_entry_and_later_places_are_right(tmp_path, run):
     put(second, NOON + SECOND, b"3")
     second.close()
     entries = ledger(tmp_path)
-    [torn] = [entry for entry in entries if entry["event"] == "torn"]
-    assert (torn["bytes"], torn["line"]) == (11, 2)
+    [aside] = [entry for entry in entries if entry["event"] == "torn"]
+    assert (aside["bytes"], aside["line"]) == (11, 2)
     assert all(data(tmp_path)[: entry["offset"]].count(b"\n") == entry["line"] for entry in entries)
     assert (tmp_path / "2025-12-22" / "kalshi.ledger.jsonl.torn").read_bytes() == b'{"ts":"2025-12-22T12:00\n'
 
@@ -124,7 +124,7 @@ def stopped_run(run, ns: int, lines: int) -> None:
 
 def findings(tmp_path) -> list[tuple[int | None, str]]:
     [file] = data_files([tmp_path])
-    return [tuple(finding) for finding in verify(file).findings]
+    return [(finding.line, finding.text) for finding in verify(file).findings]
 
 
 def gone(line: int, lines: int) -> tuple[int, str]:

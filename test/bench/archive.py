@@ -31,7 +31,7 @@ LINE_BYTES = 320
 DAY = "2026-01-01"
 BEGIN_NS = 1_767_225_600_000_000_000
 DAY_NS = 86_400_000_000_000
-CATS = (
+CATS: tuple[tuple[str, list[str]], ...] = (
     ("cat", []),
     ("cat --from --to, an hour", ["--from", f"{DAY}T12:00", "--to", f"{DAY}T13:00"]),
     ("cat --type trade", ["--type", "trade"]),

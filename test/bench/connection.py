@@ -53,7 +53,7 @@ class TlsConnection(Connection):
         context.load_cert_chain(certificate)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self.write = self._tls.write
+        self.write = self._tls.write  # type: ignore[assignment, method-assign]
         while not self._handshake_done():
             pass
 

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from bench.check import verify
 from bench.collector import Ssmd
@@ -93,10 +94,12 @@ class Plan:
                 continue
             counts: list[int] = []
             compare = partial(verify, texts=texts, exact=collector.exact, envelope=collector.envelope)
+
+            def inspect(path: Path, done: list[int] = counts, to: Callable[[Path], int] = compare) -> None:
+                done.append(to(path))
+
             try:
-                result = self._bench.run(
-                    collector, load, seconds, inspect=lambda path, done=counts, to=compare: done.append(to(path))
-                )
+                result = self._bench.run(collector, load, seconds, inspect=inspect)
                 fault = result.fault
             except RunFailed as failure:
                 fault = str(failure)

@@ -8,6 +8,7 @@ import platform
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench.goals import LIMITS, Judgement, judge
@@ -118,7 +119,7 @@ def _paced(rows: Rows) -> str:
         for case, outcome in here:
             late = bool(outcome.results) and outcome.median(lambda result: result.rate) < BEHIND * rate
             latency = [
-                "behind" if late else _number(outcome, lambda result, index=index: result.latency_ms[index], "{:.2f}")
+                "behind" if late else _number(outcome, partial(_latency_ms, index=index), "{:.2f}")
                 for index in range(3)
             ]
             cpu = _number(outcome, lambda result: result.cpu_percent, "{:.1f}")
@@ -193,7 +194,7 @@ def _grown(rows: Rows, title: str, name: str, key: Callable[[Load], int]) -> str
             *_rate(outcome, base),
             _number(outcome, lambda result: result.cpu_us, "{:.2f}"),
             _ratio(outcome, base, lambda result: result.cpu_us),
-            _number(outcome, lambda result, size=case.load.size or 271: result.rate * size / 1e6, "{:,.0f}"),
+            _number(outcome, partial(_megabytes_per_second, size=case.load.size or 271), "{:,.0f}"),
             _number(outcome, lambda result: result.rss_mb, "{:.0f}"),
         ])  # fmt: skip
     return f"{title}\n\n" + _table(header, cells)
@@ -210,6 +211,14 @@ def _rate(outcome: Outcome, base: Outcome | None) -> list[str]:
     rates = [result.rate for result in outcome.results]
     spread = f"{(max(rates) - min(rates)) / outcome.median(rate) * 100:.0f} %" if rates else ""
     return [_number(outcome, rate, "{:,.0f}"), _ratio(outcome, base, rate), spread]
+
+
+def _latency_ms(result: Result, index: int) -> float:
+    return result.latency_ms[index]
+
+
+def _megabytes_per_second(result: Result, size: int) -> float:
+    return result.rate * size / 1e6
 
 
 def _number(outcome: Outcome, value: Callable[[Result], float], form: str) -> str:

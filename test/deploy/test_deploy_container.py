@@ -130,7 +130,7 @@ def start(image, tmp_path):
     """Start a container of the image; it is removed after the test."""
     if subprocess.run(["runc", "--root", tmp_path / "runc", "list"], capture_output=True, check=False).returncode:
         pytest.skip("needs a runc that works")
-    started = []
+    started: list[Container] = []
 
     def start(*arguments: str, volume: bool = True, entrypoint: Sequence[str] = ()) -> Container:
         folder = tmp_path / f"container-{len(started)}"

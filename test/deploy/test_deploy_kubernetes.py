@@ -61,7 +61,7 @@ def container(overlay: str) -> dict[str, Any]:
 
 
 def strictly_valid(file: Path, release: str = RELEASES[-1]) -> subprocess.CompletedProcess[str]:
-    command = ["kubernetes-validate", "--strict", "--kubernetes-version", release, file]
+    command = ["kubernetes-validate", "--strict", "--kubernetes-version", release, str(file)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -36,7 +36,7 @@ class Host:
         return {"PATH": "/usr/bin:/bin"} | {name: str(path) for name, path in own.items()}
 
     def begin(self, name: str, *arguments: str) -> subprocess.Popen[str]:
-        command = [ROOT / "bin" / name, *arguments]
+        command = [str(ROOT / "bin" / name), *arguments]
         # If the collector that start leaves running held these pipes open, communicate() would not return.
         return subprocess.Popen(
             command, cwd="/", env=self.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -356,7 +356,7 @@ def test_the_collector_of_another_user_is_not_stopped_and_its_state_is_unknown(p
     assert host.run("start", "kalshi-sim").returncode == 0
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     for name in ("status", "stop", "start"):
-        command = [*other, ROOT / "bin" / name, "kalshi-sim"]
+        command = [*other, str(ROOT / "bin" / name), "kalshi-sim"]
         done = subprocess.run(command, env=host.environ(), cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 4, done
         assert "belongs to another user" in done.stderr

@@ -54,7 +54,7 @@ def record(path: Path, count: int, paddings: tuple[int, ...]) -> Path:
 def numbers(content: bytes) -> list[int]:
     """Return the numbers of the messages in a file; check that all its lines are whole."""
     assert not content or content.endswith(b"\n")
-    return [int(_seq.search(decode_line(line).payload)[1]) for line in content.splitlines()]
+    return [int(_seq.search(decode_line(line).payload).group(1)) for line in content.splitlines()]
 
 
 def counts_from_one(found: list[int]) -> bool:
@@ -204,7 +204,7 @@ def run_with_failing_call(folder: Path, endpoint: str, call: str, number: int, e
     """Run a collector whose `number`-th such call on its output fails; return also whether there was such a call."""
     path = torn_file(folder / "data")
     output = (path.parent.parent, folder / "data" / ".test.lock", path.parent, path, f"{path}.torn")
-    prefix = ["strace", "-D", "-f", "--seccomp-bpf", "-o", folder / "strace", "-e", f"trace={call}"]
+    prefix: list[str | Path] = ["strace", "-D", "-f", "--seccomp-bpf", "-o", folder / "strace", "-e", f"trace={call}"]
     prefix += ["-e", f"inject={call}:error={errno}:when={number}", *chain(*(("-P", name) for name in output))]
     with Collector(
         folder,
@@ -284,9 +284,9 @@ def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is
 @contextmanager
 def slow_disk(collector: Collector, log: Path) -> Iterator[None]:
     """Let every write and sync of the collector take half a second longer."""
-    traced = ["-P", today(collector.data), "-e", "trace=writev,fdatasync"]
+    traced = ["-P", str(today(collector.data)), "-e", "trace=writev,fdatasync"]
     slow = ["-e", "inject=writev,fdatasync:delay_enter=500000"]
-    command = ["strace", "-f", "-o", log, *traced, *slow, "-p", str(collector.process.pid)]
+    command = ["strace", "-f", "-o", str(log), *traced, *slow, "-p", str(collector.process.pid)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as strace:
         try:
             yield
@@ -403,7 +403,7 @@ def test_a_log_on_the_dead_disk_delays_neither_the_probes_nor_the_end(tmp_path):
     subprocess.run(["mkfs.ext4", "-q", medium], check=True)
     with mounted(tmp_path / "data", "-o", "loop", medium) as data, Simulator("--rate", "500") as simulator:
         log = data / "log"
-        to_the_log = ["sh", "-c", 'exec "$@" 2>>"$0"', log]
+        to_the_log = ["sh", "-c", 'exec "$@" 2>>"$0"', str(log)]
         with Collector(tmp_path, simulator.endpoint, prefix=to_the_log) as collector:
             collector.wait_for_lines(500)
             collector.listen = json.loads(log.read_bytes().splitlines()[0])["listen"]

@@ -89,7 +89,7 @@ class Watch:
                 assert self._collector.get("/health")[0] == 200
                 self.health_ms.append((time.monotonic() - began) * 1e3)
                 assert self._collector.get("/ready")[0] == 200
-                queued = float(_queued(self._collector.get("/metrics")[1])[1])
+                queued = float(_queued(self._collector.get("/metrics")[1]).group(1))
                 pages = int((process / "statm").read_text().split()[1])
                 self.own_mb.append((pages * os.sysconf("SC_PAGE_SIZE") - queued) / 1e6)
                 self.failures, self._failed = self.failures + self._failed, []
@@ -163,7 +163,7 @@ def test_under_full_load_and_slow_clients_nothing_is_lost_and_the_probes_answer(
 
 
 def peak_mb(pid: int) -> float:
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc", str(pid), "status").read_text())[1]) / 1e3
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc", str(pid), "status").read_text()).group(1)) / 1e3
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -331,7 +331,7 @@ def authority(tmp_path) -> Authority:
 
 def relaying(simulator: Simulator) -> Callable[[Peer], Any]:
     """Return a script that relays to a simulator and back, as a proxy that ends TLS in front of an exchange."""
-    port = int(re.search(r":(\d+)/", simulator.endpoint)[1])
+    port = int(re.search(r":(\d+)/", simulator.endpoint).group(1))
 
     def script(peer: Peer) -> None:
         with socket.create_connection(("127.0.0.1", port)) as behind:

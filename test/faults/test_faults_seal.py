@@ -18,10 +18,10 @@ CALLS = ("openat", "write", "fsync", "rename", "close")
 def test_a_kill_leaves_no_wrong_manifest_and_the_next_run_seals(tmp_path, call):
     day = make_day(tmp_path, "2025-12-22", sealed=False).parent
     manifest = day / "kalshi.manifest.json"
-    command = [sys.executable, "-m", "ssmd", "seal", tmp_path]
+    command = [sys.executable, "-m", "ssmd", "seal", str(tmp_path)]
     killed = 0
     for number in range(1, 20):
-        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", day, "-P", manifest, "-P", f"{manifest}.new"]
+        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(day), "-P", str(manifest), "-P", f"{manifest}.new"]
         trace += ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
         done = run([*trace, *command], cwd=ROOT, capture_output=True, check=False, timeout=60)
         for path in data_files([tmp_path]):

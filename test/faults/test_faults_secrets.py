@@ -280,7 +280,7 @@ def test_nothing_leaks_from_a_good_run_or_from_the_simulator(tmp_path, secret, f
 class Sim:
     """`ssmd sim` with the keys of the test."""
 
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, **variables: Any) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self._process = start("sim", "--listen", f"127.0.0.1:{port}", **variables)
@@ -335,7 +335,7 @@ BAD_IDS = {
 
 
 def test_nothing_leaks_when_keys_are_wrong(tmp_path, requests):
-    wrong = [{"KALSHI_API_SECRET": secret} for secret in BAD_SECRETS.values()]
+    wrong: list[dict[str, Any]] = [{"KALSHI_API_SECRET": secret} for secret in BAD_SECRETS.values()]
     wrong += [{"KALSHI_API_KEY": key_id} for key_id in BAD_IDS.values()]
     wrong += [{"KALSHI_API_KEY": SECRET, "KALSHI_API_SECRET": KEY_ID}, {"KALSHI_API_KEY": ""}]
     file = tmp_path / "key.pem"

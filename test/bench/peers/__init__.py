@@ -26,13 +26,19 @@ SINK = "raw sink"
 class Collector(Protocol):
     """A program that subscribes at a URL and writes what it receives to a file, until the other side closes."""
 
-    name: str
-    tls: bool
-    """Whether it is measured over TLS too."""
-    exact: bool
-    """Whether it keeps the bytes of a message, not only what they mean."""
-    envelope: bool
-    """Whether it puts each message into an envelope with a time."""
+    @property
+    def name(self) -> str: ...
+    @property
+    def tls(self) -> bool:
+        """Whether it is measured over TLS too."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it keeps the bytes of a message, not only what they mean."""
+
+    @property
+    def envelope(self) -> bool:
+        """Whether it puts each message into an envelope with a time."""
 
     def missing(self) -> str:
         """Return why it cannot run here; the empty text when it can."""
@@ -73,7 +79,7 @@ class Peer:
         out = folder / "out"
         with open(folder / "log", "wb") as log:
             if not self.pipe:
-                command = [*self.command, url, out, SUBSCRIBE]
+                command = [*self.command, url, str(out), SUBSCRIBE]
                 return subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
             with open(out, "wb") as file:
                 process = subprocess.Popen(
