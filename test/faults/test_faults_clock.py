@@ -21,13 +21,16 @@ from ssmd.store.timestamps import timestamp
 
 pytestmark = pytest.mark.needs("libfaketime")
 RATE = 5000
+RECORDED_SECONDS = 150
+"""Longer than a test takes, also on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory) -> Iterator[Simulator]:
     """Sends numbered messages to every client, at a rate that does not depend on the wall clock."""
     recording = tmp_path_factory.mktemp("clock") / "recording.jsonl"
-    recording.write_bytes(b"".join(b'{"type":"trade","sid":1,"seq":%d,"msg":{}}\n' % n for n in range(1, 60 * RATE)))
+    numbers = range(1, RECORDED_SECONDS * RATE)
+    recording.write_bytes(b"".join(b'{"type":"trade","sid":1,"seq":%d,"msg":{}}\n' % number for number in numbers))
     with Simulator("--replay", recording, "--rate", str(RATE)) as simulator:
         yield simulator
 
@@ -124,11 +127,11 @@ def test_each_of_several_days_that_pass_in_seconds_has_its_file(tmp_path, simula
     clock.set(late)
     with collecting(tmp_path, simulator, clock) as collector:
         collector.wait_for_lines(RATE)
-        clock.set(late, speed=43_200)
+        clock.set(late, speed=21_600)
         for _ in range(4):
             collector.wait_for("rotated")
         # Then a day of the usual length, so that a busy disk has caught up with the days before the run ends.
-        last = late + timedelta(days=365)
+        last = late + timedelta(days=365, hours=12)
         clock.set(last)
         while Path(collector.wait_for("rotated")["to"]).parent.name != f"{last:%Y-%m-%d}":
             pass
