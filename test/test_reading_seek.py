@@ -53,6 +53,16 @@ def test_the_ranges_hold_exactly_the_lines_of_a_span_of_time(tmp_path, runs, beg
     assert b"".join(block for span in found for block in blocks(path, *span)) == wanted
 
 
+def test_an_entry_with_a_damaged_offset_does_not_hide_where_a_run_begins(tmp_path):
+    """The clock was set back between the two runs, so that a search of both together would miss lines."""
+    path, lines = make_day(tmp_path, list(range(1000, 1100)), list(range(100)))
+    with open(path.with_name("a.ledger.jsonl"), "ab") as ledger:
+        ledger.write(encode_entry(Entry(NS, "stopped", 5, 0, {})))
+    found = ranges(data_files([path])[0], time_of(1020), time_of(1030))
+    assert found is not None
+    assert b"".join(block for span in found for block in blocks(path, *span)) == b"".join(lines[20:30])
+
+
 def test_only_a_part_of_a_long_file_is_read(tmp_path):
     path, lines = make_day(tmp_path, list(range(20_000)), width=500)
     file = data_files([path])[0]

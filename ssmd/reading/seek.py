@@ -15,7 +15,6 @@ from ssmd.errors import DataError
 from ssmd.reading.blocks import BLOCK_BYTES, LineBlocks
 from ssmd.store.head import OPENING, time_key
 from ssmd.store.layout import DayFile, ledger_path
-from ssmd.store.ledger import CONTINUED, STARTED
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.line import LONGEST_LINE
 
@@ -102,8 +101,8 @@ def _runs(path: Path) -> Sequence[int]:
         return []
     if ledger is None or ledger.bad or ledger.torn:
         return []
-    starts = [entry.offset for entry in ledger.entries if entry.event in (STARTED, CONTINUED)]
-    return starts if 0 in starts else []
+    # All of them: a damaged entry with a low offset makes those before it look like entries of lines that never came.
+    return ledger.starts if 0 in ledger.starts else []
 
 
 def _end_of_lines(fd: int, size: int) -> int:

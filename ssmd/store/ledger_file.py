@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from ssmd.errors import DataError
 from ssmd.store.entries import Entries
-from ssmd.store.ledger import GAP, LOST, OF_WHAT_IS_DURABLE, Entry, decode_entry
+from ssmd.store.ledger import CONTINUED, GAP, LOST, OF_WHAT_IS_DURABLE, STARTED, Entry, decode_entry
 from ssmd.store.line import LONGEST_LINE
 
 __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
@@ -45,6 +45,8 @@ class LedgerFile(NamedTuple):
     """Its last line is not whole."""
     losses: list[Loss]
     """What was gone of the data when a later run went on."""
+    starts: list[int]
+    """The offsets at which runs began to write, also of runs whose entries are left out."""
 
 
 def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
@@ -61,7 +63,7 @@ def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
         if error.errno in _NOT_THERE:
             return None
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    return LedgerFile(reader.entries, reader.digest.hexdigest(), reader.bad, reader.torn, reader.losses)
+    return LedgerFile(reader.entries, reader.digest.hexdigest(), reader.bad, reader.torn, reader.losses, reader.starts)
 
 
 def readable_entries(path: Path) -> Entries:
@@ -82,6 +84,7 @@ class _Reader:
         self.bad: list[int] = []
         self.torn = False
         self.losses: list[Loss] = []
+        self.starts: list[int] = []
         self._counted: list[Entry] = []
 
     def read(self, lines: Iterable[bytes]) -> None:
@@ -96,6 +99,8 @@ class _Reader:
                 self.bad.append(number)
                 continue
             self.entries.add(entry)
+            if entry.event in (STARTED, CONTINUED):
+                self.starts.append(entry.offset)
             self._find_loss(entry)
 
     def _find_loss(self, entry: Entry) -> None:
