@@ -27,7 +27,7 @@ from process import KEYS, ROOT, Simulator
 RULES = sorted((ROOT / "deploy" / "prometheus").glob("[ar]*.yaml"))
 """alerts.yaml and recording.yaml."""
 MINUTE = 2.0
-"""What a minute of the rules lasts here, in seconds."""
+"""How long a minute of the rules lasts here, in seconds."""
 SCRAPE = 15 / 60 * MINUTE
 """The scrape and evaluation interval, shortened like the rest."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -38,7 +38,7 @@ subscribe:
   market_tickers: [KXSIM-A, KXSIM-B, KXSIM-C, KXSIM-D]
 """
 
-# What each collector meets, by the name of its feed: parameters of the embedded simulator.
+# The faults of each collector by the name of its feed, as parameters of the embedded simulator.
 COLLECTORS: Mapping[str, str] = {
     "healthy": "rate=50",
     # Connected, with pings but no data.
@@ -50,12 +50,12 @@ COLLECTORS: Mapping[str, str] = {
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
     "killed": "rate=50",
-    # Its file may suddenly not grow any more; that ends the run with 74, and the next one may go on.
+    # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
     "full": "rate=200",
 }
 STOPPED = "stopped"
-"""The feed of a simulator of its own, which is stopped: the run ends with 75, and no other can connect."""
-# And those whose disk no longer answers to this call.
+"""The feed of a simulator in a process of its own, which is stopped: the run ends with 75, and no run can connect."""
+# Collectors whose disk no longer answers this call.
 ON_A_DEAD_DISK: Mapping[str, tuple[str, str]] = {
     # As fast as it goes, until the queue is full because no write ends.
     "stuck": ("rate=0", "writev"),
@@ -64,8 +64,8 @@ ON_A_DEAD_DISK: Mapping[str, tuple[str, str]] = {
 
 
 def shrink(rules: str) -> str:
-    """Rules with every duration shortened so that a minute lasts MINUTE: ranges, offsets, `for:`, and the numbers of
-    seconds, which the rules write as products with 60 or 3600.
+    """Return the rules with every duration shortened so that a minute lasts MINUTE: ranges, offsets, `for:`, and the
+    numbers of seconds, which the rules write as products with 60 or 3600.
     """
 
     def shorter(found: re.Match[str]) -> str:
@@ -114,20 +114,20 @@ class Prometheus:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The instant vector of an expression, now."""
+        """Return the instant vector of an expression, now."""
         return json.loads(self._get("/api/v1/query", query=expression))["data"]["result"]
 
     def labels(self, expression: str, *names: str) -> set[tuple[str, ...]]:
-        """Of each sample, the values of these labels, empty where it has none."""
+        """Return the values of these labels for each sample of an expression, empty where it does not have one."""
         return {tuple(sample["metric"].get(name, "") for name in names) for sample in self.query(expression)}
 
     def alerts(self) -> list[dict[str, Any]]:
-        """The alerts that fire now, with their labels and annotations."""
+        """Return the alerts that fire now, with their labels and annotations."""
         alerts = json.loads(self._get("/api/v1/alerts"))["data"]["alerts"]
         return [alert for alert in alerts if alert["state"] == "firing"]
 
     def wait_for(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Whether it became true in that time."""
+        """Wait until a condition is true; return whether it was within that time."""
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
@@ -147,14 +147,14 @@ class Prometheus:
 
 
 class Monitored:
-    """A Prometheus and what it scrapes."""
+    """A Prometheus and the collectors that it scrapes."""
 
     def __init__(self, prometheus: Prometheus, collectors: Mapping[str, Loop]) -> None:
         self.prometheus = prometheus
         self.collectors = collectors
 
     def firing(self) -> set[tuple[str, str]]:
-        """(alert, feed) of all that have fired so far; for alerts without feed, the feed of their instance."""
+        """Return (alert, feed) of all alerts that have fired so far; without a label feed, the feed of the instance."""
         feeds = {loop.address: feed for feed, loop in self.collectors.items()}
         fired = self.prometheus.labels(
             'max_over_time(ALERTS{alertstate="firing"}[1h])', "alertname", "feed", "instance"
@@ -178,11 +178,11 @@ class Loop:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # So that the loop and what it runs can be ended together.
+                start_new_session=True,  # So that the loop and the collector can be ended together.
             )
 
     def pid(self) -> int:
-        """The process that is running now."""
+        """Return the process that is running now."""
         children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text().split()
         return int(children[0])
 
@@ -203,13 +203,13 @@ def free_port() -> int:
 
 
 def make_tree(folder: Path, stopped: str) -> Path:
-    """The example tree, and in it an environment and a feed for each of the collectors; `stopped` is an endpoint."""
+    """Make a copy of the example tree with an environment and a feed for each collector; `stopped` is an endpoint."""
     tree = folder / "conf"
     shutil.copytree(ROOT / "conf", tree)
     faults = {**COLLECTORS, **{name: parameters for name, (parameters, _) in ON_A_DEAD_DISK.items()}}
     endpoints = {name: f"sim://kalshi?{parameters}" for name, parameters in faults.items()} | {STOPPED: stopped}
     for name, endpoint in endpoints.items():
-        # 30 s is the default, of the minutes of the rules.
+        # The default of 30 s, shortened like the minutes of the rules.
         idle = f"  idle_timeout_seconds: {MINUTE / 2}\n" if name in ("silent", STOPPED) else ""
         (tree / "feeds" / f"{name}.yaml").write_text(
             f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"

@@ -1,4 +1,4 @@
-"""The dashboard in deploy/grafana: a form that Grafana knows, and queries that a real Prometheus answers with data."""
+"""The dashboard in deploy/grafana: Grafana's own model accepts it, and a real Prometheus has data for its queries."""
 
 import json
 import re
@@ -27,12 +27,12 @@ RECORDED = {
 }
 PROMETHEUS_OWN = {"ALERTS", "up", "scrape_duration_seconds"}
 
-# Known to Grafana's Prometheus data source, and not to the general form of a dashboard.
+# Fields of Grafana's Prometheus data source, which the general model of a dashboard does not have.
 OF_THE_DATA_SOURCE = {"titleFormat", "step", "definition"}
 
 
 def lost(before: Any, after: Any, path: str = "") -> list[str]:
-    """Where something of `before` is missing in `after` or is another."""
+    """Return the paths of values of `before` that are missing in `after` or differ."""
     if isinstance(before, dict):
         keys = [key for key in before if key not in OF_THE_DATA_SOURCE]
         inside = after if isinstance(after, dict) else {}
@@ -43,8 +43,8 @@ def lost(before: Any, after: Any, path: str = "") -> list[str]:
     return [] if before == after else [path]
 
 
-def test_grafanas_own_model_of_a_dashboard_keeps_all_of_it():
-    """It leaves out what it does not know, such as a misspelt key, anywhere down to the options of the panels."""
+def test_grafanas_own_model_of_a_dashboard_keeps_every_field():
+    """The model drops fields that it does not know, such as misspelt ones, down to the options of the panels."""
     register_default_plugins()
     assert lost(DASHBOARD, json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))) == []
 
@@ -67,7 +67,7 @@ def test_the_panels_fill_the_grid_without_overlap():
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_a_panel_says_what_it_shows_and_asks_the_chosen_data_source(panel):
+def test_a_panel_has_a_description_and_uses_the_chosen_data_source(panel):
     assert len(panel["description"].split()) > 3
     assert panel["fieldConfig"]["defaults"]["unit"]
     for part in (panel, *panel["targets"]):
@@ -81,7 +81,7 @@ def test_every_variable_that_is_used_exists():
 
 
 def names(expression: str) -> set[str]:
-    """The metrics that an expression names."""
+    """Return the metrics that an expression names."""
     bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(without|by|ignoring|on) \([^)]*\)', " ", expression)
     words = re.findall(r"[a-zA-Z_:][\w:]*\b(?!\s*\()", bare)
     return set(words) - {"or", "and", "unless", "without", "by", "bool", "offset"}
@@ -99,7 +99,7 @@ def test_every_metric_of_ssmd_is_on_the_dashboard(monitored: Monitored):
 
 
 @pytest.mark.parametrize(("title", "expression"), QUERIES + ANNOTATIONS)
-def test_a_query_names_what_exists_and_returns_data(monitored: Monitored, title, expression):
+def test_a_query_names_existing_metrics_and_returns_data(monitored: Monitored, title, expression):
     scraped = parse(monitored.collectors["healthy"].get("/metrics"))
     real = {sample.name for family in scraped for sample in family.samples}
     assert names(expression) <= real | set(RECORDED) | PROMETHEUS_OWN
@@ -107,13 +107,13 @@ def test_a_query_names_what_exists_and_returns_data(monitored: Monitored, title,
     for name in VARIABLES:
         query = query.replace(f"${name}", ".+")
     assert "$" not in query
-    # What is rare must have happened: looked at once more over all the time of this Prometheus.
+    # A rare event must have happened at some time, so this looks at all the time of this Prometheus.
     ever = f"max_over_time(({query})[10m:{SCRAPE * 1000:.0f}ms])"
     assert monitored.prometheus.wait_for(lambda: monitored.prometheus.query(ever), 30 * MINUTE), query
 
 
 @pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if variable["type"] == "query"])
-def test_a_variable_has_something_to_choose(monitored: Monitored, name):
+def test_a_variable_has_values_to_choose_from(monitored: Monitored, name):
     metric, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", VARIABLES[name]["definition"]).groups()
     assert VARIABLES[name]["query"]["query"] == VARIABLES[name]["definition"]
     assert len(monitored.prometheus.labels(metric, label) - {("",)}) >= 1

@@ -21,7 +21,7 @@ UNIT_TESTS = [HERE / "alerts_test.yaml", HERE / "alerts_day_test.yaml"]
 
 
 def promtool(*arguments: str | Path, stdin: str = "") -> str:
-    """What it says; it must find nothing wrong."""
+    """Run promtool, which must find nothing wrong; return its output."""
     ended = subprocess.run(
         ["promtool", *arguments], input=stdin, capture_output=True, text=True, timeout=200, check=False
     )
@@ -40,13 +40,13 @@ def test_each_alert_fires_when_it_should_and_not_before(path):
     assert "SUCCESS" in promtool("test", "rules", path)
 
 
-def test_no_alert_is_without_a_unit_test():
+def test_every_alert_has_a_unit_test():
     text = "".join(path.read_text() for path in UNIT_TESTS)
     assert set(re.findall(r'alertname="(\w+)"', text)) == set(ALERTS)
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_tells_what_it_is_how_grave_and_where_to_read_on(name):
+def test_an_alert_has_a_severity_a_summary_a_description_and_a_chapter(name):
     rule = ALERTS[name]
     assert re.fullmatch(r"Ssmd[A-Z]\w+", name)
     assert rule["labels"]["severity"] in ("critical", "warning")
@@ -77,19 +77,19 @@ def test_shrinking_changes_nothing_but_durations(path):
 
     assert rest(before) == rest(after)
     assert durations(after) == pytest.approx([seconds / 60 * MINUTE for seconds in durations(before)])
-    # Whatever looks like a duration was found; names of recorded series hold some too, after a letter.
+    # Everything that looks like a duration was found. Names of recorded series contain some too, after a letter.
     assert len(durations(before)) == len(re.findall(r"(?<![\w.])\d+[smhd]\b", re.sub("#.*", "", before)))
 
 
 @pytest.mark.needs("prometheus")
-def test_a_collector_that_is_not_there_is_missed(tmp_path):
+def test_without_any_collector_the_alert_is_that_it_is_missing(tmp_path):
     with Prometheus(tmp_path / "prometheus", []) as prometheus:
         assert prometheus.wait_for(prometheus.alerts, 60)
         [alert] = prometheus.alerts()
     assert alert["labels"] == {"alertname": "SsmdMissing", "job": "ssmd", "severity": "critical"}
 
 
-# What is wrong in each collector, and what must be told of it.
+# The alerts that must fire, with the feeds of the collectors in trouble.
 EXPECTED = {
     ("SsmdFeedSilent", "frozen"),
     ("SsmdFeedSilent", "deaf"),
@@ -118,7 +118,7 @@ def test_the_alerts_fire_for_real_collectors_in_trouble(monitored: Monitored):
     assert expected - monitored.firing() == set()
 
 
-def test_a_frozen_exchange_is_told_although_the_collector_is_connected(monitored: Monitored):
+def test_a_frozen_exchange_is_reported_although_the_collector_is_connected(monitored: Monitored):
     prometheus = monitored.prometheus
     assert prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
     [sample] = prometheus.query('ssmd_connected{feed="frozen"}')
@@ -126,15 +126,15 @@ def test_a_frozen_exchange_is_told_although_the_collector_is_connected(monitored
     assert ("SsmdNotConnected", "frozen") not in monitored.firing()
 
 
-def test_a_healthy_collector_is_left_alone(monitored: Monitored):
+def test_a_healthy_collector_has_no_alert_about_its_feed(monitored: Monitored):
     monitored.prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
-    # Nothing is said of the disk, which may be slow for its own reasons while minutes last seconds.
+    # The alerts about the disk are left out: a minute lasts only seconds here, and the disk may be slow for so long.
     of_the_disk = {alert for alert, _ in ON_DISK}
     for feed in ("healthy", "kalshi-sim"):
         assert {alert for alert, of in monitored.firing() if of == feed} - of_the_disk == set()
 
 
-def test_what_an_alert_says_is_filled_in(monitored: Monitored):
+def test_the_texts_of_the_alerts_are_filled_in(monitored: Monitored):
     assert monitored.prometheus.wait_for(monitored.prometheus.alerts, 30 * MINUTE)
     for alert in monitored.prometheus.alerts():
         for text in alert["annotations"].values():
@@ -147,9 +147,9 @@ def test_promtool_finds_nothing_wrong_in_a_live_scrape(monitored: Monitored):
         assert promtool("check", "metrics", stdin=monitored.collectors[feed].get("/metrics")) == ""
 
 
-def test_prometheus_takes_openmetrics_from_a_collector(monitored: Monitored):
+def test_prometheus_accepts_openmetrics_from_a_collector(monitored: Monitored):
     text = monitored.collectors["damaged"].get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert text.endswith("# EOF\n")
     assert {"ssmd_messages", "ssmd_message_age_seconds"} <= {family.name for family in parse_openmetrics(text)}
-    # Prometheus itself asks for OpenMetrics by default, so everything here came that way.
+    # Prometheus requests OpenMetrics by default, so everything here came in that form.
     assert ("damaged",) in monitored.prometheus.labels("ssmd_messages_total > 0", "feed")
