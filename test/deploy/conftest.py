@@ -1,4 +1,4 @@
-"""What the tests of what is deployed share."""
+"""Fixtures of the tests of deploy/."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ TEST_SECONDS = 240
 
 @pytest.fixture(autouse=True)
 def _deadline() -> Iterator[None]:
-    """Longer than that of the other tests: the tools take their time."""
+    """A longer time limit than that of the other tests, because the tools are slow."""
     with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
         yield
 

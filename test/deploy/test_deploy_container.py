@@ -1,4 +1,4 @@
-"""The container: its image is really built, and run by runc under the restrictions that Kubernetes puts on it."""
+"""The container: its image is built, and run by runc under the same restrictions as on Kubernetes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIM = ("run", "kalshi-sim", "--config-dir", "/etc/ssmd/exchanges")
 
 
 class Image(NamedTuple):
-    """What build_image has left."""
+    """The outcome of build_image."""
 
     rootfs: Path
     config: dict[str, Any]
@@ -35,7 +35,7 @@ class Image(NamedTuple):
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """Built once, which takes one to three minutes; not under the deadline of the tests."""
+    """The image, built once. That takes one to three minutes, without the time limit of the tests."""
     folder = tmp_path_factory.mktemp("image")
     try:
         built = subprocess.run(
@@ -65,7 +65,7 @@ class Container:
     ) -> None:
         self.data = folder / "volume"
         self.data.mkdir()
-        os.chown(self.data, UID, UID)  # As fsGroup does, or the copy of the folder in the image.
+        os.chown(self.data, UID, UID)  # As fsGroup does, or Docker with the folder in the image.
         self.health = image.config["Healthcheck"]["Test"][1:]
         self._id = f"ssmd-test-{uuid.uuid4()}"
         self._runc = ["runc", "--root", str(folder / "runc")]
@@ -97,7 +97,7 @@ class Container:
         )
 
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """The end of a command executed in the running container."""
+        """Run a command in the running container to its end."""
         return subprocess.run(
             [*self._runc, "exec", self._id, *command], capture_output=True, text=True, timeout=60, check=False
         )
@@ -106,7 +106,7 @@ class Container:
         subprocess.run([*self._runc, "kill", self._id, name], check=True)
 
     def wait(self) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr."""
+        """Wait for the end; return the exit code, stdout and stderr."""
         out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
 
@@ -143,7 +143,7 @@ def start(image, tmp_path):
         container.remove()
 
 
-def test_it_collects_answers_and_ends_in_order(start):
+def test_it_collects_and_answers_probes_and_ends_in_order(start):
     container = start(*SIM)
     container.wait_for_lines(100)
     health = container.inside(*container.health)
@@ -160,21 +160,21 @@ def test_it_collects_answers_and_ends_in_order(start):
         assert (path.stat().st_uid, path.stat().st_gid) == (UID, UID)
 
 
-def test_it_is_nobody_and_can_write_the_volume_and_nothing_else(start):
+def test_it_has_no_rights_and_can_write_nothing_but_the_volume(start):
     container = start(*SIM)
     container.wait_for_lines(1)
     status = container.inside("cat", "/proc/1/status").stdout
     assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}\n" in status
     assert "CapBnd:\t0000000000000000\n" in status
     assert "NoNewPrivs:\t1\n" in status
-    # /proc and /dev are the kernel's, and every container's.
+    # /proc and /dev belong to the kernel, in every container.
     find = "find / -path /proc -prune -o -path /dev -prune -o -path /var/lib/ssmd -prune -o ! -type l -writable -print"
     assert container.inside("sh", "-c", find).stdout == ""
     assert container.inside("touch", "/tmp/x").stderr.endswith("Read-only file system\n")
     assert container.inside("touch", f"{DATA}/x").returncode == 0
 
 
-def test_the_health_check_asks_where_the_collector_listens(start):
+def test_the_health_check_uses_the_address_of_the_collector(start):
     container = start(*SIM, "--listen=127.0.0.1:9090")
     container.wait_for_lines(1)
     assert container.inside(*container.health).returncode == 0
@@ -196,7 +196,7 @@ def test_without_a_volume_there_is_one_clear_line(start):
     assert json.loads(err.splitlines()[-1])["reason"] == "data: Read-only file system"
 
 
-def test_without_arguments_it_helps(start):
+def test_without_arguments_it_prints_the_help(start):
     code, out, err = start().wait()
     assert code == 0, err
     assert "ssmd <command>" in out
@@ -208,7 +208,7 @@ def test_the_example_tree_is_in_it(start):
     assert "ok: environments/kalshi-sim.yaml" in out
 
 
-def test_the_image_says_which_version_it_is_and_holds_nothing_of_the_build(image):
+def test_the_image_states_its_version_and_contains_no_build_tools(image):
     assert image.config["Labels"]["org.opencontainers.image.version"] == __version__
     assert image.config["Env"] == [next(each for each in image.config["Env"] if each.startswith("PATH=/opt/ssmd/bin:"))]
     assert not (image.rootfs / "opt/ssmd/bin/pip").exists()
@@ -221,7 +221,7 @@ def test_the_image_says_which_version_it_is_and_holds_nothing_of_the_build(image
 
 
 def test_nothing_is_compiled_at_the_start(start):
-    """Nobody could keep the bytecode under a read-only root, so every start would compile all modules anew."""
+    """Under a read-only root the bytecode could not be kept, so every start would compile all modules again."""
     code, _, err = start("-v", "-m", "ssmd", "run", "--help", entrypoint=["/opt/ssmd/bin/python"]).wait()
     assert code == 0
     assert "import 'ssmd.runtime.runner'" in err
@@ -229,7 +229,7 @@ def test_nothing_is_compiled_at_the_start(start):
 
 
 def test_a_stop_that_comes_before_the_run_is_not_lost(start):
-    """The kernel spares the first process of a container the default action of SIGTERM."""
+    """For the first process of a container the kernel ignores SIGTERM unless there is a handler."""
     code = "import ssmd.__main__, time; print('started', flush=True); time.sleep(60)"
     container = start(code, entrypoint=["/opt/ssmd/bin/python", "-c"])
     assert container.process.stdout.readline() == "started\n"

@@ -1,4 +1,4 @@
-"""The Dockerfile and its health check, as far as they can be judged without building."""
+"""The Dockerfile and its health check, as far as they can be tested without building."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_shellcheck_finds_nothing_in_what_builds_the_image():
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_the_versions_are_this_one():
+def test_the_dockerfile_has_the_version_of_ssmd():
     assert re.findall(r'image\.version="(.+)"', DOCKERFILE) == [__version__]
     assert set(re.findall(r"ssmd:(\d[\w.]*)", DOCKERFILE)) == {__version__}
 
 
-def test_what_is_copied_is_there_and_not_ignored():
+def test_the_files_that_are_copied_exist_and_are_not_ignored():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
         source
@@ -66,5 +66,5 @@ def test_the_health_check_reads_the_arguments_as_the_collector_does(options, exp
     assert listen_of(["/opt/ssmd/bin/python", "/opt/ssmd/bin/ssmd", *arguments, ""]) == expected
 
 
-def test_what_is_no_run_is_not_asked():
+def test_a_command_other_than_run_is_not_asked():
     assert listen_of(["/opt/ssmd/bin/python", "/opt/ssmd/bin/ssmd", "sim", "--listen", "0.0.0.0:8765", ""]) is None

@@ -1,4 +1,4 @@
-"""docs/operations.md: every block of commands in it is run here as it stands, and its lists are complete."""
+"""docs/operations.md: its blocks of commands are run as they are, and its lists are complete."""
 
 import json
 import re
@@ -19,17 +19,17 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 
 
 def blocks(heading: str) -> list[str]:
-    """The blocks of commands in a section. What cannot be run here, or takes an account, is not marked as `sh`."""
+    """The blocks of commands in a section. A block that cannot run here, or needs an account, is not marked as `sh`."""
     [text] = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     return [textwrap.dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)]
 
 
-def test_no_block_is_forgotten():
+def test_every_block_of_commands_is_run_here():
     run_here = ("Going live on Kalshi", "systemd", "A plain host", "Backups")
     assert len(re.findall(r"^ *```sh$", PAGE, re.MULTILINE)) == sum(len(blocks(heading)) for heading in run_here) > 8
 
 
-def test_every_anchor_is_there():
+def test_every_link_leads_to_a_heading():
     for name, anchor in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", PAGE):
         page = ROOT / "docs" / name if name else ROOT / "docs" / "operations.md"
         headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
@@ -37,7 +37,7 @@ def test_every_anchor_is_there():
         assert anchor in real, f"{name}#{anchor}"
 
 
-def test_every_exit_code_is_told():
+def test_every_exit_code_is_on_the_page():
     def below(error: type[errors.SsmdError]) -> set[type[errors.SsmdError]]:
         return {error}.union(*map(below, error.__subclasses__()))
 
@@ -46,15 +46,15 @@ def test_every_exit_code_is_told():
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == real
 
 
-def test_every_alert_is_told():
+def test_every_alert_is_on_the_page_with_its_severity():
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     section = PAGE.split("\n## Alerts\n")[1].split("\n## ")[0]
-    told = re.findall(r"^### (\w+)\n\n(Critical|Warning)\. ", section, re.MULTILINE)
-    assert sorted(told) == sorted((rule["alert"], rule["labels"]["severity"].title()) for rule in rules)
+    described = re.findall(r"^### (\w+)\n\n(Critical|Warning)\. ", section, re.MULTILINE)
+    assert sorted(described) == sorted((rule["alert"], rule["labels"]["severity"].title()) for rule in rules)
 
 
 def sh(script: str, cwd: Path, home: Path, prefix: tuple[str, ...] = ()) -> str:
-    """Run a block as a reader would, with nothing in the environment; return what it printed."""
+    """Run a block as a reader would, with hardly any environment variables; return its output."""
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home)}
     done = subprocess.run(
         [*prefix, "sh", "-eu", "-c", script],
@@ -71,7 +71,7 @@ def sh(script: str, cwd: Path, home: Path, prefix: tuple[str, ...] = ()) -> str:
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout that was used once."""
+    """A checkout after its first use."""
     root = tmp_path / "a checkout"
     root.mkdir()
     for name in ("bin", "ssmd", "conf", "deploy"):
@@ -83,7 +83,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def home(tmp_path):
-    """Somebody's home, with a key just downloaded."""
+    """A home directory with a key that was just downloaded."""
     home = tmp_path / "home"
     (home / "Downloads").mkdir(parents=True)
     (home / "Downloads" / "kalshi-demo.txt").write_text(KEYS["KALSHI_API_SECRET"])
@@ -91,8 +91,8 @@ def home(tmp_path):
 
 
 def test_going_live(checkout, home):
-    told = sh("".join(blocks("Going live on Kalshi")), checkout, home)
-    assert "kalshi-demo" in told
+    output = sh("".join(blocks("Going live on Kalshi")), checkout, home)
+    assert "kalshi-demo" in output
     assert oct((home / ".ssmd" / "kalshi-demo.pem").stat().st_mode) == "0o100600"
     assert not (home / "Downloads" / "kalshi-demo.txt").exists()
 
@@ -104,13 +104,13 @@ def test_a_plain_host(checkout, home):
     sh(blocks("Going live on Kalshi")[0], checkout, home)
     simulated, demo = blocks("A plain host")
     try:
-        told = sh(simulated, checkout, home, alone)
-        assert told.count("is running and connected") == 2
-        assert "messages/s" in told
-        assert told.endswith("kalshi-sim has stopped\n")
-        told = sh(demo, checkout, home, alone)
-        assert "kalshi-demo is starting" in told
-        assert "kalshi-demo has stopped" in told
+        output = sh(simulated, checkout, home, alone)
+        assert output.count("is running and connected") == 2
+        assert "messages/s" in output
+        assert output.endswith("kalshi-sim has stopped\n")
+        output = sh(demo, checkout, home, alone)
+        assert "kalshi-demo is starting" in output
+        assert "kalshi-demo has stopped" in output
     finally:
         sh("bin/stop --force kalshi-sim; bin/stop --force kalshi-demo", checkout, home)
 
@@ -126,18 +126,18 @@ def test_systemd(tmp_path):
         python.parent.mkdir()
         python.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
         machine.run("systemctl", "daemon-reload", check=True)
-        # A reader takes a moment between starting and looking.
+        # As a reader does, wait a moment between the start and the look at the status.
         pause = simulated.replace("systemctl status", "sleep 5\nsystemctl status", 1)
-        told = machine.run("sh", "-eu", "-c", pause, check=True).stdout
-        assert "active (running)" in told
-        assert '"event": "connected"' in told
-        assert "kalshi-sim.jsonl" in told
+        output = machine.run("sh", "-eu", "-c", pause, check=True).stdout
+        assert "active (running)" in output
+        assert '"event": "connected"' in output
+        assert "kalshi-sim.jsonl" in output
 
         key = machine.path("/root/.ssmd/kalshi-dev.pem")
         key.parent.mkdir()
         key.write_text(KEYS["KALSHI_API_SECRET"])
         machine.run("env", "HOME=/root", "sh", "-eu", "-c", live, check=True)
-        # The key is taken; only the exchange is not reached, from a machine whose network ends at itself.
+        # The key is accepted; only the exchange cannot be reached, because the machine has no network.
         machine.wait_for(lambda: machine.show("ssmd@kalshi-dev.service", "ExecMainStatus") == "69")
         assert machine.run("systemctl", "is-enabled", "ssmd@kalshi-dev").stdout == "enabled\n"
         machine.run("systemctl", "disable", "--now", "ssmd@kalshi-dev", check=True)
@@ -169,10 +169,10 @@ def test_backups(checkout, home):
     ledgers = {f"{day}/kalshi.ledger.jsonl" for day in ("2025-12-22", yesterday, today)}
     assert left == finished | ledgers | {f"{today}/kalshi.jsonl"}
     assert sh("bin/ssmd cat --raw data/2025-12-22", checkout, home) == "{}\n" * 3
-    # The copy then holds both forms, and is proved all the same; what is not whole is found.
+    # The copy then has both forms, and is proved all the same; a day that is not whole is found.
     sh(copy, checkout, home)
-    told = sh(prove, checkout, home)
-    assert "2025-12-22" in told
-    assert today in told
+    output = sh(prove, checkout, home)
+    assert "2025-12-22" in output
+    assert today in output
     (checkout / "backup" / yesterday / "kalshi.jsonl").write_text(line(yesterday) * 2)
     assert sh("bin/ssmd verify backup >&2 || echo $?", checkout, home) == "65\n"

@@ -33,7 +33,7 @@ K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = ["dev", "prod", "sim"]
 ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-dev", "sim": "kalshi-sim"}
 RELEASES = ["1.27", "1.32", "1.37"]
-"""Of Kubernetes: old ones that are still met, and the newest that kubernetes-validate knows."""
+"""Releases of Kubernetes: old ones that are still in use, and the newest that kubernetes-validate has."""
 
 
 def kustomize(folder: Path) -> str:
@@ -44,7 +44,7 @@ def kustomize(folder: Path) -> str:
 
 @cache
 def rendered(overlay: str) -> dict[str, dict[str, Any]]:
-    """An overlay's objects, by kind; there is one of each."""
+    """The objects of an overlay by kind; there is one of each."""
     objects = list(yaml.safe_load_all(kustomize(K8S / "overlays" / overlay)))
     by_kind = {each["kind"]: each for each in objects}
     assert len(by_kind) == len(objects)
@@ -71,13 +71,13 @@ def test_all_overlays_are_tested():
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_is_strictly_valid(overlay, release, tmp_path):
+def test_an_overlay_is_valid_by_the_schemas_of_kubernetes(overlay, release, tmp_path):
     file = tmp_path / "rendered.yaml"
     text = kustomize(K8S / "overlays" / overlay)
     file.write_text(text)
     valid = strictly_valid(file, release)
     assert valid.returncode == 0, valid.stdout + valid.stderr
-    # And what is not is found.
+    # An object that is not valid would be found.
     file.write_text(text.replace("terminationGracePeriodSeconds:", "terminationGraceSeconds:"))
     assert strictly_valid(file, release).returncode != 0
 
@@ -86,13 +86,13 @@ def test_an_overlay_is_strictly_valid(overlay, release, tmp_path):
 def test_the_collector_is_run_with_the_environment_of_the_overlay(overlay):
     assert container(overlay)["args"] == ["run", ENVIRONMENTS[overlay], "--config-dir", "/etc/ssmd/exchanges"]
     assert container(overlay)["image"] == f"ssmd:{__version__}"
-    # One at a time, and never two.
+    # Never two at the same time.
     spec = rendered(overlay)["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_pod_keeps_the_restricted_standard(overlay):
+def test_the_pod_meets_the_restricted_pod_security_standard(overlay):
     assert rendered(overlay)["Namespace"]["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     spec, context = pod(overlay), container(overlay)["securityContext"]
     assert spec["automountServiceAccountToken"] is False
@@ -109,7 +109,7 @@ def test_the_pod_keeps_the_restricted_standard(overlay):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_names_and_labels_refer_to_what_is_there(overlay):
+def test_names_and_labels_refer_to_existing_objects(overlay):
     objects = rendered(overlay)
     labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
     assert objects["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
@@ -128,7 +128,7 @@ def test_names_and_labels_refer_to_what_is_there(overlay):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_network_is_closed_but_for_names_tls_and_monitoring(overlay):
+def test_the_network_is_closed_except_for_dns_tls_and_monitoring(overlay):
     policy = rendered(overlay)["NetworkPolicy"]["spec"]
     assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
     out = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
@@ -150,7 +150,7 @@ def test_the_probes_leave_a_run_the_time_to_end_in_order():
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_memory_holds_a_full_queue_and_the_longest_messages(overlay):
+def test_the_memory_suffices_for_a_full_queue_and_the_longest_messages(overlay):
     resources = container(overlay)["resources"]
     limit = int(resources["limits"]["memory"].removesuffix("Mi")) * 2**20
     interpreter = 62_000_000  # docs/reliability.md
@@ -158,7 +158,7 @@ def test_the_memory_holds_a_full_queue_and_the_longest_messages(overlay):
     assert "cpu" not in resources["limits"]
 
 
-def test_the_secret_is_asked_for_where_it_is_needed_and_its_example_holds_none():
+def test_the_secret_is_used_where_it_is_needed_and_its_example_contains_no_key():
     assert "envFrom" not in container("sim")
     example = yaml.safe_load((K8S / "base" / "secret.example.yaml").read_text())
     for overlay in ("dev", "prod"):
@@ -171,7 +171,7 @@ def test_the_secret_is_asked_for_where_it_is_needed_and_its_example_holds_none()
 
 
 def test_the_tree_in_the_pod_is_conf():
-    """Whoever adds a file to conf/ adds it to the generator and to the items."""
+    """A file that is added to conf/ must be added to the generator and to the items."""
     real = {str(path.relative_to(ROOT / "conf")): path.read_text() for path in (ROOT / "conf").glob("*/*")}
     for overlay in OVERLAYS:
         keys = rendered(overlay)["ConfigMap"]["data"]
@@ -180,7 +180,7 @@ def test_the_tree_in_the_pod_is_conf():
         assert len(config["items"]) == len(keys)
 
 
-def test_the_page_tells_the_overlays_as_they_are():
+def test_the_page_describes_the_overlays_as_they_are():
     page = (ROOT / "docs" / "kubernetes.md").read_text()
     for overlay in OVERLAYS:
         namespace = rendered(overlay)["Namespace"]["metadata"]["name"]
@@ -202,7 +202,7 @@ def test_an_overlay_can_hold_its_own_environment_as_the_page_says(tmp_path):
         for volume in objects["Deployment"]["spec"]["template"]["spec"]["volumes"]
         if volume["name"] == "config"
     ]
-    # Its own file in place of that of conf/, and so another name: the Deployment rolls over to it.
+    # Its own file replaces that of conf/, so the ConfigMap has another name, and the Deployment is rolled out.
     ours, theirs = objects["ConfigMap"], rendered("dev")["ConfigMap"]
     assert ours["data"] == theirs["data"] | {"environments.kalshi-dev.yaml": "name: kalshi-dev\n"}
     assert config["name"] == ours["metadata"]["name"] != theirs["metadata"]["name"]
@@ -225,7 +225,7 @@ def test_the_pod_monitor_takes_the_place_of_the_annotations(tmp_path):
     assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
 
 
-def test_the_nightly_job_is_of_the_overlay_and_beside_its_collector():
+def test_the_nightly_job_is_in_the_overlay_and_runs_on_the_node_of_its_collector():
     objects = rendered("prod")
     job = objects["CronJob"]
     assert job["metadata"]["namespace"] == objects["Namespace"]["metadata"]["name"]
@@ -239,7 +239,7 @@ def test_the_nightly_job_is_of_the_overlay_and_beside_its_collector():
     [term] = template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     collector = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert term["labelSelector"]["matchLabels"].items() <= collector.items()
-    # Neither the Service nor the policy nor the Deployment takes the job's pod for a collector.
+    # The Service, the policy and the Deployment do not select the job's pod as a collector.
     labels = template["metadata"]["labels"]
     for selector in (
         objects["Service"]["spec"]["selector"],
@@ -284,7 +284,7 @@ class ConfigVolume:
 
 @pytest.fixture
 def volume(tmp_path) -> ConfigVolume:
-    """The ConfigMap of the sim overlay, where its Deployment mounts it."""
+    """The ConfigMap of the sim overlay, at the path where its Deployment mounts it."""
     [config] = [volume["configMap"] for volume in pod("sim")["volumes"] if volume["name"] == "config"]
     return ConfigVolume(tmp_path / "exchanges", rendered("sim")["ConfigMap"], config["items"])
 
@@ -332,7 +332,7 @@ def test_a_collector_runs_from_the_mounted_tree_whatever_is_put_in_its_place(vol
     elsewhere = config_map["data"][key].replace("path: data ", "path: elsewhere ")
     assert elsewhere != config_map["data"][key]
     volume.update({"data": config_map["data"] | {key: elsewhere}})
-    wait_for_lines(tmp_path / "data", lines(tmp_path / "data") + 20)  # It has read its tree, and goes on.
+    wait_for_lines(tmp_path / "data", lines(tmp_path / "data") + 20)  # It has loaded its tree, and goes on.
     assert collector.end() == 0
 
     restarted = run()

@@ -26,7 +26,7 @@ class Example(NamedTuple):
     language: str
     code: str
     shown: str | None
-    """What the page says is printed; None when it does not say."""
+    """The output that the page shows; None when it shows none."""
 
 
 def examples(text: str) -> Iterator[Example]:
@@ -42,7 +42,7 @@ EXAMPLES = list(examples(PAGE.read_text()))
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which `data` lies: three days, the first compressed, the last not sealed."""
+    """The folder with `data` in it: three days, the first compressed, the last not sealed."""
     folder = tmp_path_factory.mktemp("reading")
     for day in (20, 21, 22):
         path = make_day(folder / "data", f"2026-09-{day}", lost_after=100 * (day == 21), sealed=day < 22)
@@ -62,7 +62,7 @@ def test_an_example_prints_what_is_shown(storage, number, monkeypatch):
         case "python":
             printed = python(example.code)
         case "sql":
-            # A later one uses the view of the first.
+            # A later example uses the view of the first one.
             printed = sql([each.code for each in EXAMPLES[: number + 1] if each.language == "sql"])
         case other:
             raise AssertionError(f"a block of {other}")

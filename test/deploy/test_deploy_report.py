@@ -1,4 +1,4 @@
-"""The report's page in a real browser: it shows the figures, loads nothing else and has nothing to complain about."""
+"""The report's page in a real browser: it shows the figures, loads nothing else and logs no error."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def page(tmp_path: Path) -> str:
 
 @contextmanager
 def served(page: str) -> Iterator[tuple[str, list[str]]]:
-    """The page on a real server; yields its address, and what the page asks for, of whatever host."""
+    """Serve the page; yield its address, and the list of what the page requests from any host."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             host = self.headers.get("Host", "").partition(":")[0]
-            # What the browser itself wants of its maker has no page that it comes from.
+            # Requests of the browser itself, to the sites of its maker, have no Referer.
             if host == "127.0.0.1" or self.headers.get("Referer"):
                 asked.append(host + self.path)
             body = page.encode()
@@ -68,12 +68,12 @@ def served(page: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def browse(profile: Path, address: str, *arguments: str) -> tuple[str, list[str]]:
-    """Open the address; return what is printed, and what the page said on its console, errors included."""
+    """Open the address; return the output of the browser, and the lines of the page's console, errors included."""
     ended = subprocess.run(
         [
             "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
             "--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}",
-            # Nothing leaves this machine: every host is the server above.
+            # No request leaves this machine: every host name leads to the server above.
             f"--host-resolver-rules=MAP * {urlsplit(address).netloc}",
             "--window-size=1400,900", "--enable-logging=stderr", *arguments, address,
         ],
@@ -91,7 +91,7 @@ def test_it_shows_the_figures_and_loads_nothing_else(page, tmp_path):
     assert shown.count("<svg") >= 4
 
 
-def test_a_page_that_errs_or_loads_is_found_out(tmp_path):
+def test_a_page_with_an_error_or_a_request_would_be_noticed(tmp_path):
     wrong = (
         '<link rel="icon" href="data:,"><script>nothing.here()</script><img src="/other.png"><img src="http://x.test/">'
     )
@@ -117,7 +117,7 @@ def test_its_charts_are_seen_in_light_and_in_dark(page, tmp_path, scheme, colour
 
 
 def pixels(png: bytes) -> Counter[tuple[int, int, int]]:
-    """How often each colour is in a picture of 8 bits a channel (PNG specification, 9.2, the filters)."""
+    """Count the pixels of each colour in a picture with 8 bits a channel (PNG specification, 9.2, the filters)."""
     chunks: dict[bytes, bytes] = {}
     at = 8
     while at < len(png):

@@ -1,4 +1,4 @@
-"""deploy/systemd: the unit is clean by systemd's own checks, and a real systemd starts, restarts and stops it."""
+"""deploy/systemd: systemd's own checks find nothing in the unit, and a real systemd starts, restarts and stops it."""
 
 import json
 import re
@@ -24,16 +24,16 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_systemd_finds_nothing_to_complain_of(tmp_path):
-    # Only the program is taken from elsewhere: verify looks whether it is there.
+def test_systemd_finds_nothing_wrong_in_the_unit(tmp_path):
+    # Only the path of the program is another: verify checks that it exists.
     unit = tmp_path / "ssmd@try.service"
     unit.write_text(UNIT.read_text().replace("/opt/ssmd/bin/ssmd", str(ROOT / "bin" / "ssmd")))
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_exposure_is_low():
-    # From 0, nothing to fear, to 10. What is left is the network and /proc/stat, which a collector needs.
+def test_the_exposure_of_the_unit_is_low():
+    # From 0, the best, to 10. The rest is for the network and /proc/stat, which a collector needs.
     done = analyze("security", "--offline=true", "--threshold=15", UNIT)
     assert done.returncode == 0, done.stdout
 
@@ -45,7 +45,7 @@ def test_a_stop_outlasts_the_drain():
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """A host set up as docs/operations.md says, with every environment of conf/."""
+    """A host that is set up as docs/operations.md says, with every environment of conf/."""
     if reason := why_not():
         pytest.skip(reason)
     with Machine(tmp_path_factory.mktemp("machine")) as machine:
@@ -53,7 +53,7 @@ def machine(tmp_path_factory):
         machine.run("install", "-d", "/etc/ssmd/exchanges", check=True)
         machine.run("cp", "-rT", "/opt/ssmd/conf", "/etc/ssmd/exchanges", check=True)
         machine.run("cp", "/opt/ssmd/deploy/systemd/ssmd@.service", "/etc/systemd/system/", check=True)
-        # A Python from elsewhere, as that of the tests may be, looks for its library where it was built.
+        # A Python from elsewhere, as that of the tests may be, looks for its library at the path where it was built.
         extra = machine.path("/etc/systemd/system/ssmd@.service.d/python.conf")
         extra.parent.mkdir()
         extra.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
@@ -91,8 +91,8 @@ def events(machine: Machine, unit: str) -> list[dict]:
     return [json.loads(line) for line in machine.journal(unit).splitlines() if line.startswith("{")]
 
 
-def test_a_collector_runs_with_little_right_and_is_started_again_and_stopped_in_order(machine):
-    # The port that the unit has when no .env says another.
+def test_a_collector_runs_with_few_rights_and_is_started_again_and_stopped_in_order(machine):
+    # The port of the unit without one in the .env file.
     machine.run("systemctl", "start", SIMULATED, check=True)
     machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
     first = machine.show(SIMULATED, "MainPID")
@@ -119,7 +119,7 @@ def test_a_collector_runs_with_little_right_and_is_started_again_and_stopped_in_
     assert len(lines) >= last["messages"] > 0
 
 
-def test_it_never_gives_up(machine):
+def test_it_is_started_again_however_often_it_ends(machine):
     configure(machine, "kalshi-sim", "SSMD_LISTEN=not an address")
     machine.run("systemctl", "start", SIMULATED)
     machine.wait_for(lambda: int(machine.show(SIMULATED, "NRestarts")) >= 2)
@@ -138,7 +138,7 @@ def test_two_environments_run_beside_each_other_and_the_key_comes_as_a_credentia
     machine.run(*exchange, check=True)
     machine.run("systemctl", "start", SIMULATED, LOCAL, check=True)
     machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8081"))
-    # Without the file, it says what is missing, and tries again.
+    # Without the file it reports what is missing, and is started again.
     machine.wait_for(lambda: machine.show(LOCAL, "ExecMainStatus") == "78")
     machine.wait_for(lambda: "KALSHI_API_SECRET names an empty file" in machine.journal(LOCAL), 10)
     key.touch(mode=0o600)
