@@ -160,9 +160,10 @@ def test_another_order_that_no_single_swap_explains_is_found_with_its_block(own_
 
 def test_a_file_that_is_not_a_manifest_is_found(own_storage):
     path = manifest_in(own_storage)
-    path.write_text('{"format": 1}')
-    expected = f"has a manifest that cannot be used: {path}: cannot be read: it Object missing"
-    assert findings_in(own_storage)[0][1].startswith(expected)
+    expected = f"has a manifest that cannot be used: {path}: cannot be read: it is not a manifest: "
+    for text, why in (('{"format": 1}', "Object missing"), ('{"x": ' + 100_000 * "[", "maximum recursion depth")):
+        path.write_text(text)
+        assert findings_in(own_storage)[0][1].startswith(expected + why)
 
 
 @pytest.mark.parametrize("number", [1000, 2000, LINES])

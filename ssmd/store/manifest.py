@@ -109,7 +109,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 def decode_manifest(data: bytes) -> Manifest:
     """Return a manifest. Raises ValueError, saying what is wrong, for other data, or a manifest of a later ssmd."""
-    manifest = _decode(data)
+    try:
+        manifest = _decode(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not a manifest: {error}") from None
     if manifest.format != FORMAT or manifest.block_lines != BLOCK_LINES:
         raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
     if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
