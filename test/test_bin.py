@@ -1,4 +1,4 @@
-"""The scripts in bin/: from anywhere, through a link, and without the Python they need."""
+"""The scripts in bin/: from any folder, through a link, and without the Python that they need."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.
 def test_ssmd_runs_from_another_folder_through_a_link_with_a_space(tmp_path):
     link = tmp_path / "my ssmd"
     link.symlink_to(ROOT / "bin" / "ssmd")
-    (tmp_path / "ssmd").mkdir()  # A folder of that name where one stands must not be taken for the package.
+    (tmp_path / "ssmd").mkdir()  # A folder of that name in the working directory is not imported.
     (tmp_path / "ssmd" / "__main__.py").write_text("raise SystemExit(99)")
     ended = run(link, "--version", cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"ssmd {__version__}\n", "")
@@ -40,7 +40,7 @@ def test_the_exit_code_of_ssmd_is_passed_on():
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout that was never used: without a virtual environment."""
+    """A checkout before its first use, without a virtual environment."""
     root = tmp_path / "a check out"
     (root / "test").mkdir(parents=True)
     shutil.copytree(ROOT / "bin", root / "bin")
@@ -48,7 +48,7 @@ def checkout(tmp_path):
     return root
 
 
-def test_the_first_use_says_what_it_does_and_the_second_nothing(checkout):
+def test_the_first_use_reports_what_it_does_and_the_second_prints_nothing(checkout):
     first = run(checkout / "bin" / "venv", "requirements.txt")
     assert first.returncode == 0, first.stderr
     assert first.stdout == ""
@@ -62,7 +62,7 @@ def test_the_first_use_says_what_it_does_and_the_second_nothing(checkout):
     assert "making .venv" not in third.stderr
 
 
-def test_without_a_fitting_python_there_is_one_clear_line(checkout, tmp_path):
+def test_without_a_suitable_python_the_error_is_one_line(checkout, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     for tool in ("sh", "dirname", "readlink", "cmp", "tr", "flock", "printf", "rm"):
@@ -82,7 +82,7 @@ def test_a_failed_installation_is_tried_again_by_the_next_use(used):
 
 
 def python_in(folder: Path) -> Path:
-    """A Python of its own, which can go or change: a copy of the interpreter and links to its library."""
+    """Make a Python that a test may remove or change: a copy of the interpreter and links to its library."""
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     real = Path(sysconfig.get_path("stdlib")).parent.parent
     for name in {"lib", sys.platlibdir}:
@@ -128,7 +128,7 @@ def assert_kept(checkout: Path, first_use: Path, ended: subprocess.CompletedProc
 
 
 def assert_made_again(checkout: Path, first_use: Path, ended: subprocess.CompletedProcess[str], why: str) -> None:
-    """With one line that says so; and what was made is sound, so that the next use has nothing to do."""
+    """It was reported in one line, and the new environment works, so that the next use has nothing to do."""
     assert ended.returncode == 0, ended.stderr
     first, *others = ended.stderr.splitlines()
     assert first.startswith(f"ssmd: {why}: making .venv with Python 3.")
@@ -144,7 +144,7 @@ def assert_made_again(checkout: Path, first_use: Path, ended: subprocess.Complet
 
 
 def made(checkout: Path) -> int:
-    """When its .venv was made; a copy keeps that."""
+    """Return the time at which its .venv was made, which a copy keeps."""
     return (checkout / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
 
 
@@ -154,7 +154,7 @@ def test_a_venv_whose_python_has_gone_is_made_again(used, first_use, tmp_path):
 
 
 def other_python() -> Path | None:
-    """An installed Python of another version than this one."""
+    """Return an installed Python of another version than this one, None without one."""
     for minor in {11, 12, 13, 14} - {sys.version_info[1]}:
         installed = Path("~/.pyenv/versions").expanduser().glob(f"3.{minor}.*/bin/python3")
         for python in filter(shutil.which, (f"python3.{minor}", *map(str, installed))):
@@ -188,7 +188,7 @@ def test_a_venv_of_ssmd_0_1_0_is_made_again_only_if_its_python_has_changed(used,
 
 
 def test_a_venv_whose_python_was_upgraded_in_place_is_kept(used, first_use, tmp_path):
-    """A patch release comes as another file, and the packages work with it."""
+    """A patch release is another file, and the packages work with it."""
     os.utime(tmp_path / "python" / "bin" / "python3", (1, 1))
     before = (used / ".venv" / ".interpreter").read_text()
     assert_kept(used, first_use, use(used))
@@ -214,7 +214,7 @@ def test_a_venv_of_another_python_than_the_named_one_is_made_again(used, first_u
         assert (again.returncode, again.stderr) == (0, "")
 
 
-def test_a_named_python_that_does_not_fit_leaves_the_venv_alone(used, first_use):
+def test_a_named_python_that_is_not_suitable_leaves_the_venv_alone(used, first_use):
     ended = use(used, "/bin/false")
     assert ended.returncode == 78
     assert ended.stderr == "ssmd: SSMD_PYTHON names /bin/false, which is not Python 3.11 or later\n"
@@ -223,8 +223,8 @@ def test_a_named_python_that_does_not_fit_leaves_the_venv_alone(used, first_use)
 
 @pytest.mark.needs_root
 @pytest.mark.needs("setpriv")
-def test_who_may_not_write_uses_a_sound_venv_and_learns_of_a_broken_one(used, first_use, tmp_path):
-    """Root without the right to pass over permissions."""
+def test_a_user_who_may_not_write_can_use_a_working_venv_and_gets_an_error_for_a_broken_one(used, first_use, tmp_path):
+    """The user is root without the right to ignore permissions."""
     bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     os.utime(tmp_path / "python" / "bin" / "python3", (1, 1))
     for folder in (used, used / ".venv"):
@@ -245,7 +245,7 @@ def test_unpack_does_nothing_for_a_program_that_is_there(tmp_path):
     assert not (tmp_path / "tools").exists()
 
 
-def test_unpack_does_nothing_where_there_is_no_apt(tmp_path):
+def test_unpack_does_nothing_without_apt(tmp_path):
     ended = run(shutil.which("sh") or "", ROOT / "bin" / "unpack", tmp_path / "tools", "no-such-program:dash", PATH="")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert not (tmp_path / "tools").exists()
