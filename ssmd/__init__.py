@@ -1,3 +1,3 @@
 """ssmd, "stupid simple market data": collects every message of an exchange and keeps it, byte for byte."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -16,9 +16,11 @@ from prometheus_client import CollectorRegistry
 
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
+from ssmd.contracts.companion import Companion
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.service import Service
+from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange import EXCHANGES
@@ -28,7 +30,7 @@ from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
 from ssmd.runtime.companions import Companions
-from ssmd.runtime.endings import Endings
+from ssmd.runtime.error_counts import ErrorCounts
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
@@ -51,7 +53,7 @@ class Run:
 
     runner: Runner
     reporter: Reporter
-    endings: Endings | None
+    error_counts: ErrorCounts | None
     """None for a writer that keeps nothing on this host."""
     port: int
     """Where the probes are served."""
@@ -62,7 +64,7 @@ def parts() -> Parts:
     return Parts(
         connectors={name: part.Config for name, part in CONNECTORS.items()},
         writers={name: part.Config for name, part in WRITERS.items()},
-        transports=TRANSPORTS,
+        transports={name: part.Config for name, part in TRANSPORTS.items()},
         exchanges=EXCHANGES,
         resolvers=RESOLVERS,
         endpoints={"sim": _simulator_fault},
@@ -126,13 +128,21 @@ def assemble(
         metrics=metrics,
         reporter=reporter,
         services=[server, *source.services],
-        companions=Companions(writer.companions(), status, keys=source.keys, environ=environ),
+        companions=Companions(_companions(deployment, writer), status, keys=source.keys, environ=environ),
         identity=_identity(deployment),
         clock=clock,
     )
     folder = writer.state_folder
-    endings = None if folder is None else Endings(errors_path(folder, feed), metrics.errors)
-    return Run(runner, reporter, endings, server.port)
+    error_counts = None if folder is None else ErrorCounts(errors_path(folder, feed), metrics.errors)
+    return Run(runner, reporter, error_counts, server.port)
+
+
+def _companions(deployment: Deployment, writer: Writer) -> list[Companion]:
+    environment = deployment.environment
+    transport: Transport = TRANSPORTS[environment.transport.type](
+        deployment.transport, environment.name, deployment.config_dir
+    )
+    return [*writer.companions(), *transport.companions()]
 
 
 class _Source(NamedTuple):
@@ -191,7 +201,7 @@ def _simulator_fault(endpoint: str) -> str | None:
 def _identity(deployment: Deployment) -> dict[str, object]:
     """Return the fields of the ledger's `started`. The hash shows whether two runs had the same configuration."""
     sections: list[Any] = [deployment.environment, deployment.feed, deployment.version]
-    sections += [deployment.connection, deployment.storage]
+    sections += [deployment.connection, deployment.storage, deployment.transport]
     configuration = json.dumps([asdict(section) for section in sections], default=str)
     return {
         "version": __version__,

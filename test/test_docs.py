@@ -97,7 +97,8 @@ def fields(model: type, prefix: str = "") -> set[str]:
             (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache"})
             | fields(KeySpec, "keys.<name>.")
             | fields(Storage, "storage.").union(*(fields(part.Config, "storage.") for part in WRITERS.values()))
-            | fields(Transport, "transport.").union(*(fields(part, "transport.") for part in TRANSPORTS.values()))
+            | fields(Transport, "transport.")
+            | set().union(*(fields(part.Config, "transport.") for part in TRANSPORTS.values()))
             | fields(Schedule, "schedule.")
             | fields(Cache, "cache."),
         ),

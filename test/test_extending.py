@@ -1,4 +1,4 @@
-"""A new exchange, connector, writer or key resolver is one file and one catalog line: shown with a toy of each.
+"""A new part of any kind is one file and one catalog line: shown with a toy of each.
 
 Each toy keeps its whole contract, so that what they record is sealed and verified like anything else.
 """
@@ -28,6 +28,7 @@ from ssmd.metadata.loader import load
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.resolver import RESOLVERS
+from ssmd.shipping import TRANSPORTS
 from ssmd.store.inventory import data_files
 from ssmd.store.line import decode_line
 from ssmd.writer import WRITERS
@@ -183,6 +184,25 @@ class ShelfWriter:
             writer.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class PostConfig(Model):
+    type: Text
+    address: Text
+
+
+class PostTransport:
+    """Sends a letter a day: here the letter is an ssmd command that there is, run on the address."""
+
+    Config = PostConfig
+
+    def __init__(self, config, environment, config_dir):
+        self.address = config.address
+        assert (environment, Path(config_dir).name) == ("test", "conf")
+
+    def companions(self):
+        return [Companion("post", ("report", self.address), daily=True)]
+
+
 class DiaryResolver:
     """Finds keys in a diary."""
 
@@ -212,9 +232,11 @@ def deployment(tmp_path, monkeypatch, shelves):
     monkeypatch.setitem(EXCHANGES, "shouting", ShoutingExchange)
     monkeypatch.setitem(CONNECTORS, "tape", TapeConnector)
     monkeypatch.setitem(WRITERS, "shelf", ShelfWriter)
+    monkeypatch.setitem(TRANSPORTS, "post", PostTransport)
     monkeypatch.setitem(RESOLVERS, "diary", DiaryResolver)
     monkeypatch.setattr(TapeConnector, "sent", [])
     storage = f"storage: {{type: shelf, shelves: {json.dumps(list(map(str, shelves)))}}}\n"
+    storage += f"transport: {{type: post, address: {json.dumps(str(shelves[0]))}}}\n"
     tree = make_tree(tmp_path, "ws://127.0.0.1:1/", "shouting", "", f"subscribe: {{names: [bread, milk]}}\n{storage}")
     path = tree / "environments" / "test.yaml"
     path.write_text(
@@ -295,7 +317,7 @@ def test_over_a_connector_of_their_own_too(deployment, shelves, tmp_path):
 
 def test_the_companions_of_a_toy_run_like_any_other(deployment, shelves, tmp_path):
     assembled = wiring.assemble(deployment(), {}, ("127.0.0.1", 0))
-    assert list(assembled.runner._status.companions) == ["seal0", "seal1"]
+    assert list(assembled.runner._status.companions) == ["seal0", "seal1", "post"]
     with pytest.raises(Exception, match="cannot connect"):  # Nothing listens at the endpoint.
         assembled.runner.run()
 
@@ -313,6 +335,7 @@ def test_the_toys_are_checked_like_the_rest(deployment):
         ("fields: [word]", "fields: [word, other]", "keys.test.fields: are more than one"),
         ("names: [bread, milk]", "names: []", "subscribe.names: is required; name what to ask for"),
         ("shelves:", "shelfs:", "storage.shelfs: ssmd does not know this key; did you mean `shelves`?"),
+        ("address:", "adress:", "transport.adress: ssmd does not know this key; did you mean `address`?"),
         ("shelves: [", "shelves: 7, x: [", "storage.shelves: must be a list (`- ` lines), not `7`"),
     ],
 )
@@ -332,18 +355,19 @@ def test_their_own_configuration_is_checked_with_file_and_line(deployment, tmp_p
 
 
 def test_without_the_catalog_lines_each_is_a_clear_error(deployment, monkeypatch):
-    catalogs = ((EXCHANGES, "shouting"), (WRITERS, "shelf"), (RESOLVERS, "diary"), (CONNECTORS, "tape"))
-    for catalog, name in catalogs:
+    monkeypatch.delitem(EXCHANGES, "shouting")
+    for catalog, name in ((CONNECTORS, "tape"), (WRITERS, "shelf"), (TRANSPORTS, "post"), (RESOLVERS, "diary")):
         monkeypatch.delitem(catalog, name)
     with pytest.raises(ConfigError) as refused:
         deployment(kind=("type: websocket", "type: tape"))
     lines = str(refused.value).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     for expected in (
         "feeds/test.yaml:2: type: `tape` is not supported in this version, which has `websocket`",
         "feeds/test.yaml:8: versions[0].exchange: `shouting` is not supported in this version, "
         "which has `generic`, `kalshi`",
         "storage.type: `shelf` is not supported in this version, which has `local`",
+        "transport.type: `post` is not supported in this version, which has `memory`",
         "keys.test.source: `diary` is not supported in this version, which has `env`",
     ):
         assert any(expected in line for line in lines), expected

@@ -88,6 +88,9 @@ storage:
     region: us-east-1
 cache: {type: redis, url: redis://localhost, max_size: 1GB}
 """
+    # Which fields act for a type that no part serves is not known, and that is an error of its own.
+    assert without_effect(Environment, text) == ["schedule", "cache"]
+    text = text.replace("type: nats", "type: memory").replace("type: s3", "type: local\n    path: data")
     ineffective = ["transport.url", "transport.stream", "transport.subject_prefix", "storage.bucket", "storage.region"]
     assert without_effect(Environment, text) == ["schedule", *ineffective, "cache"]
     environment = validated(Environment, text).instance

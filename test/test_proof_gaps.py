@@ -15,9 +15,9 @@ from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.reading.seek import ranges
 from ssmd.reports.gather import gather
-from ssmd.store.entries import Entries
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import Entry
+from ssmd.store.packed_entries import Entries
 from ssmd.store.timestamps import DAY_NS, day_begins
 
 BYTES_A_GAP = 200

@@ -65,14 +65,14 @@ def _run(
     )
     failure: str | None = None
     code = 0
-    if run.endings is not None:
-        run.endings.load()
+    if run.error_counts is not None:
+        run.error_counts.load()
     try:
         run.runner.run()
     except SsmdError as error:
         failure, code = str(error), error.exit_code
-        if run.endings is not None:
-            run.endings.add(error.label)
+        if run.error_counts is not None:
+            run.error_counts.add(error.label)
     finally:
         if terminal is not None:
             terminal.show("")

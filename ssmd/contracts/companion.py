@@ -15,7 +15,7 @@ class Companion(NamedTuple):
     """Declared by the part that needs it; runtime/companions.py starts, watches, restarts and stops it."""
 
     name: str
-    """For the log, /metrics and /status; one word, such as `seal`."""
+    """For the log and /metrics; one word, such as `seal`."""
     arguments: Sequence[str]
     """The ssmd command that it runs, without `ssmd` itself: ("seal", "data", "--before", DAY)."""
     keys: Sequence[str] = ()

@@ -30,7 +30,11 @@ class Deployment:
     """The connector's own configuration."""
     storage: Any
     """The writer's own configuration."""
+    transport: Any
+    """The transport's own configuration."""
     warnings: list[Problem]
+    config_dir: str = field(compare=False)
+    """The path of the metadata tree, as it was given."""
     _lines: dict[str, LineMap] = field(repr=False, compare=False)
     """The line maps of the files, by "environment" and "feed"."""
 

@@ -75,7 +75,8 @@ class _Tree:
     """The three folders, whose files are read when they are needed."""
 
     def __init__(self, config_dir: FilePath, today: date, parts: Parts) -> None:
-        self._shown = printable(str(config_dir))
+        self._config_dir = str(config_dir)
+        self._shown = printable(self._config_dir)
         self._require_directory(config_dir)
         self._today = today
         self._parts = parts
@@ -143,6 +144,8 @@ class _Tree:
             dialect=self._parts.dialect_name(feed.model.name, version.exchange),
             connection=feed.sections[("versions", index)],
             storage=environment.sections[("storage",)],
+            transport=environment.sections.get(("transport",)) or self._parts.default_transport(),
+            config_dir=self._config_dir,
             warnings=[problem for file in files for problem in file.problems],
             _lines={"environment": environment.line_map(), "feed": feed.line_map()},
         )

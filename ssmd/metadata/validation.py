@@ -104,8 +104,10 @@ def _unknown(document: Document, model: type[Model], sections: Sections) -> list
 def _ineffective(document: Document, instance: Model, sections: Sections) -> Iterator[Problem]:
     """Yield the fields that have no effect, except for those that the part of their section declares as its own."""
     for path, message in without_effect(instance):
-        part = sections.get(path[:-1])
-        if part is None or path[-1] not in part.keys_known():
+        section = path[:-1]
+        part = sections.get(section)
+        # Nobody knows which fields act for a part that there is not; that it is not there is an error of its own.
+        if section not in sections or (part is not None and path[-1] not in part.keys_known()):
             yield document.problem(path, message, warning=True, lenient=True)
 
 

@@ -19,11 +19,11 @@ from ssmd.proof.gaps import Gaps
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
 from ssmd.reading.blocks import LineBlocks
-from ssmd.store.entries import Entries
 from ssmd.store.layout import DayFile, ledger_path
 from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, STARTED, Entry
 from ssmd.store.ledger_file import LedgerFile, read_ledger
 from ssmd.store.manifest import BLOCK_LINES, FORMAT, Manifest, pack_sums
+from ssmd.store.packed_entries import Entries
 from ssmd.store.sessions import Session, sessions
 from ssmd.store.timestamps import DAY_NS, timestamp
 

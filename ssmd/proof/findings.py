@@ -10,9 +10,9 @@ import msgspec
 from ssmd.proof.examine import Examination, Finding
 from ssmd.proof.gaps import FoundGap, differing
 from ssmd.proof.scan import MOST_FINDINGS
-from ssmd.store.entries import Entries
 from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
 from ssmd.store.manifest import Manifest
+from ssmd.store.packed_entries import Entries
 
 __all__ = ["against_ledger", "against_manifest"]
 

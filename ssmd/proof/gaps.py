@@ -12,8 +12,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ssmd.store.entries import Entries
 from ssmd.store.ledger import GAP, GAP_FIELDS, Entry
+from ssmd.store.packed_entries import Entries
 
 __all__ = ["FoundGap", "Gaps", "differing", "gap_of"]
 

@@ -13,9 +13,9 @@ import msgspec
 from ssmd.contracts.exchange import Gap, Head, Inspector
 from ssmd.proof.coverage import OpenTime
 from ssmd.proof.gaps import FoundGap, Gaps, gap_of
-from ssmd.store.entries import Entries
 from ssmd.store.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
 from ssmd.store.manifest import SequenceRecord, SessionRecord
+from ssmd.store.packed_entries import Entries
 from ssmd.store.sessions import Session
 from ssmd.store.timestamps import timestamp
 

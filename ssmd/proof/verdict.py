@@ -11,7 +11,6 @@ import msgspec
 
 from ssmd.proof.examine import Examination, Finding
 from ssmd.proof.gaps import Gaps
-from ssmd.store.entries import Entries
 from ssmd.store.layout import DayFile, day_of
 from ssmd.store.ledger import (
     CONNECTED,
@@ -23,6 +22,7 @@ from ssmd.store.ledger import (
     STOPPED,
     Entry,
 )
+from ssmd.store.packed_entries import Entries
 
 __all__ = ["Days", "Feed", "Verdict", "by_feed", "slim", "storage_and_day"]
 

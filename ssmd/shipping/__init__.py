@@ -1,16 +1,18 @@
-"""Transports: how the messages are handed on to other programs.
+"""Transports, which hand recorded messages on to other programs: the sinks of ssmd.
 
-A new one is one file here, with the Model of its configuration, and one line in this catalog. Its key is the
-environment's `transport.type`.
+A new one is one file here, with a class that keeps the Transport contract of contracts/transport.py, and one line in
+this catalog. Its key is the environment's `transport.type`. It declares a companion, an ssmd command that reads what is
+on the disk and sends it; a new command is one file in commands/.
 """
 
 from __future__ import annotations
 
-from ssmd.metadata.fields import Model
-from ssmd.shipping.memory import MemoryTransport
+from typing import Any
+
+from ssmd.shipping.memory import Memory
 
 __all__ = ["TRANSPORTS"]
 
-TRANSPORTS: dict[str, type[Model]] = {
-    "memory": MemoryTransport,
+TRANSPORTS: dict[str, Any] = {
+    "memory": Memory,
 }

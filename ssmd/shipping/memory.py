@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from ssmd.contracts.companion import Companion
 from ssmd.metadata.fields import Model, Text
 
-__all__ = ["MemoryTransport"]
+__all__ = ["Memory", "MemoryConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryTransport(Model):
+class MemoryConfig(Model):
     """It has nothing to configure."""
 
-    type: Text
+    type: Text = "memory"
+
+
+class Memory:
+    """Keeps the Transport contract of contracts/transport.py, and has no companion."""
+
+    Config: ClassVar = MemoryConfig
+
+    def __init__(self, config: MemoryConfig, environment: str, config_dir: str) -> None:
+        pass
+
+    def companions(self) -> Sequence[Companion]:
+        return ()

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ssmd.store.durable import sync_file, write_all
-from ssmd.store.entries import lost_behind
 from ssmd.store.layout import ledger_path
 from ssmd.store.ledger import LOST, TORN, Entry, decode_entry, encode_entry
 from ssmd.store.ledger_file import read_ledger
+from ssmd.store.packed_entries import lost_behind
 from ssmd.store.torn import set_torn_tail_aside
 
 __all__ = ["LedgerAppender"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ssmd.errors import DataError
-from ssmd.store.entries import Entries
 from ssmd.store.ledger import CONTINUED, GAP, LOST, OF_WHAT_IS_DURABLE, STARTED, Entry, decode_entry
 from ssmd.store.line import LONGEST_LINE
+from ssmd.store.packed_entries import Entries
 
 __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
 

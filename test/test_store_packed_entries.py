@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.store.entries import Entries, lost_behind
 from ssmd.store.ledger import FIRST_OF_A_RUN, OF_A_LINE, Entry
+from ssmd.store.packed_entries import Entries, lost_behind
 
 NS = 1_790_000_000_000_000_000
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from process import Collector, Simulator
 
-from ssmd.runtime.endings import FILE_BYTES, Endings
+from ssmd.runtime.error_counts import FILE_BYTES, ErrorCounts
 
 
 class Count:
@@ -20,12 +20,12 @@ class Count:
 
 def loaded(path) -> dict[str, float]:
     counters = {label: Count() for label in ("disconnect", "write")}
-    Endings(path, counters).load()
+    ErrorCounts(path, counters).load()
     return {label: count.value for label, count in counters.items()}
 
 
-def endings(path) -> Endings:
-    return Endings(path, {label: Count() for label in ("disconnect", "write")})
+def endings(path) -> ErrorCounts:
+    return ErrorCounts(path, {label: Count() for label in ("disconnect", "write")})
 
 
 def test_the_next_run_begins_where_the_last_one_ended(tmp_path):
@@ -73,7 +73,7 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
 
 
 def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("ssmd.runtime.endings.DISK_SECONDS", 0.05)
+    monkeypatch.setattr("ssmd.runtime.error_counts.DISK_SECONDS", 0.05)
     path = tmp_path / ".kalshi.errors"
     os.mkfifo(path)  # Opening it for reading blocks until somebody writes.
     began = time.monotonic()

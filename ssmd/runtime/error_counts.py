@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ssmd.runtime.threads import Pending
 
-__all__ = ["Endings"]
+__all__ = ["ErrorCounts"]
 
 DISK_SECONDS = 1.0
 """How long to wait for the disk: nothing here is worth delaying the start of a run or its end."""
@@ -30,7 +30,7 @@ class _Counter(Protocol):
     def inc(self, amount: float = 1) -> None: ...
 
 
-class Endings:
+class ErrorCounts:
     """Counts errors by type.
 
     `path`: the file; its folder need not exist. `counters`: the metrics, by type. What the disk refuses, or is too slow

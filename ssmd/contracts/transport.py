@@ -1,0 +1,21 @@
+"""The contract of a transport, which hands recorded messages on to other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ssmd.contracts.companion import Companion
+
+__all__ = ["Transport"]
+
+
+class Transport(Protocol):
+    """Hands on what is on the disk, in a process of its own: nothing that it does can hold up the collection.
+
+    A class in the catalog has a `Config`, a metadata Model of the environment's `transport` section, and is made as
+    `cls(config, environment, config_dir)`: the names of the environment and of its metadata tree, for a command line.
+    """
+
+    def companions(self) -> Sequence[Companion]:
+        """The processes that hand the messages on, in the order in which they start."""
