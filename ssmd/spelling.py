@@ -32,15 +32,15 @@ def misspelling(word: str, known: Iterable[str], given: Container[str] = ()) -> 
     `supports_quotes` are those of `supports_trades`. Other names, and not misspelt, are those with another digit (`v3`
     and `v2`), with a further word (`exchange_code` and `exchange`), or with a sign in front (`$schema` and `schema`).
 
-    `given`: the names that stand beside the word. What is among them is hardly meant a second time, so that no letter
-    may differ then: beside `storage`, a `stage` is a name of its own.
+    `given`: the names that stand beside the word. A known name among them is hardly meant a second time, so that only
+    one letter may differ from it, and not an `s` at the end: beside `storage`, a `stage` is a name of its own.
     """
     if not word[:1].isalnum():
         return ""
     found = {}
     for name in known:
         edits = _edits_of_misspelling(word, name)
-        if edits is not None and not (edits and name in given):
+        if edits is not None and not (name in given and (edits > 1 or _one_in_plural(word, name))):
             found[name] = edits
     return _hint(min(found, key=found.__getitem__)) if found else ""
 
@@ -66,6 +66,10 @@ def _hint(name: str) -> str:
 
 def _words(name: str) -> list[str]:
     return name.lower().replace("-", "_").strip("_").split("_")
+
+
+def _one_in_plural(one: str, other: str) -> bool:
+    return one != other and one.removesuffix("s") == other.removesuffix("s")
 
 
 def _digits(name: str) -> str:

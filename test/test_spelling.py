@@ -70,7 +70,7 @@ def test_the_closest_name_is_meant():
 
 
 @pytest.mark.parametrize(
-    ("word", "name"), [("version", "versions"), ("stage", "storage"), ("stats", "status"), ("formats", "format")]
+    ("word", "name"), [("version", "versions"), ("stage", "storage"), ("formats", "format"), ("shelfs", "shelves")]
 )
 def test_beside_the_name_itself_another_is_not_a_misspelt_one(word, name):
     assert misspelling(word, [name]) == hint(name)
@@ -78,9 +78,16 @@ def test_beside_the_name_itself_another_is_not_a_misspelt_one(word, name):
 
 
 @pytest.mark.parametrize(
-    ("word", "name"), [("end_point", "endpoint"), ("Type", "type"), ("idle_timeout", "idle_timeout_seconds")]
+    ("word", "name"),
+    [
+        ("subscrib", "subscribe"),
+        ("feilds", "fields"),
+        ("end_point", "endpoint"),
+        ("Type", "type"),
+        ("idle_timeout", "idle_timeout_seconds"),
+    ],
 )
-def test_beside_the_name_itself_another_way_of_writing_it_is_a_misspelt_one(word, name):
+def test_beside_the_name_itself_one_wrong_letter_makes_a_misspelt_one(word, name):
     assert misspelling(word, [name], {name}) == hint(name)
 
 
