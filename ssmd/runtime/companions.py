@@ -15,9 +15,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import gevent
 from gevent import subprocess
@@ -27,6 +26,7 @@ from gevent.fileobject import FileObject
 import ssmd
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.errors import AuthError, ConfigError, UsageError, printable
+from ssmd.runtime.process_output import follow
 from ssmd.runtime.status import CompanionState, Status
 
 __all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions"]
@@ -41,7 +41,7 @@ PAUSE_SECONDS = (1.0, 60.0)
 """How long after its end another companion is started again: at first, and at most. The pause doubles each time, until
 the companion has run for the longest pause."""
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 3.0
 """How long a companion may take to end after SIGTERM. Then it is killed."""
 
 _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.exit_code)
@@ -49,13 +49,6 @@ _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.ex
 
 _PASSED_ON = ("LANG", "LC_", "LD_", "PATH", "PYTHON", "SSMD_LOG_", "TZ")
 """Prefixes of the environment variables passed to a companion. It gets no key that it has not declared."""
-
-_LONGEST_LINE = 64 * 1024
-"""What a companion prints without a newline is read in pieces of this many bytes."""
-
-_TURN_SECONDS, _PAUSE_SECONDS = 0.001, 0.004
-"""How long lines are read in a row, and the pause after that. Reading a pipe that is never empty does not wait, so that
-everything else would starve."""
 
 _LAST_LINES, _LONGEST_ERROR = 20, 400
 """How much of what a companion printed on stderr is kept to say why it failed: lines, and bytes."""
@@ -170,8 +163,9 @@ class _Watch:
                 process.terminate()
             self._state.up, self._state.starts = True, self._state.starts + 1
             complaints: deque[bytes] = deque(maxlen=_LAST_LINES)
-            _read_all((process.stdout, self._log_line), (process.stderr, complaints.append), (reports, self._report))
-            code: int = process.wait()
+            code = follow(
+                process, (process.stdout, self._log_line), (process.stderr, complaints.append), (reports, self._report)
+            )
         self._state.up = False
         if self._stopped.is_set():
             return 0
@@ -226,18 +220,3 @@ def _variables(
     for kind in companion.keys:
         passed_on |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
     return passed_on
-
-
-def _read_all(*sources: tuple[Any, Callable[[bytes], object]]) -> None:
-    """Hand each line of each file to its function, until all files have ended; then close them."""
-
-    def read(file: Any, take: Callable[[bytes], object]) -> None:
-        last_pause = time.monotonic()
-        with file:
-            while line := file.readline(_LONGEST_LINE):
-                take(line)
-                if time.monotonic() - last_pause > _TURN_SECONDS:
-                    gevent.sleep(_PAUSE_SECONDS)
-                    last_pause = time.monotonic()
-
-    gevent.joinall([gevent.spawn(read, file, take) for file, take in sources])
