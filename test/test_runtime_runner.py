@@ -287,9 +287,15 @@ def test_a_service_that_returns_a_reason_ends_the_run_in_order(make, status, met
     connector = ToyConnector([[b"1"]])
     service = ToyService(reason="the exchange closes at 17:00")
     runner = make(connector, writer=writer, services=[service, ToyService()])
-    gevent.spawn_later(0.05, service.stopped.set)
+
+    def close() -> None:
+        eventually(lambda: status.messages)
+        service.stopped.set()
+
+    closing = gevent.spawn(close)
     with caplog.at_level("INFO", "ssmd.runner"):
         runner.run()
+    closing.get()
     assert runner.stopped_by == "the exchange closes at 17:00"
     assert writer.kept == [b"1"]
     assert writer.closed

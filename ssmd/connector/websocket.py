@@ -176,8 +176,7 @@ class WebSocketConnector:
         try:
             self._reader.send_texts(commands, SEND_SECONDS)
         except TimeoutError:
-            if not self._closing:
-                raise Disconnected(f"{self._host} does not read what is sent to it") from None
+            raise Disconnected(f"{self._host} does not read what is sent to it") from None
 
     def _disconnected(self, error: Exception) -> Disconnected:
         if isinstance(error, CloseFrame):
