@@ -27,7 +27,7 @@ from ssmd.metadata.model import (
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
-from ssmd.store.layout import FORMS, LEDGER, MANIFEST
+from ssmd.store.layout import DAY_FILES
 from ssmd.store.manifest import FORMAT
 from ssmd.writer import WRITERS
 from ssmd.writer.storage import LocalStorage
@@ -142,17 +142,28 @@ def test_the_forms_on_disk_are_in_the_page_on_formats():
     rows = table(section(text, "## The forms"))
     assert rows.count(f"manifest, format {FORMAT}") == 1
     files = named(table(section(text, "## The forms"), 1))
-    assert {f"{{date}}/{{feed}}.{form}" for form in FORMS} <= files
-    assert {f"{{date}}/{{feed}}{ending}" for ending in (LEDGER, MANIFEST)} <= files
+    assert {name for name in files if "/" in name} == {f"{{date}}/{{feed}}{kind.suffix}" for kind in DAY_FILES}
 
 
 def test_every_test_that_a_document_names_exists():
     tests = {path.name for path in (ROOT / "test").rglob("test_*.py")}
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         assert set(re.findall(r"\btest_\w+\.py", document.read_text())) <= tests, document.name
 
 
+def test_every_script_is_in_the_page_for_contributors():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"`(bin/[\w.-]+)", text)) == {f"bin/{path.name}" for path in (ROOT / "bin").iterdir()}
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_between_documents_has_a_target():
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", document.read_text()):
+            path = document.parent / target if target else document
+            assert path.exists(), f"{document.name}: {target}"
+            assert not anchor or anchor in anchors(path), f"{document.name}: {target}#{anchor}"
