@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: imports point down, files and functions are small, tests have a home."""
+"""The house rules: imports point down, files and functions are small, each test is named after what it tests."""
 
 import ast
 
@@ -11,7 +11,7 @@ LONGEST_FILE = 250
 LONGEST_FUNCTION = 40
 """Lines, from its `def` to its last."""
 
-# Tests of the product as a whole, in the place of a module's name.
+# Tests of the whole product, whose names are not those of modules.
 OF_THE_WHOLE = {"architecture", "bench", "bin", "cli_fuzz", "conf", "docs", "end_to_end", "extending"}
 OF_THE_WHOLE |= {"capture_and_proof", "platforms", "setup"}
 
@@ -20,11 +20,11 @@ def floor(module: str) -> int:
     for number, names in enumerate(FLOORS):
         if package_of(module) in names:
             return number
-    raise AssertionError(f"{module} has no floor: give its package one")
+    raise AssertionError(f"{module} has no floor: add its package to FLOORS in house.py")
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
-    """The names of a circle of imports, None when there is none."""
+    """Return the names of a circle of imports; None when there is none."""
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> list[str] | None:
@@ -51,7 +51,7 @@ def test_imports_point_down(path):
         assert floor(imported) > floor(module) or package_of(imported) == package_of(module), imported
 
 
-def test_of_the_roles_the_proof_knows_the_dialects_alone():
+def test_proof_imports_no_role_but_exchange():
     assert packages()["proof"] & ROLES == ROLES_THAT_PROOF_KNOWS
 
 
@@ -68,19 +68,19 @@ def test_a_circle_would_be_found():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_file_is_long_enough_to_get_lost_in(path):
+def test_no_file_is_too_long(path):
     assert len(path.read_text().splitlines()) <= LONGEST_FILE
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_function_is_long_enough_to_get_lost_in(path):
+def test_no_function_is_too_long(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, f"line {node.lineno}: {node.name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_every_module_opens_with_a_sentence(path):
+def test_every_module_begins_with_a_docstring(path):
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring
     assert docstring.splitlines()[0].endswith((".", ":", ","))
@@ -88,7 +88,7 @@ def test_every_module_opens_with_a_sentence(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_cli_catches_everything(path):
-    # The simulator serves strangers: a bug that one of them meets is logged with its traceback.
+    # In the simulator a bug ends one connection, and is logged with its traceback.
     if name_of(path) in ("cli", "sim.connection"):
         return
     for node in ast.walk(ast.parse(path.read_text())):
