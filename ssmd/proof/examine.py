@@ -66,7 +66,7 @@ def examine(
     when only the beginning can be read, examine that.
     """
     if not file.day:
-        raise DataError(f"{file.path}: does not lie in a folder of its day, so nothing can be said about the day")
+        raise DataError(f"{file.path}: is not in a folder named after its day, so nothing can be proved about the day")
     limit, ledger = _read_together(file)
     day = _Day(file, ledger)
     blocks = LineBlocks(file.path, partial=partial)
@@ -86,13 +86,13 @@ class _Day:
     def __init__(self, file: DayFile, ledger: LedgerFile | None) -> None:
         self._file = file
         self._ledger = ledger
-        self._every = ledger.entries if ledger is not None else Entries()
-        self._entries = self._every.outline()
+        self._all_entries = ledger.entries if ledger is not None else Entries()
+        self._entries = self._all_entries.outline()
         self._sessions = sessions(self._entries)
         self._cuts = _cuts(self._entries, self._sessions)
         self._digest = hashlib.sha256()
         self.tally = Tally(_inspector(None, self._entries))
-        self.scan = Scan(file.feed, file.day, self._every)
+        self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
 
     def take(self, block: bytes) -> None:
@@ -127,7 +127,7 @@ class _Day:
             if cut.session is not None:
                 self.tally.begin_session(self.lines, _inspector(cut.session, self._entries))
         found, tally, scan = self._sessions, self.tally, self.scan
-        tally.add_midnight_gaps(found, self._every, self.lines)
+        tally.add_midnight_gaps(found, self._all_entries, self.lines)
         last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
         times = open_times(self._file.day, found, last_line_ns)
         gaps, seconds = outages(self._file.day, times, self._entries)
@@ -152,7 +152,7 @@ class _Day:
             gaps=gaps,
             listened_seconds=seconds,
             coverage_percent=round(100 * seconds * 1e9 / DAY_NS, 4),
-            ledger_entries=len(self._every),
+            ledger_entries=len(self._all_entries),
             ledger_sha256=self._ledger.sha256 if self._ledger is not None else "",
             block_lines=BLOCK_LINES,
             block_sums=pack_sums(scan.sums.pairs()),

@@ -1,5 +1,4 @@
-"""Finds data files that are missing: a ledger or a manifest is beside them, or the ledger of another day mentions them.
-"""
+"""Finds missing data files: a ledger or a manifest is beside them, or the ledger of another day mentions them."""
 
 from __future__ import annotations
 
@@ -72,7 +71,7 @@ def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator
 def _is_empty_ledger(path: Path) -> bool:
     """Return whether this is a ledger without entries, or is gone: old days may be moved away at any time.
 
-    A link that cannot be followed, as to a disk that is not mounted, is neither: what is behind it is not known.
+    A link that cannot be followed, as to a disk that is not mounted, is neither: what it leads to is not known.
     """
     try:
         return path.name.endswith(LEDGER) and path.stat().st_size == 0
@@ -140,7 +139,7 @@ def _lost_between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
 def _end(verdict: Verdict) -> int | None:
     """Return the latest end of all connections of a day, in ns; 0 for a day without any; None when it is not known.
 
-    The last connection may not have the latest end: if the clock went back, it was added to a file with later times.
+    That need not be the last connection: after the clock went back, it was added to a file with later times.
     """
     found = verdict.examination
     if found is None or found.ledger is None or found.unread is not None:

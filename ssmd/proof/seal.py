@@ -39,9 +39,9 @@ def seal(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None] = lam
     """Write and return the manifest of a day; return None when a collector or another ssmd command holds its file.
 
     The manifest gets its name when it is whole and durable, so an interruption leaves either none or a true one. A torn
-    last line is set aside first, as at a collector's start, because no collector may ever start on a day that was
-    copied here; `on_repair` is called with what was done. A torn file that was just written to is left alone: a program
-    that holds no lock may still be copying it.
+    last line is set aside first, and `on_repair` is called with what was done: where a day was only copied to, perhaps
+    no collector ever starts and does it. A torn file that was just written to is left alone, because a program that
+    holds no lock may still be copying it.
 
     Raises OutputError, WriteError, and DataError for a day that cannot be read, exists in two forms, or is torn and
     either compressed or just written to.

@@ -148,7 +148,7 @@ class _Head(msgspec.Struct):
 
 
 def _words(damage: Damage) -> dict[str, object]:
-    """Return what the sentences need."""
+    """Return the words that the sentences need."""
     several = damage.last > damage.first
     which = _which(damage.line)
     others = [f"{one} with line {other}" if damage.kind == SWAPPED else f"{one}" for one, other in damage.others]
