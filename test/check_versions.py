@@ -86,7 +86,11 @@ class Check:
         say("making the wheel")
         run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, self._checkout)
         [self._wheel] = folder.glob("*.whl")
-        self._requirements = requirements_of(self._wheel)
+        requirements = requirements_in(self._wheel)
+        self._requirements = dict(bounds(each) for each in requirements if ";" not in each)
+        # An entry of the extra `test` reads: pytest; extra == "test".
+        extra = [each.partition(";")[0].strip() for each in requirements if 'extra == "test"' in each]
+        self._tools = extra if everything else TOOLS
         shutil.rmtree(self._checkout / "ssmd")
 
     def try_set(self, name: str) -> Result:
@@ -111,7 +115,7 @@ class Check:
     def _install(self, python: str, venv: Path, minimum: bool) -> None:
         say(f"{venv.name}: installing with {python}")
         locked = locked_versions(self._checkout / "test" / "requirements.txt")
-        constraints = {name: version for name, version in locked.items() if name in TOOLS or self._everything}
+        constraints = {name: version for name, version in locked.items() if name in self._tools}
         for name, (oldest, _) in self._requirements.items():
             constraints.pop(name, None)
             if minimum:
@@ -119,9 +123,8 @@ class Check:
         file = self._folder / f"{venv.name}.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in constraints.items()))
         run(python, "-m", "venv", venv)
-        wanted = [f"{self._wheel}[test]"] if self._everything else [self._wheel, *TOOLS]
         pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
-        run(*pip, "install", "--progress-bar=off", "--constraint", file, *wanted)
+        run(*pip, "install", "--progress-bar=off", "--constraint", file, self._wheel, *self._tools)
         run(*pip, "check")
 
     def _run_tests(self, venv: Path) -> str:
@@ -146,13 +149,12 @@ def left_out(folder: Path, everything: bool = False) -> list[str]:
     return names
 
 
-def requirements_of(wheel: Path) -> dict[str, tuple[str, str]]:
-    """The name of each requirement of a wheel, without its extras, with its oldest version and its upper bound."""
+def requirements_in(wheel: Path) -> list[str]:
+    """The requirements of a wheel and of its extras, as its metadata has them."""
     with zipfile.ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         lines = archive.read(metadata).decode().splitlines()
-    wanted = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
-    return dict(bounds(requirement) for requirement in wanted if ";" not in requirement)
+    return [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
 
 
 def bounds(requirement: str) -> tuple[str, tuple[str, str]]:
