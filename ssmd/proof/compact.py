@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 import zstandard
 
-from ssmd.errors import DataError, OutputError, WriteError, printable
+from ssmd.errors import DataError, WriteError, printable
 from ssmd.reading.blocks import decompressed
-from ssmd.store.durable import drop_from_cache, sync_directory
+from ssmd.store.durable import drop_from_cache, open_new, sync_directory
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile, manifest_path
 from ssmd.store.locks import held
@@ -113,12 +113,7 @@ def _finish(plain: Path, packed: Path, manifest: Manifest, dry_run: bool, progre
 
 def _pack(plain: Path, new: Path, manifest: Manifest, level: int, progress: Progress) -> None:
     """Write the compressed file durably, and prove that what the disk returns matches the manifest."""
-    try:
-        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may belong to another user.
-        file = open(new, "x+b")  # noqa: SIM115 # Closed below; only opening it may raise OutputError.
-    except OSError as error:
-        raise OutputError(f"{new}: {error.strerror}") from None
-    with file:
+    with open_new(new) as file:
         with _reading(plain) as source:
             compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
             writer = compressor.stream_writer(file, size=manifest.bytes, closefd=False)

@@ -7,6 +7,7 @@ import os
 import posix
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ssmd.errors import OutputError, WriteError
 
@@ -14,6 +15,7 @@ __all__ = [
     "drop_from_cache",
     "explain",
     "make_directory",
+    "open_new",
     "sync_directory",
     "sync_file",
     "write_all",
@@ -73,13 +75,9 @@ def write_durably(path: Path, data: bytes) -> None:
     It is written under another name, synced and renamed, and the name is synced. Raises OutputError, WriteError.
     """
     new = path.with_name(path.name + ".new")
+    file = open_new(new)
     try:
-        new.unlink(missing_ok=True)  # A run that was killed may have left it, and it may belong to another user.
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise OutputError(f"{new}: {error.strerror}") from None
-    try:
-        with open(fd, "wb") as file:
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -87,6 +85,15 @@ def write_durably(path: Path, data: bytes) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise WriteError(f"{path}: {error.strerror}") from None
+
+
+def open_new(path: Path) -> BinaryIO:
+    """Create a file, and open it for reading and writing. It replaces one of the same name. Raises OutputError."""
+    try:
+        path.unlink(missing_ok=True)  # A run that was killed may have left it, and it may belong to another user.
+        return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, 0o644))
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}") from None
 
 
 def make_directory(path: Path) -> None:
