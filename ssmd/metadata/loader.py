@@ -134,6 +134,7 @@ class _Tree:
         if not all(file.sound for file in files) or not (environment.model and feed and feed.model and version):
             return None
         index = feed.model.versions.index(version)
+        transport = self._parts.transports[environment.model.transport.type]  # The model has the default.
         return Deployment(
             environment=environment.model,
             feed=feed.model,
@@ -144,7 +145,7 @@ class _Tree:
             dialect=self._parts.dialect_name(feed.model.name, version.exchange),
             connection=feed.sections[("versions", index)],
             storage=environment.sections[("storage",)],
-            transport=environment.sections.get(("transport",)) or self._parts.default_transport(),
+            transport=environment.sections.get(("transport",)) or transport(),
             config_dir=self._config_dir,
             warnings=[problem for file in files for problem in file.problems],
             _lines={"environment": environment.line_map(), "feed": feed.line_map()},

@@ -11,9 +11,7 @@ from ssmd.contracts.resolver import KeyResolver
 from ssmd.metadata.fields import Model
 from ssmd.metadata.known_keys import Sections
 
-__all__ = ["DEFAULT_TRANSPORT", "Parts"]
-
-DEFAULT_TRANSPORT = "memory"
+__all__ = ["Parts"]
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,6 @@ class Parts:
         versions = data.get("versions")
         model = self.connectors.get(str(data.get("type")))
         return {("versions", index): model for index in range(len(versions) if isinstance(versions, list) else 0)}
-
-    def default_transport(self) -> Model:
-        """Return the configuration of the transport of an environment that names none."""
-        return self.transports[DEFAULT_TRANSPORT]()
 
     def dialect_name(self, feed: str, exchange: str | None) -> str:
         """Return the name of the dialect of a feed version, given the feed's name and the version's `exchange`."""
