@@ -31,7 +31,7 @@ from ssmd.reports.figures import coverage_of
 from ssmd.reports.units import percent
 from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
-from ssmd.store.timestamps import timestamp
+from ssmd.store.timestamps import day_of_ns
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -39,7 +39,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         os.nice(19)  # The collector beside it comes first.
     before = arguments["--before"]
     if before is None:
-        before = timestamp(time.time_ns())[:10]
+        before = day_of_ns(time.time_ns())
     try:
         before = date.fromisoformat(before).isoformat()  # Days are compared as text, and ISO 8601 has other forms.
     except ValueError:

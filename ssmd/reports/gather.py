@@ -11,7 +11,7 @@ from ssmd.reports.figures import Figures, figures_without_data, read_figures
 from ssmd.reports.last_connection import connected_until, is_connected
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
 from ssmd.store.layout import DayFile, day_of
-from ssmd.store.timestamps import day_of_ns, timestamp
+from ssmd.store.timestamps import day_of_ns
 
 __all__ = ["SINCE_DAYS", "gather", "no_data_since"]
 
@@ -127,7 +127,7 @@ class _Archive:
 
 def no_data_since(newest: str, now_ns: int) -> str:
     """Return the sentence about an archive that has had no data since its newest day."""
-    days = (date.fromisoformat(timestamp(now_ns)[:10]) - date.fromisoformat(newest)).days
+    days = (date.fromisoformat(day_of_ns(now_ns)) - date.fromisoformat(newest)).days
     return f"no data since {newest}, {days:,} day{'s' if days > 1 else ''} ago"
 
 
