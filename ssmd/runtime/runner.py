@@ -177,8 +177,9 @@ class Runner:
     def _tick(self) -> None:
         while True:
             gevent.sleep(1)
-            self._status.unacknowledged = len(self._exchange.unacknowledged())
-            self._reporter.tick(self._exchange.unacknowledged())
+            unacknowledged = self._exchange.unacknowledged()
+            self._status.unacknowledged = len(unacknowledged)
+            self._reporter.tick(unacknowledged)
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
 
     def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet, services: list[gevent.Greenlet]) -> None:
