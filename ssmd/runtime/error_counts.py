@@ -85,5 +85,5 @@ class ErrorCounts:
         try:
             return Pending(work, *args).result(DISK_SECONDS)
         except OSError as error:
-            _log.debug("endings not counted", extra={"file": str(self._path), "reason": str(error)})
+            _log.debug("errors not counted", extra={"file": str(self._path), "reason": str(error)})
             return {}
