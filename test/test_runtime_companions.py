@@ -23,6 +23,9 @@ NOON = 1_766_404_800 * 10**9  # 2025-12-22T12:00:00Z
 SEAL_FAILURES = "ssmd_seal_failures_total"
 
 
+REPORT_PID = "os.write(int(os.environ['SSMD_STATUS_FD']), json.dumps({'pid': os.getpid()}).encode() + b'\\n')\n"
+
+
 @pytest.fixture
 def program(tmp_path, monkeypatch):
     """Lets companions run a Python program in place of ssmd, with their arguments."""
@@ -214,11 +217,7 @@ def test_stop_ends_it_in_order_and_out_of_reach_of_ctrl_c(tmp_path, status, metr
 
 def test_one_that_does_not_end_is_killed(status, make, program, monkeypatch):
     monkeypatch.setattr(companions_module, "GRACE_SECONDS", 0.3)
-    program(
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "os.write(int(os.environ['SSMD_STATUS_FD']), json.dumps({'pid': os.getpid()}).encode() + b'\\n')\n"
-        "time.sleep(60)"
-    )
+    program("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + REPORT_PID + "time.sleep(60)")
     companions = make(Companion("ship", ()))
     companions.start()
     wait_until(lambda: "pid" in status.companions["ship"].report)
@@ -228,10 +227,7 @@ def test_one_that_does_not_end_is_killed(status, make, program, monkeypatch):
 
 
 def test_killed_it_takes_nothing_with_it(status, make, program):
-    program(
-        "os.write(int(os.environ['SSMD_STATUS_FD']), json.dumps({'pid': os.getpid()}).encode() + b'\\n')\n"
-        "time.sleep(60)"
-    )
+    program(REPORT_PID + "time.sleep(60)")
     companions = make(Companion("ship", ()))
     companions.start()
     wait_until(lambda: "pid" in status.companions["ship"].report)
