@@ -131,9 +131,16 @@ class Model:
 
     def without_effect(self) -> Iterator[Fault]:
         """Yield each field that is given and has no effect in this version; by default those marked NO_EFFECT."""
-        for name, annotation in get_type_hints(type(self), include_extras=True).items():
-            if NO_EFFECT in getattr(annotation, "__metadata__", ()) and getattr(self, name) is not None:
+        for name in self._marked():
+            if getattr(self, name) is not None:
                 yield (name,), "has no effect in this version"
+
+    @classmethod
+    @cache
+    def _marked(cls) -> list[str]:
+        """Return the names of the fields marked NO_EFFECT; worked out once for each model."""
+        hints = get_type_hints(cls, include_extras=True)
+        return [name for name, annotation in hints.items() if NO_EFFECT in getattr(annotation, "__metadata__", ())]
 
     @classmethod
     @cache
