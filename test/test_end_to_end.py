@@ -88,7 +88,7 @@ def test_lines_of_ssmd_are_replayed_as_they_were_received(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_with_0_and_everything_received_is_in_the_file(tmp_path, number):
     with Simulator("--rate", "2000") as simulator, Collector(tmp_path, simulator.endpoint) as collector:
-        collector.wait_for_lines(3000)
+        collector.wait_for_lines(3001)
         collector.process.send_signal(number)
         assert collector.wait() == 0
         stopped = collector.events[-1]
