@@ -18,7 +18,7 @@ from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.connector import Connector
-from ssmd.contracts.exchange import Exchange
+from ssmd.contracts.exchange import Exchange, SnapshotPolicy
 from ssmd.contracts.service import Service
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
@@ -214,7 +214,8 @@ def _identity(deployment: Deployment) -> dict[str, object]:
 
 
 def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
-    return EXCHANGES[deployment.dialect](keys.get(EXCHANGE_KEY, {}), deployment.environment.subscribe)
+    subscribe = deployment.environment.subscribe
+    return EXCHANGES[deployment.dialect](keys.get(EXCHANGE_KEY, {}), subscribe, SnapshotPolicy())
 
 
 def _is_simulated(deployment: Deployment) -> bool:

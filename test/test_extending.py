@@ -20,7 +20,7 @@ from ssmd import wiring
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.contracts.exchange import Acknowledged, Asked, ChannelState, Gap, Inspection
 from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange import EXCHANGES
 from ssmd.metadata.fields import Model, Seconds, Text
@@ -51,6 +51,8 @@ class Heard:
 class Listening:
     """Understands one connection: numbers its shouts, and answers questions."""
 
+    numbered = True
+
     def __init__(self) -> None:
         self._next = 0
 
@@ -73,7 +75,7 @@ class ShoutingExchange(Listening):
 
     tick_seconds = 0.05
 
-    def __init__(self, keys, subscribe):
+    def __init__(self, keys, subscribe, snapshots):
         super().__init__()
         self.secret = keys["word"]
         self.names = subscribe["names"]
@@ -93,10 +95,26 @@ class ShoutingExchange(Listening):
     def commands(self):
         return [name.upper().encode() for name in self.names]
 
+    def asked(self):
+        return [Asked(1, "bakery", "subscribe", None, [{"shout": name} for name in self.names])]
+
     def tick(self, now_ms):
-        return [b"STILL HERE"]
+        return Inspection(decoded=True, commands=[b"STILL HERE"])
 
     def unacknowledged(self):
+        return []
+
+    @classmethod
+    def channel_names(cls, subscribe):
+        return ["bakery"]
+
+    def channels(self):
+        return [ChannelState("bakery", 1, None, None, None, False, self._next)]
+
+    def unheard(self, channel):
+        return []
+
+    def unconfirmed(self, channel):
         return []
 
 

@@ -63,8 +63,8 @@ class TickingExchange(ToyExchange):
         super().__init__(list(inspections))
         self.tick_seconds = tick_seconds
 
-    def tick(self, now_ms: int) -> Sequence[bytes]:
-        return [b"%d" % now_ms]
+    def tick(self, now_ms: int) -> Inspection:
+        return Inspection(decoded=True, commands=[b"%d" % now_ms])
 
 
 @pytest.fixture

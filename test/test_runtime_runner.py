@@ -10,7 +10,7 @@ from exchange_server import eventually
 from gevent.event import Event
 
 from ssmd.contracts.companion import Companion
-from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.contracts.exchange import Acknowledged, Asked, ChannelState, Gap, Inspection
 from ssmd.contracts.writer import Batch
 from ssmd.errors import (
     AuthError,
@@ -61,6 +61,7 @@ class ToyConnector:
 
 
 class ToyExchange:
+    numbered = True
     tick_seconds: float | None = None
 
     def __init__(self, inspections: Sequence[Inspection] = ()):
@@ -75,10 +76,22 @@ class ToyExchange:
     def commands(self) -> Sequence[bytes]:
         return []
 
-    def tick(self, now_ms: int) -> Sequence[bytes]:
+    def asked(self) -> Sequence[Asked]:
         return []
 
+    def tick(self, now_ms: int) -> Inspection:
+        return Inspection(decoded=True)
+
     def unacknowledged(self) -> list[str]:
+        return []
+
+    def channels(self) -> Sequence[ChannelState]:
+        return []
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        return []
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
         return []
 
 

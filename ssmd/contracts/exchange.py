@@ -8,7 +8,36 @@ from typing import Any, NamedTuple, Protocol
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import SsmdError
 
-__all__ = ["Acknowledged", "Dialect", "Exchange", "Gap", "Head", "Inspection", "Inspector"]
+__all__ = [
+    "Acknowledged",
+    "Asked",
+    "ChannelState",
+    "Dialect",
+    "Event",
+    "Exchange",
+    "Gap",
+    "Head",
+    "Inspection",
+    "Inspector",
+    "Refused",
+    "SnapshotPolicy",
+    "SnapshotsReceived",
+    "SnapshotsRequested",
+]
+
+
+class Asked(NamedTuple):
+    """The dialect asks for something, or no longer, with commands that are sent now."""
+
+    subscription: int
+    """Its place in the environment's `subscribe` list, from 1."""
+    channel: str
+    action: str
+    """subscribe, add or remove."""
+    markets: Sequence[str] | None
+    """The markets that are asked for, or no longer; None for all."""
+    commands: Sequence[Mapping[str, Any]]
+    """The commands, as JSON objects, before keys are put in."""
 
 
 class Acknowledged(NamedTuple):
@@ -39,6 +68,75 @@ class Gap(NamedTuple):
         return max(0, self.got - self.expected)
 
 
+class Refused(NamedTuple):
+    """The exchange has refused a part of what was asked for; the run goes on with the rest."""
+
+    channel: str
+    code: int | None
+    text: str
+    """What the exchange said, how many markets are missing, and what to do."""
+    place: int = 0
+    """The index of the payload that says so."""
+
+
+class SnapshotsRequested(NamedTuple):
+    """The dialect asks for fresh order books; the command is sent now."""
+
+    sid: int
+    channel: str
+    markets: Sequence[str]
+    why: str
+    """gap or day."""
+
+
+class SnapshotsReceived(NamedTuple):
+    """Every order book of a subscription is known again: from here on, the day's file alone gives all of them."""
+
+    sid: int
+    channel: str
+    markets: int
+    """How many books there are."""
+    place: int = 0
+    """One more than the index of the payload that holds the last snapshot."""
+
+
+Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived
+"""What a dialect reports about a connection. One with a `place` belongs there, any other before all payloads."""
+
+
+class ChannelState(NamedTuple):
+    """What was asked for on one channel, and what has come of it."""
+
+    channel: str
+    subscription: int
+    """Its place in the environment's `subscribe` list, from 1."""
+    asked: int | None
+    """How many markets were asked for; None when all were."""
+    confirmed: int | None
+    """How many of them the exchange has confirmed; None when all were asked for."""
+    heard: int | None
+    """From how many of them a message has come; None when all were asked for."""
+    pending: bool
+    """Whether the exchange has not answered yet."""
+    activity: int
+    """A number that has changed whenever a message of the channel has come."""
+    books_pending: int = 0
+    """Of how many markets the order book is not known, because a snapshot has not come yet; 0 without books."""
+    may_be_silent: bool = False
+    """Whether silence says nothing, as on a channel that is private to an account."""
+
+
+class SnapshotPolicy(NamedTuple):
+    """When a dialect asks for fresh order books."""
+
+    after_gap: str = "request"
+    """request, or end: the run ends with Disconnected at a gap of a channel with books."""
+    daily: bool = True
+    """Whether it asks for all books when a UTC day begins, so that each day's file stands alone."""
+    per_second: int = 200
+    """How many books it asks for in a second."""
+
+
 class Head(Protocol):
     """What a message says of itself. Zero and the empty text mean that it does not say."""
 
@@ -55,7 +153,7 @@ class Inspection(NamedTuple):
 
     decoded: bool
     """A JSON decoder has accepted every payload, so that the writer need not check them again."""
-    events: Sequence[Acknowledged | Gap] = ()
+    events: Sequence[Event] = ()
     exchange_ms: int | None = None
     """The exchange's own time of the newest message, Unix milliseconds; None when the dialect does not know it."""
     failure: SsmdError | None = None
@@ -69,6 +167,9 @@ class Inspection(NamedTuple):
 
 class Inspector(Protocol):
     """The part of a dialect that reads messages, live or from a file; one instance for one connection."""
+
+    numbered: bool
+    """Whether its messages have sequence numbers, so that missing ones show. Without them, loss cannot be detected."""
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         """Look through what arrived. Never raises, whatever the bytes are."""
@@ -86,24 +187,47 @@ class Exchange(Inspector, Protocol):
     def commands(self) -> Sequence[bytes]:
         """Return the messages to send once connected, in order, each as one text message."""
 
-    def tick(self, now_ms: int) -> Sequence[bytes]:
-        """Return the messages to send because time has passed; `now_ms` is the time in Unix milliseconds."""
+    def asked(self) -> Sequence[Asked]:
+        """Return what commands() asks for, for the ledger; empty from a dialect that does not know channels."""
+
+    def tick(self, now_ms: int) -> Inspection:
+        """Return the messages to send because time has passed, and what they are about.
+
+        `now_ms` is the time in Unix milliseconds. Only `commands`, `events` and `failure` of the Inspection count.
+        """
 
     def unacknowledged(self) -> Sequence[str]:
         """Return the subscriptions that were asked for and are not confirmed yet, as text for the log."""
+
+    def channels(self) -> Sequence[ChannelState]:
+        """Return the state of every channel that was asked for; empty from a dialect that does not know channels.
+
+        It is called once a second, and never waits.
+        """
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        """Return the markets that were asked for on a channel and from which no message has come."""
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
+        """Return the markets that were asked for on a channel and that the exchange has not confirmed."""
 
 
 class Dialect(Protocol):
     """How an Exchange is made: the catalog of exchanges holds classes that keep this contract."""
 
-    def __call__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> Exchange:
+    def __call__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy) -> Exchange:
         """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
 
-        Raises ConfigError, which never holds the value of a key.
+        `subscribe`: a mapping, or a list of mappings. Raises ConfigError, which never holds the value of a key.
         """
 
-    def check(self, subscribe: Mapping[str, Any]) -> Iterable[FieldProblem]:
+    def check(self, subscribe: Any) -> Iterable[FieldProblem]:
         """Report what is wrong in a `subscribe` section; needs no keys."""
+
+    def channel_names(self, subscribe: Any) -> Sequence[str]:
+        """Return the channels that a valid `subscribe` section asks for; empty from a dialect that does not know
+        channels, where time-outs by channel and snapshots have no effect.
+        """
 
     def inspector(self) -> Inspector:
         """Return one for a connection whose messages were recorded; needs no keys."""

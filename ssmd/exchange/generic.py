@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import Asked, ChannelState, Inspection, SnapshotPolicy
 from ssmd.spelling import misspelling
 
 __all__ = ["Generic"]
@@ -23,9 +23,12 @@ class Generic:
     `keys` are not used. `subscribe` may hold `messages`, a list of JSON objects to send after connecting.
     """
 
+    numbered = False
     tick_seconds: float | None = None
 
-    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
+    def __init__(
+        self, keys: Mapping[str, str], subscribe: Mapping[str, Any], snapshots: SnapshotPolicy | None = None
+    ) -> None:
         messages = subscribe.get("messages", [])
         self._commands = [json.dumps(message, separators=(",", ":")).encode() for message in messages]
 
@@ -63,8 +66,24 @@ class Generic:
             return Inspection(decoded=False)
         return Inspection(decoded=True)
 
-    def tick(self, now_ms: int) -> Sequence[bytes]:
+    @classmethod
+    def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
         return ()
 
+    def asked(self) -> Sequence[Asked]:
+        return ()
+
+    def tick(self, now_ms: int) -> Inspection:
+        return Inspection(decoded=True)
+
     def unacknowledged(self) -> Sequence[str]:
+        return ()
+
+    def channels(self) -> Sequence[ChannelState]:
+        return ()
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        return ()
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
         return ()

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Inspector
+from ssmd.contracts.exchange import Asked, ChannelState, Inspection, Inspector, SnapshotPolicy
 from ssmd.errors import ConfigError
 from ssmd.exchange.kalshi_inspector import KalshiInspector
 from ssmd.exchange.signing import read_private_key, sign
-from ssmd.exchange.subscription import commands_of, problems_of
+from ssmd.exchange.subscription import DEFAULT_CHANNELS, commands_of, problems_of
 
 __all__ = ["Kalshi"]
 
@@ -31,7 +31,9 @@ class Kalshi(KalshiInspector):
 
     tick_seconds: float | None = None
 
-    def __init__(self, keys: Mapping[str, str], subscribe: Mapping[str, Any]) -> None:
+    def __init__(
+        self, keys: Mapping[str, str], subscribe: Mapping[str, Any], snapshots: SnapshotPolicy | None = None
+    ) -> None:
         super().__init__()
         missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
         if missing:
@@ -71,7 +73,23 @@ class Kalshi(KalshiInspector):
     def commands(self) -> Sequence[bytes]:
         return self._commands
 
-    def tick(self, now_ms: int) -> Sequence[bytes]:
+    @classmethod
+    def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
+        return list(dict.fromkeys(subscribe.get("channels", DEFAULT_CHANNELS)))
+
+    def asked(self) -> Sequence[Asked]:
+        return ()
+
+    def tick(self, now_ms: int) -> Inspection:
+        return Inspection(decoded=True)
+
+    def channels(self) -> Sequence[ChannelState]:
+        return ()
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        return ()
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
         return ()
 
     def unacknowledged(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.contracts.exchange import Acknowledged, Event, Gap, Inspection
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
 
 __all__ = ["MOST_SIDS", "KalshiInspector"]
@@ -63,6 +63,8 @@ _decode_time = msgspec.json.Decoder(_Dated).decode
 class KalshiInspector:
     """Reads the messages of one connection: follows its subscriptions and the numbers of each sequence."""
 
+    numbered = True
+
     def __init__(self) -> None:
         self._pending: dict[int, list[str]] = {}
         self._tickers: dict[int, list[str]] = {}
@@ -76,7 +78,7 @@ class KalshiInspector:
         except (ValueError, RecursionError):
             decoded = False
             heads = [_head(payload) for payload in payloads]
-        events: list[Acknowledged | Gap] = []
+        events: list[Event] = []
         failure: SsmdError | None = None
         next_seq = self._next_seq
         # The hot loop. Replies are numbered like data: `ok`, `unsubscribed` and errors about a subscription use up a
@@ -98,7 +100,7 @@ class KalshiInspector:
                 failure = failure or ending
         return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure, heads)
 
-    def _reply(self, head: _Head, payload: bytes, index: int, events: list[Acknowledged | Gap]) -> SsmdError | None:
+    def _reply(self, head: _Head, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
         """Match a reply to its command, and add what it confirms to `events`; return the error that ends the run, if
         it is one.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ssmd.contracts.exchange import Acknowledged, Gap
+from ssmd.contracts.exchange import Acknowledged, Event, Gap
 from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected, SsmdError
 from ssmd.runtime.metrics import Metrics
@@ -60,13 +60,13 @@ class Journal:
         _log.warning("clock stepped back", extra={"seconds": seconds})
         self.note(CLOCK_STEPPED, ts_ns, seconds=seconds)
 
-    def events(self, events: Sequence[Acknowledged | Gap], ts_ns: int) -> None:
+    def events(self, events: Sequence[Event], ts_ns: int) -> None:
         """Record what the dialect has found among the messages that come next."""
         for event in events:
             if isinstance(event, Acknowledged):
                 _log_subscribed(event)
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
-            else:
+            elif isinstance(event, Gap):
                 self._status.gaps += 1
                 self._status.missed += event.missing
                 self._reporter.gap(event)

@@ -59,6 +59,7 @@ class Reader:
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
         self._journal.note(CONNECTED, self._clock.now())
+        self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes()
         self._read()
 
@@ -90,10 +91,20 @@ class Reader:
                 if inspection.commands:
                     self._send(inspection.commands)
             else:
-                self._send(self._exchange.tick(received_ns // 1_000_000))
+                self._tick(received_ns)
             clock.require_near()
         if self._send_failure is not None:
             raise self._send_failure
+
+    def _tick(self, now_ns: int) -> None:
+        """Let the dialect act because time has passed. The notes of it travel with the next messages."""
+        turn = self._exchange.tick(now_ns // 1_000_000)
+        if turn.events:
+            self._journal.events(turn.events, now_ns)
+        if turn.commands:
+            self._send(turn.commands)
+        if turn.failure is not None:
+            raise turn.failure
 
     def _send(self, commands: Sequence[bytes]) -> None:
         """Send, unless that has failed before. A failure ends the run, after what has arrived by then is read."""

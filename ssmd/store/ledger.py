@@ -17,6 +17,7 @@ import msgspec
 from ssmd.store.timestamps import parse_timestamp, timestamp
 
 __all__ = [
+    "ASKED",
     "BACKPRESSURE_BEGAN",
     "BACKPRESSURE_ENDED",
     "CLOCK_STEPPED",
@@ -27,12 +28,18 @@ __all__ = [
     "FIRST_OF_A_RUN",
     "GAP",
     "GAP_FIELDS",
+    "HEARD",
+    "IMPORTED",
     "LOST",
     "MARK",
     "OF_A_LINE",
     "OF_WHAT_IS_DURABLE",
     "OUTAGE",
+    "REFUSED",
     "ROTATED",
+    "SILENT",
+    "SNAPSHOTS_RECEIVED",
+    "SNAPSHOT_REQUESTED",
     "STARTED",
     "STOPPED",
     "SUBSCRIBED",
@@ -60,11 +67,19 @@ OUTAGE = "outage"
 DISCONNECTED = "disconnected"
 STOPPED = "stopped"
 MARK = "mark"
+ASKED = "asked"
+REFUSED = "refused"
+SILENT = "silent"
+HEARD = "heard"
+SNAPSHOT_REQUESTED = "snapshot_requested"
+SNAPSHOTS_RECEIVED = "snapshots_received"
+IMPORTED = "imported"
 
 EVENTS = frozenset(
     {
         *(STARTED, CONNECTED, SUBSCRIBED, GAP, BACKPRESSURE_BEGAN, BACKPRESSURE_ENDED, CLOCK_STEPPED, TORN, LOST),
         *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
+        *(ASKED, REFUSED, SILENT, HEARD, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, IMPORTED),
     }
 )
 """All of them."""
@@ -72,7 +87,7 @@ FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 """What a start writes: no connection has been open since the entry before it."""
 GAP_FIELDS = ("sid", "expected", "got", "missing")
 """The fields of a `gap`, in this order; each is a whole number."""
-OF_A_LINE = (SUBSCRIBED, GAP)
+OF_A_LINE = (SUBSCRIBED, GAP, REFUSED)
 """Events about the line that follows them."""
 OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
 """Events that are written only when all that they count is on the disk. A mark is not: a power failure may keep it and
