@@ -108,6 +108,10 @@ class ShoutingExchange(Listening):
     def channel_names(cls, subscribe):
         return ["bakery"]
 
+    @classmethod
+    def book_channels(cls, subscribe):
+        return []
+
     def channels(self):
         return [ChannelState("bakery", 1, None, None, None, False, self._next)]
 

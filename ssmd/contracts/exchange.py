@@ -226,8 +226,11 @@ class Dialect(Protocol):
 
     def channel_names(self, subscribe: Any) -> Sequence[str]:
         """Return the channels that a valid `subscribe` section asks for; empty from a dialect that does not know
-        channels, where time-outs by channel and snapshots have no effect.
+        channels, where time-outs by channel have no effect.
         """
+
+    def book_channels(self, subscribe: Any) -> Sequence[str]:
+        """Return those of channel_names() that carry order books; without any, `snapshots` has no effect."""
 
     def inspector(self) -> Inspector:
         """Return one for a connection whose messages were recorded; needs no keys."""

@@ -70,6 +70,10 @@ class Generic:
     def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
         return ()
 
+    @classmethod
+    def book_channels(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
+        return ()
+
     def asked(self) -> Sequence[Asked]:
         return ()
 

@@ -77,6 +77,10 @@ class Kalshi(KalshiInspector):
     def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
         return list(dict.fromkeys(subscribe.get("channels", DEFAULT_CHANNELS)))
 
+    @classmethod
+    def book_channels(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
+        return [channel for channel in cls.channel_names(subscribe) if channel == "orderbook_delta"]
+
     def asked(self) -> Sequence[Asked]:
         return ()
 
