@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ssmd.connector.patience import DATA, IDLE, LATE_FRAMES, TICK, Patience
+from ssmd.connector.patience import DATA, IDLE, LATE_FRAMES, PING, TICK, Patience
 
 START = 1000.0
 
@@ -19,15 +19,15 @@ def waits(patience: Patience, now: float) -> tuple[Any, str]:
 @pytest.mark.parametrize(
     ("idle", "data", "tick", "expected"),
     [
-        (30, None, None, (30, IDLE)),
+        (30, None, None, (15, PING)),
         (30, 10, None, (10, DATA)),
-        (30, 90, None, (30, IDLE)),
+        (30, 90, None, (15, PING)),
         (30, None, 5, (5, TICK)),
-        (30, None, 90, (30, IDLE)),
+        (30, None, 90, (15, PING)),
         (30, 10, 5, (5, TICK)),
         (30, 10, 20, (10, DATA)),
-        # Of two limits that are reached at the same time, the one that ends the connection counts.
-        (30, 30, 30, (30, IDLE)),
+        # Of two limits that are reached at the same time, the one that a tick does not end counts.
+        (30, 15, 15, (15, PING)),
         (30, 10, 10, (10, DATA)),
     ],
 )
@@ -35,10 +35,23 @@ def test_the_first_wait_ends_with_the_shortest_limit(idle, data, tick, expected)
     assert waits(Patience(idle, data, tick, START), START) == expected
 
 
-def test_without_other_limits_every_wait_is_as_long_as_the_idle_time_out():
+def test_without_other_limits_every_wait_lasts_until_the_ping():
     patience = Patience(30, None, None, START)
     for now in (START, START + 100, START + 10_000):
-        assert waits(patience, now) == (30, IDLE)
+        assert waits(patience, now) == (15, PING)
+
+
+@pytest.mark.parametrize("data", [None, 90])
+def test_after_the_ping_the_rest_of_the_idle_time_is_waited_for(data):
+    patience = Patience(30, data, None, START)
+    for _ in range(3):
+        assert waits(patience, START) == (15, PING)
+        patience.passed(15)
+        patience.pinged()
+        assert waits(patience, START + 15) == (15, IDLE)
+        patience.passed(4)
+        assert waits(patience, START + 19) == (11, IDLE)
+        patience.waited = 0.0  # Something has come.
 
 
 def test_time_without_data_is_counted_from_the_last_data():
@@ -52,10 +65,12 @@ def test_time_without_data_is_counted_from_the_last_data():
 def test_waits_that_end_with_a_tick_add_up_to_the_idle_time_out():
     patience = Patience(1.0, None, 0.4, START)
     now = START
-    for expected in ((0.4, TICK), (0.4, TICK), (0.2, IDLE)):
+    for expected in ((0.4, TICK), (0.1, PING), (0.4, TICK), (0.1, IDLE)):
         assert waits(patience, now) == expected
-        patience.waited += expected[0]
+        patience.passed(expected[0])
         now += expected[0]
+        if expected[1] == PING:
+            patience.pinged()
         patience.ticked(now)
 
 
@@ -65,14 +80,18 @@ def test_time_in_which_the_caller_is_busy_does_not_count_as_idle():
         now = START + 100 * number
         patience.ticked(now)
         assert waits(patience, now) == (0.4, TICK)
-    patience.waited += 0.7
+    patience.passed(0.4)
     patience.ticked(now)
-    assert waits(patience, now) == (0.3, IDLE)
+    assert waits(patience, now) == (0.1, PING)
 
 
 def test_any_frame_begins_the_idle_time_anew():
     patience = Patience(1.0, None, 0.4, START)
-    patience.waited += 0.9
+    patience.passed(0.4)
+    assert waits(patience, START) == (0.1, PING)
+    patience.passed(0.1)
+    patience.pinged()
+    patience.passed(0.4)
     assert waits(patience, START) == (0.1, IDLE)
     patience.waited = 0.0
     assert waits(patience, START) == (0.4, TICK)
@@ -99,7 +118,8 @@ def test_a_silence_that_is_over_comes_before_a_tick(tick):
     patience = Patience(30, 10, tick, START)
     assert waits(patience, START + 12) == (-2, DATA)
     patience = Patience(30, 40, 1, START)
-    patience.waited += 31
+    patience.passed(31)
+    patience.pinged()
     assert waits(patience, START + 31) == (-1, IDLE)
 
 

@@ -593,7 +593,128 @@ def test_without_any_frame_the_connection_ends() -> None:
         began = time.monotonic()
         _, end = collect(feed)
         assert 0.25 < time.monotonic() - began < 10
-    assert end == f"nothing came from {server.url} for 0.3 s, not even a ping"
+        assert server.result() == [(PING, b""), (CLOSE, b"\x03\xe9")]
+    assert end == f"nothing came from {server.url} for 0.3 s, not even an answer to our ping"
+
+
+@pytest.mark.parametrize("tick_seconds", [None, 0.02])
+def test_a_quiet_exchange_that_answers_pings_stays_connected(tick_seconds: float | None) -> None:
+    """The pings come after half of the idle time, and one for each silence."""
+
+    def script(peer: Peer) -> list[float]:
+        peer.upgrade()
+        times = [time.monotonic()]
+        for _ in range(4):
+            assert peer.receive() == (PING, b"")
+            times.append(time.monotonic())
+            peer.send(frame(PONG))
+        peer.send(close_frame(1000))
+        return times
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=1.0, tick_seconds=tick_seconds)
+        feed.connect()
+        received, end = collect(feed)
+        times = server.result()
+    assert received == []
+    assert end is not None
+    assert end.endswith("closed the connection: code 1000")
+    assert min(after - before for before, after in pairwise(times[1:])) > 0.48
+
+
+@pytest.mark.parametrize("kept_alive_by", [frame(PONG), frame(TEXT, b"data")], ids=["pongs", "data"])
+def test_an_exchange_that_is_not_quiet_gets_no_pings(kept_alive_by: bytes) -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for _ in range(20):
+            peer.send(kept_alive_by)
+            gevent.sleep(0.05)
+        peer.send(close_frame(1000))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=6)
+        feed.connect()
+        collect(feed)
+        assert server.result() == [(CLOSE, b"\x03\xe8")]
+
+
+def test_a_process_that_was_stopped_asks_before_it_gives_up() -> None:
+    """Both times are over when it goes on, but the exchange could not answer what it was not asked."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"before")
+        assert peer.receive() == (PING, b"")
+        peer.send(frame(PONG) + frame(TEXT, b"after") + close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.3)
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"before"]
+        asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.8)
+        assert next(messages) == [b"after"]
+        asleep.get()
+        feed.close()
+
+
+def test_a_message_that_is_never_completed_is_reported_as_such() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for byte in frame(TEXT, b"m" * 200):
+            peer.send(bytes([byte]))
+            gevent.sleep(0.05)
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.4)
+        feed.connect()
+        _, end = collect(feed)
+    assert end == f"{server.url} began a message, and did not complete it within 0.4 s (idle_timeout_seconds)"
+
+
+def test_no_ping_is_sent_into_a_command_that_was_cut_off(small_buffers: None) -> None:
+    """The exchange would read it as the rest of the command."""
+    ended = gevent.event.Event()
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        ended.wait()
+        return peer.drained()
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.4)
+        feed.connect()
+        with pytest.raises(TimeoutError):
+            feed._reader.send_texts([b"c" * 1_000_000], 0.2)
+        _, end = collect(feed)
+        ended.set()
+        data = server.result()
+    mask, body = data[10:14], data[14:]
+    assert 0 < len(body) < 1_000_000
+    assert bytes(byte ^ mask[at % 4] for at, byte in enumerate(body)) == b"c" * len(body)
+    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping; ours could not be sent"
+
+
+def test_a_ping_that_the_exchange_does_not_read_does_not_prolong_the_silence(
+    small_buffers: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = gevent.event.Event()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        ended.wait()
+
+    with serving(script, receive_buffer=4096) as server:
+        feed = connector(server.url, idle_timeout_seconds=0.4)
+        feed.connect()
+        fill_up(feed._reader.sock)
+        began = time.monotonic()
+        _, end = collect(feed)
+        assert 0.35 < time.monotonic() - began < 10
+        ended.set()
+    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping; ours could not be sent"
+    assert [record.answer for record in caplog.records] == ["ping"]  # type: ignore[attr-defined]
 
 
 def answer_and_hold(peer: Peer) -> Any:
@@ -661,7 +782,7 @@ def test_the_shorter_silence_is_the_one_that_is_reported() -> None:
         feed.connect()
         _, end = collect(feed)
     assert end is not None
-    assert "not even a ping" in end
+    assert "not even an answer to our ping" in end
 
 
 @pytest.mark.parametrize("options", [{"idle_timeout_seconds": 0.2}, {"data_timeout_seconds": 0.2}])
@@ -1112,7 +1233,8 @@ def dripping_a_frame(peer: Peer) -> None:
         gevent.sleep(0.01)
 
 
-SILENT = "nothing came from {} for 0.4 s, not even a ping"
+SILENT = "nothing came from {} for 0.4 s, not even an answer to our ping"
+INCOMPLETE = "{} began a message, and did not complete it within 0.4 s (idle_timeout_seconds)"
 WITHOUT_DATA = "no data came from {} for 0.4 s (data_timeout_seconds)"
 
 
@@ -1120,7 +1242,7 @@ WITHOUT_DATA = "no data came from {} for 0.4 s (data_timeout_seconds)"
     ("script", "options", "expected"),
     [
         (answer_and_hold, {"idle_timeout_seconds": 0.4}, SILENT),
-        (dripping_a_frame, {"idle_timeout_seconds": 0.4}, SILENT),
+        (dripping_a_frame, {"idle_timeout_seconds": 0.4}, INCOMPLETE),
         (answer_and_hold, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
         (pinging_fast, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
         (flooding_with_fragments, {"data_timeout_seconds": 0.4}, WITHOUT_DATA),
@@ -1509,7 +1631,7 @@ def test_silence_and_close_with_tls(authority: Authority) -> None:
         feed.connect()
         _, end = collect(feed)
         assert end is not None
-        assert "not even a ping" in end
+        assert "not even an answer to our ping" in end
         feed = connector(server.url)
         feed.connect()
         collecting = gevent.spawn(collect, feed)

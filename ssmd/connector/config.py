@@ -21,7 +21,7 @@ class WebSocketConfig(Model):
     endpoint: Text
     """A ws:// or wss:// URL."""
     idle_timeout_seconds: Seconds = 30.0
-    """The longest silence, pings included, after which the connection counts as dead."""
+    """The longest silence after which the connection counts as dead. After half of it a ping is sent."""
     max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
     """A longer message ends the connection with close code 1009."""
     coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002

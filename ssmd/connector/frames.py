@@ -96,6 +96,11 @@ class FrameReader(FrameSender):
             self._fill()
         return self._take(self._parse())
 
+    @property
+    def mid_frame(self) -> bool:
+        """Whether a part of a frame has arrived, and its end has not."""
+        return self._parsing or self._start != self._end
+
     def _parse(self) -> Any:
         """Return the next frame by the library's parser.
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["DATA", "IDLE", "TICK", "Patience"]
+__all__ = ["DATA", "IDLE", "PING", "TICK", "Patience"]
 
 LATE_FRAMES = 1000
 """How many pings and fragments in a row are still read when the time for data is over. A process that was itself
 stopped may find data behind them, but a flood of them has no end."""
 
-IDLE, DATA, TICK = "idle", "data", "tick"
+IDLE, DATA, PING, TICK = "idle", "data", "ping", "tick"
 """The limits of a wait."""
 
 
 class Patience:
     """Follows one connection; all times are seconds of a monotonic clock.
 
-    `idle_seconds`: silence, pings included, after which the connection counts as dead. `data_seconds`: silence without
-    data after which it ends, None for no limit. `tick_seconds`: how often an empty list is yielded, None for never.
-    `now`: the time at which reading begins.
+    `idle_seconds`: silence, in which not even a ping was answered, after which the connection counts as dead; after
+    half of it a ping is due. `data_seconds`: silence without data after which it ends, None for no limit.
+    `tick_seconds`: how often an empty list is yielded, None for never. `now`: the time at which reading begins.
     """
 
     def __init__(self, idle_seconds: float, data_seconds: float | None, tick_seconds: float | None, now: float) -> None:
         self._idle_seconds = idle_seconds
+        self._ping_seconds = idle_seconds / 2
         self._data_seconds = math.inf if data_seconds is None else data_seconds
         self._tick_seconds = math.inf if tick_seconds is None else tick_seconds
         self._only_idle = data_seconds is None and tick_seconds is None
         self._late = 0
-        self.limit = IDLE
+        self._pinged = False
+        self.limit = PING
         """Which limit ends the wait that wait() returned last."""
         self.waited = 0.0
         """How long no frame of any kind has come while the connector waited for one."""
@@ -43,9 +45,13 @@ class Patience:
         When a silence is over they are not positive: what has arrived is still read. Raises TimeoutError when too many
         frames without data were read in that way.
         """
-        if self._only_idle:
-            return self._idle_seconds
-        seconds, self.limit = self._idle_seconds - self.waited, IDLE
+        if not self.waited:
+            self._pinged = False
+            if self._only_idle:
+                self.limit = PING
+                return self._ping_seconds
+        idle, self.limit = (self._idle_seconds, IDLE) if self._pinged else (self._ping_seconds, PING)
+        seconds = idle - self.waited
         left = self.last_data + self._data_seconds - now
         if left < seconds:
             seconds, self.limit = left, DATA
@@ -56,6 +62,17 @@ class Patience:
         if seconds > 0.0 and left < seconds:
             seconds, self.limit = max(0.0, left), TICK
         return seconds
+
+    def passed(self, seconds: float) -> None:
+        """Record that a wait has ended without a frame. `seconds`: what wait() returned.
+
+        No more than that counts: in the rest this process may have been stopped, and no answer could be read.
+        """
+        self.waited += max(0.0, seconds)
+
+    def pinged(self) -> None:
+        """Record that the ping is sent, or cannot be: from now on, only the end of the silence is waited for."""
+        self._pinged = True
 
     def ticked(self, now: float) -> None:
         """Record that an empty list is yielded now."""

@@ -13,7 +13,7 @@ import websocket
 __all__ = ["FrameSender"]
 
 ANSWER_SECONDS = 1.0
-"""How long an answer to a ping or a close may take to be sent. Nothing is read in this time."""
+"""How long a control frame may take to be sent. Nothing is read in this time."""
 
 _log = logging.getLogger("ssmd.connector")
 
@@ -67,23 +67,28 @@ class FrameSender(websocket.WebSocket):  # type: ignore[misc]
     # must not cost us what it sent before: that is still in the buffers, and the next read reports the end.
 
     def pong(self, payload: str | bytes = b"") -> None:
-        self._answer("pong", super().pong, payload)
+        self._control("pong", ANSWER_SECONDS, super().pong, payload)
 
     def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
-        self._answer("close", super().send_close, status, reason)
+        self._control("close", ANSWER_SECONDS, super().send_close, status, reason)
 
-    def _answer(self, name: str, send: Callable[..., None], *arguments: Any) -> None:
-        """Send a control frame if that is possible; never raises."""
+    def send_ping(self, seconds: float) -> bool:
+        """Send a ping within so many seconds; return whether it is sent. Any server answers one (RFC 6455, 5.5.2)."""
+        return self._control("ping", min(seconds, ANSWER_SECONDS), super().ping)
+
+    def _control(self, name: str, seconds: float, send: Callable[..., None], *arguments: Any) -> bool:
+        """Send a control frame if that is possible, and return whether it is sent; never raises."""
         if not self._may_send:
-            return
-        self.settimeout(ANSWER_SECONDS)
+            return False
+        self.settimeout(seconds)
         try:
             send(*arguments)
         except websocket.WebSocketTimeoutException:
             self.stalled = True
             _log.warning(
                 "exchange does not read our answers; no more are sent, and it may hang up",
-                extra={"answer": name, "seconds": ANSWER_SECONDS},
+                extra={"answer": name, "seconds": seconds},
             )
         except (OSError, ValueError, websocket.WebSocketException):
             pass  # The connection is broken; the next read reports that.
+        return self._may_send

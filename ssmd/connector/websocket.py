@@ -16,7 +16,7 @@ import websocket
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
-from ssmd.connector.patience import DATA, TICK, Patience
+from ssmd.connector.patience import DATA, IDLE, PING, Patience
 from ssmd.connector.refusal import explain, printable_without, refusal
 from ssmd.contracts.exchange import Exchange
 from ssmd.errors import ConnectError, Disconnected
@@ -70,7 +70,7 @@ class WebSocketConnector:
         self._direct = direct
         self._connect_seconds = connect_seconds
         self._wall_clock = wall_clock
-        self._closing = False
+        self._closing = self._pinged = False
         self._hidden: list[str] = []
         self._head: BoundedHead | None = None
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
@@ -142,9 +142,11 @@ class WebSocketConnector:
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
                     return
-                self._require_tick(error, patience.limit)
+                self._require_time_left(error, patience.limit)
                 payloads = []
-                patience.waited += monotonic() - began
+                patience.passed(reader.silence_seconds)
+                if patience.limit == PING:
+                    self._ping(patience)
             # After close() too: what has arrived is yielded, and then the read finds the socket's end.
             now = monotonic()
             if now - began > FAIRNESS_SECONDS:
@@ -162,13 +164,19 @@ class WebSocketConnector:
                 gevent.sleep(1e-6)
                 last_pause = monotonic()
 
-    def _require_tick(self, error: Exception, limit: str) -> None:
-        """Raise Disconnected, unless the error is a time-out at the next tick, where the wait was meant to end."""
-        if isinstance(error, TimeoutError) and error.errno is None:  # With a number, the kernel has given up.
-            if limit != TICK:
-                raise self._silent(limit) from None
-            return
-        raise self._disconnected(error) from None
+    def _require_time_left(self, error: Exception, limit: str) -> None:
+        """Raise Disconnected, unless the error is a time-out after which reading goes on: at a tick, or for a ping."""
+        if not isinstance(error, TimeoutError) or error.errno is not None:  # With a number, the kernel has given up.
+            raise self._disconnected(error) from None
+        if limit in (IDLE, DATA):
+            raise self._silent(limit) from None
+
+    def _ping(self, patience: Patience) -> None:
+        """Ask a silent exchange for a sign of life. Any frame counts as one, so the answer itself is not looked for."""
+        began = time.monotonic()
+        self._pinged = self._reader.send_ping(self._idle_seconds / 2)
+        patience.pinged()
+        patience.passed(time.monotonic() - began)
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self._closing or not commands:
@@ -195,7 +203,11 @@ class WebSocketConnector:
     def _silent(self, limit: str) -> Disconnected:
         if limit == DATA:
             return Disconnected(f"no data came from {self._host} for {self._data_seconds:g} s (data_timeout_seconds)")
-        return Disconnected(f"nothing came from {self._host} for {self._idle_seconds:g} s, not even a ping")
+        if self._reader.mid_frame:
+            within = f"{self._idle_seconds:g} s (idle_timeout_seconds)"
+            return Disconnected(f"{self._host} began a message, and did not complete it within {within}")
+        ours = "an answer to our ping" if self._pinged else "a ping; ours could not be sent"
+        return Disconnected(f"nothing came from {self._host} for {self._idle_seconds:g} s, not even {ours}")
 
     def close(self) -> None:
         if self._closing:

@@ -124,7 +124,7 @@ class TestHalfOpenConnection:
             began = time.monotonic()
             assert collector.wait() == 75
             assert idle - 0.5 < time.monotonic() - began < idle + SLACK
-        assert "for 2 s, not even a ping" in collector.events[-1]["reason"]
+        assert "for 2 s, not even an answer to our ping" in collector.events[-1]["reason"]
         assert collector.events[-1]["messages"] >= 500
         assert_whole(collector)
 
