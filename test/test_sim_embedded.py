@@ -43,6 +43,25 @@ def test_rate_seed_and_faults() -> None:
     simulator.stop()
 
 
+def test_limits_and_faults_of_channels() -> None:
+    client, simulator = connected("sim://kalshi?market-limit=2&command-limit=10&snapshot-seq=current&refuse=trade:9")
+    with client:
+        client.subscribe("trade")
+        assert client.message()["msg"]["code"] == 9
+        client.subscribe("orderbook_delta", market_tickers=["A", "B", "C"])
+        assert client.message()["msg"]["code"] == 26
+        client.subscribe("orderbook_delta", market_tickers=["A", "B"])
+        assert [message.get("seq") for message in client.messages(3)] == [None, 1, 2]
+        client.send(id=2, cmd="update_subscription", params={"sid": 1, "action": "get_snapshot", "market_ticker": "A"})
+        for _ in range(300):
+            client.send(id=3, cmd="list_subscriptions")
+        found = client.until("error")
+        assert found[-1]["msg"]["code"] == 27
+        [place] = [index for index, message in enumerate(found) if message.get("id") == 2]
+        assert found[place]["seq"] == max([2, *(message["seq"] for message in found[:place])])
+    simulator.stop()
+
+
 def test_replay(tmp_path: Path) -> None:
     path = tmp_path / "some frames.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":2}\n')
@@ -68,6 +87,10 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?seed=x", "seed"),
         ("sim://kalshi?close-after=x", "close-after=N"),
         ("sim://kalshi?fault=explode", "slow-handshake"),
+        ("sim://kalshi?market-limit=0", "market-limit must be a whole number, 1 or more, not '0'"),
+        ("sim://kalshi?command-limit=many", "command-limit must be"),
+        ("sim://kalshi?snapshot-seq=last", "snapshot-seq must be next or current, not 'last'"),
+        (f"sim://kalshi?market-limit=3&replay={__file__}", "made-up"),
         ("sim://kalshi?replay=/nonexistent.jsonl", "there is no such file"),
     ],
 )

@@ -7,15 +7,20 @@ import json
 import math
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import websocket
-from sim_client import Client, eventually, served
+from sim_client import PATH, Client, eventually, served
 
 from ssmd.errors import UsageError
 from ssmd.sim.faults import FAULTS, GARBAGE, Fault, Faults
+from ssmd.sim.limits import Limits
+from ssmd.sim.replay import Recording
+
+ALL = {"market_tickers": ["KXSIM-A", "KXSIM-B", "KXSIM-C"]}
 
 
 def faulty(*texts: str, **settings: Any) -> Any:
@@ -23,11 +28,21 @@ def faulty(*texts: str, **settings: Any) -> Any:
 
 
 def test_parse() -> None:
-    faults = Faults.parse(["gap-after=9", "close-after=0", " error-after=5:25 ", "status=503", "slow-handshake=1.5"])
-    assert faults.counted == (Fault(0, "close"), Fault(5, "error", 25), Fault(9, "gap"))
+    texts = ["gap-after=9", "close-after=0", " error-after=5:25 ", "status=503", "slow-handshake=1.5"]
+    faults = Faults.parse([*texts, "gap-after=10:trade", "mute-after=7:orderbook_delta"])
+    assert faults.counted == (
+        Fault(0, "close"),
+        Fault(5, "error", 25),
+        Fault(7, "mute", channel="orderbook_delta"),
+        Fault(9, "gap"),
+        Fault(10, "gap", channel="trade"),
+    )
     assert (faults.status, faults.handshake_delay) == (503, 1.5)
     assert Faults.parse(["slow-handshake"]).handshake_delay == math.inf
     assert Faults.parse([]) == Faults()
+    named = Faults.parse(["refuse=trade:9", "refuse=ticker:8", "unknown-market=A", "unknown-market=B", "no-snapshot=C"])
+    assert named.refused == {"trade": 9, "ticker": 8}
+    assert (sorted(named.unknown_markets), sorted(named.without_snapshot)) == (["A", "B"], ["C"])
 
 
 @pytest.mark.parametrize(
@@ -35,7 +50,9 @@ def test_parse() -> None:
     ["", "explode", "close-after", "close-after=", "close-after=-1", "close-after=x", "close-after=5:1", "gap-after=٣",
      "error-after=5", "error-after=5:", "error-after=5:0", "error-after=:5", "status=99", "status=ok", "status=600",
      "slow-handshake=", "slow-handshake=-1", "slow-handshake=nan", "slow-handshake=inf", "slow-after=3",
-     "close-after=9999999999999999999999"],
+     "close-after=9999999999999999999999", "mute-after=5", "mute-after=5:", "gap-after=5:", "gap-after=x:trade",
+     "refuse=trade", "refuse=trade:", "refuse=:9", "refuse=trade:0", "unknown-market", "unknown-market=",
+     "no-snapshot"],
 )  # fmt: skip
 def test_unknown_faults_name_what_exists(text: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -106,6 +123,50 @@ def test_gap_after() -> None:
         steps = [b - a for a, b in pairwise(numbers)]
         assert sorted(set(steps)) == [1, 4]
         assert steps.count(4) == 1
+
+
+def test_a_gap_of_one_channel() -> None:
+    with faulty("gap-after=20:trade") as simulator, Client(simulator) as client:
+        client.subscribe("trade", "market_lifecycle_v2")
+        numbers: dict[int, list[int]] = {1: [], 2: []}
+        while min(map(len, numbers.values())) < 20:
+            message = client.message()
+            if "seq" in message:
+                numbers[message["sid"]].append(message["seq"])
+        steps = {sid: {b - a for a, b in pairwise(each)} for sid, each in numbers.items()}
+        assert steps == {1: {1, 4}, 2: {1}}
+
+
+@pytest.mark.parametrize("path", [PATH, "/any"])
+def test_mute_after(path: str) -> None:
+    with faulty("mute-after=40:ticker") as simulator, Client(simulator, path) as client:
+        client.subscribe("trade", "ticker")
+        before = client.messages(40)
+        assert {message["type"] for message in before} >= {"trade", "ticker"}
+        client.messages(2)  # One more may have been made already.
+        assert {message["type"] for message in client.messages(100)} == {"trade"}
+
+
+def test_refusals_and_markets_that_are_not_answered() -> None:
+    faults = ("refuse=trade:9", "unknown-market=KXSIM-B", "no-snapshot=KXSIM-A")
+    with faulty(*faults, limits=Limits(markets=2), rate=1) as simulator, Client(simulator) as client:
+        client.subscribe("trade")
+        assert client.message()["msg"]["code"] == 9
+        client.subscribe("orderbook_delta", market_tickers=["KXSIM-A", "KXSIM-B", "KXSIM-C"])
+        assert [message["type"] for message in client.messages(3)] == ["subscribed", *["orderbook_snapshot"] * 2]
+        client.send(id=2, cmd="update_subscription", params={"sids": [1], "action": "get_snapshot"} | ALL)
+        assert client.until("orderbook_snapshot")[-1]["msg"]["market_ticker"] == "KXSIM-C"
+        client.subscribe("orderbook_delta", market_tickers=["KXSIM-D"])
+        assert client.until("error")[-1]["msg"]["code"] == 26
+
+
+@pytest.mark.parametrize("settings", [{"faults": Faults.parse(["refuse=trade:9"])}, {"limits": Limits(markets=2)},
+                                      {"faults": Faults.parse(["mute-after=1:trade"])}])  # fmt: skip
+def test_what_has_no_effect_on_a_recording_is_refused(tmp_path: Path, settings: Any) -> None:
+    path = tmp_path / "frames.jsonl"
+    path.write_bytes(b"{}\n")
+    with pytest.raises(UsageError, match="made-up"), served(replay=Recording((path,)), **settings):
+        pass
 
 
 def test_error_after() -> None:

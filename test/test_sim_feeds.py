@@ -24,7 +24,8 @@ class Counter:
         self.made += count
         return [b"x"] * count
 
-    def lose(self, count: int) -> None: ...
+    def lose(self, count: int, channel: str) -> None: ...
+    def mute(self, channel: str) -> None: ...
     def fail(self, code: int) -> bytes:
         return b""
 
@@ -107,8 +108,8 @@ def test_a_recording_is_sent_flat_out_and_in_bounded_pieces() -> None:
 def test_lost_messages_are_left_out_of_a_recording() -> None:
     feed = Replay(recording(*range(9)), 0, 0, waits_for_command=False)
     assert feed.take(0, 2) == [b"0", b"1"]
-    feed.lose(3)
+    feed.lose(3, "")
     assert feed.take(0, 2) == [b"5", b"6"]
-    feed.lose(30)
+    feed.lose(30, "")
     assert feed.finished
     assert feed.take(1, 2) == []

@@ -17,6 +17,7 @@ from sim_client import ED_KEY, ED_KEY_ID, PATH, Client, eventually, headers, ser
 
 from ssmd.errors import ListenError
 from ssmd.sim.frames import MAX_MESSAGE
+from ssmd.sim.limits import Limits
 from ssmd.sim.server import Simulator
 
 
@@ -258,7 +259,8 @@ def test_a_command_may_come_in_fragments_with_a_ping_in_between() -> None:
 
 
 def test_a_flood_of_commands_waits_until_the_client_reads_the_replies() -> None:
-    with served(rate=1) as simulator, Client(simulator) as client:
+    endless = Limits(commands_per_second=1_000_000)
+    with served(rate=1, limits=endless) as simulator, Client(simulator) as client:
         text = json.dumps({"id": 1, "cmd": "nonsense " + "x" * 50})
         flood = gevent.spawn(lambda: [client.ws.send(text) for _ in range(30_000)])
         assert [client.message()["msg"]["code"] for _ in range(30_000)] == [5] * 30_000

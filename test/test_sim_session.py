@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from books import Books
 
+from ssmd.sim.faults import Faults
+from ssmd.sim.limits import Limits
 from ssmd.sim.markets import Markets
 from ssmd.sim.session import Session
 
@@ -35,6 +38,9 @@ class Talk:
 
     def produce(self, count: int) -> list[dict[str, Any]]:
         return [json.loads(frame) for frame in self.session.produce(count, NOW)]
+
+
+BOOKS = ["KXSIM-A", "KXSIM-B", "KXSIM-C"]
 
 
 def code(replies: list[dict[str, Any]]) -> int:
@@ -196,7 +202,7 @@ def test_a_message_that_is_no_command_gets_error_1(payload: bytes) -> None:
     ],
 )
 def test_refusals_carry_the_id_and_change_nothing(expected: int, cmd: str, params: Any) -> None:
-    talk = Talk(market_limit=3)
+    talk = Talk(limits=Limits(markets=3))
     talk.subscribe("orderbook_delta", market_ticker="KXSIM-A")
     talk.subscribe("ticker")
     talk.subscribe("market_lifecycle_v2")
@@ -239,11 +245,115 @@ def test_as_many_messages_are_produced_as_were_requested() -> None:
     assert talk.produce(50) == [], "the simulator has no such market"
 
 
+@pytest.mark.parametrize("how", ["next", "current"])
+def test_every_snapshot_is_the_book_that_the_messages_before_it_give(how: str) -> None:
+    talk = Talk(limits=Limits(snapshot_seq=how))
+    books = Books().take_all(talk.subscribe("orderbook_delta", "trade", market_tickers=BOOKS))
+    books.take_all(talk.subscribe("trade"))
+    for _ in range(40):
+        books.take_all(talk.produce(100))
+        books.take_all(talk.update("get_snapshot", *BOOKS))
+    assert (books.agreed, books.wrong, books.gaps) == (BOOKS * 40, [], 0)
+
+
+@pytest.mark.parametrize("how", ["next", "current"])
+def test_whether_an_answer_to_get_snapshot_uses_up_a_number_can_be_chosen(how: str) -> None:
+    talk = Talk(limits=Limits(snapshot_seq=how))
+    talk.subscribe("orderbook_delta", market_tickers=BOOKS)
+    numbers = [(reply["id"], reply["seq"]) for reply in talk.update("get_snapshot", "KXSIM-A", "KXSIM-B")]
+    (delta,) = talk.produce(1)
+    assert numbers == [(5, 4), (5, 5)] if how == "next" else [(5, 3), (5, 3)]
+    assert delta["seq"] == numbers[-1][1] + 1
+
+
+def test_what_a_gap_loses_is_missing_in_the_books_until_the_next_snapshots() -> None:
+    talk = Talk()
+    opening, kept = talk.subscribe("orderbook_delta", market_ticker="KXSIM-A"), talk.produce(20)
+    talk.session.lose(1, "")
+    (snapshot,) = talk.update("get_snapshot", "KXSIM-A")
+    without_numbers = [{**message, "seq": None} for message in [*opening, *kept, snapshot]]
+    assert Books().take_all(without_numbers).wrong == ["KXSIM-A"]
+    books = Books().take_all([*opening, *kept, snapshot])
+    assert (books.gaps, books.wrong) == (1, [])
+    books.take_all([*talk.produce(20), *talk.update("get_snapshot", "KXSIM-A")])
+    assert (books.gaps, books.wrong, books.agreed) == (1, [], ["KXSIM-A"])
+
+
+def test_a_gap_and_silence_of_one_channel_leave_the_others_as_they_are() -> None:
+    talk = Talk()
+    talk.subscribe("orderbook_delta", "trade", "ticker", market_tickers=BOOKS)
+    before = {frame["sid"]: frame["seq"] for frame in talk.produce(200) if frame["type"] != "ticker"}
+    talk.session.lose(3, "trade")
+    after = talk.produce(200)
+    first = {sid: next(f["seq"] for f in after if f["sid"] == sid) for sid in (1, 2)}
+    assert first == {1: before[1] + 1, 2: before[2] + 4}
+    talk.session.mute("orderbook_delta")
+    assert len(talk.produce(200)) >= 200
+    assert {frame["type"] for frame in talk.produce(200)} == {"trade", "ticker"}
+    assert talk.update("get_snapshot", "KXSIM-A") == []
+    assert talk.update("add_markets", "KXSIM-D")[0]["type"] == "ok"
+    for channel in ("trade", "ticker", "market_lifecycle_v2"):
+        talk.session.mute(channel)
+    assert not talk.session.active
+
+
+def test_a_refused_channel_has_the_code_and_the_others_are_subscribed() -> None:
+    talk = Talk(faults=Faults(refused={"trade": 9}))
+    assert code(talk.subscribe("trade")) == 9
+    assert code(talk.subscribe("ticker", "trade")) == 9
+    assert talk.subscribe("ticker")[0]["type"] == "subscribed"
+
+
+def test_an_unknown_market_is_neither_confirmed_nor_sent() -> None:
+    talk = Talk(faults=Faults(unknown_markets=frozenset({"KXSIM-B", "KXSIM-C"})))
+    opening = talk.subscribe("orderbook_delta", market_tickers=["KXSIM-A", "KXSIM-B"])
+    (ok,) = talk.subscribe("orderbook_delta", market_tickers=["KXSIM-B"])
+    (more,) = talk.update("add_markets", "KXSIM-C")
+    assert ok["msg"]["market_tickers"] == more["msg"]["market_tickers"] == ["KXSIM-A"]
+    assert talk.update("get_snapshot", "KXSIM-B", "KXSIM-C") == []
+    data = [*opening[1:], *talk.produce(100)]
+    assert {message["msg"]["market_ticker"] for message in data} == {"KXSIM-A"}
+
+
+def test_a_market_may_never_answer_get_snapshot() -> None:
+    talk = Talk(faults=Faults(without_snapshot=frozenset({"KXSIM-B"})))
+    assert len(talk.subscribe("orderbook_delta", market_tickers=BOOKS)) == 4
+    answers = talk.update("get_snapshot", *BOOKS)
+    assert [answer["msg"]["market_ticker"] for answer in answers] == ["KXSIM-A", "KXSIM-C"]
+
+
+def test_commands_beyond_the_limit_of_a_second_get_error_27_and_change_nothing() -> None:
+    talk = Talk(limits=Limits(commands_per_second=2))
+    talk.subscribe("trade")
+    talk.subscribe("ticker")
+    refused = [talk.subscribe("market_lifecycle_v2") for _ in range(3)]
+    assert [code(replies) for replies in refused] == [27] * 3
+    command = json.dumps({"id": 8, "cmd": "list_subscriptions"}).encode()
+    for later_ns, kind in ((999_999_999, "error"), (1_000_000_000, "ok")):
+        (reply,) = talk.session.receive(command, NOW + later_ns)
+        assert (json.loads(reply)["id"], json.loads(reply)["type"]) == (8, kind)
+    assert [each["channel"] for each in json.loads(reply)["msg"]] == ["trade", "ticker"]
+
+
+def test_ten_thousand_books_are_subscribed_to_and_confirmed_in_portions() -> None:
+    talk = Talk()
+    tickers = [f"KXMANY-{number:05d}" for number in range(10_000)]
+    replies = []
+    for first in range(0, len(tickers), 200):
+        replies.append(talk.subscribe("orderbook_delta", market_tickers=tickers[first : first + 200]))
+    assert [len(each) for each in replies] == [201] * 50
+    assert replies[-1][0]["msg"]["market_tickers"] == tickers
+    assert code(talk.subscribe("orderbook_delta", market_ticker="KXMANY-TOO-MANY")) == 26
+    terse = Talk()
+    terse.subscribe("orderbook_delta", market_tickers=tickers[:5000])
+    assert terse.subscribe("orderbook_delta", market_tickers=tickers, skip_ticker_ack=True)[0]["msg"] == {}
+
+
 def test_lose_skips_numbers_and_fail_ends_one_sid() -> None:
     talk = Talk()
     talk.subscribe("trade", "market_lifecycle_v2")
     before = [f for f in talk.produce(30) if f["sid"] == 1][-1]["seq"]
-    talk.session.lose(3)
+    talk.session.lose(3, "")
     after = next(f for f in talk.produce(30) if f["sid"] == 1)["seq"]
     assert after == before + 4
     error = json.loads(talk.session.fail(25))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,10 +22,11 @@ from ssmd.resolver.env import EnvResolver
 from ssmd.sim.embedded import throwaway_key
 from ssmd.sim.faults import Faults
 from ssmd.sim.handshake import PublicKey
+from ssmd.sim.limits import Limits
 from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
-__all__ = ["number", "serve"]
+__all__ = ["how_to_connect", "number", "serve"]
 
 _log = logging.getLogger("ssmd.sim")
 
@@ -31,6 +34,10 @@ _LOCAL = "ws://127.0.0.1:8765/trade-api/ws/v2"
 """The endpoint in conf/feeds/kalshi-local.yaml."""
 
 _VARIABLES = ("KALSHI_API_KEY", "KALSHI_API_SECRET")
+
+_SCRATCH = "ssmd-sim-"
+"""How the name of the temporary folder begins that holds the private key made for one run."""
+_KEY_FILE = "private-key.pem"
 
 
 def serve(
@@ -42,19 +49,28 @@ def serve(
     replay: Recording | None,
     seed: int = 1,
     faults: Faults | None = None,
+    limits: Limits | None = None,
 ) -> int:
     """Serve on `listen`, the value of --listen, until SIGTERM or Ctrl-C; return the exit code.
 
     The other arguments are those of sim.server.Simulator.
     """
     host, port = parse_listen(listen)
-    with tempfile.TemporaryDirectory(prefix="ssmd-sim-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as scratch:
         credentials, hint = _credentials(environ, Path(scratch))
         simulator = Simulator(
-            host, port, credentials=credentials, rate=rate, seed=seed, replay=replay, speed=speed, faults=faults
+            host,
+            port,
+            credentials=credentials,
+            rate=rate,
+            seed=seed,
+            replay=replay,
+            speed=speed,
+            faults=faults,
+            limits=limits,
         )
         if hint:
-            print(hint + _how_to_connect(simulator.endpoint), end="", file=sys.stderr, flush=True)
+            print(hint + how_to_connect(simulator.endpoint), end="", file=sys.stderr, flush=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(each, simulator.stop)
         _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
@@ -79,10 +95,13 @@ def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
 def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, PublicKey], str]:
     """Return the one key that the handshake accepts, by its id, and what to print about it.
 
-    It is the user's key when one is set. Otherwise a key is made for this run, and its private part is written to
-    `scratch`.
+    It is the user's key when one is set. Otherwise, and when that is the key of an earlier simulator, a key is made for
+    this run, and its private part is written to `scratch`.
     """
-    if any(environ.get(name) for name in _VARIABLES):
+    note = ""
+    if _is_of_an_ended_simulator(environ.get("KALSHI_API_SECRET", "")):
+        note = f"{' and '.join(_VARIABLES)} are those of an earlier simulator that has ended, so there is a new key.\n"
+    elif any(environ.get(name) for name in _VARIABLES):
         values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES))
         try:
             private = read_private_key(values["KALSHI_API_SECRET"])
@@ -90,18 +109,38 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
             raise ConfigError(f"KALSHI_API_SECRET: {error}") from None
         return {values["KALSHI_API_KEY"].strip(): private.public_key()}, ""
     key_id, pem, public = throwaway_key()
-    path = scratch / "private-key.pem"
+    path = scratch / _KEY_FILE
     path.touch(mode=0o600)
     path.write_text(pem)
     return {key_id: public}, (
-        "This simulator accepts one key. In the shell of your collector:\n"
-        f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={path}\n"
+        f"{note}This simulator accepts one key. In the shell of your collector:\n"
+        f"  export KALSHI_API_KEY={key_id} KALSHI_API_SECRET={shlex.quote(str(path))}\n"
     )
 
 
-def _how_to_connect(endpoint: str) -> str:
-    """Return what to type so that a collector connects to `endpoint`."""
-    run = "  bin/ssmd run kalshi-local --config-dir conf\n"
-    if endpoint.replace("//localhost:", "//127.0.0.1:") == _LOCAL:
-        return run
-    return f"Set `endpoint: {endpoint}` in conf/feeds/kalshi-local.yaml, then:\n{run}"
+def _is_of_an_ended_simulator(secret: str) -> bool:
+    """Return whether KALSHI_API_SECRET names a key file that a simulator has made, and has removed at its end."""
+    path = Path(secret)
+    if path.name != _KEY_FILE or not path.parent.name.startswith(_SCRATCH):
+        return False
+    return not path.exists()
+
+
+def how_to_connect(endpoint: str) -> str:
+    """Return what to type so that a collector connects to `endpoint`: with the example tree of the checkout, or with
+    one that `ssmd init` makes where ssmd is installed.
+    """
+    root = Path(__file__).resolve().parents[2]
+    tree, lines = Path("conf"), ""
+    if (root / "bin" / "ssmd").is_file() and (root / "conf").is_dir():
+        here = Path.cwd() == root
+        program = "bin/ssmd" if here else shlex.quote(str(root / "bin" / "ssmd"))
+        tree = tree if here else root / tree
+    else:
+        program = "ssmd" if shutil.which("ssmd") else f"{shlex.quote(sys.executable)} -m ssmd"
+        tree = Path("ssmd-example")
+        if not (tree / "environments" / "kalshi-local.yaml").is_file():
+            lines = f"  {program} init {tree}\n"
+    if endpoint.replace("//localhost:", "//127.0.0.1:") != _LOCAL:
+        lines += f"Set `endpoint: {endpoint}` in {tree}/feeds/kalshi-local.yaml, then:\n"
+    return f"{lines}  {program} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 from ssmd.sim.markets import Event, Markets
 from ssmd.sim.refusal import Refusal
 
-__all__ = ["CHANNELS", "Channel", "Command", "Subscription", "flag", "parse", "tickers_of"]
+__all__ = ["CHANNELS", "Channel", "Command", "Subscription", "error", "flag", "parse", "reply", "tickers_of"]
 
 
 class Channel(NamedTuple):
@@ -63,18 +63,19 @@ class Command(NamedTuple):
 class Subscription:
     """One channel of one connection: its sid, its sequence, and the tickers it is limited to (None: all markets)."""
 
-    __slots__ = ("channel", "seq", "sequenced", "sid", "tickers", "yes_price")
+    __slots__ = ("channel", "muted", "seq", "sequenced", "sid", "tickers", "yes_price")
 
     def __init__(self, channel: str, sid: int, yes_price: bool) -> None:
         self.channel = channel
         self.sid = sid
         self.seq = 0
+        self.muted = False
         self.sequenced = CHANNELS[channel].sequenced
         self.tickers: dict[str, None] | None = None
         self.yes_price = yes_price
 
     def wants(self, ticker: str | None) -> bool:
-        """Return whether an event of this market is sent; a ticker of None stands for no market in particular."""
+        """Return whether the channel has this market; a ticker of None stands for no market in particular."""
         return self.tickers is None or ticker is None or ticker in self.tickers
 
     def number(self) -> int:
@@ -82,12 +83,16 @@ class Subscription:
         self.seq += 1
         return self.seq
 
-    def frame(self, event: Event, command_id: int | None = None) -> bytes:
-        """Return the message that sends an event on this subscription."""
+    def frame(self, event: Event, command_id: int | None = None, *, numbered: bool = True) -> bytes:
+        """Return the message that sends an event on this subscription.
+
+        One that is not `numbered` repeats the number of the message before it.
+        """
         msg = event.yes_msg if self.yes_price else event.msg
         answers = f'"id":{command_id},' if command_id else ""
         if self.sequenced:
-            return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"seq":{self.number()},"msg":{msg}}}'.encode()
+            seq = self.number() if numbered else self.seq
+            return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"seq":{seq},"msg":{msg}}}'.encode()
         return f'{{"type":"{event.type}",{answers}"sid":{self.sid},"msg":{msg}}}'.encode()
 
     def reply(self, kind: str, command_id: int | None, msg: Any = None) -> bytes:
@@ -146,6 +151,19 @@ def tickers_of(params: dict[str, Any], channels: Sequence[str], markets: Markets
     if None in found:
         raise Refusal(11, f"{key} holds an unknown id")
     return [ticker for ticker in found if ticker is not None]
+
+
+def reply(kind: str, command_id: int | None, msg: Any) -> bytes:
+    """Return a message of the type `kind` that is not about one subscription."""
+    head: dict[str, Any] = {"type": kind}
+    if command_id:
+        head["id"] = command_id
+    return json.dumps(head | {"msg": msg}, separators=(",", ":")).encode()
+
+
+def error(refusal: Refusal, command_id: int | None) -> bytes:
+    """Return the message that refuses a command."""
+    return reply("error", command_id, {"code": refusal.code, "msg": refusal.text})
 
 
 def _is_ticker(value: Any) -> bool:

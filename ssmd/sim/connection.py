@@ -216,7 +216,9 @@ class Connection:
                 self._sock.sendall(b"".join(GARBAGE))
                 self._sent += len(GARBAGE)
             case "gap":
-                self._feed.lose(3)
+                self._feed.lose(3, fault.channel)
+            case "mute":
+                self._feed.mute(fault.channel)
             case "error":
                 self._pending.append(self._feed.fail(fault.code))
             case "freeze":

@@ -16,6 +16,7 @@ from ssmd.errors import ConfigError, DataError, UsageError, printable
 from ssmd.sim import SIMULATORS
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
+from ssmd.sim.limits import LIMITS, Limits, require_made_up
 from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
@@ -24,7 +25,7 @@ __all__ = ["DEFAULT_RATE", "Embedded", "Settings", "embedded", "read_settings", 
 DEFAULT_RATE = 50.0
 
 _FAULTS = {name.partition("=")[0] for name in FAULTS}
-_PARAMETERS = ("rate", "seed", "replay", "speed", "fault")
+_PARAMETERS = ("rate", "seed", "replay", "speed", *LIMITS, "fault")
 
 
 class Embedded(NamedTuple):
@@ -46,12 +47,14 @@ class Settings(NamedTuple):
     speed: float
     replay: Recording | None
     faults: Faults
+    limits: Limits
 
 
 def read_settings(endpoint: str) -> Settings:
     """Return the settings in a `sim://` endpoint. Raises ConfigError for an unknown simulator, parameter or value.
 
-    The query may hold rate, seed, replay (a path), speed, and faults, each by its own name or as `fault=name=value`.
+    The query may hold rate, seed, replay (a path), speed, the limits, and faults, each by its own name or as
+    `fault=name=value`.
     """
     try:
         parts = urlsplit(endpoint)
@@ -68,6 +71,9 @@ def read_settings(endpoint: str) -> Settings:
         if replay is not None:
             replay.check()
         behaviour = Faults.parse(faults)
+        limits = Limits.parse({key: settings.get(key) for key in LIMITS})
+        if replay is not None:
+            require_made_up(behaviour, limits)
     except (UsageError, DataError) as error:
         # On a command line these are other errors; here the text is part of a feed's metadata.
         raise ConfigError(f"sim://{name}: {error}") from None
@@ -78,6 +84,7 @@ def read_settings(endpoint: str) -> Settings:
         speed=_number(name, settings, "speed", 1.0),
         replay=replay,
         faults=behaviour,
+        limits=limits,
     )
 
 

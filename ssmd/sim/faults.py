@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ssmd.errors import UsageError, printable
@@ -18,9 +18,14 @@ FAULTS: dict[str, str] = {
     "truncate-after=N": "the connection ends in the middle of the next frame",
     "freeze-after=N": "no more data after N frames, but pings go out and are answered",
     "silent-after=N": "nothing at all after N frames, on an open connection",
-    "gap-after=N": "three sequence numbers are skipped after N frames",
+    "gap-after=N": "three messages of every subscription are lost after N frames",
+    "gap-after=N:CHANNEL": "three messages of one channel are lost after N frames",
+    "mute-after=N:CHANNEL": "one channel sends no more data after N frames, and the others go on",
     "error-after=N:CODE": "an error frame with CODE ends one subscription after N frames",
     "garbage-after=N": "broken JSON, broken UTF-8, a binary frame, NaN, two documents, an empty frame; then it goes on",
+    "refuse=CHANNEL:CODE": "every command that subscribes to the channel is refused with CODE",
+    "unknown-market=TICKER": "the market is never confirmed, and nothing of it is sent",
+    "no-snapshot=TICKER": "a command that asks for the market's book is not answered",
     "status=CODE": "every handshake is answered with this HTTP status",
     "slow-handshake": "handshakes are never answered",
     "slow-handshake=SECONDS": "handshakes are answered late",
@@ -42,6 +47,12 @@ TORN = encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-A"}
 
 _COUNTED = {name.partition("-after=")[0] for name in FAULTS if "-after=" in name}
 
+_CODE = ("error",)
+"""The counted faults that need an error code."""
+_CHANNEL = ("mute",)
+"""The counted faults that need a channel."""
+_MAY_HAVE_CHANNEL = ("gap", *_CHANNEL)
+
 
 class Fault(NamedTuple):
     """A fault that happens on each connection once `after` frames were sent on it."""
@@ -49,6 +60,8 @@ class Fault(NamedTuple):
     after: int
     kind: str
     code: int = 0
+    channel: str = ""
+    """The only channel that has this fault; empty for all."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +74,65 @@ class Faults:
     """The HTTP status that answers every handshake."""
     handshake_delay: float = 0.0
     """Seconds; infinite for handshakes that are never answered."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """The channels that cannot be subscribed to, each with the error code that says so."""
+    unknown_markets: frozenset[str] = frozenset()
+    """The tickers that are never confirmed."""
+    without_snapshot: frozenset[str] = frozenset()
+    """The tickers for which get_snapshot is not answered."""
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Faults:
         """Return the faults that texts like `close-after=100` name. Raises UsageError, which lists those that exist."""
         counted: list[Fault] = []
+        named: dict[str, list[str]] = {"refuse": [], "unknown-market": [], "no-snapshot": []}
         status: int | None = None
         delay = 0.0
         for text in texts:
             name, equals, value = text.strip().partition("=")
             kind = name.removesuffix("-after")
             if name.endswith("-after") and kind in _COUNTED:
-                number, _, code = value.partition(":")
-                if (kind == "error") != bool(code):
-                    raise _unknown(text)
-                counted.append(Fault(_integer(number, text), kind, _integer(code, text, 1, 9999) if code else 0))
+                counted.append(_counted(kind, value, text))
+            elif name in named and value:
+                named[name].append(value)
             elif name == "status":
                 status = _integer(value, text, 200, 599)
             elif name == "slow-handshake":
                 delay = _seconds(value, text) if equals else math.inf
             else:
                 raise _unknown(text)
-        return cls(tuple(sorted(counted, key=lambda fault: fault.after)), status, delay)
+        return cls(
+            tuple(sorted(counted, key=lambda fault: fault.after)),
+            status,
+            delay,
+            dict(map(_refusal, named["refuse"])),
+            frozenset(named["unknown-market"]),
+            frozenset(named["no-snapshot"]),
+        )
+
+    @property
+    def of_channels(self) -> bool:
+        """Whether one of them is about a channel or a market, which a recording does not have."""
+        named = self.refused or self.unknown_markets or self.without_snapshot
+        return bool(named) or any(fault.channel for fault in self.counted)
+
+
+def _counted(kind: str, value: str, text: str) -> Fault:
+    number, _, rest = value.partition(":")
+    after = _integer(number, text)
+    if kind in _CODE:
+        return Fault(after, kind, _integer(rest, text, 1, 9999))
+    if (rest and kind not in _MAY_HAVE_CHANNEL) or (not rest and (kind in _CHANNEL or ":" in value)):
+        raise _unknown(text)
+    return Fault(after, kind, channel=rest)
+
+
+def _refusal(value: str) -> tuple[str, int]:
+    channel, _, code = value.rpartition(":")
+    text = f"refuse={value}"
+    if not channel:
+        raise _unknown(text)
+    return channel, _integer(code, text, 1, 9999)
 
 
 def _integer(value: str, text: str, low: int = 0, high: int = 10**15) -> int:

@@ -34,8 +34,11 @@ class Feed(Protocol):
     def finished(self) -> bool:
         """Whether there will be no further message."""
 
-    def lose(self, count: int) -> None:
-        """Leave out `count` messages, as if they had been lost on the way."""
+    def lose(self, count: int, channel: str) -> None:
+        """Leave out `count` messages of a channel, or of each if it is empty, as if they had been lost on the way."""
+
+    def mute(self, channel: str) -> None:
+        """Send no more data on a channel."""
 
     def fail(self, code: int) -> bytes:
         """End a subscription; return the error message that reports it."""
@@ -50,7 +53,8 @@ class Source(Protocol):
 
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]: ...
     def produce(self, count: int, now_ns: int) -> list[bytes]: ...
-    def lose(self, count: int) -> None: ...
+    def lose(self, count: int, channel: str) -> None: ...
+    def mute(self, channel: str) -> None: ...
     def fail(self, code: int) -> bytes: ...
 
 
@@ -112,8 +116,11 @@ class MadeUp:
     def wait(self, now: float) -> float:
         return self._pace.wait(now) if self._source.active else math.inf
 
-    def lose(self, count: int) -> None:
-        self._source.lose(count)
+    def lose(self, count: int, channel: str) -> None:
+        self._source.lose(count, channel)
+
+    def mute(self, channel: str) -> None:
+        self._source.mute(channel)
 
     def fail(self, code: int) -> bytes:
         return _terminated(self._source.fail(code))
@@ -178,9 +185,12 @@ class Replay:
             return 0.0
         return self._start + (ns - self._first_ns) / 1e9 / self._speed
 
-    def lose(self, count: int) -> None:
+    def lose(self, count: int, channel: str) -> None:
         for _ in range(count):
             self._next = next(self._messages, None) if self._next else None
+
+    def mute(self, channel: str) -> None:
+        """A recording has no channels, and limits.require_made_up() has refused such a fault."""
 
     def fail(self, code: int) -> bytes:
         return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}\n' % (code, text_of(code).encode())

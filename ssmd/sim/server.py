@@ -21,6 +21,7 @@ from ssmd.sim.connection import GRACE, Connection
 from ssmd.sim.faults import Faults
 from ssmd.sim.feeds import Feed, MadeUp, Replay
 from ssmd.sim.handshake import KEY, SIGNATURE, TIMESTAMP, PublicKey, verify
+from ssmd.sim.limits import Limits, require_made_up
 from ssmd.sim.markets import Markets
 from ssmd.sim.replay import Recording
 from ssmd.sim.session import Session
@@ -56,22 +57,26 @@ class Simulator:
         replay: Recording | None = None,
         speed: float = 1.0,
         faults: Faults | None = None,
+        limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        """Raises ListenError for an address that cannot be used, and what Recording.check() raises.
+        """Raises ListenError for an address that cannot be used, UsageError for faults and limits that would have no
+        effect on a recording, and what Recording.check() raises.
 
         `credentials`: public key by key id. `rate`: messages a second on each connection (0: flat out). `speed`: lines
         of ssmd are replayed this many times as fast as they were recorded (0: flat out). `heartbeat`: seconds.
         """
+        self._faults = faults or Faults()
+        self._limits = limits or Limits()
         if replay is not None:
             replay.check()
+            require_made_up(self._faults, self._limits)
         self._credentials = dict(credentials)
         self._rate = rate
         self._seed = seed
         self._replay = replay
         self._speed = speed
-        self._faults = faults or Faults()
         self._clock = clock
         self._heartbeat = heartbeat
         self._connections: set[Connection] = set()
@@ -142,7 +147,8 @@ class Simulator:
         if self._replay is not None:
             return Replay(self._replay.messages(), self._rate, self._speed, waits_for_command=kalshi)
         markets = Markets(self._seed)
-        return MadeUp(Session(markets) if kalshi else Broadcast(markets), self._rate, self._clock)
+        source = Session(markets, self._limits, self._faults) if kalshi else Broadcast(markets)
+        return MadeUp(source, self._rate, self._clock)
 
     def _delay(self, sock: Any) -> None:
         """Leave a handshake unanswered for as long as the faults say, or until the client has gone."""

@@ -7,12 +7,13 @@ repeated subscribe is merged into the first one (since October 2025).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from ssmd.sim.book import moment
-from ssmd.sim.command import CHANNELS, Command, Subscription, flag, parse, tickers_of
+from ssmd.sim.command import CHANNELS, Command, Subscription, error, flag, parse, reply, tickers_of
+from ssmd.sim.faults import Faults
+from ssmd.sim.limits import Limits, Rate
 from ssmd.sim.markets import ACTIONS, Markets
 from ssmd.sim.refusal import Refusal, text_of
 
@@ -22,12 +23,14 @@ __all__ = ["Session"]
 class Session:
     """The subscriptions of one connection to the simulated Kalshi. Keeps the contract of feeds.Source.
 
-    `market_limit`: how many tickers one subscription may have; Kalshi's own limit is not published.
+    Of `faults`, those about commands are applied here.
     """
 
-    def __init__(self, markets: Markets, *, market_limit: int = 10_000) -> None:
+    def __init__(self, markets: Markets, limits: Limits | None = None, faults: Faults | None = None) -> None:
         self._markets = markets
-        self._market_limit = market_limit
+        self._limits = limits or Limits()
+        self._faults = faults or Faults()
+        self._rate = Rate(self._limits.commands_per_second)
         self._by_channel: dict[str, Subscription] = {}
         self._last_sid = 0
         self._pool: list[str] = []
@@ -43,6 +46,8 @@ class Session:
         command: Command | None = None
         try:
             command = parse(payload)
+            if not self._rate.allows(now_ns):
+                raise Refusal(27)
             action = {
                 "subscribe": self._subscribe,
                 "unsubscribe": self._unsubscribe,
@@ -53,7 +58,7 @@ class Session:
                 raise Refusal(5)
             replies = action(command, now_ns)
         except Refusal as refusal:
-            return [_error(refusal, command.id if command else None)]
+            return [error(refusal, command.id if command else None)]
         self._plan()
         return replies
 
@@ -66,15 +71,28 @@ class Session:
             attempts -= 1
             for event in self._markets.step(self._pool, self._actions, when):
                 subscription = self._by_channel.get(event.channel)
-                if subscription is not None and subscription.wants(event.ticker):
+                if subscription is not None and not subscription.muted and subscription.wants(event.ticker):
                     frames.append(subscription.frame(event))
         return frames
 
-    def lose(self, count: int) -> None:
-        """Skip `count` numbers of every sequence, as if that many messages had been lost."""
+    def lose(self, count: int, channel: str) -> None:
+        """Lose the next `count` messages of a channel, or of every channel if it is empty: their numbers are missing.
+
+        A lost change of a book has happened all the same: the book is known again only after its next snapshot.
+        """
         for subscription in self._by_channel.values():
-            for _ in range(count):
-                subscription.number()
+            if channel in ("", subscription.channel):
+                books = list(subscription.tickers or ()) if subscription.channel == "orderbook_delta" else []
+                for _ in range(count):
+                    if books:
+                        self._markets.step(books, ["orderbook_delta"], moment(0))
+                    subscription.number()
+
+    def mute(self, channel: str) -> None:
+        """Send no more data on a channel; commands about it are still answered."""
+        if (subscription := self._by_channel.get(channel)) is not None:
+            subscription.muted = True
+            self._plan()
 
     def fail(self, code: int) -> bytes:
         """End the oldest subscription; return the error message. The connection and the others go on.
@@ -82,7 +100,7 @@ class Session:
         "Channel errors are terminal and the user must resubscribe": asyncapi.yaml, "Terminal Errors".
         """
         if not self._by_channel:
-            return _error(Refusal(code), None)
+            return error(Refusal(code), None)
         subscription = min(self._by_channel.values(), key=lambda s: s.sid)
         del self._by_channel[subscription.channel]
         self._plan()
@@ -101,6 +119,8 @@ class Session:
                 raise Refusal(8)
             if CHANNELS[name].private:
                 raise Refusal(9)
+            if name in self._faults.refused:
+                raise Refusal(self._faults.refused[name])
         tickers = tickers_of(params, channels, self._markets)
         if tickers is None and any(CHANNELS[name].tickers == "required" for name in channels):
             raise Refusal(14)
@@ -115,7 +135,7 @@ class Session:
             if subscription is None:
                 self._last_sid += 1
                 subscription = self._by_channel[name] = Subscription(name, self._last_sid, yes_price)
-                replies.append(_reply("subscribed", command.id, {"channel": name, "sid": subscription.sid}))
+                replies.append(reply("subscribed", command.id, {"channel": name, "sid": subscription.sid}))
                 new = list(merged[name] or ())
                 subscription.tickers = merged[name]
             else:
@@ -135,8 +155,8 @@ class Session:
         if subscription is not None and subscription.tickers is None:
             return None
         merged = dict(subscription.tickers or {}) if subscription else {}
-        merged |= dict.fromkeys(tickers)
-        if len(merged) > self._market_limit:
+        merged |= dict.fromkeys(ticker for ticker in tickers if ticker not in self._faults.unknown_markets)
+        if len(merged) > self._limits.markets:
             raise Refusal(26)
         return merged
 
@@ -169,12 +189,14 @@ class Session:
         if tickers is None:
             raise Refusal(14)
         if name == "get_snapshot":
-            return [self._snapshot(subscription, ticker, command.id) for ticker in tickers]
+            ignored = self._faults.unknown_markets | self._faults.without_snapshot
+            return self._snapshots(subscription, [t for t in tickers if t not in ignored], command.id)
         current = subscription.tickers
         new: list[str] = []
         if name == "add_markets":
-            new = [t for t in dict.fromkeys(tickers) if not subscription.wants(t)]
-            subscription.tickers = self._merged(subscription.channel, tickers)
+            merged = self._merged(subscription.channel, tickers)
+            new = [t for t in merged or () if not subscription.wants(t)]
+            subscription.tickers = merged
         elif current is None:
             raise Refusal(11, "the subscription has no list of markets to delete from")
         else:
@@ -184,7 +206,7 @@ class Session:
 
     def _list(self, command: Command, now_ns: int) -> list[bytes]:
         live = sorted(self._by_channel.values(), key=lambda s: s.sid)
-        return [_reply("ok", command.id, [{"channel": s.channel, "sid": s.sid} for s in live])]
+        return [reply("ok", command.id, [{"channel": s.channel, "sid": s.sid} for s in live])]
 
     def _find(self, sid: Any) -> Subscription:
         for subscription in self._by_channel.values():
@@ -195,18 +217,23 @@ class Session:
     def _opening(self, to: Subscription, new: Iterable[str], wanted: bool, now_ns: int) -> list[bytes]:
         """Return the first messages for tickers that are new to a subscription: books, or summaries if `wanted`."""
         if to.channel == "orderbook_delta":
-            return [self._snapshot(to, ticker, None) for ticker in new]
+            return self._snapshots(to, new, None)
         if to.channel == "ticker" and wanted:
             when = moment(now_ns)
             return [to.frame(self._markets.ticker(self._markets.market(ticker), when)) for ticker in new]
         return []
 
-    def _snapshot(self, to: Subscription, ticker: str, command_id: int | None) -> bytes:
-        return to.frame(self._markets.snapshot(self._markets.market(ticker)), command_id)
+    def _snapshots(self, to: Subscription, tickers: Iterable[str], command_id: int | None) -> list[bytes]:
+        """Return the books as they are now; with a command's id they answer get_snapshot."""
+        if to.muted:
+            return []
+        numbered = not command_id or self._limits.snapshot_seq == "next"
+        books = [self._markets.snapshot(self._markets.market(ticker)) for ticker in tickers]
+        return [to.frame(book, command_id, numbered=numbered) for book in books]
 
     def _plan(self) -> None:
         """Set, after each change of the subscriptions, from which markets and events the next ones are chosen."""
-        channels = self._by_channel
+        channels = {name: each for name, each in self._by_channel.items() if not each.muted}
         self._actions = [name for name, weight in ACTIONS.items() if name in channels for _ in range(weight)]
         filtered = [channels[name] for name in channels if CHANNELS[name].tickers != "none"]
         if any(subscription.tickers is None for subscription in filtered):
@@ -217,13 +244,3 @@ class Session:
             # A subscription whose last market was deleted stays, without messages.
             self._actions = [name for name in self._actions if CHANNELS[name].tickers == "none"]
 
-
-def _reply(kind: str, command_id: int | None, msg: Any) -> bytes:
-    head: dict[str, Any] = {"type": kind}
-    if command_id:
-        head["id"] = command_id
-    return json.dumps(head | {"msg": msg}, separators=(",", ":")).encode()
-
-
-def _error(refusal: Refusal, command_id: int | None) -> bytes:
-    return _reply("error", command_id, {"code": refusal.code, "msg": refusal.text})

@@ -1,0 +1,75 @@
+"""What the simulated Kalshi allows a client, and what it leaves open: a client must work with each of these."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ssmd.errors import UsageError, printable
+from ssmd.sim.faults import Faults
+
+__all__ = ["LIMITS", "Limits", "Rate", "require_made_up"]
+
+LIMITS: dict[str, str] = {
+    "market-limit": "how many markets one subscription may have; a command for more is refused with error 26",
+    "command-limit": "how many commands a client may send in a second; any other is refused with error 27",
+    "snapshot-seq": "next: the answer to get_snapshot uses up a number of the sequence; "
+    "current: it repeats the number before it",
+}
+"""Each limit as a user writes it, and what it does."""
+
+_SEQ = ("next", "current")
+
+
+class Limits(NamedTuple):
+    """The limits of one connection."""
+
+    markets: int = 10_000
+    """Kalshi's limit exists (error 26), but is not published."""
+    commands_per_second: int = 10_000
+    """As Kalshi's (https://docs.kalshi.com/changelog, 18 June 2026)."""
+    snapshot_seq: str = "next"
+    """next or current. Which of them Kalshi does is not published."""
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str | None]) -> Limits:
+        """Return the limits with these values by name; None stands for the default. Raises UsageError."""
+        given = {name: text for name, text in texts.items() if text is not None}
+        default = cls()
+        seq = given.get("snapshot-seq", default.snapshot_seq)
+        if seq not in _SEQ:
+            raise UsageError(f"snapshot-seq must be {' or '.join(_SEQ)}, not {printable(seq)!r}")
+        return cls(
+            _count(given, "market-limit", default.markets),
+            _count(given, "command-limit", default.commands_per_second),
+            seq,
+        )
+
+
+class Rate:
+    """Allows so many commands in any second."""
+
+    def __init__(self, per_second: int) -> None:
+        self._allowed_ns: deque[int] = deque(maxlen=per_second)
+
+    def allows(self, now_ns: int) -> bool:
+        """Return whether a command may come at this time; count it only then."""
+        allowed = self._allowed_ns
+        if len(allowed) == allowed.maxlen and now_ns - allowed[0] < 1_000_000_000:
+            return False
+        allowed.append(now_ns)
+        return True
+
+
+def require_made_up(faults: Faults, limits: Limits) -> None:
+    """Raise UsageError for what has no effect on a recording, which is sent as it is."""
+    if faults.of_channels or limits != Limits():
+        raise UsageError("limits, and faults of a channel or a market, are for made-up messages: leave the replay out")
+
+
+def _count(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise UsageError(f"{name} must be a whole number, 1 or more, not {printable(text)!r}")
+    return int(text)
