@@ -133,6 +133,17 @@ def test_the_fields_that_ssmd_adds_to_the_existing_model():
     assert only.protocol.transport == "wss"
 
 
+def test_subscribe_may_be_a_list_of_sections():
+    text = ENVIRONMENT + "subscribe:\n- {channels: [ticker], use_yes_price: true}\n- {id: 5}\n"
+    assert load(Environment, text).subscribe == [{"channels": ["ticker"], "use_yes_price": True}, {"id": 5}]
+
+
+@pytest.mark.parametrize("value", ["5", "[5]", "[{channels: [ticker]}, trade]", "[[]]"])
+def test_subscribe_of_another_form_is_refused(value):
+    [message] = reported(Environment, ENVIRONMENT + f"subscribe: {value}\n")
+    assert message.endswith("subscribe: must be a mapping (`key: value` lines), or a list of mappings")
+
+
 def test_models_are_frozen():
     with pytest.raises(FrozenInstanceError):
         load(Environment, ENVIRONMENT).name = "y"

@@ -86,18 +86,20 @@ class SnapshotsRequested(NamedTuple):
     channel: str
     markets: Sequence[str]
     why: str
-    """gap or day."""
+    """gap, day, or start: the first snapshot has not come."""
 
 
 class SnapshotsReceived(NamedTuple):
-    """Every order book of a subscription is known again: from here on, the day's file alone gives all of them."""
+    """The order books of a subscription are known again: from here on, the day's file alone gives all of them."""
 
     sid: int
     channel: str
     markets: int
-    """How many books there are."""
+    """How many books are known."""
     place: int = 0
     """One more than the index of the payload that holds the last snapshot."""
+    missing: Sequence[str] = ()
+    """The markets whose book stays unknown: the exchange was asked several times, and has sent no snapshot."""
 
 
 Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived
@@ -121,7 +123,9 @@ class ChannelState(NamedTuple):
     activity: int
     """A number that has changed whenever a message of the channel has come."""
     books_pending: int = 0
-    """Of how many markets the order book is not known, because a snapshot has not come yet; 0 without books."""
+    """Of how many markets the order book cannot be known from the day's file yet: a snapshot is still to come."""
+    books_missing: int = 0
+    """Of how many markets the exchange sends no snapshot, although it was asked several times."""
     may_be_silent: bool = False
     """Whether silence says nothing, as on a channel that is private to an account."""
 
@@ -160,9 +164,12 @@ class Inspection(NamedTuple):
     """Set when these messages say that a subscription is refused or over: the run must end with it."""
     heads: Sequence[Head] = ()
     """One for each message, in order; empty from a dialect that does not read them. `events` then has a Gap for each
-    number that is not one more than the one before it of its sid, also for a repeated number."""
+    number that is not one more than the one before it of its sid, also for a repeated number, unless `uneven`."""
     commands: Sequence[bytes] = ()
     """Answers to send now, in order, each as one text message."""
+    uneven: bool = False
+    """Whether `heads` has a number that is not one more than the one before it, and nothing is missing: the numbers
+    between were those of messages that the dialect leaves out of the sequence, with a `seq` of 0."""
 
 
 class Inspector(Protocol):

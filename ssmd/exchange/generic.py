@@ -26,15 +26,16 @@ class Generic:
     numbered = False
     tick_seconds: float | None = None
 
-    def __init__(
-        self, keys: Mapping[str, str], subscribe: Mapping[str, Any], snapshots: SnapshotPolicy | None = None
-    ) -> None:
+    def __init__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy | None = None) -> None:
         messages = subscribe.get("messages", [])
         self._commands = [json.dumps(message, separators=(",", ":")).encode() for message in messages]
 
     @classmethod
-    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    def check(cls, subscribe: Any) -> Iterator[FieldProblem]:
         """Report what is wrong with an environment's `subscribe` section."""
+        if not isinstance(subscribe, dict):
+            yield FieldProblem((), "must be one mapping with `messages`, not a list")
+            return
         for name in subscribe:
             if name != "messages":
                 hint = misspelling(name, ["messages"], subscribe)
@@ -67,11 +68,11 @@ class Generic:
         return Inspection(decoded=True)
 
     @classmethod
-    def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
+    def channel_names(cls, subscribe: Any) -> Sequence[str]:
         return ()
 
     @classmethod
-    def book_channels(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
+    def book_channels(cls, subscribe: Any) -> Sequence[str]:
         return ()
 
     def asked(self) -> Sequence[Asked]:

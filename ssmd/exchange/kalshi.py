@@ -12,9 +12,10 @@ from typing import Any
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Asked, ChannelState, Inspection, Inspector, SnapshotPolicy
 from ssmd.errors import ConfigError
+from ssmd.exchange.kalshi_channels import BOOKS
 from ssmd.exchange.kalshi_inspector import KalshiInspector
 from ssmd.exchange.signing import read_private_key, sign
-from ssmd.exchange.subscription import DEFAULT_CHANNELS, commands_of, problems_of
+from ssmd.exchange.subscription import channels_of, commands_of, problems_of, sections_of
 
 __all__ = ["Kalshi"]
 
@@ -26,14 +27,13 @@ class Kalshi(KalshiInspector):
     """The dialect of one connection: what it sends; its inspector reads what arrives.
 
     `keys`: `api_key`, the key id, and `api_secret`, the private key; raises ConfigError when one cannot be used.
-    `subscribe`: the environment's section, the parameters of the `subscribe` command, sent as they are.
+    `subscribe`: the environment's section. It has the parameters of Kalshi's `subscribe` command, which are sent as
+    they are; or it is a list of such sections.
     """
 
     tick_seconds: float | None = None
 
-    def __init__(
-        self, keys: Mapping[str, str], subscribe: Mapping[str, Any], snapshots: SnapshotPolicy | None = None
-    ) -> None:
+    def __init__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy | None = None) -> None:
         super().__init__()
         missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
         if missing:
@@ -45,7 +45,7 @@ class Kalshi(KalshiInspector):
             raise ConfigError("the key id (api_key) is too long for a key id; is it the private key?")
         self._private_key = read_private_key(keys["api_secret"])
         self._commands: list[bytes] = []
-        for params in commands_of(subscribe):
+        for params in [params for section in sections_of(subscribe) for params in commands_of(section)]:
             command_id = len(self._commands) + 1
             self._pending[command_id] = list(dict.fromkeys(params["channels"]))
             self._tickers[command_id] = list(params.get("market_tickers", []))
@@ -53,7 +53,7 @@ class Kalshi(KalshiInspector):
             self._commands.append(json.dumps(command, separators=(",", ":")).encode())
 
     @classmethod
-    def check(cls, subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    def check(cls, subscribe: Any) -> Iterator[FieldProblem]:
         return problems_of(subscribe)
 
     @classmethod
@@ -74,12 +74,12 @@ class Kalshi(KalshiInspector):
         return self._commands
 
     @classmethod
-    def channel_names(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
-        return list(dict.fromkeys(subscribe.get("channels", DEFAULT_CHANNELS)))
+    def channel_names(cls, subscribe: Any) -> Sequence[str]:
+        return [channel for section in sections_of(subscribe) for channel in channels_of(section)]
 
     @classmethod
-    def book_channels(cls, subscribe: Mapping[str, Any]) -> Sequence[str]:
-        return [channel for channel in cls.channel_names(subscribe) if channel == "orderbook_delta"]
+    def book_channels(cls, subscribe: Any) -> Sequence[str]:
+        return [channel for channel in cls.channel_names(subscribe) if channel == BOOKS]
 
     def asked(self) -> Sequence[Asked]:
         return ()

@@ -14,6 +14,7 @@ import msgspec
 
 from ssmd.contracts.exchange import Acknowledged, Event, Gap, Inspection
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
+from ssmd.exchange.kalshi_channels import channel_named
 
 __all__ = ["MOST_SIDS", "KalshiInspector"]
 
@@ -125,7 +126,8 @@ class KalshiInspector:
             if channel in pending:
                 pending.remove(channel)
                 known = sid if isinstance(sid, int) else None
-                events.append(Acknowledged(channel, known, index, self._tickers[head.id], _tickers_in(body)))
+                tickers = self._tickers[head.id] if channel_named(channel).lists else []
+                events.append(Acknowledged(channel, known, index, tickers, _tickers_in(body)))
         return None
 
     def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:

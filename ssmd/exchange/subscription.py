@@ -6,31 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
+from ssmd.exchange.kalshi_channels import BOOKS, CHANNELS, NAMED_BY, channel_named
 from ssmd.spelling import misspelling, nearest
 
-__all__ = ["DEFAULT_CHANNELS", "TICKERS_PER_COMMAND", "commands_of", "problems_of"]
+__all__ = [
+    "DEFAULT_CHANNELS",
+    "TICKERS_PER_COMMAND",
+    "channels_of",
+    "commands_of",
+    "markets_of",
+    "problems_of",
+    "sections_of",
+]
 
-DEFAULT_CHANNELS = ["ticker", "trade", "market_lifecycle_v2"]
+DEFAULT_CHANNELS = ("ticker", "trade", "market_lifecycle_v2")
 """What is collected when the environment names no channels: for all markets, everything that needs no list of them."""
 
 TICKERS_PER_COMMAND = 200
 """A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
-
-_CHANNELS = (
-    "cfbenchmarks_value",
-    "cfbenchmarks_value_5hz",
-    "communications",
-    "fill",
-    "market_lifecycle_v2",
-    "market_positions",
-    "multivariate_market_lifecycle",
-    "order_group_updates",
-    "orderbook_delta",
-    "pyth_value",
-    "ticker",
-    "trade",
-    "user_orders",
-)
 
 _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
 _PARAMETERS = (
@@ -46,8 +39,54 @@ _PARAMETERS = (
 )
 
 
-def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+def sections_of(subscribe: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the subscriptions of an environment's `subscribe` section, which is one of them or a list."""
+    return subscribe if isinstance(subscribe, list) else [subscribe]
+
+
+def channels_of(section: Mapping[str, Any]) -> list[str]:
+    """Return the channels of one subscription, each once."""
+    return list(dict.fromkeys(section.get("channels", DEFAULT_CHANNELS)))
+
+
+def markets_of(section: Mapping[str, Any], channel: str) -> tuple[str, Sequence[str]] | None:
+    """Return the markets that a subscription names for a channel, each once; None for all.
+
+    The first value is the field of a message's `msg` in which each name comes back.
+    """
+    for parameter in channel_named(channel).lists:
+        if value := section.get(parameter):
+            names = dict.fromkeys([value] if isinstance(value, str) else value)
+            return None if list(names) == ["all"] else (NAMED_BY[parameter], list(names))
+    return None
+
+
+def problems_of(subscribe: Any) -> Iterator[FieldProblem]:
     """Report what is wrong with an environment's `subscribe` section."""
+    if not isinstance(subscribe, list):
+        yield from _problems_of_one(subscribe)
+        return
+    if not subscribe:
+        yield FieldProblem((), "is empty; name at least one subscription, or leave it out")
+    first: dict[str, int] = {}
+    for index, section in enumerate(subscribe):
+        for problem in _problems_of_one(section):
+            yield problem._replace(path=(index, *problem.path))
+        for place, channel in _channels_with_places(section):
+            if first.setdefault(channel, index) != index:
+                message = f"{channel} is in subscription {first[channel] + 1} too; Kalshi would merge both"
+                yield FieldProblem((index, *place), f"{message}, so name all its markets in one of them")
+
+
+def _channels_with_places(section: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the channels of a subscription that may be wrong in detail, with their paths."""
+    channels = section.get("channels", DEFAULT_CHANNELS)
+    for index, channel in enumerate(channels if isinstance(channels, list | tuple) else ()):
+        if isinstance(channel, str):
+            yield (("channels", index) if "channels" in section else ()), channel
+
+
+def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     for name in _LISTS:
         value = subscribe.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -59,8 +98,8 @@ def problems_of(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
         yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")
     named = "market_tickers" in subscribe or subscribe.get("market_ticker")
-    if isinstance(channels, list) and "orderbook_delta" in channels and not named:
-        message = "orderbook_delta needs market_tickers: Kalshi sends order books only of markets that are named"
+    if isinstance(channels, list) and BOOKS in channels and not named:
+        message = f"{BOOKS} needs market_tickers: Kalshi sends order books only of markets that are named"
         yield FieldProblem(("channels",), message)
     yield from _unknown_parameters(subscribe)
     if isinstance(channels, list):
@@ -84,24 +123,31 @@ def _unknown_parameters(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
 def _unknown_channels(channels: Sequence[Any]) -> Iterator[FieldProblem]:
     message = "is not a channel that ssmd knows"
     for index, channel in enumerate(channels):
-        if not isinstance(channel, str) or channel in _CHANNELS:
+        if not isinstance(channel, str) or channel in CHANNELS:
             continue
-        if hint := misspelling(channel, _CHANNELS):
+        if hint := misspelling(channel, CHANNELS):
             yield FieldProblem(("channels", index), f"{message}{hint}")
         else:
-            remark = f"; if Kalshi does not know it either, the run ends{nearest(channel, _CHANNELS)}"
+            remark = f"; if Kalshi does not know it either, the run ends{nearest(channel, CHANNELS)}"
             yield FieldProblem(("channels", index), f"{message}{remark}", warning=True)
 
 
-def commands_of(subscribe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each `subscribe` command; a long list of tickers is divided among several."""
-    params = {"channels": list(DEFAULT_CHANNELS), **subscribe}
-    if "orderbook_delta" in params["channels"]:
+def commands_of(section: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the parameters of each `subscribe` command of one subscription.
+
+    A long list of tickers is divided among several commands. Only the first of them names the channels that take no
+    list: they are of all markets whatever the list is.
+    """
+    params = {"channels": list(DEFAULT_CHANNELS), **section}
+    if BOOKS in params["channels"]:
         # Kalshi will change the default, at a time that is not announced yet; the command should say what is meant.
         params.setdefault("use_yes_price", False)
-    tickers = params.pop("market_tickers", None)
+    tickers = list(dict.fromkeys(params.pop("market_tickers", ())))
     if not tickers:
         yield params
         return
     for first in range(0, len(tickers), TICKERS_PER_COMMAND):
-        yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}
+        if first:
+            params["channels"] = [name for name in params["channels"] if "market_tickers" in channel_named(name).lists]
+        if params["channels"]:
+            yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}

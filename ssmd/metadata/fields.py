@@ -37,6 +37,7 @@ __all__ = [
     "Name",
     "Prose",
     "Seconds",
+    "Subscribe",
     "Text",
 ]
 
@@ -106,6 +107,13 @@ def _filled(value: Any) -> Any:
     return value
 
 
+def _subscribe(value: Any) -> Any:
+    sections = value if isinstance(value, list) else [value]
+    if not all(isinstance(section, dict) for section in sections):
+        raise Complaint("must be a mapping (`key: value` lines), or a list of mappings")
+    return freeform(value)
+
+
 Filled = Before(_filled)
 """A marker for a list that must have an entry."""
 Name = Annotated[str, After(_name)]
@@ -120,6 +128,8 @@ Seconds = Annotated[float, Within(gt=0, le=_WEEK)]
 Amount = Annotated[float, Within(gt=0)]
 Freeform = Annotated[dict[str, Any], Before(freeform)]
 """A section that ssmd hands on as it is."""
+Subscribe = Annotated[Any, Before(_subscribe)]
+"""One such section, or a list of them."""
 
 
 class Model:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from ssmd.metadata.fields import Amount, Fault, FeedName, Filled, Freeform, Model, Name, Prose, Seconds, Text
+from ssmd.metadata.fields import Amount, Fault, FeedName, Filled, Freeform, Model, Name, Prose, Seconds, Subscribe, Text
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
@@ -213,7 +213,7 @@ class Environment(Model):
     transport: Transport = Transport(type="memory")
     storage: Storage
     cache: Annotated[Cache | None, NO_EFFECT] = None
-    subscribe: Freeform = field(default_factory=dict)
-    """What to subscribe to, in the terms of the exchange's dialect."""
+    subscribe: Subscribe = field(default_factory=dict)
+    """What to subscribe to, in the terms of the exchange's dialect; several subscriptions as a list."""
     data_timeout_seconds: Seconds | None = None
     """The longest time without a message before the feed counts as dead; None for no limit."""

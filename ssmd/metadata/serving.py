@@ -57,14 +57,22 @@ def check_subscription(
     if environment.model is None:
         return
     subscribe = environment.model.subscribe
-    tickers = subscribe.get("market_tickers")
-    most = version.max_symbols_per_connection
-    if isinstance(tickers, list) and most is not None and len(tickers) > most:
-        message = f"has {len(tickers)} entries; the feed allows {most} (max_symbols_per_connection)"
-        environment.report(("subscribe", "market_tickers"), message)
+    if version.max_symbols_per_connection is not None:
+        _check_number_of_markets(environment, subscribe, version.max_symbols_per_connection)
     dialect = parts.exchanges.get(parts.dialect_name(feed.name, version.exchange))
     if dialect is not None:
         _report(environment, ("subscribe",), dialect.check(subscribe))
+
+
+def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: Any, most: int) -> None:
+    """Report more markets than the feed allows on one connection: those of all subscriptions together."""
+    sections = subscribe if isinstance(subscribe, list) else [subscribe]
+    lists = [section["market_tickers"] for section in sections if isinstance(section.get("market_tickers"), list)]
+    names = {repr(name) for tickers in lists for name in tickers}
+    if len(names) > most:
+        path: Path = ("subscribe",) if isinstance(subscribe, list) else ("subscribe", "market_tickers")
+        what = "subscriptions have" if isinstance(subscribe, list) else "has"
+        environment.report(path, f"{what} {len(names)} markets; the feed allows {most} (max_symbols_per_connection)")
 
 
 def _require(file: MetadataFile[Any], catalog: Mapping[str, Any], name: str, path: Path) -> None:

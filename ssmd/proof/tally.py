@@ -80,7 +80,7 @@ class Tally:
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
         gaps = [event for event in inspection.events if isinstance(event, Gap)]
-        count = _count_each if gaps else _count_all
+        count = _count_each if gaps or inspection.uneven else _count_all
         count(session.sequences, heads)
         for gap in gaps:
             self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))

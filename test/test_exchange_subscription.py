@@ -1,0 +1,70 @@
+"""An environment's `subscribe` section for Kalshi: what is wrong with it, and the commands that it is made into."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmd.exchange.kalshi_channels import CHANNELS
+from ssmd.exchange.subscription import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of, problems_of
+
+BOOKS = {"channels": ["orderbook_delta"], "market_tickers": ["KXA-1"]}
+
+
+@pytest.mark.parametrize(
+    ("subscribe", "problems"),
+    [
+        ([BOOKS, {"channels": ["ticker", "trade"]}], []),
+        ([BOOKS, {}], []),
+        ([], [((), "is empty; name at least one subscription", False)]),
+        ([BOOKS, {"chanels": ["trade"]}], [((1, "chanels"), "did you mean `channels`?", False)]),
+        ([{"channels": "trade"}, BOOKS], [((0, "channels"), "must be a list of names", False)]),
+        ([BOOKS, {"channels": ["trade", "tickr"]}], [((1, "channels", 1), "did you mean `ticker`?", False)]),
+        ([BOOKS, {"zzz": 1}], [((1, "zzz"), "it is sent as it is", True)]),
+        (
+            [{"channels": ["ticker", "trade"]}, BOOKS, {"channels": ["fill", "trade"]}],
+            [((2, "channels", 1), "trade is in subscription 1 too; Kalshi would merge both", False)],
+        ),
+        ([{"channels": ["trade"]}, {}], [((1,), "trade is in subscription 1 too; Kalshi would merge both", False)]),
+    ],
+)
+def test_each_subscription_of_a_list_is_checked(subscribe, problems):
+    found = list(problems_of(subscribe))
+    assert [(problem.path, problem.warning) for problem in found] == [(path, warning) for path, _, warning in problems]
+    for problem, (_, message, _) in zip(found, problems, strict=True):
+        assert message in problem.message
+
+
+@pytest.mark.parametrize("channel", sorted(name for name, channel in CHANNELS.items() if not channel.lists))
+def test_a_channel_without_a_list_of_markets_is_subscribed_once(channel):
+    tickers = [f"KXLONG-{number}" for number in range(2 * TICKERS_PER_COMMAND + 1)]
+    section = {"channels": [channel, "trade"], "market_tickers": tickers}
+    assert [params["channels"] for params in commands_of(section)] == [[channel, "trade"], ["trade"], ["trade"]]
+    assert [params["channels"] for params in commands_of({**section, "channels": [channel]})] == [[channel]]
+
+
+def test_a_market_that_is_named_twice_is_asked_for_once():
+    tickers = [f"KXLONG-{number}" for number in range(TICKERS_PER_COMMAND)]
+    [params] = commands_of({"channels": ["trade"], "market_tickers": [*tickers, *tickers]})
+    assert params["market_tickers"] == tickers
+
+
+@pytest.mark.parametrize(
+    ("section", "channel", "markets"),
+    [
+        ({}, "ticker", None),
+        ({"market_tickers": ["A", "B", "A"]}, "trade", ("market_ticker", ["A", "B"])),
+        ({"market_ticker": "A"}, "orderbook_delta", ("market_ticker", ["A"])),
+        ({"market_ids": ["1"]}, "ticker", ("market_id", ["1"])),
+        ({"market_ids": ["1"]}, "trade", None),
+        ({"market_tickers": ["A"]}, "market_lifecycle_v2", None),
+        ({"index_ids": ["BRTI"]}, "cfbenchmarks_value", ("index_id", ["BRTI"])),
+        ({"index_ids": ["all"]}, "cfbenchmarks_value", None),
+        ({"market_tickers": ["A"]}, "of_the_future", ("market_ticker", ["A"])),
+    ],
+)
+def test_the_markets_of_a_channel_are_those_of_the_list_that_it_takes(section, channel, markets):
+    assert markets_of(section, channel) == markets
+
+
+def test_a_channel_that_is_named_twice_is_one_channel():
+    assert channels_of({"channels": ["trade", "ticker", "trade"]}) == ["trade", "ticker"]
