@@ -158,7 +158,11 @@ def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
     assert [row.split()[0] for row in rows] == days
     assert all(re.search(r"  1 +1 d 00:00:00 +0\.00 % .*no data *$", row) for row in rows[1:3])
     assert re.search(r" 0\.00 % +until \d\d:\d\d, no data *$", rows[3])
-    assert out.rstrip().endswith("no data")
+    # Three midnights have passed, and it is one outage.
+    [outage] = out.split("outage from")[1].splitlines()[1:2]
+    assert outage.split()[0] == f"{days[0]}T11:59:59." + outage.split()[0][20:]
+    assert re.search(r"3 d [\d:]{8}  killed *$", outage)
+    assert out.rstrip().endswith("killed")
     drawn = report(tmp_path, "--html")[1]
     assert all(f'aria-label="{day} by hour"' in drawn for day in days)
     assert "until " in drawn

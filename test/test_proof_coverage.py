@@ -22,7 +22,7 @@ from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.store.inventory import data_files
-from ssmd.store.manifest import Manifest
+from ssmd.store.manifest import Manifest, TimeGap
 from ssmd.store.timestamps import day_begins
 
 LATER = day_begins("2026-06-01")
@@ -44,6 +44,13 @@ def manifests(storage: Path) -> dict[str, Manifest]:
     return {day: manifest for day, manifest in found.items() if manifest is not None}
 
 
+def gaps_of(storage: Path, day: str = "2025-12-22") -> list[TimeGap]:
+    """Seal every day, and return the outages of one."""
+    gaps = manifests(storage)[day].gaps
+    assert gaps is not None
+    return gaps
+
+
 def test_an_outage_counts_whatever_time_the_clock_showed_when_it_was_written(tmp_path):
     """The host was off over midnight, and started with a clock that was eight hours ahead until it was set right."""
     record(tmp_path, "22T12:00:00", "22T19:59:00", end="22T20:00:00")
@@ -58,8 +65,7 @@ def test_an_outage_counts_whatever_time_the_clock_showed_when_it_was_written(tmp
 def test_a_clock_that_was_ahead_over_midnight_does_not_cover_the_rest_of_the_day(tmp_path):
     record(tmp_path, "20T12:00:00", "20T12:30:00", "21T01:00:00", end="21T01:00:01")
     record(tmp_path, "20T14:00:00", "20T14:30:00", end="20T15:00:00")
-    found = manifests(tmp_path)["2025-12-20"]
-    assert [(gap.from_[11:16], gap.to[11:16]) for gap in found.gaps] == [
+    assert [(gap.from_[11:16], gap.to[11:16]) for gap in gaps_of(tmp_path, "2025-12-20")] == [
         ("00:00", "12:00"),
         ("12:30", "14:00"),
         ("15:00", "00:00"),
@@ -77,8 +83,7 @@ def a_jump_to_the_next_day(storage: Path, *, back: float, end: str = "22T01:00:0
     run.note("clock_stepped", at("22T01:00:01"), seconds=back * 3600)
     run.note("disconnected", at(end), code=None, reason="the clock is behind what it said before")
     run.stop(at(end))
-    found = manifests(storage)["2025-12-22"]
-    return [(gap.from_[11:19], gap.to[11:19], gap.cause) for gap in found.gaps]
+    return [(gap.from_[11:19], gap.to[11:19], gap.cause) for gap in gaps_of(storage)]
 
 
 def test_a_day_that_a_clock_jumped_to_is_not_covered_from_its_midnight(tmp_path):
@@ -86,7 +91,7 @@ def test_a_day_that_a_clock_jumped_to_is_not_covered_from_its_midnight(tmp_path)
     found = a_jump_to_the_next_day(tmp_path, back=12.5)
     assert found == [("00:00:00", "01:00:00", "not_started"), ("01:00:01", "00:00:00", "disconnected")]
     record(tmp_path, "22T09:00:00", "22T09:00:01", end="22T10:00:00")
-    [first, second, _] = manifests(tmp_path)["2025-12-22"].gaps
+    [first, second, _] = gaps_of(tmp_path)
     assert (first.from_[11:19], first.to[11:19]) == ("00:00:00", "01:00:00")
     assert (second.from_[11:19], second.to[11:19]) == ("01:00:01", "09:00:00")
     both = verdicts(tmp_path)
@@ -105,7 +110,7 @@ def test_a_step_within_the_day_or_of_an_unknown_size_changes_nothing(tmp_path):
     whole = ledger.read_bytes()
     for damaged, first in ((b'"many"', "01:00:01"), (b"null", "01:00:01"), (b"9" * 400, "00:00:00")):
         ledger.write_bytes(whole.replace(b"45000.0", damaged))
-        assert manifests(tmp_path / "b")["2025-12-22"].gaps[0].from_[11:19] == first
+        assert gaps_of(tmp_path / "b")[0].from_[11:19] == first
 
 
 def test_a_real_run_whose_clock_was_set_back_has_the_right_outages(tmp_path):

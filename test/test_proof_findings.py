@@ -18,7 +18,8 @@ from recorded_runs import (
 from ssmd.proof.scan import MOST_FINDINGS
 from ssmd.proof.verify import verify
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
-from ssmd.store.manifest import Manifest, decode_manifest, encode_manifest
+from ssmd.store.manifest import Manifest
+from ssmd.store.manifest_formats import decode_manifest, encode_manifest
 
 
 def another_value(value):

@@ -33,7 +33,8 @@ from ssmd.proof.seal import seal
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import split
 from ssmd.store.inventory import data_files
-from ssmd.store.manifest import BLOCK_LINES, decode_manifest
+from ssmd.store.manifest import BLOCK_LINES
+from ssmd.store.manifest_formats import decode_manifest
 
 
 def test_a_sealed_day_agrees_with_its_manifest(sealed_storage):
@@ -50,6 +51,7 @@ def test_a_sealed_day_agrees_with_its_manifest(sealed_storage):
     [sequence] = session.sequences
     assert (session.cause, session.lines, sequence.sid, sequence.missing) == ("stopped", LINES, 1, 1)
     assert sequence.last - sequence.first + 1 == sequence.messages + 1
+    assert manifest.gaps is not None
     assert [gap.cause for gap in manifest.gaps] == ["not_started", "stopped"]
     covered = 86400 - sum(gap.seconds for gap in manifest.gaps)
     assert manifest.listened_seconds == pytest.approx(covered)

@@ -24,7 +24,10 @@ def manifest_of(path) -> Manifest:
 def test_the_coverage_of_a_day_with_a_short_outage_is_below_100(tmp_path, seconds):
     path = make_day(tmp_path, "2026-09-21", connected=[(0, 40_000, "stopped"), (40_000 + seconds, DAY, "stopped")])
     manifest = manifest_of(path)
+    assert manifest.gaps is not None
     assert [gap.seconds for gap in manifest.gaps] == [seconds]
+    assert manifest.coverage_percent is not None
+    assert manifest.coverage_percent < 100
     coverage = coverage_of(manifest)
     assert coverage == pytest.approx(100 - seconds / 864, abs=1e-12)
     assert coverage is not None
@@ -45,3 +48,4 @@ def test_the_coverage_of_a_sealed_day_without_a_ledger_is_unknown(tmp_path):
     assert without is not None
     assert without.lines == whole.lines
     assert coverage_of(without) is None
+    assert (without.gaps, without.listened_seconds, without.coverage_percent) == (None, None, None)

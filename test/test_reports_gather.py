@@ -93,6 +93,7 @@ def test_the_rest_of_today_is_not_an_outage(tmp_path):
     assert collecting.outages == []
     assert collecting.coverage == 100
     assert remark(collecting) == "until 09:59"
+    assert collecting.mean_rate == pytest.approx(collecting.messages * 1e9 / collecting.known_ns)
     assert collecting.rates[8] == collecting.by_hour[8] / 3600
     make_day(tmp_path, "2026-09-21", connected=[(3_600, 36_000, "stopped")], sealed=False)
     stopped = figures(tmp_path, now_ns=begin + 72_000 * 10**9)["kalshi", "2026-09-21"]
@@ -101,6 +102,7 @@ def test_the_rest_of_today_is_not_an_outage(tmp_path):
         ("10:00:00", "20:00:00", "stopped"),
     ]
     assert stopped.coverage == pytest.approx(45)
+    assert stopped.mean_rate == pytest.approx(stopped.messages / 32_400)  # While listening, not of the day so far.
     assert remark(stopped) == "until 20:00"
 
 
@@ -160,7 +162,8 @@ def test_the_coverage_of_a_day_without_a_ledger_is_unknown(tmp_path):
     path = make_day(tmp_path, "2026-09-21", sealed=False)
     path.with_name("kalshi.ledger.jsonl").unlink()
     found = figures(tmp_path)["kalshi", "2026-09-21"]
-    assert (found.coverage, found.outages, percent(found.coverage)) == (None, (), "?")
+    assert (found.coverage, found.outages, percent(found.coverage)) == (None, [], "?")
+    assert (found.outage_count, found.mean_rate, found.missing) == (None, None, None)
     assert found.messages > 0
 
 

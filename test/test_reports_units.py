@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
+from ssmd.reports.units import count, duration, more_or_less, percent, short_bytes, short_count, short_rate
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ from ssmd.reports.units import duration, percent, short_bytes, short_count, shor
         (percent(100 * (1 - 0.55)), "45.00 %"),
         (percent(0.005), "0.00 %"),
         (percent(0), "0.00 %"),
+        (count(None), "?"),
+        (count(0), "0"),
+        (count(12_345), "12,345"),
+        (more_or_less(None), ""),
+        (more_or_less(50.4), "+50 %"),
+        (more_or_less(-0.4), "0 %"),
+        (more_or_less(-99.7), "-99 %"),
+        (more_or_less(-100), "-100 %"),
         (duration(0), "0.0 s"),
         (duration(0.000001), "1 ms"),
         (duration(0.04), "40 ms"),
@@ -34,6 +42,8 @@ from ssmd.reports.units import duration, percent, short_bytes, short_count, shor
         (short_count(1_234_567), "1.23 M"),
         (short_count(0), "0"),
         (short_rate(0), "0/s"),
+        (short_rate(None), "?"),
+        (short_rate(0.001), "<0.1/s"),
         (short_rate(0.44), "0.4/s"),
         (short_rate(12_345.6), "12,346/s"),
     ],

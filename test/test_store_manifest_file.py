@@ -6,8 +6,8 @@ import pytest
 from recorded_runs import manifest_in
 
 from ssmd.errors import DataError
-from ssmd.store.manifest import decode_manifest
 from ssmd.store.manifest_file import read_exact_manifest, read_manifest
+from ssmd.store.manifest_formats import decode_manifest
 
 
 def test_a_manifest_is_read_and_is_exact_when_it_is_byte_for_byte_as_ssmd_writes_it(own_storage):

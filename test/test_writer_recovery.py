@@ -67,7 +67,9 @@ def test_the_time_at_which_a_torn_tail_was_set_aside_is_not_covered(tmp_path, ru
     assert entries[2]["event"] == "torn"
     [outage] = [entry for entry in entries if entry["event"] == "outage"]
     assert (outage["from"], outage["seconds"]) == ("2025-12-22T12:00:10.000000Z", 50 + 86400 * days)
-    gap = examine(data_files([tmp_path])[0]).manifest.gaps[1]
+    gaps = examine(data_files([tmp_path])[0]).manifest.gaps
+    assert gaps is not None
+    gap = gaps[1]
     assert (gap.from_, gap.cause) == ("2025-12-22T12:00:10.000000Z", "killed")
 
 

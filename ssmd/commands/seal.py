@@ -60,7 +60,8 @@ def _outcome(manifest: Manifest | None) -> str:
     if manifest is None:
         return "is being written; left alone"
     covered = percent(coverage_of(manifest))
-    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {manifest.missing:,} messages missing"
+    missing = "an unknown number of" if manifest.missing is None else f"{manifest.missing:,}"
+    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {missing} messages missing"
 
 
 def _print_repaired(repaired: Repaired) -> None:

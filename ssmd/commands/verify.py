@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
@@ -29,10 +30,11 @@ from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
 from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify
-from ssmd.reports.figures import coverage_of
-from ssmd.reports.units import percent
+from ssmd.reports.figures import coverage_of, outages_of
+from ssmd.reports.units import count, duration, percent
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.layout import DayFile
+from ssmd.store.manifest_formats import known
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
@@ -45,7 +47,10 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = _WIDE
-    out.print(_table(verdicts))
+    table = _table(verdicts)
+    # On a narrow terminal its lines go on below: no verdict may be cut off.
+    out.width = max(out.width, Measurement.get(out, out.options.update(max_width=1000), table).maximum)
+    out.print(table)
     wrong = [verdict for verdict in verdicts if verdict.findings]
     for verdict in wrong:
         for finding in verdict.findings:
@@ -97,17 +102,32 @@ def _size(file: DayFile) -> int | None:
 
 def _table(verdicts: list[Verdict]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("day", "feed", "lines", "bytes", "covered", "gaps", "missing", "verdict"):
+    for name in ("day", "feed", "lines", "bytes", "covered", "outages", "lasted", "gaps", "missing", "verdict"):
         table.add_column(name, justify="left" if name in ("day", "feed", "verdict") else "right", no_wrap=True)
     for verdict in verdicts:
-        numbers = [""] * 5
-        if verdict.examination is not None:
-            day = verdict.examination.manifest
-            covered = percent(coverage_of(day)) if verdict.sealed else ""
-            numbers = [f"{day.lines:,}", f"{day.bytes:,}", covered, f"{day.sequence_gaps:,}", f"{day.missing:,}"]
+        numbers = _numbers(verdict)
         state = "ok" if verdict.sealed else "ok, not sealed yet"
         if verdict.findings:
             state = f"WRONG: {len(verdict.findings)}"
         style = "red" if verdict.findings else "green" if verdict.sealed else ""
         table.add_row(verdict.file.day, verdict.file.feed, *numbers, Text(state, style=style))
     return table
+
+
+def _numbers(verdict: Verdict) -> list[str]:
+    """Return the cells between the feed and the verdict."""
+    if verdict.examination is None:
+        return [""] * 7
+    day = known(verdict.examination.manifest)
+    covered = percent(coverage_of(day)) if verdict.sealed else ""
+    outages = outages_of(day, sealed=verdict.sealed)
+    lasted = duration(sum(outage.seconds for outage in outages)) if outages else ""
+    return [
+        f"{day.lines:,}",
+        f"{day.bytes:,}",
+        covered,
+        count(None if outages is None else len(outages)),
+        lasted,
+        count(day.sequence_gaps),
+        count(day.missing),
+    ]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ssmd.proof.examine import Examination, Finding
+from ssmd.proof.day_count import Finding
+from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import FoundGap, differing
 from ssmd.proof.scan import MOST_FINDINGS
 from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry

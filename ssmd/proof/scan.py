@@ -7,6 +7,7 @@ import operator
 from collections import Counter
 from collections.abc import Iterable
 
+from ssmd.proof.peak import PeakSecond
 from ssmd.store.head import ENCODED_ENDS, HOUR, OPENING, TS, heads_of_one_shape, received_ns, split
 from ssmd.store.json_limits import is_utf8
 from ssmd.store.ledger import Entry
@@ -55,6 +56,7 @@ class Scan:
         self.sums = BlockSums()
         self.hours = [0] * 24
         """How many lines were received in each hour of the day."""
+        self.peak = PeakSecond()
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.not_json = 0
@@ -128,6 +130,7 @@ class Scan:
         except ValueError:
             return None
         self._count_hours(heads)
+        self.peak.take(heads)
         if self.first_ns is None:
             self.first_ns = first_ns
         self._previous = last
@@ -162,6 +165,7 @@ class Scan:
                 self._find(number, _OLDER, f"{_OLDER}: {line[TS].decode('ascii')}")
             self._previous = line[: TS.stop]
             self.hours[int(line[_OF_DAY])] += 1
+            self.peak.take((line,))
             self.first_ns = record.received_ns if self.first_ns is None else self.first_ns
             self.last_ns = record.received_ns
         return payloads

@@ -13,7 +13,8 @@ from ssmd.store.durable import write_durably
 from ssmd.store.inventory import data_files, other_forms
 from ssmd.store.layout import DayFile, ledger_path, manifest_path
 from ssmd.store.locks import held
-from ssmd.store.manifest import Manifest, encode_manifest
+from ssmd.store.manifest import Manifest
+from ssmd.store.manifest_formats import encode_manifest
 from ssmd.store.repair import Repaired, repair
 from ssmd.store.timestamps import timestamp
 

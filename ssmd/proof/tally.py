@@ -61,6 +61,11 @@ class Tally:
         self.types: Counter[str] = Counter()
         self.gaps = Gaps()
 
+    @property
+    def numbered(self) -> bool:
+        """Whether the dialect of every session has sequence numbers, so that the gaps are all that there were."""
+        return all(session.inspector.numbered for session in self._sessions)
+
     def last_sessions(self, count: int) -> list[SessionTally]:
         """Return the tallies of the last `count` sessions, in order."""
         return self._sessions[len(self._sessions) - count :]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from ssmd.proof.examine import Examination, Finding
+from ssmd.proof.day_count import Finding
+from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import Gaps
 from ssmd.store.layout import DayFile, day_of
 from ssmd.store.ledger import (

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ssmd.errors import DataError
-from ssmd.proof.examine import Examination, Finding, examine
+from ssmd.proof.day_count import Finding
+from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
 from ssmd.proof.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, REORDERED, SWAPPED, Damage, locate
 from ssmd.proof.verdict import Verdict, slim
@@ -20,6 +21,7 @@ from ssmd.store.layout import DayFile, manifest_path
 from ssmd.store.line import decode_line
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.manifest_file import read_exact_manifest
+from ssmd.store.manifest_formats import FORMAT
 from ssmd.store.timestamps import timestamp
 
 __all__ = ["MOST_DAMAGES", "verify"]
@@ -36,7 +38,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     manifest, findings = _manifest_of(file)
     sealed = manifest is not None
     try:
-        found = examine(file, progress, partial=True)
+        found = examine(file, progress, partial=True, format=FORMAT if manifest is None else manifest.format)
     except DataError as error:
         return Verdict(file, sealed, None, [*findings, Finding(None, str(error))])
     if found.unread is not None:

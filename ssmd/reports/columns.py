@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ssmd.reports.comparison import change
 from ssmd.reports.figures import Figures
-from ssmd.reports.units import duration, percent, short_bytes, short_rate
+from ssmd.reports.units import count, duration, more_or_less, percent, short_bytes, short_rate
 
 __all__ = ["COLUMNS", "COVERED", "Column", "Row", "remark", "rows"]
 
@@ -46,21 +46,22 @@ class Column(NamedTuple):
     """How the page shows the value: `fair` for one that is not as it should be, `faint` for a 0, otherwise empty."""
 
 
-def _unless_zero(count: Callable[[Figures], int]) -> Callable[[Row], str]:
-    return lambda row: "fair" if count(row.day) else "faint"
+def _unless_zero(number: Callable[[Figures], int | None]) -> Callable[[Row], str]:
+    return lambda row: "fair" if number(row.day) else "faint"
 
 
 COLUMNS = (
     Column("messages", lambda row: f"{row.day.messages:,}"),
-    Column("change", lambda row: "" if row.change is None else f"{row.change:+.0f} %", 3),
-    Column("bytes", lambda row: short_bytes(row.day.bytes), 7),
+    Column("change", lambda row: more_or_less(row.change), 4),
+    Column("bytes", lambda row: short_bytes(row.day.bytes), 8),
     Column("on disk", lambda row: short_bytes(row.day.stored_bytes), 1),
-    Column("mean", lambda row: short_rate(row.day.mean_rate), 4),
+    Column("mean", lambda row: short_rate(row.day.mean_rate), 5),
     Column("peak hour", lambda row: short_rate(max(row.day.rates)), 2),
-    Column("gaps", lambda row: f"{row.day.sequence_gaps:,}", 8, _unless_zero(lambda day: day.sequence_gaps)),
-    Column("missing", lambda row: f"{row.day.missing:,}", 11, _unless_zero(lambda day: day.missing)),
-    Column("outages", lambda row: f"{len(row.day.outages):,}", 9, _unless_zero(lambda day: len(day.outages))),
-    Column("lasted", lambda row: duration(row.day.seconds_out) if row.day.outages else "", 5, lambda row: "fair"),
+    Column("peak second", lambda row: short_rate(row.day.peak_second), 3),
+    Column("gaps", lambda row: count(row.day.sequence_gaps), 9, _unless_zero(lambda day: day.sequence_gaps)),
+    Column("missing", lambda row: count(row.day.missing), 12, _unless_zero(lambda day: day.missing)),
+    Column("outages", lambda row: count(row.day.outage_count), 10, _unless_zero(lambda day: day.outage_count)),
+    Column("lasted", lambda row: duration(row.day.seconds_out) if row.day.outages else "", 6, lambda row: "fair"),
 )
 
 COVERED = Column("covered", lambda row: percent(row.day.coverage))

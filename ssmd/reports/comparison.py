@@ -1,12 +1,16 @@
-"""A day compared with the days before it. Pure."""
+"""The days of a feed beside each other: compared with the days before, and their outages joined. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssmd.reports.figures import Figures
+from msgspec.structs import replace
 
-__all__ = ["DAYS_BEFORE", "by_feed", "change"]
+from ssmd.reports.figures import Figures
+from ssmd.store.manifest import TimeGap
+from ssmd.store.timestamps import day_begins, timestamp
+
+__all__ = ["DAYS_BEFORE", "by_feed", "change", "joined_outages"]
 
 DAYS_BEFORE = 7
 """How many days a day is compared with."""
@@ -33,3 +37,16 @@ def change(days: Sequence[Figures], place: int) -> float | None:
     if not usual:
         return None
     return 100 * (sum(day.by_hour[:hours]) * len(before) / usual - 1)
+
+
+def joined_outages(days: Sequence[Figures]) -> list[TimeGap]:
+    """Return the outages of a feed's days, which come oldest first; one that goes on over midnight is one outage."""
+    found: list[TimeGap] = []
+    for day in days:
+        for outage in day.outages:
+            if found and outage.from_ == found[-1].to == timestamp(day_begins(day.day)):
+                last = found[-1]
+                found[-1] = replace(last, to=outage.to, seconds=round(last.seconds + outage.seconds, 6))
+            else:
+                found.append(outage)
+    return found

@@ -6,23 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import UNSET
+
 from ssmd.errors import DataError
 from ssmd.proof.examine import examine
 from ssmd.store.inventory import in_any_form
 from ssmd.store.layout import DayFile, manifest_path
 from ssmd.store.manifest import Manifest, TimeGap
 from ssmd.store.manifest_file import read_manifest
+from ssmd.store.manifest_formats import known
 from ssmd.store.sessions import KILLED
 from ssmd.store.timestamps import DAY_NS, day_begins, parse_timestamp, timestamp
 
-__all__ = ["Figures", "coverage_of", "figures_of", "figures_without_data", "read_figures"]
+__all__ = ["Figures", "coverage_of", "figures_of", "figures_without_data", "outages_of", "read_figures"]
 
 _HOUR_NS = DAY_NS // 24
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One day of one feed. All are 0 for a day without data."""
+    """One day of one feed. Counts are 0 for a day without data; None is a figure that is not known."""
 
     day: str
     """YYYY-MM-DD."""
@@ -34,18 +37,21 @@ class Figures:
     """The size of the data file; 0 when only the manifest is here."""
     by_hour: Sequence[int] = (0,) * 24
     """Messages in each UTC hour."""
+    peak_second: int | None = 0
+    """The most messages in one second; None for a day that was sealed with format 1, which does not have it."""
     by_type: dict[str, int] = field(default_factory=dict)
     not_json: int = 0
-    sequence_gaps: int = 0
-    missing: int = 0
-    """Messages missing in those gaps."""
+    sequence_gaps: int | None = None
+    """None when it is not known, because the messages have no sequence numbers."""
+    missing: int | None = None
+    """Messages missing in those gaps; None when that is not known."""
     outages: Sequence[TimeGap] = ()
     """The times without a connection, within the part of the day that `known_ns` covers."""
     known_ns: int = DAY_NS
     """How much of the day is known: all of it when the day is over. Of today, up to now or, while it is being
     collected, up to its last line."""
     coverage: float | None = 0.0
-    """The percentage of `known_ns` in which a connection was open; None without a ledger, which alone records it."""
+    """The percentage of `known_ns` in which a connection was open; None when no ledger says it."""
     sealed: bool = False
 
     @property
@@ -53,13 +59,19 @@ class Figures:
         return self.known_ns == DAY_NS
 
     @property
+    def outage_count(self) -> int | None:
+        """How many outages there are; None when no ledger says it."""
+        return None if self.coverage is None else len(self.outages)
+
+    @property
     def seconds_out(self) -> float:
         return sum(outage.seconds for outage in self.outages)
 
     @property
-    def mean_rate(self) -> float:
-        """Messages a second over the part of the day that is known."""
-        return self.messages * 1e9 / self.known_ns if self.known_ns else 0.0
+    def mean_rate(self) -> float | None:
+        """Messages a second while a connection was open; None when it is not known how long that was, or never."""
+        listened_ns = self.known_ns * (self.coverage or 0.0) / 100
+        return self.messages * 1e9 / listened_ns if listened_ns else None
 
     @property
     def rates(self) -> list[float]:
@@ -71,27 +83,31 @@ class Figures:
 def coverage_of(manifest: Manifest) -> float | None:
     """Return the percentage of a whole day in which a connection was open, None when it is not known.
 
-    100 means all of it. The manifest's own `coverage_percent` is rounded: it is 100.0 for an outage of 40 ms too.
+    100 means all of it. The manifest's own `coverage_percent` has only four digits behind the point.
     """
-    return 100 * manifest.listened_seconds * 1e9 / DAY_NS if _has_ledger(manifest) else None
+    seconds = known(manifest).listened_seconds
+    return None if seconds is None else 100 * seconds * 1e9 / DAY_NS
 
 
-def _has_ledger(manifest: Manifest) -> bool:
-    """Return whether the day has a ledger: one with entries or, of a day without data, an empty one.
+def outages_of(manifest: Manifest, *, sealed: bool) -> list[TimeGap] | None:
+    """Return the outages of a day, None when they are not known.
 
-    A collector that ended as it began the day leaves an empty ledger and no data. An empty ledger beside data is not
-    one that ssmd wrote.
+    A day that is not sealed may still be collected, so the time after its last connection is left out.
     """
-    return bool(manifest.ledger_entries or (manifest.ledger_sha256 and not manifest.lines))
+    gaps = known(manifest).gaps
+    if gaps is None or sealed:
+        return gaps
+    return [gap for gap in gaps if parse_timestamp(gap.to) < day_begins(manifest.day) + DAY_NS]
 
 
 def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bool, connected: bool = False) -> Figures:
-    """Return the figures of a manifest as of now.
+    """Return the figures of a manifest, of any format, as of now.
 
     `connected`: the last session, whose end is not in the ledger, goes on.
     """
+    manifest = known(manifest)
     begin, end = day_begins(manifest.day), day_begins(manifest.day) + DAY_NS
-    gaps, until = list(manifest.gaps), min(max(now_ns, begin), end)  # The rest of today is no outage.
+    gaps, until = manifest.gaps or [], min(max(now_ns, begin), end)  # The rest of today is no outage.
     if connected and manifest.sessions and manifest.sessions[-1].cause == KILLED:
         last_line = manifest.sessions[-1].ended
         gaps = [gap for gap in gaps if gap.from_ != last_line]
@@ -100,7 +116,7 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
     gaps = [_until(gap, until) for gap in gaps if parse_timestamp(gap.from_) < until]
     out_ns = sum(parse_timestamp(gap.to) - parse_timestamp(gap.from_) for gap in gaps)
     coverage = 100 * (1 - out_ns / (until - begin)) if until > begin else 0.0
-    known = _has_ledger(manifest)
+    is_known = manifest.gaps is not None
     return Figures(
         day=manifest.day,
         feed=manifest.feed,
@@ -108,13 +124,14 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
         bytes=manifest.bytes,
         stored_bytes=stored_bytes,
         by_hour=manifest.messages_by_hour,
+        peak_second=manifest.peak_second if manifest.peak_second is not UNSET else None,
         by_type=manifest.messages_by_type,
         not_json=manifest.not_json,
         sequence_gaps=manifest.sequence_gaps,
         missing=manifest.missing,
-        outages=gaps if known else (),
+        outages=gaps,
         known_ns=until - begin,
-        coverage=coverage if known else None,
+        coverage=coverage if is_known else None,
         sealed=sealed,
     )
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
-from ssmd.reports.comparison import DAYS_BEFORE, by_feed
+from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
@@ -76,16 +76,15 @@ def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str,
 
 def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
     covered = _covered(days)
-    outages = [outage for day in days for outage in day.outages]
-    missing = sum(day.missing for day in days)
+    outages = joined_outages(days)
     table = rows(days)
     return {
         "name": feed,
         "tiles": [
             ("covered", percent(covered), _grade(covered)),
-            ("missing messages", f"{missing:,}", "fair" if missing else "good"),
-            ("outages", f"{len(outages):,}", "fair" if outages else "good"),
-            ("not connected", duration(sum(day.seconds_out for day in days)), "fair" if outages else "good"),
+            ("missing messages", *_total([day.missing for day in days if day.messages])),
+            ("outages", *_outages(days, f"{len(outages):,}")),
+            ("not connected", *_outages(days, duration(sum(day.seconds_out for day in days)))),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
             ("data", short_bytes(sum(day.bytes for day in days)), "plain"),
         ],
@@ -103,6 +102,21 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         ],
         "more_outages": max(len(outages) - _MOST_OUTAGES, 0),
     }
+
+
+def _total(counts: Sequence[int | None]) -> tuple[str, str]:
+    """Return the sum of what is known as text, and its grade."""
+    found = sum(each or 0 for each in counts)
+    if None not in counts:
+        return f"{found:,}", "fair" if found else "good"
+    return (f"at least {found:,}", "fair") if found else ("?", "plain")
+
+
+def _outages(days: Sequence[Figures], text: str) -> tuple[str, str]:
+    """Return the text about the outages of some days as far as it is known, and its grade."""
+    if any(day.outages for day in days):
+        return text, "fair"
+    return ("?", "plain") if all(day.coverage is None for day in days) else (text, "good")
 
 
 def _covered(days: Sequence[Figures]) -> float | None:

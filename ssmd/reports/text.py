@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
-from ssmd.reports.comparison import by_feed
+from ssmd.reports.comparison import by_feed, joined_outages
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration
 
@@ -28,7 +28,7 @@ def print_report(figures: Sequence[Figures], console: Console, no_data_since: st
     for feed, days in by_feed(figures).items():
         console.print(Text(feed, style="bold"))
         console.print(_fitting(rows(days), console))
-        outages = [outage for day in days for outage in day.outages]
+        outages = joined_outages(days)
         if outages:
             console.print()
             table = _table(("outage from", "to", "lasted", "cause"), left=("outage from", "to", "cause"))

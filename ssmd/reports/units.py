@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-__all__ = ["duration", "percent", "short_bytes", "short_count", "short_rate"]
+__all__ = ["count", "duration", "more_or_less", "percent", "short_bytes", "short_count", "short_rate"]
 
 _ROUNDING_ERROR = 1e-9
 """In hundredths of a percent. 45 % may be computed as 44.99999999999999 %, which must not be shown as 44.99 %. A
@@ -22,6 +22,22 @@ def percent(value: float | None) -> str:
         return "?"
     hundredths = math.floor(100 * value + _ROUNDING_ERROR)
     return f"{(hundredths if value >= 100 else min(hundredths, 9999)) / 100:.2f} %"
+
+
+def more_or_less(value: float | None) -> str:
+    """Return by how many percent something is more or less, as `+50 %`; empty for None, when there is no comparison.
+
+    `-100 %` always means that nothing is left, and `0 %` has no sign.
+    """
+    if value is None:
+        return ""
+    whole = round(value) if value <= -100 else max(round(value), -99)
+    return f"{whole:+} %" if whole else "0 %"
+
+
+def count(value: int | None) -> str:
+    """Return a number as `12,345`; `?` for None, which means that it is not known."""
+    return "?" if value is None else f"{value:,}"
 
 
 def duration(seconds: float) -> str:
@@ -45,8 +61,12 @@ def short_bytes(value: float) -> str:
     return _short(value, (" B", " kB", " MB", " GB", " TB"))
 
 
-def short_rate(value: float) -> str:
-    """Return messages a second: `1,234/s`, or `1.2/s` below ten."""
+def short_rate(value: float | None) -> str:
+    """Return messages a second: `1,234/s`, or `1.2/s` below ten; `?` for None. It is 0 only for 0."""
+    if value is None:
+        return "?"
+    if 0 < value < 0.1:
+        return "<0.1/s"
     return f"{value:,.0f}/s" if value >= 10 or not value else f"{value:.1f}/s"
 
 

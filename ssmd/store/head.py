@@ -18,6 +18,7 @@ __all__ = [
     "HEAD",
     "HOUR",
     "OPENING",
+    "SECOND",
     "TIME",
     "TS",
     "heads_of_one_shape",
@@ -42,6 +43,8 @@ TIME = slice(TS.start, TS.stop - 1)
 """The time without its Z."""
 HOUR = slice(TS.start, TS.start + len("2025-12-22T10"))
 """The day and the hour."""
+SECOND = slice(TS.start + len("2025-12-22T10:30:00"))
+"""The beginning of a line up to its whole second."""
 _TENS = (TS.start + len("2025-12-22T10:"), TS.start + len("2025-12-22T10:30:"))
 """The tens of the minutes and of the seconds, which end at 5."""
 

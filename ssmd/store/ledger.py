@@ -33,6 +33,7 @@ __all__ = [
     "LOST",
     "MARK",
     "OF_A_LINE",
+    "OF_A_RUN",
     "OF_WHAT_IS_DURABLE",
     "OUTAGE",
     "REFUSED",
@@ -85,6 +86,8 @@ EVENTS = frozenset(
 """All of them."""
 FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 """What a start writes: no connection has been open since the entry before it."""
+OF_A_RUN = frozenset({STARTED, OUTAGE, CONNECTED, CONTINUED, ROTATED, DISCONNECTED, STOPPED})
+"""What only a collector writes: with any of these, a ledger says when connections were open."""
 GAP_FIELDS = ("sid", "expected", "got", "missing")
 """The fields of a `gap`, in this order; each is a whole number."""
 OF_A_LINE = (SUBSCRIBED, GAP, REFUSED)

@@ -1,34 +1,26 @@
 """The manifest: what a finished day contains, as one JSON object beside its data. Pure.
 
 docs/archive.md explains every field. Every number is about the lines themselves, however they are compressed.
+manifest_formats.py has the rules by which each format writes them.
 """
 
 from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
-from ssmd.errors import printable
-from ssmd.store.timestamps import parse_timestamp
-
 __all__ = [
     "BLOCK_LINES",
-    "FORMAT",
     "Manifest",
     "SequenceRecord",
     "SessionRecord",
     "TimeGap",
-    "decode_manifest",
-    "encode_manifest",
     "pack_sums",
     "unpack_sums",
 ]
-
-FORMAT = 1
-"""Goes up when an older ssmd can no longer read what is written."""
 
 BLOCK_LINES = 1000
 """How many lines a pair of block sums covers."""
@@ -68,8 +60,8 @@ class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     cause: str
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """What a finished day contains."""
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished day contains, in any format. A field that its format does not have is UNSET."""
 
     format: int
     feed: str
@@ -85,55 +77,17 @@ class Manifest(msgspec.Struct, frozen=True):
     not_json: int
     messages_by_type: dict[str, int]
     messages_by_hour: list[int]
-    sequence_gaps: int
-    missing: int
+    peak_second: int | msgspec.UnsetType = msgspec.UNSET
+    sequence_gaps: int | None
+    missing: int | None
     sessions: list[SessionRecord]
-    gaps: list[TimeGap]
-    listened_seconds: float
-    coverage_percent: float
+    gaps: list[TimeGap] | None
+    listened_seconds: float | None
+    coverage_percent: float | None
     ledger_entries: int
     ledger_sha256: str
     block_lines: int
     block_sums: str
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Manifest).decode
-
-
-def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as JSON, one field a line."""
-    fields = [b"%b: %b" % (_encode(name), _encode(value)) for name, value in msgspec.structs.asdict(manifest).items()]
-    return b"{\n" + b",\n".join(fields) + b"\n}\n"
-
-
-def decode_manifest(data: bytes) -> Manifest:
-    """Return a manifest. Raises ValueError, saying what is wrong, for other data, or a manifest of a later ssmd."""
-    try:
-        manifest = _decode(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not a manifest: {error}") from None
-    if manifest.format != FORMAT or manifest.block_lines != BLOCK_LINES:
-        raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
-    if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
-        raise ValueError("has not as many block sums as its lines need")
-    if len(manifest.messages_by_hour) != 24 or min(manifest.messages_by_hour) < 0:
-        raise ValueError("has no number of messages for each of 24 hours")
-    for time in _times(manifest):
-        try:
-            parse_timestamp(time)
-        except ValueError:
-            raise ValueError(f"has {printable(time)!r} where a time should be") from None
-    return manifest
-
-
-def _times(manifest: Manifest) -> Iterator[str]:
-    yield manifest.sealed
-    yield from filter(None, (manifest.first, manifest.last))
-    for session in manifest.sessions:
-        yield from (session.began, session.ended)
-    for gap in manifest.gaps:
-        yield from (gap.from_, gap.to)
 
 
 def pack_sums(sums: Iterable[tuple[int, int]]) -> str:

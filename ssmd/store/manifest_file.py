@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssmd.errors import DataError
-from ssmd.store.manifest import Manifest, decode_manifest, encode_manifest
+from ssmd.store.manifest import Manifest
+from ssmd.store.manifest_formats import decode_manifest, encode_manifest
 
 __all__ = ["read_exact_manifest", "read_manifest"]
 

@@ -1,0 +1,157 @@
+"""Adds up a day, block by block: everything that its manifest says, and what is wrong with single lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ssmd import __version__
+from ssmd.contracts.exchange import Inspector
+from ssmd.exchange import EXCHANGES
+from ssmd.proof.coverage import open_times, outages
+from ssmd.proof.scan import Scan
+from ssmd.proof.tally import Tally
+from ssmd.store.layout import DayFile
+from ssmd.store.ledger import CONTINUED, IMPORTED, OF_A_RUN, STARTED, Entry
+from ssmd.store.ledger_file import LedgerFile
+from ssmd.store.manifest import BLOCK_LINES, Manifest, pack_sums
+from ssmd.store.manifest_formats import FORMAT, Knowable
+from ssmd.store.packed_entries import Entries
+from ssmd.store.sessions import Session, sessions
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["DayCount", "Finding"]
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be."""
+
+    line: int | None
+    """The line of the data file that it is about, counted from 1; None when it is about the whole day."""
+    text: str
+
+
+class DayCount:
+    """Adds up one day, block by block."""
+
+    def __init__(self, file: DayFile, ledger: LedgerFile | None) -> None:
+        self._file = file
+        self._ledger = ledger
+        self._all_entries = ledger.entries if ledger is not None else Entries()
+        self._entries = self._all_entries.outline()
+        self._sessions = sessions(self._entries)
+        self._cuts = _cuts(self._entries, self._sessions)
+        self._digest = hashlib.sha256()
+        self.tally = Tally(_inspector(None, self._entries))
+        self.scan = Scan(file.feed, file.day, self._all_entries)
+        self.lines = self.bytes = 0
+
+    def take(self, block: bytes) -> None:
+        """Take the next block of whole lines."""
+        self._digest.update(block)
+        lines = self.scan.take(block)
+        first = 0
+        while first < len(lines):
+            self._cut_before(self.lines + first)
+            end = min(len(lines), self._cuts[0].line - self.lines) if self._cuts else len(lines)
+            self._take_stretch(lines[first:end], self.lines + first)
+            first = end
+        self.lines += len(lines)
+        self.bytes += len(block)
+
+    def _take_stretch(self, lines: list[bytes], before: int) -> None:
+        """Take lines of one session, which have `before` lines before them."""
+        if not self.tally.take(*self.scan.read(lines, before)) and self.scan.unchecked:
+            self.scan.check_json(lines, before)
+
+    def _cut_before(self, line: int) -> None:
+        """Begin the runs and sessions that begin at or before a line."""
+        while self._cuts and self._cuts[0].line <= line:
+            cut = self._cuts.pop(0)
+            self.scan.new_run()
+            if cut.session is not None:
+                self.tally.begin_session(line, _inspector(cut.session, self._entries))
+
+    def finish(self) -> Manifest:
+        """Return all that was counted, as in_format() needs it."""
+        for cut in self._cuts:
+            if cut.session is not None:
+                self.tally.begin_session(self.lines, _inspector(cut.session, self._entries))
+        found, tally, scan = self._sessions, self.tally, self.scan
+        tally.add_midnight_gaps(found, self._all_entries, self.lines)
+        last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
+        times = open_times(self._file.day, found, last_line_ns)
+        gaps, seconds = outages(self._file.day, times, self._entries)
+        return Manifest(
+            format=FORMAT,
+            feed=self._file.feed,
+            day=self._file.day,
+            sealed="",
+            sealed_by=__version__,
+            collected_by=sorted({str(entry.fields.get("version")) for entry in self._entries if _is_run(entry)}),
+            lines=self.lines,
+            bytes=self.bytes,
+            sha256=self._digest.hexdigest(),
+            first=None if scan.first_ns is None else timestamp(scan.first_ns),
+            last=None if scan.last_ns is None else timestamp(scan.last_ns),
+            not_json=scan.not_json,
+            messages_by_type=dict(sorted(tally.types.items())),
+            messages_by_hour=scan.hours,
+            peak_second=scan.peak.most,
+            sequence_gaps=len(tally.gaps),
+            missing=tally.gaps.missing,
+            sessions=tally.records(found, times, self._entries, self.lines),
+            gaps=gaps,
+            listened_seconds=seconds,
+            coverage_percent=None,
+            ledger_entries=len(self._all_entries),
+            ledger_sha256=self._ledger.sha256 if self._ledger is not None else "",
+            block_lines=BLOCK_LINES,
+            block_sums=pack_sums(scan.sums.pairs()),
+        )
+
+    def knowable(self) -> Knowable:
+        """Return which figures of the day can be known.
+
+        An empty ledger without data is that of a collector that ended as it began the day. What was imported was not
+        received by a connection that the ledger describes.
+        """
+        events = {entry.event for entry in self._entries}
+        coverage = bool(events & OF_A_RUN) if events else self._ledger is not None and not self.lines
+        return Knowable(self.tally.numbered, coverage and IMPORTED not in events)
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with single lines."""
+        named = [Finding(number, text) for number, text in self.scan.findings]
+        return named + [Finding(None, text) for text in self.scan.unnamed()]
+
+
+class _Cut(NamedTuple):
+    """Where the lines of another run or session begin."""
+
+    line: int
+    session: Session | None
+    """The session that begins there; None where a run does."""
+
+
+def _cuts(entries: Iterable[Entry], found: Iterable[Session]) -> list[_Cut]:
+    """Return where runs begin, within each of which times are in order, and where sessions begin."""
+    runs = [_Cut(entry.line, None) for entry in entries if entry.event == STARTED]
+    began = [_Cut(session.began.line, session) for session in found]
+    return sorted([*runs, *began], key=lambda cut: cut.line)
+
+
+def _is_run(entry: Entry) -> bool:
+    return entry.event in (STARTED, CONTINUED) and "version" in entry.fields
+
+
+def _inspector(session: Session | None, entries: Iterable[Entry]) -> Callable[[], Inspector]:
+    """Return what makes an inspector of the dialect that a connection used, or of the generic one if no entry names it.
+
+    Lines before all connections are read as those of the day's first run, or as the import says.
+    """
+    name = session.exchange if session is not None else None
+    named = (entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED, IMPORTED))
+    name = name or next((other for other in named if isinstance(other, str)), None)
+    return EXCHANGES.get(name or "", EXCHANGES["generic"]).inspector
