@@ -22,6 +22,7 @@ its traceback and exit code 70.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -66,6 +67,11 @@ class DataError(SsmdError):
 class ConnectError(SsmdError):
     exit_code = 69
     label = "connect"
+
+    def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+        """How long to wait before the exchange may be asked again, because it has asked for that."""
 
 
 class AuthError(ConnectError):
@@ -129,12 +135,45 @@ class SubscriptionRefused(SsmdError):
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
 
 
-def printable(text: str | bytes, limit: int = 200) -> str:
+_HIDDEN = "(hidden)"
+
+_SHORTEST_SECRET = 8
+"""Shorter secrets are not hidden: they would be found inside other words."""
+
+_PIECE = 16
+"""So many characters of a longer secret are hidden wherever they stand: a server may cut what it repeats."""
+
+
+def printable(text: str | bytes, limit: int = 200, hidden: Iterable[str] = ()) -> str:
     """Return text from outside in a form for one line of a log: no control characters, at most `limit` characters.
 
-    A server's answer may contain terminal escapes, newlines that forge log lines, or a megabyte of text.
+    A server's answer may contain terminal escapes, newlines that forge log lines, or a megabyte of text. And servers
+    repeat what they were sent: "there is no key 0123...", or the whole request. So the secrets in `hidden` are left
+    out, and of long ones their pieces too. That comes before the text is cut, so that no part of one remains.
     """
+    text = text[: 40 * limit]
     if isinstance(text, bytes):
-        text = text[: 4 * limit].decode("utf-8", "replace")
+        text = text.decode("utf-8", "replace")
+    for secret in hidden:
+        if len(secret) > _PIECE:
+            text = _without_pieces(text, secret)
+        elif len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _HIDDEN)
     text = _UNPRINTABLE.sub(" ", text[: 4 * limit]).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _without_pieces(text: str, secret: str) -> str:
+    """Return text with every run of _PIECE or more characters of the secret replaced."""
+    kept: list[str] = []
+    start = at = 0
+    while at + _PIECE <= len(text):
+        end = at + _PIECE
+        if text[at:end] not in secret:
+            at += 1
+            continue
+        while end < len(text) and text[at : end + 1] in secret:
+            end += 1
+        kept += [text[start:at], _HIDDEN]
+        start = at = end
+    return "".join([*kept, text[start:]])

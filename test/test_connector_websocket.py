@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.utils
 import re
@@ -224,6 +225,7 @@ def test_keys_that_are_refused_in_an_answer_with_an_incomplete_or_endless_body(a
     ("status", "expected"),
     [
         ("429 Too Many Requests", "429 Too Many Requests: slow down"),
+        ("421 Misdirected Request", "421 Misdirected Request: slow down"),
         ("500 Internal Server Error", "500 Internal Server Error: slow down"),
         ("503 whatever it says", "503 Service Unavailable: slow down"),
         ("404 Not Found", "404 Not Found: slow down"),
@@ -241,6 +243,55 @@ def test_other_statuses_are_reported_with_the_body(status: str, expected: str) -
     assert text.startswith(f"cannot connect to ws://127.0.0.1:{server.port}/feed/v1: it answered ")
     assert text.endswith(expected)
     assert "s3cr3t" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "asked", "wait"),
+    [
+        (429, "Retry-After: 17\r\n", "; it asks to be left alone for 17 s (Retry-After)", 17),
+        (503, "Retry-After: 17\r\n", "; it asks to be left alone for 17 s (Retry-After)", 17),
+        (429, "retry-after:  0 \r\n", "; it asks to be left alone for 0 s (Retry-After)", 0),
+        (429, "Retry-After: 3600\r\n", "; it asks to be left alone for 3600 s (Retry-After)", 60),
+        (429, f"Retry-After: {'9' * 400}\r\n", "; it asks to be left alone for 1000000000 s (Retry-After)", 60),
+        (429, f"Retry-After: {email.utils.formatdate(NOW + 40, usegmt=True)}\r\n", "40 s (Retry-After)", 40),
+        (429, f"Retry-After: {email.utils.formatdate(NOW - 40, usegmt=True)}\r\n", "for 0 s (Retry-After)", 0),
+        (
+            429,
+            f"Date: {email.utils.formatdate(NOW + 7200, usegmt=True)}\r\n"
+            f"Retry-After: {email.utils.formatdate(NOW + 7212, usegmt=True)}\r\n",
+            "; it asks to be left alone for 12 s (Retry-After)",
+            12,
+        ),
+        (429, "", ": no", 30),
+        (429, "Retry-After: \r\n", ": no", 30),
+        (429, "Retry-After: -5\r\n", ": no", 30),
+        (429, "Retry-After: soon\r\n", ": no", 30),
+        (503, "", ": no", 0),
+        (404, "", ": no", 0),
+    ],
+)
+def test_a_server_that_asks_for_a_pause(status: int, fields: str, asked: str, wait: float) -> None:
+    """It is shown as it was asked for, and kept up to a minute. A date is read by the server's clock, not by ours."""
+    with serving(answering(response(f"{status} No", b"no", fields))) as server:
+        feed = connector(server.url, wall_clock=lambda: NOW)
+        with pytest.raises(ConnectError) as caught:
+            feed.connect()
+    assert str(caught.value).endswith(asked)
+    assert caught.value.wait_seconds == pytest.approx(wait, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("403 Forbidden", " refused this host: 403 Forbidden: no; no keys were sent, so check where it connects from"),
+        ("401 Unauthorized", " demands keys: 401 Unauthorized: no; this feed's dialect sends none with the handshake"),
+    ],
+)
+def test_a_refusal_of_a_feed_without_keys_is_not_about_keys(status: str, expected: str) -> None:
+    with serving(answering(response(status, b"no"))) as server:
+        feed = WebSocketConnector(server.url, Generic({}, {}), WebSocketConfig(endpoint=server.url))
+        assert refused(feed) == server.url + expected
+    assert ConnectError.exit_code == 69
 
 
 def repeating(status: str) -> Callable[[Peer], None]:
@@ -267,6 +318,31 @@ def test_signed_headers_that_a_server_repeats_are_hidden(status: str, kind: type
         text = refusal(server.url, kind, wall_clock=lambda: NOW)
     assert "(hidden)" in text
     assert "/feed/v1@" not in text
+
+
+class LongSigning(Signing):
+    """A dialect whose signature is as long as an RSA one, longer than a close frame."""
+
+    SIGNATURE = base64.b64encode(bytes(range(256))).decode()
+
+    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+        return {"X-Signed": self.SIGNATURE}
+
+
+@pytest.mark.parametrize("place", range(0, 344, 86))
+def test_a_piece_of_a_signature_in_a_close_frame_is_hidden(place: int) -> None:
+    piece = LongSigning.SIGNATURE[place : place + 86]
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.send(close_frame(1008, f"bad signature {piece}".encode()))
+
+    with serving(script) as server:
+        feed = WebSocketConnector(server.url, LongSigning(), WebSocketConfig(endpoint=server.url))
+        feed.connect()
+        _, end = collect(feed)
+    assert end is not None
+    assert end.endswith("code 1008, bad signature (hidden)")
 
 
 def test_signed_headers_in_a_close_frame_are_hidden() -> None:
@@ -524,6 +600,21 @@ def test_a_close_frame_is_answered() -> None:
         feed.connect()
         collect(feed)
         assert server.result() == [(CLOSE, b"\x03\xe8")]
+
+
+def test_a_close_frame_whose_reason_is_not_utf8_is_answered_with_1007() -> None:
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.send(close_frame(1001, b"bye \xff"))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url)
+        feed.connect()
+        _, end = collect(feed)
+        assert server.result() == [(CLOSE, b"\x03\xef")]
+    assert end is not None
+    assert end.endswith("code 1001, bye \ufffd")
 
 
 @pytest.mark.parametrize(

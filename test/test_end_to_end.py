@@ -128,6 +128,7 @@ def test_every_fault_ends_the_run_with_its_code_and_everything_received_is_in_th
     ):
         assert collector.wait(50) == code
         assert collector.lasted() < 15
+        assert collector.lasted() >= 2 or "429" not in fault  # As long as the simulator's Retry-After says.
         stopped = collector.events[-1]
         assert stopped["event"] == "stopped"
         assert reason in stopped["reason"]
@@ -135,6 +136,27 @@ def test_every_fault_ends_the_run_with_its_code_and_everything_received_is_in_th
         if "-after" in fault:
             assert stopped["messages"] >= 30
         assert collector.other == []
+
+
+def test_in_the_pause_that_an_exchange_asks_for_the_probes_answer_and_a_signal_ends_the_run(tmp_path):
+    """An orchestrator that restarts at once would otherwise ask again and again, and never be let in."""
+
+    def script(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(script) as server, Collector(tmp_path, server.url) as collector:
+        collector.start_up()
+        pause = collector.wait_for("exchange asks for a pause before the next attempt; the run ends after it")
+        assert pause["seconds"] == 60
+        assert "429 Too Many Requests; it asks to be left alone for 3600 s (Retry-After)" in pause["reason"]
+        assert collector.get("/health")[0] == 200
+        assert collector.get("/ready")[0] == 503
+        began = time.monotonic()
+        assert collector.end() == 0
+        assert time.monotonic() - began < 10
+        assert collector.events[-1]["reason"] == "SIGTERM"
+        assert server.connections == 1
 
 
 def test_messages_that_are_not_json_are_kept_in_the_file_and_counted(tmp_path):

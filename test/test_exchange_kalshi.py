@@ -112,8 +112,19 @@ def test_a_private_key_in_the_place_of_the_key_id_is_never_sent():
 def test_an_error_that_repeats_the_key_id_is_shown_without_it():
     error = {"type": "error", "id": 1, "msg": {"code": 5, "msg": f"{'x' * 180} {KEY_ID}", "market_ticker": KEY_ID}}
     failure = Kalshi(KEYS, {}).inspect([json.dumps(error).encode()]).failure
-    assert "(key id)" in str(failure)
+    assert "(hidden)" in str(failure)
     assert KEY_ID[:8] not in str(failure)
+
+
+def test_an_error_that_repeats_the_handshake_is_shown_without_its_signature():
+    exchange = Kalshi(KEYS, {})
+    headers = exchange.headers("/trade-api/ws/v2", 1_767_225_600_250)
+    signature = headers["KALSHI-ACCESS-SIGNATURE"]
+    for repeated in (signature, signature[:40], signature[40:], f"headers {dict(headers)}"):
+        error = {"type": "error", "id": 1, "msg": {"code": 5, "msg": f"bad {repeated}"}}
+        shown = str(exchange.inspect([json.dumps(error).encode()]).failure)
+        assert "bad (hidden)" in shown or "headers {'KALSHI-ACCESS-KEY': '(hidden)'" in shown
+        assert not any(signature[at : at + 16] in shown for at in range(len(signature)))
 
 
 @pytest.mark.parametrize("key_id", ["two\nlines-of-canary", "zwölf-canary", "bell\x07canary"])

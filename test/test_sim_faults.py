@@ -189,6 +189,7 @@ def test_status(status: int) -> None:
         assert response.status == status
         assert body == b"Forbidden" if status == 403 else "error" in json.loads(body)
         assert (response.getheader("Location") is not None) == (status == 302)
+        assert response.getheader("Retry-After") == ("2" if status == 429 else None)
 
 
 def test_slow_handshake() -> None:

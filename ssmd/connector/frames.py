@@ -19,6 +19,7 @@ import websocket
 from ssmd.connector.coalescing import Pauses
 from ssmd.connector.sender import FrameSender
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
+from ssmd.store.json_limits import is_utf8
 
 __all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
 
@@ -117,7 +118,7 @@ class FrameReader(FrameSender):
         That one would continue as long as fragments arrive, and no other greenlet could run.
         """
         if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
-            self.send_close()
+            self.send_close(_code_for(frame.data[2:]))
             raise CloseFrame(int.from_bytes(frame.data[:2], "big") if frame.data else None, frame.data[2:])
         if frame.opcode == websocket.ABNF.OPCODE_PING:
             self.pong(frame.data)
@@ -229,3 +230,9 @@ class FrameReader(FrameSender):
         data = bytes(self._view[self._start : self._start + taken])
         self._start += taken
         return data
+
+
+def _code_for(reason: bytes) -> int:
+    """Return the close code that answers a close frame: a reason that is not UTF-8 is an error (RFC 6455, 8.1)."""
+    code: int = websocket.STATUS_NORMAL if is_utf8(reason) else websocket.STATUS_INVALID_PAYLOAD
+    return code

@@ -1,6 +1,6 @@
 """Why a connection failed: the server's answer to the handshake, or an exception, as one line of text.
 
-The server's words are not trusted: see printable_without().
+The server's words are not trusted: see errors.printable().
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import email.utils
 import http
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import websocket
 
 from ssmd.errors import AuthError, ConnectError, printable
 
-__all__ = ["REDIRECTS", "explain", "printable_without", "refusal"]
+__all__ = ["LONGEST_WAIT_SECONDS", "REDIRECTS", "explain", "refusal"]
 
 REDIRECTS = (
     http.HTTPStatus.MOVED_PERMANENTLY,
@@ -31,49 +31,77 @@ REDIRECTS = (
 LEAST_CLOCK_SKEW_SECONDS = 5
 """A clock that differs from the exchange's by less is not mentioned."""
 
+LONGEST_WAIT_SECONDS = 60.0
+"""A server that asks for a longer wait gets no more than this."""
 
-def printable_without(hidden: Iterable[str], text: str | bytes) -> str:
-    """Return what a server sent as text for one line of a log, without the secrets in `hidden`.
-
-    Servers repeat what they were sent: "there is no key 0123...", or the whole request. The secrets are replaced before
-    the text is cut, so that no part of one remains.
-    """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    for secret in hidden:
-        text = text.replace(secret, "(hidden)")
-    return printable(text)
+DEFAULT_WAIT_SECONDS = 30.0
+"""The wait after "429 Too Many Requests" without a usable Retry-After."""
 
 
 def refusal(
-    host: str, refused: websocket.WebSocketBadStatusException, now: float, hidden: Iterable[str] = ()
+    host: str,
+    refused: websocket.WebSocketBadStatusException,
+    now: float,
+    *,
+    signed: bool = True,
+    hidden: Iterable[str] = (),
 ) -> ConnectError:
     """Return the error for a server that answers with another HTTP status than 101; AuthError when it is about the
     keys.
 
-    `now`: the wall clock in Unix seconds, to compare it with the exchange's. `hidden`: texts that the error must not
-    show.
+    `now`: the wall clock in Unix seconds, to compare it with the exchange's. `signed`: keys were sent. `hidden`: texts
+    that the error must not show.
     """
-    status = refused.status_code
+    status, headers = refused.status_code, refused.resp_headers or {}
     if status is None:
         return ConnectError(f"cannot connect to {host}: it did not answer in HTTP")
-    body = printable_without(hidden, refused.resp_body or b"")
+    body = printable(refused.resp_body or b"", hidden=hidden)
     answer = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {body}" if body else "")
-    if status not in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return ConnectError(f"cannot connect to {host}: it answered {answer}")
+    if status == http.HTTPStatus.UNAUTHORIZED and not signed:
+        return ConnectError(f"{host} demands keys: {answer}; this feed's dialect sends none with the handshake")
+    if status == http.HTTPStatus.FORBIDDEN and not signed:
+        return ConnectError(f"{host} refused this host: {answer}; no keys were sent, so check where it connects from")
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        return AuthError(f"{host} refused the keys: {answer}; {_remedy(headers, now)}")
+    text = f"cannot connect to {host}: it answered {answer}"
+    wait = _retry_after(headers, now)
+    if wait is not None:
+        text += f"; it asks to be left alone for {wait:.0f} s (Retry-After)"
+    elif status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        wait = DEFAULT_WAIT_SECONDS
+    return ConnectError(text, min(wait or 0.0, LONGEST_WAIT_SECONDS))
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that Retry-After asks to wait for, given as seconds or as a date (RFC 9110, 10.2.3); None
+    without a usable one.
+
+    A date is compared with the server's own, so that a wrong clock of this host does not matter.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), 1e9)
+    until = _unix(value)
+    since = _unix(headers.get("date", ""))
+    return None if until is None else max(0.0, until - (now if since is None else since))
+
+
+def _remedy(headers: Mapping[str, str], now: float) -> str:
+    """Return what to do about keys that were refused."""
     remedy = "check that the key id and the private key belong together, and to this exchange"
-    skew = _clock_skew(refused.resp_headers or {}, now)
+    date = _unix(headers.get("date", ""))
+    skew = 0.0 if date is None else now - date
     if abs(skew) > LEAST_CLOCK_SKEW_SECONDS:
         direction = "ahead of" if skew > 0 else "behind"
         remedy = f"this host's clock is {abs(skew):.0f} s {direction} the exchange's; {remedy}"
-    return AuthError(f"{host} refused the keys: {answer}; {remedy}")
+    return remedy
 
 
-def _clock_skew(headers: dict[str, str], now: float) -> float:
-    """Return how many seconds our clock is ahead of the response's date; 0 when it has none."""
-    with contextlib.suppress(LookupError, TypeError, ValueError, OverflowError):
-        return now - email.utils.parsedate_to_datetime(headers["date"]).timestamp()
-    return 0.0
+def _unix(date: str) -> float | None:
+    """Return the Unix seconds of an HTTP date; None when it is none."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    return None
 
 
 def _phrase(status: int) -> str:
@@ -88,7 +116,7 @@ def explain(error: Exception, response: Any = None, hidden: Iterable[str] = ()) 
     `response`: the library's response to the handshake, with `status` and `headers`; None when there was none.
     """
     if response is not None and response.status in REDIRECTS:
-        target = printable_without(hidden, str(response.headers.get("location", "")).partition("?")[0])
+        target = printable(str(response.headers.get("location", "")).partition("?")[0], hidden=hidden)
         return f"it redirects to {target} ({response.status}), which is never followed; name the final address"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not valid: {error.verify_message}"
@@ -98,4 +126,4 @@ def explain(error: Exception, response: Any = None, hidden: Iterable[str] = ()) 
         return f"its host name cannot be resolved: {error}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return printable_without(hidden, str(error)) or type(error).__name__
+    return printable(str(error), hidden=hidden) or type(error).__name__

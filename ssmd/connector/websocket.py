@@ -6,7 +6,7 @@ import contextlib
 import http.cookies
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -17,17 +17,14 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
 from ssmd.connector.patience import DATA, IDLE, PING, Patience
-from ssmd.connector.refusal import explain, printable_without, refusal
+from ssmd.connector.refusal import explain, refusal
 from ssmd.contracts.exchange import Exchange
-from ssmd.errors import ConnectError, Disconnected
+from ssmd.errors import ConnectError, Disconnected, printable
 
 __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
 
 CONNECT_SECONDS = 10.0
 """One deadline for the name lookup, TCP, TLS, the handshake and the opening commands."""
-
-SHORTEST_SECRET = 8
-"""Shorter values of signed headers are not hidden in what a server says: they would be found inside other words."""
 
 SEND_SECONDS = 5.0
 """How long the exchange may take to read the commands of one send(). Nothing is read from it in this time."""
@@ -71,7 +68,7 @@ class WebSocketConnector:
         self._connect_seconds = connect_seconds
         self._wall_clock = wall_clock
         self._closing = self._pinged = False
-        self._hidden: list[str] = []
+        self._hidden: Collection[str] = ()
         self._head: BoundedHead | None = None
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
 
@@ -93,7 +90,7 @@ class WebSocketConnector:
                     raise
                 raise self._failed(f"no answer within {self._connect_seconds:g} s") from None
             except websocket.WebSocketBadStatusException as refused:
-                raise refusal(self._host, refused, self._wall_clock(), self._hidden) from None
+                raise self._refused(refused) from None
             except (OSError, ValueError, websocket.WebSocketException, http.cookies.CookieError) as error:
                 raise self._failed(explain(error, self._reader.handshake_response, self._hidden)) from None
 
@@ -105,7 +102,7 @@ class WebSocketConnector:
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
         headers = self._exchange.headers(self._path, int(self._wall_clock() * 1000))
-        self._hidden = [value for value in headers.values() if len(value) >= SHORTEST_SECRET]
+        self._hidden = headers.values()
         self._head = BoundedHead(sock)
         # Redirects are not followed: the signed headers would go to the host that is named there.
         self._reader.connect(
@@ -124,8 +121,11 @@ class WebSocketConnector:
         """
         refused = None if self._head is None else self._head.refused()
         if refused is not None:
-            return refusal(self._host, refused, self._wall_clock(), self._hidden)
+            return self._refused(refused)
         return ConnectError(f"cannot connect to {self._host}: {reason}")
+
+    def _refused(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
+        return refusal(self._host, refused, self._wall_clock(), signed=bool(self._hidden), hidden=self._hidden)
 
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
@@ -189,7 +189,7 @@ class WebSocketConnector:
     def _disconnected(self, error: Exception) -> Disconnected:
         if isinstance(error, CloseFrame):
             code = "no code" if error.code is None else f"code {error.code}"
-            reason = printable_without(self._hidden, error.reason)
+            reason = printable(error.reason, hidden=self._hidden)
             closed = f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else "")
             return Disconnected(closed, error.code)
         if isinstance(error, MessageTooBig):

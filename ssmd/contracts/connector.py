@@ -18,7 +18,8 @@ class Connector(Protocol):
     def connect(self) -> None:
         """Connect and send the exchange's opening commands; called once, before messages().
 
-        Raises ConnectError when the exchange cannot be reached in time, AuthError when it refuses the keys.
+        Raises ConnectError when the exchange cannot be reached in time, AuthError when it refuses the keys. The error's
+        `wait_seconds` says for how long the exchange wants no further attempt.
         """
 
     def messages(self) -> Iterator[list[bytes]]:

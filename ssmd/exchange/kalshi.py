@@ -11,7 +11,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Asked, ChannelState, Inspection, Inspector, SnapshotPolicy
-from ssmd.errors import ConfigError
+from ssmd.errors import ConfigError, printable
 from ssmd.exchange.kalshi_channels import BOOKS
 from ssmd.exchange.kalshi_inspector import KalshiInspector
 from ssmd.exchange.signing import read_private_key, sign
@@ -43,6 +43,7 @@ class Kalshi(KalshiInspector):
             raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
         if len(self._key_id) > _LONGEST_KEY_ID:
             raise ConfigError("the key id (api_key) is too long for a key id; is it the private key?")
+        self._sent_headers: dict[str, str] = {}
         self._private_key = read_private_key(keys["api_secret"])
         self._commands: list[bytes] = []
         for params in [params for section in sections_of(subscribe) for params in commands_of(section)]:
@@ -64,11 +65,12 @@ class Kalshi(KalshiInspector):
         """The signature is of the time in ms, the method and the path without host or query, joined without separators
         (https://docs.kalshi.com/getting_started/api_keys).
         """
-        return {
+        self._sent_headers = {
             "KALSHI-ACCESS-KEY": self._key_id,
             "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
             "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
         }
+        return self._sent_headers
 
     def commands(self) -> Sequence[bytes]:
         return self._commands
@@ -104,5 +106,5 @@ class Kalshi(KalshiInspector):
         ]
 
     def _shown(self, value: object) -> str:
-        """Leave the key id out, which Kalshi's errors may repeat."""
-        return super()._shown(str(value).replace(self._key_id, "(key id)"))
+        """Leave out what was sent in the handshake, which Kalshi's errors may repeat."""
+        return printable(str(value), hidden=[self._key_id, *self._sent_headers.values()])

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import gevent
+
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.writer import Batch, Writer
-from ssmd.errors import Disconnected
+from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
@@ -55,13 +57,26 @@ class Reader:
         """Connect, then read until the connection ends. Raises ConnectError, Disconnected, ClockError, or the failure
         that the exchange's dialect has found.
         """
-        self._connector.connect()
+        self._connect()
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
         self._journal.note(CONNECTED, self._clock.now())
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes()
         self._read()
+
+    def _connect(self) -> None:
+        """Connect. When the exchange asks for a pause, the run ends after it: the next start may come at once."""
+        try:
+            self._connector.connect()
+        except ConnectError as error:
+            if error.wait_seconds:
+                _log.warning(
+                    "exchange asks for a pause before the next attempt; the run ends after it",
+                    extra={"seconds": round(error.wait_seconds), "reason": str(error)},
+                )
+                gevent.sleep(error.wait_seconds)
+            raise
 
     def hand_in_notes(self) -> None:
         """Put what the journal holds into the queue; never blocks."""

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import gevent
@@ -117,7 +118,7 @@ class Simulator:
             # Not JSON: the proxy in front of the real exchange answers with plain text.
             return Answer(403, b"Forbidden")
         if status is not None:
-            return answer(status, *([("Location", "/elsewhere")] if 300 <= status < 400 else []))
+            return answer(status, *_fields(status))
         if path.partition("?")[0] != _KALSHI:
             return None
         headers = {name: environ.get(f"HTTP_{name.replace('-', '_')}", "") for name in (KEY, TIMESTAMP, SIGNATURE)}
@@ -180,3 +181,10 @@ def _listen(host: str, port: int, pool: Pool, gate: object) -> WSGIServer:
     except OSError as error:
         raise ListenError.at(host, port, error) from None
     return server
+
+
+def _fields(status: int) -> list[tuple[str, str]]:
+    """Return the header fields that come with a status."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return [("Retry-After", "2")]
+    return [("Location", "/elsewhere")] if 300 <= status < 400 else []

@@ -144,7 +144,7 @@ def echo(status: str) -> Callable[[Peer], None]:
         text = f"{'.' * 180}{KEY_ID} in {head}".encode()
         peer.send(
             f"HTTP/1.1 {status} {KEY_ID}\r\nX-Request: {head}\r\nLocation: /{KEY_ID}/there?{KEY_ID}\r\n"
-            f"Set-Cookie: key={KEY_ID}\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+            f"Set-Cookie: key={KEY_ID}\r\nRetry-After: 0\r\nContent-Length: {len(text)}\r\n\r\n".encode()
             + text
         )
 
