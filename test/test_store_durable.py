@@ -164,7 +164,7 @@ def test_other_failures_are_explained_by_the_system_alone():
 
 def test_a_sync_returns_the_free_bytes_of_the_disk(tmp_path):
     with (tmp_path / "data").open("wb") as file:
-        free = sync_file(file.fileno(), "data")
+        free = sync_file(file.fileno(), file.name, 0)
     disk = os.statvfs(tmp_path)
     assert 0 < free <= disk.f_blocks * disk.f_frsize
 
@@ -174,14 +174,43 @@ def test_a_sync_of_a_file_that_was_removed_is_a_write_error(tmp_path):
     with path.open("wb") as file:
         path.unlink()
         with pytest.raises(WriteError, match="data: somebody has removed the file; what is written to it is lost"):
-            sync_file(file.fileno(), "data")
+            sync_file(file.fileno(), file.name, 0)
+
+
+def test_a_sync_of_a_file_that_was_moved_or_replaced_is_a_write_error(tmp_path):
+    path = tmp_path / "folder" / "data"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        path.rename(tmp_path / "moved")
+        with pytest.raises(WriteError, match="data: somebody has moved or replaced the file; what is written is no"):
+            sync_file(file.fileno(), file.name, 0)
+        path.touch()
+        with pytest.raises(WriteError, match="moved or replaced"):
+            sync_file(file.fileno(), file.name, 0)
+        path.unlink()
+        (tmp_path / "moved").rename(path)
+        sync_file(file.fileno(), file.name, 0)
+        path.parent.rename(tmp_path / "other")
+        (tmp_path / "folder").touch()
+        with pytest.raises(WriteError, match="moved or replaced"):
+            sync_file(file.fileno(), file.name, 0)
+
+
+def test_a_sync_of_a_file_that_was_cut_off_is_a_write_error(tmp_path):
+    path = tmp_path / "data"
+    with path.open("wb", buffering=0) as file:
+        file.write(b"x" * 2000)
+        sync_file(file.fileno(), file.name, 2000)
+        os.truncate(path, 1999)
+        with pytest.raises(WriteError, match="data: somebody has cut the file off: it has 1,999 bytes, and 2,000"):
+            sync_file(file.fileno(), file.name, 2000)
 
 
 def test_a_sync_that_fails_is_a_write_error():
     reading, writing = os.pipe()
     try:
         with pytest.raises(WriteError, match="pipe: sync failed: Invalid argument"):
-            sync_file(writing, "pipe")
+            sync_file(writing, "pipe", 0)
     finally:
         os.close(reading)
         os.close(writing)

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 import pytest
 
-from ssmd.contracts.writer import Batch
+from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import OutputError, WriteError
 from ssmd.store.line import decode_line
 from ssmd.writer.file import FileWriter
@@ -109,6 +109,47 @@ def test_a_file_that_was_removed_is_noticed_by_the_next_sync(tmp_path, make):
     writer.flush()
     writer.sync()
     with pytest.raises(WriteError, match="somebody has removed the file"):
+        sync_until_told(writer)
+
+
+@pytest.mark.parametrize("name", ["kalshi.jsonl", "kalshi.ledger.jsonl"])
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_file_that_was_cut_off_is_noticed_by_the_next_sync(tmp_path, make, name, grown):
+    """Also when it has grown again, and when the run continues a file of an earlier one."""
+    earlier = make()
+    earlier.open()
+    take(earlier, b'{"n":1}', b'{"n":2}')
+    earlier.close()
+    writer = make(fsync=0.001)
+    writer.open()
+    take(writer, b'{"n":3}')
+    writer.write(Batch("kalshi", NOON, b"", 0, [Note("mark", NOON)]))
+    writer.flush()
+    path = tmp_path / "2025-12-22" / name
+    os.truncate(path, 100)
+    if grown:
+        take(writer, b'{"n":4}')
+        writer.write(Batch("kalshi", NOON, b"", 0, [Note("mark", NOON)]))
+        writer.flush()
+    writer.sync()
+    with pytest.raises(WriteError, match=f"{path}: somebody has cut the file off: it has "):
+        sync_until_told(writer)
+
+
+def test_a_relative_path_is_absolute_in_every_error(tmp_path, make, monkeypatch):
+    """Whoever reads the log does not know in which folder the collector was started."""
+    monkeypatch.chdir(tmp_path)
+    writer = make(Path("data"), fsync=0.001)
+    writer.open()
+    assert writer.location == str(tmp_path / "data" / "2025-12-22" / "kalshi.jsonl")
+    with pytest.raises(OutputError, match=f"^{tmp_path}/data/.kalshi.lock: another collector"):
+        make(Path("data")).open()
+    os.truncate(writer.location, 0)
+    take(writer, b"1")
+    os.unlink(writer.location)
+    writer.flush()
+    writer.sync()
+    with pytest.raises(WriteError, match=f"^{tmp_path}/data/2025-12-22/kalshi.jsonl: somebody has removed"):
         sync_until_told(writer)
 
 
@@ -240,7 +281,8 @@ def test_an_output_that_cannot_be_made_is_one_clear_error(tmp_path, make, obstac
         root.symlink_to(tmp_path / "nowhere" / "deep")
     else:
         root = Path("/proc/ssmd")
-    with pytest.raises(OutputError, match=str(root)):
+    no_folder = " is in the way: it is no folder, and storage.path must be one$" if obstacle == "file" else ""
+    with pytest.raises(OutputError, match=f"{root}.*{no_folder}"):
         make(root).open()
 
 

@@ -194,11 +194,11 @@ def test_entries_that_a_power_failure_left_without_their_lines_are_no_loss(tmp_p
 def test_an_end_is_written_after_what_it_counts_is_on_the_disk(tmp_path, run, monkeypatch):
     synced = []
     real = run_ledger.RunLedger.sync_with
-    path = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
+    ledger_file = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
 
-    def watched(self, fd: int, location: str) -> int:
-        synced.append((len(data(tmp_path)), b"stopped" in path.read_bytes()))
-        return real(self, fd, location)
+    def watched(self, fd: int, path: str, size: int) -> int:
+        synced.append((len(data(tmp_path)), b"stopped" in ledger_file.read_bytes()))
+        return real(self, fd, path, size)
 
     monkeypatch.setattr(run_ledger.RunLedger, "sync_with", watched)
     writer = run(NOON)
@@ -206,7 +206,7 @@ def test_an_end_is_written_after_what_it_counts_is_on_the_disk(tmp_path, run, mo
     take(writer, NOON, b"1", b"2")
     put(writer, NOON, notes=(note("stopped", NOON, reason="SIGTERM"),))
     assert synced[-1] == (len(data(tmp_path)), False)
-    assert b"stopped" in path.read_bytes()
+    assert b"stopped" in ledger_file.read_bytes()
 
 
 def test_an_end_is_not_written_when_what_it_counts_cannot_be(tmp_path, run):

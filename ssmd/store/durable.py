@@ -45,21 +45,38 @@ def write_pieces(fd: int, pieces: Sequence[bytes]) -> None:
             rest[0] = rest[0][written:]
 
 
-def sync_file(fd: int, location: str) -> int:
-    """Make an open file durable; return the bytes free on its file system. Raises WriteError.
+def sync_file(fd: int, path: str, size: int) -> int:
+    """Make an open file durable; return the bytes free on its file system.
+
+    Raises WriteError when that fails, and when somebody has removed, moved or cut off the file: `path` is its name, and
+    `size` the bytes that it must have at least. What is written to it would be lost, or in no day of the storage.
 
     Never tried again after a failure: the kernel may have dropped the pages that it could not write, and would report
     success (https://wiki.postgresql.org/wiki/Fsync_Errors).
     """
     try:
         _sync_data(fd)
-        links = os.fstat(fd).st_nlink
+        opened = os.fstat(fd)
         free = os.fstatvfs(fd)
+        if not opened.st_nlink:
+            raise WriteError(f"{path}: somebody has removed the file; what is written to it is lost")
+        if not _is_named(opened, path):
+            raise WriteError(f"{path}: somebody has moved or replaced the file; what is written is no longer in it")
     except OSError as error:
-        raise WriteError(f"{location}: sync failed: {explain(error)}") from None
-    if not links:
-        raise WriteError(f"{location}: somebody has removed the file; what is written to it is lost")
+        raise WriteError(f"{path}: sync failed: {explain(error)}") from None
+    if opened.st_size < size:
+        raise WriteError(
+            f"{path}: somebody has cut the file off: it has {opened.st_size:,} bytes, and {size:,} were written; "
+            "nothing but ssmd may change it"
+        )
     return free.f_bavail * free.f_frsize
+
+
+def _is_named(opened: os.stat_result, path: str) -> bool:
+    try:
+        return os.path.samestat(opened, os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _sync_data(fd: int) -> None:

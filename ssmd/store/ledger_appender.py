@@ -26,6 +26,7 @@ class LedgerAppender:
         self._fd = -1
         self._location = ""
         self._unsynced = False
+        self._size = 0
         self.offset = 0
         """The size of the data file in bytes, with what waits to be written."""
         self.line = 0
@@ -45,6 +46,7 @@ class LedgerAppender:
         self._location = str(path)
         aside = set_torn_tail_aside(path, decode_entry)
         os.fsync(self._fd)
+        self._size = os.fstat(self._fd).st_size
         self.offset = data.stat().st_size
         found = read_ledger(path, every_gap=False)
         entries = list(found.entries) if found is not None else []
@@ -69,18 +71,19 @@ class LedgerAppender:
 
     def _append(self, lines: list[bytes]) -> None:
         write_all(self._fd, lines, self._location)
+        self._size += sum(map(len, lines))
         self._unsynced = True
 
-    def sync_with(self, fd: int, location: str) -> int:
-        """Make the ledger durable, then the data file; return what sync_file() returns. Raises WriteError.
+    def sync_with(self, fd: int, path: str, size: int) -> int:
+        """Make the ledger durable, then the data file, by sync_file(); return what that returns. Raises WriteError.
 
         Ledger first: after a power failure there may be entries without lines, which are harmless, but never lines
         without their entries.
         """
         if self._unsynced:
             self._unsynced = False
-            sync_file(self._fd, self._location)
-        return sync_file(fd, location)
+            sync_file(self._fd, self._location, self._size)
+        return sync_file(fd, path, size)
 
     def close(self) -> None:
         """Close the ledger, if one is open. Raises OSError."""

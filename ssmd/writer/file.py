@@ -57,7 +57,8 @@ class FileWriter:
         metrics: Metrics,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._root = self.state_folder = Path(config.path)
+        # Absolute, so that every error and log line names a place that can be found from anywhere.
+        self._root = self.state_folder = Path(config.path).absolute()
         self._feed = feed
         self._status = status
         self._metrics = metrics
@@ -67,9 +68,8 @@ class FileWriter:
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
-        self._syncer = Syncer(
-            lambda: self._ledger.sync_with(self._fd, self.location), config.fsync_interval_seconds, status, metrics
-        )
+        self._written = 0
+        self._syncer = Syncer(self._sync, config.fsync_interval_seconds, status, metrics)
         self.location = str(self._root)
 
     def companions(self) -> Sequence[Companion]:
@@ -81,7 +81,7 @@ class FileWriter:
         try:
             _report(off_the_hub(self._open))
         except OSError as error:
-            raise OutputError(f"{error.filename or self._root}: {explain(error)}") from None
+            raise OutputError(f"{error.filename or self._root}: {_explain_no_folder(error)}") from None
         except DataError as error:
             raise OutputError(str(error)) from None
         self._status.day = Path(self.location).parent.name
@@ -124,7 +124,7 @@ class FileWriter:
             manifest_path(path.parent, self._feed).unlink(missing_ok=True)  # It would not be true any longer.
             sync_directory(path.parent)
             sync_directory(self._root)
-            self._fd = fd
+            self._fd, self._written = fd, self._ledger.offset
         finally:
             if self._fd != fd:
                 os.close(fd)
@@ -181,11 +181,16 @@ class FileWriter:
             raise
         self._syncer.unsynced = True
         size = sum(map(len, pieces))
+        self._written += size
         self._status.written_bytes += size
         self._metrics.last_write.set_to_current_time()
 
     def sync(self) -> float | None:
         return self._syncer.sync()
+
+    def _sync(self) -> int:
+        """Do the work of a sync, in a thread. Whatever is written meanwhile, the file has no fewer bytes than now."""
+        return self._ledger.sync_with(self._fd, self.location, self._written)
 
     def _finish_day(self) -> None:
         """Make the open file durable and close it."""
@@ -211,6 +216,12 @@ class FileWriter:
                 fd, self._lock_fd = self._lock_fd, -1
                 with contextlib.suppress(OSError):  # Nothing was written to it that could be lost.
                     os.close(fd)
+
+
+def _explain_no_folder(error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "is in the way: it is no folder, and storage.path must be one"
+    return explain(error)
 
 
 def _report(repaired: list[Repaired]) -> None:

@@ -23,3 +23,5 @@ class LocalStorage(Model):
     def faults(self) -> Iterator[Fault]:
         if self.path.startswith("~"):
             yield ("path",), "begins with `~`, which stands for no one's home here; write the whole path"
+        if "$" in self.path:
+            yield ("path",), "has a `$`, but no variables are replaced here; write the whole path"
