@@ -126,7 +126,14 @@ def test_entries_that_a_later_version_wrote_are_passed_over(tmp_path):
         later = with_entries_of_a_later_version(data, ledger)
         assert len(later) >= 2 * len(ledger) + 5
         path.write_bytes(b"".join(later))
-        assert [ssmd(*arguments, collector.data) for arguments in reads] == before
+        after = [ssmd(*arguments, collector.data) for arguments in reads]
+        assert after[1:] == before[1:]
+        count = sum(decode_entry(line).event == "heard-again/2" for line in later)
+        note = (
+            f"note: {file}: has {count} entries in its ledger whose events this version does not know; a later version "
+            f"may have written them: heard-again/2 ({count})\n"
+        )
+        assert after[0] == before[0]._replace(stdout=before[0].stdout + note)
         [found] = data_files([file])
         assert ranges(found, middle.encode(), b"9") is not None  # They do not make a search read the whole file.
         with Collector(tmp_path, simulator.endpoint) as collector:

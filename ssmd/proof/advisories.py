@@ -19,6 +19,7 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
     `paths`: the files and folders that were verified.
     """
     for verdict in verdicts:
+        yield from (f"{verdict.file.path}: {note}" for note in verdict.notes)
         for other in verdict.duplicates:
             yield f"{verdict.file.path}: the same lines are also in {other.path.name}; `ssmd compact` keeps one"
     feeds = by_feed(verdicts)

@@ -10,8 +10,9 @@ import msgspec
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import FoundGap, differing
+from ssmd.proof.outside import has_unknown, imported_lines, outside
 from ssmd.proof.scan import MOST_FINDINGS
-from ssmd.store.ledger import CONTINUED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
+from ssmd.store.ledger import CONTINUED, IMPORTED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
 from ssmd.store.manifest import Manifest
 from ssmd.store.packed_entries import Entries
 
@@ -34,7 +35,7 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
         gone = f"{loss.lines} lines that the ledger counts are gone"
         yield Finding(loss.line, f"was the last line when a run started: {gone}")
     entries = ledger.entries.outline()
-    if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED)):
+    if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED, IMPORTED)):
         yield Finding(1, "was written by a run that is not in the ledger: the beginning of the ledger is lost")
     if found.misplaced is not None:
         yield Finding(
@@ -48,6 +49,11 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
                 lost = entry.line - total
                 yield Finding(total, f"is the last line; the ledger says that {lost} more were written ({entry.event})")
     yield from _totals(found, entries)
+    yield from _imported(entries, total)
+    # With an event that this version does not know, a connection may have begun: that is for a note.
+    for first, last in () if has_unknown(entries) else outside(entries, total):
+        also = f", and neither do the lines up to {last}" if last > first else ""
+        yield Finding(first, f"belongs to no connection that the ledger has{also}")
     yield from _gaps(found, ledger.entries)
 
 
@@ -72,11 +78,22 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
         yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
 
 
+def _imported(entries: list[Entry], total: int) -> Iterator[Finding]:
+    """Yield that not as many lines are there as were imported."""
+    counted = [entry.fields.get("lines") for entry in entries if entry.event == IMPORTED]
+    whole = sum(lines for lines in counted if isinstance(lines, int))
+    if counted and whole != (there := imported_lines(entries, total)):
+        yield Finding(there, f"is the last line before all runs; the ledger says that {whole} lines were imported")
+
+
 def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
     """Yield the gaps that only the data has, then those that only the ledger has: the first of each, and a count."""
     named: dict[bool, list[FoundGap]] = {False: [], True: []}
     count = Counter[bool]()
+    imported = imported_lines(entries.outline(), found.manifest.lines)
     for gap, is_in_ledger in differing(entries, found.gaps, found.manifest.lines):
+        if gap.line < imported and not is_in_ledger:
+            continue  # No collector was there when it came.
         count[is_in_ledger] += 1
         if count[is_in_ledger] <= MOST_FINDINGS:
             named[is_in_ledger].append(gap)
@@ -97,7 +114,7 @@ def _described(gap: FoundGap) -> str:
 def against_manifest(real: Manifest, sealed: Manifest) -> Iterator[Finding]:
     """Yield each field of the `sealed` manifest that differs from the `real` one, which was just worked out.
 
-    When the lines themselves are not those that were sealed, only the names of the fields are given.
+    When the lines themselves are not those that were sealed, one finding has all of the fields, with short values.
     """
     wrong = [
         name
@@ -105,15 +122,23 @@ def against_manifest(real: Manifest, sealed: Manifest) -> Iterator[Finding]:
         if name not in _NOT_OF_THE_DATA and getattr(real, name) != getattr(sealed, name)
     ]
     if "sha256" in wrong and len(wrong) > 1:
-        yield Finding(None, f"the lines and the manifest differ in {', '.join(wrong)}")
+        each = [_both(name, getattr(sealed, name), getattr(real, name)) for name in wrong]
+        yield Finding(None, f"the manifest and the lines differ in {'; '.join(each)}")
         return
     for name in wrong:
-        says, is_really = _short(getattr(sealed, name)), _short(getattr(real, name))
+        says, is_really = _short(getattr(sealed, name), 120), _short(getattr(real, name), 120)
         yield Finding(None, f"the manifest says {name} is {says}, but it is {is_really}")
     if real.sha256 == sealed.sha256 and real.block_sums != sealed.block_sums:
         yield Finding(None, "the manifest's block_sums are not those of the lines")
 
 
-def _short(value: object) -> str:
+def _both(name: str, sealed: object, real: object) -> str:
+    """Return the name of a field with both its values; without them where the beginning of each may be the same."""
+    if isinstance(real, list | dict):
+        return name
+    return f"{name} ({_short(sealed, 24)} in the manifest, {_short(real, 24)} in the lines)"
+
+
+def _short(value: object, most: int) -> str:
     text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else text[:119] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

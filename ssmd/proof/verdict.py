@@ -42,6 +42,8 @@ class Verdict(NamedTuple):
     """What is wrong; empty when everything agrees."""
     duplicates: Sequence[DayFile] = ()
     """The other forms of the day that contain the same lines."""
+    notes: Sequence[str] = ()
+    """What its ledger says that people should know, as ledger_notes() yields it. slim() would take it away."""
 
     @property
     def entries(self) -> list[Entry]:

@@ -12,6 +12,7 @@ from ssmd.errors import DataError
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
+from ssmd.proof.ledger_notes import ledger_notes
 from ssmd.proof.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, REORDERED, SWAPPED, Damage, locate
 from ssmd.proof.verdict import Verdict, slim
 from ssmd.reading.blocks import LineBlocks
@@ -22,7 +23,7 @@ from ssmd.store.line import decode_line
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.manifest_file import read_exact_manifest
 from ssmd.store.manifest_formats import FORMAT
-from ssmd.store.timestamps import timestamp
+from ssmd.store.timestamps import parse_timestamp, timestamp
 
 __all__ = ["MOST_DAMAGES", "verify"]
 
@@ -48,7 +49,14 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     if found.ledger is None and (packed := packed_ledger(file.path.parent, file.feed)) is not None:
         findings.append(Finding(None, packed))
     wrong, duplicates = _of_other_forms(file, found)
-    return Verdict(file, sealed, slim(found), list(dict.fromkeys([*findings, *wrong])), duplicates)
+    return Verdict(file, sealed, slim(found), list(dict.fromkeys([*findings, *wrong])), duplicates, _notes(file, found))
+
+
+def _notes(file: DayFile, found: Examination) -> list[str]:
+    if found.ledger is None:
+        return []
+    last_ns = parse_timestamp(found.manifest.last) if found.manifest.last is not None else 0
+    return list(ledger_notes(file.day, found.ledger.entries.outline(), found.manifest.lines, last_ns))
 
 
 def _manifest_of(file: DayFile) -> tuple[Manifest | None, list[Finding]]:

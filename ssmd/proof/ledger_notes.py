@@ -1,0 +1,109 @@
+"""What the ledger of a day says that people should know, although it proves no damage: one sentence for each. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ssmd.errors import printable
+from ssmd.proof.outside import has_unknown, outside
+from ssmd.store.ledger import (
+    CONNECTED,
+    DISCONNECTED,
+    EVENTS,
+    FIRST_OF_A_RUN,
+    HEARD,
+    REFUSED,
+    ROTATED,
+    SILENT,
+    STOPPED,
+    Entry,
+    time_in,
+)
+from ssmd.store.timestamps import day_begins
+
+__all__ = ["ledger_notes"]
+
+_MOST = 5
+"""How many channels, refusals or kinds of events are named; the rest are counted."""
+_SILENCE_ENDS = (*FIRST_OF_A_RUN, CONNECTED, DISCONNECTED, STOPPED, ROTATED)
+
+
+def ledger_notes(day: str, entries: Iterable[Entry], lines: int, last_ns: int) -> Iterator[str]:
+    """Yield the sentences about a day (YYYY-MM-DD), each to be read after the path of its data.
+
+    `entries`: of its ledger, as Entries has them. `lines`: how many lines the data has. `last_ns`: when the last one
+    was received.
+    """
+    found = list(entries)
+    yield from _unknown(found, lines)
+    yield from _silences(day, found, last_ns)
+    yield from _refusals(found)
+
+
+def _unknown(entries: list[Entry], lines: int) -> Iterator[str]:
+    if not has_unknown(entries):
+        return
+    counts = Counter(entry.event for entry in entries if entry.event not in EVENTS)
+    named = [f"{printable(event)} ({count:,})" for event, count in counts.most_common(_MOST)]
+    yield (
+        f"has {sum(counts.values()):,} entries in its ledger whose events this version does not know; a later version "
+        f"may have written them: {_listed(named, len(counts))}"
+    )
+    for first, last in outside(entries, lines):
+        yield f"lines {first:,} to {last:,} belong to no connection that this version finds in the ledger"
+
+
+def _silences(day: str, entries: list[Entry], last_ns: int) -> Iterator[str]:
+    """Yield how often each channel was silent, and for how long."""
+    since: dict[str, int] = {}
+    times = Counter[str]()
+    total_ns = Counter[str]()
+
+    def heard(channel: str, ns: int) -> None:
+        times[channel] += 1
+        total_ns[channel] += max(0, ns - since.pop(channel))
+
+    before_ns = 0
+    for entry in entries:
+        channel = _text(entry, "channel")
+        if entry.event == SILENT:
+            since.setdefault(channel, max(day_begins(day), time_in(entry, "since") or entry.ts_ns))
+        elif entry.event == HEARD and channel in since:
+            heard(channel, entry.ts_ns)
+        elif entry.event in _SILENCE_ENDS:
+            for silent in list(since):  # A run that was killed has left no end.
+                heard(silent, before_ns if entry.event in FIRST_OF_A_RUN else entry.ts_ns)
+        before_ns = entry.ts_ns
+    for silent in list(since):
+        heard(silent, max(last_ns, entries[-1].ts_ns))
+    for channel, count in times.most_common(_MOST):
+        how_often = "once" if count == 1 else f"{count:,} times"
+        yield f"the channel {channel} was silent {how_often}, for {total_ns[channel] / 1e9:,.0f} s in all"
+    if (more := len(times) - _MOST) > 0:
+        yield f"and {more:,} more channels were silent"
+
+
+def _refusals(entries: list[Entry]) -> Iterator[str]:
+    counts = Counter(
+        (_text(entry, "channel"), _text(entry, "code"), _text(entry, "text"))
+        for entry in entries
+        if entry.event == REFUSED
+    )
+    for (channel, code, text), count in counts.most_common(_MOST):
+        how_often = "" if count == 1 else f" {count:,} times"
+        with_code = f" with code {code}" if code else ""
+        yield f"the exchange refused a part of the channel {channel}{how_often}{with_code}: {text}"
+    if (more := len(counts) - _MOST) > 0:
+        yield f"and {more:,} more kinds of refusals"
+
+
+def _text(entry: Entry, name: str) -> str:
+    """Return a field as text, empty for null: a damaged ledger may have anything there."""
+    value = entry.fields.get(name)
+    return "" if value is None else printable(str(value))
+
+
+def _listed(named: list[str], count: int) -> str:
+    more = count - len(named)
+    return ", ".join(named) + (f" and {more:,} more kinds" if more > 0 else "")
