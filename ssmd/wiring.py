@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import socket
 import time
@@ -26,9 +27,11 @@ from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import EXCHANGE_KEY
+from ssmd.metadata.model import Environment
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
+from ssmd.runtime.channels import Limits
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.error_counts import ErrorCounts
 from ssmd.runtime.metrics import Metrics
@@ -37,6 +40,7 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
+from ssmd.server.status import STATUS, About, describe, shown_endpoint
 from ssmd.shipping import TRANSPORTS
 from ssmd.store.layout import errors_path
 from ssmd.writer import WRITERS
@@ -105,11 +109,13 @@ def assemble(
     listen: tuple[str, int],
     status_line: Callable[[str], None] | None = None,
     *,
+    page: str = STATUS,
     clock: Callable[[], int] = time.time_ns,
 ) -> Run:
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
-    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second.
+    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: how much
+    /status shows, one of server.status.LEVELS.
     """
     feed = deployment.feed.name
     status = Status()
@@ -118,9 +124,12 @@ def assemble(
     source = _simulated(deployment) if _is_simulated(deployment) else _live(deployment, environ)
     connector, exchange = _connection(deployment, source)
     writer: Writer = WRITERS[deployment.environment.storage.type](
-        deployment.storage, feed, status=status, metrics=metrics, clock=clock
+        deployment.storage, feed, status=status, clock=clock
     )
-    server = HealthServer(*listen, make_app(status, registry))
+    folder = writer.state_folder
+    error_counts = None if folder is None else ErrorCounts(errors_path(folder, feed), metrics.errors)
+    about = _about(deployment, error_counts, clock())
+    server = HealthServer(*listen, make_app(status, registry, lambda: describe(status, about, page)))
     reporter = Reporter(feed, status, status_line)
     runner = Runner(
         RunParts(feed, connector, exchange, writer),
@@ -130,11 +139,21 @@ def assemble(
         services=[server, *source.services],
         companions=Companions(_companions(deployment, writer), status, keys=source.keys, environ=environ),
         identity=_identity(deployment),
+        limits=_limits(deployment.environment),
         clock=clock,
     )
-    folder = writer.state_folder
-    error_counts = None if folder is None else ErrorCounts(errors_path(folder, feed), metrics.errors)
     return Run(runner, reporter, error_counts, server.port)
+
+
+def _about(deployment: Deployment, error_counts: ErrorCounts | None, started_ns: int) -> About:
+    return About(
+        feed=deployment.feed.name,
+        environment=deployment.environment.name,
+        exchange=deployment.dialect,
+        endpoint=shown_endpoint(deployment.version.endpoint),
+        started_ns=started_ns,
+        earlier_errors=lambda: None if error_counts is None else error_counts.earlier,
+    )
 
 
 def _companions(deployment: Deployment, writer: Writer) -> list[Companion]:
@@ -214,8 +233,14 @@ def _identity(deployment: Deployment) -> dict[str, object]:
 
 
 def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
-    subscribe = deployment.environment.subscribe
-    return EXCHANGES[deployment.dialect](keys.get(EXCHANGE_KEY, {}), subscribe, SnapshotPolicy())
+    environment = deployment.environment
+    snapshots = environment.snapshots
+    policy = SnapshotPolicy(snapshots.after_gap, snapshots.daily, snapshots.per_second)
+    return EXCHANGES[deployment.dialect](keys.get(EXCHANGE_KEY, {}), environment.subscribe, policy)
+
+
+def _limits(environment: Environment) -> Limits:
+    return Limits(environment.silent_after_seconds or math.inf, environment.channel_timeout_seconds)
 
 
 def _is_simulated(deployment: Deployment) -> bool:

@@ -187,5 +187,6 @@ def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environm
     (tree / "environments" / "test.yaml").write_text(
         f"name: test\nfeed: test\n{keys}\n{environment}"
         + ("" if "storage:" in environment else f"storage: {{type: local, path: {folder}/data}}\n")
+        + ("" if "data_timeout_seconds:" in environment else "data_timeout_seconds: 3600\n")
     )
     return tree

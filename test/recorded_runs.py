@@ -46,7 +46,7 @@ def at(text: str) -> int:
 def open_writer(storage: Path, ns: int, status: Status, metrics: Metrics) -> FileWriter:
     """Return an open writer of the feed kalshi, whose clock stands at `ns`."""
     config = LocalStorage(type="local", path=str(storage))
-    writer = FileWriter(config, "kalshi", status=status, metrics=metrics, clock=lambda: ns)
+    writer = FileWriter(config, "kalshi", status=status, clock=lambda: ns)
     writer.open()
     return writer
 

@@ -39,6 +39,7 @@ ENVIRONMENT = """\
 name: example-dev
 feed: example
 storage: {{type: local, path: {path}}}
+data_timeout_seconds: 60
 """
 
 
@@ -110,7 +111,7 @@ TOP_USAGE = [
 ]
 RUN_USAGE = [
     "ssmd: Usage:",
-    "ssmd:   ssmd run <environment> --config-dir <path> [--listen <host:port>]",
+    "ssmd:   ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>]",
     "ssmd:   ssmd run (-h | --help)",
 ]
 
@@ -302,7 +303,7 @@ def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):
     (tree / "environments" / "example-dev.yaml").write_text(text + "subscribe: {messages: [5]}\n")
     assert run("validate", "--config-dir", tree, "example-dev") == 78
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("error: environments/example-dev.yaml:4: subscribe.messages[0]: must be a mapping")
+    assert lines[0].startswith("error: environments/example-dev.yaml:5: subscribe.messages[0]: must be a mapping")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from ssmd.metadata.model import (
     Schedule,
     Schema,
     SchemaVersion,
+    Snapshots,
     Storage,
     Transport,
 )
@@ -94,13 +95,14 @@ def fields(model: type, prefix: str = "") -> set[str]:
     [
         (
             "## Environments",
-            (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache"})
+            (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache", "snapshots"})
             | fields(KeySpec, "keys.<name>.")
             | fields(Storage, "storage.").union(*(fields(part.Config, "storage.") for part in WRITERS.values()))
             | fields(Transport, "transport.")
             | set().union(*(fields(part.Config, "transport.") for part in TRANSPORTS.values()))
             | fields(Schedule, "schedule.")
-            | fields(Cache, "cache."),
+            | fields(Cache, "cache.")
+            | fields(Snapshots, "snapshots."),
         ),
         (
             "## Feeds",

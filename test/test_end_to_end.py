@@ -207,7 +207,7 @@ def test_the_probes_answer_from_the_start_and_report_the_connection(tmp_path):
     ):
         collector.start_up()
         assert collector.get("/health") == (200, '{"status":"ok"}\n')
-        assert collector.get("/ready") == (503, '{"status":"not_ready"}\n')
+        assert collector.get("/ready") == (503, '{"reason":"not connected","status":"not_ready"}\n')
         collector.wait_for("connected")
         assert collector.get("/ready") == (200, '{"status":"ready"}\n')
         collector.wait_for_lines(5)

@@ -35,6 +35,7 @@ def huge_tree(tmp_path):
     (tree / "environments" / "test.yaml").write_text(
         f"name: test\nfeed: test\nstorage: {{type: local, path: {tmp_path}/data}}\nsubscribe:\n  market_tickers:\n"
         f"{tickers}keys:\n  last: {{type: api_key, fields: [word], source: 'env:NOT_THERE'}}\n"
+        "data_timeout_seconds: 60\n"
     )
     return tree
 

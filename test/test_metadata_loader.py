@@ -29,6 +29,7 @@ keys:
     kalshi: {type: api_key, description: d, required: true, fields: [a, b], source: "env:A,B"}
 transport: {type: memory}
 storage: {type: local, path: /var/lib/ssmd/data}
+data_timeout_seconds: 60
 """
 FEED = """\
 name: kalshi
@@ -431,7 +432,7 @@ def test_the_contents_of_a_file_never_make_a_second_line(tree):
     with (tree / "environments/kalshi-dev.yaml").open("a") as file:
         file.write('"forged\\nerror: \\e[31m": 1\n')
     (line,) = warnings(tree)
-    assert line == "environments/kalshi-dev.yaml:8: forged error:  [31m: ssmd does not know this key"
+    assert line == "environments/kalshi-dev.yaml:9: forged error:  [31m: ssmd does not know this key"
 
 
 SNIPPETS = [

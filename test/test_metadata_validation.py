@@ -148,6 +148,9 @@ keys:
   one: {type: nats, description: d, required: true, fields: [a], source: env, rotation_days: 9}
 subscribe: {channels: [trade]}
 data_timeout_seconds: 9
+channel_timeout_seconds: {trade: 9}
+silent_after_seconds: 9
+snapshots: {after_gap: end, daily: false, per_second: 9}
 storage: {type: local, path: data, fsync_interval_seconds: 1, bucket: b, region: r}
 transport: {type: memory, url: u, stream: s, subject_prefix: p}
 schedule: {timezone: UTC, day_start: 00:00, day_end: 01:00, auto_roll: true}

@@ -114,7 +114,7 @@ def test_text_has_one_event_a_line_with_its_fields(log):
         ("plain", "plain"),
         ("/data/2026-10-01/kalshi.jsonl", "/data/2026-10-01/kalshi.jsonl"),
         ("Zürich", "Zürich"),
-        (None, "None"),
+        (None, "?"),
         (0, "0"),
         ("", '""'),
         ("two words", '"two words"'),

@@ -28,7 +28,7 @@ def test_the_first_scrape_has_the_four_names_with_their_labels(metrics):
     assert 'ssmd_messages_total{feed="kalshi"} 0.0' in lines
     assert 'ssmd_errors_total{feed="kalshi",type="write"} 0.0' in lines
     assert 'ssmd_connected{feed="kalshi"} 0.0' in lines
-    assert 'ssmd_last_message_timestamp{feed="kalshi"} 0.0' in lines
+    assert "# TYPE ssmd_last_message_timestamp gauge" in lines
 
 
 @pytest.mark.parametrize(

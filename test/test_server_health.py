@@ -48,7 +48,7 @@ def status() -> Status:
 def server(status: Status) -> Iterator[HealthServer]:
     registry = CollectorRegistry()
     Metrics(registry, "demo", status)
-    with served(make_app(status, registry)) as server:
+    with served(make_app(status, registry, dict)) as server:
         yield server
 
 
@@ -123,7 +123,7 @@ def test_health_says_that_a_write_is_stuck(server: HealthServer, status: Status)
 
 def test_ready_while_connected(server: HealthServer, status: Status) -> None:
     answer = ask(server, "/ready")
-    assert (answer.code, answer.json) == (503, {"status": "not_ready"})
+    assert (answer.code, answer.json) == (503, {"status": "not_ready", "reason": "not connected"})
     status.connected = True
     answer = ask(server, "/ready")
     assert (answer.code, answer.json) == (200, {"status": "ready"})
@@ -311,7 +311,7 @@ def test_a_connection_ends_at_its_deadline(
 def test_a_client_that_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     """The answer is too long for the sockets' buffers."""
     monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.2)
-    app = make_app(Status(), CollectorRegistry())
+    app = make_app(Status(), CollectorRegistry(), dict)
     app.add_url_rule("/long", view_func=lambda: b"l" * (64 << 20))
     with served(app) as server, connected(server) as sock:
         sock.sendall(b"GET /long HTTP/1.1\r\nHost: p\r\n\r\n")
@@ -324,7 +324,7 @@ def test_a_client_that_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.M
 
 
 def test_a_bug_in_the_app_is_logged_and_answered(status: Status, caplog: pytest.LogCaptureFixture) -> None:
-    app = make_app(status, CollectorRegistry())
+    app = make_app(status, CollectorRegistry(), dict)
 
     def broken() -> str:
         raise LookupError("a bug")
@@ -355,7 +355,7 @@ def test_connections_leave_half_of_the_descriptors_to_the_collector(
 ) -> None:
     monkeypatch.setattr(health, "MAX_CONNECTIONS", 100)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, resource.RLIM_INFINITY))
-    with served(make_app(Status(), CollectorRegistry())) as server, ExitStack() as stack:
+    with served(make_app(Status(), CollectorRegistry(), dict)) as server, ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(connected(server))
         eventually(lambda: len(server._connections) == most)
@@ -395,7 +395,7 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
     """All wait to be accepted at the same time; the newer ones must not push the probe out before its request is
     read.
     """
-    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry(), dict))
     with ExitStack() as stack:
         socks = [stack.enter_context(connected(server)) for _ in range(120)]
         for probe in socks[5:100:10]:
@@ -412,7 +412,7 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
 
 def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:
     """A client that finds the backlog full tries again only after a second, and by then a probe has failed."""
-    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry(), dict))
     try:
         with ExitStack() as stack:
             began = time.monotonic()
@@ -425,7 +425,7 @@ def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:
 
 def test_a_port_in_use(server: HealthServer) -> None:
     with pytest.raises(ListenError) as caught:
-        HealthServer("127.0.0.1", server.port, make_app(Status(), CollectorRegistry()))
+        HealthServer("127.0.0.1", server.port, make_app(Status(), CollectorRegistry(), dict))
     text = str(caught.value)
     assert text.startswith(f"cannot listen on 127.0.0.1:{server.port}: Address already in use; choose another")
     assert text.isprintable()
@@ -447,7 +447,7 @@ def test_a_port_in_use(server: HealthServer) -> None:
 )
 def test_an_address_that_cannot_be_listened_on(host: str, port: int) -> None:
     with pytest.raises(ListenError) as caught:
-        HealthServer(host, port, make_app(Status(), CollectorRegistry()))
+        HealthServer(host, port, make_app(Status(), CollectorRegistry(), dict))
     assert str(caught.value).isprintable()
     assert str(caught.value).startswith("cannot listen on ")
 
@@ -457,7 +457,7 @@ def test_ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this host has no IPv6")
-    app = make_app(Status(), CollectorRegistry())
+    app = make_app(Status(), CollectorRegistry(), dict)
     with served(app, "::1") as server, socket.create_connection(("::1", server.port)) as sock:
         sock.sendall(HEALTH + b"\r\n")
         assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
@@ -472,13 +472,13 @@ def test_the_start_asks_no_name_service(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("getfqdn", "gethostbyaddr", "gethostname"):
         monkeypatch.setattr(socket, name, asked)
         monkeypatch.setattr(gevent.socket, name, asked, raising=False)
-    with served(make_app(Status(), CollectorRegistry())) as server:
+    with served(make_app(Status(), CollectorRegistry(), dict)) as server:
         assert ask(server, "/health").code == 200
 
 
 def test_it_listens_before_it_serves() -> None:
     """So nothing else has begun when the port is in use. A client that connects early is answered later."""
-    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry(), dict))
     with connected(server) as sock:
         sock.sendall(HEALTH + b"\r\n")
         serving = gevent.spawn(server.serve)
@@ -488,7 +488,7 @@ def test_it_listens_before_it_serves() -> None:
 
 
 def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
-    app = make_app(status, CollectorRegistry())
+    app = make_app(status, CollectorRegistry(), dict)
     server = HealthServer("127.0.0.1", 0, app)
     serving = gevent.spawn(server.serve)
     assert ask(server, "/health").code == 200
@@ -505,7 +505,7 @@ def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
 
 
 def test_after_stop_serve_does_not_listen_again() -> None:
-    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry()))
+    server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry(), dict))
     server.stop()
     serving = gevent.spawn(server.serve)
     serving.get(timeout=1)

@@ -48,7 +48,7 @@ def collect(storage):
     status = Status()
     metrics = Metrics(CollectorRegistry(), "kalshi", status)
     place = LocalStorage(type="local", path=str(storage))
-    writer = FileWriter(place, "kalshi", status=status, metrics=metrics, clock=lambda: times[0])
+    writer = FileWriter(place, "kalshi", status=status, clock=lambda: times[0])
     writer.open()
     notes = (Note("started", times[0], 0, {"version": "1", "exchange": "generic"}), Note("connected", times[0], 0, {}))
     for ns in times:

@@ -33,7 +33,7 @@ def make(tmp_path, status, metrics):
     def writer(path: Path = tmp_path, **options: Any) -> FileWriter:
         storage = LocalStorage(type="local", path=str(path), fsync_interval_seconds=options.pop("fsync", 1.0))
         made.append(
-            FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: options.get("now", NOON))
+            FileWriter(storage, "kalshi", status=status, clock=lambda: options.get("now", NOON))
         )
         return made[-1]
 
@@ -417,7 +417,7 @@ from ssmd.writer import recovery
 from ssmd.writer.file import FileWriter
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-writer = FileWriter(LocalStorage(type="local", path=sys.argv[1]), "kalshi", status=status, metrics=metrics,
+writer = FileWriter(LocalStorage(type="local", path=sys.argv[1]), "kalshi", status=status,
                     clock=lambda: 1_766_404_800_000_000_000)
 writer.open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

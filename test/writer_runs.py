@@ -26,7 +26,7 @@ def run(tmp_path: Path, status: Status, metrics: Metrics) -> Iterator[Callable[[
 
     def start(now: int) -> FileWriter:
         storage = LocalStorage(type="local", path=str(tmp_path))
-        made.append(FileWriter(storage, "kalshi", status=status, metrics=metrics, clock=lambda: now))
+        made.append(FileWriter(storage, "kalshi", status=status, clock=lambda: now))
         made[-1].open()
         return made[-1]
 

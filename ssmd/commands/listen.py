@@ -1,10 +1,13 @@
-"""The value of --listen, which several commands take."""
+"""The value of --listen, which several commands take, and of --page, which depends on it."""
 
 from __future__ import annotations
 
-from ssmd.errors import UsageError, printable
+import ipaddress
 
-__all__ = ["parse_listen"]
+from ssmd.errors import UsageError, printable
+from ssmd.server.status import FULL, LEVELS, STATUS
+
+__all__ = ["parse_listen", "parse_page"]
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -15,3 +18,20 @@ def parse_listen(text: str) -> tuple[str, int]:
         raise UsageError(f"--listen is {printable(text)!r}; it must be host:port, such as 127.0.0.1:8080")
     # As elsewhere, `:8080` means all interfaces: probes come from outside the pod.
     return host or "0.0.0.0", int(port)
+
+
+def parse_page(text: str | None, host: str) -> str:
+    """Return how much /status shows, given the value of --page and the host of --listen. Raises UsageError."""
+    if text is None:
+        return FULL if _is_loopback(host) else STATUS
+    if text not in LEVELS:
+        raise UsageError(f"--page is {printable(text)!r}; it may be {', '.join(LEVELS)}")
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether only this host can reach an address; a name other than localhost may be any address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

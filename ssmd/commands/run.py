@@ -1,12 +1,14 @@
 """Collect one environment until it is stopped (SIGTERM, SIGHUP or Ctrl-C), or until something fails.
 
 Usage:
-  ssmd run <environment> --config-dir <path> [--listen <host:port>]
+  ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>]
   ssmd run (-h | --help)
 
 Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --listen <host:port>  Where to serve /health, /ready and /metrics [default: 0.0.0.0:8080].
+  --listen <host:port>  Where to serve /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
+  --page <level>        How much /status shows: `off`, `status` or, with the names of markets, `full`. The default is
+                        `full` where only this host can reach it, else `status`.
   -h --help             Show this.
 
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
@@ -25,11 +27,12 @@ from typing import Any
 import gevent
 
 from ssmd import __version__, wiring
-from ssmd.commands.listen import parse_listen
+from ssmd.commands.listen import parse_listen, parse_page
 from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
 from ssmd.runtime import logs
+from ssmd.server.status import shown_endpoint
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -37,19 +40,24 @@ _log = logging.getLogger("ssmd.runner")
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
+    page = parse_page(arguments["--page"], listen[0])
     config_dir = Path(arguments["--config-dir"])
     today = datetime.now(UTC).date()
     deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())
     with logs.in_a_thread():  # Not earlier, because loading forks. It ends after the last line is logged.
-        return _run(deployment, environ, listen, terminal)
+        return _run(deployment, environ, listen, page, terminal)
 
 
 def _run(
-    deployment: Deployment, environ: Mapping[str, str], listen: tuple[str, int], terminal: logs.Terminal | None
+    deployment: Deployment,
+    environ: Mapping[str, str],
+    listen: tuple[str, int],
+    page: str,
+    terminal: logs.Terminal | None,
 ) -> int:
     for problem in deployment.warnings:
         _log.warning(str(problem))
-    run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None)
+    run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None, page=page)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it, for a run to outlive its terminal.
             gevent.signal_handler(number, run.runner.stop, number.name)
@@ -59,10 +67,15 @@ def _run(
             "version": __version__,
             "environment": deployment.environment.name,
             "feed": deployment.feed.name,
-            "endpoint": deployment.version.endpoint.partition("?")[0],  # A query may hold a secret.
+            "endpoint": shown_endpoint(deployment.version.endpoint),
             "listen": f"{listen[0]}:{run.port}",
         },
     )
+    return _collect(run, terminal)
+
+
+def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
+    """Collect until the run ends; return the exit code."""
     failure: str | None = None
     code = 0
     if run.error_counts is not None:

@@ -121,7 +121,7 @@ class ChannelState(NamedTuple):
     pending: bool
     """Whether the exchange has not answered yet."""
     activity: int
-    """A number that has changed whenever a message of the channel has come."""
+    """A number that has changed whenever a message of the channel has come; 0 before the first."""
     books_pending: int = 0
     """Of how many markets the order book cannot be known from the day's file yet: a snapshot is still to come."""
     books_missing: int = 0

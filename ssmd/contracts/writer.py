@@ -44,7 +44,7 @@ class Writer(Protocol):
     methods run at the same time.
 
     A class in the catalog has a `Config`, a metadata Model of the environment's `storage` section, and is made as
-    `cls(config, feed, status=, metrics=, clock=)`.
+    `cls(config, feed, status=, clock=)`.
     """
 
     location: str

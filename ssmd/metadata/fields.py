@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAME",
+    "WEEK",
     "Amount",
     "Day",
     "Fault",
@@ -49,7 +50,8 @@ Fault = tuple[Path, str]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_WEEK = 7 * 24 * 3600
+WEEK = 7 * 24 * 3600
+"""In seconds. No longer span is accepted: beyond some length, timers overflow instead of waiting."""
 
 
 class FaultsError(ValueError):
@@ -123,8 +125,8 @@ Text = Annotated[str, After(_text)]
 Prose = str
 """Text for people, over several lines if need be."""
 Day = Annotated[date, Before(_day)]
-Seconds = Annotated[float, Within(gt=0, le=_WEEK)]
-"""A span of time. A week at most: beyond some length, timers overflow instead of waiting."""
+Seconds = Annotated[float, Within(gt=0, le=WEEK)]
+"""A span of time, in seconds."""
 Amount = Annotated[float, Within(gt=0)]
 Freeform = Annotated[dict[str, Any], Before(freeform)]
 """A section that ssmd hands on as it is."""

@@ -12,7 +12,20 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from ssmd.metadata.fields import Amount, Fault, FeedName, Filled, Freeform, Model, Name, Prose, Seconds, Subscribe, Text
+from ssmd.metadata.fields import (
+    WEEK,
+    Amount,
+    Fault,
+    FeedName,
+    Filled,
+    Freeform,
+    Model,
+    Name,
+    Prose,
+    Seconds,
+    Subscribe,
+    Text,
+)
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
@@ -30,9 +43,12 @@ __all__ = [
     "Schedule",
     "Schema",
     "SchemaVersion",
+    "Snapshots",
     "Storage",
     "Transport",
 ]
+
+SILENT_AFTER_SECONDS = 900.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +191,15 @@ class Storage(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Snapshots(Model):
+    """When fresh order books are asked for."""
+
+    after_gap: Literal["request", "end"] = "request"
+    daily: bool = True
+    per_second: Annotated[int, Within(gt=0, le=100_000)] = 200
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule(Model):
     """When to collect."""
 
@@ -217,3 +242,8 @@ class Environment(Model):
     """What to subscribe to, in the terms of the exchange's dialect; several subscriptions as a list."""
     data_timeout_seconds: Seconds | None = None
     """The longest time without a message before the feed counts as dead; None for no limit."""
+    channel_timeout_seconds: dict[Text, Seconds] = field(default_factory=dict)
+    """By channel, the longest time without a message of it before the run ends."""
+    silent_after_seconds: Annotated[float, Within(ge=0, le=WEEK)] = SILENT_AFTER_SECONDS
+    """After this time without a message a channel is reported as silent; 0 for never."""
+    snapshots: Snapshots = Snapshots()

@@ -11,6 +11,7 @@ from ssmd.metadata.keys import SOURCE_FAULT, KeySpec
 from ssmd.metadata.model import Environment, Feed, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
+from ssmd.metadata.watching import check_books, check_channels, check_data_timeout
 
 __all__ = ["check_environment", "check_feed", "check_subscription"]
 
@@ -59,9 +60,15 @@ def check_subscription(
     subscribe = environment.model.subscribe
     if version.max_symbols_per_connection is not None:
         _check_number_of_markets(environment, subscribe, version.max_symbols_per_connection)
+    if version.endpoint_scheme not in parts.endpoints:
+        check_data_timeout(environment)
     dialect = parts.exchanges.get(parts.dialect_name(feed.name, version.exchange))
     if dialect is not None:
-        _report(environment, ("subscribe",), dialect.check(subscribe))
+        problems = list(dialect.check(subscribe))
+        _report(environment, ("subscribe",), problems)
+        if all(problem.warning for problem in problems):
+            check_channels(environment, dialect)
+            check_books(environment, dialect)
 
 
 def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: Any, most: int) -> None:

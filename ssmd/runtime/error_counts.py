@@ -40,10 +40,13 @@ class ErrorCounts:
     def __init__(self, path: Path, counters: Mapping[str, _Counter]) -> None:
         self._path = path
         self._counters = counters
+        self.earlier: Mapping[str, int] | None = None
+        """How often earlier runs have ended with an error, by type; None when that is not known."""
 
     def load(self) -> None:
         """Add the counts of earlier runs to the counters; called once, before the run."""
-        for label, count in self._within_a_second(self._read_or_begin).items():
+        self.earlier = self._within_a_second(self._read_or_begin)
+        for label, count in (self.earlier or {}).items():
             self._counters[label].inc(count)
 
     def add(self, label: str) -> None:
@@ -80,10 +83,10 @@ class ErrorCounts:
         finally:
             os.close(fd)
 
-    def _within_a_second(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int]:
-        """Return what the work returns; no counts when it fails or takes too long."""
+    def _within_a_second(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int] | None:
+        """Return what the work returns; None when it fails or takes too long."""
         try:
             return Pending(work, *args).result(DISK_SECONDS)
         except OSError as error:
             _log.debug("errors not counted", extra={"file": str(self._path), "reason": str(error)})
-            return {}
+            return None

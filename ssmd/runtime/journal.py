@@ -5,9 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ssmd.contracts.exchange import Acknowledged, Event, Gap
+from ssmd.contracts.exchange import (
+    Acknowledged,
+    Asked,
+    Event,
+    Gap,
+    Refused,
+    SnapshotsReceived,
+    SnapshotsRequested,
+)
 from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected, SsmdError
+from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
@@ -17,6 +26,9 @@ from ssmd.store.ledger import (
     CLOCK_STEPPED,
     DISCONNECTED,
     GAP,
+    REFUSED,
+    SNAPSHOT_REQUESTED,
+    SNAPSHOTS_RECEIVED,
     STOPPED,
     SUBSCRIBED,
 )
@@ -31,12 +43,16 @@ _log = logging.getLogger("ssmd.runner")
 
 
 class Journal:
-    """All methods are called from the reader, which hands what take() returns to the writer with the next batch."""
+    """Its notes go to the writer with the next batch, or alone when no message comes.
+
+    Nothing in it waits, so that several greenlets may call it.
+    """
 
     def __init__(self, status: Status, metrics: Metrics, reporter: Reporter) -> None:
         self._status = status
         self._metrics = metrics
         self._reporter = reporter
+        self._gathering = Gathering()
         self.pending: list[Note] = []
         """What take() returns next."""
         self.pressed = False
@@ -71,6 +87,37 @@ class Journal:
                 self._status.missed += event.missing
                 self._reporter.gap(event)
                 self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
+            elif isinstance(event, Asked):
+                self.pending += self._gathering.add(event, ts_ns)
+            else:
+                self._about_channel(event, ts_ns)
+        self.gathered(ts_ns)
+
+    def _about_channel(self, event: Refused | SnapshotsRequested | SnapshotsReceived, ts_ns: int) -> None:
+        """Record what the exchange has refused, and which order books are asked for again and have come."""
+        fields = event._asdict()
+        place = fields.pop("place", 0)
+        if isinstance(event, Refused):
+            if self._status.refused.get(event.channel, "nothing") != event.code:
+                self._status.refused[event.channel] = event.code
+                _log.error("refused by the exchange", extra=fields)
+            self.pending.append(Note(REFUSED, ts_ns, place, fields))
+        elif isinstance(event, SnapshotsRequested):
+            if event.why == "gap":
+                self._status.broken_books.add(event.channel)
+            self._reporter.snapshots(event)
+            self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
+        else:
+            _log.info("order books complete", extra=fields)
+            self.pending.append(Note(SNAPSHOTS_RECEIVED, ts_ns, place, fields))
+
+    def gathers(self) -> bool:
+        """Return whether something that was asked for is not in a note yet."""
+        return bool(self._gathering.changes)
+
+    def gathered(self, ts_ns: int) -> None:
+        """Make notes of what is asked for, when no more of it can be gathered into them; called once a second."""
+        self.pending += self._gathering.due(ts_ns)
 
     def waited(self, seconds: float, ts_ns: int) -> None:
         """Record that the reader waited `seconds` for queue space (0: it did not), at time `ts_ns`."""
@@ -88,6 +135,7 @@ class Journal:
 
     def end(self, ts_ns: int, stopped_by: str | None, error: BaseException | None) -> None:
         """Record the end of the run: `stopped_by` is the reason of a stop, `error` the one that ended the reader."""
+        self.pending += self._gathering.due(ts_ns, end=True)
         if self.pressed:
             self._pressure_ended()
         if stopped_by is None and isinstance(error, SsmdError) and not isinstance(error, ConnectError):

@@ -114,7 +114,7 @@ def _one_line(message: str) -> str:
 
 
 def _quoted(value: object) -> str:
-    text = str(value)
+    text = "?" if value is None else str(value)
     return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
 
 

@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ssmd import __version__, errors
+from ssmd.runtime.channel_metrics import channel_metrics
 from ssmd.runtime.status import Status
 
 __all__ = ["ERROR_TYPES", "Metrics"]
@@ -39,9 +40,9 @@ _AGE_SECONDS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class _FromStatus(Collector):
-    """The metrics whose values the Status holds."""
+    """The metrics whose values the Status holds. One that is not known has no series."""
 
-    _COUNTERS: tuple[tuple[str, str, Callable[[Status], float]], ...] = (
+    _COUNTERS: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
         ("ssmd_messages", "Messages written, one line each.", lambda status: status.messages),
         ("ssmd_received_bytes", "Bytes of messages received, without framing.", lambda status: status.received_bytes),
         ("ssmd_written_bytes", "Bytes written to the output.", lambda status: status.written_bytes),
@@ -50,20 +51,28 @@ class _FromStatus(Collector):
             "Messages that are not one valid JSON document, kept as a string.",
             lambda status: status.not_json,
         ),
-        ("ssmd_sequence_gaps", "Sequence numbers that did not follow the one before.", lambda status: status.gaps),
-        ("ssmd_missed_messages", "Messages missing in those gaps.", lambda status: status.missed),
+        (
+            "ssmd_sequence_gaps",
+            "Sequence numbers that did not follow the one before; missing where messages have no numbers.",
+            lambda status: status.gaps if status.numbered else None,
+        ),
+        (
+            "ssmd_missed_messages",
+            "Messages missing in those gaps.",
+            lambda status: status.missed if status.numbered else None,
+        ),
         (
             "ssmd_seal_failures",
             "Times that finished days could not be sealed; the failures of the companion `seal`.",
-            lambda status: status.companions["seal"].failures if "seal" in status.companions else 0,
+            lambda status: status.companions["seal"].failures if "seal" in status.companions else None,
         ),
     )
-    _GAUGES: tuple[tuple[str, str, Callable[[Status], float]], ...] = (
+    _GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
         ("ssmd_connected", "1 while connected to the exchange, else 0.", lambda status: status.connected),
         (
             "ssmd_last_message_timestamp",
-            "When the last message was received, Unix seconds; 0 before the first.",
-            lambda status: status.last_received_ns / 1e9,
+            "When the last message was received, Unix seconds; missing before the first.",
+            lambda status: None if status.last_received_ns is None else status.last_received_ns / 1e9,
         ),
         ("ssmd_queue_messages", "Messages received and not yet written.", lambda status: status.queue_messages()),
         ("ssmd_queue_bytes", "Bytes of memory that they take.", lambda status: status.queue_bytes()),
@@ -72,6 +81,21 @@ class _FromStatus(Collector):
             "Subscriptions asked for that the exchange has not confirmed.",
             lambda status: status.unacknowledged,
         ),
+        (
+            "ssmd_last_write_timestamp",
+            "When the last write ended, Unix seconds; missing before the first.",
+            lambda status: status.last_write,
+        ),
+        (
+            "ssmd_last_sync_timestamp",
+            "When the last sync to disk ended, Unix seconds; missing before the first.",
+            lambda status: status.last_sync,
+        ),
+        (
+            "ssmd_disk_free_bytes",
+            "Bytes free for the output, as of the last sync; missing before the first.",
+            lambda status: status.disk_free,
+        ),
     )
 
     def __init__(self, feed: str, status: Status) -> None:
@@ -79,14 +103,13 @@ class _FromStatus(Collector):
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        for name, text, value in self._COUNTERS:
-            counter = CounterMetricFamily(name, text, labels=["feed"])
-            counter.add_metric([self._feed], float(value(self._status)))
-            yield counter
-        for name, text, value in self._GAUGES:
-            gauge = GaugeMetricFamily(name, text, labels=["feed"])
-            gauge.add_metric([self._feed], float(value(self._status)))
-            yield gauge
+        for families, family in ((self._COUNTERS, CounterMetricFamily), (self._GAUGES, GaugeMetricFamily)):
+            for name, text, value in families:
+                metric = family(name, text, labels=["feed"])
+                if (number := value(self._status)) is not None:
+                    metric.add_metric([self._feed], float(number))
+                yield metric
+        yield from channel_metrics(self._feed, self._status.channels)
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:
@@ -130,15 +153,6 @@ class Metrics:
             buckets=_AGE_SECONDS,
             registry=registry,
         ).labels(feed)
-        self.last_write = _gauge(
-            registry, feed, "ssmd_last_write_timestamp", "When the last write ended, Unix seconds."
-        )
-        self.last_sync = _gauge(
-            registry, feed, "ssmd_last_sync_timestamp", "When the last sync to disk ended, Unix seconds."
-        )
-        self.disk_free = _gauge(
-            registry, feed, "ssmd_disk_free_bytes", "Bytes free for the output, as of the last sync."
-        )
         _register_constants(registry, feed)
 
 

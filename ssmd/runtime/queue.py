@@ -51,16 +51,22 @@ class BatchQueue:
         self.bytes = 0
         """The memory of the batches that are put and not yet done."""
         self.messages = 0
+        self.waiting = False
+        """Whether a put() waits: what is put meanwhile comes before its batch."""
         self.closed = False
 
     def put(self, batch: Batch) -> None:
         """Add a batch; block while there is no room."""
         size = _weight(batch)
         if size and self.bytes > PACE_BYTES and not self.closed:
+            self.waiting = True
             self._room.clear()
             self._room.wait(PACE_SECONDS)
         if self._full(size):
+            self.waiting = True
             self._wait_for_room(size)
+        if size:
+            self.waiting = False
         self._batches.append(batch)
         self.bytes += size
         self.messages += batch.messages

@@ -58,9 +58,10 @@ class Reader:
         that the exchange's dialect has found.
         """
         self._connect()
+        self._status.connected_ns = self._clock.now()
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
-        self._journal.note(CONNECTED, self._clock.now())
+        self._journal.note(CONNECTED, self._clock.last_ns)
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes()
         self._read()
@@ -112,10 +113,11 @@ class Reader:
             raise self._send_failure
 
     def _tick(self, now_ns: int) -> None:
-        """Let the dialect act because time has passed. The notes of it travel with the next messages."""
+        """Let the dialect act because time has passed."""
         turn = self._exchange.tick(now_ns // 1_000_000)
         if turn.events:
             self._journal.events(turn.events, now_ns)
+            self.hand_in_notes()
         if turn.commands:
             self._send(turn.commands)
         if turn.failure is not None:

@@ -6,17 +6,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from ssmd.contracts.exchange import Gap
+from ssmd.contracts.exchange import Gap, SnapshotsRequested
 from ssmd.runtime.status import Status
 
-__all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter"]
+__all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
 
 SUMMARY_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS = 10.0
 """How long a subscription may stay unconfirmed before a warning is logged."""
 
 NAMED = 24
-"""How many of them the warning names: there may be thousands, and people have to read the line."""
+"""How many markets or subscriptions a line names: there may be thousands, and people have to read it."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -41,12 +41,18 @@ class Reporter:
         self._began = self._summary_at = self._tick_at = monotonic()
         self._summary_messages = self._tick_messages = 0
         self._gaps: list[Gap] = []
+        self._requested: dict[tuple[str, str], dict[str, None]] = {}
         self._not_json = 0
         self._asked_for_acknowledgement = False
 
     def gap(self, gap: Gap) -> None:
         """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
         self._gaps.append(gap)
+
+    def snapshots(self, requested: SnapshotsRequested) -> None:
+        """Keep a request for order books for the next tick."""
+        markets = self._requested.setdefault((requested.channel, requested.why), {})
+        markets.update(dict.fromkeys(requested.markets))
 
     def tick(self, unacknowledged: Sequence[str]) -> None:
         now = self._monotonic()
@@ -56,7 +62,7 @@ class Reporter:
             self._asked_for_acknowledgement = True
             _log.warning(
                 "subscriptions not confirmed by the exchange",
-                extra={"seconds": round(waited), "subscriptions": _some(unacknowledged)},
+                extra={"seconds": round(waited), "subscriptions": some(unacknowledged)},
             )
         if now - self._summary_at >= SUMMARY_SECONDS:
             messages = self._status.messages - self._summary_messages
@@ -70,6 +76,7 @@ class Reporter:
     def finish(self) -> None:
         """Log what went wrong since the last time."""
         self._report_gaps()
+        self._report_requests()
         self._report_not_json()
 
     def _report_gaps(self) -> None:
@@ -87,6 +94,12 @@ class Reporter:
         )
         self._gaps = []
 
+    def _report_requests(self) -> None:
+        for (channel, why), markets in self._requested.items():
+            extra = {"channel": channel, "why": why, "books": len(markets), "markets": some(list(markets))}
+            _log.info("order books asked for again", extra=extra)
+        self._requested = {}
+
     def _report_not_json(self) -> None:
         if new := self._status.not_json - self._not_json:
             _log.warning("messages that are not JSON, kept as strings", extra={"messages": new})
@@ -102,8 +115,8 @@ class Reporter:
             "messages": status.messages,
             "rate": round(rate, 1),
             "bytes": status.written_bytes,
-            "gaps": status.gaps,
-            "missed": status.missed,
+            "gaps": status.gaps if status.numbered else None,
+            "missed": status.missed if status.numbered else None,
             "not_json": status.not_json,
         }
 
@@ -111,12 +124,13 @@ class Reporter:
         status = self._status
         state = "collecting" if status.connected else "connecting"
         age = "none yet"
-        if status.last_received_ns:
+        if status.last_received_ns is not None:
             age = f"{max(0.0, time.time() - status.last_received_ns / 1e9):.1f} s ago"
         gaps = f" | gaps {status.gaps:,}" if status.gaps else ""
         return f"{state} | {status.messages:,} messages, {rate:,.0f}/s | last {age}{gaps} | {status.location}"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return names for one line of a log: the first NAMED, and how many more there are."""
     more = f", and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

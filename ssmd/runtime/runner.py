@@ -19,6 +19,7 @@ from gevent.event import Event
 
 from ssmd.contracts.service import Service
 from ssmd.errors import Disconnected, SsmdError, WriteError
+from ssmd.runtime.channels import NO_LIMITS, ChannelWatch, Limits
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
@@ -44,7 +45,8 @@ _log = logging.getLogger("ssmd.runner")
 class Runner:
     """Joins the parts of one run; run() does it all, stop() ends it from a signal handler.
 
-    `services` and `companions` run beside the collection. `identity`: the fields of the ledger's `started`.
+    `services` and `companions` run beside the collection. `identity`: the fields of the ledger's `started`. `limits`:
+    how long a channel may be silent.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Runner:
         services: Sequence[Service] = (),
         companions: Companions | None = None,
         identity: Mapping[str, object] = MappingProxyType({}),
+        limits: Limits = NO_LIMITS,
         clock: Callable[[], int] = time.time_ns,
         queue_bytes: int = QUEUE_BYTES,
         drain_seconds: float = DRAIN_SECONDS,
@@ -73,6 +76,7 @@ class Runner:
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
         self._reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
+        self._watch = ChannelWatch(self._exchange, status, self._journal, limits, self._clock.now)
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
@@ -89,6 +93,8 @@ class Runner:
         """Collect until stop(), or raise the error that ended the run."""
         self._status.queue_messages = lambda: self._queue.messages
         self._status.queue_bytes = lambda: self._queue.bytes
+        self._status.numbered = self._exchange.numbered
+        self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed
         services = [self._spawn("service", service.serve) for service in self._services]
         try:
             self._collect(services)
@@ -113,7 +119,7 @@ class Runner:
         self._ended.wait()
         ticker.kill()
         try:
-            self._drain(reader, writer, services)
+            self._drain(reader, writer, ticker, services)
         finally:
             self._reporter.finish()
 
@@ -180,14 +186,26 @@ class Runner:
             unacknowledged = self._exchange.unacknowledged()
             self._status.unacknowledged = len(unacknowledged)
             self._reporter.tick(unacknowledged)
+            self._watch.tick()
+            self._status.state_since(time.time_ns())
+            if self._journal.gathers():
+                self._journal.gathered(self._clock.now())
+            if self._journal.pending and not self._queue.waiting:
+                self._reader.hand_in_notes()
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
 
-    def _drain(self, reader: gevent.Greenlet, writer: gevent.Greenlet, services: list[gevent.Greenlet]) -> None:
+    def _drain(
+        self,
+        reader: gevent.Greenlet,
+        writer: gevent.Greenlet,
+        ticker: gevent.Greenlet,
+        services: list[gevent.Greenlet],
+    ) -> None:
         """End the run in order: everything that was received is written, if the writer can take it."""
         deadline = time.monotonic() + self._drain_seconds
         errors = [error_of(self._first)] if self._first is not None and self.stopped_by is None else []
         self._status.ending = str(errors[0]) if errors else None
-        self._stop_reading(reader, writer, deadline)
+        self._stop_reading(reader, writer, ticker, deadline)
         errors += self._finish_writing(writer, deadline)
         if self._queue.messages:
             _log.error("messages received but not written", extra={"messages": self._queue.messages})
@@ -197,7 +215,9 @@ class Runner:
         if found:
             raise max(found, key=gravity)
 
-    def _stop_reading(self, reader: gevent.Greenlet, writer: gevent.Greenlet, deadline: float) -> None:
+    def _stop_reading(
+        self, reader: gevent.Greenlet, writer: gevent.Greenlet, ticker: gevent.Greenlet, deadline: float
+    ) -> None:
         connecting = not self._status.connected
         self._status.connected = False
         self._connector.close()
@@ -209,7 +229,8 @@ class Runner:
         self._queue.lift()  # A reader that still waits for room puts what it holds.
         reader.kill(timeout=1)
         if reader.dead:
-            self._journal.end(self._clock.now(), self.stopped_by, error_of(reader))
+            # The ticker ends for a channel's time-out alone.
+            self._journal.end(self._clock.now(), self.stopped_by, error_of(reader) or error_of(ticker))
             self._reader.hand_in_notes()
         self._queue.close()
 

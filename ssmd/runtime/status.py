@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["STUCK_SECONDS", "CompanionState", "Status"]
+__all__ = [
+    "COLLECTING",
+    "CONNECTING",
+    "ENDING",
+    "INCOMPLETE",
+    "STUCK_SECONDS",
+    "ChannelStatus",
+    "CompanionState",
+    "Status",
+]
 
 STUCK_SECONDS = 10.0
 """A write or a sync that takes longer makes /health an error. A slow disk takes tenths of a second, a dead one never
 answers."""
+
+CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
+"""The states of a run. INCOMPLETE: connected, and something that was asked for is not coming."""
 
 
 @dataclass
@@ -28,17 +40,46 @@ class CompanionState:
     """What it has reported of itself, the newest value of each key."""
 
 
+@dataclass(frozen=True)
+class ChannelStatus:
+    """What was asked for on a channel, in all subscriptions together, and what has come of it."""
+
+    channel: str
+    asked: int | None
+    """How many markets were asked for; None when all were."""
+    confirmed_markets: int | None
+    """How many of them the exchange has confirmed; None when it does not say, or when all were asked for."""
+    heard: int | None
+    """From how many of them a message has come; None when all were asked for."""
+    confirmed: bool
+    """The exchange has confirmed all that was asked for."""
+    silent: bool
+    """No message has come for too long."""
+    last_ns: int | None
+    """When its last message was received, ns since the epoch, to the second; None before the first."""
+    books_pending: int
+    """Of how many markets the order book is not known."""
+    private: bool
+    """It may be silent, and its markets are not shown: it is private to an account."""
+    missing: Sequence[str] = ()
+    """Why what was asked for is not coming, one reason each; empty when it is."""
+
+
 @dataclass
 class Status:
-    """Facts of the moment. All is plain data, so that a probe never waits for anything."""
+    """Facts of the moment. All is plain data, so that a probe never waits for anything. None is unknown."""
 
     connected: bool = False
-    last_received_ns: int = 0
-    """When the last message was received, ns since the epoch; 0 before the first."""
+    connected_ns: int | None = None
+    """When the connection was made, ns since the epoch."""
+    last_received_ns: int | None = None
+    """When the last message was received, ns since the epoch; None before the first."""
     messages: int = 0
     """Messages written."""
     received_bytes: int = 0
     written_bytes: int = 0
+    numbered: bool = True
+    """Whether messages have sequence numbers. Without them `gaps` and `missed` are not known."""
     gaps: int = 0
     missed: int = 0
     """Messages missing in the gaps."""
@@ -46,20 +87,42 @@ class Status:
     """Messages that are not valid JSON and were kept as a string."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
+    channels: Sequence[ChannelStatus] = ()
+    """As of the last second; empty when the dialect does not know channels, or before the connection."""
+    missing: Sequence[str] = ()
+    """Why what was asked for is not coming, as far as that is about no channel."""
+    refused: dict[str, int | None] = field(default_factory=dict)
+    """By channel, the code of what the exchange has refused."""
+    broken_books: set[str] = field(default_factory=set)
+    """Channels whose order books are asked for again because of a gap, and have not all come yet."""
+    unheard: Callable[[str], Sequence[str]] = lambda channel: ()
+    """Returns the markets of a channel from which no message has come."""
+    unconfirmed: Callable[[str], Sequence[str]] = lambda channel: ()
+    """Returns the markets of a channel that the exchange has not confirmed."""
     location: str = ""
     """Where the writer is writing, for people."""
     day: str = ""
     """The UTC day that is being written, YYYY-MM-DD; empty before the writer is open."""
+    starts: int | None = None
+    """How many runs have begun on that day; 0 when this run began earlier."""
     ending: str | None = None
     """Why the run is ending, when it ends with an error."""
     write_began: float | None = None
     """time.monotonic() at which the present write began; None while there is none."""
     sync_began: float | None = None
     """The same for the present sync."""
+    last_write: float | None = None
+    """When the last write ended, Unix seconds."""
+    last_sync: float | None = None
+    """When the last sync ended, Unix seconds."""
+    disk_free: int | None = None
+    """Bytes free for the output, as of the last sync."""
     queue_messages: Callable[[], float] = lambda: 0.0
     queue_bytes: Callable[[], float] = lambda: 0.0
     companions: dict[str, CompanionState] = field(default_factory=dict)
     """By name."""
+    last_state: tuple[str, int] = ("", 0)
+    """What state_since() returned last."""
 
     def trouble(self) -> str | None:
         """Return why the process is not healthy, None when it is."""
@@ -70,6 +133,34 @@ class Status:
                 return f"a {what} to {self.location} has been stuck for {stuck:.0f} s"
         return None
 
+    def not_ready(self) -> list[str]:
+        """Return why what was asked for is not coming; empty when all of it is."""
+        if self.ending is not None:
+            return ["the run is ending"]
+        if not self.connected:
+            return ["not connected"]
+        broken = [f"{channel}: order books are not known since a gap" for channel in sorted(self.broken_books)]
+        refused = [
+            f"{channel}: refused by the exchange" + ("" if code is None else f" (error {code})")
+            for channel, code in self.refused.items()
+        ]
+        return [*self.missing, *refused, *broken, *(reason for state in self.channels for reason in state.missing)]
+
     def ready(self) -> bool:
-        """Return whether the run is connected, and not ending."""
-        return self.connected and self.ending is None
+        """Return whether the run is connected, not ending, and all that was asked for is coming."""
+        return not self.not_ready()
+
+    def state_since(self, now_ns: int) -> tuple[str, int]:
+        """Return one of the states above, and since when; called once a second, or it would not know since when.
+
+        `now_ns`: the time in ns since the epoch.
+        """
+        if self.ending is not None:
+            state = ENDING
+        elif not self.connected:
+            state = CONNECTING
+        else:
+            state = INCOMPLETE if self.not_ready() else COLLECTING
+        if state != self.last_state[0]:
+            self.last_state = state, now_ns
+        return self.last_state

@@ -1,4 +1,4 @@
-"""The HTTP server for orchestrators: /health (liveness), /ready (readiness) and /metrics (Prometheus)."""
+"""The HTTP server: /health (liveness), /ready (readiness), /metrics (Prometheus) and /status (JSON for people)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import logging
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
@@ -38,8 +38,11 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length
 _log = logging.getLogger("ssmd.server")
 
 
-def make_app(status: Status, registry: CollectorRegistry) -> Flask:
-    """Return the app with the three routes. Every other request is answered with a JSON error."""
+def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[], Mapping[str, Any]]) -> Flask:
+    """Return the app with its routes. Every other request is answered with a JSON error.
+
+    `describe`: returns what /status says.
+    """
     app = Flask("ssmd", static_folder=None)
 
     @app.get("/health", provide_automatic_options=False)
@@ -51,7 +54,14 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
 
     @app.get("/ready", provide_automatic_options=False)
     def ready() -> tuple[Response, int]:
-        return (jsonify(status="ready"), 200) if status.ready() else (jsonify(status="not_ready"), 503)
+        reasons = status.not_ready()
+        if not reasons:
+            return jsonify(status="ready"), 200
+        return jsonify(status="not_ready", reason="; ".join(reasons)), 503
+
+    @app.get("/status", provide_automatic_options=False)
+    def describe_run() -> Response:
+        return jsonify(describe())
 
     @app.get("/metrics", provide_automatic_options=False)
     def metrics() -> Response:
@@ -61,21 +71,25 @@ def make_app(status: Status, registry: CollectorRegistry) -> Flask:
             encode, content_type = choose_encoder("")
         return Response(encode(registry), content_type=content_type)
 
-    @app.errorhandler(HTTPException)
-    def other(error: HTTPException) -> Response:
-        response = jsonify(error=error.name)
-        response.status_code = error.code or 500
-        if response.status_code == 405:
-            response.headers["Allow"] = "GET, HEAD"
-        return response
-
-    @app.after_request
-    def close(response: Response) -> Response:
-        # Probes do not need keep-alive, and idle connections would crowd out others.
-        response.headers["Connection"] = "close"
-        return response
-
+    app.register_error_handler(HTTPException, _other)
+    app.after_request(_close)
     return app
+
+
+def _other(error: Exception) -> Response:
+    """Answer a request that has no route."""
+    assert isinstance(error, HTTPException)
+    response = jsonify(error=error.name)
+    response.status_code = error.code or 500
+    if response.status_code == 405:
+        response.headers["Allow"] = "GET, HEAD"
+    return response
+
+
+def _close(response: Response) -> Response:
+    # Probes do not need keep-alive, and idle connections would crowd out others.
+    response.headers["Connection"] = "close"
+    return response
 
 
 class HealthServer:

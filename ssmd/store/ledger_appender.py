@@ -33,6 +33,8 @@ class LedgerAppender:
         """The number of its lines."""
         self.pending: list[bytes] = []
         """The lines of entries that wait for write(), which must come before what follows them in the data."""
+        self.starts = 0
+        """How many runs had begun to write the day at open_day()."""
         self.lost: Mapping[str, int] = {}
         """What an earlier run has counted and was not there at open_day(): its `lines` and `bytes`."""
 
@@ -50,6 +52,7 @@ class LedgerAppender:
         self.offset = data.stat().st_size
         found = read_ledger(path, every_gap=False)
         entries = list(found.entries) if found is not None else []
+        self.starts = len(found.starts) if found is not None else 0
         known = [entry for entry in entries[-1:] if entry.offset <= self.offset]
         self.line = _count_lines(data, *((known[0].offset, known[0].line) if known else (0, 0)))
         if torn:

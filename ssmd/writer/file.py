@@ -18,7 +18,6 @@ from typing import ClassVar
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.writer import Batch
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
@@ -54,14 +53,12 @@ class FileWriter:
         feed: str,
         *,
         status: Status,
-        metrics: Metrics,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         # Absolute, so that every error and log line names a place that can be found from anywhere.
         self._root = self.state_folder = Path(config.path).absolute()
         self._feed = feed
         self._status = status
-        self._metrics = metrics
         self._clock = clock
         self._encoder = LineEncoder(feed)
         self._ledger = RunLedger(feed)
@@ -69,7 +66,7 @@ class FileWriter:
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
         self._written = 0
-        self._syncer = Syncer(self._sync, config.fsync_interval_seconds, status, metrics)
+        self._syncer = Syncer(self._sync, config.fsync_interval_seconds, status)
         self.location = str(self._root)
 
     def companions(self) -> Sequence[Companion]:
@@ -85,6 +82,7 @@ class FileWriter:
         except DataError as error:
             raise OutputError(str(error)) from None
         self._status.day = Path(self.location).parent.name
+        self._status.starts = self._ledger.starts + 1
         self._syncer.sync_now()
 
     def _open(self) -> list[Repaired]:
@@ -156,6 +154,7 @@ class FileWriter:
         except DataError as error:
             raise WriteError(str(error)) from None
         self._status.day = day_of_ns(ns)
+        self._status.starts = self._ledger.starts
         self._ledger.go_on(Path(finished).parent.name, ns)
         _log.info("rotated", extra={"from": finished, "to": self.location})
 
@@ -183,7 +182,7 @@ class FileWriter:
         size = sum(map(len, pieces))
         self._written += size
         self._status.written_bytes += size
-        self._metrics.last_write.set_to_current_time()
+        self._status.last_write = time.time()
 
     def sync(self) -> float | None:
         return self._syncer.sync()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ssmd.contracts.writer import Batch
+from ssmd.store.asked import Subscriptions
 from ssmd.store.ledger import CONTINUED, MARK, ROTATED, STARTED, STOPPED, Entry, encode_entry
 from ssmd.store.ledger_appender import LedgerAppender
 
@@ -21,6 +22,7 @@ class RunLedger(LedgerAppender):
     def __init__(self, feed: str) -> None:
         super().__init__(feed)
         self._began: Mapping[str, object] = {}
+        self._subscriptions = Subscriptions()
         self._run_lines = self._run_bytes = 0
         self._mark_at = 0
         self.final: list[bytes] = []
@@ -53,6 +55,7 @@ class RunLedger(LedgerAppender):
                 self._run_lines, self._run_bytes = -self.line, -self.offset
             elif note.event == STOPPED:
                 fields |= {"lines": self._run_lines + self.line, "bytes": self._run_bytes + self.offset}
+            self._subscriptions.take(note.event, note.fields)
             lines_of = self.final if note.event == STOPPED else self.pending
             lines_of.append(encode_entry(Entry(note.ts_ns, note.event, offset, self.line + index, fields)))
 
@@ -64,10 +67,15 @@ class RunLedger(LedgerAppender):
         self._run_bytes += self.offset
 
     def go_on(self, day: str, ns: int) -> None:
-        """Add the first entry of the new day, for a connection that was open on `day`, the day before."""
+        """Add the first entries of the new day, for a connection that was open on `day`, the day before.
+
+        They say what is asked for now, so that the day can be understood without the one before.
+        """
         self._run_lines -= self.line
         self._run_bytes -= self.offset
         self.add(CONTINUED, ns, {"from": day, **self._began})
+        for event, fields in self._subscriptions.entries():
+            self.add(event, ns, fields)
 
     def write_final(self) -> None:
         """Write the entries that come last, after the data is synced. Raises WriteError."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import Pending
 
@@ -22,11 +21,10 @@ class Syncer:
     the interval between the beginnings of two syncs.
     """
 
-    def __init__(self, work: Callable[[], int], seconds: float, status: Status, metrics: Metrics) -> None:
+    def __init__(self, work: Callable[[], int], seconds: float, status: Status) -> None:
         self._work = work
         self._seconds = seconds
         self._status = status
-        self._metrics = metrics
         self._running: Pending[int] | None = None
         self._began = 0.0
         self.unsynced = False
@@ -61,6 +59,6 @@ class Syncer:
         """Wait for the sync that is running, if any. A failed one is final, see sync_file()."""
         running, self._running = self._running, None
         if running is not None:
-            self._metrics.disk_free.set(running.result())
-            self._metrics.last_sync.set_to_current_time()
+            self._status.disk_free = running.result()
+            self._status.last_sync = time.time()
             self._status.sync_began = None

@@ -250,7 +250,7 @@ def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is
     last: dict[str, int] = {}
 
     def start(data: Path) -> FileWriter:
-        return FileWriter(LocalStorage(type="local", path=str(data)), "test", status=status, metrics=metrics)
+        return FileWriter(LocalStorage(type="local", path=str(data)), "test", status=status)
 
     def check(call: str, number: int, errno: str) -> bool:
         folder = tmp_path / f"{call}-{number}-{errno}"

@@ -1,0 +1,219 @@
+"""Watches, once a second, whether what was asked for on each channel is confirmed, and whether it comes.
+
+Time counts while ssmd listens. A process that was stopped, or that did not read because the disk was behind, has heard
+nothing, and that is no silence of the exchange.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ssmd.contracts.exchange import ChannelState, Exchange
+from ssmd.errors import Disconnected
+from ssmd.runtime.journal import Journal
+from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, some
+from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.store.ledger import HEARD, SILENT
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["BOOKS_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
+
+BOOKS_SECONDS = 60.0
+"""How long an order book may stay unknown before that is reported."""
+NOTE_SECONDS = 60.0
+"""At most one entry of a channel is written to the ledger in this time."""
+UNHEARD_SECONDS = 3600.0
+"""At most so often the markets of a channel that were never heard from are named."""
+NAMES_IN_LEDGER = 20
+
+MOST_A_TICK = 2.0
+"""A tick that comes later counts as this many seconds: the process was stopped, or had no time to read."""
+
+_log = logging.getLogger("ssmd.runner")
+
+
+class Limits(NamedTuple):
+    """How long a channel may be silent, in seconds."""
+
+    silent_seconds: float = math.inf
+    """Then it is reported."""
+    timeout_seconds: Mapping[str, float] = MappingProxyType({})
+    """By channel: then the run ends."""
+
+
+NO_LIMITS = Limits()
+
+
+class _Watched:
+    """One channel, and how long it has been in its state, in seconds of listening."""
+
+    def __init__(self, activity: Sequence[int]) -> None:
+        self.activity = activity
+        self.last_ns: int | None = None
+        self.quiet = self.unconfirmed = self.books = self.asked_for = 0.0
+        self.noted = False
+        """Whether the ledger says that it is silent."""
+        self.since_note = math.inf
+        self.books_warned = False
+        self.unheard: frozenset[str] = frozenset()
+        self.since_unheard = math.inf
+
+    def take(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
+        """Compare with the states of a tick before; `last_ns`: when the last message of all channels came."""
+        self.asked_for += seconds
+        self.since_note += seconds
+        self.since_unheard += seconds
+        activity = [state.activity for state in states]
+        if activity == self.activity:
+            self.quiet += seconds
+        else:
+            self.activity, self.quiet, self.last_ns = activity, 0.0, last_ns
+        self.unconfirmed = 0.0 if all(map(_is_confirmed, states)) else self.unconfirmed + seconds
+        self.books = self.books + seconds if any(state.books_pending for state in states) else 0.0
+
+
+class ChannelWatch:
+    """Fills `status.channels`, logs what does not come, and writes it to the ledger.
+
+    `wall_clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels.
+    `monotonic`: returns seconds.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        status: Status,
+        journal: Journal,
+        limits: Limits,
+        wall_clock: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exchange = exchange
+        self._status = status
+        self._journal = journal
+        self._limits = limits
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._last_tick: float | None = None
+        self._unacknowledged = 0.0
+        self._watched: dict[str, _Watched] = {}
+
+    def tick(self) -> None:
+        """Look at every channel; called once a second. Raises Disconnected when a channel's time-out has passed."""
+        if not self._status.connected:
+            return
+        seconds = self._listened()
+        channels: dict[str, list[ChannelState]] = {}
+        for state in self._exchange.channels():
+            channels.setdefault(state.channel, []).append(state)
+        self._status.channels = [self._look(name, states, seconds) for name, states in channels.items()]
+        self._status.missing = [] if channels else self._unconfirmed_subscriptions(seconds)
+        for name, seconds_allowed in self._limits.timeout_seconds.items():
+            if name in self._watched and self._watched[name].quiet >= seconds_allowed:
+                silence = f"no message of the channel {name} came for {seconds_allowed:g} s"
+                raise Disconnected(f"{silence} (channel_timeout_seconds)")
+
+    def _listened(self) -> float:
+        """Return for how many seconds the exchange was listened to since the last tick."""
+        now = self._monotonic()
+        passed = 0.0 if self._last_tick is None or self._journal.pressed else now - self._last_tick
+        self._last_tick = now
+        return min(passed, MOST_A_TICK)
+
+    def _unconfirmed_subscriptions(self, seconds: float) -> list[str]:
+        """Return what is not confirmed, for a dialect that does not know channels."""
+        count = self._status.unacknowledged
+        self._unacknowledged = self._unacknowledged + seconds if count else 0.0
+        if self._unacknowledged <= ACKNOWLEDGE_SECONDS:
+            return []
+        return [f"{count} subscriptions not confirmed for {self._unacknowledged:.0f} s"]
+
+    def _look(self, name: str, states: Sequence[ChannelState], seconds: float) -> ChannelStatus:
+        watched = self._watched.get(name)
+        if watched is None:
+            watched = self._watched[name] = _Watched([0] * len(states))
+        watched.take(states, seconds, self._status.last_received_ns)
+        private = all(state.may_be_silent for state in states)
+        silent = watched.quiet >= self._limits.silent_seconds and not private
+        now = ChannelStatus(
+            channel=name,
+            asked=_sum(state.asked for state in states),
+            confirmed_markets=_sum(state.confirmed for state in states),
+            heard=_sum(state.heard for state in states),
+            confirmed=all(map(_is_confirmed, states)),
+            silent=silent,
+            last_ns=watched.last_ns,
+            books_pending=sum(state.books_pending for state in states),
+            private=private,
+        )
+        if not now.books_pending:
+            self._status.broken_books.discard(name)
+        self._note_silence(watched, now)
+        self._report_unheard(watched, now)
+        self._report_books(watched, now)
+        return replace(now, missing=list(self._missing(watched, now)))
+
+    def _missing(self, watched: _Watched, now: ChannelStatus) -> Iterator[str]:
+        """Yield why what was asked for on a channel is not coming."""
+        name = now.channel
+        if watched.unconfirmed > ACKNOWLEDGE_SECONDS:
+            what = "not confirmed"
+            if now.asked is not None and now.confirmed_markets is not None and now.confirmed_markets < now.asked:
+                what = f"{now.asked - now.confirmed_markets} of {now.asked} markets not confirmed"
+            yield f"{name}: {what} for {watched.unconfirmed:.0f} s"
+        if now.silent:
+            yield f"{name}: no message for {watched.quiet:.0f} s"
+        if watched.books > BOOKS_SECONDS and name not in self._status.broken_books:
+            yield f"{name}: {now.books_pending} order books not known for {watched.books:.0f} s"
+
+    def _note_silence(self, watched: _Watched, now: ChannelStatus) -> None:
+        """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""
+        if now.silent == watched.noted or watched.since_note < NOTE_SECONDS:
+            return
+        watched.noted, watched.since_note = now.silent, 0.0
+        ts_ns = self._wall_clock()
+        if not now.silent:
+            _log.info("channel heard again", extra={"channel": now.channel})
+            self._journal.note(HEARD, ts_ns, channel=now.channel)
+            return
+        markets = None if now.asked is None or now.heard is None else now.asked - now.heard
+        names = list(self._exchange.unheard(now.channel)[:NAMES_IN_LEDGER]) if markets else []
+        since = timestamp(watched.last_ns or self._status.connected_ns or ts_ns)
+        extra = {"channel": now.channel, "seconds": round(watched.quiet), "since": since}
+        _log.warning("channel silent", extra=extra)
+        self._journal.note(SILENT, ts_ns, channel=now.channel, since=since, markets=markets, names=names)
+
+    def _report_unheard(self, watched: _Watched, now: ChannelStatus) -> None:
+        """Name the markets that were asked for and never heard from, when they are others than the last time."""
+        if watched.asked_for < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
+            return
+        if now.private or now.asked is None or now.heard is None:
+            return
+        watched.since_unheard = 0.0
+        names = self._exchange.unheard(now.channel) if now.heard < now.asked else ()
+        if names and frozenset(names) != watched.unheard:
+            extra = {"channel": now.channel, "seconds": round(watched.asked_for), "of": now.asked}
+            _log.warning("markets never heard from", extra={**extra, "count": len(names), "markets": some(names)})
+        watched.unheard = frozenset(names)
+
+    def _report_books(self, watched: _Watched, now: ChannelStatus) -> None:
+        if watched.books > BOOKS_SECONDS and not watched.books_warned:
+            extra = {"channel": now.channel, "books": now.books_pending, "seconds": round(watched.books)}
+            _log.warning("order books not known: no snapshot has come", extra=extra)
+        watched.books_warned = watched.books > BOOKS_SECONDS
+
+
+def _is_confirmed(state: ChannelState) -> bool:
+    return not state.pending and (state.asked is None or state.confirmed is None or state.confirmed >= state.asked)
+
+
+def _sum(counts: Iterator[int | None]) -> int | None:
+    """Return the sum of counts, None when one of them is not known."""
+    found = list(counts)
+    return None if None in found else sum(count for count in found if count is not None)

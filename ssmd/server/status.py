@@ -1,0 +1,137 @@
+"""What /status says: the state of a run as JSON, of which docs/status.md has the fields and the schema.
+
+Unknown is null. No level shows a key, or an endpoint's query, user or substituted parts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ssmd import __version__
+from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.store.asked import ALL
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["FULL", "LEVELS", "OFF", "STATUS", "About", "describe", "shown_endpoint"]
+
+FORMAT = 1
+OFF, STATUS, FULL = LEVELS = ("off", "status", "full")
+"""How much is shown: `off` the state alone, `status` everything but the names of markets and the texts of errors."""
+NAMES = 20
+"""How many markets of a channel are named."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What does not change during a run."""
+
+    feed: str
+    environment: str
+    exchange: str
+    endpoint: str
+    """For people, see shown_endpoint()."""
+    started_ns: int
+    earlier_errors: Callable[[], Mapping[str, int] | None] = lambda: None
+    """Returns how often earlier runs have ended with an error, by type; None when that is not known."""
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """Return an endpoint without its user, its query and what keys are put into."""
+    url = urlsplit(endpoint)
+    path = "/".join("..." if "${" in part else part for part in url.path.split("/"))
+    host = url.netloc.rpartition("@")[2]
+    return f"{url.scheme}://{'...' if '${' in host else host}{path}"
+
+
+def describe(status: Status, about: About, level: str, clock: Callable[[], int] = time.time_ns) -> dict[str, Any]:
+    """Return what /status says at a level. `clock`: returns ns since the epoch."""
+    now_ns = clock()
+    state, since_ns = status.state_since(now_ns)
+    brief = {"format": FORMAT, "state": state, "since": timestamp(since_ns)}
+    if level == OFF:
+        return brief
+    names = level == FULL
+    return {
+        **brief,
+        "missing": status.not_ready(),
+        "feed": about.feed,
+        "environment": about.environment,
+        "exchange": about.exchange,
+        "endpoint": about.endpoint,
+        "version": __version__,
+        "started": timestamp(about.started_ns),
+        "connected": status.connected,
+        "connected_since": _time(status.connected_ns) if status.connected else None,
+        "messages": _messages(status, now_ns),
+        "channels": [_channel(channel, status, now_ns, names) for channel in status.channels],
+        "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
+        "disk": {
+            "day": status.day or None,
+            "free_bytes": status.disk_free,
+            "last_write": _seconds(status.last_write),
+            "last_sync": _seconds(status.last_sync),
+        },
+        "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
+        "companions": _companions(status, names),
+    }
+
+
+def _messages(status: Status, now_ns: int) -> dict[str, Any]:
+    return {
+        "written": status.messages,
+        "received_bytes": status.received_bytes,
+        "written_bytes": status.written_bytes,
+        "not_json": status.not_json,
+        "gaps": status.gaps if status.numbered else None,
+        "missed": status.missed if status.numbered else None,
+        "last": _time(status.last_received_ns),
+        "age_seconds": _age(status.last_received_ns, now_ns),
+    }
+
+
+def _channel(channel: ChannelStatus, status: Status, now_ns: int, names: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "channel": channel.channel,
+        "asked": ALL if channel.asked is None else channel.asked,
+        "confirmed_markets": channel.confirmed_markets,
+        "heard": channel.heard,
+        "confirmed": channel.confirmed,
+        "refused": channel.channel in status.refused,
+        "silent": channel.silent,
+        "last": _time(channel.last_ns),
+        "age_seconds": _age(channel.last_ns, now_ns),
+        "books_pending": channel.books_pending,
+        "private": channel.private,
+    }
+    if names and not channel.private:
+        found["unconfirmed"] = _some(status.unconfirmed(channel.channel))
+        found["unheard"] = _some(status.unheard(channel.channel))
+    return found
+
+
+def _companions(status: Status, errors: bool) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "up": state.up, "starts": state.starts, "failures": state.failures}
+        | ({"error": state.error} if errors else {})
+        for name, state in status.companions.items()
+    ]
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    return list(names[:NAMES])
+
+
+def _time(ns: int | None) -> str | None:
+    return None if ns is None else timestamp(ns)
+
+
+def _seconds(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(int(seconds * 1e9))
+
+
+def _age(ns: int | None, now_ns: int) -> float | None:
+    return None if ns is None else round(max(0, now_ns - ns) / 1e9, 3)

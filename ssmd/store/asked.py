@@ -1,0 +1,89 @@
+"""The `asked` entries of a ledger: their fields, and what is asked for after several of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ssmd.store.ledger import ASKED, CONNECTED, SUBSCRIBED
+
+__all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "Subscriptions", "asked_fields"]
+
+SUBSCRIBE, ADD, REMOVE = "subscribe", "add", "remove"
+"""The values of `action`."""
+ALL = "all"
+"""The value of `markets` when no market is named."""
+MOST_MARKETS = 2000
+"""How many markets one entry names. More are divided among several entries."""
+
+
+def asked_fields(
+    subscription: int,
+    channel: str,
+    action: str,
+    markets: Sequence[str] | None,
+    commands: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Yield the fields of one entry, or of several for a long list of markets; the commands are divided too, in order.
+
+    `markets`: None for all.
+    """
+    head = {"subscription": subscription, "channel": channel, "action": action}
+    names = ALL if markets is None else list(markets)
+    parts = 1 if markets is None else max(1, -(-len(names) // MOST_MARKETS))
+    for part in range(parts):
+        first, last = (len(commands) * place // parts for place in (part, part + 1))
+        some = names if parts == 1 else names[part * MOST_MARKETS : (part + 1) * MOST_MARKETS]
+        yield {**head, "markets": some, "commands": list(commands[first:last])}
+
+
+class _Channel(NamedTuple):
+    """What is asked for on one channel of one subscription."""
+
+    markets: dict[str, None] | None
+    """In the order in which they were asked for; None for all."""
+    commands: list[Mapping[str, Any]]
+    """Those of the subscription, without later additions and removals."""
+
+
+class Subscriptions:
+    """What is asked for, and which sids the exchange has given, after the events of one connection."""
+
+    def __init__(self) -> None:
+        self._channels: dict[tuple[int, str], _Channel] = {}
+        self._sids: dict[tuple[str, int], None] = {}
+
+    def take(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Take the next event of a ledger; any but `connected`, `asked` and `subscribed` changes nothing."""
+        if event == CONNECTED:
+            self._channels, self._sids = {}, {}
+        elif event == SUBSCRIBED and isinstance(sid := fields["sid"], int):
+            self._sids[fields["channel"], sid] = None
+        elif event == ASKED:
+            self._asked(fields)
+
+    def _asked(self, fields: Mapping[str, Any]) -> None:
+        at = fields["subscription"], fields["channel"]
+        markets, commands, action = fields["markets"], fields["commands"], fields["action"]
+        known = self._channels.get(at)
+        if known is None:
+            known = self._channels[at] = _Channel({}, [])
+        if action == SUBSCRIBE:
+            known.commands.extend(commands)
+        if markets == ALL:
+            self._channels[at] = _Channel(None if action != REMOVE else {}, known.commands)
+        elif known.markets is not None:
+            for market in markets:
+                if action == REMOVE:
+                    known.markets.pop(market, None)
+                else:
+                    known.markets[market] = None
+
+    def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the events, with their fields, that give the same state to a reader who knows nothing before them."""
+        for (subscription, channel), known in self._channels.items():
+            markets = None if known.markets is None else list(known.markets)
+            for fields in asked_fields(subscription, channel, SUBSCRIBE, markets, known.commands):
+                yield ASKED, fields
+        for channel, sid in self._sids:
+            yield SUBSCRIBED, {"channel": channel, "sid": sid}

@@ -1,0 +1,177 @@
+"""/status: what it says at each level, that the schema in docs/status.md holds for it, and that it shows no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import pytest
+from process import ROOT
+
+from ssmd.runtime.status import ChannelStatus, CompanionState, Status
+from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe, shown_endpoint
+
+NOW = 1_790_000_000_000_000_000
+SECOND = 10**9
+PAGE = (ROOT / "docs" / "status.md").read_text()
+SCHEMA = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+ABOUT = About("kalshi", "kalshi-dev", "kalshi", "wss://example.com/ws", NOW - 3600 * SECOND)
+BOOKS = ChannelStatus(
+    channel="orderbook_delta",
+    asked=40,
+    confirmed_markets=39,
+    heard=30,
+    confirmed=False,
+    silent=False,
+    last_ns=NOW - 2 * SECOND,
+    books_pending=10,
+    private=False,
+    missing=("orderbook_delta: 1 of 40 markets not confirmed for 11 s",),
+)
+FILLS = ChannelStatus("fill", None, None, None, True, False, None, 0, True)
+
+
+def busy() -> Status:
+    return Status(
+        connected=True,
+        connected_ns=NOW - 60 * SECOND,
+        last_received_ns=NOW - SECOND // 4,
+        messages=1000,
+        channels=[BOOKS, FILLS],
+        unheard=lambda channel: [f"KX-{channel}-{number}" for number in range(10_000)],
+        unconfirmed=lambda channel: [f"KX-{channel}-0"],
+        day="2026-09-21",
+        starts=3,
+        disk_free=10**12,
+        last_write=NOW / 1e9,
+        last_sync=NOW / 1e9,
+        companions={"seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file")},
+    )
+
+
+def said(status: Status, level: str = FULL, about: About = ABOUT) -> dict[str, Any]:
+    found = describe(status, about, level, lambda: NOW)
+    jsonschema.validate(found, SCHEMA)
+    return json.loads(json.dumps(found))
+
+
+def properties(schema: dict[str, Any], prefix: str = "") -> set[str]:
+    """The names of all fields of a schema, as the table of the page writes them."""
+    found = set()
+    for name, inner in schema.get("properties", {}).items():
+        is_list = inner.get("type") == "array" and "properties" in inner["items"]
+        below = properties(inner["items"] if is_list else inner, f"{prefix}{name}{'[]' * is_list}.")
+        found |= below or {prefix + name}
+        found |= {f"{prefix}{name}[]"} if is_list else set()
+    return found
+
+
+def no_more_than(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without the permission for further fields, which is for later versions."""
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: no_more_than(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    return {**closed, "additionalProperties": False} if "properties" in schema and "type" in schema else closed
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("status", [Status(), busy()], ids=["at the start", "busy"])
+def test_the_schema_holds_and_names_every_field(status, level):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(said(status, level), no_more_than(SCHEMA))
+
+
+def test_the_table_names_every_field_of_the_schema_and_no_other():
+    text = PAGE.partition("## The fields")[2].partition("## The schema")[0]
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    real = {name for name in properties(SCHEMA) if not name.startswith("companions[].")}
+    assert named | {"format"} == real
+
+
+def test_off_shows_the_state_alone():
+    assert said(busy(), OFF) == {"format": 1, "state": "incomplete", "since": "2026-09-21T14:13:20.000000Z"}
+
+
+def test_the_state_follows_the_run_and_says_since_when():
+    status = Status()
+    times = iter([NOW, NOW + SECOND, NOW + 2 * SECOND, NOW + 3 * SECOND, NOW + 4 * SECOND])
+    seen = []
+    for change in ({}, {"connected": True}, {}, {"channels": [BOOKS]}, {"ending": "gone"}):
+        for name, value in change.items():
+            setattr(status, name, value)
+        found = describe(status, ABOUT, OFF, lambda: next(times))
+        seen.append((found["state"], found["since"][17:19]))
+    assert seen == [
+        ("connecting", "20"),
+        ("collecting", "21"),
+        ("collecting", "21"),
+        ("incomplete", "23"),
+        ("ending", "24"),
+    ]
+
+
+def test_what_is_not_known_is_null():
+    found = said(Status(numbered=False))
+    assert found["messages"] == {
+        "written": 0,
+        "received_bytes": 0,
+        "written_bytes": 0,
+        "not_json": 0,
+        "gaps": None,
+        "missed": None,
+        "last": None,
+        "age_seconds": None,
+    }
+    assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None}
+    assert found["runs"] == {"starts_today": None, "earlier_errors": None}
+    assert (found["connected_since"], found["channels"], found["missing"]) == (None, [], ["not connected"])
+
+
+def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():
+    books, fills = said(busy())["channels"]
+    assert books == {
+        "channel": "orderbook_delta",
+        "asked": 40,
+        "confirmed_markets": 39,
+        "heard": 30,
+        "confirmed": False,
+        "refused": False,
+        "silent": False,
+        "last": "2026-09-21T14:13:18.000000Z",
+        "age_seconds": 2.0,
+        "books_pending": 10,
+        "private": False,
+        "unconfirmed": ["KX-orderbook_delta-0"],
+        "unheard": [f"KX-orderbook_delta-{number}" for number in range(20)],
+    }
+    assert (fills["asked"], fills["heard"], fills["last"], fills["private"]) == ("all", None, None, True)
+
+
+def test_a_private_channel_never_shows_its_markets():
+    status = busy()
+    status.channels = [replace(BOOKS, channel="fill", private=True)]
+    assert "KX-" not in json.dumps(said(status, FULL)["channels"])
+
+
+def test_status_shows_no_market_and_no_text_of_an_error():
+    text = json.dumps(said(busy(), STATUS))
+    assert "KX-" not in text
+    assert json.loads(text)["missing"] == ["orderbook_delta: 1 of 40 markets not confirmed for 11 s"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("wss://example.com/ws?token=canary", "wss://example.com/ws"),
+        ("wss://user:canary@example.com:8443/a/b", "wss://example.com:8443/a/b"),
+        ("wss://example.com/${key.token}/ws#canary", "wss://example.com/.../ws"),
+        ("wss://${key.host}/ws", "wss://.../ws"),
+        ("sim://kalshi?rate=5", "sim://kalshi"),
+    ],
+)
+def test_an_endpoint_is_shown_without_what_may_be_secret(endpoint, shown):
+    assert shown_endpoint(endpoint) == shown

@@ -1,0 +1,81 @@
+"""What is asked for after some entries of a ledger, and how long lists are divided."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssmd.store.asked import MOST_MARKETS, Subscriptions, asked_fields
+
+
+def asked(*markets: str, action: str = "subscribe", channel: str = "trade", subscription: int = 1, commands=()):
+    names = None if markets == ("*",) else markets
+    return list(asked_fields(subscription, channel, action, names, list(commands)))
+
+
+def after(*entries) -> dict:
+    """What is asked for after these entries, by subscription and channel."""
+    state = Subscriptions()
+    for fields in entries:
+        state.take("asked", fields)
+    return {
+        (fields["subscription"], fields["channel"]): fields["markets"]
+        for event, fields in state.entries()
+        if event == "asked"
+    }
+
+
+def test_additions_and_removals_are_folded_by_subscription_and_channel():
+    found = after(
+        *asked("A", "B"),
+        *asked("A", subscription=2),
+        *asked("B", "C", action="add"),
+        *asked("A", action="remove"),
+        *asked("*", channel="ticker"),
+        *asked("X", action="remove", channel="ticker"),
+    )
+    assert found == {(1, "trade"): ["B", "C"], (2, "trade"): ["A"], (1, "ticker"): "all"}
+
+
+@pytest.mark.parametrize(("count", "parts"), [(0, 1), (1, 1), (MOST_MARKETS, 1), (MOST_MARKETS + 1, 2), (5000, 3)])
+def test_a_long_list_is_divided_and_nothing_is_left_out(count, parts):
+    names = [f"KX-{number}" for number in range(count)]
+    commands = [{"id": number} for number in range(-(-count // 200))]
+    found = asked(*names, commands=commands)
+    assert len(found) == parts
+    assert [name for fields in found for name in fields["markets"]] == names
+    assert [command for fields in found for command in fields["commands"]] == commands
+    assert max(len(fields["markets"]) for fields in found) <= MOST_MARKETS
+
+
+def test_the_commands_of_the_subscription_are_kept_and_those_of_changes_are_not():
+    state = Subscriptions()
+    first, second = ({"id": 1, "use_yes_price": False}, {"id": 2})
+    for fields in [*asked("A", commands=[first, second]), *asked("B", action="add", commands=[{"id": 3}])]:
+        state.take("asked", fields)
+    [(event, fields)] = state.entries()
+    assert (event, fields["action"], fields["markets"]) == ("asked", "subscribe", ["A", "B"])
+    assert fields["commands"] == [first, second]
+
+
+def test_a_new_connection_begins_with_nothing():
+    state = Subscriptions()
+    state.take("asked", asked("A")[0])
+    state.take("subscribed", {"channel": "trade", "sid": 7})
+    state.take("subscribed", {"channel": "ticker", "sid": None})
+    assert [fields for event, fields in state.entries() if event == "subscribed"] == [{"channel": "trade", "sid": 7}]
+    state.take("connected", {})
+    assert list(state.entries()) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["subscribe", "add", "remove"]), st.sets(st.sampled_from("ABCDE")))))
+def test_the_entries_give_the_state_that_they_were_made_of(changes):
+    entries = [fields for action, names in changes for fields in asked(*sorted(names), action=action)]
+    wanted: set[str] = set()
+    for action, names in changes:
+        wanted = wanted - names if action == "remove" else wanted | names
+    found = after(*entries)
+    assert set(found.get((1, "trade"), ())) == wanted
+    state = Subscriptions()
+    for fields in entries:
+        state.take("asked", fields)
+    assert after(*[fields for event, fields in state.entries()]) == found
