@@ -2,7 +2,14 @@
 
 import pytest
 
-from ssmd.contracts.exchange import Acknowledged, Gap
+from ssmd.contracts.exchange import (
+    Acknowledged,
+    Asked,
+    Gap,
+    Refused,
+    SnapshotsReceived,
+    SnapshotsRequested,
+)
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.reporter import Reporter
@@ -66,3 +73,69 @@ def test_a_subscription_that_is_confirmed_in_part_is_a_warning(journal, caplog, 
     journal.events([Acknowledged("trade", 5, 0, tickers, acknowledged)], 1)
     told = [(record.tickers, record.acknowledged) for record in caplog.records if record.levelname == "WARNING"]
     assert told == ([(2, 1)] if warned else [])
+
+
+def noted(journal: Journal) -> list[tuple]:
+    return [(note.event, note.place, dict(note.fields)) for note in journal.take()]
+
+
+def test_what_is_asked_for_is_noted_with_its_commands(journal):
+    command = {"id": 1, "cmd": "subscribe", "params": {"channels": ["trade"], "use_yes_price": False}}
+    some, all_markets = Asked(1, "trade", "subscribe", ["A", "B"], [command]), Asked(2, "ticker", "subscribe", None, [])
+    journal.events([some, all_markets], 7)
+    head = {"subscription": 1, "channel": "trade", "action": "subscribe"}
+    assert noted(journal) == [
+        ("asked", 0, {**head, "markets": ["A", "B"], "commands": [command]}),
+        ("asked", 0, {**head, "subscription": 2, "channel": "ticker", "markets": "all", "commands": []}),
+    ]
+    assert not journal.gathers()
+
+
+def test_a_change_waits_for_its_minute_and_is_not_lost_at_the_end(journal):
+    journal.events([Asked(1, "trade", "add", ["C"], [{"id": 2}])], 7)
+    assert noted(journal) == []
+    assert journal.gathers()
+    journal.gathered(59 * 10**9)
+    assert noted(journal) == []
+    journal.end(60 * 10**9 - 1, "SIGTERM", None)
+    assert [event for event, _, _ in noted(journal)] == ["asked", "stopped"]
+
+
+def test_a_refusal_has_its_place_and_is_logged_once(journal, status, caplog):
+    refused = Refused("trade", 26, "limit reached, 3 markets are missing", place=4)
+    journal.events([refused, refused._replace(place=5)], 7)
+    fields = {"channel": "trade", "code": 26, "text": "limit reached, 3 markets are missing"}
+    assert noted(journal) == [("refused", 4, fields), ("refused", 5, fields)]
+    [record] = caplog.records
+    assert (record.levelname, record.message) == ("ERROR", "refused by the exchange")
+    assert (record.channel, record.code, record.text) == ("trade", 26, fields["text"])
+    assert status.refused == {"trade": 26}
+
+
+def test_requests_for_books_are_noted_by_name_and_logged_together(journal, status, caplog):
+    names = [f"M{number}" for number in range(30)]
+    with caplog.at_level("INFO"):
+        journal.events([Gap(3, 5, 8, place=2), SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")], 7)
+        journal.events([SnapshotsRequested(3, "orderbook_delta", names[20:], "gap")], 8)
+        journal.events([SnapshotsReceived(3, "orderbook_delta", 29, place=9, missing=["M5"])], 9)
+    gap, first, second, received = noted(journal)
+    assert gap[:2] == ("gap", 2)
+    head = {"sid": 3, "channel": "orderbook_delta"}
+    assert first == ("snapshot_requested", 0, {**head, "markets": names[:20], "why": "gap"})
+    assert second == ("snapshot_requested", 0, {**head, "markets": names[20:], "why": "gap"})
+    assert received == ("snapshots_received", 9, {**head, "markets": 29, "missing": ["M5"]})
+    assert status.broken_books == {"orderbook_delta"}
+    complete, lacking = caplog.records
+    assert (complete.message, complete.books) == ("order books complete", 29)
+    assert (lacking.levelname, lacking.count, lacking.markets) == ("WARNING", 1, "M5")
+    with caplog.at_level("INFO"):
+        journal._reporter.finish()
+    asked = next(record for record in caplog.records if record.message == "order books asked for again")
+    assert (asked.channel, asked.why, asked.books) == ("orderbook_delta", "gap", 30)
+    assert asked.markets.endswith("M23, and 6 more")
+
+
+def test_the_books_of_a_new_day_are_asked_for_without_being_broken(journal, status):
+    journal.events([SnapshotsRequested(3, "orderbook_delta", ["A"], "day")], 7)
+    assert [event for event, _, _ in noted(journal)] == ["snapshot_requested"]
+    assert not status.broken_books

@@ -28,10 +28,11 @@ BOOKS = ChannelStatus(
     silent=False,
     last_ns=NOW - 2 * SECOND,
     books_pending=10,
-    private=False,
+    books_missing=0,
+    may_be_silent=False,
     missing=("orderbook_delta: 1 of 40 markets not confirmed for 11 s",),
 )
-FILLS = ChannelStatus("fill", None, None, None, True, False, None, 0, True)
+FILLS = ChannelStatus("fill", None, None, None, True, False, None, 0, 0, True)
 
 
 def busy() -> Status:
@@ -144,16 +145,17 @@ def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():
         "last": "2026-09-21T14:13:18.000000Z",
         "age_seconds": 2.0,
         "books_pending": 10,
-        "private": False,
+        "books_missing": 0,
+        "may_be_silent": False,
         "unconfirmed": ["KX-orderbook_delta-0"],
         "unheard": [f"KX-orderbook_delta-{number}" for number in range(20)],
     }
-    assert (fills["asked"], fills["heard"], fills["last"], fills["private"]) == ("all", None, None, True)
+    assert (fills["asked"], fills["heard"], fills["last"], fills["may_be_silent"]) == ("all", None, None, True)
 
 
 def test_a_private_channel_never_shows_its_markets():
     status = busy()
-    status.channels = [replace(BOOKS, channel="fill", private=True)]
+    status.channels = [replace(BOOKS, channel="fill", may_be_silent=True)]
     assert "KX-" not in json.dumps(said(status, FULL)["channels"])
 
 

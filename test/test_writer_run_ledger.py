@@ -7,12 +7,14 @@ import os
 import pytest
 from writer_runs import DAY, NOON, SECOND, begin, data, ledger, note, put, take
 
-from ssmd.contracts.writer import Batch
+from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import WriteError
 from ssmd.proof.seal import seal, unsealed
 from ssmd.proof.verify import verify
 from ssmd.store import ledger_appender
 from ssmd.store.inventory import data_files
+from ssmd.store.layout import manifest_path
+from ssmd.store.manifest_formats import decode_manifest
 from ssmd.writer import run_ledger
 
 
@@ -231,3 +233,70 @@ def test_entries_are_durable_before_the_lines_that_follow_them(run, tmp_path, mo
     order.clear()
     writer.close()
     assert [os.path.basename(path) for path in order[:2]] == ["kalshi.ledger.jsonl", "kalshi.jsonl"]
+
+
+def asked(channel: str, markets: object, action: str = "subscribe", **more: object) -> Note:
+    fields = {"subscription": 1, "channel": channel, "action": action, "markets": markets, "commands": [], **more}
+    return note("asked", NOON, 0, **fields)
+
+
+def test_the_ledger_of_a_further_day_begins_with_all_that_is_asked_for(tmp_path, run):
+    """So the day can be understood without the one before: which markets, with which commands, and of which sids."""
+    writer = run(NOON)
+    begin(writer, NOON)
+    command = {"id": 1, "cmd": "subscribe", "params": {"channels": ["trade"], "use_yes_price": False}}
+    confirmed = [note("subscribed", NOON, 0, channel=name, sid=sid) for name, sid in (("trade", 1), ("ticker", 2))]
+    notes = (asked("trade", ["A", "B"], commands=[command]), asked("ticker", "all"), *confirmed)
+    put(writer, NOON, b'{"type":"trade","sid":1,"seq":1,"msg":{}}', notes=notes)
+    later = (asked("trade", ["C"], "add", commands=[{"id": 2}]), asked("trade", ["A"], "remove"))
+    put(writer, NOON + 1, b'{"type":"trade","sid":1,"seq":2,"msg":{}}', notes=later)
+    put(writer, NOON + DAY, b'{"type":"trade","sid":1,"seq":3,"msg":{}}')
+    put(writer, NOON + DAY, notes=(note("stopped", NOON + DAY, reason="x"),))
+    writer.close()
+    day = ledger(tmp_path, "2025-12-23")
+    assert [entry["event"] for entry in day] == ["continued", "asked", "asked", "subscribed", "subscribed", "stopped"]
+    assert {entry["line"] for entry in day[:-1]} == {0}
+    trade, ticker, *sids = day[1:-1]
+    assert (trade["subscription"], trade["channel"], trade["action"]) == (1, "trade", "subscribe")
+    assert (trade["markets"], trade["commands"]) == (["B", "C"], [command])
+    assert (ticker["channel"], ticker["markets"]) == ("ticker", "all")
+    assert [(entry["channel"], entry["sid"]) for entry in sids] == [("trade", 1), ("ticker", 2)]
+
+
+def test_the_manifest_of_a_further_day_knows_the_channel_of_each_sid(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    confirmed = (note("subscribed", NOON, 0, channel="trade", sid=1, tickers=[], acknowledged=None),)
+    put(writer, NOON, b'{"type":"trade","sid":1,"seq":1,"msg":{}}', notes=confirmed)
+    put(writer, NOON + DAY, b'{"type":"trade","sid":1,"seq":2,"msg":{}}')
+    put(writer, NOON + DAY, notes=(note("stopped", NOON + DAY, reason="x"),))
+    writer.close()
+    for file in data_files([tmp_path]):
+        seal(file, NOON + 2 * DAY)
+        [session] = decode_manifest(manifest_path(file.path.parent, "kalshi").read_bytes()).sessions
+        assert [(one.sid, one.channel) for one in session.sequences] == [(1, "trade")]
+        assert verify(file).findings == []
+
+
+def test_thousands_of_markets_are_divided_among_entries(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    names = [f"KX-{number}" for number in range(10_000)]
+    put(writer, NOON, b"1", notes=(asked("trade", names),))
+    put(writer, NOON + DAY, b"2")
+    writer.close()
+    entries = [entry for entry in ledger(tmp_path, "2025-12-23") if entry["event"] == "asked"]
+    assert [len(entry["markets"]) for entry in entries] == [2000] * 5
+    assert [name for entry in entries for name in entry["markets"]] == names
+
+
+def test_the_starts_of_a_day_are_counted(tmp_path, run, status):
+    for number in range(3):
+        writer = run(NOON + number * SECOND)
+        begin(writer, NOON + number * SECOND)
+        put(writer, NOON + number * SECOND, b"1")
+        assert status.starts == number + 1
+        if number < 2:
+            writer.close()
+    put(writer, NOON + DAY, b"2")
+    assert status.starts == 0

@@ -46,6 +46,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[ChannelStatus], float | None]], ...] = 
         "Markets of a channel whose order book is not known, because a snapshot has not come yet.",
         lambda channel: channel.books_pending,
     ),
+    (
+        "ssmd_books_missing",
+        "Markets of a channel of which the exchange sends no order book, although it was asked several times.",
+        lambda channel: channel.books_missing,
+    ),
 )
 
 

@@ -139,18 +139,18 @@ class ChannelWatch:
         if watched is None:
             watched = self._watched[name] = _Watched([0] * len(states))
         watched.take(states, seconds, self._status.last_received_ns)
-        private = all(state.may_be_silent for state in states)
-        silent = watched.quiet >= self._limits.silent_seconds and not private
+        may_be_silent = all(state.may_be_silent for state in states)
         now = ChannelStatus(
             channel=name,
             asked=_sum(state.asked for state in states),
             confirmed_markets=_sum(state.confirmed for state in states),
             heard=_sum(state.heard for state in states),
             confirmed=all(map(_is_confirmed, states)),
-            silent=silent,
+            silent=watched.quiet >= self._limits.silent_seconds and not may_be_silent,
             last_ns=watched.last_ns,
             books_pending=sum(state.books_pending for state in states),
-            private=private,
+            books_missing=sum(state.books_missing for state in states),
+            may_be_silent=may_be_silent,
         )
         if not now.books_pending:
             self._status.broken_books.discard(name)
@@ -170,7 +170,9 @@ class ChannelWatch:
         if now.silent:
             yield f"{name}: no message for {watched.quiet:.0f} s"
         if watched.books > BOOKS_SECONDS and name not in self._status.broken_books:
-            yield f"{name}: {now.books_pending} order books not known for {watched.books:.0f} s"
+            yield f"{name}: order books not known for {watched.books:.0f} s: {now.books_pending}"
+        if now.books_missing:
+            yield f"{name}: order books that the exchange does not send: {now.books_missing}"
 
     def _note_silence(self, watched: _Watched, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""
@@ -193,7 +195,7 @@ class ChannelWatch:
         """Name the markets that were asked for and never heard from, when they are others than the last time."""
         if watched.asked_for < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
             return
-        if now.private or now.asked is None or now.heard is None:
+        if now.may_be_silent or now.asked is None or now.heard is None:
             return
         watched.since_unheard = 0.0
         names = self._exchange.unheard(now.channel) if now.heard < now.asked else ()

@@ -58,9 +58,11 @@ class ChannelStatus:
     last_ns: int | None
     """When its last message was received, ns since the epoch, to the second; None before the first."""
     books_pending: int
-    """Of how many markets the order book is not known."""
-    private: bool
-    """It may be silent, and its markets are not shown: it is private to an account."""
+    """Of how many markets the order book is not known yet."""
+    books_missing: int
+    """Of how many markets the exchange sends no order book."""
+    may_be_silent: bool
+    """Its silence says nothing. Its markets are not shown: it may be private to an account."""
     missing: Sequence[str] = ()
     """Why what was asked for is not coming, one reason each; empty when it is."""
 

@@ -105,9 +105,10 @@ def _channel(channel: ChannelStatus, status: Status, now_ns: int, names: bool) -
         "last": _time(channel.last_ns),
         "age_seconds": _age(channel.last_ns, now_ns),
         "books_pending": channel.books_pending,
-        "private": channel.private,
+        "books_missing": channel.books_missing,
+        "may_be_silent": channel.may_be_silent,
     }
-    if names and not channel.private:
+    if names and not channel.may_be_silent:
         found["unconfirmed"] = _some(status.unconfirmed(channel.channel))
         found["unheard"] = _some(status.unheard(channel.channel))
     return found
