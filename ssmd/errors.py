@@ -6,6 +6,7 @@
     ├── ConnectError             69  the exchange cannot be reached; a restart may help
     │   └── AuthError            77  the exchange refused the keys
     ├── OutputError              73  the output cannot be created
+    │   └── AlreadyCollected     73  another process holds it
     ├── WriteError               74  a write or a sync failed; free some disk space first
     ├── Disconnected             75  the feed ended; a restart helps
     ├── ClockError               75  the clock is far behind an earlier time; a restart accepts it
@@ -27,6 +28,7 @@ from typing import ClassVar
 
 __all__ = [
     "EXIT_BUG",
+    "AlreadyCollected",
     "AuthError",
     "ClockError",
     "ConfigError",
@@ -52,16 +54,20 @@ class SsmdError(Exception):
     exit_code: ClassVar[int]
     label: ClassVar[str]
     """The value of the label `type` of ssmd_errors_total."""
+    ends_runs: ClassVar[bool] = True
+    """Whether it can end a run whose storage is known. Only then ssmd_errors_total counts it."""
 
 
 class UsageError(SsmdError):
     exit_code = 64
     label = "usage"
+    ends_runs = False
 
 
 class DataError(SsmdError):
     exit_code = 65
     label = "data"
+    ends_runs = False
 
 
 class ConnectError(SsmdError):
@@ -82,6 +88,10 @@ class AuthError(ConnectError):
 class OutputError(SsmdError):
     exit_code = 73
     label = "output"
+
+
+class AlreadyCollected(OutputError):
+    """Not an error of the feed: another collector writes its files."""
 
 
 class WriteError(SsmdError):

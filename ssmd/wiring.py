@@ -42,7 +42,6 @@ from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe, shown_endpoint
 from ssmd.shipping import TRANSPORTS
-from ssmd.store.layout import errors_path
 from ssmd.writer import WRITERS
 
 __all__ = ["Run", "assemble", "key_problems", "parts"]
@@ -57,8 +56,7 @@ class Run:
 
     runner: Runner
     reporter: Reporter
-    error_counts: ErrorCounts | None
-    """None for a writer that keeps nothing on this host."""
+    error_counts: ErrorCounts
     port: int
     """Where the probes are served."""
 
@@ -115,21 +113,21 @@ def assemble(
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
     `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: how much
-    /status shows, one of server.status.LEVELS.
+    /status shows, one of server.status.LEVELS. What it raises is counted beside the data, where the next run finds it.
     """
     feed = deployment.feed.name
     status = Status()
     registry = CollectorRegistry()
     metrics = Metrics(registry, feed, status)
-    source = _simulated(deployment) if _is_simulated(deployment) else _live(deployment, environ)
-    connector, exchange = _connection(deployment, source)
-    writer: Writer = WRITERS[deployment.environment.storage.type](
-        deployment.storage, feed, status=status, clock=clock
-    )
-    folder = writer.state_folder
-    error_counts = None if folder is None else ErrorCounts(errors_path(folder, feed), metrics.errors)
+    make_writer = WRITERS[deployment.environment.storage.type]
+    writer: Writer = make_writer(deployment.storage, feed, status=status, clock=clock)
+    error_counts = ErrorCounts(writer.state_folder, feed, metrics.errors)
+    error_counts.load()
     about = _about(deployment, error_counts, clock())
-    server = HealthServer(*listen, make_app(status, registry, lambda: describe(status, about, page)))
+    with error_counts:
+        source = _simulated(deployment) if _is_simulated(deployment) else _live(deployment, environ)
+        connector, exchange = _connection(deployment, source)
+        server = HealthServer(*listen, make_app(status, registry, lambda: describe(status, about, page)))
     reporter = Reporter(feed, status, status_line)
     runner = Runner(
         RunParts(feed, connector, exchange, writer),
@@ -145,14 +143,14 @@ def assemble(
     return Run(runner, reporter, error_counts, server.port)
 
 
-def _about(deployment: Deployment, error_counts: ErrorCounts | None, started_ns: int) -> About:
+def _about(deployment: Deployment, error_counts: ErrorCounts, started_ns: int) -> About:
     return About(
         feed=deployment.feed.name,
         environment=deployment.environment.name,
         exchange=deployment.dialect,
         endpoint=shown_endpoint(deployment.version.endpoint),
         started_ns=started_ns,
-        earlier_errors=lambda: None if error_counts is None else error_counts.earlier,
+        earlier_errors=lambda: error_counts.earlier,
     )
 
 

@@ -1,12 +1,15 @@
 """The endings: how the runs have ended is known to the next one, and nothing waits for a disk that does not answer."""
 
 import os
+import re
+import socket
 import time
 from collections import Counter
 
 import pytest
-from process import Collector, Simulator
+from process import ROOT, Collector, Simulator, make_tree, ssmd
 
+from ssmd.errors import AlreadyCollected
 from ssmd.runtime.error_counts import FILE_BYTES, ErrorCounts
 
 
@@ -20,12 +23,12 @@ class Count:
 
 def loaded(path) -> dict[str, float]:
     counters = {label: Count() for label in ("disconnect", "write")}
-    ErrorCounts(path, counters).load()
+    ErrorCounts(path.parent, "kalshi", counters).load()
     return {label: count.value for label, count in counters.items()}
 
 
 def endings(path) -> ErrorCounts:
-    return ErrorCounts(path, {label: Count() for label in ("disconnect", "write")})
+    return ErrorCounts(path.parent, "kalshi", {label: Count() for label in ("disconnect", "write")})
 
 
 def test_the_next_run_begins_where_the_last_one_ended(tmp_path):
@@ -94,3 +97,68 @@ def test_a_run_that_ended_with_an_error_shows_in_the_metrics_of_the_next(tmp_pat
         collector.wait_for_lines(41)
         assert 'ssmd_errors_total{feed="test",type="disconnect"} 2.0\n' in collector.get("/metrics")[1]
         assert collector.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "code", "label"),
+    [
+        ({"KALSHI_API_KEY": ""}, (), 78, "keys"),
+        ({"KALSHI_API_SECRET": "no key"}, (), 78, "config"),
+        ({}, ("--listen", "127.0.0.1:{port}"), 78, "listen"),
+        ({"PYTHONPATH": "{folder}:{root}"}, (), 70, "bug"),
+    ],
+)
+def test_what_ends_a_run_before_it_collects_is_counted_too(tmp_path, variables, arguments, code, label):
+    """A collector in a crash loop over its keys or its port would otherwise leave no trace in the metrics."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ssmd.exchange.kalshi as kalshi\ndef sign(*_):\n    raise RuntimeError('a bug')\nkalshi.sign = sign\n"
+    )
+    (tmp_path / "data").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken, Simulator() as simulator:
+        make_tree(tmp_path, simulator.endpoint, "kalshi", "", "")
+        places = {"port": taken.getsockname()[1], "folder": tmp_path, "root": ROOT}
+        command = ["run", "test", "--config-dir", tmp_path / "conf", "--listen", "127.0.0.1:0"]
+        ended = ssmd(
+            *command[: -2 if arguments else None],
+            *[text.format(**places) for text in arguments],
+            **{name: text.format(**places) for name, text in variables.items()},
+        )
+        assert ended.returncode == code
+        with Collector(tmp_path, simulator.endpoint) as collector:
+            collector.start_up()
+            collector.wait_for_lines(1)
+            metrics = collector.get("/metrics")[1]
+            assert collector.end() == 0
+    counted = re.findall(r'^ssmd_errors_total\{feed="test",type="(\w+)"\} [1-9]', metrics, re.MULTILINE)
+    assert counted == [label]
+
+
+def test_a_second_collector_that_is_refused_is_not_counted(tmp_path):
+    """Its port, or the files, are the first one's, and so are the counts."""
+    (tmp_path / "data").mkdir()
+    with Simulator() as simulator, Collector(tmp_path, simulator.endpoint) as first:
+        first.start_up()
+        first.wait_for_lines(1)
+        before = (tmp_path / "data" / ".test.errors").read_bytes()
+        command = ("run", "test", "--config-dir", tmp_path / "conf", "--listen")
+        assert ssmd(*command, first.listen).returncode == 78
+        assert ssmd(*command, "127.0.0.1:0").returncode == 73
+        assert ssmd(*command, "127.0.0.1:0", KALSHI_API_KEY="").returncode == 78
+        assert (tmp_path / "data" / ".test.errors").read_bytes() == before
+        assert first.end() == 0
+
+
+def test_a_refusal_that_only_the_writer_finds_is_not_counted_either(tmp_path):
+    counts = endings(tmp_path / ".kalshi.errors")
+    counts.load()
+    with pytest.raises(AlreadyCollected), counts:
+        raise AlreadyCollected("another collector")
+    assert loaded(tmp_path / ".kalshi.errors") == {"disconnect": 0, "write": 0}
+
+
+def test_a_writer_without_a_folder_counts_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counts = ErrorCounts(None, "kalshi", {"write": Count()})
+    counts.load()
+    counts.add("write")
+    assert list(tmp_path.iterdir()) == []

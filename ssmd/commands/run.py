@@ -78,14 +78,11 @@ def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
     """Collect until the run ends; return the exit code."""
     failure: str | None = None
     code = 0
-    if run.error_counts is not None:
-        run.error_counts.load()
     try:
-        run.runner.run()
+        with run.error_counts:
+            run.runner.run()
     except SsmdError as error:
         failure, code = str(error), error.exit_code
-        if run.error_counts is not None:
-            run.error_counts.add(error.label)
     finally:
         if terminal is not None:
             terminal.show("")

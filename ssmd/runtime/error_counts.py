@@ -13,7 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from ssmd.errors import AlreadyCollected, SsmdError
+from ssmd.runtime.metrics import BUG
 from ssmd.runtime.threads import Pending
+from ssmd.store.inventory import day_folders
+from ssmd.store.layout import data_path, errors_path
+from ssmd.store.locks import is_locked
 
 __all__ = ["ErrorCounts"]
 
@@ -33,13 +38,19 @@ class _Counter(Protocol):
 class ErrorCounts:
     """Counts errors by type.
 
-    `path`: the file; its folder need not exist. `counters`: the metrics, by type. What the disk refuses, or is too slow
-    for, is logged and left undone.
+    `folder`: where the feed's data is; it need not exist, and None counts nothing. `counters`: the metrics, by type.
+    What the disk refuses, or is too slow for, is logged and left undone.
+
+    A run that is refused because another collector collects the feed into this folder is not counted: these are the
+    counts of the other one.
     """
 
-    def __init__(self, path: Path, counters: Mapping[str, _Counter]) -> None:
-        self._path = path
+    def __init__(self, folder: Path | None, feed: str, counters: Mapping[str, _Counter]) -> None:
+        self._folder = folder or Path()
+        self._path = errors_path(self._folder, feed)
+        self._feed = feed
         self._counters = counters
+        self._counts = folder is not None
         self.earlier: Mapping[str, int] | None = None
         """How often earlier runs have ended with an error, by type; None when that is not known."""
 
@@ -49,16 +60,32 @@ class ErrorCounts:
         for label, count in (self.earlier or {}).items():
             self._counters[label].inc(count)
 
+    def __enter__(self) -> None:
+        """Begin a block; the error that ends it, if one does, is counted."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SsmdError) and not isinstance(error, AlreadyCollected):
+            self.add(error.label)
+        elif isinstance(error, Exception) and not isinstance(error, SsmdError):
+            self.add(BUG)
+
     def add(self, label: str) -> None:
-        """Count that a run has ended with an error of this type."""
-        self._within_a_second(self._count, label)
+        """Count that a run has ended with an error of this type; a type that has no counter is a bug."""
+        self._within_a_second(self._count, label if label in self._counters else BUG)
 
     def _read_or_begin(self) -> dict[str, int]:
         counts = self._read()
         # The first run has no folder yet, and a full disk then leaves an empty file.
-        if self._path.parent.exists() and (not self._path.exists() or self._path.stat().st_size < FILE_BYTES):
-            self._write(counts)  # While there is room.
+        if self._folder.exists():
+            self._counts = not self._another_collects()
+            if not self._path.exists() or self._path.stat().st_size < FILE_BYTES:
+                self._write(counts)  # While there is room.
         return counts
+
+    def _another_collects(self) -> bool:
+        """Return whether a process holds the feed's newest file, as a collector does all the time."""
+        files = [path for day in day_folders(self._folder) if (path := data_path(day, self._feed)).exists()]
+        return bool(files) and is_locked(files[-1])
 
     def _count(self, label: str) -> dict[str, int]:
         counts = self._read()
@@ -84,7 +111,9 @@ class ErrorCounts:
             os.close(fd)
 
     def _within_a_second(self, work: Callable[..., dict[str, int]], *args: str) -> dict[str, int] | None:
-        """Return what the work returns; None when it fails or takes too long."""
+        """Return what the work returns; None when it fails or takes too long, and when nothing is counted."""
+        if not self._counts:
+            return None
         try:
             return Pending(work, *args).result(DISK_SECONDS)
         except OSError as error:

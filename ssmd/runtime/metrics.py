@@ -25,12 +25,19 @@ from ssmd import __version__, errors
 from ssmd.runtime.channel_metrics import channel_metrics
 from ssmd.runtime.status import Status
 
-__all__ = ["ERROR_TYPES", "Metrics"]
+__all__ = ["BUG", "ERROR_TYPES", "Metrics"]
+
+BUG = "bug"
+"""The type of an error that no part expects."""
 
 ERROR_TYPES = sorted(
-    kind.label
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, errors.SsmdError) and kind is not errors.SsmdError
+    {
+        kind.label
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.SsmdError) and kind is not errors.SsmdError
+        if kind.ends_runs
+    }
+    | {BUG}
 )
 """Every value of the label `type`. All start at 0, so that an alert on a first error can see the step."""
 

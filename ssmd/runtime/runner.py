@@ -23,7 +23,7 @@ from ssmd.runtime.channels import NO_LIMITS, ChannelWatch, Limits
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
-from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.metrics import BUG, Metrics
 from ssmd.runtime.outcomes import error_of, gravity, outcome
 from ssmd.runtime.queue import QUEUE_BYTES, BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
@@ -99,7 +99,7 @@ class Runner:
         try:
             self._collect(services)
         except SsmdError as error:
-            self._metrics.errors[error.label].inc()
+            self._metrics.errors.get(error.label, self._metrics.errors[BUG]).inc()
             raise
         finally:
             self._companions.stop()

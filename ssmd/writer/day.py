@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from ssmd.errors import OutputError, printable
+from ssmd.errors import AlreadyCollected, OutputError, printable
 from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import other_forms
 from ssmd.store.layout import manifest_path, read_name
@@ -39,7 +39,7 @@ def open_locked(path: Path, ledger: Path) -> int:
             if fd >= 0:
                 os.close(fd)
         if time.monotonic() > until:
-            raise OutputError(
+            raise AlreadyCollected(
                 f"{path}: another program has held it for {WAIT_SECONDS:g} s: `ssmd seal` or `ssmd compact` at work on "
                 "it, or another collector; wait for it or stop it"
             )

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.writer import Batch
-from ssmd.errors import DataError, OutputError, WriteError
+from ssmd.errors import AlreadyCollected, DataError, OutputError, WriteError
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
@@ -92,7 +92,7 @@ class FileWriter:
         self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         # The data file is locked too, in case the lock file is removed.
         if holder := take_lock_file(self._lock_fd):
-            raise OutputError(
+            raise AlreadyCollected(
                 f"{path}: another collector (process {holder}) is writing the files of feed {self._feed} here; "
                 "stop it, or give this one another storage.path"
             )
