@@ -27,10 +27,11 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 def misspelling(word: str, known: Iterable[str], given: Container[str] = ()) -> str:
     """Return `; did you mean ...?` when the word is one of the known names misspelt, otherwise nothing.
 
-    For a word that is wrong only if it is misspelt: it differs from the known name in a letter or two, in capitals or
-    in underscores, or it leaves out the unit at the end. Resemblance alone would not do, since most letters of
-    `supports_quotes` are those of `supports_trades`. Other names, and not misspelt, are those with another digit (`v3`
-    and `v2`), with a further word (`exchange_code` and `exchange`), or with a sign in front (`$schema` and `schema`).
+    For a word that is wrong only if it is misspelt; a known name itself never is. A misspelt one differs from the known
+    name in a letter or two, in capitals or in underscores, or it leaves out the unit at the end. Resemblance alone
+    would not do, since most letters of `supports_quotes` are those of `supports_trades`. Other names, not misspelt, are
+    those with another digit (`v3` and `v2`), with a further word (`exchange_code` and `exchange`), or with a sign in
+    front (`$schema` and `schema`).
 
     `given`: the names that stand beside the word. A known name among them is hardly meant a second time, so that only
     one letter may differ from it, and not an `s` at the end: beside `storage`, a `stage` is a name of its own.
@@ -39,7 +40,7 @@ def misspelling(word: str, known: Iterable[str], given: Container[str] = ()) -> 
         return ""
     found = {}
     for name in known:
-        edits = _edits_of_misspelling(word, name)
+        edits = None if word == name else _edits_of_misspelling(word, name)
         if edits is not None and not (name in given and (edits > 1 or _one_in_plural(word, name))):
             found[name] = edits
     return _hint(min(found, key=found.__getitem__)) if found else ""

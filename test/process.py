@@ -181,11 +181,12 @@ def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environm
         "name: test\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
         f"  endpoint: {endpoint}\n  exchange: {exchange}\n  auth_method: none\n{version}"
     )
-    keys = (
-        "keys: {test: {type: api_key, fields: [api_key, api_secret], source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}}"
-    )
+    keys = ""
+    if exchange == "kalshi" and not endpoint.startswith("sim:"):
+        source = "'env:KALSHI_API_KEY,KALSHI_API_SECRET'"
+        keys = f"keys: {{test: {{type: api_key, fields: [api_key, api_secret], source: {source}}}}}\n"
     (tree / "environments" / "test.yaml").write_text(
-        f"name: test\nfeed: test\n{keys}\n{environment}"
+        f"name: test\nfeed: test\n{keys}{environment}"
         + ("" if "storage:" in environment else f"storage: {{type: local, path: {folder}/data}}\n")
         + ("" if "data_timeout_seconds:" in environment else "data_timeout_seconds: 3600\n")
     )

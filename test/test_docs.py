@@ -13,18 +13,8 @@ from ssmd.connector import CONNECTORS
 from ssmd.connector.config import WebSocketConfig
 from ssmd.exchange.subscription import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.keys import KeySpec
-from ssmd.metadata.model import (
-    Cache,
-    Environment,
-    Feed,
-    FeedVersion,
-    Schedule,
-    Schema,
-    SchemaVersion,
-    Snapshots,
-    Storage,
-    Transport,
-)
+from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
+from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS

@@ -86,6 +86,11 @@ class ShoutingExchange(Listening):
             yield FieldProblem(("names",), "is required; name what to ask for")
 
     @classmethod
+    def check_keys(cls, fields):
+        if "word" not in fields:
+            yield FieldProblem((), "the bakery asks for a key with the field `word`")
+
+    @classmethod
     def inspector(cls):
         return Listening()
 
@@ -259,14 +264,8 @@ def deployment(tmp_path, monkeypatch, shelves):
     monkeypatch.setattr(TapeConnector, "sent", [])
     storage = f"storage: {{type: shelf, shelves: {json.dumps(list(map(str, shelves)))}}}\n"
     storage += f"transport: {{type: post, address: {json.dumps(str(shelves[0]))}}}\n"
+    storage += "keys: {test: {type: api_key, fields: [word], source: 'diary:may'}}\n"
     tree = make_tree(tmp_path, "ws://127.0.0.1:1/", "shouting", "", f"subscribe: {{names: [bread, milk]}}\n{storage}")
-    path = tree / "environments" / "test.yaml"
-    path.write_text(
-        path.read_text().replace(
-            "fields: [api_key, api_secret], source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'",
-            "fields: [word], source: 'diary:may'",
-        )
-    )
 
     def give(**changes: tuple[str, str]):
         feed = tree / "feeds" / "test.yaml"

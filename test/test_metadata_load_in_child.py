@@ -34,7 +34,7 @@ def huge_tree(tmp_path):
     tickers = "".join(f"  - A{number}\n" for number in range(40_000))
     (tree / "environments" / "test.yaml").write_text(
         f"name: test\nfeed: test\nstorage: {{type: local, path: {tmp_path}/data}}\nsubscribe:\n  market_tickers:\n"
-        f"{tickers}keys:\n  last: {{type: api_key, fields: [word], source: 'env:NOT_THERE'}}\n"
+        f"{tickers}keys:\n  last: {{type: api_key, fields: [api_key, api_secret], source: 'env:NOT_THERE,NOR_HERE'}}\n"
         "data_timeout_seconds: 60\n"
     )
     return tree

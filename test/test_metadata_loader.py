@@ -26,7 +26,7 @@ name: kalshi-dev
 feed: kalshi
 schema: trade:v1
 keys:
-    kalshi: {type: api_key, description: d, required: true, fields: [a, b], source: "env:A,B"}
+    kalshi: {type: api_key, description: d, required: true, fields: [api_key, api_secret], source: "env:A,B"}
 transport: {type: memory}
 storage: {type: local, path: /var/lib/ssmd/data}
 data_timeout_seconds: 60
@@ -152,8 +152,61 @@ def test_all_problems_of_all_files_are_reported_at_once_and_each_once(tree):
     shutil.copy(tree / "environments/kalshi-dev.yaml", tree / "environments/second.yaml")
     (tree / "environments/second.yaml").write_text(ENVIRONMENT.replace("kalshi-dev", "second"))
     report = check(tree, TODAY, PARTS)
-    assert [str(problem) for problem in report.problems] == expected
+    # Except that it cannot be used either.
+    unusable = [
+        f"environments/second.yaml:{line}: {field}: cannot be used, because {file} has errors; correct those"
+        for line, field, file in ((2, "feed", "feeds/kalshi.yaml"), (3, "schema", "schemas/trade.yaml"))
+    ]
+    assert [str(problem) for problem in report.problems] == expected[:3] + unusable + expected[3:]
     assert report.deployments == {}
+
+
+def test_a_wrong_field_anywhere_hides_no_problem_of_another_section(tree):
+    """An error in each section but one: what that one has wrong is reported as if the others were right."""
+    file = tree / "environments/kalshi-dev.yaml"
+    edit(file, "feed: kalshi", "feed: kalshi\nsubscribe: {chanels: [trade]}")
+    edit(file, "fields: [api_key, api_secret]", "fields: [api_key, api_secrt]")
+    edit(file, "transport: {type: memory}", "transport: {type: memry}")
+    edit(file, "type: local", "type: locl")
+    edit(tree / "schemas/trade.yaml", EMPTY_HASH, "sha256:1")
+    alone = errors(tree)
+    assert [line.split(": ")[1] for line in alone] == [
+        "subscribe.chanels", "keys.kalshi.fields[1]", "transport.type", "storage.type", "versions[0].hash",
+    ]  # fmt: skip
+    # Now each file has an error that keeps its model from loading.
+    edit(file, "data_timeout_seconds: 60", "data_timeout_seconds: none\nschedule: {auto_roll: maybe}")
+    edit(tree / "feeds/kalshi.yaml", "status: active", "status: none")
+    edit(tree / "schemas/trade.yaml", "format: capnp", "format: none")
+    assert {line.split(": ", 1)[1] for line in alone} < {line.split(": ", 1)[1] for line in errors(tree)}
+    # And now the feed's version has one too, so that it is not known which version is in force.
+    edit(tree / "feeds/kalshi.yaml", "effective_from: 2025-12-22", "effective_from: never")
+    assert any("subscribe.chanels" in line for line in errors(tree))
+
+
+def test_what_has_no_effect_is_reported_beside_errors(tree):
+    wrong = "data_timeout_seconds: none\ncache: {type: redis}\n"
+    edit(tree / "environments/kalshi-dev.yaml", "data_timeout_seconds: 60\n", wrong)
+    assert errors(tree)[1:] == ["environments/kalshi-dev.yaml:9: cache: has no effect in this version"]
+
+
+def test_a_section_without_its_type_has_no_fields_without_effect(tree):
+    edit(tree / "environments/kalshi-dev.yaml", "transport: {type: memory}", "transport: {url: x}")
+    assert errors(tree) == ["environments/kalshi-dev.yaml:6: transport.type: is required; add it"]
+
+
+@pytest.mark.parametrize(
+    ("file", "field"), [("feeds/kalshi.yaml", "feed"), ("schemas/trade.yaml", "schema")], ids=["feed", "schema"]
+)
+@pytest.mark.parametrize("text", ["[", "type: 1\n", ""])
+def test_an_environment_is_not_sound_beside_an_error_of_what_it_refers_to(tree, file, field, text):
+    (tree / file).write_text(text)
+    report = check(tree, TODAY, PARTS)
+    [problem] = [problem for problem in report.problems if problem.file.startswith("environments/")]
+    assert (problem.field, problem.warning) == (field, False)
+    assert problem.message == f"cannot be used, because {file} has errors; correct those"
+    assert report.deployments == {}
+    # A run is for one environment. It lists the errors themselves, and nothing else.
+    assert [line for line in errors(tree) if not line.startswith(file)] == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +221,7 @@ def test_a_type_without_a_part_is_an_error_whatever_its_endpoint_is(tree):
     edit(tree / "feeds/kalshi.yaml", "type: websocket", "type: multicast")
     for endpoint in ("239.1.1.1:5000", "'[::1/'", "SIM://kalshi?rate=none", "':'"):
         edit(tree / "feeds/kalshi.yaml", "    endpoint: wss://example.com/ws\n", f"    endpoint: {endpoint}\n")
-        found = errors(tree)
+        found = [line for line in errors(tree) if "keys.kalshi.fields: have no effect on this feed" not in line]
         message = "type: `multicast` is not supported in this version, which has `websocket`"
         assert found[0] == f"feeds/kalshi.yaml:2: {message}"
         assert [line for line in found[1:] if "endpoint" not in line] == []
@@ -237,6 +290,14 @@ def test_a_schema_that_is_not_active_is_a_warning(tree, status):
     ]
 
 
+def test_a_schema_version_that_is_over_is_a_warning(tree):
+    edit(tree / "schemas/trade.yaml", "    status: active\n", "    effective_to: 2026-01-31\n")
+    assert warnings(tree) == [
+        "environments/kalshi-dev.yaml:3: schema: version v1 of `trade` is not in force on 2026-03-01: "
+        "v1 from 2025-12-22 to 2026-01-31; name one that is"
+    ]
+
+
 def test_a_changed_definition_is_an_error_that_names_both_hashes(tree):
     (tree / "schemas/trade.capnp").write_bytes(b"changed")
     actual = "sha256:" + hashlib.sha256(b"changed").hexdigest()
@@ -266,14 +327,17 @@ def test_a_definition_that_cannot_be_read_or_has_no_valid_hash_is_an_error(tree,
 
 
 def test_thousands_of_problems_of_one_section_are_cut_short(tree):
-    edit(tree / "environments/kalshi-dev.yaml", "fields: [a, b]", f"fields: [{'a, ' * 5000}]")
+    edit(tree / "environments/kalshi-dev.yaml", "fields: [api_key, api_secret]", f"fields: [{'a, ' * 5000}]")
     edit(tree / "environments/kalshi-dev.yaml", "env:A,B", "env")
-    found = errors(tree)
-    assert len(found) == 101
-    assert found[0] == (
-        "environments/kalshi-dev.yaml:5: keys.kalshi.fields[1]: is the same name as fields[0]; give each field its own"
-    )
-    assert found[-1] == "environments/kalshi-dev.yaml:5: keys.kalshi: has more problems; only the first 100 are shown"
+    of_keys, *rest = errors(tree)
+    same, unknown = rest[:101], rest[101:]
+    assert (len(same), len(unknown)) == (101, 100)
+    at = "environments/kalshi-dev.yaml:5: keys"
+    more = "has more problems; only the first 100 are shown"
+    assert same[0] == f"{at}.kalshi.fields[1]: is the same name as fields[0]; give each field its own"
+    assert same[-1] == f"{at}.kalshi: {more}"
+    assert unknown[0] == f"{at}.kalshi.fields[0]: is not a key field of Kalshi, and has no effect; remove it"
+    assert of_keys == f"environments/kalshi-dev.yaml:4: keys: {more}"
 
 
 def test_a_schema_without_a_hash_is_a_warning_that_states_the_hash(tree):
@@ -303,7 +367,7 @@ def test_the_hash_of_an_older_version_is_checked_only_if_an_environment_refers_t
     )
     assert load(tree, "kalshi-dev", TODAY, PARTS).schema_version.version == "v1"
     (tree / "schemas/trade-v1.capnp").write_bytes(b"changed")
-    assert [problem.field for problem in check(tree, TODAY, PARTS).problems] == ["versions[0].hash"]
+    assert [problem.field for problem in check(tree, TODAY, PARTS).problems] == ["schema", "versions[0].hash"]
 
 
 def test_a_disabled_feed_is_an_error_for_the_environments_that_use_it(tree):
@@ -392,6 +456,8 @@ def test_each_file_that_cannot_be_read_is_one_line(tree):
     (tree / "environments/bad name.yaml").write_text(ENVIRONMENT)
     assert [str(problem) for problem in check(tree, TODAY, PARTS).problems] == [
         "environments/bad name.yaml: the file's name must be letters, digits, `.`, `_` and `-`; rename it",
+        "environments/kalshi-dev.yaml:2: feed: cannot be used, because feeds/kalshi.yaml has errors; correct those",
+        "environments/kalshi-dev.yaml:3: schema: cannot be used, because schemas/trade.yaml has errors; correct those",
         "environments/pipe.yaml: cannot be read: it is not a regular file",
         "feeds/kalshi.yaml: cannot be read: it is a directory, not a file",
         "schemas/trade.yaml: cannot be read: No such file or directory",

@@ -15,3 +15,5 @@ class FieldProblem(NamedTuple):
     message: str
     """What is wrong and what to do; it is printed after the name of the field."""
     warning: bool = False
+    lenient: bool = False
+    """A warning with which `validate --strict` passes: the field has no effect in this version."""

@@ -231,6 +231,12 @@ class Dialect(Protocol):
     def check(self, subscribe: Any) -> Iterable[FieldProblem]:
         """Report what is wrong in a `subscribe` section; needs no keys."""
 
+    def check_keys(self, fields: Sequence[str]) -> Iterable[FieldProblem]:
+        """Report what is wrong with the names of the key fields that an environment has for the exchange.
+
+        The path of a problem is the position of the field, as in `(0,)`; it is empty for a field that is missing.
+        """
+
     def channel_names(self, subscribe: Any) -> Sequence[str]:
         """Return the channels that a valid `subscribe` section asks for; empty from a dialect that does not know
         channels, where time-outs by channel have no effect.

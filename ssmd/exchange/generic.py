@@ -50,6 +50,12 @@ class Generic:
                 yield FieldProblem(("messages", index), "must be a mapping, which is sent as a JSON object")
 
     @classmethod
+    def check_keys(cls, fields: Sequence[str]) -> Iterator[FieldProblem]:
+        if fields:
+            message = "have no effect in this version: the generic dialect does not sign"
+            yield FieldProblem((), message, warning=True, lenient=True)
+
+    @classmethod
     def inspector(cls) -> Generic:
         return cls({}, {})
 

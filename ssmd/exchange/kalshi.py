@@ -11,22 +11,20 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Asked, ChannelState, Inspection, Inspector, SnapshotPolicy
-from ssmd.errors import ConfigError, printable
+from ssmd.errors import printable
 from ssmd.exchange.kalshi_channels import BOOKS
 from ssmd.exchange.kalshi_inspector import KalshiInspector
-from ssmd.exchange.signing import read_private_key, sign
+from ssmd.exchange.kalshi_keys import problems_of_fields, read_keys
+from ssmd.exchange.signing import sign
 from ssmd.exchange.subscription import channels_of, commands_of, problems_of, sections_of
 
 __all__ = ["Kalshi"]
-
-_LONGEST_KEY_ID = 63
-"""A key id is a UUID, and is sent as it is. The shortest private key, Ed25519, has 64 characters."""
 
 
 class Kalshi(KalshiInspector):
     """The dialect of one connection: what it sends; its inspector reads what arrives.
 
-    `keys`: `api_key`, the key id, and `api_secret`, the private key; raises ConfigError when one cannot be used.
+    `keys`: see kalshi_keys.py; raises ConfigError when one cannot be used.
     `subscribe`: the environment's section. It has the parameters of Kalshi's `subscribe` command, which are sent as
     they are; or it is a list of such sections.
     """
@@ -35,16 +33,8 @@ class Kalshi(KalshiInspector):
 
     def __init__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy | None = None) -> None:
         super().__init__()
-        missing = [field for field in ("api_key", "api_secret") if not keys.get(field, "").strip()]
-        if missing:
-            raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
-        self._key_id = keys["api_key"].strip()
-        if not self._key_id.isascii() or not self._key_id.isprintable():
-            raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
-        if len(self._key_id) > _LONGEST_KEY_ID:
-            raise ConfigError("the key id (api_key) is too long for a key id; is it the private key?")
+        self._key_id, self._private_key = read_keys(keys)
         self._sent_headers: dict[str, str] = {}
-        self._private_key = read_private_key(keys["api_secret"])
         self._commands: list[bytes] = []
         for params in [params for section in sections_of(subscribe) for params in commands_of(section)]:
             command_id = len(self._commands) + 1
@@ -56,6 +46,10 @@ class Kalshi(KalshiInspector):
     @classmethod
     def check(cls, subscribe: Any) -> Iterator[FieldProblem]:
         return problems_of(subscribe)
+
+    @classmethod
+    def check_keys(cls, fields: Sequence[str]) -> Iterator[FieldProblem]:
+        return problems_of_fields(fields)
 
     @classmethod
     def inspector(cls) -> Inspector:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from ssmd.errors import printable
 from ssmd.metadata.document import read_bytes, why_unusable
+from ssmd.metadata.fields import Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Schema, SchemaVersion
 
@@ -24,19 +25,19 @@ def check_definitions(schema: MetadataFile[Schema], folder: FilePath) -> None:
     A version that shares the schema's file with a newer one describes an earlier content of that file, so its hash
     cannot agree any more. It is checked only when an environment refers to it.
     """
-    if schema.model is None:
-        return
-    for index, version in enumerate(schema.model.versions):
-        if version.schema_file is not None or version is schema.model.latest():
+    versions = schema.versions(SchemaVersion)
+    newest = schema.model.latest() if schema.model else None
+    for index, version in versions.items():
+        if version.schema_file is not None or version == newest:
             check_definition(schema, index, folder)
 
 
 def check_definition(schema: MetadataFile[Schema], index: int, folder: FilePath) -> None:
     """Report what is wrong with the definition file of the version at this position."""
-    if schema.model is None:
+    version = schema.versions(SchemaVersion)[index]
+    name = version.schema_file or schema.field(Text, "schema_file")
+    if name is None:
         return
-    version = schema.model.versions[index]
-    name = version.schema_file or schema.model.schema_file
     at = ("schema_file",) if version.schema_file is None else ("versions", index, "schema_file")
     shown = printable(name, 100)
     inside = PurePosixPath(name)

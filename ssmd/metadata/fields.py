@@ -10,7 +10,7 @@ The models are plain dataclasses, so that a process can use what another one has
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -52,6 +52,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WEEK = 7 * 24 * 3600
 """In seconds. No longer span is accepted: beyond some length, timers overflow instead of waiting."""
+_EMPTY = (None, "")
+"""The values of a field that is left empty."""
 
 
 class FaultsError(ValueError):
@@ -141,10 +143,13 @@ class Model:
         """Yield what is wrong with the fields together, each fault with its path within this model."""
         return iter(())
 
-    def without_effect(self) -> Iterator[Fault]:
-        """Yield each field that is given and has no effect in this version; by default those marked NO_EFFECT."""
-        for name in self._marked():
-            if getattr(self, name) is not None:
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yield each field that is given in the data of a file and has no effect in this version; by default those
+        marked NO_EFFECT.
+        """
+        for name in cls._marked():
+            if data.get(name) not in _EMPTY:
                 yield (name,), "has no effect in this version"
 
     @classmethod
@@ -173,7 +178,7 @@ class Model:
         if not isinstance(data, dict):
             return data
         known = cls.keys_known()
-        return {key: value for key, value in data.items() if not (key in known and value in (None, ""))}
+        return {key: value for key, value in data.items() if not (key in known and value in _EMPTY)}
 
     def _without_faults(self) -> Model:
         if found := list(self.faults()):

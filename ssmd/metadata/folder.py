@@ -14,12 +14,14 @@ from ssmd.metadata.fields import NAME, Model
 from ssmd.metadata.known_keys import Sections
 from ssmd.metadata.line_map import NOTHING, LineMap
 from ssmd.metadata.problem import Path, Problem, quoted
-from ssmd.metadata.validation import validate
+from ssmd.metadata.validation import loaded, validate
+from ssmd.metadata.versions import Versioned
 from ssmd.spelling import nearest
 
 __all__ = ["Folder", "MetadataFile"]
 
 M = TypeVar("M", bound=Model)
+V = TypeVar("V", bound=Versioned)
 
 _ENDINGS = (".yaml", ".yml")
 
@@ -43,13 +45,13 @@ class MetadataFile(Generic[M]):
         """Whether a run can use the file; it may have warnings."""
         return self.model is not None and all(problem.warning for problem in self.problems)
 
-    def report(self, path: Path, message: str, warning: bool = False) -> None:
+    def report(self, path: Path, message: str, warning: bool = False, lenient: bool = False) -> None:
         """Add a problem with the field at this path, unless it is known.
 
         Without a document nothing is added: then there is a problem already, and this one would have no line.
         """
         if self.document is not None:
-            problem = self.document.problem(path, message, warning)
+            problem = self.document.problem(path, message, warning, lenient)
             if problem not in self.problems:
                 self.problems.append(problem)
 
@@ -57,9 +59,38 @@ class MetadataFile(Generic[M]):
         """Return the lines of its fields: of none without a document."""
         return LineMap(self.file, 1, NOTHING) if self.document is None else self.document.line_map()
 
+    def value(self, *path: str | int) -> Any:
+        """Return the data of a field as the file has it, even when the model does not load; None without one."""
+        value: Any = self.document.data if self.document else None
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def field(self, annotation: Any, *path: str | int) -> Any:
+        """Return a field of this type, even when other fields keep the model from loading. Then a field that is left
+        out or not valid is None.
+        """
+        if self.model is None:
+            value = self.value(*path)
+            return None if value in (None, "") else loaded(annotation, value)
+        found: Any = self.model
+        for step in path:
+            found = getattr(found, str(step)) if isinstance(found, Model) else found[step]
+        return found
+
+    def versions(self, kind: type[V]) -> dict[int, V]:
+        """Return the versions of a feed or a schema by their position; of a file with errors, those that load."""
+        versions = self.value("versions")
+        count = len(versions) if isinstance(versions, list) else 0
+        found = {index: self.field(kind, "versions", index) for index in range(count)}
+        return {index: version for index, version in found.items() if version is not None}
+
     def text(self, key: str) -> str | None:
-        """Return the text of a field at the top, even if other fields keep the model from loading; None without one."""
-        value = self.document.data.get(key) if self.document else None
+        """Return the text of a field at the top, even when the model does not load; None without one."""
+        value = self.value(key)
         return str(value).strip() if isinstance(value, str) and value.strip() else None
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from ssmd.contracts.resolver import KeySource
 from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 from ssmd.metadata.markers import Within
+from ssmd.spelling import misspelling
 
 __all__ = ["EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec"]
 
 EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
+
+_TYPES = (EXCHANGE_KEY,)
+"""The types of the keys that somebody gets."""
 
 SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), or `env`"
 """What is wrong with a source that may be the key itself: it does not repeat it."""
@@ -40,9 +44,13 @@ class KeySpec(Model):
     def faults(self) -> Iterator[Fault]:
         if _SOURCE.fullmatch(self.source) is None:
             yield ("source",), SOURCE_FAULT
+        if hint := misspelling(self.type, _TYPES):
+            yield ("type",), f"is not a type that ssmd knows{hint}"
 
-    def without_effect(self) -> Iterator[Fault]:
-        if self.type != EXCHANGE_KEY:
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        kind = data.get("type")
+        if isinstance(kind, str) and kind.strip() not in ("", *_TYPES) and not misspelling(kind, _TYPES):
             yield ("type",), f"has no effect in this version: only keys of the type {EXCHANGE_KEY} are used"
 
     @property

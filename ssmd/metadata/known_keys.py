@@ -1,7 +1,6 @@
 """The keys of a file compared with those of the models: which are unknown, and which have no effect.
 
-This walks the data beside the models instead of asking pydantic. So a misspelt key is found even where the same section
-has errors.
+This walks the data beside the models instead of asking pydantic. So both are found even where the same file has errors.
 """
 
 from __future__ import annotations
@@ -38,15 +37,16 @@ def unknown_keys(model: type[Model], data: Any, sections: Sections, at: Path = (
                 yield from unknown_keys(inner, item, sections, path)
 
 
-def without_effect(model: Model, at: Path = ()) -> Iterator[Fault]:
-    """Yield each field that has no effect in a model and in all models inside it."""
-    for path, message in model.without_effect():
+def without_effect(model: type[Model], data: Any, at: Path = ()) -> Iterator[Fault]:
+    """Yield each field of the data that has no effect in a model or in one of the models inside it."""
+    if not isinstance(data, dict):
+        return
+    for path, message in model.without_effect(data):
         yield (*at, *path), message
     for name, annotation in model.keys_known().items():
-        if _model_within(annotation):
-            for path, item in _items(annotation, getattr(model, name), (*at, name)):
-                if isinstance(item, Model):
-                    yield from without_effect(item, path)
+        if name in data and (inner := _model_within(annotation)):
+            for path, item in _items(annotation, data[name], (*at, name)):
+                yield from without_effect(inner, item, path)
 
 
 def _items(annotation: Any, value: Any, at: Path) -> Iterator[tuple[Path, Any]]:

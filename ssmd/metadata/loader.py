@@ -18,11 +18,11 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
 from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, MetadataFile
-from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema
+from ssmd.metadata.model import Environment, Feed, Schema
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem, quoted
 from ssmd.metadata.references import feed_of, schema_of
-from ssmd.metadata.serving import check_environment, check_feed, check_subscription
+from ssmd.metadata.serving import check_environment, check_feed, check_for_exchange
 
 __all__ = ["Deployment", "Problem", "Report", "check", "load"]
 
@@ -59,6 +59,9 @@ def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: 
     for name in chosen:
         tree.require(name)
     found = {name: tree.deploy(name) for name in chosen or tree.environments.names}
+    for name in found:
+        if found[name] is None:
+            tree.report_dependence(name)
     if not chosen:
         tree.read_all()
     problems = tree.problems()
@@ -127,34 +130,42 @@ class _Tree:
     def deploy(self, name: str) -> Deployment | None:
         """Return the environment with what it refers to, None when something is wrong with any of it."""
         environment = self.environments.file(name)
-        feed, version = feed_of(environment, self._feeds, self._today)
-        schema, schema_version = schema_of(environment, self._schemas)
-        self._check_parts(environment, feed, version)
-        files = [file for file in (environment, feed, schema) if file is not None]
-        if not all(file.sound for file in files) or not (environment.model and feed and feed.model and version):
+        feed = feed_of(environment, self._feeds, self._today)
+        schema, schema_version = schema_of(environment, self._schemas, self._today)
+        check_environment(environment, self._parts)
+        if feed is not None:
+            check_feed(feed, self._parts)
+            check_for_exchange(environment, feed, self._parts)
+        used = (environment, feed.file if feed else None, schema)
+        files = [file for file in used if file is not None]
+        if not all(file.sound for file in files) or feed is None or feed.version is None or feed.index is None:
             return None
-        index = feed.model.versions.index(version)
+        if environment.model is None or feed.file.model is None:
+            return None
         transport = self._parts.transports[environment.model.transport.type]  # The model has the default.
         return Deployment(
             environment=environment.model,
-            feed=feed.model,
-            version=version,
-            version_index=index,
+            feed=feed.file.model,
+            version=feed.version,
+            version_index=feed.index,
             schema=schema.model if schema else None,
             schema_version=schema_version,
-            dialect=self._parts.dialect_name(feed.model.name, version.exchange),
-            connection=feed.sections[("versions", index)],
+            dialect=self._parts.dialect_name(feed.file.name, feed.version.exchange),
+            connection=feed.file.sections[("versions", feed.index)],
             storage=environment.sections[("storage",)],
             transport=environment.sections.get(("transport",)) or transport(),
             config_dir=self._config_dir,
             warnings=[problem for file in files for problem in file.problems],
-            _lines={"environment": environment.line_map(), "feed": feed.line_map()},
+            _lines={"environment": environment.line_map(), "feed": feed.file.line_map()},
         )
 
-    def _check_parts(
-        self, environment: MetadataFile[Environment], feed: MetadataFile[Feed] | None, version: FeedVersion | None
-    ) -> None:
-        check_environment(environment, self._parts)
-        if feed is not None and feed.model is not None and version is not None:
-            check_feed(feed, version, self._parts)
-            check_subscription(environment, feed.model, version, self._parts)
+    def report_dependence(self, name: str) -> None:
+        """Report an environment that has no error of its own, but refers to a file with errors."""
+        environment = self.environments.file(name)
+        if not environment.sound:
+            return
+        for field, folder in (("feed", self._feeds), ("schema", self._schemas)):
+            reference = (environment.text(field) or "").partition(":")[0]
+            if reference in folder.names and not (file := folder.file(reference)).sound:
+                message = f"cannot be used, because {file.file} has errors; correct those"
+                environment.report((field,), message)

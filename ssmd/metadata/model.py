@@ -7,7 +7,7 @@ part in a catalog declares the fields that it adds to a section (see parts.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -29,10 +29,10 @@ from ssmd.metadata.fields import (
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
+from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 
 __all__ = [
-    "Cache",
     "Calendar",
     "CaptureLocation",
     "Environment",
@@ -40,12 +40,8 @@ __all__ = [
     "FeedVersion",
     "KeySpec",
     "Protocol",
-    "Schedule",
     "Schema",
     "SchemaVersion",
-    "Snapshots",
-    "Storage",
-    "Transport",
 ]
 
 SILENT_AFTER_SECONDS = 900.0
@@ -103,9 +99,11 @@ class FeedVersion(Versioned):
     supports_historical: bool = False
     parser_config: Freeform = field(default_factory=dict)
 
-    def without_effect(self) -> Iterator[Fault]:
-        yield from super().without_effect()
-        if self.auth_method not in ("api_key", "none"):
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        yield from super().without_effect(data)
+        method = data.get("auth_method")
+        if isinstance(method, str) and method.strip() not in ("api_key", "none", ""):
             yield ("auth_method",), "has no effect in this version: the exchange's dialect decides how to sign"
 
     @property
@@ -170,54 +168,6 @@ class Schema(Model):
         return latest([version for version in self.versions if version.schema_file is None])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transport(Model):
-    """How messages are handed on; the part that `type` names may have further fields."""
-
-    type: Text
-    url: Annotated[Text | None, NO_EFFECT] = None
-    stream: Annotated[Text | None, NO_EFFECT] = None
-    subject_prefix: Annotated[Text | None, NO_EFFECT] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Storage(Model):
-    """Where messages are kept; the part that `type` names may have further fields."""
-
-    type: Text
-    path: Annotated[Text | None, NO_EFFECT] = None
-    bucket: Annotated[Text | None, NO_EFFECT] = None
-    region: Annotated[Text | None, NO_EFFECT] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshots(Model):
-    """When fresh order books are asked for."""
-
-    after_gap: Literal["request", "end"] = "request"
-    daily: bool = True
-    per_second: Annotated[int, Within(gt=0, le=100_000)] = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule(Model):
-    """When to collect."""
-
-    timezone: Text = "UTC"
-    day_start: Text | None = None
-    day_end: Text | None = None
-    auto_roll: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cache(Model):
-    """The cache of other programs."""
-
-    type: Text
-    max_size: Text | None = None
-    url: Text | None = None
-
-
 def _schema_reference(text: str) -> str:
     name, _, version = text.partition(":")
     if not name or not version:
@@ -235,7 +185,7 @@ class Environment(Model):
     """`name:version`."""
     schedule: Annotated[Schedule | None, NO_EFFECT] = None
     keys: dict[Name, KeySpec] = field(default_factory=dict)
-    transport: Transport = Transport(type="memory")
+    transport: Transport = field(default_factory=lambda: Transport(type="memory"))
     storage: Storage
     cache: Annotated[Cache | None, NO_EFFECT] = None
     subscribe: Subscribe = field(default_factory=dict)
@@ -246,4 +196,4 @@ class Environment(Model):
     """By channel, the longest time without a message of it before the run ends."""
     silent_after_seconds: Annotated[float, Within(ge=0, le=WEEK)] = SILENT_AFTER_SECONDS
     """After this time without a message a channel is reported as silent; 0 for never."""
-    snapshots: Snapshots = Snapshots()
+    snapshots: Snapshots = field(default_factory=Snapshots)

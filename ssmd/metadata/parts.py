@@ -39,7 +39,7 @@ class Parts:
         return {
             (name,): catalog.get(str(data[name].get("type")))
             for name, catalog in catalogs.items()
-            if isinstance(data.get(name), dict) and "type" in data[name]
+            if isinstance(data.get(name), dict) and data[name].get("type")
         }
 
     def of_feed(self, data: Mapping[str, Any]) -> Sections:

@@ -1,19 +1,25 @@
-"""Checks that there is a part for everything the metadata names, and lets each part check what concerns it alone."""
+"""Checks that there is a part for everything the metadata names, and lets each part check what concerns it alone.
+
+Each section is checked even when another one has errors, so that all problems are reported at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.exchange import Dialect
+from ssmd.metadata.fields import Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
-from ssmd.metadata.keys import SOURCE_FAULT, KeySpec
-from ssmd.metadata.model import Environment, Feed, FeedVersion
+from ssmd.metadata.keys import EXCHANGE_KEY, SOURCE_FAULT, KeySpec
+from ssmd.metadata.model import Environment, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
+from ssmd.metadata.references import FeedInUse
 from ssmd.metadata.watching import check_books, check_channels, check_data_timeout
 
-__all__ = ["check_environment", "check_feed", "check_subscription"]
+__all__ = ["check_environment", "check_feed", "check_for_exchange"]
 
 _MOST = 100
 """How many problems of one section are reported."""
@@ -21,16 +27,23 @@ _MOST = 100
 
 def check_environment(environment: MetadataFile[Environment], parts: Parts) -> None:
     """Report the fields of an environment that no part supports."""
-    model = environment.model
-    if model is None:
-        return
-    _require(environment, parts.writers, model.storage.type, ("storage", "type"))
-    _require(environment, parts.transports, model.transport.type, ("transport", "type"))
-    for name, key in model.keys.items():
-        _check_key(environment, name, key, parts)
+    for section, catalog in (("storage", parts.writers), ("transport", parts.transports)):
+        _require(environment, catalog, environment.field(Text, section, "type"), (section, "type"))
+    keys = _keys(environment)
+    for name, key in keys.items():
+        _check_source(environment, name, key, parts)
+    _report(environment, ("keys",), _shared_fields(keys))
 
 
-def _check_key(environment: MetadataFile[Environment], name: str, key: KeySpec, parts: Parts) -> None:
+def _keys(environment: MetadataFile[Environment]) -> dict[str, KeySpec]:
+    """Return the keys of an environment that are valid, by name."""
+    section = environment.value("keys")
+    names = section if isinstance(section, dict) else ()
+    found = {name: environment.field(KeySpec, "keys", name) for name in names}
+    return {name: key for name, key in found.items() if key is not None}
+
+
+def _check_source(environment: MetadataFile[Environment], name: str, key: KeySpec, parts: Parts) -> None:
     if resolver := parts.resolvers.get(key.source_scheme):
         _report(environment, ("keys", name), resolver.check(key.at(name)))
     elif key.source == key.source_scheme:
@@ -39,36 +52,64 @@ def _check_key(environment: MetadataFile[Environment], name: str, key: KeySpec, 
         _require(environment, parts.resolvers, key.source_scheme, ("keys", name, "source"))
 
 
-def check_feed(feed: MetadataFile[Feed], version: FeedVersion, parts: Parts) -> None:
+def _shared_fields(keys: Mapping[str, KeySpec]) -> Iterator[FieldProblem]:
+    """Yield the fields that two keys of one type have: of the two values only one could be used."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, key in keys.items():
+        for index, field in enumerate(key.fields):
+            if (first := owners.setdefault((key.type, field), name)) != name:
+                message = f"`{excerpt(field)}` is also a field of the key `{first}`, which has the same type"
+                remedy = "give each its own name, or remove one of the keys"
+                yield FieldProblem((name, "fields", index), f"{message}; {remedy}")
+
+
+def check_feed(feed: FeedInUse, parts: Parts) -> None:
     """Report the fields of a feed and of its version in force that no part supports."""
-    if feed.model is None:
+    file, version = feed.file, feed.version
+    _require(file, parts.connectors, file.field(Text, "type"), ("type",))
+    if version is None:
         return
-    at = ("versions", feed.model.versions.index(version))
-    _require(feed, parts.connectors, feed.model.type, ("type",))
-    _require(feed, parts.exchanges, parts.dialect_name(feed.model.name, version.exchange), (*at, "exchange"))
+    at = ("versions", feed.index or 0)
+    name = parts.dialect_name(file.name, version.exchange)
+    _require(file, parts.exchanges, name, (*at, "exchange"))
     check = parts.endpoints.get(version.endpoint_scheme)
     if check is not None and (fault := check(version.endpoint)):
-        feed.report((*at, "endpoint"), fault)
+        file.report((*at, "endpoint"), fault)
 
 
-def check_subscription(
-    environment: MetadataFile[Environment], feed: Feed, version: FeedVersion, parts: Parts
-) -> None:
-    """Report what is wrong with an environment's `subscribe` section for a version of a feed."""
-    if environment.model is None:
-        return
-    subscribe = environment.model.subscribe
-    if version.max_symbols_per_connection is not None:
-        _check_number_of_markets(environment, subscribe, version.max_symbols_per_connection)
-    if version.endpoint_scheme not in parts.endpoints:
+def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, parts: Parts) -> None:
+    """Report what is wrong with an environment's `subscribe` and `keys` for the exchange of its feed."""
+    dialect = _dialect(feed, parts)
+    subscribe = environment.field(Subscribe, "subscribe")
+    if subscribe is None and environment.value("subscribe") in (None, ""):
+        subscribe = {}
+    if subscribe is not None:
+        if feed.version is not None and feed.version.max_symbols_per_connection is not None:
+            _check_number_of_markets(environment, subscribe, feed.version.max_symbols_per_connection)
+        if dialect is not None:
+            _check_subscriptions(environment, dialect, subscribe)
+    if feed.version is not None and feed.version.endpoint_scheme not in parts.endpoints:
         check_data_timeout(environment)
-    dialect = parts.exchanges.get(parts.dialect_name(feed.name, version.exchange))
-    if dialect is not None:
-        problems = list(dialect.check(subscribe))
-        _report(environment, ("subscribe",), problems)
-        if all(problem.warning for problem in problems):
-            check_channels(environment, dialect)
-            check_books(environment, dialect)
+    if dialect is not None and feed.version is not None:
+        _report(environment, ("keys",), _key_fields_problems(environment, feed.version, dialect, parts))
+
+
+def _check_subscriptions(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
+    problems = list(dialect.check(subscribe))
+    _report(environment, ("subscribe",), problems)
+    if all(problem.warning for problem in problems):
+        check_channels(environment, dialect, subscribe)
+        check_books(environment, dialect, subscribe)
+
+
+def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
+    """Return the dialect of the version in force; when that is not known, the one that all versions name."""
+    if feed.version is not None:
+        return parts.exchanges.get(parts.dialect_name(feed.file.name, feed.version.exchange))
+    versions = feed.file.value("versions")
+    count = len(versions) if isinstance(versions, list) else 0
+    names = {parts.dialect_name(feed.file.name, feed.file.field(Name, "versions", i, "exchange")) for i in range(count)}
+    return parts.exchanges.get(names.pop()) if len(names) == 1 else None
 
 
 def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: Any, most: int) -> None:
@@ -82,9 +123,27 @@ def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: 
         environment.report(path, f"{what} {len(names)} markets; the feed allows {most} (max_symbols_per_connection)")
 
 
-def _require(file: MetadataFile[Any], catalog: Mapping[str, Any], name: str, path: Path) -> None:
+def _key_fields_problems(
+    environment: MetadataFile[Environment], version: FeedVersion, dialect: Dialect, parts: Parts
+) -> Iterator[FieldProblem]:
+    """Yield the fields of keys that the exchange's dialect does not use, or that it lacks; paths within `keys`."""
+    keys, section = _keys(environment), environment.value("keys")
+    if isinstance(section, dict) and len(keys) < len(section):
+        return  # A key with errors may have what would seem to be missing.
+    used = {name: key for name, key in keys.items() if key.type == EXCHANGE_KEY}
+    places = [(name, "fields", index) for name, key in used.items() for index in range(len(key.fields))]
+    whole: Path = (*used, "fields") if len(used) == 1 else ()
+    if version.endpoint_scheme in parts.endpoints:
+        if places:
+            yield FieldProblem(whole, "have no effect on this feed, whose exchange is simulated", True, True)
+        return
+    for problem in dialect.check_keys([field for key in used.values() for field in key.fields]):
+        yield problem._replace(path=places[int(problem.path[0])] if problem.path else whole)
+
+
+def _require(file: MetadataFile[Any], catalog: Mapping[str, Any], name: str | None, path: Path) -> None:
     """Report a name that a catalog does not have."""
-    if name not in catalog:
+    if name is not None and name not in catalog:
         file.report(path, f"`{excerpt(name)}` is not supported in this version, which has {quoted(catalog)}")
 
 
@@ -94,4 +153,4 @@ def _report(file: MetadataFile[Any], at: Path, problems: Iterable[FieldProblem])
         if count == _MOST:
             file.report(at, f"has more problems; only the first {_MOST} are shown", problem.warning)
             return
-        file.report((*at, *problem.path), problem.message, problem.warning)
+        file.report((*at, *problem.path), problem.message, problem.warning, problem.lenient)

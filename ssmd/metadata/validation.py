@@ -20,7 +20,7 @@ from ssmd.metadata.problem import Path, Problem, excerpt
 from ssmd.metadata.versions import Versioned, timeline_faults
 from ssmd.spelling import nearest
 
-__all__ = ["Validated", "validate"]
+__all__ = ["Validated", "loaded", "validate"]
 
 M = TypeVar("M", bound=Model)
 
@@ -68,8 +68,7 @@ def validate(document: Document, model: type[M], sections: Sections) -> Validate
     problems += [document.problem(path, message) for path, message in faults[:_MOST]]
     if len(faults) > _MOST:
         problems.append(document.problem((), f"has {len(faults)} errors; only the first {_MOST} are shown"))
-    if instance is not None:
-        problems += islice(_ineffective(document, instance, sections), _MOST)
+    problems += islice(_ineffective(document, model, sections), _MOST)
     problems.sort(key=lambda problem: problem.line or 0)
     return Validated(None if faults else instance, configured, problems)
 
@@ -101,9 +100,9 @@ def _unknown(document: Document, model: type[Model], sections: Sections) -> list
     return errors + warnings
 
 
-def _ineffective(document: Document, instance: Model, sections: Sections) -> Iterator[Problem]:
+def _ineffective(document: Document, model: type[Model], sections: Sections) -> Iterator[Problem]:
     """Yield the fields that have no effect, except for those that the part of their section declares as its own."""
-    for path, message in without_effect(instance):
+    for path, message in without_effect(model, document.data):
         section = path[:-1]
         part = sections.get(section)
         # Nobody knows which fields act for a part that there is not; that it is not there is an error of its own.
@@ -117,13 +116,23 @@ def _data_at(data: Any, path: Path) -> Any:
     return data
 
 
-_ADAPTERS: dict[type[Model], TypeAdapter[Any]] = {}
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
-def _adapter(model: type[Model]) -> TypeAdapter[Any]:
-    if model not in _ADAPTERS:
-        _ADAPTERS[model] = TypeAdapter(model)
-    return _ADAPTERS[model]
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    if annotation not in _ADAPTERS:
+        _ADAPTERS[annotation] = TypeAdapter(annotation)
+    return _ADAPTERS[annotation]
+
+
+def loaded(annotation: Any, data: Any) -> Any:
+    """Return the value of one field, given its type and its data; None when it is not valid.
+
+    For a file with other errors: what can be checked of it is checked all the same.
+    """
+    with suppress(ValidationError):
+        return _adapter(annotation).validate_python(data)
+    return None
 
 
 def _instance(model: type[M], data: Any) -> tuple[M | None, list[Fault]]:
@@ -183,8 +192,5 @@ def _between_versions(data: Any, model: type[Model]) -> list[Fault]:
     versions = data.get("versions")
     if kind is None or not isinstance(versions, list):
         return []
-    loaded = {}
-    for index, item in enumerate(versions):
-        with suppress(ValidationError):
-            loaded[index] = _adapter(kind).validate_python(item)
-    return list(timeline_faults(loaded))
+    valid = {index: version for index, item in enumerate(versions) if (version := loaded(kind, item)) is not None}
+    return list(timeline_faults(valid))

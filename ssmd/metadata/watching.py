@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ssmd.contracts.exchange import Dialect
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment
@@ -16,7 +18,7 @@ DATA_TIMEOUT_SECONDS = 300
 
 def check_data_timeout(environment: MetadataFile[Environment]) -> None:
     """Warn of an environment without `data_timeout_seconds`."""
-    if environment.model is not None and environment.model.data_timeout_seconds is None:
+    if environment.value("data_timeout_seconds") in (None, ""):
         environment.report(
             ("data_timeout_seconds",),
             "is not set: an exchange that answers pings and sends no data would look healthy for ever; set it to "
@@ -25,27 +27,26 @@ def check_data_timeout(environment: MetadataFile[Environment]) -> None:
         )
 
 
-def check_channels(environment: MetadataFile[Environment], dialect: Dialect) -> None:
+def check_channels(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
     """Report the time-outs of channels that are not subscribed; to be called when `subscribe` is valid."""
-    if environment.model is None:
-        return
-    channels = dialect.channel_names(environment.model.subscribe)
+    channels = dialect.channel_names(subscribe)
     if not channels:
         for name in ("channel_timeout_seconds", "silent_after_seconds"):
             _warn_if_given(environment, name, "has no effect: the exchange's dialect does not know channels")
         return
-    for name in environment.model.channel_timeout_seconds:
+    timeouts = environment.value("channel_timeout_seconds")
+    for name in timeouts if isinstance(timeouts, dict) else ():
         if name not in channels:
             hint = nearest(name, channels) or f"; there are {quoted(channels)}"
             environment.report(("channel_timeout_seconds", name), f"this channel is not subscribed{hint}")
 
 
-def check_books(environment: MetadataFile[Environment], dialect: Dialect) -> None:
+def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
     """Warn when order books are to be asked for and none are collected; to be called when `subscribe` is valid."""
-    if environment.model is not None and not dialect.book_channels(environment.model.subscribe):
+    if not dialect.book_channels(subscribe):
         _warn_if_given(environment, "snapshots", "has no effect: no order books are subscribed")
 
 
 def _warn_if_given(environment: MetadataFile[Environment], name: str, message: str) -> None:
-    if environment.document is not None and environment.document.data.get(name) not in (None, "", {}):
+    if environment.value(name) not in (None, "", {}):
         environment.report((name,), message, warning=True)
