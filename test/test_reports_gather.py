@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 import pytest
-from recorded import DAY, fail, make_day
+from recorded import DAY, KALSHI, fail, make_day, write_day
 
 from ssmd.errors import UsageError
 from ssmd.reports.columns import remark
@@ -55,6 +55,29 @@ def test_a_day_without_data_between_days_with_data_is_an_outage(tmp_path):
     empty = found["kalshi", "2026-09-23"]
     assert (empty.messages, empty.coverage, empty.seconds_out, remark(empty)) == (0, 0.0, DAY, "no data")
     assert list(figures(tmp_path, days=2)) == [(feed, f"2026-09-2{n}") for feed in ("kalshi", "other") for n in (3, 4)]
+
+
+def never_connected(storage: Path, day: str) -> None:
+    write_day(storage, day, (0, "started", KALSHI), (100, "stopped", {}), sealed=day < "2026-09-21")
+
+
+def test_a_run_that_never_connected_does_not_begin_or_prolong_the_table(tmp_path):
+    """Between days with data it is an outage like any other."""
+    never_connected(tmp_path, "2026-09-18")
+    assert figures(tmp_path) == {}
+    make_day(tmp_path, "2026-09-19")
+    never_connected(tmp_path, "2026-09-20")
+    make_day(tmp_path, "2026-09-21")
+    never_connected(tmp_path, "2026-09-30")
+    found = figures(tmp_path, days=30)
+    assert [day for _, day in found] == ["2026-09-19", "2026-09-20", "2026-09-21"]
+    assert [each.coverage for each in found.values()] == [100, 0, 100]
+
+
+def test_a_connection_without_a_message_begins_the_table(tmp_path):
+    write_day(tmp_path, "2026-09-21", (0, "started", KALSHI), (0, "connected", {}), (DAY, "stopped", {}), sealed=False)
+    [found] = figures(tmp_path).values()
+    assert (found.messages, found.coverage, remark(found)) == (0, 100, "no data")
 
 
 @pytest.mark.parametrize("ahead", ["2027-03-01", "9999-12-31"])

@@ -23,7 +23,7 @@ from ssmd.reports.units import count, duration, more_or_less, percent, short_byt
         (percent(0), "0.00 %"),
         (count(None), "?"),
         (count(0), "0"),
-        (count(12_345), "12,345"),
+        (count(12_345, "/s"), "12,345/s"),
         (more_or_less(None), ""),
         (more_or_less(50.4), "+50 %"),
         (more_or_less(-0.4), "0 %"),

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +30,7 @@ from ssmd.proof.missing import missing_files
 from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify
 from ssmd.reports.figures import coverage_of, outages_of
+from ssmd.reports.text import print_whole
 from ssmd.reports.units import count, duration, percent
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.layout import DayFile
@@ -47,10 +47,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = _WIDE
-    table = _table(verdicts)
-    # On a narrow terminal its lines go on below: no verdict may be cut off.
-    out.width = max(out.width, Measurement.get(out, out.options.update(max_width=1000), table).maximum)
-    out.print(table)
+    print_whole(_table(verdicts), out)
     wrong = [verdict for verdict in verdicts if verdict.findings]
     for verdict in wrong:
         for finding in verdict.findings:

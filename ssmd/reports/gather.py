@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssmd.errors import DataError, UsageError
 from ssmd.reports.figures import Figures, figures_without_data, read_figures
-from ssmd.reports.last_connection import connected_until, is_connected
+from ssmd.reports.last_connection import connected_until, has_connection, is_connected
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
 from ssmd.store.layout import DayFile, day_of
 from ssmd.store.timestamps import day_of_ns
@@ -37,9 +37,10 @@ def gather(
     last `days` days, or of the last SINCE_DAYS, it is taken for one that is over. The last day is then its newest one
     with data, and `ended` is called with it.
 
-    A day without data between a feed's first and the last of all is included. A day that cannot be read is left out,
-    and `trouble` is called. `listed` is called with all data files that were found, `progress` with each file that has
-    to be read. Raises UsageError when `storage` is not a folder, DataError when it cannot be listed.
+    A day without data between a feed's first and the last of all is included. The first is the first with a connection:
+    a run that never connected does not begin the table. A day that cannot be read is left out, and `trouble` is called.
+    `listed` is called with all data files that were found, `progress` with each file that has to be read. Raises
+    UsageError when `storage` is not a folder, DataError when it cannot be listed.
     """
     archive = _Archive(storage, now_ns)
     listed(archive.files)
@@ -91,17 +92,29 @@ class _Archive:
         manifests = {(day, feed) for day, folder in self._folders.items() for feed in own_manifests(folder)}
         self.known = set(self._by_day) | manifests
         """The days and feeds with data or a manifest."""
+        self._begun = {(day, feed) for day, feed in self.known if not self._is_blank(day, feed)}
+        """Those on which a connection was open: a run that never connected leaves a file too, without a line."""
         # A clock that was ahead may have left days to come.
-        self._newest = {feed: day for day, feed in sorted(self.known) if day <= self._today}
+        self._newest = {feed: day for day, feed in sorted(self._begun) if day <= self._today}
         self._connected = {
             (day, feed) for feed, day in self._newest.items() if is_connected(self._folders[day], feed)
         }
 
+    def _is_blank(self, day: str, feed: str) -> bool:
+        """Return whether a day has an empty data file, and no connection in its ledger."""
+        file = self._by_day.get((day, feed))
+        if file is None or file.form != "jsonl":
+            return False
+        try:
+            return not file.path.stat().st_size and not has_connection(self._folders[day], feed)
+        except OSError:
+            return False  # Whoever reads the day reports what is wrong.
+
     def feeds(self) -> list[str]:
-        return sorted({feed for _, feed in self.known})
+        return sorted({feed for _, feed in self._begun})
 
     def oldest(self, feed: str) -> str:
-        return min(day for day, name in self.known if name == feed)
+        return min(day for day, name in self._begun if name == feed)
 
     def newest_before(self, first: str, feed: str) -> str:
         return max((day for day, name in self.known if name == feed and day < first), default="")

@@ -154,7 +154,7 @@ def _day(row: Row) -> Day:
 def _line(day: Figures) -> list[Segment]:
     known = day.known_ns / 1e9 / _DAY_SECONDS
     base = "unknown" if day.coverage is None else "connected" if day.coverage or day.outages else "out"
-    titles = {"unknown": "not known: no ledger", "connected": "connected", "out": "no data"}
+    titles = {"unknown": "not known: no ledger says it", "connected": "connected", "out": "no data"}
     line = [Segment(0, known, base, titles[base])]
     if known < 1:
         line.append(Segment(known, 1 - known, "ahead", "not over yet"))

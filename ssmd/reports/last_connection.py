@@ -9,7 +9,7 @@ from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
 from ssmd.store.sessions import Session, sessions
 
-__all__ = ["connected_until", "is_connected"]
+__all__ = ["connected_until", "has_connection", "is_connected"]
 
 
 def connected_until(folder: Path, feed: str) -> int:
@@ -19,6 +19,11 @@ def connected_until(folder: Path, feed: str) -> int:
     """
     last = _last_session(folder, feed)
     return last.ended.ts_ns if last is not None and last.ended is not None else 0
+
+
+def has_connection(folder: Path, feed: str) -> bool:
+    """Return whether the ledger in a day's folder has a session."""
+    return _last_session(folder, feed) is not None
 
 
 def is_connected(folder: Path, feed: str) -> bool:

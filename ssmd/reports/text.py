@@ -13,8 +13,9 @@ from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
 from ssmd.reports.comparison import by_feed, joined_outages
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration
+from ssmd.store.manifest import TimeGap
 
-__all__ = ["print_report"]
+__all__ = ["print_report", "print_whole"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_OUTAGES = 20
@@ -27,19 +28,55 @@ def print_report(figures: Sequence[Figures], console: Console, no_data_since: st
     """
     for feed, days in by_feed(figures).items():
         console.print(Text(feed, style="bold"))
-        console.print(_fitting(rows(days), console))
+        print_whole(_fitting(rows(days), console), console)
         outages = joined_outages(days)
         if outages:
             console.print()
-            table = _table(("outage from", "to", "lasted", "cause"), left=("outage from", "to", "cause"))
-            for outage in outages[-_MOST_OUTAGES:]:
-                table.add_row(outage.from_, outage.to, duration(outage.seconds), outage.cause)
-            console.print(table)
+            print_whole(_outages(outages[-_MOST_OUTAGES:], console), console)
             if len(outages) > _MOST_OUTAGES:
                 console.print(f"and {len(outages) - _MOST_OUTAGES} earlier ones")
         console.print()
     if no_data_since:
         console.print(Text(no_data_since, style="yellow"))
+
+
+def print_whole(table: Table, console: Console) -> None:
+    """Print a table without cutting off any column: where the terminal is too narrow, its lines go on below."""
+    width = console.width
+    console.width = max(width, _width(table, console))
+    console.print(table)
+    console.width = width
+
+
+def _width(table: Table, console: Console) -> int:
+    """Return how many columns of a terminal a table needs."""
+    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
+
+
+def _outages(outages: Sequence[TimeGap], console: Console) -> Table:
+    """Return the table of outages, on a narrow terminal with less in it."""
+    for names, digits in _OUTAGES:
+        table = _table(names, left=("outage from", "to", "cause"))
+        for outage in outages:
+            cells = {
+                "outage from": outage.from_[:digits],
+                "to": outage.to[:digits],
+                "lasted": duration(outage.seconds),
+                "cause": outage.cause,
+            }
+            table.add_row(*(cells[name] for name in names))
+        if _width(table, console) <= console.width:
+            break
+    return table
+
+
+_OUTAGES: Sequence[tuple[Sequence[str], int | None]] = (
+    (("outage from", "to", "lasted", "cause"), None),
+    (("outage from", "to", "lasted", "cause"), 19),
+    (("outage from", "lasted", "cause"), 19),
+    (("outage from", "lasted"), 19),
+)
+"""The columns of the table of outages, and how many characters of each time there are: the widest that fits is used."""
 
 
 def _hours(row: Row) -> str:
@@ -59,10 +96,9 @@ _ALL = (_DAY, *COLUMNS, COVERED, _HOURS, _REMARK)
 
 def _fitting(found: Sequence[Row], console: Console) -> Table:
     """Return the table of days with as many columns as fit whole: a column that is cut off is worth less than none."""
-    unbounded = console.options.update(max_width=1000)
     table = _days(found, _ALL)
     for least in range(1, 1 + max(column.dropped for column in _ALL)):
-        if Measurement.get(console, unbounded, table).maximum <= console.width:
+        if _width(table, console) <= console.width:
             break
         table = _days(found, [column for column in _ALL if not 0 < column.dropped <= least])
     return table

@@ -35,9 +35,9 @@ def more_or_less(value: float | None) -> str:
     return f"{whole:+} %" if whole else "0 %"
 
 
-def count(value: int | None) -> str:
-    """Return a number as `12,345`; `?` for None, which means that it is not known."""
-    return "?" if value is None else f"{value:,}"
+def count(value: int | None, unit: str = "") -> str:
+    """Return a number as `12,345`, and its unit; `?` for None, which means that it is not known."""
+    return "?" if value is None else f"{value:,}{unit}"
 
 
 def duration(seconds: float) -> str:

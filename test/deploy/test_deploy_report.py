@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -89,6 +90,24 @@ def test_it_shows_the_figures_and_loads_nothing_else(page, tmp_path):
     for text in ("2026-09-20", "95.83 %", "0.00 %", "01:00:00", "disconnected", "no data", "orderbook_delta"):
         assert text in shown
     assert shown.count("<svg") >= 4
+
+
+@pytest.mark.parametrize("width", [400, 900, 1300])
+def test_nothing_is_cut_off_in_a_narrow_window(page, tmp_path, width):
+    """Every element is within the window, none scrolls by itself, and each cell has a name when the head is gone."""
+    measure = """
+        frame.onload = () => {
+            const all = [...frame.contentDocument.querySelectorAll("body *")];
+            const out = all.filter(e => e.getBoundingClientRect().right > frame.clientWidth
+                || (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != "inline"));
+            document.title = `${all.length > 100} ${out.map(e => e.outerHTML)}`;
+        };
+    """
+    frame = f'<iframe id="frame" width="{width}" height="900" srcdoc="{escape(page, quote=True)}"></iframe>'
+    with served(f'<link rel="icon" href="data:,">{frame}<script>{measure}</script>') as (address, _):
+        shown, console = browse(tmp_path / "profile", address, "--dump-dom")
+    assert console == []
+    assert "<title>true </title>" in shown
 
 
 def test_a_page_with_an_error_or_a_request_would_be_noticed(tmp_path):
