@@ -50,7 +50,7 @@ class Acknowledged(NamedTuple):
     tickers: Sequence[str] = ()
     """The markets that were asked for; empty when all were."""
     acknowledged: int | None = None
-    """How many markets the answer repeats; None when it repeats none."""
+    """How many of them the answer repeats; None when it repeats none."""
 
 
 class Gap(NamedTuple):
@@ -77,6 +77,8 @@ class Refused(NamedTuple):
     """What the exchange said, how many markets are missing, and what to do."""
     place: int = 0
     """The index of the payload that says so."""
+    for_now: bool = False
+    """Whether it is asked for again, so that it may still come."""
 
 
 class SnapshotsRequested(NamedTuple):

@@ -32,6 +32,8 @@ class Channel(NamedTuple):
     """The parameters that limit it to some markets or indices; empty when it always is of all."""
     may_be_silent: bool = False
     """Whether it may have nothing to send for days."""
+    field: str = ""
+    """The field of `msg` that names a message's market, where it is not the one of NAMED_BY."""
 
 
 CHANNELS: dict[str, Channel] = {
@@ -47,7 +49,7 @@ CHANNELS: dict[str, Channel] = {
     "pyth_value": Channel(("underlying_tickers",)),
     "ticker": Channel((*_MARKETS, "market_ids", "market_id")),
     "trade": Channel(_MARKETS),
-    "user_orders": Channel(_MARKETS, may_be_silent=True),
+    "user_orders": Channel(_MARKETS, may_be_silent=True, field="ticker"),
 }
 
 

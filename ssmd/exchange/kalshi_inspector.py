@@ -1,4 +1,4 @@
-"""Reading Kalshi's messages: what they confirm or refuse, and where the numbers of a sequence have gaps.
+"""Reading Kalshi's messages: their heads, and where the numbers of a sequence have gaps.
 
 Protocol facts are from https://docs.kalshi.com/asyncapi.yaml, and so are the names: a command carries an `id`, a
 subscription is a `sid`, and `seq` counts the messages of one `sid`.
@@ -7,28 +7,23 @@ subscription is a `sid`, and `seq` counts the messages of one `sid`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from ssmd.contracts.exchange import Acknowledged, Event, Gap, Inspection
-from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
-from ssmd.exchange.kalshi_channels import channel_named
+from ssmd.contracts.exchange import Event, Gap, Inspection
+from ssmd.errors import Disconnected, SsmdError
 
-__all__ = ["MOST_SIDS", "KalshiInspector"]
+__all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping"]
 
 MOST_SIDS = 100_000
 """An exchange that numbers the messages of more subscriptions is broken or malicious, and ends the run: Kalshi gives a
 connection one sid for each channel. So many take up to 12 MB. All sids count, not only those that Kalshi has confirmed:
 data may arrive before its confirmation, and its gaps count too."""
 
-# Errors that are not about the request: the channel broke (10), the exchange failed (17) or was too slow (18), the
-# subscription's buffer overflowed (25), too many commands at once (27). A restart helps.
-_RESTART_HELPS = frozenset({10, 17, 18, 25, 27})
-
-# Messages without an id that are not data. ssmd never unsubscribes, so after `unsubscribed` the messages are over.
-_ENDINGS = ("error", "unsubscribed")
+SNAPSHOT = "orderbook_snapshot"
+"""The type of a message that holds a whole order book. With an `id` it is an answer to `get_snapshot`."""
 
 _TOO_MANY_SIDS = f"Kalshi has numbered the messages of more than {MOST_SIDS:,} subscriptions"
 
@@ -40,7 +35,7 @@ _LARGEST = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 
 
-class _Head(msgspec.Struct, gc=False):
+class MessageHead(msgspec.Struct, gc=False):
     """The fields at the top of a message. The decoder skips the rest, after it has checked that it is JSON."""
 
     type: str = ""
@@ -57,20 +52,35 @@ class _Dated(msgspec.Struct, gc=False):
     msg: _Time
 
 
-_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_head = msgspec.json.Decoder(MessageHead).decode
 _decode_time = msgspec.json.Decoder(_Dated).decode
 
 
 class KalshiInspector:
-    """Reads the messages of one connection: follows its subscriptions and the numbers of each sequence."""
+    """Reads the messages of one connection and follows the numbers of each sequence.
+
+    An answer to `get_snapshot` is left out of the sequence. Whether it uses up a number is not documented: it may have
+    the next one, repeat the last one, or have one of its own. So the number of the message after answers may follow the
+    message before them, or the answers; neither is a gap. Once an answer has shown that answers use up no numbers, the
+    second is a gap. Until then, messages lost just before or after answers may not show when they are as many.
+    """
 
     numbered = True
 
+    _special: Sequence[str] = ()
+    """The types of messages without an id that _read_special() is to get too."""
+
     def __init__(self) -> None:
-        self._pending: dict[int, list[str]] = {}
-        self._tickers: dict[int, list[str]] = {}
-        self._channels: dict[int, str] = {}
         self._next_seq: dict[int, int] = {}
+        self._last_batch: dict[int, int] = {}
+        """For each confirmed sid the number of the batch that had its last message without a number."""
+        self._batch = 0
+        self._uneven = False
+        self._answers: dict[int, tuple[int, int, int]] = {}
+        """By sid: the number that was expected when answers came, how many of them may have used up a number, and the
+        highest number that they had. It is removed when that is found out."""
+        self._use_no_numbers = False
+        """Whether an answer has shown that answers use up no numbers."""
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         decoded = True
@@ -81,103 +91,101 @@ class KalshiInspector:
             heads = [_head(payload) for payload in payloads]
         events: list[Event] = []
         failure: SsmdError | None = None
-        next_seq = self._next_seq
-        # The hot loop. Replies are numbered like data: `ok`, `unsubscribed` and errors about a subscription use up a
-        # number. A message without a number (0 here, real ones begin at 1) is of a channel that does not count, such as
-        # ticker. Only replies to commands carry an id.
+        next_seq, last_batch, special = self._next_seq, self._last_batch, self._special
+        self._uneven = False
+        self._batch += 1
+        # The hot loop. A message without a number (0 here, real ones begin at 1) is of a channel that does not count,
+        # such as ticker. Only replies to commands carry an id.
         for index, head in enumerate(heads):
-            seq = head.seq
-            if seq:
-                sid = head.sid
-                if next_seq.get(sid) != seq:
-                    if sid in next_seq:
-                        events.append(Gap(sid, next_seq[sid], seq, index))
-                    elif len(next_seq) >= MOST_SIDS:
-                        # The sids of these messages are still kept, so that gaps in them show; the run ends after them.
-                        failure = failure or Disconnected(_TOO_MANY_SIDS)
-                next_seq[sid] = seq + 1
-            if head.id or head.type in _ENDINGS:
-                ending = self._reply(head, payloads[index], index, events)
+            if head.id or head.type in special:
+                ending = self._read_special(head, payloads[index], index, events)
                 failure = failure or ending
-        return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure, heads)
+            elif seq := head.seq:
+                sid = head.sid
+                if next_seq.get(sid) == seq:
+                    next_seq[sid] = seq + 1
+                else:
+                    ending = self._count(head, index, events)
+                    failure = failure or ending
+            elif head.sid in last_batch:
+                last_batch[head.sid] = self._batch
+        return Inspection(decoded, events, _exchange_ms(payloads[-1]), failure, heads, uneven=self._uneven)
 
-    def _reply(self, head: _Head, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
-        """Match a reply to its command, and add what it confirms to `events`; return the error that ends the run, if
-        it is one.
+    def _read_special(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
+        """Read a reply, or a message of a special type; return the error that ends the run, if it is one.
+
+        Replies are numbered like data: `ok`, `unsubscribed` and errors about a subscription use up a number.
         """
-        body = _mapping(_tolerant(payload).get("msg"))
-        if head.type == "error":
-            return self._error(body, head.sid)
-        if head.type == "unsubscribed":
-            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
-        pending = self._pending.get(head.id, [])
-        sid: object = head.sid or None
-        if head.type == "subscribed":
-            channel, sid = str(body.get("channel")), body.get("sid")
-            if channel in pending and isinstance(sid, int):
-                self._channels[sid] = channel
-            confirmed = [channel]
-        elif head.type == "ok":
-            # The reply to a further list of tickers, for a channel that is subscribed already.
-            confirmed = [self._channels[head.sid]] if head.sid in self._channels else list(pending)
-        else:
+        if head.id and head.type == SNAPSHOT:
+            self._leave_out(head)
             return None
-        for channel in confirmed:
-            if channel in pending:
-                pending.remove(channel)
-                known = sid if isinstance(sid, int) else None
-                tickers = self._tickers[head.id] if channel_named(channel).lists else []
-                events.append(Acknowledged(channel, known, index, tickers, _tickers_in(body)))
+        return self._count(head, index, events) if head.seq else None
+
+    def _leave_out(self, answer: MessageHead) -> None:
+        """Leave an answer to `get_snapshot` out of the sequence, and note whether it may have used up a number."""
+        expected = self._next_seq.get(answer.sid)
+        if expected is not None and answer.seq and not self._use_no_numbers:
+            before, count, highest = self._answers.get(answer.sid, (expected, 0, expected - 1))
+            # An old number, or the one of another answer. Or the answers before it were followed by `before` itself.
+            if answer.seq <= highest or before != expected:
+                self._use_no_numbers = True
+                self._answers.clear()
+            else:
+                self._answers[answer.sid] = (expected, count + 1, answer.seq)
+        answer.seq = 0
+
+    def _count(self, head: MessageHead, index: int, events: list[Event]) -> SsmdError | None:
+        """Follow a number, which may be any; return the error that ends the run, if there are too many sids."""
+        sid, seq = head.sid, head.seq
+        expected = self._next_seq.get(sid)
+        failure: SsmdError | None = None
+        if expected is None:
+            if len(self._next_seq) >= MOST_SIDS:
+                # The sids of these messages are still kept, so that gaps in them show; the run ends after them.
+                failure = Disconnected(_TOO_MANY_SIDS)
+        elif seq != expected:
+            before, count, highest = self._answers.pop(sid, (0, 0, 0))
+            expected += count if before == expected and highest < seq else 0
+            if seq != expected:
+                gap = Gap(sid, expected, seq, index)
+                events.append(gap)
+                failure = self._read_gap(gap)
+            else:
+                self._uneven = True
+        self._next_seq[sid] = seq + 1
+        return failure
+
+    def _read_gap(self, gap: Gap) -> SsmdError | None:
+        """Act on a gap; return the error that ends the run, if it is one."""
         return None
 
-    def _error(self, body: Mapping[str, Any], sid: int) -> SsmdError:
-        code = body.get("code", "without a code")
-        about = [self._shown(body[name]) for name in ("market_ticker", "market_tickers") if body.get(name)]
-        reason = self._shown(body.get("msg", "no reason given"))
-        text = f"Kalshi error {self._shown(code)}{self._where(sid)}: {reason}" + "".join(f" ({item})" for item in about)
-        if isinstance(code, int) and code in _RESTART_HELPS:
-            return Disconnected(f"{text}; that subscription is over")
-        return SubscriptionRefused(f"{text}; correct the environment's subscribe section")
 
-    def _where(self, sid: int) -> str:
-        return f" on {self._channels.get(sid, 'a subscription')} (sid {sid})" if sid else ""
-
-    def _shown(self, value: object) -> str:
-        """Return a value that Kalshi has sent as text for a log."""
-        return printable(str(value))
-
-
-def _head(payload: bytes) -> _Head:
+def _head(payload: bytes) -> MessageHead:
     """Return the head of a message of any form: the fields that can be used, and the defaults for the others."""
     try:
         return _decode_head(payload)
     except (ValueError, RecursionError):
-        message = _tolerant(payload)
+        message = content(payload)
     kind = message.get("type")
-    sid, seq, command_id = (_count(message.get(name)) for name in ("sid", "seq", "id"))
-    return _Head(kind if isinstance(kind, str) else "", sid, seq, command_id)
+    sid, seq, command_id = (_whole(message.get(name)) for name in ("sid", "seq", "id"))
+    return MessageHead(kind if isinstance(kind, str) else "", sid, seq, command_id)
 
 
-def _tickers_in(body: Mapping[str, Any]) -> int | None:
-    tickers = body.get("market_tickers")
-    return len(tickers) if isinstance(tickers, list) else None
-
-
-def _count(value: object) -> int:
+def _whole(value: object) -> int:
     return value if type(value) is int and 0 <= value <= _LARGEST else 0
 
 
-def _tolerant(payload: bytes) -> Mapping[str, Any]:
+def content(payload: bytes) -> Mapping[str, Any]:
     """Return the content of a message that may be invalid in detail; empty when it is not a JSON object at all."""
     if len(payload) > _LARGEST_REPLY:
         return {}
     try:
-        return _mapping(json.loads(payload.decode("utf-8", "replace")))
+        return mapping(json.loads(payload.decode("utf-8", "replace")))
     except (ValueError, RecursionError):
         return {}
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 

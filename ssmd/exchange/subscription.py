@@ -54,10 +54,11 @@ def markets_of(section: Mapping[str, Any], channel: str) -> tuple[str, Sequence[
 
     The first value is the field of a message's `msg` in which each name comes back.
     """
-    for parameter in channel_named(channel).lists:
+    rules = channel_named(channel)
+    for parameter in rules.lists:
         if value := section.get(parameter):
             names = dict.fromkeys([value] if isinstance(value, str) else value)
-            return None if list(names) == ["all"] else (NAMED_BY[parameter], list(names))
+            return None if list(names) == ["all"] else (rules.field or NAMED_BY[parameter], list(names))
     return None
 
 

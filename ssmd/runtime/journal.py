@@ -98,7 +98,9 @@ class Journal:
         fields = event._asdict()
         place = fields.pop("place", 0)
         if isinstance(event, Refused):
-            if self._status.refused.get(event.channel, "nothing") != event.code:
+            if fields.pop("for_now"):
+                _log.warning("refused by the exchange for now", extra=fields)
+            elif self._status.refused.get(event.channel, "nothing") != event.code:
                 self._status.refused[event.channel] = event.code
                 _log.error("refused by the exchange", extra=fields)
             self.pending.append(Note(REFUSED, ts_ns, place, fields))

@@ -1,0 +1,222 @@
+"""Which of Kalshi's order books are known, and which to ask for again. Pure.
+
+A book is known from its snapshot on, as long as no message of the subscription is missing. After a gap none is, because
+the missing message may have been of any market. When a UTC day begins none is known from the day's file alone.
+
+What proves that a snapshot is newer than a gap is its place in the stream: it comes after the message that showed the
+gap. That holds for a snapshot that nobody asked for, because it is numbered like any other message. It does not hold
+for an answer to `get_snapshot`, whose number may say nothing: it may have been on its way. So an answer counts when it
+was asked for after the gap, or when its number belongs to its place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+__all__ = ["MOST_TRIES", "PATIENCE_MS", "PORTIONS", "Books", "Request"]
+
+PORTIONS = (200, 10, 1)
+"""How many markets one request names, at the first, second and third try: Kalshi may refuse a whole request because of
+one market that is settled."""
+MOST_TRIES = len(PORTIONS)
+PATIENCE_MS = 30_000
+"""How long after a request for a market's book the next one for it is made at the earliest."""
+
+
+class Request(NamedTuple):
+    """One `get_snapshot`."""
+
+    id: int
+    markets: Sequence[str]
+    tries: int
+    """How often these markets were asked for before."""
+
+
+class Books:
+    """The order books of one subscription.
+
+    `first_id`: the id of the first request. `per_second`: how many books are asked for in a second at most.
+    """
+
+    def __init__(self, first_id: int, per_second: int) -> None:
+        self.why = "start"
+        """Why snapshots are asked for: gap, day, or start: the first ones have not come."""
+        self._per_second = per_second
+        self._allowed = float(per_second)
+        self._now_ms: int | None = None
+        self._passed_ms = 0
+        """The time since the first due()."""
+        self._next_id = first_id
+        self._first_valid_id = first_id
+        """Requests before this one were made before the last gap."""
+        self._followed: dict[str, None] = {}
+        self._unknown: dict[str, int] = {}
+        """The markets whose snapshot is to come, each with the number of times that it was asked for."""
+        self._missing: dict[str, None] = {}
+        """The markets that are not asked for any more, because the exchange does not answer."""
+        self._ready: dict[str, None] = {}
+        """The markets to ask for, in order."""
+        self._new: list[str] = []
+        """The markets whose first snapshot is to come unasked, since the last due()."""
+        self._waiting: dict[str, int] = {}
+        """When a market was asked for, in order, as long as it may not be asked for again."""
+        self._requests: deque[tuple[int, Request]] = deque()
+        """The requests that may still be refused, each with its time."""
+        self._is_reported = True
+        self._is_available = True
+
+    @property
+    def pending(self) -> int:
+        """How many books are still to come."""
+        return len(self._unknown)
+
+    @property
+    def known(self) -> int:
+        return len(self._followed) - len(self._unknown) - len(self._missing)
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """The markets whose books are not known and are not asked for any more."""
+        return list(self._missing)
+
+    def follow(self, markets: Iterable[str]) -> None:
+        """Follow the books of these markets, and of no others. The exchange sends the first snapshots unasked."""
+        wanted = dict.fromkeys(markets)
+        for market in [market for market in self._followed if market not in wanted]:
+            self._is_known(market)
+        new = [market for market in wanted if market not in self._followed]
+        self._followed = wanted
+        if new:
+            self._is_reported = False
+            self._unknown.update(dict.fromkeys(new, 0))
+            self._new += new
+
+    def lost(self) -> None:
+        """A message is missing: no book is right any more, and answers that are on their way prove nothing."""
+        self._first_valid_id = self._next_id
+        self._begin("gap")
+
+    def begin_day(self) -> None:
+        """A UTC day has begun, whose file has no snapshot yet."""
+        self._begin("day")
+
+    def _begin(self, why: str) -> None:
+        if not self._followed:
+            return
+        self.why = why
+        self._is_reported = False
+        self._new.clear()
+        # One that did not answer before is asked for once and alone, so that it spoils no request of others.
+        self._unknown = {market: MOST_TRIES - 1 if market in self._missing else 0 for market in self._followed}
+        self._missing.clear()
+        in_order = sorted(self._unknown, key=self._unknown.__getitem__)
+        self._ready = {market: None for market in in_order if market not in self._waiting}
+        if not self._is_available:
+            self.give_up()
+
+    def receive(self, market: str, request_id: int = 0, *, in_place: bool = True) -> None:
+        """A snapshot has come. `request_id`: that of the request that it answers, 0 for none.
+
+        `in_place`: whether its number belongs to its place in the stream.
+        """
+        if in_place or not request_id or request_id >= self._first_valid_id:
+            self._is_known(market)
+
+    def _is_known(self, market: str) -> None:
+        for markets in (self._unknown, self._missing, self._ready):
+            markets.pop(market, None)
+
+    def take_report(self) -> bool:
+        """Return whether no snapshot is to come any more, and this was not returned before."""
+        if self._unknown or self._is_reported:
+            return False
+        self._is_reported = True
+        return True
+
+    def due(self, now_ms: int, most_requests: int | None = None) -> Iterator[Request]:
+        """Yield the requests to send now; `now_ms`: Unix milliseconds, `most_requests`: how many there may be."""
+        self._pass_time(now_ms)
+        requests = 0
+        while self._ready and self._allowed >= 1 and requests != most_requests:
+            tries = self._unknown[next(iter(self._ready))]
+            most = min(PORTIONS[tries], int(self._allowed))
+            markets: list[str] = []
+            for market in self._ready:
+                if len(markets) == most or self._unknown[market] != tries:
+                    break
+                markets.append(market)
+            yield self._ask(markets, tries)
+            requests += 1
+
+    def _pass_time(self, now_ms: int) -> None:
+        # A clock that goes back counts as one that stands still.
+        passed = 0 if self._now_ms is None else max(0, now_ms - self._now_ms)
+        self._now_ms = now_ms
+        self._passed_ms += passed
+        self._allowed = min(float(self._per_second), self._allowed + self._per_second * passed / 1000)
+        self._waiting.update((market, self._passed_ms) for market in self._new if market in self._unknown)
+        self._new.clear()
+        over_ms = self._passed_ms - PATIENCE_MS
+        while self._requests and self._requests[0][0] <= over_ms:
+            self._requests.popleft()
+        while self._waiting and self._waiting[market := next(iter(self._waiting))] <= over_ms:
+            del self._waiting[market]
+            if market in self._unknown:
+                self._ask_again(market)
+
+    def _ask_again(self, market: str) -> None:
+        if self._unknown[market] < MOST_TRIES:
+            self._ready[market] = None
+        else:
+            del self._unknown[market]
+            self._missing[market] = None
+
+    def _ask(self, markets: list[str], tries: int) -> Request:
+        request = Request(self._next_id, markets, tries)
+        self._next_id += 1
+        self._allowed -= len(markets)
+        self._requests.append((self._passed_ms, request))
+        for market in markets:
+            del self._ready[market]
+            self._unknown[market] += 1
+            self._waiting[market] = self._passed_ms
+        return request
+
+    def refused(self, request_id: int, named: Sequence[str] = ()) -> bool:
+        """The exchange has refused a request, perhaps because of the markets that it names.
+
+        Returns whether it was the first one for its markets.
+        """
+        request = self._request(request_id)
+        if request is None:
+            return False
+        wrong = set(named).intersection(request.markets)
+        if len(request.markets) == 1 or 0 < len(wrong) < len(request.markets):
+            for market in wrong or request.markets:
+                if self._unknown.pop(market, None) is not None:
+                    self._ready.pop(market, None)
+                    self._missing[market] = None
+        return request.tries == 0
+
+    def not_done(self, request_id: int) -> None:
+        """The exchange has not carried out a request because it was one too many: it is made again."""
+        request = self._request(request_id)
+        for market in request.markets if request else ():
+            self._waiting.pop(market, None)
+            if market in self._unknown:
+                self._unknown[market] = max(0, self._unknown[market] - 1)
+                self._ready[market] = None
+
+    def give_up(self) -> bool:
+        """Ask for no book any more, because the exchange does not serve them; return whether that is new."""
+        is_new, self._is_available = self._is_available, False
+        self._is_reported = True
+        self._missing.update(dict.fromkeys(self._unknown))
+        self._unknown.clear()
+        self._ready.clear()
+        return is_new
+
+    def _request(self, request_id: int) -> Request | None:
+        return next((request for _, request in self._requests if request.id == request_id), None)

@@ -1,0 +1,242 @@
+"""One connection to Kalshi: what it asks for, and what Kalshi's replies mean.
+
+Protocol facts are from https://docs.kalshi.com/asyncapi.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ssmd.contracts.exchange import Asked, ChannelState, Event, Gap, Inspection, Refused, SnapshotPolicy
+from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
+from ssmd.exchange.kalshi_channels import BOOKS, channel_named
+from ssmd.exchange.kalshi_errors import KalshiError, read_error
+from ssmd.exchange.kalshi_inspector import SNAPSHOT, KalshiInspector, MessageHead, content, mapping
+from ssmd.exchange.kalshi_pause import COMMANDS_PER_TICK, Pause
+from ssmd.exchange.kalshi_snapshots import Snapshots
+from ssmd.exchange.kalshi_subscriptions import Subscriptions
+
+__all__ = ["KalshiConnection"]
+
+_ENDINGS = ("error", "unsubscribed")
+"""Messages without an id that are not data."""
+
+
+class KalshiConnection(KalshiInspector):
+    """Follows one connection, live. `subscribe`: the environment's section."""
+
+    tick_seconds: float | None = 1.0
+
+    def __init__(self, subscribe: Any, policy: SnapshotPolicy) -> None:
+        super().__init__()
+        self._subscriptions = Subscriptions(subscribe)
+        self._snapshots: Snapshots | None = None
+        self._special = _ENDINGS
+        books = self._subscriptions.channels.get(BOOKS)
+        if books is not None:
+            self._snapshots = Snapshots(books, len(self._subscriptions.commands) + 1, policy)
+            self._special = (*_ENDINGS, SNAPSHOT)
+        self._pause = Pause()
+        self._again: dict[int, None] = {}
+        """The commands to send again, in order."""
+
+    def begin(self, now_ms: int) -> None:
+        """Note when the connection is opened (Unix ms)."""
+        if self._snapshots is not None:
+            self._snapshots.begin(now_ms)
+
+    # What the run asks.
+
+    def commands(self) -> Sequence[bytes]:
+        return [command.encode() for command in self._subscriptions.commands]
+
+    def asked(self) -> Sequence[Asked]:
+        return list(self._subscriptions.asked())
+
+    def unacknowledged(self) -> Sequence[str]:
+        return [f"{channel} (command {command_id})" for channel, command_id in self._subscriptions.unanswered()]
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        asked = self._subscriptions.channels[channel]
+        return [market for market in asked.markets or () if market in asked.unheard]
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
+        asked = self._subscriptions.channels[channel]
+        return [market for market in asked.markets or () if market in asked.unconfirmed]
+
+    def channels(self) -> Sequence[ChannelState]:
+        return list(self._states())
+
+    def _states(self) -> Iterator[ChannelState]:
+        for channel in self._subscriptions.channels.values():
+            asked = None if channel.markets is None else len(channel.markets)
+            sid = channel.sid or -1
+            snapshots = self._snapshots if channel.name == BOOKS else None
+            yield ChannelState(
+                channel.name,
+                channel.subscription,
+                asked,
+                None if asked is None else asked - len(channel.unconfirmed),
+                None if asked is None else asked - len(channel.unheard),
+                pending=bool(channel.pending),
+                # One of the two changes with each message of the channel, whether it has a number or none.
+                activity=self._next_seq.get(sid, 0) + self._last_batch.get(sid, 0),
+                books_pending=snapshots.pending if snapshots else 0,
+                books_missing=snapshots.missing if snapshots else 0,
+                may_be_silent=channel_named(channel.name).may_be_silent,
+            )
+
+    def tick(self, now_ms: int) -> Inspection:
+        events: list[Event] = []
+        commands: list[bytes] = []
+        is_paused = not self._pause.is_over(now_ms)
+        if not is_paused:
+            commands += self._commands_again()
+        if self._snapshots is not None:
+            self._snapshots.notice_day(now_ms)
+            if not is_paused:
+                requests, found = self._snapshots.ask(now_ms, COMMANDS_PER_TICK if self._pause.seconds else None)
+                commands += requests
+                events += found
+            events += self._snapshots.report(0)
+        return Inspection(True, events, commands=commands)
+
+    def _commands_again(self) -> Iterator[bytes]:
+        unanswered = {command_id for _, command_id in self._subscriptions.unanswered()} if self._again else set()
+        for command_id in list(self._again)[:COMMANDS_PER_TICK]:
+            del self._again[command_id]
+            if command_id in unanswered:
+                yield self._subscriptions.commands[command_id - 1].encode()
+
+    # What the exchange sends.
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        inspection = super().inspect(payloads)
+        if self._subscriptions.listening:
+            self._subscriptions.hear(inspection.heads, payloads)
+        return inspection
+
+    def _read_gap(self, gap: Gap) -> SsmdError | None:
+        return None if self._snapshots is None else self._snapshots.lost(gap)
+
+    def _read_special(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
+        seq = head.seq
+        failure = super()._read_special(head, payload, index, events)
+        if head.type != SNAPSHOT:
+            ending = self._read_reply(head, payload, index, events)
+            return failure or ending
+        if self._snapshots is not None:
+            self._snapshots.receive(head.sid, payload, head.id, self._is_in_place(head, seq))
+            events += self._snapshots.report(index + 1)
+        return failure
+
+    def _read_reply(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
+        """Match a reply to its command, and add what it means to `events`; return the error that ends the run, if it
+        is one.
+        """
+        message = content(payload)
+        body = mapping(message.get("msg"))
+        if head.type == "error":
+            return self._read_error(head, read_error(body, self._where(head.sid), self._shown), index, events)
+        if head.type == "unsubscribed":
+            # ssmd never unsubscribes, so the messages are over.
+            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
+        found = []
+        if head.type == "subscribed":
+            found = list(self._subscriptions.subscribed(head.id, body))
+        elif head.type == "ok":
+            # Until February 2026 the lists were at the top level.
+            found = list(self._subscriptions.ok(head.id, head.sid, {**message, **body}))
+        for acknowledged in found:
+            events.append(acknowledged._replace(place=index))
+            if acknowledged.sid is not None:
+                self._last_batch.setdefault(acknowledged.sid, 0)
+            if acknowledged.channel == BOOKS and self._snapshots is not None:
+                self._snapshots.confirmed()
+                events += self._snapshots.report(index + 1)
+        return None
+
+    def _read_error(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> SsmdError | None:
+        if error.is_too_many_commands:
+            self._send_again(head, error, index, events)
+        if error.is_over:
+            return Disconnected(f"{error.text}; that subscription is over")
+        if self._snapshots is not None and self._snapshots.has_asked(head.id):
+            found = self._snapshots.refused(head.id, error, index)
+            if isinstance(found, SsmdError):
+                return found
+            if found is not None:
+                _add(events, found)
+            return None
+        if error.is_too_many_commands:
+            return None
+        if error.is_timeout:
+            return Disconnected(f"{error.text}; a restart asks again")
+        if error.is_too_many_markets:
+            return self._too_many_markets(head, error, index, events)
+        text = f"{error.text}; correct the environment's subscribe section"
+        for name in self._channels_about(head):
+            _add(events, Refused(name, error.code, text, index))
+        return SubscriptionRefused(text)
+
+    def _send_again(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> None:
+        """Send a command again after a pause: Kalshi says that there are too many at once."""
+        unanswered = dict.fromkeys(command_id for _, command_id in self._subscriptions.unanswered())
+        if not head.id:
+            self._again |= unanswered
+        elif head.id in unanswered:
+            self._again[head.id] = None
+        if self._pause.refused():
+            text = f"{error.text}; the command is sent again, after a pause of {self._pause.seconds} s"
+            for name in self._channels_about(head):
+                _add(events, Refused(name, error.code, text, index, for_now=True))
+
+    def _too_many_markets(
+        self, head: MessageHead, error: KalshiError, index: int, events: list[Event]
+    ) -> SubscriptionRefused | None:
+        """Go on with the markets that are confirmed; without any channel, the run ends."""
+        remedy = "name fewer markets, or divide them among several collectors"
+        refused = list(self._subscriptions.refused(head.id, head.sid))
+        for channel, missing in refused:
+            count = f"{missing:,} of {len(channel.markets or ()):,} markets of {channel.name} are not collected"
+            _add(events, Refused(channel.name, error.code, f"{error.text}; {count}: {remedy}", index))
+        if not refused:
+            for name in self._channels_about(head):
+                _add(events, Refused(name, error.code, f"{error.text}; {remedy}", index))
+        channels = self._subscriptions.channels.values()
+        if any(channel.sid is not None or channel.pending for channel in channels):
+            return None
+        return SubscriptionRefused(f"{error.text}; nothing is subscribed: {remedy}")
+
+    def _channels_about(self, head: MessageHead) -> Sequence[str]:
+        """Return the channels that an error is about, as far as that is known; an empty name when it is not."""
+        channel = self._subscriptions.channel_of(head.sid)
+        if channel is not None:
+            return [channel.name]
+        if self._snapshots is not None and self._snapshots.has_asked(head.id):
+            return [BOOKS]
+        return [name for name, command_id in self._subscriptions.unanswered() if command_id == head.id] or [""]
+
+    def _is_in_place(self, answer: MessageHead, seq: int) -> bool:
+        """Return whether the number of an answer, which was left out of the sequence, belongs to its place there."""
+        expected = self._next_seq.get(answer.sid)
+        before, count, _ = self._answers.get(answer.sid, (0, 0, 0))
+        return expected is not None and expected - 1 <= seq < expected + (count if before == expected else 0)
+
+    def _where(self, sid: int) -> str:
+        channel = self._subscriptions.channel_of(sid)
+        return f" on {channel.name if channel else 'a subscription'} (sid {sid})" if sid else ""
+
+    def _shown(self, value: object) -> str:
+        """Return a value that Kalshi has sent as text for a log."""
+        return printable(str(value))
+
+
+def _add(events: list[Event], refused: Refused) -> None:
+    """Add a refusal in place of an earlier one of the same kind among the events, which counts less."""
+    for place, event in enumerate(events):
+        if isinstance(event, Refused) and (event.channel, event.code) == (refused.channel, refused.code):
+            events[place] = refused
+            return
+    events.append(refused)

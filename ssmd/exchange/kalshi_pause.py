@@ -1,0 +1,41 @@
+"""The pause after Kalshi has said that commands come too fast. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS_PER_TICK", "LONGEST_SECONDS", "Pause"]
+
+COMMANDS_PER_TICK = 10
+"""How many commands are sent at once as long as the last refusal is not forgotten."""
+LONGEST_SECONDS = 60
+
+
+class Pause:
+    """Doubles with each refusal, from 1 s up to LONGEST_SECONDS. After twice that time without one it is forgotten."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+        """How long the last pause is; 0 when commands were never refused, or not for long."""
+        self._is_new = False
+        self._passed_ms = self._last_ms = self._until_ms = 0
+
+    def refused(self) -> bool:
+        """Note that a command was one too many; return whether this makes the pause longer, once in each pause."""
+        if self._is_new or self._passed_ms < self._until_ms:
+            return False
+        self._is_new = True
+        self.seconds = min(LONGEST_SECONDS, 2 * self.seconds or 1)
+        return True
+
+    def is_over(self, now_ms: int) -> bool:
+        """Return whether commands may be sent; `now_ms`: Unix milliseconds.
+
+        A clock that goes back counts as one that stands still.
+        """
+        self._passed_ms += max(0, now_ms - self._last_ms)
+        self._last_ms = now_ms
+        if self._is_new:
+            self._is_new = False
+            self._until_ms = self._passed_ms + 1000 * self.seconds
+        elif self._passed_ms >= self._until_ms + 2000 * LONGEST_SECONDS:
+            self.seconds = 0
+        return self._passed_ms >= self._until_ms

@@ -1,0 +1,111 @@
+"""Fresh order books on one connection to Kalshi: when they are asked for, with which commands, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ssmd.contracts.exchange import Event, Gap, Refused, SnapshotPolicy, SnapshotsReceived, SnapshotsRequested
+from ssmd.errors import Disconnected
+from ssmd.exchange.kalshi_books import Books
+from ssmd.exchange.kalshi_channels import BOOKS
+from ssmd.exchange.kalshi_errors import KalshiError
+from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection, market_in
+
+__all__ = ["Snapshots"]
+
+_DAY_MS = 86_400_000
+
+_NOT_SERVED = (
+    "no fresh order books: after a gap they are unknown until the next run; with `snapshots: {after_gap: end}` "
+    "the run ends at a gap"
+)
+
+
+class Snapshots:
+    """The snapshots of one subscription. `channel`: that of the order books. `first_id`: the first free command id."""
+
+    def __init__(self, channel: ChannelOfConnection, first_id: int, policy: SnapshotPolicy) -> None:
+        self._channel = channel
+        self._policy = policy
+        self._books = Books(first_id, policy.per_second)
+        self._first_id = first_id
+        self._day: int | None = None
+
+    @property
+    def pending(self) -> int:
+        return self._books.pending
+
+    @property
+    def missing(self) -> int:
+        return len(self._books.missing)
+
+    def has_asked(self, command_id: int) -> bool:
+        """Return whether a command is one of those that ask for order books."""
+        return command_id >= self._first_id
+
+    def begin(self, now_ms: int) -> None:
+        """Note when the connection is opened: what comes from now on is in the file of this day, or of a later one."""
+        self._day = now_ms // _DAY_MS
+
+    def confirmed(self) -> None:
+        """Follow the books of all markets that are confirmed by now."""
+        unconfirmed = self._channel.unconfirmed
+        self._books.follow(market for market in self._channel.markets or () if market not in unconfirmed)
+
+    def lost(self, gap: Gap) -> Disconnected | None:
+        """Act on a gap of any subscription; return the error that ends the run, if it is one."""
+        if gap.sid != self._channel.sid:
+            return None
+        if self._policy.after_gap == "end":
+            what = f"a message of {BOOKS} is missing (sid {gap.sid}: {gap.got} came, not {gap.expected})"
+            return Disconnected(f"{what}; the run ends because of `after_gap: end`, and the next has fresh books")
+        self._books.lost()
+        return None
+
+    def receive(self, sid: int, payload: bytes, request_id: int, in_place: bool) -> None:
+        """Read a snapshot. `request_id`: 0 when nobody has asked for it. `in_place`: as for Books.receive()."""
+        if sid == self._channel.sid:
+            self._books.receive(market_in(payload), request_id, in_place=in_place or not request_id)
+
+    def report(self, place: int) -> Sequence[Event]:
+        """Return an event when there is no more book to come, once."""
+        # At the start the markets of all commands count together.
+        is_opening = self._books.why == "start" and self._channel.pending
+        if self._channel.sid is None or is_opening or not self._books.take_report():
+            return ()
+        books = self._books
+        return [SnapshotsReceived(self._channel.sid, BOOKS, books.known, place, books.missing)]
+
+    def notice_day(self, now_ms: int) -> None:
+        """Begin anew when a UTC day begins. A clock that goes back does not bring an earlier day back."""
+        day = now_ms // _DAY_MS
+        if self._day is not None and day > self._day and self._policy.daily:
+            self._books.begin_day()
+        self._day = day if self._day is None else max(day, self._day)
+
+    def ask(self, now_ms: int, most_commands: int | None) -> tuple[Sequence[bytes], Sequence[Event]]:
+        """Return the commands that are due, and an event that names all their markets."""
+        commands: list[bytes] = []
+        markets: list[str] = []
+        sid = self._channel.sid or 0
+        for request in self._books.due(now_ms, most_commands):
+            params = {"sids": [sid], "action": "get_snapshot", "market_tickers": request.markets}
+            command = {"id": request.id, "cmd": "update_subscription", "params": params}
+            commands.append(json.dumps(command, separators=(",", ":")).encode())
+            markets += request.markets
+        return commands, [SnapshotsRequested(sid, BOOKS, markets, self._books.why)] if markets else ()
+
+    def refused(self, request_id: int, error: KalshiError, place: int) -> Refused | Disconnected | None:
+        """Read the error that answers a request; return what to report, or the error that ends the run."""
+        if error.is_unknown_sid:
+            return Disconnected(f"{error.text}; Kalshi has ended that subscription")
+        if error.is_too_many_commands:
+            self._books.not_done(request_id)
+        elif error.is_of_form:
+            if self._books.give_up():
+                return Refused(BOOKS, error.code, f"{error.text}; {_NOT_SERVED}", place)
+        elif not error.is_timeout and self._books.refused(request_id, error.named):
+            text = f"{error.text}; asking again for fewer order books at a time"
+            return Refused(BOOKS, error.code, text, place, for_now=True)
+        return None

@@ -1,0 +1,217 @@
+"""What one connection to Kalshi has asked for on each channel, and what of it is confirmed and heard. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ssmd.contracts.exchange import Acknowledged, Asked, Head
+from ssmd.exchange.kalshi_channels import NAMED_BY
+from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
+
+__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions", "market_in"]
+
+MARKETS_PER_ENTRY = 2000
+"""How many markets one Asked names at most, so that a line of the ledger can be read."""
+
+
+class _Names(msgspec.Struct, gc=False):
+    """The fields of a message that may name its market."""
+
+    market_ticker: str = ""
+    market_id: str = ""
+    index_id: str = ""
+    underlying_ticker: str = ""
+    ticker: str = ""
+
+
+class _Named(msgspec.Struct, gc=False):
+    msg: _Names
+
+
+_decode_names = msgspec.json.Decoder(_Named).decode
+
+
+class Command(NamedTuple):
+    """One `subscribe` command."""
+
+    id: int
+    subscription: int
+    """Its place in the environment's `subscribe` list, from 1."""
+    params: Mapping[str, Any]
+
+    def encode(self) -> bytes:
+        command = {"id": self.id, "cmd": "subscribe", "params": self.params}
+        return json.dumps(command, separators=(",", ":")).encode()
+
+    def markets(self, channel: str) -> Sequence[str]:
+        """Return the markets that it names for a channel; none when it asks for all."""
+        named = markets_of(self.params, channel)
+        return () if named is None else named[1]
+
+    def without_markets(self) -> dict[str, Any]:
+        """Return it as a JSON object without its list of markets, which an Asked has beside it."""
+        params = {name: value for name, value in self.params.items() if name not in NAMED_BY}
+        return {"id": self.id, "cmd": "subscribe", "params": params}
+
+
+class ChannelOfConnection:
+    """One channel of a connection."""
+
+    __slots__ = ("field", "markets", "name", "pending", "refused", "sid", "subscription", "unconfirmed", "unheard")
+
+    def __init__(self, name: str, subscription: int, section: Mapping[str, Any]) -> None:
+        self.name = name
+        self.subscription = subscription
+        named = markets_of(section, name)
+        self.field = named[0] if named else ""
+        """The field of `msg` that names a message's market."""
+        self.markets = named[1] if named else None
+        """The markets that are asked for; None for all."""
+        self.unconfirmed = set(self.markets or ())
+        self.unheard = set(self.markets or ())
+        self.pending: set[int] = set()
+        """The commands that Kalshi has not answered yet."""
+        self.refused: set[int] = set()
+        """The commands that Kalshi has refused."""
+        self.sid: int | None = None
+        """The number of its subscription; None before it is confirmed."""
+
+    def confirm(self, markets: Sequence[str], listed: Sequence[str] | None) -> None:
+        """Note that the command for these markets is confirmed. `listed`: all markets of the channel that the answer
+        lists, None when it lists none. Names are compared as they are: Kalshi's are case-sensitive.
+        """
+        if listed is not None:
+            self.unconfirmed = set(self.markets or ()).difference(listed)
+        else:
+            self.unconfirmed.difference_update(markets)
+
+
+class Subscriptions:
+    """The opening commands of one connection, and the replies to them.
+
+    A command is answered by one `subscribed` or `ok` for each of its channels. The `ok` to a further list of tickers
+    has all tickers of the channel after the change, unless `skip_ticker_ack` is set.
+    """
+
+    def __init__(self, subscribe: Any) -> None:
+        self.commands: list[Command] = []
+        self.channels: dict[str, ChannelOfConnection] = {}
+        self.listening: dict[int, ChannelOfConnection] = {}
+        """The confirmed channels, by sid, of which hear() looks for markets that were not heard yet."""
+        self._by_sid: dict[int, ChannelOfConnection] = {}
+        for number, section in enumerate(sections_of(subscribe), start=1):
+            for name in channels_of(section):
+                self.channels.setdefault(name, ChannelOfConnection(name, number, section))
+            self.commands += [
+                Command(len(self.commands) + index, number, params)
+                for index, params in enumerate(commands_of(section), start=1)
+            ]
+        for command in self.commands:
+            for name in command.params["channels"]:
+                self.channels[name].pending.add(command.id)
+
+    def asked(self) -> Iterator[Asked]:
+        """Yield what the commands ask for: by channel, and of a long list by parts of it."""
+        for channel in self.channels.values():
+            commands = [command for command in self.commands if channel.name in command.params["channels"]]
+            if channel.markets is None:
+                objects = [command.without_markets() for command in commands]
+                yield Asked(channel.subscription, channel.name, "subscribe", None, objects)
+                continue
+            for first in range(0, len(channel.markets), MARKETS_PER_ENTRY):
+                markets = channel.markets[first : first + MARKETS_PER_ENTRY]
+                those = set(markets)
+                named = [command for command in commands if not those.isdisjoint(command.markets(channel.name))]
+                objects = [command.without_markets() for command in named]
+                yield Asked(channel.subscription, channel.name, "subscribe", markets, objects)
+
+    def unanswered(self) -> Iterator[tuple[str, int]]:
+        """Yield each channel with each of its commands that Kalshi has not answered."""
+        for command in self.commands:
+            for name in dict.fromkeys(command.params["channels"]):
+                if command.id in self.channels[name].pending:
+                    yield name, command.id
+
+    def command(self, command_id: int) -> Command | None:
+        return self.commands[command_id - 1] if 0 < command_id <= len(self.commands) else None
+
+    def channel_of(self, sid: int) -> ChannelOfConnection | None:
+        return self._by_sid.get(sid)
+
+    def subscribed(self, command_id: int, body: Mapping[str, Any]) -> Iterator[Acknowledged]:
+        """Read a `subscribed`: a channel is confirmed, with the markets of its command."""
+        channel, sid = self._answered(command_id, body.get("channel")), body.get("sid")
+        if channel is not None:
+            if type(sid) is int and sid > 0:
+                channel.sid = sid
+                self._by_sid[sid] = channel
+                if channel.unheard:
+                    self.listening[sid] = channel
+            yield self._confirm(channel, command_id, None)
+
+    def ok(self, command_id: int, sid: int, listed: Mapping[str, Any]) -> Iterator[Acknowledged]:
+        """Read an `ok`: a further list of markets is confirmed. `listed`: the part of it that has the lists."""
+        known = self._by_sid.get(sid)
+        command = self.command(command_id)
+        names = [known.name] if known else command.params["channels"] if command else []
+        for name in dict.fromkeys(names):
+            if (channel := self._answered(command_id, name)) is not None:
+                yield self._confirm(channel, command_id, _names_in(listed))
+
+    def refused(self, command_id: int, sid: int) -> Iterator[tuple[ChannelOfConnection, int]]:
+        """Note that a command is refused, for the channel of this sid or, with 0, for all that have waited for it.
+
+        Yields each channel with the number of its markets that are refused, in all commands so far.
+        """
+        for channel in list(self.channels.values()):
+            if command_id in channel.pending and self._by_sid.get(sid) in (None, channel):
+                channel.pending.discard(command_id)
+                channel.refused.add(command_id)
+                yield channel, sum(len(self.commands[each - 1].markets(channel.name)) for each in channel.refused)
+
+    def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
+        """Note the markets that messages have come from, on the channels where some were not heard yet."""
+        for head, payload in zip(heads, payloads, strict=True):
+            channel = self.listening.get(head.sid)
+            if channel is not None and head.type != "error":
+                channel.unheard.discard(market_in(payload, channel.field))
+                if not channel.unheard:
+                    del self.listening[head.sid]
+
+    def _answered(self, command_id: int, name: object) -> ChannelOfConnection | None:
+        """Return the channel of this name, if it has waited for an answer to this command."""
+        channel = self.channels.get(name) if isinstance(name, str) else None
+        # Of a command that was refused for one of its channels, another may still be confirmed.
+        return channel if channel is not None and command_id in channel.pending | channel.refused else None
+
+    def _confirm(
+        self, channel: ChannelOfConnection, command_id: int, listed: Sequence[str] | None
+    ) -> Acknowledged:
+        markets = self.commands[command_id - 1].markets(channel.name)
+        channel.pending.discard(command_id)
+        channel.refused.discard(command_id)
+        channel.confirm(markets, listed)
+        known = None if listed is None else len(set(markets).intersection(listed))
+        return Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known)
+
+
+def market_in(payload: bytes, field: str = "market_ticker") -> str:
+    """Return the market that a message is about, as the field of its `msg` names it; empty when it names none."""
+    try:
+        name: str = getattr(_decode_names(payload).msg, field)
+    except (ValueError, RecursionError):
+        return ""
+    return name
+
+
+def _names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:
+    """Return the names that an `ok` lists, None when it has no list."""
+    for parameter in NAMED_BY:
+        names = listed.get(parameter)
+        if isinstance(names, list):
+            return [name for name in names if isinstance(name, str)]
+    return None
