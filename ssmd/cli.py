@@ -15,6 +15,7 @@ Commands:
   compact    compress sealed days
   replay     serve recorded days over a WebSocket, as the exchange did
   report     show what was recorded, day by day, as text or HTML
+  import     bring in recordings of other programs
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
 64 wrong usage, 65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created,

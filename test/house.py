@@ -13,7 +13,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"wiring"},
-    {"reports", "shipping"},
+    {"importing", "reports", "shipping"},
     {"proof"},
     ROLES,
     {"runtime"},

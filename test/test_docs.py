@@ -1,7 +1,10 @@
 """The documents say what the code does: every command, field, metric and exit code, in both directions."""
 
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,3 +162,29 @@ def test_every_link_between_documents_has_a_target():
             path = document.parent / target if target else document
             assert path.exists(), f"{document.name}: {target}"
             assert not anchor or anchor in anchors(path), f"{document.name}: {target}#{anchor}"
+
+
+def importing_examples() -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the files that docs/importing.md shows, and its commands with what they print."""
+    text = (ROOT / "docs" / "importing.md").read_text()
+    files = re.findall(r"`([\w.]+)`:\n\n```(?:json|log)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(files) + len(commands) == len(re.findall(r"^```(?:json|log|sh)$", text, re.MULTILINE))
+    return dict(files), commands
+
+
+def test_the_examples_of_importing_print_what_is_shown(tmp_path):
+    files, commands = importing_examples()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    program = tmp_path / "bin" / "ssmd"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ssmd "$@"\n')
+    program.chmod(0o755)
+    environ = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    assert len(commands) >= 4
+    for code, shown in commands:
+        ended = subprocess.run(
+            ["sh", "-e", "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stdout) == (0, shown), ended.stderr

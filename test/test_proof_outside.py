@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recorded import GENERIC, KALSHI, Happened, trade, write_day
+from recorded import GENERIC, KALSHI, Happened, gap, trade, write_day
 from recorded_runs import all_findings, verdicts
 
 from ssmd.proof.outside import imported_lines, outside
@@ -53,9 +53,10 @@ def imported(lines: int, **fields: object) -> tuple[float, str, dict]:
 @pytest.mark.parametrize("sealed", [True, False])
 @pytest.mark.parametrize("dialect", ["kalshi", "generic", None])
 def test_an_imported_day_has_no_findings_and_an_unknown_coverage(tmp_path, sealed, dialect):
-    """Gaps in its sequences are counted within the day, although no ledger has them."""
+    """Gaps in its sequences are found within the day, by the import as by verify."""
     fields = {} if dialect is None else {"exchange": dialect}
-    write_day(tmp_path, "2026-09-20", imported(2, **fields), (5, trade(1)), (6, trade(4)), sealed=sealed)
+    gaps = [gap(6, 2, 4)] if dialect == "kalshi" else []
+    write_day(tmp_path, "2026-09-20", imported(2, **fields), (5, trade(1)), *gaps, (6, trade(4)), sealed=sealed)
     [verdict] = verdicts(tmp_path)
     assert (verdict.findings, list(verdict.notes)) == ([], [])
     manifest = verdict.examination.manifest

@@ -14,4 +14,5 @@ COMMANDS = {
     "compact": "ssmd.commands.compact",
     "replay": "ssmd.commands.replay",
     "report": "ssmd.commands.report",
+    "import": "ssmd.commands.import_",
 }

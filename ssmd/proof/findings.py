@@ -90,10 +90,7 @@ def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
     """Yield the gaps that only the data has, then those that only the ledger has: the first of each, and a count."""
     named: dict[bool, list[FoundGap]] = {False: [], True: []}
     count = Counter[bool]()
-    imported = imported_lines(entries.outline(), found.manifest.lines)
     for gap, is_in_ledger in differing(entries, found.gaps, found.manifest.lines):
-        if gap.line < imported and not is_in_ledger:
-            continue  # No collector was there when it came.
         count[is_in_ledger] += 1
         if count[is_in_ledger] <= MOST_FINDINGS:
             named[is_in_ledger].append(gap)

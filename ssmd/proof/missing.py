@@ -15,8 +15,9 @@ from ssmd.store.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.sessions import KILLED, sessions
 from ssmd.store.timestamps import parse_timestamp, timestamp
+from ssmd.store.unfinished import is_unfinished_import
 
-__all__ = ["data_of", "is_here", "missing_files", "never_written", "only_begun"]
+__all__ = ["data_of", "is_here", "missing_files", "never_written", "only_begun", "unfinished_imports"]
 
 
 def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
@@ -29,7 +30,7 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
     found = [
         f"{beside.data}: is missing; {beside.path.name} describes it"
         for beside in _without_data(paths, feeds)
-        if not beside.only_begun
+        if not (beside.only_begun or beside.unfinished)
     ]
     for feed, days in feeds.items():
         lost = list(_lost(feed, days))
@@ -43,6 +44,11 @@ def only_begun(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Pa
     return (beside.path for beside in _without_data(paths, feeds) if beside.only_begun)
 
 
+def unfinished_imports(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Path]:
+    """Yield where the data should be of days whose import was killed before it had given the data its name."""
+    return (beside.data for beside in _without_data(paths, feeds) if beside.unfinished)
+
+
 class _Beside(NamedTuple):
     """A file of a day that has no data."""
 
@@ -52,6 +58,8 @@ class _Beside(NamedTuple):
     """Where the data should be."""
     only_begun: bool
     """It is a ledger without any entry."""
+    unfinished: bool
+    """It is the ledger of an import, whose data still has its temporary name."""
 
 
 def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[_Beside]:
@@ -63,7 +71,8 @@ def _without_data(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator
             for feed, beside in {**own_ledgers(folder), **own_manifests(folder)}.items():
                 # A collector that begins the day at this moment makes the data before it writes to the ledger. So the
                 # ledger is looked at before the data.
-                found = _Beside(beside, data_path(folder, feed), _is_empty_ledger(beside))
+                unfinished = is_unfinished_import(folder, feed)
+                found = _Beside(beside, data_path(folder, feed), _is_empty_ledger(beside), unfinished)
                 if day not in feeds.get((storage, feed), {}) and not is_here((folder.parent, feed), folder.name):
                     yield found
 

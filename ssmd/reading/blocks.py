@@ -6,7 +6,7 @@ import contextlib
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from ssmd.errors import DataError
 from ssmd.store.inventory import in_any_form
 from ssmd.store.line import LONGEST_LINE
 
-__all__ = ["BLOCK_BYTES", "LineBlocks", "decompressed"]
+__all__ = ["BLOCK_BYTES", "LineBlocks", "decompressed", "plain", "unzipped", "whole_lines"]
 
 BLOCK_BYTES = 128 * 1024
 """About how long a block is: it fits into a processor's cache. A block with a longer line is as long as that line."""
@@ -54,34 +54,17 @@ class LineBlocks:
             self.broken = str(error)
 
     def _blocks(self) -> Iterator[bytes]:
-        rest: list[bytes] = []
-        size = 0
-        try:
-            for data in self._pieces():
-                end = data.rfind(b"\n") + 1
-                if end == 0:
-                    rest.append(data)
-                    size += len(data)
-                    if size > LONGEST_LINE:
-                        raise DataError(f"{self._path}: holds a line of more than {LONGEST_LINE} bytes")
-                    continue
-                yield b"".join([*rest, data[:end]]) if rest or end != len(data) else data
-                rest = [data[end:]] if end != len(data) else []
-                size = len(data) - end
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DataError(f"{self._path}: cannot be read: {reason}") from None
-        self.torn = b"".join(rest)
+        self.torn = yield from whole_lines(self._pieces(), self._path, LONGEST_LINE)
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the content, decompressed, in pieces that may end anywhere."""
         with in_any_form(self._path, _opened) as file:
             path = Path(file.name)
-            pieces = _plain(file)
+            pieces = plain(file)
             if path.name.endswith(".zst"):
                 pieces = decompressed(file, path)
             elif path.name.endswith(".gz"):
-                pieces = _unzipped(file, path)
+                pieces = unzipped(file, path)
             for data in pieces:
                 self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
                 yield data
@@ -91,12 +74,40 @@ def _opened(path: Path) -> FileIO:
     return open(path, "rb", buffering=0)
 
 
-def _plain(file: BinaryIO) -> Iterator[bytes]:
+def whole_lines(pieces: Iterable[bytes], path: Path, longest: int) -> Generator[bytes, None, bytes]:
+    """Yield the content of a file, which comes in pieces that end anywhere, in blocks that each end in a newline.
+
+    Returns what follows the last newline. Raises DataError, naming `path`, for what cannot be read, and for a line of
+    more than `longest` bytes.
+    """
+    rest: list[bytes] = []
+    size = 0
+    try:
+        for data in pieces:
+            end = data.rfind(b"\n") + 1
+            if end == 0:
+                rest.append(data)
+                size += len(data)
+                if size > longest:
+                    raise DataError(f"{path}: holds a line of more than {longest} bytes")
+                continue
+            yield b"".join([*rest, data[:end]]) if rest or end != len(data) else data
+            rest = [data[end:]] if end != len(data) else []
+            size = len(data) - end
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read: {reason}") from None
+    return b"".join(rest)
+
+
+def plain(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of a file from its current position on, in pieces that may end anywhere."""
     while data := file.read(BLOCK_BYTES):
         yield data
 
 
-def _unzipped(file: BinaryIO, path: Path) -> Iterator[bytes]:
+def unzipped(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the content of a .gz file, in pieces that may end anywhere. Raises OSError, EOFError and zlib.error."""
     with gzip.GzipFile(fileobj=file) as text:
         # read1() returns what it has. If the file is cut off, read() would raise and lose what comes before the end.
         while data := text.read1(BLOCK_BYTES):

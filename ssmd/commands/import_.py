@@ -1,0 +1,134 @@
+"""Bring in recordings of other programs: files with a time and a message in each line become days of the storage.
+
+Usage:
+  ssmd import --feed <feed> --to <storage> [options] [--time-field <path>]... [--where <condition>]... <file>...
+  ssmd import (-h | --help)
+
+Options:
+  --feed <feed>            The feed that the days will belong to.
+  --to <storage>           The storage folder, as the environment's storage.path.
+  --time-field <path>      The field of a line that has the time, such as at or data.trades[0].time. Given several
+                           times: the first of them that a line has.
+  --message-field <path>   The field that has the message. Without it, the whole line is the message.
+  --base64                 The message field has the bytes of a binary message, as base64.
+  --separator <text>       The lines are not JSON: a time, this text, the message. \\t is a tab.
+  --time-format <format>   iso, iso-utc, s, ms, us or ns [default: iso].
+  --where <condition>      Only lines whose field has this value, such as direction=received.
+  --carry-time             Give a line without a time that of the line before it.
+  --window <lines>         How many lines are sorted by time together [default: 10000].
+  --keep-order             Keep the order of the file: a time that goes back becomes that of the line before.
+  --exchange <dialect>     The dialect of the messages, such as kalshi.
+  -h --help                Show this.
+
+A message keeps its own bytes. When its field has an object or a list, these are the bytes in the line; when it has a
+string, they are the text of the string. Files may be compressed with gzip or zstd. Times are ISO 8601 with a zone (iso)
+or without one, in UTC (iso-utc), or Unix times in seconds, milliseconds, microseconds or nanoseconds (s, ms, us, ns).
+
+When a line cannot be imported (exit code 65), or when one of the days exists already (73), nothing is imported. After a
+kill the same command imports what is missing. The ledger of each day says from which files it was imported. The
+coverage of such a day is unknown.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssmd.errors import UsageError, printable
+from ssmd.exchange import EXCHANGES
+from ssmd.importing.bring_in import Target, bring_in
+from ssmd.importing.fields import Condition, FieldPath, Layout, parse_path
+from ssmd.importing.source import Source
+from ssmd.importing.times import FORMATS
+from ssmd.spelling import nearest
+from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    now_ns = time.time_ns()
+    layout, window = _layout(arguments), _window(arguments)
+    sources = [Source(path, layout, window, arguments["--carry-time"], now_ns) for path in _files(arguments["<file>"])]
+    for path, lines in bring_in(sources, _target(arguments), now_ns):
+        print(f"{path}: imported, {lines:,} lines", flush=True)
+    if left_out := sum(source.left_out for source in sources):
+        print(f"ssmd: left out because of --where: {left_out:,} lines", file=sys.stderr)
+    return 0
+
+
+def _layout(arguments: Mapping[str, Any]) -> Layout:
+    time_format, separator = arguments["--time-format"], arguments["--separator"]
+    if time_format not in FORMATS:
+        raise UsageError(f"--time-format is {printable(time_format)!r}; it must be {', '.join(FORMATS)}")
+    if separator is None and not arguments["--time-field"]:
+        raise UsageError("--time-field is required, or --separator for lines that are not JSON")
+    if separator is not None:
+        for option in ("--time-field", "--message-field", "--base64", "--where", "--carry-time"):
+            if arguments[option]:
+                raise UsageError(f"{option} cannot be given with --separator, whose lines have no fields")
+        return Layout(time_format=time_format, separator=separator.replace("\\t", "\t"))
+    message = arguments["--message-field"]
+    if arguments["--base64"] and message is None:
+        raise UsageError("--base64 needs --message-field, the field that is base64")
+    return Layout(
+        time_format=time_format,
+        time_fields=tuple(_path(text, "--time-field") for text in arguments["--time-field"]),
+        message_field=None if message is None else _path(message, "--message-field"),
+        base64=arguments["--base64"],
+        where=tuple(map(_condition, arguments["--where"])),
+    )
+
+
+def _path(text: str, option: str) -> FieldPath:
+    try:
+        return parse_path(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _condition(text: str) -> Condition:
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--where is {printable(text)!r}; it must be like direction=received")
+    return Condition(_path(path, "--where"), value)
+
+
+def _window(arguments: Mapping[str, Any]) -> int | None:
+    """Return how many lines are sorted together, None to keep the order of the file."""
+    if arguments["--keep-order"]:
+        return None
+    text = arguments["--window"]
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UsageError(f"--window is {printable(text)!r}; it must be a number of lines, such as 10000")
+    return int(text)
+
+
+def _target(arguments: Mapping[str, Any]) -> Target:
+    feed, storage, exchange = arguments["--feed"], Path(arguments["--to"]), arguments["--exchange"]
+    if FEED.fullmatch(feed) is None or feed.endswith(RESERVED_ENDINGS):
+        raise UsageError(
+            f"--feed is {printable(feed)!r}; it must be a name of letters, digits, `.`, `_` and `-` that does not end "
+            "like a file of ssmd"
+        )
+    if day_of(storage.absolute()) is not None:
+        raise UsageError(f"--to is {printable(str(storage))!r}, the folder of a day; name the folder that has the days")
+    if exchange is not None and exchange not in EXCHANGES:
+        hint = nearest(exchange, EXCHANGES) or f"; there are {', '.join(EXCHANGES)}"
+        raise UsageError(f"--exchange is {printable(exchange)!r}, which is no dialect of ssmd{hint}")
+    return Target(storage, feed, exchange, None if exchange is None else EXCHANGES[exchange].inspector)
+
+
+def _files(names: list[str]) -> list[Path]:
+    paths = list(map(Path, names))
+    for path in paths:
+        if not path.is_file():
+            problem = "is no regular file" if path.exists() else "there is no such file"
+            hint = "; the standard input is not read, because a file has to be read twice" if str(path) == "-" else ""
+            raise UsageError(f"{printable(str(path))}: {problem}{hint}")
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        if seen.setdefault(path.resolve(), path) is not path:
+            raise UsageError(f"{printable(str(path))}: is given twice; its messages would be there twice")
+    return paths

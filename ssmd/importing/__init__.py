@@ -1,0 +1,1 @@
+"""Recordings of other programs, brought in as days of the storage folder."""

@@ -1,0 +1,197 @@
+"""Finds the time and the message in a line of another program's recording. Pure.
+
+A message is never encoded again: an embedded JSON value is cut out of its line byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from ssmd.errors import printable
+from ssmd.importing.times import parse_time
+
+__all__ = ["Condition", "FieldPath", "Found", "Layout", "parse_path"]
+
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_lists = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_strings = msgspec.json.Decoder(str).decode
+_documents = msgspec.json.Decoder(msgspec.Raw).decode
+
+_STEP = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>[0-9]{1,9})\]")
+
+
+class FieldPath(NamedTuple):
+    """A place in a JSON document, such as `data.trades[0].time`."""
+
+    text: str
+    steps: tuple[str | int, ...]
+    """The names of fields, and the places in lists, from 0."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_path(text: str) -> FieldPath:
+    """Return the path of a text such as `a.b[0].c` or `[1][2]`. Raises ValueError, which says what is wrong."""
+    steps: list[str | int] = []
+    at = 0
+    while at < len(text):
+        start = at + 1 if steps and text[at] == "." else at
+        match = _STEP.match(text, start)
+        if match is None or (match["name"] is not None and steps and start == at):
+            break
+        steps.append(match["name"] if match["name"] is not None else int(match["index"]))
+        at = match.end()
+    if not steps or at < len(text):
+        raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
+    return FieldPath(text, tuple(steps))
+
+
+class Condition(NamedTuple):
+    """A field and the value that it must have."""
+
+    path: FieldPath
+    value: str
+
+    def holds(self, line: bytes) -> bool:
+        """Return whether the field is there and has the value: as a string, or as it is written in JSON."""
+        found = _value_at(line, self.path)
+        if found is None:
+            return False
+        return _text(found) == self.value
+
+
+class Found(NamedTuple):
+    """What a line contains."""
+
+    ns: int | None
+    """The time, in ns since the epoch; None when the line has none."""
+    message: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where the lines of a recording have their parts.
+
+    Each line is a JSON document with one of `time_fields`, or it is text: the time, then `separator`, then the message.
+    """
+
+    time_format: str
+    """One of times.FORMATS."""
+    time_fields: Sequence[FieldPath] = ()
+    """The time is in the first of these that a line has."""
+    message_field: FieldPath | None = None
+    """None when the line itself is the message."""
+    base64: bool = False
+    """The message field has the bytes of a binary message as base64."""
+    separator: str | None = None
+    where: Sequence[Condition] = ()
+    """The other lines are no messages."""
+
+    def described(self) -> dict[str, object]:
+        """Return the layout for the ledger: the fields that are set, as text."""
+        values = {name: value for name, value in asdict(self).items() if value not in (None, (), False)}
+        if self.time_fields:
+            values["time_fields"] = [path.text for path in self.time_fields]
+        if self.message_field is not None:
+            values["message_field"] = self.message_field.text
+        if self.where:
+            values["where"] = [f"{path.text}={value}" for path, value in self.where]
+        return values
+
+    def read(self, line: bytes, now_ns: int) -> Found | None:
+        """Return what a line contains, None when it is no message by `where`.
+
+        Raises ValueError for a line that is not as described. Its message follows the place of the line: what is wrong
+        there, and what may help.
+        """
+        if self.separator is not None:
+            return self._read_text(line, now_ns)
+        try:
+            _documents(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"is not JSON ({error}); correct it or remove it, or see --separator") from None
+        if not all(condition.holds(line) for condition in self.where):
+            return None
+        return Found(self._time(line, now_ns), self._message(line))
+
+    def _read_text(self, line: bytes, now_ns: int) -> Found:
+        assert self.separator is not None
+        time, separator, message = line.partition(self.separator.encode())
+        if not separator:
+            raise ValueError(f"has no {self.separator!r} after its time; correct it or remove it")
+        return Found(self._parsed("its time", time.decode("utf-8", "replace").strip(), now_ns), message)
+
+    def _time(self, line: bytes, now_ns: int) -> int | None:
+        for path in self.time_fields:
+            value = _value_at(line, path)
+            if value is not None and value != b"null":
+                return self._parsed(f"`{path}`", _text(value), now_ns)
+        return None
+
+    def _parsed(self, what: str, text: str, now_ns: int) -> int:
+        try:
+            return parse_time(text, self.time_format, now_ns)
+        except ValueError as error:
+            raise ValueError(f"{what} is {printable(text, 60)!r}, which {error}") from None
+
+    def _message(self, line: bytes) -> bytes:
+        if self.message_field is None:
+            return line
+        value = _value_at(line, self.message_field)
+        if value is None:
+            raise ValueError(
+                f"has no `{self.message_field}`; name the field of the message with --message-field, or the lines that "
+                "have one with --where"
+            )
+        if value.startswith(b'"'):
+            return self._bytes(_text(value))
+        if not value.startswith((b"{", b"[")):
+            raise ValueError(
+                f"has {printable(value, 60)} in `{self.message_field}`, which is no message: "
+                "it must be an object, a list or a string"
+            )
+        return value
+
+
+    def _bytes(self, text: str) -> bytes:
+        if not self.base64:
+            return text.encode("utf-8")
+        try:
+            return b64decode(text, validate=True)
+        except ValueError:
+            raise ValueError(f"has no base64 in `{self.message_field}`; correct the line or remove it") from None
+
+
+def _text(value: bytes) -> str:
+    """Return the text of a JSON string, or of any other value as it is written. Raises ValueError."""
+    if not value.startswith(b'"'):
+        return value.decode("utf-8", "replace")
+    try:
+        return _strings(value)
+    except ValueError as error:
+        raise ValueError(f"has a string that cannot be decoded ({error}); correct it or remove the line") from None
+
+
+def _value_at(document: bytes, path: FieldPath) -> bytes | None:
+    """Return the bytes of the value at a path of a JSON document, None when there is none."""
+    value = document
+    for step in path.steps:
+        try:
+            if isinstance(step, str):
+                found = _objects(value).get(step)
+            else:
+                items = _lists(value)
+                found = items[step] if step < len(items) else None
+        except msgspec.ValidationError:  # It is of another type.
+            return None
+        if found is None:
+            return None
+        value = bytes(found)
+    return value

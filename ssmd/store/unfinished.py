@@ -1,0 +1,52 @@
+"""Files under a temporary name, and the day of an import that ended between the names of its two files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
+from ssmd.store.ledger import IMPORTED
+from ssmd.store.ledger_file import readable_entries
+
+__all__ = ["give_name", "is_unfinished_import", "temporary"]
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What a file system without hard links answers."""
+
+
+def temporary(path: Path) -> Path:
+    """Return the name that a file has until it is whole and durable. No command reads a file of such a name."""
+    return path.with_name(f"{path.name}.new")
+
+
+def give_name(path: Path) -> None:
+    """Give the file temporary(path) its name, which must be free. Raises FileExistsError and OSError.
+
+    The name is not durable before the folder is synced. A kill may leave the file with both names.
+    """
+    try:
+        os.link(temporary(path), path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(temporary(path), path)
+    else:
+        temporary(path).unlink()
+
+
+def is_unfinished_import(folder: Path, feed: str) -> bool:
+    """Return whether an import ended after the ledger of a day had its name, and before the data had.
+
+    The lines are all in the temporary file, but the day does not exist yet: importing it again writes it anew.
+    """
+    if any(path.exists() for path in (*forms_of(folder, feed), manifest_path(folder, feed))):
+        return False
+    if not temporary(data_path(folder, feed)).exists():
+        return False
+    entries = readable_entries(ledger_path(folder, feed))
+    first = next(iter(entries), None)
+    return first is not None and first.event == IMPORTED

@@ -1,0 +1,150 @@
+"""`ssmd import` as a process: its options, its errors, its memory, and that the source's bytes come back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from process import ROOT, ssmd
+
+MESSAGES = [b'{"e":"trade","p":"1.50", "q":[ 1,2 ]}', b'[1664,{"as":[]}]', b"PONG", "é ☃".encode(), b"\x1f\x8b\x00"]
+AT = 1_633_998_512
+
+
+def lines_of(messages: list[bytes]) -> bytes:
+    """Return lines of JSON with a time in seconds, and with each message as an object or a string."""
+    found = []
+    for number, message in enumerate(messages):
+        try:
+            json.loads(message)
+            text = message.decode()
+        except ValueError:
+            text = json.dumps(message.decode())
+        found.append(f'{{"at": {AT + number / 10}, "text" : {text}}}\n')
+    return "".join(found).encode()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def imported(storage: Path, *arguments: str | Path) -> str:
+    code, out, err = ssmd("import", "--feed", "other", "--to", storage, *arguments)
+    assert (code, err) == (0, "")
+    return out
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gz", "zst"])
+def test_what_was_imported_is_sealed_verified_and_comes_back_byte_for_byte(tmp_path, storage, packed):
+    recording = tmp_path / "recording"
+    recording.write_bytes(packed(lines_of(MESSAGES[:4])))
+    fields = ("--time-field", "at", "--time-format", "s", "--message-field", "text")
+    assert imported(storage, *fields, recording) == f"{storage}/2021-10-12/other.jsonl: imported, 4 lines\n"
+    assert ssmd("seal", storage).returncode == 0
+    assert ssmd("verify", storage).returncode == 0
+    raw = subprocess.run(
+        [sys.executable, "-m", "ssmd", "cat", "--raw", storage], cwd=ROOT, capture_output=True, check=True
+    )
+    assert raw.stdout == b"".join(message + b"\n" for message in MESSAGES[:4])
+
+
+def test_text_base64_and_whole_lines_come_back_too(tmp_path, storage):
+    text = tmp_path / "text"
+    text.write_bytes(b"".join(b"%d\t%b\n" % ((AT + place) * 1000, message) for place, message in enumerate(MESSAGES)))
+    imported(storage, "--separator", r"\t", "--time-format", "ms", text)
+    raw = subprocess.run(
+        [sys.executable, "-m", "ssmd", "cat", "--raw", storage], cwd=ROOT, capture_output=True, check=True
+    )
+    assert raw.stdout == b"".join(message + b"\n" for message in MESSAGES)
+
+
+def test_the_lines_that_where_leaves_out_are_counted(tmp_path, storage):
+    recording = tmp_path / "a.jsonl"
+    recording.write_text('{"t":"2021-10-12T00:00:00Z","dir":"in"}\n{"dir":"out"}\n{"dir":"out"}\n')
+    code, out, err = ssmd(
+        "import", "--feed", "other", "--to", storage, "--time-field", "t", "--where", "dir=in", recording
+    )
+    assert (code, out) == (0, f"{storage}/2021-10-12/other.jsonl: imported, 1 lines\n")
+    assert err == "ssmd: left out because of --where: 2 lines\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ([], "--time-field is required, or --separator for lines that are not JSON"),
+        (["--separator", ":", "--time-field", "t"], "--time-field cannot be given with --separator, whose lines"),
+        (["--separator", ":", "--base64"], "--base64 cannot be given with --separator"),
+        (["--time-field", "t", "--base64"], "--base64 needs --message-field"),
+        (["--time-field", "a..b"], "--time-field: 'a..b' is not the path of a field"),
+        (["--time-field", "t", "--message-field", "[x]"], "--message-field: '[x]' is not the path of a field"),
+        (["--time-field", "t", "--where", "dir"], "--where is 'dir'; it must be like direction=received"),
+        (["--time-field", "t", "--time-format", "min"], "--time-format is 'min'; it must be iso, iso-utc, s, ms,"),
+        (["--time-field", "t", "--window", "-1"], "--window is '-1'; it must be a number of lines"),
+        (["--time-field", "t", "--exchange", "kalshy"], "--exchange is 'kalshy', which is no dialect of ssmd; did"),
+        (["--time-field", "t", "--feed", "a/b"], "--feed is 'a/b'; it must be a name of letters, digits"),
+        (["--time-field", "t", "--feed", "a.ledger"], "--feed is 'a.ledger'; it must be a name of letters, digits"),
+        (["--time-field", "t", "--to", "data/2021-10-12"], "the folder of a day; name the folder that has the days"),
+        (["--time-field", "t", "no-such-file"], "no-such-file: there is no such file"),
+        (["--time-field", "t", "."], ".: is no regular file"),
+        (["--time-field", "t", "-"], "-: there is no such file; the standard input is not read"),
+        (["--time-field", "t", "./README.md"], "README.md: is given twice; its messages would be there twice"),
+    ],
+)
+def test_wrong_arguments_are_named_and_nothing_is_made(storage, arguments, what):
+    for option, value in (("--feed", "other"), ("--to", str(storage))):
+        if option not in arguments:
+            arguments = [*arguments, option, value]
+    code, out, err = ssmd("import", "README.md", *arguments)
+    assert (code, out) == (64, "")
+    assert what in err
+    assert not storage.exists()
+
+
+def test_a_line_that_cannot_be_imported_ends_with_65_and_a_day_that_exists_with_73(tmp_path, storage):
+    recording = tmp_path / "a.jsonl"
+    recording.write_text('{"t":"2021-10-12T00:00:00Z"}\n{"t":"2021-10-12"}\n')
+    code, out, err = ssmd("import", "--feed", "other", "--to", storage, "--time-field", "t", recording)
+    assert (code, out) == (65, "")
+    assert err.startswith(f"ssmd: {recording}:2: `t` is '2021-10-12', which is not a time of ISO 8601")
+    assert not storage.exists()
+    recording.write_text('{"t":"2021-10-12T00:00:00Z"}\n')
+    imported(storage, "--time-field", "t", recording)
+    recording.write_text('{"t":"2021-10-12T00:00:01Z"}\n')
+    code, out, err = ssmd("import", "--feed", "other", "--to", storage, "--time-field", "t", recording)
+    assert (code, out) == (73, "")
+    assert err.startswith(f"ssmd: {storage}/2021-10-12/other.jsonl: this day exists already")
+
+
+def test_the_memory_does_not_grow_with_the_file(tmp_path, storage):
+    """The window holds 10,000 lines of 250 bytes, and the file 60 times as many bytes as that."""
+    recording = tmp_path / "large.jsonl.gz"
+    message = "x" * 200
+    with gzip.open(recording, "wt", compresslevel=1) as file:
+        for number in range(600_000):
+            file.write(f'{{"t":{AT + number / 10},"m":["{message}"]}}\n')
+    code = (
+        "import os, sys; from ssmd.cli import run_command; run_command(sys.argv[1:], os.environ); "
+        "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "import", "--feed", "other", "--to", storage, "--time-field", "t",
+         "--time-format", "s", "--message-field", "m", recording],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "imported, 600,000 lines" in ended.stdout
+    peak = int(ended.stdout.splitlines()[-1])
+    assert peak < 60 * 1024
+
+
+def test_importing_imports_neither_the_writer_nor_the_runtime():
+    code = "import sys, ssmd.commands.import_; print(*(name for name in sys.modules if name.startswith('ssmd.')))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = {name.split(".")[1] for name in ended.stdout.split()}
+    assert "importing" in packages
+    assert not packages & {"connector", "metadata", "runtime", "server", "shipping", "sim", "wiring", "writer"}
