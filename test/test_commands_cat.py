@@ -93,7 +93,7 @@ def test_raw_prints_the_bytes_of_the_exchange(storage):
     [
         (["--type", "trade"], [0, 4]),
         (["--type", "trade", "--type", "ticker"], [0, 1, 4, 5]),
-        (["--type=trade", "--market=KX-B"], []),
+        (["--type=trade", "--market=KX-A"], [0, 4]),
         (["--market", "KX-B", "--to", "2026-09-22"], [1]),
         (["--from", "2026-09-21T14:13:22", "--to", "2026-09-22T14:13:21Z"], [2, 3, 4]),
         (["--from", "2026-09-21T16:13:22.000001+02:00"], [3, 4, 5, 6, 7]),
@@ -251,3 +251,51 @@ def test_a_command_that_waits_for_its_reader_ends_when_the_reader_does(tmp_path)
     argv = [sys.executable, str(LATE_READER), "gone", sys.executable, "-m", "ssmd", "cat", str(tmp_path)]
     late = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
     assert (late.returncode, late.stdout, late.stderr) == (141, b"", b"")
+
+
+NONE = "ssmd: note: no message matches\n"
+TYPES = "ssmd: note: --type looks at `type`, which in the first 8 messages is trade, ticker\n"
+MARKETS = "ssmd: note: --market looks at `msg.market_ticker`, which in the first 8 messages is KX-A, KX-B\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "notes"),
+    [
+        (("--type", "trades"), NONE + TYPES),
+        (("--market", "kx-a"), NONE + MARKETS),
+        (("--type", "x", "--market", "y", "--raw"), NONE + TYPES + MARKETS),
+        (("--type", "trade", "--market", "y"), NONE + MARKETS),
+        (("--type", "trade", "--market", "KX-B"), NONE),
+        (("--type", "trade", "--from", "2027-01-01"), NONE + "ssmd: note: none at all was received in this time\n"),
+        (("--from", "2027-01-01"), ""),
+        (("--type", "trade", "--type", "x"), None),
+    ],
+)
+def test_a_type_or_a_market_that_nothing_has_is_explained(storage, arguments, notes):
+    """A misspelt name, or a dialect without such a field, must not pass for a day without trades."""
+    code, out, err = cat(*arguments, storage)
+    assert (code, bool(out)) == (0, notes is None)
+    assert err == (notes or "")
+
+
+def test_of_messages_without_the_fields_that_is_said(tmp_path):
+    folder = tmp_path / "2026-09-21"
+    folder.mkdir()
+    lines = LineEncoder("other").encode(NS, [b'{"channel":"trades","msg":[1]}', b"[5]", b'"x"', b"\xff"])
+    (folder / "other.jsonl").write_bytes(lines)
+    assert cat("--type", "trade", "--market", "BTC", tmp_path) == (
+        0,
+        b"",
+        NONE
+        + "ssmd: note: none of the first 4 messages has a `type`, which --type looks at\n"
+        + "ssmd: note: none of the first 4 messages has a `msg.market_ticker`, which --market looks at\n",
+    )
+
+
+def test_of_many_markets_the_most_frequent_are_named(tmp_path):
+    folder = tmp_path / "2026-09-21"
+    folder.mkdir()
+    messages = [b'{"type":"t","msg":{"market_ticker":"KX-%d"}}' % (number % 30) for number in range(100)]
+    (folder / "kalshi.jsonl").write_bytes(LineEncoder("kalshi").encode(NS, messages))
+    named = ", ".join(f"KX-{number}" for number in range(10))
+    assert cat("--market", "KX", tmp_path)[2].endswith(f"messages is {named} and 20 more\n")

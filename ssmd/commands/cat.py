@@ -16,24 +16,31 @@ Options:
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The lines of all paths are
 merged by time. --raw prints a message that was not valid JSON unchanged, with any newlines that it contains. A line
 that ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that
-is still being written is left out too.
+is still being written is left out too. When nothing has the wanted type and market, a note on stderr says what the
+first messages have there.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ssmd.commands.selecting import selection_of, warn_of_other_forms
-from ssmd.errors import DataError, UsageError
+from ssmd.errors import DataError, UsageError, printable
 from ssmd.reading.merge import Trouble, merged
 from ssmd.reading.messages import raw
+from ssmd.reading.selection import ALL, Selection, look_at
 from ssmd.store.inventory import data_files
+from ssmd.store.layout import DayFile
 
 _GATHERED_BYTES = 256 * 1024
 _NAMED_PER_FILE = 10
+_LOOKED_AT_BLOCKS = 20
+"""When nothing matches, so many blocks are read for a note on what there is, some 10,000 messages."""
+_NAMED_VALUES = 10
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -45,21 +52,53 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     warn_of_other_forms(files)
     troubles = _Troubles()
     lines = merged(files, selection, trouble=troubles.take)
-    _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.buffer)
+    if not _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.buffer):
+        _explain_nothing(files, selection)
     return troubles.close()
 
 
-def _print(blocks: Iterator[bytes], out: BinaryIO) -> None:
-    """Write all blocks. Small ones are gathered: where files overlap, each line may be a block."""
+def _print(blocks: Iterator[bytes], out: BinaryIO) -> bool:
+    """Write all blocks; return whether there were any. Small ones are gathered: where files overlap, each line may be
+    a block.
+    """
     pieces: list[bytes] = []
     size = 0
+    found = False
     for block in blocks:
+        found = True
         pieces.append(block)
         size += len(block)
         if size >= _GATHERED_BYTES:
             out.write(b"".join(pieces))
             pieces, size = [], 0
     out.write(b"".join(pieces))
+    return found
+
+
+def _explain_nothing(files: Sequence[DayFile], selection: Selection) -> None:
+    """Print on stderr why nothing was selected by type and market: perhaps the messages have no such fields."""
+    if not (selection.types or selection.markets):
+        return
+    print("ssmd: note: no message matches", file=sys.stderr)
+    in_time = selection._replace(types=ALL.types, markets=ALL.markets)
+    seen = look_at(itertools.islice(merged(files, in_time, trouble=lambda trouble: None), _LOOKED_AT_BLOCKS))
+    if not seen.messages:
+        print("ssmd: note: none at all was received in this time", file=sys.stderr)
+    for option, wanted, field, values in (
+        ("--type", selection.types, "type", seen.types),
+        ("--market", selection.markets, "msg.market_ticker", seen.markets),
+    ):
+        if seen.messages and wanted and wanted.isdisjoint(values):
+            print(f"ssmd: note: {_about(option, field, values, seen.messages)}", file=sys.stderr)
+
+
+def _about(option: str, field: str, values: Sequence[str], messages: int) -> str:
+    """Return what the first messages have in the field that an option looks at."""
+    if not values:
+        return f"none of the first {messages:,} messages has a `{field}`, which {option} looks at"
+    named = ", ".join(printable(value) for value in values[:_NAMED_VALUES])
+    more = f" and {len(values) - _NAMED_VALUES:,} more" if len(values) > _NAMED_VALUES else ""
+    return f"{option} looks at `{field}`, which in the first {messages:,} messages is {named}{more}"
 
 
 class _Troubles:

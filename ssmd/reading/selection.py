@@ -6,9 +6,12 @@ each line is whole. Only a block for which this fails is checked line by line.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import operator
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -20,7 +23,7 @@ from ssmd.store.json_limits import is_utf8
 from ssmd.store.line import decode_line
 from ssmd.store.timestamps import parse_timestamp
 
-__all__ = ["ALL", "Selected", "Selection", "instant"]
+__all__ = ["ALL", "Seen", "Selected", "Selection", "instant", "look_at"]
 
 _hour = operator.itemgetter(HOUR)
 
@@ -140,6 +143,32 @@ class Selection(NamedTuple):
 
 
 ALL = Selection()
+
+
+class Seen(NamedTuple):
+    """What some messages have of the fields that a selection looks at."""
+
+    messages: int
+    types: Sequence[str]
+    """The values of `type`, the most frequent first."""
+    markets: Sequence[str]
+    """The values of `msg.market_ticker`, the most frequent first."""
+
+
+def look_at(blocks: Iterable[bytes]) -> Seen:
+    """Return what the messages of blocks of whole lines have; a line that cannot be decoded counts as one without."""
+    count = 0
+    types: Counter[str] = Counter()
+    markets: Counter[str] = Counter()
+    for line in itertools.chain.from_iterable(map(split, blocks)):
+        count += 1
+        with contextlib.suppress(ValueError, RecursionError):
+            data = _decoder.decode(line).data
+            if isinstance(data, _Data):
+                types.update([data.type] if isinstance(data.type, str) else ())
+                ticker = data.msg.market_ticker if isinstance(data.msg, _Msg) else None
+                markets.update([ticker] if isinstance(ticker, str) else ())
+    return Seen(count, [name for name, _ in types.most_common()], [name for name, _ in markets.most_common()])
 
 
 def instant(text: str, option: str) -> bytes:
