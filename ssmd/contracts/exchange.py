@@ -240,9 +240,7 @@ class Dialect(Protocol):
         """
 
     def channel_names(self, subscribe: Any) -> Sequence[str]:
-        """Return the channels that a valid `subscribe` section asks for; empty from a dialect that does not know
-        channels, where time-outs by channel have no effect.
-        """
+        """Return the channels that a valid `subscribe` section asks for; empty when the dialect knows none."""
 
     def book_channels(self, subscribe: Any) -> Sequence[str]:
         """Return those of channel_names() that carry order books; without any, `snapshots` has no effect."""

@@ -57,6 +57,8 @@ class Journal:
         """What take() returns next."""
         self.pressed = False
         """Whether the disk is behind."""
+        self._books: dict[int, str] = {}
+        """The channels whose order books the dialect keeps known, by sid."""
         self._waited = 0.0
         self._waits = 0
         self._last_wait_ns = 0
@@ -86,6 +88,8 @@ class Journal:
                 self._status.gaps += 1
                 self._status.missed += event.missing
                 self._reporter.gap(event)
+                if event.sid in self._books:
+                    self._status.broken_books.add(self._books[event.sid])
                 self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
             elif isinstance(event, Asked):
                 self.pending += self._gathering.add(event, ts_ns)
@@ -105,11 +109,11 @@ class Journal:
                 _log.error("refused by the exchange", extra=fields)
             self.pending.append(Note(REFUSED, ts_ns, place, fields))
         elif isinstance(event, SnapshotsRequested):
-            if event.why == "gap":
-                self._status.broken_books.add(event.channel)
+            self._books[event.sid] = event.channel
             self._reporter.snapshots(event)
             self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
         else:
+            self._books[event.sid] = event.channel
             counts = {"channel": event.channel, "sid": event.sid, "books": event.markets}
             _log.info("order books complete", extra=counts)
             if event.missing:

@@ -96,7 +96,7 @@ class Status:
     refused: dict[str, int | None] = field(default_factory=dict)
     """By channel, the code of what the exchange has refused."""
     broken_books: set[str] = field(default_factory=set)
-    """Channels whose order books are asked for again because of a gap, and have not all come yet."""
+    """Channels whose order books are not all known because of a gap."""
     unheard: Callable[[str], Sequence[str]] = lambda channel: ()
     """Returns the markets of a channel from which no message has come."""
     unconfirmed: Callable[[str], Sequence[str]] = lambda channel: ()
