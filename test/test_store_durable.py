@@ -126,6 +126,7 @@ def test_a_file_that_does_not_fit_is_a_write_error_and_leaves_the_old_one(tmp_pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]  # What did not fit takes no space either.
     write_durably(path, b"new")
     assert path.read_bytes() == b"new"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import posix
@@ -89,7 +90,8 @@ def _sync_data(fd: int) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a whole file, so that after a failure at any moment there is either the old one or the new one.
 
-    It is written under another name, synced and renamed, and the name is synced. Raises OutputError, WriteError.
+    It is written under another name, synced and renamed, and the name is synced. What a full disk has cut off is removed
+    again. Raises OutputError, WriteError.
     """
     new = path.with_name(path.name + ".new")
     file = open_new(new)
@@ -101,6 +103,8 @@ def write_durably(path: Path, data: bytes) -> None:
         os.replace(new, path)
         sync_directory(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise WriteError(f"{path}: {error.strerror}") from None
 
 
