@@ -73,7 +73,7 @@ def test_the_markets_that_are_asked_for(subscribe, markets):
 def test_a_new_connection_has_asked_and_nothing_is_confirmed_or_heard():
     kalshi = connection([TWO, {"channels": ["trade"]}])
     assert list(kalshi.channels()) == [
-        ChannelState("orderbook_delta", 1, 2, 0, 0, True, 0),
+        ChannelState("orderbook_delta", 1, 2, 0, 0, True, 0, books_pending=0, books_missing=0),
         ChannelState("ticker", 1, 2, 0, 0, True, 0),
         ChannelState("trade", 2, None, None, None, True, 0),
     ]

@@ -32,7 +32,7 @@ BOOKS = ChannelStatus(
     may_be_silent=False,
     missing=("orderbook_delta: 1 of 40 markets not confirmed for 11 s",),
 )
-FILLS = ChannelStatus("fill", None, None, None, True, False, None, 0, 0, True)
+FILLS = ChannelStatus("fill", None, None, None, True, False, None, None, None, True)
 
 
 def busy() -> Status:

@@ -124,10 +124,10 @@ class ChannelState(NamedTuple):
     """Whether the exchange has not answered yet."""
     activity: int
     """A number that has changed whenever a message of the channel has come; 0 before the first."""
-    books_pending: int = 0
-    """Of how many markets the order book cannot be known from the day's file yet: a snapshot is still to come."""
-    books_missing: int = 0
-    """Of how many markets the exchange sends no snapshot, although it was asked several times."""
+    books_pending: int | None = None
+    """Of how many markets the day's file cannot give the order book yet; None when the channel has no books."""
+    books_missing: int | None = None
+    """Of how many the exchange sends no snapshot, although it was asked several times; None as above."""
     may_be_silent: bool = False
     """Whether silence says nothing, as on a channel that is private to an account."""
 

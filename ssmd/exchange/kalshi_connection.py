@@ -82,8 +82,8 @@ class KalshiConnection(KalshiInspector):
                 pending=bool(channel.pending),
                 # One of the two changes with each message of the channel, whether it has a number or none.
                 activity=self._next_seq.get(sid, 0) + self._last_batch.get(sid, 0),
-                books_pending=snapshots.pending if snapshots else 0,
-                books_missing=snapshots.missing if snapshots else 0,
+                books_pending=snapshots.pending if snapshots else None,
+                books_missing=snapshots.missing if snapshots else None,
                 may_be_silent=channel_named(channel.name).may_be_silent,
             )
 

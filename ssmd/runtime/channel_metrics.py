@@ -43,12 +43,12 @@ _GAUGES: tuple[tuple[str, str, Callable[[ChannelStatus], float | None]], ...] = 
     ),
     (
         "ssmd_books_pending",
-        "Markets of a channel whose order book is not known, because a snapshot has not come yet.",
+        "Markets whose order book is not known, because a snapshot has not come yet; missing without books.",
         lambda channel: channel.books_pending,
     ),
     (
         "ssmd_books_missing",
-        "Markets of a channel of which the exchange sends no order book, although it was asked several times.",
+        "Markets of which the exchange sends no order book, although it was asked; missing without books.",
         lambda channel: channel.books_missing,
     ),
 )

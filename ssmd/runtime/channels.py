@@ -148,8 +148,8 @@ class ChannelWatch:
             confirmed=all(map(_is_confirmed, states)),
             silent=watched.quiet >= self._limits.silent_seconds and not may_be_silent,
             last_ns=watched.last_ns,
-            books_pending=sum(state.books_pending for state in states),
-            books_missing=sum(state.books_missing for state in states),
+            books_pending=_sum(state.books_pending for state in states),
+            books_missing=_sum(state.books_missing for state in states),
             may_be_silent=may_be_silent,
         )
         if not now.books_pending:

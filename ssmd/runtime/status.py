@@ -57,10 +57,10 @@ class ChannelStatus:
     """No message has come for too long."""
     last_ns: int | None
     """When its last message was received, ns since the epoch, to the second; None before the first."""
-    books_pending: int
-    """Of how many markets the order book is not known yet."""
-    books_missing: int
-    """Of how many markets the exchange sends no order book."""
+    books_pending: int | None
+    """Of how many markets the order book is not known yet; None without order books."""
+    books_missing: int | None
+    """Of how many markets the exchange sends no order book; None without order books."""
     may_be_silent: bool
     """Its silence says nothing. Its markets are not shown: it may be private to an account."""
     missing: Sequence[str] = ()
