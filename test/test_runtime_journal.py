@@ -112,6 +112,15 @@ def test_a_refusal_has_its_place_and_is_logged_once(journal, status, caplog):
     assert status.refused == {"trade": 26}
 
 
+def test_what_is_refused_for_now_is_a_warning(journal, status, caplog):
+    refused = Refused("trade", 27, "too many commands; the command is sent again", for_now=True)
+    journal.events([refused], 7)
+    assert noted(journal) == [("refused", 0, {"channel": "trade", "code": 27, "text": refused.text})]
+    [record] = caplog.records
+    assert (record.levelname, record.message) == ("WARNING", "refused by the exchange for now")
+    assert status.refused == {}
+
+
 def test_requests_for_books_are_noted_by_name_and_logged_together(journal, status, caplog):
     names = [f"M{number}" for number in range(30)]
     with caplog.at_level("INFO"):

@@ -170,8 +170,7 @@ class Inspection(NamedTuple):
     commands: Sequence[bytes] = ()
     """Answers to send now, in order, each as one text message."""
     uneven: bool = False
-    """Whether `heads` has a number that is not one more than the one before it, and nothing is missing: the numbers
-    between were those of messages that the dialect leaves out of the sequence, with a `seq` of 0."""
+    """Whether a number in `heads` is not one more than the one before it of its sid, and yet nothing is missing."""
 
 
 class Inspector(Protocol):
