@@ -11,7 +11,31 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.exchange.kalshi import Kalshi
 
-__all__ = ["connection", "delta", "error", "frame", "ok", "snapshot", "subscribed", "ticker"]
+__all__ = [
+    "COUNTS",
+    "HAS_NONE",
+    "IS_NEXT",
+    "REPEATS",
+    "USES_ONE_UP",
+    "WAYS",
+    "connection",
+    "delta",
+    "error",
+    "frame",
+    "ok",
+    "snapshot",
+    "subscribed",
+    "ticker",
+]
+
+USES_ONE_UP, REPEATS, IS_NEXT, COUNTS, HAS_NONE = WAYS = [
+    "uses up a number",
+    "repeats the last number",
+    "has the number that comes next",
+    "counts on its own",
+    "has none",
+]
+"""What number an answer to `get_snapshot` may have."""
 
 _PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kalshi_messages import connection, delta, snapshot, subscribed
+from kalshi_messages import (
+    COUNTS,
+    HAS_NONE,
+    IS_NEXT,
+    REPEATS,
+    USES_ONE_UP,
+    WAYS,
+    connection,
+    delta,
+    snapshot,
+    subscribed,
+)
 
 from ssmd.contracts.exchange import Gap
 from ssmd.exchange.kalshi_inspector import KalshiInspector
 from ssmd.proof.tally import Tally
-
-USES_ONE_UP, REPEATS, IS_NEXT, COUNTS, HAS_NONE = WAYS = [
-    "uses up a number",
-    "repeats the last number",
-    "has the number that comes next",
-    "counts on its own",
-    "has none",
-]
 
 
 def numbered(way: str, kinds: str) -> Iterator[tuple[str, int]]:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_TRIES", "PATIENCE_MS", "PORTIONS", "Books", "Request"]
+__all__ = ["MOST_TRIES", "PATIENCE_MS", "PORTIONS", "RETRY_MS", "Books", "Request"]
 
 PORTIONS = (200, 10, 1)
 """How many markets one request names, at the first, second and third try: Kalshi may refuse a whole request because of
@@ -23,6 +23,8 @@ one market that is settled."""
 MOST_TRIES = len(PORTIONS)
 PATIENCE_MS = 30_000
 """How long after a request for a market's book the next one for it is made at the earliest."""
+RETRY_MS = 600_000
+"""How often a market that did not answer is asked for again, alone."""
 
 
 class Request(NamedTuple):
@@ -59,13 +61,18 @@ class Books:
         self._ready: dict[str, None] = {}
         """The markets to ask for, in order."""
         self._new: list[str] = []
-        """The markets whose first snapshot is to come unasked, since the last due()."""
+        """The markets that are followed since the last due()."""
+        self._opening: dict[str, int] = {}
+        """Since when a market's first snapshot is to come unasked, in order."""
         self._waiting: dict[str, int] = {}
         """When a market was asked for, in order, as long as it may not be asked for again."""
         self._requests: deque[tuple[int, Request]] = deque()
         """The requests that may still be refused, each with its time."""
         self._is_reported = True
+        self._has_more = False
+        """Whether a book is known that was reported as missing."""
         self._is_available = True
+        self._retry_ms = RETRY_MS
 
     @property
     def pending(self) -> int:
@@ -79,7 +86,7 @@ class Books:
     @property
     def missing(self) -> Sequence[str]:
         """The markets whose books are not known and are not asked for any more."""
-        return list(self._missing)
+        return tuple(self._missing)
 
     def follow(self, markets: Iterable[str]) -> None:
         """Follow the books of these markets, and of no others. The exchange sends the first snapshots unasked."""
@@ -108,8 +115,10 @@ class Books:
         self.why = why
         self._is_reported = False
         self._new.clear()
+        self._opening.clear()
         # One that did not answer before is asked for once and alone, so that it spoils no request of others.
         self._unknown = {market: MOST_TRIES - 1 if market in self._missing else 0 for market in self._followed}
+        self._has_more = False
         self._missing.clear()
         in_order = sorted(self._unknown, key=self._unknown.__getitem__)
         self._ready = {market: None for market in in_order if market not in self._waiting}
@@ -125,6 +134,7 @@ class Books:
             self._is_known(market)
 
     def _is_known(self, market: str) -> None:
+        self._has_more |= market in self._missing and self._is_available
         for markets in (self._unknown, self._missing, self._ready):
             markets.pop(market, None)
 
@@ -140,11 +150,11 @@ class Books:
         self._pass_time(now_ms)
         requests = 0
         while self._ready and self._allowed >= 1 and requests != most_requests:
-            tries = self._unknown[next(iter(self._ready))]
+            tries = self._tries(next(iter(self._ready)))
             most = min(PORTIONS[tries], int(self._allowed))
             markets: list[str] = []
             for market in self._ready:
-                if len(markets) == most or self._unknown[market] != tries:
+                if len(markets) == most or self._tries(market) != tries:
                     break
                 markets.append(market)
             yield self._ask(markets, tries)
@@ -156,15 +166,27 @@ class Books:
         self._now_ms = now_ms
         self._passed_ms += passed
         self._allowed = min(float(self._per_second), self._allowed + self._per_second * passed / 1000)
-        self._waiting.update((market, self._passed_ms) for market in self._new if market in self._unknown)
+        self._opening.update(dict.fromkeys(self._new, self._passed_ms))
         self._new.clear()
+        self._is_reported &= not self._has_more
+        self._has_more = False
         over_ms = self._passed_ms - PATIENCE_MS
         while self._requests and self._requests[0][0] <= over_ms:
             self._requests.popleft()
-        while self._waiting and self._waiting[market := next(iter(self._waiting))] <= over_ms:
-            del self._waiting[market]
-            if market in self._unknown:
-                self._ask_again(market)
+        for waiting in (self._waiting, self._opening):
+            while waiting and waiting[market := next(iter(waiting))] <= over_ms:
+                del waiting[market]
+                if market in self._unknown:
+                    self._ask_again(market)
+
+        if self._passed_ms >= self._retry_ms:
+            self._retry_ms = self._passed_ms + RETRY_MS
+            if self._is_available:
+                self._ready.update((market, None) for market in self._missing if market not in self._waiting)
+
+    def _tries(self, market: str) -> int:
+        """Return how often a market was asked for. One that did not answer is asked for again alone."""
+        return self._unknown.get(market, MOST_TRIES - 1)
 
     def _ask_again(self, market: str) -> None:
         if self._unknown[market] < MOST_TRIES:
@@ -180,7 +202,8 @@ class Books:
         self._requests.append((self._passed_ms, request))
         for market in markets:
             del self._ready[market]
-            self._unknown[market] += 1
+            if market in self._unknown:
+                self._unknown[market] += 1
             self._waiting[market] = self._passed_ms
         return request
 
