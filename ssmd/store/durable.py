@@ -90,8 +90,8 @@ def _sync_data(fd: int) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a whole file, so that after a failure at any moment there is either the old one or the new one.
 
-    It is written under another name, synced and renamed, and the name is synced. What a full disk has cut off is removed
-    again. Raises OutputError, WriteError.
+    It is written under another name, synced and renamed, and the name is synced. If that fails, as on a full disk, what
+    was written is removed. Raises OutputError, WriteError.
     """
     new = path.with_name(path.name + ".new")
     file = open_new(new)
