@@ -40,7 +40,7 @@ from docopt import DocoptExit, docopt
 from ssmd import __version__
 from ssmd.commands import COMMANDS
 from ssmd.commands.output import waiting
-from ssmd.errors import EXIT_BUG, SsmdError, UsageError, WriteError, printable
+from ssmd.errors import EXIT_BUG, SsmdError, UsageError, WriteError, printable, visible
 from ssmd.spelling import nearest
 
 __all__ = ["main", "run_command"]
@@ -132,7 +132,7 @@ def _parse_command(argv: Sequence[str]) -> str:
     command: str = arguments["<command>"]
     if command not in COMMANDS:
         hint = nearest(command, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
-        raise UsageError(f"there is no command {printable(command)!r}{hint}")
+        raise UsageError(f"there is no command '{visible(command)}'{hint}")
     return command
 
 

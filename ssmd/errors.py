@@ -43,6 +43,7 @@ __all__ = [
     "UsageError",
     "WriteError",
     "printable",
+    "visible",
 ]
 
 EXIT_BUG = 70
@@ -138,6 +139,15 @@ class ListenError(SsmdError):
 class SubscriptionRefused(SsmdError):
     exit_code = 78
     label = "subscribe"
+
+
+def visible(text: str, limit: int = 200) -> str:
+    r"""Return a value that a user has typed, with its control characters written out, as in `127.0.0.1:8080\r`.
+
+    The character at the end that nobody sees may be the mistake: a file with Windows line ends has one in each line.
+    """
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:limit])
+    return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"
 
 
 # C0, DEL and C1 control characters; line separators that some terminals and log readers obey; bidirectional overrides,

@@ -123,7 +123,7 @@ RUN_USAGE = [
         (["rum"], ["ssmd: there is no command 'rum'; did you mean `run`?"]),
         (["Validate"], ["ssmd: there is no command 'Validate'; did you mean `validate`?"]),
         (["help"], [f"ssmd: there is no command 'help'; there are {', '.join(COMMANDS)}"]),
-        (["x\n\x1b[31my"], [f"ssmd: there is no command 'x [31my'; there are {', '.join(COMMANDS)}"]),
+        (["x\n\x1b[31my"], [f"ssmd: there is no command 'x\\n\\x1b[31my'; there are {', '.join(COMMANDS)}"]),
         (["--versoin"], ["ssmd: there is no option --versoin; did you mean `--version`?", *TOP_USAGE]),
         (["-x"], ["ssmd: there is no option -x", *TOP_USAGE]),
         (["run"], ["ssmd: --config-dir is required", *RUN_USAGE]),
@@ -181,13 +181,14 @@ def test_an_empty_value_is_refused_and_never_selects_everything(capsys, tmp_path
 
 
 @pytest.mark.parametrize(
-    "listen", ["8080", "localhost", "localhost:", "x:http", ":65536", ":-1", ":8 0", "[::1]", "a:²"]
+    "listen", ["127.0.0.1:8080\r", "8080", "localhost", "localhost:", "x:http", ":65536", ":-1", ":8 0", "[::1]", "a:²"]
 )
 def test_a_bad_address_for_the_probes_is_refused(capsys, tree, listen):
     (line,) = refused(capsys, "run", "example-dev", "--config-dir", tree, "--listen", listen)
     event = json.loads(line)
     assert event["level"] == "error"
-    assert event["event"] == f"--listen is '{listen}'; it must be host:port, such as 127.0.0.1:8080"
+    shown = listen.replace("\r", "\\r")
+    assert event["event"] == f"--listen is '{shown}'; it must be host:port, such as 127.0.0.1:8080"
     assert event["exit_code"] == 64
 
 

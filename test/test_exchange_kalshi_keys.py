@@ -26,7 +26,7 @@ def test_white_space_and_quotes_around_the_key_id_are_not_part_of_it(text):
     assert read_key_id(text) == ID
 
 
-@pytest.mark.parametrize("text", ['""', "canary\nid", "canary-" + "x" * 60, "canary-é"])
+@pytest.mark.parametrize("text", ['""', "canary\nid", "canary-" + "x" * 60, "canary-é", "/canary/id", "~/canary"])
 def test_what_cannot_be_a_key_id_is_refused_and_not_shown(text):
     with pytest.raises(ConfigError, match="key id") as refused:
         read_key_id(text)
@@ -40,4 +40,4 @@ def test_what_cannot_be_a_key_id_is_refused_and_not_shown(text):
 def test_a_missing_value_is_named(keys, expected):
     with pytest.raises(ConfigError) as refused:
         read_keys(keys)
-    assert str(refused.value) == f"Kalshi signs every connection, which needs the key fields {expected}"
+    assert str(refused.value) == f"Kalshi signs every connection; give a value to the key field {expected}"

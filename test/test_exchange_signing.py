@@ -32,6 +32,8 @@ PKCS8 = dump(RSA).decode()
 ED = dump(ED25519).decode()
 KEYS = {
     "PKCS#1": (PKCS1, RSA),
+    "OpenSSH, RSA": (dump(RSA, PrivateFormat.OpenSSH).decode(), RSA),
+    "OpenSSH, Ed25519": (dump(ED25519, PrivateFormat.OpenSSH).decode(), ED25519),
     "PKCS#8": (PKCS8, RSA),
     "Ed25519": (ED, ED25519),
     "PKCS#1 under the label of PKCS#8": (PKCS1.replace(" RSA ", " "), RSA),
@@ -79,6 +81,10 @@ def test_every_form_of_a_key_is_read(pem, key, form):
 EC = ec.generate_private_key(ec.SECP256R1())
 ENCRYPTED = BestAvailableEncryption(b"a passphrase")
 PUBLIC = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+# The beginning of what `ssh-keygen -t ed25519` makes: without a passphrase, and with one.
+OPENSSH = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA{}\n-----END OPENSSH PRIVATE KEY-----\n"
+OPENSSH_CUT_OFF = OPENSSH.format("AAAABG5vbmU=")
+OPENSSH_ENCRYPTED = OPENSSH.format("AAAACmFlczI1Ni1jdHI=")
 CERTIFICATE = PKCS8.replace("PRIVATE KEY", "CERTIFICATE")
 # Made by OpenSSL: the library no longer makes RSA keys of so few bits.
 SHORT_RSA = """-----BEGIN RSA PRIVATE KEY-----
@@ -107,7 +113,8 @@ REFUSED = {
     "EC key": (dump(EC).decode(), "neither RSA nor Ed25519"),
     "SEC 1 key": (dump(EC, PrivateFormat.TraditionalOpenSSL).decode(), "neither RSA nor Ed25519"),
     "X25519 key": (dump(x25519.X25519PrivateKey.generate()).decode(), "neither RSA nor Ed25519"),
-    "OpenSSH key": (dump(ED25519, PrivateFormat.OpenSSH).decode(), "cannot be read"),
+    "OpenSSH key that is cut off": (OPENSSH_CUT_OFF, "cannot be read"),
+    "encrypted OpenSSH key": (OPENSSH_ENCRYPTED, "`ssh-keygen -p -N '' -f <copy of the file>`"),
     "RSA of 512 bits": (SHORT_RSA, "512 bits"),
     "cut off at the end": (PKCS8[: len(PKCS8) // 2], "neither PEM nor base64"),
     "cut off at the front": (PKCS8[len(PKCS8) // 2 :], "neither PEM nor base64"),
@@ -119,7 +126,10 @@ REFUSED = {
     "quotes alone": ('""', "cannot be read"),
     "hexadecimal": ("deadbeef" * 40 + "x", "neither PEM nor base64"),
     "an id": ("7d1c2a52-16b4-4f0b-9d53-21a94f0c7a10", "neither PEM nor base64"),
-    "a path that is none": ("/var/run/keys/kalshi.pem", "neither PEM nor base64"),
+    "a path that is none": ("/var/run/keys/kalshi.pem", "looks like the path of a file"),
+    "a path of base64's letters": ("/var/run/keys", "looks like the path of a file"),
+    "a path at home": ("~/kalshi.pem", "looks like the path of a file"),
+    "a relative path": ("./kalshi.pem", "looks like the path of a file"),
     "not ASCII": ("Schlüsselbund-geheim", "neither PEM nor base64"),
     "surrogates": ("abcdefgh\udcff\udcfe", "neither PEM nor base64"),
     "NUL": ("\0" * 20, "neither PEM nor base64"),

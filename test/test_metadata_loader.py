@@ -474,15 +474,27 @@ def test_a_configuration_directory_that_cannot_be_used_is_one_line(tree):
         return str(caught.value).replace(str(tree), "T")
 
     unusable = "the configuration directory T{} cannot be used: "
-    assert message(tree / "none") == unusable.format("/none") + "there is no such directory"
-    assert message(tree / "feeds") == unusable.format("/feeds") + "it has no environments/ in it"
-    file = "it is a file; name the directory that has environments/ in it"
-    assert message(tree / "feeds/kalshi.yaml") == unusable.format("/feeds/kalshi.yaml") + file
-    assert message(f"{tree}/a\0b").endswith(" cannot be used: its path contains a NUL character")
+    remedy = "; name the directory that has environments/ in it"
+    missing = "there is no such directory; name the one that has environments/ in it"
+    assert message(tree / "none") == unusable.format("/none") + missing
+    assert message(tree / "feeds/kalshi.yaml") == unusable.format("/feeds/kalshi.yaml") + "it is a file" + remedy
+    assert message(f"{tree}/a\0b").endswith(f" cannot be used: its path contains a NUL character{remedy}")
     assert "File name too long" in message(tree / ("x" * 500))
     shutil.rmtree(tree / "environments")
     (tree / "environments").write_text("x")
     assert message(tree) == "T/environments: cannot be listed: Not a directory"
+
+
+def test_a_tree_without_environments_is_a_warning_whether_it_has_the_folder_or_not(tree):
+    """git keeps no empty folder, so that the two are the same tree."""
+    (tree / "environments/kalshi-dev.yaml").unlink()
+    with_folder = check(tree, TODAY, PARTS)
+    (tree / "environments").rmdir()
+    assert check(tree, TODAY, PARTS) == with_folder
+    [problem] = with_folder.problems
+    assert (problem.file, problem.warning) == ("environments/", True)
+    assert problem.message == "has no environment in it; add one, or name another directory with --config-dir"
+    assert errors(tree) == [f"{tree}: there is no environment `kalshi-dev` in environments/ (it has none)"]
 
 
 def test_a_folder_that_may_not_be_listed_is_one_line(tree, monkeypatch):

@@ -57,7 +57,8 @@ def test_a_value_is_not_changed():
     ],
 )
 def test_all_missing_variables_are_named_at_once_and_an_empty_one_is_missing(environ, text):
-    assert refusal("env:A,B,C", **environ) == text
+    remedy = "set it to the value, or to the absolute path of a file that contains the value"
+    assert refusal("env:A,B,C", **environ) == f"{text}; {remedy}"
 
 
 def test_the_path_of_a_file_gives_the_content_of_the_file(tmp_path):
@@ -106,12 +107,14 @@ def test_a_file_without_permission_is_refused(tmp_path):
     file = tmp_path / "canary"
     file.write_text(CANARY)
     file.chmod(0)
-    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that cannot be read: Permission denied"
+    assert refusal("env:KEY", KEY=str(file)) == (
+        "KEY names a file that cannot be read: Permission denied; let the user that ssmd runs as read it"
+    )
 
 
 def test_a_file_that_fails_to_be_read_is_refused():
     # To read the own memory from address 0 is an error for every user, root included.
-    assert refusal("env:KEY", KEY="/proc/self/mem") == "KEY names a file that cannot be read: Input/output error"
+    assert refusal("env:KEY", KEY="/proc/self/mem").startswith("KEY names a file that cannot be read: Input/output er")
 
 
 def test_a_file_too_large_for_a_key_is_refused(tmp_path):
@@ -119,7 +122,7 @@ def test_a_file_too_large_for_a_key_is_refused(tmp_path):
     file.write_bytes(b"k" * (64 * 1024))
     assert len(resolve("env:KEY", KEY=str(file))["KEY"]) == 64 * 1024
     file.write_bytes(b"k" * (64 * 1024 + 1))
-    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file of more than 65536 bytes, which cannot be a key"
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file of more than 65536 bytes, too large for a key"
 
 
 def test_a_file_of_bytes_is_refused(tmp_path):
@@ -132,7 +135,7 @@ def test_a_file_of_bytes_is_refused(tmp_path):
 def test_an_empty_file_is_refused(tmp_path, content):
     file = tmp_path / "canary"
     file.write_text(content)
-    assert refusal("env:KEY", KEY=str(file)) == "KEY names an empty file"
+    assert refusal("env:KEY", KEY=str(file)).startswith("KEY names an empty file; set it to")
 
 
 def key(source: str, *fields: str, name: str = "kalshi") -> KeySource:

@@ -192,7 +192,7 @@ def test_the_format_is_json_except_on_a_terminal(log, stream, form, is_json):
         ("level", "verbose", "SSMD_LOG_LEVEL is 'verbose'; it may be debug, info, warning, error"),
         ("level", "critical", "SSMD_LOG_LEVEL is 'critical'; it may be debug, info, warning, error"),
         ("format", "xml", "SSMD_LOG_FORMAT is 'xml'; it may be text, json"),
-        ("format", "a\nb\x1b", "SSMD_LOG_FORMAT is 'a b'; it may be text, json"),
+        ("format", "a\nb\x1b", "SSMD_LOG_FORMAT is 'a\\nb\\x1b'; it may be text, json"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused(name, value, text):

@@ -31,7 +31,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from ssmd.errors import SsmdError, UsageError, printable
+from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.compact import LEVELS, Compacted, Left, candidates, compact
 from ssmd.store.layout import DayFile
 
@@ -100,11 +100,11 @@ def _task(progress: Progress, file: DayFile) -> Iterator[Any]:
 def _days(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,5})d?", text)
     if match is None or not int(match[1]):
-        raise UsageError(f"--older-than is {printable(text)!r}; it must be a number of days, such as 7d, 1d at least")
+        raise UsageError(f"--older-than is '{visible(text)}'; it must be a number of days, such as 7d, 1d at least")
     return int(match[1])
 
 
 def _level(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) in LEVELS):
-        raise UsageError(f"--level is {printable(text)!r}; it must be a number from {LEVELS[0]} to {LEVELS[-1]}")
+        raise UsageError(f"--level is '{visible(text)}'; it must be a number from {LEVELS[0]} to {LEVELS[-1]}")
     return int(text)

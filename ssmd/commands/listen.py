@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, visible
 from ssmd.server.status import FULL, LEVELS, STATUS
 
 __all__ = ["parse_listen", "parse_page"]
@@ -15,7 +15,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
-        raise UsageError(f"--listen is {printable(text)!r}; it must be host:port, such as 127.0.0.1:8080")
+        raise UsageError(f"--listen is '{visible(text)}'; it must be host:port, such as 127.0.0.1:8080")
     # As elsewhere, `:8080` means all interfaces: probes come from outside the pod.
     return host or "0.0.0.0", int(port)
 
@@ -25,7 +25,7 @@ def parse_page(text: str | None, host: str) -> str:
     if text is None:
         return FULL if _is_loopback(host) else STATUS
     if text not in LEVELS:
-        raise UsageError(f"--page is {printable(text)!r}; it may be {', '.join(LEVELS)}")
+        raise UsageError(f"--page is '{visible(text)}'; it may be {', '.join(LEVELS)}")
     return text
 
 

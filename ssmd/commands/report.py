@@ -26,7 +26,7 @@ from typing import Any
 
 from ssmd import __version__
 from ssmd.commands.selecting import warn_of_other_forms
-from ssmd.errors import DataError, UsageError, printable
+from ssmd.errors import DataError, UsageError, visible
 from ssmd.reports.gather import gather, no_data_since
 from ssmd.store.layout import DayFile
 
@@ -37,7 +37,7 @@ _WIDE = 200
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     days = arguments["--days"]
     if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
-        raise UsageError(f"--days is {printable(days)!r}; it must be a number from 1 to 99999")
+        raise UsageError(f"--days is '{visible(days)}'; it must be a number from 1 to 99999")
     now_ns = time.time_ns()
     troubles: list[DataError] = []
     newest: list[str] = []

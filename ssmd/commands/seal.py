@@ -25,7 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ssmd.errors import SsmdError, UsageError, printable
+from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
 from ssmd.reports.units import percent
@@ -43,7 +43,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     try:
         before = date.fromisoformat(before).isoformat()  # Days are compared as text, and ISO 8601 has other forms.
     except ValueError:
-        raise UsageError(f"--before is {printable(before)!r}; it must be a day, such as 2026-01-31") from None
+        raise UsageError(f"--before is '{visible(before)}'; it must be a day, such as 2026-01-31") from None
     code = 0
     for file in unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]):
         try:

@@ -16,7 +16,8 @@ import gevent
 
 from ssmd.commands.listen import parse_listen
 from ssmd.contracts.resolver import KeySource
-from ssmd.errors import ConfigError, UsageError, printable
+from ssmd.errors import ConfigError, UsageError, visible
+from ssmd.exchange.kalshi_keys import read_key_id
 from ssmd.exchange.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
 from ssmd.sim.embedded import throwaway_key
@@ -88,7 +89,7 @@ def number(arguments: Mapping[str, Any], option: str, default: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1e18:
-        raise UsageError(f"{option} is {printable(text)!r}; it must be a number, 0 or more")
+        raise UsageError(f"{option} is '{visible(text)}'; it must be a number, 0 or more")
     return value
 
 
@@ -104,10 +105,10 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
     elif any(environ.get(name) for name in _VARIABLES):
         values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES))
         try:
-            private = read_private_key(values["KALSHI_API_SECRET"])
+            key_id, private = read_key_id(values["KALSHI_API_KEY"]), read_private_key(values["KALSHI_API_SECRET"])
         except ConfigError as error:
-            raise ConfigError(f"KALSHI_API_SECRET: {error}") from None
-        return {values["KALSHI_API_KEY"].strip(): private.public_key()}, ""
+            raise ConfigError(f"{' and '.join(_VARIABLES)}: {error}") from None
+        return {key_id: private.public_key()}, ""
     key_id, pem, public = throwaway_key()
     path = scratch / _KEY_FILE
     path.touch(mode=0o600)

@@ -55,7 +55,7 @@ def read_keys(keys: Mapping[str, str]) -> tuple[str, PrivateKey]:
     secrets = [name for name in _SECRETS if name in given]
     missing = [name for name, there in ((_ID, _ID in given), (_SECRETS[0], secrets)) if not there]
     if missing:
-        raise ConfigError(f"Kalshi signs every connection, which needs the key fields {' and '.join(missing)}")
+        raise ConfigError(f"Kalshi signs every connection; give a value to the key field {' and '.join(missing)}")
     return read_key_id(keys[_ID]), read_private_key(keys[secrets[0]])
 
 
@@ -66,7 +66,12 @@ def read_key_id(text: str) -> str:
     """
     key_id = text.strip().strip("\"'").strip()
     if not key_id or not key_id.isascii() or not key_id.isprintable():
-        raise ConfigError("the key id (api_key) is not plain text; it looks like 01234567-89ab-cdef-...")
+        raise ConfigError("the key id (api_key) is not plain text; give one that looks like 01234567-89ab-cdef-...")
+    if key_id.startswith(("/", "~", ".")):
+        raise ConfigError(
+            "the key id (api_key) looks like the path of a file, but ssmd finds no such file; give the id, or the "
+            "absolute path of a file that exists"
+        )
     if len(key_id) > _LONGEST_KEY_ID:
-        raise ConfigError("the key id (api_key) is too long for a key id; is it the private key?")
+        raise ConfigError("the key id (api_key) is too long for a key id; is it the private key? give the id")
     return key_id

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path as FilePath
 
-from ssmd.errors import ConfigError, printable
+from ssmd.errors import ConfigError, visible
 from ssmd.metadata.definition import check_definitions
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
@@ -66,7 +66,8 @@ def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: 
         tree.read_all()
     problems = tree.problems()
     if not found:
-        problems.append(Problem("environments/", None, "", "has no environment in it; add one", warning=True))
+        message = "has no environment in it; add one, or name another directory with --config-dir"
+        problems.append(Problem("environments/", None, "", message, warning=True))
     return Report(
         files=[file.file for file in tree.files()],
         problems=problems,
@@ -79,7 +80,7 @@ class _Tree:
 
     def __init__(self, config_dir: FilePath, today: date, parts: Parts) -> None:
         self._config_dir = str(config_dir)
-        self._shown = printable(self._config_dir)
+        self._shown = visible(self._config_dir)
         self._require_directory(config_dir)
         self._today = today
         self._parts = parts
@@ -88,23 +89,23 @@ class _Tree:
         self._schemas = Folder(config_dir, "schemas", Schema, check=check_definitions)
 
     def _require_directory(self, config_dir: FilePath) -> None:
+        # A directory without environments/ is one without environments: git does not keep an empty folder.
         try:
-            (config_dir / "environments").stat()
-        except FileNotFoundError:
-            reason = "it has no environments/ in it" if config_dir.is_dir() else "there is no such directory"
-        except NotADirectoryError:
+            if config_dir.is_dir():
+                return
+            config_dir.stat()
             reason = "it is a file; name the directory that has environments/ in it"
+        except FileNotFoundError:
+            reason = "there is no such directory; name the one that has environments/ in it"
         except (OSError, ValueError) as error:
-            reason = why_unusable(error)
-        else:
-            return
+            reason = f"{why_unusable(error)}; name the directory that has environments/ in it"
         raise ConfigError(f"the configuration directory {self._shown} cannot be used: {reason}")
 
     def require(self, name: str) -> None:
         """Raise ConfigError unless this is the name of an environment. No path ever is."""
         if not NAME.fullmatch(name):
             raise ConfigError(
-                f"`{printable(name, 60)}` is not the name of an environment; {self._shown}/environments has "
+                f"`{visible(name, 60)}` is not the name of an environment; {self._shown}/environments has "
                 f"{quoted(self.environments.names[:20]) or 'none'}"
             )
         if missing := self.environments.missing(name):

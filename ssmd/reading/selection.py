@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, visible
 from ssmd.store.head import DATA, HOUR, TIME, heads_of_one_shape, split
 from ssmd.store.json_limits import is_utf8
 from ssmd.store.line import decode_line
@@ -181,7 +181,7 @@ def instant(text: str, option: str) -> bytes:
         when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} is {printable(text)!r}; it must be a time such as 2025-12-22 or 2025-12-22T10:30:00, in UTC"
+            f"{option} is '{visible(text)}'; it must be a time such as 2025-12-22 or 2025-12-22T10:30:00, in UTC"
         ) from None
     return when.replace(tzinfo=None).isoformat(timespec="microseconds").encode("ascii")
 

@@ -18,6 +18,8 @@ __all__ = ["EnvResolver", "variables"]
 _MAX_FILE_BYTES = 64 * 1024
 """No key is longer than this."""
 
+_REMEDY = "set it to the value, or to the absolute path of a file that contains the value"
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
 
@@ -46,7 +48,7 @@ class EnvResolver:
         missing = [name for name in names if not self._environ.get(name, "").strip()]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
-            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment")
+            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY}")
         return {
             field: _from_file(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)
         }
@@ -91,13 +93,14 @@ def _from_file(name: str, value: str) -> str:
         with open(path, "rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
-            raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, which cannot be a key")
+            raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, too large for a key")
         if not content.strip():
-            raise ResolveError(f"{name} names an empty file")
+            raise ResolveError(f"{name} names an empty file; {_REMEDY}")
         return content.decode("utf-8")
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return value  # No file can have such a name: it is a key that happens to begin with a slash.
-        raise ResolveError(f"{name} names a file that cannot be read: {error.strerror}") from None
+        reason = f"{error.strerror}; let the user that ssmd runs as read it"
+        raise ResolveError(f"{name} names a file that cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise ResolveError(f"{name} names a file that is not text; a PEM file is needed") from None

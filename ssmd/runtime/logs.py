@@ -24,7 +24,7 @@ from typing import Any, TextIO
 
 from gevent import monkey
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, visible
 from ssmd.runtime.line_thread import LineThread
 from ssmd.store.timestamps import timestamp
 
@@ -80,7 +80,7 @@ def in_a_thread() -> Iterator[None]:
 def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
     value = environ.get(name, "").lower() or default
     if value not in choices:
-        raise UsageError(f"{name} is {printable(value)!r}; it may be {', '.join(choices)}")
+        raise UsageError(f"{name} is '{visible(value)}'; it may be {', '.join(choices)}")
     return value
 
 

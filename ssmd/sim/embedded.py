@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ssmd.contracts.service import Service
-from ssmd.errors import ConfigError, DataError, UsageError, printable
+from ssmd.errors import ConfigError, DataError, UsageError, visible
 from ssmd.sim import SIMULATORS
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
@@ -63,7 +63,7 @@ def read_settings(endpoint: str) -> Settings:
         parts, name = urlsplit(""), ""
     if name not in SIMULATORS or parts.path not in ("", "/"):
         known = ", ".join(f"sim://{each}" for each in SIMULATORS)
-        raise ConfigError(f"no such simulator: {printable(endpoint)!r}; there are: {known}")
+        raise ConfigError(f"no such simulator: '{visible(endpoint)}'; there are: {known}")
 
     settings, faults = _parameters(name, parts.query)
     replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
@@ -101,7 +101,7 @@ def _parameters(name: str, query: str) -> tuple[dict[str, str], list[str]]:
             settings[key] = value
         else:
             known = ", ".join([*_PARAMETERS, *FAULTS])
-            raise ConfigError(f"sim://{name}: unknown parameter {printable(key)!r}; there are: {known}")
+            raise ConfigError(f"sim://{name}: unknown parameter '{visible(key)}'; there are: {known}")
     return settings, faults
 
 
@@ -132,12 +132,12 @@ def _number(name: str, settings: dict[str, str], key: str, default: float) -> fl
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ConfigError(f"sim://{name}: {key} must be a number that is not negative, not {printable(text)!r}")
+        raise ConfigError(f"sim://{name}: {key} must be a number that is not negative, not '{visible(text)}'")
     return value
 
 
 def _seed(name: str, settings: dict[str, str]) -> int:
     text = settings.get("seed", "1")
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ConfigError(f"sim://{name}: seed must be a whole number, not {printable(text)!r}")
+        raise ConfigError(f"sim://{name}: seed must be a whole number, not '{visible(text)}'")
     return int(text)

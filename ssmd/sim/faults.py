@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, visible
 from ssmd.sim.frames import BINARY, TEXT, encode
 
 __all__ = ["FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
@@ -152,4 +152,4 @@ def _seconds(value: str, text: str) -> float:
 
 
 def _unknown(text: str) -> UsageError:
-    return UsageError(f"unknown fault {printable(text)!r}; there are: {', '.join(FAULTS)}")
+    return UsageError(f"unknown fault '{visible(text)}'; there are: {', '.join(FAULTS)}")
