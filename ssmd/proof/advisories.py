@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ssmd.proof.missing import data_of, is_here, never_written, only_begun, unfinished_imports
+from ssmd.proof.missing import data_of, is_here, never_finished, never_written
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
 from ssmd.store.layout import data_path, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
@@ -32,10 +32,7 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
                     "never sealed"
                 )
             yield from _of_ledger(feed, days, verdict)
-    for ledger in only_begun(paths, feeds):
-        yield f"{ledger}: is empty, and there is no data: a collector ended as it began the day"
-    for data in unfinished_imports(paths, feeds):
-        yield f"{data}: is not here yet: its import was killed; the same `ssmd import` finishes it"
+    yield from never_finished(paths, feeds)
 
 
 def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:

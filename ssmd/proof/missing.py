@@ -17,7 +17,7 @@ from ssmd.store.sessions import KILLED, sessions
 from ssmd.store.timestamps import parse_timestamp, timestamp
 from ssmd.store.unfinished import is_unfinished_import
 
-__all__ = ["data_of", "is_here", "missing_files", "never_written", "only_begun", "unfinished_imports"]
+__all__ = ["data_of", "is_here", "missing_files", "never_finished", "never_written"]
 
 
 def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[str]:
@@ -39,14 +39,13 @@ def missing_files(paths: Iterable[Path], verdicts: Iterable[Verdict]) -> list[st
     return list(dict.fromkeys(found))
 
 
-def only_begun(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Path]:
-    """Yield the empty ledgers without data: a collector was killed after it made the ledger and before the data."""
-    return (beside.path for beside in _without_data(paths, feeds) if beside.only_begun)
-
-
-def unfinished_imports(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[Path]:
-    """Yield where the data should be of days whose import was killed before it had given the data its name."""
-    return (beside.data for beside in _without_data(paths, feeds) if beside.unfinished)
+def never_finished(paths: Iterable[Path], feeds: Mapping[Feed, Days]) -> Iterator[str]:
+    """Yield a sentence for each day that has no data because a kill came first, beginning with a path."""
+    for beside in _without_data(paths, feeds):
+        if beside.only_begun:
+            yield f"{beside.path}: is empty, and there is no data: a collector ended as it began the day"
+        elif beside.unfinished:
+            yield f"{beside.data}: is not here yet: its import was killed; the same `ssmd import` finishes it"
 
 
 class _Beside(NamedTuple):
