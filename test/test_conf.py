@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ssmd.resolver.env import variables
 CONF = Path(__file__).parent.parent / "conf"
 TODAY = datetime.now(UTC).date()
 PARTS = wiring.parts()
-ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-sim", "kraken"]
+ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim", "kraken"]
 FILES = sorted(CONF.glob("*/*.yaml"))
 
 
@@ -63,6 +64,7 @@ def test_the_simulator_needs_no_keys():
     ("name", "endpoint", "source"),
     [
         ("kalshi-dev", "wss://external-api-ws.kalshi.com/trade-api/ws/v2", "env:KALSHI_API_KEY,KALSHI_API_SECRET"),
+        ("kalshi-prod", "wss://external-api-ws.kalshi.com/trade-api/ws/v2", "env:KALSHI_API_KEY,KALSHI_API_SECRET"),
         (
             "kalshi-demo",
             "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
@@ -81,12 +83,17 @@ def test_kalshi_with_keys(name, endpoint, source):
 
 
 def test_the_keys_of_demo_and_real_exchange_are_kept_apart():
-    used = [
-        variable
-        for name in ("kalshi-dev", "kalshi-demo")
-        for variable in variables(load(CONF, name, TODAY, PARTS).environment.keys["kalshi"].at("kalshi"))
-    ]
-    assert len(set(used)) == len(used)
+    dev, prod, demo = (
+        set(variables(load(CONF, name, TODAY, PARTS).environment.keys["kalshi"].at("kalshi")))
+        for name in ("kalshi-dev", "kalshi-prod", "kalshi-demo")
+    )
+    assert dev == prod
+    assert not dev & demo
+
+
+def test_production_collects_as_development_does():
+    dev, prod = (load(CONF, name, TODAY, PARTS).environment for name in ("kalshi-dev", "kalshi-prod"))
+    assert replace(prod, name=dev.name) == dev
 
 
 def test_the_messages_for_kraken_have_the_right_types():

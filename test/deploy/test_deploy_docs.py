@@ -15,7 +15,7 @@ from systemd_machine import Machine, why_not
 from ssmd import errors
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+ALERTS = [ROOT / "deploy" / "prometheus" / name for name in ("alerts.yaml", "kubernetes.yaml")]
 
 
 def blocks(heading: str) -> list[str]:
@@ -47,7 +47,8 @@ def test_every_exit_code_is_on_the_page():
 
 
 def test_every_alert_is_on_the_page_with_its_severity():
-    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    groups = [group for path in ALERTS for group in yaml.safe_load(path.read_text())["groups"]]
+    rules = [rule for group in groups for rule in group["rules"]]
     section = PAGE.split("\n## Alerts\n")[1].split("\n## ")[0]
     described = re.findall(r"^### (\w+)\n\n(Critical|Warning)\. ", section, re.MULTILINE)
     assert sorted(described) == sorted((rule["alert"], rule["labels"]["severity"].title()) for rule in rules)
@@ -155,8 +156,10 @@ def test_backups(checkout, home):
         folder = checkout / "data" / day
         folder.mkdir(parents=True)
         (folder / "kalshi.jsonl").write_text(line(day) * 3)
-        began = {"ts": f"{day}T00:00:00.000000Z", "event": "started", "offset": 0, "line": 0, "exchange": "kalshi"}
-        (folder / "kalshi.ledger.jsonl").write_text(json.dumps(began) + "\n")
+        place = {"offset": 0, "line": 0}
+        began = {"ts": f"{day}T00:00:00.000000Z", "event": "started", **place, "exchange": "kalshi"}
+        connected = {"ts": f"{day}T00:00:00.000000Z", "event": "connected", **place}
+        (folder / "kalshi.ledger.jsonl").write_text(f"{json.dumps(began)}\n{json.dumps(connected)}\n")
     sh(copy, checkout, home)
     with (checkout / "data" / today / "kalshi.jsonl").open("a") as file:
         file.write(line(today))

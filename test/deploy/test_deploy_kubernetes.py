@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from process import ROOT, Process
+from prometheus_rule import OBJECT, RULES, prometheus_rule
 
 from ssmd import __version__, wiring
 from ssmd.connector.config import WebSocketConfig
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.needs("kubectl", "kubernetes-validate")
 
 K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = ["dev", "prod", "sim"]
-ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-dev", "sim": "kalshi-sim"}
+ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-prod", "sim": "kalshi-sim"}
 RELEASES = ["1.27", "1.32", "1.37"]
 """Releases of Kubernetes: old ones that are still in use, and the newest that kubernetes-validate has."""
 
@@ -156,6 +157,10 @@ def test_the_memory_suffices_for_a_full_queue_and_the_longest_messages(overlay):
     interpreter = 62_000_000  # docs/reliability.md
     assert limit >= interpreter + QUEUE_BYTES + 4 * WebSocketConfig.max_message_bytes
     assert "cpu" not in resources["limits"]
+    # The alert comes before the limit, and not for a full queue.
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text()
+    [megabytes] = re.findall(r"process_resident_memory_bytes\S* > (\d+) \* 1000 \* 1000$", alerts, re.MULTILINE)
+    assert 1.5 * (interpreter + QUEUE_BYTES) < int(megabytes) * 1e6 < 0.8 * limit
 
 
 def test_the_secret_is_used_where_it_is_needed_and_its_example_contains_no_key():
@@ -163,9 +168,9 @@ def test_the_secret_is_used_where_it_is_needed_and_its_example_contains_no_key()
     example = yaml.safe_load((K8S / "base" / "secret.example.yaml").read_text())
     for overlay in ("dev", "prod"):
         assert container(overlay)["envFrom"] == [{"secretRef": {"name": example["metadata"]["name"]}}]
-    deployment = load(ROOT / "conf", "kalshi-dev", datetime.now(UTC).date(), wiring.parts())
-    key = deployment.environment.keys["kalshi"].at("kalshi")
-    assert list(example["stringData"]) == variables(key)
+    for name in ("kalshi-dev", "kalshi-prod"):
+        deployment = load(ROOT / "conf", name, datetime.now(UTC).date(), wiring.parts())
+        assert list(example["stringData"]) == variables(deployment.environment.keys["kalshi"].at("kalshi"))
     assert all(value.startswith("<") and value.endswith(">") for value in example["stringData"].values())
     assert strictly_valid(K8S / "base" / "secret.example.yaml").returncode == 0
 
@@ -223,6 +228,97 @@ def test_the_pod_monitor_takes_the_place_of_the_annotations(tmp_path):
     assert monitor["selector"]["matchLabels"].items() <= template["labels"].items()
     [endpoint] = monitor["podMetricsEndpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
+    # The alerts select by this job.
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "ssmd"}]
+
+
+def test_the_prometheus_rule_has_the_rules_of_the_files(tmp_path):
+    assert OBJECT.read_text() == prometheus_rule(), "run `python test/deploy/prometheus_rule.py --write`"
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{os.path.relpath(K8S / 'overlays' / 'prod', tmp_path)}]\n"
+        f"components: [{os.path.relpath(K8S / 'components' / 'prometheus-rule', tmp_path)}]\n"
+    )
+    objects = {each["kind"]: each for each in yaml.safe_load_all(kustomize(tmp_path))}
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+    # kustomize adds an empty line to some expressions, which changes nothing.
+    assert words(objects["PrometheusRule"]["spec"]) == words({"groups": groups})
+    assert len({group["name"] for group in groups}) == len(groups)
+
+
+def words(value: Any) -> Any:
+    """Return a value with single spaces for all white space in its texts."""
+    if isinstance(value, dict):
+        return {name: words(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return list(map(words, value))
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def snippet(first: str) -> str:
+    """Return the block of docs/kubernetes.md that begins with this line."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    [found] = re.findall(rf"^```yaml\n({re.escape(first)}\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return found
+
+
+def selects(selector: dict[str, str], template: dict[str, Any]) -> bool:
+    return selector.items() <= template["metadata"]["labels"].items()
+
+
+def test_two_collectors_in_one_namespace_do_not_select_each_other(tmp_path):
+    """The second one is made as the page says, beside prod with all components."""
+    overlays = tmp_path / "deploy" / "k8s" / "overlays"
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(K8S, overlays.parent)
+    (overlays / "kraken").mkdir()
+    (overlays / "kraken" / "kustomization.yaml").write_text(snippet("# deploy/k8s/overlays/kraken/kustomization.yaml"))
+    (overlays / "both").mkdir()
+    (overlays / "both" / "kustomization.yaml").write_text(
+        "namespace: ssmd-prod\nresources: [../prod, ../kraken]\ncomponents: [../../components/prometheus-rule]\n"
+    )
+    objects = list(yaml.safe_load_all(kustomize(overlays / "both")))  # Equal names would be an error.
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for each in objects:
+        by_kind.setdefault(each["kind"], []).append(each)
+    assert {len(by_kind[kind]) for kind in ("Deployment", "Service", "NetworkPolicy", "PersistentVolumeClaim")} == {2}
+    templates = [each["spec"]["template"] for each in by_kind["Deployment"]]
+    assert [one["spec"]["containers"][0]["args"][1] for one in templates] == ["kalshi-prod", "kraken"]
+    jobs = [each["spec"]["jobTemplate"]["spec"]["template"] for each in by_kind["CronJob"]]
+    for number, (deployment, job) in enumerate(zip(by_kind["Deployment"], jobs, strict=True)):
+        kinds = ("Service", "NetworkPolicy", "PersistentVolumeClaim")
+        service, policy, claim = (by_kind[kind][number] for kind in kinds)
+        [term] = job["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        for selector in (
+            deployment["spec"]["selector"]["matchLabels"],
+            service["spec"]["selector"],
+            policy["spec"]["podSelector"]["matchLabels"],
+            term["labelSelector"]["matchLabels"],
+        ):
+            assert [selects(selector, template) for template in templates] == [number == 0, number == 1]
+            assert not any(selects(selector, each) for each in jobs)
+        for template in (deployment["spec"]["template"], job):
+            [data] = [volume for volume in template["spec"]["volumes"] if volume["name"] == "data"]
+            assert data["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+@pytest.mark.parametrize("where", ["above", "below"])
+def test_what_selects_a_collector_follows_its_name(tmp_path, where):
+    """The components may be used by the overlay that sets the suffix, or by one that uses that overlay."""
+    components = [os.path.relpath(K8S / "components" / name, tmp_path / "two") for name in ("compact", "pod-monitor")]
+    for name, resource, suffix in (("one", K8S / "base", "nameSuffix: -two\n"), ("two", tmp_path / "one", "")):
+        folder = tmp_path / name
+        folder.mkdir()
+        used = components if (name == "one") == (where == "below") else []
+        (folder / "kustomization.yaml").write_text(
+            f"namespace: ssmd-two\nresources: [{os.path.relpath(resource, folder)}]\ncomponents: {used}\n{suffix}"
+        )
+    objects = {each["kind"]: each for each in yaml.safe_load_all(kustomize(tmp_path / "two"))}
+    [term] = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["affinity"]["podAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    for selector in (term["labelSelector"], objects["PodMonitor"]["spec"]["selector"]):
+        assert selector == {"matchLabels": {"app": "kalshi-collector-two"}}
+    assert objects["Deployment"]["spec"]["template"]["metadata"]["labels"]["app"] == "kalshi-collector-two"
 
 
 def test_the_nightly_job_is_in_the_overlay_and_runs_on_the_node_of_its_collector():

@@ -12,12 +12,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 HERE = Path(__file__).parent
 FOLDER = ROOT / "deploy" / "prometheus"
+ON_KUBERNETES = FOLDER / "kubernetes.yaml"
 ALERTS = {
     rule["alert"]: rule
-    for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
+    for path in (FOLDER / "alerts.yaml", ON_KUBERNETES)
+    for group in yaml.safe_load(path.read_text())["groups"]
     for rule in group["rules"]
 }
-UNIT_TESTS = [HERE / "alerts_test.yaml", HERE / "alerts_day_test.yaml"]
+UNIT_TESTS = [HERE / f"{name}_test.yaml" for name in ("alerts", "alerts_day", "kubernetes")]
 
 
 def promtool(*arguments: str | Path, stdin: str = "") -> str:
@@ -31,7 +33,8 @@ def promtool(*arguments: str | Path, stdin: str = "") -> str:
 
 @pytest.mark.needs("promtool")
 def test_promtool_accepts_rules_and_configuration():
-    assert f"{len(ALERTS)} rules found" in promtool("check", "config", FOLDER / "prometheus.yaml")
+    assert f"{len(ALERTS) - 1} rules found" in promtool("check", "config", FOLDER / "prometheus.yaml")
+    assert "1 rules found" in promtool("check", "rules", ON_KUBERNETES)
 
 
 @pytest.mark.needs("promtool")
