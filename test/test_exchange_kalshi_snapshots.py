@@ -116,6 +116,17 @@ def test_markets_that_are_not_confirmed_have_no_books():
     assert found.events == [SnapshotsReceived(1, "orderbook_delta", 200, 200)]
 
 
+def test_markets_that_are_refused_are_not_waited_for():
+    markets = [f"KX-{number}" for number in range(201)]
+    kalshi = connection({**BOOKS, "market_tickers": markets})
+    kalshi.inspect([subscribed(1, "orderbook_delta", 1)])
+    snapshots = [snapshot(name, number) for number, name in enumerate(markets[:200], start=1)]
+    assert kalshi.inspect(snapshots).events == []
+    [refused, received] = kalshi.inspect([error(26, head={"id": 2})]).events
+    assert isinstance(refused, Refused)
+    assert received == SnapshotsReceived(1, "orderbook_delta", 200, 1)
+
+
 def test_a_market_without_an_answer_is_named():
     kalshi = opened()
     kalshi.inspect([delta("KX-0", 6)])

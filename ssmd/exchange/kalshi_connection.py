@@ -204,6 +204,8 @@ class KalshiConnection(KalshiInspector):
         if not refused:
             for name in self._channels_about(head):
                 _add(events, Refused(name, error.code, f"{error.text}; {remedy}", index))
+        if self._snapshots is not None:
+            events += self._snapshots.report(index + 1)
         channels = self._subscriptions.channels.values()
         if any(channel.sid is not None or channel.pending for channel in channels):
             return None
