@@ -68,6 +68,32 @@ def test_refusals_are_gathered():
     ]
 
 
+def books(second: float, event: str, *markets: str, sid: int = 1, **more: object) -> Entry:
+    return entry(second, event, 0, sid=sid, channel="orderbook_delta", markets=list(markets), **more)
+
+
+ASKED = books(2, "snapshot_requested", "KX-B", "KX-A", why="gap")
+CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=2, missing=[])
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([ASKED, CAME, entry(4, "stopped")], None),
+        ([ASKED, entry(4, "stopped")], "2 (KX-A, KX-B)"),
+        ([ASKED, entry(4, "outage"), CAME], "2 (KX-A, KX-B)"),
+        ([ASKED], "2 (KX-A, KX-B)"),
+        ([ASKED, ASKED, books(3, "snapshot_requested", "KX-C", sid=2), CAME], "1 (KX-C)"),
+        ([ASKED, CAME._replace(fields={**CAME.fields, "missing": ["KX-B"]})], "1 (KX-B)"),
+        ([books(2, "snapshot_requested", *"abcdefg")], "7 (a, b, c, d, e and 2 more)"),
+        ([ASKED._replace(fields={"sid": [], "markets": 5}), entry(3, "snapshots_received", missing={})], None),
+    ],
+)  # fmt: skip
+def test_order_books_that_did_not_come_are_named(entries, expected):
+    begin = "order books that were asked for on the channel orderbook_delta and have not come: "
+    assert notes(*entries) == ([] if expected is None else [begin + expected])
+
+
 def test_fields_that_are_not_what_they_should_be_are_no_trouble():
     refused = entry(2, "refused", channel=None, code={}, text=None)
     found = notes(entry(1, "silent", channel=["\x1b[31m"], since=7), refused)
@@ -79,7 +105,7 @@ def test_unknown_events_are_named():
     found = notes(*(entry(number, f"later {number % 7}") for number in range(22)))
     assert found == [
         "has 22 entries in its ledger whose events this version does not know; a later version may have written them: "
-        "later 0 (4), later 1 (3), later 2 (3), later 3 (3), later 4 (3) and 2 more kinds"
+        "later 0 (4), later 1 (3), later 2 (3), later 3 (3), later 4 (3) and 2 more"
     ]
 
 

@@ -16,6 +16,8 @@ from ssmd.store.ledger import (
     REFUSED,
     ROTATED,
     SILENT,
+    SNAPSHOT_REQUESTED,
+    SNAPSHOTS_RECEIVED,
     STOPPED,
     Entry,
     time_in,
@@ -26,7 +28,7 @@ __all__ = ["ledger_notes"]
 
 _MOST = 5
 """How many channels, refusals or kinds of events are named; the rest are counted."""
-_SILENCE_ENDS = (*FIRST_OF_A_RUN, CONNECTED, DISCONNECTED, STOPPED, ROTATED)
+_SESSION_ENDS = (*FIRST_OF_A_RUN, CONNECTED, DISCONNECTED, STOPPED, ROTATED)
 
 
 def ledger_notes(day: str, entries: Iterable[Entry], lines: int, last_ns: int) -> Iterator[str]:
@@ -39,6 +41,7 @@ def ledger_notes(day: str, entries: Iterable[Entry], lines: int, last_ns: int) -
     yield from _unknown(found, lines)
     yield from _silences(day, found, last_ns)
     yield from _refusals(found)
+    yield from _books(found)
 
 
 def _unknown(entries: list[Entry], lines: int) -> Iterator[str]:
@@ -48,7 +51,7 @@ def _unknown(entries: list[Entry], lines: int) -> Iterator[str]:
     named = [f"{printable(event)} ({count:,})" for event, count in counts.most_common(_MOST)]
     yield (
         f"has {sum(counts.values()):,} entries in its ledger whose events this version does not know; a later version "
-        f"may have written them: {_listed(named, len(counts))}"
+        f"may have written them: {', '.join(named)}{_more(len(counts) - len(named))}"
     )
     for first, last in outside(entries, lines):
         yield f"lines {first:,} to {last:,} belong to no connection that this version finds in the ledger"
@@ -71,7 +74,7 @@ def _silences(day: str, entries: list[Entry], last_ns: int) -> Iterator[str]:
             since.setdefault(channel, max(day_begins(day), time_in(entry, "since") or entry.ts_ns))
         elif entry.event == HEARD and channel in since:
             heard(channel, entry.ts_ns)
-        elif entry.event in _SILENCE_ENDS:
+        elif entry.event in _SESSION_ENDS:
             for silent in list(since):  # A run that was killed has left no end.
                 heard(silent, before_ns if entry.event in FIRST_OF_A_RUN else entry.ts_ns)
         before_ns = entry.ts_ns
@@ -98,12 +101,40 @@ def _refusals(entries: list[Entry]) -> Iterator[str]:
         yield f"and {more:,} more kinds of refusals"
 
 
+def _books(entries: list[Entry]) -> Iterator[str]:
+    """Yield of how many markets an order book was asked for and did not come as long as the connection was open."""
+    pending: dict[object, tuple[str, set[str]]] = {}
+    never: dict[str, set[str]] = {}
+    for entry in [*entries, Entry(0, STOPPED, 0, 0, {})]:
+        key, channel = _text(entry, "sid"), _text(entry, "channel")
+        if entry.event == SNAPSHOT_REQUESTED:
+            pending.setdefault(key, (channel, set()))[1].update(_names(entry, "markets"))
+        elif entry.event == SNAPSHOTS_RECEIVED:
+            pending.pop(key, None)
+            never.setdefault(channel, set()).update(_names(entry, "missing"))
+        elif entry.event in _SESSION_ENDS:
+            for name, markets in pending.values():
+                never.setdefault(name, set()).update(markets)
+            pending.clear()
+    for channel, markets in sorted(never.items()):
+        if markets:
+            named = sorted(markets)[:_MOST]
+            yield (
+                f"order books that were asked for on the channel {channel} and have not come: {len(markets):,} "
+                f"({', '.join(named)}{_more(len(markets) - len(named))})"
+            )
+
+
+def _names(entry: Entry, field: str) -> list[str]:
+    value = entry.fields.get(field)
+    return [printable(str(name)) for name in value] if isinstance(value, list) else []
+
+
 def _text(entry: Entry, name: str) -> str:
     """Return a field as text, empty for null: a damaged ledger may have anything there."""
     value = entry.fields.get(name)
     return "" if value is None else printable(str(value))
 
 
-def _listed(named: list[str], count: int) -> str:
-    more = count - len(named)
-    return ", ".join(named) + (f" and {more:,} more kinds" if more > 0 else "")
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""
