@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 from exchange_server import TEXT, Peer, close_frame, frame, serving
+from gevent import monkey
 from test_runtime_runner import ToyExchange, ToyWriter
 
 from ssmd.connector.config import WebSocketConfig
@@ -18,7 +19,7 @@ from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.queue import BatchQueue
-from ssmd.runtime.reader import Reader, RunParts
+from ssmd.runtime.reader import LARGE_BYTES, Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 
@@ -151,6 +152,22 @@ def test_a_failure_that_the_last_messages_name_is_the_reason_rather_than_the_sen
     connector = ScriptedConnector([b"1"], [b"2"], refusing=0)
     exchange = TickingExchange(answering(b"a"), answering(failure=refused))
     assert read(connector, exchange, end=refused) == [b"1", b"2"]
+
+
+def test_a_large_message_is_encoded_while_everything_else_goes_on(read, monkeypatch):
+    sleep = monkey.get_original("time", "sleep")  # As a computation in C: no greenlet of this thread runs meanwhile.
+    monkeypatch.setattr(ToyWriter, "encode", lambda self, ns, payloads, decoded: (sleep(0.3), b"line\n")[1])
+    turns: list[float] = []
+
+    def take_turns() -> None:
+        while True:
+            turns.append(time.monotonic())
+            gevent.sleep(0.01)
+
+    other = gevent.spawn(take_turns)
+    assert read(ScriptedConnector([b"x" * LARGE_BYTES]), TickingExchange(tick_seconds=None)) == [b"line"]
+    other.kill()
+    assert len(turns) > 3
 
 
 # Over a real connection.

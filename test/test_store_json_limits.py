@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from payloads import NOT_JSON, NOT_TEXT, VALID
 
+from ssmd.store import json_limits
 from ssmd.store.json_limits import MAX_DEPTH, MAX_INTEGER_DIGITS, are_within_limits, is_json, is_utf8
 from ssmd.store.line import LineEncoder, decode_line
 
@@ -91,3 +92,56 @@ def test_megabytes_of_brackets_take_little_time():
     line = LineEncoder("kalshi").encode(0, [payload], decoded=True)
     assert line.endswith(b'"data":' + payload + b"}\n")
     assert line.count(b"\n") == 1
+
+
+# Messages of many pieces.
+
+TOKENS = st.sampled_from(
+    [*'"\\[]{},:1a \n', "-1.5e+9", "\u00e9", "\u2603", "\U0001f600", "\ud83d"]
+)
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=9) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+)
+
+
+@given(
+    VALUES.map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    | st.lists(TOKENS, max_size=30).map(lambda tokens: "".join(tokens).encode("utf-8", "surrogatepass"))
+    | st.binary(max_size=20),
+    st.integers(1, 7),
+)
+def test_where_a_message_is_cut_into_pieces_makes_no_difference(message, size):
+    line = LineEncoder("kalshi").encode(0, [message])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(json_limits, "PIECE", size)
+        patched.setattr("ssmd.store.line.PIECE", 3 * size)
+        assert LineEncoder("kalshi").encode(0, [message]) == line
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["%s", "-%s", "0.%s", "%s.5", "1e%s", "1E-%s", "%se2", '"%s"', '"\\"%s"', '"-%s"']),
+            st.sampled_from([1, MAX_INTEGER_DIGITS, MAX_INTEGER_DIGITS + 1, 2 * MAX_INTEGER_DIGITS]),
+        ),
+        max_size=6,
+    )
+)
+def test_an_integer_is_too_long_exactly_when_python_cannot_read_it(shapes):
+    """Digits in a string, a fraction or an exponent are harmless."""
+    document = ("[" + ",".join(shape % ("1" * digits) for shape, digits in shapes) + "]").encode()
+    try:
+        json.loads(document)
+        readable = True
+    except ValueError:
+        readable = False
+    assert is_json(document) == readable
+
+
+@given(st.integers(1, MAX_DEPTH + 9), st.integers(0, 20), st.integers(1, 40))
+def test_depth_is_counted_over_all_pieces(depth, width, size):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(json_limits, "PIECE", size)
+        assert is_json(nested(depth, width)) == (depth <= MAX_DEPTH)

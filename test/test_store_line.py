@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -333,3 +334,40 @@ def test_no_message_grows_more_than_base64_does(message):
 
 def test_a_short_text_stays_legible():
     assert b'"encoding":"text"' in encode(["\u0416\0".encode() * 1000])
+
+
+MEGABYTES = 2 << 20
+LARGE = {
+    "control characters": b"\x01" * MEGABYTES,
+    "quotes": b'"' * MEGABYTES,
+    "brackets": b"[" * MEGABYTES,
+    "not UTF-8": b"\xff" * MEGABYTES,
+    "not UTF-8 at its end": "\u00e9".encode() * (MEGABYTES // 2) + b"\xff",
+    "two bytes each": "\u00e9".encode() * (MEGABYTES // 2),
+    "one wide character": b'"' + "\U0001f600".encode() + b"x" * (MEGABYTES - 6) + b'"',
+    "one wide character, not JSON": "\U0001f600".encode() + b"x" * MEGABYTES,
+    "line ends": b"[" + b"\r\n" * (MEGABYTES // 2) + b"]",
+    "white space around": b" " + b"[" + b"\r\n" * (MEGABYTES // 2) + b"]" + b" ",
+    "lists": b"[" + b"[]," * (MEGABYTES // 3) + b"[]]",
+    "lists and strings": b"[" + b'[],"",1,' * (MEGABYTES // 8) + b"[]]",
+    "lists, and digits in a string": b'["' + b"1" * 5000 + b'",' + b"[]," * (MEGABYTES // 3) + b"[]]",
+    "strings, and digits in one": b'["' + b"1" * 5000 + b'",' + b'"",1,' * (MEGABYTES // 5) + b'""]',
+    "digits": b"[" + b"1" * MEGABYTES + b"]",
+    "a fraction": b"[1." + b"1" * MEGABYTES + b"]",
+}
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("message", LARGE.values(), ids=LARGE)
+def test_a_large_message_takes_three_times_its_size_at_most(message, decoded):
+    """Beside the message itself, its line included. A text as a whole would take up to twelve times as much."""
+    decoded = decoded and accepted([message])
+    encoder = LineEncoder("kalshi")
+    tracemalloc.start()
+    try:
+        line = encoder.encode(NS, [message], decoded)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(message) + (1 << 20)
+    assert decode_line(line).payload.split() == message.split()

@@ -153,6 +153,7 @@ class WebSocketConnector:
                 last_pause = now  # It has waited, and the other greenlets had their turn.
             if payloads:
                 yield payloads
+                del payloads  # See Reader.
                 patience.last_data = now = monotonic()
             if now >= patience.next_tick:
                 patience.ticked(now)

@@ -62,7 +62,8 @@ class Writer(Protocol):
     def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
         """Return the `data` of a Batch with these messages, which are unchanged and in wire order.
 
-        The reader calls it right after it received them. It only computes: it never raises and never blocks.
+        The reader calls it right after it received them, and waits for it; for large messages it runs in a thread. It
+        only computes: it never raises and never blocks.
         `decoded`: a JSON decoder has accepted every message.
         """
 

@@ -17,9 +17,14 @@ from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.status import Status
+from ssmd.runtime.threads import off_the_hub
 from ssmd.store.ledger import CONNECTED
 
 __all__ = ["Reader", "RunParts"]
+
+LARGE_BYTES = 1024 * 1024
+"""What one read has brought is encoded in a thread when it has more: 16 MiB of brackets take half a second, in which no
+probe would be answered."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -94,10 +99,15 @@ class Reader:
                 inspection = inspect(payloads)
                 if inspection.events:
                     journal.events(inspection.events, received_ns)
-                status.received_bytes += sum(map(len, payloads))
-                data = encode(received_ns, payloads, inspection.decoded)
                 notes = journal.take() if journal.pending else ()
+                size = sum(map(len, payloads))
+                status.received_bytes += size
+                if size < LARGE_BYTES:
+                    data = encode(received_ns, payloads, inspection.decoded)
+                else:
+                    data = off_the_hub(encode, received_ns, payloads, inspection.decoded)
                 put(Batch(self._feed, received_ns, data, len(payloads), notes))
+                del payloads, data  # Not kept while the next message is received: each may have 16 MiB.
                 if journal.pressed:
                     journal.waited(0.0, clock.now())
                 if inspection.exchange_ms is not None:

@@ -13,11 +13,13 @@ bytes can always be recovered.
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+from io import BytesIO
 from typing import NamedTuple
 
 from ssmd.store.head import BASE64_END, HEAD, TEXT_END
-from ssmd.store.json_limits import are_within_limits, is_json, is_utf8
+from ssmd.store.json_limits import PIECE, are_within_limits, is_json, is_utf8, pieces
 from ssmd.store.timestamps import parse_second, utc_second
 
 __all__ = ["LARGEST_MESSAGE", "LONGEST_LINE", "LineEncoder", "Record", "decode_line"]
@@ -70,7 +72,8 @@ class LineEncoder:
             # together, because each begins and ends with ASCII.
             if b"\n" not in joined and b"\r" not in joined and is_utf8(joined):
                 return b"".join((prefix, (b"}\n" + prefix).join(documents), b"}\n"))
-        return b"".join([prefix + self._encode_unchecked(payload) for payload in payloads])
+            del documents, joined  # Each may be as large as the message.
+        return b"".join([self._encode_unchecked(prefix, payload) for payload in payloads])
 
     def _prefix(self, received_ns: int) -> bytes:
         """Return what comes before the data. The text of the second is cached, because formatting it costs the most."""
@@ -79,22 +82,55 @@ class LineEncoder:
             self._second, self._before_micros = second, b'{"ts":"%b.' % utc_second(second).encode("ascii")
         return b"%b%06d%b" % (self._before_micros, rest // 1000, self._after_ts)
 
-    def _encode_unchecked(self, payload: bytes) -> bytes:
-        """Return what follows the prefix, for a message that nothing has checked yet."""
+    def _encode_unchecked(self, prefix: bytes, payload: bytes) -> bytes:
+        """Return the line of a message that nothing has checked yet."""
         document = payload.strip(b" \t\r\n")
         if is_json(document):
             # A raw newline inside a JSON string is invalid, so these stand between tokens.
-            return document.replace(b"\n", b" ").replace(b"\r", b" ") + b"}\n"
+            return b"".join((prefix, document.replace(b"\n", b" ").replace(b"\r", b" "), b"}\n"))
         self.kept_as_string += 1
-        try:
+        line = BytesIO()  # It grows in place, and getvalue() makes no copy: a large message is held only once.
+        line.write(prefix)
+        if _write_text(payload, line):
+            line.write(TEXT_END)
+        else:
+            line.seek(len(prefix))
+            line.truncate()
+            _write_base64(payload, line)
+            line.write(BASE64_END)
+        line.write(b"\n")
+        return line.getvalue()
+
+
+def _write_text(payload: bytes, line: BytesIO) -> bool:
+    """Write a message as a JSON string of its text.
+
+    Returns False, with a part of it written, when it is not UTF-8, and when it would be much longer than base64: a
+    control character becomes an escape of six bytes. It is escaped piece by piece, because the whole text of a large
+    message could take twelve times its memory.
+    """
+    longest = line.tell() + 4 * (len(payload) // 3 + 1) + _ROOM
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line.write(b'"')
+    try:
+        for piece in pieces(payload):
             # Everything but ASCII is escaped: some readers take U+2028 for the end of a line.
-            text = json.dumps(payload.decode("utf-8")).encode("ascii")
-            # A control character becomes an escape of six bytes.
-            if len(text) <= 4 * (len(payload) // 3 + 1) + _ROOM:
-                return text + TEXT_END + b"\n"
-        except UnicodeDecodeError:
-            pass
-        return b'"%b"%b\n' % (base64.b64encode(payload), BASE64_END)
+            line.write(json.dumps(decoder.decode(piece)).encode("ascii")[1:-1])
+            if line.tell() >= longest:
+                return False
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    line.write(b'"')
+    return True
+
+
+def _write_base64(payload: bytes, line: BytesIO) -> None:
+    """Write a message as a JSON string of its base64."""
+    size = PIECE // 3 * 3
+    line.write(b'"')
+    line.writelines(base64.b64encode(payload[at : at + size]) for at in range(0, len(payload), size))
+    line.write(b'"')
 
 
 def decode_line(line: bytes) -> Record:

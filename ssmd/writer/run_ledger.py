@@ -45,7 +45,7 @@ class RunLedger(LedgerAppender):
 
     def _add_notes(self, batch: Batch) -> None:
         offset, index = self.offset, 0
-        lines = batch.data.splitlines(keepends=True)
+        lines = batch.data.splitlines(keepends=True) if batch.messages > 1 else [batch.data][: batch.messages]
         for note in batch.notes:
             offset += sum(map(len, lines[index : note.place]))
             index = min(max(note.place, index), len(lines))
