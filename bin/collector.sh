@@ -73,10 +73,13 @@ address() {
     case $listen in :*) echo "http://127.0.0.1$listen" ;; *) echo "http://$listen" ;; esac
 }
 
-# get <path>: prints the answer of the collector's HTTP server; fails unless it is 200. Without the proxy that the
-# environment may set for the exchange: the proxy would connect to its own 127.0.0.1.
-get() {
-    "$python" -c 'import sys, urllib.request as u
-print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())' \
-        "$(address)$1" 2>/dev/null
+# missing: prints what the collector is waiting for, nothing when all that was asked for is confirmed and coming; fails
+# without an answer. Without the proxy that the environment may set for the exchange: it would connect to its own 127.0.0.1.
+missing() {
+    "$python" -c 'import json, sys, urllib.request as u
+status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
+channels = status["channels"]
+waiting = "not confirmed yet" if channels is None or not all(channel["confirmed"] for channel in channels) else ""
+print("; ".join(status["missing"]) or waiting)' \
+        "$(address)/status" 2>/dev/null
 }

@@ -65,7 +65,7 @@ class Run:
         return [(note.event, dict(note.fields)) for note in self.journal.take()]
 
     def channel(self, name: str) -> Any:
-        return next(state for state in self.status.channels if state.channel == name)
+        return next(state for state in self.status.channels or () if state.channel == name)
 
 
 @pytest.fixture
@@ -282,11 +282,12 @@ def test_a_channel_of_several_subscriptions_is_one(run):
     assert (run.channel("trade").asked, run.channel("trade").heard) == (None, None)
 
 
-def test_nothing_is_looked_at_before_the_connection(run):
+def test_nothing_is_looked_at_before_the_connection(status, metrics):
+    run = Run(status, metrics)
     run.status.connected = False
     run.exchange.set("trade", pending=True)
     run.tick(5000)
-    assert run.status.channels == []
+    assert run.status.channels is None
     assert run.notes() == []
 
 

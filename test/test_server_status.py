@@ -63,7 +63,7 @@ def properties(schema: dict[str, Any], prefix: str = "") -> set[str]:
     """The names of all fields of a schema, as the table of the page writes them."""
     found = set()
     for name, inner in schema.get("properties", {}).items():
-        is_list = inner.get("type") == "array" and "properties" in inner["items"]
+        is_list = "array" in inner.get("type", "") and "properties" in inner["items"]
         below = properties(inner["items"] if is_list else inner, f"{prefix}{name}{'[]' * is_list}.")
         found |= below or {prefix + name}
         found |= {f"{prefix}{name}[]"} if is_list else set()
@@ -129,7 +129,7 @@ def test_what_is_not_known_is_null():
     }
     assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None}
     assert found["runs"] == {"starts_today": None, "earlier_errors": None}
-    assert (found["connected_since"], found["channels"], found["missing"]) == (None, [], ["not connected"])
+    assert (found["connected_since"], found["channels"], found["missing"]) == (None, None, ["not connected"])
 
 
 def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():

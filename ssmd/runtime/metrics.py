@@ -116,7 +116,7 @@ class _FromStatus(Collector):
                 if (number := value(self._status)) is not None:
                     metric.add_metric([self._feed], float(number))
                 yield metric
-        yield from channel_metrics(self._feed, self._status.channels)
+        yield from channel_metrics(self._feed, self._status.channels or ())
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

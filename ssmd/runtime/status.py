@@ -89,8 +89,8 @@ class Status:
     """Messages that are not valid JSON and were kept as a string."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
-    channels: Sequence[ChannelStatus] = ()
-    """As of the last second; empty when the dialect does not know channels, or before the connection."""
+    channels: Sequence[ChannelStatus] | None = None
+    """As of the last second; empty when the dialect does not know channels, None within a second of the connection."""
     missing: Sequence[str] = ()
     """Why what was asked for is not coming, as far as that is about no channel."""
     refused: dict[str, int | None] = field(default_factory=dict)
@@ -146,7 +146,8 @@ class Status:
             f"{channel}: refused by the exchange" + ("" if code is None else f" (error {code})")
             for channel, code in self.refused.items()
         ]
-        return [*self.missing, *refused, *broken, *(reason for state in self.channels for reason in state.missing)]
+        of_channels = [reason for state in self.channels or () for reason in state.missing]
+        return [*self.missing, *refused, *broken, *of_channels]
 
     def ready(self) -> bool:
         """Return whether the run is connected, not ending, and all that was asked for is coming."""

@@ -67,7 +67,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "connected": status.connected,
         "connected_since": _time(status.connected_ns) if status.connected else None,
         "messages": _messages(status, now_ns),
-        "channels": [_channel(channel, status, now_ns, names) for channel in status.channels],
+        "channels": _channels(status, now_ns, names),
         "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
         "disk": {
             "day": status.day or None,
@@ -91,6 +91,12 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
     }
+
+
+def _channels(status: Status, now_ns: int, names: bool) -> list[dict[str, Any]] | None:
+    if status.channels is None:
+        return None
+    return [_channel(channel, status, now_ns, names) for channel in status.channels]
 
 
 def _channel(channel: ChannelStatus, status: Status, now_ns: int, names: bool) -> dict[str, Any]:

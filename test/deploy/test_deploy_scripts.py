@@ -129,6 +129,10 @@ def test_a_collector_is_started_shown_restarted_and_stopped(host):
     assert re.search(rf"process  \d+, kept by {host.keeper()}\n", status.stdout)
     assert "  feed     connected\n" in status.stdout
     assert re.search(r"  rate     \d+ messages/s, \d+ since the start\n", status.stdout)
+    assert re.search(r"  last     \d+\.\d s ago\n", status.stdout)
+    assert re.search(r"  starts   \d today \(UTC\)\n", status.stdout)
+    assert re.search(r"  disk     \d+\.\d GB free\n", status.stdout)
+    assert "  silent   " not in status.stdout
     [file] = host.state.glob("data/*/kalshi-sim.jsonl")
     assert re.search(rf"  file     {re.escape(str(file))}, \d+ bytes\n", status.stdout)
 
@@ -142,6 +146,35 @@ def test_a_collector_is_started_shown_restarted_and_stopped(host):
     assert "ended" not in host.log()
     assert host.run("status", "kalshi-sim").returncode == 3
     assert host.run("status").returncode == 3
+
+
+def misbehave(host, endpoint: str, environment: str = "") -> None:
+    """Let the exchange of kalshi-sim misbehave, and add lines to its environment."""
+    feed = host.conf / "feeds" / "kalshi-sim.yaml"
+    feed.write_text(re.sub(r"endpoint: \S+", f"endpoint: {endpoint}", feed.read_text()))
+    with (host.conf / "environments" / "kalshi-sim.yaml").open("a") as file:
+        file.write(environment)
+
+
+def test_the_status_names_a_silent_channel(host):
+    misbehave(host, "sim://kalshi?rate=200&mute-after=100:trade", "silent_after_seconds: 2\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    wait_for(lambda: "channel silent" in host.log())
+    status = host.run("status", "kalshi-sim").stdout
+    assert re.search(r"  feed     connected; trade: no message for \d+ s\n", status)
+    assert re.search(r"  silent   trade, last message \d+\.\d s ago\n", status)
+
+
+def test_a_start_says_what_is_refused(host):
+    misbehave(host, "sim://kalshi?refuse=trade:26")
+    environment = host.conf / "environments" / "kalshi-sim.yaml"
+    markets = "market_tickers: [KXSIM-A, KXSIM-B]"
+    subscribe = f"subscribe:\n- {{channels: [orderbook_delta], {markets}}}\n- {{channels: [trade], {markets}}}\n"
+    environment.write_text(environment.read_text().partition("subscribe:")[0] + subscribe)
+    started = host.run("start", "kalshi-sim")
+    assert (started.returncode, started.stdout) == (1, "")
+    assert "is running, but after a minute: trade: refused by the exchange (error 26)" in started.stderr
+    assert host.run("status", "kalshi-sim").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
