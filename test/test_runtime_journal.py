@@ -126,7 +126,8 @@ def test_requests_for_books_are_noted_by_name_and_logged_together(journal, statu
     with caplog.at_level("INFO"):
         journal.events([Gap(3, 5, 8, place=2), SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")], 7)
         journal.events([SnapshotsRequested(3, "orderbook_delta", names[20:], "gap")], 8)
-        assert not status.broken_books  # Nothing has said yet that this subscription has books.
+        assert status.broken_books == {"orderbook_delta"}
+        status.broken_books.clear()
         journal.events([SnapshotsReceived(3, "orderbook_delta", 29, place=9, missing=["M5"])], 9)
     gap, first, second, received = noted(journal)
     assert gap[:2] == ("gap", 2)
@@ -134,6 +135,9 @@ def test_requests_for_books_are_noted_by_name_and_logged_together(journal, statu
     assert first == ("snapshot_requested", 0, {**head, "markets": names[:20], "why": "gap"})
     assert second == ("snapshot_requested", 0, {**head, "markets": names[20:], "why": "gap"})
     assert received == ("snapshots_received", 9, {**head, "markets": 29, "missing": ["M5"]})
+    assert not status.broken_books
+    journal.events([Gap(3, 9, 11), Gap(4, 5, 6)], 10)
+    assert status.broken_books == {"orderbook_delta"}
     complete, lacking = caplog.records
     assert (complete.message, complete.books) == ("order books complete", 29)
     assert (lacking.levelname, lacking.count, lacking.markets) == ("WARNING", 1, "M5")

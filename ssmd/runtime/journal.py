@@ -110,6 +110,8 @@ class Journal:
             self.pending.append(Note(REFUSED, ts_ns, place, fields))
         elif isinstance(event, SnapshotsRequested):
             self._books[event.sid] = event.channel
+            if event.why == "gap":  # Also when the gap came before the first snapshots had all come.
+                self._status.broken_books.add(event.channel)
             self._reporter.snapshots(event)
             self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
         else:
