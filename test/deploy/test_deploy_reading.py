@@ -20,6 +20,7 @@ from process import ROOT
 from recorded import make_day
 
 PAGE = ROOT / "docs" / "reading.md"
+ENVIRON = os.environ | {"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
 
 
 class Example(NamedTuple):
@@ -75,8 +76,7 @@ def shell(code: str) -> str:
     for tool in ("jq", "zstd"):
         if re.search(rf"\b{tool}\b", code) and not shutil.which(tool):
             pytest.skip(f"needs {tool}")
-    environ = os.environ | {"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
-    ended = subprocess.run(["sh", "-e", "-c", code], capture_output=True, text=True, env=environ, check=False)
+    ended = subprocess.run(["sh", "-e", "-c", code], capture_output=True, text=True, env=ENVIRON, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 
@@ -84,7 +84,7 @@ def shell(code: str) -> str:
 def python(code: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+        capture_output=True, text=True, env=ENVIRON | {"PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
