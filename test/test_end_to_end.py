@@ -16,8 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import gevent
+import gevent.event
 import pytest
-from exchange_server import close_frame, eventually, serving
+from exchange_server import BINARY, close_frame, eventually, serving
+from exchange_server import frame as ws_frame
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
 pytestmark = pytest.mark.one_day
@@ -175,6 +178,26 @@ def test_messages_that_are_not_json_are_kept_in_the_file_and_counted(tmp_path):
     encoded = [line for line in lines if "encoding" in line]
     assert {line["encoding"] for line in encoded} == {"text", "base64"}
     assert f'ssmd_messages_not_json_total{{feed="test"}} {len(encoded)}.0' in metrics
+
+
+def test_a_binary_feed_gets_one_warning_that_says_what_it_looks_like(tmp_path):
+    warned = gevent.event.Event()
+
+    def script(peer):
+        peer.upgrade()
+        for number in range(3):
+            peer.send(ws_frame(BINARY, gzip.compress(b'{"number":%d}' % number)))
+            warned.wait()
+        peer.send(close_frame(1000))
+
+    with serving(script) as server, Collector(tmp_path, server.url, exchange="generic") as collector:
+        collector.wait_for("messages that are not JSON are kept as strings; from now on they are only counted")
+        warned.set()
+        assert collector.wait() == 75
+        assert list(map(gzip.decompress, collector.payloads())) == [b'{"number":%d}' % number for number in range(3)]
+    [warning] = [event for event in collector.events if "not JSON" in event["event"]]
+    assert warning["looks_like"] == "gzip (1f 8b)"
+    assert collector.events[-1]["not_json"] == 3
 
 
 def has_lines(collector, count):

@@ -37,6 +37,21 @@ def test_a_summary_once_a_minute_with_the_rate_of_that_minute(status, clock, eve
     assert [(record.messages, record.rate) for record in caplog.records] == [(600, 10.0), (1800, 20.0)]
 
 
+def test_messages_that_are_not_json_are_warned_of_once_for_each_kind(status, clock, events, caplog):
+    """A binary feed has nothing else: a warning each second would fill the log."""
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    reporter.tick([])
+    status.likenesses = kinds = {"gzip (1f 8b)": None}
+    for clock.now in range(1, 5):
+        status.not_json += 100
+        reporter.tick([])
+    kinds["text"] = None
+    reporter.tick([])
+    reporter.finish()
+    assert events() == ["messages that are not JSON are kept as strings; from now on they are only counted"] * 2
+    assert [(record.messages, record.looks_like) for record in caplog.records] == [(100, "gzip (1f 8b)"), (400, "text")]
+
+
 def test_a_torrent_of_gaps_is_one_line_a_tick(status, clock, events, caplog):
     reporter = Reporter("kalshi", status, monotonic=clock)
     for number in range(1000):

@@ -42,7 +42,7 @@ class Reporter:
         self._summary_messages = self._tick_messages = 0
         self._gaps: list[Gap] = []
         self._requested: dict[tuple[str, str], dict[str, None]] = {}
-        self._not_json = 0
+        self._likenesses_reported = 0
         self._asked_for_acknowledgement = False
 
     def gap(self, gap: Gap) -> None:
@@ -101,9 +101,15 @@ class Reporter:
         self._requested = {}
 
     def _report_not_json(self) -> None:
-        if new := self._status.not_json - self._not_json:
-            _log.warning("messages that are not JSON, kept as strings", extra={"messages": new})
-            self._not_json += new
+        """Warn once of each kind. How many there are is in the summary, and in the metrics: a binary feed has nothing
+        else, and would fill the log.
+        """
+        if new := list(self._status.likenesses)[self._likenesses_reported :]:
+            self._likenesses_reported += len(new)
+            _log.warning(
+                "messages that are not JSON are kept as strings; from now on they are only counted",
+                extra={"messages": self._status.not_json, "looks_like": ", ".join(new)},
+            )
 
     def totals(self, rate: float | None = None) -> dict[str, object]:
         """Return the counts so far, as fields of a log line; `rate` is in messages per second."""

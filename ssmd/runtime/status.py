@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,8 @@ class Status:
     """Messages missing in the gaps."""
     not_json: int = 0
     """Messages that are not valid JSON and were kept as a string."""
+    likenesses: Collection[str] = ()
+    """What these look like, in the order in which they came."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None
