@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_the_memory_does_not_grow_with_the_file(tmp_path, storage):
     assert "imported, 600,000 lines" in ended.stdout
     peak = int(ended.stdout.splitlines()[-1])
     assert peak < 60 * 1024
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_removes_what_is_not_finished(tmp_path, storage, number):
+    recording = tmp_path / "a.jsonl"
+    recording.write_text('{"t":"2021-10-12T00:00:00Z"}\n')
+    code = (
+        "import os, sys; import ssmd.importing.days as days; from ssmd.cli import run_command; "
+        f"days.write_pieces = lambda fd, pieces: os.kill(os.getpid(), {int(number)}); "
+        "run_command(sys.argv[1:], os.environ)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "import", "--feed", "other", "--to", storage, "--time-field", "t", recording],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "")
+    assert not list(storage.iterdir())
 
 
 def test_importing_imports_neither_the_writer_nor_the_runtime():

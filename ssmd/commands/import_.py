@@ -31,6 +31,7 @@ coverage of such a day is unknown.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -48,6 +49,8 @@ from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     now_ns = time.time_ns()
     layout, window = _layout(arguments), _window(arguments)
     sources = [Source(path, layout, window, arguments["--carry-time"], now_ns) for path in _files(arguments["<file>"])]
@@ -56,6 +59,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if left_out := sum(source.left_out for source in sources):
         print(f"ssmd: left out because of --where: {left_out:,} lines", file=sys.stderr)
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    """End with the code that a shell shows for a signal, and remove what is not finished: it may have gigabytes."""
+    sys.exit(128 + number)
 
 
 def _layout(arguments: Mapping[str, Any]) -> Layout:
