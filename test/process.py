@@ -134,12 +134,14 @@ class Collector(Process):
         exchange: str = "kalshi",
         version: str = "",
         environment: str = "",
+        options: Sequence[str] = (),
         variables: Mapping[str, Any] = MappingProxyType({}),
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.data = folder / "data"
         tree = make_tree(folder, endpoint, exchange, version, environment)
-        super().__init__("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0", prefix=prefix, **variables)
+        fixed = ("--config-dir", tree, "--listen", "127.0.0.1:0")
+        super().__init__("run", "test", *fixed, *options, prefix=prefix, **variables)
 
     def start_up(self) -> None:
         """Wait until it has started; keep the address of its probes in `listen`."""
