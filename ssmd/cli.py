@@ -8,6 +8,7 @@ Usage:
 Commands:
   run        collect one environment until it is stopped
   validate   check a metadata tree without connecting to anything
+  init       write an example of a metadata tree
   sim        serve a simulated exchange, or a recording, over a WebSocket
   verify     prove that recorded data is unchanged, or name the lines that are not
   seal       write the manifests of finished days

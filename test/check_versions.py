@@ -30,6 +30,7 @@ OF_THE_CHECKOUT = (
     "architecture",
     "bench",
     "bin",
+    "commands_init",
     "docs",
     "package_picture",
     "setup",

@@ -1,7 +1,13 @@
-"""setup.py: what it requires is what ssmd imports, in versions that were tried (bin/check-versions tries them)."""
+"""setup.py: it requires what ssmd imports, in versions that were tried (bin/check-versions tries them), and it builds
+packages that are complete.
+"""
 
 import ast
+import os
+import shutil
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -73,3 +79,61 @@ def test_a_requirement_without_both_bounds_is_refused(requirement):
 
 def test_check_versions_leaves_out_only_tests_that_exist():
     assert set(left_out(ROOT / "test", everything=True)) < set(left_out(ROOT / "test"))
+
+
+def build(kind: str, checkout: Path, to: Path) -> Path:
+    """Build a `wheel` or an `sdist` with the setuptools of the tests, as pip would; return its file."""
+    script = f"import sys; from setuptools import build_meta; build_meta.build_{kind}(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, to], cwd=checkout, check=True, capture_output=True)
+    [built] = to.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The folder of the programs of a new virtual environment, with ssmd installed from a wheel.
+
+    The wheel is built from the source archive, and that from a copy of the checkout. The dependencies are those of the
+    tests, so that nothing is downloaded.
+    """
+    folder = tmp_path_factory.mktemp("built")
+    away = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "node_modules", "data")
+    shutil.copytree(ROOT, folder / "checkout", ignore=away)
+    with tarfile.open(build("sdist", folder / "checkout", folder / "sdist")) as archive:
+        archive.extractall(folder / "source", filter="data")
+    [source] = (folder / "source").iterdir()
+    wheel = build("wheel", source, folder / "wheel")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    programs = folder / "venv" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True, capture_output=True)
+    [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
+    (packages / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
+    return programs
+
+
+def test_an_installed_ssmd_writes_its_example_tree_and_collects_from_it(installed, tmp_path):
+    def run(*arguments: str) -> str:
+        environ = {**os.environ, "PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"}
+        environ.pop("PYTHONPATH", None)
+        argv = [installed / "ssmd", *arguments]
+        done = subprocess.run(argv, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    printed = run("init", "example")
+    written = {path.relative_to(tmp_path / "example") for path in (tmp_path / "example").rglob("*") if path.is_file()}
+    assert written == {path.relative_to(ROOT / "conf") for path in (ROOT / "conf").glob("*/*")}
+    # What it prints and what the comments of the tree say are commands for here.
+    assert "\n  ssmd run kalshi-sim --config-dir example\n" in printed
+    texts = "".join((tmp_path / "example" / path).read_text() for path in written)
+    assert "#   ssmd run kalshi-sim --config-dir example\n" in texts
+    assert "bin/ssmd" not in texts
+    assert "error" not in run("validate", "--strict", "--config-dir", "example")
+    # The simulator closes the connection after 100 messages: the run ends by itself, with all of them.
+    feed = tmp_path / "example/feeds/kalshi-sim.yaml"
+    feed.write_text(feed.read_text().replace("sim://kalshi ", "sim://kalshi?rate=0&close-after=100 "))
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        run("run", "kalshi-sim", "--config-dir", "example", "--listen", "127.0.0.1:0")
+    assert ended.value.returncode == 75
+    [data] = tmp_path.glob("data/*/kalshi-sim.jsonl")
+    assert len(data.read_bytes().splitlines()) == 100

@@ -7,6 +7,7 @@ the exit code or raises an SsmdError. The modules are named here and not importe
 COMMANDS = {
     "run": "ssmd.commands.run",
     "validate": "ssmd.commands.validate",
+    "init": "ssmd.commands.init",
     "sim": "ssmd.commands.sim",
     "verify": "ssmd.commands.verify",
     "seal": "ssmd.commands.seal",

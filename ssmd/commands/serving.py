@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import gevent
 
 from ssmd.commands.listen import parse_listen
+from ssmd.commands.program import CHECKOUT, program
 from ssmd.contracts.resolver import KeySource
 from ssmd.errors import ConfigError, UsageError, visible
 from ssmd.exchange.kalshi_keys import read_key_id
@@ -131,17 +131,13 @@ def how_to_connect(endpoint: str) -> str:
     """Return what to type so that a collector connects to `endpoint`: with the example tree of the checkout, or with
     one that `ssmd init` makes where ssmd is installed.
     """
-    root = Path(__file__).resolve().parents[2]
-    tree, lines = Path("conf"), ""
-    if (root / "bin" / "ssmd").is_file() and (root / "conf").is_dir():
-        here = Path.cwd() == root
-        program = "bin/ssmd" if here else shlex.quote(str(root / "bin" / "ssmd"))
-        tree = tree if here else root / tree
+    lines = ""
+    if CHECKOUT is not None:
+        tree = Path("conf") if Path.cwd() == CHECKOUT else CHECKOUT / "conf"
     else:
-        program = "ssmd" if shutil.which("ssmd") else f"{shlex.quote(sys.executable)} -m ssmd"
         tree = Path("ssmd-example")
         if not (tree / "environments" / "kalshi-local.yaml").is_file():
-            lines = f"  {program} init {tree}\n"
+            lines = f"  {program()} init {tree}\n"
     if endpoint.replace("//localhost:", "//127.0.0.1:") != _LOCAL:
         lines += f"Set `endpoint: {endpoint}` in {tree}/feeds/kalshi-local.yaml, then:\n"
-    return f"{lines}  {program} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"
+    return f"{lines}  {program()} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"
