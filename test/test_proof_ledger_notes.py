@@ -90,7 +90,7 @@ CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=
     ],
 )  # fmt: skip
 def test_order_books_that_did_not_come_are_named(entries, expected):
-    begin = "order books that were asked for on the channel orderbook_delta and have not come: "
+    begin = "order books that were asked for on the channel orderbook_delta, not all of which have come: "
     assert notes(*entries) == ([] if expected is None else [begin + expected])
 
 

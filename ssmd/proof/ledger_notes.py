@@ -120,8 +120,8 @@ def _books(entries: list[Entry]) -> Iterator[str]:
         if markets:
             named = sorted(markets)[:_MOST]
             yield (
-                f"order books that were asked for on the channel {channel} and have not come: {len(markets):,} "
-                f"({', '.join(named)}{_more(len(markets) - len(named))})"
+                f"order books that were asked for on the channel {channel}, not all of which have come: "
+                f"{len(markets):,} ({', '.join(named)}{_more(len(markets) - len(named))})"
             )
 
 
