@@ -20,6 +20,7 @@ from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.exchange.kalshi_inspector import MOST_SIDS
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
+from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
 
 KEY_ID = "7d1c2a52-16b4-4f0b-9d53-21a94f0c7a10"
@@ -601,7 +602,8 @@ VALUES = st.recursive(
     | st.sampled_from([10**30, 2**53, 2**53 + 1, 2**63, 2**64])
     | st.floats()
     | st.text(max_size=5)
-    | st.sampled_from(["error", "ok", "subscribed", "unsubscribed", "trade", "ticker"]),
+    | st.sampled_from(["error", "ok", "subscribed", "unsubscribed", "trade", "ticker", "orderbook_snapshot"])
+    | st.sampled_from(["orderbook_delta", "KXA-1", "KXB-2"]),
     lambda children: (
         st.lists(children, max_size=3)
         | st.dictionaries(
@@ -612,7 +614,24 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-MESSAGES = st.dictionaries(st.sampled_from(["type", "sid", "seq", "id", "msg", "other"]), VALUES, max_size=6)
+REPLIES = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["error", "ok", "subscribed", "orderbook_snapshot"]),
+        "id": st.integers(0, 5),
+        "msg": st.fixed_dictionaries(
+            {},
+            optional={
+                "channel": st.sampled_from(["orderbook_delta", "ticker", "trade"]) | VALUES,
+                "sid": st.integers(1, 3) | VALUES,
+                "code": st.integers(1, 30) | VALUES,
+                "market_ticker": st.sampled_from(["KXA-1", "KXB-2"]) | VALUES,
+                "market_tickers": VALUES,
+            },
+        ),
+    },
+    optional={"sid": st.integers(1, 3), "seq": st.integers(0, 9)},
+)
+MESSAGES = REPLIES | st.dictionaries(st.sampled_from(["type", "sid", "seq", "id", "msg", "other"]), VALUES, max_size=6)
 BYTES = (
     st.binary(max_size=40)
     | (MESSAGES | VALUES).map(lambda value: json.dumps(value).encode())
@@ -634,6 +653,21 @@ def test_inspect_never_raises(payloads):
     # Whatever it accepted makes the lines that a careful look makes.
     fast, careful = LineEncoder("kalshi"), LineEncoder("kalshi")
     assert fast.encode(0, payloads, inspection.decoded) == careful.encode(0, payloads)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.lists(BYTES, min_size=1, max_size=5), max_size=5))
+def test_a_connection_with_order_books_never_raises_and_what_it_reports_fits_into_the_ledger(batches):
+    books = {"channels": ["orderbook_delta", "ticker"], "market_tickers": ["KXA-1", "KXB-2"]}
+    dialect = Kalshi(KEYS, [books, {"channels": ["trade"]}])
+    for number, payloads in enumerate(batches):
+        for inspection in (dialect.inspect(payloads), dialect.tick(NOW_MS + 40_000 * number)):
+            for event in inspection.events:
+                encode_entry(Entry(0, "x", 0, 0, event._asdict()))
+    for state in dialect.channels():
+        assert 0 <= (state.heard or 0) <= 2
+        assert 0 <= (state.confirmed or 0) <= 2
+        assert (state.books_pending or 0) + (state.books_missing or 0) <= 2
 
 
 @settings(max_examples=100)

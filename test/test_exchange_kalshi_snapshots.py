@@ -73,10 +73,17 @@ def test_a_gap_of_another_subscription_loses_no_book():
     assert not kalshi.tick(NOW_MS).commands
 
 
-def test_a_snapshot_in_the_message_that_shows_the_gap_is_behind_it():
+def test_a_snapshot_that_shows_a_gap_is_followed_by_one_that_was_asked_for():
     kalshi = opened(["KX-0"])
-    events = kalshi.inspect([snapshot("KX-0", 7)]).events
-    assert events == [Gap(1, 2, 7), SnapshotsReceived(1, "orderbook_delta", 1, 1)]
+    assert kalshi.inspect([snapshot("KX-0", 7)]).events == [Gap(1, 2, 7)]
+    assert requests(kalshi.tick(NOW_MS)) == [(2, ["KX-0"])]
+
+
+def test_after_the_request_a_snapshot_that_nobody_asked_for_counts():
+    kalshi = opened(["KX-0"])
+    kalshi.inspect([delta("KX-0", 7)])
+    kalshi.tick(NOW_MS)
+    assert kalshi.inspect([snapshot("KX-0", 8)]).events == [SnapshotsReceived(1, "orderbook_delta", 1, 1)]
 
 
 def test_a_gap_may_end_the_run_instead():

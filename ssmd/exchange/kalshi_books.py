@@ -57,7 +57,7 @@ class Books:
         self._unknown: dict[str, int] = {}
         """The markets whose snapshot is to come, each with the number of times that it was asked for."""
         self._missing: dict[str, None] = {}
-        """The markets that are not asked for any more, because the exchange does not answer."""
+        """The markets that are asked for only now and then, because the exchange has not answered."""
         self._ready: dict[str, None] = {}
         """The markets to ask for, in order."""
         self._new: list[str] = []
@@ -68,6 +68,9 @@ class Books:
         """When a market was asked for, in order, as long as it may not be asked for again."""
         self._requests: deque[tuple[int, Request]] = deque()
         """The requests that may still be refused, each with its time."""
+        self._is_lost = False
+        """Whether there was a gap since the last due(). Then no book is known, whatever the other fields say, and the
+        next due() goes through all markets: a broken feed may have a gap at each message."""
         self._is_reported = True
         self._has_more = False
         """Whether a book is known that was reported as missing."""
@@ -77,16 +80,16 @@ class Books:
     @property
     def pending(self) -> int:
         """How many books are still to come."""
-        return len(self._unknown)
+        return len(self._followed) if self._is_lost else len(self._unknown)
 
     @property
     def known(self) -> int:
-        return len(self._followed) - len(self._unknown) - len(self._missing)
+        return 0 if self._is_lost else len(self._followed) - len(self._unknown) - len(self._missing)
 
     @property
     def missing(self) -> Sequence[str]:
-        """The markets whose books are not known and are not asked for any more."""
-        return tuple(self._missing)
+        """The markets whose books are not known, and do not come."""
+        return () if self._is_lost else tuple(self._missing)
 
     def follow(self, markets: Iterable[str]) -> None:
         """Follow the books of these markets, and of no others. The exchange sends the first snapshots unasked."""
@@ -103,7 +106,7 @@ class Books:
     def lost(self) -> None:
         """A message is missing: no book is right any more, and answers that are on their way prove nothing."""
         self._first_valid_id = self._next_id
-        self._begin("gap")
+        self._is_lost = bool(self._followed)
 
     def begin_day(self) -> None:
         """A UTC day has begun, whose file has no snapshot yet."""
@@ -130,7 +133,7 @@ class Books:
 
         `in_place`: whether its number belongs to its place in the stream.
         """
-        if in_place or not request_id or request_id >= self._first_valid_id:
+        if not self._is_lost and (in_place or not request_id or request_id >= self._first_valid_id):
             self._is_known(market)
 
     def _is_known(self, market: str) -> None:
@@ -140,7 +143,7 @@ class Books:
 
     def take_report(self) -> bool:
         """Return whether no snapshot is to come any more, and this was not returned before."""
-        if self._unknown or self._is_reported:
+        if self._is_lost or self._unknown or self._is_reported:
             return False
         self._is_reported = True
         return True
@@ -168,6 +171,9 @@ class Books:
         self._allowed = min(float(self._per_second), self._allowed + self._per_second * passed / 1000)
         self._opening.update(dict.fromkeys(self._new, self._passed_ms))
         self._new.clear()
+        if self._is_lost:
+            self._is_lost = False
+            self._begin("gap")
         self._is_reported &= not self._has_more
         self._has_more = False
         over_ms = self._passed_ms - PATIENCE_MS
@@ -178,7 +184,6 @@ class Books:
                 del waiting[market]
                 if market in self._unknown:
                     self._ask_again(market)
-
         if self._passed_ms >= self._retry_ms:
             self._retry_ms = self._passed_ms + RETRY_MS
             if self._is_available:

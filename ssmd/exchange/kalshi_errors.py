@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ssmd.exchange.kalshi_inspector import whole
+
 __all__ = ["KalshiError", "read_error"]
 
 # About a subscription: the channel broke (10), the exchange failed (17), its buffer overflowed (25).
@@ -67,4 +69,4 @@ def read_error(body: Mapping[str, Any], where: str, shown: Callable[[object], st
     text = f"Kalshi error {shown(code)}{where}: {reason}" + "".join(f" ({item})" for item in about)
     markets = body.get("market_tickers")
     named = [body.get("market_ticker"), *(markets if isinstance(markets, list) else ())]
-    return KalshiError(code if type(code) is int else None, text, [name for name in named if isinstance(name, str)])
+    return KalshiError(whole(code) or None, text, [name for name in named if isinstance(name, str)])

@@ -15,7 +15,7 @@ import msgspec
 from ssmd.contracts.exchange import Event, Gap, Inspection
 from ssmd.errors import Disconnected, SsmdError
 
-__all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping"]
+__all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping", "whole"]
 
 MOST_SIDS = 100_000
 """An exchange that numbers the messages of more subscriptions is broken or malicious, and ends the run: Kalshi gives a
@@ -167,11 +167,12 @@ def _head(payload: bytes) -> MessageHead:
     except (ValueError, RecursionError):
         message = content(payload)
     kind = message.get("type")
-    sid, seq, command_id = (_whole(message.get(name)) for name in ("sid", "seq", "id"))
+    sid, seq, command_id = (whole(message.get(name)) for name in ("sid", "seq", "id"))
     return MessageHead(kind if isinstance(kind, str) else "", sid, seq, command_id)
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """Return a whole number from outside; 0 for one that is negative or too large, and for any other value."""
     return value if type(value) is int and 0 <= value <= _LARGEST else 0
 
 
@@ -186,6 +187,7 @@ def content(payload: bytes) -> Mapping[str, Any]:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
+    """Return a value from outside if it is a mapping, and an empty one otherwise."""
     return value if isinstance(value, dict) else {}
 
 

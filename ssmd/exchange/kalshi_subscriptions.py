@@ -10,6 +10,7 @@ import msgspec
 
 from ssmd.contracts.exchange import Acknowledged, Asked, Head
 from ssmd.exchange.kalshi_channels import NAMED_BY
+from ssmd.exchange.kalshi_inspector import whole
 from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
 
 __all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions", "market_in"]
@@ -144,9 +145,9 @@ class Subscriptions:
 
     def subscribed(self, command_id: int, body: Mapping[str, Any]) -> Iterator[Acknowledged]:
         """Read a `subscribed`: a channel is confirmed, with the markets of its command."""
-        channel, sid = self._answered(command_id, body.get("channel")), body.get("sid")
+        channel, sid = self._answered(command_id, body.get("channel")), whole(body.get("sid"))
         if channel is not None:
-            if type(sid) is int and sid > 0:
+            if sid:
                 channel.sid = sid
                 self._by_sid[sid] = channel
                 if channel.unheard:
