@@ -49,6 +49,8 @@ COLLECTORS: Mapping[str, str] = {
     "silent": "rate=200&silent-after=100",
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
+    # One channel sends nothing more, and the others go on.
+    "muted": "rate=200&mute-after=300:trade",
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
     "full": "rate=200",
@@ -215,8 +217,10 @@ def make_tree(folder: Path, stopped: str) -> Path:
             f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
             f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
         )
+        # The default of 900 s, shortened even more than the minutes of the rules.
+        silent = f"silent_after_seconds: {MINUTE * 2}\n" if name == "muted" else ""
         (tree / "environments" / f"{name}.yaml").write_text(
-            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}"
+            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{silent}"
             "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
             "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
             "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"

@@ -98,6 +98,7 @@ EXPECTED = {
     ("SsmdFeedSilent", "deaf"),
     ("SsmdSubscriptionUnacknowledged", "deaf"),
     ("SsmdRestarting", "silent"),
+    ("SsmdChannelSilent", "muted"),
     ("SsmdFeedSilent", "stopped"),
     ("SsmdNotConnected", "stopped"),
     ("SsmdDown", "refused"),
