@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import types
@@ -276,7 +277,40 @@ def test_validate_fails_on_warnings_when_it_is_strict(capsys, tree):
     out = capsys.readouterr().out
     assert "warning: feeds/example.yaml:9: colour: ssmd does not know this key\n" in out
     assert run("validate", "--strict", "--config-dir", tree) == 78
-    assert capsys.readouterr().out == out
+    assert capsys.readouterr().out == out.replace("warning: ", "warning (fails with --strict): ", 1)
+    # The other warning, of a field without effect, is not the reason.
+    feed.write_text(feed.read_text().replace("colour: red", "calendar: {timezone: UTC}\ncolour: red"))
+    assert run("validate", "--strict", "--config-dir", tree) == 78
+    assert re.findall(r"^(warning.*?): .*: (\w+): ", capsys.readouterr().out, re.MULTILINE) == [
+        ("warning", "calendar"),
+        ("warning (fails with --strict)", "colour"),
+    ]
+
+
+def test_validate_is_not_ok_for_an_environment_that_cannot_run(capsys, tree):
+    feed = tree / "feeds" / "example.yaml"
+    feed.write_text(feed.read_text() + "status: none\n")
+    assert run("validate", "--config-dir", tree, "--keys") == 78
+    assert [line.partition(" must be")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "error: environments/example-dev.yaml:2: feed: cannot be used, because feeds/example.yaml has errors; "
+        "correct those",
+        "warning: environments/example-dev.yaml: keys: not looked for, because the environment has errors; "
+        "correct them, then check again",
+        "error: feeds/example.yaml:9: status:",
+    ]
+
+
+def test_run_logs_the_warnings_of_validate_as_warnings(capsys, tree):
+    """All of them, in the same order and words."""
+    feed = tree / "feeds" / "example.yaml"
+    text = feed.read_text().replace("wss://feed.example", "ws://127.0.0.1:1")
+    feed.write_text(text + "calendar: {timezone: UTC}\ncolour: red\n")
+    assert run("validate", "--config-dir", tree, "example-dev") == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok: ")]
+    assert run("run", "example-dev", "--config-dir", tree, "--listen", "127.0.0.1:0", SSMD_LOG_FORMAT="json") == 69
+    logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [f"warning: {line['event']}" for line in logged if line["level"] == "warning"] == warnings
+    assert len(warnings) >= 2
 
 
 def test_validate_fails_on_a_misspelt_key(capsys, tree):

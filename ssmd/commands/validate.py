@@ -11,7 +11,8 @@ Options:
   -h --help            Show this.
 
 Prints a line for each file without a problem and for each problem. The exit code is 0, or 78 when there is an error.
-When environments are named, only these are checked, and the feeds and schemas that they refer to.
+With --strict a warning on which it fails begins with `warning (fails with --strict)`. When environments are named,
+only these are checked, and the feeds and schemas that they refer to.
 """
 
 from __future__ import annotations
@@ -34,18 +35,23 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if arguments["--keys"]:
         for deployment in report.deployments.values():
             problems += wiring.key_problems(deployment, environ)
+        message = "not looked for, because the environment has errors; correct them, then check again"
+        problems += [Problem(file, None, "keys", message, warning=True) for file in report.unusable]
     problems = list(dict.fromkeys(problems))
+    strict: bool = arguments["--strict"]
     for file in report.files:
         own = [problem for problem in problems if problem.file == file]
-        _print(own)
+        _print(own, strict)
         if not own:
             print(f"ok: {file}")
-    _print([problem for problem in problems if problem.file not in report.files])
-    strict = arguments["--strict"]
+    _print([problem for problem in problems if problem.file not in report.files], strict)
     failed = any(not problem.warning or (strict and not problem.lenient) for problem in problems)
     return ConfigError.exit_code if failed else 0
 
 
-def _print(problems: Iterable[Problem]) -> None:
+def _print(problems: Iterable[Problem], strict: bool) -> None:
     for problem in problems:
-        print(f"{'warning' if problem.warning else 'error'}: {problem}")
+        level = "warning" if problem.warning else "error"
+        if strict and problem.warning and not problem.lenient:
+            level = "warning (fails with --strict)"
+        print(f"{level}: {problem}")

@@ -37,6 +37,8 @@ class Report:
     """In the order of the files, and within each in the order of its lines."""
     deployments: dict[str, Deployment]
     """The environments that could be run, by name."""
+    unusable: list[str]
+    """The files of the environments that could not."""
 
 
 def load(config_dir: str | os.PathLike[str], environment: str, today: date, parts: Parts) -> Deployment:
@@ -72,6 +74,7 @@ def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: 
         files=[file.file for file in tree.files()],
         problems=problems,
         deployments={name: deployment for name, deployment in found.items() if deployment},
+        unusable=[tree.environments.file(name).file for name, deployment in found.items() if deployment is None],
     )
 
 

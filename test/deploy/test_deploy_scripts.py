@@ -202,6 +202,19 @@ def test_a_start_that_fails_prints_the_reason_and_leaves_nothing_running(host):
     assert host.run("status", "kalshi-sim").returncode == 3
 
 
+def test_a_start_shows_the_warnings_about_the_configuration(host):
+    """They are in the log too, but whoever reads that the collector is running does not look there."""
+    environment = host.conf / "environments" / "kalshi-sim.yaml"
+    environment.write_text(environment.read_text() + "labels: [a]\ncache: {type: redis}\n")
+    started = host.run("start", "kalshi-sim")
+    assert (started.returncode, "is running and connected" in started.stdout) == (0, True)
+    assert [line.split(": ")[3:] for line in started.stderr.splitlines()] == [
+        ["labels", "ssmd does not know this key"],
+        ["cache", "has no effect in this version"],
+    ]
+    assert all(line.startswith("ssmd: warning: environments/kalshi-sim.yaml:") for line in started.stderr.splitlines())
+
+
 def test_a_start_on_the_port_of_another_collector_fails(host):
     host.settings("kalshi-local", *(host.etc / "kalshi-sim.env").read_text().splitlines())
     assert host.run("start", "kalshi-sim").returncode == 0
