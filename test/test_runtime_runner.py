@@ -22,7 +22,8 @@ from ssmd.errors import (
     SubscriptionRefused,
     WriteError,
 )
-from ssmd.runtime.reader import RunParts
+from ssmd.runtime.channels import Limits
+from ssmd.runtime.reader import LARGE_BYTES, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 
@@ -585,3 +586,57 @@ def test_a_message_from_the_future_is_of_age_0(make, metrics):
         return metrics.registry.get_sample_value(f"ssmd_message_age_seconds_{name}", {"feed": "kalshi", **labels})
 
     assert (value("count"), value("sum"), value("bucket", le="0.0")) == (2, 1, 1)
+
+
+class Channels(ToyExchange):
+    """Knows one channel, from which nothing comes."""
+
+    def channels(self) -> Sequence[ChannelState]:
+        return [ChannelState("trade", 1, None, None, None, False, 0)]
+
+
+def test_a_note_is_written_although_no_message_comes(make):
+    writer = ToyWriter()
+    runner = make(ToyConnector(), Channels(), writer, limits=Limits(silent_seconds=0.0))
+    running = gevent.spawn(runner.run)
+    eventually(lambda: any(note.event == "silent" for batch in writer.batches for note in batch.notes))
+    runner.stop("SIGTERM")
+    running.get(timeout=2)
+
+
+def test_a_note_never_comes_before_messages_that_were_received_earlier(make, status):
+    """The writer would put them into the file of the note's day, which may be the next one."""
+
+    class Slow(ToyWriter):
+        release = False
+
+        def encode(self, received_ns, payloads, decoded):
+            while not self.release:
+                time.sleep(0.01)
+            return super().encode(received_ns, payloads, decoded)
+
+    writer = Slow()
+    runner = make(ToyConnector([[b"x" * LARGE_BYTES]]), Channels(), writer, limits=Limits(silent_seconds=0.0))
+    running = gevent.spawn(runner.run)
+    eventually(lambda: status.channels and status.channels[0].silent)
+    gevent.sleep(0.05)
+    writer.release = True
+    eventually(lambda: any(note.event == "silent" for batch in writer.batches for note in batch.notes))
+    runner.stop("SIGTERM")
+    running.get(timeout=5)
+    times = [batch.received_ns for batch in writer.batches]
+    assert times == sorted(times)
+    [message] = [place for place, batch in enumerate(writer.batches) if batch.messages]
+    assert not any(note.event == "silent" for batch in writer.batches[:message] for note in batch.notes)
+
+
+def test_the_time_out_of_a_channel_ends_the_run_as_a_disconnect_does(make, metrics, status):
+    writer = ToyWriter()
+    runner = make(ToyConnector([[b"1"]]), Channels(), writer, limits=Limits(timeout_seconds={"trade": 0.5}))
+    with pytest.raises(Disconnected, match="channel_timeout_seconds"):
+        runner.run()
+    assert writer.kept == [b"1"]
+    ends = [note for batch in writer.batches for note in batch.notes if note.event in ("disconnected", "stopped")]
+    assert [note.event for note in ends] == ["disconnected", "stopped"]
+    assert {note.fields["reason"] for note in ends} == {str(status.ending)}
+    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1

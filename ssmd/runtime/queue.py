@@ -51,22 +51,23 @@ class BatchQueue:
         self.bytes = 0
         """The memory of the batches that are put and not yet done."""
         self.messages = 0
-        self.waiting = False
-        """Whether a put() waits: what is put meanwhile comes before its batch."""
+        self.awaited = False
+        """Whether a batch of messages is on its way, or waits for room: what is put meanwhile would come before it, with
+        a later time. Set by put() and, for a batch that takes long, by who puts it."""
         self.closed = False
 
     def put(self, batch: Batch) -> None:
         """Add a batch; block while there is no room."""
         size = _weight(batch)
         if size and self.bytes > PACE_BYTES and not self.closed:
-            self.waiting = True
+            self.awaited = True
             self._room.clear()
             self._room.wait(PACE_SECONDS)
         if self._full(size):
-            self.waiting = True
+            self.awaited = True
             self._wait_for_room(size)
         if size:
-            self.waiting = False
+            self.awaited = False
         self._batches.append(batch)
         self.bytes += size
         self.messages += batch.messages

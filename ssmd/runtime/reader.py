@@ -105,6 +105,7 @@ class Reader:
                 if size < LARGE_BYTES:
                     data = encode(received_ns, payloads, inspection.decoded)
                 else:
+                    self._queue.awaited = True
                     data = off_the_hub(encode, received_ns, payloads, inspection.decoded)
                 put(Batch(self._feed, received_ns, data, len(payloads), notes))
                 del payloads, data  # Not kept while the next message is received: each may have 16 MiB.

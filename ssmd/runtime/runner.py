@@ -190,7 +190,7 @@ class Runner:
             self._status.state_since(time.time_ns())
             if self._journal.gathers():
                 self._journal.gathered(self._clock.now())
-            if self._journal.pending and not self._queue.waiting:
+            if self._journal.pending and not self._queue.awaited:
                 self._reader.hand_in_notes()
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
 
