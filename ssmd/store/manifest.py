@@ -61,7 +61,11 @@ class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished day contains, in any format. A field that its format does not have is UNSET."""
+    """What a finished day contains, in any format.
+
+    None is a figure that is not known, except for `first` and `last` of a day without lines. A field that the format
+    does not have is UNSET.
+    """
 
     format: int
     feed: str

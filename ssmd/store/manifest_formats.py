@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ssmd.errors import printable
-from ssmd.store.manifest import BLOCK_LINES, Manifest, TimeGap, unpack_sums
+from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.timestamps import DAY_NS, parse_timestamp
 
 __all__ = ["FORMAT", "Knowable", "decode_manifest", "encode_manifest", "in_format", "known"]
@@ -137,6 +137,5 @@ def _times(manifest: Manifest) -> Iterator[str]:
     yield from filter(None, (manifest.first, manifest.last))
     for session in manifest.sessions:
         yield from (session.began, session.ended)
-    gaps: list[TimeGap] = manifest.gaps or []
-    for gap in gaps:
+    for gap in manifest.gaps or ():
         yield from (gap.from_, gap.to)
