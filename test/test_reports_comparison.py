@@ -1,11 +1,12 @@
-"""A day compared with the days before it."""
+"""The days of a feed beside each other: compared with the days before, and their outages joined."""
 
 from __future__ import annotations
 
 import pytest
 
-from ssmd.reports.comparison import change
+from ssmd.reports.comparison import change, joined_outages
 from ssmd.reports.figures import Figures
+from ssmd.store.manifest import TimeGap
 
 
 def test_a_day_is_compared_with_the_mean_of_the_days_before_it():
@@ -17,3 +18,23 @@ def test_a_day_is_compared_with_the_mean_of_the_days_before_it():
     assert change([usual[0], empty, more], 2) == pytest.approx(50)  # A day without messages does not count.
     assert change([*usual, half], 8) == pytest.approx(-50)
     assert change(usual, 0) is None
+
+
+def outage(begin: str, end: str, seconds: float, cause: str = "killed") -> TimeGap:
+    return TimeGap(f"2026-09-{begin}:00:00.000000Z", f"2026-09-{end}:00:00.000000Z", seconds, cause)
+
+
+def test_outages_that_meet_at_midnight_are_one_with_the_cause_of_the_first():
+    days = [
+        Figures("2026-09-20", "kalshi", outages=[outage("20T03", "20T04", 3600), outage("20T22", "21T00", 7200)]),
+        Figures("2026-09-21", "kalshi", outages=[outage("21T00", "22T00", 86_400, "no data")]),
+        Figures("2026-09-22", "kalshi", outages=[outage("22T00", "22T01", 3600), outage("22T01", "22T02", 3600)]),
+        Figures("2026-09-24", "kalshi", outages=[outage("24T00", "24T01", 3600)]),
+    ]
+    assert joined_outages(days) == [
+        outage("20T03", "20T04", 3600),
+        outage("20T22", "22T01", 97_200),
+        outage("22T01", "22T02", 3600),  # Within a day there are two, with a connection of no length between them.
+        outage("24T00", "24T01", 3600),
+    ]
+    assert joined_outages([]) == []
