@@ -168,7 +168,7 @@ def test_an_invalid_accept_header_gets_the_metrics_as_text(
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("path", "code"), [("/health", 200), ("/ready", 503), ("/metrics", 200)])
+@pytest.mark.parametrize(("path", "code"), [("/health", 200), ("/ready", 503), ("/metrics", 200), ("/status", 200)])
 def test_head_is_get_without_the_body(server: HealthServer, path: str, code: int) -> None:
     head, get = ask(server, path, "HEAD"), ask(server, path)
     assert head.code == get.code == code
@@ -190,7 +190,7 @@ def test_unknown_paths(server: HealthServer, path: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/status"])
 def test_other_methods(server: HealthServer, path: str, method: str) -> None:
     answer = ask(server, path, method)
     assert (answer.code, answer.json) == (405, {"error": "Method Not Allowed"})
@@ -203,7 +203,7 @@ def test_a_post_with_a_body_is_answered_too(server: HealthServer) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/unknown"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/status", "/unknown"])
 def test_each_answer_ends_its_connection(server: HealthServer, path: str, version: str) -> None:
     answer = ask(server, path, fields="Connection: keep-alive\r\n", version=version)
     assert answer.headers["connection"] == "close"

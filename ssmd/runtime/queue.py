@@ -52,8 +52,8 @@ class BatchQueue:
         """The memory of the batches that are put and not yet done."""
         self.messages = 0
         self.awaited = False
-        """Whether a batch of messages is on its way, or waits for room: what is put meanwhile would come before it, with
-        a later time. Set by put() and, for a batch that takes long, by who puts it."""
+        """Whether a batch of messages is on its way, or waits for room. What is put meanwhile comes before it, with
+        a later time. Set by put() and, for a batch that takes long, by its sender."""
         self.closed = False
 
     def put(self, batch: Batch) -> None:
