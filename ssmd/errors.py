@@ -78,7 +78,7 @@ class ConnectError(SsmdError):
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
-        """How long to wait before the exchange may be asked again, because it has asked for that."""
+        """How long the exchange asks to wait before the next attempt; 0 when it does not."""
 
 
 class AuthError(ConnectError):

@@ -266,7 +266,7 @@ MARKETS = "ssmd: note: --market looks at `msg.market_ticker`, which in the first
         (("--type", "x", "--market", "y", "--raw"), NONE + TYPES + MARKETS),
         (("--type", "trade", "--market", "y"), NONE + MARKETS),
         (("--type", "trade", "--market", "KX-B"), NONE),
-        (("--type", "trade", "--from", "2027-01-01"), NONE + "ssmd: note: none at all was received in this time\n"),
+        (("--type", "x", "--from", "2027-01-01"), NONE + "ssmd: note: no message at all was received in this time\n"),
         (("--from", "2027-01-01"), ""),
         (("--type", "trade", "--type", "x"), None),
     ],

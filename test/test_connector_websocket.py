@@ -784,7 +784,7 @@ def test_no_ping_is_sent_into_a_command_that_was_cut_off(small_buffers: None) ->
     mask, body = data[10:14], data[14:]
     assert 0 < len(body) < 1_000_000
     assert bytes(byte ^ mask[at % 4] for at, byte in enumerate(body)) == b"c" * len(body)
-    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping; ours could not be sent"
+    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping, and our own could not be sent"
 
 
 def test_a_ping_that_the_exchange_does_not_read_does_not_prolong_the_silence(
@@ -804,7 +804,7 @@ def test_a_ping_that_the_exchange_does_not_read_does_not_prolong_the_silence(
         _, end = collect(feed)
         assert 0.35 < time.monotonic() - began < 10
         ended.set()
-    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping; ours could not be sent"
+    assert end == f"nothing came from {server.url} for 0.4 s, not even a ping, and our own could not be sent"
     assert [record.answer for record in caplog.records] == ["ping"]  # type: ignore[attr-defined]
 
 

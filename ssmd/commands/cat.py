@@ -83,7 +83,7 @@ def _explain_nothing(files: Sequence[DayFile], selection: Selection) -> None:
     in_time = selection._replace(types=ALL.types, markets=ALL.markets)
     seen = look_at(itertools.islice(merged(files, in_time, trouble=lambda trouble: None), _LOOKED_AT_BLOCKS))
     if not seen.messages:
-        print("ssmd: note: none at all was received in this time", file=sys.stderr)
+        print("ssmd: note: no message at all was received in this time", file=sys.stderr)
     for option, wanted, field, values in (
         ("--type", selection.types, "type", seen.types),
         ("--market", selection.markets, "msg.market_ticker", seen.markets),

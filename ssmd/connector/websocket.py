@@ -207,7 +207,7 @@ class WebSocketConnector:
         if self._reader.mid_frame:
             within = f"{self._idle_seconds:g} s (idle_timeout_seconds)"
             return Disconnected(f"{self._host} began a message, and did not complete it within {within}")
-        ours = "an answer to our ping" if self._pinged else "a ping; ours could not be sent"
+        ours = "an answer to our ping" if self._pinged else "a ping, and our own could not be sent"
         return Disconnected(f"nothing came from {self._host} for {self._idle_seconds:g} s, not even {ours}")
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ class Connector(Protocol):
         """Connect and send the exchange's opening commands; called once, before messages().
 
         Raises ConnectError when the exchange cannot be reached in time, AuthError when it refuses the keys. The error's
-        `wait_seconds` says for how long the exchange wants no further attempt.
+        `wait_seconds` says how long the exchange asks to wait before the next attempt.
         """
 
     def messages(self) -> Iterator[list[bytes]]:

@@ -78,7 +78,7 @@ class Refused(NamedTuple):
     place: int = 0
     """The index of the payload that says so."""
     for_now: bool = False
-    """Whether it is asked for again, so that it may still come."""
+    """Whether ssmd asks for it again, so that it may still come."""
 
 
 class SnapshotsRequested(NamedTuple):
@@ -123,7 +123,7 @@ class ChannelState(NamedTuple):
     pending: bool
     """Whether the exchange has not answered yet."""
     activity: int
-    """A number that has changed whenever a message of the channel has come; 0 before the first."""
+    """A number that changes when a message of the channel comes; 0 before the first."""
     books_pending: int | None = None
     """Of how many markets the day's file cannot give the order book yet; None when the channel has no books."""
     books_missing: int | None = None

@@ -22,7 +22,7 @@ PORTIONS = (200, 10, 1)
 one market that is settled."""
 MOST_TRIES = len(PORTIONS)
 PATIENCE_MS = 30_000
-"""How long after a request for a market's book the next one for it is made at the earliest."""
+"""The least time between two requests for the book of one market."""
 RETRY_MS = 600_000
 """How often a market that did not answer is asked for again, alone."""
 
@@ -63,9 +63,9 @@ class Books:
         self._new: list[str] = []
         """The markets that are followed since the last due()."""
         self._opening: dict[str, int] = {}
-        """Since when a market's first snapshot is to come unasked, in order."""
+        """The markets whose first snapshot should come unasked, each with the time since when, in order."""
         self._waiting: dict[str, int] = {}
-        """When a market was asked for, in order, as long as it may not be asked for again."""
+        """The markets that may not be asked for again yet, each with the time of its last request, in order."""
         self._requests: deque[tuple[int, Request]] = deque()
         """The requests that may still be refused, each with its time."""
         self._is_lost = False
@@ -104,12 +104,12 @@ class Books:
             self._new += new
 
     def lost(self) -> None:
-        """A message is missing: no book is right any more, and answers that are on their way prove nothing."""
+        """Record a gap: no book is right any more, and answers that are on their way prove nothing."""
         self._first_valid_id = self._next_id
         self._is_lost = bool(self._followed)
 
     def begin_day(self) -> None:
-        """A UTC day has begun, whose file has no snapshot yet."""
+        """Record that a UTC day has begun: its file has no snapshot yet."""
         self._begin("day")
 
     def _begin(self, why: str) -> None:
@@ -129,7 +129,7 @@ class Books:
             self.give_up()
 
     def receive(self, market: str, request_id: int = 0, *, in_place: bool = True) -> None:
-        """A snapshot has come. `request_id`: that of the request that it answers, 0 for none.
+        """Take a snapshot. `request_id`: that of the request that it answers, 0 for none.
 
         `in_place`: whether its number belongs to its place in the stream.
         """

@@ -5,21 +5,21 @@ from __future__ import annotations
 __all__ = ["COMMANDS_PER_TICK", "LONGEST_SECONDS", "Pause"]
 
 COMMANDS_PER_TICK = 10
-"""How many commands are sent at once as long as the last refusal is not forgotten."""
+"""How many commands are sent at once after a refusal, until the pause begins anew."""
 LONGEST_SECONDS = 60
 
 
 class Pause:
-    """Doubles with each refusal, from 1 s up to LONGEST_SECONDS. After twice that time without one it is forgotten."""
+    """It doubles with each refusal, from 1 s up to LONGEST_SECONDS. Twice that time without one, and it begins anew."""
 
     def __init__(self) -> None:
         self.seconds = 0
-        """How long the last pause is; 0 when commands were never refused, or not for long."""
+        """The length of the last pause; 0 when no command was refused, or none for a long time."""
         self._is_new = False
         self._passed_ms = self._last_ms = self._until_ms = 0
 
     def refused(self) -> bool:
-        """Note that a command was one too many; return whether this makes the pause longer, once in each pause."""
+        """Record a refusal; return whether it makes the pause longer. Within a pause only the first one does."""
         if self._is_new or self._passed_ms < self._until_ms:
             return False
         self._is_new = True

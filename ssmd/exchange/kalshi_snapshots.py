@@ -59,12 +59,12 @@ class Snapshots:
             return None
         if self._policy.after_gap == "end":
             what = f"a message of {BOOKS} is missing (sid {gap.sid}: {gap.got} came, not {gap.expected})"
-            return Disconnected(f"{what}; the run ends because of `after_gap: end`, and the next has fresh books")
+            return Disconnected(f"{what}; the run ends because of `after_gap: end`, and the next run gets fresh books")
         self._books.lost()
         return None
 
     def receive(self, sid: int, payload: bytes, request_id: int, in_place: bool) -> None:
-        """Read a snapshot. `request_id`: 0 when nobody has asked for it. `in_place`: as for Books.receive()."""
+        """Read a snapshot. `request_id`: 0 when it was not asked for. `in_place`: as for Books.receive()."""
         if sid == self._channel.sid:
             self._books.receive(market_in(payload), request_id, in_place=in_place or not request_id)
 

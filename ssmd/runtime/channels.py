@@ -29,11 +29,11 @@ BOOKS_SECONDS = 60.0
 NOTE_SECONDS = 60.0
 """At most one entry of a channel is written to the ledger in this time."""
 UNHEARD_SECONDS = 3600.0
-"""At most so often the markets of a channel that were never heard from are named."""
+"""The markets of a channel that were never heard from are named at most once in this time."""
 NAMES_IN_LEDGER = 20
 
 MOST_A_TICK = 2.0
-"""A tick that comes later counts as this many seconds: the process was stopped, or had no time to read."""
+"""A longer time between two ticks counts as this many seconds: the process was stopped, or had no time to read."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -42,9 +42,9 @@ class Limits(NamedTuple):
     """How long a channel may be silent, in seconds."""
 
     silent_seconds: float = math.inf
-    """Then it is reported."""
+    """After this time it is reported."""
     timeout_seconds: Mapping[str, float] = MappingProxyType({})
-    """By channel: then the run ends."""
+    """By channel: after this time the run ends."""
 
 
 NO_LIMITS = Limits()
@@ -65,7 +65,7 @@ class _Watched:
         self.since_unheard = math.inf
 
     def take(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
-        """Compare with the states of a tick before; `last_ns`: when the last message of all channels came."""
+        """Compare with the states of the tick before; `last_ns`: when the last message of all channels came."""
         self.asked_for += seconds
         self.since_note += seconds
         self.since_unheard += seconds
@@ -192,7 +192,7 @@ class ChannelWatch:
         self._journal.note(SILENT, ts_ns, channel=now.channel, since=since, markets=markets, names=names)
 
     def _report_unheard(self, watched: _Watched, now: ChannelStatus) -> None:
-        """Name the markets that were asked for and never heard from, when they are others than the last time."""
+        """Name the markets that were asked for and never heard from, unless they are those of the last time."""
         if watched.asked_for < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
             return
         if now.may_be_silent or now.asked is None or now.heard is None:
