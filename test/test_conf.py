@@ -119,7 +119,10 @@ def test_the_commented_example_works_when_uncommented(tmp_path):
     (tree / "environments/kalshi-dev.yaml").write_text(text.replace(example, uncommented))
     deployment = load(tree, "kalshi-dev", TODAY, PARTS)
     assert deployment.warnings == []
-    assert "orderbook_delta" in deployment.environment.subscribe["channels"]
+    assert [each["channels"] for each in deployment.environment.subscribe] == [
+        ["orderbook_delta"],
+        ["ticker", "trade", "market_lifecycle_v2"],
+    ]
 
 
 def test_the_definition_is_json():
