@@ -104,7 +104,7 @@ def test_a_change_waits_for_its_minute_and_is_not_lost_at_the_end(journal):
 def test_a_refusal_has_its_place_and_is_logged_once(journal, status, caplog):
     refused = Refused("trade", 26, "limit reached, 3 markets are missing", place=4)
     journal.events([refused, refused._replace(place=5)], 7)
-    fields = {"channel": "trade", "code": 26, "text": "limit reached, 3 markets are missing"}
+    fields = {"channel": "trade", "code": 26, "text": "limit reached, 3 markets are missing", "for_now": False}
     assert noted(journal) == [("refused", 4, fields), ("refused", 5, fields)]
     [record] = caplog.records
     assert (record.levelname, record.message) == ("ERROR", "refused by the exchange")
@@ -115,7 +115,7 @@ def test_a_refusal_has_its_place_and_is_logged_once(journal, status, caplog):
 def test_what_is_refused_for_now_is_a_warning(journal, status, caplog):
     refused = Refused("trade", 27, "too many commands; the command is sent again", for_now=True)
     journal.events([refused], 7)
-    assert noted(journal) == [("refused", 0, {"channel": "trade", "code": 27, "text": refused.text})]
+    assert noted(journal) == [("refused", 0, {"channel": "trade", "code": 27, "text": refused.text, "for_now": True})]
     [record] = caplog.records
     assert (record.levelname, record.message) == ("WARNING", "refused by the exchange for now")
     assert status.refused == {}

@@ -91,7 +91,7 @@ def _refusals(entries: list[Entry]) -> Iterator[str]:
     counts = Counter(
         (_text(entry, "channel"), _text(entry, "code"), _text(entry, "text"))
         for entry in entries
-        if entry.event == REFUSED
+        if entry.event == REFUSED and entry.fields.get("for_now") is not True
     )
     for (channel, code, text), count in counts.most_common(_MOST):
         how_often = "" if count == 1 else f" {count:,} times"

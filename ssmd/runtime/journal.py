@@ -102,11 +102,12 @@ class Journal:
         fields = event._asdict()
         place = fields.pop("place", 0)
         if isinstance(event, Refused):
-            if fields.pop("for_now"):
-                _log.warning("refused by the exchange for now", extra=fields)
+            known = {name: fields[name] for name in ("channel", "code", "text")}
+            if event.for_now:
+                _log.warning("refused by the exchange for now", extra=known)
             elif self._status.refused.get(event.channel, "nothing") != event.code:
                 self._status.refused[event.channel] = event.code
-                _log.error("refused by the exchange", extra=fields)
+                _log.error("refused by the exchange", extra=known)
             self.pending.append(Note(REFUSED, ts_ns, place, fields))
         elif isinstance(event, SnapshotsRequested):
             self._books[event.sid] = event.channel
