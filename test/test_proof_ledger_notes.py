@@ -68,6 +68,12 @@ def test_refusals_are_gathered():
     ]
 
 
+def test_what_was_refused_for_now_is_no_note():
+    refused = {"channel": "trade", "code": 27, "text": "too many commands"}
+    assert notes(entry(1, "refused", 1, **refused, for_now=True)) == []
+    assert len(notes(entry(1, "refused", 1, **refused, for_now=False))) == 1
+
+
 def books(second: float, event: str, *markets: str, sid: int = 1, **more: object) -> Entry:
     return entry(second, event, 0, sid=sid, channel="orderbook_delta", markets=list(markets), **more)
 
@@ -89,12 +95,6 @@ CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=
         ([ASKED._replace(fields={"sid": [], "markets": 5}), entry(3, "snapshots_received", missing={})], None),
     ],
 )  # fmt: skip
-def test_what_was_refused_for_now_is_no_note():
-    refused = {"channel": "trade", "code": 27, "text": "too many commands"}
-    assert notes(entry(1, "refused", 1, **refused, for_now=True)) == []
-    assert len(notes(entry(1, "refused", 1, **refused, for_now=False))) == 1
-
-
 def test_order_books_that_did_not_come_are_named(entries, expected):
     begin = "order books that were asked for on the channel orderbook_delta, not all of which have come: "
     assert notes(*entries) == ([] if expected is None else [begin + expected])
