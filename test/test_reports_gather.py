@@ -9,6 +9,7 @@ import pytest
 from recorded import DAY, KALSHI, fail, make_day, write_day
 
 from ssmd.errors import UsageError
+from ssmd.proof.compact import candidates, compact
 from ssmd.reports.columns import remark
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
@@ -61,9 +62,14 @@ def never_connected(storage: Path, day: str) -> None:
     write_day(storage, day, (0, "started", KALSHI), (100, "stopped", {}), sealed=day < "2026-09-21")
 
 
-def test_a_run_that_never_connected_does_not_begin_or_prolong_the_table(tmp_path):
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_run_that_never_connected_does_not_begin_or_prolong_the_table(tmp_path, compacted):
     """Between days with data it is an outage like any other."""
     never_connected(tmp_path, "2026-09-18")
+    if compacted:
+        [empty] = candidates(tmp_path, "2026-09-30")
+        assert compact(empty, level=1, dry_run=False, progress=lambda done: None)
+        assert not empty.path.exists()
     assert figures(tmp_path) == {}
     make_day(tmp_path, "2026-09-19")
     never_connected(tmp_path, "2026-09-20")

@@ -66,7 +66,8 @@ def _text(outcome: Compacted | Left, dry_run: bool) -> str:
     if dry_run:
         return f"would be compacted, {outcome.plain_bytes:,} bytes"
     times = outcome.plain_bytes / outcome.packed_bytes
-    return f"compacted, {outcome.plain_bytes:,} bytes to {outcome.packed_bytes:,}, {times:.1f} times smaller"
+    smaller = f", {times:.1f} times smaller" if times > 1 else ""
+    return f"compacted, {outcome.plain_bytes:,} bytes to {outcome.packed_bytes:,}{smaller}"
 
 
 def _progress() -> Progress:

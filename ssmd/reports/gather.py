@@ -18,6 +18,9 @@ __all__ = ["SINCE_DAYS", "gather", "no_data_since"]
 SINCE_DAYS = 7
 """An archive without data for so many days is taken for one that is over, or a copy, and not for a long outage."""
 
+_SMALLEST = 32
+"""Bytes. No file with a line is smaller, compressed or not; a compressed one without a line is."""
+
 
 def gather(
     storage: Path,
@@ -101,12 +104,12 @@ class _Archive:
         }
 
     def _is_blank(self, day: str, feed: str) -> bool:
-        """Return whether a day has an empty data file, and no connection in its ledger."""
+        """Return whether a day has data without a line, in any form, and no connection in its ledger."""
         file = self._by_day.get((day, feed))
-        if file is None or file.form != "jsonl":
+        if file is None:
             return False
         try:
-            return not file.path.stat().st_size and not has_connection(self._folders[day], feed)
+            return file.path.stat().st_size < _SMALLEST and not has_connection(self._folders[day], feed)
         except OSError:
             return False  # Whoever reads the day reports what is wrong.
 
