@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import resource
+import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gevent
+import gevent.event
 import pytest
 from exchange_server import eventually
 from process import Collector
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -421,6 +424,109 @@ def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:
             assert time.monotonic() - began < 10
     finally:
         server.stop()
+
+
+class Slow:
+    """Metrics that take a while to collect; counts how often they are."""
+
+    def __init__(self, each: Callable[[], None] = lambda: None) -> None:
+        self.collections = 0
+        self.each = each
+
+    def collect(self) -> Iterator[Any]:
+        self.collections += 1
+        self.each()
+        yield GaugeMetricFamily("collections", "So far.", value=self.collections)
+
+
+@contextmanager
+def served_with(slow: Slow) -> Iterator[HealthServer]:
+    registry = CollectorRegistry()
+    with served(make_app(Status(), registry, dict)) as server:
+        registry.register(slow)
+        slow.collections = 0
+        yield server
+
+
+def test_many_who_ask_for_metrics_get_them_made_once_and_nobody_gets_older_ones_than_it_asked_for() -> None:
+    slow = Slow()
+    with served_with(slow) as server, ExitStack() as crowd:
+        socks = [crowd.enter_context(connected(server)) for _ in range(200)]
+        for sock in socks:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers = [to_its_end(sock) for sock in socks]
+        assert all(b"\ncollections " in answer for answer in answers)
+        assert slow.collections < 100
+        before = slow.collections
+        assert b"collections %d.0" % (before + 1) in ask(server, "/metrics").body
+        assert b"collections %d.0" % (before + 2) in ask(server, "/metrics").body
+
+
+def test_a_probe_does_not_wait_for_the_metrics_of_others() -> None:
+    """Each other answer is made only when the probes that have come are answered."""
+    asked: list[socket.socket] = []
+    answered: list[int] = []
+
+    def ask_for_health() -> None:
+        if slow.collections == 1:
+            probe = crowd.enter_context(connected(server))
+            probe.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            asked.append(probe)
+
+    def answer_of_the_probe() -> None:
+        eventually(lambda: asked)
+        assert b'{"status":"ok"}' in to_its_end(asked[0])
+        answered.append(sum(not ready(sock) for sock in socks))
+
+    slow = Slow(ask_for_health)
+    with served_with(slow) as server, ExitStack() as crowd:
+        socks = [crowd.enter_context(connected(server)) for _ in range(300)]
+        waiting = gevent.spawn(answer_of_the_probe)
+        for sock in socks:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting.get(timeout=20)
+        assert answered[0] > 150, "still waiting when the probe was answered"
+        for sock in socks:
+            to_its_end(sock)
+
+
+def ready(sock: socket.socket) -> bool:
+    """Whether something has arrived."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def test_a_client_that_does_not_read_does_not_keep_the_turn() -> None:
+    """The metrics are large here, so that they do not fit into the buffers of the sockets."""
+
+    class Large(Slow):
+        def collect(self) -> Iterator[Any]:
+            yield GaugeMetricFamily("large", "x" * 20_000_000, value=1)
+
+    with served_with(Large()) as server, connected(server) as idle:
+        idle.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: ready(idle))
+        began = time.monotonic()
+        assert ask(server, "/nothing").code == 404
+        assert time.monotonic() - began < health.CONNECTION_SECONDS
+
+
+def test_in_a_crowd_those_who_wait_for_metrics_are_closed_and_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "MAX_CONNECTIONS", 20)
+    held = gevent.event.Event()
+    slow = Slow(held.wait)
+    with served_with(slow) as server, ExitStack() as crowd:
+        late = crowd.enter_context(connected(server))
+        eventually(lambda: len(server._connections) == 1)
+        socks = [crowd.enter_context(connected(server)) for _ in range(19)]
+        for sock in socks:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: len(server._turns.waiting) == 19)
+        for _ in range(5):
+            crowd.enter_context(connected(server))
+        eventually(lambda: len(server._turns.waiting) == 14)
+        late.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b'{"status":"ok"}' in to_its_end(late)
+        held.set()
 
 
 def test_a_port_in_use(server: HealthServer) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import resource
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gevent
 from flask import Flask, Response, jsonify, request
+from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
@@ -33,6 +35,12 @@ CONNECTION_SECONDS = 5.0
 """The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
 off."""
 
+PROBES = ("/health", "/ready")
+"""The paths whose answers may not wait for any other."""
+
+_ASKED = "ssmd.asked"
+"""The key of the WSGI environment for when the request had come, as time.monotonic()."""
+
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _log = logging.getLogger("ssmd.server")
@@ -44,6 +52,7 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
     `describe`: returns what /status says.
     """
     app = Flask("ssmd", static_folder=None)
+    scrape = _Scrape()
 
     @app.get("/health", provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -69,11 +78,25 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except (TypeError, ValueError):  # An invalid version. RFC 9110 allows a server to ignore the field.
             encode, content_type = choose_encoder("")
-        return Response(encode(registry), content_type=content_type)
+        asked = request.environ.get(_ASKED, time.monotonic())
+        return Response(scrape.text(content_type, lambda: encode(registry), asked), content_type=content_type)
 
     app.register_error_handler(HTTPException, _other)
     app.after_request(_close)
     return app
+
+
+class _Scrape:
+    """The metrics as text, made once for all who have asked for them by then: making it takes milliseconds."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[float, bytes]] = {}
+
+    def text(self, content_type: str, make: Callable[[], bytes], asked: float) -> bytes:
+        """Return the text of a type. None is older than `asked`, a time of time.monotonic()."""
+        if content_type not in self._made or self._made[content_type][0] < asked:
+            self._made[content_type] = time.monotonic(), make()
+        return self._made[content_type][1]
 
 
 def _other(error: Exception) -> Response:
@@ -92,6 +115,32 @@ def _close(response: Response) -> Response:
     return response
 
 
+class _Turns:
+    """An app that makes the answers of another one, one after the other: many clients must not delay the probes.
+
+    The probes do not wait, and after each other answer those that have come meanwhile go first.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+        self._turn = BoundedSemaphore(1)
+        self.waiting: dict[gevent.Greenlet, None] = {}
+        """The greenlets that wait for their turn or have it, the oldest first."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[_ASKED] = time.monotonic()
+        if environ["PATH_INFO"] in PROBES:
+            return self._app(environ, start_response)
+        self.waiting[gevent.getcurrent()] = None
+        try:
+            with self._turn:
+                answer = self._app(environ, start_response)
+                gevent.sleep(1e-6)  # With a timer, however short, the hub looks at its sockets; with 0 it would not.
+                return answer
+        finally:
+            self.waiting.pop(gevent.getcurrent(), None)
+
+
 class HealthServer:
     """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/service.py.
 
@@ -101,12 +150,13 @@ class HealthServer:
 
     def __init__(self, host: str, port: int, app: Flask) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
+        self._turns = _Turns(app)
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
         self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
         self._server = WSGIServer(
             (host, port),
-            app,
+            self._turns,
             backlog=BACKLOG,
             handler_class=_Handler,
             spawn=self._spawn,
@@ -123,13 +173,14 @@ class HealthServer:
         self.port: int = self._server.server_port
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
-        """Serve one more connection; close the oldest when there are too many.
+        """Serve one more connection; close the oldest when there are too many, but no probe while there are others.
 
         A bounded pool would stop accepting instead, and idle connections would keep the kubelet's probes out.
         """
         if len(self._connections) >= min(MAX_CONNECTIONS, self._places):
-            oldest = next(iter(self._connections))
-            del self._connections[oldest]
+            oldest = next(iter(self._turns.waiting or self._connections))
+            self._turns.waiting.pop(oldest, None)
+            self._connections.pop(oldest, None)
             oldest.kill(block=False)
         greenlet = gevent.spawn(handle, *args)
         self._connections[greenlet] = None
