@@ -13,6 +13,8 @@ import pytest
 import zstandard
 from process import ROOT, ssmd
 
+from ssmd.store.line import LineEncoder
+
 MESSAGES = [b'{"e":"trade","p":"1.50", "q":[ 1,2 ]}', b'[1664,{"as":[]}]', b"PONG", "é ☃".encode(), b"\x1f\x8b\x00"]
 AT = 1_633_998_512
 
@@ -65,6 +67,17 @@ def test_text_base64_and_whole_lines_come_back_too(tmp_path, storage):
     assert raw.stdout == b"".join(message + b"\n" for message in MESSAGES)
 
 
+def test_a_day_of_ssmd_without_its_ledger_is_brought_in_with_every_message(tmp_path, storage):
+    lost = tmp_path / "lost" / "2021-10-12" / "other.jsonl"
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(LineEncoder("other").encode(AT * 10**9, MESSAGES))
+    assert ssmd("verify", lost).returncode == 65
+    imported(storage, "--of-ssmd", lost)
+    assert (storage / "2021-10-12" / "other.jsonl").read_bytes() == lost.read_bytes()
+    assert ssmd("seal", storage).returncode == 0
+    assert ssmd("verify", storage).returncode == 0
+
+
 def test_the_lines_that_where_leaves_out_are_counted(tmp_path, storage):
     recording = tmp_path / "a.jsonl"
     recording.write_text('{"t":"2021-10-12T00:00:00Z","dir":"in"}\n{"dir":"out"}\n{"dir":"out"}\n')
@@ -79,8 +92,10 @@ def test_the_lines_that_where_leaves_out_are_counted(tmp_path, storage):
     ("arguments", "what"),
     [
         ([], "--time-field is required, or --separator for lines that are not JSON"),
-        (["--separator", ":", "--time-field", "t"], "--time-field cannot be given with --separator, whose lines"),
+        (["--separator", ":", "--time-field", "t"], "--time-field cannot be given with --separator, which says"),
         (["--separator", ":", "--base64"], "--base64 cannot be given with --separator"),
+        (["--of-ssmd", "--where", "a=b"], "--where cannot be given with --of-ssmd, which says where the parts"),
+        (["--of-ssmd", "--separator", ":"], "--separator cannot be given with --of-ssmd, which says where the parts"),
         (["--time-field", "t", "--base64"], "--base64 needs --message-field"),
         (["--time-field", "a..b"], "--time-field: 'a..b' is not the path of a field"),
         (["--time-field", "t", "--message-field", "[x]"], "--message-field: '[x]' is not the path of a field"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.importing.fields import Condition, Found, Layout, parse_path
+from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
 
 NOW = day_begins("2026-11-27")
@@ -139,6 +140,16 @@ def test_a_message_that_is_no_base64_and_a_line_without_its_separator_are_refuse
         layout(base64=True).read(b'{"t":1633998512063,"m":"x!"}', NOW)
     with pytest.raises(ValueError, match="has no '\\\\t' after its time"):
         Layout(time_format="ms", separator="\t").read(b"1633998512063 {}", NOW)
+
+
+def test_a_line_of_ssmd_has_its_own_parts():
+    own = Layout(time_format="iso", of_ssmd=True)
+    for message in (b'{"a":1.0}', b"PONG", b"\x1f\x8b\x00"):
+        line = LineEncoder("other").encode(NS, [message])
+        assert own.read(line.rstrip(), NOW) == Found(NS, message)
+    with pytest.raises(ValueError, match="is not a line of ssmd"):
+        own.read(b'{"ts":"2021-10-12T00:28:32Z","data":{}}', NOW)
+    assert own.described() == {"of_ssmd": True}
 
 
 def test_the_ledger_gets_only_what_is_set():

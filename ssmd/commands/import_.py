@@ -11,6 +11,7 @@ Options:
                            times: the first of them that a line has.
   --message-field <path>   The field that has the message. Without it, the whole line is the message.
   --base64                 The message field has the bytes of a binary message, as base64.
+  --of-ssmd                The lines are those of ssmd: a day whose ledger is lost, for example.
   --separator <text>       The lines are not JSON: a time, this text, the message. \\t is a tab.
   --time-format <format>   iso, iso-utc, s, ms, us or ns [default: iso].
   --where <condition>      Only lines whose field has this value, such as direction=received.
@@ -70,13 +71,17 @@ def _layout(arguments: Mapping[str, Any]) -> Layout:
     time_format, separator = arguments["--time-format"], arguments["--separator"]
     if time_format not in FORMATS:
         raise UsageError(f"--time-format is {printable(time_format)!r}; it must be {', '.join(FORMATS)}")
-    if separator is None and not arguments["--time-field"]:
+    if not (arguments["--time-field"] or separator is not None or arguments["--of-ssmd"]):
         raise UsageError("--time-field is required, or --separator for lines that are not JSON")
-    if separator is not None:
+    if separator is not None or arguments["--of-ssmd"]:
+        other = "--of-ssmd" if arguments["--of-ssmd"] else "--separator"
         for option in ("--time-field", "--message-field", "--base64", "--where", "--carry-time"):
             if arguments[option]:
-                raise UsageError(f"{option} cannot be given with --separator, whose lines have no fields")
-        return Layout(time_format=time_format, separator=separator.replace("\\t", "\t"))
+                raise UsageError(f"{option} cannot be given with {other}, which says where the parts of a line are")
+        if separator is not None and arguments["--of-ssmd"]:
+            raise UsageError("--separator cannot be given with --of-ssmd, which says where the parts of a line are")
+        text = None if separator is None else separator.replace("\\t", "\t")
+        return Layout(time_format=time_format, separator=text, of_ssmd=arguments["--of-ssmd"])
     message = arguments["--message-field"]
     if arguments["--base64"] and message is None:
         raise UsageError("--base64 needs --message-field, the field that is base64")

@@ -15,6 +15,7 @@ import msgspec
 
 from ssmd.errors import printable
 from ssmd.importing.times import parse_time
+from ssmd.store.line import decode_line
 
 __all__ = ["Condition", "FieldPath", "Found", "Layout", "parse_path"]
 
@@ -79,7 +80,8 @@ class Found(NamedTuple):
 class Layout:
     """Where the lines of a recording have their parts.
 
-    Each line is a JSON document with one of `time_fields`, or it is text: the time, then `separator`, then the message.
+    Each line is a JSON document with one of `time_fields`; or text: the time, `separator`, the message; or, with `of_ssmd`,
+    a line of a data file of ssmd.
     """
 
     time_format: str
@@ -91,11 +93,14 @@ class Layout:
     base64: bool = False
     """The message field has the bytes of a binary message as base64."""
     separator: str | None = None
+    of_ssmd: bool = False
     where: Sequence[Condition] = ()
     """The other lines are no messages."""
 
     def described(self) -> dict[str, object]:
         """Return the layout for the ledger: the fields that are set, as text."""
+        if self.of_ssmd:
+            return {"of_ssmd": True}
         values = {name: value for name, value in asdict(self).items() if value not in (None, (), False)}
         if self.time_fields:
             values["time_fields"] = [path.text for path in self.time_fields]
@@ -113,6 +118,8 @@ class Layout:
         """
         if self.separator is not None:
             return self._read_text(line, now_ns)
+        if self.of_ssmd:
+            return _read_own(line)
         try:
             _documents(line)
         except (ValueError, RecursionError) as error:
@@ -167,6 +174,14 @@ class Layout:
             return b64decode(text, validate=True)
         except ValueError:
             raise ValueError(f"has no base64 in `{self.message_field}`; correct the line or remove it") from None
+
+
+def _read_own(line: bytes) -> Found:
+    try:
+        record = decode_line(line)
+    except ValueError:
+        raise ValueError("is not a line of ssmd; remove it, or say with --time-field what the lines have") from None
+    return Found(record.received_ns, record.payload)
 
 
 def _text(value: bytes) -> str:
