@@ -80,8 +80,8 @@ class Found(NamedTuple):
 class Layout:
     """Where the lines of a recording have their parts.
 
-    Each line is a JSON document with one of `time_fields`; or text: the time, `separator`, the message; or, with `of_ssmd`,
-    a line of a data file of ssmd.
+    Each line is a JSON document with one of `time_fields`; or text: the time, `separator`, the message; or, with
+    `of_ssmd`, a line of a data file of ssmd.
     """
 
     time_format: str
