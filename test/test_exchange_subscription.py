@@ -34,6 +34,25 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
         assert message in problem.message
 
 
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ({"channels": ["market_lifecycle_v2"], "market_tickers": ["A"]}, ["market_tickers"]),
+        ({"channels": ["market_lifecycle_v2", "trade"], "market_tickers": ["A"]}, []),
+        ({"channels": ["market_lifecycle_v2", "of_the_future"], "market_tickers": ["A"]}, []),
+        ({"channels": ["trade"], "market_ids": ["A"], "index_ids": ["B"]}, ["market_ids", "index_ids"]),
+        ({"index_ids": ["B"]}, ["index_ids"]),
+        ({"channels": ["trade"], "use_yes_price": True, "shard_key": 1}, ["use_yes_price", "shard_key"]),
+        ({"channels": ["trade"], "skip_ticker_ack": True}, []),
+        ({"channels": [], "market_tickers": ["A"]}, []),
+    ],
+)
+def test_a_parameter_that_no_channel_takes_is_a_warning(section, names):
+    found = [problem for problem in problems_of(section) if "has no effect" in problem.message]
+    assert [problem.path for problem in found] == [(name,) for name in names]
+    assert all(problem.warning and problem.lenient for problem in found)
+
+
 @pytest.mark.parametrize("channel", sorted(name for name, channel in CHANNELS.items() if not channel.lists))
 def test_a_channel_without_a_list_of_markets_is_subscribed_once(channel):
     tickers = [f"KXLONG-{number}" for number in range(2 * TICKERS_PER_COMMAND + 1)]

@@ -148,7 +148,7 @@ def make_tree(folder: Path, feed: str, endpoint: str, exchange: str) -> Path:
 
 # Of each tree: the exit code of `ssmd validate`, and each problem as its level, file and field. What 0.1.0 did not
 # serve and a later version does leaves this list; a field that loaded goes on loading. That
-# `data_timeout_seconds` is not set is a warning of 0.2.0.
+# `data_timeout_seconds` is not set, and that a parameter is for other channels, are warnings of 0.2.0.
 NO_EFFECT = "no effect"
 """The level of a warning about a field that loads and on which nothing acts yet; 0.1.0 had none of these."""
 
@@ -168,6 +168,10 @@ PROBLEMS = {
             ("warning", "environments/plain.yaml", "feed"),
             ("warning", "environments/plain.yaml", "x-team"),
             ("warning", "schemas/everything.yaml", "versions[2].hash"),
+            ("warning", "environments/everything.yaml", "subscribe.shard_factor"),
+            ("warning", "environments/everything.yaml", "subscribe.shard_key"),
+            ("warning", "environments/one-market.yaml", "subscribe.market_id"),
+            ("warning", "environments/one-market.yaml", "subscribe.user_filter"),
             (NO_EFFECT, "environments/everything.yaml", "schedule"),
             (NO_EFFECT, "environments/everything.yaml", "keys.spare.key-2.type"),
             (NO_EFFECT, "environments/everything.yaml", "transport.url"),

@@ -38,6 +38,15 @@ _PARAMETERS = (
     "shard_key",
 )
 
+_ONLY_FOR = {
+    "send_initial_snapshot": ["ticker"],
+    "use_yes_price": [BOOKS],
+    "user_filter": ["communications"],
+    "shard_factor": ["communications"],
+    "shard_key": ["communications"],
+}
+"""Parameters that are no lists, with the channels that take them; the others are for all channels."""
+
 
 def sections_of(subscribe: Any) -> Sequence[Mapping[str, Any]]:
     """Return the subscriptions of an environment's `subscribe` section, which is one of them or a list."""
@@ -105,6 +114,17 @@ def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     yield from _unknown_parameters(subscribe)
     if isinstance(channels, list):
         yield from _unknown_channels(channels)
+    yield from _without_effect(subscribe)
+
+
+def _without_effect(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """Report parameters that none of the channels takes."""
+    channels = [name for _, name in _channels_with_places(subscribe)]
+    for name in subscribe:
+        takers = [channel for channel, rules in CHANNELS.items() if name in rules.lists] or _ONLY_FOR.get(name)
+        if takers and channels and all(channel in CHANNELS and channel not in takers for channel in channels):
+            message = f"has no effect on {', '.join(channels)}; it is for {', '.join(takers)}"
+            yield FieldProblem((name,), message, warning=True, lenient=True)
 
 
 def _unknown_parameters(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
