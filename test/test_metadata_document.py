@@ -135,9 +135,9 @@ VICIOUS: dict[str, tuple[str | bytes, str]] = {
     "standard tag": ("a: !!str 1\n", "1: the tag `!!str` is not allowed"),
     "tag on a mapping": ("a: !!map {}\n", "1: the tag `!!map` is not allowed"),
     "merge key": ("a: &a {x: 1}\nb:\n  <<: *a\n", "3: the merge key `<<` is not supported"),
-    "alias within itself": ("a: &a [1, *a]\n", "1: the alias `*a` is inside the value that it repeats"),
+    "alias within itself": ("a: &a [1, *a]\n", "1: the alias `*a` is inside the value that it repeats; write it out"),
     "alias within itself, further in": ("a: &a {b: {c: *a}}\n", "1: the alias `*a` is inside"),
-    "unknown alias": ("a: *b\n", "1: the alias `*b` has no anchor before it"),
+    "unknown alias": ("a: *b\n", "1: the alias `*b` has no anchor before it; write `&name` before the value"),
     "alias bomb": (BOMB, f": contains more than {MAX_NODES} values"),
     "tower of aliases": (TOWER, f": nested more than {MAX_DEPTH} levels deep"),
     "brackets": ("a: " + "[" * 20_000, f"1: nested more than {MAX_DEPTH} levels deep"),
@@ -226,13 +226,13 @@ def test_a_file_that_cannot_be_read_is_refused_without_waiting(tmp_path):
         "nul": unreadable(tmp_path / "g\0h", lambda path: None),
     }
     assert messages == {
-        "missing": "feeds/x.yaml: cannot be read: No such file or directory",
-        "directory": "feeds/x.yaml: cannot be read: it is a directory, not a file",
-        "pipe": "feeds/x.yaml: cannot be read: it is not a regular file",
-        "device": "feeds/x.yaml: cannot be read: it is not a regular file",
-        "loop": "feeds/x.yaml: cannot be read: Too many levels of symbolic links",
-        "large": f"feeds/x.yaml: cannot be read: it is larger than {document.MAX_BYTES} bytes",
-        "nul": "feeds/x.yaml: cannot be read: its path contains a NUL character",
+        "missing": "feeds/x.yaml: cannot be read: No such file or directory; correct or remove it",
+        "directory": "feeds/x.yaml: cannot be read: it is a directory, not a file; correct or remove it",
+        "pipe": "feeds/x.yaml: cannot be read: it is not a regular file; correct or remove it",
+        "device": "feeds/x.yaml: cannot be read: it is not a regular file; correct or remove it",
+        "loop": "feeds/x.yaml: cannot be read: Too many levels of symbolic links; correct or remove it",
+        "large": f"feeds/x.yaml: cannot be read: it is larger than {document.MAX_BYTES} bytes; correct or remove it",
+        "nul": "feeds/x.yaml: cannot be read: its path contains a NUL character; correct or remove it",
     }
 
 
@@ -243,4 +243,4 @@ def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("builtins.open", denied)
     message = unreadable(tmp_path / "x", lambda path: path.touch())
-    assert message == "feeds/x.yaml: cannot be read: Permission denied"
+    assert message == "feeds/x.yaml: cannot be read: Permission denied; correct or remove it"

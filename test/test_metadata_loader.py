@@ -458,9 +458,9 @@ def test_each_file_that_cannot_be_read_is_one_line(tree):
         "environments/bad name.yaml: the file's name must be letters, digits, `.`, `_` and `-`; rename it",
         "environments/kalshi-dev.yaml:2: feed: cannot be used, because feeds/kalshi.yaml has errors; correct those",
         "environments/kalshi-dev.yaml:3: schema: cannot be used, because schemas/trade.yaml has errors; correct those",
-        "environments/pipe.yaml: cannot be read: it is not a regular file",
-        "feeds/kalshi.yaml: cannot be read: it is a directory, not a file",
-        "schemas/trade.yaml: cannot be read: No such file or directory",
+        "environments/pipe.yaml: cannot be read: it is not a regular file; correct or remove it",
+        "feeds/kalshi.yaml: cannot be read: it is a directory, not a file; correct or remove it",
+        "schemas/trade.yaml: cannot be read: No such file or directory; correct or remove it",
     ]
 
 
@@ -482,7 +482,7 @@ def test_a_configuration_directory_that_cannot_be_used_is_one_line(tree):
     assert "File name too long" in message(tree / ("x" * 500))
     shutil.rmtree(tree / "environments")
     (tree / "environments").write_text("x")
-    assert message(tree) == "T/environments: cannot be listed: Not a directory"
+    assert message(tree) == "T/environments: cannot be listed: Not a directory; correct that first"
 
 
 def test_a_tree_without_environments_is_a_warning_whether_it_has_the_folder_or_not(tree):
@@ -503,7 +503,7 @@ def test_a_folder_that_may_not_be_listed_is_one_line(tree, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", denied)
-    assert errors(tree) == [f"{tree}/environments: cannot be listed: Permission denied"]
+    assert errors(tree) == [f"{tree}/environments: cannot be listed: Permission denied; correct that first"]
 
 
 def test_the_contents_of_a_file_never_make_a_second_line(tree):

@@ -50,7 +50,8 @@ versions:
 defaults:
   connector: {image: x, resources: {limits: {cpu: 500m}}}
 """
-    assert without_effect(Feed, text) == ["calendar", "versions[0].rate_limit_per_second"]
+    no_effect = ["calendar", "versions[0].rate_limit_per_second", "versions[0].parser_config", "defaults"]
+    assert without_effect(Feed, text) == no_effect
     feed = validated(Feed, text).instance
     (only,) = feed.versions
     assert (feed.calendar.open_time, feed.calendar.close_time) == ("10:30", "09:00")

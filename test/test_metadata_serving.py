@@ -15,11 +15,13 @@ KEY = "{{type: {}, fields: [{}], source: env}}"
 RIGHT = KEY.format("api_key", "api_key, api_secret")
 
 
-def problems(folder, keys: str, endpoint: str = "wss://example.com/ws", exchange: str = "kalshi") -> list[str]:
-    """The problems of an environment with these keys, without the name of its file."""
+def problems(
+    folder, keys: str, endpoint: str = "wss://example.com/ws", exchange: str = "kalshi", version: str = ""
+) -> list[str]:
+    """The problems of an environment with these keys, without the name of the file; `version` has further fields."""
     for name in ("environments", "feeds"):
         (folder / name).mkdir(exist_ok=True)
-    version = f"{{version: v1, effective_from: 2025-01-01, endpoint: '{endpoint}', exchange: {exchange}}}"
+    version = f"{{version: v1, effective_from: 2025-01-01, endpoint: '{endpoint}', exchange: {exchange}{version}}}"
     (folder / "feeds/x.yaml").write_text(f"name: x\ntype: websocket\nversions: [{version}]\n")
     (folder / "environments/x.yaml").write_text(f"{ENVIRONMENT}{keys}\n")
     found = check(folder, TODAY, wiring.parts()).problems
@@ -106,3 +108,17 @@ def test_keys_that_nobody_uses_are_a_warning(tmp_path, endpoint, exchange, messa
     expected = [f"warning (lenient): keys.one.fields: {message}"]
     assert problems(tmp_path, f"keys: {{one: {RIGHT}}}", endpoint, exchange) == expected
     assert problems(tmp_path, "", endpoint, exchange) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("auth_method: api_key", "the dialect `generic` demands no keys, and does not sign"),
+        ("max_symbols_per_connection: 5", "the exchange's dialect does not know markets"),
+    ],
+)
+def test_a_field_of_a_feed_that_its_dialect_does_not_heed_is_a_warning(tmp_path, field, message):
+    name = field.partition(":")[0]
+    found = problems(tmp_path, "", exchange="generic", version=f", {field}")
+    assert found == [f"warning (lenient): versions[0].{name}: has no effect in this version: {message}"]
+    assert problems(tmp_path, f"keys: {{one: {RIGHT}}}", version=f", {field}") == []

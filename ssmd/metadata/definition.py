@@ -47,7 +47,7 @@ def check_definition(schema: MetadataFile[Schema], index: int, folder: FilePath)
     try:
         content = read_bytes(folder / inside, _LARGEST)
     except (OSError, ValueError) as error:
-        schema.report(at, f"schemas/{shown} cannot be read: {why_unusable(error)}")
+        schema.report(at, f"schemas/{shown} cannot be read: {why_unusable(error)}; put the file there, or name another")
         return
     _check_hash(schema, index, version, shown, f"sha256:{hashlib.sha256(content).hexdigest()}")
 

@@ -77,7 +77,8 @@ def read(path: FilePath, name: str) -> Document:
     try:
         content = read_bytes(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise DocumentError(Problem(name, None, "", f"cannot be read: {why_unusable(error)}")) from None
+        message = f"cannot be read: {why_unusable(error)}; correct or remove it"
+        raise DocumentError(Problem(name, None, "", message)) from None
     return parse(content, name)
 
 

@@ -132,7 +132,8 @@ class Folder(Generic[M]):
         except FileNotFoundError:
             return found
         except OSError as error:
-            raise ConfigError(f"{printable(str(self.path))}: cannot be listed: {error.strerror}") from None
+            reason = f"{error.strerror}; correct that first"
+            raise ConfigError(f"{printable(str(self.path))}: cannot be listed: {reason}") from None
         for entry in entries:
             stem, ending = os.path.splitext(entry)
             if ending in _ENDINGS and not entry.startswith("."):

@@ -97,7 +97,7 @@ class FeedVersion(Versioned):
     supports_orderbook: bool = False
     supports_trades: bool = False
     supports_historical: bool = False
-    parser_config: Freeform = field(default_factory=dict)
+    parser_config: Annotated[Freeform, NO_EFFECT] = field(default_factory=dict)
 
     @classmethod
     def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
@@ -123,8 +123,8 @@ class Feed(Model):
     capture_locations: tuple[CaptureLocation, ...] = ()
     calendar: Annotated[Calendar | None, NO_EFFECT] = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
-    defaults: Any = None
-    """A record for the operators of other programs."""
+    defaults: Annotated[Any, NO_EFFECT] = None
+    """Settings of other programs."""
 
     def faults(self) -> Iterator[Fault]:
         return timeline_faults(dict(enumerate(self.versions)))

@@ -75,6 +75,10 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     check = parts.endpoints.get(version.endpoint_scheme)
     if check is not None and (fault := check(version.endpoint)):
         file.report((*at, "endpoint"), fault)
+    dialect = parts.exchanges.get(name)
+    if version.auth_method == "api_key" and dialect is not None and not list(dialect.check_keys(())):
+        message = f"has no effect in this version: the dialect `{name}` demands no keys, and does not sign"
+        file.report((*at, "auth_method"), message, warning=True, lenient=True)
 
 
 def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, parts: Parts) -> None:
@@ -87,19 +91,25 @@ def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, 
         if feed.version is not None and feed.version.max_symbols_per_connection is not None:
             _check_number_of_markets(environment, subscribe, feed.version.max_symbols_per_connection)
         if dialect is not None:
-            _check_subscriptions(environment, dialect, subscribe)
+            _check_subscriptions(environment, feed, dialect, subscribe)
     if feed.version is not None and feed.version.endpoint_scheme not in parts.endpoints:
         check_data_timeout(environment)
     if dialect is not None and feed.version is not None:
         _report(environment, ("keys",), _key_fields_problems(environment, feed.version, dialect, parts))
 
 
-def _check_subscriptions(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
+def _check_subscriptions(
+    environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any
+) -> None:
     problems = list(dialect.check(subscribe))
     _report(environment, ("subscribe",), problems)
     if all(problem.warning for problem in problems):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
+        if feed.version and feed.version.max_symbols_per_connection and not dialect.channel_names(subscribe):
+            message = "has no effect in this version: the exchange's dialect does not know markets"
+            path = ("versions", feed.index or 0, "max_symbols_per_connection")
+            feed.file.report(path, message, warning=True, lenient=True)
 
 
 def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
@@ -120,7 +130,8 @@ def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: 
     if len(names) > most:
         path: Path = ("subscribe",) if isinstance(subscribe, list) else ("subscribe", "market_tickers")
         what = "subscriptions have" if isinstance(subscribe, list) else "has"
-        environment.report(path, f"{what} {len(names)} markets; the feed allows {most} (max_symbols_per_connection)")
+        message = f"{what} {len(names)} markets; the feed allows {most} (max_symbols_per_connection); remove some"
+        environment.report(path, message)
 
 
 def _key_fields_problems(

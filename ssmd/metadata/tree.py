@@ -22,7 +22,7 @@ __all__ = ["MAX_DEPTH", "MAX_NODES", "TOO_DEEP", "Node", "RefusedError", "build"
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000
-TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; write it with fewer levels"
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -137,18 +137,18 @@ class _Builder:
 
     def _aliased(self, anchor: str, line: int) -> Node:
         """Return the node that an alias repeats."""
-        node = self._anchors.get(anchor)
+        node, shown = self._anchors.get(anchor), printable(anchor, 60)
         if node is None:
-            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` has no anchor before it")
+            raise RefusedError(line, f"the alias `*{shown}` has no anchor before it; write `&name` before the value")
         if not node.complete:
-            raise RefusedError(line, f"the alias `*{printable(anchor, 60)}` is inside the value that it repeats")
+            raise RefusedError(line, f"the alias `*{shown}` is inside the value that it repeats; write it out")
         return node
 
     def _place(self, node: Node, line: int, aliased: bool = False) -> None:
         """Put a node where the next one belongs: at the root, in the list, or as a key or a value of the mapping."""
         self._count += node.size if aliased else 1
         if self._count > MAX_NODES:
-            raise RefusedError(line, f"contains more than {MAX_NODES} values, with its aliases written out")
+            raise RefusedError(line, f"contains more than {MAX_NODES} values, with its aliases written out; divide it")
         if len(self._open) + node.height >= MAX_DEPTH:
             raise RefusedError(line, TOO_DEEP)
         if not self._open:

@@ -63,12 +63,14 @@ def validate(document: Document, model: type[M], sections: Sections) -> Validate
     problems = _unknown(document, model, sections)
     instance, faults = _instance(model, document.data)
     faults += _between_versions(document.data, model) if faults else []
-    configured, wrong = _configured(document, sections)
-    faults = list(dict.fromkeys(faults + wrong))
+    configured, more = _configured(document, sections)
+    faults = list(dict.fromkeys(faults + more))
     problems += [document.problem(path, message) for path, message in faults[:_MOST]]
     if len(faults) > _MOST:
         problems.append(document.problem((), f"has {len(faults)} errors; only the first {_MOST} are shown"))
-    problems += islice(_ineffective(document, model, sections), _MOST)
+    wrong = {path for path, _ in faults}
+    ineffective = (fault for fault in _ineffective(document, model, sections) if fault[0] not in wrong)
+    problems += [document.problem(*fault, warning=True, lenient=True) for fault in islice(ineffective, _MOST)]
     problems.sort(key=lambda problem: problem.line or 0)
     return Validated(None if faults else instance, configured, problems)
 
@@ -100,14 +102,14 @@ def _unknown(document: Document, model: type[Model], sections: Sections) -> list
     return errors + warnings
 
 
-def _ineffective(document: Document, model: type[Model], sections: Sections) -> Iterator[Problem]:
+def _ineffective(document: Document, model: type[Model], sections: Sections) -> Iterator[Fault]:
     """Yield the fields that have no effect, except for those that the part of their section declares as its own."""
     for path, message in without_effect(model, document.data):
         section = path[:-1]
         part = sections.get(section)
         # Nobody knows which fields act for a part that there is not; that it is not there is an error of its own.
         if section not in sections or (part is not None and path[-1] not in part.keys_known()):
-            yield document.problem(path, message, warning=True, lenient=True)
+            yield path, message
 
 
 def _data_at(data: Any, path: Path) -> Any:
