@@ -83,6 +83,17 @@ def test_where_no_child_is_allowed_the_collector_loads_by_itself(huge_tree):
     assert event["event"].startswith("environments/test.yaml:40007: keys.last: ")
 
 
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv", "prlimit")
+def test_where_not_even_a_thread_is_allowed_the_run_ends_with_a_sentence(tmp_path):
+    tmp_path.chmod(0o777)
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", "")
+    with run(tree, *ALONE) as collector:
+        assert collector.wait() == 73
+    assert collector.other == []
+    assert "the system starts no further thread for this user; raise its limit" in collector.events[-1]["reason"]
+
+
 @pytest.mark.parametrize("prefix", [(), IGNORING], ids=["", "SIGCHLD ignored"])
 @pytest.mark.parametrize(
     ("number", "reported"),

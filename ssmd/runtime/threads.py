@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
@@ -19,7 +20,12 @@ class Pending(Generic[T]):
     """A task running in the threadpool; waiting for it is optional. One that never ends goes with the process."""
 
     def __init__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-        self._task = gevent.get_hub().threadpool.spawn(_outcome, work, *args, **kwargs)
+        """Raises OSError when the system starts no further thread."""
+        try:
+            self._task = gevent.get_hub().threadpool.spawn(_outcome, work, *args, **kwargs)
+        except RuntimeError:
+            reason = "the system starts no further thread for this user; raise its limit, which `ulimit -u` shows"
+            raise OSError(errno.EAGAIN, reason) from None
 
     def done(self) -> bool:
         return bool(self._task.ready())
