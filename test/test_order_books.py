@@ -1,6 +1,7 @@
-"""A day's file alone rebuilds every order book that was subscribed, from the place that the ledger says.
+"""A day's file alone rebuilds every order book that was subscribed, from the line that its ledger names.
 
-A run collects from the simulator over two midnights. The books are rebuilt as docs/reading.md describes.
+A real collector records a real simulator over two midnights. What is folded from the second day's file, and from
+nothing before it, is compared with the books that the exchange sends at the second midnight.
 """
 
 from __future__ import annotations
@@ -9,154 +10,142 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
-from process import make_tree
+from books import Books
+from moved_clock import DAY_SECONDS, MovedClock
+from process import Collector, Simulator
 
-from ssmd import wiring
-from ssmd.metadata.loader import load
 from ssmd.proof.verify import verify
 from ssmd.store.inventory import data_files
-from ssmd.store.ledger import GAP, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, decode_entry
+from ssmd.store.line import decode_line
 
 pytestmark = pytest.mark.one_day
 
-DAY_NS = 86_400_000_000_000
-MARKETS = [f"KXSIM-{number}" for number in range(230)]
-
-Books = dict[str, dict[str, Decimal]]
-"""By market; the sizes by side and price."""
-
-
-class Clock:
-    """The time of day, which can be moved forward to shortly before midnight."""
-
-    def __init__(self) -> None:
-        self._ahead_ns = 0
-
-    def __call__(self) -> int:
-        return time.time_ns() + self._ahead_ns
-
-    def move_to_midnight(self) -> None:
-        self._ahead_ns += DAY_NS - self() % DAY_NS - 200_000_000
+MARKETS = [f"KXBOOK-{number:04d}" for number in range(10_000)]
+FEW = MARKETS[:24]
+RATE = 400
+BESIDES = 10
+"""The seconds that all snapshots may take beyond the time for which they are paced: with the default of 200 books a
+second, 10,000 books are known within 60 s of midnight."""
 
 
 class Day:
-    """One of the days of a storage, counted from 0, as far as it is written."""
+    """What a collector has recorded of one day."""
 
-    def __init__(self, storage: Path, number: int) -> None:
-        self._storage = storage
-        self._number = number
+    def __init__(self, collector: Collector, midnight: float) -> None:
+        self.begins = midnight
+        self._folder = collector.data / f"{datetime.fromtimestamp(midnight, UTC):%Y-%m-%d}"
 
-    def _lines(self, name: str) -> list[bytes]:
-        found = sorted(self._storage.glob(f"*/{name}"))[self._number :]
-        return found[0].read_bytes().rpartition(b"\n")[0].splitlines() if found else []
+    def entries(self, event: str = "") -> list[dict[str, Any]]:
+        path = self._folder / "test.ledger.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        found = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [entry for entry in found if event in ("", entry["event"])]
 
-    @property
     def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(line)["data"] for line in self._lines("test.jsonl")]
+        lines = (self._folder / "test.jsonl").read_bytes().splitlines(keepends=True)
+        return [json.loads(decode_line(line).payload) for line in lines if line.endswith(b"\n")]
 
-    def places(self, event: str) -> list[int]:
-        """Return before which lines the entries with an event are."""
-        entries = map(decode_entry, self._lines("test.ledger.jsonl"))
-        return [entry.line for entry in entries if entry.event == event]
+    def wait_for(self, event: str, after: int = -1) -> dict[str, Any]:
+        """Wait until the ledger has an entry of an event after a line of the data; return the first."""
+        until = time.monotonic() + 60
+        while not (found := [entry for entry in self.entries(event) if entry["line"] > after]):
+            assert time.monotonic() < until, f"no {event} in {self.entries()}"
+            time.sleep(0.05)
+        return found[0]
 
-    def wait_for(self, event: str, count: int = 1) -> None:
-        with gevent.Timeout(30):
-            while len(self.places(event)) < count:
-                gevent.sleep(0.05)
-
-    def messages_of_opening(self) -> list[dict[str, Any]]:
-        """Return the messages up to the place from which on all books are known."""
-        return self.messages[: self.places(SNAPSHOTS_RECEIVED)[0]]
+    def after(self, entry: dict[str, Any]) -> float:
+        """Return how many seconds after its midnight an entry was written."""
+        return datetime.fromisoformat(entry["ts"]).timestamp() - self.begins
 
 
 @contextmanager
-def collecting(tmp_path: Path, endpoint: str, clock: Clock) -> Iterator[Path]:
-    """Run a collector; yield the folder of its storage."""
-    environment = f"subscribe: {{channels: [orderbook_delta, ticker], market_tickers: {json.dumps(MARKETS)}}}\n"
-    tree = make_tree(tmp_path, endpoint, "kalshi", "", environment)
-    deployment = load(tree, "test", date(2026, 1, 1), wiring.parts())
-    runner = wiring.assemble(deployment, {}, ("127.0.0.1", 0), clock=clock).runner
-    run = gevent.spawn(runner.run)
-    try:
-        yield tmp_path / "data"
-    finally:
-        runner.stop("the test")
-        run.get(timeout=10)
+def collecting(
+    folder: Path, *options: str, markets: list[str] = FEW, per_second: int = 200
+) -> Iterator[tuple[Collector, MovedClock]]:
+    clock = MovedClock(folder)
+    environment = (
+        "subscribe:\n"
+        f"- {{channels: [orderbook_delta], market_tickers: [{', '.join(markets)}]}}\n"
+        "- {channels: [ticker, trade]}\n"
+        f"snapshots: {{per_second: {per_second}}}\n"
+    )
+    with (
+        Simulator("--rate", str(RATE), *options) as simulator,
+        Collector(folder, simulator.endpoint, environment=environment, variables=clock.variables) as collector,
+    ):
+        collector.wait_for_lines(len(markets) + RATE)
+        yield collector, clock
+        assert collector.end() == 0, collector.events[-1]
+        assert collector.other == []
+    for file in data_files([collector.data]):
+        assert verify(file).findings == []
 
 
-def fold(books: Books, message: dict[str, Any]) -> None:
-    """Take one message into the books."""
-    if message["type"] == "orderbook_snapshot":
-        sides = {side: message["msg"].get(f"{side}_dollars_fp", []) for side in ("yes", "no")}
-        books[message["msg"]["market_ticker"]] = {
-            f"{side} {price}": Decimal(size) for side, levels in sides.items() for price, size in levels
-        }
-    elif message["type"] == "orderbook_delta" and message["msg"]["market_ticker"] in books:
-        book, msg = books[message["msg"]["market_ticker"]], message["msg"]
-        level = f"{msg['side']} {msg['price_dollars']}"
-        book[level] = book.get(level, Decimal(0)) + Decimal(msg["delta_fp"])
-        if not book[level]:
-            del book[level]
+def after_midnight(collector: Collector, clock: MovedClock) -> Day:
+    """Let a day begin, and wait until its ledger says that all books are known, and for some more messages."""
+    day = Day(collector, clock.to_midnight())
+    day.wait_for("snapshots_received")
+    collector.wait_for_lines(len(collector.lines()) + RATE)
+    return day
 
 
-def compare(books: Books, messages: list[dict[str, Any]]) -> set[str]:
-    """Take messages into the books. Return the markets of the snapshots in them, which must be what is known."""
-    compared = set()
-    for message in messages:
-        market = message["msg"].get("market_ticker")
-        before = books.get(market)
-        fold(books, message)
-        if message["type"] == "orderbook_snapshot":
-            assert books[market] == before
-            compared.add(market)
-    return compared
+def folded(day: Day, markets: list[str], per_second: int) -> Books:
+    """Fold a day's file; check that every book is known from the line that the ledger names, and not before it."""
+    [received] = day.entries("snapshots_received")
+    messages = day.messages()
+    books = Books().take_all(messages[: received["line"] - 1])
+    assert len(books.known) == len(markets) - 1
+    books.take(messages[received["line"] - 1])
+    assert sorted(books.known) == markets
+    assert (received["channel"], received["markets"]) == ("orderbook_delta", len(markets))
+    assert day.after(received) <= len(markets) / per_second + BESIDES
+    return books.take_all(messages[received["line"] :])
 
 
-@pytest.mark.parametrize("way", ["next", "current"])
-def test_the_file_of_a_day_that_begins_in_a_run_has_every_book(tmp_path, way):
-    clock = Clock()
-    with collecting(tmp_path, f"sim://kalshi?rate=2000&snapshot-seq={way}", clock) as storage:
-        first, second, third = (Day(storage, number) for number in range(3))
-        first.wait_for(SNAPSHOTS_RECEIVED)
-        for following in (second, third):
-            clock.move_to_midnight()
-            following.wait_for(SNAPSHOTS_RECEIVED)
-    assert len(second.places(SNAPSHOT_REQUESTED)) == 2  # 200 books a second.
-    books: Books = {}
-    for message in second.messages_of_opening():
-        fold(books, message)
-    assert set(books) == set(MARKETS)
-    for message in second.messages[second.places(SNAPSHOTS_RECEIVED)[0] :]:
-        fold(books, message)
-    # The next day's first snapshots are what has become of them.
-    assert compare(books, third.messages_of_opening()) == set(MARKETS)
-    assert second.places(GAP) == third.places(GAP) == []
-    assert [verify(file).findings for file in data_files([storage])] == [[], [], []]
+@pytest.mark.parametrize(
+    ("markets", "per_second", "seq"),
+    [(FEW, 200, "next"), (FEW, 200, "current"), (MARKETS, 5000, "next")],
+    ids=["few", "few, answers not numbered", "10,000"],
+)
+def test_the_file_of_a_day_gives_the_books_that_the_exchange_sends_at_its_end(
+    tmp_path: Path, markets: list[str], per_second: int, seq: str
+) -> None:
+    options = ("--snapshot-seq", seq)
+    with collecting(tmp_path, *options, markets=markets, per_second=per_second) as (collector, clock):
+        day = after_midnight(collector, clock)
+        next_day = after_midnight(collector, clock)
+    books = folded(day, markets, per_second)
+    assert (books.gaps, day.entries("gap"), next_day.entries("gap")) == (0, [], [])
+    at_the_end = books.take_all(next_day.messages())
+    assert (sorted(at_the_end.agreed), at_the_end.wrong) == (markets, [])
+    requests = day.entries("snapshot_requested")
+    assert {entry["why"] for entry in requests} == {"day"}
+    assert sorted(market for entry in requests for market in entry["markets"]) == markets
 
 
-@pytest.mark.parametrize("way", ["next", "current"])
-def test_after_a_gap_every_book_is_right_again(tmp_path, way):
-    clock = Clock()
-    endpoint = f"sim://kalshi?rate=2000&snapshot-seq={way}&gap-after=3000:orderbook_delta"
-    with collecting(tmp_path, endpoint, clock) as storage:
-        first, second = Day(storage, 0), Day(storage, 1)
-        first.wait_for(SNAPSHOTS_RECEIVED, 2)
-        clock.move_to_midnight()
-        second.wait_for(SNAPSHOTS_RECEIVED)
-    [gap] = first.places(GAP)
-    [_, complete] = first.places(SNAPSHOTS_RECEIVED)
-    books: Books = {}
-    for message in first.messages[gap:complete]:
-        fold(books, message)
-    assert set(books) == set(MARKETS)
-    for message in first.messages[complete:]:
-        fold(books, message)
-    assert compare(books, second.messages_of_opening()) == set(MARKETS)
-    assert [verify(file).findings for file in data_files([storage])] == [[], []]
+@pytest.mark.parametrize("seq", ["next", "current"])
+def test_after_a_gap_the_books_are_unknown_until_the_ledger_says_that_all_have_come(tmp_path: Path, seq: str) -> None:
+    """The gap takes three changes of books with it: a book folded over it would be wrong."""
+    faults = ("--fault", f"gap-after={RATE}:orderbook_delta", "--snapshot-seq", seq)
+    with collecting(tmp_path, *faults) as (collector, clock):
+        day = Day(collector, clock.now() // DAY_SECONDS * DAY_SECONDS)
+        gap = day.wait_for("gap")
+        received = day.wait_for("snapshots_received", after=gap["line"])
+        collector.wait_for_lines(len(collector.lines()) + RATE)
+        next_day = after_midnight(collector, clock)
+    messages = day.messages()
+    books = Books().take_all(messages[: gap["line"]])
+    assert (books.gaps, sorted(books.known)) == (0, FEW)
+    books.take(messages[gap["line"]])
+    assert (books.gaps, list(books.known)) == (1, [])
+    books.take_all(messages[gap["line"] + 1 : received["line"]])
+    assert sorted(books.known) == FEW
+    [requested] = day.entries("snapshot_requested")
+    assert (requested["why"], sorted(requested["markets"])) == ("gap", FEW)
+    books.take_all(messages[received["line"] :]).take_all(next_day.messages())
+    assert (sorted(books.agreed), books.wrong, books.gaps) == (FEW, [], 1)

@@ -1,0 +1,58 @@
+"""The wall clock of one real process, which a test moves. Unlike libfaketime it needs nothing but Python.
+
+Only time.time() and time.time_ns() are moved: timers go on unchanged, as they do when a clock is set.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from process import ROOT
+
+DAY_SECONDS = 86400
+
+_SITECUSTOMIZE = """
+import os, time
+
+def _moved(function, scale):
+    def now():
+        with open(os.environ["MOVED_CLOCK"]) as file:
+            return function() + int(file.read()) * scale
+    return now
+
+time.time, time.time_ns = _moved(time.time, 1), _moved(time.time_ns, 10**9)
+"""
+"""Python imports it at the start of every process that finds it in PYTHONPATH."""
+
+
+class MovedClock:
+    """The clock of the processes that have its `variables`; at first it is right."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "clock"
+        self._ahead = 0
+        self._write()
+        (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
+        self.variables = {"PYTHONPATH": f"{folder}:{ROOT}", "MOVED_CLOCK": str(self._file)}
+
+    def now(self) -> float:
+        """Return what the clock shows, in seconds since the epoch."""
+        return time.time() + self._ahead
+
+    def forward(self, seconds: int) -> None:
+        """Let the clock show a time that is so much later."""
+        self._ahead += seconds
+        self._write()
+
+    def to_midnight(self) -> float:
+        """Set the clock to a second before the next midnight, at most; return that midnight."""
+        midnight = (self.now() // DAY_SECONDS + 1) * DAY_SECONDS
+        self._ahead = int(midnight - 1 - time.time())
+        self._write()
+        return midnight
+
+    def _write(self) -> None:
+        part = self._file.with_suffix(".part")
+        part.write_text(str(self._ahead))
+        part.replace(self._file)
