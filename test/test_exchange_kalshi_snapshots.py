@@ -123,6 +123,21 @@ def test_markets_that_are_not_confirmed_have_no_books():
     assert found.events == [SnapshotsReceived(1, "orderbook_delta", 200, 200)]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_snapshot_may_come_before_the_confirmation(lost):
+    markets = [f"KX-{number}" for number in range(201)]
+    kalshi = connection({**BOOKS, "market_tickers": markets})
+    kalshi.inspect([snapshot(name, number) for number, name in enumerate(markets[:100], start=1)])
+    assert kalshi.inspect([delta("KX-0", 103 if lost else 101)]).events == ([Gap(1, 101, 103)] if lost else [])
+    kalshi.inspect([subscribed(1, "orderbook_delta", 1)])
+    assert kalshi.channels()[0].books_pending == (200 if lost else 100)
+    first = 104 if lost else 102
+    rest = [snapshot(name, number) for number, name in enumerate(markets[0 if lost else 100 :], start=first)]
+    kalshi.inspect(rest)
+    assert list(kalshi.unheard("orderbook_delta")) == []
+    assert kalshi.inspect([ok(2, 1, first + len(rest))]).events[1:] == [SnapshotsReceived(1, "orderbook_delta", 201, 1)]
+
+
 def test_markets_that_are_refused_are_not_waited_for():
     markets = [f"KX-{number}" for number in range(201)]
     kalshi = connection({**BOOKS, "market_tickers": markets})

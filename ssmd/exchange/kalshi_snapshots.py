@@ -31,6 +31,8 @@ class Snapshots:
         self._books = Books(first_id, policy.per_second)
         self._first_id = first_id
         self._day: int | None = None
+        self._early: set[str] = set()
+        """The markets whose snapshots have come before they were confirmed."""
 
     @property
     def pending(self) -> int:
@@ -52,21 +54,33 @@ class Snapshots:
         """Follow the books of all markets that are confirmed by now."""
         unconfirmed = self._channel.unconfirmed
         self._books.follow(market for market in self._channel.markets or () if market not in unconfirmed)
+        for market in self._early - unconfirmed:
+            self._early.discard(market)
+            self._books.receive(market)
 
     def lost(self, gap: Gap) -> Disconnected | None:
         """Act on a gap of any subscription; return the error that ends the run, if it is one."""
+        if self._channel.sid is None:
+            self._early.clear()
         if gap.sid != self._channel.sid:
             return None
         if self._policy.after_gap == "end":
             what = f"a message of {BOOKS} is missing (sid {gap.sid}: {gap.got} came, not {gap.expected})"
             return Disconnected(f"{what}; the run ends because of `after_gap: end`, and the next run gets fresh books")
+        self._early.clear()
         self._books.lost()
         return None
 
     def receive(self, sid: int, payload: bytes, request_id: int, in_place: bool) -> None:
         """Read a snapshot. `request_id`: 0 when it was not asked for. `in_place`: as for Books.receive()."""
-        if sid == self._channel.sid:
-            self._books.receive(market_in(payload), request_id, in_place=in_place or not request_id)
+        if self._channel.sid not in (None, sid):
+            return
+        market = market_in(payload)
+        self._channel.unheard.discard(market)
+        if market in self._channel.unconfirmed:
+            self._early.add(market)
+        else:
+            self._books.receive(market, request_id, in_place=in_place or not request_id)
 
     def report(self, place: int) -> Sequence[Event]:
         """Return an event when there is no more book to come, once."""
@@ -81,6 +95,7 @@ class Snapshots:
         """Begin anew when a UTC day begins. A clock that goes back does not bring an earlier day back."""
         day = now_ms // _DAY_MS
         if self._day is not None and day > self._day and self._policy.daily:
+            self._early.clear()
             self._books.begin_day()
         self._day = day if self._day is None else max(day, self._day)
 
