@@ -1,5 +1,7 @@
 """What is asked for after some entries of a ledger, and how long lists are divided."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +81,22 @@ def test_the_entries_give_the_state_that_they_were_made_of(changes):
     for fields in entries:
         state.take("asked", fields)
     assert after(*[fields for event, fields in state.entries()]) == found
+
+
+def test_what_is_refused_and_silent_is_part_of_the_state():
+    state = Subscriptions()
+    refused = {"channel": "trade", "code": 26, "text": "too many"}
+    silent: Mapping[str, object] = {"channel": "ticker", "since": "2026-11-27T00:00:00.000000Z", "markets": None, "names": []}
+    events: list[tuple[str, Mapping[str, object]]] = [
+        ("refused", {**refused, "text": "many"}),
+        ("refused", refused),
+        ("refused", {"channel": "ticker", "code": 27, "text": "later", "for_now": True}),
+        ("silent", silent),
+        ("silent", {**silent, "channel": "trade"}),
+        ("heard", {"channel": "trade"}),
+    ]
+    for event, fields in events:
+        state.take(event, fields)
+    assert list(state.entries()) == [("refused", refused), ("silent", silent)]
+    state.take("connected", {})
+    assert list(state.entries()) == []

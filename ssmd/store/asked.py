@@ -1,11 +1,11 @@
-"""The `asked` entries of a ledger: their fields, and what is asked for after several of them. Pure."""
+"""The `asked` entries of a ledger, and the state that a connection has reached after some entries. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.store.ledger import ASKED, CONNECTED, SUBSCRIBED
+from ssmd.store.ledger import ASKED, CONNECTED, HEARD, REFUSED, SILENT, SUBSCRIBED
 
 __all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "Subscriptions", "asked_fields"]
 
@@ -47,20 +47,31 @@ class _Channel(NamedTuple):
 
 
 class Subscriptions:
-    """What is asked for, and which sids the exchange has given, after the events of one connection."""
+    """What is asked for, with the sids that the exchange has given; what it has refused; which channels are silent."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._channels: dict[tuple[int, str], _Channel] = {}
         self._sids: dict[tuple[str, int], None] = {}
+        self._refused: dict[tuple[str, object], Mapping[str, Any]] = {}
+        self._silent: dict[str, Mapping[str, Any]] = {}
 
     def take(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Take the next event of a ledger; any but `connected`, `asked` and `subscribed` changes nothing."""
+        """Take the next event of a ledger; many change nothing."""
         if event == CONNECTED:
-            self._channels, self._sids = {}, {}
+            self._begin()
         elif event == SUBSCRIBED and isinstance(sid := fields["sid"], int):
             self._sids[fields["channel"], sid] = None
         elif event == ASKED:
             self._asked(fields)
+        elif event == REFUSED and not fields.get("for_now"):
+            self._refused[fields["channel"], fields["code"]] = fields
+        elif event == SILENT:
+            self._silent[fields["channel"]] = fields
+        elif event == HEARD:
+            self._silent.pop(fields["channel"], None)
 
     def _asked(self, fields: Mapping[str, Any]) -> None:
         at = fields["subscription"], fields["channel"]
@@ -87,3 +98,5 @@ class Subscriptions:
                 yield ASKED, fields
         for channel, sid in self._sids:
             yield SUBSCRIBED, {"channel": channel, "sid": sid}
+        yield from ((REFUSED, dict(fields)) for fields in self._refused.values())
+        yield from ((SILENT, dict(fields)) for fields in self._silent.values())
