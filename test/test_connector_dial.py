@@ -47,7 +47,7 @@ def name(monkeypatch):
 @pytest.mark.parametrize("dead", [REFUSED, FORBIDDEN])
 def test_after_an_address_that_fails_the_next_is_taken(name, dead):
     with nothing_left_open(), serving(lambda peer: peer.drained()) as server:
-        sock = open_socket(name((dead, server.port), ("127.0.0.1", server.port)), direct=True)
+        sock = open_socket(name((dead, server.port), ("127.0.0.1", server.port)))
         assert sock.getpeername() == ("127.0.0.1", server.port)
         sock.close()
         server.result()
@@ -56,7 +56,7 @@ def test_after_an_address_that_fails_the_next_is_taken(name, dead):
 def test_an_address_that_does_not_answer_does_not_hold_up_the_next(name):
     with nothing_left_open(), silent() as dead, serving(lambda peer: peer.drained()) as server:
         with gevent.Timeout(5):
-            sock = open_socket(name(dead.getsockname(), dead.getsockname(), ("127.0.0.1", server.port)), direct=True)
+            sock = open_socket(name(dead.getsockname(), dead.getsockname(), ("127.0.0.1", server.port)))
         assert sock.getpeername() == ("127.0.0.1", server.port)
         sock.close()
         server.result()
@@ -64,7 +64,7 @@ def test_an_address_that_does_not_answer_does_not_hold_up_the_next(name):
 
 def test_an_address_that_is_late_is_taken_when_no_other_answers(name):
     with silent() as late:
-        opening = gevent.spawn(open_socket, name(late.getsockname(), (REFUSED, 9), (FORBIDDEN, 9)), direct=True)
+        opening = gevent.spawn(open_socket, name(late.getsockname(), (REFUSED, 9), (FORBIDDEN, 9)))
         gevent.sleep(0.6)
         assert not opening.ready()
         late.accept()  # Now the queue has room, and the kernel tries again, a second after the first time.
@@ -75,7 +75,7 @@ def test_an_address_that_is_late_is_taken_when_no_other_answers(name):
 
 def test_when_all_addresses_fail_the_error_of_the_first_is_raised(name):
     with nothing_left_open(), pytest.raises(ConnectionRefusedError):
-        open_socket(name((REFUSED, 9), (FORBIDDEN, 9)), direct=True)
+        open_socket(name((REFUSED, 9), (FORBIDDEN, 9)))
 
 
 def test_addresses_that_do_not_answer_are_given_up_at_the_deadline_and_leave_no_socket(name):

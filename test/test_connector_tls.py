@@ -439,7 +439,7 @@ def test_sslkeylogfile_is_obeyed(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     with serving(lambda peer: peer.drained(), tls=authority.context()) as server:
-        sock = open_socket(server.url, direct=True)
+        sock = open_socket(server.url)
         sock.close()
         server.result()
     assert "SERVER_TRAFFIC_SECRET_0" in (tmp_path / "keys").read_text()
@@ -471,7 +471,7 @@ def test_frames_in_the_record_of_the_answer_to_the_handshake_are_not_lost(
 
     with serving(script, tls=authority.context()) as server:
         reader = FrameReader(LIMIT)
-        reader.connect(server.url, socket=open_socket(server.url, direct=True))
+        reader.connect(server.url, socket=open_socket(server.url))
         reader.begin(5)
         assert reader.recv_batch() == [b"first", b"second"]
         reader.sock.close()

@@ -14,13 +14,14 @@ import gevent
 import websocket
 from websocket import DEFAULT_SOCKET_OPTION
 
-# websocket-client has no public names for these steps of its connect(): reading the proxy variables and resolving the
-# host's or the proxy's name; CONNECT to a proxy; making the TLS context. setup.py names the versions that were tried.
-from websocket._http import _get_addrinfo_list, _ssl_socket, _tunnel, proxy_info
+# websocket-client has no public names for these steps of its connect(): CONNECT to a proxy, and making the TLS context.
+# setup.py names the versions that were tried.
+from websocket._http import _ssl_socket, _tunnel
 
+from ssmd.connector.proxy import SOCKS5, SOCKS5H, Proxy
 from ssmd.connector.refusal import REDIRECTS
+from ssmd.connector.socks import connect_through_socks5
 from ssmd.connector.tls import TlsSocket
-from ssmd.errors import ConnectError
 
 __all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
 
@@ -32,37 +33,58 @@ HEAD_START_SECONDS = 0.25
 """How long an address is tried alone before the next one is tried beside it (RFC 8305, 5)."""
 
 
-def open_socket(url: str, *, direct: bool) -> Any:
-    """Return a socket that is connected to the host of `url`, a ws:// or wss:// URL; for wss with TLS.
+def open_socket(url: str, proxy: Proxy | None = None) -> Any:
+    """Return a socket that is connected to the host of `url`, a ws:// or wss:// URL, through `proxy` if there is one;
+    for wss with TLS.
 
-    It goes through the proxy that the environment variables name, unless `direct`. This is what the library's connect()
-    does, with two differences. The host's addresses are tried side by side. And a proxy's answer is bounded: the
-    library reads it byte by byte, and when it is endless it never waits, so that no deadline could interrupt it. Raises
-    what the library raises, and ConnectError when the proxy cannot be reached.
+    This is what the library's connect() does, with three differences. The addresses are tried side by side. There are
+    SOCKS proxies. And a proxy's answer is bounded: the library reads it byte by byte, and when it is endless it never
+    waits, so that no deadline could interrupt it. Raises what the library raises.
     """
     parts = urlsplit(url)
     host, secure = parts.hostname, parts.scheme == "wss"
     if host is None:
         raise ValueError("the URL has no host")
     port = parts.port or (443 if secure else 80)
-    proxy = proxy_info()
-    if direct:
-        proxy.no_proxy = ["*"]
-    addresses, through_proxy, auth = _get_addrinfo_list(host, port, secure, proxy)
-    try:
-        sock = _first_to_answer(addresses)
-    except OSError as error:
-        if through_proxy:
-            raise ConnectError(f"cannot connect to the proxy on the way to {host}: {error.strerror or error}") from None
-        raise
+    sock = _first_to_answer(_addresses(host, port)) if proxy is None else _connected_to(proxy)
     with contextlib.ExitStack() as unless_open:
         unless_open.callback(sock.close)
-        if through_proxy:
-            _tunnel(BoundedHead(sock), host, port, auth)
+        if proxy is not None:
+            _go_through(sock, proxy, host, port)
         if secure:
             sock = TlsSocket(sock, _context(host), host)
         unless_open.pop_all()
     return sock
+
+
+def _addresses(host: str, port: int) -> Sequence[Any]:
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, socket.SOL_TCP)
+
+
+def _connected_to(proxy: Proxy) -> Any:
+    try:
+        return _first_to_answer(_addresses(proxy.host, proxy.port))
+    except socket.gaierror as error:
+        raise websocket.WebSocketProxyException(f"the proxy's host name cannot be resolved: {error}") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise websocket.WebSocketProxyException(f"the proxy cannot be reached: {reason}") from None
+
+
+def _go_through(sock: Any, proxy: Proxy, host: str, port: int) -> None:
+    """Let the proxy at the other end of `sock` connect to the host."""
+    try:
+        if proxy.scheme == SOCKS5H:
+            connect_through_socks5(sock, host, port, proxy.user, proxy.password)
+        elif proxy.scheme == SOCKS5:
+            address = _addresses(host, port)[0][4][0]
+            connect_through_socks5(sock, address, port, proxy.user, proxy.password)
+        else:
+            shown = f"[{host}]" if ":" in host else host
+            _tunnel(BoundedHead(sock), shown, port, (proxy.user, proxy.password) if proxy.user else None)
+    except (websocket.WebSocketException, ConnectionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise websocket.WebSocketProxyException(f"the proxy does not connect: {reason}") from None
 
 
 def _first_to_answer(addresses: Sequence[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.cookies
+import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,6 +18,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
 from ssmd.connector.patience import DATA, IDLE, PING, Patience
+from ssmd.connector.proxy import proxy_for
 from ssmd.connector.refusal import explain, refusal
 from ssmd.contracts.exchange import Exchange
 from ssmd.errors import ConnectError, Disconnected, printable
@@ -39,7 +41,7 @@ class WebSocketConnector:
     `endpoint`: a ws:// or wss:// URL; that of `config` may be the simulator's. Certificates are always verified.
     `exchange`: the dialect; it gives the handshake's headers, the opening commands and `tick_seconds`.
     `data_timeout_seconds`: silence, pings not included, after which the connection ends; None for never.
-    `direct`: ignore the proxy that HTTP_PROXY and similar variables name.
+    `direct`: ignore the proxy that HTTPS_PROXY and similar variables name. Raises ConfigError when it cannot be used.
     `connect_seconds`: the deadline of connect(). `wall_clock`: Unix seconds, for the signature.
     """
 
@@ -64,7 +66,8 @@ class WebSocketConnector:
         self._exchange = exchange
         self._idle_seconds = config.idle_timeout_seconds
         self._data_seconds = data_timeout_seconds
-        self._direct = direct
+        self._proxy = None if direct else proxy_for(endpoint, os.environ)
+        self._place = self._host if self._proxy is None else f"{self._host} through the proxy {self._proxy}"
         self._connect_seconds = connect_seconds
         self._wall_clock = wall_clock
         self._closing = self._pinged = False
@@ -97,7 +100,7 @@ class WebSocketConnector:
     def _handshake(self) -> None:
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
-        sock = open_socket(self._endpoint, direct=self._direct)
+        sock = open_socket(self._endpoint, self._proxy)
         self._reader.sock = sock
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
@@ -122,10 +125,10 @@ class WebSocketConnector:
         refused = None if self._head is None else self._head.refused()
         if refused is not None:
             return self._refused(refused)
-        return ConnectError(f"cannot connect to {self._host}: {reason}")
+        return ConnectError(f"cannot connect to {self._place}: {reason}")
 
     def _refused(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
-        return refusal(self._host, refused, self._wall_clock(), signed=bool(self._hidden), hidden=self._hidden)
+        return refusal(self._place, refused, self._wall_clock(), signed=bool(self._hidden), hidden=self._hidden)
 
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
