@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from process import ROOT
+from process import ROOT, Collector, Simulator
 
 from ssmd.runtime.status import ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe, shown_endpoint
@@ -177,3 +177,26 @@ def test_status_shows_no_market_and_no_text_of_an_error():
 )
 def test_an_endpoint_is_shown_without_what_may_be_secret(endpoint, shown):
     assert shown_endpoint(endpoint) == shown
+
+
+@pytest.mark.one_day
+@pytest.mark.parametrize("exchange", ["kalshi", "generic"])
+def test_the_schema_holds_for_a_real_run(tmp_path, exchange):
+    with Simulator("--rate", "500") as simulator:
+        endpoint = simulator.endpoint if exchange == "kalshi" else simulator.generic
+        with Collector(tmp_path, endpoint, exchange=exchange) as collector:
+            collector.start_up()
+            early = json.loads(collector.get("/status")[1])
+            collector.wait_for_lines(1000)  # Two seconds: the channels are looked at once in each.
+            late = json.loads(collector.get("/status")[1])
+            assert collector.end() == 0
+    for found in (early, late):
+        jsonschema.validate(found, no_more_than(SCHEMA))
+    assert (late["state"], late["connected"], late["exchange"], late["missing"]) == ("collecting", True, exchange, [])
+    assert late["endpoint"] == endpoint
+    assert late["runs"] == {"starts_today": 1, "earlier_errors": {}}
+    assert late["messages"]["written"] >= 1000
+    assert late["disk"]["day"] == next(collector.data.glob("*/")).name
+    names = ["ticker", "trade", "market_lifecycle_v2"] if exchange == "kalshi" else []
+    assert [channel["channel"] for channel in late["channels"]] == names
+    assert (late["messages"]["gaps"] is None) == (exchange == "generic")

@@ -86,7 +86,7 @@ def test_the_entries_give_the_state_that_they_were_made_of(changes):
 def test_what_is_refused_and_silent_is_part_of_the_state():
     state = Subscriptions()
     refused = {"channel": "trade", "code": 26, "text": "too many"}
-    silent: Mapping[str, object] = {"channel": "ticker", "since": "2026-11-27T00:00:00.000000Z", "markets": None, "names": []}
+    silent: Mapping[str, object] = {"channel": "ticker", "since": "2026-11-27T00:00:00.000000Z", "names": []}
     events: list[tuple[str, Mapping[str, object]]] = [
         ("refused", {**refused, "text": "many"}),
         ("refused", refused),
