@@ -281,7 +281,8 @@ def test_an_output_that_cannot_be_made_is_one_clear_error(tmp_path, make, obstac
         root.symlink_to(tmp_path / "nowhere" / "deep")
     else:
         root = Path("/proc/ssmd")
-    no_folder = " is in the way: it is no folder, and storage.path must be one$" if obstacle == "file" else ""
+    remedy = "move it away, or set another storage.path"
+    no_folder = f" is in the way: it is no folder; {remedy}$" if obstacle == "file" else ""
     with pytest.raises(OutputError, match=f"{root}.*{no_folder}"):
         make(root).open()
 

@@ -220,7 +220,7 @@ class FileWriter:
 
 def _explain_no_folder(error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return "is in the way: it is no folder, and storage.path must be one"
+        return "is in the way: it is no folder; move it away, or set another storage.path"
     return explain(error)
 
 
