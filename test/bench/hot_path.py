@@ -71,7 +71,10 @@ key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKC
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
 exchange = Kalshi({"api_key": "bench", "api_secret": key}, {})
-writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status)
+try:
+    writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status)
+except TypeError:  # A checkout from before the writer wrote its times into the status.
+    writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
 reporter = Reporter("kalshi", status)
 runner = join("kalshi", Prepared(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
 began = time.process_time()
