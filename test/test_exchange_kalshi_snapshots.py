@@ -56,7 +56,7 @@ def requests(inspection: Inspection) -> list[tuple[int, list[str]]]:
 
 def test_a_gap_asks_for_all_books_at_the_next_tick():
     kalshi = opened()
-    assert kalshi.inspect([delta("KX-0", 4), delta("KX-0", 6)]).events == [Gap(1, 5, 6, 1)]
+    assert kalshi.inspect([delta("KX-0", 4), delta("KX-0", 6)]).events == [Gap(1, 5, 6, 1, "orderbook_delta")]
     assert kalshi.channels()[0].books_pending == 3
     turn = kalshi.tick(NOW_MS)
     assert turn.events == [SnapshotsRequested(1, "orderbook_delta", MARKETS, "gap")]
@@ -75,7 +75,7 @@ def test_a_gap_of_another_subscription_loses_no_book():
 
 def test_a_snapshot_that_shows_a_gap_is_followed_by_one_that_was_asked_for():
     kalshi = opened(["KX-0"])
-    assert kalshi.inspect([snapshot("KX-0", 7)]).events == [Gap(1, 2, 7)]
+    assert kalshi.inspect([snapshot("KX-0", 7)]).events == [Gap(1, 2, 7, books="orderbook_delta")]
     assert requests(kalshi.tick(NOW_MS)) == [(2, ["KX-0"])]
 
 

@@ -124,20 +124,21 @@ def test_what_is_refused_for_now_is_a_warning(journal, status, caplog):
 def test_requests_for_books_are_noted_by_name_and_logged_together(journal, status, caplog):
     names = [f"M{number}" for number in range(30)]
     with caplog.at_level("INFO"):
-        journal.events([Gap(3, 5, 8, place=2), SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")], 7)
+        gap = Gap(3, 5, 8, place=2, books="orderbook_delta")
+        journal.events([gap, SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")], 7)
         journal.events([SnapshotsRequested(3, "orderbook_delta", names[20:], "gap")], 8)
         assert status.broken_books == {"orderbook_delta"}
         status.broken_books.clear()
         journal.events([SnapshotsReceived(3, "orderbook_delta", 29, place=9, missing=["M5"])], 9)
-    gap, first, second, received = noted(journal)
-    assert gap[:2] == ("gap", 2)
+    missing, first, second, received = noted(journal)
+    assert missing == ("gap", 2, {"sid": 3, "expected": 5, "got": 8, "missing": 3})
     head = {"sid": 3, "channel": "orderbook_delta"}
     assert first == ("snapshot_requested", 0, {**head, "markets": names[:20], "why": "gap"})
     assert second == ("snapshot_requested", 0, {**head, "markets": names[20:], "why": "gap"})
     assert received == ("snapshots_received", 9, {**head, "markets": 29, "missing": ["M5"]})
     assert not status.broken_books
-    journal.events([Gap(3, 9, 11), Gap(4, 5, 6)], 10)
-    assert status.broken_books == {"orderbook_delta"}
+    journal.events([Gap(4, 5, 6)], 10)
+    assert not status.broken_books
     complete, lacking = caplog.records
     assert (complete.message, complete.books) == ("order books complete", 29)
     assert (lacking.levelname, lacking.count, lacking.markets) == ("WARNING", 1, "M5")

@@ -61,6 +61,8 @@ class Gap(NamedTuple):
     got: int
     place: int = 0
     """The index of the payload that has `got`."""
+    books: str = ""
+    """The channel whose order books are not known any more because of it; empty when it has none."""
 
     @property
     def missing(self) -> int:

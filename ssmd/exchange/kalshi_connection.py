@@ -117,6 +117,9 @@ class KalshiConnection(KalshiInspector):
             self._subscriptions.hear(inspection.heads, payloads)
         return inspection
 
+    def _books_of(self, sid: int) -> str:
+        return BOOKS if self._snapshots is not None and self._snapshots.sid == sid else ""
+
     def _read_gap(self, gap: Gap) -> SsmdError | None:
         return None if self._snapshots is None else self._snapshots.lost(gap)
 

@@ -147,13 +147,17 @@ class KalshiInspector:
             before, count, highest = self._answers.pop(sid, (0, 0, 0))
             expected += count if before == expected and highest < seq else 0
             if seq != expected:
-                gap = Gap(sid, expected, seq, index)
+                gap = Gap(sid, expected, seq, index, self._books_of(sid))
                 events.append(gap)
                 failure = self._read_gap(gap)
             else:
                 self._uneven = True
         self._next_seq[sid] = seq + 1
         return failure
+
+    def _books_of(self, sid: int) -> str:
+        """Return the channel of a subscription whose order books are followed; empty for any other."""
+        return ""
 
     def _read_gap(self, gap: Gap) -> SsmdError | None:
         """Act on a gap; return the error that ends the run, if it is one."""

@@ -58,6 +58,11 @@ class Snapshots:
             self._early.discard(market)
             self._books.receive(market)
 
+    @property
+    def sid(self) -> int | None:
+        """The sid of the order books; None before it is confirmed."""
+        return self._channel.sid
+
     def lost(self, gap: Gap) -> Disconnected | None:
         """Act on a gap of any subscription; return the error that ends the run, if it is one."""
         if self._channel.sid is None:

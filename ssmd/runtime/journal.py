@@ -57,8 +57,6 @@ class Journal:
         """What take() returns next."""
         self.pressed = False
         """Whether the disk is behind."""
-        self._books: dict[int, str] = {}
-        """The channels whose order books the dialect keeps known, by sid."""
         self._waited = 0.0
         self._waits = 0
         self._last_wait_ns = 0
@@ -88,8 +86,8 @@ class Journal:
                 self._status.gaps += 1
                 self._status.missed += event.missing
                 self._reporter.gap(event)
-                if event.sid in self._books:
-                    self._status.broken_books.add(self._books[event.sid])
+                if event.books:
+                    self._status.broken_books.add(event.books)
                 self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
             elif isinstance(event, Asked):
                 self.pending += self._gathering.add(event, ts_ns)
@@ -110,13 +108,9 @@ class Journal:
                 _log.error("refused by the exchange", extra=known)
             self.pending.append(Note(REFUSED, ts_ns, place, fields))
         elif isinstance(event, SnapshotsRequested):
-            self._books[event.sid] = event.channel
-            if event.why == "gap":  # Also when the gap came before the first snapshots had all come.
-                self._status.broken_books.add(event.channel)
             self._reporter.snapshots(event)
             self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
         else:
-            self._books[event.sid] = event.channel
             counts = {"channel": event.channel, "sid": event.sid, "books": event.markets}
             _log.info("order books complete", extra=counts)
             if event.missing:
