@@ -76,6 +76,17 @@ def test_an_environment_without_the_keys_that_its_exchange_demands_is_an_error(t
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [(("type: api_key", "type: api-key"), "type"), (("source: env", "source: 5, rotation_days: x"), "rotation_days")],
+)
+def test_the_fields_are_checked_whatever_else_is_wrong_with_the_key(tmp_path, change, field):
+    key = KEY.format("api_key", "api_key, api_secrt").replace(*change)
+    found = problems(tmp_path, f"keys: {{one: {key}}}")
+    assert f"error: keys.one.{field}: " in "".join(found)
+    assert "error: keys.one.fields[1]: is not a key field of Kalshi; did you mean `api_secret`?" in found
+
+
 def test_two_keys_of_one_type_may_not_share_a_field(tmp_path):
     assert problems(tmp_path, f"keys: {{one: {RIGHT}, two: {KEY.format('api_key', 'api_key')}}}") == [
         "error: keys.two.fields[0]: `api_key` is also a field of the key `one`, which has the same type; give each its "

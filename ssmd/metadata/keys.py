@@ -12,7 +12,7 @@ from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 from ssmd.metadata.markers import Within
 from ssmd.spelling import misspelling
 
-__all__ = ["EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec"]
+__all__ = ["EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec", "is_for_exchange"]
 
 EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
@@ -24,6 +24,11 @@ SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), or `en
 """What is wrong with a source that may be the key itself: it does not repeat it."""
 
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}([:/].+)?", re.DOTALL)
+
+
+def is_for_exchange(kind: str) -> bool:
+    """Return whether a key of this type is for the exchange's dialect, or would be if the type were not misspelt."""
+    return kind == EXCHANGE_KEY or bool(misspelling(kind, _TYPES))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Dialect
 from ssmd.metadata.fields import Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
-from ssmd.metadata.keys import EXCHANGE_KEY, SOURCE_FAULT, KeySpec
+from ssmd.metadata.keys import SOURCE_FAULT, KeySpec, is_for_exchange
 from ssmd.metadata.model import Environment, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
@@ -23,6 +23,9 @@ __all__ = ["check_environment", "check_feed", "check_for_exchange"]
 
 _MOST = 100
 """How many problems of one section are reported."""
+
+_FIELDS = tuple[Text, ...]
+"""The type of a key's `fields`."""
 
 
 def check_environment(environment: MetadataFile[Environment], parts: Parts) -> None:
@@ -138,17 +141,22 @@ def _key_fields_problems(
     environment: MetadataFile[Environment], version: FeedVersion, dialect: Dialect, parts: Parts
 ) -> Iterator[FieldProblem]:
     """Yield the fields of keys that the exchange's dialect does not use, or that it lacks; paths within `keys`."""
-    keys, section = _keys(environment), environment.value("keys")
-    if isinstance(section, dict) and len(keys) < len(section):
-        return  # A key with errors may have what would seem to be missing.
-    used = {name: key for name, key in keys.items() if key.type == EXCHANGE_KEY}
-    places = [(name, "fields", index) for name, key in used.items() for index in range(len(key.fields))]
+    section = environment.value("keys")
+    names = section if isinstance(section, dict) else ()
+    found = {
+        name: (environment.field(Text, "keys", name, "type"), environment.field(_FIELDS, "keys", name, "fields"))
+        for name in names
+    }
+    if any(kind is None or fields is None for kind, fields in found.values()):
+        return  # A key with such errors may have what would seem to be missing.
+    used = {name: fields for name, (kind, fields) in found.items() if is_for_exchange(kind)}
+    places = [(name, "fields", index) for name, fields in used.items() for index in range(len(fields))]
     whole: Path = (*used, "fields") if len(used) == 1 else ()
     if version.endpoint_scheme in parts.endpoints:
         if places:
             yield FieldProblem(whole, "have no effect on this feed, whose exchange is simulated", True, True)
         return
-    for problem in dialect.check_keys([field for key in used.values() for field in key.fields]):
+    for problem in dialect.check_keys([field for fields in used.values() for field in fields]):
         yield problem._replace(path=places[int(problem.path[0])] if problem.path else whole)
 
 
