@@ -209,6 +209,14 @@ def test_a_channel_may_be_refused_and_another_one_of_the_same_command_confirmed(
     assert (state(kalshi, "trade").confirmed, state(kalshi, "ticker").confirmed) == (200, 450)
 
 
+def test_refusals_that_come_together_keep_the_events_in_order_of_their_places():
+    kalshi = connection({"channels": ["trade"], "market_tickers": LONG})
+    kalshi.inspect([subscribed(1, "trade", 3), frame(type="trade", sid=3, seq=1)])
+    gap = frame(type="trade", sid=3, seq=5)
+    events = kalshi.inspect([error(26, head={"id": 2}), gap, error(26, head={"id": 3})]).events
+    assert [(type(event).__name__, getattr(event, "place", None)) for event in events] == [("Gap", 1), ("Refused", 2)]
+
+
 def test_a_limit_that_leaves_nothing_ends_the_run():
     kalshi = connection({"channels": ["trade"], "market_tickers": ["KXA-1"]})
     inspection = kalshi.inspect([error(26, "limit", head={"id": 1})])

@@ -16,8 +16,13 @@ from ssmd.runtime.reporter import Reporter
 
 
 @pytest.fixture
-def journal(status, metrics):
-    return Journal(status, metrics, Reporter("kalshi", status))
+def reporter(status):
+    return Reporter("kalshi", status)
+
+
+@pytest.fixture
+def journal(status, metrics, reporter):
+    return Journal(status, metrics, reporter)
 
 
 def told(journal: Journal) -> list[tuple]:
@@ -101,21 +106,32 @@ def test_a_change_waits_for_its_minute_and_is_not_lost_at_the_end(journal):
     assert [event for event, _, _ in noted(journal)] == ["asked", "stopped"]
 
 
-def test_a_refusal_has_its_place_and_is_logged_once(journal, status, caplog):
+def test_a_refusal_has_its_place_and_is_logged_once(journal, reporter, status, caplog):
     refused = Refused("trade", 26, "limit reached, 3 markets are missing", place=4)
     journal.events([refused, refused._replace(place=5)], 7)
     fields = {"channel": "trade", "code": 26, "text": "limit reached, 3 markets are missing", "for_now": False}
     assert noted(journal) == [("refused", 4, fields), ("refused", 5, fields)]
+    reporter.finish()
+    journal.events([refused], 8)
+    reporter.finish()
     [record] = caplog.records
     assert (record.levelname, record.message) == ("ERROR", "refused by the exchange")
     assert (record.channel, record.code, record.text) == ("trade", 26, fields["text"])
     assert status.refused == {"trade": 26}
 
 
-def test_what_is_refused_for_now_is_a_warning(journal, status, caplog):
+def test_refusals_one_after_the_other_are_logged_with_the_last_count(journal, reporter, caplog):
+    for count in range(200, 2001, 200):
+        journal.events([Refused("trade", 26, f"limit reached, {count} markets are missing")], 7)
+    reporter.finish()
+    assert [record.text for record in caplog.records] == ["limit reached, 2000 markets are missing"]
+
+
+def test_what_is_refused_for_now_is_a_warning(journal, reporter, status, caplog):
     refused = Refused("trade", 27, "too many commands; the command is sent again", for_now=True)
     journal.events([refused], 7)
     assert noted(journal) == [("refused", 0, {"channel": "trade", "code": 27, "text": refused.text, "for_now": True})]
+    reporter.finish()
     [record] = caplog.records
     assert (record.levelname, record.message) == ("WARNING", "refused by the exchange for now")
     assert status.refused == {}

@@ -239,9 +239,9 @@ class KalshiConnection(KalshiInspector):
 
 
 def _add(events: list[Event], refused: Refused) -> None:
-    """Add a refusal in place of an earlier one of the same kind among the events, which counts less."""
-    for place, event in enumerate(events):
+    """Add a refusal. An earlier one of the same kind among the events counts less, and is left out."""
+    for index, event in enumerate(events):
         if isinstance(event, Refused) and (event.channel, event.code) == (refused.channel, refused.code):
-            events[place] = refused
-            return
+            del events[index]  # Its place is before those of later events, so it cannot just be changed.
+            break
     events.append(refused)

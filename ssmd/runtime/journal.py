@@ -100,12 +100,9 @@ class Journal:
         fields = event._asdict()
         place = fields.pop("place", 0)
         if isinstance(event, Refused):
-            known = {name: fields[name] for name in ("channel", "code", "text")}
-            if event.for_now:
-                _log.warning("refused by the exchange for now", extra=known)
-            elif self._status.refused.get(event.channel, "nothing") != event.code:
+            self._reporter.refused(event)
+            if not event.for_now:
                 self._status.refused[event.channel] = event.code
-                _log.error("refused by the exchange", extra=known)
             self.pending.append(Note(REFUSED, ts_ns, place, fields))
         elif isinstance(event, SnapshotsRequested):
             self._reporter.snapshots(event)

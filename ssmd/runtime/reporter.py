@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from ssmd.contracts.exchange import Gap, SnapshotsRequested
+from ssmd.contracts.exchange import Gap, Refused, SnapshotsRequested
 from ssmd.runtime.status import Status
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
@@ -41,6 +41,8 @@ class Reporter:
         self._began = self._summary_at = self._tick_at = monotonic()
         self._summary_messages = self._tick_messages = 0
         self._gaps: list[Gap] = []
+        self._refused: dict[tuple[str, int | None], Refused] = {}
+        self._refused_before: dict[tuple[str, int | None], str] = {}
         self._requested: dict[tuple[str, str], dict[str, None]] = {}
         self._likenesses_reported = 0
         self._asked_for_acknowledgement = False
@@ -48,6 +50,10 @@ class Reporter:
     def gap(self, gap: Gap) -> None:
         """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
         self._gaps.append(gap)
+
+    def refused(self, refused: Refused) -> None:
+        """Keep a refusal for the next tick: each further one of the same kind says better what is missing."""
+        self._refused[refused.channel, refused.code] = refused
 
     def snapshots(self, requested: SnapshotsRequested) -> None:
         """Keep a request for order books for the next tick."""
@@ -76,6 +82,7 @@ class Reporter:
     def finish(self) -> None:
         """Log what went wrong since the last time."""
         self._report_gaps()
+        self._report_refusals()
         self._report_requests()
         self._report_not_json()
 
@@ -93,6 +100,19 @@ class Reporter:
             },
         )
         self._gaps = []
+
+    def _report_refusals(self) -> None:
+        """Log the last refusal of each kind, unless it says the same as the one before."""
+        for kind, refused in self._refused.items():
+            if self._refused_before.get(kind) == refused.text:
+                continue
+            self._refused_before[kind] = refused.text
+            extra = {"channel": refused.channel, "code": refused.code, "text": refused.text}
+            if refused.for_now:
+                _log.warning("refused by the exchange for now", extra=extra)
+            else:
+                _log.error("refused by the exchange", extra=extra)
+        self._refused = {}
 
     def _report_requests(self) -> None:
         for (channel, why), markets in self._requested.items():
