@@ -4,6 +4,7 @@ packages that are complete.
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,4 +137,31 @@ def test_an_installed_ssmd_writes_its_example_tree_and_collects_from_it(installe
         run("run", "kalshi-sim", "--config-dir", "example", "--listen", "127.0.0.1:0")
     assert ended.value.returncode == 75
     [data] = tmp_path.glob("data/*/kalshi-sim.jsonl")
+    assert len(data.read_bytes().splitlines()) == 100
+
+
+@pytest.mark.one_day
+def test_what_an_installed_simulator_prints_works_as_it_stands(installed, tmp_path):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("KALSHI", "PYTHONPATH"))}
+    environ["PATH"] = f"{installed}{os.pathsep}{environ['PATH']}"
+    options = ("--listen", "127.0.0.1:0", "--rate", "0", "--fault", "close-after=100")
+    simulator = subprocess.Popen(
+        [installed / "ssmd", "sim", *options], cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        printed = ""
+        while "serving" not in (line := simulator.stderr.readline()):
+            assert line, f"it has ended: {printed}"
+            printed += line
+        commands = [line.strip() for line in printed.splitlines() if line.startswith("  ")]
+        assert [command.split()[:2] for command in commands[1:]] == [["ssmd", "init"], ["ssmd", "run"]]
+        [(line, file)] = re.findall(r"Set `(endpoint: \S+)` in (\S+), then:", printed)
+        change = f"sed -i 's,endpoint: .*,{line},' {file}"
+        script = "\n".join([*commands[:-1], change, f"{commands[-1]} --listen 127.0.0.1:0"])
+        ended = subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environ, capture_output=True, timeout=60)
+        assert ended.returncode == 75, ended.stderr
+    finally:
+        simulator.terminate()
+        simulator.communicate(timeout=10)
+    [data] = tmp_path.glob("data/*/kalshi-local.jsonl")
     assert len(data.read_bytes().splitlines()) == 100
