@@ -106,7 +106,7 @@ def test_a_subscription_of_the_ledger_with_wrong_fields_is_no_crash(own_storage)
     ("arguments", "code", "reason"),
     [
         (("verify", "/nowhere/at/all"), 64, "there is no such file or folder"),
-        (("verify", "bin"), 64, "bin: no data here, and so nothing to prove"),
+        (("verify", "bin"), 64, "bin: no data here to prove; name a storage folder, a day or a file"),
         (("verify", "setup.py"), 64, "is not named like data of ssmd"),
         (("verify",), 64, "verify"),
     ],

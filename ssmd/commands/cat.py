@@ -48,7 +48,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     files = data_files(map(Path, arguments["<path>"]), arguments["--feed"])
     if not files:
         of_feed = f" of feed {arguments['--feed']}" if arguments["--feed"] else ""
-        raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here")
+        remedy = "name a storage folder, a day or a file"
+        raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here; {remedy}")
     warn_of_other_forms(files)
     troubles = _Troubles()
     lines = merged(files, selection, trouble=troubles.take)

@@ -39,7 +39,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, printable, visible
 from ssmd.exchange import EXCHANGES
 from ssmd.importing.bring_in import Target, bring_in
 from ssmd.importing.fields import Condition, FieldPath, Layout, parse_path
@@ -70,7 +70,7 @@ def _stop(number: int, frame: object) -> None:
 def _layout(arguments: Mapping[str, Any]) -> Layout:
     time_format, separator = arguments["--time-format"], arguments["--separator"]
     if time_format not in FORMATS:
-        raise UsageError(f"--time-format is {printable(time_format)!r}; it must be {', '.join(FORMATS)}")
+        raise UsageError(f"--time-format is '{visible(time_format)}'; it must be {', '.join(FORMATS)}")
     if not (arguments["--time-field"] or separator is not None or arguments["--of-ssmd"]):
         raise UsageError("--time-field is required, or --separator for lines that are not JSON")
     if separator is not None or arguments["--of-ssmd"]:
@@ -104,7 +104,7 @@ def _path(text: str, option: str) -> FieldPath:
 def _condition(text: str) -> Condition:
     path, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--where is {printable(text)!r}; it must be like direction=received")
+        raise UsageError(f"--where is '{visible(text)}'; it must be like direction=received")
     return Condition(_path(path, "--where"), value)
 
 
@@ -114,7 +114,7 @@ def _window(arguments: Mapping[str, Any]) -> int | None:
         return None
     text = arguments["--window"]
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UsageError(f"--window is {printable(text)!r}; it must be a number of lines, such as 10000")
+        raise UsageError(f"--window is '{visible(text)}'; it must be a number of lines, such as 10000")
     return int(text)
 
 
@@ -122,14 +122,14 @@ def _target(arguments: Mapping[str, Any]) -> Target:
     feed, storage, exchange = arguments["--feed"], Path(arguments["--to"]), arguments["--exchange"]
     if FEED.fullmatch(feed) is None or feed.endswith(RESERVED_ENDINGS):
         raise UsageError(
-            f"--feed is {printable(feed)!r}; it must be a name of letters, digits, `.`, `_` and `-` that does not end "
+            f"--feed is '{visible(feed)}'; it must be a name of letters, digits, `.`, `_` and `-` that does not end "
             "like a file of ssmd"
         )
     if day_of(storage.absolute()) is not None:
-        raise UsageError(f"--to is {printable(str(storage))!r}, the folder of a day; name the folder that has the days")
+        raise UsageError(f"--to is '{visible(str(storage))}', the folder of a day; name the folder that has the days")
     if exchange is not None and exchange not in EXCHANGES:
         hint = nearest(exchange, EXCHANGES) or f"; there are {', '.join(EXCHANGES)}"
-        raise UsageError(f"--exchange is {printable(exchange)!r}, which is no dialect of ssmd{hint}")
+        raise UsageError(f"--exchange is '{visible(exchange)}', which is no dialect of ssmd{hint}")
     return Target(storage, feed, exchange, None if exchange is None else EXCHANGES[exchange].inspector)
 
 

@@ -71,7 +71,7 @@ def _files_in(paths: list[Path]) -> list[DayFile]:
     for path in paths:
         found = data_files([path])
         if not found and not missing_files([path], []):
-            raise UsageError(f"{printable(str(path))}: no data here, and so nothing to prove")
+            raise UsageError(f"{printable(str(path))}: no data here to prove; name a storage folder, a day or a file")
         for file in found:
             files.setdefault(file.path.resolve(), file)
     return sorted(files.values())

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, visible
 from ssmd.sim.faults import Faults
 
 __all__ = ["LIMITS", "Limits", "Rate", "require_made_up"]
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
         default = cls()
         seq = given.get("snapshot-seq", default.snapshot_seq)
         if seq not in _SEQ:
-            raise UsageError(f"snapshot-seq must be {' or '.join(_SEQ)}, not {printable(seq)!r}")
+            raise UsageError(f"snapshot-seq must be {' or '.join(_SEQ)}, not '{visible(seq)}'")
         return cls(
             _count(given, "market-limit", default.markets),
             _count(given, "command-limit", default.commands_per_second),
@@ -71,5 +71,5 @@ def require_made_up(faults: Faults, limits: Limits) -> None:
 def _count(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise UsageError(f"{name} must be a whole number, 1 or more, not {printable(text)!r}")
+        raise UsageError(f"{name} must be a whole number, 1 or more, not '{visible(text)}'")
     return int(text)

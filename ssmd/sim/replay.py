@@ -43,7 +43,7 @@ class Recording(NamedTuple):
         Warns of raw frames: they may be lines of ssmd whose first one is damaged.
         """
         if next(self.messages(), None) is None:
-            raise UsageError(f"{self} holds no messages to replay")
+            raise UsageError(f"{self} holds no messages to replay; name a file or a day that has some")
         if (file := _holds_frames(self.files())) is not None:
             _log.warning("%s: ssmd did not write its first line, so each line is sent as one message", file.path)
 
