@@ -105,6 +105,21 @@ def test_ten_thousand_books_are_asked_for_within_a_minute_of_midnight():
     assert books.take_report()
 
 
+@pytest.mark.parametrize("count", [24, 3000, 10_000])
+@pytest.mark.parametrize("before", [1, 15, PATIENCE, 40])
+def test_a_day_that_begins_soon_after_a_gap_takes_the_same_time_or_half_a_minute(count, before):
+    names = [f"KX-{number}" for number in range(count)]
+    books, clock = following(names)
+    books.lost()
+    for _ in range(before):
+        answer(books, clock.pass_seconds(1))
+    books.begin_day()
+    seconds = max(-(-count // 200), PATIENCE if before <= PATIENCE else 0)
+    for _ in range(seconds):
+        answer(books, clock.pass_seconds(1))
+    assert (books.known, books.take_report()) == (count, True)
+
+
 def test_a_market_is_not_asked_for_twice_within_half_a_minute():
     books, clock = following(NAMES[:3])
     books.lost()

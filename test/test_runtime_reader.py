@@ -10,6 +10,7 @@ import gevent
 import pytest
 from exchange_server import TEXT, Peer, close_frame, frame, serving
 from gevent import monkey
+from kalshi_messages import connection, delta, snapshot, subscribed
 from test_runtime_runner import ToyExchange, ToyWriter
 
 from ssmd.connector.config import WebSocketConfig
@@ -25,6 +26,7 @@ from ssmd.runtime.runner import Runner
 
 SECOND = 1_000_000_000
 NOW = 1_790_000_000 * SECOND
+MIDNIGHT = 20_000 * 86_400 * SECOND
 
 
 class ScriptedConnector:
@@ -113,6 +115,32 @@ def test_an_empty_list_is_a_tick_and_nothing_else(read, status):
     assert connector.sent == [b"%d" % (NOW // 1_000_000 + after) for after in (0, 2000, 3000)]
     assert connector.queued == [0, 1, 1]
     assert status.last_received_ns == NOW + SECOND
+
+
+def test_books_of_two_days_are_not_taken_for_those_of_one(status, metrics):
+    """Of two books that a gap has lost, one comes before midnight, and one after it, before the next tick."""
+    markets = ["KX-0", "KX-1"]
+    kalshi = connection({"channels": ["orderbook_delta"], "market_tickers": markets})
+    kalshi.headers("/ws", (MIDNIGHT - 5 * SECOND) // 10**6)
+    lists = [
+        [subscribed(1, "orderbook_delta", 1), snapshot("KX-0", 1), snapshot("KX-1", 2), delta("KX-0", 4)],
+        [],
+        [snapshot("KX-0", 5, id=2)],
+        [snapshot("KX-1", 6, id=2)],
+    ]
+    connector = ScriptedConnector(*lists)
+    times = iter([-4 * SECOND, -3 * SECOND, -2 * SECOND, -SECOND, 5 * 10**7])
+    journal = Journal(status, metrics, Reporter("toy", status))
+    queue = connector.queue = BatchQueue(1 << 26)
+    clock = RunClock(lambda: MIDNIGHT + next(times), journal.clock_stepped)
+    Reader(RunParts("toy", connector, kalshi, ToyWriter()), queue, journal, clock, status, metrics).run()
+    batches = queue.take(1 << 30)
+    assert [note.event for batch in batches for note in batch.notes if note.event.startswith("snapshot")] == [
+        "snapshots_received",
+        "snapshot_requested",
+    ]
+    assert batches[-1].notes == ()
+    assert kalshi.channels()[0].books_pending == 1
 
 
 def test_a_wall_clock_that_goes_back_does_not_hold_up_the_ticks(read):

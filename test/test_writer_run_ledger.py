@@ -54,6 +54,18 @@ def test_rotation_ends_one_ledger_and_begins_the_next(tmp_path, run):
     assert (stopped["lines"], stopped["bytes"]) == (3, size + len(data(tmp_path, "2025-12-23")))
 
 
+def test_books_that_are_asked_for_before_a_days_first_message_are_in_the_ledger_of_that_day(tmp_path, run):
+    writer = run(NOON)
+    begin(writer, NOON)
+    put(writer, NOON, b"1")
+    put(writer, NOON + DAY, notes=(note("backpressure_began", NOON + DAY),))
+    put(writer, NOON + DAY, notes=(note("snapshot_requested", NOON + DAY, sid=1, why="day"),))
+    put(writer, NOON + DAY, b"2")
+    assert [entry["event"] for entry in ledger(tmp_path)[2:]] == ["backpressure_began", "rotated"]
+    assert [entry["event"] for entry in ledger(tmp_path, "2025-12-23")] == ["continued", "snapshot_requested"]
+    assert ledger(tmp_path, "2025-12-23")[1]["line"] == 0
+
+
 def test_a_torn_tail_gets_an_entry_and_later_places_are_right(tmp_path, run):
     first = run(NOON)
     begin(first, NOON)

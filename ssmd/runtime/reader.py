@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
 
 from ssmd.contracts.connector import Connector
-from ssmd.contracts.exchange import Exchange
+from ssmd.contracts.exchange import Exchange, Inspection
 from ssmd.contracts.writer import Batch, Writer
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.clock import RunClock
@@ -19,6 +20,7 @@ from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
 from ssmd.store.ledger import CONNECTED
+from ssmd.store.timestamps import DAY_NS
 
 __all__ = ["Reader", "RunParts"]
 
@@ -57,6 +59,7 @@ class Reader:
         self._status = status
         self._age = metrics.age
         self._send_failure: Disconnected | None = None
+        self._day_ends_ns = sys.maxsize
 
     def run(self) -> None:
         """Connect, then read until the connection ends. Raises ConnectError, Disconnected, ClockError, or the failure
@@ -64,6 +67,7 @@ class Reader:
         """
         self._connect()
         self._status.connected_ns = self._clock.now()
+        self._begin_day(self._clock.last_ns)
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
         self._journal.note(CONNECTED, self._clock.last_ns)
@@ -96,7 +100,8 @@ class Reader:
             received_ns = clock.now()
             if payloads:
                 status.last_received_ns = received_ns
-                inspection = inspect(payloads)
+                is_new_day = received_ns >= self._day_ends_ns
+                inspection = self._first_of_day(payloads, received_ns) if is_new_day else inspect(payloads)
                 if inspection.events:
                     journal.events(inspection.events, received_ns)
                 notes = journal.take() if journal.pending else ()
@@ -125,14 +130,29 @@ class Reader:
 
     def _tick(self, now_ns: int) -> None:
         """Let the dialect act because time has passed."""
-        turn = self._exchange.tick(now_ns // 1_000_000)
-        if turn.events:
-            self._journal.events(turn.events, now_ns)
-            self.hand_in_notes()
+        turn = self._turn(now_ns)
         if turn.commands:
             self._send(turn.commands)
         if turn.failure is not None:
             raise turn.failure
+
+    def _turn(self, now_ns: int) -> Inspection:
+        turn = self._exchange.tick(now_ns // 1_000_000)
+        if turn.events:
+            self._journal.events(turn.events, now_ns)
+            self.hand_in_notes()
+        return turn
+
+    def _begin_day(self, now_ns: int) -> None:
+        if self._exchange.tick_seconds is not None:
+            self._day_ends_ns = (now_ns // DAY_NS + 1) * DAY_NS
+
+    def _first_of_day(self, payloads: list[bytes], received_ns: int) -> Inspection:
+        """Inspect the first messages of a day's file; before that, let the dialect know that the day has begun."""
+        self._begin_day(received_ns)
+        turn = self._turn(received_ns)
+        found = self._exchange.inspect(payloads)
+        return found._replace(commands=[*turn.commands, *found.commands], failure=found.failure or turn.failure)
 
     def _send(self, commands: Sequence[bytes]) -> None:
         """Send, unless that has failed before. A failure ends the run, after what has arrived by then is read."""

@@ -22,7 +22,7 @@ from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
 from ssmd.store.layout import data_path, ledger_path, lock_path, manifest_path
-from ssmd.store.ledger import OUTAGE
+from ssmd.store.ledger import OUTAGE, SNAPSHOT_REQUESTED
 from ssmd.store.line import LineEncoder
 from ssmd.store.locks import take_lock_file
 from ssmd.store.repair import Repaired
@@ -136,9 +136,9 @@ class FileWriter:
         return self._encoder.encode(received_ns, payloads, decoded)
 
     def write(self, batch: Batch) -> None:
+        if batch.received_ns >= self._day_ends_ns and _begins_file(batch):
+            self._rotate(batch.received_ns)
         if batch.messages:
-            if batch.received_ns >= self._day_ends_ns:
-                self._rotate(batch.received_ns)
             self._lines.append(batch.data)
         self._ledger.take(batch)
 
@@ -216,6 +216,13 @@ class FileWriter:
                 fd, self._lock_fd = self._lock_fd, -1
                 with contextlib.suppress(OSError):  # Nothing was written to it that could be lost.
                     os.close(fd)
+
+
+def _begins_file(batch: Batch) -> bool:
+    """Return whether a batch of a new day begins that day's file: one with messages, or one that says that the order
+    books of that day are asked for. Other notes do not, so that days without a message leave no files.
+    """
+    return batch.messages > 0 or any(note.event == SNAPSHOT_REQUESTED for note in batch.notes)
 
 
 def _explain_no_folder(error: OSError) -> str:
