@@ -9,8 +9,8 @@ Options:
 
 A path is a data file, the folder of a day, or a storage folder. Every figure is counted again from the lines
 themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
-day that is not sealed yet is compared with its ledger only. What may be in order, such as an old day that is not
-here, is printed as a note.
+day that is not sealed yet is compared with its ledger only. What need not be damage, such as an old day that is
+not here, is printed as a note.
 """
 
 from __future__ import annotations
