@@ -138,7 +138,7 @@ def test_all_that_was_asked_for_is_asked_confirmed_and_heard(tmp_path: Path) -> 
     assert entries(collector, "refused") == entries(collector, "silent") == []
 
 
-@pytest.mark.parametrize(("code", "ending"), [(8, 78), (9, 78), (14, 78), (10, 75), (18, 75)])
+@pytest.mark.parametrize(("code", "ending"), [(9, 78), (10, 75)])
 def test_a_refused_channel_ends_the_run_with_what_the_exchange_said(tmp_path: Path, code: int, ending: int) -> None:
     with collecting(tmp_path, "--fault", f"refuse=trade:{code}") as collector:
         assert collector.wait() == ending
@@ -249,11 +249,11 @@ def test_a_channels_time_out_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_stopped_has_not_heard_a_silence(tmp_path: Path) -> None:
-    timeout = {"trade": 2 * SILENT}
+    timeout = {"trade": SILENT + 1}
     with collecting(tmp_path, channel_timeout_seconds=timeout) as collector:
         collector.wait_for_lines(200)
         collector.process.send_signal(signal.SIGSTOP)
-        time.sleep(3 * SILENT)
+        time.sleep(SILENT + 2)
         collector.process.send_signal(signal.SIGCONT)
         collector.wait_for_lines(len(collector.lines()) + 400)
         assert not_ready(collector) == ""
