@@ -171,6 +171,23 @@ def test_a_gap_takes_no_time_for_each_market():
     assert gaps < time.process_time() - began - gaps
 
 
+def test_asking_for_first_snapshots_takes_no_longer_for_each_market_when_there_are_many():
+    names = [f"KX-{number}" for number in range(100_000)]
+    books = Books(10, 200)
+    began = time.process_time()
+    books.follow(names)
+    clock = Clock(books)
+    for name in names:
+        books.receive(name)
+        books.receive(name)
+    answers = time.process_time() - began
+    books.follow([], names)
+    books.follow(names)
+    began = time.process_time()
+    assert len(names_in(clock.pass_seconds(PATIENCE + 2))) == 400
+    assert time.process_time() - began < 5 * answers
+
+
 def test_on_a_new_day_an_answer_to_an_earlier_request_counts():
     books, clock = following(["A"])
     books.lost()
@@ -280,7 +297,7 @@ def test_books_that_are_not_followed_any_more_are_not_waited_for():
     books = Books(10, 200)
     books.follow(["A", "B"])
     books.receive("A")
-    books.follow(["A"])
+    books.follow([], ["B"])
     assert books.take_report()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from typing import Any
 
 import pytest
@@ -103,6 +104,21 @@ def test_an_ok_says_which_markets_are_confirmed(at_top):
     assert (len(acknowledged.tickers), acknowledged.acknowledged) == (50, 49)
     assert list(kalshi.unconfirmed("trade")) == [LONG[0], LONG[-1]]
     assert state(kalshi, "trade").confirmed == len(LONG) - 2
+
+
+def test_what_is_asked_for_and_confirmed_takes_no_longer_for_each_market_when_there_are_many():
+    def seconds(count: int) -> float:
+        tickers = [f"KX-{number}" for number in range(count)]
+        kalshi = connection({"channels": ["orderbook_delta"], "market_tickers": tickers})
+        kalshi.inspect([subscribed(1, "orderbook_delta", 1)])
+        began = time.process_time()
+        assert sum(len(asked.markets or ()) for asked in kalshi.asked()) == count
+        for command in range(2, count // TICKERS_PER_COMMAND + 1):
+            kalshi.inspect([ok(command, 1, command - 1)])
+        assert state(kalshi, "orderbook_delta").confirmed == count
+        return time.process_time() - began
+
+    assert seconds(100_000) < 30 * min(seconds(10_000) for _ in range(3))
 
 
 def test_names_are_compared_as_they_are():

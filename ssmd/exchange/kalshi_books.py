@@ -11,6 +11,7 @@ was asked for after the gap, or when its number belongs to its place.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -91,14 +92,16 @@ class Books:
         """The markets whose books are not known, and do not come."""
         return () if self._is_lost else tuple(self._missing)
 
-    def follow(self, markets: Iterable[str]) -> None:
-        """Follow the books of these markets, and of no others. The exchange sends the first snapshots unasked."""
-        wanted = dict.fromkeys(markets)
-        for market in [market for market in self._followed if market not in wanted]:
+    def follow(self, markets: Iterable[str], no_longer: Iterable[str] = ()) -> None:
+        """Follow the books of these markets too, and no longer those of others. The exchange sends the first snapshots
+        unasked.
+        """
+        for market in no_longer:
+            self._followed.pop(market, None)
             self._is_known(market)
-        new = [market for market in wanted if market not in self._followed]
-        self._followed = wanted
+        new = [market for market in markets if market not in self._followed]
         if new:
+            self._followed.update(dict.fromkeys(new))
             self._is_reported = False
             self._unknown.update(dict.fromkeys(new, 0))
             self._new += new
@@ -151,16 +154,15 @@ class Books:
     def due(self, now_ms: int, most_requests: int | None = None) -> Iterator[Request]:
         """Yield the requests to send now; `now_ms`: Unix milliseconds, `most_requests`: how many there may be."""
         self._pass_time(now_ms)
-        requests = 0
-        while self._ready and self._allowed >= 1 and requests != most_requests:
-            tries = self._tries(next(iter(self._ready)))
-            most = min(PORTIONS[tries], int(self._allowed))
-            markets: list[str] = []
-            for market in self._ready:
-                if len(markets) == most or self._tries(market) != tries:
-                    break
-                markets.append(market)
+        ready = list(itertools.islice(self._ready, int(self._allowed)))
+        requests = first = 0
+        while first < len(ready) and requests != most_requests:
+            tries = self._tries(ready[first])
+            portion = ready[first : first + PORTIONS[tries]]
+            alike = [self._tries(market) == tries for market in portion]
+            markets = portion[: alike.index(False)] if False in alike else portion
             yield self._ask(markets, tries)
+            first += len(markets)
             requests += 1
 
     def _pass_time(self, now_ms: int) -> None:
@@ -180,7 +182,7 @@ class Books:
         while self._requests and self._requests[0][0] <= over_ms:
             self._requests.popleft()
         for waiting in (self._waiting, self._opening):
-            while waiting and waiting[market := next(iter(waiting))] <= over_ms:
+            for market, _ in [*itertools.takewhile(lambda item: item[1] <= over_ms, waiting.items())]:
                 del waiting[market]
                 if market in self._unknown:
                     self._ask_again(market)

@@ -103,10 +103,9 @@ class KalshiConnection(KalshiInspector):
         return Inspection(True, events, commands=commands)
 
     def _commands_again(self) -> Iterator[bytes]:
-        unanswered = {command_id for _, command_id in self._subscriptions.unanswered()} if self._again else set()
         for command_id in list(self._again)[:COMMANDS_PER_TICK]:
             del self._again[command_id]
-            if command_id in unanswered:
+            if self._subscriptions.waiting_for(command_id):
                 yield self._subscriptions.commands[command_id - 1].encode()
 
     # What the exchange sends.
@@ -185,10 +184,9 @@ class KalshiConnection(KalshiInspector):
 
     def _send_again(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> None:
         """Send a command again after a pause: Kalshi says that there are too many at once."""
-        unanswered = dict.fromkeys(command_id for _, command_id in self._subscriptions.unanswered())
         if not head.id:
-            self._again |= unanswered
-        elif head.id in unanswered:
+            self._again |= dict.fromkeys(command_id for _, command_id in self._subscriptions.unanswered())
+        elif self._subscriptions.waiting_for(head.id):
             self._again[head.id] = None
         if self._pause.refused():
             text = f"{error.text}; the command is sent again, after a pause of {self._pause.seconds} s"
@@ -221,7 +219,7 @@ class KalshiConnection(KalshiInspector):
             return [channel.name]
         if self._snapshots is not None and self._snapshots.has_asked(head.id):
             return [BOOKS]
-        return [name for name, command_id in self._subscriptions.unanswered() if command_id == head.id] or [""]
+        return self._subscriptions.waiting_for(head.id) or [""]
 
     def _is_in_place(self, answer: MessageHead, seq: int) -> bool:
         """Return whether the number of an answer, which was left out of the sequence, belongs to its place there."""

@@ -51,10 +51,10 @@ class Snapshots:
         self._day = now_ms // _DAY_MS
 
     def confirmed(self) -> None:
-        """Follow the books of all markets that are confirmed by now."""
-        unconfirmed = self._channel.unconfirmed
-        self._books.follow(market for market in self._channel.markets or () if market not in unconfirmed)
-        for market in self._early - unconfirmed:
+        """Follow the books of the markets that are confirmed by the last answer."""
+        markets, no_longer = self._channel.changed
+        self._books.follow(markets, no_longer)
+        for market in self._early.intersection(markets):
             self._early.discard(market)
             self._books.receive(market)
 

@@ -62,7 +62,19 @@ class Command(NamedTuple):
 class ChannelOfConnection:
     """One channel of a connection."""
 
-    __slots__ = ("field", "markets", "name", "pending", "refused", "sid", "subscription", "unconfirmed", "unheard")
+    __slots__ = (
+        "changed",
+        "confirmed",
+        "field",
+        "markets",
+        "name",
+        "pending",
+        "refused",
+        "sid",
+        "subscription",
+        "unconfirmed",
+        "unheard",
+    )
 
     def __init__(self, name: str, subscription: int, section: Mapping[str, Any]) -> None:
         self.name = name
@@ -73,11 +85,14 @@ class ChannelOfConnection:
         self.markets = named[1] if named else None
         """The markets that are asked for; None for all."""
         self.unconfirmed = set(self.markets or ())
+        self.confirmed: set[str] = set()
+        self.changed: tuple[Sequence[str], Sequence[str]] = (), ()
+        """The markets that the last answer has confirmed, and those that it does not confirm any more."""
         self.unheard = set(self.markets or ())
         self.pending: set[int] = set()
         """The commands that Kalshi has not answered yet."""
-        self.refused: set[int] = set()
-        """The commands that Kalshi has refused."""
+        self.refused: dict[int, int] = {}
+        """The commands that Kalshi has refused, each with the number of its markets."""
         self.sid: int | None = None
         """The number of its subscription; None before it is confirmed."""
 
@@ -85,10 +100,16 @@ class ChannelOfConnection:
         """Note that the command for these markets is confirmed. `listed`: all markets of the channel that the answer
         lists, None when it lists none. Names are compared as they are: Kalshi's are case-sensitive.
         """
+        new = [market for market in markets if market in self.unconfirmed]
+        gone: Sequence[str] = ()
         if listed is not None:
-            self.unconfirmed = set(self.markets or ()).difference(listed)
-        else:
-            self.unconfirmed.difference_update(markets)
+            names = set(listed)
+            new, gone = list(self.unconfirmed & names), list(self.confirmed - names)
+        self.unconfirmed.difference_update(new)
+        self.unconfirmed.update(gone)
+        self.confirmed.difference_update(gone)
+        self.confirmed.update(new)
+        self.changed = new, gone
 
 
 class Subscriptions:
@@ -123,11 +144,13 @@ class Subscriptions:
                 objects = [command.without_markets() for command in commands]
                 yield Asked(channel.subscription, channel.name, "subscribe", None, objects)
                 continue
-            for first in range(0, len(channel.markets), MARKETS_PER_ENTRY):
-                markets = channel.markets[first : first + MARKETS_PER_ENTRY]
-                those = set(markets)
-                named = [command for command in commands if not those.isdisjoint(command.markets(channel.name))]
-                objects = [command.without_markets() for command in named]
+            entry_of = {market: place // MARKETS_PER_ENTRY for place, market in enumerate(channel.markets)}
+            objects_of: dict[int, list[Mapping[str, Any]]] = {}
+            for command in commands:
+                for entry in dict.fromkeys(entry_of[market] for market in command.markets(channel.name)):
+                    objects_of.setdefault(entry, []).append(command.without_markets())
+            for entry, objects in objects_of.items():
+                markets = channel.markets[entry * MARKETS_PER_ENTRY : (entry + 1) * MARKETS_PER_ENTRY]
                 yield Asked(channel.subscription, channel.name, "subscribe", markets, objects)
 
     def unanswered(self) -> Iterator[tuple[str, int]]:
@@ -136,6 +159,10 @@ class Subscriptions:
             for name in dict.fromkeys(command.params["channels"]):
                 if command.id in self.channels[name].pending:
                     yield name, command.id
+
+    def waiting_for(self, command_id: int) -> Sequence[str]:
+        """Return the channels that wait for the answer to a command."""
+        return [name for name, channel in self.channels.items() if command_id in channel.pending]
 
     def command(self, command_id: int) -> Command | None:
         return self.commands[command_id - 1] if 0 < command_id <= len(self.commands) else None
@@ -171,8 +198,8 @@ class Subscriptions:
         for channel in list(self.channels.values()):
             if command_id in channel.pending and self._by_sid.get(sid) in (None, channel):
                 channel.pending.discard(command_id)
-                channel.refused.add(command_id)
-                yield channel, sum(len(self.commands[each - 1].markets(channel.name)) for each in channel.refused)
+                channel.refused[command_id] = len(self.commands[command_id - 1].markets(channel.name))
+                yield channel, sum(channel.refused.values())
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
         """Note the markets that messages have come from, on the channels where some were not heard yet."""
@@ -186,17 +213,19 @@ class Subscriptions:
     def _answered(self, command_id: int, name: object) -> ChannelOfConnection | None:
         """Return the channel of this name, if it has waited for an answer to this command."""
         channel = self.channels.get(name) if isinstance(name, str) else None
+        if channel is None:
+            return None
         # Of a command that was refused for one of its channels, another may still be confirmed.
-        return channel if channel is not None and command_id in channel.pending | channel.refused else None
+        return channel if command_id in channel.pending or command_id in channel.refused else None
 
     def _confirm(
         self, channel: ChannelOfConnection, command_id: int, listed: Sequence[str] | None
     ) -> Acknowledged:
         markets = self.commands[command_id - 1].markets(channel.name)
         channel.pending.discard(command_id)
-        channel.refused.discard(command_id)
+        channel.refused.pop(command_id, None)
         channel.confirm(markets, listed)
-        known = None if listed is None else len(set(markets).intersection(listed))
+        known = None if listed is None else sum(market not in channel.unconfirmed for market in markets)
         return Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known)
 
 
