@@ -93,9 +93,7 @@ class Books:
         return () if self._is_lost else tuple(self._missing)
 
     def follow(self, markets: Iterable[str], no_longer: Iterable[str] = ()) -> None:
-        """Follow the books of these markets too, and no longer those of others. The exchange sends the first snapshots
-        unasked.
-        """
+        """Follow these books too, and no longer others. The exchange sends their first snapshots unasked."""
         for market in no_longer:
             self._followed.pop(market, None)
             self._is_known(market)
@@ -158,12 +156,11 @@ class Books:
         requests = first = 0
         while first < len(ready) and requests != most_requests:
             tries = self._tries(ready[first])
-            portion = ready[first : first + PORTIONS[tries]]
-            alike = [self._tries(market) == tries for market in portion]
-            markets = portion[: alike.index(False)] if False in alike else portion
-            yield self._ask(markets, tries)
-            first += len(markets)
-            requests += 1
+            last = first + 1
+            while last < min(len(ready), first + PORTIONS[tries]) and self._tries(ready[last]) == tries:
+                last += 1
+            yield self._ask(ready[first:last], tries)
+            first, requests = last, requests + 1
 
     def _pass_time(self, now_ms: int) -> None:
         # A clock that goes back counts as one that stands still.
