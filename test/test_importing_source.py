@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import resource
@@ -61,6 +62,14 @@ def test_the_content_says_how_a_file_is_compressed_and_not_its_name(tmp_path, fo
 def test_the_end_of_the_last_line_and_blank_lines_do_not_matter(tmp_path, end):
     recording = source(tmp_path / "a", line(0) + b"\n\n" + line(1) + end)
     assert [(message.line, message.payload.strip()) for message in recording.messages()] == [(1, line(0)), (3, line(1))]
+
+
+@pytest.mark.parametrize("form", PACKED)
+@pytest.mark.parametrize("lines", [[line(0)], [line(0), line(1)]])
+def test_a_byte_order_mark_belongs_to_no_line(tmp_path, form, lines):
+    for end in (b"", b"\n"):
+        recording = source(tmp_path / "a", PACKED[form](codecs.BOM_UTF8 + b"\n".join(lines) + end))
+        assert read(recording) == lines
 
 
 @given(st.lists(st.integers(0, 20), max_size=60), st.integers(0, 60))

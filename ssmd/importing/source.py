@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import heapq
 import io
@@ -129,7 +130,10 @@ class Source:
             raise DataError(f"{self.path}:{number}: neither it nor a line before it has a time in {names}")
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines that are not blank, each with its number and without its newline."""
+        """Yield the lines that are not blank, each with its number and without its newline.
+
+        A byte order mark, with which editors on Windows begin a file, belongs to no line.
+        """
         number = 0
         with _opened(self.path) as file:
             blocks = whole_lines(_content(file, self.path), self.path, LONGEST_LINE)
@@ -140,10 +144,14 @@ class Source:
                 except StopIteration as end:
                     rest = end.value
                     break
+                if not number:
+                    block = block.removeprefix(codecs.BOM_UTF8)
                 for line in split(block):
                     number += 1
                     if not line.isspace():
                         yield number, line[:-1]
+            if not number:
+                rest = rest.removeprefix(codecs.BOM_UTF8)
             if rest and not rest.isspace():
                 yield number + 1, rest
             self.sha256 = file.digest.hexdigest()

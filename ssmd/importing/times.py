@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from ssmd.errors import printable
 from ssmd.store.timestamps import DAY_NS, day_begins, parse_second
@@ -17,8 +17,11 @@ FORMATS = (_ISO, _ISO_UTC, *_DIGITS_TO_NS)
 
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 _TEXT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(?:(Z|z)|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(?:(Z|z)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?", re.ASCII
 )
+
+_EXACT = Context(prec=100)
+"""More digits than a number of _NUMBER has. By default 28 are kept: a longer fraction would be rounded up."""
 
 _EARLIEST_NS = day_begins("2000-01-01")
 """No exchange sent its messages like this before. A unit that is too small gives such a time."""
@@ -44,7 +47,7 @@ def parse_time(text: str, time_format: str, now_ns: int) -> int:
 def _unix_ns(text: str, digits: int) -> int:
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("is not a number; say how the times are written with --time-format")
-    return int(Decimal(text).scaleb(digits))
+    return int(_EXACT.scaleb(Decimal(text), digits))
 
 
 def _iso_ns(text: str, *, in_utc: bool, latest_ns: int) -> int:
@@ -60,7 +63,7 @@ def _iso_ns(text: str, *, in_utc: bool, latest_ns: int) -> int:
     try:
         seconds = parse_second(f"{day}T{minute}:{second or '00'}".encode("ascii"))
     except ValueError:
-        raise ValueError("is not a time of the calendar and the clock") from None
+        raise ValueError("is not a time of the calendar and the clock; correct it or remove the line") from None
     if sign is not None:
         offset = 3600 * int(hours) + 60 * int(minutes or 0)
         seconds -= -offset if sign == "-" else offset
@@ -71,6 +74,6 @@ def _other_unit(text: str, latest_ns: int) -> str:
     """Return which unit would make a number a time of our days, as the end of a sentence; nothing if none would."""
     if _NUMBER.fullmatch(printable(text)) is not None:
         for unit, digits in _DIGITS_TO_NS.items():
-            if _EARLIEST_NS <= Decimal(text).scaleb(digits) <= latest_ns:
+            if _EARLIEST_NS <= _EXACT.scaleb(Decimal(text), digits) <= latest_ns:
                 return f"; its unit seems to be {unit}: --time-format {unit}"
     return ""
