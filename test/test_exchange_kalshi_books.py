@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from ssmd.exchange.kalshi_books import MOST_TRIES, PATIENCE_MS, PORTIONS, RETRY_MS, Books, Request
+from ssmd.exchange.kalshi_books import LEAST_INTERVAL_MS, MOST_TRIES, PORTIONS, RETRY_MS, Books, Request
 
 NAMES = [f"KX-{number}" for number in range(1000)]
 SECOND_MS = 1000
-PATIENCE = PATIENCE_MS // SECOND_MS
+INTERVAL = LEAST_INTERVAL_MS // SECOND_MS
 
 
 class Clock:
@@ -69,7 +69,7 @@ def test_a_book_is_known_once_its_snapshot_has_come():
 
 def test_what_is_known_is_not_asked_for():
     _, clock = following(NAMES)
-    assert clock.pass_seconds(2 * PATIENCE) == []
+    assert clock.pass_seconds(2 * INTERVAL) == []
 
 
 @pytest.mark.parametrize(("per_second", "seconds"), [(200, 5), (100, 10), (1000, 1), (90, 12)])
@@ -88,7 +88,7 @@ def test_after_a_gap_all_books_are_asked_for_at_a_pace(per_second, seconds):
     assert [request.id for request in requests] == list(range(10, 10 + len(requests)))
     answer(books, requests)
     assert books.take_report()
-    assert clock.pass_seconds(3 * PATIENCE) == []
+    assert clock.pass_seconds(3 * INTERVAL) == []
 
 
 def test_ten_thousand_books_are_asked_for_within_a_minute_of_midnight():
@@ -106,7 +106,7 @@ def test_ten_thousand_books_are_asked_for_within_a_minute_of_midnight():
 
 
 @pytest.mark.parametrize("count", [24, 3000, 10_000])
-@pytest.mark.parametrize("before", [1, 15, PATIENCE, 40])
+@pytest.mark.parametrize("before", [1, 15, INTERVAL, 40])
 def test_a_day_that_begins_soon_after_a_gap_takes_the_same_time_or_half_a_minute(count, before):
     names = [f"KX-{number}" for number in range(count)]
     books, clock = following(names)
@@ -114,7 +114,7 @@ def test_a_day_that_begins_soon_after_a_gap_takes_the_same_time_or_half_a_minute
     for _ in range(before):
         answer(books, clock.pass_seconds(1))
     books.begin_day()
-    seconds = max(-(-count // 200), PATIENCE if before <= PATIENCE else 0)
+    seconds = max(-(-count // 200), INTERVAL if before <= INTERVAL else 0)
     for _ in range(seconds):
         answer(books, clock.pass_seconds(1))
     assert (books.known, books.take_report()) == (count, True)
@@ -125,7 +125,7 @@ def test_a_market_is_not_asked_for_twice_within_half_a_minute():
     books.lost()
     answer(books, clock.pass_seconds(1))
     books.lost()
-    assert clock.pass_seconds(PATIENCE - 1) == []
+    assert clock.pass_seconds(INTERVAL - 1) == []
     assert names_in(clock.pass_seconds(1)) == NAMES[:3]
 
 
@@ -138,7 +138,7 @@ def test_a_further_gap_asks_again_for_those_that_had_come():
     assert books.pending == 400
     # First those that were not asked for yet, the others when half a minute has passed.
     assert names_in(clock.pass_seconds(1)) == NAMES[200:400]
-    assert names_in(clock.pass_seconds(PATIENCE - 1)) == NAMES[:200]
+    assert names_in(clock.pass_seconds(INTERVAL - 1)) == NAMES[:200]
 
 
 def test_an_answer_that_was_on_its_way_when_the_gap_came_proves_nothing():
@@ -154,7 +154,7 @@ def test_an_answer_that_was_on_its_way_when_the_gap_came_proves_nothing():
     books.receive("B", request.id, in_place=True)
     books.receive("C")
     assert books.pending == 1
-    [request] = clock.pass_seconds(PATIENCE - 1)
+    [request] = clock.pass_seconds(INTERVAL - 1)
     assert request.markets == ["A"]
     books.receive("A", request.id, in_place=False)
     assert books.take_report()
@@ -184,7 +184,7 @@ def test_asking_for_first_snapshots_takes_no_longer_for_each_market_when_there_a
     books.follow([], names)
     books.follow(names)
     began = time.process_time()
-    assert len(names_in(clock.pass_seconds(PATIENCE + 2))) == 400
+    assert len(names_in(clock.pass_seconds(INTERVAL + 2))) == 400
     assert time.process_time() - began < 5 * answers
 
 
@@ -202,7 +202,7 @@ def test_a_market_that_never_answers_is_given_up_after_three_tries_in_smaller_an
     books.lost()
     silent = {"KX-7", "KX-300"}
     sizes: dict[str, list[int]] = {name: [] for name in silent}
-    for _ in range(4 * PATIENCE):
+    for _ in range(4 * INTERVAL):
         for request in clock.pass_seconds(1):
             for name in silent.intersection(request.markets):
                 sizes[name].append(len(request.markets))
@@ -215,7 +215,7 @@ def test_a_market_that_never_answers_is_given_up_after_three_tries_in_smaller_an
     assert (books.take_report(), books.take_report()) == (True, False)
     # The next time it is asked for once, alone.
     books.begin_day()
-    requests = clock.pass_seconds(2 * PATIENCE)
+    requests = clock.pass_seconds(2 * INTERVAL)
     assert [request.markets for request in requests if silent.intersection(request.markets)] == [["KX-7"], ["KX-300"]]
     assert Counter(names_in(requests)).most_common(1)[0][1] == 2  # The others had no answer in this test.
 
@@ -223,7 +223,7 @@ def test_a_market_that_never_answers_is_given_up_after_three_tries_in_smaller_an
 def test_a_market_that_was_given_up_is_known_once_it_sends_a_snapshot():
     books, clock = following(["A", "B"])
     books.lost()
-    clock.pass_seconds(4 * PATIENCE)
+    clock.pass_seconds(4 * INTERVAL)
     assert (books.missing, books.take_report()) == (("A", "B"), True)
     books.receive("A")
     assert (books.missing, books.known) == (("B",), 1)
@@ -236,7 +236,7 @@ def test_a_market_that_was_given_up_is_known_once_it_sends_a_snapshot():
 def test_a_market_that_was_given_up_is_asked_for_now_and_then():
     books, clock = following(["A"])
     books.lost()
-    clock.pass_seconds(4 * PATIENCE)
+    clock.pass_seconds(4 * INTERVAL)
     assert books.take_report()
     requests = clock.pass_seconds(2 * RETRY_MS // SECOND_MS)
     assert [request.markets for request in requests] == [["A"], ["A"]]
@@ -248,7 +248,7 @@ def test_the_first_snapshots_are_asked_for_when_they_do_not_come():
     books.follow(["A", "B"])
     clock = Clock(books)
     books.receive("A")
-    assert clock.pass_seconds(PATIENCE - 1) == []
+    assert clock.pass_seconds(INTERVAL - 1) == []
     [request] = clock.pass_seconds(1)
     assert (request.markets, books.why) == (["B"], "start")
 
@@ -258,7 +258,7 @@ def test_a_refused_request_is_made_again_for_fewer_markets(named):
     books, clock = following(NAMES[:200])
     books.lost()
     sizes = []
-    for _ in range(4 * PATIENCE):
+    for _ in range(4 * INTERVAL):
         for request in clock.pass_seconds(1):
             sizes.append(len(request.markets))
             if "KX-3" in request.markets:
@@ -277,7 +277,7 @@ def test_a_request_that_was_not_carried_out_is_made_again_and_is_no_try():
     for _ in range(2 * MOST_TRIES):
         [request] = clock.pass_seconds(1)
         assert request.tries == 0
-        books.not_done(request.id)
+        books.repeat(request.id)
     assert books.pending == 1
 
 
@@ -289,7 +289,7 @@ def test_an_exchange_that_serves_no_snapshots_is_not_asked_again():
     assert (books.give_up(), books.give_up()) == (True, False)
     assert (list(books.missing), books.pending, books.take_report()) == (["B"], 0, False)
     books.lost()
-    assert clock.pass_seconds(4 * PATIENCE) == []
+    assert clock.pass_seconds(4 * INTERVAL) == []
     assert sorted(books.missing) == ["A", "B"]
 
 
@@ -307,5 +307,5 @@ def test_a_clock_that_goes_back_stands_still(step):
     books.lost()
     clock.pass_seconds(1)
     clock.seconds += step
-    assert clock.pass_seconds(PATIENCE - 1) == []
+    assert clock.pass_seconds(INTERVAL - 1) == []
     assert names_in(clock.pass_seconds(2)) == ["A"]

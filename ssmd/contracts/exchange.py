@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Asked(NamedTuple):
-    """The dialect asks for something, or no longer, with commands that are sent now."""
+    """The dialect asks for the messages of a channel, or stops asking for them, with commands that are sent now."""
 
     subscription: int
     """Its place in the environment's `subscribe` list, from 1."""
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     action: str
     """subscribe, add or remove."""
     markets: Sequence[str] | None
-    """The markets that are asked for, or no longer; None for all."""
+    """The markets that the action is about; None for all."""
     commands: Sequence[Mapping[str, Any]]
     """The commands, as JSON objects, before keys are put in."""
 
@@ -62,7 +62,7 @@ class Gap(NamedTuple):
     place: int = 0
     """The index of the payload that has `got`."""
     books: str = ""
-    """The channel whose order books are not known any more because of it; empty when it has none."""
+    """The channel whose order books are not known any more because of it; empty when no order books are concerned."""
 
     @property
     def missing(self) -> int:
@@ -103,7 +103,7 @@ class SnapshotsReceived(NamedTuple):
     place: int = 0
     """One more than the index of the payload that holds the last snapshot."""
     missing: Sequence[str] = ()
-    """The markets whose book stays unknown: the exchange was asked several times, and has sent no snapshot."""
+    """The markets whose book is missing: the exchange was asked several times, and has sent no snapshot."""
 
 
 Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived
@@ -111,7 +111,7 @@ Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsRec
 
 
 class ChannelState(NamedTuple):
-    """What was asked for on one channel, and what has come of it."""
+    """What was asked for on one channel, and how much of it is confirmed and heard from."""
 
     channel: str
     subscription: int
@@ -123,15 +123,15 @@ class ChannelState(NamedTuple):
     heard: int | None
     """From how many of them a message has come; None when all were asked for."""
     pending: bool
-    """Whether the exchange has not answered yet."""
+    """Whether the exchange has still to answer a command about it."""
     activity: int
     """A number that changes when a message of the channel comes; 0 before the first."""
     books_pending: int | None = None
-    """Of how many markets the day's file cannot give the order book yet; None when the channel has no books."""
+    """How many order books are not known, while their snapshots are still to come; None without order books."""
     books_missing: int | None = None
-    """Of how many the exchange sends no snapshot, although it was asked several times; None as above."""
+    """How many order books the exchange does not send, although it was asked several times; None as above."""
     may_be_silent: bool = False
-    """Whether silence says nothing, as on a channel that is private to an account."""
+    """Whether it may have nothing to send for days, as a channel that is private to an account."""
 
 
 class SnapshotPolicy(NamedTuple):
@@ -167,12 +167,12 @@ class Inspection(NamedTuple):
     failure: SsmdError | None = None
     """Set when these messages say that a subscription is refused or over: the run must end with it."""
     heads: Sequence[Head] = ()
-    """One for each message, in order; empty from a dialect that does not read them. `events` then has a Gap for each
-    number that is not one more than the one before it of its sid, also for a repeated number, unless `uneven`."""
+    """One for each message, in order; empty from a dialect that does not read them. Unless `uneven` is set, `events`
+    has a Gap for each number that is not one more than the one before it of its sid."""
     commands: Sequence[bytes] = ()
     """Answers to send now, in order, each as one text message."""
     uneven: bool = False
-    """Whether a number in `heads` is not one more than the one before it of its sid, and yet nothing is missing."""
+    """Whether `heads` has a number that is not one more than the one before it, although nothing is missing there."""
 
 
 class Inspector(Protocol):
@@ -201,7 +201,7 @@ class Exchange(Inspector, Protocol):
         """Return what commands() asks for, for the ledger; empty from a dialect that does not know channels."""
 
     def tick(self, now_ms: int) -> Inspection:
-        """Return the messages to send because time has passed, and what they are about.
+        """Return the messages to send because time has passed, and the events that go with them.
 
         `now_ms` is the time in Unix milliseconds. Only `commands`, `events` and `failure` of the Inspection count.
         """

@@ -1,12 +1,13 @@
 """Which of Kalshi's order books are known, and which to ask for again. Pure.
 
-A book is known from its snapshot on, as long as no message of the subscription is missing. After a gap none is, because
-the missing message may have been of any market. When a UTC day begins none is known from the day's file alone.
+A book is known from its snapshot on, as long as no message of the subscription is missing. After a gap no book is
+known, because the missing message may have been of any market. When a UTC day begins, the day's file alone gives no
+book.
 
 What proves that a snapshot is newer than a gap is its place in the stream: it comes after the message that showed the
-gap. That holds for a snapshot that nobody asked for, because it is numbered like any other message. It does not hold
-for an answer to `get_snapshot`, whose number may say nothing: it may have been on its way. So an answer counts when it
-was asked for after the gap, or when its number belongs to its place.
+gap. That holds for a snapshot that nobody asked for, because it is numbered like any other message. An answer to
+`get_snapshot` may be older than the gap, although it comes after it, and its number may not show that. So an answer
+counts when it was asked for after the gap, or when its number belongs to its place.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_TRIES", "PATIENCE_MS", "PORTIONS", "RETRY_MS", "Books", "Request"]
+__all__ = ["LEAST_INTERVAL_MS", "MOST_TRIES", "PORTIONS", "RETRY_MS", "Books", "Request"]
 
 PORTIONS = (200, 10, 1)
 """How many markets one request names, at the first, second and third try: Kalshi may refuse a whole request because of
 one market that is settled."""
 MOST_TRIES = len(PORTIONS)
-PATIENCE_MS = 30_000
+LEAST_INTERVAL_MS = 30_000
 """The least time between two requests for the book of one market."""
 RETRY_MS = 600_000
 """How often a market that did not answer is asked for again, alone."""
@@ -73,8 +74,8 @@ class Books:
         """Whether there was a gap since the last due(). Then no book is known, whatever the other fields say, and the
         next due() goes through all markets: a broken feed may have a gap at each message."""
         self._is_reported = True
-        self._has_more = False
-        """Whether a book is known that was reported as missing."""
+        self._missing_came = False
+        """Whether a snapshot has come of a book that was reported as missing."""
         self._is_available = True
         self._retry_ms = RETRY_MS
 
@@ -96,7 +97,7 @@ class Books:
         """Follow these books too, and no longer others. The exchange sends their first snapshots unasked."""
         for market in no_longer:
             self._followed.pop(market, None)
-            self._is_known(market)
+            self._mark_known(market)
         new = [market for market in markets if market not in self._followed]
         if new:
             self._followed.update(dict.fromkeys(new))
@@ -105,7 +106,7 @@ class Books:
             self._new += new
 
     def lost(self) -> None:
-        """Record a gap: no book is right any more, and answers that are on their way prove nothing."""
+        """Record a gap: no book is known any more, and answers to earlier requests do not count."""
         self._first_valid_id = self._next_id
         self._is_lost = bool(self._followed)
 
@@ -122,7 +123,7 @@ class Books:
         self._opening.clear()
         # One that did not answer before is asked for once and alone, so that it spoils no request of others.
         self._unknown = {market: MOST_TRIES - 1 if market in self._missing else 0 for market in self._followed}
-        self._has_more = False
+        self._missing_came = False
         self._missing.clear()
         in_order = sorted(self._unknown, key=self._unknown.__getitem__)
         self._ready = {market: None for market in in_order if market not in self._waiting}
@@ -135,15 +136,15 @@ class Books:
         `in_place`: whether its number belongs to its place in the stream.
         """
         if not self._is_lost and (in_place or not request_id or request_id >= self._first_valid_id):
-            self._is_known(market)
+            self._mark_known(market)
 
-    def _is_known(self, market: str) -> None:
-        self._has_more |= market in self._missing and self._is_available
+    def _mark_known(self, market: str) -> None:
+        self._missing_came |= market in self._missing and self._is_available
         for markets in (self._unknown, self._missing, self._ready):
             markets.pop(market, None)
 
     def take_report(self) -> bool:
-        """Return whether no snapshot is to come any more, and this was not returned before."""
+        """Return True once when no snapshot is still to come: then it is to be reported."""
         if self._is_lost or self._unknown or self._is_reported:
             return False
         self._is_reported = True
@@ -173,9 +174,9 @@ class Books:
         if self._is_lost:
             self._is_lost = False
             self._begin("gap")
-        self._is_reported &= not self._has_more
-        self._has_more = False
-        over_ms = self._passed_ms - PATIENCE_MS
+        self._is_reported &= not self._missing_came
+        self._missing_came = False
+        over_ms = self._passed_ms - LEAST_INTERVAL_MS
         while self._requests and self._requests[0][0] <= over_ms:
             self._requests.popleft()
         for waiting in (self._waiting, self._opening):
@@ -212,9 +213,9 @@ class Books:
         return request
 
     def refused(self, request_id: int, named: Sequence[str] = ()) -> bool:
-        """The exchange has refused a request, perhaps because of the markets that it names.
+        """Record that the exchange has refused a request, perhaps because of the markets that the error names.
 
-        Returns whether it was the first one for its markets.
+        Returns whether it was the first request for its markets.
         """
         request = self._request(request_id)
         if request is None:
@@ -227,8 +228,8 @@ class Books:
                     self._missing[market] = None
         return request.tries == 0
 
-    def not_done(self, request_id: int) -> None:
-        """The exchange has not carried out a request because it was one too many: it is made again."""
+    def repeat(self, request_id: int) -> None:
+        """Make a request again: the exchange has not carried it out, because requests came too fast."""
         request = self._request(request_id)
         for market in request.markets if request else ():
             self._waiting.pop(market, None)

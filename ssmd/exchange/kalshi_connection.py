@@ -39,14 +39,14 @@ class KalshiConnection(KalshiInspector):
             self._special = (*_ENDINGS, SNAPSHOT)
         self._pause = Pause()
         self._again: dict[int, None] = {}
-        """The commands to send again, in order."""
+        """The ids of the commands to send again, in order."""
 
     def begin(self, now_ms: int) -> None:
         """Note when the connection is opened (Unix ms)."""
         if self._snapshots is not None:
             self._snapshots.begin(now_ms)
 
-    # What the run asks.
+    # What the run calls.
 
     def commands(self) -> Sequence[bytes]:
         return [command.encode() for command in self._subscriptions.commands]
@@ -196,7 +196,7 @@ class KalshiConnection(KalshiInspector):
     def _too_many_markets(
         self, head: MessageHead, error: KalshiError, index: int, events: list[Event]
     ) -> SubscriptionRefused | None:
-        """Go on with the markets that are confirmed; without any channel, the run ends."""
+        """Go on with the markets that are confirmed; when nothing is subscribed, end the run."""
         remedy = "name fewer markets, or divide them among several collectors"
         refused = list(self._subscriptions.refused(head.id, head.sid))
         for channel, missing in refused:
@@ -237,7 +237,7 @@ class KalshiConnection(KalshiInspector):
 
 
 def _add(events: list[Event], refused: Refused) -> None:
-    """Add a refusal. An earlier one of the same kind among the events counts less, and is left out."""
+    """Add a refusal in place of an earlier one of the same channel and code, which counts fewer markets."""
     for index, event in enumerate(events):
         if isinstance(event, Refused) and (event.channel, event.code) == (refused.channel, refused.code):
             del events[index]  # Its place is before those of later events, so it cannot just be changed.

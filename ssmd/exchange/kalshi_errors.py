@@ -15,7 +15,7 @@ __all__ = ["KalshiError", "read_error"]
 # About a subscription: the channel broke (10), the exchange failed (17), its buffer overflowed (25).
 _OVER = frozenset({10, 17, 25})
 # About the form of a command, not about the markets that it names.
-_FORM = frozenset({1, 2, 3, 4, 5, 8, 9, 12, 13, 15})
+_BAD_COMMAND = frozenset({1, 2, 3, 4, 5, 8, 9, 12, 13, 15})
 
 
 class KalshiError(NamedTuple):
@@ -43,9 +43,9 @@ class KalshiError(NamedTuple):
         return self.code == 7
 
     @property
-    def is_of_form(self) -> bool:
-        """Whether the exchange does not accept such a command at all, whichever markets it names."""
-        return self.code in _FORM
+    def is_bad_command(self) -> bool:
+        """Whether the exchange refuses such a command whichever markets it names."""
+        return self.code in _BAD_COMMAND
 
     @property
     def is_too_many_markets(self) -> bool:

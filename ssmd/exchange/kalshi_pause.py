@@ -5,12 +5,15 @@ from __future__ import annotations
 __all__ = ["COMMANDS_PER_TICK", "LONGEST_SECONDS", "Pause"]
 
 COMMANDS_PER_TICK = 10
-"""How many commands are sent at once after a refusal, until the pause begins anew."""
+"""How many commands are sent at once after a refusal, until the pause is 1 s again."""
 LONGEST_SECONDS = 60
 
 
 class Pause:
-    """It doubles with each refusal, from 1 s up to LONGEST_SECONDS. Twice that time without one, and it begins anew."""
+    """The pause doubles with each refusal, from 1 s up to LONGEST_SECONDS.
+
+    After twice LONGEST_SECONDS without a refusal it is 1 s again.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0
@@ -19,7 +22,7 @@ class Pause:
         self._passed_ms = self._last_ms = self._until_ms = 0
 
     def refused(self) -> bool:
-        """Record a refusal; return whether it makes the pause longer. Within a pause only the first one does."""
+        """Record a refusal; return whether it begins a longer pause. Further refusals within a pause do not."""
         if self._is_new or self._passed_ms < self._until_ms:
             return False
         self._is_new = True

@@ -1,4 +1,4 @@
-"""Fresh order books on one connection to Kalshi: when they are asked for, with which commands, and what comes of it."""
+"""Snapshot requests on one connection to Kalshi: when and how they are made, and what the answers mean."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Snapshots:
         return command_id >= self._first_id
 
     def begin(self, now_ms: int) -> None:
-        """Note when the connection is opened: what comes from now on is in the file of this day, or of a later one."""
+        """Record when the connection is opened: messages are in the file of this day, or of a later one."""
         self._day = now_ms // _DAY_MS
 
     def confirmed(self) -> None:
@@ -88,7 +88,7 @@ class Snapshots:
             self._books.receive(market, request_id, in_place=in_place or not request_id)
 
     def report(self, place: int) -> Sequence[Event]:
-        """Return an event when there is no more book to come, once."""
+        """Return an event, once, when no snapshot is still to come."""
         # At the start the markets of all commands count together.
         is_opening = self._books.why == "start" and self._channel.pending
         if self._channel.sid is None or is_opening or not self._books.take_report():
@@ -121,8 +121,8 @@ class Snapshots:
         if error.is_unknown_sid:
             return Disconnected(f"{error.text}; Kalshi has ended that subscription")
         if error.is_too_many_commands:
-            self._books.not_done(request_id)
-        elif error.is_of_form:
+            self._books.repeat(request_id)
+        elif error.is_bad_command:
             if self._books.give_up():
                 return Refused(BOOKS, error.code, f"{error.text}; {_NOT_SERVED}", place)
         elif not error.is_timeout and self._books.refused(request_id, error.named):

@@ -1,4 +1,4 @@
-"""What one connection to Kalshi has asked for on each channel, and what of it is confirmed and heard. Pure."""
+"""What one connection to Kalshi has asked for on each channel, what is confirmed, and what was heard from. Pure."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Subscriptions:
         self.commands: list[Command] = []
         self.channels: dict[str, ChannelOfConnection] = {}
         self.listening: dict[int, ChannelOfConnection] = {}
-        """The confirmed channels, by sid, of which hear() looks for markets that were not heard yet."""
+        """By sid, the confirmed channels with markets that were not heard from yet."""
         self._by_sid: dict[int, ChannelOfConnection] = {}
         for number, section in enumerate(sections_of(subscribe), start=1):
             for name in channels_of(section):
@@ -141,8 +141,8 @@ class Subscriptions:
         for channel in self.channels.values():
             commands = [command for command in self.commands if channel.name in command.params["channels"]]
             if channel.markets is None:
-                objects = [command.without_markets() for command in commands]
-                yield Asked(channel.subscription, channel.name, "subscribe", None, objects)
+                all_objects = [command.without_markets() for command in commands]
+                yield Asked(channel.subscription, channel.name, "subscribe", None, all_objects)
                 continue
             entry_of = {market: place // MARKETS_PER_ENTRY for place, market in enumerate(channel.markets)}
             objects_of: dict[int, list[Mapping[str, Any]]] = {}
@@ -202,7 +202,7 @@ class Subscriptions:
                 yield channel, sum(channel.refused.values())
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
-        """Note the markets that messages have come from, on the channels where some were not heard yet."""
+        """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
         for head, payload in zip(heads, payloads, strict=True):
             channel = self.listening.get(head.sid)
             if channel is not None and head.type != "error":
