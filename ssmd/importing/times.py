@@ -17,7 +17,8 @@ FORMATS = (_ISO, _ISO_UTC, *_DIGITS_TO_NS)
 
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 _TEXT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(?:(Z|z)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(?:(Z|z)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?",
+    re.ASCII,
 )
 
 _EXACT = Context(prec=100)
