@@ -49,9 +49,8 @@ class Books:
         """Why snapshots are asked for: gap, day, or start: the first ones have not come."""
         self._per_second = per_second
         self._allowed = float(per_second)
-        self._now_ms: int | None = None
         self._passed_ms = 0
-        """The time since the first due()."""
+        """The time of the last due()."""
         self._next_id = first_id
         self._first_valid_id = first_id
         """Requests before this one were made before the last gap."""
@@ -150,9 +149,11 @@ class Books:
         self._is_reported = True
         return True
 
-    def due(self, now_ms: int, most_requests: int | None = None) -> Iterator[Request]:
-        """Yield the requests to send now; `now_ms`: Unix milliseconds, `most_requests`: how many there may be."""
-        self._pass_time(now_ms)
+    def due(self, passed_ms: int, most_requests: int | None = None) -> Iterator[Request]:
+        """Yield the requests to send now; `passed_ms`: a time that never goes back, in ms; `most_requests`: how many
+        there may be.
+        """
+        self._pass_time(passed_ms)
         ready = list(itertools.islice(self._ready, int(self._allowed)))
         requests = first = 0
         while first < len(ready) and requests != most_requests:
@@ -163,12 +164,10 @@ class Books:
             yield self._ask(ready[first:last], tries)
             first, requests = last, requests + 1
 
-    def _pass_time(self, now_ms: int) -> None:
-        # A clock that goes back counts as one that stands still.
-        passed = 0 if self._now_ms is None else max(0, now_ms - self._now_ms)
-        self._now_ms = now_ms
-        self._passed_ms += passed
-        self._allowed = min(float(self._per_second), self._allowed + self._per_second * passed / 1000)
+    def _pass_time(self, passed_ms: int) -> None:
+        allowed = self._allowed + self._per_second * (passed_ms - self._passed_ms) / 1000
+        self._allowed = min(float(self._per_second), allowed)
+        self._passed_ms = passed_ms
         self._opening.update(dict.fromkeys(self._new, self._passed_ms))
         self._new.clear()
         if self._is_lost:

@@ -16,6 +16,7 @@ from ssmd.exchange.kalshi_inspector import SNAPSHOT, KalshiInspector, MessageHea
 from ssmd.exchange.kalshi_pause import COMMANDS_PER_TICK, Pause
 from ssmd.exchange.kalshi_snapshots import Snapshots
 from ssmd.exchange.kalshi_subscriptions import Subscriptions
+from ssmd.exchange.kalshi_time import TICK_MS, PassedTime
 
 __all__ = ["KalshiConnection"]
 
@@ -26,7 +27,7 @@ _ENDINGS = ("error", "unsubscribed")
 class KalshiConnection(KalshiInspector):
     """Follows one connection, live. `subscribe`: the environment's section."""
 
-    tick_seconds: float | None = 1.0
+    tick_seconds: float | None = TICK_MS / 1000
 
     def __init__(self, subscribe: Any, policy: SnapshotPolicy) -> None:
         super().__init__()
@@ -37,6 +38,7 @@ class KalshiConnection(KalshiInspector):
         if books is not None:
             self._snapshots = Snapshots(books, len(self._subscriptions.commands) + 1, policy)
             self._special = (*_ENDINGS, SNAPSHOT)
+        self._time = PassedTime()
         self._pause = Pause()
         self._again: dict[int, None] = {}
         """The ids of the commands to send again, in order."""
@@ -90,13 +92,14 @@ class KalshiConnection(KalshiInspector):
     def tick(self, now_ms: int) -> Inspection:
         events: list[Event] = []
         commands: list[bytes] = []
-        is_paused = not self._pause.is_over(now_ms)
+        passed_ms = self._time.tick(now_ms)
+        is_paused = not self._pause.is_over(passed_ms)
         if not is_paused:
             commands += self._commands_again()
         if self._snapshots is not None:
             self._snapshots.notice_day(now_ms)
             if not is_paused:
-                requests, found = self._snapshots.ask(now_ms, COMMANDS_PER_TICK if self._pause.seconds else None)
+                requests, found = self._snapshots.ask(passed_ms, COMMANDS_PER_TICK if self._pause.seconds else None)
                 commands += requests
                 events += found
             events += self._snapshots.report(0)

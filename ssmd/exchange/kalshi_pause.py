@@ -19,7 +19,7 @@ class Pause:
         self.seconds = 0
         """The length of the last pause; 0 when no command was refused, or none for a long time."""
         self._is_new = False
-        self._passed_ms = self._last_ms = self._until_ms = 0
+        self._passed_ms = self._until_ms = 0
 
     def refused(self) -> bool:
         """Record a refusal; return whether it begins a longer pause. Further refusals within a pause do not."""
@@ -29,13 +29,9 @@ class Pause:
         self.seconds = min(LONGEST_SECONDS, 2 * self.seconds or 1)
         return True
 
-    def is_over(self, now_ms: int) -> bool:
-        """Return whether commands may be sent; `now_ms`: Unix milliseconds.
-
-        A clock that goes back counts as one that stands still.
-        """
-        self._passed_ms += max(0, now_ms - self._last_ms)
-        self._last_ms = now_ms
+    def is_over(self, passed_ms: int) -> bool:
+        """Return whether commands may be sent; `passed_ms`: a time that never goes back, in ms."""
+        self._passed_ms = passed_ms
         if self._is_new:
             self._is_new = False
             self._until_ms = self._passed_ms + 1000 * self.seconds

@@ -104,12 +104,12 @@ class Snapshots:
             self._books.begin_day()
         self._day = day if self._day is None else max(day, self._day)
 
-    def ask(self, now_ms: int, most_commands: int | None) -> tuple[Sequence[bytes], Sequence[Event]]:
-        """Return the commands that are due, and an event that names all their markets."""
+    def ask(self, passed_ms: int, most_commands: int | None) -> tuple[Sequence[bytes], Sequence[Event]]:
+        """Return the commands that are due, and an event that names all their markets. `passed_ms`: see Books.due()."""
         commands: list[bytes] = []
         markets: list[str] = []
         sid = self._channel.sid or 0
-        for request in self._books.due(now_ms, most_commands):
+        for request in self._books.due(passed_ms, most_commands):
             params = {"sids": [sid], "action": "get_snapshot", "market_tickers": request.markets}
             command = {"id": request.id, "cmd": "update_subscription", "params": params}
             commands.append(json.dumps(command, separators=(",", ":")).encode())
