@@ -165,6 +165,24 @@ def test_the_status_names_a_silent_channel(host):
     assert re.search(r"  silent   trade, last message \d+\.\d s ago\n", status)
 
 
+def test_the_status_of_a_collector_that_is_not_connected_yet_is_complete(host):
+    misbehave(host, "sim://kalshi?slow-handshake")
+    assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
+    seen = [""]
+    # Each try to connect ends after 10 s, so one answer must have all.
+    wait_for(lambda: "  last     none yet\n" in seen[-1] or seen.append(host.run("status", "kalshi-sim").stdout))
+    assert "  feed     not connected\n" in seen[-1]
+    assert re.search(r"  disk     \d+\.\d GB free\n", seen[-1])
+    assert "no answer" not in seen[-1]
+
+
+def test_the_status_says_that_there_is_no_such_environment(host):
+    done = host.run("status", "kalshi-smi")
+    reason = f"there is no such environment in {host.conf}"
+    assert (done.returncode, done.stdout) == (3, f"kalshi-smi: not running; {reason}\n")
+    assert host.run("status", "kalshi-sim").stdout == "kalshi-sim: not running\n"
+
+
 def test_a_start_says_what_is_refused(host):
     misbehave(host, "sim://kalshi?refuse=trade:26")
     environment = host.conf / "environments" / "kalshi-sim.yaml"
