@@ -223,7 +223,7 @@ def test_books_are_given_a_minute_at_first(run, caplog):
     run.tick(1, orderbook_delta=1)
     assert run.status.not_ready() == ["orderbook_delta: order books not known for 61 s: 2"]
     run.tick(100, orderbook_delta=1)
-    [record] = logged(caplog, "order books not known: no snapshot has come")
+    [record] = logged(caplog, "order books not known: their snapshots have not come")
     assert (record.channel, record.books) == ("orderbook_delta", 2)
     run.exchange.set("orderbook_delta", heard=5, books_pending=0)
     run.tick(1, orderbook_delta=1)
@@ -293,7 +293,7 @@ def test_nothing_is_looked_at_before_the_connection(status, metrics):
 def test_a_book_that_the_exchange_does_not_send_is_missing(run):
     run.exchange.set("orderbook_delta", asked=5, confirmed=5, heard=4, books_missing=1)
     run.tick(1, orderbook_delta=1)
-    assert run.status.not_ready() == ["orderbook_delta: order books that the exchange does not send: 1"]
+    assert run.status.not_ready() == ["orderbook_delta: order books not sent by the exchange: 1"]
     run.exchange.set("orderbook_delta", books_missing=0)
     run.tick(1, orderbook_delta=1)
     assert run.status.ready()

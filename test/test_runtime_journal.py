@@ -93,14 +93,14 @@ def test_what_is_asked_for_is_noted_with_its_commands(journal):
         ("asked", 0, {**head, "markets": ["A", "B"], "commands": [command]}),
         ("asked", 0, {**head, "subscription": 2, "channel": "ticker", "markets": "all", "commands": []}),
     ]
-    assert not journal.gathers()
+    assert not journal.has_unwritten_requests()
 
 
 def test_a_change_waits_for_its_minute_and_is_not_lost_at_the_end(journal):
     journal.events([Asked(1, "trade", "add", ["C"], [{"id": 2}])], 7)
     assert noted(journal) == []
-    assert journal.gathers()
-    journal.gathered(59 * 10**9)
+    assert journal.has_unwritten_requests()
+    journal.write_requests(59 * 10**9)
     assert noted(journal) == []
     journal.end(60 * 10**9 - 1, "SIGTERM", None)
     assert [event for event, _, _ in noted(journal)] == ["asked", "stopped"]

@@ -41,7 +41,7 @@ def test_messages_that_are_not_json_are_warned_of_once_for_each_kind(status, clo
     """A binary feed has nothing else: a warning each second would fill the log."""
     reporter = Reporter("kalshi", status, monotonic=clock)
     reporter.tick([])
-    status.likenesses = kinds = {"gzip (1f 8b)": None}
+    status.kinds_not_json = kinds = {"gzip (1f 8b)": None}
     for clock.now in range(1, 5):
         status.not_json += 100
         reporter.tick([])

@@ -48,7 +48,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ChannelStatus], float | None]], ...] = 
     ),
     (
         "ssmd_books_missing",
-        "Markets of which the exchange sends no order book, although it was asked; missing without books.",
+        "Markets whose order book the exchange does not send, although it was asked; missing without books.",
         lambda channel: channel.books_missing,
     ),
 )

@@ -1,7 +1,7 @@
 """Watches, once a second, whether what was asked for on each channel is confirmed, and whether it comes.
 
-Time counts while ssmd listens. A process that was stopped, or that did not read because the disk was behind, has heard
-nothing, and that is no silence of the exchange.
+Time counts only while ssmd listens. While its process is stopped, or does not read because the disk is behind, nothing
+can be heard, and that is no silence of the exchange.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["BOOKS_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
 BOOKS_SECONDS = 60.0
 """How long an order book may stay unknown before that is reported."""
 NOTE_SECONDS = 60.0
-"""At most one entry of a channel is written to the ledger in this time."""
+"""A channel gets at most one entry `silent` or `heard` in this time."""
 UNHEARD_SECONDS = 3600.0
-"""The markets of a channel that were never heard from are named at most once in this time."""
+"""The log names the markets of a channel that were never heard from at most once in this time."""
 NAMES_IN_LEDGER = 20
 
-MOST_A_TICK = 2.0
+LONGEST_TICK_SECONDS = 2.0
 """A longer time between two ticks counts as this many seconds: the process was stopped, or had no time to read."""
 
 _log = logging.getLogger("ssmd.runner")
@@ -51,22 +51,22 @@ NO_LIMITS = Limits()
 
 
 class _Watched:
-    """One channel, and how long it has been in its state, in seconds of listening."""
+    """One channel. All its times are in seconds in which ssmd listened."""
 
     def __init__(self, activity: Sequence[int]) -> None:
         self.activity = activity
         self.last_ns: int | None = None
-        self.quiet = self.unconfirmed = self.books = self.asked_for = 0.0
+        self.quiet = self.unconfirmed = self.books = self.listened = 0.0
         self.noted = False
-        """Whether the ledger says that it is silent."""
+        """Whether it is silent by the newest entry in the ledger."""
         self.since_note = math.inf
         self.books_warned = False
         self.unheard: frozenset[str] = frozenset()
         self.since_unheard = math.inf
 
-    def take(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
+    def update(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
         """Compare with the states of the tick before; `last_ns`: when the last message of all channels came."""
-        self.asked_for += seconds
+        self.listened += seconds
         self.since_note += seconds
         self.since_unheard += seconds
         activity = [state.activity for state in states]
@@ -79,7 +79,7 @@ class _Watched:
 
 
 class ChannelWatch:
-    """Fills `status.channels`, logs what does not come, and writes it to the ledger.
+    """Sets `status.channels`, and reports in the log and the ledger what does not come.
 
     `wall_clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels.
     `monotonic`: returns seconds.
@@ -124,7 +124,7 @@ class ChannelWatch:
         now = self._monotonic()
         passed = 0.0 if self._last_tick is None or self._journal.pressed else now - self._last_tick
         self._last_tick = now
-        return min(passed, MOST_A_TICK)
+        return min(passed, LONGEST_TICK_SECONDS)
 
     def _unconfirmed_subscriptions(self, seconds: float) -> list[str]:
         """Return what is not confirmed, for a dialect that does not know channels."""
@@ -138,7 +138,7 @@ class ChannelWatch:
         watched = self._watched.get(name)
         if watched is None:
             watched = self._watched[name] = _Watched([0] * len(states))
-        watched.take(states, seconds, self._status.last_received_ns)
+        watched.update(states, seconds, self._status.last_received_ns)
         may_be_silent = all(state.may_be_silent for state in states)
         now = ChannelStatus(
             channel=name,
@@ -172,7 +172,7 @@ class ChannelWatch:
         if watched.books > BOOKS_SECONDS and name not in self._status.broken_books:
             yield f"{name}: order books not known for {watched.books:.0f} s: {now.books_pending}"
         if now.books_missing:
-            yield f"{name}: order books that the exchange does not send: {now.books_missing}"
+            yield f"{name}: order books not sent by the exchange: {now.books_missing}"
 
     def _note_silence(self, watched: _Watched, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""
@@ -192,22 +192,22 @@ class ChannelWatch:
         self._journal.note(SILENT, ts_ns, channel=now.channel, since=since, markets=markets, names=names)
 
     def _report_unheard(self, watched: _Watched, now: ChannelStatus) -> None:
-        """Name the markets that were asked for and never heard from, unless they are those of the last time."""
-        if watched.asked_for < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
+        """Log the markets that were asked for and never heard from, unless they are the same as the last time."""
+        if watched.listened < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
             return
         if now.may_be_silent or now.asked is None or now.heard is None:
             return
         watched.since_unheard = 0.0
         names = self._exchange.unheard(now.channel) if now.heard < now.asked else ()
         if names and frozenset(names) != watched.unheard:
-            extra = {"channel": now.channel, "seconds": round(watched.asked_for), "of": now.asked}
+            extra = {"channel": now.channel, "seconds": round(watched.listened), "of": now.asked}
             _log.warning("markets never heard from", extra={**extra, "count": len(names), "markets": some(names)})
         watched.unheard = frozenset(names)
 
     def _report_books(self, watched: _Watched, now: ChannelStatus) -> None:
         if watched.books > BOOKS_SECONDS and not watched.books_warned:
             extra = {"channel": now.channel, "books": now.books_pending, "seconds": round(watched.books)}
-            _log.warning("order books not known: no snapshot has come", extra=extra)
+            _log.warning("order books not known: their snapshots have not come", extra=extra)
         watched.books_warned = watched.books > BOOKS_SECONDS
 
 
@@ -216,6 +216,6 @@ def _is_confirmed(state: ChannelState) -> bool:
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:
-    """Return the sum of counts, None when one of them is not known."""
+    """Return the sum of counts; None when one of them is unknown."""
     found = list(counts)
     return None if None in found else sum(count for count in found if count is not None)

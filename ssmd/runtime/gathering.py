@@ -1,4 +1,4 @@
-"""Gathers what a dialect asks for into few entries of the ledger."""
+"""Gathers what a dialect asks for within a minute, so that the ledger gets few entries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self.changes: dict[tuple[int, str], _Change] = {}
-        """By subscription and channel, what is in no note yet."""
+        """By subscription and channel, the changes that are not in a note yet."""
 
     def add(self, asked: Asked, ts_ns: int) -> Iterator[Note]:
         """Take what is asked for now; yield the notes of what was asked for on the same channel by another action."""

@@ -93,10 +93,10 @@ class Journal:
                 self.pending += self._gathering.add(event, ts_ns)
             else:
                 self._about_channel(event, ts_ns)
-        self.gathered(ts_ns)
+        self.write_requests(ts_ns)
 
     def _about_channel(self, event: Refused | SnapshotsRequested | SnapshotsReceived, ts_ns: int) -> None:
-        """Record what the exchange has refused, and which order books are asked for again and have come."""
+        """Record a refusal, a snapshot request, or that the snapshots have come."""
         fields = event._asdict()
         place = fields.pop("place", 0)
         if isinstance(event, Refused):
@@ -116,12 +116,12 @@ class Journal:
             fields = {**fields, "missing": list(event.missing)}
             self.pending.append(Note(SNAPSHOTS_RECEIVED, ts_ns, place, fields))
 
-    def gathers(self) -> bool:
+    def has_unwritten_requests(self) -> bool:
         """Return whether something that was asked for is not in a note yet."""
         return bool(self._gathering.changes)
 
-    def gathered(self, ts_ns: int) -> None:
-        """Make notes of what is asked for, when no more of it can be gathered into them; called once a second."""
+    def write_requests(self, ts_ns: int) -> None:
+        """Make notes of what was asked for, when their minute is over; called once a second."""
         self.pending += self._gathering.due(ts_ns)
 
     def waited(self, seconds: float, ts_ns: int) -> None:

@@ -25,8 +25,8 @@ from ssmd.store.timestamps import DAY_NS
 __all__ = ["Reader", "RunParts"]
 
 LARGE_BYTES = 1024 * 1024
-"""What one read has brought is encoded in a thread when it has more: 16 MiB of brackets take half a second, in which no
-probe would be answered."""
+"""When one read brings more bytes than this, they are encoded in a thread. 16 MiB of brackets take half a second, in
+which no probe would be answered."""
 
 _log = logging.getLogger("ssmd.runner")
 

@@ -44,15 +44,15 @@ class Reporter:
         self._refused: dict[tuple[str, int | None], Refused] = {}
         self._refused_before: dict[tuple[str, int | None], str] = {}
         self._requested: dict[tuple[str, str], dict[str, None]] = {}
-        self._likenesses_reported = 0
-        self._asked_for_acknowledgement = False
+        self._kinds_reported = 0
+        self._unconfirmed_reported = False
 
     def gap(self, gap: Gap) -> None:
         """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
         self._gaps.append(gap)
 
     def refused(self, refused: Refused) -> None:
-        """Keep a refusal for the next tick: each further one of the same kind says better what is missing."""
+        """Keep a refusal for the next tick: a later one of the same kind counts what the earlier ones do, too."""
         self._refused[refused.channel, refused.code] = refused
 
     def snapshots(self, requested: SnapshotsRequested) -> None:
@@ -64,8 +64,8 @@ class Reporter:
         now = self._monotonic()
         self.finish()
         waited = now - self._began
-        if unacknowledged and waited > ACKNOWLEDGE_SECONDS and not self._asked_for_acknowledgement:
-            self._asked_for_acknowledgement = True
+        if unacknowledged and waited > ACKNOWLEDGE_SECONDS and not self._unconfirmed_reported:
+            self._unconfirmed_reported = True
             _log.warning(
                 "subscriptions not confirmed by the exchange",
                 extra={"seconds": round(waited), "subscriptions": some(unacknowledged)},
@@ -124,8 +124,8 @@ class Reporter:
         """Warn once of each kind. How many there are is in the summary, and in the metrics: a binary feed has nothing
         else, and would fill the log.
         """
-        if new := list(self._status.likenesses)[self._likenesses_reported :]:
-            self._likenesses_reported += len(new)
+        if new := list(self._status.kinds_not_json)[self._kinds_reported :]:
+            self._kinds_reported += len(new)
             _log.warning(
                 "messages that are not JSON are kept as strings; from now on they are only counted",
                 extra={"messages": self._status.not_json, "looks_like": ", ".join(new)},

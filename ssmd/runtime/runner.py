@@ -188,8 +188,8 @@ class Runner:
             self._reporter.tick(unacknowledged)
             self._watch.tick()
             self._status.state_since(time.time_ns())
-            if self._journal.gathers():
-                self._journal.gathered(self._clock.now())
+            if self._journal.has_unwritten_requests():
+                self._journal.write_requests(self._clock.now())
             if self._journal.pending and not self._queue.awaited:
                 self._reader.hand_in_notes()
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.

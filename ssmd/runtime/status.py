@@ -42,7 +42,7 @@ class CompanionState:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """What was asked for on a channel, in all subscriptions together, and what has come of it."""
+    """What was asked for on a channel, in all subscriptions together, and how much of it comes."""
 
     channel: str
     asked: int | None
@@ -58,13 +58,13 @@ class ChannelStatus:
     last_ns: int | None
     """When its last message was received, ns since the epoch, to the second; None before the first."""
     books_pending: int | None
-    """Of how many markets the order book is not known yet; None without order books."""
+    """How many order books are not known, while their snapshots are still to come; None without order books."""
     books_missing: int | None
-    """Of how many markets the exchange sends no order book; None without order books."""
+    """How many order books the exchange does not send, although it was asked; None without order books."""
     may_be_silent: bool
-    """Its silence says nothing. Its markets are not shown: it may be private to an account."""
+    """It may have nothing to send for days. Its markets are not shown: it may be private to an account."""
     missing: Sequence[str] = ()
-    """Why what was asked for is not coming, one reason each; empty when it is."""
+    """The reasons why something that was asked for is not coming; empty when everything is."""
 
 
 @dataclass
@@ -87,16 +87,16 @@ class Status:
     """Messages missing in the gaps."""
     not_json: int = 0
     """Messages that are not valid JSON and were kept as a string."""
-    likenesses: Collection[str] = ()
-    """What these look like, in the order in which they came."""
+    kinds_not_json: Collection[str] = ()
+    """What these look like, each kind once, in the order in which they came."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None
     """As of the last second; empty when the dialect does not know channels, None within a second of the connection."""
     missing: Sequence[str] = ()
-    """Why what was asked for is not coming, as far as that is about no channel."""
+    """The reasons why something that was asked for is not coming, apart from those of single channels."""
     refused: dict[str, int | None] = field(default_factory=dict)
-    """By channel, the code of what the exchange has refused."""
+    """The channels that the exchange has refused, in whole or in part, each with the error's code."""
     broken_books: set[str] = field(default_factory=set)
     """Channels whose order books are not all known because of a gap."""
     unheard: Callable[[str], Sequence[str]] = lambda channel: ()
@@ -138,7 +138,7 @@ class Status:
         return None
 
     def not_ready(self) -> list[str]:
-        """Return why what was asked for is not coming; empty when all of it is."""
+        """Return the reasons why something that was asked for is not coming; empty when everything is."""
         if self.ending is not None:
             return ["the run is ending"]
         if not self.connected:
@@ -156,9 +156,9 @@ class Status:
         return not self.not_ready()
 
     def state_since(self, now_ns: int) -> tuple[str, int]:
-        """Return one of the states above, and since when; called once a second, or it would not know since when.
+        """Return one of the states above, and since when, in ns since the epoch.
 
-        `now_ns`: the time in ns since the epoch.
+        Call it once a second: it notices a change only when it is called. `now_ns`: the present time.
         """
         if self.ending is not None:
             state = ENDING

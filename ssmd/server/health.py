@@ -38,7 +38,7 @@ off."""
 PROBES = ("/health", "/ready")
 """The paths whose answers may not wait for any other."""
 
-_ASKED = "ssmd.asked"
+_REQUESTED = "ssmd.requested"
 """The key of the WSGI environment for when the request had come, as time.monotonic()."""
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -78,8 +78,8 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except (TypeError, ValueError):  # An invalid version. RFC 9110 allows a server to ignore the field.
             encode, content_type = choose_encoder("")
-        asked = request.environ.get(_ASKED, time.monotonic())
-        return Response(scrape.text(content_type, lambda: encode(registry), asked), content_type=content_type)
+        requested = request.environ.get(_REQUESTED, time.monotonic())
+        return Response(scrape.text(content_type, lambda: encode(registry), requested), content_type=content_type)
 
     app.register_error_handler(HTTPException, _other)
     app.after_request(_close)
@@ -87,14 +87,14 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
 
 
 class _Scrape:
-    """The metrics as text, made once for all who have asked for them by then: making it takes milliseconds."""
+    """The metrics as text, made once for all requests that have come by then, because that takes milliseconds."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[float, bytes]] = {}
 
-    def text(self, content_type: str, make: Callable[[], bytes], asked: float) -> bytes:
-        """Return the text of a type. None is older than `asked`, a time of time.monotonic()."""
-        if content_type not in self._made or self._made[content_type][0] < asked:
+    def text(self, content_type: str, make: Callable[[], bytes], requested: float) -> bytes:
+        """Return the text of a type, made at the time `requested` (time.monotonic()) or later."""
+        if content_type not in self._made or self._made[content_type][0] < requested:
             self._made[content_type] = time.monotonic(), make()
         return self._made[content_type][1]
 
@@ -116,9 +116,9 @@ def _close(response: Response) -> Response:
 
 
 class _Turns:
-    """An app that makes the answers of another one, one after the other: many clients must not delay the probes.
+    """Wraps an app: the probes are answered at once, and all other requests one after the other.
 
-    The probes do not wait, and after each other answer those that have come meanwhile go first.
+    So many clients cannot delay the probes. After each other answer, the probes that have come meanwhile go first.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -128,7 +128,7 @@ class _Turns:
         """The greenlets that wait for their turn or have it, the oldest first."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[_ASKED] = time.monotonic()
+        environ[_REQUESTED] = time.monotonic()
         if environ["PATH_INFO"] in PROBES:
             return self._app(environ, start_response)
         self.waiting[gevent.getcurrent()] = None

@@ -1,4 +1,4 @@
-"""What /status says: the state of a run as JSON, of which docs/status.md has the fields and the schema.
+"""What /status says: the state of a run as JSON. docs/status.md has the fields and the schema.
 
 Unknown is null. No level shows a key, or an endpoint's query, user or substituted parts.
 """
@@ -40,7 +40,7 @@ class About:
 
 
 def shown_endpoint(endpoint: str) -> str:
-    """Return an endpoint without its user, its query and what keys are put into."""
+    """Return an endpoint without its user, its query and the parts in `${...}`, into which keys are put."""
     url = urlsplit(endpoint)
     path = "/".join("..." if "${" in part else part for part in url.path.split("/"))
     host = url.netloc.rpartition("@")[2]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from ssmd.store.head import BASE64_END, HEAD, TEXT_END
 from ssmd.store.json_limits import PIECE, are_within_limits, is_json, is_utf8, pieces
-from ssmd.store.likeness import likeness
+from ssmd.store.looks_like import looks_like
 from ssmd.store.timestamps import parse_second, utc_second
 
 __all__ = ["LARGEST_MESSAGE", "LONGEST_LINE", "LineEncoder", "Record", "decode_line"]
@@ -57,8 +57,8 @@ class LineEncoder:
         self._before_micros = b""
         self.kept_as_string = 0
         """How many messages so far were not valid JSON and were kept as a string."""
-        self.likenesses: dict[str, None] = {}
-        """What these look like, each text of likeness() once, in the order in which they came."""
+        self.kinds_not_json: dict[str, None] = {}
+        """What these look like, each text of looks_like() once, in the order in which they came."""
 
     def encode(self, received_ns: int, payloads: list[bytes], decoded: bool = False) -> bytes:
         """Return one line for each payload, in order, each ending in a newline.
@@ -92,7 +92,7 @@ class LineEncoder:
             # A raw newline inside a JSON string is invalid, so these stand between tokens.
             return b"".join((prefix, document.replace(b"\n", b" ").replace(b"\r", b" "), b"}\n"))
         self.kept_as_string += 1
-        self.likenesses[likeness(payload)] = None
+        self.kinds_not_json[looks_like(payload)] = None
         line = BytesIO()  # It grows in place, and getvalue() makes no copy: a large message is held only once.
         line.write(prefix)
         if _write_text(payload, line):

@@ -61,7 +61,7 @@ class FileWriter:
         self._status = status
         self._clock = clock
         self._encoder = LineEncoder(feed)
-        status.likenesses = self._encoder.likenesses
+        status.kinds_not_json = self._encoder.kinds_not_json
         self._ledger = RunLedger(feed)
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-__all__ = ["likeness"]
+__all__ = ["looks_like"]
 
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -26,7 +26,7 @@ _HEAD = 256
 _WHITE = frozenset("\t\n\r")
 
 
-def likeness(message: bytes) -> str:
+def looks_like(message: bytes) -> str:
     """Return what a message looks like, in a few words: one of about a dozen texts, without a part of the message."""
     head = message[:_HEAD]
     if not head:

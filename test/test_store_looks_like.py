@@ -11,12 +11,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.store.likeness import likeness
+from ssmd.store.looks_like import looks_like
 
 MESSAGE = json.dumps({"type": "book", "levels": [["0.41", "100"], ["0.42", "250"]] * 20}).encode()
 _RAW = zlib.compressobj(wbits=-15)
 
-LIKENESSES = {
+EXPECTED = {
     "gzip (1f 8b)": gzip.compress(MESSAGE),
     "zlib (78 9c)": zlib.compress(MESSAGE),
     "zlib (78 da)": zlib.compress(MESSAGE, 9),
@@ -33,9 +33,9 @@ LIKENESSES = {
 }
 
 
-@pytest.mark.parametrize(("expected", "message"), LIKENESSES.items(), ids=LIKENESSES)
+@pytest.mark.parametrize(("expected", "message"), EXPECTED.items(), ids=EXPECTED)
 def test_what_a_message_looks_like(expected, message):
-    assert likeness(message) == expected
+    assert looks_like(message) == expected
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_what_a_message_looks_like(expected, message):
     ["\u2603 snow\n".encode() * 99, "\u2603".encode() * 86, "a\u2603".encode() * 99, b"x^y", b"BZh?", MESSAGE[:-1]],
 )
 def test_text_is_text_wherever_it_is_cut(message):
-    assert likeness(message) == "text"
+    assert looks_like(message) == "text"
 
 
 @pytest.mark.parametrize("message", [b"text\xff", b"\xe2\x98", b"a\0b", b"\x08\x96\x01"])
 def test_what_is_no_text_is_binary(message):
-    assert likeness(message) == "binary data of an unknown kind"
+    assert looks_like(message) == "binary data of an unknown kind"
 
 
 @given(st.binary(max_size=400))
 def test_any_message_looks_like_something(message):
-    assert likeness(message) in LIKENESSES or likeness(message).startswith("zlib (78 5e)")
+    assert looks_like(message) in EXPECTED or looks_like(message).startswith("zlib (78 5e)")
