@@ -294,6 +294,18 @@ def test_a_refusal_of_a_feed_without_keys_is_not_about_keys(status: str, expecte
     assert ConnectError.exit_code == 69
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_server_that_refuses_keys_or_hosts_may_ask_for_a_pause_too(status: str, keys: bool) -> None:
+    with serving(answering(response(status, b"no", "Retry-After: 17\r\n"))) as server:
+        without = WebSocketConnector(server.url, Generic({}, {}), WebSocketConfig(endpoint=server.url))
+        feed = connector(server.url) if keys else without
+        with pytest.raises(AuthError if keys else ConnectError) as caught:
+            feed.connect()
+    assert f"{status}: no; it asks to be left alone for 17 s (Retry-After); " in str(caught.value)
+    assert caught.value.wait_seconds == 17
+
+
 def repeating(status: str) -> Callable[[Peer], None]:
     """A script whose answer repeats the signed header, across the place where a long text is cut."""
 

@@ -57,19 +57,22 @@ def refusal(
         return ConnectError(f"cannot connect to {host}: it did not answer in HTTP")
     body = printable(refused.resp_body or b"", hidden=hidden)
     answer = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {body}" if body else "")
-    if status == http.HTTPStatus.UNAUTHORIZED and not signed:
-        return ConnectError(f"{host} demands keys: {answer}; this feed's dialect sends none with the handshake")
-    if status == http.HTTPStatus.FORBIDDEN and not signed:
-        return ConnectError(f"{host} refused this host: {answer}; no keys were sent, so check where it connects from")
-    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return AuthError(f"{host} refused the keys: {answer}; {_remedy(headers, now)}")
-    text = f"cannot connect to {host}: it answered {answer}"
     wait = _retry_after(headers, now)
+    pause = ""
     if wait is not None:
-        text += f"; it asks to be left alone for {wait:.0f} s (Retry-After)"
+        pause = f"; it asks to be left alone for {wait:.0f} s (Retry-After)"
     elif status == http.HTTPStatus.TOO_MANY_REQUESTS:
         wait = DEFAULT_WAIT_SECONDS
-    return ConnectError(text, min(wait or 0.0, LONGEST_WAIT_SECONDS))
+    wait = min(wait or 0.0, LONGEST_WAIT_SECONDS)
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and signed:
+        return AuthError(f"{host} refused the keys: {answer}{pause}; {_remedy(headers, now)}", wait)
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        text = f"{host} demands keys: {answer}{pause}; this feed's dialect sends none with the handshake"
+    elif status == http.HTTPStatus.FORBIDDEN:
+        text = f"{host} refused this host: {answer}{pause}; no keys were sent, so check where it connects from"
+    else:
+        text = f"cannot connect to {host}: it answered {answer}{pause}"
+    return ConnectError(text, wait)
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
