@@ -117,7 +117,7 @@ class Layout:
         there, and what may help.
         """
         if self.separator is not None:
-            return self._read_text(line, now_ns)
+            return self._read_text(line, self.separator, now_ns)
         if self.of_ssmd:
             return _read_own(line)
         try:
@@ -128,11 +128,10 @@ class Layout:
             return None
         return Found(self._time(line, now_ns), self._message(line))
 
-    def _read_text(self, line: bytes, now_ns: int) -> Found:
-        assert self.separator is not None
-        time, separator, message = line.partition(self.separator.encode())
-        if not separator:
-            raise ValueError(f"has no {self.separator!r} after its time; correct it or remove it")
+    def _read_text(self, line: bytes, separator: str, now_ns: int) -> Found:
+        time, found, message = line.partition(separator.encode())
+        if not found:
+            raise ValueError(f"has no {separator!r} after its time; correct it or remove it")
         return Found(self._parsed("its time", time.decode("utf-8", "replace").strip(), now_ns), message)
 
     def _time(self, line: bytes, now_ns: int) -> int | None:

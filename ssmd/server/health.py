@@ -81,7 +81,7 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
         requested = request.environ.get(_REQUESTED, time.monotonic())
         return Response(scrape.text(content_type, lambda: encode(registry), requested), content_type=content_type)
 
-    app.register_error_handler(HTTPException, _other)
+    app.errorhandler(HTTPException)(_other)
     app.after_request(_close)
     return app
 
@@ -99,9 +99,8 @@ class _Scrape:
         return self._made[content_type][1]
 
 
-def _other(error: Exception) -> Response:
+def _other(error: HTTPException) -> Response:
     """Answer a request that has no route."""
-    assert isinstance(error, HTTPException)
     response = jsonify(error=error.name)
     response.status_code = error.code or 500
     if response.status_code == 405:
