@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
@@ -205,13 +206,16 @@ def _simulated(deployment: Deployment) -> _Source:
     return _Source(simulator.endpoint, {EXCHANGE_KEY: simulator.keys}, True, [simulator.service])
 
 
-def _simulator_fault(endpoint: str) -> str | None:
+def _simulator_fault(endpoint: str, dialect: str) -> str | None:
     from ssmd.sim.embedded import read_settings
 
     try:
         read_settings(endpoint)
     except ConfigError as error:
         return str(error)
+    simulated = urlsplit(endpoint).netloc
+    if dialect in EXCHANGES and dialect != simulated:
+        return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {simulated}` beside it"
     return None
 
 

@@ -35,6 +35,27 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "where", "message"),
+    [
+        *[("market_tickers", value, (), "must be a list of names") for value in ("A", 5, None, {"A": 1}, ["A", 5])],
+        ("market_tickers", [], (), "is empty; name at least one, or leave it out"),
+        ("market_tickers", ["A", ""], (1,), "is empty; write a name, or remove it"),
+        ("channels", ["trade", ""], (1,), "is empty; write a name, or remove it"),
+        *[("market_ticker", value, (), "must be one name") for value in (5, None, ["A"], {"A": 1}, True)],
+        ("market_id", 7, (), "must be one name"),
+        ("market_ticker", "", (), "is empty; name at least one, or leave it out"),
+        *[("use_yes_price", value, (), "must be true or false") for value in ("yes", 1, None, "", [])],
+        ("skip_ticker_ack", "on", (), "must be true or false"),
+        ("send_initial_snapshot", "true", (), "must be true or false"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_an_error(name, value, where, message):
+    section = {"channels": ["ticker", "trade"], name: value}
+    found = [(problem.path, problem.message) for problem in problems_of(section) if not problem.warning]
+    assert found == [((name, *where), message)]
+
+
+@pytest.mark.parametrize(
     ("section", "names"),
     [
         ({"channels": ["market_lifecycle_v2"], "market_tickers": ["A"]}, ["market_tickers"]),

@@ -121,6 +121,14 @@ def test_keys_that_nobody_uses_are_a_warning(tmp_path, endpoint, exchange, messa
     assert problems(tmp_path, "", endpoint, exchange) == []
 
 
+def test_a_simulated_exchange_needs_its_own_dialect(tmp_path):
+    assert problems(tmp_path, "", "sim://kalshi", "generic")[-1:] == [
+        "error: versions[0].endpoint: simulates kalshi, and the feed's dialect is `generic`; set `exchange: kalshi` "
+        "beside it"
+    ]
+    assert [line for line in problems(tmp_path, "", "sim://kalshi", "kalshy") if "simulates" in line] == []
+
+
 @pytest.mark.parametrize(
     ("field", "message"),
     [

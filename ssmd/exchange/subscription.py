@@ -26,17 +26,9 @@ TICKERS_PER_COMMAND = 200
 """A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
 
 _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
-_PARAMETERS = (
-    *_LISTS,
-    "market_ticker",
-    "market_id",
-    "send_initial_snapshot",
-    "skip_ticker_ack",
-    "use_yes_price",
-    "user_filter",
-    "shard_factor",
-    "shard_key",
-)
+_NAMES = ("market_ticker", "market_id")
+_FLAGS = ("send_initial_snapshot", "skip_ticker_ack", "use_yes_price")
+_PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, "user_filter", "shard_factor", "shard_key")
 
 _ONLY_FOR = {
     "send_initial_snapshot": ["ticker"],
@@ -96,14 +88,31 @@ def _channels_with_places(section: Mapping[str, Any]) -> Iterator[tuple[tuple[st
             yield (("channels", index) if "channels" in section else ()), channel
 
 
+def _wrong_values(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """Report parameters whose value is of the wrong kind, or empty.
+
+    Without a name there would be no filter: everything would be collected, where perhaps nothing was meant.
+    """
+    empty = "is empty; name at least one, or leave it out"
+    for name, value in subscribe.items():
+        if name in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                yield FieldProblem((name,), "must be a list of names")
+            elif value == []:
+                yield FieldProblem((name,), empty)
+            for index, item in enumerate(value if isinstance(value, list) else ()):
+                if item == "":
+                    yield FieldProblem((name, index), "is empty; write a name, or remove it")
+        elif name in _NAMES and not isinstance(value, str):
+            yield FieldProblem((name,), "must be one name")
+        elif name in _NAMES and not value:
+            yield FieldProblem((name,), empty)
+        elif name in _FLAGS and not isinstance(value, bool):
+            yield FieldProblem((name,), "must be true or false")
+
+
 def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
-    for name in _LISTS:
-        value = subscribe.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            yield FieldProblem((name,), "must be a list of names")
-        elif value == [] and name in subscribe:
-            # An empty list would be no filter: everything would be collected, where perhaps nothing was meant.
-            yield FieldProblem((name,), "is empty; name at least one, or leave it out")
+    yield from _wrong_values(subscribe)
     channels = subscribe.get("channels")
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
         yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")

@@ -30,8 +30,9 @@ class Parts:
     """By a feed version's `exchange`."""
     resolvers: Mapping[str, type[KeyResolver]]
     """By the scheme of a key's `source`."""
-    endpoints: Mapping[str, Callable[[str], str | None]]
-    """By the scheme of a feed version's `endpoint`: returns what is wrong with an endpoint, or None."""
+    endpoints: Mapping[str, Callable[[str, str], str | None]]
+    """By the scheme of a feed version's `endpoint`: returns what is wrong with an endpoint for a dialect of this name,
+    or None."""
 
     def of_environment(self, data: Mapping[str, Any]) -> Sections:
         """Return the models that extend the sections of an environment's file, given its data."""

@@ -76,7 +76,7 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     name = parts.dialect_name(file.name, version.exchange)
     _require(file, parts.exchanges, name, (*at, "exchange"))
     check = parts.endpoints.get(version.endpoint_scheme)
-    if check is not None and (fault := check(version.endpoint)):
+    if check is not None and (fault := check(version.endpoint, name)):
         file.report((*at, "endpoint"), fault)
     dialect = parts.exchanges.get(name)
     if version.auth_method == "api_key" and dialect is not None and not list(dialect.check_keys(())):
