@@ -34,17 +34,22 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
         assert message in problem.message
 
 
+WRONG_NAMES: list[object] = [5, None, ["A"], {"A": 1}, True]
+WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "where", "message"),
     [
-        *[("market_tickers", value, (), "must be a list of names") for value in ("A", 5, None, {"A": 1}, ["A", 5])],
+        ("market_tickers", "A", (), "must be a list of names"),
+        ("market_tickers", ["A", 5], (), "must be a list of names"),
         ("market_tickers", [], (), "is empty; name at least one, or leave it out"),
         ("market_tickers", ["A", ""], (1,), "is empty; write a name, or remove it"),
         ("channels", ["trade", ""], (1,), "is empty; write a name, or remove it"),
-        *[("market_ticker", value, (), "must be one name") for value in (5, None, ["A"], {"A": 1}, True)],
+        *[("market_ticker", value, (), "must be one name") for value in WRONG_NAMES],
         ("market_id", 7, (), "must be one name"),
         ("market_ticker", "", (), "is empty; name at least one, or leave it out"),
-        *[("use_yes_price", value, (), "must be true or false") for value in ("yes", 1, None, "", [])],
+        *[("use_yes_price", value, (), "must be true or false") for value in WRONG_FLAGS],
         ("skip_ticker_ack", "on", (), "must be true or false"),
         ("send_initial_snapshot", "true", (), "must be true or false"),
     ],
