@@ -101,14 +101,16 @@ def test_a_file_that_is_not_of_ssmd_is_refused_and_left_alone(tmp_path, make):
     assert not foreign.with_name("kalshi.jsonl.torn").exists()
 
 
-def test_a_file_that_was_removed_is_noticed_by_the_next_sync(tmp_path, make):
+@pytest.mark.parametrize("name", ["kalshi.jsonl", "kalshi.ledger.jsonl"])
+def test_a_file_that_was_removed_is_noticed_by_the_next_sync(tmp_path, make, name):
+    """The ledger too, although nothing is written to it for hours."""
     writer = make(fsync=0.001)
     writer.open()
-    (tmp_path / "2025-12-22" / "kalshi.jsonl").unlink()
+    (tmp_path / "2025-12-22" / name).unlink()
     take(writer, b"1")
     writer.flush()
     writer.sync()
-    with pytest.raises(WriteError, match="somebody has removed the file"):
+    with pytest.raises(WriteError, match=f"{name}: somebody has removed the file"):
         sync_until_told(writer)
 
 

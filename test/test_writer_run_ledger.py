@@ -107,12 +107,11 @@ def test_a_start_counts_lines_from_the_last_mark_only(tmp_path, run, monkeypatch
 
 def test_a_ledger_that_cannot_be_written_ends_the_run_like_data(tmp_path, run):
     writer = run(NOON)
-    writer._ledger.close()
-    writer._ledger._fd = 10**6  # No such descriptor.
+    known, writer._ledger._fd = writer._ledger._fd, 10**6  # No such descriptor.
     writer.write(Batch("kalshi", NOON, b"", 0, (note("connected", NOON),)))
     with pytest.raises(WriteError, match="ledger"):
         writer.flush()
-    writer._ledger._fd = -1
+    writer._ledger._fd = known
 
 
 def test_reopening_a_sealed_day_removes_its_manifest(tmp_path, run):

@@ -17,6 +17,7 @@ __all__ = [
     "explain",
     "make_directory",
     "open_new",
+    "require_whole",
     "sync_directory",
     "sync_file",
     "write_all",
@@ -49,28 +50,40 @@ def write_pieces(fd: int, pieces: Sequence[bytes]) -> None:
 def sync_file(fd: int, path: str, size: int) -> int:
     """Make an open file durable; return the bytes free on its file system.
 
-    Raises WriteError when that fails, and when somebody has removed, moved or cut off the file: `path` is its name, and
-    `size` the bytes that it must have at least. What is written to it would be lost, or in no day of the storage.
+    Raises WriteError when that fails, and what require_whole() raises.
 
     Never tried again after a failure: the kernel may have dropped the pages that it could not write, and would report
     success (https://wiki.postgresql.org/wiki/Fsync_Errors).
     """
     try:
         _sync_data(fd)
-        opened = os.fstat(fd)
         free = os.fstatvfs(fd)
-        if not opened.st_nlink:
-            raise WriteError(f"{path}: somebody has removed the file; what is written to it is lost")
-        if not _is_named(opened, path):
-            raise WriteError(f"{path}: somebody has moved or replaced the file; what is written is no longer in it")
     except OSError as error:
         raise WriteError(f"{path}: sync failed: {explain(error)}") from None
+    require_whole(fd, path, size)
+    return free.f_bavail * free.f_frsize
+
+
+def require_whole(fd: int, path: str, size: int) -> None:
+    """Raise WriteError when somebody has removed, moved or cut off an open file: what is written to it would be lost,
+    or in no day of the storage.
+
+    `path`: its name. `size`: the bytes that it must have at least.
+    """
+    try:
+        opened = os.fstat(fd)
+        is_named = _is_named(opened, path)
+    except OSError as error:
+        raise WriteError(f"{path}: sync failed: {explain(error)}") from None
+    if not opened.st_nlink:
+        raise WriteError(f"{path}: somebody has removed the file; what is written to it is lost")
+    if not is_named:
+        raise WriteError(f"{path}: somebody has moved or replaced the file; what is written is no longer in it")
     if opened.st_size < size:
         raise WriteError(
             f"{path}: somebody has cut the file off: it has {opened.st_size:,} bytes, and {size:,} were written; "
             "nothing but ssmd may change it"
         )
-    return free.f_bavail * free.f_frsize
 
 
 def _is_named(opened: os.stat_result, path: str) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ssmd.store.durable import sync_file, write_all
+from ssmd.store.durable import require_whole, sync_file, write_all
 from ssmd.store.layout import ledger_path
 from ssmd.store.ledger import LOST, TORN, Entry, decode_entry, encode_entry
 from ssmd.store.ledger_file import read_ledger
@@ -86,6 +86,8 @@ class LedgerAppender:
         if self._unsynced:
             self._unsynced = False
             sync_file(self._fd, self._location, self._size)
+        else:
+            require_whole(self._fd, self._location, self._size)
         return sync_file(fd, path, size)
 
     def close(self) -> None:
