@@ -74,7 +74,7 @@ address() {
 }
 
 # missing: prints what the collector is waiting for, nothing when all that was asked for is confirmed and coming; fails
-# without an answer. Without the proxy that the environment may set for the exchange: it would connect to its own 127.0.0.1.
+# without an answer. It ignores the proxy that the environment may set: a proxy would connect to its own 127.0.0.1.
 missing() {
     "$python" -c 'import json, sys, urllib.request as u
 status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))

@@ -248,18 +248,28 @@ def test_other_statuses_are_reported_with_the_body(status: str, expected: str) -
 @pytest.mark.parametrize(
     ("status", "fields", "asked", "wait"),
     [
-        (429, "Retry-After: 17\r\n", "; it asks to be left alone for 17 s (Retry-After)", 17),
-        (503, "Retry-After: 17\r\n", "; it asks to be left alone for 17 s (Retry-After)", 17),
-        (429, "retry-after:  0 \r\n", "; it asks to be left alone for 0 s (Retry-After)", 0),
-        (429, "Retry-After: 3600\r\n", "; it asks to be left alone for 3600 s (Retry-After)", 60),
-        (429, f"Retry-After: {'9' * 400}\r\n", "; it asks to be left alone for 1000000000 s (Retry-After)", 60),
-        (429, f"Retry-After: {email.utils.formatdate(NOW + 40, usegmt=True)}\r\n", "40 s (Retry-After)", 40),
-        (429, f"Retry-After: {email.utils.formatdate(NOW - 40, usegmt=True)}\r\n", "for 0 s (Retry-After)", 0),
+        (429, "Retry-After: 17\r\n", "; it asks for a wait of 17 s (Retry-After)", 17),
+        (503, "Retry-After: 17\r\n", "; it asks for a wait of 17 s (Retry-After)", 17),
+        (429, "retry-after:  0 \r\n", "; it asks for a wait of 0 s (Retry-After)", 0),
+        (429, "Retry-After: 3600\r\n", "; it asks for a wait of 3600 s (Retry-After)", 60),
+        (429, f"Retry-After: {'9' * 400}\r\n", "; it asks for a wait of 1000000000 s (Retry-After)", 60),
+        (
+            429,
+            f"Retry-After: {email.utils.formatdate(NOW + 40, usegmt=True)}\r\n",
+            "; it asks for a wait of 40 s (Retry-After)",
+            40,
+        ),
+        (
+            429,
+            f"Retry-After: {email.utils.formatdate(NOW - 40, usegmt=True)}\r\n",
+            "; it asks for a wait of 0 s (Retry-After)",
+            0,
+        ),
         (
             429,
             f"Date: {email.utils.formatdate(NOW + 7200, usegmt=True)}\r\n"
             f"Retry-After: {email.utils.formatdate(NOW + 7212, usegmt=True)}\r\n",
-            "; it asks to be left alone for 12 s (Retry-After)",
+            "; it asks for a wait of 12 s (Retry-After)",
             12,
         ),
         (429, "", ": no", 30),

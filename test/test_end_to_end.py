@@ -165,7 +165,7 @@ def test_in_the_pause_that_an_exchange_asks_for_the_probes_answer_and_a_signal_e
         collector.start_up()
         pause = collector.wait_for("exchange asks for a pause before the next attempt; the run ends after it")
         assert pause["seconds"] == 60
-        assert "429 Too Many Requests; it asks to be left alone for 3600 s (Retry-After)" in pause["reason"]
+        assert "429 Too Many Requests; it asks for a wait of 3600 s (Retry-After)" in pause["reason"]
         assert collector.get("/health")[0] == 200
         assert collector.get("/ready")[0] == 503
         began = time.monotonic()

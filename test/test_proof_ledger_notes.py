@@ -96,7 +96,7 @@ CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=
     ],
 )  # fmt: skip
 def test_order_books_that_did_not_come_are_named(entries, expected):
-    begin = "order books that were asked for on the channel orderbook_delta, not all of which have come: "
+    begin = "order books of the channel orderbook_delta that were asked for and did not come: "
     assert notes(*entries) == ([] if expected is None else [begin + expected])
 
 
@@ -131,6 +131,6 @@ def test_a_renamed_connected_is_a_note_and_one_that_is_gone_is_a_finding(tmp_pat
     write_day(tmp_path, DAY, (0, "started", KALSHI), *LINES, (20, "stopped", {}), sealed=sealed)
     [verdict] = verdicts(tmp_path)
     assert all_findings([verdict])[-1:] == [
-        (DAY, 1, "belongs to no connection that the ledger has, and neither do the lines up to 10")
+        (DAY, 1, "belongs to no connection in the ledger, and neither do the lines up to 10")
     ]
     assert verdict.notes == []

@@ -11,19 +11,20 @@ Options:
                            times: the first of them that a line has.
   --message-field <path>   The field that has the message. Without it, the whole line is the message.
   --base64                 The message field has the bytes of a binary message, as base64.
-  --of-ssmd                The lines are those of ssmd: a day whose ledger is lost, for example.
+  --of-ssmd                The files are data files of ssmd, such as those of a day whose ledger is lost.
   --separator <text>       The lines are not JSON: a time, this text, the message. \\t is a tab.
   --time-format <format>   iso, iso-utc, s, ms, us or ns [default: iso].
   --where <condition>      Only lines whose field has this value, such as direction=received.
-  --carry-time             Give a line without a time that of the line before it.
-  --window <lines>         How many lines are sorted by time together [default: 10000].
-  --keep-order             Keep the order of the file: a time that goes back becomes that of the line before.
+  --carry-time             Give a line without a time the time of the line before it.
+  --window <lines>         How many lines are sorted by time together, in 64 MiB at most [default: 10000].
+  --keep-order             Keep the order of the file. A time that goes back becomes that of the line before.
   --exchange <dialect>     The dialect of the messages, such as kalshi.
   -h --help                Show this.
 
 A message keeps its own bytes. When its field has an object or a list, these are the bytes in the line; when it has a
 string, they are the text of the string. Files may be compressed with gzip or zstd. Times are ISO 8601 with a zone (iso)
-or without one, in UTC (iso-utc), or Unix times in seconds, milliseconds, microseconds or nanoseconds (s, ms, us, ns).
+or without one, which means UTC (iso-utc), or Unix times in seconds, milliseconds, microseconds or nanoseconds (s, ms,
+us, ns).
 
 When a line cannot be imported (exit code 65), or when one of the days exists already (73), nothing is imported. After a
 kill the same command imports what is missing. The ledger of each day says from which files it was imported. The

@@ -7,8 +7,8 @@ Usage:
 Options:
   -h --help  Show this.
 
-<dir> is created, with environments/, feeds/ and schemas/ in it. It may exist if it is empty. When it cannot be
-written as a whole, nothing is left. Then:
+<dir> is created, with environments/, feeds/ and schemas/ in it. It may exist if it is empty. After an error, nothing
+of it is left. Then:
   ssmd run kalshi-sim --config-dir <dir>   collects from a simulated Kalshi: no account, no network
   ssmd validate --config-dir <dir>         checks the tree after a change
 """
@@ -33,7 +33,7 @@ INSTALLED = Path(__file__).resolve().parents[1] / "example"
 """The example tree inside the package. setup.py copies conf/ there when it builds."""
 
 _FOLDERS = ("schemas", "feeds", "environments")
-"""In the order in which they appear in a folder that exists: nothing can be run before the last of them is there."""
+"""In the order in which they are written to a folder that exists: without environments/ nothing can be run."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:

@@ -37,8 +37,8 @@ def open_socket(url: str, proxy: Proxy | None = None) -> Any:
     """Return a socket that is connected to the host of `url`, a ws:// or wss:// URL, through `proxy` if there is one;
     for wss with TLS.
 
-    This is what the library's connect() does, with three differences. The addresses are tried side by side. There are
-    SOCKS proxies. And a proxy's answer is bounded: the library reads it byte by byte, and when it is endless it never
+    This is what the library's connect() does, with three differences: the addresses are tried side by side, there are
+    SOCKS proxies, and a proxy's answer is bounded: the library reads it byte by byte, and when it is endless it never
     waits, so that no deadline could interrupt it. Raises what the library raises.
     """
     parts = urlsplit(url)

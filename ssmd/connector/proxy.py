@@ -26,7 +26,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Proxy(NamedTuple):
-    """A proxy; as text it is named without its user and password."""
+    """A proxy. str() names it without its user and password."""
 
     scheme: str
     """http: CONNECT. socks5: SOCKS5, with the name of the exchange resolved here. socks5h: resolved by the proxy."""
@@ -76,7 +76,7 @@ def _parsed(name: str, value: str) -> Proxy:
 
 
 def _is_excepted(host: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY has the host: by its name, by a domain that it is in, by its address or its network."""
+    """Return whether NO_PROXY lists the host: its name, a domain that it is in, its address, or its network."""
     host = host.lower().rstrip(".")
     address = _address(host)
     for entry in no_proxy.replace(",", " ").lower().split():

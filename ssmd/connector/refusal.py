@@ -60,7 +60,7 @@ def refusal(
     wait = _retry_after(headers, now)
     pause = ""
     if wait is not None:
-        pause = f"; it asks to be left alone for {wait:.0f} s (Retry-After)"
+        pause = f"; it asks for a wait of {wait:.0f} s (Retry-After)"
     elif status == http.HTTPStatus.TOO_MANY_REQUESTS:
         wait = DEFAULT_WAIT_SECONDS
     wait = min(wait or 0.0, LONGEST_WAIT_SECONDS)
@@ -101,7 +101,7 @@ def _remedy(headers: Mapping[str, str], now: float) -> str:
 
 
 def _unix(date: str) -> float | None:
-    """Return the Unix seconds of an HTTP date; None when it is none."""
+    """Return the Unix seconds of an HTTP date; None when the text is not one."""
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         return email.utils.parsedate_to_datetime(date).timestamp()
     return None

@@ -29,8 +29,10 @@ _REPLIES = {
 
 
 def connect_through_socks5(sock: Any, host: str, port: int, user: str, password: str) -> None:
-    """Let a proxy connect to `host`, a name or an address. `sock`: connected to the proxy, which is ready to be used
-    then. Raises WebSocketProxyException and OSError; every answer has a length that is known before it is read.
+    """Let a proxy connect to `host`, a name or an address.
+
+    `sock`: a socket that is connected to the proxy; afterwards it leads to the host. Every answer has a length that is
+    known before it is read. Raises WebSocketProxyException and OSError.
     """
     _log_in(sock, user, password)
     sock.sendall(bytes([_VERSION, _CONNECT, 0]) + _address(host) + struct.pack(">H", port))

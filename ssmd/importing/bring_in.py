@@ -43,11 +43,11 @@ def bring_in(sources: Sequence[Source], target: Target, now_ns: int) -> list[tup
         _write(sources, target, now_ns, days)
         if not days:
             raise DataError(f"{sources[0].path}: has no message to import{_left_out(sources)}")
-        is_nothing_new = all(isinstance(day, ImportedDay) for day in days)
+        all_imported_before = all(isinstance(day, ImportedDay) for day in days)
         for place, day in enumerate(days):
             day.publish([*_imported(day, sources, target.exchange)], now_ns)
             published = place + 1
-        if is_nothing_new:
+        if all_imported_before:
             raise OutputError(f"{days[0].path}: this day exists already, and so do all days of this import")
         return [(day.path, day.lines.total()) for day in days]
     finally:

@@ -23,7 +23,7 @@ from ssmd.store.unfinished import give_name, is_unfinished_import, temporary
 __all__ = ["Day", "ImportedDay", "NewDay", "begin_day"]
 
 _GATHERED_BYTES = 256 * 1024
-_OF_THE_CONTENT = ("source", "sha256", "lines", "exchange", "layout")
+_SAME_FIELDS = ("source", "sha256", "lines", "exchange", "layout")
 """The fields of `imported` that are equal when the same recording is imported in the same way."""
 
 
@@ -198,7 +198,7 @@ def _imported(folder: Path, feed: str) -> list[Mapping[str, object]]:
 
 
 def _content(fields: Mapping[str, object]) -> list[object]:
-    return [fields.get(name) for name in _OF_THE_CONTENT]
+    return [fields.get(name) for name in _SAME_FIELDS]
 
 
 def _exists(path: Path) -> OutputError:

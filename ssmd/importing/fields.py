@@ -95,7 +95,7 @@ class Layout:
     separator: str | None = None
     of_ssmd: bool = False
     where: Sequence[Condition] = ()
-    """The other lines are no messages."""
+    """Lines for which one of these does not hold are left out."""
 
     def described(self) -> dict[str, object]:
         """Return the layout for the ledger: the fields that are set, as text."""
@@ -111,10 +111,10 @@ class Layout:
         return values
 
     def read(self, line: bytes, now_ns: int) -> Found | None:
-        """Return what a line contains, None when it is no message by `where`.
+        """Return what a line contains; None when `where` leaves it out.
 
-        Raises ValueError for a line that is not as described. Its message follows the place of the line: what is wrong
-        there, and what may help.
+        Raises ValueError for a line that does not have this layout. Its text says what is wrong and what may help; it
+        is to be read after the file and the number of the line.
         """
         if self.separator is not None:
             return self._read_text(line, self.separator, now_ns)

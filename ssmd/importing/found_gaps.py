@@ -18,7 +18,7 @@ class FoundGaps:
     """The `gap` entries of one day, in order. All methods raise OSError.
 
     The ledger begins with the entries of the import, which need the checksums of whole files. A recording may have a
-    gap at each message, so the gaps wait on the disk for that. `path`: the file for them, replaced if it is there.
+    gap at each message, so the gaps wait on the disk until then. `path`: the file for them, replaced if it is there.
     """
 
     def __init__(self, path: Path, inspector: Inspector) -> None:
@@ -29,7 +29,7 @@ class FoundGaps:
         path.unlink(missing_ok=True)
 
     def take(self, ns: int, payload: bytes, offset: int, line: int) -> None:
-        """Take the next message of the day, which begins at a byte and has so many lines before it."""
+        """Take the next message of the day. `offset`: where its line begins, in bytes; `line`: the lines before."""
         for event in self._inspector.inspect([payload]).events:
             if isinstance(event, Gap):
                 fields = {name: getattr(event, name) for name in GAP_FIELDS}

@@ -59,7 +59,7 @@ class Source:
     sha256: str = ""
     """Of the whole file as it is on the disk, once messages() has come to its end."""
     left_out: int = 0
-    """How many lines are no messages, by the layout's `where`."""
+    """How many lines the layout's `where` leaves out."""
 
     def begins_ns(self) -> int | None:
         """Return the time of the first message, None when there is none. Reads no more of the file than the window."""
@@ -69,8 +69,8 @@ class Source:
     def messages(self) -> Iterator[Message]:
         """Yield the messages, sorted by time within the window.
 
-        Raises DataError, naming file and line, for what cannot be read, and for a message that comes so late that the
-        window no longer has its place.
+        Raises DataError, naming file and line, for what cannot be read, and for a message that comes too late for the
+        window: a later one was yielded before.
         """
         self.left_out = 0
         held: list[Message] = []
@@ -190,8 +190,8 @@ def _content(file: BinaryIO, path: Path) -> Iterator[bytes]:
 def merged(sources: Sequence[Source]) -> Iterator[tuple[Message, Source]]:
     """Yield the messages of all sources in the order of time; of two of one time, the earlier source's comes first.
 
-    A file is not opened for good before the merge reaches its first time, so that files of many hours need neither many
-    descriptors nor much memory.
+    A file stays open only from its first time to its last. So files of many hours need few descriptors and little
+    memory.
     """
     begins = [(ns, number) for number, source in enumerate(sources) if (ns := source.begins_ns()) is not None]
     waiting = sorted(begins, reverse=True)

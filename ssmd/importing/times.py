@@ -64,7 +64,7 @@ def _iso_ns(text: str, *, in_utc: bool, latest_ns: int) -> int:
     try:
         seconds = parse_second(f"{day}T{minute}:{second or '00'}".encode("ascii"))
     except ValueError:
-        raise ValueError("is not a time of the calendar and the clock; correct it or remove the line") from None
+        raise ValueError("is not a possible date and time; correct it or remove the line") from None
     if sign is not None:
         offset = 3600 * int(hours) + 60 * int(minutes or 0)
         seconds -= -offset if sign == "-" else offset

@@ -56,7 +56,7 @@ def _check_source(environment: MetadataFile[Environment], name: str, key: KeySpe
 
 
 def _shared_fields(keys: Mapping[str, KeySpec]) -> Iterator[FieldProblem]:
-    """Yield the fields that two keys of one type have: of the two values only one could be used."""
+    """Yield the fields that two keys of one type have: only one of the two values could be used."""
     owners: dict[tuple[str, str], str] = {}
     for name, key in keys.items():
         for index, field in enumerate(key.fields):
@@ -140,7 +140,7 @@ def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: 
 def _key_fields_problems(
     environment: MetadataFile[Environment], version: FeedVersion, dialect: Dialect, parts: Parts
 ) -> Iterator[FieldProblem]:
-    """Yield the fields of keys that the exchange's dialect does not use, or that it lacks; paths within `keys`."""
+    """Yield the key fields that the exchange's dialect does not use, and those that it needs; paths within `keys`."""
     section = environment.value("keys")
     names = section if isinstance(section, dict) else ()
     found = {
@@ -148,7 +148,7 @@ def _key_fields_problems(
         for name in names
     }
     if any(kind is None or fields is None for kind, fields in found.values()):
-        return  # A key with such errors may have what would seem to be missing.
+        return  # A key with errors may have a field that would be reported as missing.
     used = {name: fields for name, (kind, fields) in found.items() if is_for_exchange(kind)}
     places = [(name, "fields", index) for name, fields in used.items() for index in range(len(fields))]
     whole: Path = (*used, "fields") if len(used) == 1 else ()

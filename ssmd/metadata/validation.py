@@ -130,7 +130,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 def loaded(annotation: Any, data: Any) -> Any:
     """Return the value of one field, given its type and its data; None when it is not valid.
 
-    For a file with other errors: what can be checked of it is checked all the same.
+    This is for a file with other errors: its valid fields are checked all the same.
     """
     with suppress(ValidationError):
         return _adapter(annotation).validate_python(data)

@@ -13,7 +13,7 @@ from ssmd.spelling import nearest
 __all__ = ["check_books", "check_channels", "check_data_timeout"]
 
 DATA_TIMEOUT_SECONDS = 300
-"""What is proposed when an environment has no `data_timeout_seconds`."""
+"""The value that the warning proposes."""
 
 
 def check_data_timeout(environment: MetadataFile[Environment]) -> None:
@@ -28,7 +28,7 @@ def check_data_timeout(environment: MetadataFile[Environment]) -> None:
 
 
 def check_channels(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
-    """Report the time-outs of channels that are not subscribed; to be called when `subscribe` is valid."""
+    """Report the time-outs of channels that are not subscribed. Call it when `subscribe` is valid."""
     channels = dialect.channel_names(subscribe)
     if not channels:
         for name in ("channel_timeout_seconds", "silent_after_seconds"):
@@ -42,7 +42,7 @@ def check_channels(environment: MetadataFile[Environment], dialect: Dialect, sub
 
 
 def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
-    """Warn when order books are to be asked for and none are collected; to be called when `subscribe` is valid."""
+    """Warn of `snapshots` when no order books are collected. Call it when `subscribe` is valid."""
     if not dialect.book_channels(subscribe):
         _warn_if_given(environment, "snapshots", "has no effect: no order books are subscribed")
 

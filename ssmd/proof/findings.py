@@ -10,8 +10,8 @@ import msgspec
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import FoundGap, differing
-from ssmd.proof.outside import has_unknown, imported_lines, outside
 from ssmd.proof.scan import MOST_FINDINGS
+from ssmd.proof.unconnected import has_unknown, imported_lines, unconnected_lines
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
 from ssmd.store.manifest import Manifest
 from ssmd.store.packed_entries import Entries
@@ -51,9 +51,9 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
     yield from _totals(found, entries)
     yield from _imported(entries, total)
     # With an event that this version does not know, a connection may have begun: that is for a note.
-    for first, last in () if has_unknown(entries) else outside(entries, total):
+    for first, last in () if has_unknown(entries) else unconnected_lines(entries, total):
         also = f", and neither do the lines up to {last}" if last > first else ""
-        yield Finding(first, f"belongs to no connection that the ledger has{also}")
+        yield Finding(first, f"belongs to no connection in the ledger{also}")
     yield from _gaps(found, ledger.entries)
 
 
@@ -83,7 +83,7 @@ def _imported(entries: list[Entry], total: int) -> Iterator[Finding]:
     counted = [entry.fields.get("lines") for entry in entries if entry.event == IMPORTED]
     whole = sum(lines for lines in counted if isinstance(lines, int))
     if counted and whole != (there := imported_lines(entries, total)):
-        yield Finding(there, f"is the last line before all runs; the ledger says that {whole} lines were imported")
+        yield Finding(there, f"is the last line before the first run, but the ledger has {whole} imported lines")
 
 
 def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:

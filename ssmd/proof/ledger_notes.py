@@ -1,4 +1,4 @@
-"""What the ledger of a day says that people should know, although it proves no damage: one sentence for each. Pure."""
+"""Sentences about what people should know of a day's ledger, although it proves no damage. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ssmd.errors import printable
-from ssmd.proof.outside import has_unknown, outside
+from ssmd.proof.unconnected import has_unknown, unconnected_lines
 from ssmd.store.ledger import (
     CONNECTED,
     DISCONNECTED,
@@ -53,7 +53,7 @@ def _unknown(entries: list[Entry], lines: int) -> Iterator[str]:
         f"has {sum(counts.values()):,} entries in its ledger whose events this version does not know; a later version "
         f"may have written them: {', '.join(named)}{_more(len(counts) - len(named))}"
     )
-    for first, last in outside(entries, lines):
+    for first, last in unconnected_lines(entries, lines):
         yield f"lines {first:,} to {last:,} belong to no connection that this version finds in the ledger"
 
 
@@ -102,7 +102,7 @@ def _refusals(entries: list[Entry]) -> Iterator[str]:
 
 
 def _books(entries: list[Entry]) -> Iterator[str]:
-    """Yield of how many markets an order book was asked for and did not come as long as the connection was open."""
+    """Yield how many order books were asked for and did not come while the connection was open."""
     pending: dict[object, tuple[str, set[str]]] = {}
     never: dict[str, set[str]] = {}
     for entry in [*entries, Entry(0, STOPPED, 0, 0, {})]:
@@ -120,7 +120,7 @@ def _books(entries: list[Entry]) -> Iterator[str]:
         if markets:
             named = sorted(markets)[:_MOST]
             yield (
-                f"order books that were asked for on the channel {channel}, not all of which have come: "
+                f"order books of the channel {channel} that were asked for and did not come: "
                 f"{len(markets):,} ({', '.join(named)}{_more(len(markets) - len(named))})"
             )
 

@@ -12,7 +12,7 @@ __all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "Subscriptions",
 SUBSCRIBE, ADD, REMOVE = "subscribe", "add", "remove"
 """The values of `action`."""
 ALL = "all"
-"""The value of `markets` when no market is named."""
+"""The value of `markets` when all markets are asked for."""
 MOST_MARKETS = 2000
 """How many markets one entry names. More are divided among several entries."""
 
@@ -59,7 +59,7 @@ class Subscriptions:
         self._silent: dict[str, Mapping[str, Any]] = {}
 
     def take(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Take the next event of a ledger; many change nothing."""
+        """Take the next event of a ledger, of any kind."""
         if event == CONNECTED:
             self._begin()
         elif event == SUBSCRIBED and isinstance(sid := fields["sid"], int):
@@ -91,7 +91,7 @@ class Subscriptions:
                     known.markets[market] = None
 
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the events, with their fields, that give the same state to a reader who knows nothing before them."""
+        """Yield the events, with their fields, from which a reader gets the same state without any earlier event."""
         for (subscription, channel), known in self._channels.items():
             markets = None if known.markets is None else list(known.markets)
             for fields in asked_fields(subscription, channel, SUBSCRIBE, markets, known.commands):

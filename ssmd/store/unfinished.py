@@ -1,4 +1,4 @@
-"""Files under a temporary name, and the day of an import that ended between the names of its two files."""
+"""Files that have a temporary name until they are complete, and days whose import was killed before its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmd.store.ledger_file import readable_entries
 __all__ = ["give_name", "is_unfinished_import", "temporary"]
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""What a file system without hard links answers."""
+"""The errors of a file system without hard links."""
 
 
 def temporary(path: Path) -> Path:
@@ -39,9 +39,9 @@ def give_name(path: Path) -> None:
 
 
 def is_unfinished_import(folder: Path, feed: str) -> bool:
-    """Return whether an import ended after the ledger of a day had its name, and before the data had.
+    """Return whether an import ended between two steps: the ledger of the day has its name, and the data has not yet.
 
-    The lines are all in the temporary file, but the day does not exist yet: importing it again writes it anew.
+    The temporary file has all lines, but the day does not exist yet. Importing it again writes it anew.
     """
     if any(path.exists() for path in (*forms_of(folder, feed), manifest_path(folder, feed))):
         return False

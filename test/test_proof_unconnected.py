@@ -6,7 +6,7 @@ import pytest
 from recorded import GENERIC, KALSHI, Happened, gap, trade, write_day
 from recorded_runs import all_findings, verdicts
 
-from ssmd.proof.outside import imported_lines, outside
+from ssmd.proof.unconnected import imported_lines, unconnected_lines
 from ssmd.store.ledger import Entry
 
 
@@ -29,7 +29,7 @@ def entries(*events: tuple[str, int]) -> list[Entry]:
     ],
 )
 def test_lines_without_a_connection_are_found(events, expected):
-    assert list(outside(entries(*events), 9)) == expected
+    assert list(unconnected_lines(entries(*events), 9)) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_imported_day_has_no_findings_and_an_unknown_coverage(tmp_path, seale
 def test_a_line_that_is_missing_from_an_imported_day_is_found(tmp_path):
     write_day(tmp_path, "2026-09-20", imported(2), imported(1), (5, trade(1)), (6, trade(2)), sealed=False)
     assert all_findings(verdicts(tmp_path)) == [
-        ("2026-09-20", 2, "is the last line before all runs; the ledger says that 3 lines were imported")
+        ("2026-09-20", 2, "is the last line before the first run, but the ledger has 3 imported lines")
     ]
 
 

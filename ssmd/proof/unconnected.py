@@ -18,32 +18,32 @@ from ssmd.store.ledger import (
     Entry,
 )
 
-__all__ = ["Outside", "has_unknown", "imported_lines", "outside"]
+__all__ = ["LineRange", "has_unknown", "imported_lines", "unconnected_lines"]
 
 
-class Outside(NamedTuple):
+class LineRange(NamedTuple):
     """Some lines in a row, counted from 1."""
 
     first: int
     last: int
 
 
-def outside(entries: Iterable[Entry], lines: int) -> Iterator[Outside]:
+def unconnected_lines(entries: Iterable[Entry], lines: int) -> Iterator[LineRange]:
     """Yield the lines that belong to no connection. `entries`: as Entries has them. `lines`: how many the data has.
 
     Lines before all entries, and those between the end of a run and the next entry, are left out: other findings are
     about them. Lines that were imported need no connection.
     """
-    since: int | None = None  # No connection has been open since so many lines.
+    since: int | None = None  # The number of lines when the last connection ended; None while one is open.
     for entry in entries:
         if entry.event in (CONNECTED, CONTINUED, STOPPED, ROTATED, IMPORTED):
             if since is not None and since < entry.line:
-                yield Outside(since + 1, min(entry.line, lines))
+                yield LineRange(since + 1, min(entry.line, lines))
             since = None
         elif entry.event == DISCONNECTED or (entry.event in FIRST_OF_A_RUN and since is None):
             since = entry.line
     if since is not None and since < lines:
-        yield Outside(since + 1, lines)
+        yield LineRange(since + 1, lines)
 
 
 def has_unknown(entries: Iterable[Entry]) -> bool:
