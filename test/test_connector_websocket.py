@@ -312,7 +312,7 @@ def test_a_server_that_refuses_keys_or_hosts_may_ask_for_a_pause_too(status: str
         feed = connector(server.url) if keys else without
         with pytest.raises(AuthError if keys else ConnectError) as caught:
             feed.connect()
-    assert f"{status}: no; it asks to be left alone for 17 s (Retry-After); " in str(caught.value)
+    assert f"{status}: no; it asks for a wait of 17 s (Retry-After); " in str(caught.value)
     assert caught.value.wait_seconds == 17
 
 
