@@ -27,7 +27,7 @@ __all__ = ["BOOKS_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
 BOOKS_SECONDS = 60.0
 """How long an order book may stay unknown before that is reported."""
 NOTE_SECONDS = 60.0
-"""A channel gets at most one entry `silent` or `heard` in this time."""
+"""A channel gets at most one entry `silent` in this time, and its `heard` at once."""
 UNHEARD_SECONDS = 3600.0
 """The log names the markets of a channel that were never heard from at most once in this time."""
 NAMES_IN_LEDGER = 20
@@ -60,6 +60,7 @@ class _Watched:
         self.noted = False
         """Whether it is silent by the newest entry in the ledger."""
         self.since_note = math.inf
+        """Since the newest entry `silent`."""
         self.books_warned = False
         self.unheard: frozenset[str] = frozenset()
         self.since_unheard = math.inf
@@ -176,14 +177,15 @@ class ChannelWatch:
 
     def _note_silence(self, watched: _Watched, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""
-        if now.silent == watched.noted or watched.since_note < NOTE_SECONDS:
+        if now.silent == watched.noted or (now.silent and watched.since_note < NOTE_SECONDS):
             return
-        watched.noted, watched.since_note = now.silent, 0.0
+        watched.noted = now.silent
         ts_ns = self._wall_clock()
         if not now.silent:
             _log.info("channel heard again", extra={"channel": now.channel})
             self._journal.note(HEARD, ts_ns, channel=now.channel)
             return
+        watched.since_note = 0.0
         markets = None if now.asked is None or now.heard is None else now.asked - now.heard
         names = list(self._exchange.unheard(now.channel)[:NAMES_IN_LEDGER]) if markets else []
         since = timestamp(watched.last_ns or self._status.connected_ns or ts_ns)
