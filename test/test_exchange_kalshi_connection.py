@@ -240,6 +240,16 @@ def test_a_limit_that_leaves_nothing_ends_the_run():
     assert [each.code for each in refusals(inspection)] == [26]
 
 
+def test_a_channel_without_a_list_of_markets_is_refused_without_a_count():
+    kalshi = connection({"channels": ["trade", "market_lifecycle_v2"], "market_tickers": ["KXA-1"]})
+    texts = [each.text for each in refusals(kalshi.inspect([error(26, "limit", head={"id": 1})]))]
+    remedy = "name fewer markets, or divide them among several collectors"
+    assert texts == [
+        f"Kalshi error 26: limit; 1 of 1 markets of trade are not collected: {remedy}",
+        f"Kalshi error 26: limit; market_lifecycle_v2 is not collected: {remedy}",
+    ]
+
+
 def test_a_limit_without_the_command_is_reported():
     kalshi = connection({"channels": ["trade"], "market_tickers": LONG})
     inspection = kalshi.inspect([subscribed(1, "trade", 3), error(26)])

@@ -203,8 +203,9 @@ class KalshiConnection(KalshiInspector):
         remedy = "name fewer markets, or divide them among several collectors"
         refused = list(self._subscriptions.refused(head.id, head.sid))
         for channel, missing in refused:
-            count = f"{missing:,} of {len(channel.markets or ()):,} markets of {channel.name} are not collected"
-            _add(events, Refused(channel.name, error.code, f"{error.text}; {count}: {remedy}", index))
+            asked = len(channel.markets or ())
+            count = f"{missing:,} of {asked:,} markets of {channel.name} are" if asked else f"{channel.name} is"
+            _add(events, Refused(channel.name, error.code, f"{error.text}; {count} not collected: {remedy}", index))
         if not refused:
             for name in self._channels_about(head):
                 _add(events, Refused(name, error.code, f"{error.text}; {remedy}", index))
