@@ -161,7 +161,7 @@ _SHORTEST_SECRET = 8
 """Shorter secrets are not hidden: they would be found inside other words."""
 
 _PIECE = 16
-"""So many characters of a longer secret are hidden wherever they stand: a server may cut what it repeats."""
+"""Of a longer secret, any piece of at least this many characters is hidden: a server may cut what it repeats."""
 
 
 def printable(text: str | bytes, limit: int = 200, hidden: Iterable[str] = ()) -> str:

@@ -278,7 +278,7 @@ def test_a_type_or_a_market_that_nothing_has_is_explained(storage, arguments, no
     assert err == (notes or "")
 
 
-def test_of_messages_without_the_fields_that_is_said(tmp_path):
+def test_for_messages_without_the_fields_a_note_says_so(tmp_path):
     folder = tmp_path / "2026-09-21"
     folder.mkdir()
     lines = LineEncoder("other").encode(NS, [b'{"channel":"trades","msg":[1]}', b"[5]", b'"x"', b"\xff"])
@@ -292,7 +292,7 @@ def test_of_messages_without_the_fields_that_is_said(tmp_path):
     )
 
 
-def test_of_many_markets_the_most_frequent_are_named(tmp_path):
+def test_only_the_most_frequent_of_many_markets_are_named(tmp_path):
     folder = tmp_path / "2026-09-21"
     folder.mkdir()
     messages = [b'{"type":"t","msg":{"market_ticker":"KX-%d"}}' % (number % 30) for number in range(100)]

@@ -65,7 +65,7 @@ def test_a_folder_that_exists_and_is_empty_is_filled_and_stays_the_same(tmp_path
     assert sorted(os.listdir(tmp_path)) == ["environments", "feeds", "schemas"]
 
 
-def test_what_is_there_is_not_touched(tmp_path):
+def test_existing_files_and_folders_are_not_touched(tmp_path):
     (tmp_path / "mine").write_text("x")
     assert refused(tmp_path) == f"{tmp_path}: is not empty (it has mine); name a new folder, or empty this one"
     assert refused(tmp_path / "mine") == f"{tmp_path}/mine: is not a folder; name another one"
@@ -77,7 +77,7 @@ def test_what_is_there_is_not_touched(tmp_path):
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_what_cannot_be_written_as_a_whole_is_not_written(tmp_path, exists):
+def test_a_tree_that_cannot_be_written_completely_is_removed(tmp_path, exists):
     tree = tmp_path / "tree"
     if exists:
         tree.mkdir()

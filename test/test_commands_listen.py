@@ -13,12 +13,12 @@ def test_on_an_address_that_only_this_host_can_reach_everything_is_shown(host):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "192.168.1.1", "example.com", "localhost.example.com"])
-def test_on_any_other_no_market_is_named_unless_that_is_asked_for(host):
+def test_on_any_other_address_no_market_is_named_unless_that_is_asked_for(host):
     assert parse_page(None, host) == "status"
     assert parse_page("full", host) == "full"
 
 
 @pytest.mark.parametrize("text", ["", "on", "FULL", "full "])
-def test_another_level_is_wrong_usage(text):
+def test_an_unknown_level_is_wrong_usage(text):
     with pytest.raises(UsageError, match="it may be off, status, full"):
         parse_page(text, "127.0.0.1")

@@ -129,7 +129,7 @@ def test_a_market_is_not_asked_for_twice_within_half_a_minute():
     assert names_in(clock.pass_seconds(1)) == NAMES[:3]
 
 
-def test_a_further_gap_asks_again_for_those_that_had_come():
+def test_a_further_gap_asks_again_for_books_that_had_come():
     books, clock = following(NAMES[:400])
     books.lost()
     answer(books, clock.pass_seconds(1))
@@ -197,7 +197,7 @@ def test_on_a_new_day_an_answer_to_an_earlier_request_counts():
     assert books.take_report()
 
 
-def test_a_market_that_never_answers_is_given_up_after_three_tries_in_smaller_and_smaller_company():
+def test_a_market_that_never_answers_is_given_up_after_three_requests_each_with_fewer_markets():
     books, clock = following(NAMES[:400])
     books.lost()
     silent = {"KX-7", "KX-300"}
@@ -271,7 +271,7 @@ def test_a_refused_request_is_made_again_for_fewer_markets(named):
     assert set(sizes[1:]) <= {1, 9, 10}
 
 
-def test_a_request_that_was_not_carried_out_is_made_again_and_is_no_try():
+def test_a_request_that_was_not_carried_out_is_made_again_and_does_not_count_as_a_try():
     books, clock = following(["A"])
     books.lost()
     for _ in range(2 * MOST_TRIES):

@@ -165,7 +165,7 @@ def test_an_error_about_a_market_is_no_message_of_it():
         ("pyth_value", {"underlying_tickers": ["KXA-1"]}, "underlying_ticker"),
     ],
 )
-def test_what_is_heard_is_named_as_it_was_asked_for(channel, names, field):
+def test_messages_are_matched_by_the_name_with_which_a_market_was_asked_for(channel, names, field):
     kalshi = connection({"channels": [channel], **names})
     kalshi.inspect([subscribed(1, channel, 9), frame(type="x", sid=9, msg={field: "KXA-1"})])
     assert state(kalshi, channel).heard == 1

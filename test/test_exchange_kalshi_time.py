@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
     ],
     ids=["as it should", "stands still", "set back", "set forward, or stopped"],
 )
-def test_the_time_that_has_passed(steps, passed):
+def test_passed_time_ignores_a_clock_that_goes_back_or_jumps(steps, passed):
     time = PassedTime()
     assert time.tick(NOW_MS) == 0
     assert [time.tick(now_ms) for now_ms in accumulate(steps, initial=NOW_MS)][-1] == passed + TICK_MS

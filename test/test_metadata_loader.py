@@ -189,7 +189,7 @@ def test_what_has_no_effect_is_reported_beside_errors(tree):
     assert errors(tree)[1:] == ["environments/kalshi-dev.yaml:9: cache: has no effect in this version"]
 
 
-def test_a_section_without_its_type_has_no_fields_without_effect(tree):
+def test_a_section_without_its_type_is_one_error_without_further_warnings(tree):
     edit(tree / "environments/kalshi-dev.yaml", "transport: {type: memory}", "transport: {url: x}")
     assert errors(tree) == ["environments/kalshi-dev.yaml:6: transport.type: is required; add it"]
 
@@ -198,7 +198,7 @@ def test_a_section_without_its_type_has_no_fields_without_effect(tree):
     ("file", "field"), [("feeds/kalshi.yaml", "feed"), ("schemas/trade.yaml", "schema")], ids=["feed", "schema"]
 )
 @pytest.mark.parametrize("text", ["[", "type: 1\n", ""])
-def test_an_environment_is_not_sound_beside_an_error_of_what_it_refers_to(tree, file, field, text):
+def test_an_environment_is_not_ok_when_its_feed_or_schema_has_an_error(tree, file, field, text):
     (tree / file).write_text(text)
     report = check(tree, TODAY, PARTS)
     [problem] = [problem for problem in report.problems if problem.file.startswith("environments/")]

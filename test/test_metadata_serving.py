@@ -32,7 +32,7 @@ def problems(
     ]
 
 
-def test_the_right_fields_are_right(tmp_path):
+def test_valid_key_fields_have_no_problem(tmp_path):
     assert problems(tmp_path, f"keys: {{one: {RIGHT}}}") == []
     two = f"{{id: {KEY.format('api_key', 'api_key')}, secret: {KEY.format('api_key', 'private_key')}}}"
     assert problems(tmp_path, f"keys: {two}") == []

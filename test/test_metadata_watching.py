@@ -32,7 +32,7 @@ def problems(folder: Path, *arguments: str, **more: str) -> list[str]:
     return [text.partition(": ")[2] for text in found]
 
 
-def test_all_of_them_are_given_to_the_run(tmp_path):
+def test_the_fields_are_given_to_the_run(tmp_path):
     environment = loaded(
         tmp_path,
         "channel_timeout_seconds: {trade: 600, orderbook_delta: 0.5}\nsilent_after_seconds: 60\n"
@@ -76,7 +76,7 @@ def test_0_switches_the_report_of_silence_off(tmp_path):
         ("snapshots: {dayly: true}", "snapshots.dayly: ssmd does not know this key; did you mean `daily`?"),
     ],
 )
-def test_what_cannot_be_is_an_error_that_names_the_field(tmp_path, text, problem):
+def test_an_impossible_value_is_an_error_that_names_the_field(tmp_path, text, problem):
     assert problems(tmp_path, f"{text}\n{BOOKS}") == [problem]
 
 
@@ -86,7 +86,7 @@ def test_without_books_snapshots_have_no_effect(tmp_path):
     assert problems(tmp_path / "unset", TRADES) == []
 
 
-def test_with_a_dialect_that_knows_no_channels_none_of_them_has_an_effect(tmp_path):
+def test_with_a_dialect_that_knows_no_channels_the_fields_about_silence_have_no_effect(tmp_path):
     text = "channel_timeout_seconds: {trade: 5}\nsilent_after_seconds: 900\nsnapshots: {daily: true}\n"
     assert problems(tmp_path, text, endpoint=LIVE, exchange="generic") == [
         "channel_timeout_seconds: has no effect: the exchange's dialect does not know channels",

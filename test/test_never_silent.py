@@ -248,7 +248,7 @@ def test_a_channels_time_out_ends_the_run(tmp_path: Path) -> None:
     assert SILENT - 1 <= seconds_between(last, entry["ts"]) <= SILENT + TICK
 
 
-def test_a_process_that_was_stopped_has_not_heard_a_silence(tmp_path: Path) -> None:
+def test_time_in_which_the_process_was_stopped_does_not_count_as_silence(tmp_path: Path) -> None:
     timeout = {"trade": SILENT + 1}
     with collecting(tmp_path, channel_timeout_seconds=timeout) as collector:
         collector.wait_for_lines(200)
@@ -344,6 +344,6 @@ def test_how_much_the_page_shows_can_be_chosen(tmp_path: Path, page: str, fields
     assert "KXSIM" not in text
 
 
-def test_another_page_is_a_wrong_usage(tmp_path: Path) -> None:
+def test_an_unknown_level_of_the_page_is_wrong_usage(tmp_path: Path) -> None:
     done = ssmd("run", "test", "--config-dir", tmp_path, "--page", "all")
     assert (done.returncode, json.loads(done.stderr)["event"]) == (64, "--page is 'all'; it may be off, status, full")

@@ -49,7 +49,7 @@ def test_missing_messages_are_added_up_as_far_as_they_are_known(missing, shown):
     assert tiles(*days, day(5, messages=0, coverage=0.0))["missing messages"] == shown
 
 
-def test_outages_are_not_known_when_those_of_no_day_are():
+def test_outages_are_not_known_when_they_are_unknown_for_every_day():
     assert [tiles(day(0, coverage=None))[name] for name in ("covered", "outages", "not connected")] == [
         ("?", "none"),
         ("?", "plain"),

@@ -131,7 +131,7 @@ def test_a_channel_that_comes_and_goes_is_silent_once_a_minute(status, metrics):
     assert events == ["silent", "heard"] * (len(events) // 2) + ["silent"] * (len(events) % 2)
 
 
-def test_silence_is_of_markets_that_never_sent_and_names_the_first_of_them(run):
+def test_a_silence_counts_the_markets_that_never_sent_and_names_the_first_of_them(run):
     run.exchange.set("trade", asked=50, confirmed=50, heard=5)
     run.exchange.names["trade"] = [f"M{number}" for number in range(45)]
     run.tick(900)
@@ -156,7 +156,7 @@ def test_silence_can_be_switched_off(status, metrics):
     assert run.notes() == []
 
 
-def test_a_stopped_process_has_not_listened(run):
+def test_time_in_which_the_process_is_stopped_does_not_count_as_silence(run):
     run.exchange.set("trade")
     run.tick(10, trade=1)
     run.seconds += 100_000
@@ -168,7 +168,7 @@ def test_a_stopped_process_has_not_listened(run):
     assert run.status.not_ready() == ["trade: no message for 900 s"]
 
 
-def test_while_the_disk_is_behind_nobody_listens(run):
+def test_time_in_which_the_disk_is_behind_does_not_count_as_silence(run):
     run.exchange.set("trade")
     run.tick(10, trade=1)
     run.journal.waited(1.0, run.wall_clock())
@@ -263,7 +263,7 @@ def test_books_of_a_new_day_are_not_missing(run):
     assert run.status.ready()
 
 
-def test_markets_never_heard_from_are_named_once_and_when_they_are_others(run, caplog):
+def test_markets_never_heard_from_are_named_once_and_again_when_they_change(run, caplog):
     run.exchange.set("trade", asked=40, confirmed=40, heard=10)
     run.exchange.names["trade"] = [f"M{number}" for number in range(30)]
     run.tick(899, trade=1)

@@ -48,7 +48,7 @@ def test_channels_and_subscriptions_are_gathered_apart():
     assert len(list(gathering.due(NOON, end=True))) == 3
 
 
-def test_all_markets_stay_all():
+def test_after_all_markets_were_asked_for_an_addition_changes_nothing():
     gathering = Gathering()
     for markets in (None, ["A"]):
         list(gathering.add(Asked(1, "trade", "subscribe", markets, []), NOON))

@@ -448,7 +448,7 @@ def served_with(slow: Slow) -> Iterator[HealthServer]:
         yield server
 
 
-def test_many_who_ask_for_metrics_get_them_made_once_and_nobody_gets_older_ones_than_it_asked_for() -> None:
+def test_metrics_are_made_once_for_many_requests_and_never_before_the_request() -> None:
     slow = Slow()
     with served_with(slow) as server, ExitStack() as crowd:
         socks = [crowd.enter_context(connected(server)) for _ in range(200)]
@@ -495,7 +495,7 @@ def ready(sock: socket.socket) -> bool:
     return bool(select.select([sock], [], [], 0)[0])
 
 
-def test_a_client_that_does_not_read_does_not_keep_the_turn() -> None:
+def test_a_client_that_does_not_read_does_not_delay_other_requests() -> None:
     """The metrics are large here, so that they do not fit into the buffers of the sockets."""
 
     class Large(Slow):
@@ -510,7 +510,7 @@ def test_a_client_that_does_not_read_does_not_keep_the_turn() -> None:
         assert time.monotonic() - began < health.CONNECTION_SECONDS
 
 
-def test_in_a_crowd_those_who_wait_for_metrics_are_closed_and_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_too_many_connections_requests_for_metrics_are_closed_and_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "MAX_CONNECTIONS", 20)
     held = gevent.event.Event()
     slow = Slow(held.wait)

@@ -138,7 +138,7 @@ def test_a_gap_of_one_channel() -> None:
 
 
 @pytest.mark.parametrize("path", [PATH, "/any"])
-def test_mute_after(path: str) -> None:
+def test_after_mute_after_a_channel_sends_nothing_and_the_others_go_on(path: str) -> None:
     with faulty("mute-after=40:ticker") as simulator, Client(simulator, path) as client:
         client.subscribe("trade", "ticker")
         before = client.messages(40)

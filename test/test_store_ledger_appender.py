@@ -73,7 +73,7 @@ def test_an_entry_beyond_the_data_is_no_place_to_count_from(data):
     ledger.close()
 
 
-def test_what_was_torn_of_the_data_and_what_was_lost_are_pending_entries(data):
+def test_torn_and_lost_data_become_the_next_entries(data):
     with ledger_of(data).open("ab") as file:
         file.write(encode_entry(Entry(NOW, "stopped", data.stat().st_size + 300, 5, {"lines": 5, "bytes": 0})))
     ledger = opened(data, torn=17)

@@ -39,7 +39,7 @@ from ssmd.store.layout import DayFile
 _GATHERED_BYTES = 256 * 1024
 _NAMED_PER_FILE = 10
 _LOOKED_AT_BLOCKS = 20
-"""When nothing matches, so many blocks are read for a note on what there is, some 10,000 messages."""
+"""How many blocks are read for the note when nothing matches: some 10,000 messages."""
 _NAMED_VALUES = 10
 
 

@@ -73,7 +73,7 @@ class FrameSender(websocket.WebSocket):  # type: ignore[misc]
         self._control("close", ANSWER_SECONDS, super().send_close, status, reason)
 
     def send_ping(self, seconds: float) -> bool:
-        """Send a ping within so many seconds; return whether it is sent. Any server answers one (RFC 6455, 5.5.2)."""
+        """Send a ping within `seconds`; return whether it is sent. Any server answers a ping (RFC 6455, 5.5.2)."""
         return self._control("ping", min(seconds, ANSWER_SECONDS), super().ping)
 
     def _control(self, name: str, seconds: float, send: Callable[..., None], *arguments: Any) -> bool:

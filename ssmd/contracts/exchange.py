@@ -189,7 +189,7 @@ class Exchange(Inspector, Protocol):
     """A dialect for one connection."""
 
     tick_seconds: float | None
-    """About how often tick() is called, the first time after so many seconds; None for never, which costs nothing."""
+    """tick() is called about once in this many seconds after the connection; None: never, which costs nothing."""
 
     def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
         """Return the HTTP headers that sign the handshake for the requested path and the time (Unix ms)."""

@@ -69,7 +69,7 @@ class ChannelStatus:
 
 @dataclass
 class Status:
-    """Facts of the moment. All is plain data, so that a probe never waits for anything. None is unknown."""
+    """The present state of a run. All is plain data, so that a probe never waits for anything. None is unknown."""
 
     connected: bool = False
     connected_ns: int | None = None

@@ -48,7 +48,7 @@ class Limits(NamedTuple):
 
 
 class Rate:
-    """Allows so many commands in any second."""
+    """Allows a number of commands in any second."""
 
     def __init__(self, per_second: int) -> None:
         self._allowed_ns: deque[int] = deque(maxlen=per_second)

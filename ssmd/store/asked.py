@@ -43,7 +43,7 @@ class _Channel(NamedTuple):
     markets: dict[str, None] | None
     """In the order in which they were asked for; None for all."""
     commands: list[Mapping[str, Any]]
-    """Those of the subscription, without later additions and removals."""
+    """The commands of the subscription, without those of later additions and removals."""
 
 
 class Subscriptions:

@@ -21,7 +21,7 @@ _PACKED = {
 """How compressed data begins."""
 
 _HEAD = 256
-"""So many bytes of a message are looked at."""
+"""How many bytes at the beginning of a message are looked at."""
 
 _WHITE = frozenset("\t\n\r")
 
