@@ -160,6 +160,15 @@ def test_coverage_is_rounded_in_format_1_and_rounded_down_in_format_2(tmp_path, 
     assert [examine(file, format=number).manifest.coverage_percent for number in (1, 2)] == [of_1, of_2]
 
 
+def test_a_field_that_the_format_does_not_have_is_reported_by_verify(sealed_storage):
+    path = manifest_in(sealed_storage)
+    path.write_bytes(path.read_bytes().replace(b'"format": 2,', b'"format": 1,'))
+    [file] = data_files([sealed_storage])
+    assert "has a manifest that is not as ssmd writes it: something was added to it" in [
+        finding.text for finding in verify(file).findings
+    ]
+
+
 def test_a_day_is_verified_by_the_format_with_which_it_was_sealed(tmp_path):
     path = make_day(tmp_path, "2026-09-21")
     manifest = path.with_name("kalshi.manifest.json")

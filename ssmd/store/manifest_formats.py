@@ -107,14 +107,19 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(data: bytes) -> Manifest:
-    """Return a manifest. Raises ValueError, saying what is wrong, for other data, or a manifest of a later ssmd."""
+    """Return a manifest, without fields that its format does not have.
+
+    Raises ValueError, saying what is wrong, for other data, or a manifest of a later ssmd.
+    """
     try:
         manifest = _decode(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not a manifest: {error}") from None
     if manifest.format not in _FORMATS or manifest.block_lines != BLOCK_LINES:
         raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
-    for name in sorted(_absent(manifest) - _FORMATS[manifest.format].lacks):
+    lacks = _FORMATS[manifest.format].lacks
+    manifest = replace(manifest, **dict.fromkeys(lacks, msgspec.UNSET))
+    for name in sorted(_absent(manifest) - lacks):
         raise ValueError(f"is not a manifest: Object missing required field `{name}`")
     if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
         raise ValueError("has not as many block sums as its lines need")
