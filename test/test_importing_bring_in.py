@@ -134,7 +134,7 @@ def test_a_day_with_more_or_fewer_lines_than_were_imported_is_not_sound(tmp_path
     [file] = data_files([storage])
     [finding] = verify(file).findings
     assert finding.line == 8
-    assert "the ledger says that 9 lines were imported" in finding.text
+    assert "the ledger has 9 imported lines" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,20 @@ def test_a_day_that_exists_in_any_form_is_never_added_to(tmp_path, there):
     assert names(storage) == [f"2026-09-21/{there}"]
     assert existing.read_bytes() == b"kept"
     assert [path.name for path in storage.iterdir()] == ["2026-09-21"]
+
+
+@pytest.mark.parametrize("place", ["data", "data/2026-09-20"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_what_is_in_the_way_of_a_folder_is_named(tmp_path, place, dangling):
+    obstacle = tmp_path / place
+    obstacle.parent.mkdir(exist_ok=True)
+    if dangling:
+        obstacle.symlink_to("nowhere")
+    else:
+        obstacle.write_bytes(b"kept")
+    with pytest.raises(OutputError, match=f"^{obstacle}: is in the way: it is no folder; move it away, or give"):
+        bring_in([recording(tmp_path / "a", line(0))], target(tmp_path / "data"), NOW)
+    assert dangling or obstacle.read_bytes() == b"kept"
 
 
 def test_another_feed_of_the_day_does_not_matter(tmp_path):

@@ -76,6 +76,7 @@ class NewDay(Day):
         self._new_folder = not self.folder.exists()
         self._has_ledger = False
         try:
+            make_directory(storage)
             make_directory(self.folder)
             if is_unfinished_import(self.folder, feed):
                 self._ledger.unlink()
@@ -87,7 +88,7 @@ class NewDay(Day):
             gaps = temporary(self.folder / f"{feed}.gaps")
             self._gaps = FoundGaps(gaps, inspector) if inspector is not None else None
         except OSError as error:
-            raise OutputError(f"{error.filename or self.folder}: {error.strerror}") from None
+            raise OutputError(f"{error.filename or self.folder}: {_explain(error)}") from None
 
     def _require_lock(self, file: BinaryIO) -> None:
         """Lock the file as a collector locks its data file."""
@@ -199,6 +200,12 @@ def _imported(folder: Path, feed: str) -> list[Mapping[str, object]]:
 
 def _content(fields: Mapping[str, object]) -> list[object]:
     return [fields.get(name) for name in _SAME_FIELDS]
+
+
+def _explain(error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "is in the way: it is no folder; move it away, or give another --to"
+    return error.strerror or str(error)
 
 
 def _exists(path: Path) -> OutputError:
