@@ -510,7 +510,7 @@ def test_a_client_that_does_not_read_does_not_delay_other_requests() -> None:
         assert time.monotonic() - began < health.CONNECTION_SECONDS
 
 
-def test_with_too_many_connections_requests_for_metrics_are_closed_and_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_too_many_connections_those_for_metrics_are_closed_and_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "MAX_CONNECTIONS", 20)
     held = gevent.event.Event()
     slow = Slow(held.wait)
