@@ -160,10 +160,10 @@ def test_coverage_is_rounded_in_format_1_and_rounded_down_in_format_2(tmp_path, 
     assert [examine(file, format=number).manifest.coverage_percent for number in (1, 2)] == [of_1, of_2]
 
 
-def test_a_field_that_the_format_does_not_have_is_reported_by_verify(sealed_storage):
-    path = manifest_in(sealed_storage)
+def test_a_field_that_the_format_does_not_have_is_reported_by_verify(own_storage):
+    path = manifest_in(own_storage)
     path.write_bytes(path.read_bytes().replace(b'"format": 2,', b'"format": 1,'))
-    [file] = data_files([sealed_storage])
+    [file] = data_files([own_storage])
     assert "has a manifest that is not as ssmd writes it: something was added to it" in [
         finding.text for finding in verify(file).findings
     ]
