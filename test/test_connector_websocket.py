@@ -753,7 +753,7 @@ def test_an_exchange_that_is_not_quiet_gets_no_pings(kept_alive_by: bytes) -> No
 
 
 def test_a_process_that_was_stopped_asks_before_it_gives_up() -> None:
-    """Both times are over when it goes on, but the exchange could not answer what it was not asked."""
+    """When the process goes on, both times have passed. But no ping was sent, so there was nothing to answer."""
 
     def script(peer: Peer) -> Any:
         peer.upgrade()

@@ -175,7 +175,7 @@ def after_a_request() -> Kalshi:
 
 
 def after_half_a_minute(kalshi: Kalshi) -> Inspection:
-    """Return what is due half a minute after a request; nothing is before."""
+    """Return what is due half a minute after a request; nothing is due earlier."""
     assert not any(kalshi.tick(NOW_MS + 1000 * second).commands for second in range(1, 30))
     return kalshi.tick(NOW_MS + 30_000)
 
@@ -329,7 +329,7 @@ class Play:
         self.send([self.exchange.change("KX-0")])
 
     def lose_before_answers(self, market: str) -> None:
-        """Lose a message that the answers to an earlier request, which are on their way, do not know of."""
+        """Lose a message, while answers to an earlier request are still on their way."""
         answers = self.exchange.answers() if self.exchange.way != USES_ONE_UP else []
         self.lose(market)
         self.send(answers)
@@ -366,7 +366,7 @@ def test_the_books_of_a_days_file_are_right_whenever_the_ledger_says_so(way, ste
             play.midnight()
         else:
             play.tick(31 if step == "wait" else 1)
-    # When nothing goes wrong any more, all books come to be known.
+    # After the last fault, all books become known.
     for _ in range(70):
         play.tick()
         while play.exchange.requests:

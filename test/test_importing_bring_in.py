@@ -163,7 +163,7 @@ def test_what_is_in_the_way_of_a_folder_is_named(tmp_path, place, dangling):
         obstacle.symlink_to("nowhere")
     else:
         obstacle.write_bytes(b"kept")
-    with pytest.raises(OutputError, match=f"^{obstacle}: is in the way: it is no folder; move it away, or give"):
+    with pytest.raises(OutputError, match=f"^{obstacle}: is in the way: it is not a folder; move it away, or give"):
         bring_in([recording(tmp_path / "a", line(0))], target(tmp_path / "data"), NOW)
     assert dangling or obstacle.read_bytes() == b"kept"
 

@@ -123,7 +123,7 @@ class Readiness:
 
 
 def test_all_that_was_asked_for_is_asked_confirmed_and_heard(tmp_path: Path) -> None:
-    """The others of this file show that it is not always so."""
+    """The other tests of this file show what is reported when something does not come."""
     with collecting(tmp_path) as collector:
         eventually(lambda: metric(collector, "ssmd_channel_heard_markets", "orderbook_delta") == 3)
         assert not_ready(collector) == ""

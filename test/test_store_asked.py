@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.store.asked import MOST_MARKETS, Subscriptions, asked_fields
+from ssmd.store.asked import MOST_MARKETS, ConnectionState, asked_fields
 
 
 def asked(*markets: str, action: str = "subscribe", channel: str = "trade", subscription: int = 1, commands=()):
@@ -16,7 +16,7 @@ def asked(*markets: str, action: str = "subscribe", channel: str = "trade", subs
 
 def after(*entries) -> dict:
     """What is asked for after these entries, by subscription and channel."""
-    state = Subscriptions()
+    state = ConnectionState()
     for fields in entries:
         state.take("asked", fields)
     return {
@@ -50,7 +50,7 @@ def test_a_long_list_is_divided_and_nothing_is_left_out(count, parts):
 
 
 def test_the_commands_of_the_subscription_are_kept_and_those_of_changes_are_not():
-    state = Subscriptions()
+    state = ConnectionState()
     first, second = ({"id": 1, "use_yes_price": False}, {"id": 2})
     for fields in [*asked("A", commands=[first, second]), *asked("B", action="add", commands=[{"id": 3}])]:
         state.take("asked", fields)
@@ -60,7 +60,7 @@ def test_the_commands_of_the_subscription_are_kept_and_those_of_changes_are_not(
 
 
 def test_a_new_connection_begins_with_nothing():
-    state = Subscriptions()
+    state = ConnectionState()
     state.take("asked", asked("A")[0])
     state.take("subscribed", {"channel": "trade", "sid": 7})
     state.take("subscribed", {"channel": "ticker", "sid": None})
@@ -77,14 +77,14 @@ def test_the_entries_give_the_state_that_they_were_made_of(changes):
         wanted = wanted - names if action == "remove" else wanted | names
     found = after(*entries)
     assert set(found.get((1, "trade"), ())) == wanted
-    state = Subscriptions()
+    state = ConnectionState()
     for fields in entries:
         state.take("asked", fields)
     assert after(*[fields for event, fields in state.entries()]) == found
 
 
 def test_what_is_refused_and_silent_is_part_of_the_state():
-    state = Subscriptions()
+    state = ConnectionState()
     refused = {"channel": "trade", "code": 26, "text": "too many"}
     silent: Mapping[str, object] = {"channel": "ticker", "since": "2026-11-27T00:00:00.000000Z", "names": []}
     events: list[tuple[str, Mapping[str, object]]] = [

@@ -360,7 +360,7 @@ LARGE = {
 @pytest.mark.parametrize("decoded", [False, True])
 @pytest.mark.parametrize("message", LARGE.values(), ids=LARGE)
 def test_a_large_message_takes_three_times_its_size_at_most(message, decoded):
-    """Beside the message itself, its line included. A text as a whole would take up to twelve times as much."""
+    """Besides the message itself; the line counts. A text as a whole would take up to twelve times as much."""
     decoded = decoded and accepted([message])
     encoder = LineEncoder("kalshi")
     tracemalloc.start()

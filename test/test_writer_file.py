@@ -284,7 +284,7 @@ def test_an_output_that_cannot_be_made_is_one_clear_error(tmp_path, make, obstac
     else:
         root = Path("/proc/ssmd")
     remedy = "move it away, or set another storage.path"
-    no_folder = f" is in the way: it is no folder; {remedy}$" if obstacle == "file" else ""
+    no_folder = f" is in the way: it is not a folder; {remedy}$" if obstacle == "file" else ""
     with pytest.raises(OutputError, match=f"{root}.*{no_folder}"):
         make(root).open()
 

@@ -204,7 +204,7 @@ def _content(fields: Mapping[str, object]) -> list[object]:
 
 def _explain(error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return "is in the way: it is no folder; move it away, or give another --to"
+        return "is in the way: it is not a folder; move it away, or give another --to"
     return error.strerror or str(error)
 
 

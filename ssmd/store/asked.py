@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ssmd.store.ledger import ASKED, CONNECTED, HEARD, REFUSED, SILENT, SUBSCRIBED
 
-__all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "Subscriptions", "asked_fields"]
+__all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "ConnectionState", "asked_fields"]
 
 SUBSCRIBE, ADD, REMOVE = "subscribe", "add", "remove"
 """The values of `action`."""
@@ -46,7 +46,7 @@ class _Channel(NamedTuple):
     """The commands of the subscription, without those of later additions and removals."""
 
 
-class Subscriptions:
+class ConnectionState:
     """What is asked for, with the sids that the exchange has given; what it has refused; which channels are silent."""
 
     def __init__(self) -> None:

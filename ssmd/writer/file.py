@@ -227,7 +227,7 @@ def _begins_file(batch: Batch) -> bool:
 
 def _explain_no_folder(error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return "is in the way: it is no folder; move it away, or set another storage.path"
+        return "is in the way: it is not a folder; move it away, or set another storage.path"
     return explain(error)
 
 

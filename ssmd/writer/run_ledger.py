@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ssmd.contracts.writer import Batch
-from ssmd.store.asked import Subscriptions
+from ssmd.store.asked import ConnectionState
 from ssmd.store.ledger import CONTINUED, MARK, ROTATED, STARTED, STOPPED, Entry, encode_entry
 from ssmd.store.ledger_appender import LedgerAppender
 
@@ -22,11 +22,11 @@ class RunLedger(LedgerAppender):
     def __init__(self, feed: str) -> None:
         super().__init__(feed)
         self._began: Mapping[str, object] = {}
-        self._subscriptions = Subscriptions()
+        self._state = ConnectionState()
         self._run_lines = self._run_bytes = 0
         self._mark_at = 0
         self.final: list[bytes] = []
-        """The lines of entries that add up what stands before them, so that must be durable before write_final()."""
+        """Encoded entries that count all lines before them; those lines must be durable before write_final()."""
 
     def open_day(self, data: Path, torn: int, now_ns: int) -> int:
         aside = super().open_day(data, torn, now_ns)
@@ -55,7 +55,7 @@ class RunLedger(LedgerAppender):
                 self._run_lines, self._run_bytes = -self.line, -self.offset
             elif note.event == STOPPED:
                 fields |= {"lines": self._run_lines + self.line, "bytes": self._run_bytes + self.offset}
-            self._subscriptions.take(note.event, note.fields)
+            self._state.take(note.event, note.fields)
             lines_of = self.final if note.event == STOPPED else self.pending
             lines_of.append(encode_entry(Entry(note.ts_ns, note.event, offset, self.line + index, fields)))
 
@@ -74,7 +74,7 @@ class RunLedger(LedgerAppender):
         self._run_lines -= self.line
         self._run_bytes -= self.offset
         self.add(CONTINUED, ns, {"from": day, **self._began})
-        for event, fields in self._subscriptions.entries():
+        for event, fields in self._state.entries():
             self.add(event, ns, fields)
 
     def write_final(self) -> None:

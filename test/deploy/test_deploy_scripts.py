@@ -221,7 +221,7 @@ def test_a_start_that_fails_prints_the_reason_and_leaves_nothing_running(host):
 
 
 def test_a_start_shows_the_warnings_about_the_configuration(host):
-    """They are in the log too, but whoever reads that the collector is running does not look there."""
+    """They are in the log too, but after a successful start nobody looks there."""
     environment = host.conf / "environments" / "kalshi-sim.yaml"
     environment.write_text(environment.read_text() + "labels: [a]\ncache: {type: redis}\n")
     started = host.run("start", "kalshi-sim")

@@ -526,5 +526,5 @@ def test_a_file_without_permission_is_refused_at_the_start(tmp_path, mode):
 def test_a_path_that_is_a_file_is_refused_at_the_start(tmp_path):
     (tmp_path / "data").write_text("in the way")
     remedy = r"move it away, or set another storage\.path"
-    refused(tmp_path, rf"^{tmp_path}/data.*: is in the way: it is no folder; {remedy}$")
+    refused(tmp_path, rf"^{tmp_path}/data.*: is in the way: it is not a folder; {remedy}$")
     assert (tmp_path / "data").read_text() == "in the way"
