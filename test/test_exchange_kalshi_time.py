@@ -7,7 +7,7 @@ from itertools import accumulate
 import pytest
 from kalshi_messages import connection, delta, error, snapshot, subscribed
 
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import Inspection, SnapshotsRequested
 from ssmd.exchange.kalshi_time import MOST_MS, TICK_MS, PassedTime
 
 NOW_MS = 1_790_000_000_000
@@ -58,4 +58,4 @@ def test_a_process_that_was_stopped_does_not_ask_again_for_what_it_has_not_read(
 
 def books_in(inspection: Inspection) -> int:
     """Return how many books the events ask for."""
-    return sum(len(event.markets) for event in inspection.events)
+    return sum(len(event.markets) for event in inspection.events if isinstance(event, SnapshotsRequested))
