@@ -97,7 +97,8 @@ class KalshiConnection(KalshiInspector):
         if not is_paused:
             commands += self._commands_again()
         if self._snapshots is not None:
-            self._snapshots.notice_day(now_ms)
+            if self._snapshots.notice_day(now_ms):
+                self.begin_file()
             if not is_paused:
                 requests, found = self._snapshots.ask(passed_ms, COMMANDS_PER_TICK if self._pause.seconds else None)
                 commands += requests

@@ -96,13 +96,17 @@ class Snapshots:
         books = self._books
         return [SnapshotsReceived(self._channel.sid, BOOKS, books.known, place, books.missing)]
 
-    def notice_day(self, now_ms: int) -> None:
-        """Begin anew when a UTC day begins. A clock that goes back does not bring an earlier day back."""
+    def notice_day(self, now_ms: int) -> bool:
+        """Begin anew when a UTC day begins; return whether one does. A clock that goes back does not bring an earlier
+        day back.
+        """
         day = now_ms // _DAY_MS
-        if self._day is not None and day > self._day and self._policy.daily:
+        is_new = self._day is not None and day > self._day
+        if is_new and self._policy.daily:
             self._early.clear()
             self._books.begin_day()
         self._day = day if self._day is None else max(day, self._day)
+        return is_new
 
     def ask(self, passed_ms: int, most_commands: int | None) -> tuple[Sequence[bytes], Sequence[Event]]:
         """Return the commands that are due, and an event that names all their markets. `passed_ms`: see Books.due()."""
