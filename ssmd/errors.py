@@ -144,7 +144,7 @@ class SubscriptionRefused(SsmdError):
 def visible(text: str, limit: int = 200) -> str:
     r"""Return a value that a user has typed, with its control characters written out, as in `127.0.0.1:8080\r`.
 
-    The character at the end that nobody sees may be the mistake: a file with Windows line ends has one in each line.
+    An invisible character at the end may be the mistake: a file with Windows line ends has one in each line.
     """
     shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:limit])
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"

@@ -17,7 +17,7 @@ _UNITS = ("seconds", "bytes", "days")
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return `; did you mean ...?` when one of the candidates resembles the word, otherwise nothing.
 
-    For a word that is wrong in any case: the guess may be a loose one.
+    Use it for a word that is certainly wrong: the guess may be far off.
     """
     known = {candidate.lower(): candidate for candidate in candidates}
     close = difflib.get_close_matches(word[:_COMPARED].lower(), known, n=1)
@@ -27,13 +27,13 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 def misspelling(word: str, known: Iterable[str], given: Container[str] = ()) -> str:
     """Return `; did you mean ...?` when the word is one of the known names misspelt, otherwise nothing.
 
-    For a word that is wrong only if it is misspelt; a known name itself never is. A misspelt one differs from the known
-    name in a letter or two, in capitals or in underscores, or it leaves out the unit at the end. Resemblance alone
-    would not do, since most letters of `supports_quotes` are those of `supports_trades`. Other names, not misspelt, are
-    those with another digit (`v3` and `v2`), with a further word (`exchange_code` and `exchange`), or with a sign in
-    front (`$schema` and `schema`).
+    Use it for a word that may be right although it is not known. It counts as misspelt when it differs from a known
+    name in a letter or two, in capitals or in underscores, or leaves out the unit at the end. Resemblance alone is not
+    enough: `supports_quotes` and `supports_trades` share most of their letters. A word with another digit (`v3` and
+    `v2`), with a further word (`exchange_code` and `exchange`), or with a sign in front (`$schema` and `schema`) is
+    another name, and not misspelt.
 
-    `given`: the names that stand beside the word. A known name among them is hardly meant a second time, so that only
+    `given`: the names that stand beside the word. A known name among them is probably not meant a second time, so only
     one letter may differ from it, and not an `s` at the end: beside `storage`, a `stage` is a name of its own.
     """
     if not word[:1].isalnum():

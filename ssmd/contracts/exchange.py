@@ -198,7 +198,7 @@ class Exchange(Inspector, Protocol):
         """Return the messages to send once connected, in order, each as one text message."""
 
     def asked(self) -> Sequence[Asked]:
-        """Return what commands() asks for, for the ledger; empty from a dialect that does not know channels."""
+        """Return, for the ledger, what commands() asks for; empty from a dialect that does not know channels."""
 
     def tick(self, now_ms: int) -> Inspection:
         """Return the messages to send because time has passed, and the events that go with them.

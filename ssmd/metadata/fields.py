@@ -51,7 +51,7 @@ Fault = tuple[Path, str]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WEEK = 7 * 24 * 3600
-"""In seconds. No longer span is accepted: beyond some length, timers overflow instead of waiting."""
+"""In seconds: the longest span that is accepted. With much longer ones, timers overflow instead of waiting."""
 _EMPTY = (None, "")
 """The values of a field that is left empty."""
 

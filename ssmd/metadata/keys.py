@@ -18,7 +18,7 @@ EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
 
 _TYPES = (EXCHANGE_KEY,)
-"""The types of the keys that somebody gets."""
+"""The types of keys that have an effect."""
 
 SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), or `env`"
 """What is wrong with a source that may be the key itself: it does not repeat it."""

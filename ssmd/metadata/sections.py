@@ -20,7 +20,7 @@ class _ForPart(Model):
 
     @classmethod
     def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
-        # Without a type nobody knows which fields will act.
+        # Without a type it is not known which fields have an effect.
         return super().without_effect(data) if data.get("type") else iter(())
 
 

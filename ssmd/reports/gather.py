@@ -16,10 +16,10 @@ from ssmd.store.timestamps import day_of_ns
 __all__ = ["SINCE_DAYS", "gather", "no_data_since"]
 
 SINCE_DAYS = 7
-"""An archive without data for so many days is taken for one that is over, or a copy, and not for a long outage."""
+"""An archive without data for this many days counts as finished, or as a copy, and not as a long outage."""
 
 _SMALLEST = 32
-"""Bytes. No file with a line is smaller, compressed or not; a compressed one without a line is."""
+"""In bytes. A file with a line is at least this long, compressed or not. A compressed file without a line is shorter."""
 
 
 def gather(

@@ -99,7 +99,7 @@ def _most_levels(document: bytes) -> int:
 
 
 def _has_no_long_integer(document: bytes) -> bool:
-    """Return whether no run of digits is longer than an integer may be. False says nothing: see _has_long_integer()."""
+    """Return whether every run of digits is short enough for an integer; if not, _has_long_integer() decides."""
     # A run of more digits covers one of these positions, so not every byte has to be looked at.
     for at in range(MAX_INTEGER_DIGITS, len(document), MAX_INTEGER_DIGITS + 1):
         before, after = document[at - MAX_INTEGER_DIGITS : at + 1], document[at + 1 : at + 1 + MAX_INTEGER_DIGITS]
