@@ -19,7 +19,7 @@ SINCE_DAYS = 7
 """An archive without data for this many days counts as finished, or as a copy, and not as a long outage."""
 
 _SMALLEST = 32
-"""In bytes. A file with a line is at least this long, compressed or not. A compressed file without a line is shorter."""
+"""In bytes. A file with a line is at least this long, compressed or not. One without a line, compressed, is shorter."""
 
 
 def gather(
