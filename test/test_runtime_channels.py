@@ -16,6 +16,7 @@ from ssmd.store.timestamps import timestamp
 
 BEGAN = 1_790_000_000 * 10**9
 LIMITS = Limits(900.0, {})
+NEVER_HEARD = "markets never heard from: quiet, settled, misspelt or in the wrong case"
 
 
 class Channels(ToyExchange):
@@ -267,15 +268,15 @@ def test_markets_never_heard_from_are_named_once_and_again_when_they_change(run,
     run.exchange.set("trade", asked=40, confirmed=40, heard=10)
     run.exchange.names["trade"] = [f"M{number}" for number in range(30)]
     run.tick(899, trade=1)
-    assert logged(caplog, "markets never heard from") == []
+    assert logged(caplog, NEVER_HEARD) == []
     run.tick(1 + 2 * 3600, trade=1)
-    [record] = logged(caplog, "markets never heard from")
+    [record] = logged(caplog, NEVER_HEARD)
     assert (record.channel, record.count, record.of, record.levelname) == ("trade", 30, 40, "WARNING")
     assert record.markets == ", ".join(f"M{number}" for number in range(24)) + ", and 6 more"
     run.exchange.set("trade", heard=39)
     run.exchange.names["trade"] = ["M29"]
     run.tick(3600, trade=1)
-    _, second = logged(caplog, "markets never heard from")
+    _, second = logged(caplog, NEVER_HEARD)
     assert (second.count, second.markets) == (1, "M29")
     assert run.status.ready()
 

@@ -155,14 +155,21 @@ def test_requests_for_books_are_noted_by_name_and_logged_together(journal, statu
     assert not status.broken_books
     journal.events([Gap(4, 5, 6)], 10)
     assert not status.broken_books
-    complete, lacking = caplog.records
-    assert (complete.message, complete.books) == ("order books complete", 29)
-    assert (lacking.levelname, lacking.count, lacking.markets) == ("WARNING", 1, "M5")
-    with caplog.at_level("INFO"):
-        journal._reporter.finish()
-    asked = next(record for record in caplog.records if record.message == "order books asked for again")
-    assert (asked.channel, asked.why, asked.books) == ("orderbook_delta", "gap", 30)
+    missed, asked, lacking = caplog.records  # In the order in which they happened.
+    assert (missed.message, missed.books_not_known) == ("sequence gap", "orderbook_delta")
+    assert (asked.message, asked.channel, asked.why, asked.books) == (
+        "order books asked for again", "orderbook_delta", "gap", 30
+    )  # fmt: skip
     assert asked.markets.endswith("M23, and 6 more")
+    assert "the exchange sends no order book of some markets" in lacking.message
+    assert (lacking.levelname, lacking.books, lacking.count, lacking.markets) == ("WARNING", 29, 1, "M5")
+
+
+def test_order_books_are_complete_when_all_have_come(journal, caplog):
+    with caplog.at_level("INFO"):
+        journal.events([SnapshotsReceived(3, "orderbook_delta", 29, place=9)], 9)
+    [complete] = caplog.records
+    assert (complete.levelname, complete.message, complete.books) == ("INFO", "order books complete", 29)
 
 
 def test_the_books_of_a_new_day_are_asked_for_without_being_broken(journal, status):

@@ -62,6 +62,15 @@ def test_a_torrent_of_gaps_is_one_line_a_tick(status, clock, events, caplog):
     record = caplog.records[0]
     assert (record.gaps, record.missing) == (1000, 2000)
     assert (record.last_sid, record.last_expected, record.last_got) == (3, 999, 1001)
+    assert not hasattr(record, "books_not_known")
+
+
+def test_a_gap_of_order_books_is_named_also_when_it_is_not_the_last(status, clock, caplog):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    reporter.gap(Gap(sid=1, expected=5, got=6, books="orderbook_delta"))
+    reporter.gap(Gap(sid=3, expected=5, got=6))
+    reporter.tick([])
+    assert (caplog.records[0].last_sid, caplog.records[0].books_not_known) == (3, "orderbook_delta")
 
 
 def test_a_missing_confirmation_is_told_once(status, clock, events, caplog):

@@ -203,7 +203,8 @@ class ChannelWatch:
         names = self._exchange.unheard(now.channel) if now.heard < now.asked else ()
         if names and frozenset(names) != watched.unheard:
             extra = {"channel": now.channel, "seconds": round(watched.listened), "of": now.asked}
-            _log.warning("markets never heard from", extra={**extra, "count": len(names), "markets": some(names)})
+            extra |= {"count": len(names), "markets": some(names)}
+            _log.warning("markets never heard from: quiet, settled, misspelt or in the wrong case", extra=extra)
         watched.unheard = frozenset(names)
 
     def _report_books(self, watched: _Watched, now: ChannelStatus) -> None:

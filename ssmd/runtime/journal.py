@@ -18,7 +18,7 @@ from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected, SsmdError
 from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
-from ssmd.runtime.reporter import Reporter, some
+from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.store.ledger import (
     BACKPRESSURE_BEGAN,
@@ -108,11 +108,7 @@ class Journal:
             self._reporter.snapshots(event)
             self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
         else:
-            counts = {"channel": event.channel, "sid": event.sid, "books": event.markets}
-            _log.info("order books complete", extra=counts)
-            if event.missing:
-                lacking = {"channel": event.channel, "count": len(event.missing), "markets": some(event.missing)}
-                _log.warning("the exchange sends no order book of some markets", extra=lacking)
+            self._reporter.snapshots_received(event)
             fields = {**fields, "missing": list(event.missing)}
             self.pending.append(Note(SNAPSHOTS_RECEIVED, ts_ns, place, fields))
 

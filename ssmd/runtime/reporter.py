@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from ssmd.contracts.exchange import Gap, Refused, SnapshotsRequested
+from ssmd.contracts.exchange import Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.runtime.status import Status
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
@@ -60,6 +60,17 @@ class Reporter:
         markets = self._requested.setdefault((requested.channel, requested.why), {})
         markets.update(dict.fromkeys(requested.markets))
 
+    def snapshots_received(self, received: SnapshotsReceived) -> None:
+        """Log that order books are known again, after the gaps and the requests before that."""
+        self._report_gaps()
+        self._report_requests()
+        extra: dict[str, object] = {"channel": received.channel, "sid": received.sid, "books": received.markets}
+        if received.missing:
+            extra |= {"count": len(received.missing), "markets": some(received.missing)}
+            _log.warning("the exchange sends no order book of some markets; remove those that are settled", extra=extra)
+        else:
+            _log.info("order books complete", extra=extra)
+
     def tick(self, unacknowledged: Sequence[str]) -> None:
         now = self._monotonic()
         self.finish()
@@ -90,15 +101,11 @@ class Reporter:
         if not self._gaps:
             return
         last = self._gaps[-1]
-        missing = sum(gap.missing for gap in self._gaps)
-        _log.warning(
-            "sequence gap",
-            extra={
-                "gaps": len(self._gaps),
-                "missing": missing,
-                **{f"last_{name}": value for name, value in last._asdict().items()},
-            },
-        )
+        extra: dict[str, object] = {"gaps": len(self._gaps), "missing": sum(gap.missing for gap in self._gaps)}
+        extra |= {"last_sid": last.sid, "last_expected": last.expected, "last_got": last.got}
+        if books := sorted({gap.books for gap in self._gaps if gap.books}):
+            extra["books_not_known"] = ", ".join(books)
+        _log.warning("sequence gap", extra=extra)
         self._gaps = []
 
     def _report_refusals(self) -> None:
@@ -115,6 +122,7 @@ class Reporter:
         self._refused = {}
 
     def _report_requests(self) -> None:
+        """Log the requests for order books since the last time."""
         for (channel, why), markets in self._requested.items():
             extra = {"channel": channel, "why": why, "books": len(markets), "markets": some(list(markets))}
             _log.info("order books asked for again", extra=extra)
