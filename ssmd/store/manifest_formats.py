@@ -1,7 +1,7 @@
-"""The formats of the manifest: the rules of each, beside each other, and how a manifest becomes text and back. Pure.
+"""The formats of the manifest: the rules of each, and how a manifest becomes text and back. Pure.
 
 A day is verified by the rules of the format with which it was sealed, for ever. So the rules of a format never change.
-A later format is one more function and one more entry of FORMATS.
+A later format is one more function and one more entry of _FORMATS.
 """
 
 from __future__ import annotations
@@ -122,9 +122,9 @@ def decode_manifest(data: bytes) -> Manifest:
     for name in sorted(_absent(manifest) - lacks):
         raise ValueError(f"is not a manifest: Object missing required field `{name}`")
     if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
-        raise ValueError("has not as many block sums as its lines need")
+        raise ValueError("has too few or too many block sums for its lines")
     if len(manifest.messages_by_hour) != 24 or min(manifest.messages_by_hour) < 0:
-        raise ValueError("has no number of messages for each of 24 hours")
+        raise ValueError("does not have a number of messages for each of 24 hours")
     for time in _times(manifest):
         try:
             parse_timestamp(time)
