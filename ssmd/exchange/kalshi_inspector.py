@@ -81,15 +81,15 @@ class KalshiInspector:
         highest number that they had. It is removed when that is found out."""
         self._use_no_numbers = False
         """Whether an answer has shown that answers use up no numbers."""
-        self._of_other_file: dict[int, int] = {}
+        self._expected_at_file_start: dict[int, int] = {}
         """By sid: the number that was expected when the file of this day began."""
 
     def begin_file(self) -> None:
-        """Forget what the answers of the day before have shown: whoever reads the file of this day does not know it.
-        So both find the same gaps in it, after the first number of each sid.
+        """Forget what answers on the day before have shown, because a reader of this day's file does not know it.
+        So both find the same gaps in the file, after the first number of each sid.
         """
         self._use_no_numbers = False
-        self._of_other_file = dict(self._next_seq)
+        self._expected_at_file_start = dict(self._next_seq)
         self._answers = {sid: found for sid, found in self._answers.items() if found[0] == self._next_seq[sid]}
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
@@ -135,16 +135,16 @@ class KalshiInspector:
         """Leave an answer to `get_snapshot` out of the sequence, and note whether it may have used up a number."""
         expected = self._next_seq.get(answer.sid)
         if expected is not None and answer.seq and not self._use_no_numbers:
-            of_other_file = self._of_other_file.get(answer.sid)
+            at_file_start = self._expected_at_file_start.get(answer.sid)
             none = expected, 0, expected - 1
             before, count, highest = self._answers.get(answer.sid, none)
-            if before == of_other_file != expected:
+            if before == at_file_start != expected:
                 before, count, highest = none
-            # An old number, or the one of another answer. Or the answers before it were followed by `before` itself.
-            uses_none = answer.seq <= highest or before != expected
-            if not uses_none:
+            # It has an old number, or that of another answer; or the message after earlier answers had `before` itself.
+            uses_no_number = answer.seq <= highest or before != expected
+            if not uses_no_number:
                 self._answers[answer.sid] = expected, count + 1, answer.seq
-            elif expected == of_other_file:
+            elif expected == at_file_start:
                 self._answers[answer.sid] = expected, 0, _LARGEST
             else:
                 self._use_no_numbers = True
@@ -161,7 +161,7 @@ class KalshiInspector:
                 # The sids of these messages are still kept, so that gaps in them show; the run ends after them.
                 failure = Disconnected(_TOO_MANY_SIDS)
         elif seq != expected:
-            self._of_other_file.pop(sid, None)
+            self._expected_at_file_start.pop(sid, None)
             before, count, highest = self._answers.pop(sid, (0, 0, 0))
             expected += count if before == expected and highest < seq else 0
             if seq != expected:

@@ -12,7 +12,7 @@ what came."""
 
 
 class PassedTime:
-    """How much time has passed, by a clock that may be set, and that stands still after it was set back."""
+    """Measures passed time by the run's clock, which may be set, and stands still for a while after a step back."""
 
     def __init__(self) -> None:
         self._now_ms: int | None = None
