@@ -225,6 +225,8 @@ def test_what_is_refused_is_missing_as_long_as_the_run_lasts(run):
     assert run.status.not_ready() == ["trade: refused by the exchange (error 26)"]
     run.tick(100, trade=1)
     assert not run.status.ready()
+    run.status.refused = {"": 26}
+    assert run.status.not_ready() == ["a command: refused by the exchange (error 26)"]
 
 
 def test_books_are_given_a_minute_at_first(run, caplog):

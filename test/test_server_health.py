@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import resource
@@ -460,6 +461,21 @@ def test_metrics_are_made_once_for_many_requests_and_never_before_the_request() 
         before = slow.collections
         assert b"collections %d.0" % (before + 1) in ask(server, "/metrics").body
         assert b"collections %d.0" % (before + 2) in ask(server, "/metrics").body
+
+
+def test_the_status_is_made_once_for_many_requests_and_never_before_the_request() -> None:
+    made = itertools.count(1)
+    with (
+        served(make_app(Status(), CollectorRegistry(), lambda: {"made": next(made)})) as server,
+        ExitStack() as crowd,
+    ):
+        socks = [crowd.enter_context(connected(server)) for _ in range(200)]
+        for sock in socks:
+            sock.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert all(b'"made":' in to_its_end(sock) for sock in socks)
+        first = json.loads(ask(server, "/status").body)["made"]
+        assert first < 100
+        assert json.loads(ask(server, "/status").body)["made"] == first + 1
 
 
 def test_a_probe_does_not_wait_for_the_metrics_of_others() -> None:

@@ -145,7 +145,7 @@ class Status:
             return ["not connected"]
         broken = [f"{channel}: order books are not known since a gap" for channel in sorted(self.broken_books)]
         refused = [
-            f"{channel}: refused by the exchange" + ("" if code is None else f" (error {code})")
+            f"{channel or 'a command'}: refused by the exchange" + ("" if code is None else f" (error {code})")
             for channel, code in self.refused.items()
         ]
         of_channels = [reason for state in self.channels or () for reason in state.missing]

@@ -52,7 +52,7 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
     `describe`: returns what /status says.
     """
     app = Flask("ssmd", static_folder=None)
-    scrape = _Scrape()
+    answers = _Answers()
 
     @app.get("/health", provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -70,7 +70,8 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
 
     @app.get("/status", provide_automatic_options=False)
     def describe_run() -> Response:
-        return jsonify(describe())
+        text = answers.text("application/json", lambda: jsonify(describe()).get_data())
+        return Response(text, content_type="application/json")
 
     @app.get("/metrics", provide_automatic_options=False)
     def metrics() -> Response:
@@ -78,22 +79,22 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except (TypeError, ValueError):  # An invalid version. RFC 9110 allows a server to ignore the field.
             encode, content_type = choose_encoder("")
-        requested = request.environ.get(_REQUESTED, time.monotonic())
-        return Response(scrape.text(content_type, lambda: encode(registry), requested), content_type=content_type)
+        return Response(answers.text(content_type, lambda: encode(registry)), content_type=content_type)
 
     app.errorhandler(HTTPException)(_other)
     app.after_request(_close)
     return app
 
 
-class _Scrape:
-    """The metrics as text, made once for all requests that have come by then, because that takes milliseconds."""
+class _Answers:
+    """Answers to /metrics and /status, made once for all requests that have come by then: that takes milliseconds."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[float, bytes]] = {}
 
-    def text(self, content_type: str, make: Callable[[], bytes], requested: float) -> bytes:
-        """Return the text of a type, made at the time `requested` (time.monotonic()) or later."""
+    def text(self, content_type: str, make: Callable[[], bytes]) -> bytes:
+        """Return the text of a type, made after the present request had come. No two answers share a type."""
+        requested = request.environ.get(_REQUESTED, time.monotonic())
         if content_type not in self._made or self._made[content_type][0] < requested:
             self._made[content_type] = time.monotonic(), make()
         return self._made[content_type][1]
