@@ -216,6 +216,8 @@ def test_a_required_field_that_is_missing_is_an_error():
         ("storage: {type: s3}", []),
         ("storage: {type: local}", ["storage.path: is required; add it"]),
         ("storage: {type: local, path: ~/data}", ["storage.path: begins with `~`"]),
+        ("storage: {type: local, path: $HOME/data}", ["storage.path: has a `$`"]),
+        ("storage: {type: local, path: s3://bucket/data}", ["storage.path: is an address"]),
         ("storage: {path: data}", ["storage.type: is required"]),
         ("storage: data", ["storage: must be a mapping (`key: value` lines), not `data`"]),
         ("storage: {type: kafka}", []),

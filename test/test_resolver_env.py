@@ -57,7 +57,8 @@ def test_a_value_is_not_changed():
     ],
 )
 def test_all_missing_variables_are_named_at_once_and_an_empty_one_is_missing(environ, text):
-    remedy = "set it to the value, or to the absolute path of a file that contains the value"
+    them = "each" if "are" in text else "it"
+    remedy = f"set {them} to the value, or to the absolute path of a file that contains the value"
     assert refusal("env:A,B,C", **environ) == f"{text}; {remedy}"
 
 

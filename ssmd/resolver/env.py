@@ -18,7 +18,7 @@ __all__ = ["EnvResolver", "variables"]
 _MAX_FILE_BYTES = 64 * 1024
 """No key is longer than this."""
 
-_REMEDY = "set it to the value, or to the absolute path of a file that contains the value"
+_REMEDY = "set {} to the value, or to the absolute path of a file that contains the value"
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_ALPHANUMERIC = re.compile("[^A-Z0-9]")
@@ -47,8 +47,8 @@ class EnvResolver:
         names = variables(key)
         missing = [name for name in names if not self._environ.get(name, "").strip()]
         if missing:
-            verb = "is" if len(missing) == 1 else "are"
-            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY}")
+            verb, them = ("is", "it") if len(missing) == 1 else ("are", "each")
+            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
         return {
             field: _from_file(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)
         }
@@ -95,7 +95,7 @@ def _from_file(name: str, value: str) -> str:
         if len(content) > _MAX_FILE_BYTES:
             raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, too large for a key")
         if not content.strip():
-            raise ResolveError(f"{name} names an empty file; {_REMEDY}")
+            raise ResolveError(f"{name} names an empty file; {_REMEDY.format('it')}")
         return content.decode("utf-8")
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:

@@ -25,3 +25,5 @@ class LocalStorage(Model):
             yield ("path",), "begins with `~`, which stands for no one's home here; write the whole path"
         if "$" in self.path:
             yield ("path",), "has a `$`, but no variables are replaced here; write the whole path"
+        if "://" in self.path:
+            yield ("path",), "is an address, but the data is kept in a folder of this host; write the path of a folder"
