@@ -32,7 +32,7 @@ Faults; N counts the messages sent on a connection:
   error-after=N:CODE    end a subscription with this error code, such as 25
   garbage-after=N       send messages that are not JSON, not UTF-8, not text
   refuse=CHANNEL:CODE   refuse each command that subscribes to the channel, with this error code
-  unknown-market=TICKER never confirm this market, and send nothing of it
+  unknown-market=TICKER send nothing of this market, and leave it out of answers that list markets
   no-snapshot=TICKER    do not answer get_snapshot for this market
   status=CODE           answer the handshake with this HTTP status, such as 401, 403, 429 or 503
   slow-handshake[=S]    answer the handshake after S seconds; without S never

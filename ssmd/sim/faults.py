@@ -24,7 +24,7 @@ FAULTS: dict[str, str] = {
     "error-after=N:CODE": "an error frame with CODE ends one subscription after N frames",
     "garbage-after=N": "broken JSON, broken UTF-8, a binary frame, NaN, two documents, an empty frame; then it goes on",
     "refuse=CHANNEL:CODE": "every command that subscribes to the channel is refused with CODE",
-    "unknown-market=TICKER": "the market is never confirmed, and nothing of it is sent",
+    "unknown-market=TICKER": "nothing of the market is sent, and answers that list markets leave it out",
     "no-snapshot=TICKER": "a command that asks for the market's book is not answered",
     "status=CODE": "every handshake is answered with this HTTP status",
     "slow-handshake": "handshakes are never answered",
@@ -77,7 +77,7 @@ class Faults:
     refused: Mapping[str, int] = field(default_factory=dict)
     """The channels that cannot be subscribed to, each with the error code that says so."""
     unknown_markets: frozenset[str] = frozenset()
-    """The tickers that are never confirmed."""
+    """The tickers of which nothing is sent, and which no answer lists."""
     without_snapshot: frozenset[str] = frozenset()
     """The tickers for which get_snapshot is not answered."""
 
