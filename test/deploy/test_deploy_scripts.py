@@ -217,6 +217,8 @@ def test_a_start_that_fails_prints_the_reason_and_leaves_nothing_running(host):
     assert failed.returncode == 78
     assert "environments/kalshi-sim.yaml:2: feed: there is no feed `nonsense`" in failed.stderr
     assert "did not start: exit code 78" in failed.stderr
+    assert "not started again" not in failed.stderr
+    assert host.log().endswith(" WARNING not started again exit_code=78 pause_seconds=3\n")
     assert host.run("status", "kalshi-sim").returncode == 3
 
 
@@ -270,6 +272,7 @@ def test_stop_works_between_two_runs(host):
     assert status.returncode == 1
     assert "it has ended with exit code 78" in status.stdout
     assert host.run("stop", "kalshi-sim").returncode == 0
+    assert host.log().endswith(" WARNING not started again exit_code=78 pause_seconds=6\n")
     assert host.run("status", "kalshi-sim").returncode == 3
 
 
