@@ -173,12 +173,17 @@ def test_the_proxy_resolves_the_name_of_the_exchange(monkeypatch: pytest.MonkeyP
     assert seen == [{"http://": "CONNECT exchange.invalid:8443 HTTP/1.1", "socks5h://": "exchange.invalid:8443"}[kind]]
 
 
-def test_an_address_of_ipv6_stands_in_brackets_in_a_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("login", "sent"), [("user:s3cr3t", b"user:s3cr3t"), ("user", b"user:"), ("a:" + "b" * 99, b"a:" + b"b" * 99)]
+)
+def test_an_address_of_ipv6_stands_in_brackets_in_a_connect(
+    monkeypatch: pytest.MonkeyPatch, login: str, sent: bytes
+) -> None:
     seen: list[str] = []
     with serving(exchange) as server, serving(http_proxy(seen, ("127.0.0.1", server.port))) as proxy:
-        monkeypatch.setenv("http_proxy", f"user:s3cr3t@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("http_proxy", f"{login}@127.0.0.1:{proxy.port}")
         assert collected("ws://[fd00::1]:8443/feed") == [b"through the proxy"]
-    assert seen == ["CONNECT [fd00::1]:8443 HTTP/1.1", f"Basic {base64.b64encode(b'user:s3cr3t').decode()}"]
+    assert seen == ["CONNECT [fd00::1]:8443 HTTP/1.1", f"Basic {base64.b64encode(sent).decode()}"]
 
 
 @pytest.mark.parametrize(

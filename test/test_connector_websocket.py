@@ -1826,9 +1826,17 @@ def test_a_proxy_that_cannot_be_reached_is_named_as_a_proxy(monkeypatch: pytest.
     assert "the proxy cannot be reached: Connection refused" in refusal("ws://exchange.example/")
 
 
-def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(answering(response("403 Forbidden"))) as proxy:
-        monkeypatch.setenv("http_proxy", f"http://user:s3cr3t@127.0.0.1:{proxy.port}")
+@pytest.mark.parametrize(
+    ("status", "login", "reason"),
+    [
+        ("403 Forbidden", "user:s3cr3t@", "the proxy does not connect: it answered 403"),
+        ("407 Proxy Authentication Required", "", "the proxy does not connect: it demands a user name and a password"),
+        ("407 Mine", "user:s3cr3t@", "the proxy does not connect: it refused the user name and the password"),
+    ],
+)
+def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: str, login: str, reason: str) -> None:
+    with serving(answering(response(status))) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{login}127.0.0.1:{proxy.port}")
         text = refusal("ws://exchange.test/feed")
-    assert "proxy status: 403" in text
+    assert text.endswith(reason)
     assert "s3cr3t" not in text

@@ -80,11 +80,27 @@ def _go_through(sock: Any, proxy: Proxy, host: str, port: int) -> None:
             address = _addresses(host, port)[0][4][0]
             connect_through_socks5(sock, address, port, proxy.user, proxy.password)
         else:
-            shown = f"[{host}]" if ":" in host else host
-            _tunnel(BoundedHead(sock), shown, port, (proxy.user, proxy.password) if proxy.user else None)
+            _connect_through_http(sock, f"[{host}]" if ":" in host else host, port, proxy)
     except (websocket.WebSocketException, ConnectionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise websocket.WebSocketProxyException(f"the proxy does not connect: {reason}") from None
+
+
+def _connect_through_http(sock: Any, host: str, port: int, proxy: Proxy) -> None:
+    head = BoundedHead(sock)
+    try:
+        _tunnel(head, host, port, (f"{proxy.user}:{proxy.password}", "") if proxy.user else None)
+    except websocket.WebSocketException:
+        refused = head.refused()
+        if refused is None:
+            raise
+        if refused.status_code != http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            reason = f"it answered {refused.status_code}"
+        elif proxy.user:
+            reason = "it refused the user name and the password"
+        else:
+            reason = "it demands a user name and a password"
+        raise websocket.WebSocketProxyException(reason) from None
 
 
 def _first_to_answer(addresses: Sequence[Any]) -> Any:
