@@ -80,23 +80,27 @@ def books(second: float, event: str, *markets: str, sid: int = 1, **more: object
 
 ASKED = books(2, "snapshot_requested", "KX-B", "KX-A", why="gap")
 CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=2, missing=[])
+NOT_ALL = "not all of which are known to have come"
 
 
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
         ([ASKED, CAME, entry(4, "stopped")], None),
-        ([ASKED, entry(4, "stopped")], "2 (KX-A, KX-B)"),
-        ([ASKED, entry(4, "outage"), CAME], "2 (KX-A, KX-B)"),
-        ([ASKED], "2 (KX-A, KX-B)"),
-        ([ASKED, ASKED, books(3, "snapshot_requested", "KX-C", sid=2), CAME], "1 (KX-C)"),
-        ([ASKED, CAME._replace(fields={**CAME.fields, "missing": ["KX-B"]})], "1 (KX-B)"),
-        ([books(2, "snapshot_requested", *"abcdefg")], "7 (a, b, c, d, e and 2 more)"),
+        ([ASKED, entry(4, "stopped")], f"{NOT_ALL}: 2 (KX-A, KX-B)"),
+        ([ASKED, entry(4, "outage"), CAME], f"{NOT_ALL}: 2 (KX-A, KX-B)"),
+        ([ASKED], f"{NOT_ALL}: 2 (KX-A, KX-B)"),
+        ([ASKED, ASKED, books(3, "snapshot_requested", "KX-C", sid=2), CAME], f"{NOT_ALL}: 1 (KX-C)"),
+        (
+            [ASKED, CAME._replace(fields={**CAME.fields, "missing": ["KX-B"]})],
+            "that were asked for and did not come: 1 (KX-B)",
+        ),
+        ([books(2, "snapshot_requested", *"abcdefg")], f"{NOT_ALL}: 7 (a, b, c, d, e and 2 more)"),
         ([ASKED._replace(fields={"sid": [], "markets": 5}), entry(3, "snapshots_received", missing={})], None),
     ],
 )  # fmt: skip
 def test_order_books_that_did_not_come_are_named(entries, expected):
-    begin = "order books of the channel orderbook_delta that were asked for and did not come: "
+    begin = "order books of the channel orderbook_delta "
     assert notes(*entries) == ([] if expected is None else [begin + expected])
 
 

@@ -102,8 +102,12 @@ def _refusals(entries: list[Entry]) -> Iterator[str]:
 
 
 def _books(entries: list[Entry]) -> Iterator[str]:
-    """Yield how many order books were asked for and did not come while the connection was open."""
+    """Yield how many order books were asked for and did not come while the connection was open.
+
+    The ledger does not say which books of a request have come, until the exchange was asked for the rest several times.
+    """
     pending: dict[object, tuple[str, set[str]]] = {}
+    unanswered: dict[str, set[str]] = {}
     never: dict[str, set[str]] = {}
     for entry in [*entries, Entry(0, STOPPED, 0, 0, {})]:
         key, channel = _text(entry, "sid"), _text(entry, "channel")
@@ -114,15 +118,18 @@ def _books(entries: list[Entry]) -> Iterator[str]:
             never.setdefault(channel, set()).update(_names(entry, "missing"))
         elif entry.event in _SESSION_ENDS:
             for name, markets in pending.values():
-                never.setdefault(name, set()).update(markets)
+                unanswered.setdefault(name, set()).update(markets)
             pending.clear()
-    for channel, markets in sorted(never.items()):
+    yield from _named(never, "that were asked for and did not come")
+    yield from _named(unanswered, "not all of which are known to have come")
+
+
+def _named(found: dict[str, set[str]], what: str) -> Iterator[str]:
+    for channel, markets in sorted(found.items()):
         if markets:
             named = sorted(markets)[:_MOST]
-            yield (
-                f"order books of the channel {channel} that were asked for and did not come: "
-                f"{len(markets):,} ({', '.join(named)}{_more(len(markets) - len(named))})"
-            )
+            count = f"{len(markets):,} ({', '.join(named)}{_more(len(markets) - len(named))})"
+            yield f"order books of the channel {channel} {what}: {count}"
 
 
 def _names(entry: Entry, field: str) -> list[str]:
