@@ -19,6 +19,7 @@ import gevent
 import gevent.event
 import pytest
 from exchange_server import eventually
+from flask import Flask
 from process import Collector
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -461,6 +462,15 @@ def test_metrics_are_made_once_for_many_requests_and_never_before_the_request() 
         before = slow.collections
         assert b"collections %d.0" % (before + 1) in ask(server, "/metrics").body
         assert b"collections %d.0" % (before + 2) in ask(server, "/metrics").body
+
+
+def test_clients_that_name_ever_more_versions_take_no_memory() -> None:
+    """Each version that a client names in `Accept` is another type of answer."""
+    answers = health._Answers()
+    with Flask("x").test_request_context():
+        for number in range(100):
+            assert answers.text(f"version=1.0.{number}", lambda: b"metrics") == b"metrics"
+    assert len(answers._made) <= health.MOST_TYPES
 
 
 def test_the_status_is_made_once_for_many_requests_and_never_before_the_request() -> None:

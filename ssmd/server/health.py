@@ -35,6 +35,9 @@ CONNECTION_SECONDS = 5.0
 """The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
 off."""
 
+MOST_TYPES = 4
+"""The answers of so many types are kept. A client may name any version of OpenMetrics, and each is another type."""
+
 PROBES = ("/health", "/ready")
 """The paths whose answers may not wait for any other."""
 
@@ -96,6 +99,8 @@ class _Answers:
         """Return the text of a type, made after the present request had come. No two answers share a type."""
         requested = request.environ.get(_REQUESTED, time.monotonic())
         if content_type not in self._made or self._made[content_type][0] < requested:
+            if len(self._made) >= MOST_TYPES:
+                self._made.clear()
             self._made[content_type] = time.monotonic(), make()
         return self._made[content_type][1]
 
