@@ -60,6 +60,13 @@ def test_unknown_faults_name_what_exists(text: str) -> None:
     assert all(name in str(caught.value) for name in FAULTS)
 
 
+@pytest.mark.parametrize("text", ["mute-after=5:trades", "gap-after=5:Trade", "refuse=orderbook:9"])
+def test_a_fault_of_a_channel_that_does_not_exist_is_refused(text: str) -> None:
+    """Otherwise it would have no effect."""
+    with pytest.raises(UsageError, match=f"fault .{text}.: there is no such channel; there are: orderbook_delta, "):
+        Faults.parse([text])
+
+
 def test_close_after() -> None:
     with faulty("close-after=7") as simulator, Client(simulator) as client:
         client.subscribe("ticker")

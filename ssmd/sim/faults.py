@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ssmd.errors import UsageError, visible
+from ssmd.sim.command import CHANNELS
 from ssmd.sim.frames import BINARY, TEXT, encode
 
 __all__ = ["FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
@@ -124,7 +125,7 @@ def _counted(kind: str, value: str, text: str) -> Fault:
         return Fault(after, kind, _integer(rest, text, 1, 9999))
     if (rest and kind not in _MAY_HAVE_CHANNEL) or (not rest and (kind in _CHANNEL or ":" in value)):
         raise _unknown(text)
-    return Fault(after, kind, channel=rest)
+    return Fault(after, kind, channel=_known(rest, text) if rest else "")
 
 
 def _refusal(value: str) -> tuple[str, int]:
@@ -132,7 +133,14 @@ def _refusal(value: str) -> tuple[str, int]:
     text = f"refuse={value}"
     if not channel:
         raise _unknown(text)
-    return channel, _integer(code, text, 1, 9999)
+    return _known(channel, text), _integer(code, text, 1, 9999)
+
+
+def _known(channel: str, text: str) -> str:
+    """Return the channel. Raises UsageError when the simulator has none of that name."""
+    if channel not in CHANNELS:
+        raise UsageError(f"fault '{visible(text)}': there is no such channel; there are: {', '.join(CHANNELS)}")
+    return channel
 
 
 def _integer(value: str, text: str, low: int = 0, high: int = 10**15) -> int:
