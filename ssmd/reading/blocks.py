@@ -95,7 +95,7 @@ def whole_lines(pieces: Iterable[bytes], path: Path, longest: int) -> Generator[
             rest = [data[end:]] if end != len(data) else []
             size = len(data) - end
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = "it is cut off" if isinstance(error, EOFError) else getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: cannot be read: {reason}") from None
     return b"".join(rest)
 
