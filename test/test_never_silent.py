@@ -20,7 +20,7 @@ from typing import Any
 
 import gevent
 import pytest
-from moved_clock import fast_clocks
+from moved_clock import FastClocks
 from process import Collector, Simulator, ssmd
 
 pytestmark = pytest.mark.one_day
@@ -291,12 +291,14 @@ def test_a_book_that_does_not_come_again_keeps_the_run_from_being_ready(tmp_path
 @pytest.mark.one_day(300)
 @pytest.mark.parametrize("fault", ["gap", "unknown"])
 def test_a_book_that_was_asked_for_three_times_is_named_as_missing(tmp_path: Path, fault: str) -> None:
-    """At most once in 30 s, which pass in 1.5 s here."""
+    """At most once in 30 s, which pass in 3 s here."""
+    clocks = FastClocks(tmp_path, 10)
     if fault == "gap":
         faults = ["--fault", "gap-after=400:orderbook_delta", "--fault", "no-snapshot=KXSIM-B"]
     else:
         faults = ["--fault", "unknown-market=KXSIM-B"]
-    with collecting(tmp_path, *faults, variables=fast_clocks(tmp_path, 20)) as collector:
+    with collecting(tmp_path, *faults, variables=clocks.variables) as collector:
+        clocks.begin()
 
         def reason() -> str:
             return found if "not sent" in (found := not_ready(collector)) else ""
