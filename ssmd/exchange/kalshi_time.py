@@ -6,9 +6,6 @@ __all__ = ["TICK_MS", "PassedTime"]
 
 TICK_MS = 1000
 """The time between two ticks, about."""
-MOST_MS = 2 * TICK_MS
-"""A longer time between two ticks counts as this much: the clock was set, or the process was stopped and could not read
-what came."""
 
 
 class PassedTime:
@@ -22,6 +19,6 @@ class PassedTime:
         """Return the time since the first tick, in ms; `now_ms`: Unix milliseconds."""
         if self._now_ms is not None:
             passed = now_ms - self._now_ms
-            self._passed_ms += min(passed, MOST_MS) if passed > 0 else TICK_MS
+            self._passed_ms += passed if passed > 0 else TICK_MS
         self._now_ms = now_ms
         return self._passed_ms
