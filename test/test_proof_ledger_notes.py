@@ -80,7 +80,7 @@ def books(second: float, event: str, *markets: str, sid: int = 1, **more: object
 
 ASKED = books(2, "snapshot_requested", "KX-B", "KX-A", why="gap")
 CAME = entry(3, "snapshots_received", sid=1, channel="orderbook_delta", markets=2, missing=[])
-NOT_ALL = "not all of which are known to have come"
+NOT_ALL = "that were asked for and may not all have come"
 
 
 @pytest.mark.parametrize(

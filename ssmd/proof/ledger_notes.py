@@ -121,7 +121,7 @@ def _books(entries: list[Entry]) -> Iterator[str]:
                 unanswered.setdefault(name, set()).update(markets)
             pending.clear()
     yield from _named(never, "that were asked for and did not come")
-    yield from _named(unanswered, "not all of which are known to have come")
+    yield from _named(unanswered, "that were asked for and may not all have come")
 
 
 def _named(found: dict[str, set[str]], what: str) -> Iterator[str]:

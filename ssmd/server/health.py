@@ -36,7 +36,8 @@ CONNECTION_SECONDS = 5.0
 off."""
 
 MOST_TYPES = 4
-"""The answers of so many types are kept. A client may name any version of OpenMetrics, and each is another type."""
+"""How many answers are kept, one for each content type. A client may name any version of OpenMetrics, each a type of
+its own."""
 
 PROBES = ("/health", "/ready")
 """The paths whose answers may not wait for any other."""
