@@ -22,8 +22,8 @@ its traceback and exit code 70.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from itertools import groupby
 from typing import ClassVar
 
 __all__ = [
@@ -150,11 +150,6 @@ def visible(text: str, limit: int = 200) -> str:
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"
 
 
-# C0, DEL and C1 control characters; line separators that some terminals and log readers obey; bidirectional overrides,
-# which change the order of the text on the screen; and lone surrogates, which cannot be encoded.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
-
-
 _HIDDEN = "(hidden)"
 
 _SHORTEST_SECRET = 8
@@ -165,11 +160,13 @@ _PIECE = 16
 
 
 def printable(text: str | bytes, limit: int = 200, hidden: Iterable[str] = ()) -> str:
-    """Return text from outside in a form for one line of a log: no control characters, at most `limit` characters.
+    """Return text from outside in a form for one line of a log: printable characters only, at most `limit` of them.
 
-    A server's answer may contain terminal escapes, newlines that forge log lines, or a megabyte of text. And servers
-    repeat what they were sent: "there is no key 0123...", or the whole request. So the secrets in `hidden` are left
-    out, and of long ones their pieces too. That comes before the text is cut, so that no part of one remains.
+    Each run of others becomes a space: control characters, line separators, characters that change the order of the
+    text on the screen, and half surrogate pairs, which cannot be encoded. A server's answer may contain terminal
+    escapes, newlines that forge log lines, or a megabyte of text. And servers repeat what they were sent: "there is no
+    key 0123...", or the whole request. So the secrets in `hidden` are left out, and of long ones their pieces too. That
+    comes before the text is cut, so that no part of one remains.
     """
     text = text[: 40 * limit]
     if isinstance(text, bytes):
@@ -179,7 +176,8 @@ def printable(text: str | bytes, limit: int = 200, hidden: Iterable[str] = ()) -
             text = _without_pieces(text, secret)
         elif len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, _HIDDEN)
-    text = _UNPRINTABLE.sub(" ", text[: 4 * limit]).strip()
+    runs = groupby(text[: 4 * limit], str.isprintable)
+    text = "".join("".join(run) if is_printable else " " for is_printable, run in runs).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -214,6 +214,10 @@ def has_lines(collector, count):
     return len(collector.lines()) == count
 
 
+def has_empty_queue(collector):
+    return re.search(r"^ssmd_queue_bytes\{.*\} 0\.0$", collector.get("/metrics")[1], re.MULTILINE) is not None
+
+
 @pytest.mark.parametrize(
     "worst", [b"\x01", b'"', b"\xff", b"[", "\U0001f600".encode()], ids=["control", "quote", "no text", "list", "wide"]
 )
@@ -227,6 +231,7 @@ def test_the_largest_message_takes_four_times_its_size_at_most(tmp_path, worst):
         for number in range(3):
             peer.text(message, b'{"number":%d}' % number)
             eventually(partial(has_lines, collector, 2 * number + 2))
+            eventually(partial(has_empty_queue, collector))
         memory = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{collector.process.pid}/status").read_text())
         peer.send(close_frame(1000))
         return int(memory.group(1)) * 1024

@@ -297,6 +297,7 @@ def test_an_event_that_cannot_be_formatted_ends_nothing(log, capsys):
         (" a\r\nb\x00\x1b[31m\x7f\x9bc ", "a b [31m c"),
         ("a\u2028b\u2029c\u202ed\u2066e\ufefff", "a b c d e f"),
         ("a\udcffb", "a b"),
+        ("a\ud7fcb\xa0c\u200bd", "a b c d"),
         ("x" * 200, "x" * 200),
         ("x" * 201, "x" * 199 + "…"),
         ("x" * 10_000_000, "x" * 199 + "…"),
