@@ -215,6 +215,8 @@ def has_lines(collector, count):
 
 
 def has_empty_queue(collector):
+    if not hasattr(collector, "listen"):
+        return False  # It has not logged yet where it listens.
     return re.search(r"^ssmd_queue_bytes\{.*\} 0\.0$", collector.get("/metrics")[1], re.MULTILINE) is not None
 
 
@@ -237,6 +239,7 @@ def test_the_largest_message_takes_four_times_its_size_at_most(tmp_path, worst):
         return int(memory.group(1)) * 1024
 
     with serving(script) as server, Collector(tmp_path, server.url, exchange="generic") as collector:
+        collector.start_up()
         assert collector.wait() == 75
         assert server.result() < 60_000_000 + 4 * largest
         assert collector.payloads()[-2] == message
