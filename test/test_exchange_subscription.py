@@ -34,6 +34,7 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
         assert message in problem.message
 
 
+NOT_ONE_NAME = "has a blank or a comma, and no market's name has one; write each name by itself"
 WRONG_NAMES: list[object] = [5, None, ["A"], {"A": 1}, True]
 WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
 
@@ -46,6 +47,9 @@ WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
         ("market_tickers", [], (), "is empty; name at least one, or leave it out"),
         ("market_tickers", ["A", ""], (1,), "is empty; write a name, or remove it"),
         ("channels", ["trade", ""], (1,), "is empty; write a name, or remove it"),
+        *[("market_tickers", ["A", value], (1,), NOT_ONE_NAME) for value in ("A ", " ", "A,B", "A B", "A\t")],
+        ("market_ids", ["a,b"], (0,), NOT_ONE_NAME),
+        ("market_ticker", "A, B", (), NOT_ONE_NAME),
         *[("market_ticker", value, (), "must be one name") for value in WRONG_NAMES],
         ("market_id", 7, (), "must be one name"),
         ("market_ticker", "", (), "is empty; name at least one, or leave it out"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ TICKERS_PER_COMMAND = 200
 
 _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
 _NAMES = ("market_ticker", "market_id")
+_MARKETS = ("market_tickers", "market_ids")
+_NOT_IN_NAMES = re.compile(r"[\s,]")
+_NOT_ONE_NAME = "has a blank or a comma, and no market's name has one; write each name by itself"
 _FLAGS = ("send_initial_snapshot", "skip_ticker_ack", "use_yes_price")
 _PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, "user_filter", "shard_factor", "shard_key")
 
@@ -103,10 +107,14 @@ def _wrong_values(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
             for index, item in enumerate(value if isinstance(value, list) else ()):
                 if item == "":
                     yield FieldProblem((name, index), "is empty; write a name, or remove it")
+                elif name in _MARKETS and isinstance(item, str) and _NOT_IN_NAMES.search(item):
+                    yield FieldProblem((name, index), _NOT_ONE_NAME)
         elif name in _NAMES and not isinstance(value, str):
             yield FieldProblem((name,), "must be one name")
         elif name in _NAMES and not value:
             yield FieldProblem((name,), empty)
+        elif name in _NAMES and _NOT_IN_NAMES.search(value):
+            yield FieldProblem((name,), _NOT_ONE_NAME)
         elif name in _FLAGS and not isinstance(value, bool):
             yield FieldProblem((name,), "must be true or false")
 
