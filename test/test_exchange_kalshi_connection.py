@@ -150,6 +150,15 @@ def test_a_market_is_heard_when_a_message_of_it_comes_on_the_channel():
     assert [each.heard for each in kalshi.channels()] == [2, 2]
 
 
+def test_a_market_is_heard_when_its_message_comes_before_the_confirmation():
+    kalshi = connection([TWO, {"channels": ["trade"]}])
+    kalshi.inspect([ticker("KXA-1", sid=7), ticker("KXB-2", sid=8), error(99, head={"sid": 7}, market_ticker="KXB-2")])
+    kalshi.inspect([subscribed(1, "ticker", 7)])
+    assert list(kalshi.unheard("ticker")) == ["KXB-2"]
+    kalshi.inspect([subscribed(1, "orderbook_delta", 9)])
+    assert list(kalshi.unheard("orderbook_delta")) == ["KXA-1", "KXB-2"]
+
+
 def test_an_error_about_a_market_is_no_message_of_it():
     kalshi = connection(TWO)
     kalshi.inspect([subscribed(1, "ticker", 2), error(26, head={"sid": 2}, market_ticker="KXA-1")])

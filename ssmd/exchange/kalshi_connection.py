@@ -116,7 +116,7 @@ class KalshiConnection(KalshiInspector):
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         inspection = super().inspect(payloads)
-        if self._subscriptions.listening:
+        if self._subscriptions.listening or self._subscriptions.opening:
             self._subscriptions.hear(inspection.heads, payloads)
         return inspection
 

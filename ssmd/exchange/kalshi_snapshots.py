@@ -10,7 +10,8 @@ from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi_books import Books
 from ssmd.exchange.kalshi_channels import BOOKS
 from ssmd.exchange.kalshi_errors import KalshiError
-from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection, market_in
+from ssmd.exchange.kalshi_market import market_in
+from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection
 
 __all__ = ["Snapshots"]
 

@@ -6,34 +6,20 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ssmd.contracts.exchange import Acknowledged, Asked, Head
 from ssmd.exchange.kalshi_channels import NAMED_BY
 from ssmd.exchange.kalshi_inspector import whole
+from ssmd.exchange.kalshi_market import market_in
 from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
 
-__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions", "market_in"]
+__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions"]
 
 MARKETS_PER_ENTRY = 2000
 """How many markets one Asked names at most, so that a line of the ledger can be read."""
 
 
-class _Names(msgspec.Struct, gc=False):
-    """The fields of a message that may name its market."""
-
-    market_ticker: str = ""
-    market_id: str = ""
-    index_id: str = ""
-    underlying_ticker: str = ""
-    ticker: str = ""
-
-
-class _Named(msgspec.Struct, gc=False):
-    msg: _Names
-
-
-_decode_names = msgspec.json.Decoder(_Named).decode
+_MOST_EARLY = 1000
+"""Messages of so many sids are looked at before they are confirmed; Kalshi gives a connection one for each channel."""
 
 
 class Command(NamedTuple):
@@ -124,7 +110,11 @@ class Subscriptions:
         self.channels: dict[str, ChannelOfConnection] = {}
         self.listening: dict[int, ChannelOfConnection] = {}
         """By sid, the confirmed channels with markets that were not heard from yet."""
+        self.opening: dict[str, ChannelOfConnection] = {}
+        """The channels with a list of markets that have no answer yet, of which hear() looks for early messages."""
         self._by_sid: dict[int, ChannelOfConnection] = {}
+        self._early: dict[tuple[int, str], set[str]] = {}
+        """By sid and channel, the markets of messages that came before a confirmation: they may be of that channel."""
         for number, section in enumerate(sections_of(subscribe), start=1):
             for name in channels_of(section):
                 self.channels.setdefault(name, ChannelOfConnection(name, number, section))
@@ -135,6 +125,7 @@ class Subscriptions:
         for command in self.commands:
             for name in command.params["channels"]:
                 self.channels[name].pending.add(command.id)
+        self.opening |= {name: channel for name, channel in self.channels.items() if channel.markets}
 
     def asked(self) -> Iterator[Asked]:
         """Yield what the commands ask for: by channel, and of a long list by parts of it."""
@@ -177,6 +168,8 @@ class Subscriptions:
             if sid:
                 channel.sid = sid
                 self._by_sid[sid] = channel
+                channel.unheard.difference_update(self._early.pop((sid, channel.name), ()))
+                self._opened(channel)
                 if channel.unheard:
                     self.listening[sid] = channel
             yield self._confirm(channel, command_id, None)
@@ -198,17 +191,33 @@ class Subscriptions:
         for channel in list(self.channels.values()):
             if command_id in channel.pending and self._by_sid.get(sid) in (None, channel):
                 channel.pending.discard(command_id)
+                self._opened(channel)
                 channel.refused[command_id] = len(self.commands[command_id - 1].markets(channel.name))
                 yield channel, sum(channel.refused.values())
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
-        """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
+        """Note the markets that messages have come from, on the channels where some were not heard yet."""
         for head, payload in zip(heads, payloads, strict=True):
             channel = self.listening.get(head.sid)
-            if channel is not None and head.type != "error":
+            if head.type == "error":
+                continue
+            if channel is not None:
                 channel.unheard.discard(market_in(payload, channel.field))
                 if not channel.unheard:
                     del self.listening[head.sid]
+            elif self.opening and head.sid and head.sid not in self._by_sid:
+                self._hear_early(head.sid, payload)
+
+    def _hear_early(self, sid: int, payload: bytes) -> None:
+        for channel in self.opening.values():
+            market = market_in(payload, channel.field)
+            if market in channel.unheard and len(self._early) < _MOST_EARLY:
+                self._early.setdefault((sid, channel.name), set()).add(market)
+
+    def _opened(self, channel: ChannelOfConnection) -> None:
+        self.opening.pop(channel.name, None)
+        if not self.opening:
+            self._early.clear()
 
     def _answered(self, command_id: int, name: object) -> ChannelOfConnection | None:
         """Return the channel of this name, if it has waited for an answer to this command."""
@@ -227,15 +236,6 @@ class Subscriptions:
         channel.confirm(markets, listed)
         known = None if listed is None else sum(market not in channel.unconfirmed for market in markets)
         return Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known)
-
-
-def market_in(payload: bytes, field: str = "market_ticker") -> str:
-    """Return the market that a message is about, as the field of its `msg` names it; empty when it names none."""
-    try:
-        name: str = getattr(_decode_names(payload).msg, field)
-    except (ValueError, RecursionError):
-        return ""
-    return name
 
 
 def _names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:
