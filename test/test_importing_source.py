@@ -105,6 +105,8 @@ def test_a_window_full_of_bytes_is_passed_on(tmp_path, monkeypatch):
     messages = source(tmp_path / "a", b"\n".join(map(line, range(100))), window=100).messages()
     assert next(messages).line == 1
     assert source(tmp_path / "b", b"\n".join(map(line, (9, *range(100)))), window=100).begins_ns() == BEGIN * 10**9
+    with pytest.raises(DataError, match=r"stands more than \d line\(s\) before it; sort the file by time"):
+        read(source(tmp_path / "c", b"\n".join(map(line, (*range(1, 100), 0))), window=100))
 
 
 def test_the_order_of_the_file_can_be_kept(tmp_path):

@@ -78,9 +78,11 @@ class Source:
         passed_ns = 0
         for message in self._in_order_of_file():
             if message.ns < passed_ns:
+                # A window that its bytes have filled does not become longer with --window.
+                remedy = "raise --window, or sort" if len(held) >= (self.window or 0) else "sort"
                 raise DataError(
                     f"{self.path}:{message.line}: is {(passed_ns - message.ns) / 1e9:.6f} s older than a line that "
-                    f"stands more than {len(held):,} line(s) before it; raise --window, or sort the file by time"
+                    f"stands more than {len(held):,} line(s) before it; {remedy} the file by time"
                 )
             heapq.heappush(held, message)
             size += len(message.payload)
