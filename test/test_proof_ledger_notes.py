@@ -68,6 +68,18 @@ def test_refusals_are_gathered():
     ]
 
 
+def test_of_refusals_one_after_the_other_the_last_one_is_shown():
+    refusals = [
+        entry(number, "refused", number, channel="trade", code=26, text=f"{200 * number} of 10,000 are missing")
+        for number in range(1, 50)
+    ]
+    assert notes(*refusals, entry(60, "refused", 60, channel="", code=26, text="limit")) == [
+        "the exchange refused a part of the channel trade 49 times with code 26, the last time: "
+        "9800 of 10,000 are missing",
+        "the exchange refused a command with code 26: limit",
+    ]
+
+
 def test_what_was_refused_for_now_is_no_note():
     refused = {"channel": "trade", "code": 27, "text": "too many commands"}
     assert notes(entry(1, "refused", 1, **refused, for_now=True)) == []

@@ -88,16 +88,18 @@ def _silences(day: str, entries: list[Entry], last_ns: int) -> Iterator[str]:
 
 
 def _refusals(entries: list[Entry]) -> Iterator[str]:
-    counts = Counter(
-        (_text(entry, "channel"), _text(entry, "code"), _text(entry, "text"))
-        for entry in entries
-        if entry.event == REFUSED and entry.fields.get("for_now") is not True
-    )
-    for (channel, code, text), count in counts.most_common(_MOST):
-        how_often = "" if count == 1 else f" {count:,} times"
+    """Yield what was refused. Of refusals one after the other the last says best how much is missing."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        if entry.event == REFUSED and entry.fields.get("for_now") is not True:
+            texts.setdefault((_text(entry, "channel"), _text(entry, "code")), []).append(_text(entry, "text"))
+    for (channel, code), found in sorted(texts.items(), key=lambda item: -len(item[1]))[:_MOST]:
+        what = f"a part of the channel {channel}" if channel else "a command"
+        how_often = "" if len(found) == 1 else f" {len(found):,} times"
         with_code = f" with code {code}" if code else ""
-        yield f"the exchange refused a part of the channel {channel}{how_often}{with_code}: {text}"
-    if (more := len(counts) - _MOST) > 0:
+        last = ", the last time" if len(set(found)) > 1 else ""
+        yield f"the exchange refused {what}{how_often}{with_code}{last}: {found[-1]}"
+    if (more := len(texts) - _MOST) > 0:
         yield f"and {more:,} more kinds of refusals"
 
 
