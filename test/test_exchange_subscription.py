@@ -34,7 +34,7 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
         assert message in problem.message
 
 
-NOT_ONE_NAME = "has a blank or a comma, and no market's name has one; write each name by itself"
+NOT_ONE_NAME = "has white space or a comma, which no market's name has; write each name by itself"
 WRONG_NAMES: list[object] = [5, None, ["A"], {"A": 1}, True]
 WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
 

@@ -19,7 +19,7 @@ MARKETS_PER_ENTRY = 2000
 
 
 _MOST_EARLY = 1000
-"""Messages of so many sids are looked at before they are confirmed; Kalshi gives a connection one for each channel."""
+"""For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
 
 
 class Command(NamedTuple):
@@ -111,7 +111,7 @@ class Subscriptions:
         self.listening: dict[int, ChannelOfConnection] = {}
         """By sid, the confirmed channels with markets that were not heard from yet."""
         self.opening: dict[str, ChannelOfConnection] = {}
-        """The channels with a list of markets that have no answer yet, of which hear() looks for early messages."""
+        """The channels with a list of markets that have no answer yet: messages of them may come before it."""
         self._by_sid: dict[int, ChannelOfConnection] = {}
         self._early: dict[tuple[int, str], set[str]] = {}
         """By sid and channel, the markets of messages that came before a confirmation: they may be of that channel."""
@@ -196,7 +196,7 @@ class Subscriptions:
                 yield channel, sum(channel.refused.values())
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
-        """Note the markets that messages have come from, on the channels where some were not heard yet."""
+        """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
         for head, payload in zip(heads, payloads, strict=True):
             channel = self.listening.get(head.sid)
             if head.type == "error":

@@ -30,7 +30,7 @@ _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_t
 _NAMES = ("market_ticker", "market_id")
 _MARKETS = ("market_tickers", "market_ids")
 _NOT_IN_NAMES = re.compile(r"[\s,]")
-_NOT_ONE_NAME = "has a blank or a comma, and no market's name has one; write each name by itself"
+_NOT_ONE_NAME = "has white space or a comma, which no market's name has; write each name by itself"
 _FLAGS = ("send_initial_snapshot", "skip_ticker_ack", "use_yes_price")
 _PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, "user_filter", "shard_factor", "shard_key")
 
