@@ -29,12 +29,10 @@ from ssmd.runtime.queue import QUEUE_BYTES, BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
+from ssmd.runtime.write_loop import WriteLoop
 from ssmd.store.ledger import STARTED
 
 __all__ = ["DRAIN_SECONDS", "Runner"]
-
-WRITE_BYTES = 1024 * 1024
-"""How much of the queue goes into one write, so that a slow disk gets few large writes rather than many small ones."""
 
 DRAIN_SECONDS = 20.0
 """How long the end may take; below Kubernetes' default grace period of 30 s."""
@@ -112,7 +110,7 @@ class Runner:
         self._open_writer()
         self._journal.note(STARTED, self._clock.now(), **self._identity)
         self._reader.hand_in_notes()
-        writer = self._spawn("writer", self._write)
+        writer = self._spawn("writer", WriteLoop(self._queue, self._writer, self._status).run)
         reader = self._spawn("connector", self._reader.run)
         ticker = self._spawn("ticker", self._tick)
         self._companions.start()
@@ -160,25 +158,6 @@ class Runner:
         if self._first is None:
             self._first = greenlet
             self._ended.set()
-
-    def _write(self) -> None:
-        queue, writer, status = self._queue, self._writer, self._status
-        while True:
-            queue.wait()
-            while batches := queue.take(WRITE_BYTES):
-                status.write_began = time.monotonic()
-                for batch in batches:
-                    writer.write(batch)
-                writer.flush()
-                status.write_began = None
-                count = sum([batch.messages for batch in batches])
-                queue.done()
-                status.messages += count
-                status.location = writer.location
-                writer.sync()  # Here too: a busy feed may never let the queue run empty.
-            queue.wake_in(writer.sync())
-            if queue.closed:
-                return
 
     def _tick(self) -> None:
         while True:
