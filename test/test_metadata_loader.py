@@ -77,6 +77,13 @@ def errors(tree, name="kalshi-dev") -> list[str]:
     return str(caught.value).split("\n")
 
 
+def everything(tree) -> list[str]:
+    """What check() reports of an environment: its errors, which are those of load(), and its warnings."""
+    problems = check(tree, TODAY, PARTS, ["kalshi-dev"]).problems
+    assert [str(problem) for problem in problems if not problem.warning] == errors(tree)
+    return [str(problem) for problem in problems]
+
+
 def warnings(tree) -> list[str]:
     """The warnings with which load() accepts the environment; check() must report the same."""
     found = load(tree, "kalshi-dev", TODAY, PARTS).warnings
@@ -186,7 +193,7 @@ def test_a_wrong_field_anywhere_hides_no_problem_of_another_section(tree):
 def test_what_has_no_effect_is_reported_beside_errors(tree):
     wrong = "data_timeout_seconds: none\ncache: {type: redis}\n"
     edit(tree / "environments/kalshi-dev.yaml", "data_timeout_seconds: 60\n", wrong)
-    assert errors(tree)[1:] == ["environments/kalshi-dev.yaml:9: cache: has no effect in this version"]
+    assert everything(tree)[1:] == ["environments/kalshi-dev.yaml:9: cache: has no effect in this version"]
 
 
 def test_a_section_without_its_type_is_one_error_without_further_warnings(tree):
@@ -254,7 +261,7 @@ def test_references_are_checked_even_when_the_environment_has_other_errors(tree)
     edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalsi")
     edit(tree / "environments/kalshi-dev.yaml", "trade:v1", "trade:v2")
     edit(tree / "environments/kalshi-dev.yaml", "type: local", "kind: local")
-    assert [line.split(": ")[1] for line in errors(tree)] == ["feed", "schema", "storage.kind", "storage.type"]
+    assert [line.split(": ")[1] for line in everything(tree)] == ["feed", "schema", "storage.kind", "storage.type"]
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".hidden"])
@@ -329,7 +336,7 @@ def test_a_definition_that_cannot_be_read_or_has_no_valid_hash_is_an_error(tree,
 def test_thousands_of_problems_of_one_section_are_cut_short(tree):
     edit(tree / "environments/kalshi-dev.yaml", "fields: [api_key, api_secret]", f"fields: [{'a, ' * 5000}]")
     edit(tree / "environments/kalshi-dev.yaml", "env:A,B", "env")
-    of_keys, *rest = errors(tree)
+    of_keys, *rest = everything(tree)
     same, unknown = rest[:101], rest[101:]
     assert (len(same), len(unknown)) == (101, 100)
     at = "environments/kalshi-dev.yaml:5: keys"

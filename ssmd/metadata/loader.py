@@ -1,7 +1,7 @@
 """The tree as a whole: an environment with the feed and the schema that it refers to, or everything that is wrong.
 
 load() is for a run, and reads only what that environment needs. check() looks at the whole tree, or at some of its
-environments. Both report all problems at once, and each problem once, however many environments refer to its file.
+environments. Both report all errors at once, and each once, however many environments refer to its file.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class Report:
 
 
 def load(config_dir: str | os.PathLike[str], environment: str, today: date, parts: Parts) -> Deployment:
-    """Return one environment with its feed and its schema. Raises ConfigError with every problem, one a line."""
+    """Return one environment with its feed and its schema. Raises ConfigError with every error, one a line.
+
+    The warnings are left out: each line becomes an error in the log.
+    """
     tree = _Tree(FilePath(config_dir), today, parts)
     tree.require(environment)
     deployment = tree.deploy(environment)
     if deployment is None:
-        raise ConfigError("\n".join(map(str, tree.problems())))
+        raise ConfigError("\n".join(str(problem) for problem in tree.problems() if not problem.warning))
     return deployment
 
 
