@@ -64,6 +64,14 @@ def test_a_gap_that_only_the_data_or_only_the_ledger_has_is_found(own_storage):
     assert [number for number, _ in findings_in(own_storage)] == [line, line]
 
 
+def test_an_import_of_no_lines_is_no_beginning_of_a_ledger(own_storage):
+    path = ledger_in(own_storage)
+    path.write_bytes(path.read_bytes().replace(b'"event":"started"', b'"event":"imported"', 1))
+    manifest_in(own_storage).unlink()
+    expected = "was written by a run that is not in the ledger: the beginning of the ledger is lost"
+    assert (1, expected) in findings_in(own_storage)
+
+
 @pytest.mark.parametrize("removed", ["beginning", "all"])
 def test_a_ledger_without_its_beginning_is_found_without_a_manifest(own_storage, removed):
     path = ledger_in(own_storage)

@@ -35,7 +35,8 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
         gone = f"{loss.lines} lines that the ledger counts are gone"
         yield Finding(loss.line, f"was the last line when a run started: {gone}")
     entries = ledger.entries.outline()
-    if total and not any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED, IMPORTED)):
+    began = any(entry.line == 0 for entry in entries if entry.event in (STARTED, CONTINUED))
+    if total and not began and not imported_lines(entries, total):
         yield Finding(1, "was written by a run that is not in the ledger: the beginning of the ledger is lost")
     if found.misplaced is not None:
         yield Finding(
