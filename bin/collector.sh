@@ -78,8 +78,11 @@ address() {
 missing() {
     "$python" -c 'import json, sys, urllib.request as u
 status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
-channels = status["channels"]
-waiting = "not confirmed yet" if channels is None or not all(channel["confirmed"] for channel in channels) else ""
-print("; ".join(status["missing"]) or waiting)' \
+if "missing" in status:
+    channels = status["channels"]
+    waiting = "not confirmed yet" if channels is None or not all(channel["confirmed"] for channel in channels) else ""
+    print("; ".join(status["missing"]) or waiting)
+else:  # SSMD_PAGE=off
+    print("" if status["state"] == "collecting" else status["state"])' \
         "$(address)/status" 2>/dev/null
 }

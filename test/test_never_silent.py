@@ -347,3 +347,5 @@ def test_how_much_the_page_shows_can_be_chosen(tmp_path: Path, page: str, fields
 def test_an_unknown_level_of_the_page_is_wrong_usage(tmp_path: Path) -> None:
     done = ssmd("run", "test", "--config-dir", tmp_path, "--page", "all")
     assert (done.returncode, json.loads(done.stderr)["event"]) == (64, "--page is 'all'; it may be off, status, full")
+    done = ssmd("run", "test", "--config-dir", tmp_path, SSMD_PAGE="al")
+    assert (done.returncode, json.loads(done.stderr)["event"]) == (64, "SSMD_PAGE is 'al'; it may be off, status, full")

@@ -1,13 +1,16 @@
-"""The value of --listen, which several commands take, and of --page, which depends on it."""
+"""The value of --listen, which several commands take, and of --page or SSMD_PAGE, whose default depends on it."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
 from ssmd.errors import UsageError, visible
 from ssmd.server.status import FULL, LEVELS, STATUS
 
 __all__ = ["parse_listen", "parse_page"]
+
+_PAGE_VARIABLE = "SSMD_PAGE"
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -20,12 +23,15 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host or "0.0.0.0", int(port)
 
 
-def parse_page(text: str | None, host: str) -> str:
-    """Return how much /status shows, given the value of --page and the host of --listen. Raises UsageError."""
+def parse_page(text: str | None, environ: Mapping[str, str], host: str) -> str:
+    """Return how much /status shows: the value of --page, `text`, or without it SSMD_PAGE; when that is not set either,
+    it depends on the host of --listen. Raises UsageError.
+    """
+    name = "--page"
     if text is None:
-        return FULL if _is_loopback(host) else STATUS
+        name, text = _PAGE_VARIABLE, environ.get(_PAGE_VARIABLE) or (FULL if _is_loopback(host) else STATUS)
     if text not in LEVELS:
-        raise UsageError(f"--page is '{visible(text)}'; it may be {', '.join(LEVELS)}")
+        raise UsageError(f"{name} is '{visible(text)}'; it may be {', '.join(LEVELS)}")
     return text
 
 

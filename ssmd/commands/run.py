@@ -8,11 +8,11 @@ Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
   --listen <host:port>  Where to serve /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
   --page <level>        How much /status shows: `off`, `status` or, with the names of markets, `full`. The default is
-                        `full` where only this host can reach it, else `status`.
+                        SSMD_PAGE, or without it `full` where only this host can reach the address, else `status`.
   -h --help             Show this.
 
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
-debug, info, warning or error; SSMD_LOG_FORMAT is text or json.
+debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = logging.getLogger("ssmd.runner")
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
-    page = parse_page(arguments["--page"], listen[0])
+    page = parse_page(arguments["--page"], environ, listen[0])
     config_dir = Path(arguments["--config-dir"])
     today = datetime.now(UTC).date()
     deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())

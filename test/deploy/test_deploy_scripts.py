@@ -204,6 +204,13 @@ def test_the_collector_is_asked_without_the_proxy_of_the_environment(host, name)
     assert "  feed     connected\n" in host.run("status", "kalshi-sim").stdout
 
 
+def test_the_page_may_show_the_state_alone(host):
+    with (host.etc / "kalshi-sim.env").open("a") as settings:
+        settings.write("SSMD_PAGE=off\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    assert "  feed     collecting; SSMD_PAGE=off hides the rest\n" in host.run("status", "kalshi-sim").stdout
+
+
 def test_two_starts_at_once_start_one_collector(host):
     first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
     output = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
