@@ -196,9 +196,9 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
         ({"channels": True}, [("channels", "must be a list of names", False)]),
         ({"channels": "orderbook_delta"}, [("channels", "must be a list of names", False)]),
         ({"channels": {"orderbook_delta": 1}}, [("channels", "must be a list of names", False)]),
-        ({"channels": [["orderbook_delta"]]}, [("channels", "must be a list of names", False)]),
+        ({"channels": [["orderbook_delta"]]}, [(("channels", 0), "must be a name", False)]),
         ({"market_tickers": "KXA-1"}, [("market_tickers", "must be a list of names", False)]),
-        ({"market_tickers": ["KXA-1", 7]}, [("market_tickers", "must be a list of names", False)]),
+        ({"market_tickers": ["KXA-1", 7]}, [(("market_tickers", 1), "must be a name", False)]),
         ({"market_ids": {}}, [("market_ids", "must be a list of names", False)]),
         ({"channels": ["orderbook_delta"]}, [("channels", "orderbook_delta needs market_tickers", False)]),
         (
@@ -218,7 +218,7 @@ def test_a_long_list_of_tickers_is_sent_in_several_commands(count, sizes):
 def test_the_subscribe_section_is_checked(subscribe, problems):
     found = list(Kalshi.check(subscribe))
     assert [(problem.path, problem.warning) for problem in found] == [
-        ((name,), warning) for name, _, warning in problems
+        (place if isinstance(place, tuple) else (place,), warning) for place, _, warning in problems
     ]
     for problem, (_, message, _) in zip(found, problems, strict=True):
         assert message in problem.message

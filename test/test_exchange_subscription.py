@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ssmd.contracts.configuration import FieldProblem
 from ssmd.exchange.kalshi_channels import CHANNELS
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of, problems_of
 
@@ -35,7 +36,9 @@ def test_each_subscription_of_a_list_is_checked(subscribe, problems):
 
 
 NOT_ONE_NAME = "has white space or a comma, which no market's name has; write each name by itself"
-WRONG_NAMES: list[object] = [5, None, ["A"], {"A": 1}, True]
+NUMBER = "; YAML takes this for a number, so write it in quotes"
+TRUTH = "; YAML takes this for true or false, so write it in quotes"
+WRONG_NAMES: list[object] = [None, ["A"], {"A": 1}]
 WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
 
 
@@ -43,7 +46,11 @@ WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
     ("name", "value", "where", "message"),
     [
         ("market_tickers", "A", (), "must be a list of names"),
-        ("market_tickers", ["A", 5], (), "must be a list of names"),
+        ("market_tickers", ["A", 5], (1,), f"must be a name{NUMBER}"),
+        ("market_tickers", [1.5, "A"], (0,), f"must be a name{NUMBER}"),
+        ("market_tickers", ["A", False], (1,), f"must be a name{TRUTH}"),
+        ("market_tickers", ["A", ["B"]], (1,), "must be a name"),
+        ("market_tickers", [None], (0,), "is empty; write a name, or remove it"),
         ("market_tickers", [], (), "is empty; name at least one, or leave it out"),
         ("market_tickers", ["A", ""], (1,), "is empty; write a name, or remove it"),
         ("channels", ["trade", ""], (1,), "is empty; write a name, or remove it"),
@@ -51,7 +58,8 @@ WRONG_FLAGS: list[object] = ["yes", 1, None, "", []]
         ("market_ids", ["a,b"], (0,), NOT_ONE_NAME),
         ("market_ticker", "A, B", (), NOT_ONE_NAME),
         *[("market_ticker", value, (), "must be one name") for value in WRONG_NAMES],
-        ("market_id", 7, (), "must be one name"),
+        ("market_id", 7, (), f"must be one name{NUMBER}"),
+        ("market_ticker", True, (), f"must be one name{TRUTH}"),
         ("market_ticker", "", (), "is empty; name at least one, or leave it out"),
         *[("use_yes_price", value, (), "must be true or false") for value in WRONG_FLAGS],
         ("skip_ticker_ack", "on", (), "must be true or false"),
@@ -62,6 +70,34 @@ def test_a_value_that_cannot_be_right_is_an_error(name, value, where, message):
     section = {"channels": ["ticker", "trade"], name: value}
     found = [(problem.path, problem.message) for problem in problems_of(section) if not problem.warning]
     assert found == [((name, *where), message)]
+
+
+def test_each_entry_that_is_no_name_is_an_error():
+    found = list(problems_of({"market_tickers": [1, "KXA", 2]}))
+    assert [problem.path for problem in found] == [("market_tickers", 0), ("market_tickers", 2)]
+
+
+ONLY = "a ticker of Kalshi has only capital letters, digits, `-` and `.`, unlike"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("market_tickers", ["KXA-26DEC31-T1.5", "kxa-1"], f"{ONLY} `kxa-1`; write `KXA-1`"),
+        ("market_ticker", "Kxa-1", f"{ONLY} `Kxa-1`; write `KXA-1`"),
+        ("market_tickers", ["kx", "KXA_1"], f"{ONLY} `kx`, `KXA_1`; write `KX` for the first of them"),
+        ("market_tickers", ["KXÅ"], f"{ONLY} `KXÅ`; copy the names from Kalshi"),
+        ("market_tickers", list("abcde"), f"{ONLY} `a`, `b`, `c` and 2 more; write `A` for the first of them"),
+    ],
+)
+def test_a_name_that_cannot_be_a_ticker_is_a_warning(name, value, message):
+    found = list(problems_of({"channels": ["ticker"], name: value}))
+    assert found == [FieldProblem((name,), message, warning=True)]
+
+
+@pytest.mark.parametrize("value", [["KXA-26DEC31-T1.5"], ["all"], ["kx a"], [""], 5, None])
+def test_other_names_get_no_warning_about_their_letters(value):
+    assert [problem for problem in problems_of({"market_tickers": value}) if problem.warning] == []
 
 
 @pytest.mark.parametrize(

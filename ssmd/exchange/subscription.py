@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
+from ssmd.errors import printable
 from ssmd.exchange.kalshi_channels import BOOKS, CHANNELS, NAMED_BY, channel_named
 from ssmd.spelling import misspelling, nearest
 
@@ -30,6 +31,9 @@ _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_t
 _NAMES = ("market_ticker", "market_id")
 _MARKETS = ("market_tickers", "market_ids")
 _NOT_IN_NAMES = re.compile(r"[\s,]")
+_TICKER = re.compile(r"[A-Z0-9.-]+")
+_NAMED = 3
+"""How many of several wrong tickers a warning names."""
 _NOT_ONE_NAME = "has white space or a comma, which no market's name has; write each name by itself"
 _FLAGS = ("send_initial_snapshot", "skip_ticker_ack", "use_yes_price")
 _PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, "user_filter", "shard_factor", "shard_key")
@@ -100,17 +104,14 @@ def _wrong_values(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     empty = "is empty; name at least one, or leave it out"
     for name, value in subscribe.items():
         if name in _LISTS:
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            if not isinstance(value, list):
                 yield FieldProblem((name,), "must be a list of names")
             elif value == []:
                 yield FieldProblem((name,), empty)
-            for index, item in enumerate(value if isinstance(value, list) else ()):
-                if item == "":
-                    yield FieldProblem((name, index), "is empty; write a name, or remove it")
-                elif name in _MARKETS and isinstance(item, str) and _NOT_IN_NAMES.search(item):
-                    yield FieldProblem((name, index), _NOT_ONE_NAME)
+            else:
+                yield from _wrong_entries(name, value)
         elif name in _NAMES and not isinstance(value, str):
-            yield FieldProblem((name,), "must be one name")
+            yield FieldProblem((name,), f"must be one name{_quotes(value)}")
         elif name in _NAMES and not value:
             yield FieldProblem((name,), empty)
         elif name in _NAMES and _NOT_IN_NAMES.search(value):
@@ -119,8 +120,44 @@ def _wrong_values(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
             yield FieldProblem((name,), "must be true or false")
 
 
+def _wrong_entries(name: str, entries: Sequence[Any]) -> Iterator[FieldProblem]:
+    for index, item in enumerate(entries):
+        if item in ("", None):
+            yield FieldProblem((name, index), "is empty; write a name, or remove it")
+        elif not isinstance(item, str):
+            yield FieldProblem((name, index), f"must be a name{_quotes(item)}")
+        elif name in _MARKETS and _NOT_IN_NAMES.search(item):
+            yield FieldProblem((name, index), _NOT_ONE_NAME)
+
+
+def _quotes(value: Any) -> str:
+    """Return what to do about a value that YAML does not take for text."""
+    if isinstance(value, bool):
+        return "; YAML takes this for true or false, so write it in quotes"
+    return "; YAML takes this for a number, so write it in quotes" if isinstance(value, int | float) else ""
+
+
+def _unusual_tickers(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """Warn of names that cannot be tickers: Kalshi may confirm them, and never sends anything of them."""
+    for parameter in ("market_tickers", "market_ticker"):
+        value = subscribe.get(parameter)
+        names = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+        wrong = [name for name in names if name and not (_TICKER.fullmatch(name) or _NOT_IN_NAMES.search(name))]
+        if not wrong or names == ["all"]:
+            continue
+        shown = ", ".join(f"`{printable(name)}`" for name in wrong[:_NAMED])
+        more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
+        message = f"a ticker of Kalshi has only capital letters, digits, `-` and `.`, unlike {shown}{more}"
+        capitals = wrong[0].upper()
+        remedy = "copy the names from Kalshi"
+        if _TICKER.fullmatch(capitals):
+            remedy = f"write `{printable(capitals)}`" + (" for the first of them" if len(wrong) > 1 else "")
+        yield FieldProblem((parameter,), f"{message}; {remedy}", warning=True)
+
+
 def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     yield from _wrong_values(subscribe)
+    yield from _unusual_tickers(subscribe)
     channels = subscribe.get("channels")
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
         yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")
