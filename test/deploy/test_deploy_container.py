@@ -193,7 +193,7 @@ def test_a_collector_that_does_not_answer_is_not_healthy(start):
 def test_without_a_volume_there_is_one_clear_line(start):
     code, _, err = start(*SIM, volume=False).wait()
     assert code == 73
-    assert json.loads(err.splitlines()[-1])["reason"] == "data: Read-only file system"
+    assert json.loads(err.splitlines()[-1])["reason"] == "/var/lib/ssmd/data: Read-only file system"
 
 
 def test_without_arguments_it_prints_the_help(start):
