@@ -332,3 +332,19 @@ def test_a_kill_at_any_step_leaves_whole_days_and_the_same_import_finishes_them(
     assert steps > 100
     assert advised >= 3  # Between the two names of each day.
     assert seen == [0, 1, 2, 3]
+
+
+def test_two_files_with_the_same_bytes_are_an_error_and_nothing_is_imported(tmp_path):
+    storage = tmp_path / "data"
+    sources = [recording(tmp_path / name, line(1), line(2)) for name in ("a.jsonl", "copy of a.jsonl")]
+    with pytest.raises(DataError) as caught:
+        bring_in(sources, target(storage), NOW)
+    first, second = (source.path for source in sources)
+    assert str(caught.value) == f"{second}: has the same bytes as {first}; leave one of them out"
+    assert names(tmp_path) == ["a.jsonl", "copy of a.jsonl"]
+
+
+def test_two_files_without_a_message_are_no_copies(tmp_path):
+    sources = [recording(tmp_path / "a"), recording(tmp_path / "b"), recording(tmp_path / "c", line(1))]
+    [(_, lines)] = bring_in(sources, target(tmp_path / "data"), NOW)
+    assert lines == 1

@@ -34,13 +34,14 @@ def bring_in(sources: Sequence[Source], target: Target, now_ns: int) -> list[tup
     leaves the storage as it was. After a kill there may be whole days and files with temporary names; the same import
     then adds the days that are not there. Memory depends on the sources' windows, not on their sizes.
 
-    Raises DataError for a line that cannot be imported; OutputError for a day that exists, that is not over or that
-    cannot be created; WriteError.
+    Raises DataError for a line that cannot be imported, or two files with the same bytes; OutputError for a day that
+    exists, that is not over or that cannot be created; WriteError.
     """
     days: list[Day] = []
     published = 0
     try:
         _write(sources, target, now_ns, days)
+        _require_different([source for number, source in enumerate(sources) if any(day.lines[number] for day in days)])
         if not days:
             raise DataError(f"{sources[0].path}: has no message to import{_left_out(sources)}")
         all_imported_before = all(isinstance(day, ImportedDay) for day in days)
@@ -74,6 +75,14 @@ def _write(sources: Sequence[Source], target: Target, now_ns: int, days: list[Da
         days[-1].add(message.ns, message.payload, numbers[id(source)])
     if days:
         days[-1].finish()
+
+
+def _require_different(sources: Sequence[Source]) -> None:
+    """Raise DataError for two files with the same bytes, all of which are read: their messages would be there twice."""
+    seen: dict[str, Source] = {}
+    for source in sources:
+        if (first := seen.setdefault(source.sha256, source)) is not source:
+            raise DataError(f"{source.path}: has the same bytes as {first.path}; leave one of them out")
 
 
 def _imported(day: Day, sources: Sequence[Source], exchange: str | None) -> Iterator[Mapping[str, object]]:
