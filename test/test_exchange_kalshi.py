@@ -523,9 +523,14 @@ def test_an_error_of_a_subscription_names_its_channel():
     dialect = kalshi(channels=["trade"])
     dialect.inspect([subscribed(1, "trade", 3)])
     failure = dialect.inspect([error(25, "buffer overflow", head={"sid": 3, "seq": 1})]).failure
-    assert str(failure) == "Kalshi error 25 on trade (sid 3): buffer overflow; that subscription is over"
+    assert str(failure) == (
+        "Kalshi error 25 on trade (sid 3): buffer overflow; that subscription is over; a restart asks again; "
+        "if this happens often, name fewer markets, or divide them among several collectors"
+    )
     failure = dialect.inspect([error(10, "broken", head={"sid": 4})]).failure
-    assert str(failure) == "Kalshi error 10 on a subscription (sid 4): broken; that subscription is over"
+    assert str(failure) == (
+        "Kalshi error 10 on a subscription (sid 4): broken; that subscription is over; a restart asks again"
+    )
 
 
 def test_an_error_in_the_middle_of_a_batch_does_not_hide_what_is_around_it():

@@ -274,6 +274,40 @@ def test_a_refusal_that_ends_the_run_is_reported_too(code):
     assert refusals(inspection) == [Refused("trade", code, str(inspection.failure), 1)]
 
 
+SECTION = "the environment's subscribe section"
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (2, "try a newer version of ssmd, or report this"),
+        (8, f"correct the name of the channel in {SECTION}, or leave it out"),
+        (9, f"use another key, one that may read these channels, or leave them out of {SECTION}"),
+        (11, f"correct the parameters in {SECTION}"),
+        (14, f"name markets with market_tickers in {SECTION}"),
+        (16, f"correct the names of the markets in {SECTION}, or leave out those that no longer exist"),
+        (21, f"correct shard_factor and shard_key in {SECTION}"),
+        (24, f"name indices with index_ids in {SECTION}"),
+        (28, f"name what to collect with underlying_tickers in {SECTION}"),
+        (99, f"; correct {SECTION}"),
+        (None, f"; correct {SECTION}"),
+    ],
+)
+def test_a_refusal_says_what_to_do_about_its_code(code, remedy):
+    kalshi = connection({"channels": ["trade"]})
+    assert str(kalshi.inspect([error(code, "no", head={"id": 1})]).failure).endswith(remedy)
+
+
+def test_a_refused_command_of_several_channels_says_that_it_asked_for_all_of_them():
+    kalshi = connection({"channels": ["trade", "fill", "ticker"]})
+    inspection = kalshi.inspect([error(9, "Authentication required", head={"id": 1})])
+    assert [each.channel for each in refusals(inspection)] == ["trade", "fill", "ticker"]
+    text = "one command asked for trade, fill, ticker, and any of them may be the reason; use another key"
+    assert all(text in each.text for each in refusals(inspection))
+    alone = connection({"channels": ["fill"]}).inspect([error(9, head={"id": 1})])
+    assert "one command" not in str(alone.failure)
+
+
 # Too many commands.
 
 

@@ -167,7 +167,7 @@ class KalshiConnection(KalshiInspector):
         if error.is_too_many_commands:
             self._send_again(head, error, index, events)
         if error.is_over:
-            return Disconnected(f"{error.text}; that subscription is over")
+            return Disconnected(f"{error.text}; {error.remedy}")
         if self._snapshots is not None and self._snapshots.has_asked(head.id):
             found = self._snapshots.refused(head.id, error, index)
             if isinstance(found, SsmdError):
@@ -178,10 +178,10 @@ class KalshiConnection(KalshiInspector):
         if error.is_too_many_commands:
             return None
         if error.is_timeout:
-            return Disconnected(f"{error.text}; a restart asks again")
+            return Disconnected(f"{error.text}; {error.remedy}")
         if error.is_too_many_markets:
             return self._too_many_markets(head, error, index, events)
-        text = f"{error.text}; correct the environment's subscribe section"
+        text = error.refusal(self._channels_about(head))
         for name in self._channels_about(head):
             _add(events, Refused(name, error.code, text, index))
         return SubscriptionRefused(text)
@@ -201,7 +201,7 @@ class KalshiConnection(KalshiInspector):
         self, head: MessageHead, error: KalshiError, index: int, events: list[Event]
     ) -> SubscriptionRefused | None:
         """Go on with the markets that are confirmed; when nothing is subscribed, end the run."""
-        remedy = "name fewer markets, or divide them among several collectors"
+        remedy = error.remedy
         refused = list(self._subscriptions.refused(head.id, head.sid))
         for channel, missing in refused:
             asked = len(channel.markets or ())
