@@ -111,6 +111,18 @@ def test_a_live_environment_without_a_data_timeout_is_a_warning_that_says_what_t
     assert ssmd("validate", "--strict", "--config-dir", tree).returncode == 78
 
 
+@pytest.mark.parametrize("key", ["data_timeout", "data_timeout_second", "data-timeout-seconds"])
+def test_a_misspelt_data_timeout_is_one_error(tmp_path, key):
+    tree = make_tree(tmp_path, LIVE, "kalshi", "", TRADES)
+    environment = tree / "environments" / "test.yaml"
+    environment.write_text(environment.read_text().replace("data_timeout_seconds: 3600", f"{key}: 3600"))
+    with pytest.raises(ConfigError) as refused:
+        load(tree, "test", date(2026, 1, 1), wiring.parts())
+    [problem] = str(refused.value).split("\n")
+    assert problem.endswith(f"{key}: ssmd does not know this key; did you mean `data_timeout_seconds`?")
+    assert "is not set" not in ssmd("validate", "--config-dir", tree).stdout
+
+
 def test_a_run_logs_that_warning_too(tmp_path):
     tree = make_tree(tmp_path, "ws://127.0.0.1:1/trade-api/ws/v2", "kalshi", "", TRADES)
     environment = tree / "environments" / "test.yaml"

@@ -8,7 +8,7 @@ from ssmd.contracts.exchange import Dialect
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment
 from ssmd.metadata.problem import quoted
-from ssmd.spelling import nearest
+from ssmd.spelling import misspelling, nearest
 
 __all__ = ["check_books", "check_channels", "check_data_timeout"]
 
@@ -17,10 +17,12 @@ DATA_TIMEOUT_SECONDS = 300
 
 
 def check_data_timeout(environment: MetadataFile[Environment]) -> None:
-    """Warn of an environment without `data_timeout_seconds`."""
-    if environment.value("data_timeout_seconds") in (None, ""):
+    """Warn of an environment without `data_timeout_seconds`, unless it is misspelt: that is an error of its own."""
+    data, name = environment.value(), "data_timeout_seconds"
+    others = [key for key in data or () if key not in Environment.keys_known()]
+    if environment.value(name) in (None, "") and not any(misspelling(key, [name], data) for key in others):
         environment.report(
-            ("data_timeout_seconds",),
+            (name,),
             "is not set: an exchange that answers pings and sends no data would look healthy for ever; set it to "
             f"{DATA_TIMEOUT_SECONDS}, or to more seconds than this feed is ever silent in normal times",
             warning=True,
