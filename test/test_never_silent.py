@@ -34,7 +34,9 @@ CONFIRMED = 10
 """The seconds that the exchange has to confirm what was asked for."""
 TICK = 2
 """The seconds within which what is due is reported: the channels are looked at once a second."""
-NEVER_HEARD = "markets never heard from: quiet, settled, misspelt or in the wrong case"
+NEVER_HEARD = (
+    "markets never heard from: quiet, settled, misspelt or in the wrong case; if only quiet, raise silent_after_seconds"
+)
 
 
 @contextmanager

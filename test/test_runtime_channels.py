@@ -16,7 +16,9 @@ from ssmd.store.timestamps import timestamp
 
 BEGAN = 1_790_000_000 * 10**9
 LIMITS = Limits(900.0, {})
-NEVER_HEARD = "markets never heard from: quiet, settled, misspelt or in the wrong case"
+NEVER_HEARD = (
+    "markets never heard from: quiet, settled, misspelt or in the wrong case; if only quiet, raise silent_after_seconds"
+)
 
 
 class Channels(ToyExchange):

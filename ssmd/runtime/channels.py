@@ -35,6 +35,10 @@ NAMES_IN_LEDGER = 20
 LONGEST_TICK_SECONDS = 2.0
 """A longer time between two ticks counts as this many seconds: the process was stopped, or had no time to read."""
 
+_NEVER_HEARD = (
+    "markets never heard from: quiet, settled, misspelt or in the wrong case; if only quiet, raise silent_after_seconds"
+)
+
 _log = logging.getLogger("ssmd.runner")
 
 
@@ -204,7 +208,7 @@ class ChannelWatch:
         if names and frozenset(names) != watched.unheard:
             extra = {"channel": now.channel, "seconds": round(watched.listened), "of": now.asked}
             extra |= {"count": len(names), "markets": some(names)}
-            _log.warning("markets never heard from: quiet, settled, misspelt or in the wrong case", extra=extra)
+            _log.warning(_NEVER_HEARD, extra=extra)
         watched.unheard = frozenset(names)
 
     def _report_books(self, watched: _Watched, now: ChannelStatus) -> None:
