@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from ssmd.contracts.exchange import Acknowledged, ChannelState, Refused
 from ssmd.errors import Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.exchange.kalshi_channels import CHANNELS
-from ssmd.exchange.kalshi_subscriptions import MARKETS_PER_ENTRY
+from ssmd.exchange.kalshi_subscriptions import MARKETS_PER_ENTRY, remove
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
 
 TWO = {"channels": ["orderbook_delta", "ticker"], "market_tickers": ["KXA-1", "KXB-2"]}
@@ -355,3 +356,12 @@ def test_the_pause_doubles_up_to_a_minute():
 def test_a_subscription_that_is_over_ends_the_run_whatever_was_asked(code):
     kalshi = connection(TWO)
     assert isinstance(kalshi.inspect([error(code, head={"id": 2})]).failure, Disconnected)
+
+
+# Memory.
+
+
+def test_markets_that_are_all_confirmed_and_heard_take_no_memory_in_the_sets_of_those_that_are_not():
+    asked = dict.fromkeys(LONG)
+    remove(asked, [*LONG, "KX-NEVER-ASKED"])
+    assert sys.getsizeof(asked) == sys.getsizeof({})

@@ -11,7 +11,7 @@ from ssmd.exchange.kalshi_books import Books
 from ssmd.exchange.kalshi_channels import BOOKS
 from ssmd.exchange.kalshi_errors import KalshiError
 from ssmd.exchange.kalshi_market import market_in
-from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection
+from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection, remove
 
 __all__ = ["Snapshots"]
 
@@ -82,7 +82,7 @@ class Snapshots:
         if self._channel.sid not in (None, sid):
             return
         market = market_in(payload)
-        self._channel.unheard.discard(market)
+        remove(self._channel.unheard, [market])
         if market in self._channel.unconfirmed:
             self._early.add(market)
         else:

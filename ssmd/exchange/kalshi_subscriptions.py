@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ssmd.contracts.exchange import Acknowledged, Asked, Head
@@ -12,7 +12,7 @@ from ssmd.exchange.kalshi_inspector import whole
 from ssmd.exchange.kalshi_market import market_in
 from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
 
-__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions"]
+__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions", "remove"]
 
 MARKETS_PER_ENTRY = 2000
 """How many markets one Asked names at most, so that a line of the ledger can be read."""
@@ -46,20 +46,13 @@ class Command(NamedTuple):
 
 
 class ChannelOfConnection:
-    """One channel of a connection."""
+    """One channel of a connection.
+
+    Its sets of markets are dicts without values: a Python set may take four times their memory.
+    """
 
     __slots__ = (
-        "changed",
-        "confirmed",
-        "field",
-        "markets",
-        "name",
-        "pending",
-        "refused",
-        "sid",
-        "subscription",
-        "unconfirmed",
-        "unheard",
+        "changed", "field", "markets", "name", "pending", "refused", "sid", "subscription", "unconfirmed", "unheard",
     )
 
     def __init__(self, name: str, subscription: int, section: Mapping[str, Any]) -> None:
@@ -70,11 +63,10 @@ class ChannelOfConnection:
         """The field of `msg` that names a message's market."""
         self.markets = named[1] if named else None
         """The markets that are asked for; None for all."""
-        self.unconfirmed = set(self.markets or ())
-        self.confirmed: set[str] = set()
+        self.unconfirmed: dict[str, None] = dict.fromkeys(self.markets or ())
         self.changed: tuple[Sequence[str], Sequence[str]] = (), ()
         """The markets that the last answer has confirmed, and those that it does not confirm any more."""
-        self.unheard = set(self.markets or ())
+        self.unheard: dict[str, None] = dict.fromkeys(self.markets or ())
         self.pending: set[int] = set()
         """The commands that Kalshi has not answered yet."""
         self.refused: dict[int, int] = {}
@@ -89,13 +81,20 @@ class ChannelOfConnection:
         new = [market for market in markets if market in self.unconfirmed]
         gone: Sequence[str] = ()
         if listed is not None:
-            names = set(listed)
-            new, gone = list(self.unconfirmed & names), list(self.confirmed - names)
-        self.unconfirmed.difference_update(new)
-        self.unconfirmed.update(gone)
-        self.confirmed.difference_update(gone)
-        self.confirmed.update(new)
+            names = dict.fromkeys(listed)
+            new = [market for market in self.unconfirmed if market in names]
+            gone = [market for market in self.markets or () if not (market in names or market in self.unconfirmed)]
+        remove(self.unconfirmed, new)
+        self.unconfirmed.update(dict.fromkeys(gone))
         self.changed = new, gone
+
+
+def remove(those: dict[str, None], markets: Iterable[str]) -> None:
+    """Remove markets from a dict that may not have them."""
+    for market in markets:
+        those.pop(market, None)
+    if not those:
+        those.clear()  # Without it, an empty dict keeps the memory of all that it held.
 
 
 class Subscriptions:
@@ -168,7 +167,7 @@ class Subscriptions:
             if sid:
                 channel.sid = sid
                 self._by_sid[sid] = channel
-                channel.unheard.difference_update(self._early.pop((sid, channel.name), ()))
+                remove(channel.unheard, self._early.pop((sid, channel.name), ()))
                 self._opened(channel)
                 if channel.unheard:
                     self.listening[sid] = channel
@@ -202,7 +201,7 @@ class Subscriptions:
             if head.type == "error":
                 continue
             if channel is not None:
-                channel.unheard.discard(market_in(payload, channel.field))
+                remove(channel.unheard, [market_in(payload, channel.field)])
                 if not channel.unheard:
                     del self.listening[head.sid]
             elif self.opening and head.sid and head.sid not in self._by_sid:
