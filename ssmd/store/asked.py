@@ -40,8 +40,8 @@ def asked_fields(
 class _Channel(NamedTuple):
     """What is asked for on one channel of one subscription."""
 
-    markets: dict[str, None] | None
-    """In the order in which they were asked for; None for all."""
+    markets: list[str] | None
+    """In the order in which they were asked for, some perhaps repeatedly; None for all."""
     commands: list[Mapping[str, Any]]
     """The commands of the subscription, without those of later additions and removals."""
 
@@ -78,22 +78,21 @@ class ConnectionState:
         markets, commands, action = fields["markets"], fields["commands"], fields["action"]
         known = self._channels.get(at)
         if known is None:
-            known = self._channels[at] = _Channel({}, [])
+            known = self._channels[at] = _Channel([], [])
         if action == SUBSCRIBE:
             known.commands.extend(commands)
         if markets == ALL:
-            self._channels[at] = _Channel(None if action != REMOVE else {}, known.commands)
+            self._channels[at] = _Channel(None if action != REMOVE else [], known.commands)
+        elif known.markets is not None and action == REMOVE:
+            removed = set(markets)
+            known.markets[:] = [market for market in known.markets if market not in removed]
         elif known.markets is not None:
-            for market in markets:
-                if action == REMOVE:
-                    known.markets.pop(market, None)
-                else:
-                    known.markets[market] = None
+            known.markets.extend(markets)
 
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the events, with their fields, from which a reader gets the same state without any earlier event."""
         for (subscription, channel), known in self._channels.items():
-            markets = None if known.markets is None else list(known.markets)
+            markets = None if known.markets is None else list(dict.fromkeys(known.markets))
             for fields in asked_fields(subscription, channel, SUBSCRIBE, markets, known.commands):
                 yield ASKED, fields
         for channel, sid in self._sids:
