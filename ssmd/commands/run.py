@@ -45,16 +45,19 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     today = datetime.now(UTC).date()
     deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())
     with logs.in_a_thread():  # Not earlier, because loading forks. It ends after the last line is logged.
-        return _run(deployment, environ, listen, page, terminal)
+        run = _assemble(deployment, environ, listen, page, terminal)
+        del deployment  # It has the line of each value of the metadata, of which there may be many.
+        return _collect(run, terminal)
 
 
-def _run(
+def _assemble(
     deployment: Deployment,
     environ: Mapping[str, str],
     listen: tuple[str, int],
     page: str,
     terminal: logs.Terminal | None,
-) -> int:
+) -> wiring.Run:
+    """Return the run, which a signal stops."""
     for problem in deployment.warnings:
         _log.warning(str(problem))
     run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None, page=page)
@@ -71,7 +74,7 @@ def _run(
             "listen": f"{listen[0]}:{run.port}",
         },
     )
-    return _collect(run, terminal)
+    return run
 
 
 def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
