@@ -106,7 +106,7 @@ def test_a_plain_host(checkout, home):
     simulated, demo = blocks("A plain host")
     try:
         output = sh(simulated, checkout, home, alone)
-        assert output.count("is running and connected") == 2
+        assert output.count("is connected, and nothing that was asked for is missing") == 2
         assert "messages/s" in output
         assert output.endswith("kalshi-sim has stopped\n")
         output = sh(demo, checkout, home, alone)
