@@ -23,13 +23,13 @@ from process import Collector, Process, Simulator
 from ssmd.runtime.queue import QUEUE_BYTES
 
 PLAIN_MB = 60
-LARGE_MESSAGE_MB = 4 * (16 << 20) / 1e6
+LARGE_MESSAGE_MB = 5 * (16 << 20) / 1e6
 QUEUE_MB = QUEUE_BYTES / 1e6
 """In docs/reliability.md: the memory of a plain run, what a message takes, and what may wait for the disk."""
 
 CONNECT_SECONDS = 10
-SLACK = 5
-"""Seconds that a busy machine may take in addition. A fault that is not noticed takes far longer."""
+ACTS_WITHIN = 2
+"""The seconds that docs/reliability.md gives a time-out of the network to act."""
 
 in_namespaces = [pytest.mark.needs_root, pytest.mark.needs("ip", "iptables", "network namespaces")]
 
@@ -129,7 +129,7 @@ class TestHalfOpenConnection:
             breakage(network)
             began = time.monotonic()
             assert collector.wait() == 75
-            assert idle - 0.5 < time.monotonic() - began < idle + SLACK
+            assert idle - 0.5 < time.monotonic() - began < idle + ACTS_WITHIN
         assert "for 2 s, not even an answer to our ping" in collector.events[-1]["reason"]
         assert collector.events[-1]["messages"] >= 500
         assert_whole(collector)
@@ -150,8 +150,8 @@ def assert_given_up_in_time(folder: Path, endpoints: Sequence[str], prefix: Sequ
         for collector, end in zip(collectors, ends, strict=True):
             ended, peak = end.get()
             assert collector.wait() == 69
-            assert CONNECT_SECONDS <= collector.lasted() < CONNECT_SECONDS + SLACK
-            assert ended - began < 2 * CONNECT_SECONDS + SLACK, "the process did not end after the run"
+            assert CONNECT_SECONDS <= collector.lasted() < CONNECT_SECONDS + ACTS_WITHIN
+            assert ended - began < 2 * CONNECT_SECONDS + ACTS_WITHIN, "the process did not end after the run"
             assert peak < PLAIN_MB
             assert "no answer within 10 s" in collector.events[-1]["reason"]
             assert (collector.events[-1]["messages"], collector.other) == (0, [])
@@ -198,7 +198,7 @@ def test_a_connection_that_the_network_refuses_ends_the_run_at_once(tmp_path, ne
     with Collector(tmp_path, endpoint, prefix=network.here) as collector:
         assert collector.wait() == 69
     # For a host that does not exist the kernel gives up after three ARP requests.
-    assert collector.lasted() < (3.5 if "route" in reason else 0) + SLACK
+    assert collector.lasted() < (3.5 if "route" in reason else 0) + ACTS_WITHIN
     assert reason in collector.events[-1]["reason"]
     assert collector.other == []
 
@@ -279,7 +279,7 @@ def test_an_endless_answer_is_not_kept_in_memory(tmp_path, script, code, reason)
     with serving(script) as server, Collector(tmp_path, server.url, exchange="generic") as collector:
         _, peak = watch(collector)
         assert collector.wait() == code
-        assert collector.lasted() < CONNECT_SECONDS + SLACK
+        assert collector.lasted() < CONNECT_SECONDS + ACTS_WITHIN
         assert peak < PLAIN_MB + (LARGE_MESSAGE_MB if code == 75 else 0)
         assert collector.other == []
         assert reason in collector.events[-1]["reason"]
