@@ -58,6 +58,23 @@ def test_a_day_without_data_between_days_with_data_is_an_outage(tmp_path):
     assert list(figures(tmp_path, days=2)) == [(feed, f"2026-09-2{n}") for feed in ("kalshi", "other") for n in (3, 4)]
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_day_without_an_import_between_imported_days_is_unknown(tmp_path, sealed):
+    """Nobody knows whether the other program was connected then. After a run that ended it is an outage."""
+    fields = {"source": "old.jsonl", "sha256": "0" * 64, "lines": 1, "version": "0.2.0", "layout": {}}
+    imported = (0, "imported", fields), (1, b"{}")
+    write_day(tmp_path, "2026-09-21", *imported, sealed=sealed)
+    write_day(tmp_path, "2026-09-24", *imported, sealed=sealed)
+    make_day(tmp_path, "2026-09-26")
+    make_day(tmp_path, "2026-09-28")
+    found = {day: each for (_, day), each in figures(tmp_path, days=30).items()}
+    for number in (2, 3, 5):
+        empty = found[f"2026-09-2{number}"]
+        assert (empty.messages, empty.coverage, empty.outage_count, remark(empty)) == (0, None, None, "no data")
+    assert percent(found["2026-09-22"].coverage) == "?"
+    assert (found["2026-09-27"].coverage, found["2026-09-27"].outage_count) == (0, 1)
+
+
 def never_connected(storage: Path, day: str) -> None:
     write_day(storage, day, (0, "started", KALSHI), (100, "stopped", {}), sealed=day < "2026-09-21")
 

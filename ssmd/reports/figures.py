@@ -142,13 +142,16 @@ def _until(gap: TimeGap, until_ns: int) -> TimeGap:
     return TimeGap(gap.from_, timestamp(until_ns), round((until_ns - parse_timestamp(gap.from_)) / 1e9, 6), gap.cause)
 
 
-def figures_without_data(day: str, feed: str, now_ns: int, connected_until_ns: int) -> Figures:
+def figures_without_data(day: str, feed: str, now_ns: int, connected_until_ns: int | None) -> Figures:
     """Return the figures of a day that has no files.
 
-    `connected_until_ns`: until then a connection of an earlier day was open, over which no message came.
+    `connected_until_ns`: until then a connection of an earlier day was open, over which no message came; None when that
+    is not known.
     """
     begin = day_begins(day)
     known_ns = min(max(now_ns - begin, 0), DAY_NS)
+    if connected_until_ns is None:
+        return Figures(day, feed, known_ns=known_ns, coverage=None)
     out_ns = known_ns - min(max(connected_until_ns - begin, 0), known_ns)
     if not out_ns:
         return Figures(day, feed, known_ns=known_ns, coverage=100.0 if known_ns else 0.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssmd.errors import DataError, UsageError
 from ssmd.reports.figures import Figures, figures_without_data, read_figures
-from ssmd.reports.last_connection import connected_until, has_connection, is_connected
+from ssmd.reports.last_connection import connected_until, has_connection, is_connected, is_imported
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
 from ssmd.store.layout import DayFile, day_of
 from ssmd.store.timestamps import day_of_ns
@@ -63,14 +63,12 @@ def _of_feed(
     trouble: Callable[[DataError], None],
     progress: Callable[[DayFile], None],
 ) -> Iterator[Figures]:
-    before, until_ns = archive.newest_before(first, feed), None
+    before = archive.newest_before(first, feed)
     for day in _days(max(archive.oldest(feed), first), last):
         if (day, feed) not in archive.known:
-            if until_ns is None:
-                until_ns = archive.connected_until(before, feed)
-            yield figures_without_data(day, feed, archive.now_ns, until_ns)
+            yield archive.without_data(day, feed, before)
             continue
-        before, until_ns = day, None
+        before = day
         try:
             yield archive.read(day, feed, progress)
         except DataError as error:
@@ -87,6 +85,7 @@ class _Archive:
         self.now_ns = now_ns
         self._today = day_of_ns(now_ns)
         self._only = day_of(storage.resolve())
+        self._until_ns: dict[tuple[str, str], int | None] = {}
         self.files = data_files([storage])
         self._by_day = {(file.day, file.feed): file for file in self.files if file.day}
         self._folders = (
@@ -131,9 +130,20 @@ class _Archive:
             ended(last)
         return last
 
-    def connected_until(self, day: str, feed: str) -> int:
-        """Return until when the last connection of a day was open, in ns; until now if it still is."""
-        return self.now_ns if (day, feed) in self._connected else connected_until(self._folders[day], feed)
+    def without_data(self, day: str, feed: str, before: str) -> Figures:
+        """Return the figures of a day without files. `before`: the newest day before it that has some."""
+        if (before, feed) not in self._until_ns:
+            self._until_ns[before, feed] = self._connected_until(before, feed)
+        return figures_without_data(day, feed, self.now_ns, self._until_ns[before, feed])
+
+    def _connected_until(self, day: str, feed: str) -> int | None:
+        """Return until when the last connection of a day was open, in ns; until now if it still is. None when the day
+        was imported: nobody knows when its recorder was connected.
+        """
+        if (day, feed) in self._connected:
+            return self.now_ns
+        folder = self._folders[day]
+        return None if is_imported(folder, feed) else connected_until(folder, feed)
 
     def read(self, day: str, feed: str, progress: Callable[[DayFile], None]) -> Figures:
         """Return the figures of one of the `known` days. Raises DataError."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssmd.store.layout import data_path, ledger_path, manifest_path
+from ssmd.store.ledger import IMPORTED
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
 from ssmd.store.sessions import Session, sessions
 
-__all__ = ["connected_until", "has_connection", "is_connected"]
+__all__ = ["connected_until", "has_connection", "is_connected", "is_imported"]
 
 
 def connected_until(folder: Path, feed: str) -> int:
@@ -24,6 +25,12 @@ def connected_until(folder: Path, feed: str) -> int:
 def has_connection(folder: Path, feed: str) -> bool:
     """Return whether the ledger in a day's folder has a session."""
     return _last_session(folder, feed) is not None
+
+
+def is_imported(folder: Path, feed: str) -> bool:
+    """Return whether the ledger in a day's folder says that its lines were imported, and has no session."""
+    entries = readable_entries(ledger_path(folder, feed)).outline()
+    return any(entry.event == IMPORTED for entry in entries) and not sessions(entries)
 
 
 def is_connected(folder: Path, feed: str) -> bool:
