@@ -15,7 +15,7 @@ from ssmd.contracts.exchange import Acknowledged, ChannelState, Refused
 from ssmd.errors import Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.exchange.kalshi_channels import CHANNELS
-from ssmd.exchange.kalshi_subscriptions import MARKETS_PER_ENTRY, remove
+from ssmd.exchange.kalshi_subscriptions import remove
 from ssmd.exchange.subscription import TICKERS_PER_COMMAND
 
 TWO = {"channels": ["orderbook_delta", "ticker"], "market_tickers": ["KXA-1", "KXB-2"]}
@@ -46,12 +46,11 @@ def test_what_is_asked_for_is_reported_for_each_channel():
     ]
 
 
-def test_a_long_list_is_reported_in_parts_each_with_its_commands():
-    tickers = [f"KXLONG-{number}" for number in range(MARKETS_PER_ENTRY + 1)]
-    [first, second] = connection({"channels": ["trade"], "market_tickers": tickers}).asked()
-    assert [*(first.markets or ()), *(second.markets or ())] == tickers
-    assert [command["id"] for command in first.commands] == list(range(1, 11))
-    assert [command["id"] for command in second.commands] == [11]
+def test_a_long_list_is_asked_for_as_a_whole_with_all_its_commands():
+    tickers = [f"KXLONG-{number}" for number in range(2001)]
+    [asked] = connection({"channels": ["trade"], "market_tickers": tickers}).asked()
+    assert asked.markets == tickers
+    assert [command["id"] for command in asked.commands] == list(range(1, 12))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,7 @@ from ssmd.exchange.kalshi_inspector import whole
 from ssmd.exchange.kalshi_market import market_in
 from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
 
-__all__ = ["MARKETS_PER_ENTRY", "ChannelOfConnection", "Command", "Subscriptions", "remove"]
-
-MARKETS_PER_ENTRY = 2000
-"""How many markets one Asked names at most, so that a line of the ledger can be read."""
-
+__all__ = ["ChannelOfConnection", "Command", "Subscriptions", "remove"]
 
 _MOST_EARLY = 1000
 """For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
@@ -127,21 +123,11 @@ class Subscriptions:
         self.opening |= {name: channel for name, channel in self.channels.items() if channel.markets}
 
     def asked(self) -> Iterator[Asked]:
-        """Yield what the commands ask for: by channel, and of a long list by parts of it."""
+        """Yield what the commands ask for, by channel."""
         for channel in self.channels.values():
             commands = [command for command in self.commands if channel.name in command.params["channels"]]
-            if channel.markets is None:
-                all_objects = [command.without_markets() for command in commands]
-                yield Asked(channel.subscription, channel.name, "subscribe", None, all_objects)
-                continue
-            entry_of = {market: place // MARKETS_PER_ENTRY for place, market in enumerate(channel.markets)}
-            objects_of: dict[int, list[Mapping[str, Any]]] = {}
-            for command in commands:
-                for entry in dict.fromkeys(entry_of[market] for market in command.markets(channel.name)):
-                    objects_of.setdefault(entry, []).append(command.without_markets())
-            for entry, objects in objects_of.items():
-                markets = channel.markets[entry * MARKETS_PER_ENTRY : (entry + 1) * MARKETS_PER_ENTRY]
-                yield Asked(channel.subscription, channel.name, "subscribe", markets, objects)
+            objects = [command.without_markets() for command in commands]
+            yield Asked(channel.subscription, channel.name, "subscribe", channel.markets, objects)
 
     def unanswered(self) -> Iterator[tuple[str, int]]:
         """Yield each channel with each of its commands that Kalshi has not answered."""
