@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmd.contracts.exchange import Acknowledged, Gap, Inspection
+from ssmd.contracts.events import Acknowledged, Gap
+from ssmd.contracts.exchange import Inspection
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.exchange.kalshi_inspector import MOST_SIDS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kalshi_messages import connection, delta, error, frame, ok, snapshot, subscribed, ticker
 
-from ssmd.contracts.exchange import Acknowledged, ChannelState, Refused
+from ssmd.contracts.events import Acknowledged, ChannelState, Refused
 from ssmd.errors import Disconnected, SubscriptionRefused
 from ssmd.exchange.kalshi import Kalshi
 from ssmd.exchange.kalshi_channels import CHANNELS

@@ -20,7 +20,7 @@ from kalshi_messages import (
     subscribed,
 )
 
-from ssmd.contracts.exchange import Gap
+from ssmd.contracts.events import Gap
 from ssmd.exchange.kalshi_inspector import KalshiInspector
 from ssmd.proof.tally import Tally
 

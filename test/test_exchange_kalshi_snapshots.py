@@ -23,7 +23,8 @@ from kalshi_messages import (
     subscribed,
 )
 
-from ssmd.contracts.exchange import Event, Gap, Inspection, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.events import Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.exchange import Inspection
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi import Kalshi
 

@@ -7,7 +7,8 @@ from itertools import accumulate
 import pytest
 from kalshi_messages import connection, delta, error, snapshot, subscribed
 
-from ssmd.contracts.exchange import Inspection, SnapshotsRequested
+from ssmd.contracts.events import SnapshotsRequested
+from ssmd.contracts.exchange import Inspection
 from ssmd.exchange.kalshi_time import TICK_MS, PassedTime
 
 NOW_MS = 1_790_000_000_000

@@ -20,7 +20,8 @@ from ssmd import wiring
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Acknowledged, Asked, ChannelState, Gap, Inspection
+from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
+from ssmd.contracts.exchange import Inspection
 from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange import EXCHANGES
 from ssmd.metadata.fields import Model, Seconds, Text

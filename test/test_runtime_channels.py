@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from test_runtime_runner import ToyExchange
 
-from ssmd.contracts.exchange import ChannelState, Gap, Refused, SnapshotsRequested
+from ssmd.contracts.events import ChannelState, Gap, Refused, SnapshotsRequested
 from ssmd.errors import Disconnected
 from ssmd.runtime.channels import ChannelWatch, Limits
 from ssmd.runtime.journal import Journal

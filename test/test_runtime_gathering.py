@@ -1,6 +1,6 @@
 """What is asked for within a minute becomes one entry for each action, and nothing is left out."""
 
-from ssmd.contracts.exchange import Asked
+from ssmd.contracts.events import Asked
 from ssmd.contracts.writer import Note
 from ssmd.runtime.gathering import MINUTE_NS, Gathering
 

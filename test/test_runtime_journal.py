@@ -2,14 +2,7 @@
 
 import pytest
 
-from ssmd.contracts.exchange import (
-    Acknowledged,
-    Asked,
-    Gap,
-    Refused,
-    SnapshotsReceived,
-    SnapshotsRequested,
-)
+from ssmd.contracts.events import Acknowledged, Asked, Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.reporter import Reporter

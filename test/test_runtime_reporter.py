@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ssmd.contracts.exchange import Gap
+from ssmd.contracts.events import Gap
 from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, SUMMARY_SECONDS, Reporter
 
 

@@ -10,7 +10,8 @@ from exchange_server import eventually
 from gevent.event import Event
 
 from ssmd.contracts.companion import Companion
-from ssmd.contracts.exchange import Acknowledged, Asked, ChannelState, Gap, Inspection
+from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
+from ssmd.contracts.exchange import Inspection
 from ssmd.contracts.writer import Batch
 from ssmd.errors import (
     AuthError,

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Asked, ChannelState, Inspection, SnapshotPolicy
+from ssmd.contracts.events import Asked, ChannelState
+from ssmd.contracts.exchange import Inspection, SnapshotPolicy
 from ssmd.spelling import misspelling
 
 __all__ = ["Generic"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ssmd.contracts.exchange import Asked, ChannelState, Event, Gap, Inspection, Refused, SnapshotPolicy
+from ssmd.contracts.events import Asked, ChannelState, Event, Gap, Refused
+from ssmd.contracts.exchange import Inspection, SnapshotPolicy
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
 from ssmd.exchange.kalshi_channels import BOOKS, channel_named
 from ssmd.exchange.kalshi_errors import KalshiError, read_error
@@ -47,8 +48,6 @@ class KalshiConnection(KalshiInspector):
         """Note when the connection is opened (Unix ms)."""
         if self._snapshots is not None:
             self._snapshots.begin(now_ms)
-
-    # What the run calls.
 
     def commands(self) -> Sequence[bytes]:
         return [command.encode() for command in self._subscriptions.commands]
@@ -111,8 +110,6 @@ class KalshiConnection(KalshiInspector):
             del self._again[command_id]
             if self._subscriptions.waiting_for(command_id):
                 yield self._subscriptions.commands[command_id - 1].encode()
-
-    # What the exchange sends.
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         inspection = super().inspect(payloads)

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ssmd.contracts.exchange import Event, Gap, Inspection
+from ssmd.contracts.events import Event, Gap
+from ssmd.contracts.exchange import Inspection
 from ssmd.errors import Disconnected, SsmdError
 
 __all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping", "whole"]

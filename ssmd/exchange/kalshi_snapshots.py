@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ssmd.contracts.exchange import Event, Gap, Refused, SnapshotPolicy, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.events import Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi_books import Books
 from ssmd.exchange.kalshi_channels import BOOKS

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.contracts.exchange import Acknowledged, Asked, Head
+from ssmd.contracts.events import Acknowledged, Asked
+from ssmd.contracts.exchange import Head
 from ssmd.exchange.kalshi_channels import NAMED_BY
 from ssmd.exchange.kalshi_inspector import whole
 from ssmd.exchange.kalshi_market import market_in

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from ssmd.contracts.exchange import Gap, Inspector
+from ssmd.contracts.events import Gap
+from ssmd.contracts.exchange import Inspector
 from ssmd.store.ledger import GAP, GAP_FIELDS, Entry, encode_entry
 
 __all__ = ["FoundGaps"]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import msgspec
 
-from ssmd.contracts.exchange import Gap, Head, Inspector
+from ssmd.contracts.events import Gap
+from ssmd.contracts.exchange import Head, Inspector
 from ssmd.proof.coverage import OpenTime
 from ssmd.proof.gaps import FoundGap, Gaps, gap_of
 from ssmd.store.ledger import CONTINUED, GAP, SUBSCRIBED, Entry

@@ -14,7 +14,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ssmd.contracts.exchange import ChannelState, Exchange
+from ssmd.contracts.events import ChannelState
+from ssmd.contracts.exchange import Exchange
 from ssmd.errors import Disconnected
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, some

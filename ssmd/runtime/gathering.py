@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ssmd.contracts.exchange import Asked
+from ssmd.contracts.events import Asked
 from ssmd.contracts.writer import Note
 from ssmd.store.asked import SUBSCRIBE, asked_fields
 from ssmd.store.ledger import ASKED

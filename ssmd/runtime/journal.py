@@ -5,15 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ssmd.contracts.exchange import (
-    Acknowledged,
-    Asked,
-    Event,
-    Gap,
-    Refused,
-    SnapshotsReceived,
-    SnapshotsRequested,
-)
+from ssmd.contracts.events import Acknowledged, Asked, Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected, SsmdError
 from ssmd.runtime.gathering import Gathering

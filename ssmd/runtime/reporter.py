@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from ssmd.contracts.exchange import Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.events import Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.runtime.status import Status
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]

@@ -1,0 +1,125 @@
+"""What a dialect reports about a connection: what it asked for, what the exchange answers, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = [
+    "Acknowledged",
+    "Asked",
+    "ChannelState",
+    "Event",
+    "Gap",
+    "Refused",
+    "SnapshotsReceived",
+    "SnapshotsRequested",
+]
+
+
+class Asked(NamedTuple):
+    """The dialect asks for the messages of a channel, or stops asking for them, with commands that are sent now."""
+
+    subscription: int
+    """Its place in the environment's `subscribe` list, from 1."""
+    channel: str
+    action: str
+    """subscribe, add or remove."""
+    markets: Sequence[str] | None
+    """The markets that the action is about; None for all."""
+    commands: Sequence[Mapping[str, Any]]
+    """The commands, as JSON objects, before keys are put in."""
+
+
+class Acknowledged(NamedTuple):
+    """The exchange has confirmed a subscription."""
+
+    channel: str
+    sid: int | None
+    place: int = 0
+    """The index of the payload that says so."""
+    tickers: Sequence[str] = ()
+    """The markets that were asked for; empty when all were."""
+    acknowledged: int | None = None
+    """How many of them the answer repeats; None when it repeats none."""
+
+
+class Gap(NamedTuple):
+    """A number of a subscription's sequence did not follow the one before it."""
+
+    sid: int
+    expected: int
+    got: int
+    place: int = 0
+    """The index of the payload that has `got`."""
+    books: str = ""
+    """The channel whose order books are not known any more because of it; empty when no order books are concerned."""
+
+    @property
+    def missing(self) -> int:
+        """How many messages were lost; 0 when the sequence went backwards."""
+        return max(0, self.got - self.expected)
+
+
+class Refused(NamedTuple):
+    """The exchange has refused a part of what was asked for; the run goes on with the rest."""
+
+    channel: str
+    code: int | None
+    text: str
+    """What the exchange said, how many markets are missing, and what to do."""
+    place: int = 0
+    """The index of the payload that says so."""
+    for_now: bool = False
+    """Whether ssmd asks for it again, so that it may still come."""
+
+
+class SnapshotsRequested(NamedTuple):
+    """The dialect asks for fresh order books; the command is sent now."""
+
+    sid: int
+    channel: str
+    markets: Sequence[str]
+    why: str
+    """gap, day, or start: the first snapshot has not come."""
+
+
+class SnapshotsReceived(NamedTuple):
+    """The order books of a subscription are known again: from here on, the day's file alone gives all of them."""
+
+    sid: int
+    channel: str
+    markets: int
+    """How many books are known."""
+    place: int = 0
+    """One more than the index of the payload that holds the last snapshot."""
+    missing: Sequence[str] = ()
+    """The markets whose book is missing: the exchange was asked several times, and has sent no snapshot."""
+
+
+Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived
+"""What a dialect reports about a connection. One with a `place` belongs there, any other before all payloads."""
+
+
+class ChannelState(NamedTuple):
+    """What was asked for on one channel, and how much of it is confirmed and heard from."""
+
+    channel: str
+    subscription: int
+    """Its place in the environment's `subscribe` list, from 1."""
+    asked: int | None
+    """How many markets were asked for; None when all were."""
+    confirmed: int | None
+    """How many of them the exchange has confirmed; None when all were asked for."""
+    heard: int | None
+    """From how many of them a message has come; None when all were asked for."""
+    pending: bool
+    """Whether the exchange has still to answer a command about it."""
+    activity: int
+    """A number that changes when a message of the channel comes; 0 before the first."""
+    books_pending: int | None = None
+    """How many order books are not known, while their snapshots are still to come; None without order books."""
+    books_missing: int | None = None
+    """How many order books the exchange does not send, although it was asked several times; None as above."""
+    may_be_silent: bool = False
+    """Whether it may have nothing to send for days, as a channel that is private to an account."""
