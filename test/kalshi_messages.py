@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ssmd.contracts.exchange import SnapshotPolicy
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi.dialect import Kalshi
 
 __all__ = [
     "COUNTS",

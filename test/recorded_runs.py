@@ -13,7 +13,7 @@ from recorded import trade
 
 from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import WriteError
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.proof.seal import seal, unsealed
 from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify

@@ -14,7 +14,7 @@ from ssmd import errors
 from ssmd.commands import COMMANDS
 from ssmd.connector import CONNECTORS
 from ssmd.connector.config import WebSocketConfig
-from ssmd.exchange.subscription import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.commands import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from ssmd.contracts.events import Acknowledged, Gap
 from ssmd.contracts.exchange import Inspection
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi import Kalshi
-from ssmd.exchange.kalshi_inspector import MOST_SIDS
-from ssmd.exchange.subscription import TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.dialect import Kalshi
+from ssmd.exchange.kalshi.inspector import MOST_SIDS
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
 

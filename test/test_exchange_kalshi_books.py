@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from ssmd.exchange.kalshi_books import LEAST_INTERVAL_MS, MOST_TRIES, PORTIONS, RETRY_MS, Books, Request
+from ssmd.exchange.kalshi.books import LEAST_INTERVAL_MS, MOST_TRIES, PORTIONS, RETRY_MS, Books, Request
 
 NAMES = [f"KX-{number}" for number in range(1000)]
 SECOND_MS = 1000

@@ -13,10 +13,10 @@ from kalshi_messages import connection, delta, error, frame, ok, snapshot, subsc
 
 from ssmd.contracts.events import Acknowledged, ChannelState, Refused
 from ssmd.errors import Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi import Kalshi
-from ssmd.exchange.kalshi_channels import CHANNELS
-from ssmd.exchange.kalshi_subscriptions import remove
-from ssmd.exchange.subscription import TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.channels import CHANNELS
+from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.dialect import Kalshi
+from ssmd.exchange.kalshi.subscriptions import remove
 
 TWO = {"channels": ["orderbook_delta", "ticker"], "market_tickers": ["KXA-1", "KXB-2"]}
 LONG = [f"KXLONG-{number}" for number in range(2 * TICKERS_PER_COMMAND + 50)]

@@ -21,7 +21,7 @@ from kalshi_messages import (
 )
 
 from ssmd.contracts.events import Gap
-from ssmd.exchange.kalshi_inspector import KalshiInspector
+from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.proof.tally import Tally
 
 

@@ -6,7 +6,7 @@ import pytest
 from process import KEYS
 
 from ssmd.errors import ConfigError
-from ssmd.exchange.kalshi_keys import problems_of_fields, read_key_id, read_keys
+from ssmd.exchange.kalshi.keys import problems_of_fields, read_key_id, read_keys
 
 ID, PEM = KEYS["KALSHI_API_KEY"], KEYS["KALSHI_API_SECRET"]
 

@@ -26,7 +26,7 @@ from kalshi_messages import (
 from ssmd.contracts.events import Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.contracts.exchange import Inspection
 from ssmd.errors import Disconnected
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi.dialect import Kalshi
 
 MARKETS = ["KX-0", "KX-1", "KX-2"]
 BOOKS = {"channels": ["orderbook_delta"], "market_tickers": MARKETS}

@@ -9,7 +9,7 @@ from kalshi_messages import connection, delta, error, snapshot, subscribed
 
 from ssmd.contracts.events import SnapshotsRequested
 from ssmd.contracts.exchange import Inspection
-from ssmd.exchange.kalshi_time import TICK_MS, PassedTime
+from ssmd.exchange.kalshi.time import TICK_MS, PassedTime
 
 NOW_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000

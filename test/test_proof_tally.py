@@ -15,7 +15,7 @@ from recorded import GENERIC, KALSHI, Happened, gap, over_midnight, trade, write
 from recorded_runs import all_findings, verdicts
 
 from ssmd.exchange.generic import Generic
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.proof import tally as tally_module
 from ssmd.proof.tally import Tally
 

@@ -17,8 +17,8 @@ from ssmd.commands.listen import parse_listen
 from ssmd.commands.program import CHECKOUT, program
 from ssmd.contracts.resolver import KeySource
 from ssmd.errors import ConfigError, UsageError, visible
-from ssmd.exchange.kalshi_keys import read_key_id
-from ssmd.exchange.signing import read_private_key
+from ssmd.exchange.kalshi.keys import read_key_id
+from ssmd.exchange.kalshi.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
 from ssmd.sim.embedded import throwaway_key
 from ssmd.sim.faults import Faults

@@ -1,15 +1,15 @@
 """The dialects of exchanges.
 
-A new one is one file here, with a class that keeps the Exchange and Dialect contracts of contracts/exchange.py, and one
-line in this catalog. Its key is the feed version's `exchange`. Without that, a feed whose own name is in the catalog
-has that dialect, and any other feed has `generic`.
+A new one is one file here, or a folder as kalshi/, with a class that keeps the Exchange and Dialect contracts of
+contracts/exchange.py, and one line in this catalog. Its key is the feed version's `exchange`. Without that, a feed
+whose own name is in the catalog has that dialect, and any other feed has `generic`.
 """
 
 from __future__ import annotations
 
 from ssmd.contracts.exchange import Dialect
 from ssmd.exchange.generic import Generic
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange.kalshi.dialect import Kalshi
 
 __all__ = ["EXCHANGES"]
 

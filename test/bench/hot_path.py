@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import CollectorRegistry
 from ssmd.errors import Disconnected
-from ssmd.exchange.kalshi import Kalshi
+from ssmd.exchange import EXCHANGES
 try:
     from ssmd.runtime.metrics import Metrics
     from ssmd.runtime.reporter import Reporter
@@ -70,7 +70,7 @@ class Prepared:
 key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-exchange = Kalshi({"api_key": "bench", "api_secret": key}, {})
+exchange = EXCHANGES["kalshi"]({"api_key": "bench", "api_secret": key}, {})
 try:
     writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status)
 except TypeError:  # A checkout from before the writer wrote its times into the status.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.exchange.kalshi_channels import CHANNELS
-from ssmd.exchange.subscription import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of, problems_of
+from ssmd.exchange.kalshi.channels import CHANNELS
+from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of, problems_of
 
 BOOKS = {"channels": ["orderbook_delta"], "market_tickers": ["KXA-1"]}
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ssmd.errors import ConfigError
-from ssmd.exchange.signing import read_private_key, sign
+from ssmd.exchange.kalshi.signing import read_private_key, sign
 
 RSA = rsa.generate_private_key(65537, 2048)
 ED25519 = ed25519.Ed25519PrivateKey.generate()

@@ -1,6 +1,6 @@
 """Kalshi's WebSocket API, version 2: the keys and the signed handshake.
 
-What is sent and read after it is in kalshi_connection.py. Protocol facts are from https://docs.kalshi.com/asyncapi.yaml.
+What is sent and read after it is in connection.py. Protocol facts are from https://docs.kalshi.com/asyncapi.yaml.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Inspector, SnapshotPolicy
 from ssmd.errors import printable
-from ssmd.exchange.kalshi_channels import BOOKS
-from ssmd.exchange.kalshi_connection import KalshiConnection
-from ssmd.exchange.kalshi_inspector import KalshiInspector
-from ssmd.exchange.kalshi_keys import problems_of_fields, read_keys
-from ssmd.exchange.signing import sign
-from ssmd.exchange.subscription import channels_of, problems_of, sections_of
+from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.commands import channels_of, problems_of, sections_of
+from ssmd.exchange.kalshi.connection import KalshiConnection
+from ssmd.exchange.kalshi.inspector import KalshiInspector
+from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
+from ssmd.exchange.kalshi.signing import sign
 
 __all__ = ["Kalshi"]
 
@@ -24,7 +24,7 @@ __all__ = ["Kalshi"]
 class Kalshi(KalshiConnection):
     """The dialect of one connection.
 
-    `keys`: see kalshi_keys.py; raises ConfigError when one cannot be used.
+    `keys`: see keys.py; raises ConfigError when one cannot be used.
     `subscribe`: the environment's section. It has the parameters of Kalshi's `subscribe` command, which are sent as
     they are; or it is a list of such sections.
     """

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from ssmd.contracts.events import Acknowledged, Asked
 from ssmd.contracts.exchange import Head
-from ssmd.exchange.kalshi_channels import NAMED_BY
-from ssmd.exchange.kalshi_inspector import whole
-from ssmd.exchange.kalshi_market import market_in
-from ssmd.exchange.subscription import channels_of, commands_of, markets_of, sections_of
+from ssmd.exchange.kalshi.channels import NAMED_BY
+from ssmd.exchange.kalshi.commands import channels_of, commands_of, markets_of, sections_of
+from ssmd.exchange.kalshi.inspector import whole
+from ssmd.exchange.kalshi.market import market_in
 
 __all__ = ["ChannelOfConnection", "Command", "Subscriptions", "remove"]
 

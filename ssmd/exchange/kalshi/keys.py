@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import ConfigError
-from ssmd.exchange.signing import PrivateKey, read_private_key
+from ssmd.exchange.kalshi.signing import PrivateKey, read_private_key
 from ssmd.spelling import misspelling, nearest
 
 __all__ = ["problems_of_fields", "read_key_id", "read_keys"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import printable
-from ssmd.exchange.kalshi_channels import BOOKS, CHANNELS, NAMED_BY, channel_named
+from ssmd.exchange.kalshi.channels import BOOKS, CHANNELS, NAMED_BY, channel_named
 from ssmd.spelling import misspelling, nearest
 
 __all__ = [

@@ -11,13 +11,13 @@ from typing import Any
 from ssmd.contracts.events import Asked, ChannelState, Event, Gap, Refused
 from ssmd.contracts.exchange import Inspection, SnapshotPolicy
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
-from ssmd.exchange.kalshi_channels import BOOKS, channel_named
-from ssmd.exchange.kalshi_errors import KalshiError, read_error
-from ssmd.exchange.kalshi_inspector import SNAPSHOT, KalshiInspector, MessageHead, content, mapping
-from ssmd.exchange.kalshi_pause import COMMANDS_PER_TICK, Pause
-from ssmd.exchange.kalshi_snapshots import Snapshots
-from ssmd.exchange.kalshi_subscriptions import Subscriptions
-from ssmd.exchange.kalshi_time import TICK_MS, PassedTime
+from ssmd.exchange.kalshi.channels import BOOKS, channel_named
+from ssmd.exchange.kalshi.errors import KalshiError, read_error
+from ssmd.exchange.kalshi.inspector import SNAPSHOT, KalshiInspector, MessageHead, content, mapping
+from ssmd.exchange.kalshi.pause import COMMANDS_PER_TICK, Pause
+from ssmd.exchange.kalshi.snapshots import Snapshots
+from ssmd.exchange.kalshi.subscriptions import Subscriptions
+from ssmd.exchange.kalshi.time import TICK_MS, PassedTime
 
 __all__ = ["KalshiConnection"]
 

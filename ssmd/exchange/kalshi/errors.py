@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.exchange.kalshi_inspector import whole
+from ssmd.exchange.kalshi.inspector import whole
 
 __all__ = ["KalshiError", "read_error"]
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ssmd.contracts.events import Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.errors import Disconnected
-from ssmd.exchange.kalshi_books import Books
-from ssmd.exchange.kalshi_channels import BOOKS
-from ssmd.exchange.kalshi_errors import KalshiError
-from ssmd.exchange.kalshi_market import market_in
-from ssmd.exchange.kalshi_subscriptions import ChannelOfConnection, remove
+from ssmd.exchange.kalshi.books import Books
+from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.errors import KalshiError
+from ssmd.exchange.kalshi.market import market_in
+from ssmd.exchange.kalshi.subscriptions import ChannelOfConnection, remove
 
 __all__ = ["Snapshots"]
 
