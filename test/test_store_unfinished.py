@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ssmd.store.layout import temporary
 from ssmd.store.ledger import Entry, encode_entry
-from ssmd.store.unfinished import give_name, is_unfinished_import, temporary
+from ssmd.store.unfinished import give_name, is_unfinished_import
 
 IMPORTED = encode_entry(Entry(0, "imported", 0, 0, {"lines": 1}))
 

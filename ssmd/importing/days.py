@@ -13,12 +13,12 @@ from ssmd.contracts.exchange import Inspector
 from ssmd.errors import OutputError, WriteError
 from ssmd.importing.found_gaps import FoundGaps
 from ssmd.store.durable import make_directory, open_new, sync_directory, write_pieces
-from ssmd.store.layout import DAY_FILES, PACKED_LEDGERS, data_path, forms_of, ledger_path
+from ssmd.store.layout import DAY_FILES, PACKED_LEDGERS, data_path, forms_of, ledger_path, temporary
 from ssmd.store.ledger import GAP, IMPORTED, Entry, encode_entry
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.line import LineEncoder
 from ssmd.store.locks import is_locked, try_lock
-from ssmd.store.unfinished import give_name, is_unfinished_import, temporary
+from ssmd.store.unfinished import give_name, is_unfinished_import
 
 __all__ = ["Day", "ImportedDay", "NewDay", "begin_day"]
 

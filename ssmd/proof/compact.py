@@ -20,7 +20,7 @@ from ssmd.errors import DataError, WriteError, printable
 from ssmd.reading.blocks import decompressed
 from ssmd.store.durable import drop_from_cache, open_new, sync_directory
 from ssmd.store.inventory import data_files
-from ssmd.store.layout import DayFile, manifest_path
+from ssmd.store.layout import DayFile, manifest_path, temporary
 from ssmd.store.locks import held
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_file import read_manifest
@@ -81,7 +81,7 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
             with _reading(file.path) as plain:
                 _require(file.path, _pieces(plain, progress), manifest)
             return Compacted(manifest.bytes, 0, finished=False)
-        new = packed.with_name(packed.name + ".new")
+        new = temporary(packed)
         try:
             _pack(file.path, new, manifest, level, progress)
             os.rename(new, packed)

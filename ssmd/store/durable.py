@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ssmd.errors import OutputError, WriteError
+from ssmd.store.layout import temporary
 
 __all__ = [
     "drop_from_cache",
@@ -106,7 +107,7 @@ def write_durably(path: Path, data: bytes) -> None:
     It is written under another name, synced and renamed, and the name is synced. If that fails, as on a full disk, what
     was written is removed. Raises OutputError, WriteError.
     """
-    new = path.with_name(path.name + ".new")
+    new = temporary(path)
     file = open_new(new)
     try:
         with file:

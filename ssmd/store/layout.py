@@ -33,6 +33,7 @@ __all__ = [
     "lock_path",
     "manifest_path",
     "read_name",
+    "temporary",
     "torn_path",
 ]
 
@@ -109,6 +110,11 @@ def manifest_path(folder: Path, feed: str) -> Path:
 def torn_path(path: Path) -> Path:
     """Return the path of the file that gets what is torn off a data file or a ledger."""
     return path.with_name(path.name + TORN)
+
+
+def temporary(path: Path) -> Path:
+    """Return the name that a file has until it is whole and durable. No command reads a file of such a name."""
+    return path.with_name(f"{path.name}.new")
 
 
 def lock_path(storage: Path, feed: str) -> Path:

@@ -6,19 +6,14 @@ import errno
 import os
 from pathlib import Path
 
-from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
+from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path, temporary
 from ssmd.store.ledger import IMPORTED
 from ssmd.store.ledger_file import readable_entries
 
-__all__ = ["give_name", "is_unfinished_import", "temporary"]
+__all__ = ["give_name", "is_unfinished_import"]
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """The errors of a file system without hard links."""
-
-
-def temporary(path: Path) -> Path:
-    """Return the name that a file has until it is whole and durable. No command reads a file of such a name."""
-    return path.with_name(f"{path.name}.new")
 
 
 def give_name(path: Path) -> None:
