@@ -259,9 +259,10 @@ def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
 
 
 STEPS = """
-import itertools, os, shutil, signal, sys
+import itertools, shutil, sys
 from pathlib import Path
 sys.path.insert(0, "test")
+from kills import killed_at
 from test_importing_bring_in import *
 from ssmd.proof.advisories import advisories
 
@@ -273,29 +274,15 @@ source = recording(folder / "a", line(0), line(1), line(DAY), line(2 * DAY))
 def run():
     bring_in([source], target(storage, "kalshi"), NOW)
 
-def killed_at(step):
-    calls = itertools.count()
-    def profile(frame, event, called):
-        ours = event == "c_call" and frame.f_code.co_filename.endswith(
-            ("importing/days.py", "durable.py", "unfinished.py", "found_gaps.py", "locks.py")
-        )
-        if ours and next(calls) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    child = os.fork()
-    if not child:
-        sys.setprofile(profile)
-        run()
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
 whole = {"2026-09-20": 2, "2026-09-21": 1, "2026-09-22": 1}
+FILES = ("importing/days.py", "durable.py", "unfinished.py", "found_gaps.py", "locks.py")
 seen = set()
 advised = 0
 for step in itertools.count():
     shutil.rmtree(storage, ignore_errors=True)
     if sys.argv[2] == "beside":
         bring_in(others, target(storage, feed="beside"), NOW)
-    killed = killed_at(step)
+    killed = killed_at(step, run, *FILES)
     files = data_files([storage], "other") if storage.exists() else []
     for file in files:
         assert file.path.read_bytes().count(b"\\n") == whole[file.day], file

@@ -261,8 +261,10 @@ def test_files_that_another_user_has_left_do_not_stop_the_owner_of_the_folder(st
 
 
 STEPS = """
-import itertools, os, shutil, signal, sys
+import itertools, shutil, sys
 from pathlib import Path
+sys.path.insert(0, "test")
+from kills import killed_at
 from ssmd.proof.compact import candidates, compact
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
@@ -276,19 +278,6 @@ def run():
     for file in candidates(storage, "2026-09-22"):
         compact(file, level=1, dry_run=False, progress=len)
 
-def killed_at(step):
-    calls = itertools.count()
-    def profile(frame, event, called):
-        ours = event == "c_call" and frame.f_code.co_filename.endswith(("compact.py", "durable.py"))
-        if ours and next(calls) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    child = os.fork()
-    if not child:
-        sys.setprofile(profile)
-        run()
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
 def look():
     [file] = data_files([storage])
     assert b"".join(LineBlocks(file.path)) == expected
@@ -299,7 +288,7 @@ seen = set()
 for step in itertools.count():
     shutil.rmtree(storage, ignore_errors=True)
     shutil.copytree(kept, storage)
-    killed = killed_at(step)
+    killed = killed_at(step, run, "compact.py", "durable.py")
     seen.add(tuple(sorted(look())))
     run()
     assert look() == {"kalshi.jsonl.zst"}

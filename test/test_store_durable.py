@@ -27,32 +27,22 @@ from ssmd.store.durable import (
 )
 
 KILLED_AT_EVERY_STEP = """
-import itertools, os, signal, sys
+import itertools, sys
 from pathlib import Path
+sys.path.insert(0, "test")
+from kills import killed_at
 from ssmd.store.durable import write_durably
 
 path = Path(sys.argv[1])
 old, new = sys.argv[2].encode() or None, b"new" * 100_000
-
-def killed_at(step):
-    calls = itertools.count()
-    def profile(frame, event, called):
-        ours = event == "c_call" and frame.f_code.co_filename.endswith("durable.py")
-        if ours and next(calls) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    child = os.fork()
-    if not child:
-        sys.setprofile(profile)
-        write_durably(path, new)
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 seen = []
 for step in itertools.count():
     path.unlink(missing_ok=True)
     if old is not None:
         path.write_bytes(old)
-    killed = killed_at(step)  # What an earlier kill has left beside it is still there.
+    # What an earlier kill has left beside it is still there.
+    killed = killed_at(step, lambda: write_durably(path, new), "durable.py")
     content = path.read_bytes() if path.exists() else None
     assert content in (old, new), content
     seen.append("new" if content == new else "old")
