@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -231,14 +231,15 @@ def _identity(deployment: Deployment) -> dict[str, object]:
         "pid": os.getpid(),
         "exchange": deployment.dialect,
         "environment": deployment.environment.name,
+        "description": deployment.version.description,
     }
 
 
 def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
-    environment = deployment.environment
-    snapshots = environment.snapshots
-    policy = SnapshotPolicy(snapshots.after_gap, snapshots.daily, snapshots.per_second)
-    return EXCHANGES[deployment.dialect](keys.get(EXCHANGE_KEY, {}), environment.subscribe, policy)
+    environment, version = deployment.environment, deployment.version
+    policy = SnapshotPolicy(*astuple(environment.snapshots))
+    dialect = EXCHANGES[deployment.dialect].described(version.description)
+    return dialect(keys.get(EXCHANGE_KEY, {}), environment.subscribe, policy, version.rate_limit_per_second)
 
 
 def _limits(environment: Environment) -> Limits:

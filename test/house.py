@@ -20,6 +20,7 @@ FLOORS = [
     {"reading", "metadata"},
     {"store"},
     {"contracts"},
+    {"field_path"},
     {"errors", "spelling"},
 ]
 """The packages, and the modules at the top, from the top of the house down. Each imports from lower floors only."""

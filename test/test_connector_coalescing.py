@@ -13,7 +13,7 @@ from ssmd.connector.coalescing import Pauses
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import Disconnected
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 
 # The rule alone: the pause that is due after the reads that a test names.
 
@@ -102,7 +102,7 @@ COUNT = 200
 def receive(url: str, coalesce_seconds: float) -> list[tuple[float, list[bytes]]]:
     """Return what is yielded up to the end of the connection, each list with the time at which it came."""
     config = WebSocketConfig(endpoint=url, coalesce_seconds=coalesce_seconds)
-    connector = WebSocketConnector(url, Generic({}, {}), config, direct=True)
+    connector = WebSocketConnector(url, Generic()({}, {}), config, direct=True)
     connector.connect()
     received: list[tuple[float, list[bytes]]] = []
     with pytest.raises(Disconnected, match="code 1000"):

@@ -16,7 +16,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import open_socket
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import ConnectError
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 
 REFUSED = "127.0.0.2"  # Nothing listens there.
 FORBIDDEN = "255.255.255.255"  # Not an address for TCP: the kernel refuses with another error than "refused".
@@ -83,7 +83,7 @@ def test_addresses_that_do_not_answer_are_given_up_at_the_deadline_and_leave_no_
         began = time.monotonic()
         url = name(dead.getsockname(), dead.getsockname())
         config = WebSocketConfig(endpoint=url)
-        connector = WebSocketConnector(url, Generic({}, {}), config, direct=True, connect_seconds=1)
+        connector = WebSocketConnector(url, Generic()({}, {}), config, direct=True, connect_seconds=1)
         with pytest.raises(ConnectError, match="no answer within 1 s"):
             connector.connect()
         assert time.monotonic() - began >= 1

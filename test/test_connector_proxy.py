@@ -14,7 +14,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.proxy import proxy_for
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.errors import ConfigError, ConnectError, Disconnected
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 
 EXCHANGE = "wss://ws.exchange.example/feed"
 
@@ -118,7 +118,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
 
 
 def connector(url: str) -> WebSocketConnector:
-    return WebSocketConnector(url, Generic({}, {}), WebSocketConfig(endpoint=url), connect_seconds=5)
+    return WebSocketConnector(url, Generic()({}, {}), WebSocketConfig(endpoint=url), connect_seconds=5)
 
 
 def collected(url: str) -> list[bytes]:
@@ -199,7 +199,7 @@ def test_an_error_names_the_proxy_without_its_password(
 ) -> None:
     monkeypatch.setenv("http_proxy", variable)
     feed = WebSocketConnector(
-        "ws://exchange.invalid/", Generic({}, {}), WebSocketConfig(endpoint="ws://x/"), connect_seconds=14
+        "ws://exchange.invalid/", Generic()({}, {}), WebSocketConfig(endpoint="ws://x/"), connect_seconds=14
     )
     with pytest.raises(ConnectError) as failed:
         feed.connect()

@@ -8,11 +8,12 @@ import email.utils
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import gevent.event
@@ -38,8 +39,10 @@ from websocket._socket import DEFAULT_SOCKET_OPTION
 from ssmd.connector import dial, sender, websocket
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
+from ssmd.contracts.exchange import Opening
 from ssmd.errors import AuthError, ConnectError, Disconnected
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.connection import GenericConnection
+from ssmd.exchange.generic.description import EMPTY
 
 NOW = 1_767_225_600.25
 
@@ -51,16 +54,24 @@ def no_proxy_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-class Signing(Generic):
+def signed(endpoint: str, signature: str) -> Opening:
+    return Opening(endpoint, {"X-Signed": signature}, hidden=[signature], signed=True)
+
+
+def unsigned() -> GenericConnection:
+    return GenericConnection(EMPTY, {}, {}, None)
+
+
+class Signing(GenericConnection):
     """A dialect with a signature that tests can read."""
 
     def __init__(self, *commands: bytes, tick_seconds: float | None = None) -> None:
-        super().__init__({}, {})
+        super().__init__(EMPTY, {}, {}, None)
         self._texts = list(commands)
         self.tick_seconds = tick_seconds
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        return {"X-Signed": f"{path}@{now_ms}"}
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
+        return signed(endpoint, f"{urlsplit(endpoint).path or '/'}@{now_ms}")
 
     def commands(self) -> Sequence[bytes]:
         return self._texts
@@ -299,7 +310,7 @@ def test_a_server_that_asks_for_a_pause(status: int, fields: str, asked: str, wa
 )
 def test_a_refusal_of_a_feed_without_keys_is_not_about_keys(status: str, expected: str) -> None:
     with serving(answering(response(status, b"no"))) as server:
-        feed = WebSocketConnector(server.url, Generic({}, {}), WebSocketConfig(endpoint=server.url))
+        feed = WebSocketConnector(server.url, unsigned(), WebSocketConfig(endpoint=server.url))
         assert refused(feed) == server.url + expected
     assert ConnectError.exit_code == 69
 
@@ -308,7 +319,7 @@ def test_a_refusal_of_a_feed_without_keys_is_not_about_keys(status: str, expecte
 @pytest.mark.parametrize("keys", [True, False])
 def test_a_server_that_refuses_keys_or_hosts_may_ask_for_a_pause_too(status: str, keys: bool) -> None:
     with serving(answering(response(status, b"no", "Retry-After: 17\r\n"))) as server:
-        without = WebSocketConnector(server.url, Generic({}, {}), WebSocketConfig(endpoint=server.url))
+        without = WebSocketConnector(server.url, unsigned(), WebSocketConfig(endpoint=server.url))
         feed = connector(server.url) if keys else without
         with pytest.raises(AuthError if keys else ConnectError) as caught:
             feed.connect()
@@ -347,8 +358,8 @@ class LongSigning(Signing):
 
     SIGNATURE = base64.b64encode(bytes(range(256))).decode()
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        return {"X-Signed": self.SIGNATURE}
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
+        return signed(endpoint, self.SIGNATURE)
 
 
 @pytest.mark.parametrize("place", range(0, 344, 86))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmd.contracts.exchange import Inspection
-from ssmd.exchange.generic import Generic
+from ssmd.contracts.exchange import Inspection, Opening
+from ssmd.exchange.generic.dialect import Generic
 
 MESSAGES = [
     {"type": "subscribe", "product_ids": ["ETH-EUR"], "channels": ["level2", "heartbeat"]},
@@ -18,22 +18,22 @@ MESSAGES = [
 
 
 def test_the_messages_are_sent_as_json_in_order():
-    assert Generic({}, {"messages": MESSAGES}).commands() == [
+    assert Generic()({}, {"messages": MESSAGES}).commands() == [
         b'{"type":"subscribe","product_ids":["ETH-EUR"],"channels":["level2","heartbeat"]}',
         b'{"event":"na\\u00efve","depth":10,"on":true,"nothing":null}',
     ]
-    assert [json.loads(command) for command in Generic({}, {"messages": MESSAGES}).commands()] == MESSAGES
+    assert [json.loads(command) for command in Generic()({}, {"messages": MESSAGES}).commands()] == MESSAGES
 
 
 @pytest.mark.parametrize("subscribe", [{}, {"messages": []}])
 def test_without_messages_nothing_is_sent(subscribe):
-    assert list(Generic({}, subscribe).commands()) == []
-    assert list(Generic.check(subscribe)) == []
+    assert list(Generic()({}, subscribe).commands()) == []
+    assert list(Generic().check(subscribe)) == []
 
 
 def test_nothing_is_signed_and_no_acknowledgement_is_expected():
-    dialect = Generic({"token": "unused"}, {"messages": MESSAGES})
-    assert dialect.headers("/ws", 1_790_000_000_000) == {}
+    dialect = Generic()({"token": "unused"}, {"messages": MESSAGES})
+    assert dialect.opening("wss://host/ws", 1_790_000_000_000) == Opening("wss://host/ws")
     assert list(dialect.unacknowledged()) == []
 
 
@@ -52,7 +52,7 @@ def test_nothing_is_signed_and_no_acknowledgement_is_expected():
     ],
 )
 def test_the_subscribe_section_is_checked(subscribe, problems):
-    found = list(Generic.check(subscribe))
+    found = list(Generic().check(subscribe))
     assert [(problem.path, problem.warning) for problem in found] == problems
     for problem in found:
         assert ("did you mean `messages`?" in problem.message) == (problem.path[0] in ("mesages", "message"))
@@ -73,10 +73,10 @@ def test_the_subscribe_section_is_checked(subscribe, problems):
     ],
 )
 def test_decoded_says_whether_every_payload_is_json(payloads, decoded):
-    assert Generic({}, {}).inspect(payloads) == Inspection(decoded)
+    assert Generic()({}, {}).inspect(payloads) == Inspection(decoded)
 
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
 def test_inspect_never_raises(payloads):
-    assert isinstance(Generic({}, {}).inspect(payloads), Inspection)
+    assert isinstance(Generic()({}, {}).inspect(payloads), Inspection)

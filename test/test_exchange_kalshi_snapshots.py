@@ -37,7 +37,7 @@ NOW_MS = 20_000 * DAY_MS + 3_600_000
 def opened(markets: list[str] = MARKETS, **policy: Any) -> Kalshi:
     """Return a connection on which all books are known; the last number of its sid is how many there are."""
     kalshi = connection({**BOOKS, "market_tickers": markets}, **policy)
-    kalshi.headers("/ws", NOW_MS)
+    kalshi.opening("wss://host/ws", NOW_MS)
     kalshi.inspect([subscribed(1, "orderbook_delta", 1)])
     events = kalshi.inspect([snapshot(name, number) for number, name in enumerate(markets, start=1)]).events
     assert events == [SnapshotsReceived(1, "orderbook_delta", len(markets), len(markets))]
@@ -286,7 +286,7 @@ class Play:
     def __init__(self, way: str) -> None:
         self.exchange, self.reader = TheExchange(way), TheReader()
         self.kalshi = connection(BOOKS)
-        self.kalshi.headers("/ws", NOW_MS)
+        self.kalshi.opening("wss://host/ws", NOW_MS)
         self.now_ms = NOW_MS
         self.send([subscribed(1, "orderbook_delta", 1), *map(self.exchange.send, MARKETS)])
         # The first answers, which show what their numbers mean, come without a loss beside them.

@@ -21,7 +21,7 @@ from ssmd.connector import CONNECTORS
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import COUNTER, Inspection, Opening
 from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange import EXCHANGES
 from ssmd.metadata.fields import Model, Seconds, Text
@@ -46,16 +46,29 @@ class Heard:
 
     def __init__(self, payload: bytes) -> None:
         kind, _, number = payload.decode().strip('" \n').partition(" ")
-        self.type, self.sid, self.seq = kind, 1, int(number) if number.isdigit() else 0
+        self.type, self.sid, self.seq = kind, 1, int(number) if number.isdigit() else None
+
+
+class Overheard:
+    """Finds what recorded shouts are about."""
+
+    type_field = "its first word"
+    market_field = ""
+
+    def read(self, payloads):
+        return [(Heard(payload).type, "") for payload in payloads]
 
 
 class Listening:
     """Understands one connection: numbers its shouts, and answers questions."""
 
-    numbered = True
+    sequence = COUNTER
 
     def __init__(self) -> None:
         self._next = 0
+
+    def sequence_name(self, sid):
+        return ""
 
     def inspect(self, payloads):
         events: list[Acknowledged | Gap] = []
@@ -76,7 +89,7 @@ class ShoutingExchange(Listening):
 
     tick_seconds = 0.05
 
-    def __init__(self, keys, subscribe, snapshots):
+    def __init__(self, keys, subscribe, snapshots, commands_per_second):
         super().__init__()
         self.secret = keys["word"]
         self.names = subscribe["names"]
@@ -95,8 +108,26 @@ class ShoutingExchange(Listening):
     def inspector(cls):
         return Listening()
 
-    def headers(self, path, now_ms):
-        return {"X-Word": self.secret}
+    @classmethod
+    def check_description(cls, description):
+        return []
+
+    @classmethod
+    def described(cls, description):
+        return cls
+
+    @classmethod
+    def reader(cls):
+        return Overheard()
+
+    def prepare(self, now_ms):
+        return None
+
+    def opening(self, endpoint, now_ms):
+        return Opening(endpoint, {"X-Word": self.secret}, hidden=[self.secret], signed=True)
+
+    def closed(self, code, reason):
+        return None
 
     def commands(self):
         return [name.upper().encode() for name in self.names]

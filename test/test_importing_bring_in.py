@@ -16,10 +16,11 @@ from recorded import fail
 
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.exchange import EXCHANGES
+from ssmd.field_path import parse_path
 from ssmd.importing import days as days_module
 from ssmd.importing import found_gaps
 from ssmd.importing.bring_in import Target, bring_in
-from ssmd.importing.fields import Layout, parse_path
+from ssmd.importing.fields import Layout
 from ssmd.importing.source import Source
 from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal, unsealed

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.importing.fields import Condition, Found, Layout, parse_path
+from ssmd.field_path import parse_path
+from ssmd.importing.fields import Condition, Found, Layout
 from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
 
@@ -21,25 +22,6 @@ NS = 1_633_998_512_063_000_000
 def layout(message: str | None = "m", **options: Any) -> Layout:
     fields: dict[str, Any] = {"time_format": "ms", "time_fields": (parse_path("t"),), **options}
     return Layout(message_field=None if message is None else parse_path(message), **fields)
-
-
-@pytest.mark.parametrize(
-    ("text", "steps"),
-    [
-        ("at", ("at",)),
-        ("data.trades[0].time", ("data", "trades", 0, "time")),
-        ("[1][0][2]", (1, 0, 2)),
-        ("x-y z.ü", ("x-y z", "ü")),
-    ],
-)
-def test_a_path_has_names_and_places(text, steps):
-    assert parse_path(text).steps == steps
-
-
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[x]", "a[", "a]", "[1]a", "[-1]", "[99999999999]"])
-def test_what_is_no_path_is_refused(text):
-    with pytest.raises(ValueError, match="is not the path of a field"):
-        parse_path(text)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.errors import DataError
+from ssmd.field_path import parse_path
 from ssmd.importing import source as source_module
-from ssmd.importing.fields import Condition, Layout, parse_path
+from ssmd.importing.fields import Condition, Layout
 from ssmd.importing.source import Source, merged
 from ssmd.store.timestamps import day_begins
 

@@ -80,7 +80,7 @@ HONEST = [
     "rate_limit_burst", "rest_endpoint", "sandbox_endpoint", "endpoint_backup", "endpoint_url", "auth",
     "auth_url", "auth_type", "supports_quotes", "supports_candles", "supports_tickers", "supports_orders",
     "supports_snapshots", "supports_greeks", "supports_auctions", "parser", "parser_version", "encoding",
-    "serialization", "message_format", "message_type", "schema_version", "schema_registry", "effective_until",
+    "serialization", "message_format", "schema_version", "schema_registry", "effective_until",
     "valid_from", "valid_to", "start", "end", "start_date", "end_date", "stream_name", "topic", "topics",
     "partitions", "prefix", "acl", "kms_key", "storage_class", "lifecycle", "rack", "interface", "ttl",
     "eviction", "rotated_on", "expires", "expires_at", "last_rotated",
@@ -174,6 +174,8 @@ cache: {type: redis, max_size: 1GB, url: u}
     supports_orderbook: true
     supports_trades: true
     supports_historical: true
+    dialect: {a: 1}
+    message_types: {a: {b: c}}
     parser_config: {a: 1}""")
         + """\
 display_name: d

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recorded import GENERIC, KALSHI, Happened, gap, over_midnight, trade, write_day
 from recorded_runs import all_findings, verdicts
 
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.proof import tally as tally_module
 from ssmd.proof.tally import Tally
@@ -52,7 +52,7 @@ def test_numbers_are_counted_the_same_however_the_messages_are_divided(steps, si
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "(others)", ""]), max_size=60), st.integers(1, 20))
 def test_the_first_types_are_counted_by_name_however_the_messages_are_divided(names, size):
     payloads = [b'{"type":"%b"}' % name.encode() for name in names]
-    tally = Tally(Generic.inspector)
+    tally = Tally(Generic().inspector)
     with mock.patch.object(tally_module, "_MOST_TYPES", 3):
         for before in range(0, len(payloads), size):
             tally.take(payloads[before : before + size], before, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -15,7 +15,7 @@ from test_runtime_runner import ToyExchange, ToyWriter
 
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import Inspection, Opening
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -47,6 +47,9 @@ class ScriptedConnector:
 
     def messages(self) -> Iterator[list[bytes]]:
         yield from self.lists
+
+    def no_data(self) -> None:
+        pass
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self.sends == self.refusing:
@@ -121,7 +124,7 @@ def test_books_of_two_days_are_not_taken_for_those_of_one(status, metrics):
     """Of two books that a gap has lost, one comes before midnight, and one after it, before the next tick."""
     markets = ["KX-0", "KX-1"]
     kalshi = connection({"channels": ["orderbook_delta"], "market_tickers": markets})
-    kalshi.headers("/ws", (MIDNIGHT - 5 * SECOND) // 10**6)
+    kalshi.opening("wss://host/ws", (MIDNIGHT - 5 * SECOND) // 10**6)
     lists = [
         [subscribed(1, "orderbook_delta", 1), snapshot("KX-0", 1), snapshot("KX-1", 2), delta("KX-0", 4)],
         [],
@@ -230,8 +233,8 @@ def until_ticks(count: int, flood: bytes) -> Callable[[Peer], list[float]]:
 class Headless(TickingExchange):
     """Needs no signature and no opening commands."""
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        return {}
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
+        return Opening(endpoint)
 
     def commands(self) -> Sequence[bytes]:
         return ()

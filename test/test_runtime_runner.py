@@ -1,7 +1,7 @@
 """The runner with toy parts: order of calls, links, drain, and which error wins."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import COUNTER, Inspection, Opening
 from ssmd.contracts.writer import Batch
 from ssmd.errors import (
     AuthError,
@@ -54,6 +54,9 @@ class ToyConnector:
             raise self.end
         self.closed.wait()
 
+    def no_data(self) -> None:
+        pass
+
     def send(self, commands: Sequence[bytes]) -> None:
         self.sent += commands
 
@@ -63,7 +66,7 @@ class ToyConnector:
 
 
 class ToyExchange:
-    numbered = True
+    sequence = COUNTER
     tick_seconds: float | None = None
 
     def __init__(self, inspections: Sequence[Inspection] = ()):
@@ -72,8 +75,8 @@ class ToyExchange:
     def inspect(self, payloads: list[bytes]) -> Inspection:
         return self.inspections.pop(0) if self.inspections else Inspection(decoded=True)
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        return {}
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
+        return Opening(endpoint)
 
     def commands(self) -> Sequence[bytes]:
         return []
@@ -92,6 +95,18 @@ class ToyExchange:
 
     def unheard(self, channel: str) -> Sequence[str]:
         return []
+
+    def prepare(self, now_ms: int) -> None:
+        return None
+
+    def prepared(self, answer: bytes) -> None:
+        pass
+
+    def closed(self, code: int | None, reason: str) -> None:
+        return None
+
+    def sequence_name(self, sid: int) -> str:
+        return ""
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
         return []

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from payloads import EVERYTHING, NOT_JSON, NOT_TEXT, VALID
 
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 from ssmd.store.line import LineEncoder, Record, decode_line
 
 NS = 1_790_000_000_123_456_000
@@ -34,7 +34,7 @@ def only_line(payload: bytes, decoded: bool = False) -> bytes:
 
 def accepted(payloads: list[bytes]) -> bool:
     """Return whether the decoder of a run accepts these messages."""
-    return Generic({}, {}).inspect(payloads).decoded
+    return Generic()({}, {}).inspect(payloads).decoded
 
 
 def test_a_json_message_is_written_exactly_like_this():

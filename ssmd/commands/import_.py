@@ -42,8 +42,9 @@ from typing import Any
 
 from ssmd.errors import UsageError, printable, visible
 from ssmd.exchange import EXCHANGES
+from ssmd.field_path import FieldPath, parse_path
 from ssmd.importing.bring_in import Target, bring_in
-from ssmd.importing.fields import Condition, FieldPath, Layout, parse_path
+from ssmd.importing.fields import Condition, Layout
 from ssmd.importing.source import Source
 from ssmd.importing.times import FORMATS
 from ssmd.spelling import nearest

@@ -62,7 +62,6 @@ class WebSocketConnector:
         url = urlsplit(endpoint)
         # For log and errors: without a query, which may hold a secret.
         self._host = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-        self._path = url.path or "/"
         self._exchange = exchange
         self._idle_seconds = config.idle_timeout_seconds
         self._data_seconds = data_timeout_seconds
@@ -70,7 +69,8 @@ class WebSocketConnector:
         self._place = self._host if self._proxy is None else f"{self._host} through the proxy {self._proxy}"
         self._connect_seconds = connect_seconds
         self._wall_clock = wall_clock
-        self._closing = self._pinged = False
+        self._closing = self._pinged = self._signed = False
+        self._is_data = True
         self._hidden: Collection[str] = ()
         self._head: BoundedHead | None = None
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
@@ -104,14 +104,15 @@ class WebSocketConnector:
         self._reader.sock = sock
         if self._closing:
             raise ConnectionAbortedError("closed before it was connected")
-        headers = self._exchange.headers(self._path, int(self._wall_clock() * 1000))
-        self._hidden = headers.values()
+        opening = self._exchange.opening(self._endpoint, int(self._wall_clock() * 1000))
+        self._hidden = opening.hidden
+        self._signed = opening.signed
         self._head = BoundedHead(sock)
         # Redirects are not followed: the signed headers would go to the host that is named there.
         self._reader.connect(
             self._endpoint,
             socket=self._head,
-            header=dict(headers),
+            header=dict(opening.headers),
             suppress_origin=True,
             redirect_limit=0,
         )
@@ -128,7 +129,7 @@ class WebSocketConnector:
         return ConnectError(f"cannot connect to {self._place}: {reason}")
 
     def _refused(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
-        return refusal(self._place, refused, self._wall_clock(), signed=bool(self._hidden), hidden=self._hidden)
+        return refusal(self._place, refused, self._wall_clock(), signed=self._signed, hidden=self._hidden)
 
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
@@ -155,9 +156,12 @@ class WebSocketConnector:
             if now - began > FAIRNESS_SECONDS:
                 last_pause = now  # It has waited, and the other greenlets had their turn.
             if payloads:
+                self._is_data = True
                 yield payloads
                 del payloads  # See Reader.
-                patience.last_data = now = monotonic()
+                now = monotonic()
+                if self._is_data:
+                    patience.last_data = now
             if now >= patience.next_tick:
                 patience.ticked(now)
                 yield []
@@ -181,6 +185,9 @@ class WebSocketConnector:
         self._pinged = self._reader.send_ping(self._idle_seconds / 2)
         patience.pinged()
         patience.passed(time.monotonic() - began)
+
+    def no_data(self) -> None:
+        self._is_data = False
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self._closing or not commands:

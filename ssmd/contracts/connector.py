@@ -30,6 +30,11 @@ class Connector(Protocol):
         Everything that was received whole is yielded first.
         """
 
+    def no_data(self) -> None:
+        """Take note that the messages which were yielded last are no data: a silence of data goes on. Call it before
+        the next list is taken.
+        """
+
     def send(self, commands: Sequence[bytes]) -> None:
         """Send further commands, each as one message, in order; called between two lists of messages().
 

@@ -54,11 +54,15 @@ class Gap(NamedTuple):
     """The index of the payload that has `got`."""
     books: str = ""
     """The channel whose order books are not known any more because of it; empty when no order books are concerned."""
+    name: str = ""
+    """What the numbers count, for people, such as a market; empty when the `sid` alone says it."""
+    counted: bool = True
+    """Whether the numbers say how many messages were lost."""
 
     @property
-    def missing(self) -> int:
-        """How many messages were lost; 0 when the sequence went backwards."""
-        return max(0, self.got - self.expected)
+    def missing(self) -> int | None:
+        """How many messages were lost; 0 when the sequence went backwards, None when that is not known."""
+        return max(0, self.got - self.expected) if self.counted else None
 
 
 class Refused(NamedTuple):

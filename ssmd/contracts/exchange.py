@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.events import Asked, ChannelState, Event
 from ssmd.errors import SsmdError
 
-__all__ = ["Dialect", "Exchange", "Head", "Inspection", "Inspector", "SnapshotPolicy"]
+__all__ = [
+    "CHAIN",
+    "COUNTER",
+    "RANGE",
+    "Dialect",
+    "Exchange",
+    "Head",
+    "HttpRequest",
+    "Inspection",
+    "Inspector",
+    "MessageReader",
+    "Opening",
+    "SnapshotPolicy",
+]
+
+COUNTER, RANGE, CHAIN = "counter", "range", "chain"
+"""How lost messages show: each message has a number, one more than the one before; or its first and last number; or its
+own number and that of the message before it. Only a counter says how many messages are missing."""
 
 
 class SnapshotPolicy(NamedTuple):
@@ -23,15 +41,43 @@ class SnapshotPolicy(NamedTuple):
     """How many books it asks for in a second."""
 
 
+class HttpRequest(NamedTuple):
+    """A request over HTTP, whose answer the dialect needs before it can connect."""
+
+    method: str
+    url: str
+    """May hold the value of a key, as may `headers` and `body`."""
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+class Opening(NamedTuple):
+    """How the connection is to be opened."""
+
+    url: str
+    """A ws:// or wss:// URL; may hold the value of a key."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Further HTTP headers of the handshake."""
+    subprotocol: str = ""
+    """To ask for, and to be given by the exchange; empty for none."""
+    decompress: str = ""
+    """How the messages are compressed: gzip or deflate; empty when they are not."""
+    hidden: Collection[str] = ()
+    """What the log and errors must not show, even where the exchange repeats it: values of keys, of headers."""
+    signed: bool = False
+    """Whether a key is used in `url` or `headers`, so that a refusal may be about the key."""
+
+
 class Head(Protocol):
-    """What a message says of itself. Zero and the empty text mean that it does not say."""
+    """What a message says of itself. The empty text means that it has no type."""
 
     @property
     def type(self) -> str: ...
     @property
     def sid(self) -> int: ...
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int | None:
+        """None for a message without a number."""
 
 
 class Inspection(NamedTuple):
@@ -51,16 +97,36 @@ class Inspection(NamedTuple):
     """Answers to send now, in order, each as one text message."""
     uneven: bool = False
     """Whether `heads` has a number that is not one more than the one before it, although nothing is missing there."""
+    data: bool = True
+    """Whether one of the payloads is data. False: all of them only show that the exchange is alive, as heartbeats."""
 
 
 class Inspector(Protocol):
     """The part of a dialect that reads messages, live or from a file; one instance for one connection."""
 
-    numbered: bool
-    """Whether its messages have sequence numbers, so that missing ones show. Without them, loss cannot be detected."""
+    sequence: str
+    """How lost messages show: COUNTER, RANGE, CHAIN, or empty when loss cannot be detected."""
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         """Look through what arrived. Never raises, whatever the bytes are."""
+
+    def sequence_name(self, sid: int) -> str:
+        """Return what the numbers of a `sid` count, for people, such as a market; empty when the ledger says it."""
+
+
+class MessageReader(Protocol):
+    """The part of a dialect that finds the type and the market of recorded messages; it keeps no state."""
+
+    type_field: str
+    """Where a message has its type, for people, such as `type`; empty when that is not known."""
+    market_field: str
+    """Where it has its market."""
+
+    def read(self, payloads: Sequence[bytes]) -> Sequence[tuple[str, str]]:
+        """Return the type and the market of each message, empty where it has none.
+
+        Raises ValueError when one of them is not valid JSON.
+        """
 
 
 class Exchange(Inspector, Protocol):
@@ -69,8 +135,14 @@ class Exchange(Inspector, Protocol):
     tick_seconds: float | None
     """tick() is called about once in this many seconds after the connection; None: never, which costs nothing."""
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
-        """Return the HTTP headers that sign the handshake for the requested path and the time (Unix ms)."""
+    def prepare(self, now_ms: int) -> HttpRequest | None:
+        """Return a request to make before the connection is opened, at the time (Unix ms); None for none."""
+
+    def prepared(self, answer: bytes) -> None:
+        """Take the body of the answer to prepare(). Raises ConnectError when it has not what is needed."""
+
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
+        """Return how to open the connection to a feed's endpoint, at the time (Unix ms)."""
 
     def commands(self) -> Sequence[bytes]:
         """Return the messages to send once connected, in order, each as one text message."""
@@ -99,14 +171,38 @@ class Exchange(Inspector, Protocol):
     def unconfirmed(self, channel: str) -> Sequence[str]:
         """Return the markets that were asked for on a channel and that the exchange has not confirmed."""
 
+    def closed(self, code: int | None, reason: str) -> SsmdError | None:
+        """Return the error that ends the run when the exchange has closed the connection with this code and reason;
+        None for the usual Disconnected. `reason` is fit for a log.
+        """
+
 
 class Dialect(Protocol):
-    """How an Exchange is made: the catalog of exchanges holds classes that keep this contract."""
+    """How an Exchange is made: the catalog of exchanges holds objects that keep this contract."""
 
-    def __call__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy) -> Exchange:
+    def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
+        """Report what is wrong in a feed version's `dialect` section, which describes the exchange's messages.
+
+        `description` may also hold the version's `message_types`, by this name.
+        """
+
+    def described(self, description: Mapping[str, Any]) -> Dialect:
+        """Return the dialect for the messages of a description; without an entry that it understands, as it is.
+
+        Never raises for a description of a ledger: what this version does not understand in it is left out.
+        """
+
+    def __call__(
+        self,
+        keys: Mapping[str, str],
+        subscribe: Any,
+        snapshots: SnapshotPolicy,
+        commands_per_second: float | None = None,
+    ) -> Exchange:
         """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
 
-        `subscribe`: a mapping, or a list of mappings. Raises ConfigError, which never holds the value of a key.
+        `subscribe`: a mapping, or a list of mappings. `commands_per_second`: the most that are sent, replies included;
+        None for no limit. Raises ConfigError, which never holds the value of a key.
         """
 
     def check(self, subscribe: Any) -> Iterable[FieldProblem]:
@@ -126,3 +222,6 @@ class Dialect(Protocol):
 
     def inspector(self) -> Inspector:
         """Return one for a connection whose messages were recorded; needs no keys."""
+
+    def reader(self) -> MessageReader:
+        """Return what finds types and markets in recorded messages."""

@@ -1,6 +1,6 @@
 """The dialects of exchanges.
 
-A new one is one file here, or a folder as kalshi/, with a class that keeps the Exchange and Dialect contracts of
+A new one is one file here, or a folder as kalshi/, with an object that keeps the Dialect contract of
 contracts/exchange.py, and one line in this catalog. Its key is the feed version's `exchange`. Without that, a feed
 whose own name is in the catalog has that dialect, and any other feed has `generic`.
 """
@@ -8,12 +8,12 @@ whose own name is in the catalog has that dialect, and any other feed has `gener
 from __future__ import annotations
 
 from ssmd.contracts.exchange import Dialect
-from ssmd.exchange.generic import Generic
+from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 
 __all__ = ["EXCHANGES"]
 
 EXCHANGES: dict[str, Dialect] = {
-    "generic": Generic,
+    "generic": Generic(),
     "kalshi": Kalshi,
 }

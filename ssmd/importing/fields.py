@@ -5,7 +5,6 @@ A message is never encoded again: an embedded JSON value is cut out of its line 
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,44 +13,16 @@ from typing import NamedTuple
 import msgspec
 
 from ssmd.errors import printable
+from ssmd.field_path import FieldPath
 from ssmd.importing.times import parse_time
 from ssmd.store.line import decode_line
 
-__all__ = ["Condition", "FieldPath", "Found", "Layout", "parse_path"]
+__all__ = ["Condition", "Found", "Layout"]
 
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _lists = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _strings = msgspec.json.Decoder(str).decode
 _documents = msgspec.json.Decoder(msgspec.Raw).decode
-
-_STEP = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>[0-9]{1,9})\]")
-
-
-class FieldPath(NamedTuple):
-    """A place in a JSON document, such as `data.trades[0].time`."""
-
-    text: str
-    steps: tuple[str | int, ...]
-    """The names of fields, and the places in lists, from 0."""
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def parse_path(text: str) -> FieldPath:
-    """Return the path of a text such as `a.b[0].c` or `[1][2]`. Raises ValueError, which says what is wrong."""
-    steps: list[str | int] = []
-    at = 0
-    while at < len(text):
-        start = at + 1 if steps and text[at] == "." else at
-        match = _STEP.match(text, start)
-        if match is None or (match["name"] is not None and steps and start == at):
-            break
-        steps.append(match["name"] if match["name"] is not None else int(match["index"]))
-        at = match.end()
-    if not steps or at < len(text):
-        raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
-    return FieldPath(text, tuple(steps))
 
 
 class Condition(NamedTuple):

@@ -97,6 +97,10 @@ class FeedVersion(Versioned):
     supports_orderbook: bool = False
     supports_trades: bool = False
     supports_historical: bool = False
+    dialect: Freeform = field(default_factory=dict)
+    """How the exchange speaks, for dialects that do not know it themselves."""
+    message_types: Freeform = field(default_factory=dict)
+    """What the messages of each type hold, as older feeds describe it."""
     parser_config: Annotated[Freeform, NO_EFFECT] = field(default_factory=dict)
 
     @classmethod
@@ -105,6 +109,11 @@ class FeedVersion(Versioned):
         method = data.get("auth_method")
         if isinstance(method, str) and method.strip() not in ("api_key", "none", ""):
             yield ("auth_method",), "has no effect in this version: the exchange's dialect decides how to sign"
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that the version says of the exchange's messages, as its dialect takes it and the ledger keeps it."""
+        return self.dialect | ({"message_types": self.message_types} if self.message_types else {})
 
     @property
     def endpoint_scheme(self) -> str:

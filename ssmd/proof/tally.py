@@ -65,7 +65,7 @@ class Tally:
     @property
     def numbered(self) -> bool:
         """Whether the dialect of every session has sequence numbers, so that the gaps are all that there were."""
-        return all(session.inspector.numbered for session in self._sessions)
+        return all(bool(session.inspector.sequence) for session in self._sessions)
 
     def last_sessions(self, count: int) -> list[SessionTally]:
         """Return the tallies of the last `count` sessions, in order."""
@@ -89,7 +89,7 @@ class Tally:
         count = _count_each if gaps or inspection.uneven else _count_all
         count(session.sequences, heads)
         for gap in gaps:
-            self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing))
+            self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing or 0))
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
@@ -162,7 +162,7 @@ def _has_channel(entry: Entry) -> bool:
 def _count_each(known: dict[int, _SequenceTally], heads: Sequence[Head]) -> None:
     """Count the numbers of some messages one by one."""
     for head in heads:
-        if head.seq:
+        if head.seq is not None:
             one = known.setdefault(head.sid, _SequenceTally(head.seq))
             one.messages += 1
             one.last = head.seq
@@ -184,7 +184,7 @@ def _first_of_each(sids: Set[int], heads: Iterable[Head]) -> dict[int, int]:
     found: dict[int, int] = {}
     if sids:
         for head in heads:
-            if head.seq and head.sid in sids and head.sid not in found:
+            if head.seq is not None and head.sid in sids and head.sid not in found:
                 found[head.sid] = head.seq
                 if len(found) == len(sids):
                     break

@@ -76,7 +76,7 @@ class Journal:
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
             elif isinstance(event, Gap):
                 self._status.gaps += 1
-                self._status.missed += event.missing
+                self._status.missed += event.missing or 0
                 self._reporter.gap(event)
                 if event.books:
                     self._status.broken_books.add(event.books)

@@ -102,6 +102,8 @@ class Reader:
                 status.last_received_ns = received_ns
                 is_new_day = received_ns >= self._day_ends_ns
                 inspection = self._first_of_day(payloads, received_ns) if is_new_day else inspect(payloads)
+                if not inspection.data:
+                    self._connector.no_data()
                 if inspection.events:
                     journal.events(inspection.events, received_ns)
                 notes = journal.take() if journal.pending else ()

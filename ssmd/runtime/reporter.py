@@ -101,7 +101,7 @@ class Reporter:
         if not self._gaps:
             return
         last = self._gaps[-1]
-        extra: dict[str, object] = {"gaps": len(self._gaps), "missing": sum(gap.missing for gap in self._gaps)}
+        extra: dict[str, object] = {"gaps": len(self._gaps), "missing": sum(gap.missing or 0 for gap in self._gaps)}
         extra |= {"last_sid": last.sid, "last_expected": last.expected, "last_got": last.got}
         if books := sorted({gap.books for gap in self._gaps if gap.books}):
             extra["books_not_known"] = ", ".join(books)

@@ -124,7 +124,7 @@ class KalshiConnection(KalshiInspector):
         return None if self._snapshots is None else self._snapshots.lost(gap)
 
     def _read_special(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
-        seq = head.seq
+        seq = head.seq or 0
         failure = super()._read_special(head, payload, index, events)
         if head.type != SNAPSHOT:
             ending = self._read_reply(head, payload, index, events)

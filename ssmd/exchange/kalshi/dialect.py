@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Inspector, SnapshotPolicy
-from ssmd.errors import printable
+from ssmd.contracts.exchange import HttpRequest, Inspector, MessageReader, Opening, SnapshotPolicy
+from ssmd.errors import SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.commands import channels_of, problems_of, sections_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
 from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
+from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.exchange.kalshi.signing import sign
 
 __all__ = ["Kalshi"]
@@ -29,10 +31,25 @@ class Kalshi(KalshiConnection):
     they are; or it is a list of such sections.
     """
 
-    def __init__(self, keys: Mapping[str, str], subscribe: Any, snapshots: SnapshotPolicy | None = None) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, str],
+        subscribe: Any,
+        snapshots: SnapshotPolicy | None = None,
+        commands_per_second: float | None = None,
+    ) -> None:
         super().__init__(subscribe, snapshots or SnapshotPolicy())
         self._key_id, self._private_key = read_keys(keys)
         self._sent_headers: dict[str, str] = {}
+
+    @classmethod
+    def check_description(cls, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
+        if description:
+            yield FieldProblem((), "has no effect: the dialect `kalshi` knows Kalshi's messages; remove it")
+
+    @classmethod
+    def described(cls, description: Mapping[str, Any]) -> type[Kalshi]:
+        return cls
 
     @classmethod
     def check(cls, subscribe: Any) -> Iterator[FieldProblem]:
@@ -46,17 +63,32 @@ class Kalshi(KalshiConnection):
     def inspector(cls) -> Inspector:
         return KalshiInspector()
 
-    def headers(self, path: str, now_ms: int) -> Mapping[str, str]:
+    @classmethod
+    def reader(cls) -> MessageReader:
+        return KalshiReader()
+
+    def prepare(self, now_ms: int) -> HttpRequest | None:
+        return None
+
+    def prepared(self, answer: bytes) -> None:
+        pass
+
+    def closed(self, code: int | None, reason: str) -> SsmdError | None:
+        return None
+
+    def opening(self, endpoint: str, now_ms: int) -> Opening:
         """Return the signed headers. The signature is of the time in ms, the method and the path without host or query,
         joined without separators (https://docs.kalshi.com/getting_started/api_keys).
         """
         self.begin(now_ms)
+        path = urlsplit(endpoint).path or "/"
         self._sent_headers = {
             "KALSHI-ACCESS-KEY": self._key_id,
             "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
             "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
         }
-        return self._sent_headers
+        hidden = self._sent_headers.values()
+        return Opening(endpoint, self._sent_headers, hidden=hidden, signed=True)
 
     @classmethod
     def channel_names(cls, subscribe: Any) -> Sequence[str]:

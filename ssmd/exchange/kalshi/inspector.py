@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ssmd.contracts.events import Event, Gap
-from ssmd.contracts.exchange import Inspection
+from ssmd.contracts.exchange import COUNTER, Inspection
 from ssmd.errors import Disconnected, SsmdError
 
 __all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping", "whole"]
@@ -34,6 +34,7 @@ _LARGEST_REPLY = 1024 * 1024
 # Larger integers are not exact as floats, and sums and metrics made of them could overflow.
 _LARGEST = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+_Number = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
 
 
 class MessageHead(msgspec.Struct, gc=False):
@@ -41,7 +42,7 @@ class MessageHead(msgspec.Struct, gc=False):
 
     type: str = ""
     sid: _Count = 0
-    seq: _Count = 0
+    seq: _Number | None = None
     id: _Count = 0
 
 
@@ -66,7 +67,7 @@ class KalshiInspector:
     second is a gap. Until then, messages lost just before or after answers may not show when they are as many.
     """
 
-    numbered = True
+    sequence = COUNTER
 
     _special: Sequence[str] = ()
     """The types of messages without an id that _read_special() is to get too."""
@@ -92,6 +93,9 @@ class KalshiInspector:
         self._use_no_numbers = False
         self._expected_at_file_start = dict(self._next_seq)
         self._answers = {sid: found for sid, found in self._answers.items() if found[0] == self._next_seq[sid]}
+
+    def sequence_name(self, sid: int) -> str:
+        return ""
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         decoded = True
@@ -150,11 +154,11 @@ class KalshiInspector:
             else:
                 self._use_no_numbers = True
                 self._answers.clear()
-        answer.seq = 0
+        answer.seq = None
 
     def _count(self, head: MessageHead, index: int, events: list[Event]) -> SsmdError | None:
         """Follow a number, which may be any; return the error that ends the run, if there are too many sids."""
-        sid, seq = head.sid, head.seq
+        sid, seq = head.sid, head.seq or 0
         expected = self._next_seq.get(sid)
         failure: SsmdError | None = None
         if expected is None:
@@ -191,7 +195,7 @@ def _head(payload: bytes) -> MessageHead:
         message = content(payload)
     kind = message.get("type")
     sid, seq, command_id = (whole(message.get(name)) for name in ("sid", "seq", "id"))
-    return MessageHead(kind if isinstance(kind, str) else "", sid, seq, command_id)
+    return MessageHead(kind if isinstance(kind, str) else "", sid, seq or None, command_id)
 
 
 def whole(value: object) -> int:

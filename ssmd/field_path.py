@@ -1,0 +1,47 @@
+"""The paths of fields in JSON documents, such as `data.trades[0].time`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ssmd.errors import printable
+
+__all__ = ["EVERY", "FieldPath", "Step", "parse_path"]
+
+EVERY = "[*]"
+"""The step to every item of a list."""
+
+Step = str | int
+"""The name of a field, the place in a list, from 0, or EVERY."""
+
+_STEP = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>[0-9]{1,9})\]|(?P<every>\[\*\])")
+
+
+class FieldPath(NamedTuple):
+    """A place in a JSON document, such as `data.trades[0].time`, or several when a step is EVERY."""
+
+    text: str
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_path(text: str, *, every: bool = False) -> FieldPath:
+    """Return the path of a text such as `a.b[0].c` or `[1][2]`; with `every` also `a[*].b`.
+
+    Raises ValueError, which says what is wrong.
+    """
+    steps: list[Step] = []
+    at = 0
+    while at < len(text):
+        start = at + 1 if steps and text[at] == "." else at
+        match = _STEP.match(text, start)
+        if match is None or (match["name"] is not None and steps and start == at) or (match["every"] and not every):
+            break
+        steps.append(int(match["index"]) if match["index"] else match[0])
+        at = match.end()
+    if not steps or at < len(text):
+        raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
+    return FieldPath(text, tuple(steps))

@@ -1,0 +1,32 @@
+"""The paths of fields in JSON documents."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmd.field_path import EVERY, parse_path
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("at", ("at",)),
+        ("data.trades[0].time", ("data", "trades", 0, "time")),
+        ("[1][0][2]", (1, 0, 2)),
+        ("x-y z.ü", ("x-y z", "ü")),
+    ],
+)
+def test_a_path_has_names_and_places(text, steps):
+    assert parse_path(text).steps == steps
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[x]", "a[", "a]", "[1]a", "[-1]", "[99999999999]"])
+def test_what_is_no_path_is_refused(text):
+    with pytest.raises(ValueError, match="is not the path of a field"):
+        parse_path(text)
+
+
+def test_a_path_to_every_item_is_one_only_where_it_is_allowed():
+    assert parse_path("args[*].channel", every=True).steps == ("args", EVERY, "channel")
+    with pytest.raises(ValueError, match="is not the path of a field"):
+        parse_path("args[*].channel")
