@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ssmd.reading.messages import Message
-from ssmd.sim.feeds import MadeUp, Pace, Replay
+from ssmd.sim.feeds import Ending, MadeUp, Pace, Replay
 
 
 class Counter:
@@ -76,7 +76,7 @@ def test_nothing_is_due_for_the_time_without_a_subscription() -> None:
     assert feed.take(900.0, 512) == []
     assert len(feed.take(900.25, 512)) == 2
     assert feed.receive(b"hello") == [b"hello at 1790000000500000000\n"]
-    assert not feed.finished
+    assert feed.ending is None
 
 
 def recording(*ms: int) -> Iterator[Message]:
@@ -92,9 +92,9 @@ def test_a_recording_keeps_the_distances_of_its_messages_divided_by_the_speed() 
     assert feed.wait(60.0) == pytest.approx(0.05)
     assert feed.take(60.04, 512) == []
     assert feed.take(60.06, 512) == [b"100", b"100"]
-    assert not feed.finished
+    assert feed.ending is None
     assert feed.take(60.31, 512) == [b"600"]
-    assert feed.finished
+    assert feed.ending == Ending(1000, "end of recording")
 
 
 def test_a_recording_is_sent_flat_out_and_in_bounded_pieces() -> None:
@@ -111,5 +111,5 @@ def test_lost_messages_are_left_out_of_a_recording() -> None:
     feed.lose(3, "")
     assert feed.take(0, 2) == [b"5", b"6"]
     feed.lose(30, "")
-    assert feed.finished
+    assert feed.ending == Ending(1000, "end of recording")
     assert feed.take(1, 2) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import socket
 import struct
 import time
@@ -18,7 +17,7 @@ from gevent.event import Event
 from ssmd.errors import SsmdError
 from ssmd.sim.faults import GARBAGE, TORN, Fault, Faults
 from ssmd.sim.feeds import Feed
-from ssmd.sim.frames import BINARY, CLOSE, PING, PONG, TEXT, Violation, close_payload, encode, messages
+from ssmd.sim.frames import BINARY, CLOSE, PING, PONG, TEXT, Ping, Violation, close_payload, encode, messages
 
 __all__ = ["GRACE", "Connection"]
 
@@ -33,6 +32,9 @@ _CHUNK = 512
 _TICK = 0.005
 """The shortest pause between two sends, in seconds: smooth at 50 messages a second, cheap at 50,000."""
 
+_LONGEST = 60.0
+"""The longest pause, in seconds: a timer cannot be infinite."""
+
 _MAX_UNSENT = 10_000
 """How many replies may wait to be sent. When there are more, the client's next commands wait in the kernel."""
 
@@ -44,7 +46,7 @@ class _Gone(Exception):
 class Connection:
     """The connection with one client; run() returns when either side has ended it.
 
-    `heartbeat`: seconds between two pings.
+    `heartbeat`: seconds between two pings of the connection's own; infinite for none.
     """
 
     def __init__(self, sock: Any, name: str, feed: Feed, faults: Faults, heartbeat: float) -> None:
@@ -57,7 +59,7 @@ class Connection:
         self._pending: deque[bytes] = deque()
         self._pongs: deque[bytes] = deque()
         self._sent = 0
-        self._frozen = self._silent = False
+        self._silent = False
         self._close_frame: bytes | None = None
         self._wake, self._room, self._read_ended = Event(), Event(), Event()
         self._received = bytearray()
@@ -103,7 +105,9 @@ class Connection:
                     return
                 if opcode == PING:
                     self._pongs.append(encode(PONG, payload))
-                elif opcode != PONG:
+                if opcode in (PING, PONG):
+                    self._feed.control(opcode, payload)
+                else:
                     self._pending.extend(self._feed.receive(payload))
                 self._wake.set()
                 self._wait_for_room()
@@ -164,8 +168,10 @@ class Connection:
                 self._apply(self._faults.popleft())
                 if self._silent:
                     return
-            elif self._feed.finished and not self._pending and not self._frozen:
-                self.close(1000, "end of recording")
+            elif (ending := self._feed.ending) is not None and not self._pending:
+                if ending.code is None:
+                    return
+                self.close(ending.code, ending.reason)
             else:
                 self._pause()
         self._sock.sendall(self._close_frame)
@@ -174,9 +180,6 @@ class Connection:
 
     def _due_frames(self, now: float) -> bytes:
         """Return the data frames to send now, none beyond the next fault."""
-        if self._frozen:
-            self._pending.clear()
-            return b""
         limit = min(_CHUNK, self._faults[0].after - self._sent) if self._faults else _CHUNK
         if len(self._pending) < limit:
             try:
@@ -191,12 +194,12 @@ class Connection:
     def _pause(self) -> None:
         """Wait until something may be due."""
         now = time.monotonic()
-        wait = math.inf if self._frozen else self._feed.wait(now)
+        wait = self._feed.wait(now)
         if self._pending or wait <= 0:
             # With a timer, however short, the hub polls all sockets; with sleep(0) it would not.
             gevent.sleep(1e-6)
         else:
-            self._wake.wait(max(_TICK, min(wait, self._ping_at - now)))
+            self._wake.wait(max(_TICK, min(wait, self._ping_at - now, _LONGEST)))
             self._wake.clear()
 
     def _apply(self, fault: Fault) -> None:
@@ -222,13 +225,21 @@ class Connection:
             case "error":
                 self._pending.append(self._feed.fail(fault.code))
             case "freeze":
-                self._frozen = True
+                self._pending.clear()
+                self._feed.freeze()
+            case "notice":
+                self._feed.notice()
             case "silent":
                 self._silent = True
 
 
 def _frame(payload: bytes) -> bytes:
-    """Return a text frame, or a binary one for what is not UTF-8: a client must refuse that as text (RFC 6455, 8.1)."""
+    """Return a text frame, or a binary one for what is not UTF-8: a client must refuse that as text (RFC 6455, 8.1).
+
+    A Ping becomes a ping frame.
+    """
+    if isinstance(payload, Ping):
+        return encode(PING, payload)
     try:
         if not payload.isascii():
             str(payload, "utf-8")

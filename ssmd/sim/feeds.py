@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ssmd.reading.messages import Message
 from ssmd.sim.refusal import text_of
 
-__all__ = ["Feed", "MadeUp", "Pace", "Replay", "Source"]
+__all__ = ["Ending", "Feed", "MadeUp", "Pace", "Replay", "Source"]
 
 _CHUNK_BYTES = 256 * 1024
+
+
+class Ending(NamedTuple):
+    """How an exchange ends a connection."""
+
+    code: int | None
+    """The close code; None to end the TCP connection without a close frame."""
+    reason: str = ""
 
 
 class Feed(Protocol):
@@ -24,6 +32,9 @@ class Feed(Protocol):
     def receive(self, payload: bytes) -> list[bytes]:
         """Return the exchange's replies to a message of the client."""
 
+    def control(self, opcode: int, payload: bytes) -> None:
+        """Take note of a ping or a pong of the client."""
+
     def take(self, now: float, limit: int) -> list[bytes]:
         """Return the messages due at `now`, about `limit` at most."""
 
@@ -31,8 +42,8 @@ class Feed(Protocol):
         """Return the seconds until the next message is due, unless a command changes that; 0: now, infinity: never."""
 
     @property
-    def finished(self) -> bool:
-        """Whether there will be no further message."""
+    def ending(self) -> Ending | None:
+        """How the exchange ends the connection, once it does: there will be no further message."""
 
     def lose(self, count: int, channel: str) -> None:
         """Leave out `count` messages of a channel, or of each if it is empty, as if they had been lost on the way."""
@@ -42,6 +53,12 @@ class Feed(Protocol):
 
     def fail(self, code: int) -> bytes:
         """End a subscription; return the error message that reports it."""
+
+    def freeze(self) -> None:
+        """Send no more data, and answer nothing; a sign of life that the exchange sends goes on."""
+
+    def notice(self) -> None:
+        """Announce the end of the connection as the exchange does before its maintenance."""
 
 
 class Source(Protocol):
@@ -98,13 +115,18 @@ class MadeUp:
         self._source = source
         self._pace = Pace(rate)
         self._clock = clock
-        self.finished = False
+        self._frozen = False
+        self.ending: Ending | None = None
 
     def receive(self, payload: bytes) -> list[bytes]:
-        return list(map(_terminated, self._source.receive(payload, self._now_ns())))
+        replies = list(map(_terminated, self._source.receive(payload, self._now_ns())))
+        return [] if self._frozen else replies
+
+    def control(self, opcode: int, payload: bytes) -> None:
+        """Kalshi has no rule about the pings and pongs of a client."""
 
     def take(self, now: float, limit: int) -> list[bytes]:
-        if not self._source.active:
+        if self._frozen or not self._source.active:
             self._pace.rest()
             return []
         count = self._pace.due(now, limit)
@@ -114,7 +136,7 @@ class MadeUp:
         return list(map(_terminated, frames))
 
     def wait(self, now: float) -> float:
-        return self._pace.wait(now) if self._source.active else math.inf
+        return self._pace.wait(now) if self._source.active and not self._frozen else math.inf
 
     def lose(self, count: int, channel: str) -> None:
         self._source.lose(count, channel)
@@ -124,6 +146,12 @@ class MadeUp:
 
     def fail(self, code: int) -> bytes:
         return _terminated(self._source.fail(code))
+
+    def freeze(self) -> None:
+        self._frozen = True
+
+    def notice(self) -> None:
+        """Kalshi has no such notice, and faults.FAULTS does not offer this fault."""
 
     def _now_ns(self) -> int:
         # Whole microseconds: a float has no digits below them, and a product with 1e9 would make some up.
@@ -144,17 +172,21 @@ class Replay:
         self._first_ns = (self._next.received_ns or 0) if self._next else 0
         self._start: float | None = None
         self._waiting = waits_for_command
+        self._frozen = False
 
     @property
-    def finished(self) -> bool:
-        return self._next is None
+    def ending(self) -> Ending | None:
+        return Ending(1000, "end of recording") if self._next is None and not self._frozen else None
 
     def receive(self, payload: bytes) -> list[bytes]:
         self._waiting = False
         return []
 
+    def control(self, opcode: int, payload: bytes) -> None:
+        """A recording does not answer."""
+
     def take(self, now: float, limit: int) -> list[bytes]:
-        if self._waiting:
+        if self._waiting or self._frozen:
             return []
         if self._start is None:
             self._start = now
@@ -170,7 +202,7 @@ class Replay:
         return payloads
 
     def wait(self, now: float) -> float:
-        if self._waiting or self._next is None:
+        if self._waiting or self._frozen or self._next is None:
             return math.inf
         if self._next.received_ns is None:
             return self._pace.wait(now)
@@ -194,6 +226,12 @@ class Replay:
 
     def fail(self, code: int) -> bytes:
         return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}\n' % (code, text_of(code).encode())
+
+    def freeze(self) -> None:
+        self._frozen = True
+
+    def notice(self) -> None:
+        """A recording has no such notice of its own."""
 
 
 def _as_sent(message: Message) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "BINARY", "CLOSE", "CONTINUATION", "MAX_MESSAGE", "PING", "PONG", "TEXT",
-    "Frame", "Violation", "close_payload", "encode", "messages", "read_frame",
+    "Frame", "Ping", "Violation", "close_payload", "encode", "messages", "read_frame",
 ]  # fmt: skip
 
 CONTINUATION: Final = 0
@@ -33,6 +33,10 @@ class Violation(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class Ping(bytes):
+    """The payload of a ping, among the payloads of messages that wait to be sent."""
 
 
 class Frame(NamedTuple):
