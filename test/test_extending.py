@@ -169,6 +169,8 @@ class TapeConnector:
     """Plays the lines of a file, and remembers what it was sent."""
 
     Config = TapeConfig
+    decompress = ""
+    not_decompressed = 0
     sent: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 
     def __init__(self, endpoint, exchange, config, *, data_timeout_seconds=None, direct=False):

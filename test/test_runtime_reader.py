@@ -32,6 +32,9 @@ MIDNIGHT = 20_000 * 86_400 * SECOND
 class ScriptedConnector:
     """Yields the given lists, and then returns; records what it is asked to send, and what was in the queue then."""
 
+    decompress = ""
+    not_decompressed = 0
+
     def __init__(self, *lists: list[bytes], refusing: int | None = None) -> None:
         self.lists = lists
         self.queue: BatchQueue | None = None

@@ -32,6 +32,9 @@ from ssmd.runtime.runner import Runner
 class ToyConnector:
     """Yields what it is given, then raises `end` or, without one, waits to be closed."""
 
+    decompress = ""
+    not_decompressed = 0
+
     def __init__(
         self, batches: Sequence[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None
     ):

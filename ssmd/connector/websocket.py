@@ -72,6 +72,8 @@ class WebSocketConnector:
         self._closing = self._pinged = self._signed = False
         self._is_data = True
         self._hidden: Collection[str] = ()
+        self.decompress = ""
+        self.not_decompressed = 0
         self._head: BoundedHead | None = None
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
 

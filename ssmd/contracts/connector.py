@@ -15,6 +15,12 @@ class Connector(Protocol):
     made as `cls(endpoint, exchange, config, data_timeout_seconds=, direct=)`.
     """
 
+    decompress: str
+    """How the exchange compresses messages, which are yielded decompressed: gzip or deflate; empty when it does not.
+    Known after connect()."""
+    not_decompressed: int
+    """How many messages could not be decompressed, and were yielded as they came."""
+
     def connect(self) -> None:
         """Connect and send the exchange's opening commands; called once, before messages().
 
@@ -27,7 +33,7 @@ class Connector(Protocol):
 
         For an exchange with `tick_seconds` it also yields an empty list about that often, whatever else arrives.
         Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
-        Everything that was received whole is yielded first.
+        Everything that was received whole is yielded first. The dialect's Exchange.closed() may name another error.
         """
 
     def no_data(self) -> None:

@@ -49,6 +49,10 @@ class HttpRequest(NamedTuple):
     """May hold the value of a key, as may `headers` and `body`."""
     headers: Mapping[str, str]
     body: bytes | None = None
+    hidden: Collection[str] = ()
+    """As in Opening."""
+    signed: bool = False
+    """Whether a key is used in it, so that a refusal may be about the key."""
 
 
 class Opening(NamedTuple):
@@ -63,7 +67,8 @@ class Opening(NamedTuple):
     decompress: str = ""
     """How the messages are compressed: gzip or deflate; empty when they are not."""
     hidden: Collection[str] = ()
-    """What the log and errors must not show, even where the exchange repeats it: values of keys, of headers."""
+    """What the log and errors must not show, even where the exchange repeats it: values of keys, of headers, and what
+    the answer to prepare() gave that lets somebody in. It counts as long as the connection lasts."""
     signed: bool = False
     """Whether a key is used in `url` or `headers`, so that a refusal may be about the key."""
 
@@ -139,10 +144,15 @@ class Exchange(Inspector, Protocol):
         """Return a request to make before the connection is opened, at the time (Unix ms); None for none."""
 
     def prepared(self, answer: bytes) -> None:
-        """Take the body of the answer to prepare(). Raises ConnectError when it has not what is needed."""
+        """Take the body of the answer to prepare().
+
+        Raises ConnectError when it has not what is needed. Its text says what is missing; the caller adds the host.
+        """
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
-        """Return how to open the connection to a feed's endpoint, at the time (Unix ms)."""
+        """Return how to open the connection to a feed's endpoint, at the time (Unix ms). `endpoint` may have
+        placeholders.
+        """
 
     def commands(self) -> Sequence[bytes]:
         """Return the messages to send once connected, in order, each as one text message."""
