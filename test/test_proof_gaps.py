@@ -5,18 +5,20 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import GAPS_DAY, fail, write_gaps
 
-from ssmd.proof.gaps import FoundGap, Gaps, differing, gap_of
+from ssmd.proof.gaps import NOT_KNOWN, FoundGap, Gaps, differing, gap_of
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.reading.seek import ranges
 from ssmd.reports.gather import gather
 from ssmd.store.layout import DayFile
-from ssmd.store.ledger import Entry
+from ssmd.store.ledger import Entry, gap_fields
 from ssmd.store.packed_entries import Entries
 from ssmd.store.timestamps import DAY_NS, day_begins
 
@@ -59,7 +61,20 @@ def test_a_gap_takes_little_memory(tmp_path):
 
 
 numbers = st.one_of(st.integers(-2, 3), st.just(2**63 - 1), st.just(2**63), st.just(2**70))
-found_gaps = st.builds(FoundGap, st.integers(0, 5), st.integers(1, 2), numbers, numbers, st.integers(0, 2))
+found_gaps = st.builds(FoundGap, st.integers(0, 5), st.integers(1, 2), numbers, numbers, st.integers(NOT_KNOWN, 2))
+
+
+def fields_of(gap: FoundGap) -> dict[str, Any]:
+    """Return the fields of the ledger's entry of a gap."""
+    _, sid, expected, got, missing = gap
+    return gap_fields(sid, expected, got, None if missing == NOT_KNOWN else missing, "")
+
+
+@pytest.mark.parametrize("damaged", [{"missing": -1}, {"missing": "1"}, {}])
+def test_a_damaged_number_is_not_taken_for_one_that_is_not_known(damaged):
+    whole = {"sid": 1, "expected": 2, "got": 4}
+    assert gap_of(Entry(0, "gap", 0, 5, {**whole, "missing": None})) == FoundGap(5, 1, 2, 4, NOT_KNOWN)
+    assert gap_of(Entry(0, "gap", 0, 5, {**whole, **damaged})).missing not in (NOT_KNOWN, 0, 1)
 
 
 @given(st.lists(found_gaps, max_size=20), st.lists(found_gaps, max_size=20), st.integers(0, 6), st.booleans())
@@ -70,11 +85,10 @@ def test_the_gaps_that_differ_are_those_that_sets_give(of_ledger, others, lines,
     shared = [*others, *(gap for gap in of_ledger[::2] if gap.line < lines)]
     for gap in shared:
         real.add(gap)
-    assert (len(real), real.missing) == (len(shared), sum(gap.missing for gap in shared))
+    counts = [gap.missing for gap in shared]
+    assert (len(real), real.missing) == (len(shared), None if NOT_KNOWN in counts else sum(counts))
     assert list(real) == sorted(shared)
-    ledger = Entries(
-        Entry(0, "gap", 0, gap.line, dict(zip(FoundGap._fields[1:], gap[1:], strict=True))) for gap in of_ledger
-    )
+    ledger = Entries(Entry(0, "gap", 0, gap.line, fields_of(gap)) for gap in of_ledger)
     assert list(map(gap_of, ledger)) == of_ledger
     expected = {gap for gap in of_ledger if gap.line < lines}
     assert list(differing(ledger, real, lines)) == sorted(

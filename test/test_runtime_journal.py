@@ -63,6 +63,13 @@ def test_gaps_keep_their_place(journal, status):
     assert status.missed == 3
 
 
+def test_a_gap_that_does_not_say_how_many_messages_are_missing_leaves_their_number_unknown(journal, status):
+    journal.events([Gap(1, 5, 8), Gap(7, 3, 9, name="KX-A", counted=False), Gap(1, 9, 10)], 7)
+    fields = [note.fields for note in journal.take()]
+    assert fields[1] == {"sid": 7, "expected": 3, "got": 9, "missing": None, "name": "KX-A"}
+    assert (status.gaps, status.missed, status.known_missed) == (3, None, None)
+
+
 @pytest.mark.parametrize(
     ("tickers", "acknowledged", "warned"),
     [(["A", "B", "B"], 1, True), (["A", "B", "B"], 2, False), (["A"], None, False), ([], None, False)],

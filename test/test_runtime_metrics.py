@@ -96,6 +96,15 @@ def test_facts_of_the_moment_are_read_when_scraped():
     assert value(metrics, "ssmd_connected") == 0
 
 
+@pytest.mark.parametrize(
+    ("loss_shown_by", "missed", "series"), [("chain", 0, (2, 0)), ("chain", None, (2, None)), (None, 0, (None, None))]
+)
+def test_what_is_not_known_of_lost_messages_has_no_series(metrics, status, loss_shown_by, missed, series):
+    status.loss_shown_by, status.gaps, status.missed = loss_shown_by, 2, missed
+    names = ("ssmd_sequence_gaps_total", "ssmd_missed_messages_total")
+    assert tuple(value(metrics, name) for name in names) == series
+
+
 def test_counts_are_counted(metrics, status):
     status.messages, status.received_bytes, status.written_bytes = 3, 300, 480
     status.not_json, status.gaps, status.missed = 1, 2, 5

@@ -65,6 +65,15 @@ def test_a_torrent_of_gaps_is_one_line_a_tick(status, clock, events, caplog):
     assert not hasattr(record, "books_not_known")
 
 
+def test_the_missing_messages_are_not_counted_when_a_gap_does_not_say_how_many(status, clock, events, caplog):
+    reporter = Reporter("okx", status, monotonic=clock)
+    reporter.gap(Gap(sid=3, expected=5, got=7))
+    reporter.gap(Gap(sid=3, expected=8, got=20, name="BTC-USDT", counted=False))
+    reporter.tick([])
+    [record] = caplog.records
+    assert (record.gaps, record.missing, record.last_name) == (2, None, "BTC-USDT")
+
+
 def test_a_gap_of_order_books_is_named_also_when_it_is_not_the_last(status, clock, caplog):
     reporter = Reporter("kalshi", status, monotonic=clock)
     reporter.gap(Gap(sid=1, expected=5, got=6, books="orderbook_delta"))

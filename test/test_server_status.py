@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 from process import ROOT, Collector, Simulator
 
-from ssmd.runtime.status import ChannelStatus, CompanionState, Status
+from ssmd.contracts.exchange import CHAIN
+from ssmd.runtime.status import LOSS_NOT_DETECTED, ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe, shown_endpoint
 
 NOW = 1_790_000_000_000_000_000
@@ -116,20 +117,30 @@ def test_the_state_follows_the_run_and_says_since_when():
 
 
 def test_what_is_not_known_is_null():
-    found = said(Status(numbered=False))
+    found = said(Status(loss_shown_by=None))
     assert found["messages"] == {
         "written": 0,
         "received_bytes": 0,
         "written_bytes": 0,
         "not_json": 0,
+        "loss_shown_by": None,
         "gaps": None,
         "missed": None,
         "last": None,
         "age_seconds": None,
     }
+    assert found["notes"] == [LOSS_NOT_DETECTED]
     assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None}
     assert found["runs"] == {"starts_today": None, "earlier_errors": None}
     assert (found["connected_since"], found["channels"], found["missing"]) == (None, None, ["not connected"])
+
+
+def test_it_says_how_lost_messages_show():
+    status = Status(loss_shown_by=CHAIN, gaps=2)
+    status.add_missed(None)
+    messages = said(status)["messages"]
+    assert (messages["loss_shown_by"], messages["gaps"], messages["missed"]) == ("chain", 2, None)
+    assert said(status)["notes"] == []
 
 
 def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():

@@ -12,13 +12,15 @@ NS = 1_790_000_000_000_000_000
 
 numbers = st.one_of(st.integers(-2, 3), st.just(2**63 - 1), st.just(2**63), st.just(2**70))
 
-oddities = st.sampled_from([{}, {"sid": 1}, {"missing": True}, {"got": "x"}, {"more": 1}])
+oddities = st.sampled_from([{}, {"sid": 1}, {"missing": True}, {"got": "x"}, {"more": 1}, {"name": 1}, {"name": ""}])
+# Of ranges and chains.
+uncounted = st.sampled_from([{"missing": None}, {"missing": None, "name": "KX-A"}, {"missing": None, "name": "KX-B"}])
 
 
 @st.composite
 def gap_fields(draw):
     fields = {name: draw(numbers) for name in ("sid", "expected", "got", "missing")}
-    return fields | draw(st.one_of(st.just({}), oddities))
+    return fields | draw(st.one_of(st.just({}), oddities, uncounted))
 
 
 def ledger_entries(event, offset, line, ts_ns, fields):
@@ -85,3 +87,12 @@ def test_only_the_end_of_a_run_or_of_a_day_proves_that_lines_are_lost():
     assert lost_behind(written, 70) is None
     assert lost_behind(entries(("rotated", 70), ("stopped", 80)), 60) == Entry(NS, "stopped", 80, 8, {})
     assert lost_behind([], 0) is None
+
+
+def test_gaps_of_markets_are_packed_even_when_nobody_knows_how_many_messages_are_missing():
+    count = 10_000
+    fields = ({"sid": place % 9, "expected": place, "got": place + 2, "missing": None} for place in range(count))
+    gaps = [Entry(NS, "gap", place, place, {**one, "name": f"KX-{one['sid']}"}) for place, one in enumerate(fields)]
+    found = Entries(gaps)
+    assert list(found) == gaps
+    assert len(found.outline()) == 2  # Those that are not packed.

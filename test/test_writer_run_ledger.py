@@ -54,6 +54,20 @@ def test_rotation_ends_one_ledger_and_begins_the_next(tmp_path, run):
     assert (stopped["lines"], stopped["bytes"]) == (3, size + len(data(tmp_path, "2025-12-23")))
 
 
+def test_the_description_of_the_exchange_is_in_started_and_continued_alone(tmp_path, run):
+    writer = run(NOON)
+    description = {"paths": {"type": "e", "market": "s"}}
+    fields = {"version": "9.9", "exchange": "generic", "description": description}
+    put(writer, NOON, notes=(note("started", NOON, **fields), note("connected", NOON)))
+    put(writer, NOON, b"1", notes=(note("gap", NOON, 0, sid=1),))
+    put(writer, NOON + DAY, b"2", notes=(note("gap", NOON + DAY, 0, sid=1), note("mark", NOON + DAY)))
+    put(writer, NOON + DAY, notes=(note("stopped", NOON + DAY, reason="x"),))
+    writer.close()
+    entries = [*ledger(tmp_path), *ledger(tmp_path, "2025-12-23")]
+    holding = [(entry["event"], entry["description"]) for entry in entries if "description" in entry]
+    assert holding == [("started", description), ("continued", description)]
+
+
 def test_books_that_are_asked_for_before_a_days_first_message_are_in_the_ledger_of_that_day(tmp_path, run):
     writer = run(NOON)
     begin(writer, NOON)

@@ -7,13 +7,24 @@ whose own name is in the catalog has that dialect, and any other feed has `gener
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ssmd.contracts.exchange import Dialect
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 
-__all__ = ["EXCHANGES"]
+__all__ = ["EXCHANGES", "dialect_of"]
 
 EXCHANGES: dict[str, Dialect] = {
     "generic": Generic(),
     "kalshi": Kalshi,
 }
+
+
+def dialect_of(name: str, description: Mapping[str, Any]) -> Dialect:
+    """Return the dialect of recorded messages, from its name and the description that the ledger has.
+
+    Of a dialect that this version does not know, nothing is known of the messages.
+    """
+    return EXCHANGES[name].described(description) if name in EXCHANGES else EXCHANGES["generic"]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import Inspector
-from ssmd.store.ledger import GAP, GAP_FIELDS, Entry, encode_entry
+from ssmd.store.ledger import GAP, Entry, encode_entry, gap_fields
 
 __all__ = ["FoundGaps"]
 
@@ -33,7 +33,7 @@ class FoundGaps:
         """Take the next message of the day. `offset`: where its line begins, in bytes; `line`: the lines before."""
         for event in self._inspector.inspect([payload]).events:
             if isinstance(event, Gap):
-                fields = {name: getattr(event, name) for name in GAP_FIELDS}
+                fields = gap_fields(event.sid, event.expected, event.got, event.missing, event.name)
                 self._entries.append(encode_entry(Entry(ns, GAP, offset, line, fields)))
                 self._size += len(self._entries[-1])
         if self._size >= _GATHERED_BYTES:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
-from ssmd.exchange import EXCHANGES
+from ssmd.exchange import EXCHANGES, dialect_of
 from ssmd.proof.coverage import open_times, outages
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
@@ -18,7 +18,7 @@ from ssmd.store.ledger_file import LedgerFile
 from ssmd.store.manifest import BLOCK_LINES, Manifest, pack_sums
 from ssmd.store.manifest_formats import FORMAT, Knowable
 from ssmd.store.packed_entries import Entries
-from ssmd.store.sessions import Session, sessions
+from ssmd.store.sessions import Session, Spoken, sessions, spoken
 from ssmd.store.timestamps import timestamp
 
 __all__ = ["DayCount", "Finding"]
@@ -43,7 +43,8 @@ class DayCount:
         self._sessions = sessions(self._entries)
         self._cuts = _cuts(self._entries, self._sessions)
         self._digest = hashlib.sha256()
-        self.tally = Tally(_inspector(None, self._entries))
+        self._last_dialect: tuple[Spoken, Callable[[], Inspector]] | None = None
+        self.tally = Tally(self._inspector(None))
         self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
 
@@ -71,13 +72,28 @@ class DayCount:
             cut = self._cuts.pop(0)
             self.scan.new_run()
             if cut.session is not None:
-                self.tally.begin_session(line, _inspector(cut.session, self._entries))
+                self.tally.begin_session(line, self._inspector(cut.session))
+
+    def _inspector(self, session: Session | None) -> Callable[[], Inspector]:
+        """Return what makes an inspector of the dialect that a connection used, or of the generic one if none is named.
+
+        The description is that of the same entry of the ledger. Lines before all connections are read as those of the
+        day's first run, or as the import says.
+        """
+        found = session.spoken if session is not None else None
+        found = found or next(spoken(self._entries), None)
+        if found is None:
+            return EXCHANGES["generic"].inspector
+        known = self._last_dialect
+        if known is None or known[0][:2] != found[:2]:  # A day may have thousands of connections.
+            self._last_dialect = known = found, dialect_of(found.exchange, found.description).inspector
+        return known[1]
 
     def finish(self) -> Manifest:
         """Return all that was counted, as in_format() needs it."""
         for cut in self._cuts:
             if cut.session is not None:
-                self.tally.begin_session(self.lines, _inspector(cut.session, self._entries))
+                self.tally.begin_session(self.lines, self._inspector(cut.session))
         found, tally, scan = self._sessions, self.tally, self.scan
         tally.add_midnight_gaps(found, self._all_entries, self.lines)
         last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
@@ -144,14 +160,3 @@ def _cuts(entries: Iterable[Entry], found: Iterable[Session]) -> list[_Cut]:
 
 def _is_run(entry: Entry) -> bool:
     return entry.event in (STARTED, CONTINUED) and "version" in entry.fields
-
-
-def _inspector(session: Session | None, entries: Iterable[Entry]) -> Callable[[], Inspector]:
-    """Return what makes an inspector of the dialect that a connection used, or of the generic one if no entry names it.
-
-    Lines before all connections are read as those of the day's first run, or as the import says.
-    """
-    name = session.exchange if session is not None else None
-    named = (entry.fields.get("exchange") for entry in entries if entry.event in (STARTED, CONTINUED, IMPORTED))
-    name = name or next((other for other in named if isinstance(other, str)), None)
-    return EXCHANGES.get(name or "", EXCHANGES["generic"]).inspector

@@ -9,7 +9,7 @@ import msgspec
 
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination
-from ssmd.proof.gaps import FoundGap, differing
+from ssmd.proof.gaps import NOT_KNOWN, FoundGap, differing
 from ssmd.proof.scan import MOST_FINDINGS
 from ssmd.proof.unconnected import has_unknown, imported_lines, unconnected_lines
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_WHAT_IS_DURABLE, ROTATED, STARTED, STOPPED, Entry
@@ -106,7 +106,8 @@ def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
 
 
 def _described(gap: FoundGap) -> str:
-    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {gap.missing} missing"
+    missing = "an unknown number" if gap.missing == NOT_KNOWN else gap.missing
+    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {missing} missing"
 
 
 def against_manifest(real: Manifest, sealed: Manifest) -> Iterator[Finding]:

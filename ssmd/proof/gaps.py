@@ -15,7 +15,12 @@ from typing import NamedTuple
 from ssmd.store.ledger import GAP, GAP_FIELDS, Entry
 from ssmd.store.packed_entries import Entries
 
-__all__ = ["FoundGap", "Gaps", "differing", "gap_of"]
+__all__ = ["NOT_KNOWN", "FoundGap", "Gaps", "differing", "gap_of"]
+
+NOT_KNOWN = -1
+"""In place of the number of missing messages, where the numbers of a sequence do not say it."""
+_NO_NUMBER = -2
+"""In place of what should be a whole number and is not: a damaged ledger may still be valid JSON."""
 
 _ROW = struct.Struct("<5q")
 
@@ -29,12 +34,17 @@ class FoundGap(NamedTuple):
     expected: int
     got: int
     missing: int
+    """How many messages; NOT_KNOWN when the numbers do not say it."""
 
 
 def gap_of(entry: Entry) -> FoundGap:
-    """Return the gap of a ledger's `gap` entry, with -1 for each field that is not a whole number."""
+    """Return the gap of a ledger's `gap` entry. What should be a whole number and is not becomes a negative one."""
     values = [entry.fields.get(name) for name in GAP_FIELDS]
-    sid, expected, got, missing = (value if isinstance(value, int) else -1 for value in values)
+    sid, expected, got, missing = (value if isinstance(value, int) else _NO_NUMBER for value in values)
+    if values[3] is None and "missing" in entry.fields:
+        missing = NOT_KNOWN
+    elif missing < 0:
+        missing = _NO_NUMBER
     return FoundGap(entry.line, sid, expected, got, missing)
 
 
@@ -46,12 +56,15 @@ class Gaps:
         self._last = FoundGap(0, 0, 0, 0, 0)
         self._others: list[FoundGap] = []
         """Gaps that were added out of order, or have a number of more than 64 bits."""
-        self.missing = 0
-        """How many messages are missing in all gaps."""
+        self.missing: int | None = 0
+        """How many messages are missing in all gaps; None when one of them does not say it."""
 
     def add(self, gap: FoundGap) -> None:
         """Add a gap."""
-        self.missing += gap.missing
+        if gap.missing == NOT_KNOWN or self.missing is None:
+            self.missing = None
+        else:
+            self.missing += gap.missing
         try:
             row = _ROW.pack(*gap) if gap >= self._last else b""
         except struct.error:

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import msgspec
+from msgspec import UNSET
 
 from ssmd.contracts.events import Gap
-from ssmd.contracts.exchange import Head, Inspector
+from ssmd.contracts.exchange import COUNTER, Head, Inspector
 from ssmd.proof.coverage import OpenTime
-from ssmd.proof.gaps import FoundGap, Gaps, gap_of
+from ssmd.proof.gaps import NOT_KNOWN, FoundGap, Gaps, gap_of
 from ssmd.store.ledger import CONTINUED, GAP, SUBSCRIBED, Entry
 from ssmd.store.manifest import SequenceRecord, SessionRecord
 from ssmd.store.packed_entries import Entries
@@ -36,9 +37,20 @@ _decode_type = msgspec.json.Decoder(_Typed).decode
 class _SequenceTally:
     """The counts of the numbered messages of one sid."""
 
-    def __init__(self, first: int) -> None:
+    __slots__ = ("first", "first_line", "gaps", "last", "messages", "missing")
+
+    def __init__(self, first: int, first_line: int) -> None:
         self.first = self.last = first
-        self.messages = self.gaps = self.missing = 0
+        self.first_line = first_line
+        """How many lines come before the message with the first number."""
+        self.messages = self.gaps = 0
+        self.missing: int | None = 0
+        """None when one of the gaps does not say it."""
+
+    def add_gap(self, missing: int) -> None:
+        """Count a gap. `missing`: NOT_KNOWN when its numbers do not say it."""
+        self.gaps += 1
+        self.missing = None if missing == NOT_KNOWN or self.missing is None else self.missing + missing
 
 
 class SessionTally:
@@ -86,10 +98,12 @@ class Tally:
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
         gaps = [event for event in inspection.events if isinstance(event, Gap)]
-        count = _count_each if gaps or inspection.uneven else _count_all
-        count(session.sequences, heads)
+        even = session.inspector.sequence == COUNTER and not (gaps or inspection.uneven)
+        count = _count_all if even else _count_each
+        count(session.sequences, heads, before)
         for gap in gaps:
-            self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, gap.missing or 0))
+            missing = NOT_KNOWN if gap.missing is None else gap.missing
+            self._add_gap(session, FoundGap(before + gap.place, gap.sid, gap.expected, gap.got, missing))
         return inspection.decoded
 
     def _count_types(self, found: Counter[str]) -> None:
@@ -106,19 +120,17 @@ class Tally:
         Only the ledger has them, because the number before is in another file. `lines`: how many the file has.
         """
         for session, tally, end in self._spans(sessions, lines):
-            firsts = {sid: one.first for sid, one in tally.sequences.items() if session.began.event == CONTINUED}
+            firsts = {*tally.sequences} if session.began.event == CONTINUED else set()
             gaps = (gap_of(entry) for entry in entries if entry.event == GAP) if firsts else ()
             for gap in gaps:
-                is_possible = 0 < gap.expected != gap.got and gap.missing == max(0, gap.got - gap.expected)
-                if tally.line <= gap.line < end and firsts.get(gap.sid) == gap.got and is_possible:
-                    del firsts[gap.sid]
+                if tally.line <= gap.line < end and gap.sid in firsts and _opens(tally.sequences[gap.sid], gap):
+                    firsts.remove(gap.sid)
                     self._add_gap(tally, gap)
 
     def _add_gap(self, session: SessionTally, gap: FoundGap) -> None:
         self.gaps.add(gap)
         if gap.sid in session.sequences:
-            session.sequences[gap.sid].gaps += 1
-            session.sequences[gap.sid].missing += gap.missing
+            session.sequences[gap.sid].add_gap(gap.missing)
 
     def _spans(self, sessions: Sequence[Session], lines: int) -> Iterator[tuple[Session, SessionTally, int]]:
         """Yield each session with its tally, and how many lines come before its end."""
@@ -146,7 +158,7 @@ class Tally:
                     line=tally.line,
                     lines=end - tally.line,
                     sequences=[
-                        SequenceRecord(sid, channels.get(sid), one.first, one.last, one.messages, one.gaps, one.missing)
+                        _record(sid, one, channels.get(sid), tally.inspector)
                         for sid, one in sorted(tally.sequences.items())
                     ],
                 )
@@ -154,38 +166,52 @@ class Tally:
         return records
 
 
+def _opens(sequence: _SequenceTally, gap: FoundGap) -> bool:
+    """Return whether a gap of the ledger can be the one before a sequence's first number in this file."""
+    if gap.missing == NOT_KNOWN:  # Its numbers need not be the message's own.
+        return gap.line == sequence.first_line
+    return sequence.first == gap.got != gap.expected > 0 and gap.missing == max(0, gap.got - gap.expected)
+
+
+def _record(sid: int, one: _SequenceTally, channel: object, inspector: Inspector) -> SequenceRecord:
+    name = inspector.sequence_name(sid)
+    channel = channel if isinstance(channel, str) else None
+    return SequenceRecord(sid, channel, one.first, one.last, one.messages, one.gaps, one.missing, name or UNSET)
+
+
 def _has_channel(entry: Entry) -> bool:
     """Return whether a `subscribed` has its fields: a damaged ledger may still be valid JSON."""
     return type(entry.fields.get("sid")) is int and isinstance(entry.fields.get("channel"), str)
 
 
-def _count_each(known: dict[int, _SequenceTally], heads: Sequence[Head]) -> None:
-    """Count the numbers of some messages one by one."""
-    for head in heads:
-        if head.seq is not None:
-            one = known.setdefault(head.sid, _SequenceTally(head.seq))
+def _count_each(known: dict[int, _SequenceTally], heads: Sequence[Head], before: int) -> None:
+    """Count the numbers of some messages, which have `before` lines before them, one by one."""
+    for line, head in enumerate(heads, before):
+        if (seq := head.seq) is not None:
+            if (one := known.get(head.sid)) is None:
+                one = known[head.sid] = _SequenceTally(seq, line)
             one.messages += 1
-            one.last = head.seq
+            one.last = seq
 
 
-def _count_all(known: dict[int, _SequenceTally], heads: Sequence[Head]) -> None:
+def _count_all(known: dict[int, _SequenceTally], heads: Sequence[Head], before: int) -> None:
     """Count the numbers of some messages without a gap: the first and the last of each sid say how many there are."""
     sids = {head.sid for head in heads}
-    for sid, seq in _first_of_each(sids - known.keys(), heads).items():
-        known[sid] = _SequenceTally(seq)
+    for sid, (place, seq) in _first_of_each(sids - known.keys(), heads).items():
+        known[sid] = _SequenceTally(seq, before + place)
         known[sid].last = seq - 1
-    for sid, seq in _first_of_each(sids, reversed(heads)).items():
+    for sid, (_, seq) in _first_of_each(sids, reversed(heads)).items():
         known[sid].messages += seq - known[sid].last
         known[sid].last = seq
 
 
-def _first_of_each(sids: Set[int], heads: Iterable[Head]) -> dict[int, int]:
-    """Return the first number of each sid that has one; stop when all are found."""
-    found: dict[int, int] = {}
+def _first_of_each(sids: Set[int], heads: Iterable[Head]) -> dict[int, tuple[int, int]]:
+    """Return the place and the number of the first message of each sid that has one; stop when all are found."""
+    found: dict[int, tuple[int, int]] = {}
     if sids:
-        for head in heads:
+        for place, head in enumerate(heads):
             if head.seq is not None and head.sid in sids and head.sid not in found:
-                found[head.sid] = head.seq
+                found[head.sid] = place, head.seq
                 if len(found) == len(sids):
                     break
     return found

@@ -23,6 +23,7 @@ from ssmd.store.ledger import (
     SNAPSHOTS_RECEIVED,
     STOPPED,
     SUBSCRIBED,
+    gap_fields,
 )
 
 __all__ = ["PRESSURE_NS", "Journal"]
@@ -76,11 +77,12 @@ class Journal:
                 self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
             elif isinstance(event, Gap):
                 self._status.gaps += 1
-                self._status.missed += event.missing or 0
+                self._status.add_missed(event.missing)
                 self._reporter.gap(event)
                 if event.books:
                     self._status.broken_books.add(event.books)
-                self.pending.append(Note(GAP, ts_ns, event.place, _gap(event)))
+                fields = gap_fields(event.sid, event.expected, event.got, event.missing, event.name)
+                self.pending.append(Note(GAP, ts_ns, event.place, fields))
             elif isinstance(event, Asked):
                 self.pending += self._gathering.add(event, ts_ns)
             else:
@@ -148,10 +150,6 @@ def _log_subscribed(event: Acknowledged) -> None:
     if confirmed is not None and confirmed < asked:
         fields = {"channel": event.channel, "sid": event.sid, "tickers": asked, "acknowledged": confirmed}
         _log.warning("not every market is confirmed", extra=fields)
-
-
-def _gap(gap: Gap) -> Mapping[str, object]:
-    return {"sid": gap.sid, "expected": gap.expected, "got": gap.got, "missing": gap.missing}
 
 
 def _subscribed(event: Acknowledged) -> Mapping[str, object]:

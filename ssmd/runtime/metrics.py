@@ -61,12 +61,12 @@ class _FromStatus(Collector):
         (
             "ssmd_sequence_gaps",
             "Sequence numbers that did not follow the one before; missing where messages have no numbers.",
-            lambda status: status.gaps if status.numbered else None,
+            lambda status: status.known_gaps,
         ),
         (
             "ssmd_missed_messages",
-            "Messages missing in those gaps.",
-            lambda status: status.missed if status.numbered else None,
+            "Messages missing in those gaps; missing when a gap does not say how many.",
+            lambda status: status.known_missed,
         ),
         (
             "ssmd_seal_failures",

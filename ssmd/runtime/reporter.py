@@ -101,8 +101,13 @@ class Reporter:
         if not self._gaps:
             return
         last = self._gaps[-1]
-        extra: dict[str, object] = {"gaps": len(self._gaps), "missing": sum(gap.missing or 0 for gap in self._gaps)}
+        counts = [gap.missing for gap in self._gaps]
+        known = [count for count in counts if count is not None]
+        missing = sum(known) if len(known) == len(counts) else None
+        extra: dict[str, object] = {"gaps": len(counts), "missing": missing}
         extra |= {"last_sid": last.sid, "last_expected": last.expected, "last_got": last.got}
+        if last.name:
+            extra["last_name"] = last.name
         if books := sorted({gap.books for gap in self._gaps if gap.books}):
             extra["books_not_known"] = ", ".join(books)
         _log.warning("sequence gap", extra=extra)
@@ -149,8 +154,8 @@ class Reporter:
             "messages": status.messages,
             "rate": round(rate, 1),
             "bytes": status.written_bytes,
-            "gaps": status.gaps if status.numbered else None,
-            "missed": status.missed if status.numbered else None,
+            "gaps": status.known_gaps,
+            "missed": status.known_missed,
             "not_json": status.not_json,
         }
 

@@ -91,7 +91,7 @@ class Runner:
         """Collect until stop(), or raise the error that ended the run."""
         self._status.queue_messages = lambda: self._queue.messages
         self._status.queue_bytes = lambda: self._queue.bytes
-        self._status.numbered = bool(self._exchange.sequence)
+        self._status.loss_shown_by = self._exchange.sequence or None
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed
         services = [self._spawn("service", service.serve) for service in self._services]
         try:

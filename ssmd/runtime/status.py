@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ssmd.contracts.exchange import COUNTER
+
 __all__ = [
     "COLLECTING",
     "CONNECTING",
     "ENDING",
     "INCOMPLETE",
+    "LOSS_NOT_DETECTED",
     "STUCK_SECONDS",
     "ChannelStatus",
     "CompanionState",
@@ -24,6 +27,8 @@ answers."""
 
 CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
 """The states of a run. INCOMPLETE: connected, and something that was asked for is not coming."""
+
+LOSS_NOT_DETECTED = "lost messages cannot be detected: nothing says how the exchange numbers its messages"
 
 
 @dataclass
@@ -80,11 +85,11 @@ class Status:
     """Messages written."""
     received_bytes: int = 0
     written_bytes: int = 0
-    numbered: bool = True
-    """Whether messages have sequence numbers. Without them `gaps` and `missed` are not known."""
+    loss_shown_by: str | None = COUNTER
+    """How lost messages show: COUNTER, RANGE or CHAIN. None: they do not show, so `gaps` and `missed` are not known."""
     gaps: int = 0
-    missed: int = 0
-    """Messages missing in the gaps."""
+    missed: int | None = 0
+    """Messages missing in the gaps; None when the numbers of a gap do not say it."""
     not_json: int = 0
     """Messages that are not valid JSON and were kept as a string."""
     kinds_not_json: Collection[str] = ()
@@ -127,6 +132,24 @@ class Status:
     """By name."""
     last_state: tuple[str, int] = ("", 0)
     """What state_since() returned last."""
+
+    def add_missed(self, messages: int | None) -> None:
+        """Count the messages that are missing in a gap; None when its numbers do not say how many."""
+        self.missed = None if messages is None or self.missed is None else self.missed + messages
+
+    @property
+    def known_gaps(self) -> int | None:
+        """How many gaps there were; None when loss cannot be detected."""
+        return None if self.loss_shown_by is None else self.gaps
+
+    @property
+    def known_missed(self) -> int | None:
+        """How many messages are missing in the gaps; None when that is not known."""
+        return None if self.loss_shown_by is None else self.missed
+
+    def notes(self) -> list[str]:
+        """Return what people should know of the run although nothing is wrong, one sentence each."""
+        return [] if self.loss_shown_by is not None else [LOSS_NOT_DETECTED]
 
     def trouble(self) -> str | None:
         """Return why the process is not healthy, None when it is."""

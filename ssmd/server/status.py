@@ -58,6 +58,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
     return {
         **brief,
         "missing": status.not_ready(),
+        "notes": status.notes(),
         "feed": about.feed,
         "environment": about.environment,
         "exchange": about.exchange,
@@ -86,8 +87,9 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "received_bytes": status.received_bytes,
         "written_bytes": status.written_bytes,
         "not_json": status.not_json,
-        "gaps": status.gaps if status.numbered else None,
-        "missed": status.missed if status.numbered else None,
+        "loss_shown_by": status.loss_shown_by,
+        "gaps": status.known_gaps,
+        "missed": status.known_missed,
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
     }

@@ -48,6 +48,7 @@ __all__ = [
     "Entry",
     "decode_entry",
     "encode_entry",
+    "gap_fields",
     "time_in",
 ]
 
@@ -89,7 +90,8 @@ FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
 OF_A_RUN = frozenset({STARTED, OUTAGE, CONNECTED, CONTINUED, ROTATED, DISCONNECTED, STOPPED})
 """What only a collector writes: with any of these, a ledger says when connections were open."""
 GAP_FIELDS = ("sid", "expected", "got", "missing")
-"""The fields of a `gap`, in this order; each is a whole number."""
+"""The fields of a `gap`, in this order. Each is a whole number, but `missing` is null where the numbers do not say how
+many messages are missing. A `name` follows where the `sid` alone says nothing to people, such as a market."""
 OF_A_LINE = (SUBSCRIBED, GAP, REFUSED)
 """Events about the line that follows them."""
 OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
@@ -111,6 +113,12 @@ class Entry(NamedTuple):
     line: int
     """How many lines the data file has before that."""
     fields: Mapping[str, Any]
+
+
+def gap_fields(sid: int, expected: int, got: int, missing: int | None, name: str) -> dict[str, Any]:
+    """Return the fields of a `gap`. `missing`: None when it is not known. `name`: empty for none."""
+    fields: dict[str, Any] = dict(zip(GAP_FIELDS, (sid, expected, got, missing), strict=True))
+    return fields | {"name": name} if name else fields
 
 
 def encode_entry(entry: Entry) -> bytes:

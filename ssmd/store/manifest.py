@@ -29,7 +29,7 @@ _PAIR = struct.Struct("<QQ")
 
 
 class SequenceRecord(msgspec.Struct, frozen=True):
-    """The numbered messages of one subscription in one session."""
+    """The messages of one session that are numbered together."""
 
     sid: int
     channel: str | None
@@ -37,7 +37,10 @@ class SequenceRecord(msgspec.Struct, frozen=True):
     last: int
     messages: int
     gaps: int
-    missing: int
+    missing: int | None
+    """None when the numbers of a gap do not say it."""
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    """What the numbers count, such as a market; UNSET when `channel` says it."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True):

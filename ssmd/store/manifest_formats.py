@@ -45,6 +45,7 @@ class _Format(NamedTuple):
 def _write_1(day: Manifest, _: Knowable) -> Manifest:
     """Unknown figures are 0, and an unknown coverage is an outage of the whole day. The percentage is rounded."""
     seconds = day.listened_seconds or 0.0
+    day = replace(day, missing=day.missing or 0)
     return replace(day, coverage_percent=round(100 * seconds * 1e9 / DAY_NS, 4))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from ssmd.store.ledger import FIRST_OF_A_RUN, GAP, GAP_FIELDS, OF_A_LINE, OF_WHAT_IS_DURABLE, Entry
+from ssmd.store.ledger import FIRST_OF_A_RUN, GAP, GAP_FIELDS, OF_A_LINE, OF_WHAT_IS_DURABLE, Entry, gap_fields
 
 __all__ = ["Entries", "lost_behind"]
 
@@ -24,6 +24,8 @@ class Entries:
         self._before: list[Entry | bytearray] = []
         """All but the last entry. A bytearray holds packed gaps, and follows a gap."""
         self._last: Entry | None = None
+        self._names: dict[int, str] = {}
+        """The `name` of the packed gaps, by sid; empty for none."""
         for entry in entries:
             self.add(entry)
 
@@ -45,7 +47,7 @@ class Entries:
         last, self._last = self._last, entry
         if last is None:
             return
-        if entry.event == last.event == GAP and self._before and (row := _row(last)):
+        if entry.event == last.event == GAP and self._before and (row := self._row(last)):
             beneath = self._before[-1]
             if isinstance(beneath, bytearray):
                 beneath += row
@@ -61,7 +63,7 @@ class Entries:
             self._last = beneath
             del self._before[-1:]
             return
-        self._last = _of_row(_ROW.unpack_from(beneath, len(beneath) - _ROW.size))
+        self._last = self._of_row(_ROW.unpack_from(beneath, len(beneath) - _ROW.size))
         del beneath[-_ROW.size :]
         if not beneath:
             self._before.pop()
@@ -69,7 +71,7 @@ class Entries:
     def __iter__(self) -> Iterator[Entry]:
         for item in self._before:
             if isinstance(item, bytearray):
-                yield from map(_of_row, _ROW.iter_unpack(item))
+                yield from map(self._of_row, _ROW.iter_unpack(item))
             else:
                 yield item
         if self._last is not None:
@@ -84,23 +86,33 @@ class Entries:
         last = [] if self._last is None else [self._last]
         return [item for item in self._before if isinstance(item, Entry)] + last
 
+    def _row(self, gap: Entry) -> bytes:
+        """Return the packed gap; empty for one with other fields, as in a damaged ledger, or numbers beyond 64 bits."""
+        names = tuple(gap.fields)
+        sid, expected, got, missing, name = (*gap.fields.values(), "", "", "", "", "")[:5]
+        if missing is None:
+            missing = _NOT_KNOWN
+        elif type(missing) is int and missing < 0:
+            return b""
+        if names not in (GAP_FIELDS, _NAMED) or {*map(type, (sid, expected, got, missing))} != {int}:
+            return b""
+        if type(name) is not str or (not name and names == _NAMED) or self._names.setdefault(sid, name) != name:
+            return b""
+        try:
+            return _ROW.pack(gap.ts_ns, gap.offset, gap.line, sid, expected, got, missing)
+        except struct.error:
+            return b""
+
+    def _of_row(self, row: tuple[int, ...]) -> Entry:
+        ts_ns, offset, line, sid, expected, got, missing = row
+        known = missing if missing != _NOT_KNOWN else None
+        return Entry(ts_ns, GAP, offset, line, gap_fields(sid, expected, got, known, self._names[sid]))
+
 
 _ROW = struct.Struct("<7q")
-
-
-def _row(gap: Entry) -> bytes:
-    """Return the packed gap; empty for one with other fields, as in a damaged ledger, or numbers beyond 64 bits."""
-    values = tuple(gap.fields.values())
-    if tuple(gap.fields) != GAP_FIELDS or {*map(type, values)} != {int}:
-        return b""
-    try:
-        return _ROW.pack(gap.ts_ns, gap.offset, gap.line, *values)
-    except struct.error:
-        return b""
-
-
-def _of_row(row: tuple[int, ...]) -> Entry:
-    return Entry(row[0], GAP, row[1], row[2], dict(zip(GAP_FIELDS, row[3:], strict=True)))
+_NAMED = (*GAP_FIELDS, "name")
+_NOT_KNOWN = -1
+"""In a row, for a `missing` that is null."""
 
 
 def lost_behind(entries: Iterable[Entry], offset: int) -> Entry | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ssmd.store.ledger import (
     CLOCK_STEPPED,
@@ -12,13 +14,14 @@ from ssmd.store.ledger import (
     DISCONNECTED,
     EVENTS,
     FIRST_OF_A_RUN,
+    IMPORTED,
     ROTATED,
     STARTED,
     STOPPED,
     Entry,
 )
 
-__all__ = ["KILLED", "UNKNOWN", "Session", "sessions"]
+__all__ = ["KILLED", "UNKNOWN", "Session", "Spoken", "sessions", "spoken"]
 
 UNKNOWN = "unknown"
 """The cause of an outage when there is data but no ledger, as before ssmd wrote ledgers."""
@@ -27,13 +30,36 @@ KILLED = "killed"
 """The cause of an end that no entry describes: the collector was killed, or lost its power or its disk."""
 
 
+class Spoken(NamedTuple):
+    """The dialect of some messages, as an entry of the ledger names it."""
+
+    exchange: str
+    """Its name."""
+    description: Mapping[str, Any]
+    """Of the exchange's messages; empty when the entry has none."""
+    offset: int = 0
+    """Where the first of these lines begins in the data."""
+
+
+def spoken(entries: Iterable[Entry]) -> Iterator[Spoken]:
+    """Yield the dialects that the entries of a ledger name, each with the place from which on it holds."""
+    for entry in entries:
+        if entry.event in _NAMING and isinstance(exchange := entry.fields.get("exchange"), str):
+            description = entry.fields.get("description")
+            yield Spoken(exchange, description if isinstance(description, dict) else _NOTHING, entry.offset)
+
+
+_NAMING = (STARTED, CONTINUED, IMPORTED)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass
 class Session:
     """One connection, or the part of it that belongs to the ledger's day."""
 
     began: Entry
     """`connected`, or `continued` for one that was open when the day began."""
-    exchange: str | None = None
+    spoken: Spoken | None = None
     """Its dialect, from the last `started` or `continued` that names one."""
     ended: Entry | None = None
     """`disconnected`, `stopped` or `rotated`; None when no entry ends it."""
@@ -54,14 +80,14 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
     """Return the sessions of one day's ledger, in order; `entries`: as Entries yields them."""
     found: list[Session] = []
     current: Session | None = None
-    exchange = None
+    dialect: Spoken | None = None
     for entry in entries:
-        if entry.event in (STARTED, CONTINUED) and isinstance(entry.fields.get("exchange"), str):
-            exchange = entry.fields["exchange"]
+        if entry.event in (STARTED, CONTINUED):
+            dialect = next(spoken([entry]), dialect)
         if current is not None and entry.event in (CONNECTED, CONTINUED, *FIRST_OF_A_RUN):
             current.next, current = entry, None
         if entry.event in (CONNECTED, CONTINUED):
-            current = Session(entry, exchange)
+            current = Session(entry, dialect)
             found.append(current)
         if current is not None and entry.event in EVENTS:
             current.seen_ns = entry.ts_ns
