@@ -1,4 +1,7 @@
-"""Reads a feed's `dialect` section: into a Description, or into a list of what is wrong with it."""
+"""Reads a feed's `dialect` section: into a Description, or into a list of what is wrong with it.
+
+Both come from one reading, so that whatever is found valid is understood.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,64 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.exchange.generic.description import EMPTY, Description
+from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.parsing.asking import asked, confirmed
+from ssmd.exchange.generic.parsing.field import Field, Read, choice, each
+from ssmd.exchange.generic.parsing.match import match
+from ssmd.exchange.generic.parsing.paths import paths
+from ssmd.exchange.generic.parsing.sending import ending, handshake_headers, keep_alive, prepare, reply, token
 
 __all__ = ["parse", "problems_of"]
 
+_FIELDS: Mapping[str, Read] = {
+    "headers": handshake_headers,
+    "subprotocol": token,
+    "decompress": choice("gzip", "deflate"),
+    "prepare": prepare,
+    "keep_alive": each(keep_alive, "mappings with `every_seconds` and `send`"),
+    "replies": each(reply, "mappings with `when` and `send`"),
+    "end_when": each(ending, "mappings with `when` and `as`"),
+    "ignore": match,
+    "asked": asked,
+    "confirmed": confirmed,
+    "paths": paths,
+}
+"""What reads each field; the names are those of Description."""
+
 
 def parse(section: Mapping[str, Any]) -> Description:
-    """Return the description; what is wrong in the section is left out."""
-    return EMPTY
+    """Return the description; what is wrong in the section is left out: a ledger may come from another version."""
+    return _read(section, [])
 
 
 def problems_of(section: Mapping[str, Any]) -> Iterator[FieldProblem]:
     """Report what is wrong in the section, each problem with its path within it."""
-    return iter(())
+    problems: list[FieldProblem] = []
+    _read(section, problems)
+    return iter(problems)
+
+
+def _read(section: Mapping[str, Any], problems: list[FieldProblem]) -> Description:
+    whole = Field(section, (), problems, _prepared_names(section))
+    found = whole.fields(_FIELDS)
+    if "confirmed" in found and not _goes_with_asked(whole.at("confirmed"), found):
+        del found["confirmed"]
+    return Description(**found)
+
+
+def _prepared_names(section: Any) -> list[str]:
+    prepare = section.get("prepare") if isinstance(section, dict) else None
+    take = prepare.get("take") if isinstance(prepare, dict) else None
+    return list(take) if isinstance(take, dict) else []
+
+
+def _goes_with_asked(field: Field, found: Mapping[str, Any]) -> bool:
+    """Report a confirmation of what is never asked for."""
+    asking, confirmation = found.get("asked"), found["confirmed"]
+    if asking is None:
+        field.report("needs `asked`: where the messages that ssmd sends say what they ask for")
+        return False
+    alone = [name for name in ("channel", "market", "id") if getattr(confirmation, name) and not getattr(asking, name)]
+    for name in alone:
+        field.report(f"needs `asked.{name}`: where a message that ssmd sends has the same", name)
+    return not alone

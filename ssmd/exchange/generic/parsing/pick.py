@@ -1,0 +1,66 @@
+"""Reads a pick: where a message has a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssmd.exchange.generic.description import Pick
+from ssmd.exchange.generic.parsing.field import Field, Read, choice, entries, shown, some_path, text
+from ssmd.field_path import FieldPath
+
+__all__ = ["FORMATS", "pick"]
+
+FORMATS = ("s", "ms", "us", "ns", "rfc3339")
+_LARGEST_PART = 100
+
+
+def pick(*, every: bool = False, time: bool = False) -> Read:
+    """Return what reads a path, a list of paths, or a mapping with `path` and more.
+
+    `every`: the paths may have `[*]`. `time`: the value is a time, and may have a format.
+    """
+    paths = _paths(every)
+    more: Mapping[str, Read] = {"format": choice(*FORMATS)} if time else {"split": text, "part": _part}
+
+    def read(field: Field) -> Pick | None:
+        if not isinstance(field.value, dict):
+            found = paths(field)
+            return None if found is None else Pick(found)
+        fields = field.mapping({"path": paths, **more}, ["path"])
+        if fields is None:
+            return None
+        for one, other in (("split", "part"), ("part", "split")):
+            if one in fields and other not in fields:
+                field.report(_ALONE[one], one)
+                return None
+        return Pick(fields.pop("path"), **fields)
+
+    return read
+
+
+_ALONE = {
+    "split": "needs `part` beside it: which part of the text is meant, 1 for the first or -1 for the last",
+    "part": "needs `split` beside it: the text that separates the parts",
+}
+
+
+def _paths(every: bool) -> Read:
+    one = some_path(every)
+
+    def read(field: Field) -> tuple[FieldPath, ...] | None:
+        if not isinstance(field.value, list):
+            found = one(field)
+            return None if found is None else (found,)
+        paths = [one(entry) for entry in entries(field, "paths")]
+        return tuple(path for path in paths if path is not None) if paths and None not in paths else None
+
+    return read
+
+
+def _part(field: Field) -> int | None:
+    value: Any = field.value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) <= _LARGEST_PART:
+        return value
+    field.report(f"must be 1 for the first part, 2 for the second and so on, or -1 for the last, not {shown(value)}")
+    return None
