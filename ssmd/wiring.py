@@ -210,12 +210,12 @@ def _simulator_fault(endpoint: str, dialect: str) -> str | None:
     from ssmd.sim.embedded import read_settings
 
     try:
-        read_settings(endpoint)
+        needed = read_settings(endpoint).dialect
     except ConfigError as error:
         return str(error)
-    simulated = urlsplit(endpoint).netloc
-    if dialect in EXCHANGES and dialect != simulated:
-        return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {simulated}` beside it"
+    if dialect in EXCHANGES and dialect != needed:
+        simulated = urlsplit(endpoint).netloc
+        return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {needed}` beside it"
     return None
 
 

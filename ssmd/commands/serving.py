@@ -21,13 +21,16 @@ from ssmd.exchange.kalshi.keys import read_key_id
 from ssmd.exchange.kalshi.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
 from ssmd.sim.embedded import throwaway_key
+from ssmd.sim.exchanges.rules import Setting
+from ssmd.sim.exchanges.server import ExchangeServer
 from ssmd.sim.faults import Faults
 from ssmd.sim.handshake import PublicKey
 from ssmd.sim.limits import Limits
+from ssmd.sim.listening import Server
 from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
-__all__ = ["how_to_connect", "number", "serve"]
+__all__ = ["how_to_connect", "number", "serve", "serve_exchange"]
 
 _log = logging.getLogger("ssmd.sim")
 
@@ -72,11 +75,29 @@ def serve(
         )
         if hint:
             print(hint + how_to_connect(simulator.endpoint), end="", file=sys.stderr, flush=True)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(each, simulator.stop)
-        _log.info("serving", extra={"endpoint": simulator.endpoint, "rate": rate, "replay": str(replay or "")})
-        simulator.serve()
+        _serve_until_signal(simulator, rate=rate, replay=str(replay or ""))
     return 0
+
+
+def serve_exchange(listen: str, name: str, setting: Setting, faults: Faults) -> int:
+    """Serve the exchange of that name in the same way; return the exit code."""
+    host, port = parse_listen(listen)
+    server = ExchangeServer(name, host, port, setting, faults)
+    print(
+        f"To try a description, write `endpoint: {server.endpoint}` into its feed, such as feeds/{name}.yaml, then:\n"
+        f"  {program()} run {name} --config-dir conf",
+        file=sys.stderr,
+        flush=True,
+    )
+    _serve_until_signal(server, exchange=name, rate=setting.rate, faster=setting.faster)
+    return 0
+
+
+def _serve_until_signal(server: Server, **fields: object) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(each, server.stop)
+    _log.info("serving", extra={"endpoint": server.endpoint, **fields})
+    server.serve()
 
 
 def number(arguments: Mapping[str, Any], option: str, default: float) -> float:

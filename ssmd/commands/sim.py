@@ -1,8 +1,10 @@
-"""Serve a simulated Kalshi, or a recording, over a WebSocket, to try a collector or any other client.
+"""Serve a simulated exchange, or a recording, over a WebSocket, to try a collector or any other client.
 
 Usage:
   ssmd sim [--listen <host:port>] [--rate <messages/s>] [--replay <path>] [--speed <x>] [--seed <n>]
            [--market-limit <n>] [--command-limit <n>] [--snapshot-seq <how>] [--fault <fault>]...
+  ssmd sim --exchange <name> [--listen <host:port>] [--rate <messages/s>] [--seed <n>] [--faster <n>]
+           [--fault <fault>]...
   ssmd sim (-h | --help)
 
 Options:
@@ -18,6 +20,9 @@ Options:
   --command-limit <n>   Refuse with error 27 each command beyond n in a second. Default: 10000, as Kalshi.
   --snapshot-seq <how>  Whether an answer to get_snapshot uses up a number of its sequence. Kalshi has not said.
                         next: it does; current: it repeats the number before it. Default: next.
+  --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bybit,
+                        coinbase, deribit, gateio, htx, kraken, kucoin, okx or polymarket.
+  --faster <n>          The seconds of these rules pass n times as fast, to see the long ones end [default: 1].
   --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.
 
@@ -37,10 +42,17 @@ Faults; N counts the messages sent on a connection:
   status=CODE           answer the handshake with this HTTP status, such as 401, 403, 429 or 503
   slow-handshake[=S]    answer the handshake after S seconds; without S never
 
+With --exchange there are these faults: close-after, reset-after, truncate-after, silent-after, garbage-after,
+status and slow-handshake as above, and:
+  freeze-after=N        send nothing more but heartbeats, and answers to pings
+  gap-after=N[:CHANNEL] lose three messages of every subscription, or of those to one channel
+  notice-after=N        announce the maintenance, then close, where the exchange has such a notice
+  refuse=CHANNEL        refuse each subscription to the channel, as if there were none of that name
+
 The limits, and the faults of a channel or a market, are for made-up messages: a recording has neither channels
 nor commands.
 
-Clients of the path /trade-api/ws/v2, which is Kalshi's, must sign the handshake: with the key in KALSHI_API_KEY
+Clients of the simulated Kalshi on its path /trade-api/ws/v2 must sign the handshake: with the key in KALSHI_API_KEY
 and KALSHI_API_SECRET or, without these, with a key that is made for this run and printed at the start. Any other
 path serves an exchange without keys, which sends at once.
 """
@@ -51,9 +63,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssmd.commands.serving import number, serve
+from ssmd.commands.serving import number, serve, serve_exchange
+from ssmd.errors import UsageError, visible
 from ssmd.runtime import logs
 from ssmd.sim.embedded import DEFAULT_RATE
+from ssmd.sim.exchanges import EXCHANGES
+from ssmd.sim.exchanges.rules import Setting
+from ssmd.sim.exchanges.server import read_faults
 from ssmd.sim.faults import Faults
 from ssmd.sim.limits import LIMITS, Limits
 from ssmd.sim.replay import Recording
@@ -61,6 +77,8 @@ from ssmd.sim.replay import Recording
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     logs.setup(environ)
+    if arguments["--exchange"] is not None:
+        return _serve_exchange(arguments)
     replay = Recording((Path(arguments["--replay"]),)) if arguments["--replay"] else None
     limits = {name: arguments[f"--{name}"] for name in LIMITS}
     return serve(
@@ -73,3 +91,14 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         faults=Faults.parse(arguments["--fault"]),
         limits=Limits.parse(limits),
     )
+
+
+def _serve_exchange(arguments: Mapping[str, Any]) -> int:
+    name = arguments["--exchange"]
+    if name not in EXCHANGES:
+        raise UsageError(f"--exchange is '{visible(name)}'; there are: {', '.join(EXCHANGES)}")
+    faster = number(arguments, "--faster", 1.0)
+    if not faster:
+        raise UsageError("--faster must be more than 0")
+    setting = Setting(number(arguments, "--rate", DEFAULT_RATE), int(number(arguments, "--seed", 1)), faster)
+    return serve_exchange(arguments["--listen"], name, setting, read_faults(name, arguments["--fault"]))

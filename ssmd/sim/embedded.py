@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -13,19 +14,28 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ssmd.contracts.service import Service
 from ssmd.errors import ConfigError, DataError, UsageError, visible
-from ssmd.sim import SIMULATORS
+from ssmd.sim.exchanges import EXCHANGES
+from ssmd.sim.exchanges.rules import Setting
+from ssmd.sim.exchanges.server import ExchangeServer, faults_of, read_faults
 from ssmd.sim.faults import FAULTS, Faults
 from ssmd.sim.handshake import PublicKey
 from ssmd.sim.limits import LIMITS, Limits, require_made_up
 from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
-__all__ = ["DEFAULT_RATE", "Embedded", "Settings", "embedded", "read_settings", "throwaway_key"]
+__all__ = [
+    "DEFAULT_RATE",
+    "Embedded",
+    "ExchangeSettings",
+    "KalshiSettings",
+    "embedded",
+    "read_settings",
+    "throwaway_key",
+]
 
 DEFAULT_RATE = 50.0
 
-_FAULTS = {name.partition("=")[0] for name in FAULTS}
-_PARAMETERS = ("rate", "seed", "replay", "speed", *LIMITS, "fault")
+_LOOPBACK = "127.0.0.1"
 
 
 class Embedded(NamedTuple):
@@ -34,13 +44,14 @@ class Embedded(NamedTuple):
     endpoint: str
     """A real WebSocket URL on the loopback interface."""
     keys: dict[str, str]
-    """The `api_key` and `api_secret`, made for this run, that its handshake accepts; it accepts no others."""
+    """The `api_key` and `api_secret`, made for this run, that its handshake accepts, and no others. Empty for an
+    exchange whose public data needs no key."""
     service: Service
     """Clients are answered only while this is being served."""
 
 
-class Settings(NamedTuple):
-    """The settings in the query of an endpoint."""
+class KalshiSettings(NamedTuple):
+    """The settings in the query of an endpoint `sim://kalshi`."""
 
     rate: float
     seed: int
@@ -49,60 +60,34 @@ class Settings(NamedTuple):
     faults: Faults
     limits: Limits
 
+    @property
+    def dialect(self) -> str:
+        """The dialect that a feed needs for it."""
+        return "kalshi"
 
-def read_settings(endpoint: str) -> Settings:
-    """Return the settings in a `sim://` endpoint. Raises ConfigError for an unknown simulator, parameter or value.
-
-    The query may hold rate, seed, replay (a path), speed, the limits, and faults, each by its own name or as
-    `fault=name=value`.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        name = parts.netloc
-    except ValueError:
-        parts, name = urlsplit(""), ""
-    if name not in SIMULATORS or parts.path not in ("", "/"):
-        known = ", ".join(f"sim://{each}" for each in SIMULATORS)
-        raise ConfigError(f"no such simulator: '{visible(endpoint)}'; there are: {known}")
-
-    settings, faults = _parameters(name, parts.query)
-    replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
-    try:
-        if replay is not None:
-            replay.check()
-        behaviour = Faults.parse(faults)
-        limits = Limits.parse({key: settings.get(key) for key in LIMITS})
-        if replay is not None:
-            require_made_up(behaviour, limits)
-    except (UsageError, DataError) as error:
-        # On a command line these are other errors; here the text is part of a feed's metadata.
-        raise ConfigError(f"sim://{name}: {error}") from None
-    return Settings(
-        # A recording of raw frames has no times, so without a rate it is sent flat out.
-        rate=_number(name, settings, "rate", DEFAULT_RATE if replay is None else 0.0),
-        seed=_seed(name, settings),
-        speed=_number(name, settings, "speed", 1.0),
-        replay=replay,
-        faults=behaviour,
-        limits=limits,
-    )
+    def start(self) -> Embedded:
+        """Start the simulator on a free port. Raises ListenError."""
+        key_id, secret, public = throwaway_key()
+        simulator = Simulator(_LOOPBACK, 0, credentials={key_id: public}, **self._asdict())
+        return Embedded(simulator.endpoint, {"api_key": key_id, "api_secret": secret}, simulator)
 
 
-def _parameters(name: str, query: str) -> tuple[dict[str, str], list[str]]:
-    """Return the settings by name, and the faults as `ssmd sim --fault` takes them. Raises ConfigError."""
-    settings: dict[str, str] = {}
-    faults: list[str] = []
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        if key == "fault":
-            faults.append(value)
-        elif key in _FAULTS:
-            faults.append(f"{key}={value}" if value else key)
-        elif key in _PARAMETERS:
-            settings[key] = value
-        else:
-            known = ", ".join([*_PARAMETERS, *FAULTS])
-            raise ConfigError(f"sim://{name}: unknown parameter '{visible(key)}'; there are: {known}")
-    return settings, faults
+class ExchangeSettings(NamedTuple):
+    """The settings in the query of an endpoint for another exchange."""
+
+    name: str
+    setting: Setting
+    faults: Faults
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that a feed needs for it."""
+        return "generic"
+
+    def start(self) -> Embedded:
+        """Start the simulator on a free port. Raises ListenError."""
+        simulator = ExchangeServer(self.name, _LOOPBACK, 0, self.setting, self.faults)
+        return Embedded(simulator.endpoint, {}, simulator)
 
 
 def embedded(endpoint: str) -> Embedded:
@@ -110,10 +95,75 @@ def embedded(endpoint: str) -> Embedded:
 
     Raises what read_settings() raises, and ListenError when there is no free port.
     """
-    settings = read_settings(endpoint)
-    key_id, secret, public = throwaway_key()
-    simulator = Simulator("127.0.0.1", 0, credentials={key_id: public}, **settings._asdict())
-    return Embedded(simulator.endpoint, {"api_key": key_id, "api_secret": secret}, simulator)
+    return read_settings(endpoint).start()
+
+
+def read_settings(endpoint: str) -> KalshiSettings | ExchangeSettings:
+    """Return the settings in a `sim://` endpoint. Raises ConfigError for an unknown simulator, parameter or value.
+
+    The query may hold rate, seed, and faults, each by its own name or as `fault=name=value`; for Kalshi also replay (a
+    path), speed and the limits, and for another exchange faster.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        name = parts.netloc
+    except ValueError:
+        parts, name = urlsplit(""), ""
+    if name not in ("kalshi", *EXCHANGES) or parts.path not in ("", "/"):
+        known = ", ".join(f"sim://{each}" for each in ("kalshi", *EXCHANGES))
+        raise ConfigError(f"no such simulator: '{visible(endpoint)}'; there are: {known}")
+    try:
+        return _of_kalshi(parts.query) if name == "kalshi" else _of_exchange(name, parts.query)
+    except (UsageError, DataError, ConfigError) as error:
+        # On a command line some of these are other errors; here the text is part of a feed's metadata.
+        raise ConfigError(f"sim://{name}: {error}") from None
+
+
+def _of_kalshi(query: str) -> KalshiSettings:
+    settings, faults = _parameters(query, ("rate", "seed", "replay", "speed", *LIMITS), FAULTS)
+    replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
+    if replay is not None:
+        replay.check()
+    behaviour = Faults.parse(faults)
+    limits = Limits.parse({key: settings.get(key) for key in LIMITS})
+    if replay is not None:
+        require_made_up(behaviour, limits)
+    return KalshiSettings(
+        # A recording of raw frames has no times, so without a rate it is sent flat out.
+        rate=_number(settings, "rate", DEFAULT_RATE if replay is None else 0.0),
+        seed=_seed(settings),
+        speed=_number(settings, "speed", 1.0),
+        replay=replay,
+        faults=behaviour,
+        limits=limits,
+    )
+
+
+def _of_exchange(name: str, query: str) -> ExchangeSettings:
+    settings, faults = _parameters(query, ("rate", "seed", "faster"), faults_of(name))
+    faster = _number(settings, "faster", 1.0)
+    if not faster:
+        raise ConfigError("faster must be more than 0")
+    setting = Setting(_number(settings, "rate", DEFAULT_RATE), _seed(settings), faster)
+    return ExchangeSettings(name, setting, read_faults(name, faults))
+
+
+def _parameters(query: str, offered: Collection[str], faults: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the settings by name, and the faults as `ssmd sim --fault` takes them. Raises ConfigError."""
+    settings: dict[str, str] = {}
+    given: list[str] = []
+    names = {fault.partition("=")[0] for fault in faults}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key == "fault":
+            given.append(value)
+        elif key in names:
+            given.append(f"{key}={value}" if value else key)
+        elif key in offered:
+            settings[key] = value
+        else:
+            known = ", ".join([*offered, "fault", *faults])
+            raise ConfigError(f"unknown parameter '{visible(key)}'; there are: {known}")
+    return settings, given
 
 
 def throwaway_key() -> tuple[str, str, PublicKey]:
@@ -123,7 +173,7 @@ def throwaway_key() -> tuple[str, str, PublicKey]:
     return str(uuid.uuid4()), pem, private.public_key()
 
 
-def _number(name: str, settings: dict[str, str], key: str, default: float) -> float:
+def _number(settings: dict[str, str], key: str, default: float) -> float:
     text = settings.get(key)
     if text is None:
         return default
@@ -132,12 +182,12 @@ def _number(name: str, settings: dict[str, str], key: str, default: float) -> fl
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ConfigError(f"sim://{name}: {key} must be a number that is not negative, not '{visible(text)}'")
+        raise ConfigError(f"{key} must be a number that is not negative, not '{visible(text)}'")
     return value
 
 
-def _seed(name: str, settings: dict[str, str]) -> int:
+def _seed(settings: dict[str, str]) -> int:
     text = settings.get("seed", "1")
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ConfigError(f"sim://{name}: seed must be a whole number, not '{visible(text)}'")
+        raise ConfigError(f"seed must be a whole number, not '{visible(text)}'")
     return int(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from ssmd.errors import UsageError, visible
 from ssmd.sim.command import CHANNELS
 from ssmd.sim.frames import BINARY, TEXT, encode
 
-__all__ = ["FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
+__all__ = ["EXCHANGE_FAULTS", "FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
 
 FAULTS: dict[str, str] = {
     "close-after=N": "close frame 1001 after N frames, then the connection is closed",
@@ -33,6 +33,21 @@ FAULTS: dict[str, str] = {
 }
 """Each fault as a user writes it, and what it does; N counts the data frames sent on a connection."""
 
+EXCHANGE_FAULTS: dict[str, str] = {
+    name: FAULTS[name] for name in ("close-after=N", "reset-after=N", "truncate-after=N", "silent-after=N")
+} | {
+    "freeze-after=N": "no more data after N frames, but heartbeats go out, and pings are answered",
+    "gap-after=N": "three messages of every subscription are lost after N frames",
+    "gap-after=N:CHANNEL": "three messages of every subscription to one channel are lost after N frames",
+    "notice-after=N": "after N frames the exchange announces its maintenance, and then closes the connection",
+    "garbage-after=N": FAULTS["garbage-after=N"],
+    "refuse=CHANNEL": "every subscription to the channel is refused, as if there were none of that name",
+    "status=CODE": FAULTS["status=CODE"],
+    "slow-handshake": FAULTS["slow-handshake"],
+    "slow-handshake=SECONDS": FAULTS["slow-handshake=SECONDS"],
+}
+"""The faults of `ssmd sim --exchange`, in the same way."""
+
 GARBAGE = (
     encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-\n'),
     encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-\xff\xc3("}}\n'),
@@ -45,8 +60,6 @@ GARBAGE = (
 
 TORN = encode(TEXT, b'{"type":"ticker","sid":1,"msg":{"market_ticker":"KXSIM-A"}}\n')[:40]
 """Half a frame, for truncate-after."""
-
-_COUNTED = {name.partition("-after=")[0] for name in FAULTS if "-after=" in name}
 
 _CODE = ("error",)
 """The counted faults that need an error code."""
@@ -76,7 +89,7 @@ class Faults:
     handshake_delay: float = 0.0
     """Seconds; infinite for handshakes that are never answered."""
     refused: Mapping[str, int] = field(default_factory=dict)
-    """The channels that cannot be subscribed to, each with the error code that says so."""
+    """The channels that cannot be subscribed to, each with the error code that says so; 0 where there is none."""
     unknown_markets: frozenset[str] = frozenset()
     """The tickers of which nothing is sent, and which no answer lists."""
     without_snapshot: frozenset[str] = frozenset()
@@ -85,31 +98,12 @@ class Faults:
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Faults:
         """Return the faults that texts like `close-after=100` name. Raises UsageError, which lists those that exist."""
-        counted: list[Fault] = []
-        named: dict[str, list[str]] = {"refuse": [], "unknown-market": [], "no-snapshot": []}
-        status: int | None = None
-        delay = 0.0
-        for text in texts:
-            name, equals, value = text.strip().partition("=")
-            kind = name.removesuffix("-after")
-            if name.endswith("-after") and kind in _COUNTED:
-                counted.append(_counted(kind, value, text))
-            elif name in named and value:
-                named[name].append(value)
-            elif name == "status":
-                status = _integer(value, text, 200, 599)
-            elif name == "slow-handshake":
-                delay = _seconds(value, text) if equals else math.inf
-            else:
-                raise _unknown(text)
-        return cls(
-            tuple(sorted(counted, key=lambda fault: fault.after)),
-            status,
-            delay,
-            dict(map(_refusal, named["refuse"])),
-            frozenset(named["unknown-market"]),
-            frozenset(named["no-snapshot"]),
-        )
+        return _Parser(FAULTS, CHANNELS).parse(texts)
+
+    @classmethod
+    def parse_for(cls, texts: Iterable[str], offered: Collection[str], channels: Collection[str]) -> Faults:
+        """Return the same for another exchange, which has these `channels` and the faults `offered`."""
+        return _Parser(offered, channels).parse(texts)
 
     @property
     def of_channels(self) -> bool:
@@ -118,46 +112,78 @@ class Faults:
         return bool(named) or any(fault.channel for fault in self.counted)
 
 
-def _counted(kind: str, value: str, text: str) -> Fault:
-    number, _, rest = value.partition(":")
-    after = _integer(number, text)
-    if kind in _CODE:
-        return Fault(after, kind, _integer(rest, text, 1, 9999))
-    if (rest and kind not in _MAY_HAVE_CHANNEL) or (not rest and (kind in _CHANNEL or ":" in value)):
-        raise _unknown(text)
-    return Fault(after, kind, channel=_known(rest, text) if rest else "")
+class _Parser:
+    def __init__(self, offered: Collection[str], channels: Collection[str]) -> None:
+        self._offered = offered
+        self._channels = channels
+        self._names = {name.partition("=")[0] for name in offered}
 
+    def parse(self, texts: Iterable[str]) -> Faults:
+        counted: list[Fault] = []
+        named: dict[str, list[str]] = {"refuse": [], "unknown-market": [], "no-snapshot": []}
+        status: int | None = None
+        delay = 0.0
+        for text in texts:
+            name, equals, value = text.strip().partition("=")
+            if name not in self._names:
+                raise self._unknown(text)
+            if name.endswith("-after"):
+                counted.append(self._counted(name.removesuffix("-after"), value, text))
+            elif name in named and value:
+                named[name].append(value)
+            elif name == "status":
+                status = self._integer(value, text, 200, 599)
+            elif name == "slow-handshake":
+                delay = self._seconds(value, text) if equals else math.inf
+            else:
+                raise self._unknown(text)
+        return Faults(
+            tuple(sorted(counted, key=lambda fault: fault.after)),
+            status,
+            delay,
+            dict(map(self._refusal, named["refuse"])),
+            frozenset(named["unknown-market"]),
+            frozenset(named["no-snapshot"]),
+        )
 
-def _refusal(value: str) -> tuple[str, int]:
-    channel, _, code = value.rpartition(":")
-    text = f"refuse={value}"
-    if not channel:
-        raise _unknown(text)
-    return _known(channel, text), _integer(code, text, 1, 9999)
+    def _counted(self, kind: str, value: str, text: str) -> Fault:
+        number, _, rest = value.partition(":")
+        after = self._integer(number, text)
+        if kind in _CODE:
+            return Fault(after, kind, self._integer(rest, text, 1, 9999))
+        if (rest and kind not in _MAY_HAVE_CHANNEL) or (not rest and (kind in _CHANNEL or ":" in value)):
+            raise self._unknown(text)
+        return Fault(after, kind, channel=self._known(rest, text) if rest else "")
 
+    def _refusal(self, value: str) -> tuple[str, int]:
+        text = f"refuse={value}"
+        if "refuse=CHANNEL" in self._offered:
+            return self._known(value, text), 0
+        channel, _, code = value.rpartition(":")
+        if not channel:
+            raise self._unknown(text)
+        return self._known(channel, text), self._integer(code, text, 1, 9999)
 
-def _known(channel: str, text: str) -> str:
-    """Return the channel. Raises UsageError when the simulator has none of that name."""
-    if channel not in CHANNELS:
-        raise UsageError(f"fault '{visible(text)}': there is no such channel; there are: {', '.join(CHANNELS)}")
-    return channel
+    def _known(self, channel: str, text: str) -> str:
+        """Return the channel. Raises UsageError when the simulator has none of that name."""
+        if channel not in self._channels:
+            known = ", ".join(self._channels)
+            raise UsageError(f"fault '{visible(text)}': there is no such channel; there are: {known}")
+        return channel
 
+    def _integer(self, value: str, text: str, low: int = 0, high: int = 10**15) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) < 18 and low <= int(value) <= high):
+            raise self._unknown(text)
+        return int(value)
 
-def _integer(value: str, text: str, low: int = 0, high: int = 10**15) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 18 and low <= int(value) <= high):
-        raise _unknown(text)
-    return int(value)
+    def _seconds(self, value: str, text: str) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            raise self._unknown(text) from None
+        if not 0 <= seconds < math.inf:
+            raise self._unknown(text)
+        return seconds
 
-
-def _seconds(value: str, text: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        raise _unknown(text) from None
-    if not 0 <= seconds < math.inf:
-        raise _unknown(text)
-    return seconds
-
-
-def _unknown(text: str) -> UsageError:
-    return UsageError(f"unknown fault '{visible(text)}'; there are: {', '.join(FAULTS)}")
+    def _unknown(self, text: str) -> UsageError:
+        return UsageError(f"unknown fault '{visible(text)}'; there are: {', '.join(self._offered)}")

@@ -48,15 +48,16 @@ class Limits(NamedTuple):
 
 
 class Rate:
-    """Allows a number of commands in any second."""
+    """Allows a number of commands, or of other events, in any second, or in any `seconds`."""
 
-    def __init__(self, per_second: int) -> None:
-        self._allowed_ns: deque[int] = deque(maxlen=per_second)
+    def __init__(self, number: int, seconds: float = 1) -> None:
+        self._allowed_ns: deque[int] = deque(maxlen=number)
+        self._window_ns = int(seconds * 1_000_000_000)
 
     def allows(self, now_ns: int) -> bool:
-        """Return whether a command may come at this time; count it only then."""
+        """Return whether an event may come at this time; count it only then."""
         allowed = self._allowed_ns
-        if len(allowed) == allowed.maxlen and now_ns - allowed[0] < 1_000_000_000:
+        if len(allowed) == allowed.maxlen and now_ns - allowed[0] < self._window_ns:
             return False
         allowed.append(now_ns)
         return True

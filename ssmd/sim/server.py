@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssmd.sim import SIMULATORS
 from ssmd.sim.broadcast import Broadcast
 from ssmd.sim.faults import Faults
 from ssmd.sim.feeds import Feed, MadeUp, Replay
@@ -26,7 +25,7 @@ _log = logging.getLogger("ssmd.sim")
 HEARTBEAT = 10.0
 """Seconds between two pings (https://docs.kalshi.com/asyncapi.yaml, Connection Keep-Alive)."""
 
-_KALSHI = SIMULATORS["kalshi"]
+_KALSHI = "/trade-api/ws/v2"
 
 
 class Simulator(Server):
