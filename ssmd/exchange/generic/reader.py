@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
-from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.description import Description, Pick
+from ssmd.exchange.generic.fields import Fields
+from ssmd.exchange.generic.pick import Texts
 
 __all__ = ["GenericReader"]
-
-_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class GenericReader:
     """Reads what the description's paths say."""
 
-    type_field = ""
-    market_field = ""
-
     def __init__(self, description: Description) -> None:
-        pass
+        picks = [description.paths.type, description.paths.market]
+        self._fields = Fields(path for pick in picks if pick is not None for path in pick.paths)
+        self._type, self._market = (None if pick is None else Texts(pick, self._fields) for pick in picks)
+        self.type_field, self.market_field = map(_field, picks)
 
     def read(self, payloads: Sequence[bytes]) -> Sequence[tuple[str, str]]:
-        for payload in payloads:
-            _check_syntax(payload)
-        return [("", "")] * len(payloads)
+        batch = self._fields.read(payloads)
+        if not batch.decoded:
+            raise ValueError("not JSON")
+        nothing = [""] * len(payloads)
+        types = self._type.column(batch.heads) if self._type else nothing
+        markets = self._market.column(batch.heads) if self._market else nothing
+        return list(zip(types, markets, strict=True))
+
+
+def _field(pick: Pick | None) -> str:
+    """Return the paths of a pick, for people."""
+    return "" if pick is None else " or ".join(map(str, pick.paths))

@@ -1,0 +1,150 @@
+"""Finds the messages that a description's matches are about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Match
+from ssmd.exchange.generic.fields import Batch, Column, Fields
+from ssmd.field_path import FieldPath
+
+__all__ = ["Found", "Matcher", "paths_of"]
+
+
+class Found(NamedTuple):
+    """A message that matches."""
+
+    place: int
+    """The index of the message in its batch."""
+    which: int
+    """The index of the match in the list that the Matcher was made of."""
+
+
+class _Candidate(NamedTuple):
+    """One list of conditions, all of which must hold."""
+
+    which: int
+    conditions: tuple[Condition, ...]
+
+
+class Matcher:
+    """Looks for several matches at once, which costs little while no message matches.
+
+    Of each list of conditions one is chosen, and of one field as many as possible. The values of such a field in a
+    whole batch are made a set, which takes a few dozen ns a message. Only when one of the conditions may hold for a
+    value in it, single messages are looked at.
+    """
+
+    def __init__(self, matches: Sequence[Match], fields: Fields) -> None:
+        candidates = [_Candidate(which, conditions) for which, match in enumerate(matches) for conditions in match]
+        self._of_text = [one for one in candidates if _is_of_text(one)]
+        self._getters: dict[FieldPath, Callable[[Any], Any]] = {}
+        self._groups: list[_Group] = []
+        rest = [one for one in candidates if one.conditions and not _is_of_text(one)]
+        for path in {path for one in rest for path in _paths(one)}:
+            self._getters[path] = fields.getter(path)
+        while rest:
+            path = _most_telling(rest)
+            group = [one for one in rest if path in _paths(one)]
+            rest = [one for one in rest if path not in _paths(one)]
+            self._groups.append(_Group(path, fields.column(path), group))
+
+    def find(self, batch: Batch) -> list[Found]:
+        """Return the messages that match, in order. One that several matches are about is there once for each."""
+        found: set[Found] = set()
+        if self._of_text and batch.unread:
+            found.update(self._find_texts(batch))
+        for group in self._groups:
+            for index, one in group.may_match(batch.heads):
+                head = batch.heads[index]
+                if head is not UNSET and all(_holds(each, self._getters[each.path](head)) for each in one.conditions):  # type: ignore[index]
+                    found.add(Found(index, one.which))
+        return sorted(found) if found else []
+
+    def _find_texts(self, batch: Batch) -> Iterable[Found]:
+        for index in batch.unread:
+            text = str(batch.payloads[index], "utf-8", "replace")
+            for one in self._of_text:
+                if all(each.path is None and _holds(each, text) for each in one.conditions):
+                    yield Found(index, one.which)
+
+
+class _Group:
+    """Lists of conditions that each have one for the same field."""
+
+    def __init__(self, path: FieldPath, column: Column, members: Sequence[_Candidate]) -> None:
+        self._column = column
+        self._members = [
+            (condition, one) for one in members for condition in one.conditions if condition.path == path
+        ]
+
+    def may_match(self, heads: Sequence[Any]) -> Iterable[tuple[int, _Candidate]]:
+        """Return the indexes of heads for which the condition holds, each with its list."""
+        values = self._column(heads)
+        try:
+            distinct: Iterable[Any] = set(values)
+        except TypeError:  # A list among them.
+            distinct = values
+        holding = [(condition, one) for condition, one in self._members if _any_holds(condition, distinct)]
+        return [
+            (index, one)
+            for condition, one in holding
+            for index, value in enumerate(values)
+            if _holds(condition, value)
+        ]
+
+
+def _any_holds(condition: Condition, values: Iterable[Any]) -> bool:
+    if condition.test == IS and isinstance(values, set):
+        return condition.value in values
+    return any(_holds(condition, value) for value in values)
+
+
+def _holds(condition: Condition, value: Any) -> bool:
+    """Return whether a condition holds for a value, UNSET for none."""
+    if condition.test == EXISTS:
+        return bool((value is not UNSET) == condition.value)
+    if condition.test == PREFIX:
+        return type(value) is str and value.startswith(condition.value)
+    return _json_type(value) is _json_type(condition.value) and bool(value == condition.value)
+
+
+def _json_type(value: Any) -> type:
+    """Return the type of a value as JSON sees it: it has one type for all numbers."""
+    return float if type(value) is int else type(value)
+
+
+_RANKS = {IS: 3, PREFIX: 2, EXISTS: 1}
+
+
+def _most_telling(candidates: Sequence[_Candidate]) -> FieldPath:
+    """Return the field by which most of these can be told from other messages, and best."""
+    counts: Counter[FieldPath] = Counter()
+    ranks: dict[FieldPath, int] = {}
+    for one in candidates:
+        for condition in one.conditions:
+            if condition.path is not None:
+                rank = _RANKS[condition.test] if condition.value is not False or condition.test != EXISTS else 0
+                ranks[condition.path] = min(rank, ranks.get(condition.path, rank))
+        counts.update(_paths(one))
+    return max(counts, key=lambda path: (ranks[path], counts[path]))
+
+
+def _is_of_text(one: _Candidate) -> bool:
+    return any(condition.path is None for condition in one.conditions)
+
+
+def _paths(one: _Candidate) -> set[FieldPath]:
+    return {condition.path for condition in one.conditions if condition.path is not None}
+
+
+def paths_of(matches: Iterable[Match]) -> tuple[list[FieldPath], list[FieldPath]]:
+    """Return the paths whose values the matches need, and those of which only the presence counts."""
+    conditions = [condition for match in matches for conditions in match for condition in conditions]
+    values = [one.path for one in conditions if one.path is not None and one.test != EXISTS]
+    presence = [one.path for one in conditions if one.path is not None and one.test == EXISTS]
+    return values, presence
