@@ -80,3 +80,21 @@ def test_decoded_says_whether_every_payload_is_json(payloads, decoded):
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
 def test_inspect_never_raises(payloads):
     assert isinstance(Generic()({}, {}).inspect(payloads), Inspection)
+
+
+def test_the_books_of_a_market_can_be_numbered_apart_from_its_other_channels():
+    """As at OKX, where each trade has a number of its own, and only books name the number before."""
+    paths = {"channel": "arg.channel", "market": "arg.instId"}
+    chain = {"previous": ["data[0].prevSeqId", "data[0].seqId"], "scope": "channel_and_market"}
+    inspector = Generic().described({"paths": {**paths, "sequence": chain}})({}, {})
+
+    def gaps(channel, market, *, seq, before=None):
+        data = {"seqId": seq} | ({} if before is None else {"prevSeqId": before})
+        message = json.dumps({"arg": {"channel": channel, "instId": market}, "data": [data]})
+        return [(gap.name, gap.expected, gap.got) for gap in inspector.inspect([message.encode()]).events]
+
+    assert gaps("books", "BTC-USDT", seq=10, before=-1) == []
+    assert gaps("trades", "BTC-USDT", seq=77) == []
+    assert gaps("books", "ETH-USDT", seq=3, before=-1) == []
+    assert gaps("books", "BTC-USDT", seq=15, before=10) == []
+    assert gaps("books", "ETH-USDT", seq=9, before=8) == [("books ETH-USDT", 3, 8)]

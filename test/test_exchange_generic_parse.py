@@ -149,6 +149,11 @@ def test_a_sequence_need_not_be_a_list_and_may_be_by_type():
     assert found.sequences == (Sequence(COUNTER, path("n"), path("n"), "channel"),)
 
 
+def test_a_sequence_may_be_by_channel_and_market_together():
+    found = parsed("paths: {type: t, market: m, sequence: {plus_one: n, scope: channel_and_market}}").paths
+    assert found.sequences == (Sequence(COUNTER, path("n"), path("n"), "channel_and_market"),)
+
+
 WRONG = [
     ("keep_alve: []", "keep_alve: is not a field that ssmd knows here; did you mean `keep_alive`?"),
     ("cheksum: x", "cheksum: is not a field that ssmd knows here; there are `headers`, `subprotocol`,"),
@@ -235,6 +240,14 @@ WRONG = [
     ("paths: {sequence: {range: [a, a], scope: connection}}", "paths.sequence.range: names one path twice"),
     ("paths: {sequence: {plus_one: a, scope: market}}", "paths.sequence.scope: is market, which needs `paths.market`"),
     ("paths: {sequence: [{plus_one: a, scope: channel}]}", "paths.sequence.0.scope: is channel, which needs"),
+    (
+        "paths: {type: t, sequence: {plus_one: a, scope: channel_and_market}}",
+        "paths.sequence.scope: is channel_and_market, which needs `paths.market`",
+    ),
+    (
+        "paths: {market: m, sequence: {plus_one: a, scope: channel_and_market}}",
+        "paths.sequence.scope: is channel_and_market, which needs `paths.channel` or `paths.type`",
+    ),
     ("paths: {sequence: {plus_one: a, scope: markets}}", "paths.sequence.scope: must be connection, channel, market"),
 ]
 

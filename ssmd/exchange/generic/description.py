@@ -134,8 +134,8 @@ class Sequence(NamedTuple):
     last: FieldPath
     """The same, but the last number of a range, and its own number in a chain."""
     scope: str | Pick
-    """Which messages are numbered together: those of the whole `connection`, of each `channel`, of each `market`, or
-    those with the same value of a field."""
+    """Which messages are numbered together: those of the whole `connection`, of each `channel`, of each `market`, of
+    each market in each channel (`channel_and_market`), or those with the same value of a field."""
     restart_when: Match = ()
     """A message that matches begins a new sequence, and so is no gap."""
 

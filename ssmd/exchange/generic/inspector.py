@@ -10,8 +10,9 @@ from ssmd.errors import Disconnected
 from ssmd.exchange.generic.description import Description, Match, Paths, Pick
 from ssmd.exchange.generic.fields import Batch, Fields
 from ssmd.exchange.generic.match import paths_of
-from ssmd.exchange.generic.numbers import CONNECTION, MOST_SCOPES, Numbers
-from ssmd.exchange.generic.pick import Texts
+from ssmd.exchange.generic.numbers import MOST_SCOPES, Numbers
+from ssmd.exchange.generic.parsing.paths import CHANNEL_AND_MARKET
+from ssmd.exchange.generic.pick import Joined, Scope, Texts
 from ssmd.exchange.generic.time import unix_ms
 from ssmd.field_path import EVERY, FieldPath
 
@@ -59,11 +60,13 @@ class GenericInspector:
         """Return what reads a pick of the description's paths, or of `picks`; None for None."""
         return None if pick is None else Texts(pick, self.fields)
 
-    def _scope(self, paths: Paths, scope: str | Pick) -> Texts | None:
+    def _scope(self, paths: Paths, scope: str | Pick) -> Scope | None:
         if isinstance(scope, Pick):
             return self.texts_of(scope)
-        named = {"channel": paths.channel or paths.type, "market": paths.market}
-        return None if scope == CONNECTION else self.texts_of(named[scope])
+        channel, market = self.texts_of(paths.channel or paths.type), self.texts_of(paths.market)
+        if scope == CHANNEL_AND_MARKET and channel and market:
+            return Joined(channel, market)
+        return {"channel": channel, "market": market}.get(scope)
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         self.batch = batch = self.fields.read(payloads)

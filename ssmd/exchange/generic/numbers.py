@@ -14,7 +14,7 @@ from ssmd.contracts.exchange import CHAIN, COUNTER, RANGE
 from ssmd.exchange.generic.description import Sequence as Rule
 from ssmd.exchange.generic.fields import Batch, Fields
 from ssmd.exchange.generic.match import Matcher
-from ssmd.exchange.generic.pick import Texts
+from ssmd.exchange.generic.pick import Scope
 
 __all__ = ["CONNECTION", "MOST_SCOPES", "Followed", "Numbers", "number_of"]
 
@@ -54,7 +54,7 @@ class Numbers:
     `scopes`: for each rule what reads its scope, None for the connection. `recorded`: whether sids are wanted.
     """
 
-    def __init__(self, rules: Sequence[Rule], scopes: Sequence[Texts | None], fields: Fields, recorded: bool) -> None:
+    def __init__(self, rules: Sequence[Rule], scopes: Sequence[Scope | None], fields: Fields, recorded: bool) -> None:
         self._names: dict[int, str] = {}
         self._recorded = recorded
         self._restarts = Matcher([rule.restart_when for rule in rules], fields)
@@ -107,7 +107,7 @@ class Numbers:
 class _Follower:
     """Follows one sequence. Its first rule's sids depend on the scope alone, those of later rules on the rule, too."""
 
-    def __init__(self, rule: Rule, place: int, scope: Texts | None, fields: Fields, names: dict[int, str]) -> None:
+    def __init__(self, rule: Rule, place: int, scope: Scope | None, fields: Fields, names: dict[int, str]) -> None:
         self._kind = rule.kind
         self._step = 0 if rule.kind == CHAIN else 1
         self._rule = str(rule.last) if place else ""

@@ -8,7 +8,7 @@ from typing import Any
 from ssmd.exchange.generic.description import Pick
 from ssmd.exchange.generic.fields import Fields
 
-__all__ = ["Texts"]
+__all__ = ["Joined", "Scope", "Texts"]
 
 _MOST_PARTS = 4096
 """How many texts and their parts are remembered. Exchanges repeat the names of their markets all day."""
@@ -37,6 +37,22 @@ class Texts:
             if text := _text(getter(head)):
                 return text if self._part is None else self._part(text)
         return ""
+
+
+class Joined:
+    """Reads two picks at once, as one text. Empty where a message does not have both."""
+
+    def __init__(self, first: Texts, second: Texts) -> None:
+        self._first, self._second = first, second
+
+    def column(self, heads: Sequence[Any]) -> list[str]:
+        """Return the text of each head."""
+        both = zip(self._first.column(heads), self._second.column(heads), strict=True)
+        return [f"{first} {second}" if first and second else "" for first, second in both]
+
+
+Scope = Texts | Joined
+"""What reads the scope of a sequence."""
 
 
 class _Parts(dict[str, str]):

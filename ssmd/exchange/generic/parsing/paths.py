@@ -12,10 +12,17 @@ from ssmd.exchange.generic.parsing.pick import pick
 from ssmd.field_path import FieldPath
 from ssmd.spelling import nearest
 
-__all__ = ["CHANNEL", "CONNECTION", "MARKET", "paths"]
+__all__ = ["CHANNEL", "CHANNEL_AND_MARKET", "CONNECTION", "MARKET", "paths"]
 
 CONNECTION, CHANNEL, MARKET = "connection", "channel", "market"
-_SCOPES = (CONNECTION, CHANNEL, MARKET)
+CHANNEL_AND_MARKET = "channel_and_market"
+_SCOPES = (CONNECTION, CHANNEL, MARKET, CHANNEL_AND_MARKET)
+_NEEDED: dict[str, list[tuple[str, ...]]] = {
+    CHANNEL: [("channel", "type")],
+    MARKET: [("market",)],
+    CHANNEL_AND_MARKET: [("channel", "type"), ("market",)],
+}
+"""What leads to each scope; one of each tuple must be there."""
 _FORMS = {"plus_one": COUNTER, "range": RANGE, "previous": CHAIN}
 """The kind of a sequence by the field that describes it."""
 
@@ -36,9 +43,10 @@ def _usable(field: Field, found: dict[str, Any]) -> list[Sequence]:
     """Return the sequences without those that are numbered by a channel or a market that no path leads to."""
     usable = []
     for at, sequence in found.get("sequence", ()):
-        needs = {MARKET: ("market",), CHANNEL: ("channel", "type")}.get(str(sequence.scope), ())
-        if needs and not any(name in found for name in needs):
-            names = " or ".join(f"`paths.{name}`" for name in needs)
+        needed = _NEEDED.get(str(sequence.scope), [])
+        missing = next((names for names in needed if not any(name in found for name in names)), None)
+        if missing is not None:
+            names = " or ".join(f"`paths.{name}`" for name in missing)
             field.report(f"is {sequence.scope}, which needs {names}: where a message has it", *at, "scope")
         else:
             usable.append(sequence)
