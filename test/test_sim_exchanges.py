@@ -84,6 +84,30 @@ class Smoke(NamedTuple):
 
 
 SMOKE: dict[str, Smoke] = {
+    "binance": Smoke(
+        {"method": "SUBSCRIBE", "params": ["btcusdt@depth@100ms"], "id": 7},
+        lambda m: m == {"result": None, "id": 7},
+        lambda m: m.get("stream") == "btcusdt@depth@100ms" and m["data"]["s"] == "BTCUSDT",
+        {"method": "SUBSCRIBE", "params": ["nopeusdt@trade"], "id": 8},
+        lambda m: m.get("code") == 2,
+        "Invalid request: invalid stream nopeusdt@trade",
+    ),
+    "bybit": Smoke(
+        {"op": "subscribe", "args": ["orderbook.50.BTCUSDT"], "req_id": "7"},
+        lambda m: m.get("op") == "subscribe" and m["success"] and m["req_id"] == "7",
+        lambda m: m.get("topic") == "orderbook.50.BTCUSDT" and m["type"] == "delta" and m["data"]["s"] == "BTCUSDT",
+        {"op": "subscribe", "args": ["publicTrade.NOPEUSDT"]},
+        lambda m: m.get("success") is False,
+        "Invalid topic: publicTrade.NOPEUSDT",
+    ),
+    "coinbase": Smoke(
+        {"type": "subscribe", "channel": "level2", "product_ids": ["BTC-USD"]},
+        lambda m: m["channel"] == "subscriptions" and m["events"] == [{"subscriptions": {"level2": ["BTC-USD"]}}],
+        lambda m: m["channel"] == "l2_data" and m["events"][0]["product_id"] == "BTC-USD",
+        {"type": "subscribe", "channel": "ticker", "product_ids": ["NOPE-USD"]},
+        lambda m: m.get("type") == "error",
+        "NOPE-USD",
+    ),
     "kraken": Smoke(
         {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"]}, "req_id": 1},
         lambda m: m.get("success") is True and m["result"]["symbol"] == "BTC/USD" and m["req_id"] == 1,
@@ -91,6 +115,14 @@ SMOKE: dict[str, Smoke] = {
         {"method": "subscribe", "params": {"channel": "book", "symbol": ["NOPE/USD"]}},
         lambda m: m.get("success") is False,
         "Currency pair not supported NOPE/USD",
+    ),
+    "okx": Smoke(
+        {"op": "subscribe", "args": [{"channel": "books", "instId": "BTC-USDT"}], "id": "7"},
+        lambda m: m.get("event") == "subscribe" and m["arg"] == {"channel": "books", "instId": "BTC-USDT"},
+        lambda m: m.get("action") == "update" and m["arg"]["instId"] == "BTC-USDT",
+        {"op": "subscribe", "args": [{"channel": "books", "instId": "NOPE-USDT"}]},
+        lambda m: m.get("event") == "error" and m["code"] == "60018",
+        "channel:books,instId:NOPE-USDT doesn't exist",
     ),
 }
 

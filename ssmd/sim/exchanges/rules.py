@@ -121,7 +121,7 @@ class Rules:
         self._timers: list[Timer] = []
         self._markets: dict[str, Market] = {}
         self._out: list[bytes] = []
-        self._frozen = False
+        self.frozen = False
         self.opened()
 
     def now(self) -> float:
@@ -199,7 +199,7 @@ class Rules:
         self._out = kept
 
     def freeze(self) -> None:
-        self._frozen = True
+        self.frozen = True
 
     def mute(self, channel: str) -> None:
         """faults.py offers no such fault for an exchange."""
@@ -209,7 +209,7 @@ class Rules:
         return b""
 
     def _producing(self) -> bool:
-        return self.ending is None and not self._frozen and any(self.channels[key[0]] for key in self.subscriptions)
+        return self.ending is None and not self.frozen and any(self.channels[key[0]] for key in self.subscriptions)
 
     def _next(self) -> Subscription:
         subscriptions = list(self.subscriptions.values())

@@ -21,6 +21,10 @@ class Timer:
     def stop(self) -> None:
         self.at = math.inf
 
+    @property
+    def is_stopped(self) -> bool:
+        return self.at == math.inf
+
     def run(self, now: float) -> None:
         if self.at <= now:
             self.restart()
