@@ -40,9 +40,9 @@ USES_ONE_UP, REPEATS, IS_NEXT, COUNTS, HAS_NONE = WAYS = [
 _PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def connection(subscribe: Any, **policy: Any) -> Kalshi:
+def connection(subscribe: Any, commands_per_second: float | None = None, **policy: Any) -> Kalshi:
     """Return the dialect of a connection. `policy`: what differs from the usual SnapshotPolicy."""
-    return Kalshi({"api_key": "test", "api_secret": _PEM}, subscribe, SnapshotPolicy(**policy))
+    return Kalshi({"api_key": "test", "api_secret": _PEM}, subscribe, SnapshotPolicy(**policy), commands_per_second)
 
 
 def frame(**fields: Any) -> bytes:

@@ -71,17 +71,17 @@ def test_waits_that_end_with_a_tick_add_up_to_the_idle_time_out():
         now += expected[0]
         if expected[1] == PING:
             patience.pinged()
-        patience.ticked(now)
+        patience.ticked(now, 0.4)
 
 
 def test_time_in_which_the_caller_is_busy_does_not_count_as_idle():
     patience = Patience(1.0, None, 0.4, START)
     for number in range(10):
         now = START + 100 * number
-        patience.ticked(now)
+        patience.ticked(now, 0.4)
         assert waits(patience, now) == (0.4, TICK)
     patience.passed(0.4)
-    patience.ticked(now)
+    patience.ticked(now, 0.4)
     assert waits(patience, now) == (0.1, PING)
 
 
@@ -104,7 +104,7 @@ def test_a_tick_is_due_at_its_time_whatever_has_come_meanwhile():
     patience.waited = 0.0
     assert waits(patience, START + 4.5) == (0.5, TICK)
     assert patience.next_tick == START + 5
-    patience.ticked(START + 6)
+    patience.ticked(START + 6, 5)
     assert waits(patience, START + 6) == (5, TICK)
     assert patience.next_tick == START + 11
 

@@ -132,6 +132,12 @@ class ShoutingExchange(Listening):
     def commands(self):
         return [name.upper().encode() for name in self.names]
 
+    def unsent(self):
+        return 0
+
+    def expects_text(self, payload):
+        return False
+
     def asked(self):
         return [Asked(1, "bakery", "subscribe", None, [{"shout": name} for name in self.names])]
 

@@ -187,7 +187,6 @@ PROBLEMS = {
             (NO_EFFECT, "feeds/plain.yaml", "versions[0].parser_config"),
             (NO_EFFECT, "feeds/simulated.yaml", "versions[0].parser_config"),
             (NO_EFFECT, "feeds/everything.yaml", "versions[0].auth_method"),
-            (NO_EFFECT, "feeds/everything.yaml", "versions[1].rate_limit_per_second"),
             (NO_EFFECT, "feeds/everything.yaml", "versions[2].auth_method"),
             (NO_EFFECT, "feeds/plain.yaml", "calendar"),
         },
@@ -212,7 +211,6 @@ PROBLEMS = {
             (NO_EFFECT, "environments/rates.yaml", "keys.rates.type"),
             (NO_EFFECT, "feeds/kalshi.yaml", "calendar"),
             (NO_EFFECT, "feeds/kalshi.yaml", "versions[0].parser_config"),
-            (NO_EFFECT, "feeds/kalshi.yaml", "versions[0].rate_limit_per_second"),
         },
     ),
 }

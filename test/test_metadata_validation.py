@@ -133,8 +133,8 @@ def test_free_form_sections_have_no_unknown_keys():
 
 
 def test_an_error_and_what_has_no_effect_are_reported_together():
-    assert reported(Feed, version("rate_limit_per_second: 5\n    colour: red\n    coalesce: 1")) == [
-        "7: versions[0].rate_limit_per_second: has no effect in this version",
+    assert reported(Feed, version("parser_config: {a: 5}\n    colour: red\n    coalesce: 1")) == [
+        "7: versions[0].parser_config: has no effect in this version",
         "8: versions[0].colour: ssmd does not know this key",
         "9: versions[0].coalesce: ssmd does not know this key; did you mean `coalesce_seconds`?",
     ]

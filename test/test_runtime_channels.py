@@ -28,6 +28,10 @@ class Channels(ToyExchange):
         super().__init__()
         self.states: dict[tuple[str, int], dict[str, Any]] = {}
         self.names: dict[str, list[str]] = {}
+        self.waiting = 0
+
+    def unsent(self) -> int:
+        return self.waiting
 
     def set(self, channel: str, subscription: int = 1, **changes: Any) -> None:
         known = self.states.setdefault(
@@ -312,3 +316,35 @@ def test_a_book_that_the_exchange_does_not_send_is_missing(run):
     run.exchange.set("orderbook_delta", books_missing=0)
     run.tick(1, orderbook_delta=1)
     assert run.status.ready()
+
+
+def test_what_is_not_sent_yet_is_neither_silent_nor_unconfirmed(run):
+    run.exchange.set("trade", pending=True, asked=2, confirmed=0, heard=0, unsent=True)
+    run.exchange.waiting = 7
+    run.tick(10)
+    assert run.status.not_ready() == []
+    run.tick(int(LIMITS.silent_seconds))
+    assert run.status.not_ready() == ["7 messages that ask for data are still to be sent (rate_limit_per_second)"]
+    run.exchange.set("trade", unsent=False)
+    run.exchange.waiting = 0
+    run.tick(10)
+    assert run.status.not_ready() == []
+    run.tick()
+    assert "trade: 2 of 2 markets not confirmed for 11 s" in run.status.not_ready()
+
+
+def test_without_channels_only_what_was_sent_is_waited_for(run):
+    run.status.unacknowledged, run.exchange.waiting = 2, 1
+    run.tick(10)
+    run.exchange.waiting = 0
+    run.tick(10)
+    assert run.status.not_ready() == []
+    run.tick()
+    assert run.status.not_ready() == ["2 subscriptions not confirmed for 11 s"]
+
+
+def test_whether_a_channel_is_confirmed_may_be_unknown(run):
+    run.exchange.set("trade", pending=None, asked=2, heard=0)
+    run.tick(60)
+    assert run.channel("trade").confirmed is None
+    assert run.status.not_ready() == []

@@ -44,6 +44,7 @@ class ScriptedConnector:
         self.sent: list[bytes] = []
         self.queued: list[int] = []
         self.closes = 0
+        self.no_data_after: list[int] = []
 
     def connect(self) -> None:
         pass
@@ -52,7 +53,7 @@ class ScriptedConnector:
         yield from self.lists
 
     def no_data(self) -> None:
-        pass
+        self.no_data_after.append(self.queue.messages)
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self.sends == self.refusing:
@@ -256,3 +257,34 @@ def test_the_exchange_gets_its_ticks_in_silence_and_under_load(status, metrics, 
         times = server.result()
     for number, at in enumerate(times, 1):
         assert at - began >= number * TICK
+
+
+def test_an_inspection_that_is_due_is_followed_by_a_tick_at_once(read):
+    connector = ScriptedConnector([b"1"], [b"2"])
+    exchange = TickingExchange(answering(b"a", due=True), answering(), tick_seconds=None)
+    assert read(connector, exchange, wall_clock=lambda: NOW) == [b"1", b"2"]
+    assert connector.sent == [b"a", b"%d" % (NOW // 1_000_000)]
+
+
+def test_messages_that_are_no_data_do_not_count_as_the_last(read, status):
+    connector = ScriptedConnector([b"1"], [b"heartbeat"])
+    times = iter([NOW, NOW + SECOND, NOW + 2 * SECOND])
+    read(connector, TickingExchange(answering(), answering(data=False)), wall_clock=lambda: next(times))
+    assert status.last_received_ns == NOW + SECOND
+    assert connector.no_data_after == [1]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "line"),
+    [
+        ("chain", "lost messages show in the numbers of the messages"),
+        ("", "lost messages cannot be detected on this feed: no numbers of its messages are known"),
+    ],
+)
+def test_the_log_says_at_the_start_how_lost_messages_show(read, caplog, monkeypatch, sequence, line):
+    caplog.set_level("INFO", logger="ssmd.runner")
+    monkeypatch.setattr(TickingExchange, "sequence", sequence)
+    read(ScriptedConnector([b"1"]), TickingExchange())
+    [record] = [record for record in caplog.records if "lost messages" in record.message]
+    assert record.message == line
+    assert getattr(record, "sequence", "") == sequence

@@ -110,3 +110,19 @@ def test_the_status_line_shows_state_rate_and_file(status, clock):
     reporter.tick([])
     assert lines[0].startswith("connecting | 0 messages, 0/s | last none yet")
     assert lines[1].startswith("collecting | 2,500 messages, 2,500/s | last none yet | gaps 2 | data/kalshi.jsonl")
+
+
+def test_what_is_not_sent_yet_does_not_count_as_not_confirmed(status, clock, events, caplog):
+    reporter = Reporter("kalshi", status, monotonic=clock)
+    for _ in range(3):
+        clock.now += ACKNOWLEDGE_SECONDS
+        reporter.tick(["trade (command 1)"], unsent=5)
+    pace = "messages that ask for data are sent one after another, because of rate_limit_per_second"
+    assert events() == [pace]
+    assert caplog.records[-1].still_to_send == 5
+    clock.now += ACKNOWLEDGE_SECONDS
+    reporter.tick(["trade (command 1)"])
+    assert events() == [pace]
+    clock.now += 1
+    reporter.tick(["trade (command 1)"])
+    assert events() == [pace, "subscriptions not confirmed by the exchange"]

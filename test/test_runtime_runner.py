@@ -84,6 +84,9 @@ class ToyExchange:
     def commands(self) -> Sequence[bytes]:
         return []
 
+    def unsent(self) -> int:
+        return 0
+
     def asked(self) -> Sequence[Asked]:
         return []
 
@@ -104,6 +107,9 @@ class ToyExchange:
 
     def prepared(self, answer: bytes) -> None:
         pass
+
+    def expects_text(self, payload: bytes) -> bool:
+        return False
 
     def closed(self, code: int | None, reason: str) -> None:
         return None

@@ -371,3 +371,12 @@ def test_a_large_message_takes_three_times_its_size_at_most(message, decoded):
         tracemalloc.stop()
     assert peak < 3 * len(message) + (1 << 20)
     assert decode_line(line).payload.split() == message.split()
+
+
+def test_a_text_that_is_expected_is_kept_like_any_other_and_not_counted():
+    encoder = LineEncoder("test", {b"pong", b"hello"}.__contains__)
+    lines = encoder.encode(0, [b"pong", b"{}", b"gone"]).splitlines()
+    assert [decode_line(line).payload for line in lines] == [b"pong", b"{}", b"gone"]
+    assert encoder.kept_as_string == 1
+    assert list(encoder.kinds_not_json) == ["text"]
+    assert LineEncoder("test").encode(0, [b"pong"]) == lines[0] + b"\n"

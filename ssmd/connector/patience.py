@@ -19,14 +19,13 @@ class Patience:
 
     `idle_seconds`: silence, in which not even a ping was answered, after which the connection counts as dead; after
     half of it a ping is due. `data_seconds`: silence without data after which it ends, None for no limit.
-    `tick_seconds`: how often an empty list is yielded, None for never. `now`: the time at which reading begins.
+    `tick_seconds`: when the first empty list is due, None for never. `now`: the time at which reading begins.
     """
 
     def __init__(self, idle_seconds: float, data_seconds: float | None, tick_seconds: float | None, now: float) -> None:
         self._idle_seconds = idle_seconds
         self._ping_seconds = idle_seconds / 2
         self._data_seconds = math.inf if data_seconds is None else data_seconds
-        self._tick_seconds = math.inf if tick_seconds is None else tick_seconds
         self._only_idle = data_seconds is None and tick_seconds is None
         self._late = 0
         self._pinged = False
@@ -36,7 +35,7 @@ class Patience:
         """How long no frame of any kind has come while the connector waited for one."""
         self.last_data = now
         """When data was last handled: the time that this took does not count as silence."""
-        self.next_tick = now + self._tick_seconds
+        self.next_tick = now + (math.inf if tick_seconds is None else tick_seconds)
         """When the next empty list is due."""
 
     def wait(self, now: float) -> float:
@@ -74,6 +73,6 @@ class Patience:
         """Record that the ping is sent, or cannot be: from now on, only the end of the silence is waited for."""
         self._pinged = True
 
-    def ticked(self, now: float) -> None:
-        """Record that an empty list is yielded now."""
-        self.next_tick = now + self._tick_seconds
+    def ticked(self, now: float, tick_seconds: float | None) -> None:
+        """Record that an empty list was yielded now, and the next is due in so many seconds."""
+        self.next_tick = now + (math.inf if tick_seconds is None else tick_seconds)

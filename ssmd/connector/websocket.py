@@ -165,8 +165,8 @@ class WebSocketConnector:
                 if self._is_data:
                     patience.last_data = now
             if now >= patience.next_tick:
-                patience.ticked(now)
                 yield []
+                patience.ticked(now, self._exchange.tick_seconds)
                 now = monotonic()
             if now - last_pause > FAIRNESS_SECONDS:
                 # While a socket always has data, the reading never waits, and other greenlets would starve. sleep(0) is

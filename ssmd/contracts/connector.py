@@ -31,7 +31,7 @@ class Connector(Protocol):
     def messages(self) -> Iterator[list[bytes]]:
         """Yield what arrives, one list of whole messages for each read; block in between.
 
-        For an exchange with `tick_seconds` it also yields an empty list about that often, whatever else arrives.
+        For an exchange with `tick_seconds` it also yields an empty list after that time, whatever else arrives.
         Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
         Everything that was received whole is yielded first. The dialect's Exchange.closed() may name another error.
         """

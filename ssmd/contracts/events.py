@@ -114,11 +114,11 @@ class ChannelState(NamedTuple):
     asked: int | None
     """How many markets were asked for; None when all were."""
     confirmed: int | None
-    """How many of them the exchange has confirmed; None when all were asked for."""
+    """How many of them the exchange has confirmed; None when all were asked for, or when its answers are not known."""
     heard: int | None
-    """From how many of them a message has come; None when all were asked for."""
-    pending: bool
-    """Whether the exchange has still to answer a command about it."""
+    """From how many of them a message has come; None when all were asked for, or when that is not known."""
+    pending: bool | None
+    """Whether the exchange has still to answer a command about it; None when its answers are not known."""
     activity: int
     """A number that changes when a message of the channel comes; 0 before the first."""
     books_pending: int | None = None
@@ -127,3 +127,5 @@ class ChannelState(NamedTuple):
     """How many order books the exchange does not send, although it was asked several times; None as above."""
     may_be_silent: bool = False
     """Whether it may have nothing to send for days, as a channel that is private to an account."""
+    unsent: bool = False
+    """Whether a part of what asks for it is still to be sent, at the pace of the feed."""

@@ -104,6 +104,8 @@ class Inspection(NamedTuple):
     """Whether `heads` has a number that is not one more than the one before it, although nothing is missing there."""
     data: bool = True
     """Whether one of the payloads is data. False: all of them only show that the exchange is alive, as heartbeats."""
+    due: bool = False
+    """Whether something is to be sent now that depends on the time, or on the pace: tick() is called at once."""
 
 
 class Inspector(Protocol):
@@ -137,8 +139,11 @@ class MessageReader(Protocol):
 class Exchange(Inspector, Protocol):
     """A dialect for one connection."""
 
-    tick_seconds: float | None
-    """tick() is called about once in this many seconds after the connection; None: never, which costs nothing."""
+    @property
+    def tick_seconds(self) -> float | None:
+        """tick() is called about this many seconds after the connection, and again after each such call; it may change
+        with each. None from the beginning: never, which costs nothing.
+        """
 
     def prepare(self, now_ms: int) -> HttpRequest | None:
         """Return a request to make before the connection is opened, at the time (Unix ms); None for none."""
@@ -155,15 +160,21 @@ class Exchange(Inspector, Protocol):
         """
 
     def commands(self) -> Sequence[bytes]:
-        """Return the messages to send once connected, in order, each as one text message."""
+        """Return the messages to send once connected, in order, each as one text message; those for which the pace has
+        no room yet come with tick().
+        """
+
+    def unsent(self) -> int:
+        """Return how many messages that belong to the opening are still to be sent, at the pace of the feed."""
 
     def asked(self) -> Sequence[Asked]:
-        """Return, for the ledger, what commands() asks for; empty from a dialect that does not know channels."""
+        """Return, for the ledger, what the opening asks for; empty from a dialect that does not know channels."""
 
     def tick(self, now_ms: int) -> Inspection:
-        """Return the messages to send because time has passed, and the events that go with them.
+        """Return the messages to send now, and the events that go with them.
 
-        `now_ms` is the time in Unix milliseconds. Only `commands`, `events` and `failure` of the Inspection count.
+        It is called when time has passed, and after an Inspection that is `due`. `now_ms` is the time in Unix
+        milliseconds. Only `commands`, `events` and `failure` of the Inspection count.
         """
 
     def unacknowledged(self) -> Sequence[str]:
@@ -180,6 +191,11 @@ class Exchange(Inspector, Protocol):
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
         """Return the markets that were asked for on a channel and that the exchange has not confirmed."""
+
+    def expects_text(self, payload: bytes) -> bool:
+        """Return whether a message that is not JSON is one that the exchange is known to send, such as `pong`. It may
+        be called in a thread.
+        """
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         """Return the error that ends the run when the exchange has closed the connection with this code and reason;

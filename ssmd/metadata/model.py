@@ -92,7 +92,8 @@ class FeedVersion(Versioned):
     auth_method: Text = "none"
     exchange: Name | None = None
     """The dialect; when left out, the one that has the feed's name, or else `generic`."""
-    rate_limit_per_second: Annotated[Amount | None, NO_EFFECT] = None
+    rate_limit_per_second: Amount | None = None
+    """The most messages that ssmd sends in a second."""
     max_symbols_per_connection: Annotated[int, Within(gt=0)] | None = None
     supports_orderbook: bool = False
     supports_trades: bool = False

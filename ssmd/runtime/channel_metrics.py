@@ -28,7 +28,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ChannelStatus], float | None]], ...] = 
     ),
     (
         "ssmd_channel_confirmed",
-        "1 when the exchange has confirmed all that was asked for on a channel, else 0.",
+        "1 when the exchange has confirmed all that was asked for on a channel, else 0; missing when that is unknown.",
         lambda channel: channel.confirmed,
     ),
     (

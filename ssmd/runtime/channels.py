@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -72,15 +72,17 @@ class _Watched:
 
     def update(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
         """Compare with the states of the tick before; `last_ns`: when the last message of all channels came."""
-        self.listened += seconds
+        is_asked = not any(state.unsent for state in states)
+        self.listened += seconds if is_asked else 0.0
         self.since_note += seconds
         self.since_unheard += seconds
         activity = [state.activity for state in states]
         if activity == self.activity:
-            self.quiet += seconds
+            self.quiet += seconds if is_asked else 0.0
         else:
             self.activity, self.quiet, self.last_ns = activity, 0.0, last_ns
-        self.unconfirmed = 0.0 if all(map(_is_confirmed, states)) else self.unconfirmed + seconds
+        waits = is_asked and not all(map(_is_confirmed, states))
+        self.unconfirmed = self.unconfirmed + seconds if waits else 0.0
         self.books = self.books + seconds if any(state.books_pending for state in states) else 0.0
 
 
@@ -107,7 +109,7 @@ class ChannelWatch:
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._last_tick: float | None = None
-        self._unacknowledged = 0.0
+        self._unacknowledged = self._unsent = 0.0
         self._watched: dict[str, _Watched] = {}
 
     def tick(self) -> None:
@@ -119,7 +121,7 @@ class ChannelWatch:
         for state in self._exchange.channels():
             channels.setdefault(state.channel, []).append(state)
         self._status.channels = [self._look(name, states, seconds) for name, states in channels.items()]
-        self._status.missing = [] if channels else self._unconfirmed_subscriptions(seconds)
+        self._status.missing = [*self._unsent_messages(seconds), *self._unconfirmed_subscriptions(seconds, channels)]
         for name, seconds_allowed in self._limits.timeout_seconds.items():
             if name in self._watched and self._watched[name].quiet >= seconds_allowed:
                 silence = f"no message of the channel {name} came for {seconds_allowed:g} s"
@@ -132,13 +134,19 @@ class ChannelWatch:
         self._last_tick = now
         return min(passed, LONGEST_TICK_SECONDS)
 
-    def _unconfirmed_subscriptions(self, seconds: float) -> list[str]:
-        """Return what is not confirmed, for a dialect that does not know channels."""
-        count = self._status.unacknowledged
+    def _unsent_messages(self, seconds: float) -> Iterator[str]:
+        """Yield how much of the opening is still to be sent, when that takes long."""
+        unsent = self._exchange.unsent()
+        self._unsent = self._unsent + seconds if unsent else 0.0
+        if self._unsent > ACKNOWLEDGE_SECONDS:
+            yield f"{unsent} messages that ask for data are still to be sent (rate_limit_per_second)"
+
+    def _unconfirmed_subscriptions(self, seconds: float, channels: Collection[str]) -> Iterator[str]:
+        """Yield what is not confirmed, for a dialect that does not know channels."""
+        count = 0 if channels or self._exchange.unsent() else self._status.unacknowledged
         self._unacknowledged = self._unacknowledged + seconds if count else 0.0
-        if self._unacknowledged <= ACKNOWLEDGE_SECONDS:
-            return []
-        return [f"{count} subscriptions not confirmed for {self._unacknowledged:.0f} s"]
+        if self._unacknowledged > ACKNOWLEDGE_SECONDS:
+            yield f"{count} subscriptions not confirmed for {self._unacknowledged:.0f} s"
 
     def _look(self, name: str, states: Sequence[ChannelState], seconds: float) -> ChannelStatus:
         watched = self._watched.get(name)
@@ -151,7 +159,7 @@ class ChannelWatch:
             asked=_sum(state.asked for state in states),
             confirmed_markets=_sum(state.confirmed for state in states),
             heard=_sum(state.heard for state in states),
-            confirmed=all(map(_is_confirmed, states)),
+            confirmed=None if any(state.pending is None for state in states) else all(map(_is_confirmed, states)),
             silent=watched.quiet >= self._limits.silent_seconds and not may_be_silent,
             last_ns=watched.last_ns,
             books_pending=_sum(state.books_pending for state in states),

@@ -70,6 +70,7 @@ class Reader:
         self._begin_day(self._clock.last_ns)
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
+        _log_loss(self._exchange.sequence)
         self._journal.note(CONNECTED, self._clock.last_ns)
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes()
@@ -99,10 +100,11 @@ class Reader:
         for payloads in self._connector.messages():
             received_ns = clock.now()
             if payloads:
-                status.last_received_ns = received_ns
                 is_new_day = received_ns >= self._day_ends_ns
                 inspection = self._first_of_day(payloads, received_ns) if is_new_day else inspect(payloads)
-                if not inspection.data:
+                if inspection.data:
+                    status.last_received_ns = received_ns
+                else:
                     self._connector.no_data()
                 if inspection.events:
                     journal.events(inspection.events, received_ns)
@@ -124,6 +126,8 @@ class Reader:
                     raise inspection.failure
                 if inspection.commands:
                     self._send(inspection.commands)
+                if inspection.due:
+                    self._tick(received_ns)
             else:
                 self._tick(received_ns)
             clock.require_near()
@@ -165,3 +169,11 @@ class Reader:
         except Disconnected as error:
             self._send_failure = error
             self._connector.close()
+
+
+def _log_loss(sequence: str) -> None:
+    """Log how lost messages will show."""
+    if sequence:
+        _log.info("lost messages show in the numbers of the messages", extra={"sequence": sequence})
+    else:
+        _log.info("lost messages cannot be detected on this feed: no numbers of its messages are known")

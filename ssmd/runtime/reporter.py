@@ -45,7 +45,9 @@ class Reporter:
         self._refused_before: dict[tuple[str, int | None], str] = {}
         self._requested: dict[tuple[str, str], dict[str, None]] = {}
         self._kinds_reported = 0
-        self._unconfirmed_reported = False
+        self._sent_at = self._began
+        """When the last message of the opening was sent, as far as that is known."""
+        self._unconfirmed_reported = self._pace_reported = False
 
     def gap(self, gap: Gap) -> None:
         """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
@@ -71,10 +73,14 @@ class Reporter:
         else:
             _log.info("order books complete", extra=extra)
 
-    def tick(self, unacknowledged: Sequence[str]) -> None:
+    def tick(self, unacknowledged: Sequence[str], unsent: int = 0) -> None:
+        """Log what is due. `unsent`: how many messages of the opening are still to be sent."""
         now = self._monotonic()
         self.finish()
-        waited = now - self._began
+        if unsent:
+            self._sent_at = now
+            self._report_pace(unsent)
+        waited = now - self._sent_at
         if unacknowledged and waited > ACKNOWLEDGE_SECONDS and not self._unconfirmed_reported:
             self._unconfirmed_reported = True
             _log.warning(
@@ -89,6 +95,12 @@ class Reporter:
             rate = (self._status.messages - self._tick_messages) / max(now - self._tick_at, 1e-3)
             self._status_line(self._line(rate))
         self._tick_at, self._tick_messages = now, self._status.messages
+
+    def _report_pace(self, unsent: int) -> None:
+        if not self._pace_reported:
+            self._pace_reported = True
+            text = "messages that ask for data are sent one after another, because of rate_limit_per_second"
+            _log.info(text, extra={"still_to_send": unsent})
 
     def finish(self) -> None:
         """Log what went wrong since the last time."""

@@ -93,6 +93,7 @@ class Runner:
         self._status.queue_bytes = lambda: self._queue.bytes
         self._status.loss_shown_by = self._exchange.sequence or None
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed
+        self._status.is_expected = self._exchange.expects_text
         services = [self._spawn("service", service.serve) for service in self._services]
         try:
             self._collect(services)
@@ -164,7 +165,7 @@ class Runner:
             gevent.sleep(1)
             unacknowledged = self._exchange.unacknowledged()
             self._status.unacknowledged = len(unacknowledged)
-            self._reporter.tick(unacknowledged)
+            self._reporter.tick(unacknowledged, self._exchange.unsent())
             self._watch.tick()
             self._status.state_since(time.time_ns())
             if self._journal.has_unwritten_requests():

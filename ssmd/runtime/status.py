@@ -55,9 +55,9 @@ class ChannelStatus:
     confirmed_markets: int | None
     """How many of them the exchange has confirmed; None when it does not say, or when all were asked for."""
     heard: int | None
-    """From how many of them a message has come; None when all were asked for."""
-    confirmed: bool
-    """The exchange has confirmed all that was asked for."""
+    """From how many of them a message has come; None when all were asked for, or when that is not known."""
+    confirmed: bool | None
+    """The exchange has confirmed all that was asked for; None when its answers are not known."""
     silent: bool
     """No message has come for too long."""
     last_ns: int | None
@@ -80,7 +80,7 @@ class Status:
     connected_ns: int | None = None
     """When the connection was made, ns since the epoch."""
     last_received_ns: int | None = None
-    """When the last message was received, ns since the epoch; None before the first."""
+    """When the last message with data was received, ns since the epoch; None before the first."""
     messages: int = 0
     """Messages written."""
     received_bytes: int = 0
@@ -91,9 +91,11 @@ class Status:
     missed: int | None = 0
     """Messages missing in the gaps; None when the numbers of a gap do not say it."""
     not_json: int = 0
-    """Messages that are not valid JSON and were kept as a string."""
+    """Messages that are not valid JSON and were kept as a string, without those that are expected."""
     kinds_not_json: Collection[str] = ()
     """What these look like, each kind once, in the order in which they came."""
+    is_expected: Callable[[bytes], bool] = lambda payload: False
+    """Returns whether a message that is not JSON is one that the exchange is known to send."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+from collections.abc import Callable
 from io import BytesIO
 from typing import NamedTuple
 
@@ -48,15 +49,17 @@ class Record(NamedTuple):
 class LineEncoder:
     """Turns the messages of one feed into lines.
 
-    `feed`: a name of the metadata: letters, digits, dot, dash and underscore, so it needs no escaping.
+    `feed`: a name of the metadata: letters, digits, dot, dash and underscore, so it needs no escaping. `is_expected`:
+    whether a message that is not JSON is one that the exchange is known to send; such a one is not counted.
     """
 
-    def __init__(self, feed: str) -> None:
+    def __init__(self, feed: str, is_expected: Callable[[bytes], bool] = lambda payload: False) -> None:
+        self._is_expected = is_expected
         self._after_ts = b'Z","feed":"%b","data":' % feed.encode("ascii")
         self._second: int | None = None
         self._before_micros = b""
         self.kept_as_string = 0
-        """How many messages so far were not valid JSON and were kept as a string."""
+        """How many messages so far were not valid JSON and were kept as a string, without those that are expected."""
         self.kinds_not_json: dict[str, None] = {}
         """What these look like, each text of looks_like() once, in the order in which they came."""
 
@@ -91,8 +94,9 @@ class LineEncoder:
         if is_json(document):
             # A raw newline inside a JSON string is invalid, so these stand between tokens.
             return b"".join((prefix, document.replace(b"\n", b" ").replace(b"\r", b" "), b"}\n"))
-        self.kept_as_string += 1
-        self.kinds_not_json[looks_like(payload)] = None
+        if not self._is_expected(payload):
+            self.kept_as_string += 1
+            self.kinds_not_json[looks_like(payload)] = None
         line = BytesIO()  # It grows in place, and getvalue() makes no copy: a large message is held only once.
         line.write(prefix)
         if _write_text(payload, line):

@@ -60,7 +60,7 @@ class FileWriter:
         self._feed = feed
         self._status = status
         self._clock = clock
-        self._encoder = LineEncoder(feed)
+        self._encoder = LineEncoder(feed, lambda payload: status.is_expected(payload))
         status.kinds_not_json = self._encoder.kinds_not_json
         self._ledger = RunLedger(feed)
         self._lock_fd = self._fd = -1

@@ -42,6 +42,9 @@ class GenericConnection(GenericInspector):
     def commands(self) -> Sequence[bytes]:
         return self._commands
 
+    def unsent(self) -> int:
+        return 0
+
     def asked(self) -> Sequence[Asked]:
         return ()
 
@@ -59,6 +62,9 @@ class GenericConnection(GenericInspector):
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
         return ()
+
+    def expects_text(self, payload: bytes) -> bool:
+        return False
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         return None

@@ -14,10 +14,9 @@ from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
 from ssmd.exchange.kalshi.channels import BOOKS, channel_named
 from ssmd.exchange.kalshi.errors import KalshiError, read_error
 from ssmd.exchange.kalshi.inspector import SNAPSHOT, KalshiInspector, MessageHead, content, mapping
-from ssmd.exchange.kalshi.pause import COMMANDS_PER_TICK, Pause
+from ssmd.exchange.kalshi.sending import Sending
 from ssmd.exchange.kalshi.snapshots import Snapshots
 from ssmd.exchange.kalshi.subscriptions import Subscriptions
-from ssmd.exchange.kalshi.time import TICK_MS, PassedTime
 
 __all__ = ["KalshiConnection"]
 
@@ -26,11 +25,12 @@ _ENDINGS = ("error", "unsubscribed")
 
 
 class KalshiConnection(KalshiInspector):
-    """Follows one connection, live. `subscribe`: the environment's section."""
+    """Follows one connection, live.
 
-    tick_seconds: float | None = TICK_MS / 1000
+    `subscribe`: the environment's section. `per_second`: the most commands that are sent in a second; None: no limit.
+    """
 
-    def __init__(self, subscribe: Any, policy: SnapshotPolicy) -> None:
+    def __init__(self, subscribe: Any, policy: SnapshotPolicy, per_second: float | None = None) -> None:
         super().__init__()
         self._subscriptions = Subscriptions(subscribe)
         self._snapshots: Snapshots | None = None
@@ -39,10 +39,11 @@ class KalshiConnection(KalshiInspector):
         if books is not None:
             self._snapshots = Snapshots(books, len(self._subscriptions.commands) + 1, policy)
             self._special = (*_ENDINGS, SNAPSHOT)
-        self._time = PassedTime()
-        self._pause = Pause()
-        self._again: dict[int, None] = {}
-        """The ids of the commands to send again, in order."""
+        self._sending = Sending(self._subscriptions.commands, per_second)
+
+    @property
+    def tick_seconds(self) -> float | None:
+        return self._sending.tick_seconds
 
     def begin(self, now_ms: int) -> None:
         """Note when the connection is opened (Unix ms)."""
@@ -50,7 +51,10 @@ class KalshiConnection(KalshiInspector):
             self._snapshots.begin(now_ms)
 
     def commands(self) -> Sequence[bytes]:
-        return [command.encode() for command in self._subscriptions.commands]
+        return self._sending.first()
+
+    def unsent(self) -> int:
+        return len(self._sending.unsent)
 
     def asked(self) -> Sequence[Asked]:
         return list(self._subscriptions.asked())
@@ -86,30 +90,23 @@ class KalshiConnection(KalshiInspector):
                 books_pending=snapshots.pending if snapshots else None,
                 books_missing=snapshots.missing if snapshots else None,
                 may_be_silent=channel_named(channel.name).may_be_silent,
+                unsent=not channel.pending.isdisjoint(self._sending.unsent),
             )
 
     def tick(self, now_ms: int) -> Inspection:
         events: list[Event] = []
-        commands: list[bytes] = []
-        passed_ms = self._time.tick(now_ms)
-        is_paused = not self._pause.is_over(passed_ms)
-        if not is_paused:
-            commands += self._commands_again()
+        self._sending.tick(now_ms)
+        commands = list(self._sending.due(self._subscriptions.waiting_for))
         if self._snapshots is not None:
             if self._snapshots.notice_day(now_ms):
                 self.begin_file()
-            if not is_paused:
-                requests, found = self._snapshots.ask(passed_ms, COMMANDS_PER_TICK if self._pause.seconds else None)
+            if room := self._sending.room():
+                requests, found = self._snapshots.ask(self._sending.passed_ms, room)
+                self._sending.sent(len(requests))
                 commands += requests
                 events += found
             events += self._snapshots.report(0)
         return Inspection(True, events, commands=commands)
-
-    def _commands_again(self) -> Iterator[bytes]:
-        for command_id in list(self._again)[:COMMANDS_PER_TICK]:
-            del self._again[command_id]
-            if self._subscriptions.waiting_for(command_id):
-                yield self._subscriptions.commands[command_id - 1].encode()
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         inspection = super().inspect(payloads)
@@ -185,12 +182,11 @@ class KalshiConnection(KalshiInspector):
 
     def _send_again(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> None:
         """Send a command again after a pause: Kalshi says that there are too many at once."""
+        again = [head.id] if self._subscriptions.waiting_for(head.id) else []
         if not head.id:
-            self._again |= dict.fromkeys(command_id for _, command_id in self._subscriptions.unanswered())
-        elif self._subscriptions.waiting_for(head.id):
-            self._again[head.id] = None
-        if self._pause.refused():
-            text = f"{error.text}; the command is sent again, after a pause of {self._pause.seconds} s"
+            again = [command_id for _, command_id in self._subscriptions.unanswered()]
+        if self._sending.refused(again):
+            text = f"{error.text}; the command is sent again, after a pause of {self._sending.pause_seconds} s"
             for name in self._channels_about(head):
                 _add(events, Refused(name, error.code, text, index, for_now=True))
 

@@ -38,7 +38,7 @@ class Kalshi(KalshiConnection):
         snapshots: SnapshotPolicy | None = None,
         commands_per_second: float | None = None,
     ) -> None:
-        super().__init__(subscribe, snapshots or SnapshotPolicy())
+        super().__init__(subscribe, snapshots or SnapshotPolicy(), commands_per_second)
         self._key_id, self._private_key = read_keys(keys)
         self._sent_headers: dict[str, str] = {}
 
@@ -72,6 +72,9 @@ class Kalshi(KalshiConnection):
 
     def prepared(self, answer: bytes) -> None:
         pass
+
+    def expects_text(self, payload: bytes) -> bool:
+        return False
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         return None

@@ -110,7 +110,7 @@ class Snapshots:
         self._day = day if self._day is None else max(day, self._day)
         return is_new
 
-    def ask(self, passed_ms: int, most_commands: int | None) -> tuple[Sequence[bytes], Sequence[Event]]:
+    def ask(self, passed_ms: int, most_commands: int) -> tuple[Sequence[bytes], Sequence[Event]]:
         """Return the commands that are due, and an event that names all their markets. `passed_ms`: see Books.due()."""
         commands: list[bytes] = []
         markets: list[str] = []

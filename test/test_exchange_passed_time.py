@@ -9,10 +9,11 @@ from kalshi_messages import connection, delta, error, snapshot, subscribed
 
 from ssmd.contracts.events import SnapshotsRequested
 from ssmd.contracts.exchange import Inspection
-from ssmd.exchange.kalshi.time import TICK_MS, PassedTime
+from ssmd.exchange.passed_time import PassedTime
 
 NOW_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000
+TICK_MS = 1000
 
 
 @pytest.mark.parametrize(
@@ -27,8 +28,8 @@ HOUR_MS = 3_600_000
 )
 def test_passed_time_ignores_a_clock_that_goes_back_or_jumps(steps, passed):
     time = PassedTime()
-    assert time.tick(NOW_MS) == 0
-    assert [time.tick(now_ms) for now_ms in accumulate(steps, initial=NOW_MS)][-1] == passed + TICK_MS
+    assert time.tick(NOW_MS, TICK_MS) == 0
+    assert [time.tick(now_ms, TICK_MS) for now_ms in accumulate(steps, initial=NOW_MS)][-1] == passed + TICK_MS
 
 
 def test_while_the_clock_stands_still_order_books_are_asked_for_at_their_pace():
