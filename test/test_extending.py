@@ -148,6 +148,10 @@ class ShoutingExchange(Listening):
         return []
 
     @classmethod
+    def markets(cls, subscribe):
+        return subscribe["names"]
+
+    @classmethod
     def channel_names(cls, subscribe):
         return ["bakery"]
 

@@ -1,7 +1,7 @@
 """The dialects of exchanges.
 
 A new one is one file here, or a folder as kalshi/, with an object that keeps the Dialect contract of
-contracts/exchange.py, and one line in this catalog. Its key is the feed version's `exchange`. Without that, a feed
+contracts/dialect.py, and one line in this catalog. Its key is the feed version's `exchange`. Without that, a feed
 whose own name is in the catalog has that dialect, and any other feed has `generic`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssmd.contracts.exchange import Dialect
+from ssmd.contracts.dialect import Dialect
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ssmd.contracts.exchange import Dialect
+from ssmd.contracts.dialect import Dialect
 from ssmd.contracts.resolver import KeyResolver
 from ssmd.metadata.fields import Model
 from ssmd.metadata.known_keys import Sections

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Dialect
+from ssmd.contracts.dialect import Dialect
 from ssmd.metadata.fields import Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.keys import SOURCE_FAULT, KeySpec, is_for_exchange
@@ -90,11 +90,10 @@ def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, 
     subscribe = environment.field(Subscribe, "subscribe")
     if subscribe is None and environment.value("subscribe") in (None, ""):
         subscribe = {}
-    if subscribe is not None:
+    if subscribe is not None and dialect is not None:
         if feed.version is not None and feed.version.max_symbols_per_connection is not None:
-            _check_number_of_markets(environment, subscribe, feed.version.max_symbols_per_connection)
-        if dialect is not None:
-            _check_subscriptions(environment, feed, dialect, subscribe)
+            _check_number_of_markets(environment, subscribe, dialect, feed.version.max_symbols_per_connection)
+        _check_subscriptions(environment, feed, dialect, subscribe)
     if feed.version is not None and feed.version.endpoint_scheme not in parts.endpoints:
         check_data_timeout(environment)
     if dialect is not None and feed.version is not None:
@@ -125,15 +124,15 @@ def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
     return parts.exchanges.get(names.pop()) if len(names) == 1 else None
 
 
-def _check_number_of_markets(environment: MetadataFile[Environment], subscribe: Any, most: int) -> None:
+def _check_number_of_markets(
+    environment: MetadataFile[Environment], subscribe: Any, dialect: Dialect, most: int
+) -> None:
     """Report more markets than the feed allows on one connection: those of all subscriptions together."""
-    sections = subscribe if isinstance(subscribe, list) else [subscribe]
-    lists = [section["market_tickers"] for section in sections if isinstance(section.get("market_tickers"), list)]
-    names = {repr(name) for tickers in lists for name in tickers}
-    if len(names) > most:
-        path: Path = ("subscribe",) if isinstance(subscribe, list) else ("subscribe", "market_tickers")
+    count = len(dialect.markets(subscribe))
+    if count > most:
+        path: Path = ("subscribe", "market_tickers") if "market_tickers" in subscribe else ("subscribe",)
         what = "subscriptions have" if isinstance(subscribe, list) else "has"
-        message = f"{what} {len(names)} markets; the feed allows {most} (max_symbols_per_connection); remove some"
+        message = f"{what} {count} markets; the feed allows {most} (max_symbols_per_connection); remove some"
         environment.report(path, message)
 
 

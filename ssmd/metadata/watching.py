@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssmd.contracts.exchange import Dialect
+from ssmd.contracts.dialect import Dialect
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment
 from ssmd.metadata.problem import quoted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
@@ -65,6 +65,9 @@ class Generic:
             yield FieldProblem((), message, warning=True, lenient=True)
 
     def channel_names(self, subscribe: Any) -> Sequence[str]:
+        return ()
+
+    def markets(self, subscribe: Any) -> Collection[str]:
         return ()
 
     def book_channels(self, subscribe: Any) -> Sequence[str]:

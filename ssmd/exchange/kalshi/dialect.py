@@ -5,7 +5,7 @@ What is sent and read after it is in connection.py. Protocol facts are from http
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,6 +96,11 @@ class Kalshi(KalshiConnection):
     @classmethod
     def channel_names(cls, subscribe: Any) -> Sequence[str]:
         return [channel for section in sections_of(subscribe) for channel in channels_of(section)]
+
+    @classmethod
+    def markets(cls, subscribe: Any) -> Collection[str]:
+        lists = [section.get("market_tickers") for section in sections_of(subscribe)]
+        return {str(name) for tickers in lists if isinstance(tickers, list) for name in tickers}
 
     @classmethod
     def book_channels(cls, subscribe: Any) -> Sequence[str]:

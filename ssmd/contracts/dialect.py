@@ -1,0 +1,66 @@
+"""The contract of an exchange's dialect: what is known of it without a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.exchange import Exchange, Inspector, MessageReader, SnapshotPolicy
+
+__all__ = ["Dialect"]
+
+
+class Dialect(Protocol):
+    """How an Exchange is made: the catalog of exchanges holds objects that keep this contract."""
+
+    def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
+        """Report what is wrong in a feed version's `dialect` section, which describes the exchange's messages.
+
+        `description` may also hold the version's `message_types`, by this name.
+        """
+
+    def described(self, description: Mapping[str, Any]) -> Dialect:
+        """Return the dialect for the messages of a description; without an entry that it understands, as it is.
+
+        Never raises for a description of a ledger: what this version does not understand in it is left out.
+        """
+
+    def __call__(
+        self,
+        keys: Mapping[str, str],
+        subscribe: Any,
+        snapshots: SnapshotPolicy,
+        commands_per_second: float | None = None,
+    ) -> Exchange:
+        """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
+
+        `subscribe`: a mapping, or a list of mappings. `commands_per_second`: the most that are sent, replies included;
+        None for no limit. Raises ConfigError, which never holds the value of a key.
+        """
+
+    def check(self, subscribe: Any) -> Iterable[FieldProblem]:
+        """Report what is wrong in a `subscribe` section; needs no keys."""
+
+    def check_keys(self, fields: Sequence[str]) -> Iterable[FieldProblem]:
+        """Report what is wrong with the names of the key fields that an environment has for the exchange.
+
+        The path of a problem is the position of the field, as in `(0,)`; it is empty for a field that is missing.
+        """
+
+    def channel_names(self, subscribe: Any) -> Sequence[str]:
+        """Return the channels that a valid `subscribe` section asks for; empty when the dialect knows none."""
+
+    def markets(self, subscribe: Any) -> Collection[str]:
+        """Return the markets that a `subscribe` section names, valid or not, each once; empty when the dialect knows
+        none.
+        """
+
+    def book_channels(self, subscribe: Any) -> Sequence[str]:
+        """Return those of channel_names() that carry order books; without any, `snapshots` has no effect."""
+
+    def inspector(self) -> Inspector:
+        """Return one for a connection whose messages were recorded; needs no keys."""
+
+    def reader(self) -> MessageReader:
+        """Return what finds types and markets in recorded messages."""
