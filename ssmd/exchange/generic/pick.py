@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssmd.exchange.generic.description import Pick
@@ -20,7 +20,8 @@ class Texts:
     def __init__(self, pick: Pick, fields: Fields) -> None:
         self._columns = [fields.column(path) for path in pick.paths]
         self._getters = [fields.getter(path) for path in pick.paths]
-        self._part: Callable[[str], str] | None = _Parts(pick.split, pick.part).__getitem__ if pick.split else None
+        self.parts: Mapping[str, str] | None = _Parts(pick.split, pick.part) if pick.split else None
+        """The parts of the last texts; None when the whole text is meant."""
 
     def column(self, heads: Sequence[Any]) -> list[str]:
         """Return the text of each head."""
@@ -29,13 +30,13 @@ class Texts:
             if "" not in texts:
                 break
             texts = [text or other for text, other in zip(texts, _texts(column(heads)), strict=True)]
-        return texts if self._part is None else list(map(self._part, texts))
+        return texts if self.parts is None else list(map(self.parts.__getitem__, texts))
 
     def one(self, head: Any) -> str:
         """Return the text of one head."""
         for getter in self._getters:
             if text := _text(getter(head)):
-                return text if self._part is None else self._part(text)
+                return text if self.parts is None else self.parts[text]
         return ""
 
 
