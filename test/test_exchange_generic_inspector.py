@@ -53,6 +53,9 @@ SCOPES = {
     "connection": lambda message: "the connection",
     "channel": lambda message: message.get("type"),
     "market": lambda message: message.get("data", {}).get("s"),
+    "channel_and_market": lambda message: (
+        message.get("type") and message.get("data", {}).get("s") and f"{message['type']} {message['data']['s']}"
+    ),
     pick("topic", split=".", part=2): lambda message: message.get("topic", "").partition(".")[2],
 }
 
