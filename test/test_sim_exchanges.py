@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.parse
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +73,15 @@ class Client:
                 return int.from_bytes(data[:2], "big"), data[2:].decode()
 
 
+def address(server: ExchangeServer) -> str:
+    """Return where to connect; KuCoin gives a token for it first."""
+    if server.rules is not EXCHANGES["kucoin"]:
+        return server.endpoint
+    with urllib.request.urlopen(f"http://{server.address}/api/v1/bullet-public", b"", timeout=10) as response:
+        data = json.load(response)["data"]
+    return f"{data['instanceServers'][0]['endpoint']}?token={urllib.parse.quote(data['token'])}"
+
+
 class Smoke(NamedTuple):
     """What to send to an exchange, and how to know its answers."""
 
@@ -81,6 +93,18 @@ class Smoke(NamedTuple):
     is_refusal: Callable[[Any], Any]
     quote: str
     """What the refusal of `unknown` says."""
+
+
+def _deribit(number: int, *channels: str) -> Any:
+    return {"jsonrpc": "2.0", "id": number, "method": "public/subscribe", "params": {"channels": channels}}
+
+
+def _gateio(number: int, channel: str, *payload: str) -> Any:
+    return {"time": int(time.time()), "id": number, "channel": channel, "event": "subscribe", "payload": payload}
+
+
+def _kucoin(number: str, topic: str) -> Any:
+    return {"id": number, "type": "subscribe", "topic": topic, "response": True}
 
 
 SMOKE: dict[str, Smoke] = {
@@ -108,6 +132,54 @@ SMOKE: dict[str, Smoke] = {
         lambda m: m.get("type") == "error",
         "NOPE-USD",
     ),
+    "deribit": Smoke(
+        _deribit(2, "book.BTC-PERPETUAL.100ms", "trades.BTC-PERPETUAL.100ms", "ticker.NOPE.100ms"),
+        lambda m: m.get("result") == ["book.BTC-PERPETUAL.100ms", "trades.BTC-PERPETUAL.100ms"] and m["id"] == 2,
+        lambda m: m.get("method") == "subscription" and "prev_change_id" in m["params"]["data"],
+        _deribit(3, "book.NOPE.100ms"),
+        lambda m: m.get("result") == [],
+        "'id': 3",
+    ),
+    "gateio": Smoke(
+        _gateio(1, "spot.obu", "ob.BTC_USDT.50"),
+        lambda m: m.get("event") == "subscribe" and m["result"]["status"] == "success" and m["id"] == 1,
+        lambda m: m.get("channel") == "spot.obu" and "U" in m["result"],
+        _gateio(2, "spot.trades", "NOPE_USDT"),
+        lambda m: m.get("error"),
+        "unknown currency pair: NOPE_USDT",
+    ),
+    "htx": Smoke(
+        {"sub": "market.btcusdt.trade.detail", "id": "1"},
+        lambda m: m.get("subbed") == "market.btcusdt.trade.detail" and m["status"] == "ok" and m["id"] == "1",
+        lambda m: m.get("ch") == "market.btcusdt.trade.detail" and m["tick"]["data"],
+        {"sub": "market.btcusdt.mbp.150", "id": "2"},
+        lambda m: m.get("status") == "error" and m["err-code"] == "bad-request",
+        "invalid topic market.btcusdt.mbp.150",
+    ),
+    "htx-books": Smoke(
+        {"sub": "market.btcusdt.mbp.150", "id": "1"},
+        lambda m: m.get("subbed") == "market.btcusdt.mbp.150" and m["status"] == "ok",
+        lambda m: m.get("ch") == "market.btcusdt.mbp.150" and m["tick"]["prevSeqNum"] < m["tick"]["seqNum"],
+        {"req": "market.nopeusdt.mbp.150", "id": "2"},
+        lambda m: m.get("status") == "error",
+        "invalid topic market.nopeusdt.mbp.150",
+    ),
+    "kucoin": Smoke(
+        _kucoin("1", "/market/level2:BTC-USDT,ETH-USDT"),
+        lambda m: m == {"id": "1", "type": "ack"},
+        lambda m: m.get("subject") == "trade.l2update" and m["topic"] == "/market/level2:ETH-USDT",
+        _kucoin("2", "/market/match:NOPE-USDT"),
+        lambda m: m.get("type") == "error" and m["code"] == 404,
+        "topic /market/match:NOPE-USDT is not found",
+    ),
+    "polymarket": Smoke(
+        {"type": "market", "assets_ids": list(EXCHANGES["polymarket"].markets), "custom_feature_enabled": True},
+        lambda m: isinstance(m, list) and [each["event_type"] for each in m] == ["book"] * 3,
+        lambda m: m["event_type"] == "best_bid_ask",
+        {"assets_ids": ["NOPE"], "operation": "subscribe"},
+        lambda m: "error" in m,
+        "invalid asset id: NOPE",
+    ),
     "kraken": Smoke(
         {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"]}, "req_id": 1},
         lambda m: m.get("success") is True and m["result"]["symbol"] == "BTC/USD" and m["req_id"] == 1,
@@ -130,7 +202,7 @@ SMOKE: dict[str, Smoke] = {
 @pytest.mark.parametrize("name", SMOKE)
 def test_it_confirms_sends_data_and_refuses_an_unknown_market(name: str) -> None:
     smoke = SMOKE[name]
-    with served(name) as server, Client(server.endpoint) as client:
+    with served(name) as server, Client(address(server)) as client:
         client.send(smoke.subscribe)
         client.until(smoke.is_confirmed)
         client.until(smoke.is_data)
@@ -155,13 +227,118 @@ def test_the_same_seed_gives_the_same_markets(name: str) -> None:
 def test_a_channel_can_be_refused(name: str) -> None:
     smoke = SMOKE[name]
     channels = [channel for channel, weight in EXCHANGES[name].channels.items() if weight]
-    with served(name, *(f"refuse={channel}" for channel in channels)) as server, Client(server.endpoint) as client:
+    with served(name, *(f"refuse={channel}" for channel in channels)) as server, Client(address(server)) as client:
         client.send(smoke.subscribe)
         client.until(smoke.is_refusal)
 
 
 @pytest.mark.parametrize("name", [name for name in EXCHANGES if "notice-after=N" in faults_of(name)])
 def test_after_its_notice_the_connection_ends(name: str) -> None:
-    with served(name, "notice-after=20", faster=100) as server, Client(server.endpoint) as client:
+    with served(name, "notice-after=20", faster=100) as server, Client(address(server)) as client:
         client.send(SMOKE[name].subscribe)
         client.closed()
+
+
+# What makes an exchange end a connection on which the client only subscribes, and how it does.
+CUT: dict[str, tuple[Any, tuple[int | None, str]]] = {
+    "deribit": (
+        {"jsonrpc": "2.0", "id": 1, "method": "public/set_heartbeat", "params": {"interval": 10}},
+        (4000, "heartbeat close"),
+    ),
+    "gateio": (_gateio(1, "spot.trades", "BTC_USDT"), (None, "")),
+    "htx": (SMOKE["htx"].subscribe, (1003, "ping check expired")),
+    "htx-books": (SMOKE["htx-books"].subscribe, (1003, "ping check expired")),
+    "kucoin": (SMOKE["kucoin"].subscribe, (1000, "Bye")),
+    "polymarket": (SMOKE["polymarket"].subscribe, (None, "")),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_client_that_gives_no_sign_of_life_is_cut(name: str) -> None:
+    message, ending = CUT[name]
+    with served(name, faster=100) as server, Client(address(server)) as client:
+        client.send(message)
+        assert client.closed() == ending
+
+
+def test_deribit_ends_a_connection_without_any_message() -> None:
+    with served("deribit", faster=100) as server, Client(address(server)) as client:
+        assert client.closed() == (None, "")
+
+
+def test_deribit_goes_on_while_its_test_requests_are_answered() -> None:
+    with served("deribit", faster=50) as server, Client(address(server)) as client:
+        client.send(CUT["deribit"][0])
+        for _ in range(5):
+            client.until(lambda m: m.get("params") == {"type": "test_request"})
+            client.send({"jsonrpc": "2.0", "id": 9, "method": "public/test", "params": {}})
+        assert client.until(lambda m: m.get("id") == 9)["result"]["version"]
+
+
+def test_htx_goes_on_while_its_pings_are_answered() -> None:
+    with served("htx", faster=50) as server, Client(address(server)) as client:
+        for _ in range(5):
+            client.send({"pong": client.until(lambda m: "ping" in m)["ping"]})
+        assert "ping" in client.message()
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code", "text"),
+    [
+        ("deribit", _deribit(2, "book.BTC-PERPETUAL.raw"), 13778, "raw_subscriptions_not_available_for_unauthorized"),
+        ("deribit", _deribit(2, *["book.BTC-PERPETUAL.100ms"] * 501), -32602, "Invalid params"),
+        ("gateio", _gateio(1, "spot.trades", "BTC_USDT") | {"time": 123456}, 2, "60 seconds"),
+        ("gateio", {"channel": "spot.trades", "event": "subscribe"}, 1, "invalid request body"),
+        ("kucoin", _kucoin("1", "/market/match:" + ",".join(["BTC-USDT"] * 101)), 509, "exceed max subscription count"),
+    ],
+)
+def test_what_an_exchange_does_not_allow(name: str, message: Any, code: int, text: str) -> None:
+    with served(name) as server, Client(address(server)) as client:
+        client.send(message)
+        refusal = client.until(lambda m: "error" in str(m))
+        error = refusal.get("error", refusal)
+        assert (error["code"], text in str(refusal)) == (code, True)
+
+
+def test_a_limit_of_messages_is_kept() -> None:
+    with served("deribit") as server, Client(address(server)) as client:
+        for number in range(11):
+            client.send({"jsonrpc": "2.0", "id": number, "method": "public/test", "params": {}})
+        assert client.until(lambda m: "error" in m)["error"] == {"message": "too_many_requests", "code": 10028}
+    with served("kucoin") as server, Client(address(server)) as client:
+        for number in range(101):
+            client.send({"id": str(number), "type": "ping"})
+        assert client.until(lambda m: m["type"] == "error")["code"] == 509
+    with served("htx-books") as server, Client(address(server)) as client:
+        client.send(SMOKE["htx-books"].subscribe)
+        for _ in range(2):
+            client.send({"req": "market.btcusdt.mbp.150", "id": "2"})
+        assert client.until(lambda m: "rep" in m)["data"]["bids"]
+        assert client.until(lambda m: m.get("status") == "error")["err-code"] == "too-many-request"
+
+
+def test_kucoin_needs_a_token_that_it_has_given() -> None:
+    with served("kucoin") as server:
+        for query in ("", "?token=wrong"):
+            with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+                Client(server.endpoint + query)
+
+
+def test_kucoin_ends_a_connection_with_its_token() -> None:
+    with served("kucoin", faster=10 * 86_400) as server, Client(address(server)) as client:
+        assert client.closed() == (1000, "Bye")
+
+
+def test_polymarket_does_not_know_a_ping_before_a_subscription() -> None:
+    with served("polymarket") as server, Client(address(server)) as client:
+        client.send("PING")
+        assert client.closed() == (1008, "invalid subscription payload")
+
+
+def test_polymarket_answers_a_ping() -> None:
+    with served("polymarket") as server, Client(address(server)) as client:
+        client.send(SMOKE["polymarket"].subscribe)
+        client.send("PING")
+        assert client.until(lambda m: isinstance(m, str)) == "PONG"
+        client.send({"assets_ids": list(EXCHANGES["polymarket"].markets)[:1], "operation": "subscribe"})
+        assert client.until(lambda m: isinstance(m, str)) == "NO NEW ASSETS"

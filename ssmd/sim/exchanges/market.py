@@ -124,12 +124,13 @@ class View:
     def __init__(self, market: Market, depth: int | None) -> None:
         self._market = market
         self._depth = depth
-        self._known = Levels([], [])
+        self.known = Levels([], [])
+        """The client's levels."""
 
     def snapshot(self) -> Levels:
         """Return the book, for a client that knows nothing of it."""
-        self._known = self._market.book(self._depth)
-        return self._known
+        self.known = self._market.book(self._depth)
+        return self.known
 
     def update(self) -> Levels:
         """Let the book change until the client sees it; return what has changed: new sizes, 0 for a level that is gone.
@@ -138,10 +139,10 @@ class View:
         """
         while True:
             self._market.step()
-            before, self._known = self._known, self._market.book(self._depth)
+            before, self.known = self.known, self._market.book(self._depth)
             changes = Levels(
-                self._changes(before.bids, self._known.bids, bid=True),
-                self._changes(before.asks, self._known.asks, bid=False),
+                self._changes(before.bids, self.known.bids, bid=True),
+                self._changes(before.asks, self.known.asks, bid=False),
             )
             if changes:
                 return changes

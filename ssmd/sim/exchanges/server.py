@@ -26,25 +26,25 @@ class ExchangeServer(Server):
 
     def __init__(self, name: str, host: str, port: int, setting: Setting, faults: Faults | None = None) -> None:
         """Raises ListenError for an address that cannot be used."""
-        self._rules = EXCHANGES[name]
+        self.rules = EXCHANGES[name]
         faults = faults or Faults()
         self._setting = setting._replace(refused=frozenset(faults.refused))
-        self._connects = Rate(*self._rules.connects) if self._rules.connects else None
+        self._connects = Rate(*self.rules.connects) if self.rules.connects else None
         self._shared: dict[str, Any] = {}
-        super().__init__(host, port, self._rules.path, faults)
+        super().__init__(host, port, self.rules.path, faults)
 
     def _refusal(self, environ: Mapping[str, Any], path: str) -> Answer | None:
         place, _, query = path.partition("?")
         request = Request(environ["REQUEST_METHOD"], place, dict(parse_qsl(query)), self.address)
-        if (answered := self._rules.http(request, self._shared)) is not None:
+        if (answered := self.rules.http(request, self._shared)) is not None:
             return answered
-        if place.rstrip("/") != self._rules.path.rstrip("/"):
+        if place.rstrip("/") != self.rules.path.rstrip("/"):
             return answer(404)
         now_ns = int(time.monotonic_ns() * self._setting.faster)
         return None if self._connects is None or self._connects.allows(now_ns) else answer(429)
 
     def _feed(self, path: str) -> Feed:
-        return self._rules(self._setting, dict(parse_qsl(path.partition("?")[2])), self._shared)
+        return self.rules(self._setting, dict(parse_qsl(path.partition("?")[2])), self._shared)
 
 
 def faults_of(name: str) -> dict[str, str]:
