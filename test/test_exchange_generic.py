@@ -44,11 +44,14 @@ def test_nothing_is_signed_and_no_acknowledgement_is_expected():
         ({"messages": None}, [(("messages",), False)]),
         ({"messages": {"type": "subscribe"}}, [(("messages",), False)]),
         ({"messages": '{"type":"subscribe"}'}, [(("messages",), False)]),
-        ({"messages": ["subscribe", {}, 5, [], None]}, [(("messages", index), False) for index in (0, 2, 3, 4)]),
-        ({"channels": ["trade"], "messages": []}, [(("channels",), True)]),
+        ({"messages": ["subscribe", {}, 5, [], False]}, []),
+        ({"messages": ["", None]}, [(("messages", index), False) for index in (0, 1)]),
+        ({"messages": [5, {"a": ["${kee.x}"]}]}, [(("messages", 1, "a", 0), False)]),
+        ({"messages": ["${message.x}", "${prepared.x}"]}, [(("messages", index), False) for index in (0, 1)]),
+        ({"channels": ["trade"], "messages": []}, [(("channels",), False)]),
         ({"mesages": MESSAGES}, [(("mesages",), False)]),
         ({"message": MESSAGES}, [(("message",), False)]),
-        ({"market_tickers": [], "messages": 1}, [(("market_tickers",), True), (("messages",), False)]),
+        ({"market_tickers": [], "messages": 1}, [(("market_tickers",), False), (("messages",), False)]),
     ],
 )
 def test_the_subscribe_section_is_checked(subscribe, problems):

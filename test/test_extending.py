@@ -100,13 +100,17 @@ class ShoutingExchange(Listening):
             yield FieldProblem(("names",), "is required; name what to ask for")
 
     @classmethod
-    def check_keys(cls, fields):
+    def check_keys(cls, fields, endpoint, subscribe):
         if "word" not in fields:
             yield FieldProblem((), "the bakery asks for a key with the field `word`")
 
     @classmethod
     def inspector(cls):
         return Listening()
+
+    @classmethod
+    def check_endpoint(cls, endpoint):
+        return None
 
     @classmethod
     def check_description(cls, description):

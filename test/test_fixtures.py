@@ -148,7 +148,8 @@ def make_tree(folder: Path, feed: str, endpoint: str, exchange: str) -> Path:
 
 # Of each tree: the exit code of `ssmd validate`, and each problem as its level, file and field. What 0.1.0 did not
 # serve and a later version does leaves this list; a field that loaded goes on loading. That
-# `data_timeout_seconds` is not set, and that a parameter is for other channels, are warnings of 0.2.0.
+# `data_timeout_seconds` is not set, that a parameter is for other channels, and that loss cannot be detected, are
+# warnings of 0.2.0.
 NO_EFFECT = "no effect"
 """The level of a warning about a field that loads and on which nothing acts yet; 0.1.0 had none of these."""
 
@@ -158,11 +159,17 @@ def untimed(*environments: str) -> set[tuple[str, str, str]]:
     return {("warning", f"environments/{name}.yaml", "data_timeout_seconds") for name in environments}
 
 
+def unnumbered(feed: str) -> set[tuple[str, str, str]]:
+    """The warning of a feed of whose messages no numbers are known."""
+    return {("warning", f"feeds/{feed}.yaml", "versions[0].dialect")}
+
+
 PROBLEMS = {
-    "conf": (0, untimed("kalshi-demo", "kalshi-dev", "kalshi-local", "kraken")),
+    "conf": (0, untimed("kalshi-demo", "kalshi-dev", "kalshi-local", "kraken") | unnumbered("kraken")),
     "full": (
         0,
         untimed("kalshi", "one-market", "plain")
+        | unnumbered("plain")
         | {
             ("warning", "environments/one-market.yaml", "schema"),
             ("warning", "environments/plain.yaml", "feed"),
@@ -194,6 +201,8 @@ PROBLEMS = {
     "existing": (
         78,
         untimed("direct", "kalshi-dev", "kalshi-prod", "rates")
+        | unnumbered("direct")
+        | unnumbered("rates")
         | {
             ("error", "environments/direct.yaml", "storage.type"),
             ("error", "environments/kalshi-prod.yaml", "storage.type"),

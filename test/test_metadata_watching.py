@@ -92,6 +92,7 @@ def test_with_a_dialect_that_knows_no_channels_the_fields_about_silence_have_no_
         "channel_timeout_seconds: has no effect: the exchange's dialect does not know channels",
         "silent_after_seconds: has no effect: the exchange's dialect does not know channels",
         "snapshots: has no effect: no order books are subscribed",
+        "versions[0].dialect: has no `paths.sequence`: it cannot be detected when messages of this feed are lost",
     ]
 
 
@@ -105,7 +106,7 @@ def test_a_live_environment_without_a_data_timeout_is_a_warning_that_says_what_t
     environment.write_text(environment.read_text().replace("data_timeout_seconds: 3600\n", ""))
     done = ssmd("validate", "--config-dir", tree)
     assert done.returncode == 0
-    [warning] = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    [warning] = [line for line in done.stdout.splitlines() if line.startswith("warning: environments/")]
     assert "data_timeout_seconds: is not set" in warning
     assert "set it to 300, or to more seconds than this feed is ever silent" in warning
     assert ssmd("validate", "--strict", "--config-dir", tree).returncode == 78

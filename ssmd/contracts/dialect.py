@@ -42,9 +42,13 @@ class Dialect(Protocol):
     def check(self, subscribe: Any) -> Iterable[FieldProblem]:
         """Report what is wrong in a `subscribe` section; needs no keys."""
 
-    def check_keys(self, fields: Sequence[str]) -> Iterable[FieldProblem]:
+    def check_endpoint(self, endpoint: str) -> str | None:
+        """Return what is wrong with the placeholders in a feed's endpoint; None if nothing is, or if there are none."""
+
+    def check_keys(self, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterable[FieldProblem]:
         """Report what is wrong with the names of the key fields that an environment has for the exchange.
 
+        `endpoint` and `subscribe` are the feed's and the environment's, which may say what the keys are used for.
         The path of a problem is the position of the field, as in `(0,)`; it is empty for a field that is missing.
         """
 

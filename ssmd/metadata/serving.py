@@ -10,7 +10,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.dialect import Dialect
-from ssmd.metadata.fields import Name, Subscribe, Text
+from ssmd.metadata.fields import Freeform, Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.keys import SOURCE_FAULT, KeySpec, is_for_exchange
 from ssmd.metadata.model import Environment, FeedVersion
@@ -23,6 +23,9 @@ __all__ = ["check_environment", "check_feed", "check_for_exchange"]
 
 _MOST = 100
 """How many problems of one section are reported."""
+
+_DIALECT, _MESSAGE_TYPES = "dialect", "message_types"
+"""The fields of a feed's version that describe its exchange's messages."""
 
 _FIELDS = tuple[Text, ...]
 """The type of a key's `fields`."""
@@ -79,9 +82,26 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     if check is not None and (fault := check(version.endpoint, name)):
         file.report((*at, "endpoint"), fault)
     dialect = parts.exchanges.get(name)
-    if version.auth_method == "api_key" and dialect is not None and not list(dialect.check_keys(())):
-        message = f"has no effect in this version: the dialect `{name}` demands no keys, and does not sign"
-        file.report((*at, "auth_method"), message, warning=True, lenient=True)
+    if dialect is not None:
+        _check_description(feed, version, dialect)
+
+
+def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) -> None:
+    """Report what is wrong with what a feed's version says of its exchange's messages."""
+    file, at = feed.file, ("versions", feed.index or 0)
+    if _MESSAGE_TYPES in version.dialect:
+        file.report((*at, _DIALECT, _MESSAGE_TYPES), "stands beside `dialect`, not in it; move it there")
+    problems = (
+        problem if problem.path[:1] == (_MESSAGE_TYPES,) else problem._replace(path=(_DIALECT, *problem.path))
+        for problem in dialect.check_description(version.description)
+    )
+    _report(file, at, problems)
+    described = dialect.described(version.description)
+    if fault := described.check_endpoint(version.endpoint):
+        file.report((*at, "endpoint"), fault)
+    if not described.inspector().sequence:
+        message = "has no `paths.sequence`: it cannot be detected when messages of this feed are lost"
+        file.report((*at, _DIALECT), message, warning=True, lenient=True)
 
 
 def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, parts: Parts) -> None:
@@ -98,6 +118,14 @@ def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, 
         check_data_timeout(environment)
     if dialect is not None and feed.version is not None:
         _report(environment, ("keys",), _key_fields_problems(environment, feed.version, dialect, parts))
+        _check_auth_method(feed, feed.version, dialect, subscribe)
+
+
+def _check_auth_method(feed: FeedInUse, version: FeedVersion, dialect: Dialect, subscribe: Any) -> None:
+    if version.auth_method == "api_key" and not list(dialect.check_keys((), version.endpoint, subscribe)):
+        message = "has no effect in this version: nothing that is sent to the exchange uses a key"
+        path = ("versions", feed.index or 0, "auth_method")
+        feed.file.report(path, message, warning=True, lenient=True)
 
 
 def _check_subscriptions(
@@ -117,11 +145,13 @@ def _check_subscriptions(
 def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
     """Return the dialect of the version in force; when that is not known, the one that all versions name."""
     if feed.version is not None:
-        return parts.exchanges.get(parts.dialect_name(feed.file.name, feed.version.exchange))
+        found = parts.exchanges.get(parts.dialect_name(feed.file.name, feed.version.exchange))
+        return found and found.described(feed.version.description)
     versions = feed.file.value("versions")
     count = len(versions) if isinstance(versions, list) else 0
     names = {parts.dialect_name(feed.file.name, feed.file.field(Name, "versions", i, "exchange")) for i in range(count)}
-    return parts.exchanges.get(names.pop()) if len(names) == 1 else None
+    dialect = parts.exchanges.get(names.pop()) if len(names) == 1 else None
+    return dialect and dialect.described(feed.file.field(Freeform, "versions", count - 1, _DIALECT) or {})
 
 
 def _check_number_of_markets(
@@ -155,7 +185,8 @@ def _key_fields_problems(
         if places:
             yield FieldProblem(whole, "have no effect on this feed, whose exchange is simulated", True, True)
         return
-    for problem in dialect.check_keys([field for fields in used.values() for field in fields]):
+    given = [field for fields in used.values() for field in fields]
+    for problem in dialect.check_keys(given, version.endpoint, environment.field(Subscribe, "subscribe")):
         yield problem._replace(path=places[int(problem.path[0])] if problem.path else whole)
 
 

@@ -12,19 +12,24 @@ from ssmd.exchange.generic.description import EMPTY, Description
 from ssmd.exchange.generic.inspector import GenericInspector
 from ssmd.exchange.generic.parse import parse, problems_of
 from ssmd.exchange.generic.reader import GenericReader
+from ssmd.exchange.generic.template import KEY, NOW_MS, NOW_S, PREPARED, faults_of
+from ssmd.exchange.generic.uses import key_fields
 from ssmd.spelling import misspelling
 
 __all__ = ["Generic"]
+
+_MESSAGES = "messages"
 
 
 class Generic:
     """The dialect of one description, by default of an exchange of which nothing is known.
 
-    `subscribe` may hold `messages`, a list of what to send after connecting.
+    `subscribe` may hold `messages`, a list of what to send after connecting, with placeholders (template.py).
     """
 
     def __init__(self, description: Description = EMPTY) -> None:
         self._description = description
+        self._prepared = list(description.prepare.take) if description.prepare else []
 
     def check_description(self, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
         return problems_of(description)
@@ -47,22 +52,40 @@ class Generic:
             yield FieldProblem((), "must be one mapping with `messages`, not a list")
             return
         for name in subscribe:
-            if name != "messages":
-                hint = misspelling(name, ["messages"], subscribe)
-                text = "is not known to the generic dialect" + (hint or "; it has `messages` only")
-                yield FieldProblem((name,), text, warning=not hint)
-        messages = subscribe.get("messages", [])
+            if name != _MESSAGES:
+                hint = misspelling(name, [_MESSAGES], subscribe)
+                remedy = hint or "; it has `messages` only, each of which is sent after connecting"
+                yield FieldProblem((name,), f"is not known to the generic dialect{remedy}")
+        messages = subscribe.get(_MESSAGES, [])
         if not isinstance(messages, list):
-            yield FieldProblem(("messages",), "must be a list of JSON objects, each sent after connecting")
+            yield FieldProblem((_MESSAGES,), "must be a list (`- ` lines) of messages, each sent after connecting")
             return
         for index, message in enumerate(messages):
-            if not isinstance(message, dict):
-                yield FieldProblem(("messages", index), "must be a mapping, which is sent as a JSON object")
+            if message in (None, ""):
+                yield FieldProblem((_MESSAGES, index), "is empty; write the message, or remove it")
+            for path, fault in faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
+                yield FieldProblem((_MESSAGES, index, *path), fault)
 
-    def check_keys(self, fields: Sequence[str]) -> Iterator[FieldProblem]:
-        if fields:
-            message = "have no effect in this version: the generic dialect does not sign"
+    def check_endpoint(self, endpoint: str) -> str | None:
+        for _, fault in faults_of(endpoint, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
+            return fault
+        return None
+
+    def check_keys(self, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterator[FieldProblem]:
+        used = key_fields(self._description, endpoint, subscribe)
+        spare = [field for field in fields if field not in used]
+        for name, place in used.items():
+            if name not in fields:
+                message = f"lack the field `{name}`, which {place} uses as ${{key.{name}}}"
+                remedy = misspelling(name, spare) or "; add it to `fields` of a key of the type api_key"
+                yield FieldProblem((), f"{message}{remedy}")
+        if fields and not used:
+            message = "have no effect in this version: neither the feed nor `subscribe` has a placeholder for them"
             yield FieldProblem((), message, warning=True, lenient=True)
+        elif used:
+            for field in spare:
+                message = f"has no effect: no placeholder `${{key.{field}}}` uses it; remove it"
+                yield FieldProblem((fields.index(field),), message, warning=True)
 
     def channel_names(self, subscribe: Any) -> Sequence[str]:
         return ()

@@ -44,8 +44,14 @@ class Kalshi(KalshiConnection):
 
     @classmethod
     def check_description(cls, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
-        if description:
-            yield FieldProblem((), "has no effect: the dialect `kalshi` knows Kalshi's messages; remove it")
+        """Report a description, since Kalshi's messages are known. Existing feeds may have `message_types`."""
+        for name in description:
+            if name == "message_types":
+                message = "has no effect in this version: the dialect `kalshi` knows Kalshi's messages"
+                yield FieldProblem((name,), message, warning=True, lenient=True)
+            else:
+                yield FieldProblem((), "is for the dialect `generic`: `kalshi` knows Kalshi's messages; remove it")
+                return
 
     @classmethod
     def described(cls, description: Mapping[str, Any]) -> type[Kalshi]:
@@ -56,7 +62,11 @@ class Kalshi(KalshiConnection):
         return problems_of(subscribe)
 
     @classmethod
-    def check_keys(cls, fields: Sequence[str]) -> Iterator[FieldProblem]:
+    def check_endpoint(cls, endpoint: str) -> str | None:
+        return "has `${`, and the dialect `kalshi` has no placeholders; write the URL out" if "${" in endpoint else None
+
+    @classmethod
+    def check_keys(cls, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterator[FieldProblem]:
         return problems_of_fields(fields)
 
     @classmethod
