@@ -6,17 +6,21 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from ssmd import wiring
 from ssmd.metadata.loader import check, load
 from ssmd.resolver.env import variables
+from ssmd.sim.exchanges import EXCHANGES
 
 CONF = Path(__file__).parent.parent / "conf"
 TODAY = datetime.now(UTC).date()
 PARTS = wiring.parts()
-ENVIRONMENTS = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim", "kraken"]
+DESCRIBED = ["binance", "bybit", "coinbase", "kraken", "okx"]
+"""The exchanges that a feed's `dialect` section describes."""
+ENVIRONMENTS = sorted(["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim", *DESCRIBED])
 FILES = sorted(CONF.glob("*/*.yaml"))
 
 
@@ -110,6 +114,21 @@ def test_the_messages_for_kraken_have_the_right_types():
         {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}},
         {"method": "subscribe", "params": {"channel": "ticker", "symbol": symbols}},
     ]
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_a_described_exchange_can_be_tried_on_its_simulator(name):
+    deployment = load(CONF, name, TODAY, PARTS)
+    endpoint, rules = urlsplit(deployment.version.endpoint), EXCHANGES[name]
+    assert (deployment.dialect, deployment.feed.name, endpoint.scheme) == ("generic", name, "wss")
+    assert endpoint.path.rstrip("/") == rules.path.rstrip("/")
+    assert deployment.environment.data_timeout_seconds
+    assert deployment.environment.subscribe["messages"]
+    assert deployment.version.description
+
+
+def test_every_simulated_exchange_is_described():
+    assert sorted(EXCHANGES) == DESCRIBED
 
 
 def test_the_commented_example_works_when_uncommented(tmp_path):

@@ -48,7 +48,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     print(
         f"{visible(given)} has an example of a metadata tree. To collect from a simulated Kalshi, without an account:\n"
         f"  {program()} run kalshi-sim --config-dir {shown}\n"
-        "For a real exchange begin with environments/kalshi-dev.yaml or kraken.yaml. After a change:\n"
+        "For a real exchange begin with environments/kalshi-dev.yaml, kraken.yaml or another one. After a change:\n"
         f"  {program()} validate --config-dir {shown}"
     )
     return 0

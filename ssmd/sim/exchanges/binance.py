@@ -10,7 +10,7 @@ https://github.com/binance/binance-spot-api-docs/blob/master/web-socket-streams.
   minute. The close code is not published; here the TCP connection ends.
 - A client that sends more than 5 messages in a second, pings and pongs included, is disconnected, with 1008 as clients
   report. There may be 1024 streams on a connection, and 300 connections in five minutes.
-- A connection ends after 24 hours. `serverShutdown` announces it.
+- A connection ends after 24 hours. `serverShutdown` announces an end, ten minutes before it as clients report.
 - In `depthUpdate`, `U` and `u` are the first and the last number of a symbol's changes: the next `U` is `u` + 1.
 """
 
@@ -26,7 +26,7 @@ from ssmd.sim.limits import Rate
 __all__ = ["Binance"]
 
 _DAY = 24 * 60 * 60
-_SHUTDOWN_SECONDS = 10
+_SHUTDOWN_SECONDS = 10 * 60
 _MOST_STREAMS = 1024
 
 
