@@ -73,10 +73,11 @@ def naive_gaps(kind, scope_of, messages):
     first_name, last_name = KINDS[kind]
     for place, message in enumerate(messages):
         scope = scope_of(message)
-        if message.get("type") == "reset":
+        restarted = message.get("type") == "reset"
+        if restarted:
             last.pop(scope, None)
         own, first = message.get(last_name), message.get(first_name)
-        begins = kind == CHAIN and first in (None, -1, "-1") and first is not True
+        begins = restarted or (kind == CHAIN and first in (None, -1, "-1") and first is not True)
         if not scope or not is_number(own) or not (begins or is_number(first)):
             continue
         if scope in last and not begins:
@@ -220,6 +221,14 @@ def test_a_restart_without_a_number_counts_too():
     description = described(rule(COUNTER, "n", restart_when=RESET))
     assert gaps_of(description, {"n": 5}, {"type": "reset"}, {"n": 1}, {"n": 3}) == [(3, 2, 3, 1)]
     assert gaps_of(description, {"n": 5}, {"type": "reset", "n": 1}, {"n": 2}) == []
+
+
+def test_a_whole_book_that_begins_a_range_needs_its_last_number_only():
+    """As those of Gate.io, https://www.gate.com/docs/developers/apiv4/ws/en/#order-book-v2-api."""
+    description = described(rule(RANGE, "first", "n", restart_when=RESET))
+    whole = {"type": "reset", "n": 90}
+    assert gaps_of(description, {"first": 5, "n": 7}, whole, {"first": 91, "n": 95}) == []
+    assert gaps_of(description, {"first": 5, "n": 7}, whole, {"first": 92, "n": 95}) == [(2, 91, 92, None)]
 
 
 def test_a_number_that_is_none_is_passed_over():

@@ -140,14 +140,14 @@ class _Follower:
         expected, step = self._expected, self._step
         numbers: list[int | None] = lasts
         for at, (place, scope, first, last) in enumerate(zip(places, scopes, firsts, lasts, strict=True)):
-            if begins and place in begins:
+            if restarted := bool(begins) and place in begins:
                 expected.pop(scope, None)
             if expected.get(scope) == first and type(first) is type(last) is int and 0 <= last <= _LARGEST:
                 expected[scope] = last + step
             elif last is UNSET:
                 numbers[at] = None
             else:
-                numbers[at] = self._read(place, scope, first, last, gaps)
+                numbers[at] = self._read(place, scope, first, last, gaps, restarted)
         return numbers
 
     def _scopes_of(self, heads: Sequence[Any]) -> Sequence[str]:
@@ -165,11 +165,14 @@ class _Follower:
         self._expected[""] = end
         return True
 
-    def _read(self, place: int, scope: str, first: Any, last: Any, gaps: list[Gap]) -> int | None:
-        """Follow the numbers of a message, which may be anything; return its own, None when it has none."""
+    def _read(self, place: int, scope: str, first: Any, last: Any, gaps: list[Gap], restarted: bool) -> int | None:
+        """Follow the numbers of a message, which may be anything; return its own, None when it has none.
+
+        A message that begins a sequence needs no more than its own: Gate.io's whole books have no first one.
+        """
         own = number_of(last)
         before = own if self._kind == COUNTER else number_of(first)
-        begins = self._kind == CHAIN and any(first is none or first == none for none in _NO_PREVIOUS)
+        begins = restarted or (self._kind == CHAIN and any(first is none or first == none for none in _NO_PREVIOUS))
         if own is None or (before is None and not begins) or not self._knows(scope):
             return None
         expected = self._expected.get(scope)
