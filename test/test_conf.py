@@ -18,7 +18,9 @@ from ssmd.sim.exchanges import EXCHANGES
 CONF = Path(__file__).parent.parent / "conf"
 TODAY = datetime.now(UTC).date()
 PARTS = wiring.parts()
-DESCRIBED = ["binance", "bybit", "coinbase", "kraken", "okx"]
+DESCRIBED = [
+    "binance", "bybit", "coinbase", "deribit", "gateio", "htx", "htx-books", "kraken", "kucoin", "okx", "polymarket",
+]  # fmt: skip
 """The exchanges that a feed's `dialect` section describes."""
 ENVIRONMENTS = sorted(["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim", *DESCRIBED])
 FILES = sorted(CONF.glob("*/*.yaml"))
