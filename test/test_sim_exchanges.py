@@ -9,7 +9,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import gevent
 import pytest
@@ -71,6 +71,12 @@ class Client:
                 return None, ""
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 return int.from_bytes(data[:2], "big"), data[2:].decode()
+
+
+def read_without_answering(client: Client) -> NoReturn:
+    """Read frames, but answer no ping. Raises WebSocketConnectionClosedException at the end."""
+    while True:
+        client.ws.recv_frame()
 
 
 def address(server: ExchangeServer) -> str:
@@ -241,6 +247,9 @@ def test_after_its_notice_the_connection_ends(name: str) -> None:
 
 # What makes an exchange end a connection on which the client only subscribes, and how it does.
 CUT: dict[str, tuple[Any, tuple[int | None, str]]] = {
+    "coinbase": ({"type": "subscribe"}, (None, "")),
+    "kraken": ({"method": "ping"}, (None, "")),
+    "okx": ("ping", (4004, "No data received in 30s")),
     "deribit": (
         {"jsonrpc": "2.0", "id": 1, "method": "public/set_heartbeat", "params": {"interval": 10}},
         (4000, "heartbeat close"),
@@ -259,6 +268,109 @@ def test_a_client_that_gives_no_sign_of_life_is_cut(name: str) -> None:
     with served(name, faster=100) as server, Client(address(server)) as client:
         client.send(message)
         assert client.closed() == ending
+
+
+def test_bybit_cuts_a_client_that_only_listens() -> None:
+    with served("bybit", faster=1000) as server, Client(server.endpoint) as client:
+        client.send(SMOKE["bybit"].subscribe)
+        assert client.closed() == (None, "")
+
+
+def test_binance_cuts_a_client_that_does_not_answer_its_pings_or_sends_too_fast() -> None:
+    with served("binance", faster=100) as server, Client(server.endpoint) as client:
+        client.send(SMOKE["binance"].subscribe)
+        with pytest.raises(websocket.WebSocketConnectionClosedException):
+            read_without_answering(client)
+    with served("binance") as server, Client(server.endpoint) as client:
+        for _ in range(6):
+            client.ws.ping()
+        assert client.closed() == (1008, "Too many requests")
+
+
+def test_binance_goes_on_while_its_pings_are_answered() -> None:
+    with served("binance", faster=50) as server, Client(server.endpoint) as client:
+        pings = 0
+        while pings < 5:
+            opcode, _ = client.ws.recv_data(control_frame=True)  # This answers pings.
+            pings += opcode == websocket.ABNF.OPCODE_PING
+        client.send(SMOKE["binance"].subscribe)
+        client.until(SMOKE["binance"].is_data)
+
+
+def test_coinbase_closes_a_quiet_connection_and_its_heartbeats_keep_it_open() -> None:
+    quiet = {"type": "subscribe", "channel": "ticker", "product_ids": ["BTC-USD"]}
+    with served("coinbase", "freeze-after=0", faster=100) as server, Client(server.endpoint) as client:
+        client.send(quiet)
+        assert client.closed() == (None, "")
+    with served("coinbase", "freeze-after=0", faster=100) as server, Client(server.endpoint) as client:
+        client.send(quiet)
+        client.send({"type": "subscribe", "channel": "heartbeats"})
+        client.until(lambda m: m["channel"] == "heartbeats" and m["events"][0]["heartbeat_counter"] == "150")
+
+
+@pytest.mark.parametrize("name", [name for name in EXCHANGES if EXCHANGES[name].connects])
+def test_too_many_connections_are_refused(name: str) -> None:
+    number, _ = EXCHANGES[name].connects or (0, 0)
+    with served(name, faster=0.001) as server:
+        where = address(server)
+        for _ in range(number):
+            Client(where).ws.shutdown()
+        with pytest.raises(websocket.WebSocketBadStatusException, match="429"):
+            Client(where)
+
+
+def test_the_book_of_kraken_has_the_right_checksum_at_every_update() -> None:
+    with served("kraken", rate=0) as server, Client(server.endpoint) as client:
+        client.send(SMOKE["kraken"].subscribe)
+        book: dict[str, dict[float, float]] = {"asks": {}, "bids": {}}
+        seen = 0
+        while seen < 300:
+            message = client.until(lambda m: m.get("channel") == "book")
+            [data] = message["data"]
+            for side in book:
+                book[side].update({level["price"]: level["qty"] for level in data[side]})
+                best = sorted(((p, q) for p, q in book[side].items() if q), reverse=side == "bids")
+                book[side] = dict(best[:10])
+            texts = [f"{p:.1f} {q:.4f}" for side in book for p, q in book[side].items()]
+            digits = "".join(part.replace(".", "").lstrip("0") for text in texts for part in text.split())
+            assert zlib.crc32(digits.encode()) == data["checksum"]
+            seen += 1
+
+
+# For each exchange: what makes it number messages, and the numbers of one: of the message before it, and of its own.
+NUMBERED: dict[str, Callable[[Any], tuple[int, int] | None]] = {
+    "binance": lambda m: (m["data"]["U"] - 1, m["data"]["u"]) if "stream" in m else None,
+    "bybit": lambda m: (m["data"]["u"] - 1, m["data"]["u"]) if m.get("type") == "delta" else None,
+    "coinbase": lambda m: (m["sequence_num"] - 1, m["sequence_num"]) if "sequence_num" in m else None,
+    "okx": lambda m: (m["data"][0]["prevSeqId"], m["data"][0]["seqId"]) if m.get("action") == "update" else None,
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+@pytest.mark.parametrize("faults", [(), ("gap-after=50",)])
+def test_numbers_show_each_loss_and_nothing_else(name: str, faults: tuple[str, ...]) -> None:
+    with served(name, *faults, rate=0) as server, Client(server.endpoint) as client:
+        client.send(SMOKE[name].subscribe)
+        last, gaps, seen = None, 0, 0
+        while seen < 200:
+            numbers = NUMBERED[name](client.message())
+            if numbers is not None:
+                gaps += last not in (None, numbers[0])
+                last = numbers[1]
+                seen += 1
+        assert gaps == len(faults)
+
+
+def test_okx_shows_a_book_that_does_not_change() -> None:
+    with served("okx", rate=0.001, faster=100) as server, Client(server.endpoint) as client:
+        client.send(SMOKE["okx"].subscribe)
+        client.until(lambda m: m.get("action") == "snapshot")
+        message: Any = "pong"
+        while message == "pong":
+            client.send("ping")
+            message = client.message()
+        [data] = message["data"]
+        assert (data["asks"], data["bids"], data["prevSeqId"]) == ([], [], data["seqId"])
 
 
 def test_deribit_ends_a_connection_without_any_message() -> None:
