@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 from writer_runs import DAY, NOON, SECOND, begin, data, ledger, note, put, take
@@ -57,7 +58,7 @@ def test_rotation_ends_one_ledger_and_begins_the_next(tmp_path, run):
 def test_the_description_of_the_exchange_is_in_started_and_continued_alone(tmp_path, run):
     writer = run(NOON)
     description = {"paths": {"type": "e", "market": "s"}}
-    fields = {"version": "9.9", "exchange": "generic", "description": description}
+    fields: dict[str, Any] = {"version": "9.9", "exchange": "generic", "description": description}
     put(writer, NOON, notes=(note("started", NOON, **fields), note("connected", NOON)))
     put(writer, NOON, b"1", notes=(note("gap", NOON, 0, sid=1),))
     put(writer, NOON + DAY, b"2", notes=(note("gap", NOON + DAY, 0, sid=1), note("mark", NOON + DAY)))
