@@ -255,6 +255,11 @@ def test_a_command_that_waits_for_its_reader_ends_when_the_reader_does(tmp_path)
 
 NONE = "ssmd: note: no message matches\n"
 TYPES = "ssmd: note: --type looks at `type`, which in the first 8 messages is trade, ticker\n"
+GUESSED = (
+    "ssmd: note: neither a ledger nor a description says where these messages have their type and market, so they were "
+    "read as Kalshi's; name it in `dialect.paths` of the feed, as docs/dialect.md explains, which holds for what is "
+    "recorded from then on\n"
+)
 MARKETS = "ssmd: note: --market looks at `msg.market_ticker`, which in the first 8 messages is KX-A, KX-B\n"
 
 
@@ -288,7 +293,8 @@ def test_for_messages_without_the_fields_a_note_says_so(tmp_path):
         b"",
         NONE
         + "ssmd: note: none of the first 4 messages has a `type`, which --type looks at\n"
-        + "ssmd: note: none of the first 4 messages has a `msg.market_ticker`, which --market looks at\n",
+        + "ssmd: note: none of the first 4 messages has a `msg.market_ticker`, which --market looks at\n"
+        + GUESSED,
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.errors import UsageError
+from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.store.line import LineEncoder
 
@@ -64,7 +65,7 @@ def is_wanted(line: bytes, types: frozenset[str], markets: frozenset[str]) -> bo
 def test_types_and_markets_are_found_as_json_finds_them(messages, types, markets):
     lines = lines_of(messages)
     wanted = [line for line in lines if not (types or markets) or is_wanted(line, types, markets)]
-    selected = Selection(types=types, markets=markets).apply(b"".join(lines))
+    selected = Selection(types=types, markets=markets).apply(b"".join(lines), KalshiReader())
     assert selected.block == b"".join(wanted)
     assert (selected.lines, list(selected.damaged)) == (len(lines), [])
 
@@ -93,7 +94,7 @@ def test_the_first_time_is_included_and_the_last_one_excluded():
 def test_a_line_that_ssmd_did_not_write_is_never_wanted(damage):
     before, after = lines_of([TRADE, TRADE])
     for selection in (ALL, Selection(types=frozenset({"trade"}))):
-        selected = selection.apply(before + damage + b"\n" + after)
+        selected = selection.apply(before + damage + b"\n" + after, KalshiReader())
         assert selected.block == before + after
         assert selected.damaged == list(range(1, 2 + damage.count(b"\n")))
 

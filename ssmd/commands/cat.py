@@ -7,8 +7,8 @@ Usage:
 Options:
   --from <time>      Only messages received at this time or later, such as 2025-12-22T10:30; UTC.
   --to <time>        Only messages received before this time.
-  --type <type>      Only messages whose `type` is this; may be given several times.
-  --market <ticker>  Only messages whose `msg.market_ticker` is this; may be given several times.
+  --type <type>      Only messages of this type; may be given several times.
+  --market <ticker>  Only messages of this market; may be given several times.
   --feed <feed>      Only this feed.
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
   -h --help          Show this.
@@ -16,8 +16,12 @@ Options:
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The lines of all paths are
 merged by time. --raw prints a message that was not valid JSON unchanged, with any newlines that it contains. A line
 that ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that
-is still being written is left out too. When nothing has the wanted type and market, a note on stderr says what the
-first messages have there.
+is still being written is left out too.
+
+The dialect says where a message has its type and its market: Kalshi's are in `type` and `msg.market_ticker`, those of
+other exchanges where the section `dialect` of the feed says. The ledger beside a file names the dialect, and has the
+description that held when the lines were received. Without either, messages are read as Kalshi's. When nothing has the
+wanted type and market, a note on stderr says what the first messages have there.
 """
 
 from __future__ import annotations
@@ -30,9 +34,9 @@ from typing import Any, BinaryIO
 
 from ssmd.commands.selecting import selection_of, warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable
-from ssmd.reading.merge import Trouble, merged
+from ssmd.reading.merge import Trouble, by_stretch, merged
 from ssmd.reading.messages import raw
-from ssmd.reading.selection import ALL, Selection, look_at
+from ssmd.reading.selection import Selection, Values, look_at
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 
@@ -41,6 +45,9 @@ _NAMED_PER_FILE = 10
 _LOOKED_AT_BLOCKS = 20
 """How many blocks are read for the note when nothing matches: some 10,000 messages."""
 _NAMED_VALUES = 10
+_REMEDY = (
+    "name it in `dialect.paths` of the feed, as docs/dialect.md explains, which holds for what is recorded from then on"
+)
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -78,28 +85,42 @@ def _print(blocks: Iterator[bytes], out: BinaryIO) -> bool:
 
 def _explain_nothing(files: Sequence[DayFile], selection: Selection) -> None:
     """Print on stderr why nothing was selected by type and market: perhaps the messages have no such fields."""
-    if not (selection.types or selection.markets):
+    if not selection.by_content:
         return
-    print("ssmd: note: no message matches", file=sys.stderr)
-    in_time = selection._replace(types=ALL.types, markets=ALL.markets)
-    seen = look_at(itertools.islice(merged(files, in_time, trouble=lambda trouble: None), _LOOKED_AT_BLOCKS))
+    _note("no message matches")
+    seen = look_at(itertools.islice(by_stretch(files, selection), _LOOKED_AT_BLOCKS))
     if not seen.messages:
-        print("ssmd: note: no message at all was received in this time", file=sys.stderr)
-    for option, wanted, field, values in (
-        ("--type", selection.types, "type", seen.types),
-        ("--market", selection.markets, "msg.market_ticker", seen.markets),
+        _note("no message at all was received in this time")
+        return
+    found_all = True
+    for option, wanted, values in (
+        ("--type", selection.types, seen.types),
+        ("--market", selection.markets, seen.markets),
     ):
-        if seen.messages and wanted and wanted.isdisjoint(values):
-            print(f"ssmd: note: {_about(option, field, values, seen.messages)}", file=sys.stderr)
+        if wanted and wanted.isdisjoint(values.names):
+            found_all = found_all and bool(values.names)
+            _note(_about(option, values, seen.messages))
+    if not (seen.known or found_all):
+        _note(
+            "neither a ledger nor a description says where these messages have their type and market, so they were "
+            f"read as Kalshi's; {_REMEDY}"
+        )
 
 
-def _about(option: str, field: str, values: Sequence[str], messages: int) -> str:
+def _about(option: str, values: Values, messages: int) -> str:
     """Return what the first messages have in the field that an option looks at."""
-    if not values:
-        return f"none of the first {messages:,} messages has a `{field}`, which {option} looks at"
-    named = ", ".join(printable(value) for value in values[:_NAMED_VALUES])
-    more = f" and {len(values) - _NAMED_VALUES:,} more" if len(values) > _NAMED_VALUES else ""
-    return f"{option} looks at `{field}`, which in the first {messages:,} messages is {named}{more}"
+    if not values.fields:
+        return f"the feed's description has no path to what {option} looks for; {_REMEDY}"
+    field = " or ".join(f"`{name}`" for name in values.fields)
+    if not values.names:
+        return f"none of the first {messages:,} messages has a {field}, which {option} looks at"
+    named = ", ".join(printable(value) for value in values.names[:_NAMED_VALUES])
+    more = f" and {len(values.names) - _NAMED_VALUES:,} more" if len(values.names) > _NAMED_VALUES else ""
+    return f"{option} looks at {field}, which in the first {messages:,} messages is {named}{more}"
+
+
+def _note(text: str) -> None:
+    print(f"ssmd: note: {text}", file=sys.stderr)
 
 
 class _Troubles:

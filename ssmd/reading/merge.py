@@ -6,9 +6,11 @@ Where they do, a block is cut before the next line of another file.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +18,11 @@ from ssmd.errors import DataError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.seek import blocks, lines_before, ranges
 from ssmd.reading.selection import ALL, Selection
+from ssmd.reading.stretches import Stretch, divided
 from ssmd.store.head import split, time_key
 from ssmd.store.layout import DayFile
 
-__all__ = ["Trouble", "merged"]
+__all__ = ["Trouble", "by_stretch", "merged"]
 
 
 class Trouble(NamedTuple):
@@ -60,6 +63,21 @@ def merged(
                 yield stream.whole()
             if stream.begin():
                 heapq.heappush(waiting, (stream.first, number, stream))
+
+
+def by_stretch(files: Iterable[DayFile], selection: Selection) -> Iterator[tuple[bytes, Stretch]]:
+    """Yield the lines of the wanted time, one file after the other, each block with its stretch; leave out the rest."""
+    in_time = selection._replace(types=ALL.types, markets=ALL.markets)
+    for file in files:
+        if not selection.may_hold(file.day):
+            continue
+        found = ranges(file, selection.begin, selection.end) if selection.by_time else None
+        parts = [(0, LineBlocks(file.path))] if found is None else _parts(file.path, found)
+        with contextlib.suppress(DataError):
+            for offset, source in parts:
+                for block, stretch in divided(source, offset, selection.stretches(file)):
+                    if wanted := in_time.apply(block).block:
+                        yield wanted, stretch
 
 
 class _Stream:
@@ -111,23 +129,30 @@ def _selected(file: DayFile, selection: Selection, trouble: Callable[[Trouble], 
     path = file.path
     found = ranges(file, selection.begin, selection.end) if selection.by_time else None
     if found is not None:
-        for start, stop in found:
-            yield from _wanted(path, blocks(path, start, stop), selection, trouble, start)
+        for start, source in _parts(path, found):
+            yield from _wanted(file, source, selection, trouble, start)
         return
-    source = LineBlocks(path)
-    lines = yield from _wanted(path, source, selection, trouble, 0)
-    if source.torn:
-        trouble(Trouble(path, lines + 1, f"not a whole line ({len(source.torn)} bytes)", torn=True))
+    whole = LineBlocks(path)
+    lines = yield from _wanted(file, whole, selection, trouble, 0)
+    if whole.torn:
+        trouble(Trouble(path, lines + 1, f"not a whole line ({len(whole.torn)} bytes)", torn=True))
+
+
+def _parts(path: Path, found: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Iterable[bytes]]]:
+    """Yield where each byte range begins, and its blocks."""
+    return ((start, blocks(path, start, stop)) for start, stop in found)
 
 
 def _wanted(
-    path: Path, source: Iterable[bytes], selection: Selection, trouble: Callable[[Trouble], None], offset: int
+    file: DayFile, source: Iterable[bytes], selection: Selection, trouble: Callable[[Trouble], None], offset: int
 ) -> Generator[bytes, None, int]:
     """Yield the wanted lines of blocks that begin at `offset` in the file; return how many lines the blocks had."""
-    count = 0
+    path, count = file.path, 0
+    stretches = selection.stretches(file) if selection.by_content else ()
+    pieces = divided(source, offset, stretches) if stretches else zip(source, repeat(None), strict=False)
     try:
-        for block in source:
-            wanted, lines, damaged = selection.apply(block)
+        for block, stretch in pieces:
+            wanted, lines, damaged = selection.apply(block, stretch.reader if stretch is not None else None)
             if wanted:
                 yield wanted
             if damaged:

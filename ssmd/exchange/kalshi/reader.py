@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,15 +12,25 @@ __all__ = ["KalshiReader"]
 
 
 class _Body(msgspec.Struct, gc=False):
-    market_ticker: str | float | bool | None = None
+    market_ticker: str = ""
 
 
 class _Message(msgspec.Struct, gc=False):
+    type: str = ""
+    msg: _Body | None = None
+
+
+class _AnyBody(msgspec.Struct, gc=False):
+    market_ticker: str | float | bool | None = None
+
+
+class _AnyMessage(msgspec.Struct, gc=False):
     type: str | float | bool | None = None
-    msg: _Body | str | float | bool | list[msgspec.Raw] | None = None
+    msg: _AnyBody | str | float | bool | list[msgspec.Raw] | None = None
 
 
-_decode = msgspec.json.Decoder(_Message | str | float | bool | list[msgspec.Raw] | None).decode
+_decode = msgspec.json.Decoder(_Message).decode
+_decode_any = msgspec.json.Decoder(_AnyMessage | str | float | bool | list[msgspec.Raw] | None).decode
 
 
 class KalshiReader:
@@ -28,15 +40,29 @@ class KalshiReader:
     market_field = "msg.market_ticker"
 
     def read(self, payloads: Sequence[bytes]) -> Sequence[tuple[str, str]]:
-        return list(map(_read, payloads))
+        try:
+            # Nearly all messages are objects with a `msg`; any other raises one of these.
+            return [(found.type, found.msg.market_ticker) for found in map(_decode, payloads)]  # type: ignore[union-attr]
+        except (ValueError, AttributeError):
+            return list(map(_read, payloads))
 
 
 def _read(payload: bytes) -> tuple[str, str]:
-    message = _decode(payload)
-    if not isinstance(message, _Message):
+    try:
+        message = _decode_any(payload)
+    except msgspec.ValidationError:  # A number that no float can hold, in place of a text or an object.
+        return _read_slowly(json.loads(payload))
+    if not isinstance(message, _AnyMessage):
         return "", ""
-    market = message.msg.market_ticker if isinstance(message.msg, _Body) else ""
-    return (
-        message.type if isinstance(message.type, str) else "",
-        market if isinstance(market, str) else "",
-    )
+    return _text(message.type), _text(message.msg.market_ticker if isinstance(message.msg, _AnyBody) else None)
+
+
+def _read_slowly(message: Any) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        return "", ""
+    body = message.get("msg")
+    return _text(message.get("type")), _text(body.get("market_ticker") if isinstance(body, dict) else None)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
