@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import CHAIN, COUNTER, RANGE
 from ssmd.errors import Disconnected
-from ssmd.exchange.generic import numbers
+from ssmd.exchange.generic import follower
 from ssmd.exchange.generic.description import EMPTY, IS, Condition, Description, Paths, Pick, Sequence
 from ssmd.exchange.generic.inspector import GenericInspector
 from ssmd.exchange.generic.reader import GenericReader
@@ -245,7 +245,7 @@ def test_the_first_number_may_be_0():
 
 
 def test_too_many_scopes_end_the_run_and_are_not_followed(monkeypatch):
-    monkeypatch.setattr(numbers, "MOST_SCOPES", 3)
+    monkeypatch.setattr(follower, "MOST_SCOPES", 3)
     inspector = GenericInspector(described(rule(COUNTER, "n", scope="market")))
     messages = [{"data": {"s": market}, "n": number} for number in (1, 3) for market in "ABC"]
     inspection = inspector.inspect(encode(*messages))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Pick
 from ssmd.exchange.generic.fields import Fields
 from ssmd.exchange.generic.match import Found, Matcher, paths_of
-from ssmd.exchange.generic.pick import Texts
+from ssmd.exchange.generic.pick import MOST_REMEMBERED, Texts
 from ssmd.field_path import parse_path
 
 PATHS = [parse_path(text) for text in ("a", "b.c", "b", "b[0]", "[0].a")]
@@ -113,9 +113,9 @@ def test_a_pick_is_the_first_path_that_gives_a_text():
 
 def test_a_pick_takes_whole_numbers_as_texts_and_nothing_else():
     pick = Pick((parse_path("s"),))
-    values: list[object] = [7, -1, 1.5, True, None, {}, [], "", 10**1000]
+    values: list[object] = [7, -1, 1.5, True, None, {}, [], "", 10**30]
     payloads = [json.dumps({"s": value}).encode() for value in values]
-    assert texts(pick, *payloads) == ["7", "-1", "", "", "", "", "", "", ""]
+    assert texts(pick, *payloads) == ["7", "-1", "", "", "", "", "", "", "1" + "0" * 30]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_only_so_many_parts_are_remembered():
     pick = Pick((parse_path("stream"),), split="@", part=2)
     fields = Fields(pick.paths)
     reads = Texts(pick, fields)
-    for number in range(10_000):
+    for number in range(MOST_REMEMBERED + 100):
         assert reads.column(fields.read([b'{"stream":"x@%d"}' % number]).heads) == [str(number)]
     assert reads.parts is not None
-    assert len(reads.parts) <= 4096
+    assert len(reads.parts) <= MOST_REMEMBERED

@@ -9,8 +9,9 @@ from ssmd.contracts.exchange import COUNTER, Inspection
 from ssmd.errors import Disconnected
 from ssmd.exchange.generic.description import Description, Match, Paths, Pick
 from ssmd.exchange.generic.fields import Batch, Fields
+from ssmd.exchange.generic.follower import MOST_SCOPES
 from ssmd.exchange.generic.match import paths_of
-from ssmd.exchange.generic.numbers import MOST_SCOPES, Numbers
+from ssmd.exchange.generic.numbers import Numbers
 from ssmd.exchange.generic.parsing.paths import CHANNEL_AND_MARKET
 from ssmd.exchange.generic.pick import Joined, Scope, Texts
 from ssmd.exchange.generic.time import unix_ms
@@ -22,6 +23,9 @@ _TOO_MANY_SCOPES = (
     f"The messages are numbered in more than {MOST_SCOPES:,} sequences; check the `scope` of `sequence` in the feed's "
     "`dialect`"
 )
+
+
+_LOOKED_AT_FOR_TIME = 20
 
 
 class Head(NamedTuple):
@@ -88,8 +92,8 @@ class GenericInspector:
         return list(map(Head, types, sids or [0] * count, numbers or [None] * count))
 
     def _exchange_ms(self, batch: Batch) -> int | None:
-        """Return the time in the newest message that has one."""
-        for head in reversed(batch.heads):
+        """Return the time in the newest message that has one. Only the last ones are looked at, one by one."""
+        for head in reversed(batch.heads[-_LOOKED_AT_FOR_TIME:]):
             for getter in self._times:
                 ms = unix_ms(getter(head), self._time_format)
                 if ms is not None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from ssmd.exchange.generic.description import Pick
 from ssmd.exchange.generic.fields import Fields
 
-__all__ = ["Joined", "Scope", "Texts"]
+__all__ = ["MOST_REMEMBERED", "Joined", "Scope", "Texts"]
 
-_MOST_PARTS = 4096
-"""How many texts and their parts are remembered. Exchanges repeat the names of their markets all day."""
+MOST_REMEMBERED = 16_384
+"""How many texts and what is made of them are remembered. Exchanges repeat the names of their markets all day."""
+_LONGEST_REMEMBERED = 256
+"""A longer text is made each time, so that an exchange cannot fill the memory."""
+
+_Key = TypeVar("_Key")
 
 
 class Texts:
@@ -20,8 +25,10 @@ class Texts:
     def __init__(self, pick: Pick, fields: Fields) -> None:
         self._columns = [fields.column(path) for path in pick.paths]
         self._getters = [fields.getter(path) for path in pick.paths]
-        self.parts: Mapping[str, str] | None = _Parts(pick.split, pick.part) if pick.split else None
-        """The parts of the last texts; None when the whole text is meant."""
+        self.parts: Mapping[str, str] | None = None
+        """The parts of texts; None when the whole text is meant."""
+        if pick.split:
+            self.parts = _Remembered[str](partial(_part, separator=pick.split, part=pick.part))
 
     def column(self, heads: Sequence[Any]) -> list[str]:
         """Return the text of each head."""
@@ -35,7 +42,8 @@ class Texts:
     def one(self, head: Any) -> str:
         """Return the text of one head."""
         for getter in self._getters:
-            if text := _text(getter(head)):
+            (text,) = _texts([getter(head)])
+            if text:
                 return text if self.parts is None else self.parts[text]
         return ""
 
@@ -45,46 +53,40 @@ class Joined:
 
     def __init__(self, first: Texts, second: Texts) -> None:
         self._first, self._second = first, second
+        self._both = _Remembered[tuple[str, str]](lambda both: " ".join(both) if all(both) else "")
 
     def column(self, heads: Sequence[Any]) -> list[str]:
         """Return the text of each head."""
         both = zip(self._first.column(heads), self._second.column(heads), strict=True)
-        return [f"{first} {second}" if first and second else "" for first, second in both]
+        return list(map(self._both.__getitem__, both))
 
 
 Scope = Texts | Joined
 """What reads the scope of a sequence."""
 
 
-class _Parts(dict[str, str]):
-    """The part of each text."""
+class _Remembered(dict[_Key, str]):
+    """Texts, each made of a key when it is asked for first."""
 
-    def __init__(self, separator: str, part: int) -> None:
+    def __init__(self, make: Callable[[_Key], str]) -> None:
         super().__init__()
-        self._separator = separator
-        self._place = part - 1 if part > 0 else part
+        self._make = make
 
-    def __missing__(self, text: str) -> str:
-        try:
-            part = text.split(self._separator)[self._place]
-        except IndexError:
-            part = ""
-        if len(self) >= _MOST_PARTS:
-            self.clear()
-        self[text] = part
-        return part
+    def __missing__(self, key: _Key) -> str:
+        made = self._make(key)
+        if len(made) <= _LONGEST_REMEMBERED:
+            if len(self) >= MOST_REMEMBERED:
+                self.clear()
+            self[key] = made
+        return made
+
+
+def _part(text: str, separator: str, part: int) -> str:
+    """Return a part of a text, from 1, or from the end when negative; empty when there are not so many."""
+    parts = text.split(separator)
+    return parts[part - 1 if part > 0 else part] if -len(parts) <= part <= len(parts) else ""
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    return [value if type(value) is str else _text(value) for value in values]
-
-
-def _text(value: Any) -> str:
-    """Return the text of a value; a number is as good a name as a text. Empty for any other."""
-    if type(value) is str:
-        return value
-    return str(value) if type(value) is int and -_LARGEST_NAME < value < _LARGEST_NAME else ""
-
-
-_LARGEST_NAME = 2**64
-"""Python refuses to write an integer of thousands of digits."""
+    """Return the text of each value; a number is as good a name as a text. Empty for any other."""
+    return [value if type(value) is str else str(value) if type(value) is int else "" for value in values]
