@@ -122,6 +122,14 @@ SMOKE: dict[str, Smoke] = {
         lambda m: m.get("code") == 2,
         "Invalid request: invalid stream nopeusdt@trade",
     ),
+    "bitstamp": Smoke(
+        {"event": "bts:subscribe", "data": {"channel": "diff_order_book_btcusd"}},
+        lambda m: m == {"event": "bts:subscription_succeeded", "channel": "diff_order_book_btcusd", "data": {}},
+        lambda m: m["channel"] == "diff_order_book_btcusd" and m["event"] == "data" and m["data"]["microtimestamp"],
+        {"event": "bts:subscribe", "data": {"channel": "live_trades_nope"}},
+        lambda m: m["event"] == "bts:error",
+        "Bad subscription string",
+    ),
     "bybit": Smoke(
         {"op": "subscribe", "args": ["orderbook.50.BTCUSDT"], "req_id": "7"},
         lambda m: m.get("op") == "subscribe" and m["success"] and m["req_id"] == "7",

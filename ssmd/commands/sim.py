@@ -20,8 +20,8 @@ Options:
   --command-limit <n>   Refuse with error 27 each command beyond n in a second. Default: 10000, as Kalshi.
   --snapshot-seq <how>  Whether an answer to get_snapshot uses up a number of its sequence. Kalshi has not said.
                         next: it does; current: it repeats the number before it. Default: next.
-  --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bybit,
-                        coinbase, deribit, gateio, htx, htx-books, kraken, kucoin, okx or polymarket.
+  --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bitstamp,
+                        bybit, coinbase, deribit, gateio, htx, htx-books, kraken, kucoin, okx or polymarket.
   --faster <n>          The seconds of these rules pass n times as fast, to see the long ones end [default: 1].
   --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ssmd.sim.exchanges.binance import Binance
+from ssmd.sim.exchanges.bitstamp import Bitstamp
 from ssmd.sim.exchanges.bybit import Bybit
 from ssmd.sim.exchanges.coinbase import Coinbase
 from ssmd.sim.exchanges.deribit import Deribit
@@ -24,6 +25,7 @@ __all__ = ["EXCHANGES"]
 
 EXCHANGES: Final[Mapping[str, type[Rules]]] = {
     "binance": Binance,
+    "bitstamp": Bitstamp,
     "bybit": Bybit,
     "coinbase": Coinbase,
     "deribit": Deribit,
