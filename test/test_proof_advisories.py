@@ -6,6 +6,7 @@ import shutil
 
 import zstandard
 from process import ssmd
+from recorded import GENERIC, KALSHI, trade, write_day
 from recorded_runs import (
     DAY,
     HOUR,
@@ -19,6 +20,7 @@ from recorded_runs import (
     verdicts,
 )
 
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
 from ssmd.store.ledger import decode_entry, encode_entry
@@ -77,3 +79,14 @@ def test_a_collector_that_ended_at_midnight_before_it_could_begin_the_new_day_is
     assert advisory.startswith(f"{day}: is not here, although 2026-09-20 should continue in it")
     alone = [tmp_path / "2026-09-20"]
     assert missing_files(alone, verdicts(*alone)) == []
+
+
+def test_a_feed_on_which_lost_messages_do_not_show_has_one_note(tmp_path):
+    path = write_day(tmp_path, "2026-09-20", (0, "started", GENERIC), (0, "connected", {}), (1, b"{}"))
+    [verdict] = verdicts(tmp_path)
+    assert list(advisories([verdict])) == [f"{path}: {LOSS_NOT_DETECTED}"]
+    write_day(tmp_path, "2026-09-21", (0, "started", GENERIC), (0, "connected", {}), (1, b"{}"))
+    write_day(tmp_path, "2026-09-22", (0, "started", KALSHI), (0, "connected", {}), (1, trade(1)))
+    write_day(tmp_path, "2026-09-23", (0, "started", GENERIC))  # Without a message nothing can be lost.
+    found = [note for note in advisories(verdicts(tmp_path)) if LOSS_NOT_DETECTED in note]
+    assert found == [f"{tmp_path}: on 2 of 4 days of kalshi {LOSS_NOT_DETECTED}"]

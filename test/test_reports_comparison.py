@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ssmd.reports.comparison import change, joined_outages
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED
+from ssmd.reports.comparison import change, joined_outages, loss_note
 from ssmd.reports.figures import Figures
 from ssmd.store.manifest import TimeGap
 
@@ -38,3 +39,12 @@ def test_outages_that_meet_at_midnight_are_one_with_the_cause_of_the_first():
         outage("24T00", "24T01", 3600),
     ]
     assert joined_outages([]) == []
+
+
+def test_the_days_on_which_lost_messages_do_not_show_are_counted():
+    shown = Figures("2026-09-20", "a", messages=5, sequence_gaps=0, missing=0)
+    hidden = Figures("2026-09-20", "a", messages=5)
+    empty = Figures("2026-09-20", "a")
+    assert loss_note([shown, shown, empty]) == loss_note([empty]) == ""
+    assert loss_note([hidden, empty]) == LOSS_NOT_DETECTED
+    assert loss_note([shown, hidden, hidden, empty]) == f"on 2 of 3 days {LOSS_NOT_DETECTED}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.reports.figures import Figures
 from ssmd.reports.html import page
 from ssmd.store.manifest import TimeGap
@@ -47,6 +48,20 @@ def test_missing_messages_are_added_up_as_far_as_they_are_known(missing, shown):
     assert tiles(*days)["missing messages"] == shown
     # On a day without data there is nothing that could be missing.
     assert tiles(*days, day(5, messages=0, coverage=0.0))["missing messages"] == shown
+
+
+def test_gaps_of_an_unknown_size_are_not_shown_as_nothing():
+    assert tiles(day(0, sequence_gaps=2, missing=None), day(1, sequence_gaps=0, missing=0))["missing messages"] == (
+        "?",
+        "fair",
+    )
+
+
+def test_a_sentence_says_that_lost_messages_do_not_show():
+    drawn = page([day(0)], now_ns=day_begins("2026-09-30"), storage="data", version="1")
+    assert f"<p class=\"legend\">L{LOSS_NOT_DETECTED[1:]}.</p>" in drawn
+    drawn = page([day(0, sequence_gaps=0)], now_ns=day_begins("2026-09-30"), storage="data", version="1")
+    assert LOSS_NOT_DETECTED[1:] not in drawn
 
 
 def test_outages_are_not_known_when_they_are_unknown_for_every_day():

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from process import ROOT, Collector, Simulator
 
-from ssmd.contracts.exchange import CHAIN
-from ssmd.runtime.status import LOSS_NOT_DETECTED, ChannelStatus, CompanionState, Status
+from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED
+from ssmd.runtime.status import ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe, shown_endpoint
 
 NOW = 1_790_000_000_000_000_000

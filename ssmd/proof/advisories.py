@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.proof.missing import data_of, is_here, never_finished, never_written
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
 from ssmd.store.layout import data_path, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
+from ssmd.store.manifest_formats import known
 
 __all__ = ["advisories"]
 
@@ -32,7 +34,23 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
                     "never sealed"
                 )
             yield from _of_ledger(feed, days, verdict)
+        yield from _of_loss(feed, days)
     yield from never_finished(paths, feeds)
+
+
+def _of_loss(feed: Feed, days: Days) -> Iterator[str]:
+    """Yield one sentence for all days of a feed on which lost messages do not show."""
+    storage, name = feed
+    found = [verdict for verdict in days.values() if _hides_loss(verdict)]
+    if len(found) == 1:
+        yield f"{found[0].file.path}: {LOSS_NOT_DETECTED}"
+    elif found:
+        yield f"{storage}: on {len(found):,} of {len(days):,} days of {name} {LOSS_NOT_DETECTED}"
+
+
+def _hides_loss(verdict: Verdict) -> bool:
+    manifest = verdict.examination.manifest if verdict.examination is not None else None
+    return manifest is not None and manifest.lines > 0 and known(manifest).sequence_gaps is None
 
 
 def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:

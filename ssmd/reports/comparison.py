@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.reports.figures import Figures
 from ssmd.store.manifest import TimeGap
 from ssmd.store.timestamps import day_begins, timestamp
 
-__all__ = ["DAYS_BEFORE", "by_feed", "change", "joined_outages"]
+__all__ = ["DAYS_BEFORE", "by_feed", "change", "joined_outages", "loss_note"]
 
 DAYS_BEFORE = 7
 """How many days a day is compared with."""
@@ -37,6 +38,14 @@ def change(days: Sequence[Figures], place: int) -> float | None:
     if not usual:
         return None
     return 100 * (sum(day.by_hour[:hours]) * len(before) / usual - 1)
+
+
+def loss_note(days: Sequence[Figures]) -> str:
+    """Return the sentence about the days of a feed on which lost messages do not show; empty when there are none."""
+    count, whole = sum(day.hides_loss for day in days), sum(bool(day.messages) for day in days)
+    if count == whole:
+        return LOSS_NOT_DETECTED if count else ""
+    return f"on {count} of {whole} days {LOSS_NOT_DETECTED}" if count else ""
 
 
 def joined_outages(days: Sequence[Figures]) -> list[TimeGap]:

@@ -44,7 +44,7 @@ class Figures:
     sequence_gaps: int | None = None
     """None when it is not known, because the messages have no sequence numbers."""
     missing: int | None = None
-    """Messages missing in those gaps; None when that is not known."""
+    """Messages missing in those gaps; None when that is not known, or not of one of the gaps."""
     outages: Sequence[TimeGap] = ()
     """The times without a connection, within the part of the day that `known_ns` covers."""
     known_ns: int = DAY_NS
@@ -57,6 +57,16 @@ class Figures:
     @property
     def over(self) -> bool:
         return self.known_ns == DAY_NS
+
+    @property
+    def hides_loss(self) -> bool:
+        """Whether lost messages do not show, although there are messages."""
+        return bool(self.messages) and self.sequence_gaps is None
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether messages are missing, even if nobody knows how many."""
+        return bool(self.missing or (self.missing is None and self.sequence_gaps))
 
     @property
     def outage_count(self) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
-from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages
+from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages, loss_note
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
@@ -82,7 +82,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         "name": feed,
         "tiles": [
             ("covered", percent(covered), _grade(covered)),
-            ("missing messages", *_total([day.missing for day in days if day.messages])),
+            ("missing messages", *_missing([day for day in days if day.messages])),
             ("outages", *_outages(days, f"{len(outages):,}")),
             ("not connected", *_outages(days, duration(sum(day.seconds_out for day in days)))),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
@@ -90,6 +90,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         ],
         "days": [_day(row) for row in reversed(table)],
         "highest_rate": short_rate(table[-1].highest_rate),
+        "loss_note": loss_note(days),
         "types": _types(days),
         "outages": [
             (
@@ -104,12 +105,13 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
     }
 
 
-def _total(counts: Sequence[int | None]) -> tuple[str, str]:
-    """Return the sum of what is known as text, and its grade."""
-    found = sum(each or 0 for each in counts)
-    if None not in counts:
-        return f"{found:,}", "fair" if found else "good"
-    return (f"at least {found:,}", "fair") if found else ("?", "plain")
+def _missing(days: Sequence[Figures]) -> tuple[str, str]:
+    """Return how many messages are missing, as far as it is known, as text, and the grade of that."""
+    found = sum(day.missing or 0 for day in days)
+    grade = "fair" if any(day.has_lost for day in days) else "good"
+    if all(day.missing is not None for day in days):
+        return f"{found:,}", grade
+    return f"at least {found:,}" if found else "?", "plain" if grade == "good" else grade
 
 
 def _outages(days: Sequence[Figures], text: str) -> tuple[str, str]:

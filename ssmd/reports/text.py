@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
-from ssmd.reports.comparison import by_feed, joined_outages
+from ssmd.reports.comparison import by_feed, joined_outages, loss_note
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration
 from ssmd.store.manifest import TimeGap
@@ -35,6 +35,9 @@ def print_report(figures: Sequence[Figures], console: Console, no_data_since: st
             print_whole(_outages(outages[-_MOST_OUTAGES:], console), console)
             if len(outages) > _MOST_OUTAGES:
                 console.print(f"and {len(outages) - _MOST_OUTAGES} earlier ones")
+        if note := loss_note(days):
+            console.print()
+            console.print(Text(note), soft_wrap=True)
         console.print()
     if no_data_since:
         console.print(Text(no_data_since, style="yellow"))
@@ -116,7 +119,7 @@ def _style(row: Row) -> str:
     day = row.day
     if day.coverage is not None and day.coverage < 99:
         return "red"
-    return "yellow" if day.missing or day.outages else "green"
+    return "yellow" if day.has_lost or day.outages else "green"
 
 
 def _table(names: Sequence[str], left: Sequence[str]) -> Table:

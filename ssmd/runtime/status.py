@@ -7,14 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ssmd.contracts.exchange import COUNTER
+from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED
 
 __all__ = [
     "COLLECTING",
     "CONNECTING",
     "ENDING",
     "INCOMPLETE",
-    "LOSS_NOT_DETECTED",
     "STUCK_SECONDS",
     "ChannelStatus",
     "CompanionState",
@@ -27,8 +26,6 @@ answers."""
 
 CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
 """The states of a run. INCOMPLETE: connected, and something that was asked for is not coming."""
-
-LOSS_NOT_DETECTED = "lost messages cannot be detected: nothing says how the exchange numbers its messages"
 
 
 @dataclass
