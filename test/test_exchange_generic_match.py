@@ -98,7 +98,7 @@ def test_a_literal_is_matched_by_value_and_type(literal, payload, found):
 
 
 def texts(pick, *payloads):
-    fields = Fields(pick.paths)
+    fields = Fields(pick.every_path())
     heads = fields.read(payloads).heads
     reads = Texts(pick, fields)
     assert reads.column(heads) == [reads.one(head) for head in heads]
@@ -126,6 +126,13 @@ def test_a_part_of_a_text(part, expected):
     pick = Pick((parse_path("stream"),), split="@", part=part)
     payloads = [json.dumps({"stream": text}).encode() for text in ("btcusdt@depth@100ms", "abc", "@x")]
     assert texts(pick, *payloads, *payloads) == expected * 2
+
+
+def test_a_part_that_a_text_does_not_have_is_looked_for_elsewhere():
+    """As in Gate.io's names of markets, `BTC_USDT` and `ob.BTC_USDT.50`."""
+    pick = Pick((parse_path("s"),), split=".", part=2, otherwise=Pick((parse_path("s"), parse_path("pair"))))
+    payloads = [b'{"s":"ob.BTC_USDT.50"}', b'{"s":"ETH_USDT"}', b'{"pair":"XRP_USDT"}', b"{}"]
+    assert texts(pick, *payloads) == ["BTC_USDT", "ETH_USDT", "XRP_USDT", ""]
 
 
 def test_only_so_many_parts_are_remembered():

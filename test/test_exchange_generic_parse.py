@@ -293,6 +293,12 @@ def test_what_this_version_does_not_understand_is_left_out():
     assert (found.paths.type, found.paths.market, found.paths.sequences) == (pick("t"), None, ())
 
 
+def test_a_list_of_picks_is_tried_in_order():
+    found = parse({"paths": {"market": [{"path": "s", "split": ".", "part": 2}, "pair", "data.s"]}}).paths.market
+    assert found == pick("s", split=".", part=2)._replace(otherwise=pick("pair")._replace(otherwise=pick("data.s")))
+    assert [str(path) for path in found.every_path()] == ["s", "pair", "data.s"]
+
+
 NAMES = re.findall(r"[a-z_]{2,}", " ".join(text for text, _ in WRONG))
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(NAMES),

@@ -5,7 +5,7 @@ docs/dialect.md explains each field to users; parse.py reads the section.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -59,6 +59,20 @@ class Pick(NamedTuple):
     """Which part, from 1; from the end when negative."""
     format: str = ""
     """Of a time: s, ms, us, ns or rfc3339; empty when it shows from the value."""
+    otherwise: Pick | None = None
+    """Where to look when the message has none of these, or not so many parts."""
+
+    def chain(self) -> Iterator[Pick]:
+        """Yield this pick, and those to turn to in its place, in order."""
+        pick: Pick | None = self
+        while pick is not None:
+            yield pick
+            pick = pick.otherwise
+
+    def every_path(self) -> Iterator[FieldPath]:
+        """Yield the paths of the whole chain."""
+        for pick in self.chain():
+            yield from pick.paths
 
 
 class KeepAlive(NamedTuple):

@@ -109,7 +109,7 @@ def _fields(paths: Paths, matches: Sequence[Match], picks: Iterable[Pick | None]
     values, presence = paths_of(matches)
     all_picks = [paths.type, paths.channel, paths.market, paths.time, *picks]
     all_picks += [rule.scope for rule in paths.sequences if isinstance(rule.scope, Pick)]
-    values += [path for pick in all_picks if pick is not None for path in pick.paths]
+    values += [path for pick in all_picks if pick is not None for path in pick.every_path()]
     values += [path for rule in paths.sequences for path in (rule.first, rule.last)]
     return Fields(filter(_is_of_one_place, values), filter(_is_of_one_place, presence))
 

@@ -29,6 +29,7 @@ class Texts:
         """The parts of texts; None when the whole text is meant."""
         if pick.split:
             self.parts = _Remembered[str](partial(_part, separator=pick.split, part=pick.part))
+        self._otherwise = None if pick.otherwise is None else Texts(pick.otherwise, fields)
 
     def column(self, heads: Sequence[Any]) -> list[str]:
         """Return the text of each head."""
@@ -37,15 +38,18 @@ class Texts:
             if "" not in texts:
                 break
             texts = [text or other for text, other in zip(texts, _texts(column(heads)), strict=True)]
-        return texts if self.parts is None else list(map(self.parts.__getitem__, texts))
+        if self.parts is not None:
+            texts = list(map(self.parts.__getitem__, texts))
+        if self._otherwise is not None and "" in texts:
+            texts = [text or other for text, other in zip(texts, self._otherwise.column(heads), strict=True)]
+        return texts
 
     def one(self, head: Any) -> str:
         """Return the text of one head."""
-        for getter in self._getters:
-            (text,) = _texts([getter(head)])
-            if text:
-                return text if self.parts is None else self.parts[text]
-        return ""
+        text = next(filter(None, (_texts([getter(head)])[0] for getter in self._getters)), "")
+        if self.parts is not None:
+            text = self.parts[text]
+        return text or ("" if self._otherwise is None else self._otherwise.one(head))
 
 
 class Joined:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 from ssmd.exchange.generic.description import Pick
@@ -16,10 +17,24 @@ _LARGEST_PART = 100
 
 
 def pick(*, every: bool = False, time: bool = False) -> Read:
-    """Return what reads a path, a list of paths, or a mapping with `path` and more.
+    """Return what reads a path, a mapping with `path` and more, or a list of such, of which the first counts that a
+    message has.
 
-    `every`: the paths may have `[*]`. `time`: the value is a time, and may have a format.
+    `every`: the paths may have `[*]`. `time`: the value is a time, and may have a format; a list has paths only.
     """
+    one = _one(every, time)
+
+    def read_any(field: Field) -> Pick | None:
+        if time or not isinstance(field.value, list) or not any(isinstance(entry, dict) for entry in field.value):
+            return one(field)
+        read = [one(entry) for entry in entries(field, "paths")]
+        picks = [pick for pick in reversed(read) if pick is not None]
+        return reduce(lambda rest, pick: pick._replace(otherwise=rest), picks) if len(picks) == len(read) else None
+
+    return read_any
+
+
+def _one(every: bool, time: bool) -> Callable[[Field], Pick | None]:
     paths = _paths(every)
     more: Mapping[str, Read] = {"format": choice(*FORMATS)} if time else {"split": text, "part": _part}
 
