@@ -65,6 +65,8 @@ def unsigned() -> GenericConnection:
 class Signing(GenericConnection):
     """A dialect with a signature that tests can read."""
 
+    tick_seconds: float | None = None
+
     def __init__(self, *commands: bytes, tick_seconds: float | None = None) -> None:
         super().__init__(EMPTY, {}, {}, None)
         self._texts = list(commands)

@@ -33,7 +33,7 @@ def test_without_messages_nothing_is_sent(subscribe):
 
 def test_nothing_is_signed_and_no_acknowledgement_is_expected():
     dialect = Generic()({"token": "unused"}, {"messages": MESSAGES})
-    assert dialect.opening("wss://host/ws", 1_790_000_000_000) == Opening("wss://host/ws")
+    assert dialect.opening("wss://host/ws", 1_790_000_000_000) == Opening("wss://host/ws", hidden={"unused"})
     assert list(dialect.unacknowledged()) == []
 
 

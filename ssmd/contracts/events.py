@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -27,8 +27,8 @@ class Asked(NamedTuple):
     """subscribe, add or remove."""
     markets: Sequence[str] | None
     """The markets that the action is about; None for all."""
-    commands: Sequence[Mapping[str, Any]]
-    """The commands, as JSON objects, before keys are put in."""
+    commands: Sequence[Any]
+    """The commands, as JSON, before keys are put in."""
 
 
 class Acknowledged(NamedTuple):

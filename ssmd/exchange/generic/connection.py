@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ssmd.contracts.events import Asked, ChannelState
+from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Event, Refused
 from ssmd.contracts.exchange import HttpRequest, Inspection, Opening
-from ssmd.errors import SsmdError
+from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, SubscriptionRefused
+from ssmd.exchange.generic.asking import value_in
 from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.endings import Endings
+from ssmd.exchange.generic.handshake import Handshake
+from ssmd.exchange.generic.hearing import Hearing, subscriptions_of
 from ssmd.exchange.generic.inspector import GenericInspector
+from ssmd.exchange.generic.keep_alives import KeepAlives
+from ssmd.exchange.generic.match import Found, Matcher
+from ssmd.exchange.generic.outbox import Letter, Outbox
+from ssmd.exchange.generic.replies import Replies
+from ssmd.exchange.generic.template import TemplateError, fill, sent
+from ssmd.exchange.generic.uses import key_fields
+from ssmd.exchange.passed_time import PassedTime
 
 __all__ = ["GenericConnection"]
+
+LONGEST_TICK_MS = 1000.0
+SHORTEST_TICK_MS = 20.0
+FIRST_TICK_MS = 50.0
+"""Soon after the opening, whose time is not known before."""
 
 
 class GenericConnection(GenericInspector):
@@ -21,50 +37,186 @@ class GenericConnection(GenericInspector):
     `keys`: the values of the key fields by name. `subscribe`: the environment's section.
     """
 
-    tick_seconds: float | None = None
-
     def __init__(
         self, description: Description, keys: Mapping[str, str], subscribe: Any, commands_per_second: float | None
     ) -> None:
-        super().__init__(description)
-        messages = subscribe.get("messages", [])
-        self._commands = [json.dumps(message, separators=(",", ":")).encode() for message in messages]
+        replies, endings = description.replies, description.end_when
+        confirmation = description.confirmed
+        # In this order the matches are told apart by their index.
+        matches = [*(each.when for each in replies), *(each.when for each in endings)]
+        self._first_ending, self._confirms = len(replies), len(matches)
+        self._ignores = len(matches) + 1
+        matches += [confirmation.when if confirmation else (), description.ignore]
+        super().__init__(description, matches)
+        for name, place in key_fields(description, "", subscribe).items():
+            if name not in keys:
+                raise ConfigError(f"there is no key with the field `{name}`, which {place} uses as ${{key.{name}}}")
+        self._matcher = Matcher(matches, self.fields) if any(matches) else None
+        self._asking = description.asked
+        self._messages: Sequence[Any] = subscribe.get("messages", [])
+        opening = [
+            Letter(message, place=place, name=f"subscribe.messages[{place}]")
+            for place, message in enumerate(self._messages)
+        ]
+        self._outbox = Outbox(opening, commands_per_second)
+        self._handshake = Handshake(description, keys)
+        self._replies = Replies(replies, self._outbox.replies)
+        self._endings = Endings(endings)
+        self._keep_alive = description.keep_alive
+        self._keep_alives = KeepAlives(description.keep_alive)
+        self._subscriptions = subscriptions_of(description, self._messages)
+        self._hearing = Hearing(self._subscriptions, description, self) if self._subscriptions.channels else None
+        self._always_ticks = bool(replies or description.keep_alive)
+        self._time = PassedTime()
+        self._passed_ms = 0
+        self._tick_ms = FIRST_TICK_MS
+        self._heard = self._due = False
+
+    # How it is opened.
 
     def prepare(self, now_ms: int) -> HttpRequest | None:
-        return None
+        return self._handshake.prepare(now_ms)
 
     def prepared(self, answer: bytes) -> None:
-        pass
+        self._handshake.prepared(answer)
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
-        return Opening(endpoint)
+        return self._handshake.opening(endpoint, now_ms)
+
+    # What is sent.
 
     def commands(self) -> Sequence[bytes]:
-        return self._commands
+        try:
+            return [self._filled(letter, self._handshake.now_ms) for letter in self._outbox.first]
+        except Disconnected as error:
+            raise ConnectError(str(error)) from None
 
     def unsent(self) -> int:
-        return 0
+        return len(self._outbox)
 
-    def asked(self) -> Sequence[Asked]:
-        return ()
+    @property
+    def tick_seconds(self) -> float | None:
+        return self._tick_ms / 1000 if self._always_ticks or self._outbox else None
 
     def tick(self, now_ms: int) -> Inspection:
-        return Inspection(decoded=True)
+        self._passed_ms = passed_ms = self._time.tick(now_ms, 0 if self._due else int(self._tick_ms))
+        self._due = False
+        if self._heard:
+            self._heard = False
+            self._keep_alives.heard(passed_ms)
+        for index in self._keep_alives.due(passed_ms):
+            letter = Letter(self._keep_alive[index].send, name=f"keep_alive[{index}].send")
+            if letter not in self._outbox.keep_alives:  # The one before may still wait for its turn.
+                self._outbox.keep_alives.append(letter)
+        failure: SsmdError | None = self._replies.ended_by(passed_ms)
+        commands = []
+        if failure is None:
+            try:
+                for letter in self._outbox.take(passed_ms):
+                    commands.append(self._filled(letter, now_ms))
+            except Disconnected as error:
+                failure = error
+        self._choose_tick(passed_ms)
+        return Inspection(True, commands=commands, failure=failure)
 
-    def unacknowledged(self) -> Sequence[str]:
-        return ()
+    def _choose_tick(self, passed_ms: int) -> None:
+        waits = [self._keep_alives.wait_ms(passed_ms), self._outbox.wait_ms(passed_ms), LONGEST_TICK_MS]
+        self._tick_ms = max(SHORTEST_TICK_MS, min(wait for wait in waits if wait is not None))
 
-    def channels(self) -> Sequence[ChannelState]:
-        return ()
+    def _filled(self, letter: Letter, now_ms: int) -> bytes:
+        """Return a message with its placeholders filled in. Raises Disconnected when that is not possible."""
+        try:
+            message = fill(letter.send, self._handshake.values(now_ms, _decoded(letter.answers or b"")))
+            if letter.place is not None and self._asking is not None and self._asking.id is not None:
+                self._subscriptions.sent(letter.place, value_in(message, self._asking.id))
+            return sent(message)
+        except ValueError as error:
+            # The text of any other error could show a part of the message.
+            reason = str(error) if isinstance(error, TemplateError) else "it would hold half a character"
+            raise Disconnected(f"`{letter.name}` cannot be sent: {reason}") from None
 
-    def unheard(self, channel: str) -> Sequence[str]:
-        return ()
+    # What comes.
 
-    def unconfirmed(self, channel: str) -> Sequence[str]:
-        return ()
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        inspection = super().inspect(payloads)
+        self._heard = True
+        found = self._matcher.find(self.batch) if self._matcher is not None else ()
+        if found:
+            inspection = self._act(inspection, payloads, found)
+        if self._hearing is not None:
+            self._hearing.hear(self.batch, {each.place for each in found})
+        return inspection
+
+    def _act(self, inspection: Inspection, payloads: list[bytes], found: Sequence[Found]) -> Inspection:
+        """Act on the messages that a match is about."""
+        events: list[Event] = []
+        failure: SsmdError | None = None
+        ignored = set()
+        for place, which in found:
+            if which < self._first_ending:
+                self._replies.answer(which, payloads[place])
+                self._due = True
+            elif which < self._confirms:
+                if failure is None:
+                    failure = self._end(which - self._first_ending, payloads[place], place, events)
+            elif which == self._confirms:
+                events += self._confirm(payloads[place], place)
+            else:
+                ignored.add(place)
+        if events:
+            events = sorted([*inspection.events, *events], key=lambda event: getattr(event, "place", 0))
+        return inspection._replace(
+            events=events or inspection.events,
+            failure=inspection.failure or failure,
+            data=len(ignored) < len(payloads),
+            due=self._due,
+        )
+
+    def _end(self, which: int, payload: bytes, place: int, events: list[Event]) -> SsmdError:
+        error = self._endings.by_message(which, payload, self._handshake.hidden())
+        if isinstance(error, SubscriptionRefused):
+            events.append(Refused(self._channel_of(payload), None, str(error), place))
+        return error
+
+    def _channel_of(self, payload: bytes) -> str:
+        """Return the channel that a refusal is about; empty when that is not known."""
+        path = self._asking.id if self._asking is not None else None
+        return "" if path is None else self._subscriptions.channel_of(value_in(_decoded(payload), path))
+
+    def _confirm(self, payload: bytes, place: int) -> Iterator[Acknowledged]:
+        if self._subscriptions.waits:
+            yield from self._subscriptions.confirm(_decoded(payload), place)
 
     def expects_text(self, payload: bytes) -> bool:
-        return False
+        if self._matcher is None:
+            return False
+        # Its own Batch, because this is called in another thread.
+        return bool(self._matcher.find(self.fields.read([payload])))
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
+        return self._endings.by_code(code, reason)
+
+    # What was asked for.
+
+    def asked(self) -> Sequence[Asked]:
+        return list(self._subscriptions.asked())
+
+    def unacknowledged(self) -> Sequence[str]:
+        return list(self._subscriptions.unacknowledged())
+
+    def channels(self) -> Sequence[ChannelState]:
+        return list(self._subscriptions.states(self._outbox.unsent))
+
+    def unheard(self, channel: str) -> Sequence[str]:
+        return self._subscriptions.unheard(channel)
+
+    def unconfirmed(self, channel: str) -> Sequence[str]:
+        return self._subscriptions.unconfirmed(channel)
+
+
+def _decoded(payload: bytes) -> Any:
+    """Return a message as Python has it; None for one that is not JSON."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
         return None

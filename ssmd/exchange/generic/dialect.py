@@ -7,6 +7,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import MessageReader, SnapshotPolicy
+from ssmd.exchange.generic.asking import Wish, wishes_of
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
 from ssmd.exchange.generic.inspector import GenericInspector
@@ -88,10 +89,15 @@ class Generic:
                 yield FieldProblem((fields.index(field),), message, warning=True)
 
     def channel_names(self, subscribe: Any) -> Sequence[str]:
-        return ()
+        return list(dict.fromkeys(wish.channel for wish in self._wishes(subscribe)))
 
     def markets(self, subscribe: Any) -> Collection[str]:
-        return ()
+        return {market for wish in self._wishes(subscribe) for market in wish.markets or ()}
+
+    def _wishes(self, subscribe: Any) -> Iterator[Wish]:
+        messages = subscribe.get(_MESSAGES) if isinstance(subscribe, dict) else None
+        if self._description.asked is not None and isinstance(messages, list):
+            yield from wishes_of(self._description.asked, messages)
 
     def book_channels(self, subscribe: Any) -> Sequence[str]:
         return ()

@@ -1,0 +1,117 @@
+"""Finds out what the messages that ssmd sends ask for, and what an answer of the exchange names. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ssmd.exchange.generic.description import Asking, Match, Pick
+from ssmd.exchange.generic.fields import Fields
+from ssmd.exchange.generic.match import Matcher, paths_of
+from ssmd.exchange.generic.template import sent
+from ssmd.field_path import EVERY, FieldPath, Step
+
+__all__ = ["EVERYTHING", "Wish", "pairs_in", "value_in", "wishes_of"]
+
+EVERYTHING = "all"
+"""The name of the channel when a description does not divide what is asked for into channels."""
+
+Pair = tuple[str, str]
+"""A channel and a market; each is empty where it is not named."""
+
+
+class Wish(NamedTuple):
+    """What one message asks for."""
+
+    place: int
+    """The index of the message among those that are sent at the beginning."""
+    channel: str
+    markets: Sequence[str] | None
+    """None for all."""
+
+
+def wishes_of(asking: Asking, messages: Sequence[Any]) -> Iterator[Wish]:
+    """Yield what messages ask for, each channel of a message once. They are read before placeholders are filled in."""
+    for place in _those_that_ask(asking.when, messages):
+        markets: dict[str, dict[str, None]] = {}
+        for channel, market in pairs_in(messages[place], asking.channel, asking.market):
+            if channel or asking.channel is None:
+                names = markets.setdefault(channel or EVERYTHING, {})
+                names |= {market: None} if market else {}
+        for channel, names in markets.items():
+            yield Wish(place, channel, list(names) or None)
+
+
+def _those_that_ask(when: Match, messages: Sequence[Any]) -> Sequence[int]:
+    if not when:
+        return range(len(messages))
+    fields = Fields(*paths_of([when]))
+    batch = fields.read([sent(message) for message in messages])
+    return sorted({found.place for found in Matcher([when], fields).find(batch)})
+
+
+def pairs_in(message: Any, channel: Pick | None, market: Pick | None) -> list[Pair]:
+    """Return the channels and markets that a message names.
+
+    Two picks that pass the same `[*]` go together, item by item; otherwise each channel goes with each market.
+    """
+    if channel is None or market is None:
+        channels = [""] if channel is None else _texts(message, channel, ())
+        markets = [""] if market is None else _texts(message, market, ())
+        return [pair for pair in itertools.product(channels, markets) if any(pair)]
+    shared = _shared(channel.paths[0].steps, market.paths[0].steps)
+    pairs: list[Pair] = []
+    for item in _values(message, shared):
+        names = (_texts(item, pick, shared) or [""] for pick in (channel, market))
+        pairs += [(one, other) for one, other in itertools.product(*names) if one or other]
+    return pairs
+
+
+def _shared(one: Sequence[Step], other: Sequence[Step]) -> Sequence[Step]:
+    """Return the steps up to the last `[*]` that two paths have in common."""
+    common = [step for step, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))]
+    while common and common[-1] != EVERY:
+        common.pop()
+    return common
+
+
+def _texts(value: Any, pick: Pick, within: Sequence[Step]) -> list[str]:
+    """Return the texts of the first path of a pick that names some. `within`: the steps that lead to the value."""
+    for path in pick.paths:
+        if list(path.steps[: len(within)]) == list(within):
+            texts = [_part(_text(found), pick) for found in _values(value, path.steps[len(within) :])]
+            if any(texts):
+                return [text for text in texts if text]
+    return []
+
+
+def _values(value: Any, steps: Sequence[Step]) -> Iterator[Any]:
+    if not steps:
+        yield value
+    elif steps[0] == EVERY:
+        for item in value if isinstance(value, list) else ():
+            yield from _values(item, steps[1:])
+    elif isinstance(value, dict) and steps[0] in value:
+        yield from _values(value[str(steps[0])], steps[1:])
+    elif isinstance(value, list) and isinstance(steps[0], int) and steps[0] < len(value):
+        yield from _values(value[steps[0]], steps[1:])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int and abs(value) < 2**64 else ""
+
+
+def _part(text: str, pick: Pick) -> str:
+    if not pick.split:
+        return text
+    parts = text.split(pick.split)
+    place = pick.part - 1 if pick.part > 0 else pick.part
+    return parts[place] if -len(parts) <= place < len(parts) else ""
+
+
+def value_in(message: Any, path: FieldPath) -> Any:
+    """Return the value at a path; None when there is none."""
+    return next(_values(message, path.steps), None)

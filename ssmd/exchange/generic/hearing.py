@@ -1,0 +1,60 @@
+"""From which channels and markets messages come, among those that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ssmd.exchange.generic.asking import EVERYTHING, wishes_of
+from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.fields import Batch
+from ssmd.exchange.generic.inspector import GenericInspector
+from ssmd.exchange.generic.subscriptions import Subscriptions
+
+__all__ = ["Hearing", "subscriptions_of"]
+
+
+def subscriptions_of(description: Description, messages: Sequence[Any]) -> Subscriptions:
+    """Return what the messages ask for; nothing when the description does not say it."""
+    asking = description.asked
+    wishes = [] if asking is None else list(wishes_of(asking, messages))
+    paths = description.paths
+    channels = len({wish.channel for wish in wishes})
+    # Without a channel in its messages, a market may have been heard on another one.
+    knows_heard = paths.market is not None and bool(paths.channel or paths.type or channels == 1)
+    return Subscriptions(wishes, messages, description.confirmed, knows_heard=knows_heard)
+
+
+class Hearing:
+    """Costs a set of texts for each batch; and once all markets were heard from, no more than that."""
+
+    def __init__(self, subscriptions: Subscriptions, description: Description, inspector: GenericInspector) -> None:
+        paths = description.paths
+        self._subscriptions = subscriptions
+        self._batches = 0
+        names = list(subscriptions.channels)
+        # Where messages do not show of which channel they are, each of them counts for all.
+        self._all = names if EVERYTHING in names or not (paths.channel or paths.type) else None
+        self._channel = None if self._all else inspector.texts_of(paths.channel or paths.type)
+        self._market = inspector.texts_of(paths.market)
+
+    def hear(self, batch: Batch, others: Collection[int]) -> None:
+        """Record what has come. `others`: the places of messages that are no data."""
+        self._batches += 1
+        heads = batch.heads
+        if others:
+            heads = [head for place, head in enumerate(heads) if place not in others]
+        if not heads and (batch.heads or len(others) == len(batch.payloads)):
+            return
+        texts = None if self._channel is None else self._channel.column(heads)
+        known = self._subscriptions.channels
+        names = self._all if self._all is not None else set(texts or ()).intersection(known)
+        for name in names:
+            known[name].activity = self._batches
+        if self._subscriptions.listens and self._market is not None:
+            markets = self._market.column(heads)
+            if self._all is None:
+                pairs = set(zip(texts or (), markets, strict=True))
+            else:
+                pairs = {(name, market) for name in self._all for market in set(markets)}
+            self._subscriptions.hear(pairs)

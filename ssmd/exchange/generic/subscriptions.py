@@ -1,0 +1,177 @@
+"""What one connection has asked for on each channel, what is confirmed, and what was heard from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from ssmd.contracts.events import Acknowledged, Asked, ChannelState
+from ssmd.exchange.generic.asking import Wish, pairs_in, value_in
+from ssmd.exchange.generic.description import Confirmation
+
+__all__ = ["Subscriptions"]
+
+_MOST_SEEN = 100_000
+"""How many names are remembered, so that an exchange cannot fill the memory."""
+
+
+class _Channel:
+    """One channel. Its markets are kept by their names in capitals: the names of a market may differ in that alone."""
+
+    __slots__ = ("activity", "markets", "name", "places", "unconfirmed", "unheard", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.markets: dict[str, str] | None = {}
+        """None for all."""
+        self.places: set[int] = set()
+        """The messages that ask for it."""
+        self.waiting: set[int] = set()
+        """Those of them that are not confirmed as a whole."""
+        self.unconfirmed: dict[str, str] = {}
+        self.unheard: dict[str, str] = {}
+        self.activity = 0
+
+    def add(self, wish: Wish) -> None:
+        self.places.add(wish.place)
+        self.waiting.add(wish.place)
+        if wish.markets is None or self.markets is None:
+            self.markets = None
+            self.unconfirmed, self.unheard = {}, {}
+        else:
+            names = {market.upper(): market for market in wish.markets}
+            for those in (self.markets, self.unconfirmed, self.unheard):
+                those.update(names)
+
+    @property
+    def is_confirmed(self) -> bool:
+        return not (self.waiting if self.markets is None else self.unconfirmed)
+
+    def confirm(self, markets: Iterable[str] | None, places: Iterable[int]) -> None:
+        """Confirm some markets; with None all of the messages at these places."""
+        if markets is None:
+            self.waiting.difference_update(places)
+        for market in markets or ():
+            self.unconfirmed.pop(market.upper(), None)
+        if self.markets is not None and not self.unconfirmed:
+            self.waiting.clear()
+
+
+class Subscriptions:
+    """What is asked for, and how much of it comes.
+
+    `messages`: what is sent, before placeholders are filled in. `confirmation`: None when it is not known how the
+    exchange confirms. `knows_heard`: whether messages show of which channel and market they are.
+    """
+
+    def __init__(
+        self,
+        wishes: Iterable[Wish],
+        messages: Sequence[Any],
+        confirmation: Confirmation | None,
+        *,
+        knows_heard: bool,
+    ) -> None:
+        self._messages = messages
+        self._confirmation = confirmation
+        self._knows_heard = knows_heard
+        self.channels: dict[str, _Channel] = {}
+        self._wishes: dict[int, list[Wish]] = {}
+        self._places: dict[tuple[type, Any], int] = {}
+        """The message of each id."""
+        for wish in wishes:
+            self._wishes.setdefault(wish.place, []).append(wish)
+            self.channels.setdefault(wish.channel, _Channel(wish.channel)).add(wish)
+        self._seen: set[tuple[str, str]] = set()
+        """The channels and markets of messages so far, while some are still to be heard from."""
+        self.listens = knows_heard and any(channel.unheard for channel in self.channels.values())
+        """Whether a market was not heard from yet."""
+
+    def asked(self) -> Iterator[Asked]:
+        for channel in self.channels.values():
+            markets = None if channel.markets is None else list(channel.markets.values())
+            commands = [self._messages[place] for place in sorted(channel.places)]
+            yield Asked(1, channel.name, "subscribe", markets, commands)
+
+    def sent(self, place: int, identity: Any) -> None:
+        """Record that a message is sent with this id; None for none."""
+        if place in self._wishes and isinstance(identity, int | str):
+            self._places[type(identity), identity] = place
+
+    def channel_of(self, identity: Any) -> str:
+        """Return the channel that the message with this id has asked for; empty when it is not known, or several."""
+        wishes = self._wishes_of(identity)
+        return wishes[0].channel if len(wishes) == 1 else ""
+
+    def _wishes_of(self, identity: Any) -> Sequence[Wish]:
+        known = isinstance(identity, int | str) and (type(identity), identity) in self._places
+        return self._wishes[self._places[type(identity), identity]] if known else ()
+
+    def confirm(self, answer: Any, index: int) -> Iterator[Acknowledged]:
+        """Read an answer that confirms something; yield each channel of which all is confirmed by now."""
+        confirmation = self._confirmation
+        if confirmation is None:
+            return
+        before = [channel for channel in self.channels.values() if not channel.is_confirmed]
+        pairs = pairs_in(answer, confirmation.channel, confirmation.market)
+        if confirmation.id is not None and confirmation.channel is None and confirmation.market is None:
+            for wish in self._wishes_of(value_in(answer, confirmation.id)):
+                self.channels[wish.channel].confirm(wish.markets or (), ())
+                self.channels[wish.channel].confirm(None, [wish.place])
+        for name, market in pairs:
+            named = self.channels.get(name)
+            for channel in [named] if named else [] if name else self.channels.values():
+                is_whole = not market or channel.markets is None
+                markets = [market] if market else channel.markets or ()
+                channel.confirm(markets, ())
+                if is_whole:
+                    channel.confirm(None, tuple(channel.places))
+        for channel in before:
+            if channel.is_confirmed:
+                yield Acknowledged(channel.name, None, index, list((channel.markets or {}).values()))
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is to be confirmed."""
+        return self._confirmation is not None and not all(each.is_confirmed for each in self.channels.values())
+
+    def hear(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Record that messages have come of these channels and markets."""
+        for name, market in set(pairs) - self._seen:
+            channel = self.channels.get(name)
+            if channel is not None:
+                channel.unheard.pop(market.upper(), None)
+            if len(self._seen) < _MOST_SEEN:
+                self._seen.add((name, market))
+        self.listens = any(channel.unheard for channel in self.channels.values())
+        if not self.listens:
+            self._seen.clear()
+
+    def states(self, unsent: Collection[int]) -> Iterator[ChannelState]:
+        """Yield the state of each channel. `unsent`: the messages that are still to be sent."""
+        for channel in self.channels.values():
+            asked = None if channel.markets is None else len(channel.markets)
+            is_known = self._confirmation is not None
+            yield ChannelState(
+                channel.name,
+                1,
+                asked,
+                asked - len(channel.unconfirmed) if asked is not None and is_known else None,
+                asked - len(channel.unheard) if asked is not None and self._knows_heard else None,
+                pending=not channel.is_confirmed if is_known else None,
+                activity=channel.activity,
+                unsent=not channel.places.isdisjoint(unsent),
+            )
+
+    def unacknowledged(self) -> Iterator[str]:
+        """Yield what is not confirmed, for the log."""
+        for channel in self.channels.values():
+            if self._confirmation is not None and not channel.is_confirmed:
+                count = len(channel.unconfirmed)
+                yield channel.name + (f" ({count:,} of {len(channel.markets):,} markets)" if channel.markets else "")
+
+    def unheard(self, name: str) -> Sequence[str]:
+        return list(self.channels[name].unheard.values()) if self._knows_heard else ()
+
+    def unconfirmed(self, name: str) -> Sequence[str]:
+        return list(self.channels[name].unconfirmed.values()) if self._confirmation is not None else ()
