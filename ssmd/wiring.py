@@ -231,14 +231,14 @@ def _identity(deployment: Deployment) -> dict[str, object]:
         "pid": os.getpid(),
         "exchange": deployment.dialect,
         "environment": deployment.environment.name,
-        "description": deployment.version.description,
+        "description": deployment.description,
     }
 
 
 def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
     environment, version = deployment.environment, deployment.version
     policy = SnapshotPolicy(*astuple(environment.snapshots))
-    dialect = EXCHANGES[deployment.dialect].described(version.description)
+    dialect = EXCHANGES[deployment.dialect].described(deployment.description)
     return dialect(keys.get(EXCHANGE_KEY, {}), environment.subscribe, policy, version.rate_limit_per_second)
 
 

@@ -126,7 +126,7 @@ def test_a_described_exchange_can_be_tried_on_its_simulator(name):
     assert endpoint.path.rstrip("/") == rules.path.rstrip("/")
     assert deployment.environment.data_timeout_seconds
     assert deployment.environment.subscribe["messages"]
-    assert deployment.version.description
+    assert deployment.description
 
 
 def test_every_simulated_exchange_is_described():

@@ -5,17 +5,24 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ssmd import errors
+from ssmd import errors, wiring
 from ssmd.commands import COMMANDS
 from ssmd.connector import CONNECTORS
 from ssmd.connector.config import WebSocketConfig
+from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.dialect import Generic
+from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED
 from ssmd.exchange.kalshi.commands import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
+from ssmd.metadata.document import freeform
+from ssmd.metadata.document import parse as parse_yaml
 from ssmd.metadata.keys import KeySpec
+from ssmd.metadata.loader import check
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
@@ -188,3 +195,43 @@ def test_the_examples_of_importing_print_what_is_shown(tmp_path):
             ["sh", "-e", "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
         )
         assert (ended.returncode, ended.stdout) == (0, shown), ended.stderr
+
+
+DIALECT = (ROOT / "docs" / "dialect.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DIALECT, re.DOTALL)
+
+
+def described(example: str) -> tuple[dict, dict]:
+    """Return the description in an example of the page on dialects, and the environment's `subscribe` in it."""
+    data = freeform(parse_yaml(example.encode(), "example").data)
+    if "versions" in data:
+        return data["versions"][0]["dialect"], {}
+    return ({}, data["subscribe"]) if "storage" in data else (data, {})
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split(":")[0])
+def test_every_example_of_a_dialect_is_valid(example):
+    description, subscribe = described(example)
+    assert list(Generic().check_description(description)) == []
+    assert list(Generic().described(description).check(subscribe)) == []
+
+
+def test_the_complete_example_of_a_dialect_is_a_tree_that_works(tmp_path):
+    feed, environment = EXAMPLES[-2:]
+    for folder, text in (("feeds", feed), ("environments", environment)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "example.yaml").write_text(text)
+    assert check(tmp_path, date(2026, 6, 1), wiring.parts()).problems == []
+
+
+def test_every_field_of_a_dialect_has_an_example_and_a_word_of_explanation():
+    used = set().union(*(described(example)[0] for example in EXAMPLES))
+    assert used == {field.name for field in dataclasses.fields(Description)} | {"message_types"}
+    text = re.sub(r"```yaml\n.*?```", "", DIALECT, flags=re.DOTALL)
+    assert {name for name in used if name not in text} == set()
+
+
+def test_every_placeholder_is_in_the_page_on_dialects_and_no_other():
+    real = {f"${{{kind}" for kind in (KEY, NOW_S, NOW_MS, PREPARED, MESSAGE)}
+    rows = named(table(section(DIALECT, "## Placeholders")))
+    assert {re.split(r"[.}]", name)[0] for name in rows} == real

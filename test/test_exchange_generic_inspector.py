@@ -14,6 +14,7 @@ from ssmd.errors import Disconnected
 from ssmd.exchange.generic import follower
 from ssmd.exchange.generic.description import EMPTY, IS, Condition, Description, Paths, Pick, Sequence
 from ssmd.exchange.generic.inspector import GenericInspector
+from ssmd.exchange.generic.parse import parse, problems_of
 from ssmd.exchange.generic.reader import GenericReader
 from ssmd.field_path import parse_path
 from ssmd.proof.tally import Tally
@@ -303,3 +304,25 @@ def test_gaps_of_several_sequences_are_in_order():
         encode({"first": 1}, {"n": 1}, {"first": 5}, {"n": 5}, {"first": 7})
     ).events
     assert [event.place for event in events if isinstance(event, Gap)] == [2, 3, 4]
+
+
+def test_a_sequence_may_be_of_some_messages_only():
+    rules = [
+        {"plus_one": "n", "scope": "connection", "when": {"type": "trade"}},
+        {"plus_one": "n", "scope": "market", "when": {"type": {"prefix": "book"}}},
+    ]
+    paths = {"paths": {"type": "type", "market": "m", "sequence": rules}}
+    assert list(problems_of(paths)) == []
+    inspector = GenericInspector(parse(paths))
+
+    def inspect(*messages):
+        payloads = [b'{"type":"%s","n":%d,"m":"%s"}' % (t.encode(), n, m.encode()) for t, n, m in messages]
+        return inspector.inspect(payloads)
+
+    first = inspect(("trade", 1, "A"), ("book", 7, "A"), ("ticker", 50, "A"), ("trade", 2, "B"), ("books", 8, "A"))
+    assert first.events == []
+    assert [head.seq for head in first.heads] == [1, 7, None, 2, 8]
+    assert [head.seq for head in inspect(("ticker", 51, "A")).heads] == [None]
+    second = inspect(("ticker", 5, "A"), ("book", 10, "A"), ("trade", 5, "A"))
+    assert [(gap.expected, gap.got, gap.place) for gap in second.events] == [(9, 10, 1), (3, 5, 2)]
+    assert inspect(("trade", 6, "C")).events == []

@@ -131,16 +131,17 @@ def test_paths():
     found = parsed(
         "paths: {type: {path: topic, split: '.', part: -1}, channel: topic, market: [data.s, 'data[0].s'],"
         " time: {path: ts, format: ms}, sequence: [{plus_one: n, scope: connection}, {range: [U, u], scope: market},"
-        " {previous: [p, n], scope: {path: ch}, restart_when: {action: snapshot}}]}"
+        " {previous: [p, n], scope: {path: ch}, restart_when: {action: snapshot}, when: {n: 1}}]}"
     ).paths
     assert found.type == pick("topic", split=".", part=-1)
     assert found.channel == pick("topic")
     assert found.market == Pick((path("data.s"), path("data[0].s")))
     assert found.time == pick("ts", format="ms")
+    snapshot = ((condition("action", IS, "snapshot"),),)
     assert found.sequences == (
         Sequence(COUNTER, path("n"), path("n"), "connection"),
         Sequence(RANGE, path("U"), path("u"), "market"),
-        Sequence(CHAIN, path("p"), path("n"), pick("ch"), ((condition("action", IS, "snapshot"),),)),
+        Sequence(CHAIN, path("p"), path("n"), pick("ch"), snapshot, ((condition("n", IS, 1),),)),
     )
 
 

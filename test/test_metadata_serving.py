@@ -15,6 +15,7 @@ KEY = "{{type: {}, fields: [{}], source: env}}"
 RIGHT = KEY.format("api_key", "api_key, api_secret")
 
 
+LIVE = "wss://example.com/ws"
 UNNUMBERED = (
     "warning (lenient): versions[0].dialect: has no `paths.sequence`: it cannot be detected when messages of this feed "
     "are lost"
@@ -22,21 +23,22 @@ UNNUMBERED = (
 
 
 def problems(
-    folder, keys: str, endpoint: str = "wss://example.com/ws", exchange: str = "kalshi", version: str = ""
+    folder, keys: str, endpoint: str = LIVE, exchange: str = "kalshi", version: str = "", more: str = ""
 ) -> list[str]:
-    """The problems of an environment with these keys, without the name of the file; `version` has further fields.
+    """The problems of an environment with these keys, without the name of the file; `version` has further fields, and
+    `more` those of the feed.
 
     UNNUMBERED, which nearly every feed with the generic dialect has here, is left out.
     """
-    found = all_problems(folder, keys, endpoint, exchange, version)
+    found = all_problems(folder, keys, endpoint, exchange, version, more)
     return [line for line in found if line != UNNUMBERED]
 
 
-def all_problems(folder, keys: str, endpoint: str, exchange: str, version: str) -> list[str]:
+def all_problems(folder, keys: str, endpoint: str, exchange: str, version: str, more: str = "") -> list[str]:
     for name in ("environments", "feeds"):
         (folder / name).mkdir(exist_ok=True)
     version = f"{{version: v1, effective_from: 2025-01-01, endpoint: '{endpoint}', exchange: {exchange}{version}}}"
-    (folder / "feeds/x.yaml").write_text(f"name: x\ntype: websocket\nversions: [{version}]\n")
+    (folder / "feeds/x.yaml").write_text(f"name: x\ntype: websocket\nversions: [{version}]\n{more}\n")
     (folder / "environments/x.yaml").write_text(f"{ENVIRONMENT}{keys}\n")
     found = check(folder, TODAY, wiring.parts()).problems
     return [
@@ -176,10 +178,7 @@ def test_a_feed_on_which_loss_cannot_be_detected_is_noted(tmp_path):
 
 
 def test_a_description_is_checked_with_its_place_in_the_file(tmp_path):
-    version = ", dialect: {keep_alve: 1, paths: {time: {path: a, format: x}}}, message_types: 5"
-    lines = in_feed(tmp_path, "", **GENERIC, version=version)
-    assert lines == ["error: versions[0].message_types: must be a mapping (`key: value` lines), not `5`"]
-    version = version.replace("message_types: 5", "parser_config: {}")
+    version = ", dialect: {keep_alve: 1, paths: {time: {path: a, format: x}}}, parser_config: {}"
     lines = in_feed(tmp_path, "", **GENERIC, version=version)
     assert [line.partition(": must")[0].partition(": is")[0] for line in lines] == [
         "warning (lenient): versions[0].parser_config: has no effect in this version",
@@ -193,15 +192,28 @@ def test_a_description_is_for_the_generic_dialect(tmp_path):
         "error: versions[0].dialect: is for the dialect `generic`: `kalshi` knows Kalshi's messages; remove it"
     ]
     # Existing feeds of Kalshi have these.
-    assert problems(tmp_path, f"keys: {{one: {RIGHT}}}", version=", message_types: {trade: {sequenced: true}}") == [
-        "warning (lenient): versions[0].message_types: has no effect in this version: the dialect `kalshi` knows "
+    assert problems(tmp_path, f"keys: {{one: {RIGHT}}}", more="message_types: {trade: {sequenced: true}}") == [
+        "warning (lenient): message_types: has no effect in this version: the dialect `kalshi` knows "
         "Kalshi's messages"
     ]
 
 
 def test_message_types_stand_beside_the_description(tmp_path):
     found = problems(tmp_path, "", **GENERIC, version=", dialect: {message_types: {}}")
-    assert "error: versions[0].dialect.message_types: stands beside `dialect`, not in it; move it there" in found
+    assert "error: versions[0].dialect.message_types: stands beside `versions`, not in `dialect`; move it there" in (
+        found
+    )
+
+
+def test_message_types_are_a_description(tmp_path):
+    types = "message_types: {trade: {identifier_field: product_id, sequenced: true, sequence_field: seq%s}}"
+    scope = ", sequence_scope: per_product"
+    assert all_problems(tmp_path, "", "wss://h/", "generic", "", types % scope) == []
+    [deployment] = check(tmp_path, TODAY, wiring.parts()).deployments.values()
+    assert list(deployment.description) == ["message_types"]
+    found = all_problems(tmp_path, "", "wss://h/", "generic", "", types % "")
+    assert found[0].startswith("error: feed: cannot be used")
+    assert "error: message_types.trade.sequenced: needs `sequence_group_by` beside it" in "".join(found)
 
 
 @pytest.mark.parametrize(

@@ -175,13 +175,13 @@ cache: {type: redis, max_size: 1GB, url: u}
     supports_trades: true
     supports_historical: true
     dialect: {a: 1}
-    message_types: {a: {b: c}}
     parser_config: {a: 1}""")
         + """\
 display_name: d
 status: active
 capture_locations: [{datacenter: d, provider: p, region: r, site: s, type: t, clock: c}]
 calendar: {timezone: UTC, holiday_calendar: us, open_time: 10:30, close_time: 16:00}
+message_types: {a: {b: c}}
 defaults: {a: b}
 """,
     ),

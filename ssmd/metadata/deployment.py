@@ -38,6 +38,11 @@ class Deployment:
     _lines: dict[str, LineMap] = field(repr=False, compare=False)
     """The line maps of the files, by "environment" and "feed"."""
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the feed says of its exchange's messages."""
+        return self.feed.description(self.version)
+
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
         """Return a problem with a field of the environment or, with `of="feed"`, of the feed, with its line."""
         return self._lines[of].problem(path, message, warning)

@@ -33,6 +33,7 @@ from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transpor
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 
 __all__ = [
+    "MESSAGE_TYPES",
     "Calendar",
     "CaptureLocation",
     "Environment",
@@ -42,9 +43,13 @@ __all__ = [
     "Protocol",
     "Schema",
     "SchemaVersion",
+    "describe",
 ]
 
 SILENT_AFTER_SECONDS = 900.0
+
+MESSAGE_TYPES = "message_types"
+"""The field of a feed, and its name in a description."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +105,6 @@ class FeedVersion(Versioned):
     supports_historical: bool = False
     dialect: Freeform = field(default_factory=dict)
     """How the exchange speaks, for dialects that do not know it themselves."""
-    message_types: Freeform = field(default_factory=dict)
-    """What the messages of each type hold, as older feeds describe it."""
     parser_config: Annotated[Freeform, NO_EFFECT] = field(default_factory=dict)
 
     @classmethod
@@ -112,14 +115,14 @@ class FeedVersion(Versioned):
             yield ("auth_method",), "has no effect in this version: the exchange's dialect decides how to sign"
 
     @property
-    def description(self) -> dict[str, Any]:
-        """All that the version says of the exchange's messages, as its dialect takes it and the ledger keeps it."""
-        return self.dialect | ({"message_types": self.message_types} if self.message_types else {})
-
-    @property
     def endpoint_scheme(self) -> str:
         """The text before the endpoint's first `:`, in lower case."""
         return self.endpoint.partition(":")[0].lower()
+
+
+def describe(version: FeedVersion, message_types: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a version and the `message_types` of its feed say of the exchange's messages."""
+    return version.dialect | ({MESSAGE_TYPES: message_types} if message_types else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +136,17 @@ class Feed(Model):
     capture_locations: tuple[CaptureLocation, ...] = ()
     calendar: Annotated[Calendar | None, NO_EFFECT] = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
+    message_types: Freeform = field(default_factory=dict)
+    """What the messages of each type hold: in place of `paths` of each version's `dialect`."""
     defaults: Annotated[Any, NO_EFFECT] = None
     """Settings of other programs."""
 
     def faults(self) -> Iterator[Fault]:
         return timeline_faults(dict(enumerate(self.versions)))
+
+    def description(self, version: FeedVersion) -> dict[str, Any]:
+        """Return all that the feed says of its exchange's messages, as the dialect takes it and the ledger keeps it."""
+        return describe(version, self.message_types)
 
     def version_in_force(self, today: date) -> FeedVersion | None:
         """Return the version whose dates include today, of several the one that began last; None without one."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from ssmd.errors import printable
 from ssmd.metadata.definition import check_definition
-from ssmd.metadata.fields import NAME
+from ssmd.metadata.fields import NAME, Freeform
 from ssmd.metadata.folder import Folder, MetadataFile
-from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
+from ssmd.metadata.model import MESSAGE_TYPES, Environment, Feed, FeedVersion, Schema, SchemaVersion, describe
 from ssmd.metadata.problem import quoted
 from ssmd.metadata.versions import latest
 from ssmd.spelling import nearest
@@ -31,6 +32,12 @@ class FeedInUse:
     """The position of the version in the file."""
     version: FeedVersion | None
     """None when there is none, or when the file has too many errors to know it."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the version in force says of the exchange's messages, as far as it can be read."""
+        types = self.file.field(Freeform, MESSAGE_TYPES) or {}
+        return {} if self.version is None else describe(self.version, types)
 
 
 def feed_of(environment: MetadataFile[Environment], feeds: Folder[Feed], today: date) -> FeedInUse | None:

@@ -13,7 +13,7 @@ from ssmd.contracts.dialect import Dialect
 from ssmd.metadata.fields import Freeform, Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.keys import SOURCE_FAULT, KeySpec, is_for_exchange
-from ssmd.metadata.model import Environment, FeedVersion
+from ssmd.metadata.model import MESSAGE_TYPES, Environment, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
 from ssmd.metadata.references import FeedInUse
@@ -24,8 +24,8 @@ __all__ = ["check_environment", "check_feed", "check_for_exchange"]
 _MOST = 100
 """How many problems of one section are reported."""
 
-_DIALECT, _MESSAGE_TYPES = "dialect", "message_types"
-"""The fields of a feed's version that describe its exchange's messages."""
+_DIALECT = "dialect"
+"""The field of a feed's version that describes its exchange."""
 
 _FIELDS = tuple[Text, ...]
 """The type of a key's `fields`."""
@@ -87,21 +87,21 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
 
 
 def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) -> None:
-    """Report what is wrong with what a feed's version says of its exchange's messages."""
+    """Report what is wrong with what a feed says of its exchange's messages."""
     file, at = feed.file, ("versions", feed.index or 0)
-    if _MESSAGE_TYPES in version.dialect:
-        file.report((*at, _DIALECT, _MESSAGE_TYPES), "stands beside `dialect`, not in it; move it there")
-    problems = (
-        problem if problem.path[:1] == (_MESSAGE_TYPES,) else problem._replace(path=(_DIALECT, *problem.path))
-        for problem in dialect.check_description(version.description)
-    )
-    _report(file, at, problems)
-    described = dialect.described(version.description)
+    section = (*at, _DIALECT)
+    if MESSAGE_TYPES in version.dialect:
+        file.report((*section, MESSAGE_TYPES), "stands beside `versions`, not in `dialect`; move it there")
+    problems = list(dialect.check_description(feed.description))
+    of_types = [problem for problem in problems if problem.path[:1] == (MESSAGE_TYPES,)]
+    _report(file, (), of_types)
+    _report(file, section, [problem for problem in problems if problem not in of_types])
+    described = dialect.described(feed.description)
     if fault := described.check_endpoint(version.endpoint):
         file.report((*at, "endpoint"), fault)
     if not described.inspector().sequence:
         message = "has no `paths.sequence`: it cannot be detected when messages of this feed are lost"
-        file.report((*at, _DIALECT), message, warning=True, lenient=True)
+        file.report(section, message, warning=True, lenient=True)
 
 
 def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, parts: Parts) -> None:
@@ -146,7 +146,7 @@ def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
     """Return the dialect of the version in force; when that is not known, the one that all versions name."""
     if feed.version is not None:
         found = parts.exchanges.get(parts.dialect_name(feed.file.name, feed.version.exchange))
-        return found and found.described(feed.version.description)
+        return found and found.described(feed.description)
     versions = feed.file.value("versions")
     count = len(versions) if isinstance(versions, list) else 0
     names = {parts.dialect_name(feed.file.name, feed.file.field(Name, "versions", i, "exchange")) for i in range(count)}

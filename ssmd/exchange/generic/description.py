@@ -152,6 +152,8 @@ class Sequence(NamedTuple):
     each market in each channel (`channel_and_market`), or those with the same value of a field."""
     restart_when: Match = ()
     """A message that matches begins a new sequence, and so is no gap."""
+    when: Match = ()
+    """Which messages are numbered so; empty for all that have the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,8 @@ class GenericInspector:
     ) -> None:
         paths = description.paths
         self._recorded = matches is None
-        self.fields = _fields(paths, [*(matches or ()), *(rule.restart_when for rule in paths.sequences)], picks)
+        rules = [match for rule in paths.sequences for match in (rule.restart_when, rule.when)]
+        self.fields = _fields(paths, [*(matches or ()), *rules], picks)
         self.batch = Batch((), (), True)
         self._type = self.texts_of(paths.type)
         scopes = [self._scope(paths, rule.scope) for rule in paths.sequences]

@@ -39,6 +39,9 @@ class Numbers:
         self._recorded = recorded
         self._restarts = Matcher([rule.restart_when for rule in rules], fields)
         self._can_restart = any(rule.restart_when for rule in rules)
+        self._numbered = Matcher([rule.when for rule in rules], fields)
+        self._limited = {which for which, rule in enumerate(rules) if rule.when}
+        """The rules that are not for all messages."""
         self._all_count = all(rule.kind == COUNTER for rule in rules)
         self._followers = [
             Follower(rule, place, scope, fields, self._names)
@@ -56,29 +59,29 @@ class Numbers:
 
     def follow(self, batch: Batch) -> Followed:
         """Follow the numbers of some messages. Each counts in the first sequence whose fields it has."""
+        count = len(batch.heads)
         restarts = self._restarts.find(batch) if self._can_restart else ()
+        numbered = {(found.which, found.place) for found in self._numbered.find(batch)} if self._limited else ()
         gaps: list[Gap] = []
         numbers: list[int | None] = []
-        sids = [0] * len(batch.heads) if self._recorded else []
-        places: Sequence[int] = range(len(batch.heads))
-        heads = batch.heads
+        sids = [0] * count if self._recorded else []
+        rest: Sequence[int] = range(count)
         for which, follower in enumerate(self._followers):
+            places = [place for place in rest if (which, place) in numbered] if which in self._limited else rest
+            if not places:
+                continue
+            heads = batch.heads if len(places) == count else [batch.heads[place] for place in places]
             begins = {found.place for found in restarts if found.which == which}
             found = follower.follow(heads, places, begins, gaps)
             if self._recorded:
                 for place, number, scope in zip(places, found, follower.scopes, strict=True):
                     if number is not None:
                         sids[place] = follower.sids[scope]
-            if which == 0:
-                numbers = found
-            else:
-                for place, number in zip(places, found, strict=True):
-                    numbers[place] = number
-            if which + 1 < len(self._followers):
-                places = [place for place, number in zip(places, found, strict=True) if number is None]
-                if not places:
-                    break
-                heads = [batch.heads[place] for place in places]
-        if len(self._followers) > 1:
-            gaps.sort(key=lambda gap: gap.place)
-        return Followed(gaps, numbers, sids, bool(restarts) or not self._all_count)
+            if len(self._followers) == 1 and len(places) == count:
+                return Followed(gaps, found, sids, bool(restarts) or not self._all_count)
+            numbers = numbers or [None] * count
+            for place, number in zip(places, found, strict=True):
+                numbers[place] = number
+            rest = [place for place in rest if numbers[place] is None]
+        gaps.sort(key=lambda gap: gap.place)
+        return Followed(gaps, numbers or [None] * count, sids, bool(restarts) or not self._all_count)

@@ -13,10 +13,14 @@ from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.parsing.asking import asked, confirmed
 from ssmd.exchange.generic.parsing.field import Field, Read, choice, each
 from ssmd.exchange.generic.parsing.match import match
+from ssmd.exchange.generic.parsing.message_types import message_types
 from ssmd.exchange.generic.parsing.paths import paths
 from ssmd.exchange.generic.parsing.sending import ending, handshake_headers, keep_alive, prepare, reply, token
 
 __all__ = ["parse", "problems_of"]
+
+_MESSAGE_TYPES = "message_types"
+"""What existing feeds have in place of `paths`, beside their `versions`."""
 
 _FIELDS: Mapping[str, Read] = {
     "headers": handshake_headers,
@@ -30,6 +34,7 @@ _FIELDS: Mapping[str, Read] = {
     "asked": asked,
     "confirmed": confirmed,
     "paths": paths,
+    _MESSAGE_TYPES: message_types,
 }
 """What reads each field; the names are those of Description."""
 
@@ -51,6 +56,10 @@ def _read(section: Mapping[str, Any], problems: list[FieldProblem]) -> Descripti
     found = whole.fields(_FIELDS)
     if "confirmed" in found and not _goes_with_asked(whole.at("confirmed"), found):
         del found["confirmed"]
+    by_type = found.pop(_MESSAGE_TYPES, None)
+    if by_type is not None and found.setdefault("paths", by_type) is not by_type:
+        message = "has no effect in this version: `dialect` has `paths`, which are used instead"
+        whole.report(message, _MESSAGE_TYPES, warning=True, lenient=True)
     return Description(**found)
 
 

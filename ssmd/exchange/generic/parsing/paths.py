@@ -65,7 +65,8 @@ def _sequences(field: Field) -> list[tuple[tuple[str | int, ...], Sequence]]:
 
 
 def _sequence(field: Field) -> Sequence | None:
-    known = {"plus_one": path, "range": _pair, "previous": _pair, "scope": _scope, "restart_when": match}
+    known = {"plus_one": path, "range": _pair, "previous": _pair, "scope": _scope, "when": match}
+    known["restart_when"] = match
     fields = field.mapping(known, ["scope"])
     if not isinstance(field.value, dict):
         return None
@@ -77,7 +78,8 @@ def _sequence(field: Field) -> Sequence | None:
         return None
     numbers = fields[forms[0]]
     first, last = numbers if forms[0] != "plus_one" else (numbers, numbers)
-    return Sequence(_FORMS[forms[0]], first, last, fields["scope"], fields.get("restart_when", ()))
+    conditions = {name: fields[name] for name in ("when", "restart_when") if name in fields}
+    return Sequence(_FORMS[forms[0]], first, last, fields["scope"], **conditions)
 
 
 def _pair(field: Field) -> tuple[FieldPath, FieldPath] | None:
