@@ -94,6 +94,15 @@ def asked_of(description: dict[str, Any], *messages: Any) -> dict[str, list[str]
             {"x": ["A"], "y": ["B"]},
             id="alternatives",
         ),
+        *(
+            pytest.param(
+                {"channel": "c", "market": [{"path": "p[*]", "split": ".", "part": 2}, "p[*]"]},
+                {"c": "x", "p": names},
+                {"x": ["BTC_USDT", "ETH_USDT"]},
+                id=f"alternatives for a part: {names[0]}",
+            )
+            for names in (["ob.BTC_USDT.50", "ob.ETH_USDT.50"], ["BTC_USDT", "ETH_USDT"])
+        ),
         pytest.param({"channel": "c", "market": "m"}, "a text", {}, id="a text"),
         pytest.param({"channel": "c[*]", "market": "m"}, {"c": "x", "m": None}, {}, id="another form"),
     ],

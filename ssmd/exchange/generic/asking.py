@@ -78,11 +78,12 @@ def _shared(one: Sequence[Step], other: Sequence[Step]) -> Sequence[Step]:
 
 def _texts(value: Any, pick: Pick, within: Sequence[Step]) -> list[str]:
     """Return the texts of the first path of a pick that names some. `within`: the steps that lead to the value."""
-    for path in pick.paths:
-        if list(path.steps[: len(within)]) == list(within):
-            texts = [_part(_text(found), pick) for found in _values(value, path.steps[len(within) :])]
-            if any(texts):
-                return [text for text in texts if text]
+    for each in pick.chain():
+        for path in each.paths:
+            if list(path.steps[: len(within)]) == list(within):
+                texts = [_part(_text(found), each) for found in _values(value, path.steps[len(within) :])]
+                if any(texts):
+                    return [text for text in texts if text]
     return []
 
 
