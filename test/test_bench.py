@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 import websocket
 from bench.check import verify
-from bench.collector import Ssmd, environ
+from bench.collector import DESCRIBED, GENERIC, OWN, Ssmd, environ
 from bench.goals import LIMITS, judge
 from bench.latency import latencies_ms, percentile
 from bench.load import Load, Source
@@ -218,10 +218,10 @@ def test_tls_records_hold_one_message_or_as_many_as_they_can(bench, tmp_path, re
 # The collectors.
 
 
-@pytest.mark.parametrize("name", ["ssmd", *(peer.name for peer in peers(None) if peer.name != SINK)])
+@pytest.mark.parametrize("name", [own.name for own in OWN] + [peer.name for peer in peers(None) if peer.name != SINK])
 def test_a_collector_writes_what_was_sent(bench, name):
     """Peers with requirements of their own are tried where bin/bench has installed these."""
-    collectors: list[Collector] = [Ssmd(), *peers(bench.reader)]
+    collectors: list[Collector] = [*OWN, *peers(bench.reader)]
     [collector] = [one for one in collectors if one.name == name]
     if why := collector.missing():
         pytest.skip(why)
@@ -318,6 +318,8 @@ def test_goals_are_compared_with_medians():
         Case("saturation", "ssmd", Load()): outcome(1000),
         Case("saturation", "picows, tuned", Load()): outcome(500),
         Case("saturation", READER, Load()): outcome(4000),
+        Case("saturation", GENERIC, Load()): outcome(1200, cpu_us=10),
+        Case("saturation", DESCRIBED, Load()): outcome(900, cpu_us=17),
         Case("paced", "ssmd", Load(rate=10_000)): outcome(10_000, cpu_us=9, p99=6),
         Case("paced", "picows, tuned", Load(rate=10_000)): outcome(10_000, cpu_us=10),
     }
@@ -326,6 +328,7 @@ def test_goals_are_compared_with_medians():
     assert found == {
         "At saturation at least 2.5 times picows, tuned": False,
         "At saturation at most 5 times slower than the C reader": True,
+        "Generic with paths of type, time and sequence: at most 60 % more CPU than without": False,
         "At 10,000 msg/s no more CPU than picows, tuned": True,
         "At 10,000 msg/s p99 latency under 5 ms": False,
         "Memory under 60 MB everywhere": True,

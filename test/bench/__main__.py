@@ -14,7 +14,8 @@ Options:
     --size=<MB>        size of the day that is read [default: 500]
     --hot-path         instead measure what a message costs between the socket and the disk
     --beside=<folder>  another checkout, whose hot path is measured in turn with this one's
-    --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`
+    --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`; dialects
+                       with --hot-path
     --rounds=<n>       rounds of all cases in turn; the tables show medians. 3, or 2 with --quick
     --seconds=<s>      seconds of each run, without its warm-up: 3, or 2 with --quick
     --dir=<folder>     where the collectors write; TMPDIR if not given. /dev/shm measures without a disk
@@ -58,7 +59,8 @@ def main() -> None:
     if options["--archive"]:
         sys.exit(archive.main(folder, number(options, "--size")))
     if options["--hot-path"]:
-        sys.exit(hot_path.main(folder, [Path(options["--beside"])] if options["--beside"] else []))
+        others = [Path(options["--beside"])] if options["--beside"] else []
+        sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     compare(folder, options)
 
 

@@ -11,15 +11,27 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bench.messages import TICKERS
+from bench.messages import SUBSCRIBE, TICKERS
 
-__all__ = ["ROOT", "Probes", "Ssmd", "environ"]
+__all__ = ["DESCRIBED", "DESCRIPTION", "GENERIC", "OWN", "ROOT", "Probes", "Ssmd", "environ"]
 
 ROOT = Path(__file__).parent.parent.parent
+
+DESCRIPTION: Mapping[str, Any] = {
+    "paths": {
+        "type": "type",
+        "time": {"path": "msg.ts_ms", "format": "ms"},
+        "sequence": {"plus_one": "seq", "scope": {"path": "sid"}},
+    }
+}
+"""Of the messages of messages.py, for the generic dialect."""
+
+GENERIC, DESCRIBED = "ssmd, generic", "ssmd, described"
 
 
 class Ssmd:
@@ -31,8 +43,12 @@ class Ssmd:
     def missing(self) -> str:
         return ""
 
+    def write_tree(self, folder: Path, endpoint: str) -> None:
+        """Write a metadata tree whose only environment is `bench`."""
+        _write_tree(folder, endpoint)
+
     def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        _write_tree(folder, f"{url}/trade-api/ws/v2")
+        self.write_tree(folder, f"{url}/trade-api/ws/v2")
         key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         variables = {"BENCH_KEY": "bench-key", "BENCH_SECRET": key, "SSMD_LOG_FORMAT": "json"}
         with open(folder / "log", "wb") as log:
@@ -45,6 +61,33 @@ class Ssmd:
 
     def output(self, folder: Path) -> Path | None:
         return next((folder / "data").glob("*/bench.jsonl"), None)
+
+
+class SsmdGeneric(Ssmd):
+    """Collects with the generic dialect, and with a description of the messages if there is one."""
+
+    tls = False
+
+    def __init__(self, name: str, description: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self._description = description
+
+    def write_tree(self, folder: Path, endpoint: str) -> None:
+        version: dict[str, Any] = {"version": "v1", "effective_from": "2026-01-01", "protocol": "wss"}
+        version |= {"endpoint": endpoint, "exchange": "generic"}
+        if self._description is not None:
+            version["dialect"] = self._description
+        storage = {"type": "local", "path": str(folder / "data")}
+        subscribe = {"messages": [json.loads(SUBSCRIBE)]}
+        feed = {"name": "bench", "type": "websocket", "versions": [version]}
+        environment = {"name": "bench", "feed": "bench", "subscribe": subscribe, "storage": storage}
+        for kind, document in (("feeds", feed), ("environments", environment)):
+            (folder / kind).mkdir()
+            (folder / kind / "bench.yaml").write_text(json.dumps(document))
+
+
+OWN = (Ssmd(), SsmdGeneric(GENERIC), SsmdGeneric(DESCRIBED, DESCRIPTION))
+"""ssmd with the Kalshi dialect, with the generic one, and with that one and a description."""
 
 
 class Probes:

@@ -76,7 +76,7 @@ def await_lines(path: Path | None, lines: int) -> None:
 def faults_of(probes: Probes) -> str:
     """Return what ssmd's own metrics report as lost or damaged; the empty text when there is nothing."""
     metrics = probes.metrics()
-    found = {name: metrics[name] for name in ("ssmd_sequence_gaps_total", "ssmd_messages_not_json_total")}
+    found = {name: metrics.get(name, 0) for name in ("ssmd_sequence_gaps_total", "ssmd_messages_not_json_total")}
     return ", ".join(f"{name} is {value:g}" for name, value in found.items() if value)
 
 

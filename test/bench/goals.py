@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from bench.collector import DESCRIBED, GENERIC
 from bench.latency import percentile
 from bench.load import Load
 from bench.peers import READER
@@ -18,10 +19,13 @@ Outcomes = Mapping[Case, Outcome]
 RSS_MB = 60
 HEALTH_MS = 50
 LATENCY_MS = 5
+DESCRIBED_PERCENT = 60
+"""How much more CPU a message may cost when its type, time and number are read."""
 
 
 LIMITS = {
     "saturation": "one core: two fifths of it check the messages, a quarter cuts frames, a sixth makes lines",
+    "described": "one core: the decoder makes an object of each message, and each number is compared in Python",
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
     "cpu": "each wake-up costs more than its messages do; most of that is passing the write to a thread",
     "latency": "the rounds were disturbed, or the wake-ups wait for each other",
@@ -45,6 +49,7 @@ def judge(outcomes: Outcomes) -> Iterator[Judgement]:
     yield from _faster(outcomes, Load(), "picows, orjson", 2.5, "At saturation")
     yield from _faster(outcomes, Load(), "websocat", 2.0, "At saturation")
     yield from _faster(outcomes, Load(), READER, 1 / 5, "At saturation")
+    yield from _described(outcomes)
     yield from _faster(outcomes, Load(tls="message"), "aiohttp, tuned", 1.5, "TLS, a record for each message:")
     for rate in (10_000, 50_000):
         yield from _paced(outcomes, Load(rate=rate))
@@ -76,6 +81,15 @@ def _faster(outcomes: Outcomes, load: Load, other: str, least: float, where: str
     else:
         goal = f"{where} at least {least:g} times {other}"
         yield Judgement(goal, f"{ratio:.2f} times; by CPU a message {cpu:.2f} times", ratio >= least, measure)
+
+
+def _described(outcomes: Outcomes) -> Iterator[Judgement]:
+    bare, described = (outcomes.get(Case("saturation", name, Load())) for name in (GENERIC, DESCRIBED))
+    if _usable(bare, described):
+        cpu = described.median(lambda result: result.cpu_us) / bare.median(lambda result: result.cpu_us)
+        goal = f"Generic with paths of type, time and sequence: at most {DESCRIBED_PERCENT} % more CPU than without"
+        figure = f"{(cpu - 1) * 100:+.0f} %"
+        yield Judgement(goal, figure, cpu <= 1 + DESCRIBED_PERCENT / 100, "described")
 
 
 def _paced(outcomes: Outcomes, load: Load) -> Iterator[Judgement]:

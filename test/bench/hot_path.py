@@ -1,21 +1,25 @@
-"""What a message costs between the socket and the disk: the runner, the Kalshi dialect and the file writer.
+"""What a message costs between the socket and the disk: the runner, the dialect and the file writer.
 
 There is no socket and there are no frames: the runner gets messages as the frame reader would yield them, in reads of
-1, 20 and 240 messages, and they end in a file. Prints microseconds of CPU time per message, the best and the median of
-eleven rounds. Several checkouts are measured in turn, so that other load on the machine affects all of them alike.
+1, 20 and 240 messages, and they end in a file. They are read by the Kalshi dialect, and by the generic one: bare, with
+a description that has no paths, and with one that has the paths of type, time and sequence. Prints microseconds of CPU
+time per message, the best and the median of eleven rounds, and the ratio to the bare generic dialect of the last
+checkout. Dialects and checkouts are measured in turn, so that other load on the machine affects all of them alike.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from bench.collector import ROOT
+from bench.collector import DESCRIPTION, ROOT
 from bench.messages import Cycle
 
 __all__ = ["main"]
@@ -24,8 +28,26 @@ READS = (1, 20, 240)
 MESSAGES = {1: 60_000, 20: 200_000, 240: 400_000}
 ROUNDS = 11
 
+BARE = "generic"
+
+
+class Dialect(NamedTuple):
+    """A dialect that is measured."""
+
+    exchange: str
+    description: Mapping[str, Any] | None = None
+    """Of the feed; None for none."""
+
+
+DIALECTS = {
+    "kalshi": Dialect("kalshi"),
+    BARE: Dialect("generic"),
+    "generic, no paths": Dialect("generic", {"keep_alive": [{"every_seconds": 20, "send": "ping"}]}),
+    "generic, with paths": Dialect("generic", DESCRIPTION),
+}
+
 ROUND = """
-import sys, time
+import json, sys, time
 from gevent import monkey
 monkey.patch_all()
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -70,7 +92,13 @@ class Prepared:
 key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-exchange = EXCHANGES["kalshi"]({"api_key": "bench", "api_secret": key}, {})
+name, description = json.loads(sys.argv[5])
+dialect = EXCHANGES[name]
+if description is not None:
+    if not hasattr(dialect, "described"):
+        sys.exit()  # A checkout from before exchanges could be described.
+    dialect = dialect.described(description)
+exchange = dialect({"api_key": "bench", "api_secret": key} if name == "kalshi" else {}, {})
 try:
     writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status)
 except TypeError:  # A checkout from before the writer wrote its times into the status.
@@ -87,28 +115,40 @@ assert status.messages == messages
 """
 
 
-def run_round(folder: Path, checkout: Path, read: int, sent: Path) -> float:
-    """Run one round with `checkout`, `read` messages in a read; return the microseconds of CPU time per message."""
+def run_round(folder: Path, checkout: Path, read: int, sent: Path, dialect: Dialect) -> float | None:
+    """Run one round with `checkout`, `read` messages in a read; return the microseconds of CPU time per message.
+
+    None when the checkout does not know descriptions.
+    """
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as data:
-        command = [sys.executable, "-P", "-c", ROUND, data, str(read), str(MESSAGES[read]), str(sent)]
+        arguments = [data, str(read), str(MESSAGES[read]), str(sent), json.dumps(dialect)]
+        command = [sys.executable, "-P", "-c", ROUND, *arguments]
         environ = os.environ | {"PYTHONPATH": str(checkout)}
         done = subprocess.run(command, env=environ, cwd=data, capture_output=True, text=True, check=True)
-        return float(done.stdout)
+        return float(done.stdout) if done.stdout else None
 
 
-def main(folder: Path, others: Sequence[Path]) -> None:
-    """Measure this checkout and the others, below the folder."""
-    checkouts = [ROOT, *others]
+def main(folder: Path, others: Sequence[Path], only: Sequence[str]) -> None:
+    """Measure this checkout and the others, below the folder. `only`: parts of the names of dialects."""
+    checkouts = [ROOT, *(other.resolve() for other in others)]
+    names = [name for name in DIALECTS if any(part in name for part in only)]
     cycle = Cycle()
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as scratch:
         for read in READS:
             sent = Path(scratch, "sent")
             sent.write_bytes(b"".join(map(cycle.text, range(MESSAGES[read]))))
-            costs: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
+            costs: dict[tuple[str, Path], list[float]] = {(name, path): [] for name in names for path in checkouts}
             for _ in range(ROUNDS):
-                for checkout, found in costs.items():
-                    found.append(run_round(folder, checkout.resolve(), read, sent))
-            for checkout, found in costs.items():
-                print(
-                    f"reads of {read:>3}: {min(found):>6.2f} best, {statistics.median(found):>6.2f} median   {checkout}"
-                )
+                for (name, checkout), found in costs.items():
+                    cost = run_round(folder, checkout, read, sent, DIALECTS[name])
+                    found += [] if cost is None else [cost]
+            base = costs.get((BARE, checkouts[-1]))
+            for (name, checkout), found in costs.items():
+                if found:
+                    print(_row(read, name, found, base, checkout))
+
+
+def _row(read: int, name: str, found: Sequence[float], base: Sequence[float] | None, checkout: Path) -> str:
+    best, median = min(found), statistics.median(found)
+    ratio = f"{median / statistics.median(base):.2f}" if base else ""
+    return f"reads of {read:>3}: {best:>6.2f} best, {median:>6.2f} median, {ratio:>4}   {name:<20} {checkout}"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.check import verify
-from bench.collector import Ssmd
+from bench.collector import DESCRIBED, GENERIC, OWN
 from bench.load import Load
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import Cycle
@@ -27,7 +27,7 @@ _PACED = (
     "ssmd", "websocket-client", "websockets, tuned", "aiohttp, tuned", "picows, tuned", "Node ws, tuned",
     "websocat", READER,
 )  # fmt: skip
-_QUICK = ("ssmd", "websocket-client", "picows, orjson", "picows, tuned", "websocat", READER)
+_QUICK = ("ssmd", GENERIC, DESCRIBED, "websocket-client", "picows, orjson", "picows, tuned", "websocat", READER)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Plan:
 
     def __init__(self, bench: Bench, measures: Iterable[str], only: Sequence[str], *, quick: bool) -> None:
         self._bench = bench
-        collectors: list[Collector] = [Ssmd(), *peers(bench.reader)]
+        collectors: list[Collector] = [*OWN, *peers(bench.reader)]
         wanted = [one for one in collectors if any(name in one.name for name in only)]
         self.missing = {one.name: one.missing() for one in wanted if one.missing()}
         self._collectors = {one.name: one for one in wanted if not one.missing()}

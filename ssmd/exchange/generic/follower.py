@@ -74,10 +74,10 @@ class Follower:
             return self._follow_any(scopes, firsts, lasts, places, begins, gaps)
         if self._is_by_connection and self._follow_at_once(lasts, kinds):
             return lasts
-        expected = self._expected
+        expected, expected_in = self._expected, self._expected.get
         numbers: list[int | None] = lasts
-        for at, (scope, number) in enumerate(zip(scopes, lasts, strict=True)):
-            if expected.get(scope) == number:
+        for at, scope, number in zip(range(len(heads)), scopes, lasts, strict=True):
+            if expected_in(scope) == number:
                 expected[scope] = number + 1
             elif number is UNSET:
                 numbers[at] = None

@@ -91,6 +91,14 @@ def _part(text: str, separator: str, part: int) -> str:
     return parts[part - 1 if part > 0 else part] if -len(parts) <= part <= len(parts) else ""
 
 
-def _texts(values: Sequence[Any]) -> list[str]:
+_text_of_integer = _Remembered[int](str)
+
+
+def _texts(values: list[Any]) -> list[str]:
     """Return the text of each value; a number is as good a name as a text. Empty for any other."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return values
+    if kinds == {int}:
+        return list(map(_text_of_integer.__getitem__, values))
     return [value if type(value) is str else str(value) if type(value) is int else "" for value in values]
