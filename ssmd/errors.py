@@ -139,6 +139,8 @@ class ListenError(SsmdError):
 class SubscriptionRefused(SsmdError):
     exit_code = 78
     label = "subscribe"
+    code: int | None = None
+    """As in Disconnected: the refusal may be a close frame."""
 
 
 def visible(text: str, limit: int = 200) -> str:

@@ -41,7 +41,7 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
-from ssmd.server.status import STATUS, About, describe, shown_endpoint
+from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.writer import WRITERS
 
@@ -149,7 +149,7 @@ def _about(deployment: Deployment, error_counts: ErrorCounts, started_ns: int) -
         feed=deployment.feed.name,
         environment=deployment.environment.name,
         exchange=deployment.dialect,
-        endpoint=shown_endpoint(deployment.version.endpoint),
+        endpoint=deployment.shown_endpoint,
         started_ns=started_ns,
         earlier_errors=lambda: error_counts.earlier,
     )

@@ -16,7 +16,9 @@ import pytest
 import websocket
 from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame
 
-from ssmd.connector.frames import BUFFER_BYTES, CloseFrame, FrameReader, MessageTooBig
+from ssmd.connector.closing import CloseFrame
+from ssmd.connector.frames import BUFFER_BYTES, FrameReader
+from ssmd.connector.strict import MessageTooBig
 
 Closed = websocket.WebSocketConnectionClosedException
 ProtocolError = websocket.WebSocketProtocolException

@@ -15,7 +15,8 @@ import websocket
 from exchange_server import PING, TEXT, Peer, close_frame, frame
 from test_connector_frames import LIMIT, forever, streaming
 
-from ssmd.connector.frames import BUFFER_BYTES, CloseFrame, FrameReader
+from ssmd.connector.closing import CloseFrame
+from ssmd.connector.frames import BUFFER_BYTES, FrameReader
 from ssmd.connector.sender import ANSWER_SECONDS, FrameSender
 
 

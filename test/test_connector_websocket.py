@@ -40,7 +40,7 @@ from ssmd.connector import dial, sender, websocket
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.exchange import Opening
-from ssmd.errors import AuthError, ConnectError, Disconnected
+from ssmd.errors import AuthError, ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY
 
@@ -624,6 +624,60 @@ def test_reset_by_the_server() -> None:
     assert end == f"the connection to {server.url} was lost: Connection reset by peer"
 
 
+class Meaning(Signing):
+    """A dialect that knows what close codes mean."""
+
+    def closed(self, code: int | None, reason: str) -> SsmdError | None:
+        if code in (1008, None):
+            return SubscriptionRefused(f"refused: {code} {reason}")
+        return Disconnected(f"ended: {reason}") if code == 4000 else None
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "expected", "code"),
+    [
+        (close_frame(1008, b"no \x1b[31mchannel"), SubscriptionRefused, "refused: 1008 no  [31mchannel", 1008),
+        (frame(CLOSE), SubscriptionRefused, "refused: None ", None),
+        (close_frame(4000, b"maintenance"), Disconnected, "ended: maintenance", 4000),
+        (close_frame(1001, b"bye"), Disconnected, "closed the connection: code 1001, bye", 1001),
+        (b"", Disconnected, "was lost: the connection ended without a close frame", None),
+    ],
+)
+def test_the_dialect_may_know_what_a_close_code_means(
+    ending: bytes, kind: type[SsmdError], expected: str, code: int | None
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"first")
+        peer.send(ending)
+
+    with serving(script) as server:
+        feed = WebSocketConnector(server.url, Meaning(), WebSocketConfig(endpoint=server.url))
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"first"]
+        with pytest.raises(SsmdError) as ended:
+            next(messages)
+    assert type(ended.value) is kind
+    assert str(ended.value).endswith(expected)
+    assert ended.value.code == code  # type: ignore[attr-defined]
+
+
+def test_what_a_close_code_means_never_shows_a_key() -> None:
+    class Repeating(Meaning):
+        def opening(self, endpoint: str, now_ms: int) -> Opening:
+            return signed(endpoint, "canary-0123456789")
+
+    def script(peer: Peer) -> None:
+        peer.upgrade(also=close_frame(1008, b"no key canary-0123456789"))
+
+    with serving(script) as server:
+        feed = WebSocketConnector(server.url, Repeating(), WebSocketConfig(endpoint=server.url))
+        feed.connect()
+        with pytest.raises(SubscriptionRefused, match=r"^refused: 1008 no key \(hidden\)$"):
+            next(feed.messages())
+
+
 def test_a_close_frame_is_answered() -> None:
     def script(peer: Peer) -> Any:
         peer.upgrade()
@@ -902,6 +956,93 @@ def test_a_ping_does_not_prolong_the_time_without_data() -> None:
     assert "no data" in end
 
 
+def heartbeats(feed: WebSocketConnector) -> tuple[list[bytes], str | None]:
+    """As collect(), with a dialect to which heartbeats are no data."""
+    received: list[bytes] = []
+
+    def each(payloads: list[bytes]) -> None:
+        received.extend(payloads)
+        if payloads and all(payload == b"heartbeat" for payload in payloads):
+            feed.no_data()
+
+    return received, read(feed, each)
+
+
+@pytest.mark.parametrize("tick_seconds", [None, 0.02])
+def test_messages_that_are_no_data_do_not_end_the_silence(tick_seconds: float | None) -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.text(b"data")
+        while True:
+            peer.text(b"heartbeat")
+            gevent.sleep(0.02)
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=5, data_timeout_seconds=0.4, tick_seconds=tick_seconds)
+        feed.connect()
+        began = time.monotonic()
+        received, end = heartbeats(feed)
+        assert 0.35 < time.monotonic() - began < 10
+    assert received.count(b"data") == 1
+    assert received.count(b"heartbeat") > 1
+    assert end == f"no data came from {server.url} for 0.4 s (data_timeout_seconds)"
+
+
+def test_data_among_heartbeats_keeps_the_connection_alive() -> None:
+    """Also when both come in one read: only a list without any data is none."""
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for number in range(30):
+            peer.text(b"heartbeat", *([b"data"] if number % 5 == 0 else []), b"heartbeat")
+            gevent.sleep(0.1)
+        peer.send(close_frame(1000))
+
+    with serving(script) as server:
+        feed = connector(server.url, data_timeout_seconds=1.5)
+        feed.connect()
+        received, end = heartbeats(feed)
+    assert len(received) == 66
+    assert end is not None
+    assert end.endswith("code 1000")
+
+
+def test_heartbeats_keep_the_connection_alive_without_a_time_for_data() -> None:
+    """They show that the exchange is alive, so that no ping is sent."""
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        for _ in range(20):
+            peer.text(b"heartbeat")
+            gevent.sleep(0.05)
+        peer.send(close_frame(1000))
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, idle_timeout_seconds=6)
+        feed.connect()
+        _, end = heartbeats(feed)
+        assert server.result() == [(CLOSE, b"\x03\xe8")]
+    assert end is not None
+    assert end.endswith("code 1000")
+
+
+def test_a_flood_of_heartbeats_is_no_data() -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(frame(TEXT, b"heartbeat") * 1000)
+
+    with serving(script) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        began = time.monotonic()
+        _, end = heartbeats(feed)
+        assert time.monotonic() - began < 10
+    assert end == f"no data came from {server.url} for 0.3 s (data_timeout_seconds)"
+
+
 def test_the_shorter_silence_is_the_one_that_is_reported() -> None:
     with serving(answer_and_hold) as server:
         feed = connector(server.url, idle_timeout_seconds=0.2, data_timeout_seconds=9)
@@ -985,6 +1126,27 @@ def test_data_behind_pings_that_came_while_the_process_was_stopped_counts() -> N
         assert next(messages) == [b"before"]
         with stopped_for_a_while(server.peers[0], frame(PING) * 300 + frame(TEXT, b"late")):
             assert next(messages) == [b"late"]
+        feed.close()
+
+
+def test_data_behind_heartbeats_that_came_while_the_process_was_stopped_counts() -> None:
+    """The heartbeats are read first, when the time for data is over already."""
+    heartbeat = frame(TEXT, b"heartbeat", fin=False) + frame(CONT)  # Each is read alone.
+
+    def script(peer: Peer) -> Any:
+        peer.upgrade()
+        peer.text(b"before")
+        return peer.received()
+
+    with serving(script) as server:
+        feed = connector(server.url, data_timeout_seconds=0.3)
+        feed.connect()
+        messages = feed.messages()
+        assert next(messages) == [b"before"]
+        with stopped_for_a_while(server.peers[0], heartbeat * 300 + frame(TEXT, b"late")):
+            while (payloads := next(messages)) == [b"heartbeat"]:
+                feed.no_data()
+            assert payloads == [b"late"]
         feed.close()
 
 
@@ -1290,7 +1452,7 @@ def test_a_flood_without_data_is_no_error_after_close(monkeypatch: pytest.Monkey
     with serving(flooding_with_fragments) as server:
         feed = connector(server.url, data_timeout_seconds=0.3)
         feed.connect()
-        monkeypatch.setattr(feed, "_hang_up", lambda: None)  # So that the flood goes on.
+        monkeypatch.setattr(feed._opener, "hang_up", lambda: None)  # So that the flood goes on.
         gevent.spawn_later(0.1, feed.close)
         assert collect(feed) == ([], None)
 

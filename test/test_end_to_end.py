@@ -207,6 +207,7 @@ def test_a_binary_feed_gets_one_warning_that_says_what_it_looks_like(tmp_path):
         assert list(map(gzip.decompress, collector.payloads())) == [b'{"number":%d}' % number for number in range(3)]
     [warning] = [event for event in collector.events if "not JSON" in event["event"]]
     assert warning["looks_like"] == "gzip (1f 8b)"
+    assert warning["remedy"] == "set `decompress: gzip` in the feed's dialect"
     assert collector.events[-1]["not_json"] == 3
 
 

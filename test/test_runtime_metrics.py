@@ -105,6 +105,14 @@ def test_what_is_not_known_of_lost_messages_has_no_series(metrics, status, loss_
     assert tuple(value(metrics, name) for name in names) == series
 
 
+def test_what_could_not_be_decompressed_is_counted_where_messages_are_compressed(metrics, status):
+    assert "ssmd_messages_not_decompressed" not in scrape(metrics)
+    counts = iter([0, 7])
+    status.not_decompressed = lambda: next(counts)
+    assert value(metrics, "ssmd_messages_not_decompressed_total") == 0
+    assert value(metrics, "ssmd_messages_not_decompressed_total") == 7
+
+
 def test_counts_are_counted(metrics, status):
     status.messages, status.received_bytes, status.written_bytes = 3, 300, 480
     status.not_json, status.gaps, status.missed = 1, 2, 5

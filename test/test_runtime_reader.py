@@ -20,9 +20,10 @@ from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.queue import BatchQueue
-from ssmd.runtime.reader import LARGE_BYTES, Reader, RunParts
+from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.runtime.threads import LARGE_BYTES
 
 SECOND = 1_000_000_000
 NOW = 1_790_000_000 * SECOND
@@ -113,6 +114,19 @@ def test_answers_are_sent_in_order_and_after_their_messages_are_in_the_queue(rea
     assert read(connector, exchange) == [b"1", b"2", b"3", b"4"]
     assert connector.sent == [b"a", b"b", b"c"]
     assert connector.queued == [2, 4]
+
+
+@pytest.mark.parametrize(("method", "fields"), [("", {}), ("gzip", {"decompress": "gzip"})])
+def test_the_ledger_says_that_messages_were_decompressed(status, metrics, method, fields):
+    connector = ScriptedConnector([b"1"])
+    connector.decompress = method
+    journal = Journal(status, metrics, Reporter("toy", status))
+    queue = connector.queue = BatchQueue(1 << 26)
+    exchange = TickingExchange(tick_seconds=None)
+    clock = RunClock(lambda: NOW, journal.clock_stepped)
+    Reader(RunParts("toy", connector, exchange, ToyWriter()), queue, journal, clock, status, metrics).run()
+    [note] = [note for batch in queue.take(1 << 30) for note in batch.notes]
+    assert (note.event, note.fields) == ("connected", fields)
 
 
 def test_an_empty_list_is_a_tick_and_nothing_else(read, status):

@@ -52,6 +52,25 @@ def test_messages_that_are_not_json_are_warned_of_once_for_each_kind(status, clo
     assert [(record.messages, record.looks_like) for record in caplog.records] == [(100, "gzip (1f 8b)"), (400, "text")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "decompressed", "remedy"),
+    [
+        ("gzip (1f 8b)", None, "set `decompress: gzip` in the feed's dialect"),
+        ("zlib (78 9c)", None, "set `decompress: deflate` in the feed's dialect"),
+        ("raw deflate", None, "set `decompress: deflate` in the feed's dialect"),
+        ("gzip (1f 8b)", 5, None),
+        ("zstd (28 b5 2f fd)", None, None),
+        ("text", None, None),
+    ],
+)
+def test_compressed_messages_are_warned_of_with_the_remedy(status, clock, caplog, kind, decompressed, remedy):
+    """Unless it is in effect: then these are messages that could not be decompressed."""
+    status.kinds_not_json = {"an empty message": None, kind: None}
+    status.not_decompressed = lambda: decompressed
+    Reporter("kalshi", status, monotonic=clock).tick([])
+    assert getattr(caplog.records[0], "remedy", None) == remedy
+
+
 def test_a_torrent_of_gaps_is_one_line_a_tick(status, clock, events, caplog):
     reporter = Reporter("kalshi", status, monotonic=clock)
     for number in range(1000):

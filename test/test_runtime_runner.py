@@ -24,9 +24,10 @@ from ssmd.errors import (
     WriteError,
 )
 from ssmd.runtime.channels import Limits
-from ssmd.runtime.reader import LARGE_BYTES, RunParts
+from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.runtime.threads import LARGE_BYTES
 
 
 class ToyConnector:

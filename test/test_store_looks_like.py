@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.store.looks_like import looks_like
+from ssmd.store.looks_like import decompress_for, looks_like
 
 MESSAGE = json.dumps({"type": "book", "levels": [["0.41", "100"], ["0.42", "250"]] * 20}).encode()
 _RAW = zlib.compressobj(wbits=-15)
@@ -54,3 +54,18 @@ def test_what_is_no_text_is_binary(message):
 @given(st.binary(max_size=400))
 def test_any_message_looks_like_something(message):
     assert looks_like(message) in EXPECTED or looks_like(message).startswith("zlib (78 5e)")
+
+
+@pytest.mark.parametrize(
+    ("pack", "method"),
+    [
+        (gzip.compress, "gzip"),
+        (zlib.compress, "deflate"),
+        (lambda data: zlib.compress(data, wbits=-15), "deflate"),
+        (bz2.compress, ""),
+        (bytes, ""),
+        (lambda data: b"\xff" + data, ""),
+    ],
+)
+def test_what_decompresses_messages_of_a_kind(pack, method):
+    assert decompress_for(looks_like(pack(MESSAGE))) == method

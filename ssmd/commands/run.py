@@ -32,7 +32,6 @@ from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
 from ssmd.runtime import logs
-from ssmd.server.status import shown_endpoint
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -70,7 +69,7 @@ def _assemble(
             "version": __version__,
             "environment": deployment.environment.name,
             "feed": deployment.feed.name,
-            "endpoint": shown_endpoint(deployment.version.endpoint),
+            "endpoint": deployment.shown_endpoint,
             "listen": f"{listen[0]}:{run.port}",
         },
     )

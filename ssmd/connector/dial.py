@@ -34,15 +34,15 @@ HEAD_START_SECONDS = 0.25
 
 
 def open_socket(url: str, proxy: Proxy | None = None) -> Any:
-    """Return a socket that is connected to the host of `url`, a ws:// or wss:// URL, through `proxy` if there is one;
-    for wss with TLS.
+    """Return a socket that is connected to the host of `url`, through `proxy` if there is one; with TLS for wss:// and
+    https://, without it for ws:// and http://.
 
     This is what the library's connect() does, with three differences: the addresses are tried side by side, there are
     SOCKS proxies, and a proxy's answer is bounded: the library reads it byte by byte, and when it is endless it never
     waits, so that no deadline could interrupt it. Raises what the library raises.
     """
     parts = urlsplit(url)
-    host, secure = parts.hostname, parts.scheme == "wss"
+    host, secure = parts.hostname, parts.scheme in ("wss", "https")
     if host is None:
         raise ValueError("the URL has no host")
     port = parts.port or (443 if secure else 80)

@@ -3,7 +3,7 @@
 The library does the handshake and parses and checks frames. But it makes some twenty Python calls for each frame. So
 here one socket read fills one buffer, and a tight loop cuts every plain text frame out of it. Whatever is not a
 complete, unmasked, unfragmented text frame goes to the library's parser, whose reads (`_recv`) are served from the same
-buffer.
+buffer. On a connection whose messages are in binary frames, these change places with text frames.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 import gevent
 import websocket
 
+from ssmd.connector.closing import CloseFrame, answering_code
 from ssmd.connector.coalescing import Pauses
 from ssmd.connector.sender import FrameSender
-from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, MessageTooBig, StrictFrameBuffer
-from ssmd.store.json_limits import is_utf8
+from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, StrictFrameBuffer
 
-__all__ = ["CloseFrame", "FrameReader", "MessageTooBig"]
+__all__ = ["FrameReader"]
 
 BUFFER_BYTES = 64 * 1024
 """The most that one socket read takes. Larger buffers were measured to be slower: they do not fit into the CPU's
@@ -30,18 +30,9 @@ cache."""
 LONGEST_IN_TWO_BYTES = 0xFFFF
 """The longest payload whose length is in the two bytes after the first two of the header."""
 
-_FIN_TEXT = 0x8100
-_LENGTH_IN_TWO_BYTES = _FIN_TEXT | 126
+_FIN_TEXT, _FIN_BINARY = 0x8100, 0x8200
+_LENGTH_IN_TWO_BYTES = 126
 _two_shorts = struct.Struct(">HH").unpack_from
-
-
-class CloseFrame(Exception):
-    """The exchange has sent a close frame; `code` is None when it gave none (RFC 6455, 7.1.5)."""
-
-    def __init__(self, code: int | None, reason: bytes) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
 
 class FrameReader(FrameSender):
@@ -57,10 +48,7 @@ class FrameReader(FrameSender):
         super().__init__(skip_utf8_validation=True)
         self.frame_buffer = StrictFrameBuffer(self._recv, self.cont_frame, max_message_bytes)
         self._max_message_bytes = max_message_bytes
-        # The first two bytes of the frames that are cut here. Where max_message_bytes is less than a header of this
-        # kind can announce, the frame is left to the library, which checks its length.
-        self._longest_head = _FIN_TEXT + min(max_message_bytes, LONGEST_IN_ONE_BYTE)
-        self._long_head = _LENGTH_IN_TWO_BYTES if max_message_bytes >= LONGEST_IN_TWO_BYTES else None
+        self._cut(_FIN_TEXT)
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -70,14 +58,30 @@ class FrameReader(FrameSender):
         self._pauses = Pauses(coalesce_seconds, BUFFER_BYTES)
         self.silence_seconds = 0.0
         """How long recv_batch() waits for a whole frame; may be changed between two calls."""
+        self.binary = False
+        """Whether the messages that recv_batch() returned last were in binary frames."""
 
-    def begin(self, silence_seconds: float) -> None:
-        """Read through the buffer from now on. `silence_seconds`: the first value of the attribute.
+    def begin(self, silence_seconds: float, *, binary: bool = False) -> None:
+        """Read through the buffer from now on. `silence_seconds`: the first value of the attribute. `binary`: most
+        messages are in binary frames, so that it is these that the fast loop cuts.
 
         The handshake reads byte by byte and never too far, so nothing is lost in between.
         """
         self._begun = True
         self.silence_seconds = silence_seconds
+        if binary:
+            self._cut(_FIN_BINARY)
+
+    def _cut(self, head: int) -> None:
+        """Choose the frames that are cut here, by the first two bytes of an empty one.
+
+        Where max_message_bytes is less than a header of this kind can announce, the frame is left to the library, which
+        checks its length.
+        """
+        most = self._max_message_bytes
+        self._head = head
+        self._longest_head = head + min(most, LONGEST_IN_ONE_BYTE)
+        self._long_head = head | _LENGTH_IN_TWO_BYTES if most >= LONGEST_IN_TWO_BYTES else None
 
     def recv_batch(self) -> list[bytes]:
         """Block until a whole frame has arrived; return the messages, [] for a control frame or a fragment.
@@ -91,6 +95,7 @@ class FrameReader(FrameSender):
         while not self._parsing:
             payloads = self._cut_frames()
             if payloads:
+                self.binary = self._head == _FIN_BINARY
                 return payloads
             if not self._needs_more():
                 break
@@ -118,7 +123,7 @@ class FrameReader(FrameSender):
         That one would continue as long as fragments arrive, and no other greenlet could run.
         """
         if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
-            self.send_close(_code_for(frame.data[2:]))
+            self.send_close(answering_code(frame.data[2:]))
             raise CloseFrame(int.from_bytes(frame.data[:2], "big") if frame.data else None, frame.data[2:])
         if frame.opcode == websocket.ABNF.OPCODE_PING:
             self.pong(frame.data)
@@ -130,17 +135,19 @@ class FrameReader(FrameSender):
         self.cont_frame.add(frame)
         if not frame.fin:
             return []
-        self.cont_frame.extract(frame)
+        opcode, _ = self.cont_frame.extract(frame)
+        self.binary = opcode == websocket.ABNF.OPCODE_BINARY
         return [bytes(frame.data)]
 
     def _cut_frames(self) -> list[bytes]:
-        """Return the payloads of all plain text frames at the front of the buffer that are complete. The hot loop."""
+        """Return the payloads of all plain frames at the front of the buffer that are complete. The hot loop."""
         payloads: list[bytes] = []
         if self.cont_frame.recving_frames:
-            return payloads  # Inside a fragmented message a text frame is an error, which the library raises.
+            return payloads  # Inside a fragmented message such a frame is an error, which the library raises.
         # Slicing bytes is cheaper than slicing a bytearray or a view, so the buffer is copied once.
         data = bytes(self._view[self._start : self._end])
-        start, end, long_head, longest_head = 0, len(data), self._long_head, self._longest_head
+        start, end = 0, len(data)
+        first_head, longest_head, long_head = self._head, self._longest_head, self._long_head
         append = payloads.append
         # One unpack reads the first two bytes and the two after them, which may be the length. It fails when fewer than
         # four bytes are left, which is cheaper than a check each time; those are left to the library.
@@ -150,7 +157,7 @@ class FrameReader(FrameSender):
                 if head == long_head:
                     body = start + 4
                     stop = body + long_length
-                elif _FIN_TEXT <= head <= longest_head:
+                elif first_head <= head <= longest_head:
                     body = start + 2
                     stop = body + (head & 0x7F)
                 else:
@@ -163,11 +170,11 @@ class FrameReader(FrameSender):
         return payloads
 
     def _needs_more(self) -> bool:
-        """Return whether the buffer is empty, or holds the beginning of a plain text frame that will fit into it."""
+        """Return whether the buffer is empty, or holds the beginning of a plain frame that will fit into it."""
         start, available = self._start, self._end - self._start
         if available == 0:
             return True
-        if self.cont_frame.recving_frames or self._buffer[start] != _FIN_TEXT >> 8:
+        if self.cont_frame.recving_frames or self._buffer[start] != self._head >> 8:
             return False
         if available < 2:
             return True
@@ -230,9 +237,3 @@ class FrameReader(FrameSender):
         data = bytes(self._view[self._start : self._start + taken])
         self._start += taken
         return data
-
-
-def _code_for(reason: bytes) -> int:
-    """Return the close code that answers a close frame: a reason that is not UTF-8 is an error (RFC 6455, 8.1)."""
-    code: int = websocket.STATUS_NORMAL if is_utf8(reason) else websocket.STATUS_INVALID_PAYLOAD
-    return code

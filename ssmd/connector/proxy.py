@@ -16,10 +16,9 @@ HTTP, SOCKS5, SOCKS5H = "http", "socks5", "socks5h"
 _DEFAULT_PORT = 1080
 """The port of a proxy that names none, as in curl."""
 
-_VARIABLES = {
-    "ws": ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
-    "wss": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
-}
+_PLAIN = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_SECURE = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+_VARIABLES = {"ws": _PLAIN, "http": _PLAIN, "wss": _SECURE, "https": _SECURE}
 """By the scheme of the exchange's URL; the first one that is set and not empty counts."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -41,7 +40,8 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that the environment variables name for a ws:// or wss:// URL; None for a direct connection.
+    """Return the proxy that the environment variables name for a URL, one of a scheme in _VARIABLES; None for a direct
+    connection.
 
     Raises ConfigError for a proxy that cannot be used. The text never shows the variable's value, which may hold a
     password.

@@ -15,6 +15,7 @@ from typing import Any
 
 import websocket
 
+from ssmd.connector.place import Place
 from ssmd.errors import AuthError, ConnectError, printable
 
 __all__ = ["LONGEST_WAIT_SECONDS", "REDIRECTS", "explain", "refusal"]
@@ -39,22 +40,22 @@ DEFAULT_WAIT_SECONDS = 30.0
 
 
 def refusal(
-    host: str,
+    place: Place,
     refused: websocket.WebSocketBadStatusException,
     now: float,
     *,
     signed: bool = True,
     hidden: Iterable[str] = (),
 ) -> ConnectError:
-    """Return the error for a server that answers with another HTTP status than 101; AuthError when it is about the
-    keys.
+    """Return the error for a server that answers with another HTTP status than it should; AuthError when it is about
+    the keys.
 
     `now`: the wall clock in Unix seconds, to compare it with the exchange's. `signed`: keys were sent. `hidden`: texts
     that the error must not show.
     """
     status, headers = refused.status_code, refused.resp_headers or {}
     if status is None:
-        return ConnectError(f"cannot connect to {host}: it did not answer in HTTP")
+        return ConnectError(place.failed("it did not answer in HTTP"))
     body = printable(refused.resp_body or b"", hidden=hidden)
     answer = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {body}" if body else "")
     wait = _retry_after(headers, now)
@@ -65,13 +66,14 @@ def refusal(
         wait = DEFAULT_WAIT_SECONDS
     wait = min(wait or 0.0, LONGEST_WAIT_SECONDS)
     if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and signed:
-        return AuthError(f"{host} refused the keys: {answer}{pause}; {_remedy(headers, now)}", wait)
+        return AuthError(place.has(f"refused the keys: {answer}{pause}; {_remedy(headers, now)}"), wait)
     if status == http.HTTPStatus.UNAUTHORIZED:
-        text = f"{host} demands keys: {answer}{pause}; this feed's dialect sends none with the handshake"
+        what = "this request" if place.preparing else "the handshake"
+        text = place.has(f"demands keys: {answer}{pause}; this feed's dialect sends none with {what}")
     elif status == http.HTTPStatus.FORBIDDEN:
-        text = f"{host} refused this host: {answer}{pause}; no keys were sent, so check where it connects from"
+        text = place.has(f"refused this host: {answer}{pause}; no keys were sent, so check where it connects from")
     else:
-        text = f"cannot connect to {host}: it answered {answer}{pause}"
+        text = place.failed(f"it answered {answer}{pause}")
     return ConnectError(text, wait)
 
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.cookies
-import os
-import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import gevent
 import websocket
 
+from ssmd.connector.closing import CloseFrame
 from ssmd.connector.config import WebSocketConfig
-from ssmd.connector.dial import BoundedHead, open_socket
-from ssmd.connector.frames import CloseFrame, FrameReader, MessageTooBig
+from ssmd.connector.frames import FrameReader
+from ssmd.connector.inflate import InflatingReader
+from ssmd.connector.opening import Opener
 from ssmd.connector.patience import DATA, IDLE, PING, Patience
-from ssmd.connector.proxy import proxy_for
-from ssmd.connector.refusal import explain, refusal
+from ssmd.connector.refusal import explain
+from ssmd.connector.strict import MessageTooBig
 from ssmd.contracts.exchange import Exchange
-from ssmd.errors import ConnectError, Disconnected, printable
+from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
 
 __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
 
 CONNECT_SECONDS = 10.0
-"""One deadline for the name lookup, TCP, TLS, the handshake and the opening commands."""
+"""One deadline for the request before the connection, the name lookups, TCP, TLS, the handshake and the opening
+commands."""
 
 SEND_SECONDS = 5.0
 """How long the exchange may take to read the commands of one send(). Nothing is read from it in this time."""
@@ -38,8 +36,8 @@ FAIRNESS_SECONDS = 0.001
 class WebSocketConnector:
     """Reads one WebSocket connection; keeps the Connector contract of contracts/connector.py.
 
-    `endpoint`: a ws:// or wss:// URL; that of `config` may be the simulator's. Certificates are always verified.
-    `exchange`: the dialect; it gives the handshake's headers, the opening commands and `tick_seconds`.
+    `endpoint`: a ws:// or wss:// URL, perhaps with placeholders; that of `config` may be the simulator's. Certificates
+    are always verified. `exchange`: the dialect; it says how to open the connection, and what the opening commands are.
     `data_timeout_seconds`: silence, pings not included, after which the connection ends; None for never.
     `direct`: ignore the proxy that HTTPS_PROXY and similar variables name. Raises ConfigError when it cannot be used.
     `connect_seconds`: the deadline of connect(). `wall_clock`: Unix seconds, for the signature.
@@ -58,92 +56,44 @@ class WebSocketConnector:
         connect_seconds: float = CONNECT_SECONDS,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._endpoint = endpoint
-        url = urlsplit(endpoint)
-        # For log and errors: without a query, which may hold a secret.
-        self._host = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         self._exchange = exchange
         self._idle_seconds = config.idle_timeout_seconds
         self._data_seconds = data_timeout_seconds
-        self._proxy = None if direct else proxy_for(endpoint, os.environ)
-        self._place = self._host if self._proxy is None else f"{self._host} through the proxy {self._proxy}"
+        self._max_message_bytes = config.max_message_bytes
         self._connect_seconds = connect_seconds
-        self._wall_clock = wall_clock
-        self._closing = self._pinged = self._signed = False
+        self._closing = self._pinged = False
         self._is_data = True
-        self._hidden: Collection[str] = ()
-        self.decompress = ""
-        self.not_decompressed = 0
-        self._head: BoundedHead | None = None
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
+        self._opener = Opener(endpoint, exchange, self._reader, direct=direct, wall_clock=wall_clock)
+        self._inflating: InflatingReader | None = None
+        self._receive = self._reader.recv_batch
 
     def connect(self) -> None:
-        with contextlib.ExitStack() as unless_open:
-            unless_open.callback(self._hang_up)
-            self._open()
-            unless_open.pop_all()
-        self._reader.begin(self._idle_seconds)
+        self._opener.open(self._connect_seconds)
+        if method := self._opener.decompress:
+            self._inflating = InflatingReader(self._reader, method, self._max_message_bytes)
+            self._receive = self._inflating.recv_batch
+        self._reader.begin(self._idle_seconds, binary=self._inflating is not None)
 
-    def _open(self) -> None:
-        with gevent.Timeout(self._connect_seconds) as deadline:
-            try:
-                self._handshake()
-                for command in self._exchange.commands():
-                    self._reader.send(command)
-            except gevent.Timeout as timeout:
-                if timeout is not deadline:
-                    raise
-                raise self._failed(f"no answer within {self._connect_seconds:g} s") from None
-            except websocket.WebSocketBadStatusException as refused:
-                raise self._refused(refused) from None
-            except (OSError, ValueError, websocket.WebSocketException, http.cookies.CookieError) as error:
-                raise self._failed(explain(error, self._reader.handshake_response, self._hidden)) from None
+    @property
+    def decompress(self) -> str:
+        return self._opener.decompress
 
-    def _handshake(self) -> None:
-        if self._closing:
-            raise ConnectionAbortedError("closed before it was connected")
-        sock = open_socket(self._endpoint, self._proxy)
-        self._reader.sock = sock
-        if self._closing:
-            raise ConnectionAbortedError("closed before it was connected")
-        opening = self._exchange.opening(self._endpoint, int(self._wall_clock() * 1000))
-        self._hidden = opening.hidden
-        self._signed = opening.signed
-        self._head = BoundedHead(sock)
-        # Redirects are not followed: the signed headers would go to the host that is named there.
-        self._reader.connect(
-            self._endpoint,
-            socket=self._head,
-            header=dict(opening.headers),
-            suppress_origin=True,
-            redirect_limit=0,
-        )
-        self._reader.sock = sock
-        self._head = None
-
-    def _failed(self, reason: str) -> ConnectError:
-        """Return the error for `reason`, or the exchange's refusal when the failure was only in the rest of its
-        answer.
-        """
-        refused = None if self._head is None else self._head.refused()
-        if refused is not None:
-            return self._refused(refused)
-        return ConnectError(f"cannot connect to {self._place}: {reason}")
-
-    def _refused(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
-        return refusal(self._place, refused, self._wall_clock(), signed=self._signed, hidden=self._hidden)
+    @property
+    def not_decompressed(self) -> int:
+        return 0 if self._inflating is None else self._inflating.not_inflated
 
     def messages(self) -> Iterator[list[bytes]]:
         if self._closing:
             return
-        monotonic, reader = time.monotonic, self._reader
+        monotonic, reader, receive = time.monotonic, self._reader, self._receive
         last_pause = now = monotonic()
         patience = Patience(self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now)
         while True:
             began = monotonic()
             try:
                 reader.silence_seconds = patience.wait(began)
-                payloads = reader.recv_batch()
+                payloads = receive()
                 patience.waited = 0.0
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
@@ -174,6 +124,11 @@ class WebSocketConnector:
                 gevent.sleep(1e-6)
                 last_pause = monotonic()
 
+    @property
+    def _host(self) -> str:
+        """The address that it is connected to, for the log and errors."""
+        return self._opener.place.host
+
     def _require_time_left(self, error: Exception, limit: str) -> None:
         """Raise Disconnected, unless the error is a time-out after which reading goes on: at a tick, or for a ping."""
         if not isinstance(error, TimeoutError) or error.errno is not None:  # With a number, the kernel has given up.
@@ -199,10 +154,15 @@ class WebSocketConnector:
         except TimeoutError:
             raise Disconnected(f"{self._host} does not read what is sent to it") from None
 
-    def _disconnected(self, error: Exception) -> Disconnected:
+    def _disconnected(self, error: Exception) -> SsmdError:
+        hidden = self._opener.hidden
         if isinstance(error, CloseFrame):
+            reason = printable(error.reason, hidden=hidden)
+            if (meant := self._exchange.closed(error.code, reason)) is not None:
+                if isinstance(meant, Disconnected | SubscriptionRefused):
+                    meant.code = error.code
+                return meant
             code = "no code" if error.code is None else f"code {error.code}"
-            reason = printable(error.reason, hidden=self._hidden)
             closed = f"{self._host} closed the connection: {code}" + (f", {reason}" if reason else "")
             return Disconnected(closed, error.code)
         if isinstance(error, MessageTooBig):
@@ -210,8 +170,8 @@ class WebSocketConnector:
             return Disconnected(f"{self._host} sent {error}; raise max_message_bytes in the feed if that is right")
         if isinstance(error, websocket.WebSocketProtocolException | websocket.WebSocketPayloadException):
             self._reader.send_close(websocket.STATUS_PROTOCOL_ERROR)
-            return Disconnected(f"{self._host} broke the WebSocket protocol: {explain(error, hidden=self._hidden)}")
-        return Disconnected(f"the connection to {self._host} was lost: {explain(error, hidden=self._hidden)}")
+            return Disconnected(f"{self._host} broke the WebSocket protocol: {explain(error, hidden=hidden)}")
+        return Disconnected(f"the connection to {self._host} was lost: {explain(error, hidden=hidden)}")
 
     def _silent(self, limit: str) -> Disconnected:
         if limit == DATA:
@@ -228,12 +188,4 @@ class WebSocketConnector:
         self._closing = True
         if self._reader.connected:
             self._reader.send_close(websocket.STATUS_GOING_AWAY)
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Shut the connection down in both directions. This wakes a greenlet that waits for the socket; closing the
-        socket would not do that cleanly.
-        """
-        if self._reader.sock is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._reader.sock.shutdown(socket.SHUT_RDWR)
+        self._opener.close()

@@ -15,11 +15,15 @@ class Connector(Protocol):
     made as `cls(endpoint, exchange, config, data_timeout_seconds=, direct=)`.
     """
 
-    decompress: str
-    """How the exchange compresses messages, which are yielded decompressed: gzip or deflate; empty when it does not.
-    Known after connect()."""
-    not_decompressed: int
-    """How many messages could not be decompressed, and were yielded as they came."""
+    @property
+    def decompress(self) -> str:
+        """How the exchange compresses messages, which are yielded decompressed: gzip or deflate; empty for not at all.
+        Known after connect().
+        """
+
+    @property
+    def not_decompressed(self) -> int:
+        """How many messages could not be decompressed, and were yielded as they came."""
 
     def connect(self) -> None:
         """Connect and send the exchange's opening commands; called once, before messages().

@@ -8,6 +8,7 @@ from typing import Any
 from ssmd.metadata.line_map import LineMap
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.problem import Path, Problem
+from ssmd.metadata.shown import shown_endpoint
 
 __all__ = ["Deployment"]
 
@@ -42,6 +43,11 @@ class Deployment:
     def description(self) -> dict[str, Any]:
         """What the feed says of its exchange's messages."""
         return self.feed.description(self.version)
+
+    @property
+    def shown_endpoint(self) -> str:
+        """The feed's endpoint, as people may see it."""
+        return shown_endpoint(self.version.endpoint)
 
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
         """Return a problem with a field of the environment or, with `of="feed"`, of the feed, with its line."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ssmd.contracts.events import Acknowledged, Asked, Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.contracts.writer import Note
-from ssmd.errors import ConnectError, Disconnected, SsmdError
+from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reporter import Reporter
@@ -134,7 +134,7 @@ class Journal:
         if self.pressed:
             self._pressure_ended()
         if stopped_by is None and isinstance(error, SsmdError) and not isinstance(error, ConnectError):
-            code = error.code if isinstance(error, Disconnected) else None
+            code = error.code if isinstance(error, Disconnected | SubscriptionRefused) else None
             self.note(DISCONNECTED, ts_ns, code=code, reason=str(error))
         self.note(STOPPED, ts_ns, reason=stopped_by or self._status.ending or "the connection has ended")
 

@@ -117,6 +117,11 @@ class _FromStatus(Collector):
                     metric.add_metric([self._feed], float(number))
                 yield metric
         yield from channel_metrics(self._feed, self._status.channels or ())
+        if (count := self._status.not_decompressed()) is not None:  # Most exchanges do not compress their messages.
+            text = "Messages that could not be decompressed, kept as they came."
+            metric = CounterMetricFamily("ssmd_messages_not_decompressed", text, labels=["feed"])
+            metric.add_metric([self._feed], float(count))
+            yield metric
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

@@ -18,15 +18,11 @@ from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.status import Status
-from ssmd.runtime.threads import off_the_hub
+from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 from ssmd.store.ledger import CONNECTED
 from ssmd.store.timestamps import DAY_NS
 
 __all__ = ["Reader", "RunParts"]
-
-LARGE_BYTES = 1024 * 1024
-"""When one read brings more bytes than this, they are encoded in a thread. 16 MiB of brackets take half a second, in
-which no probe would be answered."""
 
 _log = logging.getLogger("ssmd.runner")
 
@@ -71,7 +67,8 @@ class Reader:
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
         _log_loss(self._exchange.sequence)
-        self._journal.note(CONNECTED, self._clock.last_ns)
+        decompress = self._connector.decompress
+        self._journal.note(CONNECTED, self._clock.last_ns, **({"decompress": decompress} if decompress else {}))
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes()
         self._read()

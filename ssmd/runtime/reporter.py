@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ssmd.contracts.events import Gap, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.runtime.status import Status
+from ssmd.store.looks_like import decompress_for
 
 __all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
 
@@ -151,9 +152,12 @@ class Reporter:
         """
         if new := list(self._status.kinds_not_json)[self._kinds_reported :]:
             self._kinds_reported += len(new)
+            extra = {"messages": self._status.not_json, "looks_like": ", ".join(new)}
+            method = next(filter(None, map(decompress_for, new)), "")
+            if method and self._status.not_decompressed() is None:
+                extra["remedy"] = f"set `decompress: {method}` in the feed's dialect"
             _log.warning(
-                "messages that are not JSON are kept as strings; from now on they are only counted",
-                extra={"messages": self._status.not_json, "looks_like": ", ".join(new)},
+                "messages that are not JSON are kept as strings; from now on they are only counted", extra=extra
             )
 
     def totals(self, rate: float | None = None) -> dict[str, object]:

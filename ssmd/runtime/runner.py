@@ -92,6 +92,7 @@ class Runner:
         self._status.queue_messages = lambda: self._queue.messages
         self._status.queue_bytes = lambda: self._queue.bytes
         self._status.loss_shown_by = self._exchange.sequence or None
+        self._status.not_decompressed = self._not_decompressed
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed
         self._status.is_expected = self._exchange.expects_text
         services = [self._spawn("service", service.serve) for service in self._services]
@@ -105,6 +106,9 @@ class Runner:
             for service in self._services:
                 service.stop()
             gevent.killall(services, timeout=1)
+
+    def _not_decompressed(self) -> int | None:
+        return self._connector.not_decompressed if self._connector.decompress else None
 
     def _collect(self, services: list[gevent.Greenlet]) -> None:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.

@@ -93,6 +93,8 @@ class Status:
     """What these look like, each kind once, in the order in which they came."""
     is_expected: Callable[[bytes], bool] = lambda payload: False
     """Returns whether a message that is not JSON is one that the exchange is known to send."""
+    not_decompressed: Callable[[], int | None] = lambda: None
+    """Returns how many messages could not be decompressed; None when the exchange does not compress them."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None

@@ -1,4 +1,4 @@
-"""Work for gevent's threadpool: calls on the disk, which must not stop everything else while the disk is slow."""
+"""Work for gevent's threadpool: calls on the disk, and work on large messages, which must not stop everything else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import gevent
 
 from ssmd.errors import SsmdError
 
-__all__ = ["Pending", "off_the_hub"]
+__all__ = ["LARGE_BYTES", "Pending", "off_the_hub"]
+
+LARGE_BYTES = 1024 * 1024
+"""Messages of more bytes than this are worked on in a thread. 16 MiB of brackets take half a second, in which no probe
+would be answered."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from ssmd import __version__
 from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["FULL", "LEVELS", "OFF", "STATUS", "About", "describe", "shown_endpoint"]
+__all__ = ["FULL", "LEVELS", "OFF", "STATUS", "About", "describe"]
 
 FORMAT = 1
 OFF, STATUS, FULL = LEVELS = ("off", "status", "full")
@@ -33,18 +32,10 @@ class About:
     environment: str
     exchange: str
     endpoint: str
-    """For people, see shown_endpoint()."""
+    """For people, see metadata/shown.py."""
     started_ns: int
     earlier_errors: Callable[[], Mapping[str, int] | None] = lambda: None
     """Returns how often earlier runs have ended with an error, by type; None when that is not known."""
-
-
-def shown_endpoint(endpoint: str) -> str:
-    """Return an endpoint without its user, its query and the parts in `${...}`, into which keys are put."""
-    url = urlsplit(endpoint)
-    path = "/".join("..." if "${" in part else part for part in url.path.split("/"))
-    host = url.netloc.rpartition("@")[2]
-    return f"{url.scheme}://{'...' if '${' in host else host}{path}"
 
 
 def describe(status: Status, about: About, level: str, clock: Callable[[], int] = time.time_ns) -> dict[str, Any]:
@@ -87,6 +78,7 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "received_bytes": status.received_bytes,
         "written_bytes": status.written_bytes,
         "not_json": status.not_json,
+        "not_decompressed": status.not_decompressed(),
         "loss_shown_by": status.loss_shown_by,
         "gaps": status.known_gaps,
         "missed": status.known_missed,

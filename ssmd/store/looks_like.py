@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-__all__ = ["looks_like"]
+__all__ = ["decompress_for", "looks_like"]
 
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -19,6 +19,8 @@ _PACKED = {
     b"\x78\xda": "zlib",
 }
 """How compressed data begins."""
+
+_DECOMPRESS = {"gzip": "gzip", "zlib": "deflate", "raw deflate": "deflate"}
 
 _HEAD = 256
 """How many bytes at the beginning of a message are looked at."""
@@ -39,6 +41,11 @@ def looks_like(message: bytes) -> str:
     if _inflates(head):
         return "raw deflate"
     return "binary data of an unknown kind"
+
+
+def decompress_for(kind: str) -> str:
+    """Return the value of a dialect's `decompress` for messages of a kind, a text of looks_like(); empty for none."""
+    return _DECOMPRESS.get(kind.partition(" (")[0], "")
 
 
 def _is_text(head: bytes) -> bool:

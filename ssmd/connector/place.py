@@ -1,0 +1,65 @@
+"""Where a connection goes: what people may see of it, and which addresses are not connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ssmd.connector.endpoint import endpoint_fault
+from ssmd.connector.proxy import Proxy
+from ssmd.errors import printable
+from ssmd.metadata.shown import FILLED_IN, shown_path
+
+__all__ = ["Place", "address_fault", "shown_host"]
+
+_SHORTEST_SECRET = 8
+"""A shorter secret is not looked for in the name of a host: many names would contain it by chance."""
+
+
+class Place(NamedTuple):
+    """Where a connection goes, as the log and errors show it."""
+
+    host: str
+    """A URL without a query, a user, or a part that was filled in."""
+    proxy: Proxy | None = None
+    preparing: bool = False
+    """It is not the exchange's WebSocket, but where a request goes before the connection."""
+
+    def __str__(self) -> str:
+        return self.host if self.proxy is None else f"{self.host} through the proxy {self.proxy}"
+
+    def failed(self, reason: str) -> str:
+        """Return the text of an error."""
+        return f"{'cannot prepare the connection:' if self.preparing else 'cannot connect to'} {self}: {reason}"
+
+    def has(self, done: str) -> str:
+        """Return the text of an error that says what the server has done, such as `refused the keys`."""
+        return f"{'cannot prepare the connection: ' if self.preparing else ''}{self} {done}"
+
+
+def shown_host(url: str, template: str = "", hidden: Iterable[str] = ()) -> str:
+    """Return scheme and host of a URL, as people may see them.
+
+    `template`: the URL before values were put in; its path is shown too. `hidden`: values of keys.
+    """
+    parts, before = urlsplit(url), urlsplit(template)
+    host = parts.netloc.rpartition("@")[2]
+    secrets = [secret.lower() for secret in hidden if len(secret) >= _SHORTEST_SECRET]
+    if "${key." in before.netloc or any(secret in host.lower() for secret in secrets):
+        host = FILLED_IN
+    return f"{parts.scheme}://{host}{shown_path(before.path)}"
+
+
+def address_fault(url: str, allowed: Sequence[str], hidden: Iterable[str] = ()) -> str | None:
+    """Return why a URL with its values filled in is not connected to, None if it may be.
+
+    A part of it may come from an answer over HTTP, which is not trusted. `allowed`: the schemes, the best one first.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() not in allowed:
+        begins = f", not with {printable(scheme, 20, hidden)}://" if found else ""
+        return f"its address must begin with {allowed[0]}://{begins}"
+    # All other rules of an endpoint hold for any URL.
+    fault = endpoint_fault(f"wss://{rest}")
+    return None if fault is None else f"its address {fault}"
