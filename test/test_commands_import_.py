@@ -181,3 +181,79 @@ def test_importing_imports_neither_the_writer_nor_the_runtime():
     packages = {name.split(".")[1] for name in ended.stdout.split()}
     assert "importing" in packages
     assert not packages & {"connector", "metadata", "runtime", "server", "shipping", "sim", "wiring", "writer"}
+
+
+FEED = """
+name: other
+type: websocket
+versions:
+- version: v1
+  effective_from: 2021-01-01
+  effective_to: 2021-10-12
+  protocol: wss
+  endpoint: wss://example.com/ws
+  dialect: {paths: {type: e, market: s, sequence: {previous: [p, n], scope: market}}}
+- version: v2
+  effective_from: 2021-10-13
+  protocol: wss
+  endpoint: wss://example.com/ws
+  dialect: {paths: {type: kind, market: symbol, sequence: {plus_one: n, scope: connection}}}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A metadata tree with two versions of the feed, the second of which begins a day later."""
+    for name in ("environments", "feeds"):
+        (tmp_path / "conf" / name).mkdir(parents=True)
+    (tmp_path / "conf" / "feeds" / "other.yaml").write_text(FEED)
+    return tmp_path / "conf"
+
+
+def test_an_imported_day_is_read_by_the_description_of_its_feed_on_that_day(tmp_path, storage, tree):
+    first = [{"e": "trade", "s": "A", "p": -1, "n": 4}, {"e": "book", "s": "A", "p": 6, "n": 9}]
+    second = [{"kind": "trade", "symbol": "B", "n": 1}, {"kind": "trade", "symbol": "A", "n": 4}]
+    lines = [{"at": AT + place, "text": message} for place, message in enumerate(first)]
+    lines += [{"at": AT + 86_400 + place, "text": message} for place, message in enumerate(second)]
+    recording = tmp_path / "recording"
+    recording.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    fields = ("--time-field", "at", "--time-format", "s", "--message-field", "text", "--config-dir", tree)
+    imported(storage, *fields, recording)
+    (tree / "feeds" / "other.yaml").unlink()  # From here on the ledgers have all that is needed.
+    for sealed in (False, True):
+        assert ssmd("verify", storage).returncode == 0
+        assert len(ssmd("cat", "--type", "trade", storage).stdout.splitlines()) == 3
+        assert len(ssmd("cat", "--market", "A", storage).stdout.splitlines()) == 3
+        assert sealed or ssmd("seal", storage).returncode == 0
+    paths = sorted(storage.glob("*/other.manifest.json"))
+    days = [json.loads(path.read_text()) for path in paths]
+    assert [(day["sequence_gaps"], day["missing"]) for day in days] == [(1, None), (1, 2)]
+    assert [day["messages_by_type"] for day in days] == [{"book": 1, "trade": 1}, {"trade": 2}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("--exchange", "generic"), 64, "--exchange cannot be given with --config-dir, whose feed names the dialect"),
+        (("--feed", "toher"), 78, "there is no feed `toher` in feeds/; did you mean `other`?"),
+    ],
+)
+def test_a_feed_that_cannot_describe_a_recording_is_an_error(tmp_path, storage, tree, arguments, code, error):
+    recording = tmp_path / "recording"
+    recording.write_text(f"{AT} 1\n")
+    feed = () if "--feed" in arguments else ("--feed", "other")
+    given = ("--to", storage, "--separator", " ", "--time-format", "s", "--config-dir", tree, *feed, *arguments)
+    ended = ssmd("import", *given, recording)
+    assert (ended.returncode, storage.exists()) == (code, False)
+    assert error in ended.stderr
+
+
+def test_a_day_without_a_version_in_force_is_an_error_that_names_the_dates(tmp_path, storage, tree):
+    recording = tmp_path / "recording"
+    recording.write_text(f"{AT - 400 * 86_400} 1\n")
+    given = ("--feed", "other", "--to", storage, "--separator", " ", "--time-format", "s", "--config-dir", tree)
+    ended = ssmd("import", *given, recording)
+    assert ended.returncode == 78
+    assert "has no version in force on 2020-09-07" in ended.stderr
+    assert "v1 from 2021-01-01 to 2021-10-12, v2 from 2021-10-13; give the version" in ended.stderr
+    assert list(storage.glob("*/*")) == []

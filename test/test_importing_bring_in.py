@@ -15,7 +15,6 @@ from process import ROOT
 from recorded import fail
 
 from ssmd.errors import DataError, OutputError, WriteError
-from ssmd.exchange import EXCHANGES
 from ssmd.field_path import parse_path
 from ssmd.importing import days as days_module
 from ssmd.importing import found_gaps
@@ -29,6 +28,7 @@ from ssmd.reading.merge import merged
 from ssmd.reading.messages import raw
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger_file import readable_entries
+from ssmd.store.sessions import Spoken
 from ssmd.store.timestamps import day_begins
 
 NOW = day_begins("2026-11-27")
@@ -47,7 +47,7 @@ def recording(path: Path, *lines: bytes, window: int = 100) -> Source:
 
 
 def target(storage: Path, exchange: str | None = None, feed: str = "other") -> Target:
-    return Target(storage, feed, exchange, EXCHANGES[exchange].inspector if exchange else None)
+    return Target(storage, feed, lambda day: Spoken(exchange, {}) if exchange else None)
 
 
 def names(storage: Path) -> list[str]:

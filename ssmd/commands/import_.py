@@ -19,6 +19,8 @@ Options:
   --window <lines>         How many lines are sorted by time together, in 64 MiB at most [default: 10000].
   --keep-order             Keep the order of the file. A time that goes back becomes that of the line before.
   --exchange <dialect>     The dialect of the messages, such as kalshi.
+  --config-dir <path>      In place of --exchange: the metadata tree that has the feed. Its version in force on each day
+                           names the dialect and describes the messages.
   -h --help                Show this.
 
 A message keeps its own bytes. When its field has an object or a list, these are the bytes in the line; when it has a
@@ -27,8 +29,8 @@ or without one, which means UTC (iso-utc), or Unix times in seconds, millisecond
 us, ns).
 
 When a line cannot be imported (exit code 65), or when one of the days exists already (73), nothing is imported. After a
-kill the same command imports what is missing. The ledger of each day says from which files it was imported. The
-coverage of such a day is unknown.
+kill the same command imports what is missing. The ledger of each day says from which files it was imported, and has the
+description of the messages. The coverage of such a day is unknown.
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ssmd.errors import UsageError, printable, visible
+from ssmd.errors import ConfigError, UsageError, printable, visible
 from ssmd.exchange import EXCHANGES
 from ssmd.field_path import FieldPath, parse_path
 from ssmd.importing.bring_in import Target, bring_in
@@ -49,6 +52,7 @@ from ssmd.importing.source import Source
 from ssmd.importing.times import FORMATS
 from ssmd.spelling import nearest
 from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of
+from ssmd.store.sessions import Spoken
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -121,7 +125,7 @@ def _window(arguments: Mapping[str, Any]) -> int | None:
 
 
 def _target(arguments: Mapping[str, Any]) -> Target:
-    feed, storage, exchange = arguments["--feed"], Path(arguments["--to"]), arguments["--exchange"]
+    feed, storage = arguments["--feed"], Path(arguments["--to"])
     if FEED.fullmatch(feed) is None or feed.endswith(RESERVED_ENDINGS):
         raise UsageError(
             f"--feed is '{visible(feed)}'; it must be a name of letters, digits, `.`, `_` and `-` that does not end "
@@ -129,10 +133,37 @@ def _target(arguments: Mapping[str, Any]) -> Target:
         )
     if day_of(storage.absolute()) is not None:
         raise UsageError(f"--to is '{visible(str(storage))}', the folder of a day; name the folder that has the days")
+    exchange, config_dir = arguments["--exchange"], arguments["--config-dir"]
+    if exchange is not None and config_dir is not None:
+        raise UsageError("--exchange cannot be given with --config-dir, whose feed names the dialect")
+    if config_dir is not None:
+        return Target(storage, feed, _described(config_dir, feed))
     if exchange is not None and exchange not in EXCHANGES:
         hint = nearest(exchange, EXCHANGES) or f"; there are {', '.join(EXCHANGES)}"
         raise UsageError(f"--exchange is '{visible(exchange)}', which is no dialect of ssmd{hint}")
-    return Target(storage, feed, exchange, None if exchange is None else EXCHANGES[exchange].inspector)
+    return Target(storage, feed, lambda day: None if exchange is None else Spoken(exchange, {}))
+
+
+def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
+    """Return what gives the dialect of a day, from a feed of the metadata; both may raise ConfigError."""
+    # Imported here: they take more memory than an import that does not need them.
+    from ssmd import wiring
+    from ssmd.metadata.loader import load_feed
+
+    parts = wiring.parts()
+    feed = load_feed(config_dir, name, parts)
+
+    def spoken(day: str) -> Spoken:
+        version = feed.version_in_force(date.fromisoformat(day))
+        if version is None:
+            spans = ", ".join(each.span() for each in feed.versions[:10])
+            raise ConfigError(
+                f"the feed {name} of {visible(config_dir)} has no version in force on {day}, of which there are "
+                f"messages: {spans}; give the version that describes them an `effective_from` of that day or before"
+            )
+        return Spoken(parts.dialect_name(feed.name, version.exchange), version.description)
+
+    return spoken
 
 
 def _files(names: list[str]) -> list[Path]:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError, OutputError
+from ssmd.exchange import dialect_of
 from ssmd.importing.days import Day, ImportedDay, begin_day
 from ssmd.importing.source import Source, merged
+from ssmd.store.sessions import Spoken
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 __all__ = ["Target", "bring_in"]
@@ -21,10 +23,8 @@ class Target(NamedTuple):
 
     storage: Path
     feed: str
-    exchange: str | None
-    """The dialect of the messages, None when it is not known."""
-    inspector: Callable[[], Inspector] | None
-    """Makes an inspector of that dialect."""
+    spoken: Callable[[str], Spoken | None] = lambda day: None
+    """Returns the dialect of the messages of a day, YYYY-MM-DD; None when it is not known. May raise SsmdError."""
 
 
 def bring_in(sources: Sequence[Source], target: Target, now_ns: int) -> list[tuple[Path, int]]:
@@ -46,7 +46,7 @@ def bring_in(sources: Sequence[Source], target: Target, now_ns: int) -> list[tup
             raise DataError(f"{sources[0].path}: has no message to import{_left_out(sources)}")
         all_imported_before = all(isinstance(day, ImportedDay) for day in days)
         for place, day in enumerate(days):
-            day.publish([*_imported(day, sources, target.exchange)], now_ns)
+            day.publish([*_imported(day, sources, target.spoken(day.folder.name))], now_ns)
             published = place + 1
         if all_imported_before:
             raise OutputError(f"{days[0].path}: this day exists already, and so do all days of this import")
@@ -70,11 +70,16 @@ def _write(sources: Sequence[Source], target: Target, now_ns: int, days: list[Da
                     f"{source.path}:{message.line}: is of {name}, a day that is not over, which a collector may be "
                     "writing; import it when it is over"
                 )
-            days.append(begin_day(target.storage, name, target.feed, target.inspector))
+            days.append(begin_day(target.storage, name, target.feed, _inspector(target.spoken(name))))
             day_ends_ns = day_begins(name) + DAY_NS
         days[-1].add(message.ns, message.payload, numbers[id(source)])
     if days:
         days[-1].finish()
+
+
+def _inspector(spoken: Spoken | None) -> Callable[[], Inspector] | None:
+    """Return what makes an inspector of a dialect, None when no dialect is known."""
+    return None if spoken is None else dialect_of(spoken.exchange, spoken.description).inspector
 
 
 def _require_different(sources: Sequence[Source]) -> None:
@@ -85,13 +90,15 @@ def _require_different(sources: Sequence[Source]) -> None:
             raise DataError(f"{source.path}: has the same bytes as {first.path}; leave one of them out")
 
 
-def _imported(day: Day, sources: Sequence[Source], exchange: str | None) -> Iterator[Mapping[str, object]]:
+def _imported(day: Day, sources: Sequence[Source], spoken: Spoken | None) -> Iterator[Mapping[str, object]]:
     """Yield the fields of the ledger's `imported`, for each source that has lines of the day."""
     for number, source in enumerate(sources):
         if lines := day.lines[number]:
             fields: dict[str, object] = {"source": source.path.name, "sha256": source.sha256, "lines": lines}
-            if exchange is not None:
-                fields["exchange"] = exchange
+            if spoken is not None:
+                fields["exchange"] = spoken.exchange
+                if spoken.description:
+                    fields["description"] = spoken.description
             yield fields | {"layout": source.layout.described(), "version": __version__}
 
 

@@ -23,7 +23,7 @@ from ssmd.store.unfinished import give_name, is_unfinished_import
 __all__ = ["Day", "ImportedDay", "NewDay", "begin_day"]
 
 _GATHERED_BYTES = 256 * 1024
-_SAME_FIELDS = ("source", "sha256", "lines", "exchange", "layout")
+_SAME_FIELDS = ("source", "sha256", "lines", "exchange", "description", "layout")
 """The fields of `imported` that are equal when the same recording is imported in the same way."""
 
 

@@ -1,7 +1,8 @@
 """The tree as a whole: an environment with the feed and the schema that it refers to, or everything that is wrong.
 
 load() is for a run, and reads only what that environment needs. check() looks at the whole tree, or at some of its
-environments. Both report all errors at once, and each once, however many environments refer to its file.
+environments. Both report all errors at once, and each once, however many environments refer to its file. load_feed() is
+for recordings, which need no environment.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
 from ssmd.metadata.fields import NAME
 from ssmd.metadata.folder import Folder, MetadataFile
-from ssmd.metadata.model import Environment, Feed, Schema
+from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem, quoted
-from ssmd.metadata.references import feed_of, schema_of
+from ssmd.metadata.references import FeedInUse, feed_of, schema_of
 from ssmd.metadata.serving import check_environment, check_feed, check_for_exchange
 
-__all__ = ["Deployment", "Problem", "Report", "check", "load"]
+__all__ = ["Deployment", "Problem", "Report", "check", "load", "load_feed"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: 
     )
 
 
+def load_feed(config_dir: str | os.PathLike[str], feed: str, parts: Parts) -> Feed:
+    """Return a feed with all its versions. Raises ConfigError with every error, one a line."""
+    tree = _Tree(FilePath(config_dir), date.max, parts)
+    found = tree.feed(feed)
+    if found is None:
+        raise ConfigError("\n".join(str(problem) for problem in tree.problems() if not problem.warning))
+    return found
+
+
 class _Tree:
     """The three folders, whose files are read when they are needed."""
 
@@ -123,6 +133,15 @@ class _Tree:
             self._feeds.file(name)
         for name in self._schemas.names:
             self._schemas.file(name)
+
+    def feed(self, name: str) -> Feed | None:
+        """Return a feed, None when something is wrong with it. Raises ConfigError when there is none of this name."""
+        if missing := self._feeds.missing(name):
+            raise ConfigError(f"{self._shown}: {missing}")
+        file = self._feeds.file(name)
+        for index, version in file.versions(FeedVersion).items():
+            check_feed(FeedInUse(file, index, version), self._parts)
+        return file.model if file.sound else None
 
     def files(self) -> list[MetadataFile[Environment] | MetadataFile[Feed] | MetadataFile[Schema]]:
         """Return every file that was read."""
