@@ -161,7 +161,7 @@ def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
                 f"the feed {name} of {visible(config_dir)} has no version in force on {day}, of which there are "
                 f"messages: {spans}; give the version that describes them an `effective_from` of that day or before"
             )
-        return Spoken(parts.dialect_name(feed.name, version.exchange), version.description)
+        return Spoken(parts.dialect_name(feed.name, version.exchange), feed.description(version))
 
     return spoken
 
