@@ -24,7 +24,7 @@ from ssmd.exchange.generic.replies import MOST_REPLIES
 pytestmark = pytest.mark.one_day
 
 CANARY = "canary-0123456789abcdef"
-KEYS = {"keys": {"test": {"type": "api_key", "fields": ["token"], "source": "env:TEST_TOKEN"}}}
+KEYS: dict[str, Any] = {"keys": {"test": {"type": "api_key", "fields": ["token"], "source": "env:TEST_TOKEN"}}}
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def test_what_was_asked_for_is_confirmed_and_heard_and_its_silence_ends_the_run(
         "ignore": {"channel": "heartbeat"},
     }
     message = {"params": {"channel": "book", "symbol": ["A", "B", "C"]}}
-    limits = {"silent_after_seconds": 3, "channel_timeout_seconds": {"book": 16}}
+    limits: dict[str, Any] = {"silent_after_seconds": 3, "channel_timeout_seconds": {"book": 16}}
     with collecting(tmp_path, script, dialect, message, **limits) as (collector, _):
         eventually(lambda: metric(collector, "ssmd_channel_heard_markets", "book") == 1)
         assert metric(collector, "ssmd_channel_asked_markets", "book") == 3
