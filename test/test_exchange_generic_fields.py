@@ -50,31 +50,33 @@ def same(found, expected):
 
 @given(st.lists(PATHS, min_size=1, max_size=5), st.lists(PATHS, max_size=3), st.lists(DOCUMENTS, max_size=6))
 def test_every_field_is_read_as_the_json_module_finds_it(paths, presence, documents):
-    fields = Fields(paths, presence)
+    fields = Fields()
+    columns = [fields.column(path) for path in paths]
+    present = [fields.column(path, presence=True) for path in presence]
     batch = fields.read([json.dumps(document).encode() for document in documents])
     assert batch.decoded
     assert not batch.unread
     assert len(batch.heads) == len(documents)
-    for path in paths:
-        values = fields.column(path)(batch.heads)
-        assert values == [fields.getter(path)(head) for head in batch.heads]
+    for path, column in zip(paths, columns, strict=True):
+        values = column(batch.heads)
+        assert values == [column.one(head) for head in batch.heads]
         for value, document in zip(values, documents, strict=True):
             assert same(value, naive(document, path))
-    for path in presence:
-        values = fields.column(path)(batch.heads)
+    for path, column in zip(presence, present, strict=True):
+        values = column(batch.heads)
         assert [value is UNSET for value in values] == [naive(document, path) is UNSET for document in documents]
 
 
 @given(st.lists(PATHS, max_size=4), st.lists(DOCUMENTS.map(lambda one: json.dumps(one).encode()) | NOT_JSON))
 def test_one_message_at_a_time_gives_what_all_at_once_give(paths, payloads):
-    fields = Fields(paths)
+    fields = Fields()
+    columns = [fields.column(path) for path in paths]
     batch = fields.read(payloads)
     single = [fields.read([payload]) for payload in payloads]
     assert batch.decoded is all(one.decoded for one in single) is all(map(is_json, payloads))
     assert list(batch.unread) == [index for index, payload in enumerate(payloads) if not is_json(payload)]
     assert [index for index, one in enumerate(single) if one.unread] == list(batch.unread)
-    for path in paths:
-        column = fields.column(path)
+    for column in columns:
         values = [column(one.heads)[0] for one in single]
         for value, other in zip(column(batch.heads), values, strict=True):
             assert type(value) is type(other)
@@ -83,7 +85,10 @@ def test_one_message_at_a_time_gives_what_all_at_once_give(paths, payloads):
 
 @given(st.lists(PATHS, max_size=3), st.lists(st.binary(max_size=60), max_size=5))
 def test_no_bytes_raise(paths, payloads):
-    batch = Fields(paths).read(payloads)
+    fields = Fields()
+    columns = [fields.column(path) for path in paths]
+    batch = fields.read(payloads)
+    assert all(len(column(batch.heads)) == len(payloads) for column in columns)
     assert batch.decoded is all(map(is_json, payloads))
 
 
@@ -103,12 +108,12 @@ def test_no_bytes_raise(paths, payloads):
     ids=lambda payload: repr(payload[:12]),
 )
 def test_what_cannot_be_read_has_no_field(payload):
-    path = parse_path("a")
-    fields = Fields([path])
+    fields = Fields()
+    column = fields.column(parse_path("a"))
     batch = fields.read([b'{"a":1}', payload])
     assert not batch.decoded
     assert list(batch.unread) == [1]
-    assert fields.column(path)(batch.heads) == [1, UNSET]
+    assert column(batch.heads) == [1, UNSET]
 
 
 @pytest.mark.parametrize(
@@ -122,36 +127,36 @@ def test_what_cannot_be_read_has_no_field(payload):
     ],
 )
 def test_a_value_that_the_decoder_refuses_is_read_slowly(text, value):
-    path = parse_path("a")
-    fields = Fields([path])
+    fields = Fields()
+    column = fields.column(parse_path("a"))
     batch = fields.read([b'{"a":' + text + b'}', b'{"a":2}'])
     assert batch.decoded
-    assert fields.column(path)(batch.heads) == [value, 2]
+    assert column(batch.heads) == [value, 2]
 
 
 def test_bad_utf8_beside_the_fields_does_no_harm():
-    path = parse_path("a")
-    fields = Fields([path])
+    fields = Fields()
+    column = fields.column(parse_path("a"))
     batch = fields.read([b'{"b":"\xff","a":1}', b'{"b":"\xff","a":1e400}'])
     assert batch.decoded
-    assert fields.column(path)(batch.heads) == [1, float("inf")]
+    assert column(batch.heads) == [1, float("inf")]
 
 
 def test_an_integer_too_long_for_python_leaves_its_message_without_fields():
-    path = parse_path("a")
-    fields = Fields([path])
+    fields = Fields()
+    column = fields.column(parse_path("a"))
     batch = fields.read([b'{"a":' + b"1" * 5000 + b"}"])
     assert batch.decoded
     assert list(batch.unread) == [0]
-    assert fields.column(path)(batch.heads) == [UNSET]
+    assert column(batch.heads) == [UNSET]
 
 
 def test_a_description_without_paths_reads_nothing():
-    batch = Fields([]).read([b'{"a":1}', b"[]"])
+    batch = Fields().read([b'{"a":1}', b"[]"])
     assert batch.decoded
     assert not batch.heads
     assert not batch.unread
-    batch = Fields([]).read([b'{"a":1}', b"pong"])
+    batch = Fields().read([b'{"a":1}', b"pong"])
     assert not batch.decoded
     assert not batch.heads
     assert list(batch.unread) == [1]
@@ -159,10 +164,11 @@ def test_a_description_without_paths_reads_nothing():
 
 def test_items_of_lists_and_fields_of_objects_may_be_asked_for_at_one_place():
     paths = list(map(parse_path, ("data.s", "data[0].s", "data[1]", "[0].s", "[2]")))
-    fields = Fields(paths)
+    fields = Fields()
+    asked = [fields.column(path) for path in paths]
     payloads = [b'{"data":{"s":"x"}}', b'{"data":[{"s":"y"},2]}', b'[{"s":1},2,3]', b'{"data":null}', b'"data"']
     batch = fields.read(payloads)
-    columns = [fields.column(path)(batch.heads) for path in paths]
+    columns = [column(batch.heads) for column in asked]
     assert columns[0] == ["x", UNSET, UNSET, UNSET, UNSET]
     assert columns[1] == [UNSET, "y", UNSET, UNSET, UNSET]
     assert columns[2] == [UNSET, 2, UNSET, UNSET, UNSET]

@@ -132,7 +132,7 @@ def test_the_gaps_are_those_of_a_naive_counter(kind, scope, data):
     expected = naive_gaps(kind, SCOPES[scope], messages)
     assert gaps_of(description, *messages) == expected
 
-    recorded, live = GenericInspector(description), GenericInspector(description, matches=[])
+    recorded, live = GenericInspector(description), GenericInspector(description, live=True)
     sizes = data.draw(st.lists(st.integers(1, 7), max_size=30))
     payloads = encode(*messages)
     whole = GenericInspector(description).inspect(payloads)
@@ -163,8 +163,8 @@ def test_the_gaps_are_those_of_a_naive_counter(kind, scope, data):
 def test_no_bytes_raise(payloads):
     rules = [rule(kind, *KINDS[kind], scope=scope, restart_when=RESET) for kind in KINDS for scope in SCOPES]
     for description in (EMPTY, described(*rules)):
-        for matches in (None, [RESET]):
-            GenericInspector(description, matches).inspect(payloads)
+        for live in (False, True):
+            GenericInspector(description, live=live).inspect(payloads)
 
 
 def test_a_file_that_begins_in_the_middle_has_the_same_sids_and_gaps():

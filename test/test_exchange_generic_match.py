@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Pick
 from ssmd.exchange.generic.fields import Fields
-from ssmd.exchange.generic.match import Found, Matcher, paths_of
+from ssmd.exchange.generic.match import Found, Matcher
 from ssmd.exchange.generic.pick import MOST_REMEMBERED, Texts
 from ssmd.field_path import parse_path
 
@@ -66,14 +66,15 @@ def holds(condition, payload):
 
 @given(st.lists(MATCHES, max_size=4), PAYLOADS)
 def test_exactly_the_messages_that_match_are_found(matches, payloads):
-    fields = Fields(*paths_of(matches))
+    fields = Fields()
+    matcher = Matcher(matches, fields)
     expected = [
         (place, which)
         for place, payload in enumerate(payloads)
         for which, match in enumerate(matches)
         if any(all(holds(condition, payload) for condition in conditions) for conditions in match)
     ]
-    assert Matcher(matches, fields).find(fields.read(payloads)) == expected
+    assert matcher.find(fields.read(payloads)) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,14 +94,15 @@ def test_exactly_the_messages_that_match_are_found(matches, payloads):
 )
 def test_a_literal_is_matched_by_value_and_type(literal, payload, found):
     match = ((Condition(parse_path("a"), IS, literal),),)
-    fields = Fields(*paths_of([match]))
-    assert Matcher([match], fields).find(fields.read([b'{"a":"other"}', payload])) == ([Found(1, 0)] if found else [])
+    fields = Fields()
+    matcher = Matcher([match], fields)
+    assert matcher.find(fields.read([b'{"a":"other"}', payload])) == ([Found(1, 0)] if found else [])
 
 
 def texts(pick, *payloads):
-    fields = Fields(pick.every_path())
-    heads = fields.read(payloads).heads
+    fields = Fields()
     reads = Texts(pick, fields)
+    heads = fields.read(payloads).heads
     assert reads.column(heads) == [reads.one(head) for head in heads]
     return reads.column(heads)
 
@@ -137,7 +139,7 @@ def test_a_part_that_a_text_does_not_have_is_looked_for_elsewhere():
 
 def test_only_so_many_parts_are_remembered():
     pick = Pick((parse_path("stream"),), split="@", part=2)
-    fields = Fields(pick.paths)
+    fields = Fields()
     reads = Texts(pick, fields)
     for number in range(MOST_REMEMBERED + 100):
         assert reads.column(fields.read([b'{"stream":"x@%d"}' % number]).heads) == [str(number)]

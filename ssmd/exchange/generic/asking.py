@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ssmd.exchange.generic.description import Asking, Match, Pick
 from ssmd.exchange.generic.fields import Fields
-from ssmd.exchange.generic.match import Matcher, paths_of
+from ssmd.exchange.generic.match import Matcher
+from ssmd.exchange.generic.pick import part_of, text_of
 from ssmd.exchange.generic.template import sent
 from ssmd.field_path import EVERY, FieldPath, Step
 
@@ -46,9 +47,9 @@ def wishes_of(asking: Asking, messages: Sequence[Any]) -> Iterator[Wish]:
 def _those_that_ask(when: Match, messages: Sequence[Any]) -> Sequence[int]:
     if not when:
         return range(len(messages))
-    fields = Fields(*paths_of([when]))
-    batch = fields.read([sent(message) for message in messages])
-    return sorted({found.place for found in Matcher([when], fields).find(batch)})
+    fields = Fields()
+    matcher = Matcher([when], fields)
+    return [found.place for found in matcher.find(fields.read([sent(message) for message in messages]))]
 
 
 def pairs_in(message: Any, channel: Pick | None, market: Pick | None) -> list[Pair]:
@@ -81,7 +82,7 @@ def _texts(value: Any, pick: Pick, within: Sequence[Step]) -> list[str]:
     for each in pick.chain():
         for path in each.paths:
             if list(path.steps[: len(within)]) == list(within):
-                texts = [_part(_text(found), each) for found in _values(value, path.steps[len(within) :])]
+                texts = [part_of(text_of(found), each) for found in _values(value, path.steps[len(within) :])]
                 if any(texts):
                     return [text for text in texts if text]
     return []
@@ -97,20 +98,6 @@ def _values(value: Any, steps: Sequence[Step]) -> Iterator[Any]:
         yield from _values(value[str(steps[0])], steps[1:])
     elif isinstance(value, list) and isinstance(steps[0], int) and steps[0] < len(value):
         yield from _values(value[steps[0]], steps[1:])
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if type(value) is int and abs(value) < 2**64 else ""
-
-
-def _part(text: str, pick: Pick) -> str:
-    if not pick.split:
-        return text
-    parts = text.split(pick.split)
-    place = pick.part - 1 if pick.part > 0 else pick.part
-    return parts[place] if -len(parts) <= place < len(parts) else ""
 
 
 def value_in(message: Any, path: FieldPath) -> Any:

@@ -47,7 +47,7 @@ class GenericConnection(GenericInspector):
         self._first_ending, self._confirms = len(replies), len(matches)
         self._ignores = len(matches) + 1
         matches += [confirmation.when if confirmation else (), description.ignore]
-        super().__init__(description, matches)
+        super().__init__(description, live=True)
         for name, place in key_fields(description, "", subscribe).items():
             if name not in keys:
                 raise ConfigError(f"there is no key with the field `{name}`, which {place} uses as ${{key.{name}}}")

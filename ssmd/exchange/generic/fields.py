@@ -1,6 +1,6 @@
 """Reads the fields that a description names out of messages, and passes over the rest.
 
-All paths of a description become one msgspec Struct. So one pass of the decoder, which is C code, checks that a message
+All paths become one msgspec Struct. So one pass of the decoder, which is C code, checks that a message
 is JSON and gives every field; what no path names is skipped. A message that does not fit the Struct, such as one with a
 number beyond the range of a float, is read slowly, with the same result.
 """
@@ -10,20 +10,16 @@ from __future__ import annotations
 import json
 import operator
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from ssmd.exchange.generic.structs import OBJECT, Node, attribute, is_nameable
-from ssmd.field_path import EVERY, FieldPath
+from ssmd.exchange.generic.structs import OBJECT, Node, is_nameable
+from ssmd.field_path import FieldPath
 
-__all__ = ["Batch", "Column", "Fields", "value_at"]
-
-Column = Callable[[Sequence[Any]], list[Any]]
-"""Returns the value of one path in each of some heads; UNSET where there is none. An object is an empty Struct, and
-what a list holds need not be decoded."""
+__all__ = ["Batch", "Column", "Fields"]
 
 _check_syntax = msgspec.json.Decoder(Raw).decode
 
@@ -40,25 +36,72 @@ class Batch(NamedTuple):
     """The indexes of the messages that are not JSON, or nested too deep to be read. They have no field."""
 
 
+class Column:
+    """Gets the value of one path out of heads; UNSET where there is none.
+
+    An object is an empty Struct, and what a list holds need not be decoded.
+    """
+
+    def __init__(self, path: FieldPath) -> None:
+        self._path = path
+        self._accesses: Sequence[tuple[str, int]] = ()
+        self._get: Callable[[Any], Any] | None = None
+
+    def find_in(self, top: Node) -> None:
+        """Look where the Structs have the value."""
+        self._accesses = top.accesses(self._path)
+        names = [name for name, _ in self._accesses]
+        self._get = operator.attrgetter(".".join(names)) if all(names) else None
+
+    def __call__(self, heads: Sequence[Any]) -> list[Any]:
+        """Return the value in each head."""
+        if self._get is not None:
+            try:
+                return list(map(self._get, heads))
+            except AttributeError:  # One of them has something else on the way, such as null or a text.
+                pass
+        return list(map(self.one, heads))
+
+    def one(self, head: Any) -> Any:
+        """Return the value in one head."""
+        value = head
+        for name, index in self._accesses:
+            if name:
+                value = getattr(value, name, UNSET)
+            else:
+                value = value[index] if type(value) is list and index < len(value) else UNSET
+        return value
+
+
 class Fields:
-    """Reads the paths of one description. `presence`: those of which it only counts whether there is a value."""
+    """Reads the fields of one connection's messages: those that a column was made for before the first read()."""
 
-    def __init__(self, paths: Iterable[FieldPath], presence: Iterable[FieldPath] = ()) -> None:
+    def __init__(self) -> None:
         self._top = Node()
-        for path in paths:
-            self._top.add(path.steps, presence=False)
-        for path in presence:
-            self._top.add(path.steps, presence=True)
-        self._decode: Callable[[bytes], Any] | None = None if self._top.is_leaf else self._decoder()
+        self._columns: list[Column] = []
+        self._decode: Callable[[bytes], Any] | None = None
+        self._is_ready = False
 
-    def _decoder(self) -> Callable[[bytes], Any]:
-        compiled = self._top.compile()
-        if not all(map(is_nameable, self._top.all_names())):
-            return _refuse
-        return msgspec.json.Decoder(compiled).decode
+    def column(self, path: FieldPath, *, presence: bool = False) -> Column:
+        """Return what gets the value of a path. `presence`: it only counts whether there is one."""
+        self._top.add(path.steps, presence)
+        self._columns.append(Column(path))
+        self._is_ready = False
+        return self._columns[-1]
+
+    def _make_ready(self) -> None:
+        if not self._top.is_leaf:
+            compiled = self._top.compile()
+            is_possible = all(map(is_nameable, self._top.all_names()))
+            self._decode = msgspec.json.Decoder(compiled).decode if is_possible else _refuse
+        for column in self._columns:
+            column.find_in(self._top)
+        self._is_ready = True
 
     def read(self, payloads: Sequence[bytes]) -> Batch:
         """Read messages of any form. Never raises."""
+        if not self._is_ready:
+            self._make_ready()
         decode = self._decode
         try:
             if decode is None:
@@ -93,64 +136,6 @@ class Fields:
             return self._top.build(json.loads(payload.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
             return UNSET
-
-    def column(self, path: FieldPath) -> Column:
-        """Return what gets the value of a path, which must be one of those that are read."""
-        getter = self.getter(path)
-        attributes = [name for name, _ in self._accesses(path)]
-        if not all(attributes):
-            return lambda heads: list(map(getter, heads))
-        get = operator.attrgetter(".".join(attributes))
-
-        def column(heads: Sequence[Any]) -> list[Any]:
-            try:
-                return list(map(get, heads))
-            except AttributeError:  # One of them has something else on the way, such as null or a text.
-                return list(map(getter, heads))
-
-        return column
-
-    def getter(self, path: FieldPath) -> Callable[[Any], Any]:
-        """Return what gets the value of a path in one head."""
-        accesses = self._accesses(path)
-
-        def get(head: Any) -> Any:
-            value = head
-            for name, index in accesses:
-                if name:
-                    value = getattr(value, name, UNSET)
-                else:
-                    value = value[index] if type(value) is list and index < len(value) else UNSET
-            return value
-
-        return get
-
-    def _accesses(self, path: FieldPath) -> list[tuple[str, int]]:
-        """Return the attribute for each step of a path; it is empty where the index in a list counts instead."""
-        accesses = []
-        node: Node = self._top
-        for step in path.steps:
-            if isinstance(step, int) and node.item is not None:
-                accesses.append(("", step))
-                node = node.item
-            else:
-                accesses.append((attribute(step), 0))
-                node = node.items[step] if isinstance(step, int) else node.names[step]
-        return accesses
-
-
-def value_at(payload: bytes, path: FieldPath) -> Any:
-    """Return the value at a path of a message, wholly decoded; UNSET when there is none."""
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return UNSET
-    for step in path.steps:
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else UNSET
-        else:
-            value = value.get(step, UNSET) if isinstance(value, dict) and step != EVERY else UNSET
-    return value
 
 
 def _is_json(payload: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import UNSET
@@ -12,7 +12,7 @@ from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Mat
 from ssmd.exchange.generic.fields import Batch, Column, Fields
 from ssmd.field_path import FieldPath
 
-__all__ = ["Found", "Matcher", "paths_of"]
+__all__ = ["Found", "Matcher"]
 
 
 class Found(NamedTuple):
@@ -42,16 +42,19 @@ class Matcher:
     def __init__(self, matches: Sequence[Match], fields: Fields) -> None:
         candidates = [_Candidate(which, conditions) for which, match in enumerate(matches) for conditions in match]
         self._of_text = [one for one in candidates if _is_of_text(one)]
-        self._getters: dict[FieldPath, Callable[[Any], Any]] = {}
+        conditions = [condition for one in candidates for condition in one.conditions]
+        self._columns = {
+            condition.path: fields.column(condition.path, presence=condition.test == EXISTS)
+            for condition in conditions
+            if condition.path is not None
+        }
         self._groups: list[_Group] = []
         rest = [one for one in candidates if one.conditions and not _is_of_text(one)]
-        for path in {path for one in rest for path in _paths(one)}:
-            self._getters[path] = fields.getter(path)
         while rest:
             path = _most_telling(rest)
             group = [one for one in rest if path in _paths(one)]
             rest = [one for one in rest if path not in _paths(one)]
-            self._groups.append(_Group(path, fields.column(path), group))
+            self._groups.append(_Group(path, self._columns[path], group))
 
     def find(self, batch: Batch) -> list[Found]:
         """Return the messages that match, in order. One that several matches are about is there once for each."""
@@ -61,9 +64,12 @@ class Matcher:
         for group in self._groups:
             for index, one in group.may_match(batch.heads):
                 head = batch.heads[index]
-                if head is not UNSET and all(_holds(each, self._getters[each.path](head)) for each in one.conditions):  # type: ignore[index]
+                if head is not UNSET and all(self._holds_in(each, head) for each in one.conditions):
                     found.add(Found(index, one.which))
         return sorted(found) if found else []
+
+    def _holds_in(self, condition: Condition, head: Any) -> bool:
+        return condition.path is not None and _holds(condition, self._columns[condition.path].one(head))
 
     def _find_texts(self, batch: Batch) -> Iterable[Found]:
         for index in batch.unread:
@@ -140,11 +146,3 @@ def _is_of_text(one: _Candidate) -> bool:
 
 def _paths(one: _Candidate) -> set[FieldPath]:
     return {condition.path for condition in one.conditions if condition.path is not None}
-
-
-def paths_of(matches: Iterable[Match]) -> tuple[list[FieldPath], list[FieldPath]]:
-    """Return the paths whose values the matches need, and those of which only the presence counts."""
-    conditions = [condition for match in matches for conditions in match for condition in conditions]
-    values = [one.path for one in conditions if one.path is not None and one.test != EXISTS]
-    presence = [one.path for one in conditions if one.path is not None and one.test == EXISTS]
-    return values, presence

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ssmd.exchange.generic.description import Pick
 from ssmd.exchange.generic.fields import Fields
 
-__all__ = ["MOST_REMEMBERED", "Joined", "Scope", "Texts"]
+__all__ = ["MOST_REMEMBERED", "Joined", "Scope", "Texts", "part_of", "text_of"]
 
 MOST_REMEMBERED = 16_384
 """How many texts and what is made of them are remembered. Exchanges repeat the names of their markets all day."""
@@ -24,11 +24,10 @@ class Texts:
 
     def __init__(self, pick: Pick, fields: Fields) -> None:
         self._columns = [fields.column(path) for path in pick.paths]
-        self._getters = [fields.getter(path) for path in pick.paths]
         self.parts: Mapping[str, str] | None = None
         """The parts of texts; None when the whole text is meant."""
         if pick.split:
-            self.parts = _Remembered[str](partial(_part, separator=pick.split, part=pick.part))
+            self.parts = _Remembered[str](partial(part_of, pick=pick))
         self._otherwise = None if pick.otherwise is None else Texts(pick.otherwise, fields)
 
     def column(self, heads: Sequence[Any]) -> list[str]:
@@ -46,7 +45,7 @@ class Texts:
 
     def one(self, head: Any) -> str:
         """Return the text of one head."""
-        text = next(filter(None, (_texts([getter(head)])[0] for getter in self._getters)), "")
+        text = next(filter(None, (text_of(column.one(head)) for column in self._columns)), "")
         if self.parts is not None:
             text = self.parts[text]
         return text or ("" if self._otherwise is None else self._otherwise.one(head))
@@ -85,20 +84,27 @@ class _Remembered(dict[_Key, str]):
         return made
 
 
-def _part(text: str, separator: str, part: int) -> str:
-    """Return a part of a text, from 1, or from the end when negative; empty when there are not so many."""
-    parts = text.split(separator)
-    return parts[part - 1 if part > 0 else part] if -len(parts) <= part <= len(parts) else ""
+def part_of(text: str, pick: Pick) -> str:
+    """Return the part of a text that a pick means, or all of it; empty when the text has not so many."""
+    if not pick.split:
+        return text
+    parts = text.split(pick.split)
+    return parts[pick.part - 1 if pick.part > 0 else pick.part] if -len(parts) <= pick.part <= len(parts) else ""
+
+
+def text_of(value: Any) -> str:
+    """Return a text, or a number as text, since it is as good a name; empty for any other value."""
+    return value if type(value) is str else str(value) if type(value) is int else ""
 
 
 _text_of_integer = _Remembered[int](str)
 
 
 def _texts(values: list[Any]) -> list[str]:
-    """Return the text of each value; a number is as good a name as a text. Empty for any other."""
+    """Do what text_of() does for each value."""
     kinds = set(map(type, values))
     if kinds == {str}:
         return values
     if kinds == {int}:
         return list(map(_text_of_integer.__getitem__, values))
-    return [value if type(value) is str else str(value) if type(value) is int else "" for value in values]
+    return list(map(text_of, values))

@@ -16,7 +16,7 @@ class GenericReader:
 
     def __init__(self, description: Description) -> None:
         picks = [description.paths.type, description.paths.market]
-        self._fields = Fields(path for pick in picks if pick is not None for path in pick.every_path())
+        self._fields = Fields()
         self._type, self._market = (None if pick is None else Texts(pick, self._fields) for pick in picks)
         self.type_field, self.market_field = map(_field, picks)
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from ssmd.field_path import Step
+from ssmd.field_path import FieldPath, Step
 
-__all__ = ["OBJECT", "Node", "attribute", "is_nameable"]
+__all__ = ["OBJECT", "Node", "is_nameable"]
 
 _Scalar = str | int | float | bool | None
 
@@ -59,6 +59,19 @@ class Node:
         for node in [*self.names.values(), *self.items.values()]:
             yield from node.all_names()
 
+    def accesses(self, path: FieldPath) -> list[tuple[str, int]]:
+        """Return the attribute for each step from here; it is empty where the index in a list counts instead."""
+        accesses = []
+        node = self
+        for step in path.steps:
+            if isinstance(step, int) and node.item is not None:
+                accesses.append(("", step))
+                node = node.item
+            else:
+                accesses.append((_attribute(step), 0))
+                node = node.items[step] if isinstance(step, int) else node.names[step]
+        return accesses
+
     def merge(self, other: Node) -> None:
         self.is_value |= other.is_value
         self.is_asked_for |= other.is_asked_for
@@ -96,11 +109,11 @@ class Node:
     def build(self, value: Any) -> Any:
         """Return what the decoder would have made of a value."""
         if isinstance(value, dict):
-            found = {attribute(name): node.build(value[name]) for name, node in self.names.items() if name in value}
+            found = {_attribute(name): node.build(value[name]) for name, node in self.names.items() if name in value}
             return self.object(**found) if found or self.names else OBJECT
         if isinstance(value, list):
             if self.array is not None:
-                items = {attribute(at): node.build(value[at]) for at, node in self.items.items() if at < len(value)}
+                items = {_attribute(at): node.build(value[at]) for at, node in self.items.items() if at < len(value)}
                 return self.array(**items)
             return [] if self.item is None else [self.item.build(item) for item in value]
         return value
@@ -109,7 +122,7 @@ class Node:
 _SKIPPED = Node()
 
 
-def attribute(step: Step) -> str:
+def _attribute(step: Step) -> str:
     """Return the name of a step's field in a Struct. No value that is not a Struct has an attribute like this."""
     return f"item_{step}" if isinstance(step, int) else f"field_{step.encode('utf-8', 'surrogatepass').hex()}"
 
@@ -126,5 +139,5 @@ def _struct(nodes: Mapping[Any, Node], *, array_like: bool = False) -> type[Any]
         compiled = node.compile()
         kind = compiled if compiled is Raw else compiled | UnsetType
         name = step if not array_like and is_nameable(step) else None
-        fields.append((attribute(step), kind, msgspec.field(default=node.default(), name=name)))
+        fields.append((_attribute(step), kind, msgspec.field(default=node.default(), name=name)))
     return msgspec.defstruct("Part", fields, array_like=array_like, gc=False, eq=False, frozen=True)
