@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
+import tracemalloc
 from collections import Counter
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -117,3 +120,59 @@ def test_an_entry_of_a_gap_at_the_beginning_of_a_new_connection_is_found(tmp_pat
     [(_, line, text)] = all_findings(verdicts(tmp_path))
     assert line == 1
     assert text == "has no gap before it, although the ledger has one there: sid 1, expected 2, got 502, 500 missing"
+
+
+def sid_of(market: str) -> int:
+    """Return the sid that a described feed gives the sequence of a market."""
+    description = {"paths": {"market": "s", "sequence": {"plus_one": "n", "scope": "market"}}}
+    [head] = Generic().described(description).inspector().inspect([b'{"s":"%b","n":1}' % market.encode()]).heads
+    return head.sid
+
+
+def of_markets(markets: int, *, lost: int, first: int = 0) -> list[bytes]:
+    """Return two messages of each market, with a gap between them for the last `lost` markets."""
+    numbers = [(market, n) for n in (1, 2) for market in range(first, first + markets)]
+    since = first + markets - lost
+    return [b'{"s":"M%d","n":%d}' % (market, n + (n == 2 and market >= since)) for market, n in numbers]
+
+
+def test_of_many_sequences_of_a_session_those_with_gaps_are_counted_by_themselves(tmp_path):
+    paths = {"market": "s", "sequence": {"plus_one": "n", "scope": "market"}}
+    started = {"version": "9.9", "exchange": "generic", "description": {"paths": paths}}
+    messages = of_markets(1003, lost=2)
+    gaps = [
+        (2, "gap", {"sid": sid_of(f"M{market}"), "expected": 2, "got": 3, "missing": 1, "name": f"M{market}"})
+        for market in (1001, 1002)
+    ]
+    before, last = [(1.0, message) for message in messages[:-2]], [(2.0, message) for message in messages[-2:]]
+    happened: list[Any] = [*before, gaps[0], last[0], gaps[1], last[1]]
+    write_day(tmp_path, "2026-09-20", (0, "started", started), (0, "connected", {}), *happened, (9, "stopped", {}))
+    [verdict] = verdicts(tmp_path)
+    assert verdict.findings == []
+    manifest = json.loads((tmp_path / "2026-09-20" / "kalshi.manifest.json").read_text())
+    [session] = manifest["sessions"]
+    assert len(session["sequences"]) == 1000
+    assert {one["name"] for one in session["sequences"] if one["gaps"]} == {"M1001", "M1002"}
+    assert session["other_sequences"] == {"sequences": 3, "messages": 6, "gaps": 0, "missing": 0}
+    assert sum(one["messages"] for one in session["sequences"]) == 2000
+
+
+def test_connections_that_are_over_take_little_memory_however_many_markets_they_had():
+    description = {"paths": {"market": "s", "sequence": {"plus_one": "n", "scope": "market"}}}
+    inspector = Generic().described(description).inspector
+    payloads = of_markets(3000, lost=0)
+    tally = Tally(inspector, 1000)
+
+    def connect(times: int) -> int:
+        tracemalloc.start()
+        try:
+            for _ in range(times):
+                tally.begin_session(0, inspector)
+                tally.take(payloads, 0, 0)
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    one, more = connect(1), connect(5)
+    # Only the present connection has all of its markets. Of the others a thousand are kept, at 300 bytes each.
+    assert more - one < 4 * 1000 * 400

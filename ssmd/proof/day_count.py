@@ -16,7 +16,7 @@ from ssmd.store.layout import DayFile
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_A_RUN, STARTED, Entry
 from ssmd.store.ledger_file import LedgerFile
 from ssmd.store.manifest import BLOCK_LINES, Manifest, pack_sums
-from ssmd.store.manifest_formats import FORMAT, Knowable
+from ssmd.store.manifest_formats import FORMAT, Knowable, most_sequences
 from ssmd.store.packed_entries import Entries
 from ssmd.store.sessions import Session, Spoken, sessions, spoken
 from ssmd.store.timestamps import timestamp
@@ -33,9 +33,9 @@ class Finding(NamedTuple):
 
 
 class DayCount:
-    """Adds up one day, block by block."""
+    """Adds up one day, block by block. `format`: of the manifest."""
 
-    def __init__(self, file: DayFile, ledger: LedgerFile | None) -> None:
+    def __init__(self, file: DayFile, ledger: LedgerFile | None, format: int = FORMAT) -> None:
         self._file = file
         self._ledger = ledger
         self._all_entries = ledger.entries if ledger is not None else Entries()
@@ -44,7 +44,7 @@ class DayCount:
         self._cuts = _cuts(self._entries, self._sessions)
         self._digest = hashlib.sha256()
         self._last_dialect: tuple[Spoken, Callable[[], Inspector]] | None = None
-        self.tally = Tally(self._inspector(None))
+        self.tally = Tally(self._inspector(None), most_sequences(format))
         self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
 
@@ -72,7 +72,10 @@ class DayCount:
             cut = self._cuts.pop(0)
             self.scan.new_run()
             if cut.session is not None:
-                self.tally.begin_session(line, self._inspector(cut.session))
+                self._begin_session(cut.session, line)
+
+    def _begin_session(self, session: Session, line: int) -> None:
+        self.tally.begin_session(line, self._inspector(session), continued=session.began.event == CONTINUED)
 
     def _inspector(self, session: Session | None) -> Callable[[], Inspector]:
         """Return what makes an inspector of the dialect that a connection used, or of the generic one if none is named.
@@ -93,7 +96,7 @@ class DayCount:
         """Return all that was counted, as in_format() needs it."""
         for cut in self._cuts:
             if cut.session is not None:
-                self.tally.begin_session(self.lines, self._inspector(cut.session))
+                self._begin_session(cut.session, self.lines)
         found, tally, scan = self._sessions, self.tally, self.scan
         tally.add_midnight_gaps(found, self._all_entries, self.lines)
         last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}

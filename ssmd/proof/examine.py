@@ -56,7 +56,7 @@ def examine(
     if not file.day:
         raise DataError(f"{file.path}: is not in a folder named after its day, so nothing can be proved about the day")
     limit, ledger = _read_together(file)
-    day = DayCount(file, ledger)
+    day = DayCount(file, ledger, format)
     blocks = LineBlocks(file.path, partial=partial)
     for block in _up_to(limit, blocks):
         day.take(block)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination
@@ -70,7 +70,9 @@ def slim(found: Examination) -> Examination:
             if entry.event in _OF_RUNS or after in FIRST_OF_A_RUN
         )
         ledger = ledger._replace(entries=Entries(of_runs))
-    manifest = msgspec.structs.replace(found.manifest, block_sums="")
+    # Of the sequences, it only matters whether there are any.
+    sessions = [replace(session, sequences=session.sequences[:1]) for session in found.manifest.sessions]
+    manifest = replace(found.manifest, block_sums="", sessions=sessions)
     return found._replace(manifest=manifest, ledger=ledger, findings=[], gaps=Gaps(), misplaced=None)
 
 

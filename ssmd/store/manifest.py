@@ -15,6 +15,7 @@ import msgspec
 __all__ = [
     "BLOCK_LINES",
     "Manifest",
+    "OtherSequences",
     "SequenceRecord",
     "SessionRecord",
     "TimeGap",
@@ -43,6 +44,16 @@ class SequenceRecord(msgspec.Struct, frozen=True):
     """What the numbers count, such as a market; UNSET when `channel` says it."""
 
 
+class OtherSequences(msgspec.Struct, frozen=True):
+    """The sum of the sequences of a session that have no record of their own."""
+
+    sequences: int
+    """How many these are."""
+    messages: int
+    gaps: int
+    missing: int | None
+
+
 class SessionRecord(msgspec.Struct, frozen=True):
     """One session: a connection, or its part in this day."""
 
@@ -52,6 +63,7 @@ class SessionRecord(msgspec.Struct, frozen=True):
     line: int
     lines: int
     sequences: list[SequenceRecord]
+    other_sequences: OtherSequences | msgspec.UnsetType = msgspec.UNSET
 
 
 class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):

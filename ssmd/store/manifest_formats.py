@@ -16,7 +16,7 @@ from ssmd.errors import printable
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.timestamps import DAY_NS, parse_timestamp
 
-__all__ = ["FORMAT", "Knowable", "decode_manifest", "encode_manifest", "in_format", "known"]
+__all__ = ["FORMAT", "Knowable", "decode_manifest", "encode_manifest", "in_format", "known", "most_sequences"]
 
 FORMAT = 2
 """The one that is written today."""
@@ -40,6 +40,9 @@ class _Format(NamedTuple):
     """Return a manifest of the format with every unknown figure as None."""
     lacks: frozenset[str]
     """The fields of Manifest that the format does not have."""
+    most_sequences: int | None
+    """How many sequences of a session have a record of their own; None for all. An exchange may number the messages of
+    each of 100,000 markets, and connect a hundred times a day."""
 
 
 def _write_1(day: Manifest, _: Knowable) -> Manifest:
@@ -75,8 +78,8 @@ def _without_unknown(day: Manifest, knowable: Knowable) -> Manifest:
 
 
 _FORMATS: Mapping[int, _Format] = {
-    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second"})),
-    2: _Format(_write_2, lambda day: day, lacks=frozenset()),
+    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second"}), most_sequences=None),
+    2: _Format(_write_2, lambda day: day, lacks=frozenset(), most_sequences=1000),
 }
 
 
@@ -88,6 +91,11 @@ def in_format(number: int, counted: Manifest, knowable: Knowable) -> Manifest:
     """
     rules = _FORMATS[number]
     return replace(rules.write(counted, knowable), format=number, **dict.fromkeys(rules.lacks, msgspec.UNSET))
+
+
+def most_sequences(number: int) -> int | None:
+    """Return how many sequences of a session have a record of their own in a format; None for all."""
+    return _FORMATS[number].most_sequences
 
 
 def known(manifest: Manifest) -> Manifest:
