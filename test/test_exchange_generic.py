@@ -101,3 +101,20 @@ def test_the_books_of_a_market_can_be_numbered_apart_from_its_other_channels():
     assert gaps("books", "ETH-USDT", seq=3, before=-1) == []
     assert gaps("books", "BTC-USDT", seq=15, before=10) == []
     assert gaps("books", "ETH-USDT", seq=9, before=8) == [("books ETH-USDT", 3, 8)]
+
+
+ASKED = {"asked": {"when": {"op": "subscribe"}, "channel": "args[*].channel"}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "warned"),
+    [
+        ([], False),
+        ([{"op": "subscribe", "args": [{"channel": "trades"}]}, "ping"], False),
+        ([{"op": "sub", "args": [{"channel": "trades"}]}], True),
+        ([{"op": "subscribe", "args": [{"chanel": "trades"}]}, 5], True),
+    ],
+)
+def test_messages_that_ask_for_nothing_by_the_description_are_a_warning(messages, warned):
+    found = list(Generic().described(ASKED).check({"messages": messages}))
+    assert [(problem.path, problem.warning) for problem in found] == ([(("messages",), True)] if warned else [])

@@ -199,6 +199,8 @@ WRONG = [
     ("replies: [{when: {op: ping}, send: {op: ping}}]", "replies.0.when: matches what it sends itself"),
     ("replies: [{when: {n: {exists: true}}, send: {n: '${message.n}'}}]", "replies.0.when: matches what it sends"),
     ("replies: [{when: {text: {prefix: p}}, send: pong}]", "replies.0.when: matches what it sends itself"),
+    ("replies: [{when: {n: 1}, send: {n: 1.0}}]", "replies.0.when: matches what it sends itself"),
+    ("replies: [{when: {text: p}, send: ['${message.n}']}]", "replies.0.send: has ${message.n}, and `when` is about"),
     ("end_when: [{when: {a: b}}]", "end_when.0.as: is required; add it"),
     ("end_when: [{as: refused}]", "end_when.0: must have either `when`, for a message, or `close_code`"),
     ("end_when: [{when: {a: b}, close_code: 1008, as: refused}]", "end_when.0: must have either `when`"),

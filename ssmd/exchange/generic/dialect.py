@@ -66,6 +66,9 @@ class Generic:
                 yield FieldProblem((_MESSAGES, index), "is empty; write the message, or remove it")
             for path, fault in faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
                 yield FieldProblem((_MESSAGES, index, *path), fault)
+        if messages and self._description.asked is not None and not any(self._wishes(subscribe)):
+            message = "none of them asks for anything by `asked` of the feed's `dialect`, so that it has no effect"
+            yield FieldProblem((_MESSAGES,), f"{message}; correct its paths or its `when`", warning=True)
 
     def check_endpoint(self, endpoint: str) -> str | None:
         for _, fault in faults_of(endpoint, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):

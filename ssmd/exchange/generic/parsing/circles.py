@@ -32,7 +32,7 @@ def _may_hold(condition: Condition, sent: Any) -> bool:
     if isinstance(found, str) and "${" in found:
         return holds_one(found) is not None or test == IS or _begins(found, value)
     if test == IS:
-        return type(found) is type(value) and found == value
+        return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
     return isinstance(found, str) and found.startswith(value)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from ssmd.exchange.generic.description import Pick
 from ssmd.exchange.generic.parsing.field import Field, Read, choice, entries, shown, some_path, text
+from ssmd.exchange.generic.time import FORMATS
 from ssmd.field_path import FieldPath
 
-__all__ = ["FORMATS", "pick"]
+__all__ = ["pick"]
 
-FORMATS = ("s", "ms", "us", "ns", "rfc3339")
 _LARGEST_PART = 100
 
 

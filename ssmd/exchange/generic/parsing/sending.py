@@ -11,7 +11,7 @@ from ssmd.exchange.generic.description import Ending, KeepAlive, Prepare, Reply
 from ssmd.exchange.generic.parsing.circles import would_match
 from ssmd.exchange.generic.parsing.field import Field, Read, choice, flag, path, shown, template, text
 from ssmd.exchange.generic.parsing.match import match
-from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED
+from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED, placeholders_of
 from ssmd.field_path import FieldPath
 
 __all__ = ["ending", "handshake_headers", "keep_alive", "prepare", "reply", "token"]
@@ -151,6 +151,12 @@ def reply(field: Field) -> Reply | None:
     fields = field.mapping({"when": match, "send": _message(*_ANY_TIME, MESSAGE)}, ["when", "send"])
     if fields is None:
         return None
+    if all(each.path is None for conditions in fields["when"] for each in conditions):
+        for placeholder in placeholders_of(fields["send"]):
+            if placeholder.kind == MESSAGE:
+                message = f"has ${{message.{placeholder.path}}}, and `when` is about a text, which has no fields"
+                field.report(f"{message}; remove it", "send")
+                return None
     if would_match(fields["when"], fields["send"]):
         message = "matches what it sends itself: if the exchange repeats that, there would be replies without end"
         field.report(f"{message}; name a field in `when` that only the exchange's message has", "when", warning=True)
