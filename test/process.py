@@ -123,7 +123,23 @@ class Simulator(Process):
         self.generic = self.endpoint.replace("/trade-api/ws/v2", "/any")
 
 
-class Collector(Process):
+class Probed(Process):
+    """`ssmd run`, whose probes are asked."""
+
+    def start_up(self) -> None:
+        """Wait until it has started; keep the address of its probes in `listen`."""
+        self.listen = self.wait_for("starting")["listen"]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return the status and the body of a probe's answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+class Collector(Probed):
     """`ssmd run` with a tree of its own in `folder`/conf, collecting from `endpoint` into `folder`/data."""
 
     def __init__(
@@ -142,18 +158,6 @@ class Collector(Process):
         tree = make_tree(folder, endpoint, exchange, version, environment)
         fixed = ("--config-dir", tree, "--listen", "127.0.0.1:0")
         super().__init__("run", "test", *fixed, *options, prefix=prefix, **variables)
-
-    def start_up(self) -> None:
-        """Wait until it has started; keep the address of its probes in `listen`."""
-        self.listen = self.wait_for("starting")["listen"]
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Return the status and the body of a probe's answer."""
-        try:
-            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
 
     def lines(self) -> list[bytes]:
         return [line for path in sorted(self.data.glob("*/test.jsonl")) for line in path.read_bytes().splitlines()]
