@@ -1,4 +1,4 @@
-"""Bitstamp, version 2. https://www.bitstamp.net/websocket/v2/
+"""Bitstamp, version 2. Its rules, by https://www.bitstamp.net/websocket/v2/:
 
 - A message subscribes to one channel, whose name ends in the market: live_trades_btcusd. It is confirmed with
   `bts:subscription_succeeded`, or refused with `bts:error`.
