@@ -147,7 +147,7 @@ def test_the_opening_keeps_to_the_pace_and_answers_overtake_it(tmp_path: Path) -
     def script(peer: Peer) -> list[tuple[Any, float]]:
         began = time.monotonic()
         peer.upgrade()
-        found = []
+        found: list[tuple[Any, float]] = []
         while len(found) < count + 1:
             found.append((receive(peer), time.monotonic() - began))
             if len(found) == per_second:

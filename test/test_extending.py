@@ -88,6 +88,7 @@ class ShoutingExchange(Listening):
     """Asks in capitals, answers questions, and says now and then that it is still there."""
 
     tick_seconds = 0.05
+    knows_markets = True
 
     def __init__(self, keys, subscribe, snapshots, commands_per_second):
         super().__init__()

@@ -163,6 +163,29 @@ def test_a_field_of_a_feed_that_its_dialect_does_not_heed_is_a_warning(tmp_path,
     assert problems(tmp_path, f"keys: {{one: {RIGHT}}}", version=f", {field}") == []
 
 
+ASKED = "asked: {channel: params.channel, market: 'params.symbol[*]'}"
+MESSAGES = "subscribe: {messages: [{params: {channel: a, symbol: [A, B]}}, {params: {channel: b, symbol: [B, C]}}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("most", "found"),
+    [(2, ["error: subscribe: has 3 markets; the feed allows 2 (max_symbols_per_connection); remove some"]), (3, [])],
+)
+def test_the_markets_of_a_described_exchange_are_counted(tmp_path, most, found):
+    version = f", dialect: {{{ASKED}}}, max_symbols_per_connection: {most}"
+    reported = problems(tmp_path, MESSAGES, exchange="generic", version=version)
+    assert [line for line in reported if "max_symbols" in line] == found
+
+
+def test_a_limit_of_markets_that_a_description_does_not_know_is_a_warning(tmp_path):
+    version = ", dialect: {asked: {channel: params.channel}}, max_symbols_per_connection: 2"
+    reported = problems(tmp_path, MESSAGES, exchange="generic", version=version)
+    assert [line for line in reported if "max_symbols" in line] == [
+        "warning (lenient): versions[0].max_symbols_per_connection: has no effect in this version: the exchange's "
+        "dialect does not know markets"
+    ]
+
+
 def in_feed(*arguments, **more) -> list[str]:
     """The problems of the feed's file alone."""
     return [line for line in problems(*arguments, **more) if ": versions[0]" in line]

@@ -46,6 +46,7 @@ def collecting(
     subscribe: object = ALL,
     run_options: Sequence[str] = (),
     variables: Mapping[str, str] = NONE,
+    version: str = "",
     **environment: object,
 ) -> Iterator[Collector]:
     """A collector that has started, of a simulator with these options."""
@@ -54,7 +55,7 @@ def collecting(
     with (
         Simulator("--rate", "200", *options) as simulator,
         Collector(
-            folder, simulator.endpoint, environment=text, options=run_options, variables=variables
+            folder, simulator.endpoint, version=version, environment=text, options=run_options, variables=variables
         ) as collector,
     ):
         collector.start_up()
@@ -188,6 +189,18 @@ def test_too_many_commands_are_sent_again_until_all_is_confirmed(tmp_path: Path)
         assert collector.end() == 0
     codes = [message["msg"]["code"] for message in map(json.loads, collector.payloads()) if message["type"] == "error"]
     assert set(codes) == {27}
+
+
+def test_with_a_limit_too_many_commands_are_never_sent(tmp_path: Path) -> None:
+    """The exchange allows twice as many, so that one which is late cannot meet the next."""
+    tickers = [f"KXMANY-{number:04d}" for number in range(1000)]
+    subscribe = {"channels": ["trade"], "market_tickers": tickers}
+    limit = "  rate_limit_per_second: 1\n"
+    with collecting(tmp_path, "--command-limit", "2", subscribe=subscribe, version=limit) as collector:
+        eventually(lambda: metric(collector, "ssmd_channel_confirmed_markets", "trade") == 1000)
+        assert collector.end() == 0
+    assert not [message for message in map(json.loads, collector.payloads()) if message["type"] == "error"]
+    assert [event["still_to_send"] for event in collector.events if "still_to_send" in event] == [4]
 
 
 def test_markets_that_are_not_confirmed_are_named_and_the_run_is_not_ready(tmp_path: Path) -> None:

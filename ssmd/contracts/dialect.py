@@ -14,6 +14,9 @@ __all__ = ["Dialect"]
 class Dialect(Protocol):
     """How an Exchange is made: the catalog of exchanges holds objects that keep this contract."""
 
+    knows_markets: bool
+    """Whether markets() can know which markets are asked for."""
+
     def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
         """Report what is wrong in a feed version's `dialect` section, which describes the exchange's messages.
 

@@ -136,7 +136,7 @@ def _check_subscriptions(
     if all(problem.warning for problem in problems):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
-        if feed.version and feed.version.max_symbols_per_connection and not dialect.channel_names(subscribe):
+        if feed.version and feed.version.max_symbols_per_connection and not dialect.knows_markets:
             message = "has no effect in this version: the exchange's dialect does not know markets"
             path = ("versions", feed.index or 0, "max_symbols_per_connection")
             feed.file.report(path, message, warning=True, lenient=True)

@@ -55,7 +55,7 @@ class _FromStatus(Collector):
         ("ssmd_written_bytes", "Bytes written to the output.", lambda status: status.written_bytes),
         (
             "ssmd_messages_not_json",
-            "Messages that are not one valid JSON document, kept as a string.",
+            "Messages kept as a string, because they are not one valid JSON document, and not expected.",
             lambda status: status.not_json,
         ),
         (

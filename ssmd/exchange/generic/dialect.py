@@ -30,6 +30,7 @@ class Generic:
 
     def __init__(self, description: Description = EMPTY) -> None:
         self._description = description
+        self.knows_markets = description.asked is not None and description.asked.market is not None
         self._prepared = list(description.prepare.take) if description.prepare else []
 
     def check_description(self, description: Mapping[str, Any]) -> Iterator[FieldProblem]:

@@ -26,7 +26,7 @@ def subscriptions_of(description: Description, messages: Sequence[Any]) -> Subsc
 
 
 class Hearing:
-    """Costs a set of texts for each batch; and once all markets were heard from, no more than that."""
+    """Costs a set of texts for each batch, and another as long as there are markets from which nothing has come."""
 
     def __init__(self, subscriptions: Subscriptions, description: Description, inspector: GenericInspector) -> None:
         paths = description.paths
@@ -53,6 +53,8 @@ class Hearing:
             known[name].activity = self._batches
         if self._subscriptions.listens and self._market is not None:
             markets = self._market.column(heads)
+            if self._subscriptions.settled.issuperset(markets):
+                return
             if self._all is None:
                 pairs = set(zip(texts or (), markets, strict=True))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from ssmd.exchange.generic.description import Confirmation
 
 __all__ = ["Subscriptions"]
 
-_MOST_SEEN = 100_000
+_MOST_SETTLED = 100_000
 """How many names are remembered, so that an exchange cannot fill the memory."""
 
 
@@ -82,8 +83,8 @@ class Subscriptions:
         for wish in wishes:
             self._wishes.setdefault(wish.place, []).append(wish)
             self.channels.setdefault(wish.channel, _Channel(wish.channel)).add(wish)
-        self._seen: set[tuple[str, str]] = set()
-        """The channels and markets of messages so far, while some are still to be heard from."""
+        self.settled: set[str] = set()
+        """The markets of messages so far that no channel waits for, as messages name them."""
         self.listens = knows_heard and any(channel.unheard for channel in self.channels.values())
         """Whether a market was not heard from yet."""
 
@@ -137,15 +138,16 @@ class Subscriptions:
 
     def hear(self, pairs: Collection[tuple[str, str]]) -> None:
         """Record that messages have come of these channels and markets."""
-        for name, market in set(pairs) - self._seen:
+        for name, market in pairs:
             channel = self.channels.get(name)
             if channel is not None:
                 channel.unheard.pop(market.upper(), None)
-            if len(self._seen) < _MOST_SEEN:
-                self._seen.add((name, market))
-        self.listens = any(channel.unheard for channel in self.channels.values())
+        waiting = [channel.unheard for channel in self.channels.values() if channel.unheard]
+        settled = (market for _, market in pairs if not any(market.upper() in those for those in waiting))
+        self.settled.update(itertools.islice(settled, max(0, _MOST_SETTLED - len(self.settled))))
+        self.listens = bool(waiting)
         if not self.listens:
-            self._seen.clear()
+            self.settled.clear()
 
     def states(self, unsent: Collection[int]) -> Iterator[ChannelState]:
         """Yield the state of each channel. `unsent`: the messages that are still to be sent."""

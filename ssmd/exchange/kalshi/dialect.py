@@ -6,7 +6,7 @@ What is sent and read after it is in connection.py. Protocol facts are from http
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ssmd.contracts.configuration import FieldProblem
@@ -30,6 +30,8 @@ class Kalshi(KalshiConnection):
     `subscribe`: the environment's section. It has the parameters of Kalshi's `subscribe` command, which are sent as
     they are; or it is a list of such sections.
     """
+
+    knows_markets: ClassVar = True
 
     def __init__(
         self,
