@@ -141,3 +141,11 @@ def test_late_frames_are_counted_anew_when_data_comes():
     assert waits(patience, START + 11) == (10, DATA)
     for _ in range(LATE_FRAMES):
         assert waits(patience, START + 22) == (-1, DATA)
+
+
+def test_the_time_to_the_next_tick_may_change_with_each():
+    patience = Patience(30, None, 5, START)
+    patience.ticked(START + 5, 0.1)
+    assert waits(patience, START + 5) == (pytest.approx(0.1), TICK)
+    patience.ticked(START + 5.1, None)
+    assert waits(patience, START + 5.1) == (15, PING)

@@ -176,3 +176,12 @@ def test_the_books_of_a_new_day_are_asked_for_without_being_broken(journal, stat
     journal.events([SnapshotsRequested(3, "orderbook_delta", ["A"], "day")], 7)
     assert [event for event, _, _ in noted(journal)] == ["snapshot_requested"]
     assert not status.broken_books
+
+
+def test_a_subscription_without_a_sid_is_logged_without_one(journal, caplog):
+    caplog.set_level("INFO", logger="ssmd.runner")
+    journal.events([Acknowledged("trade", None), Acknowledged("book", 5)], 1)
+    assert [(record.channel, getattr(record, "sid", "none")) for record in caplog.records] == [
+        ("trade", "none"),
+        ("book", 5),
+    ]

@@ -145,7 +145,8 @@ class Journal:
 
 
 def _log_subscribed(event: Acknowledged) -> None:
-    _log.info("subscribed", extra={"channel": event.channel, "sid": event.sid})
+    sid = {} if event.sid is None else {"sid": event.sid}
+    _log.info("subscribed", extra={"channel": event.channel, **sid})
     asked, confirmed = len(set(event.tickers)), event.acknowledged
     if confirmed is not None and confirmed < asked:
         fields = {"channel": event.channel, "sid": event.sid, "tickers": asked, "acknowledged": confirmed}
