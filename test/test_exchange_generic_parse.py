@@ -220,6 +220,7 @@ WRONG = [
     ("ignore: {'a[*]': 1}", "ignore.a[*]: has `[*]`, which only `asked` and `confirmed` may have"),
     ("ignore: {text: 5}", "ignore.text: is about a message that is not JSON, and must be a text or {prefix: ...}"),
     ("ignore: {text: PONG, a: 1}", "ignore.text: cannot stand beside paths"),
+    ("ignore: {success: no}", "ignore.success: is the text `no`; write true or false if the exchange sends"),
     ("asked: {when: {a: b}, id: c}", "asked: needs `channel` or `market`"),
     ("confirmed: {when: {a: b}, channel: c}", "confirmed: needs `asked`"),
     ("{asked: {channel: c}, confirmed: {channel: c}}", "confirmed.when: is required; add it"),

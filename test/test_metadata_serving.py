@@ -284,12 +284,8 @@ def test_a_key_field_that_a_placeholder_names_must_be_there(tmp_path, version, p
     [problem] = problems(tmp_path, more, **GENERIC, version=f", auth_method: api_key, {version}")
     assert problem.startswith(f"error: keys: lack the field `token`, which {place}")
     assert problem.endswith("; add it to `fields` of a key of the type api_key")
-    misspelt = problems(tmp_path, TOKEN.replace("token", "tokn") + more, **GENERIC, version=f", {version}")
-    assert [line.partition(": ")[2].partition(",")[0] for line in misspelt] == [
-        "keys.one.fields: lack the field `token`",
-        "keys.one.fields[0]: has no effect: no placeholder `${key.tokn}` uses it; remove it",
-    ]
-    assert "did you mean `tokn`?" in misspelt[0]
+    [misspelt] = problems(tmp_path, TOKEN.replace("token", "tokn") + more, **GENERIC, version=f", {version}")
+    assert misspelt.startswith("error: keys.one.fields[0]: is used by no placeholder; did you mean `token`, which")
 
 
 def test_a_key_field_that_no_placeholder_names_is_a_warning_where_others_are_used(tmp_path):

@@ -80,10 +80,16 @@ class Generic:
         used = key_fields(self._description, endpoint, subscribe)
         spare = [field for field in fields if field not in used]
         for name, place in used.items():
-            if name not in fields:
+            if name in fields:
+                continue
+            misspelt = next((field for field in spare if misspelling(field, [name])), None)
+            if misspelt is None:
                 message = f"lack the field `{name}`, which {place} uses as ${{key.{name}}}"
-                remedy = misspelling(name, spare) or "; add it to `fields` of a key of the type api_key"
-                yield FieldProblem((), f"{message}{remedy}")
+                yield FieldProblem((), f"{message}; add it to `fields` of a key of the type api_key")
+            else:
+                spare.remove(misspelt)
+                message = f"is used by no placeholder; did you mean `{name}`, which {place} uses as ${{key.{name}}}?"
+                yield FieldProblem((fields.index(misspelt),), message)
         if fields and not used:
             message = "have no effect in this version: neither the feed nor `subscribe` has a placeholder for them"
             yield FieldProblem((), message, warning=True, lenient=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.exchange.generic.description import Description
+from ssmd.exchange.generic.description import EMPTY, Description
 from ssmd.exchange.generic.parsing.asking import asked, confirmed
-from ssmd.exchange.generic.parsing.field import Field, Read, choice, each
+from ssmd.exchange.generic.parsing.field import Field, Read, choice, each, shown
 from ssmd.exchange.generic.parsing.match import match
 from ssmd.exchange.generic.parsing.message_types import message_types
 from ssmd.exchange.generic.parsing.paths import paths
@@ -34,7 +34,6 @@ _FIELDS: Mapping[str, Read] = {
     "asked": asked,
     "confirmed": confirmed,
     "paths": paths,
-    _MESSAGE_TYPES: message_types,
 }
 """What reads each field; the names are those of Description."""
 
@@ -51,12 +50,16 @@ def problems_of(section: Mapping[str, Any]) -> Iterator[FieldProblem]:
     return iter(problems)
 
 
-def _read(section: Mapping[str, Any], problems: list[FieldProblem]) -> Description:
+def _read(section: Any, problems: list[FieldProblem]) -> Description:
+    if not isinstance(section, dict):
+        problems.append(FieldProblem((), f"must be a mapping (`key: value` lines), not {shown(section)}"))
+        return EMPTY
     whole = Field(section, (), problems, _prepared_names(section))
-    found = whole.fields(_FIELDS)
+    in_dialect = {name: value for name, value in section.items() if name != _MESSAGE_TYPES}
+    found = whole._replace(value=in_dialect).fields(_FIELDS)
     if "confirmed" in found and not _goes_with_asked(whole.at("confirmed"), found):
         del found["confirmed"]
-    by_type = found.pop(_MESSAGE_TYPES, None)
+    by_type = message_types(whole.at(_MESSAGE_TYPES)) if _MESSAGE_TYPES in section else None
     if by_type is not None and found.setdefault("paths", by_type) is not by_type:
         message = "has no effect in this version: `dialect` has `paths`, which are used instead"
         whole.report(message, _MESSAGE_TYPES, warning=True, lenient=True)

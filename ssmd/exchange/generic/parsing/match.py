@@ -13,6 +13,8 @@ TEXT = "text"
 """In place of a path: the text of a message that is not JSON."""
 
 _FORMS = "a value, {exists: true}, {exists: false} or {prefix: ...}"
+_LIKE_TRUTH = ("yes", "no", "on", "off")
+"""Words that older YAML took for true and false."""
 _OPERATORS = {EXISTS: flag, PREFIX: text}
 
 
@@ -59,6 +61,9 @@ def _test(field: Field) -> tuple[str, Any] | None:
         field.report("is a list, and one field is compared with one value; name its items by their place, as in a[0]")
         return None
     if not isinstance(value, dict):
+        if isinstance(value, str) and value in _LIKE_TRUTH:
+            message = f"is the text `{value}`; write true or false if the exchange sends one of these"
+            field.report(message, warning=True, lenient=True)
         return IS, value
     if len(value) != 1 or (name := next(iter(value))) not in _OPERATORS:
         field.report(f"must be {_FORMS}")
