@@ -13,9 +13,6 @@ from ssmd.metadata.shown import FILLED_IN, shown_path
 
 __all__ = ["Place", "address_fault", "shown_host"]
 
-_SHORTEST_SECRET = 8
-"""A shorter secret is not looked for in the name of a host: many names would contain it by chance."""
-
 
 class Place(NamedTuple):
     """Where a connection goes, as the log and errors show it."""
@@ -45,8 +42,8 @@ def shown_host(url: str, template: str = "", hidden: Iterable[str] = ()) -> str:
     """
     parts, before = urlsplit(url), urlsplit(template)
     host = parts.netloc.rpartition("@")[2]
-    secrets = [secret.lower() for secret in hidden if len(secret) >= _SHORTEST_SECRET]
-    if "${key." in before.netloc or any(secret in host.lower() for secret in secrets):
+    name = host.lower()
+    if "${key." in before.netloc or printable(name, len(name) + 1, [secret.lower() for secret in hidden]) != name:
         host = FILLED_IN
     return f"{parts.scheme}://{host}{shown_path(before.path)}"
 

@@ -6,20 +6,17 @@ The private key may appear nowhere, and the key id only in the header that signs
 from __future__ import annotations
 
 import base64
-import re
-import signal
 import socket
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import canaries
 import gevent
 import pytest
+from canaries import pieces
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -33,7 +30,6 @@ from exchange_server import TEXT, Authority, Peer, accepting, close_frame, frame
 from gevent.pool import Pool
 from process import ROOT, make_tree, start
 
-PIECE = 16
 KEY_ID = str(uuid.uuid4())
 PASSWORD = uuid.uuid4().hex
 
@@ -56,79 +52,16 @@ def body(text: str) -> str:
     return "".join(line for line in text.splitlines() if not line.startswith("-"))
 
 
-def pieces(*secrets: str) -> frozenset[str]:
-    """Return every run of PIECE characters in any of the secrets."""
-    return frozenset(
-        text[start : start + PIECE] for text in map(squeezed, secrets) for start in range(len(text) - PIECE + 1)
-    )
-
-
-def squeezed(text: str) -> str:
-    """Return a text without the characters that a log or a key store may put between the lines of a PEM."""
-    return re.sub(r"\\[nr]|[\s\"'\\]", "", text)
-
-
 PRIVATE = pieces(*map(body, (SECRET, ED25519, ENCRYPTED, CURVE, PKCS1)), base64.b64encode(SECRET.encode()).decode())
 SECRETS = PRIVATE | pieces(KEY_ID, PASSWORD, base64.b64encode(KEY_ID.encode()).decode())
 
 
 def leaked(output: Mapping[str, str], secrets: frozenset[str] = SECRETS) -> list[str]:
-    """Return the places in which a piece of a secret stands, with the text around it."""
-    found = []
-    for place, text in output.items():
-        small = squeezed(text)
-        at = next((at for at in range(len(small)) if small[at : at + PIECE] in secrets), None)
-        if at is not None:
-            found.append(f"{place}: ...{small[max(0, at - 60) : at + 60]}...")
-    return found
+    return canaries.leaked(output, secrets)
 
 
-def output_of(
-    folder: Path, *arguments: str | Path, until_data: bool = False, **variables: str
-) -> tuple[int, dict[str, str]]:
-    """Run ssmd until it ends, or until it has data; return its exit code and all its output, by place.
-
-    That is its command line, what it prints, the answers of its probes, and its files.
-    """
-    folder.mkdir(exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = "{}:{}".format(*free.getsockname())
-    if arguments[0] == "run":
-        arguments = (*arguments, "--listen", listen)
-    keys = {"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": SECRET, "SSMD_LOG_LEVEL": "debug"}
-    process = start(*arguments, cwd=folder, **(keys | variables))
-    output: dict[str, str] = {}
-    try:
-        with gevent.Timeout(30):
-            while process.poll() is None:
-                with suppress(OSError):
-                    output["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
-                for path in ("/health", "/ready", "/metrics", "/status", "/nothing"):
-                    output.update(answer(listen, path))
-                if until_data and any(file.stat().st_size > 2000 for file in folder.rglob("*.jsonl")):
-                    process.send_signal(signal.SIGTERM)
-                    until_data = False
-                gevent.sleep(0.02)
-            output["stdout"], output["stderr"] = process.communicate()
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode is not None
-    for file in folder.rglob("*"):
-        if file.is_file() and "conf" not in file.parts and file.suffix != ".pem":
-            output[str(file)] = file.read_text("utf-8", "replace")
-    return process.returncode, output
-
-
-def answer(listen: str, path: str) -> dict[str, str]:
-    """Return the answer of a probe, by its path; nothing when there is none."""
-    with suppress(OSError):
-        try:
-            with urllib.request.urlopen(f"http://{listen}{path}", timeout=2) as response:
-                return {path: response.read().decode()}
-        except urllib.error.HTTPError as error:
-            return {f"{path} {error.code}": error.read().decode()}
-    return {}
+def output_of(folder: Path, *arguments: str | Path, **options: Any) -> tuple[int, dict[str, str]]:
+    return canaries.output_of(folder, *arguments, **({"KALSHI_API_KEY": KEY_ID, "KALSHI_API_SECRET": SECRET} | options))
 
 
 # Servers that repeat what they received.

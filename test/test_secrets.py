@@ -1,0 +1,262 @@
+"""A canary in every place where a description may put a key, in every way to fail.
+
+No piece of one is in anything that ssmd prints, writes or serves.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from canaries import leaked, output_of, pieces
+from exchange_server import TEXT, Authority, Peer, Request, accepting, close_frame, frame, serving
+from gevent.pool import Pool
+from process import make_tree
+
+OF_PREPARE = ("prepare_path", "prepare_query", "prepare_header", "prepare_body")
+PLACES = ("path", "query", "header", "message", "reply", "keep_alive", *OF_PREPARE)
+KEYS = {place: uuid.uuid4().hex + uuid.uuid4().hex for place in PLACES}
+TOKEN = uuid.uuid4().hex + uuid.uuid4().hex
+"""What the answer to the request before the connection gives."""
+ALL = [*KEYS.values(), TOKEN]
+SECRETS = pieces(*ALL)
+ECHO = " ".join(ALL)
+VARIABLES: dict[str, Any] = {place.upper(): value for place, value in KEYS.items()}
+
+DIALECT = """  dialect:
+    headers: {X-Key: "${key.header}"}
+    prepare:
+      url: PREPARE/${key.prepare_path}?k=${key.prepare_query}
+      headers: {X-Key: "${key.prepare_header}"}
+      body: {k: "${key.prepare_body}"}
+      take: {token: token}
+    keep_alive:
+      - {every_seconds: 1, send: {op: ping, k: "${key.keep_alive}"}}
+    replies:
+      - {when: {ping: {exists: true}}, send: {pong: "${message.ping}", k: "${key.reply}"}}
+    end_when:
+      - {when: {success: false}, as: refused}
+      - {when: {event: end}, as: disconnected}
+      - {close_code: 1008, as: refused}
+    asked: {channel: channel, market: market, id: id}
+    confirmed: {when: {confirmed: true}, id: id}
+    paths: {type: channel, channel: channel, market: market}
+"""
+ENVIRONMENT = """keys:
+  test: {type: api_key, fields: [FIELDS], source: 'env:VARIABLES'}
+subscribe:
+  messages:
+    - {op: subscribe, id: 7, channel: trades, market: A, k: "${key.message}", now: "${now_ms}"}
+""".replace("FIELDS", ", ".join(PLACES)).replace("VARIABLES", ",".join(VARIABLES))
+
+
+def tree_of(folder: Path, endpoint: str, prepare: str, more: str = "") -> Path:
+    """Write a metadata tree whose feed uses a key in every place. `endpoint`, `prepare`: where to, without a path."""
+    version = DIALECT.replace("PREPARE", prepare) + "  idle_timeout_seconds: 2\n" + more
+    url = f"{endpoint}/${{key.path}}/feed?token=${{key.query}}&given=${{prepared.token}}"
+    return make_tree(folder, f"'{url}'", "generic", version, ENVIRONMENT)
+
+
+def run(tree: Path, **options: Any) -> tuple[int, list[str], dict[str, str]]:
+    """Run ssmd; return its exit code, the leaks, and all its output except the messages of the exchange."""
+    code, output = output_of(tree.parent, "run", "test", "--config-dir", tree, **VARIABLES, no_proxy="*", **options)
+    # Messages of the exchange are kept unchanged, whatever is in them.
+    ours = {place: text for place, text in output.items() if not place.endswith(".jsonl") or ".ledger" in place}
+    return code, leaked(ours, SECRETS), ours
+
+
+# Servers that repeat what they received.
+
+
+def answer(status: str, body: str, fields: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{fields}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def repeated(status: str, echo: str = ECHO) -> bytes:
+    """A refusal that repeats all keys in its status line, its headers and its body, also where that is cut."""
+    head = f"Location: http://host/{echo.replace(' ', '/')}?k={TOKEN}\r\nX-Request: {echo}\r\nRetry-After: 0\r\n"
+    return answer(f"{status} {echo}", f"{'.' * 180}{echo}", f"{head}Set-Cookie: key={TOKEN}\r\n")
+
+
+def refusing(status: str) -> Exchange:
+    """An exchange that gives no token."""
+    return Exchange(repeated(status, " ".join(KEYS.values())))
+
+
+GIVEN = answer("200 OK", json.dumps({"token": TOKEN, "also": ECHO}))
+
+
+class Exchange:
+    """A server for the request before the connection and for the connection; `heard` has all that was sent to it."""
+
+    def __init__(self, prepared: bytes = GIVEN, handshake: bytes = b"", *frames: bytes, ends: bool = False) -> None:
+        self.prepared, self.handshake, self.frames, self.ends = prepared, handshake, frames, ends
+        self.heard = ""
+
+    def script(self, peer: Peer) -> None:
+        request: Request = peer.request()
+        self.heard += str(request)
+        if "Sec-WebSocket-Key" not in request.headers:
+            self.heard += peer.read(int(request.headers.get("Content-Length", "0"))).decode()
+            peer.send(self.prepared)
+            return
+        peer.send(self.handshake or accepting(request))
+        if self.handshake:
+            return
+        peer.send(b"".join(self.frames))
+        if self.ends:
+            peer.received()
+        else:
+            self.stream(peer)
+
+    def stream(self, peer: Peer) -> None:
+        peer.text(b'{"confirmed":true,"id":7}', b'{"ping":1}')
+        sending = gevent.spawn(self.send, peer)
+        try:
+            while True:
+                self.heard += peer.receive()[1].decode()
+        finally:
+            sending.kill()
+
+    def send(self, peer: Peer) -> None:
+        while KEYS["keep_alive"] not in self.heard:
+            gevent.sleep(0.05)
+        while True:
+            peer.text(b'{"channel":"trades","market":"A","n":"%s"}' % ECHO.encode())
+            gevent.sleep(0.05)
+
+
+def said(text: str) -> bytes:
+    return frame(TEXT, text.encode())
+
+
+FORGED = answer("200 OK", json.dumps({"token": f"{TOKEN}\r\nX-Forged: {TOKEN}"}))
+NAMES_NO_TOKEN = answer("200 OK", json.dumps({"code": 1, "msg": ECHO}))
+NOT_A_TEXT = answer("200 OK", json.dumps({"token": [TOKEN]}))
+WRONG_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + ECHO.encode()
+REASON = f"no {KEYS['message'][:50]} {TOKEN[5:60]}".encode()
+TORN = b"\xff" + ECHO.encode()
+
+SERVERS: dict[str, tuple[Exchange, int]] = {
+    **{f"prepare {status}": (refusing(status), 77) for status in ("401", "403")},
+    **{f"prepare {status}": (refusing(status), 69) for status in ("302", "429", "500")},
+    "prepare, not HTTP": (Exchange(f"you said {ECHO}\r\n\r\n".encode()), 69),
+    "prepare, bad header": (Exchange(f"HTTP/1.1 200 OK\r\n{ECHO}\r\n\r\n{ECHO}".encode()), 69),
+    "prepare, HTML": (Exchange(answer("200 OK", f"<html>{ECHO}</html>")), 69),
+    "prepare, no token": (Exchange(NAMES_NO_TOKEN), 69),
+    "prepare, not a text": (Exchange(NOT_A_TEXT), 69),
+    "prepare, wrong length": (Exchange(WRONG_LENGTH), 69),
+    "prepare, hangs up": (Exchange(b""), 69),
+    "a token with a line break": (Exchange(FORGED, repeated("400")), 69),
+    **{f"handshake {status}": (Exchange(GIVEN, repeated(status)), 77) for status in ("401", "403")},
+    **{f"handshake {status}": (Exchange(GIVEN, repeated(status)), 69) for status in ("302", "429", "400")},
+    "handshake, not HTTP": (Exchange(GIVEN, f"you said {ECHO}\r\n\r\n".encode()), 69),
+    "handshake, bad header": (Exchange(GIVEN, f"HTTP/1.1 101 Yes\r\n{ECHO}\r\n\r\n".encode()), 69),
+    "close, refused": (Exchange(GIVEN, b"", close_frame(1008, REASON), ends=True), 78),
+    "close": (Exchange(GIVEN, b"", close_frame(1001, REASON), ends=True), 75),
+    "refused": (Exchange(GIVEN, b"", said(json.dumps({"success": False, "msg": ECHO})), ends=True), 78),
+    "ended": (Exchange(GIVEN, b"", said(json.dumps({"event": "end", "msg": ECHO})), ends=True), 75),
+    "garbage": (Exchange(GIVEN, b"", said(ECHO), frame(3, ECHO.encode()), ends=True), 75),
+    "not text": (Exchange(GIVEN, b"", said(json.dumps({"channel": ECHO, "market": ECHO})), TORN, ends=True), 75),
+    "silence": (Exchange(GIVEN, b"", said(ECHO), ends=True), 75),
+}
+
+
+def test_nothing_leaks_when_an_exchange_repeats_what_it_received(tmp_path: Path) -> None:
+    def attempt(name: str) -> None:
+        exchange, expected = SERVERS[name]
+        with serving(exchange.script) as server:
+            folder = tmp_path / name.replace(" ", "-")
+            tree = tree_of(folder, server.host, f"http://127.0.0.1:{server.port}")
+            ended, leaks, output = run(tree)
+        assert (name, leaks) == (name, [])
+        assert (name, ended) == (name, expected), output["stderr"]
+        # It has received what could have leaked.
+        sent = [place for place in PLACES if KEYS[place] in exchange.heard]
+        assert set(OF_PREPARE) <= set(sent)
+        assert "prepare" in name or "token" in name or {"path", "query", "header"} <= set(sent)
+
+    Pool(3).map(attempt, SERVERS)
+
+
+def test_nothing_leaks_from_a_good_run(tmp_path: Path) -> None:
+    exchange = Exchange()
+    with serving(exchange.script) as server:
+        tree = tree_of(tmp_path, server.host, f"http://127.0.0.1:{server.port}")
+        ended, leaks, output = run(tree, until_data=True, SSMD_PAGE="full")
+    assert (ended, leaks) == (0, [])
+    [ledger] = [text for place, text in output.items() if ".ledger" in place]
+    assert '"channel":"trades"' in ledger
+    assert "/.../feed" in output["/status"]
+    assert [place for place in PLACES if KEYS[place] not in exchange.heard] == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "name.invalid"])
+def test_nothing_leaks_when_the_exchange_cannot_be_reached(tmp_path: Path, host: str) -> None:
+    with serving(Exchange().script) as server:
+        for number, (endpoint, prepare) in enumerate(
+            [(f"ws://{host}", f"http://127.0.0.1:{server.port}"), (server.host, f"http://{host}")]
+        ):
+            ended, leaks, output = run(tree_of(tmp_path / str(number), endpoint, prepare))
+            assert (ended, leaks) == (69, []), output["stderr"]
+            assert host in output["stderr"]
+
+
+def test_nothing_leaks_when_the_answer_makes_an_address_of_a_key(tmp_path: Path) -> None:
+    """Of a host that cannot be resolved, whose name is a key that the server repeats."""
+    given = answer("200 OK", json.dumps({"token": f"ws://{KEYS['prepare_body'][:40]}.invalid/{KEYS['prepare_path']}"}))
+    with serving(Exchange(given).script) as server:
+        tree = tree_of(tmp_path, server.host, f"http://127.0.0.1:{server.port}")
+        feed = tree / "feeds" / "test.yaml"
+        feed.write_text(feed.read_text().replace(server.host + "/${key.path}/feed", "${prepared.token}"))
+        ended, leaks, output = run(tree)
+    assert (ended, leaks) == (69, []), output["stderr"]
+    assert "cannot connect to ws://..." in output["stderr"]
+
+
+def test_nothing_leaks_when_a_certificate_is_wrong(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    exchange = Exchange()
+    with serving(exchange.script, tls=authority.context("exchange.test")) as server:
+        tree = tree_of(tmp_path / "run", server.host, f"https://127.0.0.1:{server.port}")
+        ended, leaks, _ = run(tree, SSL_CERT_FILE=str(authority.path))
+    assert (ended, leaks, exchange.heard) == (69, [], "")
+
+
+CRASHES: Mapping[str, str] = {
+    "before the connection": "from ssmd.connector.dial import BoundedHead as broken\nname = 'recv'",
+    "in the request": "from ssmd.connector.asking import Asking as broken\nname = 'sendall'",
+    "in the connection": "from ssmd.connector.frames import FrameReader as broken\nname = 'recv_batch'",
+    "in the dialect": "from ssmd.exchange.generic.connection import GenericConnection as broken\nname = 'inspect'",
+}
+
+
+@pytest.mark.parametrize("crash", CRASHES.values(), ids=CRASHES)
+def test_nothing_leaks_in_the_traceback_of_a_bug(tmp_path: Path, crash: str) -> None:
+    code = f"{crash}\ndef fail(*values):\n    raise RuntimeError('a bug')\nsetattr(broken, name, fail)\n"
+    hook = "import builtins\nload = builtins.__import__\n"
+    hook += "def late(name, globals=None, locals=None, fromlist=(), level=0):\n"
+    hook += "    found = load(name, globals, locals, fromlist, level)\n"
+    hook += "    if name == 'ssmd' and 'wiring' in (fromlist or ()):\n"
+    hook += f"        builtins.__import__ = load\n        exec({code!r}, {{}})\n    return found\n"
+    hook += "builtins.__import__ = late\n"
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(hook)
+    with serving(Exchange().script) as server:
+        tree = tree_of(tmp_path, server.host, f"http://127.0.0.1:{server.port}")
+        path = f"{tmp_path / 'hook'}:{Path(__file__).parent.parent}"
+        ended, leaks, output = run(tree, PYTHONPATH=path)
+    assert "RuntimeError: a bug" in output["stderr"]
+    assert (ended, leaks) == (70, [])
+
+
+def test_validate_shows_no_key(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path, "wss://exchange.test", "https://exchange.test")
+    for arguments in (["--keys", "--strict"], []):
+        code, output = output_of(tmp_path, "validate", "--config-dir", tree, *arguments, **VARIABLES)
+        assert (code, leaked(output, SECRETS)) == (0, []), output
