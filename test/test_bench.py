@@ -16,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 import websocket
+from bench import hot_path
 from bench.check import verify
 from bench.collector import DESCRIBED, GENERIC, OWN, Ssmd, environ
 from bench.goals import LIMITS, judge
@@ -233,6 +234,16 @@ def test_a_collector_writes_what_was_sent(bench, name):
     result = bench.run(collector, Load(rate=2000), 0.5, inspect=compare)
     assert not result.fault
     assert counts[0] > 0
+
+
+@pytest.mark.parametrize("dialect", hot_path.DIALECTS.values(), ids=hot_path.DIALECTS)
+def test_the_hot_path_of_each_dialect_is_measured(tmp_path, monkeypatch, dialect):
+    monkeypatch.setattr(hot_path, "MESSAGES", {20: 2000})
+    sent = tmp_path / "sent"
+    sent.write_bytes(b"".join(map(Cycle().text, range(2000))))
+    cost = hot_path.run_round(tmp_path, ROOT, 20, sent, dialect)
+    assert cost is not None
+    assert cost > 0
 
 
 def test_a_run_at_saturation_has_all_its_figures(bench):

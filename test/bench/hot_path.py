@@ -79,6 +79,8 @@ with open(sys.argv[4], "rb") as file:
 reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
 class Prepared:
+    decompress, not_decompressed = "", 0
+    def no_data(self): pass
     def connect(self): pass
     def close(self): pass
     def send(self, commands): pass

@@ -22,8 +22,8 @@ _TOO_MANY_SCOPES = (
     "`dialect`"
 )
 
-
-_LOOKED_AT_FOR_TIME = 20
+_LOOKED_AT_FOR_TIME = 8
+"""How many messages of a batch, the newest ones, are looked at for the exchange's time."""
 
 
 class Head(NamedTuple):
@@ -49,7 +49,9 @@ class GenericInspector:
         self._type = self.texts_of(paths.type) if self._recorded else None
         scopes = [self._scope(paths, rule.scope) for rule in paths.sequences]
         self._numbers = Numbers(paths.sequences, scopes, self.fields, self._recorded) if paths.sequences else None
-        self._times = [self.fields.column(path) for path in paths.time.paths] if paths.time else []
+        # Only the newest message's time counts, so it is not read with the other fields of all messages.
+        self._time_fields = Fields()
+        self._times = [self._time_fields.column(path) for path in paths.time.paths] if paths.time else []
         self._time_format = paths.time.format if paths.time else ""
         self._has_heads = self._recorded and bool(self._type or self._numbers)
         kinds = [rule.kind for rule in paths.sequences]
@@ -69,10 +71,8 @@ class GenericInspector:
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         self.batch = batch = self.fields.read(payloads)
-        if not batch.heads:
-            return Inspection(batch.decoded)
-        followed = self._numbers.follow(batch) if self._numbers else None
-        exchange_ms = self._exchange_ms(batch) if self._times else None
+        exchange_ms = self._exchange_ms(payloads) if self._times else None
+        followed = self._numbers.follow(batch) if self._numbers and batch.heads else None
         if followed is None:
             return Inspection(batch.decoded, exchange_ms=exchange_ms, heads=self._heads(batch, (), ()))
         failure = Disconnected(_TOO_MANY_SCOPES) if self._numbers and self._numbers.too_many else None
@@ -86,9 +86,10 @@ class GenericInspector:
         types = self._type.column(batch.heads) if self._type else [""] * count
         return list(map(Head, types, sids or [0] * count, numbers or [None] * count))
 
-    def _exchange_ms(self, batch: Batch) -> int | None:
-        """Return the time in the newest message that has one. Only the last ones are looked at, one by one."""
-        for head in reversed(batch.heads[-_LOOKED_AT_FOR_TIME:]):
+    def _exchange_ms(self, payloads: Sequence[bytes]) -> int | None:
+        """Return the time in the newest message that has one."""
+        for payload in reversed(payloads[-_LOOKED_AT_FOR_TIME:]):
+            (head,) = self._time_fields.read((payload,)).heads
             for column in self._times:
                 ms = unix_ms(column.one(head), self._time_format)
                 if ms is not None:
