@@ -28,6 +28,10 @@ class FieldPath(NamedTuple):
         return self.text
 
 
+_MOST_STEPS = 100
+"""No exchange nests its messages so deep."""
+
+
 def parse_path(text: str, *, every: bool = False) -> FieldPath:
     """Return the path of a text such as `a.b[0].c` or `[1][2]`; with `every` also `a[*].b`.
 
@@ -42,6 +46,8 @@ def parse_path(text: str, *, every: bool = False) -> FieldPath:
             break
         steps.append(int(match["index"]) if match["index"] else match[0])
         at = match.end()
+    if len(steps) > _MOST_STEPS:
+        raise ValueError(f"{printable(text[:40])!r}... has {len(steps):,} steps; a path has at most {_MOST_STEPS}")
     if not steps or at < len(text):
         raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
     return FieldPath(text, tuple(steps))

@@ -162,6 +162,13 @@ def test_a_description_without_paths_reads_nothing():
     assert list(batch.unread) == [1]
 
 
+def test_the_longest_paths_are_read():
+    fields = Fields()
+    columns = [fields.column(parse_path(text)) for text in (".".join(["a"] * 100), "[0]" * 100, "[20]" + "[0]" * 99)]
+    batch = fields.read([b'{"a":' * 100 + b"1" + b"}" * 100, b"[" * 100 + b"2" + b"]" * 100])
+    assert [column(batch.heads) for column in columns] == [[1, UNSET], [UNSET, 2], [UNSET, UNSET]]
+
+
 def test_items_of_lists_and_fields_of_objects_may_be_asked_for_at_one_place():
     paths = list(map(parse_path, ("data.s", "data[0].s", "data[1]", "[0].s", "[2]")))
     fields = Fields()

@@ -26,6 +26,12 @@ def test_what_is_no_path_is_refused(text):
         parse_path(text)
 
 
+def test_a_path_is_not_deeper_than_any_message():
+    assert len(parse_path(".".join(["a"] * 100)).steps) == 100
+    with pytest.raises(ValueError, match=r"has 101 steps; a path has at most 100"):
+        parse_path(".".join(["a"] * 101))
+
+
 def test_a_path_to_every_item_is_one_only_where_it_is_allowed():
     assert parse_path("args[*].channel", every=True).steps == ("args", EVERY, "channel")
     with pytest.raises(ValueError, match="is not the path of a field"):

@@ -13,12 +13,10 @@ from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import CHAIN, COUNTER, RANGE
 from ssmd.exchange.generic.description import Sequence as Rule
 from ssmd.exchange.generic.fields import Fields
+from ssmd.exchange.generic.parsing.paths import CONNECTION
 from ssmd.exchange.generic.pick import Scope
 
-__all__ = ["CONNECTION", "MOST_SCOPES", "Follower"]
-
-CONNECTION = "connection"
-"""The scope of a sequence that counts all messages."""
+__all__ = ["MOST_SCOPES", "Follower"]
 
 MOST_SCOPES = 100_000
 """The messages of more scopes are not followed, and end the run: an exchange has fewer markets, so the description
