@@ -188,7 +188,7 @@ def test_keys_that_are_refused(status: str) -> None:
     assert f"ws://127.0.0.1:{server.port}/feed/v1 refused the keys: {status[:3]} " in text
     assert '{"error":"bad  [31msignature [0m"} FORGED  line ' in text
     assert "x" * 50 in text
-    assert "check that the key id and the private key belong together" in text
+    assert "check that the keys belong together, and to this exchange" in text
     assert "clock" not in text
 
 

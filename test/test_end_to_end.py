@@ -20,7 +20,7 @@ from typing import IO, Any
 import gevent
 import gevent.event
 import pytest
-from exchange_server import BINARY, close_frame, eventually, serving
+from exchange_server import BINARY, CLOSE, close_frame, eventually, serving
 from exchange_server import frame as ws_frame
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
@@ -209,6 +209,44 @@ def test_a_binary_feed_gets_one_warning_that_says_what_it_looks_like(tmp_path):
     assert warning["looks_like"] == "gzip (1f 8b)"
     assert warning["remedy"] == "set `decompress: gzip` in the feed's dialect"
     assert collector.events[-1]["not_json"] == 3
+
+
+def test_compressed_messages_are_written_as_they_were_before(tmp_path):
+    """And a bomb among them ends the run; probes, ledger and log say what happened to the messages."""
+    asked = gevent.event.Event()
+
+    def script(peer):
+        peer.upgrade()
+        good = [gzip.compress(b'{"number":%d}' % number) for number in range(3)]
+        messages = [*good, good[0][:-1], b"{}", gzip.compress(bytes(10_000_000))]
+        for message in messages[:-1]:
+            peer.send(ws_frame(BINARY, message))
+        asked.wait()
+        peer.send(ws_frame(BINARY, messages[-1]))
+        return peer.received()
+
+    version = "  max_message_bytes: 1000000\n  dialect: {decompress: gzip}\n"
+    with serving(script) as server, Collector(tmp_path, server.url, exchange="generic", version=version) as collector:
+        collector.start_up()
+        collector.wait_for_lines(5)
+        metrics = collector.get("/metrics")[1]
+        status = json.loads(collector.get("/status")[1])
+        asked.set()
+        assert collector.wait() == 75
+        assert server.result()[-1] == (CLOSE, (1009).to_bytes(2, "big"))
+    lines = [json.loads(line) for line in collector.lines()]
+    assert [line["data"] for line in lines[:3]] == [{"number": number} for number in range(3)]
+    assert [line.get("encoding") for line in lines] == [None, None, None, "base64", None]
+    assert 'ssmd_messages_not_decompressed_total{feed="test"} 2.0' in metrics
+    assert status["messages"]["not_decompressed"] == 2
+    [ledger] = tmp_path.rglob("*.ledger.jsonl")
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [entry["decompress"] for entry in entries if entry["event"] == "connected"] == ["gzip"]
+    assert "max_message_bytes" in next(entry["reason"] for entry in entries if entry["event"] == "disconnected")
+    assert [event["event"] for event in collector.events].count(
+        "messages that cannot be decompressed are kept as they came; from now on they are only counted"
+    ) == 1
+    assert all("remedy" not in event for event in collector.events)
 
 
 def has_lines(collector, count):

@@ -93,7 +93,7 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _remedy(headers: Mapping[str, str], now: float) -> str:
     """Return what to do about keys that were refused."""
-    remedy = "check that the key id and the private key belong together, and to this exchange"
+    remedy = "check that the keys belong together, and to this exchange"
     date = _unix(headers.get("date", ""))
     skew = 0.0 if date is None else now - date
     if abs(skew) > LEAST_CLOCK_SKEW_SECONDS:
