@@ -80,8 +80,9 @@ missing() {
 status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
 if "missing" in status:
     channels = status["channels"]
-    waiting = "not confirmed yet" if channels is None or not all(channel["confirmed"] for channel in channels) else ""
-    print("; ".join(status["missing"]) or waiting)
+    # It is null where it is not known how the exchange confirms.
+    waits = channels is None or any(channel["confirmed"] is False for channel in channels)
+    print("; ".join(status["missing"]) or ("not confirmed yet" if waits else ""))
 else:  # SSMD_PAGE=off
     print("" if status["state"] == "collecting" else status["state"])' \
         "$(address)/status" 2>/dev/null

@@ -194,6 +194,17 @@ def test_without_asked_nothing_is_known():
     assert [*exchange.channels(), *exchange.asked()] == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "channel"),
+    [({"result": {"channel": "book"}}, "book"), ({"result": {"channel": "other"}}, ""), ({}, ""), ("refused", "")],
+)
+def test_a_refusal_without_an_id_may_name_its_channel(answer, channel):
+    description = {**KRAKEN, "end_when": [{"when": [{"bad": 1}, {"text": "refused"}], "as": "refused"}]}
+    exchange = connection(description, subscribe("book", "A"))
+    inspection = exchange.inspect(texts(answer | {"bad": 1} if isinstance(answer, dict) else answer))
+    assert [event.channel for event in inspection.events] == [channel]
+
+
 # What is heard.
 
 

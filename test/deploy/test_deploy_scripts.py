@@ -195,6 +195,16 @@ def test_a_start_says_what_is_refused(host):
     assert host.run("status", "kalshi-sim").returncode == 0
 
 
+def test_a_start_does_not_wait_for_what_an_exchange_is_not_known_to_confirm(host):
+    feed = host.conf / "feeds" / "coinbase.yaml"
+    feed.write_text(re.sub("endpoint: .*", "endpoint: sim://coinbase", feed.read_text()))
+    assert "confirmed:" not in feed.read_text()
+    host.settings("coinbase", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
+    started = host.run("start", "coinbase")
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "coinbase is connected, and nothing that was asked for is missing; log: " in started.stdout
+
+
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
 def test_the_collector_is_asked_without_the_proxy_of_the_environment(host, name):
     with (host.etc / "kalshi-sim.env").open("a") as settings:

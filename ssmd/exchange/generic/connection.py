@@ -181,7 +181,8 @@ class GenericConnection(GenericInspector):
     def _channel_of(self, payload: bytes) -> str:
         """Return the channel that a refusal is about; empty when that is not known."""
         path = self._asking.id if self._asking is not None else None
-        return "" if path is None else self._subscriptions.channel_of(value_in(_decoded(payload), path))
+        answer = _decoded(payload)
+        return self._subscriptions.channel_of(answer, None if path is None else value_in(answer, path))
 
     def _confirm(self, payload: bytes, place: int) -> Iterator[Acknowledged]:
         if self._subscriptions.waits:

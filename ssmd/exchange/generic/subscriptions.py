@@ -99,10 +99,12 @@ class Subscriptions:
         if place in self._wishes and isinstance(identity, int | str):
             self._places[type(identity), identity] = place
 
-    def channel_of(self, identity: Any) -> str:
-        """Return the channel that the message with this id has asked for; empty when it is not known, or several."""
-        wishes = self._wishes_of(identity)
-        return wishes[0].channel if len(wishes) == 1 else ""
+    def channel_of(self, answer: Any, identity: Any) -> str:
+        """Return the channel that an answer with this id is about; empty when that is not known, or several are."""
+        pick = self._confirmation.channel if self._confirmation is not None else None
+        names = [wish.channel for wish in self._wishes_of(identity)]
+        names = names or [name for name, _ in pairs_in(answer, pick, None) if name in self.channels]
+        return names[0] if len(names) == 1 else ""
 
     def _wishes_of(self, identity: Any) -> Sequence[Wish]:
         known = isinstance(identity, int | str) and (type(identity), identity) in self._places
