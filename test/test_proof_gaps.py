@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import GAPS_DAY, fail, write_gaps
+from recorded import GAPS_DAY, fail, write_day, write_gaps
 
+from ssmd.contracts.events import Gap
+from ssmd.exchange import EXCHANGES
 from ssmd.proof.gaps import NOT_KNOWN, FoundGap, Gaps, differing, gap_of
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.reading.seek import ranges
 from ssmd.reports.gather import gather
+from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import Entry, gap_fields
 from ssmd.store.packed_entries import Entries
@@ -55,6 +58,37 @@ def test_a_gap_takes_little_memory(tmp_path):
         peaks.append({name: peak(work) for name, work in works(tmp_path / str(count), file).items()})
         verdict = verify(file)
         assert verdict.examination.manifest.sequence_gaps == verdict.examination.manifest.missing == count - 1
+        assert (verdict.sealed, verdict.findings) == (True, [])
+    for name, after in peaks[1].items():
+        assert (after - peaks[0][name]) / (many - few) < BYTES_A_GAP, name
+
+
+def write_chain(storage: Path, count: int) -> DayFile:
+    """Write a day of `count` messages of 50 markets, each but the first of a market after a gap of unknown size."""
+    description = {"paths": {"market": "s", "sequence": {"previous": ["p", "n"], "scope": "market"}}}
+    inspector = EXCHANGES["generic"].described(description).inspector()
+    messages = [b'{"s":"M%d","p":%d,"n":%d}' % (n % 50, 3 * n + 1, 3 * n + 2) for n in range(count)]
+    fields = {"version": "9.9", "exchange": "generic", "description": description}
+    happened: list[Any] = [(0, "started", fields), (0, "connected", {})]
+    for second, message in enumerate(messages):
+        for found in inspector.inspect([message]).events:
+            assert isinstance(found, Gap)
+            fields = gap_fields(found.sid, found.expected, found.got, found.missing, found.name)
+            happened.append((second, "gap", fields))
+        happened.append((second, message))
+    [file] = data_files([write_day(storage, GAPS_DAY, *happened, (86_000, "stopped", {}), sealed=False)])
+    return file
+
+
+def test_a_gap_of_a_market_whose_size_nobody_knows_takes_as_little(tmp_path):
+    few, many = 2_000, 10_000
+    peaks = []
+    for count in (few, many):
+        file = write_chain(tmp_path / str(count), count)
+        peaks.append({name: peak(work) for name, work in works(tmp_path / str(count), file).items()})
+        verdict = verify(file)
+        manifest = verdict.examination.manifest
+        assert (manifest.sequence_gaps, manifest.missing) == (count - 50, None)
         assert (verdict.sealed, verdict.findings) == (True, [])
     for name, after in peaks[1].items():
         assert (after - peaks[0][name]) / (many - few) < BYTES_A_GAP, name

@@ -7,6 +7,7 @@ import itertools
 import json
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -21,6 +22,7 @@ from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.proof import tally as tally_module
 from ssmd.proof.tally import Tally
+from ssmd.store.ledger import gap_fields
 
 # A sid, and how much larger its number is than the one before: mostly by one. None: a message without a number.
 steps = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([1] * 12 + [None, None, 3, 0, -2])), max_size=60)
@@ -96,6 +98,42 @@ def test_a_gap_over_a_midnight_that_lies_within_a_file_counts_too(tmp_path):
     write_day(tmp_path, "2026-09-21", *ahead, *later)
     [verdict] = verdicts(tmp_path)
     assert (verdict.findings, verdict.examination.manifest.missing) == ([], 2)
+
+
+CHAIN = {"paths": {"market": "s", "sequence": {"previous": ["p", "n"], "scope": "market"}}}
+
+
+def chained_over_midnight(storage: Path, *second_day: Any) -> None:
+    """Write two days of one connection, the first with the number 5 of A, and the second with what is given."""
+    fields = {"version": "9.9", "exchange": "generic", "description": CHAIN}
+    rotated = (86400, "rotated", {"to": "2026-09-21"})
+    begin: list[Any] = [(0, "started", fields), (0, "connected", {}), (5, b'{"s":"A","p":-1,"n":5}'), rotated]
+    write_day(storage, "2026-09-20", *begin)
+    continued = (0.1, "continued", {"from": "2026-09-20", **fields})
+    write_day(storage, "2026-09-21", continued, *second_day, (9, "stopped", {}))
+
+
+def chain_gap(second: float, expected: int, got: int) -> tuple[float, str, dict]:
+    return second, "gap", gap_fields(sid_of("A"), expected, got, None, "A")
+
+
+def test_a_gap_over_midnight_whose_size_nobody_knows_is_counted_on_the_second_day(tmp_path):
+    others = [(1, b'{"s":"B","p":1,"n":2}'), (2, b'{"s":"A","p":9,"n":12}')]
+    chained_over_midnight(tmp_path, (0.1, b"{}"), chain_gap(0.1, 5, 7), (0.1, b'{"s":"A","p":7,"n":9}'), *others)
+    found = verdicts(tmp_path)
+    assert all_findings(found) == []
+    after = found[1].examination.manifest
+    assert (after.sequence_gaps, after.missing) == (1, None)
+    day = json.loads((tmp_path / "2026-09-21" / "kalshi.manifest.json").read_text())
+    rows = {row["name"]: (row["gaps"], row["missing"]) for row in day["sessions"][0]["sequences"]}
+    assert rows == {"A": (1, None), "B": (0, 0)}
+
+
+def test_a_gap_whose_size_nobody_knows_is_not_counted_behind_the_first_message(tmp_path):
+    chained_over_midnight(tmp_path, (0.1, b'{"s":"A","p":5,"n":9}'), chain_gap(1, 5, 9), (1, b'{"s":"A","p":9,"n":12}'))
+    [(day, line, text)] = all_findings(verdicts(tmp_path))
+    assert (day, line) == ("2026-09-21", 2)
+    assert text.endswith("expected 5, got 9, an unknown number missing")
 
 
 @pytest.mark.parametrize(
