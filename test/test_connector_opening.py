@@ -215,7 +215,7 @@ GOOD_TO_BAD: dict[str, tuple[bytes, str]] = {
         "no answer within 0.5 s",
     ),
     "a bomb": (
-        response(gzip.compress(b" " * 100_000_000), fields="Content-Encoding: gzip\r\n"),
+        response(gzip.compress(b" " * 3_000_000), fields="Content-Encoding: gzip\r\n"),
         f"its answer is longer than {ANSWER_BYTES:,} bytes",
     ),
     "not gzip": (
@@ -298,23 +298,23 @@ def test_the_time_of_the_request_is_not_given_to_the_connection_again() -> None:
         request = peer.request()
         if "Sec-WebSocket-Key" in request.headers:
             peer.drained()
-        gevent.sleep(0.6)
+        gevent.sleep(1.5)
         peer.send(response(TOKEN))
 
     with serving(script) as server:
         began = time.monotonic()
-        text = refused(server.url, Plan(f"http://127.0.0.1:{server.port}/"), connect_seconds=1)
-        assert time.monotonic() - began < 1.5
-    assert text == f"cannot connect to {server.url}: no answer within 1 s"
+        text = refused(server.url, Plan(f"http://127.0.0.1:{server.port}/"), connect_seconds=3)
+        assert time.monotonic() - began < 4.4, "as long as a second deadline would last"
+    assert text == f"cannot connect to {server.url}: no answer within 3 s"
 
 
 @pytest.mark.parametrize(
     ("begin", "piece", "expected"),
     [
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "its answer does not end"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "its answer does not end"),
         (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 5000, f"its answer is longer than {ANSWER_BYTES:,} bytes"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n", "its answer is longer than"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", "its answer is longer than"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n" * 1000, "its answer is longer than"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1000, "its answer is longer"),
         (b"HTTP/1.1 500 No\r\n\r\n", b"y" * 5000, "it answered 500 Internal Server Error: yyyyy"),
         (b"HTTP/1.1 500 No\r\n\r\n", b"", "it answered 500 Internal Server Error"),
     ],
@@ -324,13 +324,13 @@ def test_an_endless_answer_is_not_read_to_its_end(begin: bytes, piece: bytes, ex
     script = flooding(begin, piece) if piece else answering(begin)
     with serving(script) as server:
         plan = Plan(f"http://127.0.0.1:{server.port}/")
-        assert f": {expected}" in refused(server.url, plan, connect_seconds=5 if piece else 0.4)
+        assert f": {expected}" in refused(server.url, plan, connect_seconds=20 if piece else 0.4)
         server.result()
         assert server.peers[0].sent < 32 << 20, "more than sockets buffer"
 
 
 def test_a_bomb_takes_little_memory() -> None:
-    bomb = response(gzip.compress(b" " * 200_000_000), fields="Content-Encoding: gzip\r\n")
+    bomb = response(gzip.compress(b" " * 50_000_000), fields="Content-Encoding: gzip\r\n")
     tracemalloc.start()
     try:
         preparing(bomb)
