@@ -42,10 +42,9 @@ class GenericConnection(GenericInspector):
     ) -> None:
         replies, endings = description.replies, description.end_when
         confirmation = description.confirmed
-        # In this order the matches are told apart by their index.
+        # Their order is how _act() knows them apart.
         matches = [*(each.when for each in replies), *(each.when for each in endings)]
         self._first_ending, self._confirms = len(replies), len(matches)
-        self._ignores = len(matches) + 1
         matches += [confirmation.when if confirmation else (), description.ignore]
         super().__init__(description, live=True)
         for name, place in key_fields(description, "", subscribe).items():
@@ -68,7 +67,6 @@ class GenericConnection(GenericInspector):
         self._hearing = Hearing(self._subscriptions, description, self) if self._subscriptions.channels else None
         self._always_ticks = bool(replies or description.keep_alive)
         self._time = PassedTime()
-        self._passed_ms = 0
         self._tick_ms = FIRST_TICK_MS
         self._heard = self._due = False
 
@@ -99,7 +97,7 @@ class GenericConnection(GenericInspector):
         return self._tick_ms / 1000 if self._always_ticks or self._outbox else None
 
     def tick(self, now_ms: int) -> Inspection:
-        self._passed_ms = passed_ms = self._time.tick(now_ms, 0 if self._due else int(self._tick_ms))
+        passed_ms = self._time.tick(now_ms, 0 if self._due else int(self._tick_ms))
         self._due = False
         if self._heard:
             self._heard = False
