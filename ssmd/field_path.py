@@ -15,7 +15,8 @@ EVERY = "[*]"
 Step = str | int
 """The name of a field, the place in a list, from 0, or EVERY."""
 
-_STEP = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>[0-9]{1,9})\]|(?P<every>\[\*\])")
+# YAML can name half of a surrogate pair, and no JSON document can hold it.
+_STEP = re.compile(r"(?P<name>[^.\[\]\ud800-\udfff]+)|\[(?P<index>[0-9]{1,9})\]|(?P<every>\[\*\])")
 
 
 class FieldPath(NamedTuple):

@@ -20,7 +20,9 @@ def test_a_path_has_names_and_places(text, steps):
     assert parse_path(text).steps == steps
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[x]", "a[", "a]", "[1]a", "[-1]", "[99999999999]"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", "[x]", "a[", "a]", "[1]a", "[-1]", "[99999999999]", "a\ud800"]
+)
 def test_what_is_no_path_is_refused(text):
     with pytest.raises(ValueError, match="is not the path of a field"):
         parse_path(text)
