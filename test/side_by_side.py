@@ -151,7 +151,9 @@ def list_files(folder: str, arguments: Sequence[str]) -> list[str]:
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         print(out.getvalue(), end="")
         sys.exit(int(code))
-    return [os.path.relpath(path) for path in sorted(listing.paths, key=lambda path: -path.stat().st_size)]
+    # On its way to a folder pytest also visits the files beside it.
+    found = [path for path in listing.paths if path.is_relative_to(Path(folder).resolve())]
+    return [os.path.relpath(path) for path in sorted(found, key=lambda path: -path.stat().st_size)]
 
 
 def run(files: Sequence[str], processes: Processes, began: float) -> list[Result]:

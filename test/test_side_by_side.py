@@ -37,6 +37,13 @@ def test_four_files_at_a_time_and_each_in_a_process_of_its_own(suite):
     assert len(set(pids)) == len(set(folders)) == 4
 
 
+def test_files_beside_the_folder_are_not_tested(suite):
+    (suite.files / "inner").mkdir()
+    suite.add(**{"test_beside": PASSING, "inner/test_in": PASSING})
+    _, lines = suite.run(code="print(s.list_files('inner', ['-c', 'pytest.ini', '-p', 'no:hypothesispytest'])), exit()")
+    assert lines == ["['inner/test_in.py']"]
+
+
 def test_never_more_than_four_at_a_time(suite):
     suite.add(**{f"test_{number}": PASSING for number in range(9)})
     code, lines = suite.run(code="start = s.Processes.start; s.Processes.start = lambda self, file: "

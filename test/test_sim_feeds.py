@@ -42,6 +42,16 @@ def test_a_rate_is_kept_over_minutes(rate: float, tick: float) -> None:
     assert rate * 60 - max(1, rate * tick) - 1 <= total <= rate * 60 + 1
 
 
+def test_less_than_one_message_a_second_is_kept_too() -> None:
+    pace = Pace(0.1)
+    total = 0
+    for tick in range(103):
+        due = pace.due(tick * 0.97, 512)
+        pace.count(due)
+        total += due
+    assert total == 9
+
+
 def test_messages_are_evenly_spaced() -> None:
     pace = Pace(50)
     assert pace.due(10.0, 512) == 0

@@ -89,10 +89,11 @@ class Pace:
         if self._start is None:
             self._start, self._done = now, 0
         behind = (now - self._start) * self._rate - self._done
-        if behind > max(self._rate, 1):
+        most = max(self._rate, 2)
+        if behind > most:
             # More than a second late, because the client or this machine is too slow. The rest is left out: a client
             # that has paused would otherwise get all of it at once.
-            self._start += (behind - self._rate) / self._rate
+            self._start += (behind - most) / self._rate
         return max(0, min(int((now - self._start) * self._rate) - self._done, limit))
 
     def count(self, sent: int) -> None:

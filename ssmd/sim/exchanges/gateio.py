@@ -1,8 +1,8 @@
 """Gate.io spot, version 4. Its rules, by https://www.gate.com/docs/developers/apiv4/ws/en:
 
 - Each message of the client has the current time, within a minute, or is refused.
-- A connection on which the client sends nothing for half a minute ends without a close frame. `spot.ping` is answered
-  by `spot.pong`.
+- A connection on which the client sends no message for half a minute ends without a close frame. `spot.ping` is
+  answered by `spot.pong`. Whether ping frames count is not published; here they do not.
 - An order book (spot.obu) begins with all of it, `full`; then `U`, the number of the first change of a message, is one
   more than `u`, the last one of the message before. A stream can be subscribed to once.
 - Before maintenance comes a message of the type `upgrade`.
@@ -47,9 +47,6 @@ class GateIo(Rules):
                     self._command(message, channel)
             case _:
                 self._refuse(message, _INVALID_REQUEST, "invalid request body structure")
-
-    def control(self, opcode: int, payload: bytes) -> None:
-        self._idle.restart()
 
     def event(self, subscription: Subscription) -> None:
         match subscription.channel:
