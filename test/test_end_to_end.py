@@ -387,7 +387,9 @@ def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     with Simulator("--rate", "500") as simulator:
-        tree = make_tree(tmp_path, f"{simulator.generic}/{'x' * 6000}", "generic", "", "")
+        # With numbers there is no warning, so that the long line is the first.
+        numbers = "  dialect: {paths: {sequence: {plus_one: n, scope: connection}}}\n"
+        tree = make_tree(tmp_path, f"{simulator.generic}/{'x' * 6000}", "generic", numbers, "")
         process = start("run", "test", "--config-dir", tree, "--listen", listen)
         try:
             assert process.stderr is not None
