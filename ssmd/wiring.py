@@ -25,7 +25,7 @@ from ssmd.contracts.service import Service
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import ConfigError, ResolveError
-from ssmd.exchange import EXCHANGES
+from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.model import Environment

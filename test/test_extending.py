@@ -23,7 +23,7 @@ from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
 from ssmd.contracts.exchange import COUNTER, Inspection, Opening
 from ssmd.errors import ConfigError, Disconnected, ResolveError
-from ssmd.exchange import EXCHANGES
+from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.fields import Model, Seconds, Text
 from ssmd.metadata.loader import load
 from ssmd.proof.seal import seal

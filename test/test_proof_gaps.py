@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recorded import GAPS_DAY, fail, write_day, write_gaps
 
 from ssmd.contracts.events import Gap
-from ssmd.exchange import EXCHANGES
+from ssmd.exchange.catalog import EXCHANGES
 from ssmd.proof.gaps import NOT_KNOWN, FoundGap, Gaps, differing, gap_of
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify

@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmd.errors import ConfigError, UsageError, printable, visible
-from ssmd.exchange import EXCHANGES
+from ssmd.exchange.catalog import EXCHANGES
 from ssmd.field_path import FieldPath, parse_path
 from ssmd.importing.bring_in import Target, bring_in
 from ssmd.importing.fields import Condition, Layout

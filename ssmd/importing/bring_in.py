@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError, OutputError
-from ssmd.exchange import dialect_of
+from ssmd.exchange.catalog import dialect_of
 from ssmd.importing.days import Day, ImportedDay, begin_day
 from ssmd.importing.source import Source, merged
 from ssmd.store.sessions import Spoken

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
-from ssmd.exchange import EXCHANGES, dialect_of
+from ssmd.exchange.catalog import EXCHANGES, dialect_of
 from ssmd.proof.coverage import open_times, outages
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
