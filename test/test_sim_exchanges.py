@@ -44,6 +44,8 @@ class Client:
         self.ws.shutdown()
 
     def send(self, message: Any) -> None:
+        if isinstance(message, dict) and message.get("time", 0) is None:
+            message = message | {"time": int(time.time())}
         self.ws.send(message if isinstance(message, str) else json.dumps(message))
 
     def message(self) -> Any:
@@ -106,7 +108,8 @@ def _deribit(number: int, *channels: str) -> Any:
 
 
 def _gateio(number: int, channel: str, *payload: str) -> Any:
-    return {"time": int(time.time()), "id": number, "channel": channel, "event": "subscribe", "payload": payload}
+    """`time` is filled in when the message is sent: Gate.io refuses another one than the current one."""
+    return {"time": None, "id": number, "channel": channel, "event": "subscribe", "payload": payload}
 
 
 def _kucoin(number: str, topic: str) -> Any:
