@@ -89,3 +89,15 @@ def test_an_installed_package_first_makes_an_example_tree(tmp_path: Path) -> Non
 def test_localhost_is_the_address_in_the_example_tree() -> None:
     assert "Set `endpoint" not in how_to_connect(LOCAL.replace("127.0.0.1", "localhost"))
     assert "Set `endpoint" in how_to_connect(LOCAL.replace("8765", "8766"))
+
+
+@pytest.mark.parametrize(("name", "also"), [("kraken", ""), ("kucoin", "/api/v1/bullet-public")])
+def test_an_exchange_says_what_to_write_into_its_feed(name: str, also: str) -> None:
+    with Process("sim", "--exchange", name, "--listen", "127.0.0.1:0") as simulator:
+        endpoint = simulator.wait_for("serving")["endpoint"]
+        printed = "".join(simulator.other)
+        assert simulator.end() == 0
+    assert f"`endpoint: {endpoint}`" in printed
+    assert f"run {name} --config-dir conf" in printed
+    prepare = f"`url: http://{endpoint.split('/')[2]}{also}` into `prepare`"
+    assert (prepare in printed) is bool(also)

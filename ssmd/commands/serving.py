@@ -83,8 +83,11 @@ def serve_exchange(listen: str, name: str, setting: Setting, faults: Faults) -> 
     """Serve the exchange of that name in the same way; return the exit code."""
     host, port = parse_listen(listen)
     server = ExchangeServer(name, host, port, setting, faults)
+    prepares = server.rules.prepares
+    also = f", with the query that it has there, and `url: http://{server.address}{prepares}` into `prepare`"
     print(
-        f"To try a description, write `endpoint: {server.endpoint}` into its feed, such as feeds/{name}.yaml, then:\n"
+        f"To try a description, write `endpoint: {server.endpoint}` into its feed, such as feeds/{name}.yaml"
+        f"{also if prepares else ''}, then:\n"
         f"  {program()} run {name} --config-dir conf",
         file=sys.stderr,
         flush=True,

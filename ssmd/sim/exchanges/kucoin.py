@@ -20,7 +20,6 @@ from ssmd.sim.upgrade import Answer, answer
 
 __all__ = ["KuCoin"]
 
-_BULLET = "/api/v1/bullet-public"
 _MATCHES, _TICKERS, _BOOKS = "/market/match", "/market/ticker", "/market/level2"
 _MOST_AT_ONCE, _MOST_TOPICS = 100, 300
 _DAY = 24 * 60 * 60
@@ -30,6 +29,7 @@ class KuCoin(Rules):
     """One connection to KuCoin."""
 
     path = "/"
+    prepares = "/api/v1/bullet-public"
     markets = named("{}-USDT")
     channels: ClassVar = {_BOOKS: 12, _MATCHES: 3, _TICKERS: 2}
     connects = (30, 60)
@@ -37,7 +37,7 @@ class KuCoin(Rules):
     @classmethod
     def http(cls, request: Request, shared: dict[str, Any]) -> Answer | None:
         tokens: set[str] = shared.setdefault("tokens", set())
-        if request.path == _BULLET:
+        if request.path == cls.prepares:
             return _token(request, tokens) if request.method == "POST" else answer(405)
         return None if request.query.get("token") in tokens else answer(401)
 

@@ -65,6 +65,8 @@ class Rules:
 
     path: ClassVar[str]
     """Where it serves."""
+    prepares: ClassVar[str] = ""
+    """Where it answers the request over HTTP that a client must make before it connects; empty for none."""
     markets: ClassVar[Mapping[str, str]]
     """The coin of each market, by name."""
     channels: ClassVar[Mapping[str, int]]
