@@ -231,7 +231,7 @@ def _identity(deployment: Deployment) -> dict[str, object]:
         "pid": os.getpid(),
         "exchange": deployment.dialect,
         "environment": deployment.environment.name,
-        "description": deployment.description,
+        "description": EXCHANGES[deployment.dialect].needed_to_read(deployment.description),
     }
 
 

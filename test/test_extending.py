@@ -122,6 +122,10 @@ class ShoutingExchange(Listening):
         return cls
 
     @classmethod
+    def needed_to_read(cls, description):
+        return {}
+
+    @classmethod
     def reader(cls):
         return Overheard()
 

@@ -196,6 +196,28 @@ def test_nothing_leaks_from_a_good_run(tmp_path: Path) -> None:
     assert [place for place in PLACES if KEYS[place] not in exchange.heard] == []
 
 
+def test_nothing_leaks_of_what_is_written_out_in_a_description(tmp_path: Path) -> None:
+    """In place of a placeholder. Of the description, the ledger keeps only what reading needs."""
+    exchange = Exchange()
+    with serving(exchange.script) as server:
+        tree = tree_of(tmp_path, server.host, f"http://127.0.0.1:{server.port}")
+        feed, environment = tree / "feeds" / "test.yaml", tree / "environments" / "test.yaml"
+        text = feed.read_text()
+        for place in set(PLACES) - {"path"}:  # The path of an endpoint is shown, except for its placeholders.
+            text = text.replace(f"${{key.{place}}}", KEYS[place])
+        feed.write_text(text)
+        fields, variables = ", ".join(PLACES), ",".join(VARIABLES)
+        text = environment.read_text().replace(fields, "path, message").replace(variables, "PATH,MESSAGE")
+        environment.write_text(text)
+        ended, leaks, output = run(tree, until_data=True, SSMD_PAGE="full")
+    assert (ended, leaks) == (0, [])
+    [ledger] = [text for place, text in output.items() if ".ledger" in place]
+    assert json.loads(ledger.splitlines()[0])["description"] == {
+        "paths": {"type": "channel", "channel": "channel", "market": "market"}
+    }
+    assert [place for place in PLACES if KEYS[place] not in exchange.heard] == []
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "name.invalid"])
 def test_nothing_leaks_when_the_exchange_cannot_be_reached(tmp_path: Path, host: str) -> None:
     with serving(Exchange().script) as server:

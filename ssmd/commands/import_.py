@@ -161,7 +161,8 @@ def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
                 f"the feed {name} of {visible(config_dir)} has no version in force on {day}, of which there are "
                 f"messages: {spans}; give the version that describes them an `effective_from` of that day or before"
             )
-        return Spoken(parts.dialect_name(feed.name, version.exchange), feed.description(version))
+        dialect = parts.dialect_name(feed.name, version.exchange)
+        return Spoken(dialect, EXCHANGES[dialect].needed_to_read(feed.description(version)))
 
     return spoken
 

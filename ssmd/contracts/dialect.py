@@ -29,6 +29,12 @@ class Dialect(Protocol):
         Never raises for a description of a ledger: what this version does not understand in it is left out.
         """
 
+    def needed_to_read(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of a description by which described() reads recorded messages, for the ledger.
+
+        What only a connection needs is left out, because a header or a message may have a key written out in it.
+        """
+
     def __call__(
         self,
         keys: Mapping[str, str],

@@ -145,7 +145,7 @@ class Feed(Model):
         return timeline_faults(dict(enumerate(self.versions)))
 
     def description(self, version: FeedVersion) -> dict[str, Any]:
-        """Return all that the feed says of its exchange's messages, as the dialect takes it and the ledger keeps it."""
+        """Return all that the feed says of its exchange's messages, as the dialect takes it."""
         return describe(version, self.message_types)
 
     def version_in_force(self, today: date) -> FeedVersion | None:

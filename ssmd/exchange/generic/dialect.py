@@ -11,7 +11,7 @@ from ssmd.exchange.generic.asking import Wish, wishes_of
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
 from ssmd.exchange.generic.inspector import GenericInspector
-from ssmd.exchange.generic.parse import parse, problems_of
+from ssmd.exchange.generic.parse import OF_RECORDED, parse, problems_of
 from ssmd.exchange.generic.reader import GenericReader
 from ssmd.exchange.generic.template import KEY, NOW_MS, NOW_S, PREPARED, faults_of
 from ssmd.exchange.generic.uses import key_fields
@@ -38,6 +38,9 @@ class Generic:
 
     def described(self, description: Mapping[str, Any]) -> Generic:
         return Generic(parse(description))
+
+    def needed_to_read(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: description[name] for name in OF_RECORDED if name in description}
 
     def __call__(
         self,

@@ -17,10 +17,13 @@ from ssmd.exchange.generic.parsing.message_types import message_types
 from ssmd.exchange.generic.parsing.paths import paths
 from ssmd.exchange.generic.parsing.sending import ending, handshake_headers, keep_alive, prepare, reply, token
 
-__all__ = ["parse", "problems_of"]
+__all__ = ["OF_RECORDED", "parse", "problems_of"]
 
 _MESSAGE_TYPES = "message_types"
 """What existing feeds have in place of `paths`, beside their `versions`."""
+
+OF_RECORDED = ("paths", _MESSAGE_TYPES)
+"""The fields by which recorded messages are read. The others are about the connection."""
 
 _FIELDS: Mapping[str, Read] = {
     "headers": handshake_headers,

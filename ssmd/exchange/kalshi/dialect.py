@@ -60,6 +60,10 @@ class Kalshi(KalshiConnection):
         return cls
 
     @classmethod
+    def needed_to_read(cls, description: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    @classmethod
     def check(cls, subscribe: Any) -> Iterator[FieldProblem]:
         return problems_of(subscribe)
 
