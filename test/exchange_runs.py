@@ -44,6 +44,8 @@ class ExchangeRun(Probed):
         self.data = folder / "data"
         self.server = ExchangeServer(name, "127.0.0.1", 0, Setting(**setting), read_faults(name, faults))
         self._serving = gevent.spawn(self.server.serve)
+        self.environment: dict[str, Any] = yaml.safe_load((CONF / "environments" / f"{name}.yaml").read_text())
+        """That of conf/, unchanged."""
         tree = _write_tree(folder / "conf", name, self.server.address, change)
         super().__init__("run", name, "--config-dir", tree, "--listen", "127.0.0.1:0", cwd=folder)
 

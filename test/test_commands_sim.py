@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from process import KEYS, ROOT, Process, ssmd
 
+from ssmd.commands import sim
 from ssmd.commands.serving import how_to_connect
+from ssmd.sim.exchanges import EXCHANGES
 
 LOCAL = "ws://127.0.0.1:8765/trade-api/ws/v2"
 
@@ -101,3 +103,24 @@ def test_an_exchange_says_what_to_write_into_its_feed(name: str, also: str) -> N
     assert f"run {name} --config-dir conf" in printed
     prepare = f"`url: http://{endpoint.split('/')[2]}{also}` into `prepare`"
     assert (prepare in printed) is bool(also)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--exchange", "krakken"], "--exchange is 'krakken'; there are: binance, "),
+        (["--exchange", "kraken", "--faster", "0"], "--faster must be more than 0"),
+        (["--exchange", "kraken", "--fault", "mute-after=1:book"], "unknown fault 'mute-after=1:book'; there are: "),
+        (["--exchange", "kraken", "--fault", "refuse=trades"], "there is no such channel; there are: book, trade, "),
+        (["--exchange", "coinbase", "--fault", "notice-after=1"], "unknown fault 'notice-after=1'"),
+    ],
+)
+def test_what_an_exchange_does_not_have_is_an_error(options: list[str], text: str) -> None:
+    ended = ssmd("sim", *options)
+    assert ended.returncode == 64
+    assert text in ended.stderr
+
+
+def test_the_help_names_every_exchange() -> None:
+    assert sim.__doc__
+    assert [name for name in EXCHANGES if name not in sim.__doc__] == []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gevent
 import pytest
+import websocket
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sim_client import Client, headers
 
 from ssmd.errors import ConfigError
-from ssmd.sim.embedded import embedded
+from ssmd.sim.embedded import embedded, read_settings
+from ssmd.sim.exchanges.server import ExchangeServer
 from ssmd.sim.server import Simulator
 
 
@@ -92,8 +95,27 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?snapshot-seq=last", "snapshot-seq must be next or current, not 'last'"),
         (f"sim://kalshi?market-limit=3&replay={__file__}", "made-up"),
         ("sim://kalshi?replay=/nonexistent.jsonl", "there is no such file"),
+        ("sim://kraken?replay=x", "sim://kraken: unknown parameter 'replay'; there are: rate, seed, faster, fault, "),
+        ("sim://kraken?faster=0", "sim://kraken: faster must be more than 0"),
+        ("sim://coinbase?notice-after=1", "unknown parameter 'notice-after'"),
+        ("sim://kraken?refuse=trades", "there is no such channel"),
     ],
 )
 def test_an_error_names_what_exists(endpoint: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         embedded(endpoint)
+
+
+def test_another_exchange_needs_no_key_and_the_generic_dialect() -> None:
+    started = embedded("sim://kraken?rate=0&faster=10&close-after=9")
+    assert started.keys == {}
+    assert isinstance(started.service, ExchangeServer)
+    gevent.spawn(started.service.serve)
+    client = websocket.create_connection(started.endpoint, timeout=10)
+    client.send('{"method":"subscribe","params":{"channel":"trade","symbol":["BTC/USD"]}}')
+    assert [json.loads(client.recv()) for _ in range(9)][-1]["channel"] == "trade"
+    assert client.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
+    client.shutdown()
+    started.service.stop()
+    assert read_settings("sim://kraken").dialect == "generic"
+    assert read_settings("sim://kalshi").dialect == "kalshi"

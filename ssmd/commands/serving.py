@@ -30,7 +30,7 @@ from ssmd.sim.listening import Server
 from ssmd.sim.replay import Recording
 from ssmd.sim.server import Simulator
 
-__all__ = ["how_to_connect", "number", "serve", "serve_exchange"]
+__all__ = ["how_to_connect", "how_to_describe", "number", "serve", "serve_exchange"]
 
 _log = logging.getLogger("ssmd.sim")
 
@@ -83,15 +83,7 @@ def serve_exchange(listen: str, name: str, setting: Setting, faults: Faults) -> 
     """Serve the exchange of that name in the same way; return the exit code."""
     host, port = parse_listen(listen)
     server = ExchangeServer(name, host, port, setting, faults)
-    prepares = server.rules.prepares
-    also = f", with the query that it has there, and `url: http://{server.address}{prepares}` into `prepare`"
-    print(
-        f"To try a description, write `endpoint: {server.endpoint}` into its feed, such as feeds/{name}.yaml"
-        f"{also if prepares else ''}, then:\n"
-        f"  {program()} run {name} --config-dir conf",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(how_to_describe(name, server), end="", file=sys.stderr, flush=True)
     _serve_until_signal(server, exchange=name, rate=setting.rate, faster=setting.faster)
     return 0
 
@@ -155,13 +147,28 @@ def how_to_connect(endpoint: str) -> str:
     """Return what to type so that a collector connects to `endpoint`: with the example tree of the checkout, or with
     one that `ssmd init` makes where ssmd is installed.
     """
-    lines = ""
-    if CHECKOUT is not None:
-        tree = Path("conf") if Path.cwd() == CHECKOUT else CHECKOUT / "conf"
-    else:
-        tree = Path("ssmd-example")
-        if not (tree / "environments" / "kalshi-local.yaml").is_file():
-            lines = f"  {program()} init {tree}\n"
+    tree, lines = _example_tree()
     if endpoint.replace("//localhost:", "//127.0.0.1:") != _LOCAL:
         lines += f"Set `endpoint: {endpoint}` in {tree}/feeds/kalshi-local.yaml, then:\n"
     return f"{lines}  {program()} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"
+
+
+def how_to_describe(name: str, server: ExchangeServer) -> str:
+    """Return what to do so that a collector connects to the simulated exchange of that name."""
+    tree, lines = _example_tree()
+    prepares = server.rules.prepares
+    also = f", with the query that it has there, and `url: http://{server.address}{prepares}` into `prepare`"
+    return (
+        f"{lines}To try a description, write `endpoint: {server.endpoint}` into its feed, such as "
+        f"{tree}/feeds/{name}.yaml{also if prepares else ''}, then:\n"
+        f"  {program()} run {name} --config-dir {shlex.quote(str(tree))}\n"
+    )
+
+
+def _example_tree() -> tuple[Path, str]:
+    """Return the folder of the example tree, and the line with the command that writes it where there is none yet."""
+    if CHECKOUT is not None:
+        return Path("conf") if Path.cwd() == CHECKOUT else CHECKOUT / "conf", ""
+    tree = Path("ssmd-example")
+    is_there = (tree / "environments" / "kalshi-local.yaml").is_file()
+    return tree, "" if is_there else f"  {program()} init {tree}\n"

@@ -19,9 +19,10 @@ CUT = {
 
 
 def without_sign_of_life(version, environment):
-    """Take away what keeps the connection alive. Coinbase needs a subscription for it."""
+    """Take away what keeps the connection alive: for Coinbase a subscription. Only the exchange ends it then."""
     for field in ("keep_alive", "replies"):
         version["dialect"].pop(field, None)
+    environment["data_timeout_seconds"] = 3600
     messages = environment["subscribe"]["messages"]
     environment["subscribe"]["messages"] = [each for each in messages if each.get("channel") != "heartbeats"]
 
