@@ -98,6 +98,7 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kraken?replay=x", "sim://kraken: unknown parameter 'replay'; there are: rate, seed, faster, fault, "),
         ("sim://kraken?faster=0", "sim://kraken: faster must be more than 0"),
         ("sim://coinbase?notice-after=1", "unknown parameter 'notice-after'"),
+        ("sim://kucoin", "sim://kucoin: a client asks it for a token .* `ssmd sim --exchange kucoin`"),
         ("sim://kraken?refuse=trades", "there is no such channel"),
     ],
 )
