@@ -141,8 +141,8 @@ def _of_kalshi(query: str) -> KalshiSettings:
 
 def _of_exchange(name: str, query: str) -> ExchangeSettings:
     if EXCHANGES[name].prepares:
-        remedy = f"serve it with `ssmd sim --exchange {name}`"
-        raise ConfigError(f"a client asks it for a token over HTTP before it connects, which needs an address; {remedy}")
+        cause = "a client asks it for a token over HTTP before it connects, which needs an address"
+        raise ConfigError(f"{cause}; serve it with `ssmd sim --exchange {name}`")
     settings, faults = _parameters(query, ("rate", "seed", "faster"), faults_of(name))
     faster = _number(settings, "faster", 1.0)
     if not faster:
