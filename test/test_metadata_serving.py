@@ -333,3 +333,55 @@ versions:
 def test_the_version_in_force_counts(tmp_path):
     later = "}, {version: v2, effective_from: 2030-01-01, endpoint: 'wss://h/', dialect: {no: 1}"
     assert problems(tmp_path, "", **GENERIC, version=later) == []
+
+
+SECRET = "q7Rk2Vx9Lm4Tz8Wn"
+WRITTEN_OUT = (
+    "has what looks like a key, written out; put it into `keys` of the environment, and write `${key.<field>}` here"
+)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field"),
+    [
+        (f"headers: {{X-API-KEY: {SECRET}}}", "headers.X-API-KEY"),
+        (f"headers: {{Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.{SECRET}.x}}", "headers.Authorization"),
+        ("headers: {apiKey: 01234567-89ab-cdef-0123-456789abcdef}", "headers.apiKey"),
+        (f"prepare: {{url: 'https://example.com/a?token={SECRET}', take: {{t: t}}}}", "prepare.url"),
+        (f"prepare: {{url: 'https://example.com', body: {{a: {{signature: {SECRET}}}}}, take: {{t: t}}}}",
+         "prepare.body.a.signature"),
+        (f"keep_alive: [{{every_seconds: 5, send: {{auth: [1, {SECRET}]}}}}]", "keep_alive[0].send.auth[1]"),
+        ("replies: [{when: {a: 1}, send: {api_secret: 'two words'}}]", "replies[0].send.api_secret"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_written_out_in_a_description_is_a_warning(tmp_path, dialect, field):
+    found = problems(tmp_path, "", LIVE, "generic", f", dialect: {{{dialect}}}")
+    assert found == [f"warning: versions[0].dialect.{field}: {WRITTEN_OUT}"]
+    assert SECRET not in str(found)
+
+
+def test_a_key_that_is_written_out_in_an_endpoint_or_in_a_message_is_a_warning(tmp_path):
+    messages = f"subscribe: {{messages: [{{op: login, args: {{key: {SECRET}}}}}]}}"
+    assert problems(tmp_path, messages, f"{LIVE}?feed=a&apiKey={SECRET}", "generic") == [
+        f"warning: subscribe.messages[0].args.key: {WRITTEN_OUT}",
+        f"warning: versions[0].endpoint: {WRITTEN_OUT}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'key: "${key.token}"',
+        "key: orderBookL2_25",
+        "key: public-market-data-v1",
+        "token_id: 71321045679252212594626385532706912750332728571942532289631379312455583992563",
+        "token: ethereum",
+        f"market: {SECRET}",
+        "key: 12345678901234567890",
+        "sign: [[[1]]]",
+    ],
+)
+def test_what_only_has_a_name_like_a_key_is_no_warning(tmp_path, message):
+    keys = f"keys: {{one: {KEY.format('api_key', 'token')}}}" if "${" in message else ""
+    found = problems(tmp_path, f"{keys}\nsubscribe: {{messages: [{{op: a, {message}}}]}}", LIVE, "generic")
+    assert found == []

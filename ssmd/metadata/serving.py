@@ -18,6 +18,7 @@ from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
 from ssmd.metadata.references import FeedInUse
 from ssmd.metadata.watching import check_books, check_channels, check_data_timeout
+from ssmd.metadata.written_out import written_out
 
 __all__ = ["check_environment", "check_feed", "check_for_exchange"]
 
@@ -78,6 +79,7 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     at = ("versions", feed.index or 0)
     name = parts.dialect_name(file.name, version.exchange)
     _require(file, parts.exchanges, name, (*at, "exchange"))
+    _report(file, at, written_out({"endpoint": version.endpoint, _DIALECT: version.dialect}))
     check = parts.endpoints.get(version.endpoint_scheme)
     if check is not None and (fault := check(version.endpoint, name)):
         file.report((*at, "endpoint"), fault)
@@ -132,7 +134,7 @@ def _check_subscriptions(
     environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any
 ) -> None:
     problems = list(dialect.check(subscribe))
-    _report(environment, ("subscribe",), problems)
+    _report(environment, ("subscribe",), [*problems, *written_out(subscribe)])
     if all(problem.warning for problem in problems):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
