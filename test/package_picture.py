@@ -18,7 +18,7 @@ DESIGN = ROOT / "docs" / "design.md"
 BEGIN, END = "<!-- packages: made by test/package_picture.py -->", "<!-- end of packages -->"
 
 HEAD = ("package", "what it is for", "imports")
-WIDTHS = (9, 52, 38)
+WIDTHS = (10, 51, 38)
 
 CLI = "The command line: it finds the command, and turns an error into a line and an exit code"
 """The docstring of cli.py is the usage of `ssmd`."""
