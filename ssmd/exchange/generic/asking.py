@@ -52,21 +52,20 @@ def _those_that_ask(when: Match, messages: Sequence[Any]) -> Sequence[int]:
     return [found.place for found in matcher.find(fields.read([sent(message) for message in messages]))]
 
 
-def pairs_in(message: Any, channel: Pick | None, market: Pick | None) -> list[Pair]:
-    """Return the channels and markets that a message names.
+def pairs_in(message: Any, channel: Pick | None, market: Pick | None) -> Iterator[Pair]:
+    """Yield the channels and markets that a message names.
 
     Two picks that pass the same `[*]` go together, item by item; otherwise each channel goes with each market.
     """
     if channel is None or market is None:
         channels = [""] if channel is None else _texts(message, channel, ())
         markets = [""] if market is None else _texts(message, market, ())
-        return [pair for pair in itertools.product(channels, markets) if any(pair)]
+        yield from (pair for pair in itertools.product(channels, markets) if any(pair))
+        return
     shared = _shared(channel.paths[0].steps, market.paths[0].steps)
-    pairs: list[Pair] = []
     for item in _values(message, shared):
-        names = (_texts(item, pick, shared) or [""] for pick in (channel, market))
-        pairs += [(one, other) for one, other in itertools.product(*names) if one or other]
-    return pairs
+        names = [_texts(item, pick, shared) or [""] for pick in (channel, market)]
+        yield from ((one, other) for one, other in itertools.product(*names) if one or other)
 
 
 def _shared(one: Sequence[Step], other: Sequence[Step]) -> Sequence[Step]:
@@ -78,13 +77,16 @@ def _shared(one: Sequence[Step], other: Sequence[Step]) -> Sequence[Step]:
 
 
 def _texts(value: Any, pick: Pick, within: Sequence[Step]) -> list[str]:
-    """Return the texts of the first path of a pick that names some. `within`: the steps that lead to the value."""
+    """Return the texts of the first path of a pick that names some, each once.
+
+    `within`: the steps that lead to the value.
+    """
     for each in pick.chain():
         for path in each.paths:
             if list(path.steps[: len(within)]) == list(within):
                 texts = [part_of(text_of(found), each) for found in _values(value, path.steps[len(within) :])]
                 if any(texts):
-                    return [text for text in texts if text]
+                    return list(dict.fromkeys(filter(None, texts)))
     return []
 
 

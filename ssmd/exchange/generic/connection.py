@@ -12,6 +12,7 @@ from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, Subs
 from ssmd.exchange.generic.asking import value_in
 from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.endings import Endings
+from ssmd.exchange.generic.fields import NOTHING
 from ssmd.exchange.generic.handshake import Handshake
 from ssmd.exchange.generic.hearing import Hearing, subscriptions_of
 from ssmd.exchange.generic.inspector import GenericInspector
@@ -143,6 +144,7 @@ class GenericConnection(GenericInspector):
             inspection = self._act(inspection, payloads, found)
         if self._hearing is not None:
             self._hearing.hear(self.batch, {each.place for each in found})
+        self.batch = NOTHING  # Not kept while the next message is received: each may have 16 MiB.
         return inspection
 
     def _act(self, inspection: Inspection, payloads: list[bytes], found: Sequence[Found]) -> Inspection:
@@ -214,8 +216,18 @@ class GenericConnection(GenericInspector):
 
 
 def _decoded(payload: bytes) -> Any:
-    """Return a message as Python has it; None for one that is not JSON."""
+    """Return a message as Python has it; None for one that is not JSON.
+
+    A value that cannot be read, such as a text that is not UTF-8, does not hide the other fields.
+    """
     try:
-        return json.loads(payload)
+        return json.loads(payload.decode("utf-8", "replace"), parse_int=_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _number(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # Python refuses to read thousands of digits.
+        return float(digits)

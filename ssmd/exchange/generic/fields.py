@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw
 from ssmd.exchange.generic.structs import OBJECT, Node, is_nameable
 from ssmd.field_path import FieldPath
 
-__all__ = ["Batch", "Column", "Fields"]
+__all__ = ["NOTHING", "Batch", "Column", "Fields"]
 
 _check_syntax = msgspec.json.Decoder(Raw).decode
 
@@ -34,6 +34,9 @@ class Batch(NamedTuple):
     """Whether each message is JSON."""
     unread: Sequence[int] = ()
     """The indexes of the messages that are not JSON, or nested too deep to be read. They have no field."""
+
+
+NOTHING = Batch((), (), True)
 
 
 class Column:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ssmd.contracts.exchange import COUNTER, Inspection
 from ssmd.errors import Disconnected
 from ssmd.exchange.generic.description import Description, Paths, Pick
-from ssmd.exchange.generic.fields import Batch, Fields
+from ssmd.exchange.generic.fields import NOTHING, Batch, Fields
 from ssmd.exchange.generic.follower import MOST_SCOPES
 from ssmd.exchange.generic.numbers import Numbers
 from ssmd.exchange.generic.parsing.paths import CHANNEL, CHANNEL_AND_MARKET, MARKET
@@ -45,7 +45,7 @@ class GenericInspector:
         paths = description.paths
         self._recorded = not live
         self.fields = Fields()
-        self.batch = Batch((), (), True)
+        self.batch = NOTHING
         self._type = self.texts_of(paths.type) if self._recorded else None
         scopes = [self._scope(paths, rule.scope) for rule in paths.sequences]
         self._numbers = Numbers(paths.sequences, scopes, self.fields, self._recorded) if paths.sequences else None

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from ssmd.exchange.generic.description import Pick
 from ssmd.exchange.generic.fields import Fields
 
-__all__ = ["MOST_REMEMBERED", "Joined", "Scope", "Texts", "part_of", "text_of"]
+__all__ = ["LONGEST_REMEMBERED", "MOST_REMEMBERED", "Joined", "Scope", "Texts", "part_of", "text_of"]
 
 MOST_REMEMBERED = 16_384
 """How many texts and what is made of them are remembered. Exchanges repeat the names of their markets all day."""
-_LONGEST_REMEMBERED = 256
-"""A longer text is made each time, so that an exchange cannot fill the memory."""
+LONGEST_REMEMBERED = 256
+"""A longer text is not remembered, so that an exchange cannot fill the memory."""
 
 _Key = TypeVar("_Key")
 
@@ -77,11 +77,17 @@ class _Remembered(dict[_Key, str]):
 
     def __missing__(self, key: _Key) -> str:
         made = self._make(key)
-        if len(made) <= _LONGEST_REMEMBERED:
+        if len(made) <= LONGEST_REMEMBERED and _is_short(key):
             if len(self) >= MOST_REMEMBERED:
                 self.clear()
             self[key] = made
         return made
+
+
+def _is_short(key: Any) -> bool:
+    """Return whether a key may be remembered. What is made of a long one may be short."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(len(part) <= LONGEST_REMEMBERED for part in parts if isinstance(part, str))
 
 
 def part_of(text: str, pick: Pick) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState
 from ssmd.exchange.generic.asking import Wish, pairs_in, value_in
 from ssmd.exchange.generic.description import Confirmation
+from ssmd.exchange.generic.pick import LONGEST_REMEMBERED
 
 __all__ = ["Subscriptions"]
 
 _MOST_SETTLED = 100_000
 """How many names are remembered, so that an exchange cannot fill the memory."""
+
+_MOST_CONFIRMED = 1_000_000
+"""How many pairs of a channel and a market one answer can confirm. Of two long lists, each item goes with each."""
 
 
 class _Channel:
@@ -48,12 +53,11 @@ class _Channel:
     def is_confirmed(self) -> bool:
         return not (self.waiting if self.markets is None else self.unconfirmed)
 
-    def confirm(self, markets: Iterable[str] | None, places: Iterable[int]) -> None:
-        """Confirm some markets; with None all of the messages at these places."""
-        if markets is None:
-            self.waiting.difference_update(places)
-        for market in markets or ():
-            self.unconfirmed.pop(market.upper(), None)
+    def confirm(self, markets: AbstractSet[str], places: Iterable[int] = ()) -> None:
+        """Confirm some markets, by their names in capitals, and all that the messages at these places ask for."""
+        self.waiting.difference_update(places)
+        for market in self.unconfirmed.keys() & markets:
+            del self.unconfirmed[market]
         if self.markets is not None and not self.unconfirmed:
             self.waiting.clear()
 
@@ -116,22 +120,25 @@ class Subscriptions:
         if confirmation is None:
             return
         before = [channel for channel in self.channels.values() if not channel.is_confirmed]
-        pairs = pairs_in(answer, confirmation.channel, confirmation.market)
         if confirmation.id is not None and confirmation.channel is None and confirmation.market is None:
             for wish in self._wishes_of(value_in(answer, confirmation.id)):
-                self.channels[wish.channel].confirm(wish.markets or (), ())
-                self.channels[wish.channel].confirm(None, [wish.place])
-        for name, market in pairs:
-            named = self.channels.get(name)
-            for channel in [named] if named else [] if name else self.channels.values():
-                is_whole = not market or channel.markets is None
-                markets = [market] if market else channel.markets or ()
-                channel.confirm(markets, ())
-                if is_whole:
-                    channel.confirm(None, tuple(channel.places))
+                self.channels[wish.channel].confirm({market.upper() for market in wish.markets or ()}, [wish.place])
+        for name, markets in self._named_in(answer, confirmation).items():
+            for channel in [self.channels[name]] if name else self.channels.values():
+                is_whole = "" in markets or channel.markets is None
+                channel.confirm(channel.unconfirmed.keys() if is_whole else markets, channel.places if is_whole else ())
         for channel in before:
             if channel.is_confirmed:
                 yield Acknowledged(channel.name, None, index, list((channel.markets or {}).values()))
+
+    def _named_in(self, answer: Any, confirmation: Confirmation) -> dict[str, set[str]]:
+        """Return the markets that an answer names, in capitals, by channel; an empty name stands for all."""
+        named: dict[str, set[str]] = {}
+        pairs = pairs_in(answer, confirmation.channel, confirmation.market)
+        for name, market in itertools.islice(pairs, _MOST_CONFIRMED):
+            if not name or name in self.channels:
+                named.setdefault(name, set()).add(market.upper())
+        return named
 
     @property
     def waits(self) -> bool:
@@ -145,7 +152,8 @@ class Subscriptions:
             if channel is not None:
                 channel.unheard.pop(market.upper(), None)
         waiting = [channel.unheard for channel in self.channels.values() if channel.unheard]
-        settled = (market for _, market in pairs if not any(market.upper() in those for those in waiting))
+        short = (market for _, market in pairs if len(market) <= LONGEST_REMEMBERED)
+        settled = (market for market in short if not any(market.upper() in those for those in waiting))
         self.settled.update(itertools.islice(settled, max(0, _MOST_SETTLED - len(self.settled))))
         self.listens = bool(waiting)
         if not self.listens:

@@ -107,8 +107,15 @@ def fill_url(url: str, values: Values) -> str:
 
 
 def sent(message: Any) -> bytes:
-    """Return a message as it is sent: a text as it is, anything else as compact JSON."""
-    return (message if isinstance(message, str) else json.dumps(message, separators=(",", ":"))).encode()
+    """Return a message as it is sent: a text as it is, anything else as compact JSON. Raises TemplateError."""
+    return (message if isinstance(message, str) else _json(message)).encode()
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):  # JSON has no infinite numbers, and Python does not write very long ones.
+        raise TemplateError("a number too large, or a value with thousands of levels, cannot be put in") from None
 
 
 def placeholders_of(value: Any) -> Iterator[Placeholder]:
@@ -222,10 +229,7 @@ def _look_up(placeholder: Placeholder, values: Values) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    try:
-        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    except (ValueError, RecursionError):  # Python refuses to write numbers of thousands of digits.
-        raise TemplateError("a value with thousands of digits or levels cannot be put in") from None
+    return value if isinstance(value, str) else _json(value)
 
 
 def _check_length(text: str) -> str:
