@@ -89,7 +89,7 @@ def test_a_field_that_the_message_does_not_have_is_an_error(path):
 @pytest.mark.parametrize("template", ["${message.x}", "<${message.x}>", {"a": "${message.x}"}])
 def test_what_is_put_in_has_a_bound(template):
     fill(template, Values(0, message={"x": "y" * (LONGEST - 2)}))
-    with pytest.raises(TemplateError, match="longer than"):
+    with pytest.raises(TemplateError, match="more than 65,536 characters"):
         fill(template, Values(0, message={"x": "y" * (LONGEST + 1)}))
 
 
@@ -114,6 +114,7 @@ def test_a_number_that_json_or_python_cannot_write_is_not_put_in(template, numbe
         ("${now_s", (), "no `}` ends"),
         ("${ ${now_s}", (), "no `}` ends"),
         ({"${now_s}": 1}, ("${now_s}",), "name of a field"),
+        (["${now_s}" + "x" * LONGEST], (0,), "more than 65,536 characters"),
     ],
 )
 def test_what_is_wrong_with_a_placeholder_is_reported(template, at, fault):

@@ -48,13 +48,8 @@ class Matcher:
             for condition in conditions
             if condition.path is not None
         }
-        self._groups: list[_Group] = []
-        rest = [one for one in candidates if one.conditions and not _is_of_text(one)]
-        while rest:
-            path = _most_telling(rest)
-            group = [one for one in rest if path in _paths(one)]
-            rest = [one for one in rest if path not in _paths(one)]
-            self._groups.append(_Group(path, self._columns[path], group))
+        groups = _grouped([one for one in candidates if one.conditions and not _is_of_text(one)])
+        self._groups = [_Group(path, self._columns[path], members) for path, members in groups.items()]
 
     def find(self, batch: Batch) -> list[Found]:
         """Return the messages that match, in order. One that several matches are about is there once for each."""
@@ -127,8 +122,8 @@ def _json_type(value: Any) -> type:
 _RANKS = {IS: 3, PREFIX: 2, EXISTS: 1}
 
 
-def _most_telling(candidates: Sequence[_Candidate]) -> FieldPath:
-    """Return the field by which most of these can be told from other messages, and best."""
+def _grouped(candidates: Sequence[_Candidate]) -> dict[FieldPath, list[_Candidate]]:
+    """Divide lists of conditions by the field that shows best, and of most of them, which messages are meant."""
     counts: Counter[FieldPath] = Counter()
     ranks: dict[FieldPath, int] = {}
     for one in candidates:
@@ -137,12 +132,16 @@ def _most_telling(candidates: Sequence[_Candidate]) -> FieldPath:
                 rank = _RANKS[condition.test] if condition.value is not False or condition.test != EXISTS else 0
                 ranks[condition.path] = min(rank, ranks.get(condition.path, rank))
         counts.update(_paths(one))
-    return max(counts, key=lambda path: (ranks[path], counts[path]))
+    groups: dict[FieldPath, list[_Candidate]] = {}
+    for one in candidates:
+        best = max(_paths(one), key=lambda path: (ranks[path], counts[path]))
+        groups.setdefault(best, []).append(one)
+    return groups
 
 
 def _is_of_text(one: _Candidate) -> bool:
     return any(condition.path is None for condition in one.conditions)
 
 
-def _paths(one: _Candidate) -> set[FieldPath]:
-    return {condition.path for condition in one.conditions if condition.path is not None}
+def _paths(one: _Candidate) -> Sequence[FieldPath]:
+    return list(dict.fromkeys(condition.path for condition in one.conditions if condition.path is not None))

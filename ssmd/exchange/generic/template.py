@@ -140,6 +140,8 @@ def faults_of(value: Any, kinds: Collection[str], prepared: Collection[str] = ()
         found = [_parse(match["inside"]) for match in _PLACEHOLDER.finditer(text) if not match["escape"]]
         if opened > len(found):
             yield path, "has a `${` that no `}` ends; write `$${` where the text itself has a `${`"
+        if found and len(text) > LONGEST:
+            yield path, f"has a placeholder and more than {LONGEST:,} characters; shorten it"
         for placeholder in found:
             if fault := _fault(placeholder, kinds, prepared):
                 yield path, fault
@@ -234,5 +236,5 @@ def _as_text(value: Any) -> str:
 
 def _check_length(text: str) -> str:
     if len(text) > LONGEST:
-        raise TemplateError(f"is longer than {LONGEST} characters with everything put in")
+        raise TemplateError(f"a text has more than {LONGEST:,} characters with everything put in")
     return text
