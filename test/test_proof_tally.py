@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import time
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -21,8 +22,10 @@ from recorded_runs import all_findings, verdicts
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.proof import tally as tally_module
+from ssmd.proof.coverage import OpenTime
 from ssmd.proof.tally import Tally
-from ssmd.store.ledger import gap_fields
+from ssmd.store.ledger import CONNECTED, SUBSCRIBED, Entry, gap_fields
+from ssmd.store.sessions import Session
 
 # A sid, and how much larger its number is than the one before: mostly by one. None: a message without a number.
 steps = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([1] * 12 + [None, None, 3, 0, -2])), max_size=60)
@@ -214,3 +217,25 @@ def test_connections_that_are_over_take_little_memory_however_many_markets_they_
     one, more = connect(1), connect(5)
     # Only the present connection has all of its markets. Of the others a thousand are kept, at 300 bytes each.
     assert more - one < 4 * 1000 * 400
+
+
+def test_a_day_with_thousands_of_connections_costs_little_for_each_of_them():
+    """Their confirmations are found at once, and not among those of all connections."""
+
+    def seconds(count: int) -> float:
+        tally = Tally(Kalshi.inspector)
+        found: list[Session] = []
+        entries: list[Entry] = []
+        for number in range(count):
+            found.append(Session(Entry(number, CONNECTED, number * 100, number, {})))
+            entries.append(Entry(number, SUBSCRIBED, number * 100, number, {"sid": 1, "channel": f"c{number}"}))
+            tally.begin_session(number, Kalshi.inspector)
+            tally.take([b'{"type":"trade","sid":1,"seq":5,"msg":{}}'], number, number)
+        times = [OpenTime(number, number + 1, "") for number in range(count)]
+        began = time.process_time()
+        records = tally.records(found, times, reversed(entries), count)
+        taken = time.process_time() - began
+        assert [record.sequences[0].channel for record in records] == [f"c{number}" for number in range(count)]
+        return taken
+
+    assert seconds(6000) < 20 * seconds(1000)

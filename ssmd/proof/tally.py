@@ -5,6 +5,8 @@ Gaps are found by the same code that found them when the messages arrived: the d
 
 from __future__ import annotations
 
+import operator
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -26,6 +28,7 @@ __all__ = ["Tally"]
 
 _MOST_TYPES = 1000
 _OTHERS = "(others)"
+_line = operator.attrgetter("line")
 
 
 class _Typed(msgspec.Struct):
@@ -126,14 +129,12 @@ class Tally:
     ) -> list[SessionRecord]:
         """Return the records of the sessions for the manifest. `lines`: how many the file has."""
         subscribed = [entry for entry in entries if entry.event == SUBSCRIBED and _has_channel(entry)]
+        subscribed.sort(key=_line)  # In a damaged ledger they may be in another order.
         records = []
         for (session, tally, end), time in zip(self._spans(sessions, lines), times, strict=True):
             tally.end()
-            channels = {
-                entry.fields.get("sid"): entry.fields.get("channel")
-                for entry in subscribed
-                if tally.line <= entry.line < max(end, tally.line + 1)
-            }
+            first, after = (bisect_left(subscribed, at, key=_line) for at in (tally.line, max(end, tally.line + 1)))
+            channels = {entry.fields.get("sid"): entry.fields.get("channel") for entry in subscribed[first:after]}
             records.append(
                 SessionRecord(
                     began=timestamp(time.begin_ns),
