@@ -64,6 +64,17 @@ def test_a_gap_that_only_the_data_or_only_the_ledger_has_is_found(own_storage):
     assert [number for number, _ in findings_in(own_storage)] == [line, line]
 
 
+@pytest.mark.parametrize("unit", ["lines", "bytes"])
+def test_a_total_of_a_run_that_is_not_right_is_found_without_a_manifest(own_storage, unit):
+    path = ledger_in(own_storage)
+    [*before, last] = [decode_entry(line) for line in path.read_bytes().splitlines()]
+    wrong = last._replace(fields={**last.fields, unit: last.fields[unit] + 1})
+    path.write_bytes(b"".join(map(encode_entry, [*before, wrong])))
+    manifest_in(own_storage).unlink()
+    [(line, text)] = findings_in(own_storage)
+    assert (line, text.endswith(f"{unit}, but the ledger counts {wrong.fields[unit]}")) == (last.line, True)
+
+
 def test_an_import_of_no_lines_is_no_beginning_of_a_ledger(own_storage):
     path = ledger_in(own_storage)
     path.write_bytes(path.read_bytes().replace(b'"event":"started"', b'"event":"imported"', 1))

@@ -69,14 +69,19 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
         if entry.event in (STARTED, CONTINUED):
             started = entry if entry.event == STARTED else None
         if entry.event in (STOPPED, ROTATED):
-            begin = started.line if started is not None and entry.event == STOPPED else 0
-            known = entry.event == ROTATED or started is not None
-            if known and entry.fields.get("lines") != entry.line - begin:
-                counted = entry.fields.get("lines")
-                yield Finding(entry.line, f"is the last of {entry.line - begin} lines, but the ledger counts {counted}")
+            if entry.event == ROTATED or started is not None:
+                yield from _total(entry, started if entry.event == STOPPED else None)
             ended = entry
     if ended is not None and ended.line < found.manifest.lines:
         yield Finding(ended.line + 1, f"was written after the collector had {ended.event}")
+
+
+def _total(end: Entry, started: Entry | None) -> Iterator[Finding]:
+    """Yield that the end of a run, or of a file when `started` is None, has not the number of its lines or its bytes."""
+    line, offset = (started.line, started.offset) if started is not None else (0, 0)
+    for unit, there in (("lines", end.line - line), ("bytes", end.offset - offset)):
+        if (counted := end.fields.get(unit)) != there:
+            yield Finding(end.line, f"is the last of {there} {unit}, but the ledger counts {counted}")
 
 
 def _imported(entries: list[Entry], total: int) -> Iterator[Finding]:
