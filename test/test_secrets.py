@@ -6,6 +6,7 @@ No piece of one is in anything that ssmd prints, writes or serves.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_nothing_leaks_when_an_exchange_repeats_what_it_received(tmp_path: Path)
     def attempt(name: str) -> None:
         exchange, expected = SERVERS[name]
         with serving(exchange.script) as server:
-            folder = tmp_path / name.replace(" ", "-")
+            folder = tmp_path / re.sub(r"\W+", "-", name)  # A comma would end the path in the YAML of the tree.
             tree = tree_of(folder, server.host, f"http://127.0.0.1:{server.port}")
             ended, leaks, output = run(tree)
         assert (name, leaks) == (name, [])

@@ -50,7 +50,7 @@ def collect(storage):
     place = LocalStorage(type="local", path=str(storage))
     writer = FileWriter(place, "kalshi", status=status, clock=lambda: times[0])
     writer.open()
-    notes = (Note("started", times[0], 0, {"version": "1", "exchange": "generic"}), Note("connected", times[0], 0, {}))
+    notes = (Note("started", times[0], 0, {"version": "1", "exchange": "kalshi"}), Note("connected", times[0], 0, {}))
     for ns in times:
         writer.write(Batch("kalshi", ns, writer.encode(ns, [b"{}"], True), 1, notes))
         writer.flush()
