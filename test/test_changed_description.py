@@ -141,7 +141,7 @@ def test_a_message_that_a_description_says_nothing_of_is_not_found_and_a_note_na
     Run(tmp_path, "  dialect:\n    paths: {type: e}\n", [chained(*each) for each in CHAINED])
     ended = ssmd("cat", "--market", "BTC", tmp_path / "data")
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert "the feed's description has no path to what --market looks for; name it in `dialect.paths`" in ended.stderr
+    assert "has no path to what --market looks for; add the path to `dialect.paths` of the feed" in ended.stderr
     ended = ssmd("cat", "--type", "tade", tmp_path / "data")
     assert "--type looks at `e`, which in the first 4 messages is trade, book\n" in ended.stderr
 

@@ -272,7 +272,7 @@ NONE = "ssmd: note: no message matches\n"
 TYPES = "ssmd: note: --type looks at `type`, which in the first 8 messages is trade, ticker\n"
 GUESSED = (
     "ssmd: note: neither a ledger nor a description says where these messages have their type and market, so they were "
-    "read as Kalshi's; name it in `dialect.paths` of the feed, as docs/dialect.md explains, which holds for what is "
+    "read as Kalshi's; add the path to `dialect.paths` of the feed (docs/dialect.md); it has an effect on what is "
     "recorded from then on\n"
 )
 MARKETS = "ssmd: note: --market looks at `msg.market_ticker`, which in the first 8 messages is KX-A, KX-B\n"

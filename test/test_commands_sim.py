@@ -101,7 +101,7 @@ def test_an_exchange_says_what_to_write_into_its_feed(name: str, also: str) -> N
         assert simulator.end() == 0
     assert f"`endpoint: {endpoint}`" in printed
     assert f"run {name} --config-dir conf" in printed
-    prepare = f"`url: http://{endpoint.split('/')[2]}{also}` into `prepare`"
+    prepare = f"`url: http://{endpoint.split('/')[2]}{also}` in `prepare`"
     assert (prepare in printed) is bool(also)
 
 

@@ -665,7 +665,7 @@ def test_a_subprotocol_that_the_exchange_does_not_choose(fields: str, does: str)
         plan = Plan(opening=lambda endpoint, found: Opening(endpoint, subprotocol="json", hidden=[KEY]))
         text = refused(server.url, plan)
         assert server.result()[1] == [], "the connection was left open"
-    assert text == f"cannot connect to {server.url}: {does}, and the feed's dialect asks for json"
+    assert text == f"cannot connect to {server.url}: {does}, but the feed's dialect asks for json"
 
 
 def test_nothing_is_sent_that_was_not_asked_for() -> None:

@@ -169,7 +169,7 @@ def test_the_opening_keeps_to_the_pace_and_answers_overtake_it(tmp_path: Path) -
     assert len(paced) == 1
 
 
-def test_a_description_that_answers_itself_ends_in_order(tmp_path: Path) -> None:
+def test_replies_without_end_end_the_run_in_order(tmp_path: Path) -> None:
     def script(peer: Peer) -> int:
         peer.upgrade()
         send(peer, {"n": 1})

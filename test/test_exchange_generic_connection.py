@@ -112,14 +112,14 @@ def test_an_answer_that_cannot_be_made_ends_the_run():
 
 
 @pytest.mark.parametrize("per_batch", [1, 50, 10_000])
-def test_a_description_that_answers_itself_in_circles_ends_the_run(per_batch):
+def test_replies_without_end_end_the_run(per_batch):
     run = Run(connection({"replies": [{"when": {"echo": {"exists": True}}, "send": {"again": "${message.echo}"}}]}))
     for _ in range(0, MOST_REPLIES + 1, per_batch):
         assert run.failure is None
         run.take(*[{"echo": 1}] * per_batch)
     assert isinstance(run.failure, Disconnected)
     assert "`replies[0].when` (echo: {exists: true})" in str(run.failure)
-    assert "make this `when` of the feed's `dialect` match less" in str(run.failure)
+    assert "make this `when` of the feed's `dialect` match fewer messages" in str(run.failure)
     assert len(run.sent) <= MOST_REPLIES
 
 
@@ -132,7 +132,7 @@ def test_as_many_replies_in_more_time_are_right():
     assert len(run.sent) == 2 * MOST_REPLIES
 
 
-def test_answers_that_the_pace_holds_back_do_not_pile_up():
+def test_replies_that_the_pace_holds_back_do_not_pile_up():
     description = {"replies": [{"when": {"ping": {"exists": True}}, "send": "pong"}]}
     run = Run(connection(description, per_second=1))
     for number in range(60 * 60):
@@ -140,7 +140,7 @@ def test_answers_that_the_pace_holds_back_do_not_pile_up():
         run.take({"ping": 1})
         if run.failure:
             break
-    assert "answers wait to be sent" in str(run.failure)
+    assert "replies wait to be sent" in str(run.failure)
     assert "rate_limit_per_second" in str(run.failure)
 
 

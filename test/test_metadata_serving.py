@@ -17,8 +17,7 @@ RIGHT = KEY.format("api_key", "api_key, api_secret")
 
 LIVE = "wss://example.com/ws"
 UNNUMBERED = (
-    "warning (lenient): versions[0].dialect: has no `paths.sequence`: it cannot be detected when messages of this feed "
-    "are lost"
+    "warning (lenient): versions[0].dialect: has no `paths.sequence`, so lost messages cannot be detected on this feed"
 )
 
 
@@ -337,7 +336,7 @@ def test_the_version_in_force_counts(tmp_path):
 
 SECRET = "q7Rk2Vx9Lm4Tz8Wn"
 WRITTEN_OUT = (
-    "has what looks like a key, written out; put it into `keys` of the environment, and write `${key.<field>}` here"
+    "looks like a key that is written out; move it to `keys` of the environment, and write `${key.<field>}` here"
 )
 
 

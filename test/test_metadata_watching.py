@@ -92,7 +92,7 @@ def test_with_a_dialect_that_knows_no_channels_the_fields_about_silence_have_no_
         "channel_timeout_seconds: has no effect: the exchange's dialect does not know channels",
         "silent_after_seconds: has no effect: the exchange's dialect does not know channels",
         "snapshots: has no effect: no order books are subscribed",
-        "versions[0].dialect: has no `paths.sequence`: it cannot be detected when messages of this feed are lost",
+        "versions[0].dialect: has no `paths.sequence`, so lost messages cannot be detected on this feed",
     ]
 
 

@@ -291,7 +291,7 @@ def test_messages_that_are_no_data_do_not_count_as_the_last(read, status):
 @pytest.mark.parametrize(
     ("sequence", "line"),
     [
-        ("chain", "lost messages show in the numbers of the messages"),
+        ("chain", "lost messages are detected by the numbers of the messages"),
         ("", "lost messages cannot be detected on this feed: no numbers of its messages are known"),
     ],
 )

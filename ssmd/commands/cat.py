@@ -18,10 +18,10 @@ merged by time. --raw prints a message that was not valid JSON unchanged, with a
 that ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that
 is still being written is left out too.
 
-The dialect says where a message has its type and its market: Kalshi's are in `type` and `msg.market_ticker`, those of
-other exchanges where the section `dialect` of the feed says. The ledger beside a file names the dialect, and has the
-description that held when the lines were received. Without either, messages are read as Kalshi's. When nothing has the
-wanted type and market, a note on stderr says what the first messages have there.
+Kalshi's messages have their type in `type` and their market in `msg.market_ticker`. For other exchanges, the section
+`dialect` of the feed says where they are. The ledger beside a file has the dialect and the paths with which its lines
+were recorded. Messages without these are read as Kalshi's. When no message has the wanted type and market, a note on
+stderr names the fields that were looked at, and what the first messages have there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LOOKED_AT_BLOCKS = 20
 """How many blocks are read for the note when nothing matches: some 10,000 messages."""
 _NAMED_VALUES = 10
 _REMEDY = (
-    "name it in `dialect.paths` of the feed, as docs/dialect.md explains, which holds for what is recorded from then on"
+    "add the path to `dialect.paths` of the feed (docs/dialect.md); it has an effect on what is recorded from then on"
 )
 
 

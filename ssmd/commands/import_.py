@@ -19,8 +19,8 @@ Options:
   --window <lines>         How many lines are sorted by time together, in 64 MiB at most [default: 10000].
   --keep-order             Keep the order of the file. A time that goes back becomes that of the line before.
   --exchange <dialect>     The dialect of the messages, such as kalshi.
-  --config-dir <path>      In place of --exchange: the metadata tree that has the feed. Its version in force on each day
-                           names the dialect and describes the messages.
+  --config-dir <path>      Instead of --exchange: the metadata tree that has the feed. The version that is in force on a
+                           day names the dialect and describes the messages of that day.
   -h --help                Show this.
 
 A message keeps its own bytes. When its field has an object or a list, these are the bytes in the line; when it has a
@@ -158,8 +158,9 @@ def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
         if version is None:
             spans = ", ".join(each.span() for each in feed.versions[:10])
             raise ConfigError(
-                f"the feed {name} of {visible(config_dir)} has no version in force on {day}, of which there are "
-                f"messages: {spans}; give the version that describes them an `effective_from` of that day or before"
+                f"the feed {name} of {visible(config_dir)} has no version in force on {day}, a day of the "
+                f"recording; there are {spans}; give the version that describes the messages an `effective_from` of "
+                "that day or an earlier one"
             )
         dialect = parts.dialect_name(feed.name, version.exchange)
         return Spoken(dialect, EXCHANGES[dialect].needed_to_read(feed.description(version)))

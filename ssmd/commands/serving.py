@@ -157,10 +157,10 @@ def how_to_describe(name: str, server: ExchangeServer) -> str:
     """Return what to do so that a collector connects to the simulated exchange of that name."""
     tree, lines = _example_tree()
     prepares = server.rules.prepares
-    also = f", with the query that it has there, and `url: http://{server.address}{prepares}` into `prepare`"
+    also = f", followed by the query that it has there, and `url: http://{server.address}{prepares}` in `prepare`"
     return (
-        f"{lines}To try a description, write `endpoint: {server.endpoint}` into its feed, such as "
-        f"{tree}/feeds/{name}.yaml{also if prepares else ''}, then:\n"
+        f"{lines}To collect from it, set in the feed, such as {tree}/feeds/{name}.yaml, "
+        f"`endpoint: {server.endpoint}`{also if prepares else ''}. Then:\n"
         f"  {program()} run {name} --config-dir {shlex.quote(str(tree))}\n"
     )
 

@@ -22,7 +22,7 @@ Options:
                         next: it does; current: it repeats the number before it. Default: next.
   --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bitstamp,
                         bybit, coinbase, deribit, gateio, htx, htx-books, kraken, kucoin, okx or polymarket.
-  --faster <n>          The seconds of these rules pass n times as fast, to see the long ones end [default: 1].
+  --faster <n>          The time of its rules passes n times as fast, to try the long ones [default: 1].
   --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.
 
@@ -44,10 +44,10 @@ Faults; N counts the messages sent on a connection:
 
 With --exchange there are these faults: close-after, reset-after, truncate-after, silent-after, garbage-after,
 status and slow-handshake as above, and:
-  freeze-after=N        send nothing more but heartbeats, and answers to pings
+  freeze-after=N        send no more data, only heartbeats and answers to pings
   gap-after=N[:CHANNEL] lose three messages of every subscription, or of those to one channel
-  notice-after=N        announce the maintenance, then close, where the exchange has such a notice
-  refuse=CHANNEL        refuse each subscription to the channel, as if there were none of that name
+  notice-after=N        announce the end of the connection, then end it; only for exchanges that have such a notice
+  refuse=CHANNEL        refuse each subscription to the channel, as if the channel did not exist
 
 The limits, and the faults of a channel or a market, are for made-up messages: a recording has neither channels
 nor commands.

@@ -140,7 +140,7 @@ class Opener:
         chosen = "" if response is None else str(response.headers.get("sec-websocket-protocol", "")).strip()
         if wanted and chosen.lower() != wanted.lower():
             does = f"chose the subprotocol {printable(chosen, 50, self.hidden)}" if chosen else "chose no subprotocol"
-            raise ConnectError(self.place.failed(f"it {does}, and the feed's dialect asks for {wanted}"))
+            raise ConnectError(self.place.failed(f"it {does}, but the feed's dialect asks for {wanted}"))
 
     def _socket(self, url: str) -> Any:
         """Return a socket that leads to the host of the URL."""

@@ -102,7 +102,7 @@ def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) 
     if fault := described.check_endpoint(version.endpoint):
         file.report((*at, "endpoint"), fault)
     if not described.inspector().sequence:
-        message = "has no `paths.sequence`: it cannot be detected when messages of this feed are lost"
+        message = "has no `paths.sequence`, so lost messages cannot be detected on this feed"
         file.report(section, message, warning=True, lenient=True)
 
 

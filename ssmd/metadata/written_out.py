@@ -29,7 +29,7 @@ _FEWEST_CHARACTERS = 8
 """Different ones, in a random text."""
 
 _MESSAGE = (
-    "has what looks like a key, written out; put it into `keys` of the environment, and write `${key.<field>}` here"
+    "looks like a key that is written out; move it to `keys` of the environment, and write `${key.<field>}` here"
 )
 _DEEPEST = 50
 

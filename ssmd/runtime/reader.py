@@ -171,6 +171,6 @@ class Reader:
 def _log_loss(sequence: str) -> None:
     """Log how lost messages will show."""
     if sequence:
-        _log.info("lost messages show in the numbers of the messages", extra={"sequence": sequence})
+        _log.info("lost messages are detected by the numbers of the messages", extra={"sequence": sequence})
     else:
         _log.info("lost messages cannot be detected on this feed: no numbers of its messages are known")

@@ -36,12 +36,12 @@ FAULTS: dict[str, str] = {
 EXCHANGE_FAULTS: dict[str, str] = {
     name: FAULTS[name] for name in ("close-after=N", "reset-after=N", "truncate-after=N", "silent-after=N")
 } | {
-    "freeze-after=N": "no more data after N frames, but heartbeats go out, and pings are answered",
+    "freeze-after=N": "after N frames no more data is sent, only heartbeats and answers to pings",
     "gap-after=N": "three messages of every subscription are lost after N frames",
     "gap-after=N:CHANNEL": "three messages of every subscription to one channel are lost after N frames",
-    "notice-after=N": "after N frames the exchange announces its maintenance, and then closes the connection",
+    "notice-after=N": "after N frames the exchange announces the end of the connection, and then ends it",
     "garbage-after=N": FAULTS["garbage-after=N"],
-    "refuse=CHANNEL": "every subscription to the channel is refused, as if there were none of that name",
+    "refuse=CHANNEL": "every subscription to the channel is refused, as if the channel did not exist",
     "status=CODE": FAULTS["status=CODE"],
     "slow-handshake": FAULTS["slow-handshake"],
     "slow-handshake=SECONDS": FAULTS["slow-handshake=SECONDS"],

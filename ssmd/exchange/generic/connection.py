@@ -131,7 +131,7 @@ class GenericConnection(GenericInspector):
             return sent(message)
         except ValueError as error:
             # The text of any other error could show a part of the message.
-            reason = str(error) if isinstance(error, TemplateError) else "it would hold half a character"
+            reason = str(error) if isinstance(error, TemplateError) else "half of a surrogate pair is no character"
             raise Disconnected(f"`{letter.name}` cannot be sent: {reason}") from None
 
     # What comes.

@@ -71,7 +71,7 @@ class Generic:
             for path, fault in faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
                 yield FieldProblem((_MESSAGES, index, *path), fault)
         if messages and self._description.asked is not None and not any(self._wishes(subscribe)):
-            message = "none of them asks for anything by `asked` of the feed's `dialect`, so that it has no effect"
+            message = "`asked` of the feed's `dialect` finds no channel and no market in them, so it has no effect"
             yield FieldProblem((_MESSAGES,), f"{message}; correct its paths or its `when`", warning=True)
 
     def check_endpoint(self, endpoint: str) -> str | None:

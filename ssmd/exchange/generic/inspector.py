@@ -18,7 +18,7 @@ from ssmd.exchange.generic.time import unix_ms
 __all__ = ["GenericInspector", "Head"]
 
 _TOO_MANY_SCOPES = (
-    f"The messages are numbered in more than {MOST_SCOPES:,} sequences; check the `scope` of `sequence` in the feed's "
+    f"the messages are numbered in more than {MOST_SCOPES:,} sequences; check the `scope` of `sequence` in the feed's "
     "`dialect`"
 )
 

@@ -1,4 +1,4 @@
-"""Which messages are answered, and when they are too many: a description may answer itself in circles. Pure."""
+"""Which messages are replied to, and when these are too many: the exchange may send one after each reply. Pure."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["MOST_REPLIES", "WINDOW_MS", "Replies"]
 
 MOST_REPLIES = 500
 WINDOW_MS = 5000
-"""More answers than that in this time are a circle. Heartbeats come once in a second at most."""
+"""More replies than that in this time end the run. Heartbeats come once in a second at most."""
 
 
 class Replies:
-    """`waiting`: where the answers are put until they are sent."""
+    """`waiting`: where the replies are put until they are sent."""
 
     def __init__(self, replies: Sequence[Reply], waiting: deque[Letter]) -> None:
         self._replies = replies
         self._waiting = waiting
         self._new = 0
         self._times: deque[int] = deque()
-        """When answers were called for, within WINDOW_MS."""
+        """When messages that want a reply came, within WINDOW_MS."""
         self._last = 0
         self._too_long = False
 
     def answer(self, which: int, payload: bytes) -> None:
-        """Answer a message that matches the reply of this index; ended_by() says when there is no room for it."""
+        """Reply to a message that matches the reply of this index; ended_by() says when there is no room for it."""
         self._last = which
         self._new += 1
         if len(payload) > LONGEST:
@@ -46,22 +46,22 @@ class Replies:
             self._times.popleft()
         when = f"`replies[{self._last}].when` ({_shown(self._replies[self._last].when)})" if self._replies else ""
         if self._too_long:
-            return Disconnected(f"a message of more than {LONGEST:,} bytes matches {when}; it is not answered")
+            return Disconnected(f"a message that matches {when} is too long for a reply: more than {LONGEST:,} bytes")
         if len(self._times) > MOST_REPLIES:
             return Disconnected(
-                f"more than {MOST_REPLIES} messages in {WINDOW_MS // 1000} s match {when}, as if the exchange answered "
-                "each answer; make this `when` of the feed's `dialect` match less"
+                f"more than {MOST_REPLIES} messages in {WINDOW_MS // 1000} s match {when}, as if the exchange sent one "
+                "after each reply; make this `when` of the feed's `dialect` match fewer messages"
             )
         if len(self._waiting) > MOST_REPLIES:
             return Disconnected(
-                f"more than {MOST_REPLIES} answers wait to be sent, most of them to messages that match {when}; raise "
-                "rate_limit_per_second of the feed, or make this `when` match less"
+                f"more than {MOST_REPLIES} replies wait to be sent, most of them to messages that match {when}; raise "
+                "rate_limit_per_second of the feed, or make this `when` match fewer messages"
             )
         return None
 
 
 def _shown(match: Match) -> str:
-    """Return a match as the description has it, about."""
+    """Return a match about as it stands in the description."""
     return " or ".join(", ".join(map(_condition, conditions)) for conditions in match)
 
 

@@ -139,7 +139,7 @@ def faults_of(value: Any, kinds: Collection[str], prepared: Collection[str] = ()
         opened = sum(match[1] is not None for match in _OPENING.finditer(text))
         found = [_parse(match["inside"]) for match in _PLACEHOLDER.finditer(text) if not match["escape"]]
         if opened > len(found):
-            yield path, "has a `${` that no `}` ends; write `$${` where the text itself has a `${`"
+            yield path, "has a `${` without a `}`; for a `${` in the text itself, write `$${`"
         if found and len(text) > LONGEST:
             yield path, f"has a placeholder and more than {LONGEST:,} characters; shorten it"
         for placeholder in found:

@@ -36,7 +36,7 @@ def _conditions(field: Field) -> tuple[Condition, ...] | None:
         field.report("is an empty mapping, which would match every message; name a field that the message must have")
         return None
     if TEXT in field.value and len(field.value) > 1:
-        field.report("cannot stand beside paths: a message that is not JSON has no fields; make a list of two", TEXT)
+        field.report("cannot stand beside paths: a message that is not JSON has no fields; write two mappings", TEXT)
         return None
     found = [_condition(name, field.at(name)) for name in field.value]
     conditions = tuple(condition for condition in found if condition is not None)
@@ -49,7 +49,7 @@ def _condition(name: str, field: Field) -> Condition | None:
     if test is None or (where is None and name != TEXT):
         return None
     if where is None and not (test[0] in (IS, PREFIX) and isinstance(test[1], str)):
-        field.report("is about a message that is not JSON, and must be a text or {prefix: ...}")
+        field.report("is for a message that is not JSON, so it must be a text or {prefix: ...}")
         return None
     return Condition(where, *test)
 
@@ -58,7 +58,7 @@ def _test(field: Field) -> tuple[str, Any] | None:
     """Return the test of a Condition and its value."""
     value = field.value
     if isinstance(value, list):
-        field.report("is a list, and one field is compared with one value; name its items by their place, as in a[0]")
+        field.report("is a list, but a field is compared with one value; name one item in the path, as in a[0]")
         return None
     if not isinstance(value, dict):
         if isinstance(value, str) and value in _LIKE_TRUTH:

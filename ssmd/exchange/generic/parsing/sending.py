@@ -157,7 +157,7 @@ def reply(field: Field) -> Reply | None:
     if all(each.path is None for conditions in fields["when"] for each in conditions):
         for placeholder in placeholders_of(fields["send"]):
             if placeholder.kind == MESSAGE:
-                message = f"has ${{message.{placeholder.path}}}, and `when` is about a text, which has no fields"
+                message = f"has ${{message.{placeholder.path}}}, but `when` is for a text, which has no fields"
                 field.report(f"{message}; remove it", "send")
                 return None
     if would_match(fields["when"], fields["send"]):
@@ -176,7 +176,7 @@ def ending(field: Field) -> Ending | None:
         return None
     refused = fields["as"] == "refused"
     if "close_code" in fields and not refused:
-        message = "has no effect with `close_code`: a connection that is closed ends the run so in any case"
+        message = "has no effect with `close_code`: any other end of the connection ends the run in the same way"
         field.report(message, "as", warning=True, lenient=True)
     return Ending(fields.get("when", ()), fields.get("close_code"), refused)
 
