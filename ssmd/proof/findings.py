@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ssmd.proof.day_count import Finding
+from ssmd.proof.described import damaged_descriptions, not_understood
 from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import NOT_KNOWN, FoundGap, differing
 from ssmd.proof.scan import MOST_FINDINGS
@@ -55,7 +56,10 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
     for first, last in () if has_unknown(entries) else unconnected_lines(entries, total):
         also = f", and neither do the lines up to {last}" if last > first else ""
         yield Finding(first, f"belongs to no connection in the ledger{also}")
-    yield from _gaps(found, ledger.entries)
+    for entry in damaged_descriptions(entries):
+        yield Finding(entry.line + 1, f"has `{entry.event}` before it in the ledger, with a damaged description")
+    # Of what this version does not understand, it does not see the gaps: that is for a note.
+    yield from _gaps(found, ledger.entries, not not_understood(entries))
 
 
 def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
@@ -77,7 +81,7 @@ def _totals(found: Examination, entries: list[Entry]) -> Iterator[Finding]:
 
 
 def _total(end: Entry, started: Entry | None) -> Iterator[Finding]:
-    """Yield that the end of a run, or of a file when `started` is None, has not the number of its lines or its bytes."""
+    """Yield that the end of a run, or of a file when `started` is None, counts other lines or bytes than there are."""
     line, offset = (started.line, started.offset) if started is not None else (0, 0)
     for unit, there in (("lines", end.line - line), ("bytes", end.offset - offset)):
         if (counted := end.fields.get(unit)) != there:
@@ -92,8 +96,10 @@ def _imported(entries: list[Entry], total: int) -> Iterator[Finding]:
         yield Finding(there, f"is the last line before the first run, but the ledger has {whole} imported lines")
 
 
-def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
-    """Yield the gaps that only the data has, then those that only the ledger has: the first of each, and a count."""
+def _gaps(found: Examination, entries: Entries, of_ledger: bool) -> Iterator[Finding]:
+    """Yield the gaps that only the data has, then, with `of_ledger`, those that only the ledger has: the first of each,
+    and a count.
+    """
     named: dict[bool, list[FoundGap]] = {False: [], True: []}
     count = Counter[bool]()
     for gap, is_in_ledger in differing(entries, found.gaps, found.manifest.lines):
@@ -104,6 +110,8 @@ def _gaps(found: Examination, entries: Entries) -> Iterator[Finding]:
         yield Finding(gap.line + 1, f"follows a gap that the ledger does not have: {_described(gap)}")
     if (more := count[False] - MOST_FINDINGS) > 0:
         yield Finding(None, f"and {more:,} more lines, each of which follows a gap that the ledger does not have")
+    if not of_ledger:
+        return
     for gap in named[True]:
         yield Finding(gap.line + 1, f"has no gap before it, although the ledger has one there: {_described(gap)}")
     if (more := count[True] - MOST_FINDINGS) > 0:

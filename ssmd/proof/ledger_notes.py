@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ssmd.errors import printable
+from ssmd.proof.described import not_understood
 from ssmd.proof.unconnected import has_unknown, unconnected_lines
 from ssmd.store.ledger import (
     CONNECTED,
@@ -39,6 +40,7 @@ def ledger_notes(day: str, entries: Iterable[Entry], lines: int, last_ns: int) -
     """
     found = list(entries)
     yield from _unknown(found, lines)
+    yield from _not_understood(found)
     yield from _silences(day, found, last_ns)
     yield from _refusals(found)
     yield from _books(found)
@@ -55,6 +57,15 @@ def _unknown(entries: list[Entry], lines: int) -> Iterator[str]:
     )
     for first, last in unconnected_lines(entries, lines):
         yield f"lines {first:,} to {last:,} belong to no connection that this version finds in the ledger"
+
+
+def _not_understood(entries: list[Entry]) -> Iterator[str]:
+    found = not_understood(entries)
+    if found:
+        yield (
+            f"has messages of which this version does not understand {', '.join(found[:_MOST])}"
+            f"{_more(len(found) - _MOST)}, by its ledger; a later version may have written it, and found gaps by it"
+        )
 
 
 def _silences(day: str, entries: list[Entry], last_ns: int) -> Iterator[str]:
