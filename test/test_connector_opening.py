@@ -20,8 +20,8 @@ import pytest
 from exchange_server import Authority, Peer, Request, accepting, eventually, serving
 from proxies import http_proxy, socks_proxy
 
-from ssmd.connector.asking import ANSWER_BYTES
 from ssmd.connector.config import WebSocketConfig
+from ssmd.connector.http_call import ANSWER_BYTES
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.exchange import HttpRequest, Opening
 from ssmd.errors import AuthError, ConfigError, ConnectError

@@ -105,7 +105,7 @@ def test_an_answer_that_cannot_be_made_ends_the_run():
     run = Run(connection({"replies": [{"when": {"type": "ping"}, "send": {"pong": "${message.id}"}}]}))
     run.take({"type": "ping"})
     assert isinstance(run.failure, Disconnected)
-    assert str(run.failure) == "`replies[0].send` cannot be sent: there is nothing to put in for ${message.id}"
+    assert str(run.failure) == "`replies[0].send` cannot be sent: there is no value for ${message.id}"
 
 
 # Circles.

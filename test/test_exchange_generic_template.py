@@ -82,7 +82,7 @@ def test_values_in_a_url_are_encoded_but_not_the_one_that_begins_it():
 
 @pytest.mark.parametrize("path", ["x", "list[1]", "list.a", "ping.x", "list[0].b"])
 def test_a_field_that_the_message_does_not_have_is_an_error(path):
-    with pytest.raises(TemplateError, match="nothing to put in"):
+    with pytest.raises(TemplateError, match="there is no value for"):
         fill({"a": f"${{message.{path}}}"}, VALUES)
 
 

@@ -253,7 +253,7 @@ def test_nothing_leaks_when_a_certificate_is_wrong(tmp_path: Path) -> None:
 
 CRASHES: Mapping[str, str] = {
     "before the connection": "from ssmd.connector.dial import BoundedHead as broken\nname = 'recv'",
-    "in the request": "from ssmd.connector.asking import Asking as broken\nname = 'sendall'",
+    "in the request": "from ssmd.connector.http_call import HttpCall as broken\nname = 'sendall'",
     "in the connection": "from ssmd.connector.frames import FrameReader as broken\nname = 'recv_batch'",
     "in the dialect": "from ssmd.exchange.generic.connection import GenericConnection as broken\nname = 'inspect'",
 }

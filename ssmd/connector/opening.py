@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import gevent
 import websocket
 
-from ssmd.connector.asking import Asking
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import FrameReader
+from ssmd.connector.http_call import HttpCall
 from ssmd.connector.place import Place, address_fault, shown_host
 from ssmd.connector.proxy import Proxy, proxy_for
 from ssmd.connector.refusal import explain, refusal
@@ -50,7 +50,7 @@ class Opener:
         self._direct = direct
         self._wall_clock = wall_clock
         self._sock: Any = None
-        self._answer: Asking | BoundedHead | None = None
+        self._answer: HttpCall | BoundedHead | None = None
         self._signed = self._closed = False
         self._allowed = ["wss", "ws"] if endpoint.lower().startswith("ws://") else ["wss"]
         self.hidden: Collection[str] = ()
@@ -94,8 +94,8 @@ class Opener:
         if request.url.lower().startswith("http://"):
             self._allowed = ["wss", "ws"]
         with contextlib.closing(self._socket(request.url)) as sock:
-            self._answer = asking = Asking(sock, request)
-            body = asking.answer()
+            self._answer = call = HttpCall(sock, request)
+            body = call.answer()
         self._answer = None
         try:
             self._exchange.prepared(body)
@@ -161,7 +161,7 @@ class Opener:
 
     def _response(self) -> Any:
         """Return the status and headers of the answer that has come, if one has."""
-        return self._answer.response if isinstance(self._answer, Asking) else self._reader.handshake_response
+        return self._answer.response if isinstance(self._answer, HttpCall) else self._reader.handshake_response
 
     def _failed(self, reason: str) -> ConnectError:
         """Return the error for `reason`, or the exchange's refusal when the failure was only in the rest of its

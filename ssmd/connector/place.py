@@ -38,7 +38,7 @@ class Place(NamedTuple):
 def shown_host(url: str, template: str = "", hidden: Iterable[str] = ()) -> str:
     """Return scheme and host of a URL, as people may see them.
 
-    `template`: the URL before values were put in; its path is shown too. `hidden`: values of keys.
+    `template`: the URL before its placeholders were filled in; its path is shown too. `hidden`: values of keys.
     """
     parts, before = urlsplit(url), urlsplit(template)
     host = parts.netloc.rpartition("@")[2]

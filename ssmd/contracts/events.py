@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     markets: Sequence[str] | None
     """The markets that the action is about; None for all."""
     commands: Sequence[Any]
-    """The commands, as JSON, before keys are put in."""
+    """The commands, as JSON, before keys are filled in."""
 
 
 class Acknowledged(NamedTuple):

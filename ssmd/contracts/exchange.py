@@ -65,12 +65,12 @@ class Opening(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     """Further HTTP headers of the handshake."""
     subprotocol: str = ""
-    """To ask for, and to be given by the exchange; empty for none."""
+    """The subprotocol to ask for, which the exchange must choose; empty for none."""
     decompress: str = ""
     """How the messages are compressed: gzip or deflate; empty when they are not."""
     hidden: Collection[str] = ()
-    """What the log and errors must not show, even where the exchange repeats it: values of keys, of headers, and what
-    the answer to prepare() gave that lets somebody in. It counts as long as the connection lasts."""
+    """What the log and errors must not show, even where the exchange repeats it: the values of keys and of headers, and
+    what was taken from the answer to prepare(), except addresses. It holds as long as the connection lasts."""
     signed: bool = False
     """Whether a key is used in `url` or `headers`, so that a refusal may be about the key."""
 
@@ -101,7 +101,7 @@ class Inspection(NamedTuple):
     """One for each message, in order; empty from a dialect that does not read them. Unless `uneven` is set, `events`
     has a Gap for each number that is not one more than the one before it of its sid."""
     commands: Sequence[bytes] = ()
-    """Answers to send now, in order, each as one text message."""
+    """Replies to send now, in order, each as one text message."""
     uneven: bool = False
     """Whether `heads` has a number that is not one more than the one before it, although nothing is missing there."""
     data: bool = True
@@ -153,7 +153,7 @@ class Exchange(Inspector, Protocol):
     def prepared(self, answer: bytes) -> None:
         """Take the body of the answer to prepare().
 
-        Raises ConnectError when it has not what is needed. Its text says what is missing; the caller adds the host.
+        Raises ConnectError when something is missing in it. The error says what; the caller adds the host.
         """
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:

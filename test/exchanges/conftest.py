@@ -10,6 +10,6 @@ TEST_SECONDS = 240
 
 @pytest.fixture(autouse=True)
 def _deadline() -> Iterator[None]:
-    """Longer than that of other tests: some of these wait for a rule of an exchange to bite, and for all exchanges."""
+    """Longer than that of other tests: some of these wait until each exchange has ended a connection by its rules."""
     with gevent.Timeout(TEST_SECONDS, TimeoutError(f"the test took longer than {TEST_SECONDS} s")):
         yield

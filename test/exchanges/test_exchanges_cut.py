@@ -1,4 +1,4 @@
-"""The rules bite: a run whose description lacks what the exchange needs is cut, and not before the exchange's time."""
+"""The simulators apply the rules: a run that does not send what its exchange needs is cut, and not too early."""
 
 from __future__ import annotations
 

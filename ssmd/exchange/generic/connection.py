@@ -43,7 +43,7 @@ class GenericConnection(GenericInspector):
     ) -> None:
         replies, endings = description.replies, description.end_when
         confirmation = description.confirmed
-        # Their order is how _act() knows them apart.
+        # _act() finds out by this order what a match is for.
         matches = [*(each.when for each in replies), *(each.when for each in endings)]
         self._first_ending, self._confirms = len(replies), len(matches)
         matches += [confirmation.when if confirmation else (), description.ignore]

@@ -52,18 +52,18 @@ class Pick(NamedTuple):
     """Where a message has a value."""
 
     paths: tuple[FieldPath, ...]
-    """The first of these that the message has."""
+    """The first of these that the message has is used."""
     split: str = ""
-    """The value is a text, of whose parts, which this separates, one is meant; empty for the whole value."""
+    """What separates the parts of the value, a text, of which one part is wanted; empty for the whole value."""
     part: int = 0
     """Which part, from 1; from the end when negative."""
     format: str = ""
-    """Of a time: s, ms, us, ns or rfc3339; empty when it shows from the value."""
+    """Of a time: s, ms, us, ns or rfc3339; empty to recognize it by the value."""
     otherwise: Pick | None = None
-    """Where to look when the message has none of these, or not so many parts."""
+    """Where to look when the message has none of these, or fewer parts."""
 
     def chain(self) -> Iterator[Pick]:
-        """Yield this pick, and those to turn to in its place, in order."""
+        """Yield this pick, and then each one to use when those before it find nothing."""
         pick: Pick | None = self
         while pick is not None:
             yield pick
@@ -76,7 +76,7 @@ class Pick(NamedTuple):
 
 
 class KeepAlive(NamedTuple):
-    """A message to send now and then."""
+    """A message to send again and again, at regular times."""
 
     every_seconds: float
     send: Any
@@ -108,7 +108,7 @@ class Prepare(NamedTuple):
     """A request over HTTP before each connection, from whose answer values are taken."""
 
     url: str
-    """With placeholders, as are `headers` and `body`."""
+    """It may have placeholders, and so may `headers` and `body`."""
     method: str
     headers: Mapping[str, str]
     body: Any
@@ -153,7 +153,7 @@ class Sequence(NamedTuple):
     restart_when: Match = ()
     """A message that matches begins a new sequence, and so is no gap."""
     when: Match = ()
-    """Which messages are numbered so; empty for all that have the fields."""
+    """Which messages are numbered in this way; empty for all that have the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ class Paths:
     time: Pick | None = None
     """The exchange's own time."""
     sequences: tuple[Sequence, ...] = ()
-    """The first one whose fields a message has is the one that counts."""
+    """A message counts in the first one whose fields it has."""
 
 
 @dataclass(frozen=True, kw_only=True)

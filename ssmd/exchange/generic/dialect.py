@@ -1,4 +1,4 @@
-"""The dialect for any exchange that sends JSON over a WebSocket: what it does is said by its description."""
+"""The dialect for any exchange that sends JSON over a WebSocket: a description says what it does."""
 
 from __future__ import annotations
 

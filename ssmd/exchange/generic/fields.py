@@ -42,7 +42,7 @@ NOTHING = Batch((), (), True)
 class Column:
     """Gets the value of one path out of heads; UNSET where there is none.
 
-    An object is an empty Struct, and what a list holds need not be decoded.
+    For an object it gives a Struct, and for a list one whose items need not be decoded.
     """
 
     def __init__(self, path: FieldPath) -> None:
@@ -51,7 +51,7 @@ class Column:
         self._get: Callable[[Any], Any] | None = None
 
     def find_in(self, top: Node) -> None:
-        """Look where the Structs have the value."""
+        """Find out where the Structs have the value."""
         self._accesses = top.accesses(self._path)
         names = [name for name, _ in self._accesses]
         self._get = operator.attrgetter(".".join(names)) if all(names) else None
@@ -86,7 +86,7 @@ class Fields:
         self._is_ready = False
 
     def column(self, path: FieldPath, *, presence: bool = False) -> Column:
-        """Return what gets the value of a path. `presence`: it only counts whether there is one."""
+        """Return what gets the value of a path. `presence`: it is only wanted whether there is one."""
         self._top.add(path.steps, presence)
         self._columns.append(Column(path))
         self._is_ready = False
@@ -150,5 +150,5 @@ def _is_json(payload: bytes) -> bool:
 
 
 def _refuse(payload: bytes) -> Any:
-    """Send a message to the slow way."""
+    """Refuse a message, so that it is read slowly."""
     raise ValueError

@@ -19,26 +19,26 @@ from ssmd.exchange.generic.pick import Scope
 __all__ = ["MOST_SCOPES", "Follower"]
 
 MOST_SCOPES = 100_000
-"""The messages of more scopes are not followed, and end the run: an exchange has fewer markets, so the description
-names the wrong field. So many take up to 40 MB."""
+"""More scopes end the run: no exchange has as many markets, so the description names the wrong field. This many take
+up to 40 MB."""
 
 _LONGEST_SCOPE = 256
-"""A longer text is no scope, so that an exchange cannot fill the memory."""
+"""A longer text does not count as a scope, so that an exchange cannot fill the memory."""
 
 _LARGEST = 2**62
-"""A larger number is none, unless it is the one that is expected. So all of them have room in 64 bits."""
+"""A larger number does not count, unless it is the expected one. So all numbers fit into 64 bits."""
 
 _MOST_DIGITS = 19
-"""Of a text that is a number."""
+"""The most of a text that counts as a number."""
 _DIGITS = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}")
 _ALIKE = {bool, float, type(None)}
-"""Types whose values may equal what is expected, although they are no numbers of a sequence."""
+"""Types whose values may equal the expected number, although they are no numbers of a sequence."""
 _NO_PREVIOUS = (UNSET, None, -1, "-1")
 """What the first message of a chain has in place of the number of the message before."""
 
 
 class Follower:
-    """Follows one sequence. Its first rule's sids depend on the scope alone, those of later rules on the rule, too."""
+    """Follows one sequence. Its sids depend on the scope and, unless it is the first of a description, on the rule."""
 
     def __init__(self, rule: Rule, place: int, scope: Scope | None, fields: Fields, names: dict[int, str]) -> None:
         self._kind = rule.kind
@@ -127,7 +127,7 @@ class Follower:
     ) -> int | None:
         """Follow the numbers of a message, which may be anything; return its own, None when it has none.
 
-        `begun`: the message begins a sequence, and needs no more than its own: Gate.io's whole books have no first one.
+        `begun`: the message begins the sequence anew, and needs only its own: Gate.io's whole books have no first one.
         """
         own = number_of(last)
         before = own if self._kind == COUNTER else number_of(first)

@@ -1,4 +1,4 @@
-"""How one connection is opened: the URL and the headers, and the request before it, with keys put in. Pure."""
+"""How one connection is opened: URL, headers and the request before it, with placeholders filled in. Pure."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Handshake:
         """When the connection was begun, Unix ms."""
 
     def values(self, now_ms: int, message: Any = None) -> Values:
-        """Return what is put in at this time; `message`: the one that is answered."""
+        """Return the values of placeholders at this time; `message`: the one that is replied to."""
         return Values(now_ms, self._keys, self._prepared, message)
 
     def hidden(self) -> Collection[str]:
-        """Return what no log may show: the values of keys, of headers and of the prepared answer, in any writing.
+        """Return what no log may show: the values of keys, of headers and of the answer to `prepare`, in every form.
 
         An address in the answer is no secret, and people have to see where ssmd connects to.
         """

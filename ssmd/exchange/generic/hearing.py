@@ -20,20 +20,23 @@ def subscriptions_of(description: Description, messages: Sequence[Any]) -> Subsc
     wishes = [] if asking is None else list(wishes_of(asking, messages))
     paths = description.paths
     channels = len({wish.channel for wish in wishes})
-    # Without a channel in its messages, a market may have been heard on another one.
+    # When messages do not name their channel, a market may have been heard from on another one.
     knows_heard = paths.market is not None and bool(paths.channel or paths.type or channels == 1)
     return Subscriptions(wishes, messages, description.confirmed, knows_heard=knows_heard)
 
 
 class Hearing:
-    """Costs a set of texts for each batch, and another as long as there are markets from which nothing has come."""
+    """Records from which channels and markets messages come.
+
+    It makes a set of texts for each batch, and a second one as long as nothing has come from some market.
+    """
 
     def __init__(self, subscriptions: Subscriptions, description: Description, inspector: GenericInspector) -> None:
         paths = description.paths
         self._subscriptions = subscriptions
         self._batches = 0
         names = list(subscriptions.channels)
-        # Where messages do not show of which channel they are, each of them counts for all.
+        # When messages do not name their channel, each of them counts for all channels.
         self._all = names if EVERYTHING in names or not (paths.channel or paths.type) else None
         self._channel = None if self._all else inspector.texts_of(paths.channel or paths.type)
         self._market = inspector.texts_of(paths.market)

@@ -56,7 +56,7 @@ class GenericInspector:
         self._has_heads = self._recorded and bool(self._type or self._numbers)
         kinds = [rule.kind for rule in paths.sequences]
         self.sequence = next((kind for kind in kinds if kind != COUNTER), kinds[0] if kinds else "")
-        """Of several kinds one that does not say how many messages are missing."""
+        """The kind of the sequences; of several kinds, one that does not show how many messages are missing."""
 
     def texts_of(self, pick: Pick | None) -> Texts | None:
         """Return what reads a pick in `batch`; None for None."""

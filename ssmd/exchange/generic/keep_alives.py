@@ -10,7 +10,7 @@ __all__ = ["KeepAlives"]
 
 
 class KeepAlives:
-    """All times are in ms, of a clock that never goes back; the first is that of the connection."""
+    """All times are in ms since the connection, by a clock that never goes back."""
 
     def __init__(self, keep_alives: Sequence[KeepAlive]) -> None:
         self._all = keep_alives
@@ -27,7 +27,7 @@ class KeepAlives:
         for index, each in enumerate(self._all):
             if self._due_ms[index] <= now_ms:
                 every_ms = 1000 * each.every_seconds
-                # Of several that a pause of the process has left out, only one is sent.
+                # When the process has paused, only one is sent of those that it has missed.
                 late_ms = now_ms - self._due_ms[index]
                 self._due_ms[index] += every_ms * (1 + late_ms // every_ms)
                 yield index

@@ -1,4 +1,4 @@
-"""Finds the messages that a description's matches are about."""
+"""Finds the messages that a description's matches select."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class _Candidate(NamedTuple):
 class Matcher:
     """Looks for several matches at once, which costs little while no message matches.
 
-    Of each list of conditions one is chosen, and of one field as many as possible. The values of such a field in a
-    whole batch are made a set, which takes a few dozen ns a message. Only when one of the conditions may hold for a
-    value in it, single messages are looked at.
+    In each list of conditions, one condition is looked at first, so that as few fields as possible are needed. The
+    values of such a field in a whole batch become a set, which takes a few dozen ns a message. Single messages are
+    looked at only when the condition holds for a value in the set.
     """
 
     def __init__(self, matches: Sequence[Match], fields: Fields) -> None:
@@ -52,7 +52,7 @@ class Matcher:
         self._groups = [_Group(path, self._columns[path], members) for path, members in groups.items()]
 
     def find(self, batch: Batch) -> list[Found]:
-        """Return the messages that match, in order. One that several matches are about is there once for each."""
+        """Return the messages that match, in order; a message that several matches select is there once for each."""
         found: set[Found] = set()
         if self._of_text and batch.unread:
             found.update(self._find_texts(batch))

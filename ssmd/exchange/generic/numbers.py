@@ -23,7 +23,7 @@ class Followed(NamedTuple):
     numbers: Sequence[int | None]
     """The number of each message, the last one of a range; None where it has none."""
     sids: Sequence[int]
-    """What it counts; 0 where there is no number, too. Empty unless the messages are recorded ones."""
+    """The sid of each number; also 0 where there is no number. Empty unless the messages are recorded ones."""
     uneven: bool
     """Whether numbers may be missing although no message is."""
 

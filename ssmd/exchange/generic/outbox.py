@@ -45,8 +45,9 @@ class Outbox:
         return len(self._opening)
 
     def take(self, now_ms: int) -> Iterator[Letter]:
-        """Yield what may be sent now; `now_ms`: a time that never goes back. What was sent first counts from the first
-        call on.
+        """Yield what may be sent now; `now_ms`: a time that never goes back.
+
+        The messages of `first` count as sent at the first call.
         """
         self._pace.sent(now_ms, self._uncounted)
         self._uncounted = 0

@@ -20,7 +20,7 @@ from ssmd.exchange.generic.parsing.sending import ending, handshake_headers, kee
 __all__ = ["OF_RECORDED", "parse", "problems_of"]
 
 _MESSAGE_TYPES = "message_types"
-"""What existing feeds have in place of `paths`, beside their `versions`."""
+"""What feeds for other programs have instead of `paths`, beside their `versions`."""
 
 OF_RECORDED = ("paths", _MESSAGE_TYPES)
 """The fields by which recorded messages are read. The others are about the connection."""

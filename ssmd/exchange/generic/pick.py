@@ -12,7 +12,7 @@ from ssmd.exchange.generic.fields import Fields
 __all__ = ["LONGEST_REMEMBERED", "MOST_REMEMBERED", "Joined", "Scope", "Texts", "part_of", "text_of"]
 
 MOST_REMEMBERED = 16_384
-"""How many texts and what is made of them are remembered. Exchanges repeat the names of their markets all day."""
+"""How many texts are remembered, with what was made of them. Exchanges repeat the names of their markets all day."""
 LONGEST_REMEMBERED = 256
 """A longer text is not remembered, so that an exchange cannot fill the memory."""
 
@@ -91,7 +91,7 @@ def _is_short(key: Any) -> bool:
 
 
 def part_of(text: str, pick: Pick) -> str:
-    """Return the part of a text that a pick means, or all of it; empty when the text has not so many."""
+    """Return the part of a text that a pick names, or all of it; empty when the text has fewer parts."""
     if not pick.split:
         return text
     parts = text.split(pick.split)
@@ -99,7 +99,7 @@ def part_of(text: str, pick: Pick) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a text, or a number as text, since it is as good a name; empty for any other value."""
+    """Return a text, or a whole number as text, since some exchanges number their markets; empty for other values."""
     return value if type(value) is str else str(value) if type(value) is int else ""
 
 

@@ -15,12 +15,12 @@ __all__ = ["OBJECT", "Node", "is_nameable"]
 _Scalar = str | int | float | bool | None
 
 _LARGEST_INDEX = 15
-"""Up to this one an item of a list is a field of a Struct, and the items behind it are skipped. With a larger one, or
-where fields of an object are asked for at the same place, the decoder makes a list of all items."""
+"""Up to this index, an item of a list is a field of a Struct, and the items after it are skipped. With a larger index,
+or where fields of an object are wanted at the same place, the decoder makes a list of all items."""
 
 
 class _Object(msgspec.Struct, gc=False, eq=False, frozen=True):
-    """An object without any field that counts."""
+    """An object of which no field is wanted."""
 
 
 OBJECT = _Object()
@@ -33,7 +33,7 @@ class Node:
         self.names: dict[str, Node] = {}
         self.items: dict[int, Node] = {}
         self.is_value = self.is_asked_for = False
-        """Whether the value here counts, and whether it only counts that there is one."""
+        """Whether the value here is wanted, and whether it is only wanted if there is one."""
         self.object: type[Any] = _Object
         """The Struct for an object at this place."""
         self.array: type[Any] | None = None
@@ -100,7 +100,7 @@ class Node:
     def default(self) -> Any:
         """Return what stands for this place when the message does not have it.
 
-        An empty Struct, unless it counts whether there is a value: so the fields below it are UNSET, too.
+        An empty Struct, so that the fields below it are UNSET too; UNSET itself when it is wanted if there is a value.
         """
         if self.is_value or self.is_asked_for or self.item is not None or self.is_leaf:
             return UNSET

@@ -22,7 +22,7 @@ _MOST_CONFIRMED = 1_000_000
 
 
 class _Channel:
-    """One channel. Its markets are kept by their names in capitals: the names of a market may differ in that alone."""
+    """One channel. Its markets are kept by their names in capitals: an exchange may write a name in another case."""
 
     __slots__ = ("activity", "markets", "name", "places", "unconfirmed", "unheard", "waiting")
 
@@ -88,9 +88,9 @@ class Subscriptions:
             self._wishes.setdefault(wish.place, []).append(wish)
             self.channels.setdefault(wish.channel, _Channel(wish.channel)).add(wish)
         self.settled: set[str] = set()
-        """The markets of messages so far that no channel waits for, as messages name them."""
+        """The markets, as messages name them, for which no channel waits any more."""
         self.listens = knows_heard and any(channel.unheard for channel in self.channels.values())
-        """Whether a market was not heard from yet."""
+        """Whether there are markets from which nothing has come yet."""
 
     def asked(self) -> Iterator[Asked]:
         for channel in self.channels.values():

@@ -1,6 +1,6 @@
 """Messages, headers and URLs with placeholders: `${key.token}`, `${now_ms}`, `${prepared.token}`, `${message.ping}`.
 
-What is put in is never looked at again. So a message of the exchange that holds `${key.secret}` gets nothing by it.
+Placeholders within a value are not filled in. So a message of the exchange that has `${key.secret}` gets no key.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KEY, NOW_S, NOW_MS, PREPARED, MESSAGE = "key", "now_s", "now_ms", "prepared", "m
 """The kinds of placeholders. `key`, `prepared` and `message` have a name after a dot."""
 
 LONGEST = 64 * 1024
-"""Characters of a text with everything put in: a message of the exchange must not make ssmd send a longer one."""
+"""The most characters of a text that is filled in: a message of the exchange must not make ssmd send a longer one."""
 
 _PLACEHOLDER = re.compile(r"\$(?P<escape>\$)\{|\$\{(?P<inside>[^{}]*)\}")
 _OPENING = re.compile(r"\$\$\{|(\$\{)")
@@ -57,7 +57,7 @@ Fault = tuple[tuple[str | int, ...], str]
 
 
 class TemplateError(ValueError):
-    """A placeholder has no value here, or too long a one. The text holds no value."""
+    """A placeholder has no value here, or its value is too long. The text of the error never has the value."""
 
 
 class Placeholder(NamedTuple):
@@ -67,17 +67,17 @@ class Placeholder(NamedTuple):
     name: str = ""
     """The field of a key, or what `prepare` calls its value."""
     path: FieldPath | None = None
-    """In the message that is answered."""
+    """In the message that is replied to."""
 
 
 class Values(NamedTuple):
-    """What is put in."""
+    """The values of placeholders."""
 
     now_ms: int
     keys: Mapping[str, str] = {}
     prepared: Mapping[str, Any] = {}
     message: Any = None
-    """The message that is answered, decoded."""
+    """The message that is replied to, decoded."""
 
 
 def fill(value: Any, values: Values) -> Any:
@@ -115,7 +115,7 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):  # JSON has no infinite numbers, and Python does not write very long ones.
-        raise TemplateError("a number too large, or a value with thousands of levels, cannot be put in") from None
+        raise TemplateError("a number too large, or a value with thousands of levels, cannot be filled in") from None
 
 
 def placeholders_of(value: Any) -> Iterator[Placeholder]:
@@ -227,7 +227,7 @@ def _look_up(placeholder: Placeholder, values: Values) -> Any:
             return values.now_ms // (1000 if kind == NOW_S else 1)
         return (values.keys if kind == KEY else values.prepared)[name]
     except LookupError:
-        raise TemplateError(f"there is nothing to put in for ${{{kind}.{path or name}}}") from None
+        raise TemplateError(f"there is no value for ${{{kind}.{path or name}}}") from None
 
 
 def _as_text(value: Any) -> str:
@@ -236,5 +236,5 @@ def _as_text(value: Any) -> str:
 
 def _check_length(text: str) -> str:
     if len(text) > LONGEST:
-        raise TemplateError(f"a text has more than {LONGEST:,} characters with everything put in")
+        raise TemplateError(f"a text has more than {LONGEST:,} characters with its values filled in")
     return text

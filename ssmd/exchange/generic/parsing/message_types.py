@@ -1,6 +1,6 @@
-"""Reads `message_types`, with which existing feeds describe their messages, as `paths`.
+"""Reads `message_types`, with which feeds for other programs describe their messages, as `paths`.
 
-It has the names of fields and not where they are, so that each is looked for in the places where exchanges have them.
+It names fields and not their paths, so each field is looked for in the places where exchanges have it.
 The meaning of its fields: https://github.com/aaronwald/ssmd/tree/main/exchanges/feeds
 """
 

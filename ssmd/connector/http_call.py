@@ -1,4 +1,4 @@
-"""A request over HTTP that comes before the connection. Every part of its answer has a bound."""
+"""The request over HTTP that comes before the connection, and its answer, every part of which has a bound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssmd.connector.refusal import REDIRECTS
 from ssmd.connector.strict import MessageTooBig
 from ssmd.contracts.exchange import HttpRequest
 
-__all__ = ["ANSWER_BYTES", "Asking"]
+__all__ = ["ANSWER_BYTES", "HttpCall"]
 
 ANSWER_BYTES = 1 << 20
 """The most that the body of an answer may have. Honest ones have a few hundred bytes."""
@@ -52,7 +52,7 @@ class _BoundedStream(io.RawIOBase):
         return count
 
 
-class Asking:
+class HttpCall:
     """One request and its answer. `sock`: a socket that is connected to the host of the request.
 
     It is also what http.client takes for its socket.
