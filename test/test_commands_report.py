@@ -20,7 +20,7 @@ from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
 from ssmd.reports.html import page
 from ssmd.reports.text import print_report
-from ssmd.store.timestamps import DAY_NS, timestamp
+from ssmd.store.timestamps import DAY_NS, parse_timestamp, timestamp
 
 LATER = 1_800_000_000 * 10**9
 
@@ -160,8 +160,11 @@ def test_an_outage_that_still_lasts_has_rows_up_to_today(tmp_path):
     assert re.search(r" 0\.00 % +until \d\d:\d\d, no data *$", rows[3])
     # Three midnights have passed, and it is one outage.
     [outage] = out.split("outage from")[1].splitlines()[1:2]
-    assert outage.split()[0] == f"{days[0]}T11:59:59." + outage.split()[0][20:]
-    assert re.search(r"3 d [\d:]{8}  killed *$", outage)
+    began, ended = outage.split()[:2]
+    assert began == f"{days[0]}T11:59:59." + began[20:]
+    # Before noon it has lasted for two whole days, after noon for three.
+    whole_days = (parse_timestamp(ended) - parse_timestamp(began)) // DAY_NS
+    assert re.search(rf" {whole_days} d [\d:]{{8}}  killed *$", outage)
     assert out.rstrip().endswith("killed")
     drawn = report(tmp_path, "--html")[1]
     assert all(f'aria-label="{day} by hour"' in drawn for day in days)
