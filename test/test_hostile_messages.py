@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from generic_connection import NOW, connection, texts
 
+from ssmd.exchange.generic.connection import LONGEST_ANSWER
+
 LONG = 100_000
 """Characters of a name that no exchange has."""
 MARKET = {"asked": {"market": "market"}, "paths": {"market": "s"}}
@@ -71,7 +73,16 @@ def test_an_answer_that_names_many_channels_and_markets_takes_little_memory(know
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 200 * len(answer)
+    assert peak < 60 * len(answer)
+    assert list(exchange.unacknowledged()) == []
+
+
+def test_an_answer_of_many_mib_is_no_confirmation() -> None:
+    exchange = connection(BOTH, {"channels": ["c"], "markets": ["m"]})
+    answer = {"ok": True, "channels": ["c"], "markets": ["m"]}
+    exchange.inspect(texts(answer | {"more": "x" * LONGEST_ANSWER}))
+    assert list(exchange.unacknowledged()) == ["c (1 of 1 markets)"]
+    exchange.inspect(texts(answer))
     assert list(exchange.unacknowledged()) == []
 
 

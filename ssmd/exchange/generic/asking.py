@@ -13,7 +13,7 @@ from ssmd.exchange.generic.pick import part_of, text_of
 from ssmd.exchange.generic.template import sent
 from ssmd.field_path import EVERY, FieldPath, Step
 
-__all__ = ["EVERYTHING", "Wish", "pairs_in", "value_in", "wishes_of"]
+__all__ = ["EVERYTHING", "Wish", "groups_in", "pairs_in", "value_in", "wishes_of"]
 
 EVERYTHING = "all"
 """The name of the channel when a description does not divide what is asked for into channels."""
@@ -53,19 +53,20 @@ def _those_that_ask(when: Match, messages: Sequence[Any]) -> Sequence[int]:
 
 
 def pairs_in(message: Any, channel: Pick | None, market: Pick | None) -> Iterator[Pair]:
-    """Yield the channels and markets that a message names.
-
-    Two picks that pass the same `[*]` go together, item by item; otherwise each channel goes with each market.
-    """
-    if channel is None or market is None:
-        channels = [""] if channel is None else _texts(message, channel, ())
-        markets = [""] if market is None else _texts(message, market, ())
+    """Yield the channels and markets that a message names."""
+    for channels, markets in groups_in(message, channel, market):
         yield from (pair for pair in itertools.product(channels, markets) if any(pair))
-        return
-    shared = _shared(channel.paths[0].steps, market.paths[0].steps)
+
+
+def groups_in(message: Any, channel: Pick | None, market: Pick | None) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the channels that a message names, each time with the markets that go with each of them.
+
+    Where none is named there is the empty name. Two picks that pass the same `[*]` go together, item by item.
+    """
+    shared = _shared(channel.paths[0].steps, market.paths[0].steps) if channel and market else ()
     for item in _values(message, shared):
-        names = [_texts(item, pick, shared) or [""] for pick in (channel, market)]
-        yield from ((one, other) for one, other in itertools.product(*names) if one or other)
+        channels, markets = ((_texts(item, pick, shared) if pick else []) or [""] for pick in (channel, market))
+        yield channels, markets
 
 
 def _shared(one: Sequence[Step], other: Sequence[Step]) -> Sequence[Step]:

@@ -31,6 +31,10 @@ SHORTEST_TICK_MS = 20.0
 FIRST_TICK_MS = 50.0
 """Soon after the opening, whose time is not known before."""
 
+LONGEST_ANSWER = 1 << 20
+"""Bytes of a message that confirms or refuses something; nothing else happens while one is read. An answer that repeats
+ten thousand markets has a third of that."""
+
 
 class GenericConnection(GenericInspector):
     """Follows one connection, live.
@@ -216,10 +220,12 @@ class GenericConnection(GenericInspector):
 
 
 def _decoded(payload: bytes) -> Any:
-    """Return a message as Python has it; None for one that is not JSON.
+    """Return a message as Python has it; None for one that is not JSON, or longer than any answer of an exchange.
 
     A value that cannot be read, such as a text that is not UTF-8, does not hide the other fields.
     """
+    if len(payload) > LONGEST_ANSWER:
+        return None
     try:
         return json.loads(payload.decode("utf-8", "replace"), parse_int=_number)
     except (ValueError, RecursionError):

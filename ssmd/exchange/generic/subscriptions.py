@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState
-from ssmd.exchange.generic.asking import Wish, pairs_in, value_in
+from ssmd.exchange.generic.asking import Wish, groups_in, pairs_in, value_in
 from ssmd.exchange.generic.description import Confirmation
 from ssmd.exchange.generic.pick import LONGEST_REMEMBERED
 
@@ -16,9 +16,6 @@ __all__ = ["Subscriptions"]
 
 _MOST_SETTLED = 100_000
 """How many names are remembered, so that an exchange cannot fill the memory."""
-
-_MOST_CONFIRMED = 1_000_000
-"""How many pairs of a channel and a market one answer can confirm. Of two long lists, each item goes with each."""
 
 
 class _Channel:
@@ -53,9 +50,19 @@ class _Channel:
     def is_confirmed(self) -> bool:
         return not (self.waiting if self.markets is None else self.unconfirmed)
 
-    def confirm(self, markets: AbstractSet[str], places: Iterable[int] = ()) -> None:
-        """Confirm some markets, by their names in capitals, and all that the messages at these places ask for."""
-        self.waiting.difference_update(places)
+    def confirm(self, markets: AbstractSet[str]) -> None:
+        """Confirm some markets, by their names in capitals; with an empty name all that was asked for."""
+        if "" in markets or self.markets is None:
+            self.unconfirmed.clear()
+            self.waiting.clear()
+        self._settle(markets)
+
+    def confirm_message(self, wish: Wish) -> None:
+        """Confirm what one message asks for."""
+        self.waiting.discard(wish.place)
+        self._settle({market.upper() for market in wish.markets or ()})
+
+    def _settle(self, markets: AbstractSet[str]) -> None:
         for market in self.unconfirmed.keys() & markets:
             del self.unconfirmed[market]
         if self.markets is not None and not self.unconfirmed:
@@ -122,23 +129,20 @@ class Subscriptions:
         before = [channel for channel in self.channels.values() if not channel.is_confirmed]
         if confirmation.id is not None and confirmation.channel is None and confirmation.market is None:
             for wish in self._wishes_of(value_in(answer, confirmation.id)):
-                self.channels[wish.channel].confirm({market.upper() for market in wish.markets or ()}, [wish.place])
-        for name, markets in self._named_in(answer, confirmation).items():
-            for channel in [self.channels[name]] if name else self.channels.values():
-                is_whole = "" in markets or channel.markets is None
-                channel.confirm(channel.unconfirmed.keys() if is_whole else markets, channel.places if is_whole else ())
+                self.channels[wish.channel].confirm_message(wish)
+        # A channel is taken with all its markets at once: as pairs, two long lists would fill the memory.
+        on_any: set[str] = set()
+        for names, markets in groups_in(answer, confirmation.channel, confirmation.market):
+            capitals = {market.upper() for market in markets}
+            for named in filter(None, map(self.channels.get, names)):
+                named.confirm(capitals)
+            if "" in names:
+                on_any |= capitals - {""}
+        for channel in self.channels.values() if on_any else ():
+            channel.confirm(on_any)
         for channel in before:
             if channel.is_confirmed:
                 yield Acknowledged(channel.name, None, index, list((channel.markets or {}).values()))
-
-    def _named_in(self, answer: Any, confirmation: Confirmation) -> dict[str, set[str]]:
-        """Return the markets that an answer names, in capitals, by channel; an empty name stands for all."""
-        named: dict[str, set[str]] = {}
-        pairs = pairs_in(answer, confirmation.channel, confirmation.market)
-        for name, market in itertools.islice(pairs, _MOST_CONFIRMED):
-            if not name or name in self.channels:
-                named.setdefault(name, set()).add(market.upper())
-        return named
 
     @property
     def waits(self) -> bool:
