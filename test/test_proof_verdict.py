@@ -31,3 +31,12 @@ def test_a_verdict_keeps_nothing_about_single_lines(tmp_path):
     assert verdict.examination.manifest.block_sums == ""
     assert [entry.event for entry in verdict.entries] == ["started", "connected", "gap"]
     assert len(verdict.findings) == 1
+
+
+def test_a_verdict_keeps_no_description_of_an_exchange(tmp_path):
+    """A start has one, which may take 100 kB as Python's objects."""
+    described = {"exchange": "generic", "version": "9.9", "description": {"paths": {"type": "e", "market": "s"}}}
+    write_day(tmp_path, "2026-09-20", (0, "started", described), (0, "connected", {}), (60, b'{"e":"a"}'))
+    [verdict] = verdicts(tmp_path)
+    assert verdict.findings == []
+    assert verdict.entries[0].fields == {"exchange": "generic", "version": "9.9"}

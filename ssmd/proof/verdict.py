@@ -65,7 +65,7 @@ def slim(found: Examination) -> Examination:
         entries = ledger.entries.outline()
         following = [*(entry.event for entry in entries[1:]), STARTED]
         of_runs = (
-            entry
+            _without_description(entry)
             for entry, after in zip(entries, following, strict=False)
             if entry.event in _OF_RUNS or after in FIRST_OF_A_RUN
         )
@@ -74,6 +74,11 @@ def slim(found: Examination) -> Examination:
     sessions = [replace(session, sequences=session.sequences[:1]) for session in found.manifest.sessions]
     manifest = replace(found.manifest, block_sums="", sessions=sessions)
     return found._replace(manifest=manifest, ledger=ledger, findings=[], gaps=Gaps(), misplaced=None)
+
+
+def _without_description(entry: Entry) -> Entry:
+    fields = {name: value for name, value in entry.fields.items() if name != "description"}
+    return entry._replace(fields=fields)
 
 
 def by_feed(verdicts: Iterable[Verdict]) -> dict[Feed, Days]:
