@@ -105,6 +105,14 @@ def test_an_exchange_says_what_to_write_into_its_feed(name: str, also: str) -> N
     assert (prepare in printed) is bool(also)
 
 
+def test_an_exchange_that_is_not_in_conf_names_no_feed_there() -> None:
+    with Process("sim", "--exchange", "bitstamp", "--listen", "127.0.0.1:0") as simulator:
+        endpoint = simulator.wait_for("serving")["endpoint"]
+        assert simulator.end() == 0
+    assert f"a feed of your own, with `endpoint: {endpoint}`" in "".join(simulator.other)
+    assert "conf" not in "".join(simulator.other)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -129,7 +129,7 @@ def test_without_a_sequence_nothing_is_counted(types):
         ({"identifier_field": 5}, "t.identifier_field: must be a text, not `5`; put it in quotes", False),
         ({"timestamp_format": "fortnights"}, "t.timestamp_format: must be one of unix_seconds, epoch_seconds", False),
         ({"sequenced": "yes"}, "t.sequenced: must be true or false", False),
-        ({"sequenced": True}, "t.sequence_field: is required where `sequenced` is true", False),
+        ({"sequenced": True}, "t.sequence_field: is required when `sequenced` is true", False),
         ({"sequenced": True, "sequence_field": "n"}, "t.sequenced: needs `sequence_group_by`", False),
         (
             {"sequenced": True, "sequence_field": "n", "sequence_scope": "per_subscription"},

@@ -27,7 +27,7 @@ from ssmd.commands.program import CHECKOUT, program
 from ssmd.errors import OutputError, visible
 from ssmd.store.durable import make_directory, sync_directory
 
-__all__ = ["INSTALLED", "main"]
+__all__ = ["INSTALLED", "example", "main"]
 
 INSTALLED = Path(__file__).resolve().parents[1] / "example"
 """The example tree inside the package. setup.py copies conf/ there when it builds."""
@@ -54,9 +54,14 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def example() -> Path:
+    """Return the folder of the example tree: conf/ of the checkout, or the one inside the package."""
+    return INSTALLED if CHECKOUT is None else CHECKOUT / "conf"
+
+
 def _texts(given: str) -> dict[Path, str]:
     """Return the files of the example by their paths in the tree. The commands in their comments work from here."""
-    source = INSTALLED if CHECKOUT is None else CHECKOUT / "conf"
+    source = example()
     tree = visible(shlex.quote(given))
     return {
         path.relative_to(source): path.read_text(encoding="utf-8")

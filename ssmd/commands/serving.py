@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent
 
+from ssmd.commands.init import example
 from ssmd.commands.listen import parse_listen
 from ssmd.commands.program import CHECKOUT, program
 from ssmd.contracts.resolver import KeySource
@@ -155,6 +156,9 @@ def how_to_connect(endpoint: str) -> str:
 
 def how_to_describe(name: str, server: ExchangeServer) -> str:
     """Return what to do so that a collector connects to the simulated exchange of that name."""
+    if not (example() / "feeds" / f"{name}.yaml").is_file():
+        place = f"a feed of your own, with `endpoint: {server.endpoint}`"
+        return f"To collect from it, describe it in {place}. docs/exchanges.md has it as an example.\n"
     tree, lines = _example_tree()
     prepares = server.rules.prepares
     also = f", followed by the query that it has there, and `url: http://{server.address}{prepares}` in `prepare`"

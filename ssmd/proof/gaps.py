@@ -18,9 +18,9 @@ from ssmd.store.packed_entries import Entries
 __all__ = ["NOT_KNOWN", "FoundGap", "Gaps", "differing", "gap_of"]
 
 NOT_KNOWN = -1
-"""In place of the number of missing messages, where the numbers of a sequence do not say it."""
+"""Instead of the number of missing messages, when the numbers of a sequence do not show it."""
 _NO_NUMBER = -2
-"""In place of what should be a whole number and is not: a damaged ledger may still be valid JSON."""
+"""Instead of a value that should be a whole number and is not: a damaged ledger may still be valid JSON."""
 
 _ROW = struct.Struct("<5q")
 
@@ -34,7 +34,7 @@ class FoundGap(NamedTuple):
     expected: int
     got: int
     missing: int
-    """How many messages; NOT_KNOWN when the numbers do not say it."""
+    """How many messages; NOT_KNOWN when the numbers do not show it."""
 
 
 def gap_of(entry: Entry) -> FoundGap:
@@ -57,7 +57,7 @@ class Gaps:
         self._others: list[FoundGap] = []
         """Gaps that were added out of order, or have a number of more than 64 bits."""
         self.missing: int | None = 0
-        """How many messages are missing in all gaps; None when one of them does not say it."""
+        """How many messages are missing in all gaps; None when one of them does not show it."""
 
     def add(self, gap: FoundGap) -> None:
         """Add a gap."""

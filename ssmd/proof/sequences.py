@@ -24,12 +24,12 @@ class SequenceTally:
         """How many lines come before the message with the first number."""
         self.messages = self.gaps = 0
         self.missing: int | None = 0
-        """None when one of the gaps does not say it."""
+        """None when one of the gaps does not show it."""
         self.name = ""
-        """What the numbers count, for people; set when the session has ended."""
+        """The scope, for people, such as a market; set when the session has ended."""
 
     def add_gap(self, missing: int) -> None:
-        """Count a gap. `missing`: NOT_KNOWN when its numbers do not say it."""
+        """Count a gap. `missing`: NOT_KNOWN when its numbers do not show it."""
         self.gaps += 1
         self.missing = None if missing == NOT_KNOWN or self.missing is None else self.missing + missing
 

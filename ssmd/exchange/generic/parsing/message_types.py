@@ -89,11 +89,11 @@ def _check_sequence(field: Field, found: dict[str, Any]) -> None:
     """Report what is missing for a sequence, and forget it."""
     scope = found.get("sequence_scope")
     if "sequence_field" not in found:
-        field.report("is required where `sequenced` is true; name the field with the number", "sequence_field")
+        field.report("is required when `sequenced` is true; name the field with the number", "sequence_field")
     elif "sequence_group_by" in found:
         return
     elif scope is None or scope == _PER_SUBSCRIPTION:
-        message = "needs `sequence_group_by` beside it: the field that messages of one sequence have in common"
+        message = "needs `sequence_group_by` beside it: the field that is the same in all messages of one sequence"
         field.report(message, "sequence_scope" if scope else "sequenced")
     elif _SCOPES[scope] == CHANNEL_AND_MARKET and "identifier_field" not in found:
         field.report("needs `identifier_field` beside it: the field with the market", "sequence_scope")

@@ -22,7 +22,7 @@ _NEEDED: dict[str, list[tuple[str, ...]]] = {
     MARKET: [("market",)],
     CHANNEL_AND_MARKET: [("channel", "type"), ("market",)],
 }
-"""What leads to each scope; one of each tuple must be there."""
+"""The paths that each scope needs: one of each tuple."""
 _FORMS = {"plus_one": COUNTER, "range": RANGE, "previous": CHAIN}
 """The kind of a sequence by the field that describes it."""
 
