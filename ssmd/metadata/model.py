@@ -137,7 +137,7 @@ class Feed(Model):
     calendar: Annotated[Calendar | None, NO_EFFECT] = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
     message_types: Freeform = field(default_factory=dict)
-    """What the messages of each type hold: in place of `paths` of each version's `dialect`."""
+    """What the messages of each type hold: instead of `paths` in the `dialect` of each version."""
     defaults: Annotated[Any, NO_EFFECT] = None
     """Settings of other programs."""
 
