@@ -10,6 +10,9 @@ import pytest
 from recorded import gap, write_day
 from recorded_runs import verdicts
 
+from ssmd.contracts.events import Gap
+from ssmd.exchange.generic.dialect import Generic
+
 KNOWN = {"paths": {"type": "e", "sequence": {"plus_one": "n", "scope": "connection"}}}
 
 
@@ -73,3 +76,29 @@ def test_a_description_that_is_no_object_is_damage(tmp_path, damaged):
     findings, notes = day(tmp_path, "generic", damaged)
     assert findings[0] == "has `started` before it in the ledger, with a damaged description"
     assert notes == []
+
+
+TYPES = {
+    "a": {"sequenced": True, "sequence_field": "n", "sequence_scope": "per_symbol", "identifier_field": "s"},
+    "b": {"sequenced": True, "sequence_field": "m", "sequence_scope": "per_symbol", "identifier_field": "t"},
+}
+
+
+def test_the_same_description_in_another_order_is_another_one(tmp_path):
+    """The place of a sequence is a part of its sid, and of several fields the first one that a message has counts."""
+    happened: list[Any] = []
+    for at, names in ((0, ("a", "b")), (10, ("b", "a"))):
+        description = {"message_types": {name: TYPES[name] for name in names}}
+        inspector = Generic().described(description).inspector()
+        fields = {"version": "9.9", "exchange": "generic", "description": description}
+        happened += [(at, "started", fields), (at, "connected", {})]
+        for second, number in ((at + 1, 4), (at + 2, 7)):
+            message = json.dumps({"type": "a", "s": "X", "n": number}).encode()
+            for event in inspector.inspect([message]).events:
+                assert isinstance(event, Gap)
+                happened.append(gap(second, event.expected, event.got, event.sid))
+            happened.append((second, message))
+    write_day(tmp_path, "2026-09-20", *happened, sealed=False)
+    [verdict] = verdicts(tmp_path)
+    assert sum(what[1] == "gap" for what in happened) == 2
+    assert verdict.findings == []

@@ -63,7 +63,7 @@ def stretches_of(file: DayFile) -> list[Stretch]:
     found: list[Stretch] = []
     last: Spoken | None = None
     for one in spoken(ledger.entries.outline()) if ledger is not None else ():
-        if last is None or one[:2] != last[:2]:  # Most starts change nothing.
+        if not one.is_like(last):  # Most starts change nothing.
             last = one
             reader = _reader(one)
             has_fields = reader.type_field or reader.market_field

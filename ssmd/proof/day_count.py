@@ -88,7 +88,7 @@ class DayCount:
         if found is None:
             return EXCHANGES["generic"].inspector
         known = self._last_dialect
-        if known is None or known[0][:2] != found[:2]:  # A day may have thousands of connections.
+        if known is None or not found.is_like(known[0]):  # A day may have thousands of connections.
             self._last_dialect = known = found, dialect_of(found.exchange, found.description).inspector
         return known[1]
 

@@ -20,7 +20,7 @@ def not_understood(entries: Iterable[Entry]) -> list[str]:
     found: dict[str, None] = {}
     last: Spoken | None = None
     for one in spoken(entries):
-        if last is None or one[:2] != last[:2]:  # A day may have thousands of starts.
+        if not one.is_like(last):  # A day may have thousands of starts.
             last = one
             found |= dict.fromkeys(_in(one))
     return list(found)

@@ -40,6 +40,13 @@ class Spoken(NamedTuple):
     offset: int = 0
     """Where the first of these lines begins in the data."""
 
+    def is_like(self, other: Spoken | None) -> bool:
+        """Return whether messages of the other one are read in the same way; not so for None.
+
+        The order within a description counts: the first field that a message has is the one that is read.
+        """
+        return other is not None and self.exchange == other.exchange and repr(self[1]) == repr(other[1])
+
 
 def spoken(entries: Iterable[Entry]) -> Iterator[Spoken]:
     """Yield the dialects that the entries of a ledger name, each with the place from which on it holds."""
