@@ -114,3 +114,15 @@ def test_a_name_of_a_field_may_be_written_with_escapes(name: str) -> None:
     exchange = connection(PING)
     assert exchange.inspect([f'{{"{name}":7}}'.encode()]).due
     assert [json.loads(command) for command in exchange.tick(NOW).commands] == [{"pong": 7}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["a/b+c/d=e/f", r"a\/b+c\/d=e\/f", "a%2Fb%2Bc%2Fd%3De%2Ff", "a%2fb%2bc%2fd%3de%2ff"],
+    ids=["as it is", "in JSON of PHP", "in a URL", "in a URL, in small letters"],
+)
+def test_a_refusal_that_repeats_a_key_in_another_writing_does_not_show_it(written: str) -> None:
+    description = {"end_when": [{"when": {"ok": False}, "as": "refused"}]}
+    exchange = connection(description, {"token": "${key.token}"}, token="a/b+c/d=e/f")
+    failure = exchange.inspect([f'{{"ok":false,"text":"no key {written} here"}}'.encode()]).failure
+    assert '"text":"no key (hidden) here"' in str(failure)

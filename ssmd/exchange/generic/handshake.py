@@ -16,6 +16,7 @@ from ssmd.exchange.generic.template import KEY, TemplateError, Values, fill, fil
 __all__ = ["Handshake"]
 
 
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _ADDRESS = re.compile(r"wss?://[^?@]*")
 
 
@@ -110,5 +111,8 @@ def _taken(request: Prepare, answer: bytes) -> Iterator[tuple[str, Any]]:
 def _writings(secret: str) -> Iterator[str]:
     """Yield a secret as it may stand in a text: as it is, in JSON, and in a URL."""
     yield secret
-    yield json.dumps(secret)[1:-1]
-    yield quote(secret, safe="")
+    in_json, in_url = json.dumps(secret)[1:-1], quote(secret, safe="")
+    yield in_json
+    yield in_json.replace("/", "\\/")  # As PHP writes it.
+    yield in_url
+    yield _ESCAPE.sub(lambda escape: escape[0].lower(), in_url)
