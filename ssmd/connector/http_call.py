@@ -38,7 +38,7 @@ class _BoundedStream(io.RawIOBase):
         self.left = RESPONSE_HEAD_BYTES
         """How many bytes may still come."""
         self.fault = "its answer does not end"
-        """What more bytes than that mean."""
+        """The text of the error when more come."""
 
     def readable(self) -> bool:
         return True

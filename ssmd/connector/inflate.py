@@ -101,7 +101,7 @@ def inflated(payload: bytes, method: str, most: int) -> bytes:
 
 
 def _forms(payload: bytes, method: str) -> Iterator[int]:
-    """Yield what the message may be, as window bits of zlib."""
+    """Yield the formats that the message may have, as window bits of zlib."""
     if method == GZIP:
         yield _GZIP_BITS
     elif method == DEFLATE:
@@ -112,7 +112,7 @@ def _forms(payload: bytes, method: str) -> Iterator[int]:
 
 
 class _Stream:
-    """One compressed message, which is inflated bit by bit."""
+    """One compressed message, which is inflated piece by piece."""
 
     def __init__(self, payload: bytes, bits: int, most: int) -> None:
         self._payload = memoryview(payload)

@@ -21,7 +21,7 @@ class Place(NamedTuple):
     """A URL without a query, a user, or a part that was filled in."""
     proxy: Proxy | None = None
     preparing: bool = False
-    """It is not the exchange's WebSocket, but where a request goes before the connection."""
+    """Whether it is the address of the request before the connection, and not that of the exchange's WebSocket."""
 
     def __str__(self) -> str:
         return self.host if self.proxy is None else f"{self.host} through the proxy {self.proxy}"
