@@ -239,3 +239,20 @@ def test_a_day_with_thousands_of_connections_costs_little_for_each_of_them():
         return taken
 
     assert seconds(6000) < 20 * seconds(1000)
+
+
+@pytest.mark.parametrize(
+    ("paths", "types"),
+    [
+        ({}, {"a": 2, "": 2}),
+        ({"market": "s"}, {"a": 2, "": 2}),
+        ({"sequence": {"plus_one": "n", "scope": "connection"}}, {"a": 2, "": 2}),
+        ({"type": "e"}, {"b": 1, "": 3}),
+        ({"type": "e", "sequence": {"plus_one": "n", "scope": "connection"}}, {"b": 1, "": 3}),
+    ],
+)
+def test_messages_are_counted_by_the_top_level_type_where_no_path_leads_to_another(paths, types):
+    payloads = [b'{"type":"a","n":1}', b'{"type":"a","n":2}', b'{"e":"b","n":3}', b"text"]
+    tally = Tally(Generic().described({"paths": paths}).inspector)
+    tally.take(payloads, 0, 0)
+    assert tally.types == types

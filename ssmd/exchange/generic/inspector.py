@@ -14,6 +14,7 @@ from ssmd.exchange.generic.numbers import Numbers
 from ssmd.exchange.generic.parsing.paths import CHANNEL, CHANNEL_AND_MARKET, MARKET
 from ssmd.exchange.generic.pick import Joined, Scope, Texts
 from ssmd.exchange.generic.time import unix_ms
+from ssmd.field_path import parse_path
 
 __all__ = ["GenericInspector", "Head"]
 
@@ -24,6 +25,11 @@ _TOO_MANY_SCOPES = (
 
 _LOOKED_AT_FOR_TIME = 8
 """How many messages of a batch, the newest ones, are looked at for the exchange's time."""
+
+
+def _type_of_heads(paths: Paths) -> Pick | None:
+    """Return where the type of a head is: at the top where no path leads to it, as for messages without heads."""
+    return paths.type or (Pick((parse_path("type"),)) if paths.sequences else None)
 
 
 class Head(NamedTuple):
@@ -46,14 +52,13 @@ class GenericInspector:
         self._recorded = not live
         self.fields = Fields()
         self.batch = NOTHING
-        self._type = self.texts_of(paths.type) if self._recorded else None
+        self._type = self.texts_of(_type_of_heads(paths)) if self._recorded else None
         scopes = [self._scope(paths, rule.scope) for rule in paths.sequences]
         self._numbers = Numbers(paths.sequences, scopes, self.fields, self._recorded) if paths.sequences else None
         # Only the newest message's time counts, so it is not read with the other fields of all messages.
         self._time_fields = Fields()
         self._times = [self._time_fields.column(path) for path in paths.time.paths] if paths.time else []
         self._time_format = paths.time.format if paths.time else ""
-        self._has_heads = self._recorded and bool(self._type or self._numbers)
         kinds = [rule.kind for rule in paths.sequences]
         self.sequence = next((kind for kind in kinds if kind != COUNTER), kinds[0] if kinds else "")
         """The kind of the sequences; of several kinds, one that does not show how many messages are missing."""
@@ -80,10 +85,10 @@ class GenericInspector:
         return Inspection(batch.decoded, followed.gaps, exchange_ms, failure, heads, uneven=followed.uneven)
 
     def _heads(self, batch: Batch, sids: Sequence[int], numbers: Sequence[int | None]) -> Sequence[Head]:
-        if not self._has_heads:
+        if self._type is None:
             return ()
         count = len(batch.heads)
-        types = self._type.column(batch.heads) if self._type else [""] * count
+        types = self._type.column(batch.heads)
         return list(map(Head, types, sids or [0] * count, numbers or [None] * count))
 
     def _exchange_ms(self, payloads: Sequence[bytes]) -> int | None:
