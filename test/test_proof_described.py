@@ -55,8 +55,8 @@ def test_what_a_later_version_has_described_is_noted_and_its_gaps_are_no_damage(
     findings, notes = day(tmp_path, exchange, description, description)
     assert findings == []
     assert notes == [
-        f"has messages of which this version does not understand {named}, by its ledger; a later version may have "
-        "written it, and found gaps by it"
+        f"has in its ledger what this version does not know: {named}; a later version may have written it, and found "
+        "gaps that this one cannot find"
     ]
 
 

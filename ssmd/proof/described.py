@@ -1,4 +1,4 @@
-"""What the descriptions in a day's ledger say that this version does not understand. Pure."""
+"""Finds what this version does not understand in the descriptions of a day's ledger. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from ssmd.store.sessions import Spoken, spoken
 __all__ = ["damaged_descriptions", "not_understood"]
 
 _LONGEST = 60
-"""Characters of a name."""
+"""The most characters that are shown of a name."""
 
 
 def not_understood(entries: Iterable[Entry]) -> list[str]:
-    """Return what a later version may have written, for people: dialects, and places in descriptions; each once."""
+    """Return the dialects and the fields of descriptions that this version does not know, for people, each once.
+
+    A later version may have written them.
+    """
     found: dict[str, None] = {}
     last: Spoken | None = None
     for one in spoken(entries):
@@ -36,7 +39,7 @@ def _in(one: Spoken) -> Iterator[str]:
 
 
 def damaged_descriptions(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield the entries whose description is none: ssmd always writes an object."""
+    """Yield the entries whose description is not an object, as ssmd always writes it."""
     for entry in entries:
         if entry.event in (STARTED, CONTINUED, IMPORTED) and not isinstance(entry.fields.get("description", {}), dict):
             yield entry

@@ -58,7 +58,7 @@ def against_ledger(found: Examination) -> Iterator[Finding]:
         yield Finding(first, f"belongs to no connection in the ledger{also}")
     for entry in damaged_descriptions(entries):
         yield Finding(entry.line + 1, f"has `{entry.event}` before it in the ledger, with a damaged description")
-    # Of what this version does not understand, it does not see the gaps: that is for a note.
+    # With a description that it does not understand, this version does not find all gaps; a note says so.
     yield from _gaps(found, ledger.entries, not not_understood(entries))
 
 

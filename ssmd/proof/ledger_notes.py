@@ -63,8 +63,8 @@ def _not_understood(entries: list[Entry]) -> Iterator[str]:
     found = not_understood(entries)
     if found:
         yield (
-            f"has messages of which this version does not understand {', '.join(found[:_MOST])}"
-            f"{_more(len(found) - _MOST)}, by its ledger; a later version may have written it, and found gaps by it"
+            f"has in its ledger what this version does not know: {', '.join(found[:_MOST])}"
+            f"{_more(len(found) - _MOST)}; a later version may have written it, and found gaps that this one cannot find"
         )
 
 

@@ -74,7 +74,6 @@ class Rules:
     connects: ClassVar[tuple[int, float] | None] = None
     """The most connections in so many seconds; more are answered with 429."""
 
-
     # What an exchange may override
 
     @classmethod
