@@ -64,7 +64,8 @@ def _not_understood(entries: list[Entry]) -> Iterator[str]:
     if found:
         yield (
             f"has in its ledger what this version does not know: {', '.join(found[:_MOST])}"
-            f"{_more(len(found) - _MOST)}; a later version may have written it, and found gaps that this one cannot find"
+            f"{_more(len(found) - _MOST)}; a later version may have written it, and found "
+            "gaps that this one cannot find"
         )
 
 
