@@ -12,6 +12,7 @@ import pytest
 from generic_connection import NOW, connection, texts
 
 from ssmd.exchange.generic.connection import LONGEST_ANSWER
+from ssmd.exchange.generic.fields import LONGEST_READ_SLOWLY
 
 LONG = 100_000
 """Characters of a name that no exchange has."""
@@ -84,6 +85,17 @@ def test_an_answer_of_many_mib_is_no_confirmation() -> None:
     assert list(exchange.unacknowledged()) == ["c (1 of 1 markets)"]
     exchange.inspect(texts(answer))
     assert list(exchange.unacknowledged()) == []
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_long_message_is_not_read_in_the_slow_way(is_long: bool) -> None:
+    end = {"when": {"ok": False}, "as": "refused"}
+    exchange = connection({"paths": {"sequence": {"plus_one": "s", "scope": "connection"}}, "end_when": [end]})
+    more = "x" * (LONGEST_READ_SLOWLY - 100 + 200 * is_long)
+    payloads = [f'{{"ok":false,"s":{number},"more":"{more}"}}'.encode() for number in ("1e999", "1")]
+    inspections = [exchange.inspect([payload]) for payload in payloads]
+    assert [inspection.decoded for inspection in inspections] == [True, True]
+    assert [inspection.failure is None for inspection in inspections] == [is_long, False]
 
 
 PING = {"replies": [{"when": {"ping": {"exists": True}}, "send": {"pong": "${message.ping}"}}]}
