@@ -340,7 +340,7 @@ def test_nothing_leaks_when_keys_are_pasted_into_the_tree(tmp_path):
 @pytest.mark.parametrize(
     ("broken", "form"),
     [
-        ("ssmd.exchange.kalshi.dialect:Kalshi.headers", "json"),
+        ("ssmd.exchange.kalshi.dialect:Kalshi.opening", "json"),
         ("ssmd.exchange.kalshi.dialect:Kalshi.inspect", "text"),
         ("ssmd.exchange.kalshi.dialect:sign", "text"),
         ("ssmd.exchange.kalshi.keys:read_private_key", "json"),
