@@ -22,8 +22,8 @@ from ssmd.field_path import FieldPath
 __all__ = ["LONGEST_READ_SLOWLY", "NOTHING", "Batch", "Column", "Fields"]
 
 LONGEST_READ_SLOWLY = 1 << 20
-"""Bytes. Of a longer message no field is read in the slow way. It takes some 50 times as long as the fast one, and nothing
-else happens meanwhile: 16 MiB would delay the probes by seconds."""
+"""Bytes. Of a longer message no field is read in the slow way. It takes some 50 times as long as the fast one, and
+nothing else happens meanwhile: 16 MiB would delay the probes by seconds."""
 
 _check_syntax = msgspec.json.Decoder(Raw).decode
 
