@@ -22,7 +22,7 @@ Options:
                         next: it does; current: it repeats the number before it. Default: next.
   --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bitstamp,
                         bybit, coinbase, deribit, gateio, htx, htx-books, kraken, kucoin, okx or polymarket.
-  --faster <n>          The time of its rules passes n times as fast, to try the long ones [default: 1].
+  --faster <n>          Let the time of that exchange pass n times as fast, to try long rules [default: 1].
   --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.
 
