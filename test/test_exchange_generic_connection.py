@@ -104,8 +104,11 @@ def test_a_text_is_answered_too():
 def test_an_answer_that_cannot_be_made_ends_the_run():
     run = Run(connection({"replies": [{"when": {"type": "ping"}, "send": {"pong": "${message.id}"}}]}))
     run.take({"type": "ping"})
-    assert isinstance(run.failure, Disconnected)
-    assert str(run.failure) == "`replies[0].send` cannot be sent: there is no value for ${message.id}"
+    assert isinstance(run.failure, ConfigError), "a restart does not help"
+    assert str(run.failure) == (
+        "`replies[0].send` cannot be sent: there is no value for ${message.id}; correct this path in the feed's "
+        "`dialect`, or make `when` match only messages that have it"
+    )
 
 
 # Circles.

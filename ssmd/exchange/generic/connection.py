@@ -20,7 +20,7 @@ from ssmd.exchange.generic.keep_alives import KeepAlives
 from ssmd.exchange.generic.match import Found, Matcher
 from ssmd.exchange.generic.outbox import Letter, Outbox
 from ssmd.exchange.generic.replies import Replies
-from ssmd.exchange.generic.template import TemplateError, fill, sent
+from ssmd.exchange.generic.template import NoValueError, TemplateError, fill, sent
 from ssmd.exchange.generic.uses import key_fields
 from ssmd.exchange.passed_time import PassedTime
 
@@ -117,7 +117,7 @@ class GenericConnection(GenericInspector):
             try:
                 for letter in self._outbox.take(passed_ms):
                     commands.append(self._filled(letter, now_ms))
-            except Disconnected as error:
+            except (ConfigError, Disconnected) as error:
                 failure = error
         self._choose_tick(passed_ms)
         return Inspection(True, commands=commands, failure=failure)
@@ -127,12 +127,17 @@ class GenericConnection(GenericInspector):
         self._tick_ms = max(SHORTEST_TICK_MS, min(wait for wait in waits if wait is not None))
 
     def _filled(self, letter: Letter, now_ms: int) -> bytes:
-        """Return a message with its placeholders filled in. Raises Disconnected when that is not possible."""
+        """Return a message with its placeholders filled in. Raises Disconnected when that is not possible, and ConfigError when
+        a message of the exchange lacks a field of its reply.
+        """
         try:
             message = fill(letter.send, self._handshake.values(now_ms, _decoded(letter.answers or b"")))
             if letter.place is not None and self._asking is not None and self._asking.id is not None:
                 self._subscriptions.sent(letter.place, value_in(message, self._asking.id))
             return sent(message)
+        except NoValueError as error:  # The next message of this kind lacks it, too: a restart does not help.
+            remedy = "correct this path in the feed's `dialect`, or make `when` match only messages that have it"
+            raise ConfigError(f"`{letter.name}` cannot be sent: {error}; {remedy}") from None
         except ValueError as error:
             # The text of any other error could show a part of the message.
             reason = str(error) if isinstance(error, TemplateError) else "half of a surrogate pair is no character"

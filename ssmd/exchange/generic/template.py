@@ -22,6 +22,7 @@ __all__ = [
     "NOW_S",
     "PREPARED",
     "Fault",
+    "NoValueError",
     "Placeholder",
     "TemplateError",
     "Values",
@@ -58,6 +59,10 @@ Fault = tuple[tuple[str | int, ...], str]
 
 class TemplateError(ValueError):
     """A placeholder has no value here, or its value is too long. The text of the error never has the value."""
+
+
+class NoValueError(TemplateError):
+    """A placeholder has no value: the message that is replied to has no such field."""
 
 
 class Placeholder(NamedTuple):
@@ -227,7 +232,7 @@ def _look_up(placeholder: Placeholder, values: Values) -> Any:
             return values.now_ms // (1000 if kind == NOW_S else 1)
         return (values.keys if kind == KEY else values.prepared)[name]
     except LookupError:
-        raise TemplateError(f"there is no value for ${{{kind}.{path or name}}}") from None
+        raise NoValueError(f"there is no value for ${{{kind}.{path or name}}}") from None
 
 
 def _as_text(value: Any) -> str:
