@@ -26,7 +26,7 @@ _SCHEME = re.compile(r"(?:basic|bearer|token) +", re.IGNORECASE)
 _RANDOM = re.compile(r"[A-Za-z0-9+/]{16,}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FEWEST_CHARACTERS = 8
-"""Different ones, in a random text."""
+"""How many different characters a random text has at least."""
 
 _MESSAGE = (
     "looks like a key that is written out; move it to `keys` of the environment, and write `${key.<field>}` here"

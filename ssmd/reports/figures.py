@@ -65,7 +65,7 @@ class Figures:
 
     @property
     def has_lost(self) -> bool:
-        """Whether messages are missing, even if nobody knows how many."""
+        """Whether messages are missing, even if it is not known how many."""
         return bool(self.missing or (self.missing is None and self.sequence_gaps))
 
     @property
