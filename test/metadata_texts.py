@@ -41,7 +41,8 @@ versions:
 
 PARTS = wiring.parts()
 SECTIONS = {Environment: PARTS.of_environment, Feed: PARTS.of_feed, Schema: lambda data: {}}
-MISSPELT = re.compile(r"ssmd does not know this key; did you mean `\w+`\?")
+MISSPELT = re.compile(r"ssmd does not know this key(; did you mean `\w+`\?| here, so .*)")
+"""Of a key that is misspelt, or in the wrong place."""
 
 
 def validated(model, text) -> Validated:

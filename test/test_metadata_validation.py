@@ -61,6 +61,13 @@ def test_unknown_keys_are_found_wherever_they_are_and_a_misspelt_one_is_an_error
     ]
 
 
+def test_a_description_beside_the_versions_is_an_error_that_names_its_place():
+    assert reported(Feed, FEED + "dialect: {paths: {type: t}}\n") == [
+        "7: dialect: ssmd does not know this key here, so the whole description would be ignored; move it into a "
+        "version, beside `endpoint`"
+    ]
+
+
 # Keys that other programs may keep in the same files, some of which resemble a known one.
 HONEST = [
     "owner", "owners", "team", "teams", "contact", "email", "author", "maintainer", "organization",

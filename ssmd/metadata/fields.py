@@ -153,6 +153,11 @@ class Model:
                 yield (name,), "has no effect in this version"
 
     @classmethod
+    def misplaced(cls) -> Mapping[str, str]:
+        """Return, by its name, the right place of each key that a file does not have here, for the end of a message."""
+        return {}
+
+    @classmethod
     @cache
     def _marked(cls) -> list[str]:
         """Return the names of the fields marked NO_EFFECT; worked out once for each model."""

@@ -20,7 +20,10 @@ not exist: then no key of it can be called unknown."""
 
 
 def unknown_keys(model: type[Model], data: Any, sections: Sections, at: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the path of every key that no model knows, with `; did you mean ...?` when it is a known one misspelt."""
+    """Yield the path of every key that no model knows, with a hint for one that was certainly meant.
+
+    That is `; did you mean ...?` for a known key misspelt, and the right place for a key that belongs elsewhere.
+    """
     if not isinstance(data, dict):
         return
     known = model.keys_known()
@@ -31,7 +34,7 @@ def unknown_keys(model: type[Model], data: Any, sections: Sections, at: Path = (
         known = known | part.keys_known()
     for key, value in data.items():
         if key not in known:
-            yield (*at, key), misspelling(key, known, data)
+            yield (*at, key), model.misplaced().get(key) or misspelling(key, known, data)
         elif inner := _model_within(known[key]):
             for path, item in _items(known[key], value, (*at, key)):
                 yield from unknown_keys(inner, item, sections, path)

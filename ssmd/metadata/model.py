@@ -141,6 +141,11 @@ class Feed(Model):
     defaults: Annotated[Any, NO_EFFECT] = None
     """Settings of other programs."""
 
+    @classmethod
+    def misplaced(cls) -> Mapping[str, str]:
+        ignored = " here, so the whole description would be ignored; move it into a version, beside `endpoint`"
+        return {"dialect": ignored}
+
     def faults(self) -> Iterator[Fault]:
         return timeline_faults(dict(enumerate(self.versions)))
 

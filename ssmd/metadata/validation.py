@@ -89,9 +89,9 @@ def _configured(document: Document, sections: Sections) -> tuple[dict[Path, Mode
 
 
 def _unknown(document: Document, model: type[Model], sections: Sections) -> list[Problem]:
-    """Return the unknown keys: a misspelt one is an error, because what it says would be left out, others are warnings.
+    """Return the unknown keys. A misspelt or misplaced one is an error, because what it says would be left out.
 
-    However many there are of the one, they hide none of the other.
+    Others are warnings. However many there are of the one, they hide none of the other.
     """
     errors: list[Problem] = []
     warnings: list[Problem] = []
