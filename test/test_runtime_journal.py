@@ -120,6 +120,14 @@ def test_a_refusal_has_its_place_and_is_logged_once(journal, reporter, status, c
     assert status.refused == {"trade": 26}
 
 
+def test_the_log_leaves_out_what_is_not_known_of_a_refusal(journal, reporter, caplog):
+    journal.events([Refused("", None, 'the exchange has said {"code":5}')], 7)
+    reporter.finish()
+    [record] = caplog.records
+    assert record.text == 'the exchange has said {"code":5}'
+    assert not {"channel", "code"} & set(vars(record))
+
+
 def test_refusals_one_after_the_other_are_logged_with_the_last_count(journal, reporter, caplog):
     for count in range(200, 2001, 200):
         journal.events([Refused("trade", 26, f"limit reached, {count} markets are missing")], 7)

@@ -132,7 +132,8 @@ class Reporter:
             if self._refused_before.get(kind) == refused.text:
                 continue
             self._refused_before[kind] = refused.text
-            extra = {"channel": refused.channel, "code": refused.code, "text": refused.text}
+            known = {"channel": refused.channel or None, "code": refused.code, "text": refused.text}
+            extra = {name: value for name, value in known.items() if value is not None}
             if refused.for_now:
                 _log.warning("refused by the exchange for now", extra=extra)
             else:

@@ -127,8 +127,9 @@ class GenericConnection(GenericInspector):
         self._tick_ms = max(SHORTEST_TICK_MS, min(wait for wait in waits if wait is not None))
 
     def _filled(self, letter: Letter, now_ms: int) -> bytes:
-        """Return a message with its placeholders filled in. Raises Disconnected when that is not possible, and ConfigError when
-        a message of the exchange lacks a field of its reply.
+        """Return a message with its placeholders filled in.
+
+        Raises Disconnected when that is not possible, ConfigError when what came lacks a field of its reply.
         """
         try:
             message = fill(letter.send, self._handshake.values(now_ms, _decoded(letter.answers or b"")))
