@@ -82,7 +82,7 @@ def test_an_impossible_value_is_an_error_that_names_the_field(tmp_path, text, pr
 
 def test_without_books_snapshots_have_no_effect(tmp_path):
     [problem] = problems(tmp_path, f"snapshots: {{daily: false}}\n{TRADES}")
-    assert problem == "snapshots: has no effect: no order books are subscribed"
+    assert problem == "snapshots: has no effect: it acts for Kalshi's order books only, and none are subscribed"
     assert problems(tmp_path / "unset", TRADES) == []
 
 
@@ -91,7 +91,7 @@ def test_with_a_dialect_that_knows_no_channels_the_fields_about_silence_have_no_
     assert problems(tmp_path, text, endpoint=LIVE, exchange="generic") == [
         "channel_timeout_seconds: has no effect: the exchange's dialect does not know channels",
         "silent_after_seconds: has no effect: the exchange's dialect does not know channels",
-        "snapshots: has no effect: no order books are subscribed",
+        "snapshots: has no effect: it acts for Kalshi's order books only, and none are subscribed",
         "versions[0].dialect: has no `paths.sequence`, so lost messages cannot be detected on this feed",
     ]
 

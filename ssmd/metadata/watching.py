@@ -44,9 +44,10 @@ def check_channels(environment: MetadataFile[Environment], dialect: Dialect, sub
 
 
 def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscribe: Any) -> None:
-    """Warn of `snapshots` when no order books are collected. Call it when `subscribe` is valid."""
+    """Warn of `snapshots` when no order books of Kalshi are collected. Call it when `subscribe` is valid."""
     if not dialect.book_channels(subscribe):
-        _warn_if_given(environment, "snapshots", "has no effect: no order books are subscribed")
+        message = "has no effect: it acts for Kalshi's order books only, and none are subscribed"
+        _warn_if_given(environment, "snapshots", message)
 
 
 def _warn_if_given(environment: MetadataFile[Environment], name: str, message: str) -> None:
