@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Pick
+from ssmd.exchange.generic.description import EXISTS, IS, NOT, PREFIX, Condition, Pick
 from ssmd.exchange.generic.fields import Fields
 from ssmd.exchange.generic.match import Found, Matcher
 from ssmd.exchange.generic.pick import MOST_REMEMBERED, Texts
@@ -21,7 +21,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3) | st.lis
 TEXTS = st.sampled_from([b"pong", b"PING", b"po", b"\xff"])
 PAYLOADS = st.lists(DOCUMENTS.map(lambda one: json.dumps(one).encode()) | TEXTS, max_size=8)
 FIELD_CONDITIONS = (
-    st.builds(Condition, st.sampled_from(PATHS), st.just(IS), LITERALS)
+    st.builds(Condition, st.sampled_from(PATHS), st.sampled_from([IS, NOT]), LITERALS)
     | st.builds(Condition, st.sampled_from(PATHS), st.just(EXISTS), st.booleans())
     | st.builds(Condition, st.sampled_from(PATHS), st.just(PREFIX), st.sampled_from(["", "x"]))
 )
@@ -61,7 +61,8 @@ def holds(condition, payload):
         return (value is not MISSING) is condition.value
     if condition.test == PREFIX:
         return isinstance(value, str) and value.startswith(condition.value)
-    return json_type(value) == json_type(condition.value) and value == condition.value
+    equals = json_type(value) == json_type(condition.value) and value == condition.value
+    return equals if condition.test == IS else value is not MISSING and not equals
 
 
 @given(st.lists(MATCHES, max_size=4), PAYLOADS)
@@ -97,6 +98,32 @@ def test_a_literal_is_matched_by_value_and_type(literal, payload, found):
     fields = Fields()
     matcher = Matcher([match], fields)
     assert matcher.find(fields.read([b'{"a":"other"}', payload])) == ([Found(1, 0)] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("literal", "found"),
+    [
+        (0, ["1", "true", "false", '"0"', "null", "[0]", "{}"]),
+        (True, ["0", "0.0", "1", "false", '"0"', "null", "[0]", "{}"]),
+        ("0", ["0", "0.0", "1", "true", "false", "null", "[0]", "{}"]),
+        (None, ["0", "0.0", "1", "true", "false", '"0"', "[0]", "{}"]),
+    ],
+)
+def test_not_finds_every_message_that_has_the_field_with_another_value(literal, found):
+    values = ["0", "0.0", "1", "true", "false", '"0"', "null", "[0]", "{}"]
+    payloads = [b"{}", b"pong", *(f'{{"a":{value}}}'.encode() for value in values)]
+    match = ((Condition(parse_path("a"), NOT, literal),),)
+    fields = Fields()
+    matcher = Matcher([match], fields)
+    assert [values[place - 2] for place, _ in matcher.find(fields.read(payloads))] == found
+
+
+@pytest.mark.parametrize("first", [b'{"a":1}', b'{"a":1.0}', b'{"a":"x"}'])
+def test_not_one_finds_true_beside_a_one(first):
+    """In a set of Python they are one value."""
+    fields = Fields()
+    matcher = Matcher([((Condition(parse_path("a"), NOT, 1),),)], fields)
+    assert Found(1, 0) in matcher.find(fields.read([first, b'{"a":true}']))
 
 
 def texts(pick, *payloads):

@@ -15,6 +15,7 @@ __all__ = [
     "EMPTY",
     "EXISTS",
     "IS",
+    "NOT",
     "PREFIX",
     "Asking",
     "Condition",
@@ -30,9 +31,9 @@ __all__ = [
     "Sequence",
 ]
 
-IS, EXISTS, PREFIX = "is", "exists", "prefix"
-"""The tests of a Condition: the value equals `value` and has its type; there is a value, or none, as `value` is True or
-False; the value is a text that begins with `value`."""
+IS, NOT, EXISTS, PREFIX = "is", "not", "exists", "prefix"
+"""The tests of a Condition: the value equals `value` and has its type; there is a value, and it is another one; there
+is a value, or none, as `value` is True or False; the value is a text that begins with `value`."""
 
 
 class Condition(NamedTuple):

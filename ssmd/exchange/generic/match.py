@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Match
+from ssmd.exchange.generic.description import EXISTS, IS, NOT, PREFIX, Condition, Match
 from ssmd.exchange.generic.fields import Batch, Column, Fields
 from ssmd.field_path import FieldPath
 
@@ -90,7 +90,7 @@ class _Group:
             distinct: Iterable[Any] = set(values)
         except TypeError:  # A list among them.
             distinct = values
-        holding = [(condition, one) for condition, one in self._members if _any_holds(condition, distinct)]
+        holding = [(condition, one) for condition, one in self._members if _any_may_hold(condition, values, distinct)]
         return [
             (index, one)
             for condition, one in holding
@@ -99,10 +99,13 @@ class _Group:
         ]
 
 
-def _any_holds(condition: Condition, values: Iterable[Any]) -> bool:
-    if condition.test == IS and isinstance(values, set):
-        return condition.value in values
-    return any(_holds(condition, value) for value in values)
+def _any_may_hold(condition: Condition, values: Iterable[Any], distinct: Iterable[Any]) -> bool:
+    """Return whether a condition may hold for one of the values. `distinct`: a set of them, if they can be in one."""
+    if condition.test == IS and isinstance(distinct, set):
+        return condition.value in distinct
+    if condition.test == NOT and {bool, int, float} & set(map(type, values)) > {bool}:
+        return True  # A set has only one of 1 and true, perhaps the one that is meant.
+    return any(_holds(condition, value) for value in distinct)
 
 
 def _holds(condition: Condition, value: Any) -> bool:
@@ -111,7 +114,8 @@ def _holds(condition: Condition, value: Any) -> bool:
         return bool((value is not UNSET) == condition.value)
     if condition.test == PREFIX:
         return type(value) is str and value.startswith(condition.value)
-    return _json_type(value) is _json_type(condition.value) and bool(value == condition.value)
+    equals = _json_type(value) is _json_type(condition.value) and bool(value == condition.value)
+    return equals if condition.test == IS else not equals and value is not UNSET
 
 
 def _json_type(value: Any) -> type:
@@ -119,7 +123,7 @@ def _json_type(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
-_RANKS = {IS: 3, PREFIX: 2, EXISTS: 1}
+_RANKS = {IS: 3, PREFIX: 2, NOT: 1, EXISTS: 1}
 
 
 def _grouped(candidates: Sequence[_Candidate]) -> dict[FieldPath, list[_Candidate]]:

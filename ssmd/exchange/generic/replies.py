@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ssmd.errors import Disconnected, printable
-from ssmd.exchange.generic.description import EXISTS, IS, Condition, Match, Reply
+from ssmd.exchange.generic.description import IS, Condition, Match, Reply
 from ssmd.exchange.generic.outbox import Letter
 from ssmd.exchange.generic.template import LONGEST
 
@@ -68,5 +68,5 @@ def _shown(match: Match) -> str:
 def _condition(condition: Condition) -> str:
     name = "text" if condition.path is None else condition.path.text
     value = str(condition.value).lower() if isinstance(condition.value, bool) else condition.value
-    shown = str(value) if condition.test == IS else f"{{{'exists' if condition.test == EXISTS else 'prefix'}: {value}}}"
+    shown = str(value) if condition.test == IS else f"{{{condition.test}: {value}}}"
     return printable(f"{name}: {shown}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssmd.exchange.generic.description import EXISTS, IS, Condition, Match
+from ssmd.exchange.generic.description import EXISTS, IS, NOT, Condition, Match
 from ssmd.exchange.generic.template import holds_one, value_at
 
 __all__ = ["would_match"]
@@ -30,9 +30,10 @@ def _may_hold(condition: Condition, sent: Any) -> bool:
     if test == EXISTS:
         return (found is not _NOTHING) is value
     if isinstance(found, str) and "${" in found:
-        return holds_one(found) is not None or test == IS or _begins(found, value)
-    if test == IS:
-        return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
+        return holds_one(found) is not None or test in (IS, NOT) or _begins(found, value)
+    if test in (IS, NOT):
+        equals = isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
+        return equals if test == IS else not equals and found is not _NOTHING
     return isinstance(found, str) and found.startswith(value)
 
 

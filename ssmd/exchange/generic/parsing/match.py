@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssmd.exchange.generic.description import EXISTS, IS, PREFIX, Condition, Match
+from ssmd.exchange.generic.description import EXISTS, IS, NOT, PREFIX, Condition, Match
 from ssmd.exchange.generic.parsing.field import Field, entries, flag, path, shown, text
 
 __all__ = ["match"]
@@ -12,10 +12,11 @@ __all__ = ["match"]
 TEXT = "text"
 """In place of a path: the text of a message that is not JSON."""
 
-_FORMS = "a value, {exists: true}, {exists: false} or {prefix: ...}"
+_FORMS = "a value, {exists: true}, {exists: false}, {prefix: ...} or {not: ...}"
 _LIKE_TRUTH = ("yes", "no", "on", "off")
 """Words that older YAML took for true and false."""
 _OPERATORS = {EXISTS: flag, PREFIX: text}
+"""How to read what stands behind the name of a test; behind NOT there is a literal."""
 
 
 def match(field: Field) -> Match | None:
@@ -57,16 +58,25 @@ def _condition(name: str, field: Field) -> Condition | None:
 def _test(field: Field) -> tuple[str, Any] | None:
     """Return the test of a Condition and its value."""
     value = field.value
-    if isinstance(value, list):
-        field.report("is a list, but a field is compared with one value; name one item in the path, as in a[0]")
-        return None
     if not isinstance(value, dict):
-        if isinstance(value, str) and value in _LIKE_TRUTH:
-            message = f"is the text `{value}`; write true or false if the exchange sends one of these"
-            field.report(message, warning=True, lenient=True)
-        return IS, value
+        return (IS, value) if _is_literal(field) else None
+    if list(value) == [NOT]:
+        return (NOT, value[NOT]) if _is_literal(field.at(NOT)) else None
     if len(value) != 1 or (name := next(iter(value))) not in _OPERATORS:
         field.report(f"must be {_FORMS}")
         return None
     operand = _OPERATORS[name](field.at(name))
     return None if operand is None else (name, operand)
+
+
+def _is_literal(field: Field) -> bool:
+    """Return whether there is a value to compare a field with; null is one."""
+    value = field.value
+    if isinstance(value, list):
+        field.report("is a list, but a field is compared with one value; name one item in the path, as in a[0]")
+    elif isinstance(value, dict):
+        field.report("is a mapping, but a field is compared with one value; name a field of it in the path, as in a.b")
+    elif isinstance(value, str) and value in _LIKE_TRUTH:
+        message = f"is the text `{value}`; write true or false if the exchange sends one of these"
+        field.report(message, warning=True, lenient=True)
+    return not isinstance(value, list | dict)
