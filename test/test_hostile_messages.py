@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from generic_connection import NOW, connection, texts
 
+from ssmd.errors import ConnectError
 from ssmd.exchange.generic.connection import LONGEST_ANSWER
 from ssmd.exchange.generic.fields import LONGEST_READ_SLOWLY
 
@@ -138,3 +139,11 @@ def test_a_refusal_that_repeats_a_key_in_another_writing_does_not_show_it(writte
     exchange = connection(description, {"token": "${key.token}"}, token="a/b+c/d=e/f")
     failure = exchange.inspect([f'{{"ok":false,"text":"no key {written} here"}}'.encode()]).failure
     assert '"text":"no key (hidden) here"' in str(failure)
+
+
+def test_half_a_character_in_the_answer_to_prepare_is_no_crash() -> None:
+    exchange = connection({"prepare": {"url": "https://host", "take": {"token": "token"}}}, "${prepared.token}")
+    exchange.prepared(rb'{"token":"\ud800-0123456789"}')
+    exchange.opening("wss://host", NOW)
+    with pytest.raises(ConnectError, match=r"`subscribe\.messages\[0\]` cannot be sent: half of a surrogate pair"):
+        exchange.commands()

@@ -111,7 +111,7 @@ def _taken(request: Prepare, answer: bytes) -> Iterator[tuple[str, Any]]:
 def _writings(secret: str) -> Iterator[str]:
     """Yield a secret as it may stand in a text: as it is, in JSON, and in a URL."""
     yield secret
-    in_json, in_url = json.dumps(secret)[1:-1], quote(secret, safe="")
+    in_json, in_url = json.dumps(secret)[1:-1], quote(secret, safe="", errors="replace")
     yield in_json
     yield in_json.replace("/", "\\/")  # As PHP writes it.
     yield in_url
