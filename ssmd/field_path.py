@@ -38,6 +38,8 @@ def parse_path(text: str, *, every: bool = False) -> FieldPath:
 
     Raises ValueError, which says what is wrong.
     """
+    if instead := _of_another_language(text):
+        raise ValueError(f"{printable(text)!r} is not the path of a field{instead}")
     steps: list[Step] = []
     at = 0
     while at < len(text):
@@ -52,3 +54,20 @@ def parse_path(text: str, *, every: bool = False) -> FieldPath:
     if not steps or at < len(text):
         raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
     return FieldPath(text, tuple(steps))
+
+
+def _of_another_language(text: str) -> str:
+    """Return the remedy for a placeholder, a JSONPath or a JSON pointer, which would name odd fields."""
+    if text.startswith("${"):
+        return "; a path has no placeholders, only names of fields"
+    if text.startswith(("$.", "$[")) and len(text) > 2:
+        return f"; write it without the `$`: {printable(text[1:].lstrip('.'))}"
+    if text.startswith("/") and (path := _with_dots(text)):
+        return f"; write it with dots: {printable(path)}"
+    return "; write it like data.trades[0].time" if text == "$" or text.startswith(("$.", "/")) else ""
+
+
+def _with_dots(pointer: str) -> str:
+    """Return the path that a JSON pointer (RFC 6901) means."""
+    steps = [f"[{step}]" if step.isdigit() else f".{step}" for step in pointer.split("/") if step]
+    return "".join(steps).lstrip(".")

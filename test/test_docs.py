@@ -215,7 +215,8 @@ def described(example: str) -> tuple[dict, dict]:
 def test_every_example_of_a_dialect_is_valid(example):
     description, subscribe = described(example)
     assert list(Generic().check_description(description)) == []
-    assert list(Generic().described(description).check(subscribe)) == []
+    if subscribe:
+        assert list(Generic().described(description).check(subscribe)) == []
 
 
 def test_the_complete_example_of_a_dialect_is_a_tree_that_works(tmp_path):

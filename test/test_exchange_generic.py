@@ -109,7 +109,6 @@ ASKED = {"asked": {"when": {"op": "subscribe"}, "channel": "args[*].channel"}}
 @pytest.mark.parametrize(
     ("messages", "warned"),
     [
-        ([], False),
         ([{"op": "subscribe", "args": [{"channel": "trades"}]}, "ping"], False),
         ([{"op": "sub", "args": [{"channel": "trades"}]}], True),
         ([{"op": "subscribe", "args": [{"chanel": "trades"}]}, 5], True),
@@ -118,3 +117,13 @@ ASKED = {"asked": {"when": {"op": "subscribe"}, "channel": "args[*].channel"}}
 def test_messages_that_ask_for_nothing_by_the_description_are_a_warning(messages, warned):
     found = list(Generic().described(ASKED).check({"messages": messages}))
     assert [(problem.path, problem.warning) for problem in found] == ([(("messages",), True)] if warned else [])
+
+
+@pytest.mark.parametrize("subscribe", [{}, {"messages": []}])
+def test_a_feed_that_is_asked_for_nothing_is_a_warning_when_its_description_says_what_asks(subscribe):
+    [found] = Generic().described(ASKED).check(subscribe)
+    assert (found.path, found.warning, found.lenient) == ((), True, False)
+    assert found.message == (
+        "has no messages, so nothing is asked for, although the feed's `dialect` has `asked`; add what to send to "
+        "`subscribe.messages`"
+    )

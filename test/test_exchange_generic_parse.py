@@ -237,6 +237,8 @@ WRONG = [
     ("{asked: {channel: c}, confirmed: {when: {a: b}, market: d}}", "confirmed.market: needs `asked.market`"),
     ("paths: {}", "paths: is an empty mapping"),
     ("paths: {type: ''}", "paths.type: is an empty text"),
+    ("paths: {type: $.result.channel}", "paths.type: is wrong: '$.result.channel' is not the path of a field; "),
+    ("ignore: {/result/channel: a}", "ignore./result/channel: is wrong: '/result/channel' is not the path of a field"),
     ("paths: {type: [a, b..c]}", "paths.type.1: is wrong: 'b..c' is not the path of a field"),
     ("paths: {type: []}", "paths.type: is an empty list"),
     ("paths: {type: {path: a, split: x}}", "paths.type.split: needs `part` beside it"),

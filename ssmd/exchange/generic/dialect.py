@@ -70,7 +70,12 @@ class Generic:
                 yield FieldProblem((_MESSAGES, index), "is empty; write the message, or remove it")
             for path, fault in faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
                 yield FieldProblem((_MESSAGES, index, *path), fault)
-        if messages and self._description.asked is not None and not any(self._wishes(subscribe)):
+        if self._description.asked is None:
+            return
+        if not messages:
+            message = "has no messages, so nothing is asked for, although the feed's `dialect` has `asked`"
+            yield FieldProblem((), f"{message}; add what to send to `subscribe.messages`", warning=True)
+        elif not any(self._wishes(subscribe)):
             message = "`asked` of the feed's `dialect` finds no channel and no market in them, so it has no effect"
             yield FieldProblem((_MESSAGES,), f"{message}; correct its paths or its `when`", warning=True)
 
