@@ -12,6 +12,7 @@ from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
 from ssmd.exchange.generic.inspector import GenericInspector
 from ssmd.exchange.generic.parse import OF_RECORDED, parse, problems_of
+from ssmd.exchange.generic.parsing.lookalikes import lookalikes_of
 from ssmd.exchange.generic.reader import GenericReader
 from ssmd.exchange.generic.template import KEY, NOW_MS, NOW_S, PREPARED, faults_of
 from ssmd.exchange.generic.uses import key_fields
@@ -68,8 +69,11 @@ class Generic:
         for index, message in enumerate(messages):
             if message in (None, ""):
                 yield FieldProblem((_MESSAGES, index), "is empty; write the message, or remove it")
-            for path, fault in faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
+            faults = list(faults_of(message, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared))
+            for path, fault in faults:
                 yield FieldProblem((_MESSAGES, index, *path), fault)
+            for path, doubt in () if faults else lookalikes_of(message):
+                yield FieldProblem((_MESSAGES, index, *path), doubt, warning=True)
         if self._description.asked is None:
             return
         if not messages:
@@ -82,6 +86,8 @@ class Generic:
     def check_endpoint(self, endpoint: str) -> str | None:
         for _, fault in faults_of(endpoint, (KEY, NOW_S, NOW_MS, PREPARED), self._prepared):
             return fault
+        for _, doubt in lookalikes_of(endpoint):
+            return doubt
         return None
 
     def check_keys(self, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterator[FieldProblem]:

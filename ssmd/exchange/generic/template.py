@@ -32,6 +32,7 @@ __all__ = [
     "holds_one",
     "placeholders_of",
     "sent",
+    "texts_of",
     "value_at",
 ]
 
@@ -125,7 +126,7 @@ def _json(value: Any) -> str:
 
 def placeholders_of(value: Any) -> Iterator[Placeholder]:
     """Yield the placeholders of a JSON value that faults_of() finds nothing wrong with."""
-    for _, text in _texts(value):
+    for _, text in texts_of(value):
         for match in _PLACEHOLDER.finditer(text):
             if not match["escape"] and isinstance(found := _parse(match["inside"]), Placeholder):
                 yield found
@@ -136,7 +137,7 @@ def faults_of(value: Any, kinds: Collection[str], prepared: Collection[str] = ()
 
     `prepared`: the names that ${prepared.<name>} may have.
     """
-    for path, text in _texts(value):
+    for path, text in texts_of(value):
         if path and path[-1] is None:
             if _OPENING.search(text):
                 yield path[:-1], "has a placeholder in the name of a field; only values may have some"
@@ -195,7 +196,7 @@ def _parse(inside: str) -> Placeholder | str:
     return f"has `${{{printable(inside, 60)}}}`, which is no placeholder; there are {', '.join(_FORMS.values())}"
 
 
-def _texts(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+def texts_of(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Yield each text of a JSON value with its path; the name of a field with None at the end of its path."""
     if isinstance(value, str):
         yield at, value
@@ -204,10 +205,10 @@ def _texts(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ..
     elif isinstance(value, dict):
         for key, item in value.items():
             yield (*at, key, None), key
-            yield from _texts(item, (*at, key))
+            yield from texts_of(item, (*at, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, (*at, index))
+            yield from texts_of(item, (*at, index))
 
 
 def _filled(text: str, values: Values, *, encode: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import printable
+from ssmd.exchange.generic.parsing.lookalikes import lookalikes_of
 from ssmd.exchange.generic.template import faults_of
 from ssmd.field_path import FieldPath, parse_path
 from ssmd.spelling import misspelling, nearest
@@ -160,6 +161,8 @@ def template(*kinds: str) -> Read:
         faults = list(faults_of(field.value, kinds, field.prepared))
         for at, fault in faults:
             field.report(fault, *at)
+        for at, doubt in () if faults else lookalikes_of(field.value):
+            field.report(doubt, *at, warning=True)
         return None if faults else field.value
 
     return read
