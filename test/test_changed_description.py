@@ -11,6 +11,8 @@ import pytest
 from exchange_server import serving
 from process import Collector, ssmd
 
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED, NO_NUMBERS_YET
+
 FIRST = """  dialect:
     paths:
       type: e
@@ -59,6 +61,7 @@ class Run:
             self.status = json.loads(collector.get("/status")[1])
             self.metrics = collector.get("/metrics")[1]
             assert collector.end() == 0
+            self.stopped = collector.events[-1]
             self.gaps = [event for event in collector.events if event["event"] == "sequence gap"]
 
     def metric(self, name: str) -> float | None:
@@ -157,3 +160,23 @@ def test_a_damaged_description_raises_nothing(tmp_path):
         for command in (["verify"], ["cat", "--type", "trade"], ["report"]):
             ended = ssmd(*command, tmp_path / "data")
             assert (ended.returncode in (0, 65), "Traceback" in ended.stderr) == (True, False), ended.stderr
+
+
+def test_a_sequence_that_no_message_has_is_shown_as_unknown_everywhere(tmp_path):
+    """A misspelt path must not look like a feed that lost nothing."""
+    wrong = FIRST.replace("[d.prev, d.seq]", "[d.pu, d.u]")
+    run = Run(tmp_path, wrong, [chained(*each) for each in CHAINED])
+    messages = run.status["messages"]
+    assert (messages["loss_shown_by"], messages["gaps"], messages["missed"]) == ("chain", None, None)
+    assert run.status["notes"] == [NO_NUMBERS_YET]
+    assert (run.metric("ssmd_sequence_gaps_total"), run.metric("ssmd_missed_messages_total")) == (None, None)
+    assert (run.stopped["gaps"], run.stopped["missed"]) == (None, None)
+    storage = tmp_path / "data"
+    for _ in ("not sealed", "sealed"):
+        verified, reported = ssmd("verify", storage), ssmd("report", storage)
+        assert (verified.returncode, reported.returncode) == (0, 0)
+        assert LOSS_NOT_DETECTED in verified.stdout + verified.stderr
+        assert LOSS_NOT_DETECTED in reported.stdout + reported.stderr
+        assert ssmd("seal", storage, "--before", "2999-01-01").returncode == 0
+    days = manifests(tmp_path)
+    assert {(day["sequence_gaps"], day["missing"]) for day in days if day["lines"]} == {(None, None)}

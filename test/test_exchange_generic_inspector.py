@@ -326,3 +326,15 @@ def test_a_sequence_may_be_of_some_messages_only():
     second = inspect(("ticker", 5, "A"), ("book", 10, "A"), ("trade", 5, "A"))
     assert [(gap.expected, gap.got, gap.place) for gap in second.events] == [(9, 10, 1), (3, 5, 2)]
     assert inspect(("trade", 6, "C")).events == []
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("kind", [COUNTER, RANGE, CHAIN])
+def test_loss_shows_after_the_first_number(kind, live):
+    inspector = GenericInspector(described(rule(kind, "first", "last")), live=live)
+    seen = [inspector.shows_loss]
+    for message in ({"type": "subscribed"}, {"first": "x", "last": None}, {"first": 4, "last": 4}, {"other": 1}):
+        inspector.inspect(encode(message))
+        seen.append(inspector.shows_loss)
+    assert (inspector.sequence, seen) == (kind, [False, False, False, True, True])
+    assert GenericInspector(described(), live=live).shows_loss is False

@@ -63,6 +63,7 @@ class Listening:
     """Understands one connection: numbers its shouts, and answers questions."""
 
     sequence = COUNTER
+    shows_loss = True
 
     def __init__(self) -> None:
         self._next = 0

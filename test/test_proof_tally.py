@@ -256,3 +256,39 @@ def test_messages_are_counted_by_the_top_level_type_where_no_path_leads_to_anoth
     tally = Tally(Generic().described({"paths": paths}).inspector)
     tally.take(payloads, 0, 0)
     assert tally.types == types
+
+
+NUMBERED, ANOTHER = (
+    {**GENERIC, "description": {"paths": {"sequence": {"plus_one": name, "scope": "connection"}}}} for name in "nm"
+)
+NONE, NUMBER = b'{"a":1}', b'{"n":5}'
+
+
+def session(second: float, started: dict[str, Any], *payloads: bytes) -> list[Any]:
+    """Return a run with one connection, for write_day()."""
+    return [(second, "started", started), (second, "connected", {}), *((second, payload) for payload in payloads)]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "gaps"),
+    [
+        ([(NUMBERED, NUMBER)], 0),
+        ([(NUMBERED, NONE)], None),
+        ([(NUMBERED,)], 0),  # Nothing came, so nothing is lost.
+        ([(NUMBERED,), (NUMBERED, NONE)], None),
+        # A connection that ended after the confirmations hides nothing: the description is right.
+        ([(NUMBERED, NONE), (NUMBERED, NONE, NUMBER)], 0),
+        ([(NUMBERED, NUMBER), (NUMBERED, NONE)], 0),
+        ([(NUMBERED, NUMBER), (ANOTHER, NUMBER)], None),
+        ([(ANOTHER, NUMBER), (NUMBERED, NUMBER)], None),
+        ([(KALSHI, b'{"type":"ticker","sid":1,"msg":{}}')], 0),
+    ],
+)
+def test_gaps_are_not_known_where_no_message_has_the_numbers_of_the_description(tmp_path, sessions, gaps):
+    happened = [each for at, (started, *payloads) in enumerate(sessions) for each in session(at, started, *payloads)]
+    write_day(tmp_path, "2026-09-20", *happened)
+    [verdict] = verdicts(tmp_path)
+    assert verdict.sealed
+    assert verdict.findings == []
+    manifest = verdict.examination.manifest
+    assert (manifest.sequence_gaps, manifest.missing) == (gaps, gaps)

@@ -105,6 +105,13 @@ def test_what_is_not_known_of_lost_messages_has_no_series(metrics, status, loss_
     assert tuple(value(metrics, name) for name in names) == series
 
 
+def test_gaps_have_no_series_until_a_message_has_had_a_number(metrics, status):
+    seen = []
+    for status.shows_loss in (lambda: False, lambda: True):
+        seen.append([value(metrics, f"ssmd_{name}_total") for name in ("sequence_gaps", "missed_messages")])
+    assert seen == [[None, None], [0, 0]]
+
+
 def test_what_could_not_be_decompressed_is_counted_where_messages_are_compressed(metrics, status):
     assert "ssmd_messages_not_decompressed" not in scrape(metrics)
     counts = iter([0, 7])

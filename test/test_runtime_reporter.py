@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from ssmd.contracts.events import Gap
-from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, SUMMARY_SECONDS, Reporter
+from ssmd.contracts.exchange import NO_NUMBERS_YET
+from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, NUMBERS_SECONDS, SUMMARY_SECONDS, Reporter
 
 
 class Clock:
@@ -145,3 +146,16 @@ def test_what_is_not_sent_yet_does_not_count_as_not_confirmed(status, clock, eve
     clock.now += 1
     reporter.tick(["trade (command 1)"])
     assert events() == [pace, "subscriptions not confirmed by the exchange"]
+
+
+@pytest.mark.parametrize(("shows_loss", "warnings"), [(False, 1), (True, 0)])
+def test_after_a_minute_with_data_and_without_a_number_there_is_one_warning(status, caplog, shows_loss, warnings):
+    status.shows_loss = lambda: shows_loss
+    reporter = Reporter("toy", status)
+    reporter.tick([])
+    expected = []
+    for seconds in (0, NUMBERS_SECONDS - 1, NUMBERS_SECONDS, 2 * NUMBERS_SECONDS):
+        status.last_received_ns = 1_790_000_000_000_000_000 + int(seconds * 1e9)
+        reporter.tick([])
+        expected += [f"{NO_NUMBERS_YET}; correct `paths.sequence` in the feed"] * (seconds == NUMBERS_SECONDS)
+        assert [record.message for record in caplog.records if record.levelname == "WARNING"] == expected[:warnings]

@@ -71,6 +71,7 @@ class ToyConnector:
 
 class ToyExchange:
     sequence = COUNTER
+    shows_loss = True
     tick_seconds: float | None = None
 
     def __init__(self, inspections: Sequence[Inspection] = ()):

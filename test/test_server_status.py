@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from process import ROOT, Collector, Simulator
 
-from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED
+from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.runtime.status import ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe
 
@@ -142,6 +142,16 @@ def test_it_says_how_lost_messages_show():
     messages = said(status)["messages"]
     assert (messages["loss_shown_by"], messages["gaps"], messages["missed"]) == ("chain", 2, None)
     assert said(status)["notes"] == []
+
+
+def test_gaps_are_not_known_until_a_message_has_had_a_number():
+    seen = []
+    status = Status(loss_shown_by=CHAIN)
+    steps = ((None, lambda: False), (NOW, lambda: False), (NOW, lambda: True))
+    for status.last_received_ns, status.shows_loss in steps:
+        messages = said(status)["messages"]
+        seen.append((messages["gaps"], messages["missed"], said(status)["notes"]))
+    assert seen == [(None, None, []), (None, None, [NO_NUMBERS_YET]), (0, 0, [])]
 
 
 def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():

@@ -13,6 +13,7 @@ __all__ = [
     "CHAIN",
     "COUNTER",
     "LOSS_NOT_DETECTED",
+    "NO_NUMBERS_YET",
     "RANGE",
     "Exchange",
     "Head",
@@ -30,6 +31,9 @@ own number and that of the message before it. Only a counter says how many messa
 
 LOSS_NOT_DETECTED = "lost messages cannot be detected, because it is not known whether and where messages are numbered"
 """What people should know where a dialect finds no sequence."""
+
+NO_NUMBERS_YET = "no message so far has the numbers that `paths.sequence` names, so lost messages would not show"
+"""What people should know as long as an Inspector with a sequence has found no number."""
 
 
 class SnapshotPolicy(NamedTuple):
@@ -115,6 +119,12 @@ class Inspector(Protocol):
 
     sequence: str
     """How lost messages show: COUNTER, RANGE, CHAIN, or empty when loss cannot be detected."""
+
+    @property
+    def shows_loss(self) -> bool:
+        """Whether lost messages would show by now. A dialect that has where numbers are from a description knows that
+        only after the first number: until then, the description may be wrong.
+        """
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         """Look through what arrived. Never raises, whatever the bytes are."""

@@ -45,8 +45,6 @@ class SessionTally:
         """How many lines come before its first one."""
         self.inspector: Inspector | None = inspector
         """None when the session has ended."""
-        self.shows_loss = bool(inspector.sequence)
-        """Whether lost messages show."""
         self.sequences: dict[int, SequenceTally] = {}
         """By sid; when it has ended, those that are kept."""
         self.others: OtherSequences | UnsetType = UNSET

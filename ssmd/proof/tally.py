@@ -46,17 +46,24 @@ class Tally:
 
     def __init__(self, inspector: Callable[[], Inspector], most_sequences: int | None = None) -> None:
         self._most_sequences = most_sequences
-        self._inspector = inspector()
-        """Of the current session."""
-        self._sessions = [SessionTally(0, self._inspector, most_sequences)]
+        self._sessions: list[SessionTally] = []
+        self._show_loss: set[Callable[[], Inspector]] = set()
+        """What makes the inspectors that have shown that lost messages show in the messages of the day."""
+        self._hide_loss: set[Callable[[], Inspector]] = set()
+        """What makes those that have not, in one session at least."""
+        self._add_session(0, inspector)
         self._is_continued = False
         self.types: Counter[str] = Counter()
         self.gaps = Gaps()
 
     @property
     def numbered(self) -> bool:
-        """Whether the dialect of every session has sequence numbers, so that the gaps are all that there were."""
-        return all(session.shows_loss for session in self._sessions)
+        """Whether lost messages show in every session, so that the gaps are all that there were.
+
+        Sessions with the same inspector are judged together: one that ended before the first number, as after the
+        confirmations alone, does not make a day unknown whose other sessions have numbers.
+        """
+        return self._hide_loss <= self._show_loss
 
     def last_sessions(self, count: int) -> list[SessionTally]:
         """Return the tallies of the last `count` sessions, in order."""
@@ -70,8 +77,13 @@ class Tally:
         if not self._is_continued:
             self._sessions[-1].end()
         self._is_continued = continued
-        self._inspector = inspector()
+        self._add_session(line, inspector)
+
+    def _add_session(self, line: int, inspector: Callable[[], Inspector]) -> None:
+        self._new_inspector, self._inspector = inspector, inspector()
         self._sessions.append(SessionTally(line, self._inspector, self._most_sequences))
+        if not self._inspector.sequence:
+            self._hide_loss.add(inspector)
 
     def take(self, payloads: list[bytes], before: int, last_ns: int) -> bool:
         """Count messages of the current session; return whether all of them are known to be valid JSON.
@@ -81,6 +93,7 @@ class Tally:
         session, inspector = self._sessions[-1], self._inspector
         session.last_ns = last_ns
         inspection = inspector.inspect(payloads)
+        (self._show_loss if inspector.shows_loss else self._hide_loss).add(self._new_inspector)
         heads = inspection.heads
         self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
         gaps = [event for event in inspection.events if isinstance(event, Gap)]

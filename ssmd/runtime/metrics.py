@@ -60,7 +60,7 @@ class _FromStatus(Collector):
         ),
         (
             "ssmd_sequence_gaps",
-            "Sequence numbers that did not follow the one before; missing where messages have no numbers.",
+            "Sequence numbers that did not follow the one before; missing where no message has had a number.",
             lambda status: status.known_gaps,
         ),
         (

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from ssmd.contracts.events import Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.exchange import NO_NUMBERS_YET
 from ssmd.runtime.status import Status
 from ssmd.store.looks_like import decompress_for
 
-__all__ = ["ACKNOWLEDGE_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
+__all__ = ["ACKNOWLEDGE_SECONDS", "NUMBERS_SECONDS", "SUMMARY_SECONDS", "Reporter", "some"]
 
 SUMMARY_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS = 10.0
 """How long a subscription may stay unconfirmed before a warning is logged."""
+NUMBERS_SECONDS = 60.0
+"""After how long with data, none of which has a number, a warning is logged."""
 
 NAMED = 24
 """How many markets or subscriptions a line names: there may be thousands, and people have to read it."""
@@ -48,7 +51,8 @@ class Reporter:
         self._kinds_reported = 0
         self._sent_at = self._began
         """When the last message of the opening was sent, as far as that is known."""
-        self._unconfirmed_reported = self._pace_reported = False
+        self._first_received_ns: int | None = None
+        self._unconfirmed_reported = self._pace_reported = self._numbers_reported = False
 
     def gap(self, gap: Gap) -> None:
         """Keep a gap for the next tick: a thousand gaps must not become a thousand lines."""
@@ -78,6 +82,7 @@ class Reporter:
         """Log what is due. `unsent`: how many messages of the opening are still to be sent."""
         now = self._monotonic()
         self.finish()
+        self._report_no_numbers()
         if unsent:
             self._sent_at = now
             self._report_pace(unsent)
@@ -102,6 +107,18 @@ class Reporter:
             self._pace_reported = True
             text = "messages that ask for data are sent one after another, because of rate_limit_per_second"
             _log.info(text, extra={"still_to_send": unsent})
+
+    def _report_no_numbers(self) -> None:
+        """Warn once when data has come for some time, and none of it has a number."""
+        last_ns = self._status.last_received_ns
+        if self._numbers_reported or last_ns is None:
+            return
+        if self._first_received_ns is None:
+            self._first_received_ns = last_ns
+        if last_ns - self._first_received_ns >= NUMBERS_SECONDS * 1e9:
+            self._numbers_reported = True
+            if self._status.lacks_numbers():
+                _log.warning(f"{NO_NUMBERS_YET}; correct `paths.sequence` in the feed")
 
     def finish(self) -> None:
         """Log what went wrong since the last time."""

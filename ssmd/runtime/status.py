@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED
+from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 
 __all__ = [
     "COLLECTING",
@@ -83,7 +83,9 @@ class Status:
     received_bytes: int = 0
     written_bytes: int = 0
     loss_shown_by: str | None = COUNTER
-    """How lost messages show: COUNTER, RANGE or CHAIN. None: they do not show, so `gaps` and `missed` are not known."""
+    """How lost messages show: COUNTER, RANGE or CHAIN. None: they do not show."""
+    shows_loss: Callable[[], bool] = lambda: True
+    """Returns whether they would show by now: False as long as no message has had a number."""
     gaps: int = 0
     missed: int | None = 0
     """Messages missing in the gaps; None when the numbers of a gap do not say it."""
@@ -140,17 +142,26 @@ class Status:
 
     @property
     def known_gaps(self) -> int | None:
-        """How many gaps there were; None when loss cannot be detected."""
-        return None if self.loss_shown_by is None else self.gaps
+        """How many gaps there were; None when lost messages would not show."""
+        return self.gaps if self._would_show_loss() else None
 
     @property
     def known_missed(self) -> int | None:
         """How many messages are missing in the gaps; None when that is not known."""
-        return None if self.loss_shown_by is None else self.missed
+        return self.missed if self._would_show_loss() else None
+
+    def _would_show_loss(self) -> bool:
+        return self.loss_shown_by is not None and self.shows_loss()
+
+    def lacks_numbers(self) -> bool:
+        """Return whether data has come, and none of it has the numbers that would show lost messages."""
+        return self.loss_shown_by is not None and self.last_received_ns is not None and not self.shows_loss()
 
     def notes(self) -> list[str]:
         """Return what people should know of the run although nothing is wrong, one sentence each."""
-        return [] if self.loss_shown_by is not None else [LOSS_NOT_DETECTED]
+        if self.loss_shown_by is None:
+            return [LOSS_NOT_DETECTED]
+        return [NO_NUMBERS_YET] if self.lacks_numbers() else []
 
     def trouble(self) -> str | None:
         """Return why the process is not healthy, None when it is."""

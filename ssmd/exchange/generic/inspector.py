@@ -63,6 +63,10 @@ class GenericInspector:
         self.sequence = next((kind for kind in kinds if kind != COUNTER), kinds[0] if kinds else "")
         """The kind of the sequences; of several kinds, one that does not show how many messages are missing."""
 
+    @property
+    def shows_loss(self) -> bool:
+        return self._numbers is not None and self._numbers.seen
+
     def texts_of(self, pick: Pick | None) -> Texts | None:
         """Return what reads a pick in `batch`; None for None."""
         return None if pick is None else Texts(pick, self.fields)

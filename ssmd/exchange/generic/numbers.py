@@ -53,6 +53,11 @@ class Numbers:
         return self._names.get(sid, "")
 
     @property
+    def seen(self) -> bool:
+        """Whether a message has had a number."""
+        return any(follower.sids for follower in self._followers)
+
+    @property
     def too_many(self) -> bool:
         """Whether there were more than MOST_SCOPES scopes."""
         return any(follower.too_many for follower in self._followers)

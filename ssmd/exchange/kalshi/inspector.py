@@ -68,6 +68,7 @@ class KalshiInspector:
     """
 
     sequence = COUNTER
+    shows_loss = True
 
     _special: Sequence[str] = ()
     """The types of messages without an id that _read_special() is to get too."""
