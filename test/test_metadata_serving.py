@@ -199,6 +199,22 @@ def test_a_feed_on_which_loss_cannot_be_detected_is_noted(tmp_path):
         assert all_problems(tmp_path, keys, "wss://example.com/ws", exchange, "") == found
 
 
+@pytest.mark.parametrize(
+    ("version", "more", "field"),
+    [
+        (", dialect: {paths: {sequence: {plus_one: a..b, scope: connection}}}", "", "versions[0].dialect.paths"),
+        (", dialect: {paths: {sequnce: {plus_one: a, scope: connection}}}", "", "versions[0].dialect.paths.sequnce"),
+        ("", "dialect: {paths: {sequence: {plus_one: a, scope: connection}}}", "dialect"),
+        ("", "message_types: {trade: {sequenced: true, sequence_scope: global}}", "message_types.trade.sequence_field"),
+    ],
+)
+def test_a_feed_whose_sequence_has_an_error_is_not_called_one_without(tmp_path, version, more, field):
+    found = all_problems(tmp_path, "", LIVE, "generic", version, more)
+    [error] = [line for line in found if field in line]
+    assert error.startswith(f"error: {field}")
+    assert UNNUMBERED not in found
+
+
 def test_a_description_is_checked_with_its_place_in_the_file(tmp_path):
     version = ", dialect: {keep_alve: 1, paths: {time: {path: a, format: x}}}, parser_config: {}"
     lines = in_feed(tmp_path, "", **GENERIC, version=version)

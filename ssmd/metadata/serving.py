@@ -28,6 +28,9 @@ _MOST = 100
 _DIALECT = "dialect"
 """The field of a feed's version that describes its exchange."""
 
+_OF_NUMBERS = ((), ("paths",), (MESSAGE_TYPES,))
+"""Where a description says how messages are numbered."""
+
 _FIELDS = tuple[Text, ...]
 """The type of a key's `fields`."""
 
@@ -101,7 +104,9 @@ def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) 
     described = dialect.described(feed.description)
     if fault := described.check_endpoint(version.endpoint):
         file.report((*at, "endpoint"), fault)
-    if not described.inspector().sequence:
+    # An error there may be the reason that there is no sequence.
+    mistaken = any(not each.warning and each.path[:1] in _OF_NUMBERS for each in problems)
+    if not described.inspector().sequence and not mistaken and file.value(_DIALECT) is None:
         message = "has no `paths.sequence`, so lost messages cannot be detected on this feed"
         file.report(section, message, warning=True, lenient=True)
 

@@ -60,7 +60,7 @@ def _read(section: Any, problems: list[FieldProblem]) -> Description:
     whole = Field(section, (), problems, _prepared_names(section))
     in_dialect = {name: value for name, value in section.items() if name != _MESSAGE_TYPES}
     found = whole._replace(value=in_dialect).fields(_FIELDS)
-    if "confirmed" in found and not _goes_with_asked(whole.at("confirmed"), found):
+    if "confirmed" in found and not _goes_with_asked(whole, found):
         del found["confirmed"]
     by_type = message_types(whole.at(_MESSAGE_TYPES)) if _MESSAGE_TYPES in section else None
     if by_type is not None and found.setdefault("paths", by_type) is not by_type:
@@ -75,11 +75,12 @@ def _prepared_names(section: Any) -> list[str]:
     return list(take) if isinstance(take, dict) else []
 
 
-def _goes_with_asked(field: Field, found: Mapping[str, Any]) -> bool:
+def _goes_with_asked(whole: Field, found: Mapping[str, Any]) -> bool:
     """Report a confirmation of what is never asked for."""
-    asking, confirmation = found.get("asked"), found["confirmed"]
+    asking, confirmation, field = found.get("asked"), found["confirmed"], whole.at("confirmed")
     if asking is None:
-        field.report("needs `asked`: where the messages that ssmd sends say what they ask for")
+        if whole.value.get("asked") is None:  # Otherwise it is there with an error of its own.
+            field.report("needs `asked`: where the messages that ssmd sends say what they ask for")
         return False
     alone = [name for name in ("channel", "market", "id") if getattr(confirmation, name) and not getattr(asking, name)]
     for name in alone:

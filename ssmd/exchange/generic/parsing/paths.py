@@ -45,11 +45,11 @@ def _usable(field: Field, found: dict[str, Any]) -> list[Sequence]:
     for at, sequence in found.get("sequence", ()):
         needed = _NEEDED.get(str(sequence.scope), [])
         missing = next((names for names in needed if not any(name in found for name in names)), None)
-        if missing is not None:
+        if missing is None:
+            usable.append(sequence)
+        elif not any(field.value.get(name) for name in missing):  # Otherwise it is there with an error of its own.
             names = " or ".join(f"`paths.{name}`" for name in missing)
             field.report(f"is {sequence.scope}, which needs {names}: where a message has it", *at, "scope")
-        else:
-            usable.append(sequence)
     return usable
 
 
@@ -71,7 +71,7 @@ def _sequence(field: Field) -> Sequence | None:
     if not isinstance(field.value, dict):
         return None
     forms = [name for name in _FORMS if field.value.get(name) is not None]
-    if len(forms) != 1:
+    if len(forms) != 1 and (forms or set(field.value) <= set(known)):  # An unknown field may be one of them misspelt.
         field.report("must have one of `plus_one`, `range` and `previous`: how its numbers follow each other")
         return None
     if fields is None:
