@@ -79,7 +79,7 @@ def test_a_part_is_replayed_at_ten_times_the_speed(tmp_path):
 
 
 def test_the_key_is_the_users_own_or_one_made_for_this_run(tmp_path):
-    (tmp_path / "test.jsonl").write_bytes(LineEncoder("test").encode(NS, [b"{}"]))
+    (tmp_path / "test.jsonl").write_bytes(LineEncoder("test").encode(NS, [b'{"type":"ticker","sid":1,"msg":{}}']))
     with Replay(tmp_path / "test.jsonl") as replay:
         assert collect(tmp_path / "own", replay.endpoint, "kalshi").exists()
     with Replay(tmp_path / "test.jsonl", **dict.fromkeys(KEYS, "")) as replay:
@@ -89,6 +89,23 @@ def test_the_key_is_the_users_own_or_one_made_for_this_run(tmp_path):
         assert f"Set `endpoint: {replay.endpoint}` in conf/feeds/kalshi-local.yaml" in printed
         with Collector(tmp_path / "other", replay.endpoint) as collector:
             assert collector.wait() == 77
+
+
+@pytest.mark.parametrize("command", ["replay", "sim"])
+def test_a_recording_of_another_exchange_needs_no_key_and_no_feed_of_kalshi(tmp_path, command):
+    messages = [b'{"event":"trade","channel":"live_trades_btcusd"}', b'{"channel":"heartbeat"}']
+    frames = b"".join(message + b"\n" for message in messages)
+    (tmp_path / "raw.txt").write_bytes(frames)
+    (tmp_path / "test.jsonl").write_bytes(LineEncoder("test").encode(NS, messages))
+    options = ["--replay", tmp_path / "raw.txt"] if command == "sim" else [tmp_path / "test.jsonl"]
+    no_keys: dict[str, Any] = dict.fromkeys(KEYS, "")
+    with Process(command, "--listen", "127.0.0.1:0", *options, **no_keys) as replay:
+        endpoint = replay.wait_for("serving")["endpoint"]
+        printed = "".join(replay.other)
+        assert raw(collect(tmp_path / "again", endpoint, "generic")) == frames
+    assert f"`endpoint: {endpoint}` in the exchange's feed, in a copy of your metadata tree" in printed
+    assert "KALSHI" not in printed
+    assert "kalshi-local" not in printed
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ def test_an_exchange_says_what_to_write_into_its_feed(name: str, also: str) -> N
         endpoint = simulator.wait_for("serving")["endpoint"]
         printed = "".join(simulator.other)
         assert simulator.end() == 0
-    assert f"`endpoint: {endpoint}`" in printed
-    assert f"run {name} --config-dir conf" in printed
+    assert f"  cp -R conf conf-sim\nSet in conf-sim/feeds/{name}.yaml `endpoint: {endpoint}`" in printed
+    assert f"run {name} --config-dir conf-sim\n" in printed
     prepare = f"`url: http://{endpoint.split('/')[2]}{also}` in `prepare`"
     assert (prepare in printed) is bool(also)
 

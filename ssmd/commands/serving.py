@@ -62,7 +62,9 @@ def serve(
     """
     host, port = parse_listen(listen)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH) as scratch:
-        credentials, hint = _credentials(environ, Path(scratch))
+        # A key in the environment is accepted for any recording.
+        is_kalshi = replay is None or any(environ.get(name) for name in _VARIABLES) or replay.is_of_kalshi()
+        credentials, hint = _credentials(environ, Path(scratch)) if is_kalshi else ({}, "")
         simulator = Simulator(
             host,
             port,
@@ -74,8 +76,12 @@ def serve(
             faults=faults,
             limits=limits,
         )
-        if hint:
-            print(hint + how_to_connect(simulator.endpoint), end="", file=sys.stderr, flush=True)
+        if not is_kalshi:
+            simulator.endpoint = f"ws://{simulator.address}/"  # Any path but Kalshi's, which needs a key.
+            hint = _how_to_collect_again(simulator.endpoint)
+        elif hint:
+            hint += how_to_connect(simulator.endpoint)
+        print(hint, end="", file=sys.stderr, flush=True)
         _serve_until_signal(simulator, rate=rate, replay=str(replay or ""))
     return 0
 
@@ -154,19 +160,36 @@ def how_to_connect(endpoint: str) -> str:
     return f"{lines}  {program()} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"
 
 
+def _how_to_collect_again(endpoint: str) -> str:
+    return (
+        "These are not Kalshi's messages, so no key is needed. To collect them, set "
+        f"`endpoint: {endpoint}` in the exchange's feed, in a copy of your metadata tree.\n"
+    )
+
+
 def how_to_describe(name: str, server: ExchangeServer) -> str:
     """Return what to do so that a collector connects to the simulated exchange of that name."""
     if not (example() / "feeds" / f"{name}.yaml").is_file():
         place = f"a feed of your own, with `endpoint: {server.endpoint}`"
         return f"To collect from it, describe it in {place}. docs/exchanges.md has it as an example.\n"
-    tree, lines = _example_tree()
+    tree, lines = _copy_of_example_tree()
     prepares = server.rules.prepares
     also = f", followed by the query that it has there, and `url: http://{server.address}{prepares}` in `prepare`"
     return (
-        f"{lines}To collect from it, set in the feed, such as {tree}/feeds/{name}.yaml, "
-        f"`endpoint: {server.endpoint}`{also if prepares else ''}. Then:\n"
-        f"  {program()} run {name} --config-dir {shlex.quote(str(tree))}\n"
+        "To collect from it, use a copy of the example tree, so that the feed of the real exchange stays as it is.\n"
+        f"{lines}Set in {tree}/feeds/{name}.yaml `endpoint: {server.endpoint}`{also if prepares else ''}. Then:\n"
+        f"  {program()} run {name} --config-dir {tree}\n"
     )
+
+
+def _copy_of_example_tree() -> tuple[str, str]:
+    """Return the folder of a copy of the example tree, and the line with the command that makes it where there is none
+    yet.
+    """
+    tree, make = "conf-sim", f"{program()} init"
+    if CHECKOUT is not None:
+        make = f"cp -R {shlex.quote(str(_example_tree()[0]))}"
+    return tree, "" if Path(tree, "feeds").is_dir() else f"  {make} {tree}\n"
 
 
 def _example_tree() -> tuple[Path, str]:

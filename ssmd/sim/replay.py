@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,9 @@ from ssmd.store.line import decode_line
 __all__ = ["Recording"]
 
 _log = logging.getLogger("ssmd.sim")
+
+_FIRST_MESSAGES = 100
+"""How many messages of a recording show whether it is Kalshi's."""
 
 
 class Recording(NamedTuple):
@@ -71,6 +76,13 @@ class Recording(NamedTuple):
         for block in merged(files, self.selection, trouble=_report):
             yield from messages(block)
 
+    def is_of_kalshi(self) -> bool:
+        """Return whether one of the first messages has the form of Kalshi's (https://docs.kalshi.com/asyncapi.yaml).
+
+        Raises as messages() does.
+        """
+        return any(_has_kalshis_form(message.payload) for message in islice(self.messages(), _FIRST_MESSAGES))
+
     def files(self) -> list[DayFile]:
         """Return the files to replay. Raises UsageError, and DataError for a folder that cannot be read."""
         # Recordings of other programs may have any name.
@@ -80,6 +92,14 @@ class Recording(NamedTuple):
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))
+
+
+def _has_kalshis_form(payload: bytes) -> bool:
+    try:
+        message = json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(message, dict) and isinstance(message.get("type"), str) and isinstance(message.get("msg"), dict)
 
 
 def _is_file(path: Path) -> bool:
