@@ -234,6 +234,39 @@ def test_what_is_no_data_is_not_heard():
     assert (state.heard, state.activity > 0) == (1, True)
 
 
+ALIKE = {"method": "subscribe", "code": 0}
+"""What both data and confirmations have."""
+
+
+def alike(**confirmed: str) -> Any:
+    description = {
+        "asked": {"channel": "params.channel", "market": "params.symbol", "id": "id"},
+        "confirmed": {"when": ALIKE, **confirmed},
+        "paths": {"channel": "result.channel", "market": "result.symbol"},
+    }
+    exchange = connection(description, {"params": {"channel": "book", "symbol": "A"}, "id": 1})
+    exchange.commands()
+    return exchange
+
+
+@pytest.mark.parametrize("update", [{"id": -1}, {"id": None}, {}])
+def test_what_has_the_fields_of_a_confirmation_but_confirms_nothing_is_data(update):
+    exchange = alike(id="id")
+    exchange.inspect(texts({**ALIKE, **update, "result": {"channel": "book", "symbol": "A"}}))
+    [state] = exchange.channels()
+    assert (state.confirmed, state.heard, state.activity > 0) == (0, 1, True)
+
+
+@pytest.mark.parametrize("confirmed", [{"id": "id"}, {"channel": "result.channel", "market": "result.symbol"}])
+def test_what_is_confirmed_already_is_confirmed_no_second_time_so_it_is_data(confirmed):
+    exchange = alike(**confirmed)
+    update = {**ALIKE, "id": 1, "result": {"channel": "book", "symbol": "A"}}
+    for heard in (0, 1):
+        exchange.inspect(texts(update))
+        [state] = exchange.channels()
+        assert (state.confirmed, state.heard, min(state.activity, 1)) == (1, heard, heard)
+
+
 def test_a_market_may_be_written_in_other_letters_than_in_the_message_that_asks():
     exchange = connection(BINANCE, {"params": ["btcusdt@trade"], "id": 1})
     exchange.inspect(texts({"stream": "btcusdt@trade", "data": {"s": "BTCUSDT"}}))

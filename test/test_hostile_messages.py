@@ -12,7 +12,7 @@ import pytest
 from generic_connection import NOW, connection, texts
 
 from ssmd.errors import ConnectError
-from ssmd.exchange.generic.connection import LONGEST_ANSWER
+from ssmd.exchange.generic.asking import LONGEST_ANSWER
 from ssmd.exchange.generic.fields import LONGEST_READ_SLOWLY
 
 LONG = 100_000

@@ -63,6 +63,7 @@ class WebSocketConnector:
         self._connect_seconds = connect_seconds
         self._closing = self._pinged = False
         self._is_data = True
+        self._yielded = self._no_data = 0
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
         self._opener = Opener(endpoint, exchange, self._reader, direct=direct, wall_clock=wall_clock)
         self._inflating: InflatingReader | None = None
@@ -108,12 +109,12 @@ class WebSocketConnector:
             if now - began > FAIRNESS_SECONDS:
                 last_pause = now  # It has waited, and the other greenlets had their turn.
             if payloads:
-                self._is_data = True
+                self._is_data, self._yielded = True, len(payloads)
                 yield payloads
                 del payloads  # See Reader.
                 now = monotonic()
                 if self._is_data:
-                    patience.last_data = now
+                    patience.last_data, self._no_data = now, 0
             if now >= patience.next_tick:
                 yield []
                 patience.ticked(now, self._exchange.tick_seconds)
@@ -145,6 +146,7 @@ class WebSocketConnector:
 
     def no_data(self) -> None:
         self._is_data = False
+        self._no_data += self._yielded
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self._closing or not commands:
@@ -175,7 +177,10 @@ class WebSocketConnector:
 
     def _silent(self, limit: str) -> Disconnected:
         if limit == DATA:
-            return Disconnected(f"no data came from {self._host} for {self._data_seconds:g} s (data_timeout_seconds)")
+            silence = f"no data came from {self._host} for {self._data_seconds:g} s (data_timeout_seconds)"
+            count = self._no_data
+            only = f", only {count:,} messages that `ignore` of the feed's `dialect` selects" if count else ""
+            return Disconnected(silence + only)
         if self._reader.mid_frame:
             within = f"{self._idle_seconds:g} s (idle_timeout_seconds)"
             return Disconnected(f"{self._host} began a message, and did not complete it within {within}")

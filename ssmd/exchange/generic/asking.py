@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,10 +14,14 @@ from ssmd.exchange.generic.pick import part_of, text_of
 from ssmd.exchange.generic.template import sent
 from ssmd.field_path import EVERY, FieldPath, Step
 
-__all__ = ["EVERYTHING", "Wish", "groups_in", "pairs_in", "value_in", "wishes_of"]
+__all__ = ["EVERYTHING", "LONGEST_ANSWER", "Wish", "decoded", "groups_in", "pairs_in", "value_in", "wishes_of"]
 
 EVERYTHING = "all"
 """The name of the channel when a description does not divide what is asked for into channels."""
+
+LONGEST_ANSWER = 1 << 20
+"""Bytes of a message that confirms or refuses something; nothing else happens while one is read. An answer that repeats
+ten thousand markets has a third of that."""
 
 Pair = tuple[str, str]
 """A channel and a market; each is empty where it is not named."""
@@ -106,3 +111,23 @@ def _values(value: Any, steps: Sequence[Step]) -> Iterator[Any]:
 def value_in(message: Any, path: FieldPath) -> Any:
     """Return the value at a path; None when there is none."""
     return next(_values(message, path.steps), None)
+
+
+def decoded(payload: bytes) -> Any:
+    """Return a message as Python has it; None for one that is not JSON, or longer than any answer of an exchange.
+
+    A value that cannot be read, such as a text that is not UTF-8, does not hide the other fields.
+    """
+    if len(payload) > LONGEST_ANSWER:
+        return None
+    try:
+        return json.loads(payload.decode("utf-8", "replace"), parse_int=_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # Python refuses to read thousands of digits.
+        return float(digits)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Event, Refused
+from ssmd.contracts.events import Asked, ChannelState, Event, Refused
 from ssmd.contracts.exchange import HttpRequest, Inspection, Opening
 from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, SubscriptionRefused
-from ssmd.exchange.generic.asking import value_in
+from ssmd.exchange.generic.asking import decoded, value_in
 from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.endings import Endings
 from ssmd.exchange.generic.fields import NOTHING
@@ -30,10 +29,6 @@ LONGEST_TICK_MS = 1000.0
 SHORTEST_TICK_MS = 20.0
 FIRST_TICK_MS = 50.0
 """Soon after the opening, whose time is not known before."""
-
-LONGEST_ANSWER = 1 << 20
-"""Bytes of a message that confirms or refuses something; nothing else happens while one is read. An answer that repeats
-ten thousand markets has a third of that."""
 
 
 class GenericConnection(GenericInspector):
@@ -132,7 +127,7 @@ class GenericConnection(GenericInspector):
         Raises Disconnected when that is not possible, ConfigError when what came lacks a field of its reply.
         """
         try:
-            message = fill(letter.send, self._handshake.values(now_ms, _decoded(letter.answers or b"")))
+            message = fill(letter.send, self._handshake.values(now_ms, decoded(letter.answers or b"")))
             if letter.place is not None and self._asking is not None and self._asking.id is not None:
                 self._subscriptions.sent(letter.place, value_in(message, self._asking.id))
             return sent(message)
@@ -150,18 +145,22 @@ class GenericConnection(GenericInspector):
         inspection = super().inspect(payloads)
         self._heard = True
         found = self._matcher.find(self.batch) if self._matcher is not None else ()
+        others: Collection[int] = ()
         if found:
-            inspection = self._act(inspection, payloads, found)
+            inspection, others = self._act(inspection, payloads, found)
         if self._hearing is not None:
-            self._hearing.hear(self.batch, {each.place for each in found})
+            self._hearing.hear(self.batch, others)
         self.batch = NOTHING  # Not kept while the next message is received: each may have 16 MiB.
         return inspection
 
-    def _act(self, inspection: Inspection, payloads: list[bytes], found: Sequence[Found]) -> Inspection:
-        """Act on the messages that a match is about."""
+    def _act(
+        self, inspection: Inspection, payloads: list[bytes], found: Sequence[Found]
+    ) -> tuple[Inspection, Collection[int]]:
+        """Act on the messages that a match is about. Return the places of those that are not heard from a channel."""
         events: list[Event] = []
         failure: SsmdError | None = None
         ignored = set()
+        data = set()
         for place, which in found:
             if which < self._first_ending:
                 self._replies.answer(which, payloads[place])
@@ -170,17 +169,21 @@ class GenericConnection(GenericInspector):
                 if failure is None:
                     failure = self._end(which - self._first_ending, payloads[place], place, events)
             elif which == self._confirms:
-                events += self._confirm(payloads[place], place)
+                acknowledged = self._subscriptions.confirm(payloads[place], place)
+                events += acknowledged or ()
+                if acknowledged is None:
+                    data.add(Found(place, which))
             else:
                 ignored.add(place)
         if events:
             events = sorted([*inspection.events, *events], key=lambda event: getattr(event, "place", 0))
-        return inspection._replace(
+        inspection = inspection._replace(
             events=events or inspection.events,
             failure=inspection.failure or failure,
             data=len(ignored) < len(payloads),
             due=self._due,
         )
+        return inspection, {each.place for each in found if each not in data}
 
     def _end(self, which: int, payload: bytes, place: int, events: list[Event]) -> SsmdError:
         error = self._endings.by_message(which, payload, self._handshake.hidden())
@@ -191,12 +194,8 @@ class GenericConnection(GenericInspector):
     def _channel_of(self, payload: bytes) -> str:
         """Return the channel that a refusal is about; empty when that is not known."""
         path = self._asking.id if self._asking is not None else None
-        answer = _decoded(payload)
+        answer = decoded(payload)
         return self._subscriptions.channel_of(answer, None if path is None else value_in(answer, path))
-
-    def _confirm(self, payload: bytes, place: int) -> Iterator[Acknowledged]:
-        if self._subscriptions.waits:
-            yield from self._subscriptions.confirm(_decoded(payload), place)
 
     def expects_text(self, payload: bytes) -> bool:
         if self._matcher is None:
@@ -223,23 +222,3 @@ class GenericConnection(GenericInspector):
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
         return self._subscriptions.unconfirmed(channel)
-
-
-def _decoded(payload: bytes) -> Any:
-    """Return a message as Python has it; None for one that is not JSON, or longer than any answer of an exchange.
-
-    A value that cannot be read, such as a text that is not UTF-8, does not hide the other fields.
-    """
-    if len(payload) > LONGEST_ANSWER:
-        return None
-    try:
-        return json.loads(payload.decode("utf-8", "replace"), parse_int=_number)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _number(digits: str) -> int | float:
-    try:
-        return int(digits)
-    except ValueError:  # Python refuses to read thousands of digits.
-        return float(digits)

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState
-from ssmd.exchange.generic.asking import Wish, groups_in, pairs_in, value_in
+from ssmd.exchange.generic.asking import Wish, decoded, groups_in, pairs_in, value_in
 from ssmd.exchange.generic.description import Confirmation
 from ssmd.exchange.generic.pick import LONGEST_REMEMBERED
 
@@ -49,6 +49,11 @@ class _Channel:
     @property
     def is_confirmed(self) -> bool:
         return not (self.waiting if self.markets is None else self.unconfirmed)
+
+    @property
+    def open(self) -> int:
+        """How many markets and messages are not confirmed."""
+        return len(self.unconfirmed) + len(self.waiting)
 
     def confirm(self, markets: AbstractSet[str]) -> None:
         """Confirm some markets, by their names in capitals; with an empty name all that was asked for."""
@@ -121,12 +126,22 @@ class Subscriptions:
         known = isinstance(identity, int | str) and (type(identity), identity) in self._places
         return self._wishes[self._places[type(identity), identity]] if known else ()
 
-    def confirm(self, answer: Any, index: int) -> Iterator[Acknowledged]:
-        """Read an answer that confirms something; yield each channel of which all is confirmed by now."""
+    def confirm(self, payload: bytes, index: int) -> Sequence[Acknowledged] | None:
+        """Read a message that may confirm something. Return each channel of which all is confirmed by it; None when it
+        confirms nothing that was not confirmed before, so that it is data: this may have the fields of a confirmation.
+        """
         confirmation = self._confirmation
-        if confirmation is None:
-            return
         before = [channel for channel in self.channels.values() if not channel.is_confirmed]
+        if confirmation is None or not before:
+            return None
+        count = sum(channel.open for channel in before)
+        self._read(confirmation, decoded(payload))
+        if count == sum(channel.open for channel in before):
+            return None
+        done = [channel for channel in before if channel.is_confirmed]
+        return [Acknowledged(one.name, None, index, list((one.markets or {}).values())) for one in done]
+
+    def _read(self, confirmation: Confirmation, answer: Any) -> None:
         if confirmation.id is not None and confirmation.channel is None and confirmation.market is None:
             for wish in self._wishes_of(value_in(answer, confirmation.id)):
                 self.channels[wish.channel].confirm_message(wish)
@@ -140,14 +155,6 @@ class Subscriptions:
                 on_any |= capitals - {""}
         for channel in self.channels.values() if on_any else ():
             channel.confirm(on_any)
-        for channel in before:
-            if channel.is_confirmed:
-                yield Acknowledged(channel.name, None, index, list((channel.markets or {}).values()))
-
-    @property
-    def waits(self) -> bool:
-        """Whether something is to be confirmed."""
-        return self._confirmation is not None and not all(each.is_confirmed for each in self.channels.values())
 
     def hear(self, pairs: Collection[tuple[str, str]]) -> None:
         """Record that messages have come of these channels and markets."""
