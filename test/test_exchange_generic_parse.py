@@ -208,6 +208,7 @@ WRONG = [
     ("replies: [{when: {text: p}, send: ['${message.n}']}]", "replies.0.send: has ${message.n}, but `when` is for"),
     ("end_when: [{when: {a: b}}]", "end_when.0.as: is required; add it"),
     ("end_when: [{as: refused}]", "end_when.0: must have either `when`, for a message, or `close_code`"),
+    ("end_when: [{method: x, as: refused}]", "end_when.0: needs `when` for the fields of the message"),
     ("end_when: [{when: {a: b}, close_code: 1008, as: refused}]", "end_when.0: must have either `when`"),
     ("end_when: [{when: {a: b}, as: refusd}]", "end_when.0.as: must be refused or disconnected, not `refusd`; did you"),
     ("end_when: [{close_code: 1006, as: refused}]", "end_when.0.close_code: must be the code of a close frame"),
@@ -253,7 +254,12 @@ WRONG = [
     ("paths: {type: {split: x, part: 1}}", "paths.type.path: is required; add it"),
     ("paths: {type: {path: a, format: ms}}", "paths.type.format: is not a field that ssmd knows here"),
     ("paths: {time: {path: a, format: sec}}", "paths.time.format: must be s or ms or us or ns or rfc3339, not `sec`"),
-    ("paths: {sequence: {plus_one: a}}", "paths.sequence.scope: is required; add it"),
+    ("paths: {sequence: {plus_one: a}}", "paths.sequence.scope: is required: which messages are numbered together; "),
+    ("paths: {sequence: {previous: a, scope: connection}}", "paths.sequence.previous: must be a list of two paths"),
+    ("paths: {time: [{path: a, format: ms}, b]}", "paths.time: must be a list of paths only; write "),
+    ("rate_limit_per_second: 5", "rate_limit_per_second: stands beside `dialect`, not in it; move it one level up"),
+    ("reply: []", "reply: is not a field that ssmd knows here; did you mean `replies`?"),
+    ("sequence: {plus_one: a}", "sequence: stands in `paths`; move it there"),
     ("paths: {sequence: {plus_one: a, range: [a, b], scope: connection}}", "paths.sequence: must have one of"),
     ("paths: {sequence: {plusone: a, scope: connection}}", "paths.sequence.plusone: is not a field that ssmd"),
     ("paths: {sequence: {scope: connection}}", "paths.sequence: must have one of `plus_one`, `range` and `previous`"),
@@ -279,6 +285,39 @@ def test_a_mistake_is_reported_once_at_its_place(text, line):
     assert line in found
     place = line.partition(": ")[0]
     assert found.startswith(f"{place}: ") or found.split(": ")[0].endswith(place)
+
+
+REMEDIES = [
+    ("end_when: [{as: refused}]", "`close_code`; add one of them"),
+    ("end_when: [{when: {a: b}, close_code: 1008, as: refused}]", "`close_code`; keep one of them"),
+    ("end_when: [{method: x, as: refused}]", "put `method` below it, as in `when: {a: b}`"),
+    ("end_when: [{close_cde: 1008, as: refused}]", "did you mean `close_code`?"),
+    ("end_when: [{close_code: '1008', as: refused}]", "and a number, not a text; write it without quotes"),
+    ("end_when: [{close_code: 1006, as: refused}]", "from 1000 to 4999, not `1006`"),
+    (
+        "paths: {sequence: {plus_one: a}}",
+        "must be connection, channel, market, channel_and_market, or `{path: ...}` for the value of a field",
+    ),
+    (
+        "paths: {sequence: {previous: a, scope: connection}}",
+        "to the number of the message before and its own, as in `[data.prevSeqId, data.seqId]`, not `a`",
+    ),
+    (
+        "paths: {sequence: {range: a, scope: connection}}",
+        "to its first and its last number, as in `[data.U, data.u]`, not `a`",
+    ),
+    (
+        "paths: {time: [{path: a, format: ms}, b]}",
+        "must be a list of paths only; write `{path: [a, b], format: ms}` for one format of all",
+    ),
+    ("paths: {type: {path: $.a}}", "write it without the `$`: a"),
+]
+
+
+@pytest.mark.parametrize(("text", "remedy"), REMEDIES, ids=[text for text, _ in REMEDIES])
+def test_a_mistake_has_the_remedy_that_fits(text, remedy):
+    [found] = problems(text)
+    assert found.endswith(remedy)
 
 
 def test_every_mistake_is_reported_at_once():

@@ -40,6 +40,18 @@ _FIELDS: Mapping[str, Read] = {
 }
 """What reads each field; the names are those of Description."""
 
+_ONE_LEVEL_UP = "stands beside `dialect`, not in it; move it one level up"
+_ELSEWHERE: Mapping[str, str] = {
+    "rate_limit_per_second": _ONE_LEVEL_UP,
+    "max_symbols_per_connection": _ONE_LEVEL_UP,
+    "endpoint": _ONE_LEVEL_UP,
+    "subscribe": "stands in the environment, not in the feed; move it there",
+    "messages": "stands in `subscribe` of the environment; move it there",
+    "sequence": "stands in `paths`; move it there",
+    "reply": "is not a field that ssmd knows here; did you mean `replies`?",
+}
+"""What to say of fields that are often written here."""
+
 
 def parse(section: Mapping[str, Any]) -> Description:
     """Return the description; what is wrong in the section is left out: a ledger may come from another version."""
@@ -59,7 +71,7 @@ def _read(section: Any, problems: list[FieldProblem]) -> Description:
         return EMPTY
     whole = Field(section, (), problems, _prepared_names(section))
     in_dialect = {name: value for name, value in section.items() if name != _MESSAGE_TYPES}
-    found = whole._replace(value=in_dialect).fields(_FIELDS)
+    found = whole._replace(value=in_dialect).fields(_FIELDS, _ELSEWHERE)
     if "confirmed" in found and not _goes_with_asked(whole, found):
         del found["confirmed"]
     by_type = message_types(whole.at(_MESSAGE_TYPES)) if _MESSAGE_TYPES in section else None

@@ -44,14 +44,19 @@ class Field(NamedTuple):
                 self.report("is required; add it", name)
         return found if all(problem.warning for problem in self.problems[before:]) else None
 
-    def fields(self, known: Mapping[str, Read]) -> dict[str, Any]:
-        """Return the fields by name, without those that are wrong, unknown or left empty."""
+    def fields(self, known: Mapping[str, Read], remedies: Mapping[str, str] = {}) -> dict[str, Any]:
+        """Return the fields by name, without those that are wrong, unknown or left empty.
+
+        `remedies`: what to say of certain unknown fields.
+        """
         if not isinstance(self.value, dict):
             self.report(f"must be a mapping (`key: value` lines), not {shown(self.value)}")
             return {}
         found = {}
         for name, value in self.value.items():
-            if name not in known:
+            if name in remedies:
+                self.report(remedies[name], name)
+            elif name not in known:
                 hint = misspelling(name, known, self.value) or f"; there are {', '.join(f'`{each}`' for each in known)}"
                 self.report(f"is not a field that ssmd knows here{hint}", name)
             elif value is not None and (read := known[name](self.at(name))) is not None:

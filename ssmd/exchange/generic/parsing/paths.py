@@ -17,6 +17,7 @@ __all__ = ["CHANNEL", "CHANNEL_AND_MARKET", "CONNECTION", "MARKET", "paths"]
 CONNECTION, CHANNEL, MARKET = "connection", "channel", "market"
 CHANNEL_AND_MARKET = "channel_and_market"
 _SCOPES = (CONNECTION, CHANNEL, MARKET, CHANNEL_AND_MARKET)
+_SCOPE_FORMS = f"must be {', '.join(_SCOPES)}, or `{{path: ...}}` for the value of a field"
 _NEEDED: dict[str, list[tuple[str, ...]]] = {
     CHANNEL: [("channel", "type")],
     MARKET: [("market",)],
@@ -65,11 +66,14 @@ def _sequences(field: Field) -> list[tuple[tuple[str | int, ...], Sequence]]:
 
 
 def _sequence(field: Field) -> Sequence | None:
-    known = {"plus_one": path, "range": _pair, "previous": _pair, "scope": _scope, "when": match}
+    known = {"plus_one": path, "range": _range, "previous": _chain, "scope": _scope, "when": match}
     known["restart_when"] = match
-    fields = field.mapping(known, ["scope"])
+    fields = field.mapping(known)
     if not isinstance(field.value, dict):
         return None
+    if field.value.get("scope") is None:
+        field.report(f"is required: which messages are numbered together; {_SCOPE_FORMS}", "scope")
+        fields = None
     forms = [name for name in _FORMS if field.value.get(name) is not None]
     if len(forms) != 1 and (forms or set(field.value) <= set(known)):  # An unknown field may be one of them misspelt.
         field.report("must have one of `plus_one`, `range` and `previous`: how its numbers follow each other")
@@ -82,10 +86,18 @@ def _sequence(field: Field) -> Sequence | None:
     return Sequence(_FORMS[forms[0]], first, last, fields["scope"], **conditions)
 
 
-def _pair(field: Field) -> tuple[FieldPath, FieldPath] | None:
+def _range(field: Field) -> tuple[FieldPath, FieldPath] | None:
+    return _pair(field, "its first and its last number, as in `[data.U, data.u]`")
+
+
+def _chain(field: Field) -> tuple[FieldPath, FieldPath] | None:
+    return _pair(field, "the number of the message before and its own, as in `[data.prevSeqId, data.seqId]`")
+
+
+def _pair(field: Field, what: str) -> tuple[FieldPath, FieldPath] | None:
     """Read two paths."""
     if not isinstance(field.value, list) or len(field.value) != 2:
-        field.report(f"must be a list of two paths, as in `[data.U, data.u]`, not {shown(field.value)}")
+        field.report(f"must be a list of two paths, to {what}, not {shown(field.value)}")
         return None
     first, last = (path(field.at(index)) for index in range(2))
     if first is None or last is None:
@@ -103,6 +115,5 @@ def _scope(field: Field) -> str | Pick | None:
     if isinstance(field.value, str) and field.value in _SCOPES:
         return field.value
     hint = nearest(field.value, _SCOPES) if isinstance(field.value, str) else ""
-    message = f"must be {', '.join(_SCOPES)}, or `{{path: ...}}` for the value of a field, not {shown(field.value)}"
-    field.report(f"{message}{hint}")
+    field.report(f"{_SCOPE_FORMS}, not {shown(field.value)}{hint}")
     return None

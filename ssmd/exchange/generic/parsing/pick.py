@@ -35,7 +35,7 @@ def pick(*, every: bool = False, time: bool = False) -> Read:
 
 
 def _one(every: bool, time: bool) -> Callable[[Field], Pick | None]:
-    paths = _paths(every)
+    paths = _paths(every, time)
     more: Mapping[str, Read] = {"format": choice(*FORMATS)} if time else {"split": text, "part": _part}
 
     def read(field: Field) -> Pick | None:
@@ -60,13 +60,16 @@ _ALONE = {
 }
 
 
-def _paths(every: bool) -> Read:
+def _paths(every: bool, time: bool) -> Read:
     one = some_path(every)
 
     def read(field: Field) -> tuple[FieldPath, ...] | None:
         if not isinstance(field.value, list):
             found = one(field)
             return None if found is None else (found,)
+        if time and any(isinstance(entry, dict) for entry in field.value):
+            field.report("must be a list of paths only; write `{path: [a, b], format: ms}` for one format of all")
+            return None
         paths = [one(entry) for entry in entries(field, "paths")]
         return tuple(path for path in paths if path is not None) if paths and None not in paths else None
 

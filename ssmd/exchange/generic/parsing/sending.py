@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ssmd.errors import printable
 from ssmd.exchange.generic.description import Ending, KeepAlive, Prepare, Reply
 from ssmd.exchange.generic.parsing.circles import would_match
 from ssmd.exchange.generic.parsing.field import Field, Read, choice, flag, path, shown, template, text
 from ssmd.exchange.generic.parsing.match import match
 from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED, placeholders_of
 from ssmd.field_path import FieldPath
+from ssmd.spelling import misspelling
 
 __all__ = ["ending", "handshake_headers", "keep_alive", "prepare", "reply", "token"]
 
@@ -168,11 +170,18 @@ def reply(field: Field) -> Reply | None:
 
 def ending(field: Field) -> Ending | None:
     known = {"when": match, "close_code": _close_code, "as": choice("refused", "disconnected")}
+    given = field.value if isinstance(field.value, dict) else {}
+    others = [name for name in given if name not in known]
+    if others and "when" not in given and not any(misspelling(name, known) for name in others):
+        names = ", ".join(f"`{printable(name, 60)}`" for name in others)
+        field.report(f"needs `when` for the fields of the message; put {names} below it, as in `when: {{a: b}}`")
+        return None
     fields = field.mapping(known, ["as"])
     if fields is None:
         return None
     if ("when" in fields) == ("close_code" in fields):
-        field.report("must have either `when`, for a message, or `close_code`; keep one of them")
+        remedy = "keep one of them" if "when" in fields else "add one of them"
+        field.report(f"must have either `when`, for a message, or `close_code`; {remedy}")
         return None
     refused = fields["as"] == "refused"
     if "close_code" in fields and not refused:
@@ -187,5 +196,9 @@ def _close_code(field: Field) -> int | None:
     if valid and value not in _NEVER_SENT:
         code: int = value
         return code
-    field.report(f"must be the code of a close frame, from {_FIRST_CODE} to {_LAST_CODE}, not {shown(value)}")
+    message = f"must be the code of a close frame, from {_FIRST_CODE} to {_LAST_CODE}"
+    if isinstance(value, str) and value.isdigit():
+        field.report(f"{message}, and a number, not a text; write it without quotes")
+    else:
+        field.report(f"{message}, not {shown(value)}")
     return None
