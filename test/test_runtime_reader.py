@@ -280,6 +280,20 @@ def test_an_inspection_that_is_due_is_followed_by_a_tick_at_once(read):
     assert connector.sent == [b"a", b"%d" % (NOW // 1_000_000)]
 
 
+DAY_SECONDS = 86_400
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "warned"), [(DAY_SECONDS, False), (-DAY_SECONDS, False), (DAY_SECONDS + 1, True), (-1e9, True)]
+)
+def test_a_time_of_the_exchange_that_cannot_be_right_is_warned_of_once(read, caplog, age_seconds, warned):
+    found = answering(exchange_ms=int((NOW / SECOND - age_seconds) * 1000))
+    read(ScriptedConnector([b"1"], [b"2"]), TickingExchange(found, found), wall_clock=lambda: NOW)
+    records = [record for record in caplog.records if "more than a day away from its receipt" in record.message]
+    assert [record.age_seconds for record in records] == ([age_seconds] if warned else [])
+    assert all("`paths.time`" in record.remedy for record in records)
+
+
 def test_messages_that_are_no_data_do_not_count_as_the_last(read, status):
     connector = ScriptedConnector([b"1"], [b"heartbeat"])
     times = iter([NOW, NOW + SECOND, NOW + 2 * SECOND])

@@ -54,6 +54,7 @@ class Reader:
         self._clock = clock
         self._status = status
         self._age = metrics.age
+        self._warned_of_age = False
         self._send_failure: Disconnected | None = None
         self._day_ends_ns = sys.maxsize
 
@@ -93,7 +94,7 @@ class Reader:
     def _read(self) -> None:
         # The metrics and contracts are looked up once: the loop body runs for every socket read.
         inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        status, clock, age = self._status, self._clock, self._age
+        status, clock = self._status, self._clock
         for payloads in self._connector.messages():
             received_ns = clock.now()
             if payloads:
@@ -118,7 +119,7 @@ class Reader:
                 if journal.pressed:
                     journal.waited(0.0, clock.now())
                 if inspection.exchange_ms is not None:
-                    age.observe(max(0.0, received_ns / 1e9 - inspection.exchange_ms / 1e3))
+                    self._observe_age(received_ns / 1e9 - inspection.exchange_ms / 1e3)
                 if inspection.failure is not None:
                     raise inspection.failure
                 if inspection.commands:
@@ -130,6 +131,15 @@ class Reader:
             clock.require_near()
         if self._send_failure is not None:
             raise self._send_failure
+
+    def _observe_age(self, seconds: float) -> None:
+        """Record the age of a message; warn once when no message can be so old, or so early."""
+        self._age.observe(max(0.0, seconds))
+        if abs(seconds) > DAY_NS / 1e9 and not self._warned_of_age:
+            self._warned_of_age = True
+            remedy = "unless messages are that old, correct `paths.time`, or its `format`, in the feed's dialect"
+            extra = {"feed": self._feed, "age_seconds": round(seconds), "remedy": remedy}
+            _log.warning("the exchange's time in a message is more than a day away from its receipt", extra=extra)
 
     def _tick(self, now_ns: int) -> None:
         """Let the dialect act because time has passed."""
