@@ -22,7 +22,7 @@ from ssmd.exchange.kalshi.commands import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.document import freeform
 from ssmd.metadata.document import parse as parse_yaml
 from ssmd.metadata.keys import KeySpec
-from ssmd.metadata.loader import check
+from ssmd.metadata.loader import check, load
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
@@ -238,3 +238,20 @@ def test_every_placeholder_is_in_the_page_on_dialects_and_no_other():
     real = {f"${{{kind}" for kind in (KEY, NOW_S, NOW_MS, PREPARED, MESSAGE)}
     rows = named(table(section(DIALECT, "## Placeholders")))
     assert {re.split(r"[.}]", name)[0] for name in rows} == real
+
+
+def test_the_example_of_an_exchange_is_a_tree_that_works(tmp_path):
+    text = section((ROOT / "docs" / "exchanges.md").read_text(), "## Add one: an example")
+    for path, content in re.findall(r"^cat > try/(\S+) <<'END'\n(.*?)^END$", text, re.MULTILINE | re.DOTALL):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(content)
+    [description] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    with (tmp_path / "feeds" / "bitstamp.yaml").open("a") as feed:
+        feed.write(description)
+    [problem] = check(tmp_path, date(2026, 6, 1), wiring.parts()).problems
+    assert problem.warning
+    assert "has no `paths.sequence`" in str(problem)
+    deployment = load(tmp_path, "bitstamp", date(2026, 6, 1), wiring.parts())
+    dialect = Generic().described(deployment.description)
+    assert list(dialect.channel_names(deployment.environment.subscribe)) == ["trades", "diff"]
+    assert set(dialect.markets(deployment.environment.subscribe)) == {"btcusd"}
