@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from generic_connection import SECRET, Run, connection, texts
 
-from ssmd.contracts.events import Acknowledged, Asked, ChannelState
+from ssmd.contracts.events import Acknowledged, Asked, ChannelState, NotAsked
 from ssmd.exchange.generic.asking import EVERYTHING
 from ssmd.exchange.generic.dialect import Generic
+from ssmd.exchange.generic.hearing import MOST_NOT_ASKED
 
 KRAKEN = {
     "asked": {"when": {"method": "subscribe"}, "channel": "params.channel", "market": "params.symbol[*]"},
@@ -232,6 +233,17 @@ def test_what_is_no_data_is_not_heard():
     exchange.inspect(texts({"arg": {"channel": "trades", "instId": "A"}, "data": []}))
     [state] = exchange.channels()
     assert (state.heard, state.activity > 0) == (1, True)
+
+
+def test_channels_that_come_and_were_not_asked_for_are_reported_once_each_and_only_a_few():
+    exchange = connection(KRAKEN, subscribe("book", "A"))
+    update = {"channel": "book.update", "data": [{"symbol": "A"}]}
+    own = {"channel": "book", "data": [{"symbol": "A"}]}
+    found = [exchange.inspect(texts({"channel": "status"} if number == 0 else own, update)) for number in range(40)]
+    assert [event.channel for each in found for event in each.events if isinstance(event, NotAsked)] == ["book.update"]
+    others = texts(*({"channel": f"x{number}"} for number in range(50)))
+    found = [exchange.inspect(others) for _ in range(40)]
+    assert len([event for each in found for event in each.events]) == MOST_NOT_ASKED - 1
 
 
 ALIKE = {"method": "subscribe", "code": 0}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssmd.contracts.events import Acknowledged, Asked, Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.events import Acknowledged, Asked, Gap, NotAsked, Refused, SnapshotsReceived, SnapshotsRequested
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.reporter import Reporter
@@ -118,6 +118,13 @@ def test_a_refusal_has_its_place_and_is_logged_once(journal, reporter, status, c
     assert (record.levelname, record.message) == ("ERROR", "refused by the exchange")
     assert (record.channel, record.code, record.text) == ("trade", 26, fields["text"])
     assert status.refused == {"trade": 26}
+
+
+def test_a_channel_that_was_not_asked_for_is_only_in_the_log(journal, caplog):
+    journal.events([NotAsked("book.update", "compare the paths")], 7)
+    [record] = caplog.records
+    assert (record.levelname, record.channel, record.remedy) == ("WARNING", "book.update", "compare the paths")
+    assert noted(journal) == []
 
 
 def test_the_log_leaves_out_what_is_not_known_of_a_refusal(journal, reporter, caplog):

@@ -11,6 +11,7 @@ __all__ = [
     "ChannelState",
     "Event",
     "Gap",
+    "NotAsked",
     "Refused",
     "SnapshotsReceived",
     "SnapshotsRequested",
@@ -101,7 +102,14 @@ class SnapshotsReceived(NamedTuple):
     """The markets whose book is missing: the exchange was asked several times, and has sent no snapshot."""
 
 
-Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived
+class NotAsked(NamedTuple):
+    """Messages come of a channel that was not asked for, by what the description says. Only the log has it."""
+
+    channel: str
+    remedy: str
+
+
+Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived | NotAsked
 """What a dialect reports about a connection. One with a `place` belongs there, any other before all payloads."""
 
 

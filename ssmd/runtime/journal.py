@@ -5,7 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ssmd.contracts.events import Acknowledged, Asked, Event, Gap, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.events import (
+    Acknowledged,
+    Asked,
+    Event,
+    Gap,
+    NotAsked,
+    Refused,
+    SnapshotsReceived,
+    SnapshotsRequested,
+)
 from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.gathering import Gathering
@@ -85,6 +94,8 @@ class Journal:
                 self.pending.append(Note(GAP, ts_ns, event.place, fields))
             elif isinstance(event, Asked):
                 self.pending += self._gathering.add(event, ts_ns)
+            elif isinstance(event, NotAsked):
+                _log.warning("messages come of a channel that was not asked for", extra=event._asdict())
             else:
                 self._about_channel(event, ts_ns)
         self.write_requests(ts_ns)

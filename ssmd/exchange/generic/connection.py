@@ -149,7 +149,9 @@ class GenericConnection(GenericInspector):
         if found:
             inspection, others = self._act(inspection, payloads, found)
         if self._hearing is not None:
-            self._hearing.hear(self.batch, others)
+            not_asked = self._hearing.hear(self.batch, others)
+            if not_asked:
+                inspection = inspection._replace(events=[*inspection.events, *not_asked])
         self.batch = NOTHING  # Not kept while the next message is received: each may have 16 MiB.
         return inspection
 
