@@ -178,6 +178,34 @@ def test_vicious_files_are_refused_with_file_line_and_reason(loader, name):
     assert time.thread_time() - began < 20
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: {path: params.channels[*], split: x}\n", 2),
+        ("a: 1\ntype: [0].event\n", 2),
+        ("a:\n- [0].s\n", 2),
+        ("a: [data.s, data[0].s]\n", 1),
+        ("a: [data[*].s]\n", 1),
+        ("a: [data.s,\n  data[0].s]\n", 2),
+    ],
+)
+def test_a_path_with_brackets_that_yaml_cannot_read_has_its_remedy(loader, text, line):
+    message = refusal(text)
+    assert message.startswith(f"{line}: ")
+    assert message.endswith("; if it is a path with brackets, put it in quotes")
+
+
+def test_a_path_as_a_key_has_its_remedy_too(loader):
+    assert refusal("a:\n  [0].event: x\n") == (
+        "2: a list or a mapping cannot be a key; write a name before the `:`, and put a path with brackets in quotes"
+    )
+
+
+@pytest.mark.parametrize("text", ["a: [0\nb: 1\n", "a: {path: 'b[0]', c: d\n", 'a: ["b[0]", c: [d\n'])
+def test_other_brackets_have_no_remedy_for_paths(loader, text):
+    assert "path" not in refusal(text)
+
+
 # The two parsers refuse these with different messages.
 @pytest.mark.parametrize(
     "content",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from ssmd import wiring
+from ssmd.commands import validate
 from ssmd.metadata.loader import check
 
 TODAY = date(2026, 3, 1)
@@ -400,3 +402,13 @@ def test_what_only_has_a_name_like_a_key_is_no_warning(tmp_path, message):
     keys = f"keys: {{one: {KEY.format('api_key', 'token')}}}" if "${" in message else ""
     found = problems(tmp_path, f"{keys}\nsubscribe: {{messages: [{{op: a, {message}}}]}}", LIVE, "generic")
     assert found == []
+
+
+def test_strict_passes_with_what_its_help_and_the_documents_name(tmp_path):
+    match = ", dialect: {ignore: {ok: no}}"
+    found = [line for line in all_problems(tmp_path, "", LIVE, "generic", match) if "dialect" in line]
+    assert [line.partition(": ")[0] for line in found] == ["warning (lenient)"] * 2
+    configuration = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
+    for text in (validate.__doc__, configuration):
+        assert "`paths.sequence`" in text
+        assert "a match" in text

@@ -6,7 +6,8 @@ Usage:
 
 Options:
   --config-dir <path>  The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --strict             Fail on warnings too, except on fields that have no effect in this version.
+  --strict             Fail on warnings too, except on fields that have no effect in this version, and on two notes on
+                       descriptions of exchanges: no `paths.sequence`, and a match with the text yes, no, on or off.
   --keys               Also look up the keys; their values are never shown.
   -h --help            Show this.
 

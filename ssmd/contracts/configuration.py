@@ -16,4 +16,4 @@ class FieldProblem(NamedTuple):
     """What is wrong and what to do; it is printed after the name of the field."""
     warning: bool = False
     lenient: bool = False
-    """A warning with which `validate --strict` passes: the field has no effect in this version."""
+    """A warning with which `validate --strict` passes: the field has no effect in this version, or it may be right."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -44,6 +44,7 @@ _PLAIN_WORDS = (
     ("expected '-' indicator", "the indentation does not fit the list above"),
     ("invalid indentation", "the indentation does not fit the lines above"),
     ("cannot start any token", "a value cannot begin with this character; put quotes around it"),
+    ("alphabetic or numeric", "a `*` or `&` where it has a meaning of its own in YAML; put quotes around the value"),
     ("escape", "a double-quoted text has a `\\` escape that YAML does not know; use single quotes, or write `\\\\`"),
     ("expected <document start>", "text follows where the document should end"),
     ("expected '<document start>'", "text follows where the document should end"),
@@ -51,6 +52,10 @@ _PLAIN_WORDS = (
     ("node content", "a value is missing, or a bracket or comma is out of place"),
     ("exceeded maximum nesting depth", TOO_DEEP),
 )
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_PATH_WITH_BRACKETS = re.compile(r"\w\[(?:[0-9]+|\*)\]|\[(?:[0-9]+|\*)\]\.?\w")
+"""As in `params.channels[*]` and `[0].event`."""
 
 
 class DocumentError(ConfigError):
@@ -149,10 +154,17 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
     if mark is None:
         return None, f"is not valid YAML: {problem}"
     lines = text.splitlines()
+    bracketed = [each for each in (error.problem_mark, mark) if each and _has_path_with_brackets(lines, each.line)]
+    mark = bracketed[0] if bracketed else mark
     source = lines[mark.line] if mark.line < len(lines) else ""
     if "cannot start any token" in problem and "\t" in source[: mark.column + 1]:
         return mark.line + 1, "a tab where YAML wants spaces; indent with spaces"
+    remedy = "; if it is a path with brackets, put it in quotes" if bracketed else ""
     for part, words in _PLAIN_WORDS:
         if part in problem:
-            return mark.line + 1, words
-    return mark.line + 1, f"is not valid YAML: {' '.join(filter(None, (context, problem)))}"
+            return mark.line + 1, words + remedy
+    return mark.line + 1, f"is not valid YAML: {' '.join(filter(None, (context, problem)))}{remedy}"
+
+
+def _has_path_with_brackets(lines: Sequence[str], at: int) -> bool:
+    return at < len(lines) and _PATH_WITH_BRACKETS.search(_QUOTED.sub("", lines[at])) is not None

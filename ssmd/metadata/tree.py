@@ -170,7 +170,8 @@ class _Builder:
         """Return the text of a node that is a key of the mapping."""
         text = node.text
         if node.kind is not str:
-            raise RefusedError(line, "a list or a mapping cannot be a key; write a name before the `:`")
+            remedy = "write a name before the `:`, and put a path with brackets in quotes"
+            raise RefusedError(line, f"a list or a mapping cannot be a key; {remedy}")
         if text is None:
             raise RefusedError(line, "a key is empty; write a name before the `:`")
         shown = excerpt(text)
