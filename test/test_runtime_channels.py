@@ -9,7 +9,7 @@ from test_runtime_runner import ToyExchange
 
 from ssmd.contracts.events import ChannelState, Gap, Refused, SnapshotsRequested
 from ssmd.errors import Disconnected
-from ssmd.runtime.channels import ChannelWatch, Limits
+from ssmd.runtime.channels import FOREIGN_SECONDS, ChannelWatch, Limits
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.reporter import Reporter
 from ssmd.store.timestamps import timestamp
@@ -19,6 +19,8 @@ LIMITS = Limits(900.0, {})
 NEVER_HEARD = (
     "markets never heard from: quiet, settled, misspelt or in the wrong case; if only quiet, raise silent_after_seconds"
 )
+
+FOREIGN = int(FOREIGN_SECONDS)
 
 
 class Channels(ToyExchange):
@@ -287,6 +289,17 @@ def test_markets_never_heard_from_are_named_once_and_again_when_they_change(run,
     _, second = logged(caplog, NEVER_HEARD)
     assert (second.count, second.markets) == (1, "M29")
     assert run.status.ready()
+
+
+@pytest.mark.parametrize(("heard", "asked", "warned"), [(0, 2, ["book"]), (1, 2, []), (None, 2, []), (None, None, [])])
+def test_messages_of_which_none_is_of_a_market_that_was_asked_for_are_warned_of_once(run, caplog, heard, asked, warned):
+    run.exchange.set("book", asked=asked, heard=heard)
+    run.tick(FOREIGN)
+    run.tick(FOREIGN - 1, book=1)
+    message = "no message is of a market that was asked for"
+    assert logged(caplog, message) == []
+    run.tick(FOREIGN, book=1)
+    assert [record.channel for record in logged(caplog, message)] == warned
 
 
 def test_a_channel_of_several_subscriptions_is_one(run):

@@ -23,7 +23,7 @@ from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.store.ledger import HEARD, SILENT
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["BOOKS_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
+__all__ = ["BOOKS_SECONDS", "FOREIGN_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
 
 BOOKS_SECONDS = 60.0
 """How long an order book may stay unknown before that is reported."""
@@ -32,6 +32,8 @@ NOTE_SECONDS = 60.0
 UNHEARD_SECONDS = 3600.0
 """The log names the markets of a channel that were never heard from at most once in this time."""
 NAMES_IN_LEDGER = 20
+FOREIGN_SECONDS = 60.0
+"""For how long messages come before it is reported that none is of a market that was asked for."""
 
 LONGEST_TICK_SECONDS = 2.0
 """A longer time between two ticks counts as this many seconds: the process was stopped, or had no time to read."""
@@ -61,12 +63,12 @@ class _Watched:
     def __init__(self, activity: Sequence[int]) -> None:
         self.activity = activity
         self.last_ns: int | None = None
-        self.quiet = self.unconfirmed = self.books = self.listened = 0.0
+        self.quiet = self.unconfirmed = self.books = self.listened = self.busy = 0.0
         self.noted = False
         """Whether it is silent by the newest entry in the ledger."""
         self.since_note = math.inf
         """Since the newest entry `silent`."""
-        self.books_warned = False
+        self.books_warned = self.foreign_warned = False
         self.unheard: frozenset[str] = frozenset()
         self.since_unheard = math.inf
 
@@ -81,6 +83,7 @@ class _Watched:
             self.quiet += seconds if is_asked else 0.0
         else:
             self.activity, self.quiet, self.last_ns = activity, 0.0, last_ns
+            self.busy += seconds
         waits = is_asked and not all(map(_is_confirmed, states))
         self.unconfirmed = self.unconfirmed + seconds if waits else 0.0
         self.books = self.books + seconds if any(state.books_pending for state in states) else 0.0
@@ -170,6 +173,7 @@ class ChannelWatch:
             self._status.broken_books.discard(name)
         self._note_silence(watched, now)
         self._report_unheard(watched, now)
+        _report_foreign(watched, now)
         self._report_books(watched, now)
         return replace(now, missing=list(self._missing(watched, now)))
 
@@ -225,6 +229,14 @@ class ChannelWatch:
             extra = {"channel": now.channel, "books": now.books_pending, "seconds": round(watched.books)}
             _log.warning("order books not known: their snapshots have not come", extra=extra)
         watched.books_warned = watched.books > BOOKS_SECONDS
+
+
+def _report_foreign(watched: _Watched, now: ChannelStatus) -> None:
+    """Log once that messages of a channel come, and none of them is of a market that was asked for."""
+    if now.asked and now.heard == 0 and watched.busy >= FOREIGN_SECONDS and not watched.foreign_warned:
+        watched.foreign_warned = True
+        remedy = "compare `paths.market` with `asked.market` in the feed's dialect: they must give one name"
+        _log.warning("no message is of a market that was asked for", extra={"channel": now.channel, "remedy": remedy})
 
 
 def _is_confirmed(state: ChannelState) -> bool:
