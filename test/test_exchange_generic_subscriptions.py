@@ -246,6 +246,12 @@ def test_channels_that_come_and_were_not_asked_for_are_reported_once_each_and_on
     assert len([event for each in found for event in each.events]) == MOST_NOT_ASKED - 1
 
 
+def test_where_a_message_asks_for_what_is_not_known_any_channel_may_come():
+    exchange = connection(KRAKEN, subscribe("book", "A"), {"method": "other", "params": {"channel": "level2"}})
+    found = [exchange.inspect(texts({"channel": "l2_data"})) for _ in range(40)]
+    assert [event for each in found for event in each.events] == []
+
+
 ALIKE = {"method": "subscribe", "code": 0}
 """What both data and confirmations have."""
 

@@ -51,7 +51,8 @@ class Hearing:
         self._channel = None if self._all else inspector.texts_of(paths.channel or paths.type)
         self._not_asked: dict[str, int] = {}
         """In how many batches they came."""
-        self._reported = 0
+        # What the description does not say may be asked for, too, and then come under any name.
+        self._reported = 0 if subscriptions.are_all else MOST_NOT_ASKED
         self._market = inspector.texts_of(paths.market)
 
     def hear(self, batch: Batch, others: Collection[int]) -> Sequence[NotAsked]:

@@ -104,6 +104,11 @@ class Subscriptions:
         self.listens = knows_heard and any(channel.unheard for channel in self.channels.values())
         """Whether there are markets from which nothing has come yet."""
 
+    @property
+    def are_all(self) -> bool:
+        """Whether every message that is sent asks for something that is known."""
+        return len(self._wishes) == len(self._messages)
+
     def asked(self) -> Iterator[Asked]:
         for channel in self.channels.values():
             markets = None if channel.markets is None else list(channel.markets.values())
