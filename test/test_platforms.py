@@ -58,7 +58,7 @@ os.name, sys.platform = "nt", "win32"
 atexit.register(lambda: open({path!r}, "w").write(json.dumps(sorted(sys.modules))))
 """
 
-LOSS_IS_HIDDEN = "it cannot be detected when messages of this feed are lost"
+LOSS_IS_HIDDEN = "has no `paths.sequence`, so lost messages cannot be detected on this feed"
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ nor commands.
 
 Clients of the simulated Kalshi on its path /trade-api/ws/v2 must sign the handshake: with the key in KALSHI_API_KEY
 and KALSHI_API_SECRET or, without these, with a key that is made for this run and printed at the start. Any other
-path serves an exchange without keys, which sends at once.
+path serves an exchange without keys, which sends at once. So does a recording of another exchange than Kalshi.
 """
 
 from __future__ import annotations
