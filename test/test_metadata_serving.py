@@ -412,3 +412,10 @@ def test_strict_passes_with_what_its_help_and_the_documents_name(tmp_path):
     for text in (validate.__doc__, configuration):
         assert "`paths.sequence`" in text
         assert "a match" in text
+
+
+def test_an_error_in_asked_is_no_reason_to_call_other_fields_without_effect(tmp_path):
+    version = ", max_symbols_per_connection: 5, dialect: {asked: {channel: a, market: b..c}}"
+    found = problems(tmp_path, "silent_after_seconds: 5", LIVE, "generic", version)
+    assert [line for line in found if "has no effect" in line] == []
+    assert [line for line in found if "dialect.asked.market" in line]

@@ -140,7 +140,8 @@ def _check_subscriptions(
 ) -> None:
     problems = list(dialect.check(subscribe))
     _report(environment, ("subscribe",), [*problems, *written_out(subscribe)])
-    if all(problem.warning for problem in problems):
+    # With an error in the description, what it says of channels and markets is not known.
+    if all(problem.warning for problem in [*problems, *dialect.check_description(feed.description)]):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
         if feed.version and feed.version.max_symbols_per_connection and not dialect.knows_markets:
