@@ -42,6 +42,16 @@ def test_take_stops_at_its_own_bound_but_takes_at_least_one():
     assert queue.take(0) == [batch(b"z")]
 
 
+def test_notes_alone_are_not_taken_with_the_messages_before_them():
+    queue = BatchQueue(1000)
+    notes = Batch("kalshi", 0, b"", 0, [Note("stopped", 0)])
+    for each in (batch(b"one"), notes, batch(b"two")):
+        queue.put(each)
+    assert queue.take(1000) == [batch(b"one")]
+    queue.done()
+    assert queue.take(1000) == [notes, batch(b"two")]
+
+
 def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
     blocked: list[float] = []
     queue = BatchQueue(10, blocked.append)

@@ -88,13 +88,15 @@ class BatchQueue:
     def take(self, max_bytes: int) -> list[Batch]:
         """Return the oldest batches, up to `max_bytes` but at least one if there is any; never blocks.
 
-        They count as queued until done(), so that the bound covers what is being written.
+        They count as queued until done(), so that the bound covers what is being written. Notes without messages are
+        not taken together with messages before them: the last notes of a run are written after a sync, which may never
+        end, and then those messages would not count as written.
         """
         taken: list[Batch] = []
         total = 0
         for batch in self._batches:
             total += _weight(batch)
-            if taken and total > max_bytes:
+            if taken and (total > max_bytes or not batch.messages):
                 break
             taken.append(batch)
         self._taken = len(taken)
