@@ -16,6 +16,7 @@ from test_runtime_runner import ToyExchange, ToyWriter
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.exchange import Inspection, Opening
+from ssmd.contracts.writer import Batch
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -155,7 +156,10 @@ def test_books_of_two_days_are_not_taken_for_those_of_one(status, metrics):
     queue = connector.queue = BatchQueue(1 << 26)
     clock = RunClock(lambda: MIDNIGHT + next(times), journal.clock_stepped)
     Reader(RunParts("toy", connector, kalshi, ToyWriter()), queue, journal, clock, status, metrics).run()
-    batches = queue.take(1 << 30)
+    batches: list[Batch] = []
+    while taken := queue.take(1 << 30):
+        batches += taken
+        queue.done()
     assert [note.event for batch in batches for note in batch.notes if note.event.startswith("snapshot")] == [
         "snapshots_received",
         "snapshot_requested",
