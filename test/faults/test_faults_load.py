@@ -181,5 +181,7 @@ def test_a_signal_under_full_load_ends_the_run_with_everything_received_in_the_f
         assert time.monotonic() - began < 5
         stopped = collector.events[-1]
         assert (stopped["reason"], stopped["gaps"], collector.other) == (number.name, 0, [])
-        assert {event["level"] for event in collector.events} == {"info"}, "something was left in the queue"
+        # The time in the messages of the source is always the same.
+        levels = {event["level"] for event in collector.events if not event["event"].startswith("the exchange's time")}
+        assert levels == {"info"}, "something was left in the queue"
         assert stopped["messages"] == count_written(collector) > 900_000
