@@ -54,7 +54,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import CollectorRegistry
 from ssmd.errors import Disconnected
-from ssmd.exchange.catalog import EXCHANGES
+try:
+    from ssmd.exchange.catalog import EXCHANGES
+except ImportError:  # A checkout from before the catalog was a file of its own.
+    from ssmd.exchange import EXCHANGES
 try:
     from ssmd.runtime.metrics import Metrics
     from ssmd.runtime.reporter import Reporter
