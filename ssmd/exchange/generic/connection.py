@@ -11,7 +11,7 @@ from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, Subs
 from ssmd.exchange.generic.asking import decoded, value_in
 from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.endings import Endings
-from ssmd.exchange.generic.fields import NOTHING
+from ssmd.exchange.generic.fields import NOTHING, are_json
 from ssmd.exchange.generic.handshake import Handshake
 from ssmd.exchange.generic.hearing import Hearing, subscriptions_of
 from ssmd.exchange.generic.inspector import GenericInspector
@@ -65,6 +65,7 @@ class GenericConnection(GenericInspector):
         self._keep_alives = KeepAlives(description.keep_alive)
         self._subscriptions = subscriptions_of(description, self._messages)
         self._hearing = Hearing(self._subscriptions, description, self) if self._subscriptions.channels else None
+        self._reads_nothing = not (self._matcher or self._hearing or self._numbers or self._times)
         self._always_ticks = bool(replies or description.keep_alive)
         self._time = PassedTime()
         self._tick_ms = FIRST_TICK_MS
@@ -142,8 +143,10 @@ class GenericConnection(GenericInspector):
     # What comes.
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
-        inspection = super().inspect(payloads)
         self._heard = True
+        if self._reads_nothing:
+            return Inspection(are_json(payloads))
+        inspection = super().inspect(payloads)
         found = self._matcher.find(self.batch) if self._matcher is not None else ()
         others: Collection[int] = ()
         if found:

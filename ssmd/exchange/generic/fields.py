@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw
 from ssmd.exchange.generic.structs import OBJECT, Node, is_nameable
 from ssmd.field_path import FieldPath
 
-__all__ = ["LONGEST_READ_SLOWLY", "NOTHING", "Batch", "Column", "Fields"]
+__all__ = ["LONGEST_READ_SLOWLY", "NOTHING", "Batch", "Column", "Fields", "are_json"]
 
 LONGEST_READ_SLOWLY = 1 << 20
 """Bytes. Of a longer message no field is read in the slow way. It takes some 50 times as long as the fast one, and
@@ -145,6 +145,16 @@ class Fields:
             return self._top.build(json.loads(payload.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
             return UNSET
+
+
+def are_json(payloads: Sequence[bytes]) -> bool:
+    """Return whether all messages are JSON, which is all that is to be known of an exchange without a description."""
+    try:
+        for payload in payloads:
+            _check_syntax(payload)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_json(payload: bytes) -> bool:
