@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import operator
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -111,10 +110,9 @@ class Fields:
         if not self._is_ready:
             self._make_ready()
         decode = self._decode
+        if decode is None:
+            return Batch(payloads, (), True) if are_json(payloads) else self._read_each(payloads)
         try:
-            if decode is None:
-                deque(map(_check_syntax, payloads), 0)
-                return Batch(payloads, (), True)
             return Batch(payloads, list(map(decode, payloads)), True)
         except (ValueError, RecursionError):
             return self._read_each(payloads)
@@ -124,7 +122,7 @@ class Fields:
         unread = []
         decoded = True
         for index, payload in enumerate(payloads):
-            is_json = _is_json(payload)
+            is_json = are_json((payload,))
             decoded &= is_json
             head = self._read_one(payload) if is_json else UNSET
             heads.append(head)
@@ -152,14 +150,6 @@ def are_json(payloads: Sequence[bytes]) -> bool:
     try:
         for payload in payloads:
             _check_syntax(payload)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _is_json(payload: bytes) -> bool:
-    try:
-        _check_syntax(payload)
     except (ValueError, RecursionError):
         return False
     return True
