@@ -164,9 +164,9 @@ class GenericConnection(GenericInspector):
         """Act on the messages that a match is about. Return the places of those that are not heard from a channel."""
         events: list[Event] = []
         failure: SsmdError | None = None
-        ignored = set()
-        data = set()
+        ignored, others = set(), set()
         for place, which in found:
+            is_data = False
             if which < self._first_ending:
                 self._replies.answer(which, payloads[place])
                 self._due = True
@@ -176,10 +176,11 @@ class GenericConnection(GenericInspector):
             elif which == self._confirms:
                 acknowledged = self._subscriptions.confirm(payloads[place], place)
                 events += acknowledged or ()
-                if acknowledged is None:
-                    data.add(Found(place, which))
+                is_data = acknowledged is None
             else:
                 ignored.add(place)
+            if not is_data:
+                others.add(place)
         if events:
             events = sorted([*inspection.events, *events], key=lambda event: getattr(event, "place", 0))
         inspection = inspection._replace(
@@ -188,7 +189,7 @@ class GenericConnection(GenericInspector):
             data=len(ignored) < len(payloads),
             due=self._due,
         )
-        return inspection, {each.place for each in found if each not in data}
+        return inspection, others
 
     def _end(self, which: int, payload: bytes, place: int, events: list[Event]) -> SsmdError:
         error = self._endings.by_message(which, payload, self._handshake.hidden())
