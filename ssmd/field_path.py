@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ssmd.errors import printable
 
-__all__ = ["EVERY", "FieldPath", "Step", "parse_path"]
+__all__ = ["EVERY", "FieldPath", "Step", "parse_path", "value_at"]
 
 EVERY = "[*]"
 """The step to every item of a list."""
@@ -54,6 +54,15 @@ def parse_path(text: str, *, every: bool = False) -> FieldPath:
     if not steps or at < len(text):
         raise ValueError(f"{printable(text)!r} is not the path of a field; write it like data.trades[0].time")
     return FieldPath(text, tuple(steps))
+
+
+def value_at(value: Any, path: FieldPath) -> Any:
+    """Return what a decoded JSON document has at a path without `[*]`. Raises LookupError when there is nothing."""
+    for step in path.steps:
+        if not isinstance(value, dict if isinstance(step, str) else list):
+            raise LookupError(path.text)
+        value = value[step]  # type: ignore[index]
+    return value
 
 
 def _of_another_language(text: str) -> str:

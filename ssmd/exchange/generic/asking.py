@@ -12,7 +12,7 @@ from ssmd.exchange.generic.fields import Fields
 from ssmd.exchange.generic.match import Matcher
 from ssmd.exchange.generic.pick import part_of, text_of
 from ssmd.exchange.generic.template import sent
-from ssmd.field_path import EVERY, FieldPath, Step
+from ssmd.field_path import EVERY, FieldPath, Step, value_at
 
 __all__ = ["EVERYTHING", "LONGEST_ANSWER", "Wish", "decoded", "groups_in", "pairs_in", "value_in", "wishes_of"]
 
@@ -110,7 +110,10 @@ def _values(value: Any, steps: Sequence[Step]) -> Iterator[Any]:
 
 def value_in(message: Any, path: FieldPath) -> Any:
     """Return the value at a path; None when there is none."""
-    return next(_values(message, path.steps), None)
+    try:
+        return value_at(message, path)
+    except LookupError:
+        return None
 
 
 def decoded(payload: bytes) -> Any:

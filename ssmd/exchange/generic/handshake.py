@@ -11,7 +11,8 @@ from urllib.parse import quote
 from ssmd.contracts.exchange import HttpRequest, Opening
 from ssmd.errors import ConnectError
 from ssmd.exchange.generic.description import Description, Prepare
-from ssmd.exchange.generic.template import KEY, TemplateError, Values, fill, fill_url, placeholders_of, sent, value_at
+from ssmd.exchange.generic.template import KEY, TemplateError, Values, fill, fill_url, placeholders_of, sent
+from ssmd.field_path import value_at
 
 __all__ = ["Handshake"]
 

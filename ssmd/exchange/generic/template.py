@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ssmd.errors import printable
-from ssmd.field_path import FieldPath, parse_path
+from ssmd.field_path import FieldPath, parse_path, value_at
 
 __all__ = [
     "KEY",
@@ -33,7 +33,6 @@ __all__ = [
     "placeholders_of",
     "sent",
     "texts_of",
-    "value_at",
 ]
 
 KEY, NOW_S, NOW_MS, PREPARED, MESSAGE = "key", "now_s", "now_ms", "prepared", "message"
@@ -158,15 +157,6 @@ def holds_one(text: str) -> Placeholder | None:
     match = _PLACEHOLDER.fullmatch(text)
     found = _parse(match["inside"]) if match and not match["escape"] else None
     return found if isinstance(found, Placeholder) else None
-
-
-def value_at(value: Any, path: FieldPath) -> Any:
-    """Return what a decoded message has at a path without `[*]`. Raises LookupError when there is nothing."""
-    for step in path.steps:
-        if not isinstance(value, dict if isinstance(step, str) else list):
-            raise LookupError(path.text)
-        value = value[step]  # type: ignore[index]
-    return value
 
 
 def _fault(found: Placeholder | str, kinds: Collection[str], prepared: Collection[str]) -> str | None:

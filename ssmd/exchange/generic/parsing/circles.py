@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ssmd.exchange.generic.description import EXISTS, IS, NOT, Condition, Match
-from ssmd.exchange.generic.template import holds_one, value_at
+from ssmd.exchange.generic.template import holds_one
+from ssmd.field_path import value_at
 
 __all__ = ["would_match"]
 
