@@ -6,7 +6,7 @@ import re
 from decimal import Context, Decimal
 
 from ssmd.errors import printable
-from ssmd.store.timestamps import DAY_NS, day_begins, parse_second
+from ssmd.store.timestamps import DAY_NS, day_begins, iso_ns
 
 __all__ = ["FORMATS", "parse_time"]
 
@@ -62,13 +62,9 @@ def _iso_ns(text: str, *, in_utc: bool, latest_ns: int) -> int:
     if zulu is None and sign is None and not in_utc:
         raise ValueError("has no time zone; if it is UTC, say so with --time-format iso-utc")
     try:
-        seconds = parse_second(f"{day}T{minute}:{second or '00'}".encode("ascii"))
+        return iso_ns(f"{day}T{minute}:{second or '00'}", fraction, sign, hours, minutes)
     except ValueError:
         raise ValueError("is not a possible date and time; correct it or remove the line") from None
-    if sign is not None:
-        offset = 3600 * int(hours) + 60 * int(minutes or 0)
-        seconds -= -offset if sign == "-" else offset
-    return seconds * 1_000_000_000 + int((fraction or "0")[:9].ljust(9, "0"))
 
 
 def _other_unit(text: str, latest_ns: int) -> str:

@@ -7,7 +7,7 @@ import re
 import time
 from datetime import datetime
 
-__all__ = ["DAY_NS", "TIMESTAMP_LENGTH", "day_begins", "day_of_ns", "parse_timestamp", "timestamp"]
+__all__ = ["DAY_NS", "TIMESTAMP_LENGTH", "day_begins", "day_of_ns", "iso_ns", "parse_timestamp", "timestamp"]
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -39,6 +39,19 @@ def parse_timestamp(text: str) -> int:
 def parse_second(second: bytes) -> int:
     """Return the seconds since the epoch of a text as utc_second() writes it. Raises ValueError."""
     return int(datetime.fromisoformat(second.decode("ascii") + "+00:00").timestamp())
+
+
+def iso_ns(second: str, fraction: str | None, sign: str | None, hours: str | None, minutes: str | None) -> int:
+    """Return the ns since the epoch of the parts of an ISO 8601 time, cut to whole ns.
+
+    `second`: as utc_second() writes it. `fraction`: the digits of its fraction. `sign`, `hours`, `minutes`: how far the
+    zone is from UTC; without a sign it is UTC. Raises ValueError when there is no such second.
+    """
+    seconds = parse_second(second.encode("ascii"))
+    if sign is not None:
+        offset = 3600 * int(hours or 0) + 60 * int(minutes or 0)
+        seconds -= -offset if sign == "-" else offset
+    return seconds * 1_000_000_000 + int((fraction or "0")[:9].ljust(9, "0"))
 
 
 def day_of_ns(ns: int) -> str:

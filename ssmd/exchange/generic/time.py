@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ssmd.store.timestamps import parse_second
+from ssmd.store.timestamps import iso_ns
 
 __all__ = ["FORMATS", "unix_ms"]
 
@@ -53,11 +53,7 @@ def _from_text(text: str) -> int | None:
         return None
     day, second, fraction, sign, hours, minutes = match.groups()
     try:
-        seconds = parse_second(f"{day}T{second}".encode("ascii"))
+        ms = iso_ns(f"{day}T{second}", fraction, sign, hours, minutes) // 1_000_000
     except ValueError:
         return None
-    if sign is not None:
-        offset = 3600 * int(hours) + 60 * int(minutes)
-        seconds -= -offset if sign == "-" else offset
-    ms = seconds * 1000 + int((fraction or "0")[:3].ljust(3, "0"))
     return ms if ms > 0 else None
