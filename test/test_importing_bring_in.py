@@ -28,7 +28,7 @@ from ssmd.reading.merge import merged
 from ssmd.reading.messages import raw
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger_file import readable_entries
-from ssmd.store.sessions import Spoken
+from ssmd.store.sessions import RecordedDialect
 from ssmd.store.timestamps import day_begins
 
 NOW = day_begins("2026-11-27")
@@ -47,7 +47,7 @@ def recording(path: Path, *lines: bytes, window: int = 100) -> Source:
 
 
 def target(storage: Path, exchange: str | None = None, feed: str = "other") -> Target:
-    return Target(storage, feed, lambda day: Spoken(exchange, {}) if exchange else None)
+    return Target(storage, feed, lambda day: RecordedDialect(exchange, {}) if exchange else None)
 
 
 def names(storage: Path) -> list[str]:

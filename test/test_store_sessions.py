@@ -49,15 +49,15 @@ def test_a_session_has_the_dialect_that_was_named_last():
     kalshi, generic = ("started", {"exchange": "kalshi"}), ("continued", {"exchange": "generic"})
     damaged = ("started", {"exchange": 5})
     found = sessions(entries("connected", kalshi, "connected", generic, "rotated", damaged, "connected"))
-    names = [session.spoken.exchange if session.spoken is not None else None for session in found]
+    names = [session.dialect.exchange if session.dialect is not None else None for session in found]
     assert names == [None, "kalshi", "generic", "generic"]
 
 
 def test_a_session_has_the_description_that_was_in_force():
     first, second = ({"exchange": "generic", "description": {"paths": {"type": name}}} for name in "ab")
     events = ("started", first), "connected", ("continued", second), ("started", {"exchange": "generic"}), "connected"
-    spoken = [session.spoken for session in sessions(entries(*events))]
-    assert [(one.exchange, one.description) for one in spoken if one is not None] == [
+    dialects = [session.dialect for session in sessions(entries(*events))]
+    assert [(one.exchange, one.description) for one in dialects if one is not None] == [
         ("generic", first["description"]),
         ("generic", second["description"]),
         ("generic", {}),
@@ -67,7 +67,7 @@ def test_a_session_has_the_description_that_was_in_force():
 @pytest.mark.parametrize("damaged", [None, 5, "paths", ["paths"], True])
 def test_a_damaged_description_is_none(damaged):
     [session] = sessions(entries(("started", {"exchange": "generic", "description": damaged}), "connected"))
-    assert session.spoken == ("generic", {}, 0)
+    assert session.dialect == ("generic", {}, 0)
 
 
 def test_the_last_step_of_the_clock_is_kept():

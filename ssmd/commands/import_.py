@@ -52,7 +52,7 @@ from ssmd.importing.source import Source
 from ssmd.importing.times import FORMATS
 from ssmd.spelling import nearest
 from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of
-from ssmd.store.sessions import Spoken
+from ssmd.store.sessions import RecordedDialect
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -141,10 +141,10 @@ def _target(arguments: Mapping[str, Any]) -> Target:
     if exchange is not None and exchange not in EXCHANGES:
         hint = nearest(exchange, EXCHANGES) or f"; there are {', '.join(EXCHANGES)}"
         raise UsageError(f"--exchange is '{visible(exchange)}', which is no dialect of ssmd{hint}")
-    return Target(storage, feed, lambda day: None if exchange is None else Spoken(exchange, {}))
+    return Target(storage, feed, lambda day: None if exchange is None else RecordedDialect(exchange, {}))
 
 
-def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
+def _described(config_dir: str, name: str) -> Callable[[str], RecordedDialect]:
     """Return what gives the dialect of a day, from a feed of the metadata; both may raise ConfigError."""
     # Imported here: they take more memory than an import that does not need them.
     from ssmd import wiring
@@ -153,7 +153,7 @@ def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
     parts = wiring.parts()
     feed = load_feed(config_dir, name, parts)
 
-    def spoken(day: str) -> Spoken:
+    def dialect_on(day: str) -> RecordedDialect:
         version = feed.version_in_force(date.fromisoformat(day))
         if version is None:
             spans = ", ".join(each.span() for each in feed.versions[:10])
@@ -163,9 +163,9 @@ def _described(config_dir: str, name: str) -> Callable[[str], Spoken]:
                 "that day or an earlier one"
             )
         dialect = parts.dialect_name(feed.name, version.exchange)
-        return Spoken(dialect, EXCHANGES[dialect].needed_to_read(feed.description(version)))
+        return RecordedDialect(dialect, EXCHANGES[dialect].needed_to_read(feed.description(version)))
 
-    return spoken
+    return dialect_on
 
 
 def _files(names: list[str]) -> list[Path]:

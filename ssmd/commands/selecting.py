@@ -14,7 +14,7 @@ from ssmd.reading.stretches import Stretch
 from ssmd.store.inventory import other_forms
 from ssmd.store.layout import DayFile, ledger_path
 from ssmd.store.ledger_file import read_ledger
-from ssmd.store.sessions import Spoken, spoken
+from ssmd.store.sessions import RecordedDialect, changed_dialects
 
 __all__ = ["selection_of", "stretches_of", "warn_of_other_forms"]
 
@@ -61,17 +61,14 @@ def stretches_of(file: DayFile) -> list[Stretch]:
     except DataError:
         ledger = None
     found: list[Stretch] = []
-    last: Spoken | None = None
-    for one in spoken(ledger.entries.outline()) if ledger is not None else ():
-        if not one.is_like(last):  # Most starts change nothing.
-            last = one
-            reader = _reader(one)
-            has_fields = reader.type_field or reader.market_field
-            found.append(Stretch(one.offset, reader) if has_fields else usual._replace(offset=one.offset))
+    for one in changed_dialects(ledger.entries.outline()) if ledger is not None else ():
+        reader = _reader(one)
+        has_fields = reader.type_field or reader.market_field
+        found.append(Stretch(one.offset, reader) if has_fields else usual._replace(offset=one.offset))
     return found or [usual]
 
 
-def _reader(one: Spoken) -> MessageReader:
+def _reader(one: RecordedDialect) -> MessageReader:
     if one.exchange == _KALSHI:
         return KalshiReader()
     # Imported here: all dialects together take a fifth of the time of a short command.

@@ -12,7 +12,7 @@ from ssmd.errors import DataError, OutputError
 from ssmd.exchange.catalog import dialect_of
 from ssmd.importing.days import Day, ImportedDay, begin_day
 from ssmd.importing.source import Source, merged
-from ssmd.store.sessions import Spoken
+from ssmd.store.sessions import RecordedDialect
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 __all__ = ["Target", "bring_in"]
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     storage: Path
     feed: str
-    spoken: Callable[[str], Spoken | None] = lambda day: None
+    dialect: Callable[[str], RecordedDialect | None] = lambda day: None
     """Returns the dialect of the messages of a day, YYYY-MM-DD; None when it is not known. May raise SsmdError."""
 
 
@@ -46,7 +46,7 @@ def bring_in(sources: Sequence[Source], target: Target, now_ns: int) -> list[tup
             raise DataError(f"{sources[0].path}: has no message to import{_left_out(sources)}")
         all_imported_before = all(isinstance(day, ImportedDay) for day in days)
         for place, day in enumerate(days):
-            day.publish([*_imported(day, sources, target.spoken(day.folder.name))], now_ns)
+            day.publish([*_imported(day, sources, target.dialect(day.folder.name))], now_ns)
             published = place + 1
         if all_imported_before:
             raise OutputError(f"{days[0].path}: this day exists already, and so do all days of this import")
@@ -70,16 +70,16 @@ def _write(sources: Sequence[Source], target: Target, now_ns: int, days: list[Da
                     f"{source.path}:{message.line}: is of {name}, a day that is not over, which a collector may be "
                     "writing; import it when it is over"
                 )
-            days.append(begin_day(target.storage, name, target.feed, _inspector(target.spoken(name))))
+            days.append(begin_day(target.storage, name, target.feed, _inspector(target.dialect(name))))
             day_ends_ns = day_begins(name) + DAY_NS
         days[-1].add(message.ns, message.payload, numbers[id(source)])
     if days:
         days[-1].finish()
 
 
-def _inspector(spoken: Spoken | None) -> Callable[[], Inspector] | None:
+def _inspector(dialect: RecordedDialect | None) -> Callable[[], Inspector] | None:
     """Return what makes an inspector of a dialect, None when no dialect is known."""
-    return None if spoken is None else dialect_of(spoken.exchange, spoken.description).inspector
+    return None if dialect is None else dialect_of(dialect.exchange, dialect.description).inspector
 
 
 def _require_different(sources: Sequence[Source]) -> None:
@@ -90,15 +90,15 @@ def _require_different(sources: Sequence[Source]) -> None:
             raise DataError(f"{source.path}: has the same bytes as {first.path}; leave one of them out")
 
 
-def _imported(day: Day, sources: Sequence[Source], spoken: Spoken | None) -> Iterator[Mapping[str, object]]:
+def _imported(day: Day, sources: Sequence[Source], dialect: RecordedDialect | None) -> Iterator[Mapping[str, object]]:
     """Yield the fields of the ledger's `imported`, for each source that has lines of the day."""
     for number, source in enumerate(sources):
         if lines := day.lines[number]:
             fields: dict[str, object] = {"source": source.path.name, "sha256": source.sha256, "lines": lines}
-            if spoken is not None:
-                fields["exchange"] = spoken.exchange
-                if spoken.description:
-                    fields["description"] = spoken.description
+            if dialect is not None:
+                fields["exchange"] = dialect.exchange
+                if dialect.description:
+                    fields["description"] = dialect.description
             yield fields | {"layout": source.layout.described(), "version": __version__}
 
 

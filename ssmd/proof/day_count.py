@@ -18,7 +18,7 @@ from ssmd.store.ledger_file import LedgerFile
 from ssmd.store.manifest import BLOCK_LINES, Manifest, pack_sums
 from ssmd.store.manifest_formats import FORMAT, Knowable, most_sequences
 from ssmd.store.packed_entries import Entries
-from ssmd.store.sessions import Session, Spoken, sessions, spoken
+from ssmd.store.sessions import RecordedDialect, Session, recorded_dialects, sessions
 from ssmd.store.timestamps import timestamp
 
 __all__ = ["DayCount", "Finding"]
@@ -43,7 +43,7 @@ class DayCount:
         self._sessions = sessions(self._entries)
         self._cuts = _cuts(self._entries, self._sessions)
         self._digest = hashlib.sha256()
-        self._last_dialect: tuple[Spoken, Callable[[], Inspector]] | None = None
+        self._last_dialect: tuple[RecordedDialect, Callable[[], Inspector]] | None = None
         self.tally = Tally(self._inspector(None), most_sequences(format))
         self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
@@ -83,8 +83,8 @@ class DayCount:
         The description is that of the same entry of the ledger. Lines before all connections are read as those of the
         day's first run, or as the import says.
         """
-        found = session.spoken if session is not None else None
-        found = found or next(spoken(self._entries), None)
+        found = session.dialect if session is not None else None
+        found = found or next(recorded_dialects(self._entries), None)
         if found is None:
             return EXCHANGES["generic"].inspector
         known = self._last_dialect

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from ssmd.errors import printable
 from ssmd.exchange.catalog import EXCHANGES
-from ssmd.store.ledger import CONTINUED, IMPORTED, STARTED, Entry
-from ssmd.store.sessions import Spoken, spoken
+from ssmd.store.ledger import Entry
+from ssmd.store.sessions import NAMING, RecordedDialect, changed_dialects
 
 __all__ = ["damaged_descriptions", "not_understood"]
 
@@ -20,16 +20,10 @@ def not_understood(entries: Iterable[Entry]) -> list[str]:
 
     A later version may have written them.
     """
-    found: dict[str, None] = {}
-    last: Spoken | None = None
-    for one in spoken(entries):
-        if not one.is_like(last):  # A day may have thousands of starts.
-            last = one
-            found |= dict.fromkeys(_in(one))
-    return list(found)
+    return list(dict.fromkeys(text for one in changed_dialects(entries) for text in _in(one)))
 
 
-def _in(one: Spoken) -> Iterator[str]:
+def _in(one: RecordedDialect) -> Iterator[str]:
     if one.exchange not in EXCHANGES:
         yield f"the dialect {printable(one.exchange, _LONGEST)}"
         return
@@ -41,5 +35,5 @@ def _in(one: Spoken) -> Iterator[str]:
 def damaged_descriptions(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield the entries whose description is not an object, as ssmd always writes it."""
     for entry in entries:
-        if entry.event in (STARTED, CONTINUED, IMPORTED) and not isinstance(entry.fields.get("description", {}), dict):
+        if entry.event in NAMING and not isinstance(entry.fields.get("description", {}), dict):
             yield entry

@@ -21,7 +21,16 @@ from ssmd.store.ledger import (
     Entry,
 )
 
-__all__ = ["KILLED", "UNKNOWN", "Session", "Spoken", "sessions", "spoken"]
+__all__ = [
+    "KILLED",
+    "NAMING",
+    "UNKNOWN",
+    "RecordedDialect",
+    "Session",
+    "changed_dialects",
+    "recorded_dialects",
+    "sessions",
+]
 
 UNKNOWN = "unknown"
 """The cause of an outage when there is data but no ledger, as before ssmd wrote ledgers."""
@@ -30,7 +39,7 @@ KILLED = "killed"
 """The cause of an end that no entry describes: the collector was killed, or lost its power or its disk."""
 
 
-class Spoken(NamedTuple):
+class RecordedDialect(NamedTuple):
     """The dialect of some messages, as an entry of the ledger names it."""
 
     exchange: str
@@ -40,7 +49,7 @@ class Spoken(NamedTuple):
     offset: int = 0
     """Where the first of these lines begins in the data."""
 
-    def is_like(self, other: Spoken | None) -> bool:
+    def is_like(self, other: RecordedDialect | None) -> bool:
         """Return whether messages of the other one are read in the same way; not so for None.
 
         The order within a description counts: the first field that a message has is the one that is read.
@@ -48,15 +57,25 @@ class Spoken(NamedTuple):
         return other is not None and self.exchange == other.exchange and repr(self[1]) == repr(other[1])
 
 
-def spoken(entries: Iterable[Entry]) -> Iterator[Spoken]:
+def recorded_dialects(entries: Iterable[Entry]) -> Iterator[RecordedDialect]:
     """Yield the dialects that the entries of a ledger name, each with the place from which on it holds."""
     for entry in entries:
-        if entry.event in _NAMING and isinstance(exchange := entry.fields.get("exchange"), str):
+        if entry.event in NAMING and isinstance(exchange := entry.fields.get("exchange"), str):
             description = entry.fields.get("description")
-            yield Spoken(exchange, description if isinstance(description, dict) else _NOTHING, entry.offset)
+            yield RecordedDialect(exchange, description if isinstance(description, dict) else _NOTHING, entry.offset)
 
 
-_NAMING = (STARTED, CONTINUED, IMPORTED)
+def changed_dialects(entries: Iterable[Entry]) -> Iterator[RecordedDialect]:
+    """Yield those of recorded_dialects() that differ from the one before: a day may have thousands of starts."""
+    last: RecordedDialect | None = None
+    for one in recorded_dialects(entries):
+        if not one.is_like(last):
+            last = one
+            yield one
+
+
+NAMING = (STARTED, CONTINUED, IMPORTED)
+"""The events that name a dialect."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -66,7 +85,7 @@ class Session:
 
     began: Entry
     """`connected`, or `continued` for one that was open when the day began."""
-    spoken: Spoken | None = None
+    dialect: RecordedDialect | None = None
     """Its dialect, from the last `started` or `continued` that names one."""
     ended: Entry | None = None
     """`disconnected`, `stopped` or `rotated`; None when no entry ends it."""
@@ -87,10 +106,10 @@ def sessions(entries: Iterable[Entry]) -> list[Session]:
     """Return the sessions of one day's ledger, in order; `entries`: as Entries yields them."""
     found: list[Session] = []
     current: Session | None = None
-    dialect: Spoken | None = None
+    dialect: RecordedDialect | None = None
     for entry in entries:
         if entry.event in (STARTED, CONTINUED):
-            dialect = next(spoken([entry]), dialect)
+            dialect = next(recorded_dialects([entry]), dialect)
         if current is not None and entry.event in (CONNECTED, CONTINUED, *FIRST_OF_A_RUN):
             current.next, current = entry, None
         if entry.event in (CONNECTED, CONTINUED):
