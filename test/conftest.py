@@ -7,6 +7,8 @@ monkey.patch_all()
 import os
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 import hypothesis
@@ -15,6 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
+
+if TYPE_CHECKING:
+    from exchange_server import Authority
 
 pytest_plugins = ["abilities", "recorded_runs", "writer_runs"]
 
@@ -77,3 +82,15 @@ def status() -> Status:
 @pytest.fixture
 def metrics(status: Status) -> Metrics:
     return Metrics(CollectorRegistry(), "kalshi", status)
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Authority":
+    """The only authority that this process trusts."""
+    from exchange_server import Authority  # Most tests need no certificates, which take a while to import.
+
+    monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    return authority

@@ -12,7 +12,6 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -463,15 +462,6 @@ def test_close_ends_the_request() -> None:
 
 
 # TLS and proxies.
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE", raising=False)
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    authority = Authority(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    return authority
 
 
 def test_the_request_over_tls(authority: Authority) -> None:

@@ -1818,15 +1818,6 @@ def test_close_while_a_command_is_being_sent(
 # TLS.
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE", raising=False)
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    authority = Authority(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    return authority
-
-
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "WEBSOCKET_CLIENT_CA_BUNDLE"])
 def test_tls(authority: Authority, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
