@@ -14,7 +14,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
 )
@@ -23,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from ssmd import __version__, errors
 from ssmd.runtime.channel_metrics import channel_metrics
+from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.status import Status
 
 __all__ = ["BUG", "ERROR_TYPES", "Metrics"]
@@ -161,10 +161,10 @@ class Metrics:
         self.age = Histogram(
             "ssmd_message_age_seconds",
             "From the exchange's time of a message to its receipt, not below 0; the newest message of each read.",
-            ["feed"],
-            buckets=_AGE_SECONDS,
-            registry=registry,
-        ).labels(feed)
+            feed,
+            _AGE_SECONDS,
+        )
+        registry.register(self.age)
         _register_constants(registry, feed)
 
 
