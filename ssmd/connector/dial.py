@@ -21,6 +21,7 @@ from websocket._http import _ssl_socket, _tunnel
 from ssmd.connector.proxy import SOCKS5, SOCKS5H, Proxy
 from ssmd.connector.refusal import REDIRECTS
 from ssmd.connector.socks import connect_through_socks5
+from ssmd.connector.timed_socket import TimedSocket
 from ssmd.connector.tls import TlsSocket
 
 __all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
@@ -51,6 +52,7 @@ def open_socket(url: str, proxy: Proxy | None = None) -> Any:
         unless_open.callback(sock.close)
         if proxy is not None:
             _go_through(sock, proxy, host, port)
+        sock = TimedSocket(sock)
         if secure:
             sock = TlsSocket(sock, _context(host), host)
         unless_open.pop_all()

@@ -1,0 +1,112 @@
+"""The socket with one timer for many waits, over real connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from ssmd.connector.timed_socket import TimedSocket
+
+Pair = tuple[TimedSocket, Any]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """The socket, and the other end of its connection."""
+    near, far = socket.socketpair()
+    timed = TimedSocket(near)
+    yield timed, far
+    timed.close()
+    far.close()
+
+
+def test_what_has_arrived_is_read(pair: Pair) -> None:
+    timed, far = pair
+    far.sendall(b"one")
+    assert timed.recv(10) == b"one"
+    gevent.spawn_later(0.01, far.sendall, b"two")
+    assert timed.recv(2) == b"tw"
+    assert timed.recv(10) == b"o"
+
+
+def test_the_end_of_the_stream_is_an_empty_read(pair: Pair) -> None:
+    timed, far = pair
+    gevent.spawn_later(0.01, far.close)
+    assert timed.recv(10) == b""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
+def test_a_wait_ends_at_its_time(pair: Pair, seconds: float) -> None:
+    timed, _ = pair
+    timed.settimeout(seconds)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        timed.recv(10)
+    assert time.monotonic() - began >= seconds
+
+
+def test_a_shorter_wait_after_longer_ones_ends_at_its_own_time(pair: Pair) -> None:
+    timed, far = pair
+    for seconds in (3600.0, 60.0, 30.0):
+        timed.settimeout(seconds)
+        gevent.spawn_later(0.01, far.sendall, b"x")
+        assert timed.recv(10) == b"x"
+    timed.settimeout(0.05)
+    with gevent.Timeout(20), pytest.raises(TimeoutError):
+        timed.recv(10)
+
+
+def test_the_timer_of_a_wait_that_is_over_does_not_end_the_next_one(pair: Pair) -> None:
+    timed, far = pair
+    timed.settimeout(0.2)
+    gevent.spawn_later(0.1, far.sendall, b"x")
+    assert timed.recv(10) == b"x"
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        timed.recv(10)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_the_timer_may_end_while_nobody_waits(pair: Pair) -> None:
+    timed, far = pair
+    timed.settimeout(0.05)
+    far.sendall(b"x")
+    gevent.sleep(0.1)
+    assert timed.recv(10) == b"x"
+    with pytest.raises(TimeoutError):
+        timed.recv(10)
+    gevent.sleep(0.1)
+    far.sendall(b"y")
+    assert timed.recv(10) == b"y"
+
+
+def test_without_waiting_nothing_is_an_error(pair: Pair) -> None:
+    timed, far = pair
+    timed.settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        timed.recv(10)
+    far.sendall(b"x")
+    assert timed.recv(10) == b"x"
+
+
+def test_a_greenlet_that_waits_can_be_interrupted(pair: Pair) -> None:
+    timed, far = pair
+    timed.settimeout(None)
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        timed.recv(10)
+    far.sendall(b"x")
+    assert timed.recv(10) == b"x"
+
+
+def test_a_shutdown_wakes_a_greenlet_that_waits(pair: Pair) -> None:
+    timed, _ = pair
+    timed.settimeout(None)
+    waiting = gevent.spawn(timed.recv, 10)
+    gevent.sleep(0.01)
+    timed.shutdown(socket.SHUT_RDWR)
+    assert waiting.get(timeout=5) == b""
