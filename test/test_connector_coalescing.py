@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import gevent
@@ -18,79 +20,73 @@ from ssmd.exchange.generic.dialect import Generic
 # The rule alone: the pause that is due after the reads that a test names.
 
 READ_BYTES = 64 * 1024
-SECONDS = 0.002
+SECONDS = 0.0005
 
 
-@pytest.mark.parametrize(
-    ("rate", "pause"), [(1_000_000, SECONDS), (10_000_000, SECONDS), (20_000_000, 0.001), (100_000_000, 0.0)]
-)
-def test_the_higher_the_rate_the_shorter_the_pauses(rate: int, pause: float) -> None:
+def times_of_reads(pauses: Pauses, arrivals: Iterable[float], size: int = 300) -> list[float]:
+    """Return when messages are read that arrive at these times, when reading takes no time."""
+    reads: list[float] = []
+    now = 0.0
+    for arrival in arrivals:
+        if arrival <= now:
+            continue  # It was read together with an earlier one.
+        now = max(now + pauses.due, arrival)
+        reads.append(now)
+        pauses.learn(size, now)
+    return reads
+
+
+@pytest.mark.parametrize("rate", [2_100, 10_000, 50_000])
+def test_over_a_longer_time_there_are_no_more_reads_than_one_in_each_pause(rate: int) -> None:
+    reads = times_of_reads(Pauses(SECONDS, READ_BYTES), [1 + number / rate for number in range(rate)])
+    assert 1 / SECONDS - 1 <= len(reads) <= 1 / SECONDS + 21
+
+
+def test_below_that_rate_every_message_is_read_when_it_arrives() -> None:
+    arrivals = [1 + number / 1_900 for number in range(1_900)]
+    assert times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals) == arrivals
+
+
+def test_no_message_waits_longer_than_one_pause() -> None:
+    arrivals = [1 + number / 7_777 for number in range(7_777)]
+    reads = times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals)
+    for arrival in arrivals:
+        read = reads[bisect.bisect_left(reads, arrival)]
+        assert read - arrival <= SECONDS + 1e-9
+
+
+def test_the_first_messages_of_a_burst_are_read_at_once() -> None:
+    arrivals = [1 + number / 100_000 for number in range(20)]
+    assert times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals) == arrivals
+
+
+def test_after_a_silence_another_burst_is_read_at_once() -> None:
     pauses = Pauses(SECONDS, READ_BYTES)
-    now, left = 0.0, 0.0
-    while now < 1.0:
-        passed = pauses.due + 0.0001
-        now += passed
-        left += rate * passed
-        size = min(int(left), READ_BYTES)
-        left -= size
-        pauses.learn(size, 0.0, now, False)
-    pauses.learn(300, 0.0001, now, False)
-    assert pauses.due == pause
+    times_of_reads(pauses, [1 + number / 100_000 for number in range(100)])
+    arrivals = [2 + number / 100_000 for number in range(20)]
+    assert times_of_reads(pauses, arrivals) == arrivals
 
 
-def test_a_long_pause_is_cut_to_what_one_read_can_take() -> None:
-    pauses = Pauses(0.3, READ_BYTES)
-    for turn in range(1, 200):
-        pauses.learn(30_000 // 3, 0.0, turn * 0.1, False)  # 100 kB a second
-    assert pauses.due == pytest.approx(0.245)
-
-
-def test_after_a_silence_there_is_no_pause() -> None:
-    pauses = Pauses(SECONDS, READ_BYTES)
-    pauses.learn(300, 1.0, 1.0, False)
-    assert pauses.due == 0.0
-    pauses.learn(300, 0.0001, 1.0001, False)
-    assert pauses.due == SECONDS
-
-
-def test_a_pause_that_gathers_nothing_is_the_last() -> None:
-    pauses = Pauses(SECONDS, READ_BYTES)
-    pauses.learn(300, 0.0001, 1.0, False)
-    assert pauses.due == SECONDS
-    pauses.learn(300, 0.75 * SECONDS, 1.004, False)
-    assert pauses.due == 0.0
+def test_long_pauses_leave_three_reads_for_a_burst() -> None:
+    reads = times_of_reads(Pauses(0.3, READ_BYTES), [1.0, 1.001, 1.002, 1.003])
+    assert reads == [1.0, 1.001, 1.002, pytest.approx(1.3, abs=0.01)]
 
 
 def test_after_a_large_read_the_next_one_follows_at_once() -> None:
     """The exchange sends what the full window of the socket has held back as soon as there is room again."""
     pauses = Pauses(SECONDS, READ_BYTES)
-    pauses.learn(300, 0.0001, 1.0, False)
-    pauses.learn(READ_BYTES // 4, 0.0, 1.003, False)
+    times_of_reads(pauses, [1 + number / 100_000 for number in range(100)])
+    assert pauses.due > 0.0
+    pauses.learn(READ_BYTES // 4, 1.00101)
     assert pauses.due == 0.0
-    pauses.learn(300, 0.0001, 1.0031, False)
-    assert pauses.due == SECONDS
-
-
-def test_after_a_read_that_filled_its_room_the_next_one_follows_at_once() -> None:
-    """There is little room when the beginning of a long frame is in the buffer."""
-    pauses = Pauses(SECONDS, READ_BYTES)
-    pauses.learn(4000, 0.0, 1.0, True)
-    assert pauses.due == 0.0
-
-
-def test_after_a_short_pause_a_longer_wait_is_a_silence() -> None:
-    pauses = Pauses(1.0, READ_BYTES)
-    for turn in range(200):
-        pauses.learn(10_000, 0.0, 1.0 + turn * 0.0005, False)
-    assert 0 < pauses.due < 0.01
-    pauses.learn(300, 0.2, 1.4, False)
-    assert pauses.due == 0.0
+    pauses.learn(300, 1.00102)
+    assert pauses.due > 0.0
 
 
 def test_without_coalescing_there_is_never_a_pause() -> None:
     pauses = Pauses(0.0, READ_BYTES)
     for turn in range(100):
-        pauses.learn(300, 0.0, 1.0 + turn / 1000, False)
+        pauses.learn(300, 1.0 + turn / 100_000)
         assert pauses.due == 0.0
 
 

@@ -24,7 +24,7 @@ class WebSocketConfig(Model):
     """The longest silence after which the connection counts as dead. After half of it a ping is sent."""
     max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
     """A longer message ends the connection with close code 1009."""
-    coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.002
+    coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.0005
     """While messages arrive faster than this they are read together, about so often. A longer time costs less CPU, and
     delays messages more."""
 

@@ -8,16 +8,14 @@ buffer. On a connection whose messages are in binary frames, these change places
 
 from __future__ import annotations
 
-import contextlib
 import struct
 import time
 from typing import Any
 
-import gevent
 import websocket
 
 from ssmd.connector.closing import CloseFrame, answering_code
-from ssmd.connector.coalescing import Pauses
+from ssmd.connector.coalescing import Pauses, pause
 from ssmd.connector.sender import FrameSender
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, StrictFrameBuffer
 
@@ -93,12 +91,12 @@ class FrameReader(FrameSender):
         # a slow disk, is not the exchange's.
         self._waiting_since = time.monotonic()
         while not self._parsing:
-            payloads = self._cut_frames()
-            if payloads:
-                self.binary = self._head == _FIN_BINARY
-                return payloads
-            if not self._needs_more():
-                break
+            if self._start != self._end:
+                if payloads := self._cut_frames():
+                    self.binary = self._head == _FIN_BINARY
+                    return payloads
+                if not self._needs_more():
+                    break
             self._fill()
         return self._take(self._parse())
 
@@ -151,7 +149,7 @@ class FrameReader(FrameSender):
         append = payloads.append
         # One unpack reads the first two bytes and the two after them, which may be the length. It fails when fewer than
         # four bytes are left, which is cheaper than a check each time; those are left to the library.
-        with contextlib.suppress(struct.error):
+        try:
             while True:
                 head, long_length = _two_shorts(data, start)
                 if head == long_head:
@@ -166,14 +164,14 @@ class FrameReader(FrameSender):
                     break
                 append(data[body:stop])
                 start = stop
+        except struct.error:
+            pass
         self._start += start
         return payloads
 
     def _needs_more(self) -> bool:
-        """Return whether the buffer is empty, or holds the beginning of a plain frame that will fit into it."""
+        """Return whether the buffer holds only the beginning of a plain frame, which will fit into it."""
         start, available = self._start, self._end - self._start
-        if available == 0:
-            return True
         if self.cont_frame.recving_frames or self._buffer[start] != self._head >> 8:
             return False
         if available < 2:
@@ -195,11 +193,10 @@ class FrameReader(FrameSender):
             self._view[:rest] = self._view[self._start : self._end]
             self._start, self._end = 0, rest
         if self._pauses.due:
-            gevent.sleep(self._pauses.due)
-        began = time.monotonic()
-        self._end += self._read_into(self._view[rest:])
-        now = time.monotonic()
-        self._pauses.learn(self._end - rest, now - began, now, self._end == BUFFER_BYTES)
+            pause(self._pauses.due)
+        size = self._read_into(self._view[rest:])
+        self._end += size
+        self._pauses.learn(size, time.monotonic())
 
     def _read_into(self, view: memoryview) -> int:
         """Read once; return how many bytes. Bytes that never complete a frame do not prolong the wait."""
