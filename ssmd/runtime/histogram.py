@@ -1,6 +1,4 @@
-"""A histogram that is filled for every read of the socket. The library's takes a lock for each value, which costs ten
-times as much.
-"""
+"""A histogram that is filled for every read of the socket, ten times as fast as the library's, which takes a lock."""
 
 from __future__ import annotations
 
