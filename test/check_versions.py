@@ -29,6 +29,7 @@ TOOLS = ("pytest", "hypothesis")
 OF_THE_CHECKOUT = (
     "architecture",
     "bench",
+    "bench_figures",
     "bin",
     "commands_init",
     "docs",

@@ -1,13 +1,13 @@
-"""The benchmark's own parts: the messages, the source that sends them, the collectors, and the figures."""
+"""The benchmark's own parts: the messages, the source that sends them, the collectors, and the command."""
 
 import json
+import math
 import os
 import shutil
 import signal
 import socket
 import ssl
 import statistics
-import struct
 import subprocess
 import sys
 import time
@@ -18,20 +18,19 @@ import pytest
 import websocket
 from bench import hot_path
 from bench.check import verify
-from bench.collector import DESCRIBED, GENERIC, OWN, Ssmd, environ
-from bench.goals import LIMITS, judge
-from bench.latency import latencies_ms, percentile
+from bench.collector import OWN, Ssmd, environ
 from bench.load import Load, Source
-from bench.measure import Bench, Result, RunFailed
+from bench.measure import Bench, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
-from bench.peers import READER, SINK, Collector, peers
-from bench.plan import Case, Outcome
-from bench.table import BEGIN, END, insert
+from bench.peers import SINK, Collector, peers
 from process import ROOT
 
 from ssmd.sim.frames import TEXT, encode
 
 pytestmark = pytest.mark.one_day
+
+SENT_NS = 1_795_860_000_123_456_789
+"""2026-11-28T10:00:00.123456789Z."""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +52,16 @@ def test_messages_have_kalshis_types_and_sizes_and_end_with_a_newline():
     assert {json.loads(text)["type"] for text in texts} == {"orderbook_delta", "trade", "ticker"}
     assert 255 < statistics.mean(map(len, texts)) < 280
     assert len({len(text) for text in texts}) > 5
+
+
+def test_messages_hold_the_time_of_sending_as_kalshis_do():
+    cycle = Cycle()
+    for number, text in enumerate(cycle.texts):
+        sent = cycle.text(number, SENT_NS)
+        assert len(sent) == len(text)
+        message = json.loads(sent)["msg"]
+        assert int(message["ts"]) == SENT_NS
+        assert message["ts_ms"] == SENT_NS // 1_000_000
 
 
 @pytest.mark.parametrize("sids", [1, 4, 7, 10_000])
@@ -102,6 +111,7 @@ def test_the_source_sends_the_stream_until_the_stop(bench, tmp_path, compiled, r
         source = bench.source(Load(rate=rate), tmp_path / "seen")
     finally:
         bench.sender = senders
+    began = time.time_ns()
     try:
         connection = subscribe(source)
         source.send("go")
@@ -118,7 +128,7 @@ def test_the_source_sends_the_stream_until_the_stop(bench, tmp_path, compiled, r
         for number in [*range(2500), sent - 1]:
             when = int(json.loads(received[number])["msg"]["ts"])
             assert received[number].encode() == texts.text(number, when)
-        assert bool(when) == bool(rate)
+        assert (began < when < time.time_ns()) if rate else not when
     finally:
         source.kill()
 
@@ -234,6 +244,10 @@ def test_a_collector_writes_what_was_sent(bench, name):
     result = bench.run(collector, Load(rate=2000), 0.5, inspect=compare)
     assert not result.fault
     assert counts[0] > 0
+    assert math.isnan(result.stamp_step_ms) != collector.envelope
+    if collector.envelope:  # A message is stamped after it was sent, and written after it was stamped.
+        for stamp, written in zip(result.stamp_ms, result.latency_ms, strict=False):
+            assert -result.stamp_step_ms < stamp < written + result.stamp_step_ms
 
 
 @pytest.mark.parametrize("dialect", hot_path.DIALECTS.values(), ids=hot_path.DIALECTS)
@@ -269,7 +283,7 @@ def test_a_collector_that_ends_early_is_an_error_with_its_exit_code(bench):
 def lines(tmp_path):
     """A file of ten messages, as a collector writes it."""
     texts = Cycle()
-    data = [b'{"id":1}', *(texts.text(number, 77).strip() for number in range(10))]
+    data = [b'{"id":1}', *(texts.text(number, SENT_NS).strip() for number in range(10))]
     path = tmp_path / "out"
     path.write_bytes(
         b"".join(b'{"ts":"2026-11-22T00:00:00.000000Z","feed":"bench","data":%b}\n' % each for each in data)
@@ -292,65 +306,7 @@ def test_a_message_that_was_changed_is_found(lines):
             verify(lines, Cycle(), exact=True, envelope=True)
 
 
-# The figures.
-
-
-def test_percentiles_are_by_nearest_rank():
-    values = list(range(1, 101))[::-1]
-    assert [percentile(values, share) for share in (0, 0.5, 0.99, 0.999, 1)] == [1, 50, 99, 100, 100]
-    assert percentile([3.0], 0.5) == 3.0
-    assert str(percentile([], 0.5)) == "nan"
-
-
-def test_latency_is_from_the_sending_until_the_file_is_seen_long_enough():
-    line = b'{"data":{"msg":{"ts":"%027d"}}}\n'
-    lines = b'{"ts":"2026-11-22T00:00:00.000000Z","id":1}\n' + b"".join(
-        line % ms for ms in (1_000_000, 2_000_000, 9_000_000)
-    )
-    first = lines.index(b"\n") + 1
-    size = len(line % 0)
-    seen = [500, first, 3_000_000, first + size, 4_000_000, first + 2 * size + 5, 9_500_000, len(lines)]
-    log = struct.pack(f"={len(seen)}q", *seen)
-    assert list(latencies_ms(lines, log, 0, 10_000_000)) == [2.0, 2.0, 0.5]
-    assert list(latencies_ms(lines, log, 2_000_000, 9_000_000)) == [2.0]
-    with pytest.raises(ValueError, match="before the last line"):
-        list(latencies_ms(lines, log[:-16], 0, 10_000_000))
-
-
-def outcome(rate: float, cpu_us: float = 1.0, rss_mb: float = 50, p99: float = 1.0) -> Outcome:
-    results = [
-        Result(rate * factor, cpu_us, rate * cpu_us / 1e4, rss_mb, 100, "", (0, p99, 9)) for factor in (1, 3, 0.1)
-    ]
-    return Outcome(results)
-
-
-def test_goals_are_compared_with_medians():
-    outcomes = {
-        Case("saturation", "ssmd", Load()): outcome(1000),
-        Case("saturation", "picows, tuned", Load()): outcome(500),
-        Case("saturation", READER, Load()): outcome(4000),
-        Case("saturation", GENERIC, Load()): outcome(1200, cpu_us=10),
-        Case("saturation", DESCRIBED, Load()): outcome(900, cpu_us=17),
-        Case("paced", "ssmd", Load(rate=10_000)): outcome(10_000, cpu_us=9, p99=6),
-        Case("paced", "picows, tuned", Load(rate=10_000)): outcome(10_000, cpu_us=10),
-    }
-    found = {each.goal: each.reached for each in judge(outcomes)}
-    assert {each.limit for each in judge(outcomes)} <= set(LIMITS)
-    assert found == {
-        "At saturation at least 2.5 times picows, tuned": False,
-        "At saturation at most 5 times slower than the C reader": True,
-        "Generic with paths of type, time and sequence: at most 60 % more CPU than without": False,
-        "At 10,000 msg/s no more CPU than picows, tuned": True,
-        "At 10,000 msg/s p99 latency under 5 ms": False,
-        "Memory under 60 MB everywhere": True,
-    }
-
-
-def test_tables_are_put_between_the_marks_of_a_document(tmp_path):
-    document = tmp_path / "performance.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    insert(document, "new\n")
-    assert document.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+# The command.
 
 
 def start(folder, *arguments) -> subprocess.Popen[str]:

@@ -3,7 +3,7 @@
 Usage:
     bench [options] [<measure>...]
 
-Measures: saturation, paced, health, tls, sizes, sids. Without any all are taken, which takes about 16 minutes.
+Measures: saturation, paced, health, tls, sizes, sids. Without any all are taken, which takes about 18 minutes.
 
 Options:
     --quick            the main rows only, two rounds: about 100 seconds
@@ -17,7 +17,8 @@ Options:
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`; dialects
                        with --hot-path
     --rounds=<n>       rounds of all cases in turn; the tables show medians. 3, or 2 with --quick
-    --seconds=<s>      seconds of each run, without its warm-up: 3, or 2 with --quick
+    --seconds=<s>      seconds of each run, without its warm-up: 3, or 2 with --quick; three times as long at 100
+                       messages a second
     --dir=<folder>     where the collectors write; TMPDIR if not given. /dev/shm measures without a disk
     --out=<file>       write the tables there too; between the marks, in a document that has them
 """
@@ -39,7 +40,7 @@ from bench import archive, hot_path, soak
 from bench.load import Load
 from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
-from bench.table import insert, report
+from bench.report import insert, report
 
 LEAST_FREE_BYTES = 1024**3
 CHECK_RATE = 2000

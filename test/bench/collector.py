@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bench.messages import SUBSCRIBE, TICKERS
 
-__all__ = ["DESCRIBED", "DESCRIPTION", "GENERIC", "OWN", "ROOT", "Probes", "Ssmd", "environ"]
+__all__ = ["AT_ONCE", "DESCRIBED", "DESCRIPTION", "GENERIC", "OWN", "ROOT", "Probes", "Ssmd", "environ"]
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -31,7 +31,7 @@ DESCRIPTION: Mapping[str, Any] = {
 }
 """Of the messages of messages.py, for the generic dialect."""
 
-GENERIC, DESCRIBED = "ssmd, generic", "ssmd, described"
+GENERIC, DESCRIBED, AT_ONCE = "ssmd, generic", "ssmd, described", "ssmd, at once"
 
 
 class Ssmd:
@@ -45,7 +45,7 @@ class Ssmd:
 
     def write_tree(self, folder: Path, endpoint: str) -> None:
         """Write a metadata tree whose only environment is `bench`."""
-        _write_tree(folder, endpoint)
+        _write_tree(folder, endpoint, {})
 
     def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         self.write_tree(folder, f"{url}/trade-api/ws/v2")
@@ -86,8 +86,18 @@ class SsmdGeneric(Ssmd):
             (folder / kind / "bench.yaml").write_text(json.dumps(document))
 
 
-OWN = (Ssmd(), SsmdGeneric(GENERIC), SsmdGeneric(DESCRIBED, DESCRIPTION))
-"""ssmd with the Kalshi dialect, with the generic one, and with that one and a description."""
+class SsmdAtOnce(Ssmd):
+    """Collects as Ssmd, but never reads messages together that have not arrived together."""
+
+    name = AT_ONCE
+    tls = False
+
+    def write_tree(self, folder: Path, endpoint: str) -> None:
+        _write_tree(folder, endpoint, {"coalesce_seconds": 0})
+
+
+OWN = (Ssmd(), SsmdAtOnce(), SsmdGeneric(GENERIC), SsmdGeneric(DESCRIBED, DESCRIPTION))
+"""ssmd with the Kalshi dialect, by default and at once; with the generic dialect, without and with a description."""
 
 
 class Probes:
@@ -123,13 +133,17 @@ def environ(certificates: Path | None = None) -> dict[str, str]:
     return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}"}
 
 
-def _write_tree(tree: Path, endpoint: str) -> None:
-    """Write a tree whose only environment, `bench`, collects order books from the load source, with gap detection."""
+def _write_tree(tree: Path, endpoint: str, fields: Mapping[str, Any]) -> None:
+    """Write a tree whose only environment, `bench`, collects order books from the load source, with gap detection.
+
+    `fields`: more fields of the feed's version.
+    """
     for folder in ("environments", "feeds"):
         (tree / folder).mkdir()
     (tree / "feeds" / "bench.yaml").write_text(
         "name: bench\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2026-01-01\n  protocol: wss\n"
         f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: api_key\n"
+        + "".join(f"  {name}: {json.dumps(value)}\n" for name, value in fields.items())
     )
     (tree / "environments" / "bench.yaml").write_text(
         "name: bench\nfeed: bench\nkeys:\n  bench:\n    type: api_key\n    fields: [api_key, api_secret]\n"

@@ -24,6 +24,8 @@ class Sample(NamedTuple):
 
     ns: int
     """Of the monotonic clock."""
+    wall_ns: int
+    """Of the wall clock."""
     size: int
     """Bytes in the collector's file."""
     cpu: float
@@ -31,7 +33,8 @@ class Sample(NamedTuple):
 
 
 def sample(process: subprocess.Popen[bytes], path: Path | None) -> Sample:
-    return Sample(time.monotonic_ns(), path.stat().st_size if path else 0, cpu_seconds(process.pid))
+    size = path.stat().st_size if path else 0
+    return Sample(time.monotonic_ns(), time.time_ns(), size, cpu_seconds(process.pid))
 
 
 def cpu_seconds(pid: int) -> float:

@@ -17,7 +17,7 @@ from exchange_server import Authority
 
 from bench.collector import Probes, Ssmd, environ
 from bench.figures import DRAIN_SECONDS, Sample, await_lines, await_output, count, faults_of, peak_mb, sample
-from bench.latency import latencies_ms, percentile
+from bench.latency import latencies_ms, percentile, stamps
 from bench.load import START_SECONDS, Load, Source, kill, on_other_cores, uninterrupted
 from bench.peers import SINK, Collector
 
@@ -52,7 +52,11 @@ class Result:
     fault: str = ""
     """What was lost; empty when nothing was."""
     latency_ms: tuple[float, float, float] = (float("nan"),) * 3
-    """p50, p99, p99.9."""
+    """From sending to the line in the file: p50, p99, p99.9."""
+    stamp_ms: tuple[float, float] = (float("nan"),) * 2
+    """From sending to the time in the line: p50, p99."""
+    stamp_step_ms: float = float("nan")
+    """The resolution of the times in the lines."""
     health_ms: list[float] = field(default_factory=list)
 
 
@@ -158,8 +162,7 @@ class Bench:
         result.fault = (faults_of(probes) if probes else "") or result.fault
         _close(run)
         if run.load.rate and path is not None:
-            found = list(latencies_ms(path.read_bytes(), (run.folder / "seen").read_bytes(), first.ns, last.ns))
-            result.latency_ms = (percentile(found, 0.5), percentile(found, 0.99), percentile(found, 0.999))
+            _add_times(result, path.read_bytes(), (run.folder / "seen").read_bytes(), first.wall_ns, last.wall_ns)
         return result
 
     def _sleep(self, path: Path | None, seconds: float, most_bytes: int) -> None:
@@ -198,6 +201,14 @@ def _result(path: Path | None, first: Sample, last: Sample, sent: int, sending_s
         if lines != sent + 1:
             fault = f"{sent + 1} messages sent, {lines} written"
     return Result(messages / seconds, cpu / messages * 1e6, cpu / seconds * 100, fault=fault)
+
+
+def _add_times(result: Result, lines: bytes, log: bytes, from_ns: int, to_ns: int) -> None:
+    found = list(latencies_ms(lines, log, from_ns, to_ns))
+    result.latency_ms = (percentile(found, 0.5), percentile(found, 0.99), percentile(found, 0.999))
+    late = stamps(lines, from_ns, to_ns)
+    result.stamp_ms = (percentile(late.late_ms, 0.5), percentile(late.late_ms, 0.99))
+    result.stamp_step_ms = late.step_ms
 
 
 def _compile(source: Path, program: Path) -> Path | None:

@@ -2,7 +2,7 @@
 
 Message number `i` of a stream is on sid `1 + i % sids` and has the seq `FIRST_SEQ + i // sids`. A cycle of up to a few
 thousand frames is made once, and is sent over and over. Only the seq and the time of sending differ from one turn to
-the next. Both have fields of fixed width, so that frames never change their size.
+the next. They have fields of fixed width, so that frames never change their size.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _CYCLE_FRAMES = 1000
 _CYCLE_BYTES = 4 * 1024 * 1024
 _TIME = "0" * 27
 """The field `ts`, as wide as Kalshi's `2026-11-22T10:30:00.123456Z`, holds the time of sending in ns instead."""
+_TIME_MS = 1767225600000
+"""The field `ts_ms`, where it does not hold the time of sending."""
 
 
 class Cycle:
@@ -43,10 +45,13 @@ class Cycle:
         """Each message of the first turn, with a time of zeros."""
 
     def text(self, number: int, sent_ns: int = 0) -> bytes:
-        """Return message `number` of the stream, sent at `sent_ns` of the monotonic clock."""
+        """Return message `number` of the stream, sent at `sent_ns` of the wall clock; 0 when it holds no time."""
         text = self.texts[number % len(self.texts)]
         text = text.replace(b'"seq":%d' % FIRST_SEQ, b'"seq":%d' % self.seq(number), 1)
-        return text.replace(b'"ts":"%b"' % _TIME.encode(), b'"ts":"%027d"' % sent_ns, 1)
+        if not sent_ns:
+            return text
+        text = text.replace(b'"ts":"%b"' % _TIME.encode(), b'"ts":"%027d"' % sent_ns, 1)
+        return text.replace(b'"ts_ms":%d' % _TIME_MS, b'"ts_ms":%013d' % (sent_ns // 1_000_000), 1)
 
     def seq(self, number: int) -> int:
         return FIRST_SEQ + number // self.sids
@@ -93,7 +98,7 @@ def _body(index: int) -> str:
     ticker = TICKERS[index % 2]
     price, size = f"0.{index % 99 + 1:02d}00", f"{index * 7 % 1000}.00"
     market = f'"market_ticker":"{ticker}","market_id":"{uuid.UUID(int=index * 0x1F3D5B79A8C6E4)}"'
-    when = f'"ts":"{_TIME}","ts_ms":1767225600000'
+    when = f'"ts":"{_TIME}","ts_ms":{_TIME_MS}'
     if _kind(index) == "trade":
         return (
             f'{{"trade_id":"{uuid.UUID(int=index)}","market_ticker":"{ticker}","yes_price_dollars":"{price}",'

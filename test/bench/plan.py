@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,25 +10,29 @@ from functools import partial
 from pathlib import Path
 
 from bench.check import verify
-from bench.collector import DESCRIBED, GENERIC, OWN
+from bench.collector import AT_ONCE, DESCRIBED, GENERIC, OWN
 from bench.load import Load
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import Cycle
 from bench.peers import READER, SINK, Collector, peers
 
-__all__ = ["MEASURES", "QUICK", "Case", "Outcome", "Plan"]
+__all__ = ["MEASURES", "QUICK", "RATES", "SLOW_RATE", "SLOW_TIMES", "Case", "Outcome", "Plan"]
 
 MEASURES = ("saturation", "paced", "health", "tls", "sizes", "sids")
 QUICK = ("saturation", "paced", "health", "tls")
 
-RATES = (1_000, 10_000, 50_000)
+SLOW_RATE = 100
+SLOW_TIMES = 3
+"""A run at SLOW_RATE is so many times as long: a second of it has few messages, and little CPU time."""
+RATES = (SLOW_RATE, 1_000, 10_000, 50_000)
 SIZES = (64, 256, 1024, 4096, 16384, 65536)
 SIDS = (1, 10, 100, 1_000, 10_000)
 _PACED = (
-    "ssmd", "websocket-client", "websockets, tuned", "aiohttp, tuned", "picows, tuned", "Node ws, tuned",
+    "ssmd", AT_ONCE, "websocket-client", "websockets, tuned", "aiohttp, tuned", "picows, tuned", "Node ws, tuned",
     "websocat", READER,
 )  # fmt: skip
-_QUICK = ("ssmd", GENERIC, DESCRIBED, "websocket-client", "picows, orjson", "picows, tuned", "websocat", READER)
+_TWO = ("ssmd", "picows, tuned")
+_QUICK = ("ssmd", GENERIC, DESCRIBED, "picows, orjson", "picows, tuned")
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ class Plan:
 
     def _run_once(self, case: Case, outcome: Outcome, seconds: float) -> None:
         collector = self._collectors[case.collector]
+        if case.load.rate == SLOW_RATE:
+            seconds *= SLOW_TIMES
         try:
             outcome.results.append(self._bench.run(collector, case.load, seconds, health=case.measure == "health"))
         except RunFailed as failed:
@@ -118,20 +125,26 @@ class Plan:
 def _cases(measure: str, collectors: Sequence[Collector], quick: bool) -> list[Case]:
     names = [one.name for one in collectors]
     if measure == "saturation":
-        return [Case(measure, name, Load()) for name in names if not quick or name in _QUICK]
+        return [Case(measure, name, Load()) for name in names if (name in _QUICK if quick else name != AT_ONCE)]
     if measure == "paced":
-        paced = [name for name in names if name in (("ssmd", "picows, tuned") if quick else _PACED)]
-        return [Case(measure, name, Load(rate=rate)) for rate in RATES[quick:] for name in paced]
+        return [Case(measure, name, Load(rate=rate)) for rate in RATES for name in names if _paced(name, rate, quick)]
     if measure == "health":
         return [Case(measure, "ssmd", Load())]
     if measure == "tls":
         secure = [one.name for one in collectors if one.tls]
         if quick:
-            return [Case(measure, name, Load(tls="message")) for name in ("ssmd", "aiohttp, tuned", SINK)]
+            return [Case(measure, name, Load(tls="message")) for name in ("ssmd", "aiohttp, tuned")]
         return [Case(measure, name, Load(tls=records)) for records in ("message", "full") for name in secure]
     if measure == "sizes":
         return [Case(measure, name, Load(size=size)) for size in SIZES for name in ("ssmd", "picows, tuned")]
     return [Case(measure, "ssmd", Load(sids=sids)) for sids in SIDS]
+
+
+def _paced(name: str, rate: float, quick: bool) -> bool:
+    """Return whether a collector is measured at the rate."""
+    if rate == SLOW_RATE:
+        return name == "ssmd" or (name in _TWO and not quick)
+    return name in (_TWO if quick else _PACED)
 
 
 def _name(case: Case) -> str:
@@ -145,4 +158,5 @@ def _short(outcome: Outcome) -> str:
     if outcome.fault:
         return f"FAILED: {outcome.fault}"
     last = outcome.results[-1]
-    return f"{last.rate:,.0f} msg/s, {last.cpu_us:.2f} us CPU each, {last.cpu_percent:.0f} % of a core"
+    text = f"{last.rate:,.0f} msg/s, {last.cpu_us:.2f} us CPU each, {last.cpu_percent:.1f} % of a core"
+    return text if math.isnan(last.latency_ms[1]) else f"{text}, p99 {last.latency_ms[1]:.2f} ms"

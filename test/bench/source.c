@@ -21,17 +21,28 @@
 #define PIECE_BYTES (128 * 1024)
 #define FIRST_SEQ 1000000000ULL
 #define SEQ_DIGITS 10
-#define TIME_DIGITS 27
+#define NS_DIGITS 27 /* "ts", the time of sending in ns */
+#define MS_DIGITS 13 /* "ts_ms", the same in ms */
 #define MOST_BURSTS 16
 
 struct frame {
-    char *start, *end, *seq, *time; /* time is NULL when the message has none */
+    char *start, *end, *seq, *ns, *ms; /* The last two are NULL when the message has no time. */
 };
 
-static int64_t now_ns(void) {
+static int64_t read_clock_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* For distances. */
+static int64_t now_ns(void) {
+    return read_clock_ns(CLOCK_MONOTONIC);
+}
+
+/* For what is compared with the times that a collector writes. */
+static int64_t wall_ns(void) {
+    return read_clock_ns(CLOCK_REALTIME);
 }
 
 static void fail(const char *what) {
@@ -90,7 +101,7 @@ static void look(void) {
         if (!(seen = realloc(seen, seen_room * sizeof *seen)))
             fail("realloc");
     }
-    seen[seen_size++] = now_ns();
+    seen[seen_size++] = wall_ns();
     seen[seen_size++] = last_size = status.st_size;
 }
 
@@ -98,6 +109,12 @@ static void write_log(const char *path) {
     FILE *log = fopen(path, "wb");
     if (!log || fwrite(seen, sizeof *seen, seen_size, log) != (size_t)seen_size || fclose(log))
         fail(path);
+}
+
+/* Return the first byte after `name` in a payload; NULL when it does not have that. */
+static char *find_after(char *payload, size_t length, const char *name) {
+    char *found = memmem(payload, length, name, strlen(name));
+    return found ? found + strlen(name) : NULL;
 }
 
 /* Find the frames of a turn, and in each frame the fields that change. */
@@ -116,12 +133,10 @@ static struct frame *find_frames(char *data, size_t size, size_t *count) {
         char *payload = at + 2 + extended;
         frame->start = at;
         frame->end = at = payload + length;
-        if (!(frame->seq = memmem(payload, length, "\"seq\":", 6)))
+        if (!(frame->seq = find_after(payload, length, "\"seq\":")))
             fail("a frame without seq");
-        frame->seq += 6;
-        frame->time = memmem(payload, length, "\"ts\":\"", 6);
-        if (frame->time)
-            frame->time += 6;
+        frame->ns = find_after(payload, length, "\"ts\":\"");
+        frame->ms = find_after(payload, length, "\"ts_ms\":");
     }
     return frames;
 }
@@ -155,12 +170,14 @@ static void send_paced(int sock, struct frame *frames, size_t count, uint64_t si
         char piece[64 * 1024];
         size_t size = 0;
         wait_until(due);
-        int64_t now = now_ns();
+        int64_t now = wall_ns();
         for (int i = 0; i < bursts[turn]; ++i) {
             struct frame *frame = frames + *sent % count;
             put_digits(frame->seq, SEQ_DIGITS, FIRST_SEQ + (*sent)++ / sids);
-            if (frame->time)
-                put_digits(frame->time, TIME_DIGITS, now);
+            if (frame->ns && frame->ms) {
+                put_digits(frame->ns, NS_DIGITS, now);
+                put_digits(frame->ms, MS_DIGITS, now / 1000000);
+            }
             size_t length = frame->end - frame->start;
             if (size + length > sizeof piece) {
                 send_all(sock, piece, size);

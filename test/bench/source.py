@@ -15,11 +15,12 @@ Options:
 It is controlled by lines on its standard input. First it prints `port <n>`, then `ready <ns>` when a client has
 subscribed and the acknowledgements are sent. On `go` it sends, flat out or at the rate, until `stop`. Then it prints
 `sent <messages> <first ns> <last ns>`. On `close` it sends the close frame, and ends when the client has closed the
-connection. It ends at once when its standard input does. All times are of the monotonic clock.
+connection. It ends at once when its standard input does. The times of these lines are of the monotonic clock.
 
 On `go <file>` it also watches that file, while no message is due and after the last one until `close`, without ever
 sleeping: it keeps each size that it sees, with the time. Each message holds the time at which it was sent. The latency
-of the collector is the time from then until the file is long enough to hold the message's line.
+of the collector is the time from then until the file is long enough to hold the message's line. These times are of the
+wall clock, so that they can also be compared with the time that the collector writes into its lines.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Watch:
         size = os.fstat(self._fd).st_size
         if size != self._size:
             self._size = size
-            self.seen += (time.monotonic_ns(), size)
+            self.seen += (time.time_ns(), size)
 
 
 def send_flat_out(connection: Connection, texts: Cycle, *, each: bool) -> int:
@@ -115,7 +116,7 @@ def send_paced(connection: Connection, texts: Cycle, rate: float, watch: Watch |
                 watch.look()
             else:
                 time.sleep(left / 1e9)
-        now = time.monotonic_ns()
+        now = time.time_ns()
         for number in range(sent, sent + burst):
             connection.write(encode(TEXT, texts.text(number, now)))
         connection.flush()
