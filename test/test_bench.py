@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from unittest.mock import Mock
 
 import pytest
 import websocket
-from bench import hot_path
+from bench import archive, hot_path
 from bench.check import verify
 from bench.collector import OWN, Ssmd, environ
 from bench.load import Load, Source
@@ -258,6 +259,18 @@ def test_the_hot_path_of_each_dialect_is_measured(tmp_path, monkeypatch, dialect
     cost = hot_path.run_round(tmp_path, ROOT, 20, sent, dialect)
     assert cost is not None
     assert cost > 0
+
+
+def test_archive_commands_are_measured_in_turn_with_those_of_another_checkout(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(archive, "ROUNDS", 1)
+    monkeypatch.setattr(archive, "CATS", archive.CATS[:1])
+    archive.main(tmp_path, 1, [ROOT])
+    lines = capsys.readouterr().out.splitlines()
+    measured = ["seal jsonl", "verify jsonl", "cat jsonl", "cat jsonl.zst", "cat jsonl.gz", "replay --speed 0 jsonl"]
+    rows = [re.sub(" +", " ", line.partition("  ")[0] + " " + line[26:36].strip()) for line in lines[:12]]
+    assert rows == [row for row in measured for _ in range(2)]
+    assert [line.split()[1] for line in lines[12:]] == ["verify", "cat", "replay"]
+    assert all(re.search(r"times the other checkout: \d+\.\d\d, (NOT )?reached$", line) for line in lines[12:])
 
 
 def test_a_run_at_saturation_has_all_its_figures(bench):

@@ -10,10 +10,11 @@ Options:
     --check            measure nothing; check that every collector writes exactly what was sent
     --soak             instead watch ssmd alone, for an hour or --seconds, at --rate
     --rate=<messages>  messages a second of the soak [default: 5000]
-    --archive          instead measure how fast recorded data is sealed, verified and read
+    --archive          instead measure how fast recorded data is sealed, verified, read and replayed
     --size=<MB>        size of the day that is read [default: 500]
     --hot-path         instead measure what a message costs between the socket and the disk
-    --beside=<folder>  another checkout, whose hot path is measured in turn with this one's
+    --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
+                       latter are about version 0.1.0
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`; dialects
                        with --hot-path
     --rounds=<n>       rounds of all cases in turn; the tables show medians. 3, or 2 with --quick
@@ -57,10 +58,10 @@ def main() -> None:
         sys.exit(f"bench: {folder} has only {free // 2**20} MiB free; name another folder with --dir")
     if options["--soak"]:
         sys.exit(soak.main(folder, number(options, "--seconds", 3600), number(options, "--rate")))
+    others = [Path(options["--beside"])] if options["--beside"] else []
     if options["--archive"]:
-        sys.exit(archive.main(folder, number(options, "--size")))
+        sys.exit(archive.main(folder, number(options, "--size"), others))
     if options["--hot-path"]:
-        others = [Path(options["--beside"])] if options["--beside"] else []
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     compare(folder, options)
 
