@@ -4,13 +4,13 @@ import struct
 
 import pytest
 from bench.collector import AT_ONCE, DESCRIBED, GENERIC
-from bench.goals import LIMITS, judge
+from bench.goals import LIMITS, Judgement, judge
 from bench.latency import latencies_ms, percentile, stamps
 from bench.load import Load
 from bench.measure import Result
 from bench.peers import READER
 from bench.plan import Case, Outcome
-from bench.report import BEGIN, END, insert
+from bench.report import BEGIN, END, goals_table, insert
 from bench.tables import TABLES
 
 SECOND_NS = 1_795_860_000 * 10**9
@@ -100,6 +100,7 @@ def test_at_saturation_the_cpu_a_message_is_judged_and_not_the_rate():
         Case("saturation", "ssmd", Load()): outcome(1000, 1.0),
         Case("saturation", "picows, tuned", Load()): outcome(2000, 1.26),
         Case("saturation", "picows, orjson", Load()): outcome(100, 1.9),
+        Case("saturation", "websocat", Load()): outcome(1000, 1.1),
         Case("saturation", READER, Load()): outcome(4000, 0.19),
         Case("saturation", GENERIC, Load()): outcome(1200, 10),
         Case("saturation", DESCRIBED, Load()): outcome(900, 17),
@@ -111,6 +112,7 @@ def test_at_saturation_the_cpu_a_message_is_judged_and_not_the_rate():
     assert [(each.goal, each.figure, each.reached) for each in found] == [
         ("At saturation at least 1.25 times picows, tuned, by CPU a message", "1.26 times; by rate 0.50 times", True),
         ("At saturation at least 2 times picows, orjson, by CPU a message", "1.90 times; by rate 10.00 times", False),
+        ("At saturation no more CPU a message than websocat", "1.10 times as cheap; by rate 1.00 times", True),
         ("At saturation at most 5 times the CPU a message of the C reader", "5.3 times; by rate 0.25 times", False),
         ("TLS, a record for each message: at least 1.5 times aiohttp, tuned, by CPU a message",
          "1.50 times; by rate 1.00 times", True),
@@ -180,6 +182,15 @@ def test_paced_rows_have_stamps_where_the_collector_writes_them_and_mark_coarse_
         ["", "", "0.00"],
     ]
     assert rule.count(":") == 8  # All but the names are numbers.
+
+
+def test_what_limits_several_goals_is_said_once():
+    missed = [Judgement(f"goal {number}", "9 ms", reached, limit) for number, reached, limit in [
+        (1, False, "stamp"), (2, True, "stamp"), (3, False, "cpu"), (4, False, "stamp"),
+    ]]  # fmt: skip
+    text = goals_table(missed)
+    assert text.splitlines()[-3:] == ["  - goal 4", f"- {LIMITS['cpu']}:", "  - goal 3"]
+    assert "stands in the way" not in goals_table(missed[1:2])
 
 
 def test_tables_are_put_between_the_marks_of_a_document(tmp_path):

@@ -30,14 +30,15 @@ DESCRIBED_PERCENT = 60
 """How much more CPU a message may cost when its type, time and number are read."""
 
 LIMITS = {
-    "saturation": "one core: two fifths of it check the messages, a quarter cuts frames, a sixth makes lines",
-    "described": "one core: the decoder makes an object of each message, and each number is compared in Python",
+    "saturation": "One core: a quarter of it is the kernel's, to read and write, a quarter checks the messages, "
+    "a sixth cuts frames, and an eighth makes lines",
+    "described": "One core: the decoder makes an object of each message, and each number is compared in Python",
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
-    "cpu": "the wake-ups cost, not the messages: one for each read, and up to 100 a second for the thread that writes",
-    "stamp": "the message waits while the reader pauses or works, or the process does not get the core",
-    "line": "what was read is gathered for 10 ms, and a write waits for the sync before it",
-    "memory": "the libraries take about 50 MB before the first message, and the queue comes on top",
-    "health": "a batch is read and written without a pause",
+    "cpu": "The wake-ups cost, not the messages: one for each read, and up to 100 a second for the thread that writes",
+    "stamp": "The message waits while the reader pauses or works, or the process does not get the core",
+    "line": "What was read is gathered for 10 ms, and a write waits for the sync before it",
+    "memory": "The libraries take about 50 MB before the first message, and the queue comes on top",
+    "health": "A batch is read and written without a pause",
 }
 """What keeps ssmd from a goal, as profiles show; printed when the goal is not reached."""
 
@@ -125,6 +126,8 @@ def _cheaper(outcomes: Outcomes, load: Load, other: str, least: float) -> Iterat
     rate = mine.median(lambda result: result.rate) / theirs.median(lambda result: result.rate)
     if least < 1:
         goal, figure = f"{where} at most {1 / least:g} times the CPU a message of the {other}", f"{1 / cpu:.1f} times"
+    elif least == 1:
+        goal, figure = f"{where} no more CPU a message than {other}", f"{cpu:.2f} times as cheap"
     else:
         goal, figure = f"{where} at least {least:g} times {other}, by CPU a message", f"{cpu:.2f} times"
     yield Judgement(goal, f"{figure}; by rate {rate:.2f} times", cpu >= least, measure)

@@ -15,7 +15,7 @@ from bench.peers import SINK
 from bench.plan import MEASURES, Plan
 from bench.tables import TABLES
 
-__all__ = ["insert", "report"]
+__all__ = ["goals_table", "insert", "report"]
 
 BEGIN, END = "<!-- results: written by bin/bench --out -->", "<!-- end of results -->"
 BUSY_PERCENT = 85
@@ -27,7 +27,7 @@ def report(plan: Plan, rounds: int, seconds: float) -> str:
     parts = [_heading(rounds, seconds)]
     judgements = list(judge(plan.outcomes))
     if judgements:
-        parts.append("### Goals\n\n" + _goals(judgements))
+        parts.append("### Goals\n\n" + goals_table(judgements))
     for measure in MEASURES:
         rows = [(case, outcome) for case, outcome in plan.outcomes.items() if case.measure == measure]
         if rows:
@@ -50,10 +50,15 @@ def insert(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _goals(judgements: Sequence[Judgement]) -> str:
+def goals_table(judgements: Sequence[Judgement]) -> str:
+    """Return the table of the goals, and what limits those that are not reached."""
     rows = [[one.goal, one.figure, "reached" if one.reached else "**NOT reached**"] for one in judgements]
     text = table(["goal", "in this run", ""], rows)
-    limits = [f"- {one.goal}: {LIMITS[one.limit]}." for one in judgements if not one.reached]
+    missed: dict[str, list[str]] = {}
+    for one in judgements:
+        if not one.reached:
+            missed.setdefault(one.limit, []).append(one.goal)
+    limits = ["\n  - ".join([f"- {LIMITS[limit]}:", *goals]) for limit, goals in missed.items()]
     return "\n".join([text, "", "What stands in the way:", "", *limits] if limits else [text])
 
 
