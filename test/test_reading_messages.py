@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.reading.messages import Message, messages, raw
+from ssmd.reading.messages import batch, raw
 from ssmd.store.line import LineEncoder, decode_line
 
 NS = 1_790_000_000_000_000_000
@@ -29,12 +29,13 @@ def test_raw_returns_each_message_followed_by_one_newline(recorded):
     assert raw(block) == b"".join(message + b"\n" for _, message in recorded)
 
 
-def test_messages_come_one_by_one_with_their_time_and_whether_they_are_json():
-    block = b"".join(LineEncoder("kalshi").encode(NS + n * 1000, [message]) for n, message in enumerate(STRANGE))
+@given(st.lists(st.tuples(st.sampled_from(["kalshi", "k", "other-feed"]), st.sampled_from(STRANGE)), min_size=1))
+def test_a_batch_has_each_line_and_its_message_with_a_newline_if_it_is_json(recorded):
+    lines = [LineEncoder(feed).encode(NS, [message]) for feed, message in recorded]
+    found = batch(b"".join(lines))
+    assert found.lines == lines
     kept_as_string = (b"{broken\n", b"", b"\xff\x00\n\n")
-    assert list(messages(block)) == [
-        Message(message, NS + n * 1000, message not in kept_as_string) for n, message in enumerate(STRANGE)
-    ]
+    assert found.sent == [message if message in kept_as_string else message + b"\n" for _, message in recorded]
 
 
 @given(st.binary())

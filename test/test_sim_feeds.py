@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 
-from ssmd.reading.messages import Message
-from ssmd.sim.feeds import Ending, MadeUp, Pace, Replay
+from ssmd.sim.feeds import MadeUp, Pace
 
 
 class Counter:
@@ -87,39 +85,3 @@ def test_nothing_is_due_for_the_time_without_a_subscription() -> None:
     assert len(feed.take(900.25, 512)) == 2
     assert feed.receive(b"hello") == [b"hello at 1790000000500000000\n"]
     assert feed.ending is None
-
-
-def recording(*ms: int) -> Iterator[Message]:
-    return iter([Message(b"%d" % at, 1_790_000_000_000_000_000 + at * 1_000_000, document=False) for at in ms])
-
-
-def test_a_recording_keeps_the_distances_of_its_messages_divided_by_the_speed() -> None:
-    feed = Replay(recording(0, 100, 100, 600), 0, 2.0, waits_for_command=True)
-    assert feed.take(50.0, 512) == []
-    assert feed.wait(50.0) == math.inf
-    assert feed.receive(b"any command") == []
-    assert feed.take(60.0, 512) == [b"0"]
-    assert feed.wait(60.0) == pytest.approx(0.05)
-    assert feed.take(60.04, 512) == []
-    assert feed.take(60.06, 512) == [b"100", b"100"]
-    assert feed.ending is None
-    assert feed.take(60.31, 512) == [b"600"]
-    assert feed.ending == Ending(1000, "end of recording")
-
-
-def test_a_recording_is_sent_flat_out_and_in_bounded_pieces() -> None:
-    feed = Replay(recording(0, 100_000, 200_000), 0, 0, waits_for_command=False)
-    assert feed.take(1.0, 2) == [b"0", b"100000"]
-    assert feed.wait(1.0) == 0
-    big = Replay(iter([Message(b"x" * 200_000, None, document=False)] * 5), 0, 1, waits_for_command=False)
-    assert [len(big.take(1.0, 512)) for _ in range(4)] == [2, 2, 1, 0]
-
-
-def test_lost_messages_are_left_out_of_a_recording() -> None:
-    feed = Replay(recording(*range(9)), 0, 0, waits_for_command=False)
-    assert feed.take(0, 2) == [b"0", b"1"]
-    feed.lose(3, "")
-    assert feed.take(0, 2) == [b"5", b"6"]
-    feed.lose(30, "")
-    assert feed.ending == Ending(1000, "end of recording")
-    assert feed.take(1, 2) == []

@@ -15,6 +15,7 @@ from sim_client import Client, served
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.selection import Selection
 from ssmd.sim.replay import Recording
+from ssmd.store.head import received_ns
 from ssmd.store.line import LineEncoder
 
 RAW = [
@@ -55,6 +56,10 @@ def received(path: Path, venue: str = "/other", **settings: object) -> list[byte
             payloads.append(data)
 
 
+def sent(recording: Recording) -> list[bytes]:
+    return [message for batch in recording.batches() for message in batch.sent]
+
+
 def terminated(payloads: list[bytes]) -> list[bytes]:
     return [payload + b"\n" for payload in payloads]
 
@@ -76,7 +81,8 @@ def test_lines_of_ssmd_give_what_was_received(tmp_path: Path) -> None:
     path.write_bytes(LineEncoder("other").encode(NS, documents + others))
     # White space after a JSON document has no meaning, so it gets a newline. Anything else stays as it is.
     assert received(path, speed=0) == terminated(documents) + others
-    assert [r.received_ns for r in Recording((path,)).messages()] == [NS] * 8
+    [batch] = Recording((path,)).batches()
+    assert list(map(received_ns, batch.lines or ())) == [NS] * 8
 
 
 def test_only_the_recording_is_sent_and_only_after_the_first_command(raw: Path) -> None:
@@ -122,14 +128,14 @@ def test_each_client_gets_the_recording_from_its_start(raw: Path) -> None:
 def test_a_torn_last_line_is_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0, 1) + b'{"ts":"2026-')
-    assert [r.payload for r in Recording((path,)).messages()] == [b'{"n":0}', b'{"n":1}']
+    assert sent(Recording((path,))) == [b'{"n":0}\n', b'{"n":1}\n']
     assert "own.jsonl:3" in caplog.text
 
 
 def test_a_file_with_only_a_torn_line_of_ssmd_holds_no_raw_frames(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(ssmd_lines(0).rstrip(b"\n"))
-    assert list(Recording((path,)).messages()) == []
+    assert sent(Recording((path,))) == []
 
 
 def test_the_last_raw_frame_needs_no_newline(tmp_path: Path) -> None:
@@ -151,7 +157,7 @@ def test_a_recording_that_cannot_be_replayed_is_an_error_with_its_reason(tmp_pat
         with pytest.raises(kind, match=text):
             Recording((tmp_path / name,)).check()
     with pytest.raises(DataError, match="cut"):
-        list(Recording((tmp_path / "cut.jsonl.gz",)).messages())
+        sent(Recording((tmp_path / "cut.jsonl.gz",)))
 
 
 def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) -> None:
@@ -168,9 +174,9 @@ def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) 
     (tmp_path / "2026-09-22" / "more.jsonl").write_bytes(ssmd_lines(86_400_000))
     with pytest.raises(UsageError, match="holds the feeds more, own, and only one can be replayed"):
         Recording((tmp_path,)).check()
-    assert len(list(Recording((tmp_path,), "more").messages())) == 1
+    assert len(sent(Recording((tmp_path,), "more"))) == 1
     later = Selection(begin=b"2026-09-22")
-    assert len(list(Recording((tmp_path,), "own", later).messages())) == 4
+    assert len(sent(Recording((tmp_path,), "own", later))) == 4
 
 
 @pytest.mark.parametrize("first", [b"", b"X" + ssmd_lines(0), b"\n", ssmd_lines(0)[:30]])
@@ -178,9 +184,9 @@ def test_a_file_in_a_days_folder_holds_lines_of_ssmd_whatever_it_begins_with(tmp
     for day, content in (("2026-09-20", first), ("2026-09-21", ssmd_lines(0, 1))):
         (tmp_path / day).mkdir()
         (tmp_path / day / "own.jsonl").write_bytes(content)
-    assert [message.payload for message in Recording((tmp_path,)).messages()] == [b'{"n":0}', b'{"n":1}']
+    assert sent(Recording((tmp_path,))) == [b'{"n":0}\n', b'{"n":1}\n']
     later = Selection(begin=b"2026-09-22")
-    assert list(Recording((tmp_path,), selection=later).messages()) == []
+    assert sent(Recording((tmp_path,), selection=later)) == []
     (tmp_path / "2026-09-20" / "more.jsonl").write_bytes(first)
     with pytest.raises(UsageError, match="holds the feeds more, own, and only one can be replayed"):
         Recording((tmp_path,)).check()
@@ -194,11 +200,11 @@ def test_outside_of_days_folders_the_first_line_of_all_files_decides(
     own.write_bytes(ssmd_lines(0, 1))
     recording = Recording((empty, own))
     recording.check()
-    assert [message.payload for message in recording.messages()] == [b'{"n":0}', b'{"n":1}']
+    assert sent(recording) == [b'{"n":0}\n', b'{"n":1}\n']
     assert "did not write its first line" not in caplog.text
     recording = Recording((empty, raw))
     recording.check()
-    assert [message.payload for message in recording.messages()] == RAW
+    assert sent(recording) == terminated(RAW)
     assert f"{raw}: ssmd did not write its first line" in caplog.text
 
 

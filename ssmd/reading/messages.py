@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ssmd.store.head import DATA, TS, is_kept_as_string, split
 from ssmd.store.line import decode_line
-from ssmd.store.timestamps import parse_timestamp
 
-__all__ = ["Message", "messages", "raw"]
+__all__ = ["Batch", "batch", "raw"]
 
 _QUOTE = ord('"')
 
 
-class Message(NamedTuple):
-    """One recorded message."""
+class Batch(NamedTuple):
+    """Recorded messages in a row, at least one."""
 
-    payload: bytes
-    """The exchange's bytes, except for white space between the tokens of valid JSON."""
-    received_ns: int | None
-    """Wall clock, ns since the epoch; None when it is not known."""
-    document: bool
-    """It is one JSON document, so white space around it has no meaning."""
+    sent: Sequence[bytes]
+    """Each message as the exchange sent it, such that a collector writes the same line again: a JSON document ends with
+    a newline, as every real one does, and of any other message every byte is in its line."""
+    lines: Sequence[bytes] | None
+    """The line of each message, with its time; None when no times are known."""
 
 
-def messages(block: bytes) -> Iterator[Message]:
-    """Yield the message of each line of a block. Raises ValueError for a line that ssmd did not write."""
-    time, ns = b"", 0
-    for line in split(block):
-        start = line.index(DATA) + len(DATA)
-        if line[TS] != time:  # All messages of a batch have the same time.
-            time = line[TS]
-            ns = parse_timestamp(time.decode("ascii"))
-        if line[start] == _QUOTE:
-            yield Message(decode_line(line).payload, ns, document=not is_kept_as_string(line, start))
-        else:
-            yield Message(line[start:-2], ns, document=True)
+def batch(block: bytes) -> Batch:
+    """Return the messages of a block. Raises ValueError for a line that ssmd did not write."""
+    lines = split(block)
+    documents, others = _documents(lines)
+    sent = split(b"\n".join([*documents, b""]))
+    for place in others:
+        payload = decode_line(lines[place]).payload
+        is_text = is_kept_as_string(lines[place], lines[place].index(DATA) + len(DATA))
+        sent[place] = payload if is_text else payload + b"\n"
+    return Batch(sent, lines)
 
 
 def raw(block: bytes) -> bytes:
-    """Return the messages of a block, each followed by one newline.
+    """Return the messages of a block, each followed by one newline. Raises ValueError as batch() does.
 
     A message that was not JSON, and so was kept as a string, may itself contain newlines or end in one.
     """
-    # Nearly always all lines of a block are of one feed, and their messages begin at the same place.
-    start = block.index(DATA) + len(DATA)
-    head = slice(TS.stop, start)
-    feed = block[head]
-    payloads = [
-        line[start:-2] if line[head] == feed and line[start] != _QUOTE else decode_line(line).payload
-        for line in split(block)
-    ]
-    return b"\n".join(payloads) + b"\n"
+    lines = split(block)
+    payloads, others = _documents(lines)
+    for place in others:
+        payloads[place] = decode_line(lines[place]).payload
+    return b"\n".join([*payloads, b""])
+
+
+def _documents(lines: list[bytes]) -> tuple[list[bytes], list[int]]:
+    """Return the message of each line, and which lines are not as nearly all are: one of another feed than the first
+    line, and one whose message is a string. Their messages are still to be decoded.
+    """
+    start = lines[0].index(DATA) + len(DATA)
+    head = operator.itemgetter(slice(TS.stop, start))
+    feed = head(lines[0])
+    others: list[int] = []
+    # These two run in C, a few operations for any number of lines.
+    if set(map(head, lines)) != {feed} or _QUOTE in bytes(map(operator.itemgetter(start), lines)):
+        others = [place for place, line in enumerate(lines) if head(line) != feed or line[start] == _QUOTE]
+    return list(map(operator.itemgetter(slice(start, -2)), lines)), others

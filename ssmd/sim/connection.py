@@ -17,7 +17,7 @@ from gevent.event import Event
 from ssmd.errors import SsmdError
 from ssmd.sim.faults import GARBAGE, TORN, Fault, Faults
 from ssmd.sim.feeds import Feed
-from ssmd.sim.frames import BINARY, CLOSE, PING, PONG, TEXT, Ping, Violation, close_payload, encode, messages
+from ssmd.sim.frames import CLOSE, PING, PONG, Violation, close_payload, encode, encode_all, messages
 
 __all__ = ["GRACE", "Connection"]
 
@@ -189,15 +189,17 @@ class Connection:
                 self.close(1011, "the recording is damaged")
         count = max(0, min(limit, len(self._pending)))
         self._sent += count
-        return b"".join([_frame(self._pending.popleft()) for _ in range(count)])
+        return encode_all([self._pending.popleft() for _ in range(count)])
 
     def _pause(self) -> None:
         """Wait until something may be due."""
         now = time.monotonic()
         wait = self._feed.wait(now)
         if self._pending or wait <= 0:
-            # With a timer, however short, the hub polls all sockets; with sleep(0) it would not.
-            gevent.sleep(1e-6)
+            # The hub polls all sockets once, without waiting. With sleep(0) it would not poll, and with the shortest
+            # timer it would wait for a millisecond. The priority is above that of sockets: otherwise a client that
+            # keeps sending could hold up all writers.
+            gevent.idle(priority=gevent.get_hub().loop.MAXPRI)
         else:
             self._wake.wait(max(_TICK, min(wait, self._ping_at - now, _LONGEST)))
             self._wake.clear()
@@ -231,18 +233,3 @@ class Connection:
                 self._feed.notice()
             case "silent":
                 self._silent = True
-
-
-def _frame(payload: bytes) -> bytes:
-    """Return a text frame, or a binary one for what is not UTF-8: a client must refuse that as text (RFC 6455, 8.1).
-
-    A Ping becomes a ping frame.
-    """
-    if isinstance(payload, Ping):
-        return encode(PING, payload)
-    try:
-        if not payload.isascii():
-            str(payload, "utf-8")
-    except UnicodeDecodeError:
-        return encode(BINARY, payload)
-    return encode(TEXT, payload)

@@ -1,4 +1,4 @@
-"""What a connection sends, and when: made-up messages at a rate, or recorded ones at their own pace.
+"""What a connection sends, and when; and the feed of made-up messages. That of recorded ones is in replay_feed.py.
 
 Times are arguments, in seconds of a monotonic clock, and nothing here waits: the connection takes what is due, sends
 it, and then waits for as long as wait() returns.
@@ -7,15 +7,10 @@ it, and then waits for as long as wait() returns.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from ssmd.reading.messages import Message
-from ssmd.sim.refusal import text_of
-
-__all__ = ["Ending", "Feed", "MadeUp", "Pace", "Replay", "Source"]
-
-_CHUNK_BYTES = 256 * 1024
+__all__ = ["Ending", "Feed", "MadeUp", "Pace", "Source"]
 
 
 class Ending(NamedTuple):
@@ -157,90 +152,6 @@ class MadeUp:
     def _now_ns(self) -> int:
         # Whole microseconds: a float has no digits below them, and a product with 1e9 would make some up.
         return int(self._clock() * 1_000_000) * 1000
-
-
-class Replay:
-    """Recorded messages and nothing else: no replies, no snapshots, no numbers of its own.
-
-    Messages with a time keep their distances, divided by `speed` (0: flat out). Those without one are sent at `rate`.
-    """
-
-    def __init__(self, messages: Iterator[Message], rate: float, speed: float, *, waits_for_command: bool) -> None:
-        self._messages = messages
-        self._pace = Pace(rate)
-        self._speed = speed
-        self._next = next(messages, None)
-        self._first_ns = (self._next.received_ns or 0) if self._next else 0
-        self._start: float | None = None
-        self._waiting = waits_for_command
-        self._frozen = False
-
-    @property
-    def ending(self) -> Ending | None:
-        return Ending(1000, "end of recording") if self._next is None and not self._frozen else None
-
-    def receive(self, payload: bytes) -> list[bytes]:
-        self._waiting = False
-        return []
-
-    def control(self, opcode: int, payload: bytes) -> None:
-        """A recording does not answer."""
-
-    def take(self, now: float, limit: int) -> list[bytes]:
-        if self._waiting or self._frozen:
-            return []
-        if self._start is None:
-            self._start = now
-        timed = self._next is not None and self._next.received_ns is not None
-        count = limit if timed else self._pace.due(now, limit)
-        payloads: list[bytes] = []
-        size = 0
-        while self._next is not None and len(payloads) < count and size < _CHUNK_BYTES and self._is_due(now):
-            size += len(self._next.payload)
-            payloads.append(_as_sent(self._next))
-            self._next = next(self._messages, None)
-        self._pace.count(len(payloads))
-        return payloads
-
-    def wait(self, now: float) -> float:
-        if self._waiting or self._frozen or self._next is None:
-            return math.inf
-        if self._next.received_ns is None:
-            return self._pace.wait(now)
-        return max(0.0, self._due_at(self._next.received_ns) - now)
-
-    def _is_due(self, now: float) -> bool:
-        ns = self._next.received_ns if self._next else None
-        return ns is None or self._due_at(ns) <= now
-
-    def _due_at(self, ns: int) -> float:
-        if not self._speed or self._start is None:
-            return 0.0
-        return self._start + (ns - self._first_ns) / 1e9 / self._speed
-
-    def lose(self, count: int, channel: str) -> None:
-        for _ in range(count):
-            self._next = next(self._messages, None) if self._next else None
-
-    def mute(self, channel: str) -> None:
-        """A recording has no channels, and limits.require_made_up() has refused such a fault."""
-
-    def fail(self, code: int) -> bytes:
-        return b'{"type":"error","sid":1,"msg":{"code":%d,"msg":"%b"}}\n' % (code, text_of(code).encode())
-
-    def freeze(self) -> None:
-        self._frozen = True
-
-    def notice(self) -> None:
-        """A recording has no such notice of its own."""
-
-
-def _as_sent(message: Message) -> bytes:
-    """Return the message such that a collector writes the same line again.
-
-    A JSON document gets its newline back. Of anything else the line has every byte, so no byte is added.
-    """
-    return _terminated(message.payload) if message.document else message.payload
 
 
 def _terminated(document: bytes) -> bytes:

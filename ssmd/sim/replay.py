@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.merge import Trouble, merged
-from ssmd.reading.messages import Message, messages
+from ssmd.reading.messages import Batch, batch
 from ssmd.reading.selection import ALL, Selection
 from ssmd.store.head import split
 from ssmd.store.inventory import data_files, looking
@@ -47,13 +47,13 @@ class Recording(NamedTuple):
 
         Warns of raw frames: they may be lines of ssmd whose first one is damaged.
         """
-        if next(self.messages(), None) is None:
+        if next(self.batches(), None) is None:
             raise UsageError(f"{self} holds no messages to replay; name a file or a day that has some")
         if (file := _holds_frames(self.files())) is not None:
             _log.warning("%s: ssmd did not write its first line, so each line is sent as one message", file.path)
 
-    def messages(self) -> Iterator[Message]:
-        """Yield the messages in order; they are read in blocks, so that memory stays flat. Raises as check() does.
+    def batches(self) -> Iterator[Batch]:
+        """Yield the messages in order, a block at a time, so that memory stays flat. Raises as check() does.
 
         A damaged line among lines of ssmd is left out, with a warning: after a crash the last one may be torn.
         """
@@ -74,14 +74,15 @@ class Recording(NamedTuple):
                 "choose with `ssmd replay --feed`, or name the files"
             )
         for block in merged(files, self.selection, trouble=_report):
-            yield from messages(block)
+            yield batch(block)
 
     def is_of_kalshi(self) -> bool:
         """Return whether one of the first messages has the form of Kalshi's (https://docs.kalshi.com/asyncapi.yaml).
 
-        Raises as messages() does.
+        Raises as batches() does.
         """
-        return any(_has_kalshis_form(message.payload) for message in islice(self.messages(), _FIRST_MESSAGES))
+        messages = chain.from_iterable(each.sent for each in self.batches())
+        return any(map(_has_kalshis_form, islice(messages, _FIRST_MESSAGES)))
 
     def files(self) -> list[DayFile]:
         """Return the files to replay. Raises UsageError, and DataError for a folder that cannot be read."""
@@ -114,14 +115,13 @@ def _report(trouble: Trouble) -> None:
     _log.warning("%s, left out of the replay", trouble)
 
 
-def _frames(file: DayFile) -> Iterator[Message]:
+def _frames(file: DayFile) -> Iterator[Batch]:
     source = LineBlocks(file.path)
     for block in source:
-        for line in split(block):
-            if line.strip():
-                yield Message(line[:-1], None, document=True)  # It gets its newline back when it is sent.
+        if frames := [line for line in split(block) if line.strip()]:
+            yield Batch(frames, None)
     if source.torn.strip():
-        yield Message(source.torn, None, document=True)
+        yield Batch([source.torn + b"\n"], None)
 
 
 def _holds_frames(files: Sequence[DayFile]) -> DayFile | None:
@@ -135,7 +135,7 @@ def _holds_frames(files: Sequence[DayFile]) -> DayFile | None:
     for file in files:
         if (first := next(_frames(file), None)) is not None:
             try:
-                decode_line(first.payload)
+                decode_line(first.sent[0])
             except ValueError:
                 return file
             return None

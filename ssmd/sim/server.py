@@ -9,12 +9,13 @@ from typing import Any
 
 from ssmd.sim.broadcast import Broadcast
 from ssmd.sim.faults import Faults
-from ssmd.sim.feeds import Feed, MadeUp, Replay
+from ssmd.sim.feeds import Feed, MadeUp
 from ssmd.sim.handshake import KEY, SIGNATURE, TIMESTAMP, PublicKey, verify
 from ssmd.sim.limits import Limits, require_made_up
 from ssmd.sim.listening import Server
 from ssmd.sim.markets import Markets
 from ssmd.sim.replay import Recording
+from ssmd.sim.replay_feed import Replay
 from ssmd.sim.session import Session
 from ssmd.sim.upgrade import Answer
 
@@ -79,7 +80,7 @@ class Simulator(Server):
     def _feed(self, path: str) -> Feed:
         kalshi = path.partition("?")[0] == _KALSHI
         if self._replay is not None:
-            return Replay(self._replay.messages(), self._rate, self._speed, waits_for_command=kalshi)
+            return Replay(self._replay.batches(), self._rate, self._speed, waits_for_command=kalshi)
         markets = Markets(self._seed)
         source = Session(markets, self._limits, self._faults) if kalshi else Broadcast(markets)
         return MadeUp(source, self._rate, self._clock)
