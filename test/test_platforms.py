@@ -93,6 +93,7 @@ def test_a_run_and_the_work_on_its_days_need_no_name_that_macos_does_not_have(tm
         (["seal", data, "--before", "9999-12-31"], r"(.*: sealed, .*, coverage .* %, 0 messages missing\n)+"),
         (["compact", data], rf"(?s){past}: compacted, .*"),
         (["verify", data], r"day .*\n(.*  ok *\n)+"),
+        (["verify", data, "--jobs", "2"], r"day .*\n(.*  ok *\n)+"),
         (["report", data, "--days", "9999"], r"(?s)kalshi-sim\n.*"),
         (["report", data, "--html"], r"(?s)<!DOCTYPE html>.*"),
         (["cat", data], re.escape(lines)),
@@ -129,7 +130,10 @@ def test_no_module_uses_a_name_that_macos_does_not_have_unasked():
         if used & hidden:
             found[str(path.relative_to(ROOT))] = used & hidden
     # It asks hasattr() first.
-    assert found == {"ssmd/store/durable.py": {"fdatasync", "posix_fadvise", "POSIX_FADV_DONTNEED"}}
+    assert found == {
+        "ssmd/store/durable.py": {"fdatasync", "posix_fadvise", "POSIX_FADV_DONTNEED"},
+        "ssmd/commands/jobs/cores.py": {"sched_getaffinity"},
+    }
 
 
 def test_windows_is_refused_in_one_line_before_anything_is_imported(tmp_path):

@@ -1,12 +1,13 @@
 """Compress sealed days of a storage folder to .jsonl.zst, and remove each plain file once its copy is proved.
 
 Usage:
-  ssmd compact <storage> [--older-than <days>] [--level <n>] [--dry-run]
+  ssmd compact <storage> [--older-than <days>] [--level <n>] [--jobs <n>] [--dry-run]
   ssmd compact (-h | --help)
 
 Options:
   --older-than <days>  Only days at least so many days before today, UTC [default: 1d].
   --level <n>          Compression level of zstd, 1 to 19 [default: 9].
+  --jobs <n>           Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   --dry-run            Print what would be done, and do nothing.
   -h --help            Show this.
 
@@ -23,38 +24,54 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
+from ssmd.commands.jobs.cores import jobs_asked
+from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.outlet import Outlet
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.compact import LEVELS, Compacted, Left, candidates, compact
 from ssmd.store.layout import DayFile
+
+_PASSES = 2
+"""A day is read to be compressed, and its copy is read to be proved."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     days = _days(arguments["--older-than"])
     level = _level(arguments["--level"])
+    jobs = jobs_asked(arguments)
     dry_run = arguments["--dry-run"]
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
     before = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
+    tasks = day_tasks(candidates(Path(arguments["<storage>"]), before), _PASSES)
     code = 0
-    with _progress() as progress:
-        for file in candidates(Path(arguments["<storage>"]), before):
-            with _task(progress, file) as advance:
-                try:
-                    outcome = compact(file, level=level, dry_run=dry_run, progress=advance)
-                except SsmdError as error:
-                    print(f"ssmd: {error}", file=sys.stderr, flush=True)
-                    code = code or error.exit_code
-                    continue
-            print(f"{file.path}: {_text(outcome, dry_run)}", flush=True)
+    with contextlib.closing(in_order(partial(_compact, level=level, dry_run=dry_run), tasks, jobs)) as outcomes:
+        for text, failed in outcomes:
+            print(text, file=sys.stderr if failed else sys.stdout, flush=True)
+            code = code or failed
     return code
+
+
+def _compact(file: DayFile, outlet: Outlet, *, level: int, dry_run: bool) -> tuple[str, int]:
+    """Return what to print about a day, and the exit code."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        outlet.progress(done)
+
+    try:
+        outcome = compact(file, level=level, dry_run=dry_run, progress=advance)
+    except SsmdError as error:
+        return f"ssmd: {error}", error.exit_code
+    return f"{file.path}: {_text(outcome, dry_run)}", 0
 
 
 def _text(outcome: Compacted | Left, dry_run: bool) -> str:
@@ -68,34 +85,6 @@ def _text(outcome: Compacted | Left, dry_run: bool) -> str:
     times = outcome.plain_bytes / outcome.packed_bytes
     smaller = f", {times:.1f} times smaller" if times > 1 else ""
     return f"compacted, {outcome.plain_bytes:,} bytes to {outcome.packed_bytes:,}{smaller}"
-
-
-def _progress() -> Progress:
-    """Return bars for a terminal; elsewhere they show nothing. Each finished day is a line on stdout."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    return Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),
-    )
-
-
-@contextlib.contextmanager
-def _task(progress: Progress, file: DayFile) -> Iterator[Any]:
-    """Show a bar for one file; yield a function that advances it by a number of bytes."""
-    try:
-        total = 2 * file.path.stat().st_size  # It is read to be compressed, and its copy is read to be proved.
-    except OSError:
-        total = 0  # Another run was faster, or compact() reports what is wrong.
-    task = progress.add_task(f"{file.day} {file.feed}", total=total)
-    try:
-        yield lambda count: progress.advance(task, count)
-    finally:
-        progress.remove_task(task)
 
 
 def _days(text: str) -> int:

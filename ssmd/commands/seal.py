@@ -1,17 +1,19 @@
 """Write the manifest of every finished day that has none: what the day contains, as read back from the disk.
 
 Usage:
-  ssmd seal <storage> [--feed <name>] [--before <day>]
+  ssmd seal <storage> [--feed <name>] [--before <day>] [--jobs <n>]
   ssmd seal (-h | --help)
 
 Options:
   --feed <name>   Only the files of this feed.
   --before <day>  Only days before this one, such as 2026-01-31, UTC. Default: today.
+  --jobs <n>      Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help       Show this.
 
-<storage> is the environment's storage.path. A running collector seals by itself, after its start and after
-midnight; this command is for days that were recorded elsewhere, and for cron. It prints a line for each day. It
-leaves alone days that have a manifest and files that are being written, so it may run at any time and repeatedly.
+<storage> is the environment's storage.path. A running collector seals by itself, one day after the
+other, after its start and after midnight; this command is for days that were recorded elsewhere, and for cron. It
+prints a line for each day. It leaves alone days that have a manifest and files that are being written, so it may run
+at any time and repeatedly.
 """
 
 from __future__ import annotations
@@ -25,10 +27,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ssmd.commands.jobs.cores import jobs_asked
+from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.outlet import Outlet
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
 from ssmd.reports.units import percent
+from ssmd.store.layout import DayFile
 from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import day_of_ns
@@ -37,6 +43,7 @@ from ssmd.store.timestamps import day_of_ns
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
+    jobs = jobs_asked(arguments)
     before = arguments["--before"]
     if before is None:
         before = day_of_ns(time.time_ns())
@@ -44,16 +51,22 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         before = date.fromisoformat(before).isoformat()  # Days are compared as text, and ISO 8601 has other forms.
     except ValueError:
         raise UsageError(f"--before is '{visible(before)}'; it must be a day, such as 2026-01-31") from None
+    tasks = day_tasks(unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]))
     code = 0
-    for file in unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]):
-        try:
-            manifest = seal(file, time.time_ns(), _print_repaired)
-        except SsmdError as error:
-            print(f"ssmd: {error}", file=sys.stderr, flush=True)
-            code = code or error.exit_code
-            continue
-        print(f"{file.path}: {_outcome(manifest)}", flush=True)
+    with contextlib.closing(in_order(_seal, tasks, jobs, take=_print_repaired)) as outcomes:
+        for text, failed in outcomes:
+            print(text, file=sys.stderr if failed else sys.stdout, flush=True)
+            code = code or failed
     return code
+
+
+def _seal(file: DayFile, outlet: Outlet) -> tuple[str, int]:
+    """Return what to print about a day, and the exit code."""
+    try:
+        manifest = seal(file, time.time_ns(), outlet.report, outlet.progress)
+    except SsmdError as error:
+        return f"ssmd: {error}", error.exit_code
+    return f"{file.path}: {_outcome(manifest)}", 0
 
 
 def _outcome(manifest: Manifest | None) -> str:

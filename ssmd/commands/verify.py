@@ -1,11 +1,12 @@
 """Prove that recorded data is unchanged, by comparing it with its ledgers and its manifests.
 
 Usage:
-  ssmd verify <path>...
+  ssmd verify [--jobs <n>] <path>...
   ssmd verify (-h | --help)
 
 Options:
-  -h --help  Show this.
+  --jobs <n>  Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
+  -h --help   Show this.
 
 A path is a data file, the folder of a day, or a storage folder. Every figure is counted again from the lines
 themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
+from ssmd.commands.jobs.cores import jobs_asked
+from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.outlet import Outlet
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
@@ -32,7 +35,7 @@ from ssmd.proof.verify import verify
 from ssmd.reports.figures import coverage_of, outages_of
 from ssmd.reports.text import print_whole
 from ssmd.reports.units import count, duration, percent
-from ssmd.store.inventory import data_files, in_any_form
+from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest_formats import known
 
@@ -42,7 +45,8 @@ _WIDE = 160
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     paths = [Path(text) for text in arguments["<path>"]]
-    verdicts = _verify(_files_in(paths))
+    jobs = jobs_asked(arguments)
+    verdicts = list(in_order(_verify, day_tasks(_files_in(paths)), jobs))
     missing = missing_files(paths, verdicts)
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -77,24 +81,8 @@ def _files_in(paths: list[Path]) -> list[DayFile]:
     return sorted(files.values())
 
 
-def _verify(files: list[DayFile]) -> list[Verdict]:
-    verdicts = []
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        for file in files:
-            task = progress.add_task(f"{file.day} {file.feed}", total=_size(file))
-            verdicts.append(verify(file, lambda done, task=task: progress.update(task, completed=done)))  # type: ignore[misc]
-            progress.remove_task(task)
-    return verdicts
-
-
-def _size(file: DayFile) -> int | None:
-    """Return the size in bytes, None when it cannot be read; verify() then reports why."""
-    try:
-        return in_any_form(file.path, Path.stat).st_size
-    except OSError:
-        return None
+def _verify(file: DayFile, outlet: Outlet) -> Verdict:
+    return verify(file, outlet.progress)
 
 
 def _table(verdicts: list[Verdict]) -> Table:

@@ -36,13 +36,18 @@ def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFil
     ]
 
 
-def seal(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None] = lambda repaired: None) -> Manifest | None:
+def seal(
+    file: DayFile,
+    now_ns: int,
+    on_repair: Callable[[Repaired], None] = lambda repaired: None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Manifest | None:
     """Write and return the manifest of a day; return None when a collector or another ssmd command holds its file.
 
     The manifest gets its name when it is whole and durable, so an interruption leaves either none or a true one. A torn
     last line is set aside first, and `on_repair` is called with what was done: where a day was only copied to, perhaps
     no collector ever starts and does it. A torn file that was just written to is left alone, because a program that
-    holds no lock may still be copying it.
+    holds no lock may still be copying it. `progress` is called as examine() does.
 
     Raises OutputError, WriteError, and DataError for a day that cannot be read, exists in two forms, or is torn and
     either compressed or just written to.
@@ -55,10 +60,10 @@ def seal(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None] = lam
                 f"{file.path}: the day exists in two forms, so it is not sealed: {others[0].path.name} is beside it; "
                 "move one away"
             )
-        found = examine(file)
+        found = examine(file, progress)
         if _is_torn(found):
             _repair(file, now_ns, on_repair)
-            found = examine(file)
+            found = examine(file, progress)
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         write_durably(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
         return manifest

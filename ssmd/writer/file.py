@@ -71,8 +71,11 @@ class FileWriter:
         self.location = str(self._root)
 
     def companions(self) -> Sequence[Companion]:
-        """Finished days are sealed in a process of its own, so that neither the start nor the hot path waits for it."""
-        seal = ("seal", str(self._root), "--feed", self._feed, "--before", DAY)
+        """Finished days are sealed in a process of its own, so that neither the start nor the hot path waits for it.
+
+        One day after the other: a start may find many, and the cores are for the collectors.
+        """
+        seal = ("seal", str(self._root), "--feed", self._feed, "--before", DAY, "--jobs", "1")
         return [Companion("seal", seal, daily=True)]
 
     def open(self) -> None:
