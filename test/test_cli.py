@@ -18,7 +18,7 @@ from recorded import make_day
 
 from ssmd import __version__, errors
 from ssmd.cli import EXIT_SIGPIPE, run_command
-from ssmd.commands import COMMANDS
+from ssmd.commands import COMMANDS, ON_FILES_ONLY
 from ssmd.commands.listen import parse_listen
 from ssmd.errors import EXIT_BUG, ConfigError, SsmdError, UsageError
 
@@ -339,6 +339,17 @@ def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):
     assert run("validate", "--config-dir", tree, "example-dev") == 78
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("error: environments/example-dev.yaml:5: subscribe.messages[0]: is empty; write")
+
+
+@pytest.mark.parametrize("command", sorted(ON_FILES_ONLY))
+def test_a_command_on_files_starts_without_gevent(command):
+    """gevent takes half of the time of a short command."""
+    started = "import runpy, sys; runpy.run_module('ssmd', run_name='__main__')"
+    report = "import atexit; atexit.register(lambda: print('gevent' in sys.modules, file=sys.stderr))"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; {report}; {started}", command, "--help"], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, "False\n")
 
 
 @pytest.fixture

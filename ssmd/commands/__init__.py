@@ -17,3 +17,6 @@ COMMANDS = {
     "report": "ssmd.commands.report",
     "import": "ssmd.commands.import_",
 }
+
+ON_FILES_ONLY = frozenset({"init", "verify", "seal", "cat", "compact", "report", "import"})
+"""The commands that only read and write files. They run without gevent, which takes half of the time to start."""

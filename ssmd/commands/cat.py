@@ -40,7 +40,8 @@ from ssmd.reading.selection import Selection, Values, look_at
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 
-_GATHERED_BYTES = 256 * 1024
+_GATHERED_BYTES = 64 * 1024
+"""At least so much is written at once. It is less than a block, so that blocks are not copied."""
 _NAMED_PER_FILE = 10
 _LOOKED_AT_BLOCKS = 20
 """How many blocks are read for the note when nothing matches: some 10,000 messages."""

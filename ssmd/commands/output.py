@@ -5,12 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from gevent import monkey
-
 __all__ = ["waiting"]
-
-# gevent's own would start its event loop, which most commands do not need. On macOS poll() does not work on terminals.
-_select = monkey.get_original("select", "select")
 
 
 def waiting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
@@ -39,5 +34,14 @@ class _WaitingFile(io.FileIO):
 
     def write(self, data: Any) -> int:
         while (written := super().write(data)) is None:
-            _select([], [self.fileno()], [])
+            _wait(self.fileno())
         return written
+
+
+def _wait(fd: int) -> None:
+    """Wait until a file can be written to."""
+    # Imported here: most commands run without gevent. Its own select() would start its event loop. On macOS poll() does
+    # not work on terminals.
+    from gevent import monkey
+
+    monkey.get_original("select", "select")([], [fd], [])

@@ -22,6 +22,10 @@ from ssmd.store.manifest_formats import FORMAT, in_format
 __all__ = ["Examination", "examine"]
 
 
+_PROGRESS_BYTES = 4 * 1024 * 1024
+"""How many bytes of a file are read between two reports of the progress."""
+
+
 class Examination(NamedTuple):
     """What a day contains, as read back."""
 
@@ -58,9 +62,13 @@ def examine(
     limit, ledger = _read_together(file)
     day = DayCount(file, ledger, format)
     blocks = LineBlocks(file.path, partial=partial)
+    reported = 0
     for block in _up_to(limit, blocks):
         day.take(block)
-        progress(blocks.bytes_read)
+        if blocks.bytes_read >= reported + _PROGRESS_BYTES:
+            reported = blocks.bytes_read
+            progress(reported)
+    progress(blocks.bytes_read)
     if blocks.broken is not None and not day.lines:
         raise DataError(blocks.broken)
     manifest = in_format(format, day.finish(), day.knowable())

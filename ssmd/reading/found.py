@@ -28,11 +28,11 @@ _LAST = operator.itemgetter(-2)
 """The last character of a line before its newline."""
 
 
-class _Line(msgspec.Struct, gc=False):
-    data: msgspec.Raw
+class _Object(msgspec.Struct, gc=False):
+    """Any JSON object: the decoder skips everything in it."""
 
 
-_decode_lines = msgspec.json.Decoder(_Line).decode_lines
+_decode_lines = msgspec.json.Decoder(_Object).decode_lines
 
 
 def are_whole(block: bytes, lines: list[bytes]) -> bool:
@@ -47,15 +47,21 @@ def are_whole(block: bytes, lines: list[bytes]) -> bool:
         documents = len(_decode_lines(block))
     except (ValueError, RecursionError):
         return False
-    return documents == len(lines) and (size := _head_size(lines)) is not None and _strings(lines, size) is not None
+    if documents != len(lines):
+        return False
+    size = lines[0].find(DATA) + len(DATA)
+    # Nearly always all messages are objects. One look at the heads, up to the brace, then shows that none is a string.
+    if _are_heads(lines, size + 1):
+        return True
+    return _are_heads(lines, size) and _strings(lines, size) is not None
 
 
 def found_in_lines(block: bytes, lines: list[bytes], reader: MessageReader) -> Sequence[Found] | None:
     """Return the type and the market of each line when all of them are proved to be lines of ssmd, else None."""
     if not lines or not is_utf8(block):
         return None
-    size = _head_size(lines)
-    if size is None or bytes(map(_LAST, lines)).strip(b"}"):
+    size = lines[0].find(DATA) + len(DATA)
+    if not _are_heads(lines, size) or bytes(map(_LAST, lines)).strip(b"}"):
         return None
     payloads = list(map(operator.itemgetter(slice(size, -2)), lines))
     with contextlib.suppress(ValueError, RecursionError):
@@ -68,19 +74,18 @@ def found_in_lines(block: bytes, lines: list[bytes], reader: MessageReader) -> S
     return None
 
 
-def _head_size(lines: list[bytes]) -> int | None:
-    """Return the length of the lines' heads when they have one shape and valid times, else None."""
-    size = lines[0].find(DATA) + len(DATA)
+def _are_heads(lines: list[bytes], size: int) -> bool:
+    """Return whether the first `size` bytes of all lines are heads of one shape with valid times."""
     heads = heads_of_one_shape(lines, size)
     if heads is None:
-        return None
+        return False
     first, last = min(heads), max(heads)
     try:
         for hour in {first[HOUR]} if first[HOUR] == last[HOUR] else set(map(_hour, heads)):
             parse_timestamp(hour.decode("ascii") + ":00:00.000000Z")
     except ValueError:
-        return None
-    return size
+        return False
+    return True
 
 
 def _strings(lines: list[bytes], size: int) -> list[int] | None:

@@ -56,7 +56,7 @@ no other line that holds a string ends like this."""
 
 _QUOTE = ord('"')
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_SHAPE = re.compile(rb'\{"ts":"0000-00-00T00:00:00\.000000Z","feed":"[A-Za-z0][A-Za-z0._-]*","data":')
+_SHAPE = re.compile(rb'\{"ts":"0000-00-00T00:00:00\.000000Z","feed":"[A-Za-z0][A-Za-z0._-]*","data":\{?')
 
 
 def time_key(line: bytes) -> bytes:
@@ -84,7 +84,8 @@ def split(block: bytes) -> list[bytes]:
 
 
 def heads_of_one_shape(lines: Sequence[bytes], size: int) -> list[bytes] | None:
-    """Return the first `size` bytes of each line when all are heads of that size that differ only in their digits.
+    """Return the first `size` bytes of each line when all are heads of that size that differ only in their digits. With
+    one byte more than a head has, that must be the opening brace of the message.
 
     Minutes and seconds are then below 60. Days, hours and digits in the feed's name are for the caller to check.
     Returns None when a line begins in another way. It takes a few operations in C for any number of lines.
