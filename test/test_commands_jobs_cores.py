@@ -12,7 +12,7 @@ from process import ROOT, ssmd
 from ssmd.commands.jobs.cores import BYTES_FOR_A_PROCESS, cores, jobs_for
 from ssmd.commands.jobs.outlet import Task
 
-COMMANDS = ("verify", "seal", "compact")
+COMMANDS = ("verify", "seal", "compact", "cat")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

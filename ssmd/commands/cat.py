@@ -1,7 +1,8 @@
 """Print recorded lines, or the exchange's own messages, from files, days or a whole storage folder.
 
 Usage:
-  ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>] [--raw] <path>...
+  ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>] [--raw]
+           [--jobs <n>] <path>...
   ssmd cat (-h | --help)
 
 Options:
@@ -11,12 +12,14 @@ Options:
   --market <ticker>  Only messages of this market; may be given several times.
   --feed <feed>      Only this feed.
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
+  --jobs <n>         Read so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help          Show this.
 
-A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The lines of all paths are
-merged by time. --raw prints a message that was not valid JSON unchanged, with any newlines that it contains. A line
-that ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that
-is still being written is left out too.
+A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The days come one after
+the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths are.
+A message that was not valid JSON is printed by --raw unchanged, with any newlines that it contains. A line that
+ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that is
+still being written is left out too.
 
 Kalshi's messages have their type in `type` and their market in `msg.market_ticker`. For other exchanges, the section
 `dialect` of the feed says where they are. The ledger beside a file has the dialect and the paths with which its lines
@@ -26,12 +29,19 @@ stderr names the fields that were looked at, and what the first messages have th
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from ssmd.commands.jobs.cores import jobs_asked
+from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.outlet import Outlet, Task
 from ssmd.commands.selecting import selection_of, warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.reading.merge import Trouble, by_stretch, merged
@@ -52,6 +62,7 @@ _REMEDY = (
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    jobs = jobs_asked(arguments)
     selection = selection_of(arguments)
     files = data_files(map(Path, arguments["<path>"]), arguments["--feed"])
     if not files:
@@ -60,13 +71,41 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here; {remedy}")
     warn_of_other_forms(files)
     troubles = _Troubles()
-    lines = merged(files, selection, trouble=troubles.take)
-    if not _print(map(raw, lines) if arguments["--raw"] else lines, sys.stdout.buffer):
+    found = False
+    work = partial(_cat, selection=selection, as_raw=arguments["--raw"])
+    with contextlib.closing(in_order(work, _tasks(files, selection), jobs, take=troubles.take, shown=False)) as days:
+        for found_here, damaged in days:
+            found = found or found_here
+            troubles.damaged += damaged
+    if not found:
         _explain_nothing(files, selection)
     return troubles.close()
 
 
-def _print(blocks: Iterator[bytes], out: BinaryIO) -> bool:
+def _tasks(files: Sequence[DayFile], selection: Selection) -> list[Task]:
+    """Return a task for each day that may have wanted lines; one for all files when one of them is of no known day."""
+    day = operator.attrgetter("day")
+    if not all(map(day, files)):
+        return [Task(files, "the files", 0)]
+    wanted = itertools.groupby((file for file in files if selection.may_hold(file.day)), day)
+    days = ((name, list(group)) for name, group in wanted)
+    return [Task(group, name, sum(one.bytes for one in day_tasks(group))) for name, group in days]
+
+
+def _cat(files: Sequence[DayFile], outlet: Outlet, *, selection: Selection, as_raw: bool) -> tuple[bool, Counter[Path]]:
+    """Print the wanted lines of a day; return whether there were any, and how many lines of each file are damaged."""
+    damaged: Counter[Path] = Counter()
+
+    def trouble(one: Trouble) -> None:
+        damaged[one.path] += not one.torn
+        if one.torn or damaged[one.path] <= _NAMED_PER_FILE:
+            outlet.report(one)
+
+    lines = merged(files, selection, trouble=trouble)
+    return _print(map(raw, lines) if as_raw else lines, outlet.write), damaged
+
+
+def _print(blocks: Iterator[bytes], write: Callable[[bytes], object]) -> bool:
     """Write all blocks; return whether there were any. Small ones are gathered: where files overlap, each line may be
     a block.
     """
@@ -78,9 +117,9 @@ def _print(blocks: Iterator[bytes], out: BinaryIO) -> bool:
         pieces.append(block)
         size += len(block)
         if size >= _GATHERED_BYTES:
-            out.write(b"".join(pieces))
+            write(b"".join(pieces))
             pieces, size = [], 0
-    out.write(b"".join(pieces))
+    write(b"".join(pieces))
     return found
 
 
@@ -128,19 +167,15 @@ class _Troubles:
     """Reports what cannot be read, but only some lines of each file: in a file of another kind, every line is wrong."""
 
     def __init__(self) -> None:
-        self._damaged: dict[Path, int] = {}
+        self.damaged: Counter[Path] = Counter()
+        """How many lines of each file are damaged, named or not."""
 
     def take(self, trouble: Trouble) -> None:
-        if trouble.torn:
-            print(f"ssmd: {trouble}, left out", file=sys.stderr)
-            return
-        count = self._damaged[trouble.path] = self._damaged.get(trouble.path, 0) + 1
-        if count <= _NAMED_PER_FILE:
-            print(f"ssmd: {trouble}{', left out' if trouble.line is not None else ''}", file=sys.stderr)
+        print(f"ssmd: {trouble}{', left out' if trouble.line is not None else ''}", file=sys.stderr)
 
     def close(self) -> int:
         """Report how many lines were not named; return the exit code."""
-        for path, count in self._damaged.items():
+        for path, count in self.damaged.items():
             if count > _NAMED_PER_FILE:
                 print(f"ssmd: {path}: {count - _NAMED_PER_FILE} more lines left out", file=sys.stderr)
-        return DataError.exit_code if self._damaged else 0
+        return DataError.exit_code if self.damaged.total() else 0
