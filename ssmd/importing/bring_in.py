@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError, OutputError
-from ssmd.exchange.catalog import dialect_of
+from ssmd.exchange.inspectors import inspector_of
 from ssmd.importing.days import Day, ImportedDay, begin_day
 from ssmd.importing.source import Source, merged
 from ssmd.store.sessions import RecordedDialect
@@ -79,7 +79,7 @@ def _write(sources: Sequence[Source], target: Target, now_ns: int, days: list[Da
 
 def _inspector(dialect: RecordedDialect | None) -> Callable[[], Inspector] | None:
     """Return what makes an inspector of a dialect, None when no dialect is known."""
-    return None if dialect is None else dialect_of(dialect.exchange, dialect.description).inspector
+    return None if dialect is None else inspector_of(dialect.exchange, dialect.description)
 
 
 def _require_different(sources: Sequence[Source]) -> None:

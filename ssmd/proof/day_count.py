@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
-from ssmd.exchange.catalog import EXCHANGES, dialect_of
+from ssmd.exchange.inspectors import inspector_of
 from ssmd.proof.coverage import open_times, outages
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
@@ -86,10 +86,10 @@ class DayCount:
         found = session.dialect if session is not None else None
         found = found or next(recorded_dialects(self._entries), None)
         if found is None:
-            return EXCHANGES["generic"].inspector
+            return inspector_of("generic", {})
         known = self._last_dialect
         if known is None or not found.is_like(known[0]):  # A day may have thousands of connections.
-            self._last_dialect = known = found, dialect_of(found.exchange, found.description).inspector
+            self._last_dialect = known = found, inspector_of(found.exchange, found.description)
         return known[1]
 
     def finish(self) -> Manifest:

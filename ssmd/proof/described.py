@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ssmd.errors import printable
-from ssmd.exchange.catalog import EXCHANGES
+from ssmd.exchange.inspectors import KALSHI
 from ssmd.store.ledger import Entry
 from ssmd.store.sessions import NAMING, RecordedDialect, changed_dialects
 
@@ -24,6 +24,11 @@ def not_understood(entries: Iterable[Entry]) -> list[str]:
 
 
 def _in(one: RecordedDialect) -> Iterator[str]:
+    if one.exchange == KALSHI and not one.description:
+        return
+    # Imported here, as in inspectors.py.
+    from ssmd.exchange.catalog import EXCHANGES
+
     if one.exchange not in EXCHANGES:
         yield f"the dialect {printable(one.exchange, _LONGEST)}"
         return

@@ -27,7 +27,6 @@ _OLDER = "is older than the line before it"
 
 _OF_DAY = slice(HOUR.stop - 2, HOUR.stop)
 """The hour of the day in a line."""
-_after_ts = operator.itemgetter(slice(TS.stop, None))
 _LAST, _LAST_BUT_ONE = operator.itemgetter(-2), operator.itemgetter(-3)
 """The last characters of a line before its newline."""
 
@@ -109,7 +108,9 @@ class Scan:
     def _fast(self, lines: list[bytes]) -> list[bytes] | None:
         """Return the messages if all lines are plain ones of this feed and day, in the order of time; else None."""
         size = self._head
-        heads = heads_of_one_shape(lines, size)
+        # Nearly always all messages are objects. Their heads, up to the brace, then show that none is a string.
+        are_objects = (heads := heads_of_one_shape(lines, size + 1)) is not None
+        heads = heads or heads_of_one_shape(lines, size)
         if heads is None:
             return None
         first, last = heads[0], heads[-1]
@@ -119,11 +120,14 @@ class Scan:
         if not (first.startswith(self._opening) and last.startswith(self._opening)):
             return None
         # Heads of one shape may still differ in the digits of the feed's name.
-        names = set(map(_after_ts, heads)) if self._has_digit else {_after_ts(first)}
+        after_ts = operator.itemgetter(slice(TS.stop, size))
+        names = set(map(after_ts, heads)) if self._has_digit else {after_ts(first)}
         if names != {self._after_ts}:
             return None
         # Each line must close its object. A message that ends in a quote may be one that was kept as a string.
-        if bytes(map(_LAST, lines)).strip(b"}") or b'"' in bytes(map(_LAST_BUT_ONE, lines)):
+        if bytes(map(_LAST, lines)).strip(b"}"):
+            return None
+        if not are_objects and b'"' in bytes(map(_LAST_BUT_ONE, lines)):
             return None
         try:
             first_ns, self.last_ns = received_ns(first), received_ns(last)
@@ -133,7 +137,7 @@ class Scan:
         self.peak.take(heads)
         if self.first_ns is None:
             self.first_ns = first_ns
-        self._previous = last
+        self._previous = last[:size]
         return list(map(operator.itemgetter(slice(size, -2)), lines))
 
     def _count_hours(self, heads: list[bytes]) -> None:
