@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 import zstandard
 from late_reader import PIPE_BYTES
 from process import ROOT, start
+from test_commands_jobs_pool import await_true, has_ended
 
 from ssmd.store.line import LineEncoder
 
@@ -320,3 +322,74 @@ def test_only_the_most_frequent_of_many_markets_are_named(tmp_path):
     (folder / "kalshi.jsonl").write_bytes(LineEncoder("kalshi").encode(NS, messages))
     named = ", ".join(f"KX-{number}" for number in range(10))
     assert cat("--market", "KX", tmp_path)[2].endswith(f"messages is {named} and 20 more\n")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Three days, each of more than a process keeps while it is not its turn, and than a pipe takes."""
+    for day in range(3):
+        path = tmp_path / f"2026-09-{21 + day}" / "kalshi.jsonl"
+        path.parent.mkdir()
+        path.write_bytes(LineEncoder("kalshi").encode(NS + day * 86_400 * 10**9, [b'"%b"' % (b"x" * 20_000)] * 1000))
+    return tmp_path
+
+
+def several_jobs(storage: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """Start cat with two jobs on these days, read its first line, and return it with the ids of its processes.
+
+    Then its output is a full pipe, so nothing of it can be done before more is read.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmd", "cat", "--jobs=2", storage],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b'{"ts":"2026-09-21')
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    return process, list(map(int, children))
+
+
+def ended(process: subprocess.Popen[bytes], children: list[int]) -> tuple[int, str]:
+    """Return the exit code and stderr, once the process and those that it has started have ended."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    code = process.wait(timeout=30)
+    await_true(lambda: all(map(has_ended, children)))
+    err = process.stderr.read().decode()
+    process.stdout.close()
+    process.stderr.close()
+    return code, err
+
+
+def test_with_several_jobs_a_closed_pipe_ends_all_processes_without_a_message(large):
+    process, children = several_jobs(large)
+    process.stdout.close()
+    assert ended(process, children) == (141, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_with_several_jobs_a_signal_ends_all_processes(large, number):
+    process, children = several_jobs(large)
+    process.send_signal(number)
+    assert ended(process, children) == (-number, "")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_killed_process_of_several_jobs_is_named_by_its_day(large, which):
+    process, children = several_jobs(large)
+    os.kill(children[which], signal.SIGKILL)
+    code, err = ended(process, children)
+    assert code == 137
+    assert re.fullmatch(r"ssmd: the process that worked on 2026-09-2\d was killed by SIGKILL; .*: try --jobs=1\n", err)
+
+
+def test_days_come_one_after_the_other_whatever_times_their_lines_have(tmp_path):
+    """A line in the file of an earlier day is damage. It must not make a difference how many days are read at once."""
+    encoder = LineEncoder("kalshi")
+    for day, later in (("2026-09-21", 2), ("2026-09-22", 1)):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "kalshi.jsonl").write_bytes(encoder.encode(NS + later * 86_400 * 10**9, [b"{}"]))
+    one, two = (cat("--jobs", jobs, tmp_path) for jobs in "12")
+    assert one == two
+    assert re.findall(rb'"ts":"(.{10})', one[1]) == [b"2026-09-23", b"2026-09-22"]

@@ -44,7 +44,7 @@ def display(tasks: Sequence[Task]) -> Iterator[Show | None]:
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
-        # A thread would refresh it, which under gevent is a greenlet, and nothing here lets other greenlets run.
+        # Otherwise a thread would refresh it, and compete with the work for the interpreter.
         auto_refresh=False,
     )
     rows = _Rows(progress, tasks)

@@ -1,7 +1,7 @@
 """The processes of --jobs: gives them tasks, and takes what comes back in the order of the tasks.
 
 The processes are started as programs of their own, not forked: that works alike on all systems, and no state of this
-process, such as gevent's, gets into them. Each has a pipe for orders and one for answers. When this process ends, even
+process gets into them. Each has a pipe for orders and one for answers. When this process ends, even
 by SIGKILL, the pipe for orders ends, and with it the other process. See worker.py.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle  # nosec B403
-import posix
 import select
 import signal
 import sys
@@ -19,8 +18,6 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
-
-from gevent import monkey
 
 import ssmd
 from ssmd.commands.jobs.display import Show
@@ -32,10 +29,6 @@ __all__ = ["Pool"]
 
 _READ_BYTES = 64 * 1024
 _WORKER = "ssmd.commands.jobs.worker"
-
-# gevent's own functions would start its event loop, which never runs here: its os.close() would close nothing.
-_poll = monkey.get_original("select", "poll")
-_waitpid = monkey.get_original("os", "waitpid")
 
 
 class _Lost(Exception):
@@ -108,7 +101,7 @@ class Pool:
 
     def _receive(self) -> None:
         """Wait until a process sends something, and handle that."""
-        poll = _poll()
+        poll = select.poll()
         for answers in self._workers:
             poll.register(answers, select.POLLIN)
         for answers, _ in poll.poll():
@@ -181,12 +174,12 @@ class _Worker:
                 setsigmask=[signal.SIGINT],  # Until worker.py is ready for it: Python's own answer is a traceback.
             )
         except OSError:
-            posix.close(self._orders)
-            posix.close(self.answers)
+            os.close(self._orders)
+            os.close(self.answers)
             raise
         finally:
-            posix.close(orders)
-            posix.close(answers)
+            os.close(orders)
+            os.close(answers)
         self._code: int | None = None
 
     def send(self, order: bytes) -> None:
@@ -197,7 +190,7 @@ class _Worker:
     def wait(self) -> int:
         """Wait for the end of the process; return its exit code, negative for a signal."""
         if self._code is None:
-            _, status = _waitpid(self._pid, 0)
+            _, status = os.waitpid(self._pid, 0)
             self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
@@ -205,9 +198,9 @@ class _Worker:
         """End the process, which has nothing to do any more unless it is ended `at_once`."""
         if at_once and self._code is None:
             os.kill(self._pid, signal.SIGKILL)
-        posix.close(self._orders)
+        os.close(self._orders)
         self.wait()
-        posix.close(self.answers)
+        os.close(self.answers)
 
 
 def _variables() -> dict[str, str]:
