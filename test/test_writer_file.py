@@ -446,3 +446,10 @@ def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start
     numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
     assert numbers == list(range(len(numbers)))
     assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1
+
+
+def test_finished_days_are_sealed_one_after_the_other(tmp_path, make):
+    """The cores are for the collectors."""
+    [seal] = make(tmp_path).companions()
+    assert seal.arguments[0] == "seal"
+    assert list(seal.arguments[-2:]) == ["--jobs", "1"]
