@@ -119,7 +119,8 @@ def _print(blocks: Iterator[bytes], write: Callable[[bytes], object]) -> bool:
         if size >= _GATHERED_BYTES:
             write(b"".join(pieces))
             pieces, size = [], 0
-    write(b"".join(pieces))
+    if pieces:
+        write(b"".join(pieces))
     return found
 
 
