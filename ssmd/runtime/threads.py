@@ -10,7 +10,7 @@ import gevent
 
 from ssmd.errors import SsmdError
 
-__all__ = ["LARGE_BYTES", "Pending", "off_the_hub"]
+__all__ = ["LARGE_BYTES", "Pending", "no_further_thread", "off_the_hub"]
 
 LARGE_BYTES = 1024 * 1024
 """Messages of more bytes than this are worked on in a thread. 16 MiB of brackets take half a second, in which no probe
@@ -28,8 +28,7 @@ class Pending(Generic[T]):
         try:
             self._task = gevent.get_hub().threadpool.spawn(_outcome, work, *args, **kwargs)
         except RuntimeError:
-            reason = "the system starts no further thread for this user; raise its limit, which `ulimit -u` shows"
-            raise OSError(errno.EAGAIN, reason) from None
+            raise no_further_thread() from None
 
     def done(self) -> bool:
         return bool(self._task.ready())
@@ -56,6 +55,12 @@ def off_the_hub(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     everything: no probe is answered, and no signal is handled.
     """
     return Pending(work, *args, **kwargs).result()
+
+
+def no_further_thread() -> OSError:
+    """Return the error for a thread that the system does not start, for which Python has only a RuntimeError."""
+    reason = "the system starts no further thread for this user; raise its limit, which `ulimit -u` shows"
+    return OSError(errno.EAGAIN, reason)
 
 
 def _outcome(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | OSError | SsmdError:
