@@ -30,7 +30,7 @@ class Histogram(Collector):
         total, buckets = 0, []
         for bound, count in zip([*self._bounds, math.inf], self._counts, strict=True):
             total += count
-            buckets.append((floatToGoString(bound), float(total)))
+            buckets.append((floatToGoString(bound), float(total)))  # type: ignore[no-untyped-call]
         metric = HistogramMetricFamily(self._name, self._text, labels=["feed"])
         metric.add_metric([self._feed], buckets, self._sum)
         yield metric
