@@ -17,6 +17,7 @@ debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a l
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Mapping
@@ -80,6 +81,9 @@ def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
     """Collect until the run ends; return the exit code."""
     failure: str | None = None
     code = 0
+    # What there is by now stays until the end. The garbage collector would look through all of it again and again.
+    gc.collect()
+    gc.freeze()
     try:
         with run.error_counts:
             run.runner.run()
