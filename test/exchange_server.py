@@ -13,6 +13,7 @@ import ipaddress
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from ssmd.contracts.connector import Connector
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -202,6 +205,21 @@ def serving(script: Script, **options: Any) -> Iterator[ExchangeServer]:
         yield server
     finally:
         server.stop()
+
+
+def lists_of(connector: Connector) -> Iterator[list[bytes]]:
+    """Yield the lists that messages() yields, and check the reads that come with each: they have all of its messages,
+    and their times never go back.
+    """
+    last_ns = 0
+    for reads, payloads in connector.messages(time.monotonic_ns):
+        assert sum(count for _, count in reads) == len(payloads)
+        assert all(count > 0 for _, count in reads) == bool(payloads)  # A tick has its time alone.
+        times = [last_ns, *(received_ns for received_ns, _ in reads), time.monotonic_ns()]
+        assert times == sorted(times)
+        last_ns = times[-2]
+        yield payloads
+        del payloads  # As the reader does: the next message may be large too.
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30) -> None:

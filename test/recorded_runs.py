@@ -68,7 +68,7 @@ class Run:
         self._write(ns, b"", 0, (Note(event, ns, 0, fields),))
 
     def message(self, ns: int, payload: bytes = b"{}") -> None:
-        self._write(ns, self._writer.encode(ns, [payload], True), 1, ())
+        self._write(ns, self._writer.encode([(ns, 1)], [payload], True), 1, ())
 
     def _write(self, ns: int, data: bytes, messages: int, notes: tuple[Note, ...]) -> None:
         self._writer.write(Batch("kalshi", ns, data, messages, notes))
@@ -156,11 +156,12 @@ def record_day(
         payloads = [recorded_message(number + index) for index in range(min(1 + number % 4, count - number))]
         inspection = inspector.inspect(payloads)
         journal.events(inspection.events, ns)
-        data = writer.encode(ns, payloads, inspection.decoded)
-        writer.write(Batch("kalshi", ns, data, len(payloads), journal.take()))
+        reads = [(ns, len(payloads))]
+        data = writer.encode(reads, payloads, inspection.decoded)
+        writer.write(Batch("kalshi", ns, data, len(payloads), journal.take(reads)))
         number += len(payloads)
     journal.end(ns, "SIGTERM", None)
-    writer.write(Batch("kalshi", ns, b"", 0, journal.take()))
+    writer.write(Batch("kalshi", ns, b"", 0, journal.take([(ns, 0)])))
     writer.close()
 
 

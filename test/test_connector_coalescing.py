@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from exchange_server import TEXT, Authority, Peer, close_frame, frame, serving
 from ssmd.connector.coalescing import Pauses
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
+from ssmd.contracts.writer import Reads
 from ssmd.errors import Disconnected
 from ssmd.exchange.generic.dialect import Generic
 
@@ -96,13 +98,17 @@ COUNT = 200
 
 
 def receive(url: str, coalesce_seconds: float) -> list[tuple[float, list[bytes]]]:
-    """Return what is yielded up to the end of the connection, each list with the time at which it came."""
+    """Return the messages of each read up to the end of the connection, with the time of the read."""
     config = WebSocketConfig(endpoint=url, coalesce_seconds=coalesce_seconds)
     connector = WebSocketConnector(url, Generic()({}, {}), config, direct=True)
     connector.connect()
     received: list[tuple[float, list[bytes]]] = []
+    yielded: list[tuple[Reads, list[bytes]]] = []
     with pytest.raises(Disconnected, match="code 1000"):
-        received.extend((time.monotonic(), payloads) for payloads in connector.messages())
+        yielded.extend(connector.messages(time.monotonic_ns))
+    for reads, payloads in yielded:
+        left = iter(payloads)
+        received += [(ns / 1e9, list(itertools.islice(left, count))) for ns, count in reads]
     return received
 
 

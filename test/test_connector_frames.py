@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -16,9 +16,12 @@ import pytest
 import websocket
 from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame
 
+from ssmd.connector import reads
 from ssmd.connector.closing import CloseFrame
-from ssmd.connector.frames import BUFFER_BYTES, FrameReader
+from ssmd.connector.frames import FrameReader
+from ssmd.connector.reads import BUFFER_BYTES
 from ssmd.connector.strict import MessageTooBig
+from ssmd.connector.timed_socket import TimedSocket
 
 Closed = websocket.WebSocketConnectionClosedException
 ProtocolError = websocket.WebSocketProtocolException
@@ -36,8 +39,8 @@ class Chopped:
     def recv(self, size: int) -> bytes:
         return bytes(self._sock.recv(min(size, next(self._sizes))))
 
-    def recv_into(self, view: memoryview) -> int:
-        return int(self._sock.recv_into(view[: next(self._sizes)]))
+    def recv_now(self, view: memoryview) -> int:
+        return int(self._sock.recv_now(view[: next(self._sizes)]))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -48,14 +51,21 @@ class Interrupted(Chopped):
 
     def __init__(self, sock: Any, sizes: Iterator[int]) -> None:
         super().__init__(sock, sizes)
-        self._refusals = 0
+        self._refuses = True
+        self._turns = 0
 
-    def recv_into(self, view: memoryview) -> int:
-        if self._refusals < 2:  # The reader asks once more when its time is over.
-            self._refusals += 1
+    def recv_now(self, view: memoryview) -> int:
+        if self._refuses:
             raise BlockingIOError
-        self._refusals = 0
-        return super().recv_into(view)
+        self._refuses = True
+        return super().recv_now(view)
+
+    def wait_while(self, until: float, work: Callable[[], bool]) -> bool:
+        """Reach the time at once, as if nothing had come; the reader asks once more, and then again."""
+        gevent.sleep(0)
+        self._turns += 1
+        self._refuses = self._turns % 2 == 1
+        return False
 
 
 def forever(size: int) -> Iterator[int]:
@@ -68,7 +78,7 @@ def streaming(stream: bytes, client: Any, sizes: Iterator[int]) -> Iterator[Peer
     """A server's end that sends the stream and then the end of file; the other end becomes the socket of `client`."""
     ours, theirs = socket.socketpair()
     peer = Peer(theirs)
-    client.sock = Chopped(ours, sizes)
+    client.sock = Chopped(TimedSocket(ours), sizes)
     client.connected = True
 
     def send() -> None:
@@ -190,11 +200,14 @@ def test_the_reader_returns_what_the_library_returns(seed: int, largest_payload:
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize(("largest_payload", "largest_read"), [(128, 9), (700, 300), (70_000, 20_000)])
-def test_a_time_out_before_each_read_costs_nothing(seed: int, largest_payload: int, largest_read: int) -> None:
+def test_a_time_out_before_each_read_costs_nothing(
+    seed: int, largest_payload: int, largest_read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Wherever a frame is cut, recv_batch() goes on there after it has raised TimeoutError.
 
     The payloads look like frames, so that a reader which loses its place returns parts of them as messages.
     """
+    monkeypatch.setattr(reads, "GATHER_SECONDS", 0.0)  # Or a time-out in a gathering would only end it.
     streams = Streams(seed * 37 + largest_read)
     streams.noise = frame(TEXT, b"f") * (len(streams.noise) // 3 + 1)
     stream, messages, pings = streams.stream(largest_payload)
@@ -321,7 +334,7 @@ def test_everything_whole_comes_before_the_end(unfinished: bytes, largest_read: 
 def test_everything_whole_comes_before_a_reset() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         reader = FrameReader(LIMIT)
-        reader.sock = socket.create_connection(listener.getsockname())
+        reader.sock = TimedSocket(socket.create_connection(listener.getsockname()))
         peer = Peer(listener.accept()[0])
     payloads = [b"message %d" % number for number in range(8000)]
     peer.text(*payloads)
@@ -329,7 +342,7 @@ def test_everything_whole_comes_before_a_reset() -> None:
     gevent.sleep(0.05)
     reader.begin(5)
     messages: list[bytes] = []
-    with reader.sock:
+    with contextlib.closing(reader.sock):
         while len(messages) < len(payloads):
             messages += reader.recv_batch()
         with pytest.raises(ConnectionResetError):
@@ -411,7 +424,7 @@ def dripping(stream: bytes, seconds: float, *, at_once: bytes = b"") -> Iterator
     """A reader that gets `at_once`, then one byte of the stream at a time, and nothing after it."""
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
-    reader.sock = ours
+    reader.sock = TimedSocket(ours)
     theirs.sendall(at_once)
 
     def drip() -> None:
@@ -454,7 +467,7 @@ def test_bytes_that_drip_in_and_stop_do_not_begin_the_wait_anew() -> None:
 def test_each_fragment_begins_the_wait_anew() -> None:
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
-    reader.sock = ours
+    reader.sock = TimedSocket(ours)
     reader.begin(0.3)
 
     def send() -> None:
@@ -472,7 +485,7 @@ def test_each_fragment_begins_the_wait_anew() -> None:
 def test_time_in_which_the_caller_is_busy_is_not_silence() -> None:
     ours, theirs = socket.socketpair()
     reader = FrameReader(LIMIT)
-    reader.sock = ours
+    reader.sock = TimedSocket(ours)
     with ours, theirs:
         theirs.sendall(frame(TEXT, b"first"))
         reader.begin(0.1)

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 import pytest
-from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame, serving
+from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame, lists_of, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -195,7 +195,7 @@ def collected(feed: WebSocketConnector) -> tuple[list[bytes], str]:
 def read(feed: WebSocketConnector, each: Callable[[list[bytes]], None]) -> str:
     """Call `each` with every list of messages; return how the connection ended."""
     try:
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             each(payloads)
     except Disconnected as end:
         return str(end)
@@ -304,7 +304,7 @@ def test_what_has_arrived_is_inflated_after_close() -> None:
     with serving(script) as server:
         feed = connected(server.url)
         count = 0
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             if not count:
                 gevent.sleep(0.1)
                 feed.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exchange_server import Authority, Peer, close_frame, serving
+from exchange_server import Authority, Peer, close_frame, lists_of, serving
 from proxies import http_proxy, socks_proxy
 
 from ssmd.connector.config import WebSocketConfig
@@ -127,7 +127,7 @@ def collected(url: str) -> list[bytes]:
     feed.connect()
     received: list[bytes] = []
     with pytest.raises(Disconnected, match="code 1000"):
-        received.extend(payload for payloads in feed.messages() for payload in payloads)
+        received.extend(payload for payloads in lists_of(feed) for payload in payloads)
     return received
 
 

@@ -16,7 +16,8 @@ from exchange_server import PING, TEXT, Peer, close_frame, frame
 from test_connector_frames import LIMIT, forever, streaming
 
 from ssmd.connector.closing import CloseFrame
-from ssmd.connector.frames import BUFFER_BYTES, FrameReader
+from ssmd.connector.frames import FrameReader
+from ssmd.connector.reads import BUFFER_BYTES
 from ssmd.connector.sender import ANSWER_SECONDS, FrameSender
 
 

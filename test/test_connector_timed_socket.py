@@ -50,6 +50,16 @@ def test_a_wait_ends_at_its_time(pair: Pair, seconds: float) -> None:
     assert time.monotonic() - began >= seconds
 
 
+def test_a_second_wait_until_the_same_time_ends_too(pair: Pair) -> None:
+    """A frame that comes in pieces is waited for in several waits, which all end at the time of the first."""
+    timed, _ = pair
+    until = time.monotonic() + 0.05
+    for _ in range(3):
+        with gevent.Timeout(20):
+            assert not timed.wait_while(until, lambda: True)
+    assert time.monotonic() >= until
+
+
 def test_a_shorter_wait_after_longer_ones_ends_at_its_own_time(pair: Pair) -> None:
     timed, far = pair
     for seconds in (3600.0, 60.0, 30.0):
@@ -110,3 +120,47 @@ def test_a_shutdown_wakes_a_greenlet_that_waits(pair: Pair) -> None:
     gevent.sleep(0.01)
     timed.shutdown(socket.SHUT_RDWR)
     assert waiting.get(timeout=5) == b""
+
+
+def test_closing_ends_the_wait_of_a_greenlet(pair: Pair) -> None:
+    timed, _ = pair
+    timed.settimeout(None)
+    waiting = gevent.spawn(outcome, timed)
+    gevent.sleep(0.01)
+    timed.close()
+    assert isinstance(waiting.get(timeout=5), OSError)
+    assert isinstance(outcome(timed), OSError)
+
+
+def outcome(timed: TimedSocket) -> bytes | OSError:
+    try:
+        return timed.recv(10)
+    except OSError as error:
+        return error
+
+
+def test_what_is_called_for_each_arrival_may_raise(pair: Pair) -> None:
+    timed, far = pair
+
+    def broken() -> bool:
+        raise LookupError("broken")
+
+    far.sendall(b"x")
+    with gevent.Timeout(5), pytest.raises(LookupError, match="broken"):
+        timed.wait_while(time.monotonic() + 60, broken)
+    assert timed.recv(1) == b"x"
+
+
+def test_it_is_called_until_it_is_content_and_the_greenlet_goes_on_then(pair: Pair) -> None:
+    timed, far = pair
+    buffer = bytearray(10)
+    sizes: list[int] = []
+
+    def read() -> bool:
+        sizes.append(timed.recv_now(memoryview(buffer)))
+        return len(sizes) == 3
+
+    for at, data in enumerate((b"1", b"22", b"333")):
+        gevent.spawn_later(0.02 * at, far.sendall, data)
+    assert timed.wait_while(time.monotonic() + 60, read)
+    assert sizes == [1, 2, 3]

@@ -23,6 +23,7 @@ from test_connector_frames import LIMIT, Streams
 
 from ssmd.connector.dial import open_socket
 from ssmd.connector.frames import FrameReader
+from ssmd.connector.timed_socket import TimedSocket
 from ssmd.connector.tls import RAW_BYTES, TlsSocket
 
 HOST = "127.0.0.1"
@@ -87,11 +88,11 @@ class Server:
 class Pair:
     def __init__(self, authority: Authority) -> None:
         with socket.create_server((HOST, 0)) as listener:
-            self._below = socket.create_connection(listener.getsockname())
+            self.below = socket.create_connection(listener.getsockname())
             self.server = Server(listener.accept()[0], authority.context())
         self.server.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         shaking = gevent.spawn(self.server.shake_hands)
-        self.client = TlsSocket(self._below, ssl.create_default_context(cafile=authority.path), HOST)
+        self.client = TlsSocket(TimedSocket(self.below), ssl.create_default_context(cafile=authority.path), HOST)
         shaking.get()
         self.client.settimeout(5.0)
 
@@ -140,7 +141,7 @@ def test_frames_arrive_wherever_records_and_segments_cut_them(
 ) -> None:
     streams = Streams(seed * 37 + largest_record)
     chosen = [streams.stream(largest_payload) for _ in range(3)]
-    stream = b"".join([part for part, _, _ in chosen])
+    stream = b"".join([part for part, _, _ in chosen]) + frame(TEXT, b"the end")
     encrypted = b""
     while stream:
         size = streams.random.choice([1, streams.random.randint(1, largest_record), largest_record])
@@ -155,7 +156,6 @@ def test_frames_arrive_wherever_records_and_segments_cut_them(
             left = left[size:]
             if streams.random.random() < 0.2:
                 gevent.sleep(0.0005)
-        pair.server.sock.shutdown(socket.SHUT_WR)
 
     reader = FrameReader(LIMIT)
     reader.sock = pair.client
@@ -163,19 +163,21 @@ def test_frames_arrive_wherever_records_and_segments_cut_them(
     reader.begin(5)
     sending = gevent.spawn(send)
     received: list[bytes] = []
-    with contextlib.suppress(websocket.WebSocketConnectionClosedException):
-        while True:
-            received += reader.recv_batch()
+    while received[-1:] != [b"the end"]:
+        received += reader.recv_batch()
     sending.get()
+    pair.server.sock.shutdown(socket.SHUT_WR)
+    with pytest.raises(websocket.WebSocketConnectionClosedException):
+        reader.recv_batch()
     pair.client.shutdown(socket.SHUT_WR)
-    assert received == [message for _, messages, _ in chosen for message in messages]
+    assert received[:-1] == [message for _, messages, _ in chosen for message in messages]
     assert Peer(pair.server).received() == [(PONG, ping) for _, _, pings in chosen for ping in pings]
 
 
 def test_one_call_returns_all_records_that_have_arrived(pair: Pair) -> None:
     parts = [b"%d" % number * (number % 30 + 1) for number in range(500)]
     pair.server.send(*parts)
-    eventually(lambda: len(pair.client._sock.recv(RAW_BYTES, socket.MSG_PEEK)) > sum(map(len, parts)))
+    eventually(lambda: len(pair.below.recv(RAW_BYTES, socket.MSG_PEEK)) > sum(map(len, parts)))
     assert receive(pair.client) == b"".join(parts)
 
 
@@ -263,7 +265,7 @@ class Scripted:
         self._sock = sock
         self._reads = [*reads, None, b""]
 
-    def recv_into(self, view: memoryview) -> int:
+    def recv_now(self, view: memoryview) -> int:
         if (data := self._reads.pop(0)) is None:
             raise ConnectionResetError(104, "Connection reset by peer")
         view[: len(data)] = data
@@ -277,7 +279,7 @@ def test_a_reset_that_is_found_while_reading_on_is_raised_after_the_data_and_aga
     pair.server.send(b"and what comes with the handshake")
     receive(pair.client)
     data = pair.server.records(b"x" * 70_000)
-    pair.client._sock = Scripted(pair.client._sock, [data[:RAW_BYTES]])
+    pair.client._sock = Scripted(pair.client._sock, [data[:RAW_BYTES]])  # type: ignore[assignment]
     assert 48_000 < len(receive(pair.client, 100_000)) < RAW_BYTES
     for _ in range(2):
         with pytest.raises(ConnectionResetError):
@@ -287,7 +289,7 @@ def test_a_reset_that_is_found_while_reading_on_is_raised_after_the_data_and_aga
 def test_a_record_that_was_tampered_with_is_an_error_after_what_came_before(pair: Pair) -> None:
     good, bad, after = (pair.server.records(part) for part in (b"good", b"bad", b"after"))
     pair.server.sock.sendall(good + bad[:-1] + bytes([bad[-1] ^ 1]) + after)
-    eventually(lambda: len(pair.client._sock.recv(RAW_BYTES, socket.MSG_PEEK)) > len(good + bad))
+    eventually(lambda: len(pair.below.recv(RAW_BYTES, socket.MSG_PEEK)) > len(good + bad))
     assert receive(pair.client) == b"good"
     for _ in range(2):
         with pytest.raises(ssl.SSLError, match="bad record mac"):
@@ -409,7 +411,7 @@ def test_a_change_of_keys_by_the_server_is_answered(authority: Authority, tmp_pa
 
         try:
             port = int(read_until(rb"ACCEPT \S+:(\d+)\s").group(1))
-            below = socket.create_connection((HOST, port))
+            below = TimedSocket(socket.create_connection((HOST, port)))
             client = TlsSocket(below, ssl.create_default_context(cafile=authority.path), HOST)
             client.settimeout(5.0)
             for number in range(3):
@@ -455,7 +457,7 @@ def test_a_server_with_an_untrusted_certificate_gets_an_alert_that_says_why(
         socket.create_connection((HOST, server.port)) as below,
     ):
         with pytest.raises(ssl.SSLCertVerificationError):
-            TlsSocket(below, ssl.create_default_context(cafile=authority.path), HOST)
+            TlsSocket(TimedSocket(below), ssl.create_default_context(cafile=authority.path), HOST)
         assert "unknown ca" in str(server.result()).lower().replace("_", " ")
 
 

@@ -31,6 +31,7 @@ from exchange_server import (
     close_frame,
     eventually,
     frame,
+    lists_of,
     serving,
 )
 from gevent import monkey
@@ -96,7 +97,7 @@ def collect(feed: WebSocketConnector) -> tuple[list[bytes], str | None]:
 def read(feed: WebSocketConnector, each: Callable[[list[bytes]], None]) -> str | None:
     """Call `each` with every list that is yielded; return how the connection ended, None when messages() returned."""
     try:
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             each(payloads)
     except Disconnected as end:
         return str(end)
@@ -654,7 +655,7 @@ def test_the_dialect_may_know_what_a_close_code_means(
     with serving(script) as server:
         feed = WebSocketConnector(server.url, Meaning(), WebSocketConfig(endpoint=server.url))
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"first"]
         with pytest.raises(SsmdError) as ended:
             next(messages)
@@ -675,7 +676,7 @@ def test_what_a_close_code_means_never_shows_a_key() -> None:
         feed = WebSocketConnector(server.url, Repeating(), WebSocketConfig(endpoint=server.url))
         feed.connect()
         with pytest.raises(SubscriptionRefused, match=r"^refused: 1008 no key \(hidden\)$"):
-            next(feed.messages())
+            next(lists_of(feed))
 
 
 def test_a_close_frame_is_answered() -> None:
@@ -831,7 +832,7 @@ def test_a_process_that_was_stopped_asks_before_it_gives_up() -> None:
     with serving(script) as server:
         feed = connector(server.url, idle_timeout_seconds=0.3)
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"before"]
         asleep = gevent.spawn(monkey.get_original("time", "sleep"), 0.8)
         assert next(messages) == [b"after"]
@@ -1073,7 +1074,7 @@ def test_time_in_which_the_consumer_is_slow_is_not_silence(options: dict[str, fl
     with serving(script) as server:
         feed = connector(server.url, **options)
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         received = next(messages)
         gevent.sleep(0.5)
         received += next(messages) + next(messages)
@@ -1110,7 +1111,7 @@ def test_a_process_that_was_stopped_does_not_take_its_own_sleep_for_silence() ->
     with serving(script) as server:
         feed = connector(server.url, idle_timeout_seconds=0.3)
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"before"]
         with stopped_for_a_while(server.peers[0], frame(TEXT, b"late")):
             assert next(messages) in ([b"meanwhile"], [b"late"], [b"late", b"meanwhile"])
@@ -1128,7 +1129,7 @@ def test_data_behind_pings_that_came_while_the_process_was_stopped_counts() -> N
     with serving(script) as server:
         feed = connector(server.url, data_timeout_seconds=0.3)
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"before"]
         with stopped_for_a_while(server.peers[0], frame(PING) * 300 + frame(TEXT, b"late")):
             assert next(messages) == [b"late"]
@@ -1147,7 +1148,7 @@ def test_data_behind_heartbeats_that_came_while_the_process_was_stopped_counts()
     with serving(script) as server:
         feed = connector(server.url, data_timeout_seconds=0.3)
         feed.connect()
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"before"]
         with stopped_for_a_while(server.peers[0], heartbeat * 300 + frame(TEXT, b"late")):
             while (payloads := next(messages)) == [b"heartbeat"]:
@@ -1193,7 +1194,7 @@ def test_what_has_arrived_is_yielded_after_close() -> None:
         eventually(lambda: server.peers and server.peers[0].sent > 100)
         gevent.sleep(0.05)
         received = []
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             feed.close()
             received += payloads
     assert received == [b"%d" % number for number in range(50) for _ in range(2)]
@@ -1204,7 +1205,7 @@ def test_close_under_load() -> None:
         feed = connector(server.url)
         feed.connect()
         count = 0
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             count += len(payloads)
             if count > 100_000:
                 feed.close()
@@ -1218,7 +1219,7 @@ def test_close_before_connect() -> None:
         feed.close()
         with pytest.raises(ConnectError, match="closed before it was connected"):
             feed.connect()
-        assert list(feed.messages()) == []
+        assert list(lists_of(feed)) == []
         assert server.connections == 0
 
 
@@ -1234,7 +1235,7 @@ def test_close_during_connect() -> None:
         assert connecting.get().startswith("cannot connect to ")
         assert time.monotonic() - began < 10
         assert server.result().startswith(b"GET ")
-    assert list(feed.messages()) == []
+    assert list(lists_of(feed)) == []
 
 
 def test_close_between_connect_and_messages() -> None:
@@ -1242,7 +1243,7 @@ def test_close_between_connect_and_messages() -> None:
         feed = connector(server.url)
         feed.connect()
         feed.close()
-        assert list(feed.messages()) == []
+        assert list(lists_of(feed)) == []
         assert server.result() == [(CLOSE, b"\x03\xe9")]
 
 
@@ -1252,7 +1253,7 @@ def test_close_after_the_server_has_left() -> None:
         feed.connect()
         server.result()
         feed.close()
-        assert list(feed.messages()) == []
+        assert list(lists_of(feed)) == []
 
 
 def upgrading_and_leaving(peer: Peer) -> None:
@@ -1295,7 +1296,7 @@ def test_an_exchange_that_does_not_read_our_answers_is_still_read(
         feed.connect()
         began = time.monotonic()
         received: list[bytes] = []
-        for payloads in feed.messages():
+        for payloads in lists_of(feed):
             received += payloads
             if b"last" in received:
                 break
@@ -1472,7 +1473,7 @@ def ticks(feed: WebSocketConnector, count: int) -> tuple[list[bytes], list[float
     """Read until so many empty lists were yielded; return the messages, and when each of the lists came."""
     received: list[bytes] = []
     times: list[float] = []
-    for payloads in feed.messages():
+    for payloads in lists_of(feed):
         received += payloads
         if not payloads:
             times.append(time.monotonic())
@@ -1513,10 +1514,10 @@ def test_without_tick_seconds_no_empty_list_is_ever_yielded() -> None:
     with serving(script) as server:
         feed = connector(server.url)
         feed.connect()
-        lists: list[list[bytes]] = []
+        found: list[list[bytes]] = []
         with pytest.raises(Disconnected, match="code 1000"):
-            lists.extend(feed.messages())
-    assert lists == [[b"fragmented!"], [b"whole"]]
+            found.extend(lists_of(feed))
+    assert found == [[b"fragmented!"], [b"whole"]]
 
 
 def dripping_a_frame(peer: Peer) -> None:
@@ -1681,7 +1682,7 @@ def test_an_exchange_that_does_not_read_is_given_up_in_time_and_no_frame_follows
         feed = connector(server.url)
         feed.connect()
         feed._reader.set_mask_key(bytes)
-        messages = feed.messages()
+        messages = lists_of(feed)
         assert next(messages) == [b"first"]
         began = time.monotonic()
         with pytest.raises(Disconnected) as ended:
@@ -1737,7 +1738,7 @@ def test_no_command_follows_an_answer_that_was_torn(
         feed = connector(server.url)
         feed.connect()
         feed._reader.set_mask_key(bytes)
-        assert next(feed.messages()) == [b"behind"]
+        assert next(lists_of(feed)) == [b"behind"]
         began = time.monotonic()
         with pytest.raises(Disconnected, match="does not read what is sent to it"):
             feed.send([b"command"])
@@ -1855,7 +1856,7 @@ def test_tls_records_are_drained_in_batches(authority: Authority) -> None:
         feed.connect()
         eventually(lambda: server.peers[0].sent > 2000 * 12)
         batches = []
-        for batch in feed.messages():
+        for batch in lists_of(feed):
             batches.append(batch)
             if sum(map(len, batches)) == len(payloads):
                 feed.close()
@@ -1979,7 +1980,7 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch, variable: str, direct: bool) -
         monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
         feed = connector(server.url, direct=direct)
         feed.connect()
-        assert next(feed.messages()) == [b"direct" if direct else b"through the tunnel"]
+        assert next(lists_of(feed)) == [b"direct" if direct else b"through the tunnel"]
         feed.close()
         if not direct:
             assert proxy.result() == (f"CONNECT 127.0.0.1:{server.port} HTTP/1.1", "GET /feed/v1 HTTP/1.1")

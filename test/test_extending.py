@@ -22,6 +22,7 @@ from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
 from ssmd.contracts.exchange import COUNTER, Inspection, Opening
+from ssmd.contracts.writer import Reads
 from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.fields import Model, Seconds, Text
@@ -200,15 +201,19 @@ class TapeConnector:
     def connect(self):
         self.send(self.exchange.commands())
 
-    def messages(self) -> Iterator[list[bytes]]:
+    @property
+    def held_ns(self):
+        return None
+
+    def messages(self, clock) -> Iterator[tuple[Reads, list[bytes]]]:
         tick = self.exchange.tick_seconds or math.inf
         next_tick = time.monotonic() + tick
         for line in self.lines:
             gevent.sleep(self.pause)
-            yield [line]
+            yield [(clock(), 1)], [line]
             if time.monotonic() >= next_tick:
                 next_tick += tick
-                yield []
+                yield [(clock(), 0)], []
         raise Disconnected("the tape has ended")
 
     def send(self, commands):
@@ -246,8 +251,8 @@ class ShelfWriter:
         for writer in self.writers:
             writer.open()
 
-    def encode(self, received_ns, payloads, decoded):
-        return self.writers[0].encode(received_ns, payloads, decoded)
+    def encode(self, reads, payloads, decoded):
+        return self.writers[0].encode(reads, payloads, decoded)
 
     def write(self, batch):
         for writer in self.writers:

@@ -292,14 +292,14 @@ def test_while_books_are_unknown_after_a_gap_the_run_is_not_ready(tmp_path: Path
 def test_a_book_that_does_not_come_again_keeps_the_run_from_being_ready(tmp_path: Path) -> None:
     faults = ("--fault", "gap-after=400:orderbook_delta", "--fault", "no-snapshot=KXSIM-B")
     with collecting(tmp_path, *faults) as collector, Readiness(collector) as readiness:
-        collector.wait_for("sequence gap")
+        noticed = collector.wait_for("sequence gap")
         eventually(lambda: metric(collector, "ssmd_books_pending", "orderbook_delta") == 1)
         assert "orderbook_delta: order books are not known since a gap" in not_ready(collector)
         collector.wait_for_lines(len(collector.lines()) + 400)
         assert "orderbook_delta: order books are not known since a gap" in not_ready(collector)
         assert collector.end() == 0
     [gap] = entries(collector, "gap")
-    assert set(readiness.between(gap["ts"], collector.events[-1]["ts"])) == {503}
+    assert set(readiness.between(noticed["ts"], collector.events[-1]["ts"])) == {503}
     assert [entry for entry in entries(collector, "snapshots_received") if entry["line"] > gap["line"]] == []
 
 

@@ -71,7 +71,7 @@ class Run:
             self.watch.tick()
 
     def notes(self) -> list[tuple[str, dict[str, object]]]:
-        return [(note.event, dict(note.fields)) for note in self.journal.take()]
+        return [(note.event, dict(note.fields)) for note in self.journal.take([(self.wall_clock(), 0)])]
 
     def channel(self, name: str) -> Any:
         return next(state for state in self.status.channels or () if state.channel == name)
@@ -122,7 +122,7 @@ def test_a_channel_is_heard_again_at_once_also_soon_after_it_fell_silent(status,
     run.exchange.set("trade")
     run.tick(5)
     run.tick(1, trade=1)
-    notes = run.journal.take()
+    notes = run.journal.take([(run.wall_clock(), 0)])
     assert [(note.event, note.ts_ns) for note in notes] == [("silent", BEGAN + 5 * 10**9), ("heard", run.wall_clock())]
 
 

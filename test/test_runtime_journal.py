@@ -1,8 +1,11 @@
 """What the journal tells the ledger."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from ssmd.contracts.events import Acknowledged, Asked, Gap, NotAsked, Refused, SnapshotsReceived, SnapshotsRequested
+from ssmd.contracts.writer import Note
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.reporter import Reporter
@@ -18,8 +21,12 @@ def journal(status, metrics, reporter):
     return Journal(status, metrics, reporter)
 
 
+LATE = [(1 << 62, 0)]
+"""A read after all that a test records."""
+
+
 def told(journal: Journal) -> list[tuple]:
-    return [(note.event, note.ts_ns, dict(note.fields)) for note in journal.take()]
+    return [(note.event, note.ts_ns, dict(note.fields)) for note in journal.take(LATE)]
 
 
 def test_a_disk_that_stays_behind_is_one_thing_that_happened(journal, metrics):
@@ -57,7 +64,7 @@ def test_one_who_asked_and_one_that_never_connected_are_no_disconnect(journal):
 
 def test_gaps_keep_their_place(journal, status):
     journal.events([Gap(1, 5, 8, place=3)], 7)
-    [note] = journal.take()
+    [note] = journal.take(LATE)
     assert (note.event, note.place) == ("gap", 3)
     assert note.fields == {"sid": 1, "expected": 5, "got": 8, "missing": 3}
     assert status.missed == 3
@@ -65,7 +72,7 @@ def test_gaps_keep_their_place(journal, status):
 
 def test_a_gap_that_does_not_say_how_many_messages_are_missing_leaves_their_number_unknown(journal, status):
     journal.events([Gap(1, 5, 8), Gap(7, 3, 9, name="KX-A", counted=False), Gap(1, 9, 10)], 7)
-    fields = [note.fields for note in journal.take()]
+    fields = [note.fields for note in journal.take(LATE)]
     assert fields[1] == {"sid": 7, "expected": 3, "got": 9, "missing": None, "name": "KX-A"}
     assert (status.gaps, status.missed, status.known_missed) == (3, None, None)
 
@@ -81,7 +88,7 @@ def test_a_subscription_that_is_confirmed_in_part_is_a_warning(journal, caplog, 
 
 
 def noted(journal: Journal) -> list[tuple]:
-    return [(note.event, note.place, dict(note.fields)) for note in journal.take()]
+    return [(note.event, note.place, dict(note.fields)) for note in journal.take(LATE)]
 
 
 def test_what_is_asked_for_is_noted_with_its_commands(journal):
@@ -156,15 +163,16 @@ def test_requests_for_books_are_noted_by_name_and_logged_together(journal, statu
     names = [f"M{number}" for number in range(30)]
     with caplog.at_level("INFO"):
         gap = Gap(3, 5, 8, place=2, books="orderbook_delta")
-        journal.events([gap, SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")], 7)
+        journal.events_of([(7, 10)], [gap, SnapshotsRequested(3, "orderbook_delta", names[:20], "gap")])
+        missing, first = noted(journal)
         journal.events([SnapshotsRequested(3, "orderbook_delta", names[20:], "gap")], 8)
         assert status.broken_books == {"orderbook_delta"}
         status.broken_books.clear()
-        journal.events([SnapshotsReceived(3, "orderbook_delta", 29, place=9, missing=["M5"])], 9)
-    missing, first, second, received = noted(journal)
+        journal.events_of([(9, 10)], [SnapshotsReceived(3, "orderbook_delta", 29, place=9, missing=["M5"])])
+    second, received = noted(journal)
     assert missing == ("gap", 2, {"sid": 3, "expected": 5, "got": 8, "missing": 3})
     head = {"sid": 3, "channel": "orderbook_delta"}
-    assert first == ("snapshot_requested", 0, {**head, "markets": names[:20], "why": "gap"})
+    assert first == ("snapshot_requested", 2, {**head, "markets": names[:20], "why": "gap"})
     assert second == ("snapshot_requested", 0, {**head, "markets": names[20:], "why": "gap"})
     assert received == ("snapshots_received", 9, {**head, "markets": 29, "missing": ["M5"]})
     assert not status.broken_books
@@ -200,3 +208,71 @@ def test_a_subscription_without_a_sid_is_logged_without_one(journal, caplog):
         ("trade", "none"),
         ("book", 5),
     ]
+
+
+# Several reads of the socket that are handled together.
+
+READS = [(100, 2), (200, 1), (300, 3)]
+
+
+def entries(notes: Sequence[Note]) -> list[tuple[str, int, int]]:
+    return [(note.event, note.place, note.ts_ns) for note in notes]
+
+
+def test_an_event_has_the_time_of_the_read_of_its_message(journal):
+    journal.events_of(READS, [Gap(1, number, number + 2, place=number) for number in range(6)])
+    times = [100, 100, 200, 300, 300, 300]
+    assert entries(journal.take(READS)) == [("gap", place, ns) for place, ns in enumerate(times)]
+
+
+def test_an_event_after_the_last_message_has_the_time_of_the_last_read(journal):
+    journal.events_of(READS, [SnapshotsReceived(3, "orderbook_delta", 29, place=6)])
+    assert entries(journal.take(READS)) == [("snapshots_received", 6, 300)]
+
+
+def test_a_request_belongs_to_the_gap_that_is_its_reason(journal):
+    gaps = [Gap(3, 5, 8, place=1, books="book"), Gap(3, 9, 12, place=4, books="book")]
+    asked = SnapshotsRequested(3, "book", ["A"], "gap")
+    journal.events_of(READS, [gaps[0], asked, gaps[1], asked])
+    assert entries(journal.take(READS)) == [
+        ("gap", 1, 100),
+        ("snapshot_requested", 1, 100),
+        ("gap", 4, 300),
+        ("snapshot_requested", 4, 300),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ts_ns", "place"), [(1, 0), (100, 0), (101, 2), (150, 2), (200, 2), (201, 3), (299, 3), (300, 3)]
+)
+def test_a_note_made_between_two_reads_has_its_place_between_their_messages(journal, ts_ns, place):
+    journal.note("silent", ts_ns)
+    assert entries(journal.take(READS)) == [("silent", place, ts_ns)]
+    assert journal.pending == []
+
+
+def test_a_note_made_after_the_last_read_waits_for_the_messages_that_come_later(journal):
+    journal.note("silent", 301)
+    assert entries(journal.take(READS)) == []
+    assert entries(journal.take([(300, 1)])) == []
+    assert entries(journal.take([(301, 0)])) == [("silent", 0, 301)]
+
+
+def test_notes_made_while_reads_were_held_and_events_among_their_messages_are_in_order_of_place_and_time(journal):
+    for ts_ns in (50, 150, 200, 250, 350):
+        journal.note("silent", ts_ns)
+    journal.events_of(READS, [Gap(1, number, number + 2, place=number) for number in range(6)])
+    notes = journal.take(READS)
+    assert entries(notes) == [
+        ("silent", 0, 50),
+        ("gap", 0, 100),
+        ("gap", 1, 100),
+        ("silent", 2, 150),
+        ("silent", 2, 200),
+        ("gap", 2, 200),
+        ("silent", 3, 250),
+        ("gap", 3, 300),
+        ("gap", 4, 300),
+        ("gap", 5, 300),
+    ]
+    assert entries(journal.pending) == [("silent", 0, 350)]

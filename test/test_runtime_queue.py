@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from ssmd.contracts.writer import Batch, Note
-from ssmd.runtime.queue import BATCH_BYTES, GATHER_BYTES, NOTE_BYTES, PACE_BYTES, BatchQueue
+from ssmd.runtime.queue import BATCH_BYTES, NOTE_BYTES, PACE_BYTES, BatchQueue
 
 
 def batch(*payloads: bytes) -> Batch:
@@ -65,48 +65,6 @@ def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
     putting.get(timeout=1)
     assert 0.02 <= sum(blocked) <= time.monotonic() - began
     assert queue.bytes == 8 + BATCH_BYTES
-
-
-def test_what_is_queued_is_due_when_its_oldest_batch_has_waited():
-    queue = BatchQueue(1 << 30, gather_seconds=0.05)
-    waiting = gevent.spawn(queue.wait)
-    gevent.sleep(0.1)
-    assert not waiting.ready()
-    began = time.monotonic()
-    queue.put(batch(b"one"))
-    queue.put(batch(b"two"))
-    assert not queue.is_due()
-    waiting.get(timeout=5)
-    assert time.monotonic() - began >= 0.05
-
-
-def test_much_is_due_at_once():
-    queue = BatchQueue(1 << 30, gather_seconds=3600)
-    queue.put(batch(b"x" * GATHER_BYTES))
-    assert queue.is_due()
-    gevent.spawn(queue.wait).get(timeout=5)
-
-
-def test_a_put_that_waits_for_room_makes_the_rest_due():
-    queue = BatchQueue(100, gather_seconds=3600)
-    queue.put(batch(b"x" * 90))
-    putting = gevent.spawn(queue.put, batch(b"y" * 90))
-    gevent.spawn(queue.wait).get(timeout=5)
-    assert queue.take(1000) == [batch(b"x" * 90)]
-    queue.done()
-    putting.get(timeout=5)
-
-
-def test_each_gathering_takes_its_whole_time():
-    """The timer of one must not end the next one early."""
-    queue = BatchQueue(1 << 30, gather_seconds=0.05)
-    for _ in range(3):
-        queue.put(batch(b"one"))
-        began = time.monotonic()
-        queue.wait()
-        assert time.monotonic() - began >= 0.045
-        queue.take(1000)
-        queue.done()
 
 
 def test_notes_count_for_the_memory_they_take():

@@ -11,12 +11,14 @@ import pytest
 from exchange_server import TEXT, Peer, close_frame, frame, serving
 from gevent import monkey
 from kalshi_messages import connection, delta, snapshot, subscribed
-from test_runtime_runner import ToyExchange, ToyWriter
+from test_runtime_runner import ToyExchange, ToyWriter, read_now
+from writer_runs import data, ledger
 
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
+from ssmd.contracts.events import Gap, SnapshotsRequested
 from ssmd.contracts.exchange import Inspection, Opening
-from ssmd.contracts.writer import Batch
+from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -25,6 +27,10 @@ from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.threads import LARGE_BYTES
+from ssmd.store.line import decode_line
+from ssmd.store.timestamps import day_of_ns, timestamp
+from ssmd.writer.file import FileWriter
+from ssmd.writer.storage import LocalStorage
 
 SECOND = 1_000_000_000
 NOW = 1_790_000_000 * SECOND
@@ -51,8 +57,13 @@ class ScriptedConnector:
     def connect(self) -> None:
         pass
 
-    def messages(self) -> Iterator[list[bytes]]:
-        yield from self.lists
+    @property
+    def held_ns(self) -> int | None:
+        return None
+
+    def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
+        for payloads in self.lists:
+            yield read_now(clock, payloads)
 
     def no_data(self) -> None:
         self.no_data_after.append(self.queue.messages)
@@ -209,7 +220,7 @@ def test_a_failure_that_the_last_messages_name_is_the_reason_rather_than_the_sen
 
 def test_a_large_message_is_encoded_while_everything_else_goes_on(read, monkeypatch):
     sleep = monkey.get_original("time", "sleep")  # As a computation in C: no greenlet of this thread runs meanwhile.
-    monkeypatch.setattr(ToyWriter, "encode", lambda self, ns, payloads, decoded: (sleep(0.3), b"line\n")[1])
+    monkeypatch.setattr(ToyWriter, "encode", lambda self, reads, payloads, decoded: (sleep(0.3), b"line\n")[1])
     turns: list[float] = []
 
     def take_turns() -> None:
@@ -320,3 +331,115 @@ def test_the_log_says_at_the_start_how_lost_messages_show(read, caplog, monkeypa
     [record] = [record for record in caplog.records if "lost messages" in record.message]
     assert record.message == line
     assert getattr(record, "sequence", "") == sequence
+
+
+# Several reads of the socket that are yielded together.
+
+Read = tuple[int, list[bytes]]
+"""When a read was made, ns since the epoch, and the messages that it has completed."""
+
+
+class Gathering(ScriptedConnector):
+    """Yields each of the given lists of reads together; the clock has then gone on to the last of them."""
+
+    def __init__(self, *gatherings: list[Read], now: list[int]) -> None:
+        super().__init__()
+        self.gatherings = gatherings
+        self.now = now
+        """The time of the wall clock is its last item."""
+
+    def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
+        for gathering in self.gatherings:
+            reads = []
+            for ns, payloads in gathering:
+                self.now.append(ns)
+                reads.append((clock(), len(payloads)))
+            yield reads, [payload for _, payloads in gathering for payload in payloads]
+        raise Disconnected("the end")
+
+    def no_data(self) -> None:
+        pass
+
+    def send(self, commands: Sequence[bytes]) -> None:
+        self.sent += commands
+
+
+@pytest.fixture
+def record(tmp_path, status, metrics) -> Callable[..., None]:
+    """Run the whole runner over reads that are yielded together, with the real writer."""
+
+    def run(exchange: ToyExchange, *gatherings: list[Read]) -> None:
+        now = [gatherings[0][0][0] - SECOND]
+        storage = LocalStorage(type="local", path=str(tmp_path))
+        writer: Any = FileWriter(storage, "kalshi", status=status, clock=lambda: now[-1])
+        parts = RunParts("kalshi", Gathering(*gatherings, now=now), exchange, writer)
+        reporter = Reporter("kalshi", status)
+        runner = Runner(parts, status=status, metrics=metrics, reporter=reporter, clock=lambda: now[-1])
+        with pytest.raises(Disconnected, match="the end"):
+            runner.run()
+
+    return run
+
+
+BEFORE, AFTER = day_of_ns(MIDNIGHT - 1), day_of_ns(MIDNIGHT)
+
+
+@pytest.mark.parametrize("tick_seconds", [None, 5])
+def test_messages_of_two_days_that_come_together_are_in_the_files_of_their_days(record, tmp_path, status, tick_seconds):
+    offsets = [-3000, -2000, -1000, 0, 1000, 2000]
+    reads = [(MIDNIGHT + ns, [b'{"n":%d,"of":%d}' % (ns, which) for which in range(2)]) for ns in offsets]
+    record(TickingExchange(tick_seconds=tick_seconds), reads[:1], reads[1:5], reads[5:])
+    assert status.messages == 12
+    for day, of_day in ((BEFORE, reads[:3]), (AFTER, reads[3:])):
+        records = [decode_line(line) for line in data(tmp_path, day).splitlines()]
+        expected = [(ns, payload) for ns, payloads in of_day for payload in payloads]
+        assert [(record.received_ns, record.payload) for record in records] == expected
+        times = [entry["ts"] for entry in ledger(tmp_path, day)]
+        assert times == sorted(times)
+    assert [(entry["event"], entry["line"]) for entry in ledger(tmp_path, BEFORE)] == [
+        ("started", 0),
+        ("connected", 0),
+        ("rotated", 6),
+    ]
+    assert [(entry["event"], entry["line"]) for entry in ledger(tmp_path, AFTER)[-2:]] == [
+        ("disconnected", 6),
+        ("stopped", 6),
+    ]
+
+
+class GapAtEach(TickingExchange):
+    """Finds a gap at each message."""
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        return Inspection(decoded=True, events=[Gap(1, 1, 3, place=place) for place in range(len(payloads))])
+
+
+def test_events_among_messages_that_come_together_have_the_time_and_line_of_their_own(record, tmp_path):
+    offsets = [-2000, -1000, 0, 1000]
+    reads = [(MIDNIGHT + ns, [b"{}"] * count) for count, ns in enumerate(offsets, 1)]
+    record(GapAtEach(tick_seconds=None), reads)
+    for day, of_day in ((BEFORE, reads[:2]), (AFTER, reads[2:])):
+        gaps = [(entry["ts"], entry["line"]) for entry in ledger(tmp_path, day) if entry["event"] == "gap"]
+        times = [timestamp(ns) for ns, payloads in of_day for _ in payloads]
+        assert gaps == [(time, line) for line, time in enumerate(times)]
+
+
+def test_messages_that_come_together_are_inspected_and_encoded_together(status, metrics):
+    now = [NOW]
+    found = [Gap(1, 1, 3, place=2), SnapshotsRequested(1, "book", ["A"], "gap")]
+    connector = Gathering([(NOW + 1, [b"1", b"2"]), (NOW + 2, [b"3"])], now=now)
+    exchange = TickingExchange(answering(b"a", events=found), tick_seconds=None)
+    journal = Journal(status, metrics, Reporter("toy", status))
+    queue = BatchQueue(1 << 26)
+    clock = RunClock(lambda: now[-1], journal.clock_stepped)
+    reader = Reader(RunParts("toy", connector, exchange, ToyWriter()), queue, journal, clock, status, metrics)
+    with pytest.raises(Disconnected, match="the end"):
+        reader.run()
+    [batch] = [batch for batch in queue.take(1 << 30) if batch.messages]
+    assert (batch.received_ns, batch.data, batch.messages) == (NOW + 2, b"1\n2\n3\n", 3)
+    assert [(note.event, note.place, note.ts_ns) for note in batch.notes] == [
+        ("gap", 2, NOW + 2),
+        ("snapshot_requested", 2, NOW + 2),
+    ]
+    assert connector.sent == [b"a"]
+    assert status.last_received_ns == NOW + 2

@@ -1,7 +1,7 @@
 """The runner with toy parts: order of calls, links, drain, and which error wins."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -12,7 +12,7 @@ from gevent.event import Event
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
 from ssmd.contracts.exchange import COUNTER, Inspection, Opening
-from ssmd.contracts.writer import Batch
+from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import (
     AuthError,
     ClockError,
@@ -28,6 +28,11 @@ from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.threads import LARGE_BYTES
+
+
+def read_now(clock: Callable[[], int], payloads: list[bytes]) -> tuple[Reads, list[bytes]]:
+    """Return what messages() yields when one read has all these messages; without any it is a tick."""
+    return [(clock(), len(payloads))], payloads
 
 
 class ToyConnector:
@@ -52,8 +57,13 @@ class ToyConnector:
         if self.refuse:
             raise self.refuse
 
-    def messages(self) -> Iterator[list[bytes]]:
-        yield from self.batches
+    @property
+    def held_ns(self) -> int | None:
+        return None
+
+    def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
+        for payloads in self.batches:
+            yield read_now(clock, payloads)
         if self.end:
             raise self.end
         self.closed.wait()
@@ -147,7 +157,7 @@ class ToyWriter:
     def open(self) -> None:
         self._maybe_fail("open")
 
-    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
+    def encode(self, reads: Reads, payloads: list[bytes], decoded: bool) -> bytes:
         return b"".join(payload + b"\n" for payload in payloads)
 
     def write(self, batch: Batch) -> None:
@@ -256,8 +266,8 @@ def test_a_connect_that_fails_is_raised_as_it_is(make, error):
 
 def test_a_connector_that_returns_is_a_disconnect_too(make):
     class Returning(ToyConnector):
-        def messages(self):
-            return iter([[b"1"]])
+        def messages(self, clock):
+            return iter([read_now(clock, [b"1"])])
 
     writer = ToyWriter()
     with pytest.raises(Disconnected, match="connector has ended"):
@@ -525,9 +535,9 @@ def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
     """The writer gives way at each flush, so the queue need never run empty."""
 
     class Endless(ToyConnector):
-        def messages(self):
+        def messages(self, clock):
             while not self.closed.is_set():
-                yield [b"1"]
+                yield read_now(clock, [b"1"])
                 gevent.sleep(0)
 
     class Yielding(ToyWriter):
@@ -565,8 +575,8 @@ def test_a_writer_that_wants_to_sync_soon_is_called_although_nothing_comes(make)
 @pytest.mark.parametrize("stop_first", [True, False])
 def test_a_bug_while_draining_is_not_hidden_by_what_it_follows(make, stop_first):
     class Broken(ToyConnector):
-        def messages(self):
-            yield [b"1"]
+        def messages(self, clock):
+            yield read_now(clock, [b"1"])
             self.closed.wait()
             raise ZeroDivisionError
 
@@ -637,10 +647,10 @@ def test_a_note_never_comes_before_messages_that_were_received_earlier(make, sta
     class Slow(ToyWriter):
         release = False
 
-        def encode(self, received_ns, payloads, decoded):
+        def encode(self, reads, payloads, decoded):
             while not self.release:
                 time.sleep(0.01)
-            return super().encode(received_ns, payloads, decoded)
+            return super().encode(reads, payloads, decoded)
 
     writer = Slow()
     runner = make(ToyConnector([[b"x" * LARGE_BYTES]]), Channels(), writer, limits=Limits(silent_seconds=0.0))
@@ -655,6 +665,35 @@ def test_a_note_never_comes_before_messages_that_were_received_earlier(make, sta
     assert times == sorted(times)
     [message] = [place for place, batch in enumerate(writer.batches) if batch.messages]
     assert not any(note.event == "silent" for batch in writer.batches[:message] for note in batch.notes)
+
+
+def test_a_note_that_is_made_while_reads_are_held_has_its_place_among_their_messages(make, status):
+    """The ticker must not hand it in: the messages that were received before it are not in the queue yet."""
+    release = Event()
+
+    class Holding(ToyConnector):
+        @property
+        def held_ns(self):
+            return None if release.is_set() else 1
+
+        def messages(self, clock):
+            first = clock()
+            release.wait()
+            yield [(first, 2), (clock(), 1)], [b"1", b"2", b"3"]
+            self.closed.wait()
+
+    writer = ToyWriter()
+    runner = make(Holding(), Channels(), writer, limits=Limits(silent_seconds=0.0))
+    running = gevent.spawn(runner.run)
+    eventually(lambda: status.channels and status.channels[0].silent)  # The same turn of the ticker hands notes in.
+    release.set()
+    eventually(lambda: writer.kept)
+    runner.stop("SIGTERM")
+    running.get(timeout=5)
+    [together] = [batch for batch in writer.batches if batch.messages]
+    assert [(note.event, note.place) for note in together.notes] == [("silent", 2)]
+    times = [note.ts_ns for batch in writer.batches for note in batch.notes]
+    assert times == sorted(times)
 
 
 def test_the_time_out_of_a_channel_ends_the_run_as_a_disconnect_does(make, metrics, status):

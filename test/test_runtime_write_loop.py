@@ -19,19 +19,6 @@ class ForgetfulWriter(ToyWriter):
         assert batch.messages
 
 
-def test_small_batches_are_gathered_for_one_write(status):
-    queue = BatchQueue(1 << 20, gather_seconds=3600)
-    writer = ToyWriter()
-    running = gevent.spawn(WriteLoop(queue, writer, status).run)
-    for number in range(20):
-        queue.put(Batch("toy", 0, b"%d\n" % number, 1))
-        gevent.sleep(0.001)
-    assert (writer.batches, writer.kept) == ([], [])
-    queue.close()
-    running.get(timeout=5)
-    assert len(writer.kept) == 20
-
-
 @pytest.mark.parametrize("messages", [1, 3])
 def test_no_message_stays_in_memory_after_it_is_written(status, messages):
     queue = BatchQueue(1 << 20)

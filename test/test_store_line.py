@@ -380,3 +380,49 @@ def test_a_text_that_is_expected_is_kept_like_any_other_and_not_counted():
     assert encoder.kept_as_string == 1
     assert list(encoder.kinds_not_json) == ["text"]
     assert LineEncoder("test").encode(0, [b"pong"]) == lines[0] + b"\n"
+
+
+# Several reads of the socket that are encoded together.
+
+SECONDS = [0, 0.25, 1, 86_400]
+"""When the reads came, after the first: within a second, after it, and on the next day."""
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [b'{"n":%d}' % number for number in range(7)],
+        [b' {"n":%d}\n' % number for number in range(7)],
+        [b'{"n":%d}' % number for number in range(6)] + [b'{"n":\n6}'],
+        [b'{"n":%d}' % number for number in range(6)] + [b'"\xff"'],
+        [b"{}", b"oops", b"\xff", b"", b"[1]", b"7", b"null"],
+    ],
+    ids=["plain", "white space", "a newline between tokens", "not UTF-8", "not JSON"],
+)
+def test_the_lines_of_several_reads_are_those_of_each_read_alone(payloads, decoded):
+    decoded = decoded and b"oops" not in payloads  # No decoder has accepted these.
+    counts = [1, 3, 2, 1]
+    reads = [(NS + int(after * 10**9), count) for after, count in zip(SECONDS, counts, strict=True)]
+    together, alone = LineEncoder("kalshi"), LineEncoder("kalshi")
+    expected, at = b"", 0
+    for ns, count in reads:
+        expected += alone.encode(ns, payloads[at : at + count], decoded)
+        at += count
+    assert together.encode_reads(reads, payloads, decoded) == expected
+    assert (together.kept_as_string, together.kinds_not_json) == (alone.kept_as_string, alone.kinds_not_json)
+    records = [decode_line(line) for line in expected.splitlines()]
+    assert [record.received_ns for record in records] == [ns for ns, count in reads for _ in range(count)]
+
+
+MESSAGES = st.sampled_from([*VALID.values(), *NOT_JSON.values()])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * 10**6), st.lists(MESSAGES, min_size=1, max_size=4)), max_size=5))
+def test_whatever_comes_in_whatever_reads_has_the_time_of_its_own(found):
+    found.sort(key=lambda read: read[0])
+    times = [NS + after * 1000 for after, each in found for _ in each]
+    payloads = [payload for _, each in found for payload in each]
+    reads = [(NS + after * 1000, len(each)) for after, each in found]
+    lines = LineEncoder("kalshi").encode_reads(reads, payloads, False).splitlines(keepends=True)
+    assert lines == [LineEncoder("kalshi").encode(ns, [each]) for ns, each in zip(times, payloads, strict=True)]

@@ -52,7 +52,7 @@ def collect(storage):
     writer.open()
     notes = (Note("started", times[0], 0, {"version": "1", "exchange": "kalshi"}), Note("connected", times[0], 0, {}))
     for ns in times:
-        writer.write(Batch("kalshi", ns, writer.encode(ns, [b"{}"], True), 1, notes))
+        writer.write(Batch("kalshi", ns, writer.encode([(ns, 1)], [b"{}"], True), 1, notes))
         writer.flush()
         notes = ()
     os._exit(0)

@@ -44,7 +44,8 @@ def make(tmp_path, status, metrics):
 
 
 def take(writer: FileWriter, *payloads: bytes, ns: int = NOON) -> None:
-    writer.write(Batch("kalshi", ns, writer.encode(ns, list(payloads), False), len(payloads)))
+    data = writer.encode([(ns, len(payloads))], list(payloads), False)
+    writer.write(Batch("kalshi", ns, data, len(payloads)))
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -426,7 +427,7 @@ writer.open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     for number in range(10_000):
-        lines = writer.encode(1_766_404_800_000_000_000, [b'{"n":%d}' % number], False)
+        lines = writer.encode([(1_766_404_800_000_000_000, 1)], [b'{"n":%d}' % number], False)
         writer.write(Batch("kalshi", 1_766_404_800_000_000_000, lines, 1))
         writer.flush()
 except WriteError as error:
@@ -446,6 +447,18 @@ def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start
     numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
     assert numbers == list(range(len(numbers)))
     assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1
+
+
+def test_a_thread_that_cannot_be_started_is_a_failure_to_write_with_the_remedy(make, monkeypatch):
+    def refused(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = make()
+    writer.open()
+    take(writer, b"{}")
+    monkeypatch.setattr("ssmd.runtime.work_thread._start_new_thread", refused)
+    with pytest.raises(WriteError, match=r"kalshi\.jsonl: the system starts no further thread for this user"):
+        writer.flush()
 
 
 def test_finished_days_are_sealed_one_after_the_other(tmp_path, make):

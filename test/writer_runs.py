@@ -41,7 +41,7 @@ def note(event: str, ns: int, place: int = 0, **fields: object) -> Note:
 
 def take(writer: FileWriter, ns: int, *payloads: bytes, notes: tuple[Note, ...] = ()) -> None:
     """Write a batch, which the writer may hold back."""
-    data = writer.encode(ns, list(payloads), True) if payloads else b""
+    data = writer.encode([(ns, len(payloads))], list(payloads), True) if payloads else b""
     writer.write(Batch("kalshi", ns, data, len(payloads), notes))
 
 

@@ -1,8 +1,8 @@
 """Pauses between reads, so that messages which arrive fast are read together.
 
-Below saturation it is not the message that costs CPU time but the wake-up for it. So there are at most 1 / `seconds`
-wake-ups a second over a longer time, with a pause before a read that would come too early. A message that comes after a
-silence is read at once, and so are the first messages of a burst: they use up what was saved in the silence.
+Below saturation it is not the message that costs CPU time but the wake-up for it. So over a longer time reads are at
+least PERIOD pauses apart, with a pause before a read that would come too early. A message that comes after a silence is
+read at once, and so are the first messages of a burst: they use up what was saved in the silence.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import gevent
 from gevent import monkey
 
-__all__ = ["Pauses", "pause"]
+__all__ = ["Pauses"]
 
 LONGEST_NATIVE_SECONDS = 0.001
 """A longer pause is one of the reader alone."""
+
+PERIOD = 1.25
+"""How far reads are apart over a longer time, in longest pauses: the rest of that time is the work on what was read."""
 
 SAVED_SECONDS = 0.01
 """The reads of this time may be saved in a silence: enough for a burst of 20 reads when they may be 0.5 ms apart."""
@@ -27,6 +30,7 @@ class Pauses:
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
         self._seconds = seconds
+        self._period = seconds * PERIOD
         self._large = most_bytes // 4
         self._most_saved = max(LEAST_SAVED, SAVED_SECONDS / seconds) if seconds else 0.0
         self._saved = self._most_saved
@@ -42,7 +46,7 @@ class Pauses:
         """
         if not self._seconds:
             return
-        saved = self._saved + (now - self._last) / self._seconds
+        saved = self._saved + (now - self._last) / self._period
         saved = (saved if saved < self._most_saved else self._most_saved) - 1.0
         self._last = now
         if saved >= 0.0:
@@ -52,14 +56,19 @@ class Pauses:
         self._saved = saved if saved > -1.0 else -1.0
         # After a large read more may be ready: the rest of a flood, or what the exchange could not send while the
         # window of the socket was full. Small segments fill the window long before large ones do.
-        self.due = 0.0 if size >= self._large else -self._saved * self._seconds
+        self.due = 0.0 if size >= self._large else min(self._seconds, -self._saved * self._period)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the pause that is due is too long for the whole process."""
+        return self.due > LONGEST_NATIVE_SECONDS
 
-def pause(seconds: float) -> None:
-    """Wait. The event loop sleeps in whole milliseconds and rounds up, so a shorter pause is one of the whole process:
-    no other greenlet waits longer for it than this.
-    """
-    if seconds > LONGEST_NATIVE_SECONDS:
-        gevent.sleep(seconds)
-    else:
-        _native_sleep(seconds)
+    def pause(self) -> None:
+        """Wait as long as is due. The event loop sleeps in whole milliseconds and rounds up, so a shorter pause is one
+        of the whole process: no other greenlet waits longer for it than this.
+        """
+        seconds, self.due = self.due, 0.0
+        if seconds > LONGEST_NATIVE_SECONDS:
+            gevent.sleep(seconds)
+        else:
+            _native_sleep(seconds)

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import websocket
 
 from ssmd.connector.closing import CloseFrame, answering_code
-from ssmd.connector.coalescing import Pauses, pause
+from ssmd.connector.reads import BUFFER_BYTES, Reads
 from ssmd.connector.sender import FrameSender
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, StrictFrameBuffer
+from ssmd.contracts.writer import Reads as Received
 
 __all__ = ["FrameReader"]
-
-BUFFER_BYTES = 64 * 1024
-"""The most that one socket read takes. Larger buffers were measured to be slower: they do not fit into the CPU's
-cache."""
 
 LONGEST_IN_TWO_BYTES = 0xFFFF
 """The longest payload whose length is in the two bytes after the first two of the header."""
@@ -47,25 +45,28 @@ class FrameReader(FrameSender):
         self.frame_buffer = StrictFrameBuffer(self._recv, self.cont_frame, max_message_bytes)
         self._max_message_bytes = max_message_bytes
         self._cut(_FIN_TEXT)
-        self._buffer = bytearray(BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0
+        self._reads = Reads(coalesce_seconds)
         self._begun = False
         self._parsing = False
         self._waiting_since = 0.0
-        self._pauses = Pauses(coalesce_seconds, BUFFER_BYTES)
         self.silence_seconds = 0.0
         """How long recv_batch() waits for a whole frame; may be changed between two calls."""
+        self.received: Received = ()
+        """The reads that have completed the messages which recv_batch() returned last, see contracts/writer.py."""
         self.binary = False
         """Whether the messages that recv_batch() returned last were in binary frames."""
 
-    def begin(self, silence_seconds: float, *, binary: bool = False) -> None:
+    def begin(
+        self, silence_seconds: float, *, binary: bool = False, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         """Read through the buffer from now on. `silence_seconds`: the first value of the attribute. `binary`: most
-        messages are in binary frames, so that it is these that the fast loop cuts.
+        messages are in binary frames, so that it is these that the fast loop cuts. `clock`: returns the time of a read,
+        ns since the epoch.
 
         The handshake reads byte by byte and never too far, so nothing is lost in between.
         """
         self._begun = True
+        self._reads.clock = clock
         self.silence_seconds = silence_seconds
         if binary:
             self._cut(_FIN_BINARY)
@@ -90,20 +91,38 @@ class FrameReader(FrameSender):
         # Silence is counted from here, not from the last frame: the time in which the caller was busy, for example with
         # a slow disk, is not the exchange's.
         self._waiting_since = time.monotonic()
+        reads = self._reads
         while not self._parsing:
-            if self._start != self._end:
+            if reads.stamps:
                 if payloads := self._cut_frames():
                     self.binary = self._head == _FIN_BINARY
                     return payloads
                 if not self._needs_more():
                     break
-            self._fill()
+                reads.stamps.clear()  # What is left is the beginning of a frame that a later read completes.
+            reads.gather(self.sock, self._waiting_since + self.silence_seconds)
         return self._take(self._parse())
 
     @property
     def mid_frame(self) -> bool:
         """Whether a part of a frame has arrived, and its end has not."""
-        return self._parsing or self._start != self._end
+        return self._parsing or self._reads.start != self._reads.end
+
+    @property
+    def held_ns(self) -> int | None:
+        """The time of the first read of which recv_batch() may have more to return, ns since the epoch; None when there
+        is none.
+        """
+        reads = self._reads
+        return next((received_ns for end, received_ns in reads.stamps if end > reads.start), None)
+
+    def hurry(self) -> None:
+        """Return from recv_batch() with the next read at once."""
+        self._reads.hurry()
+
+    def let_others_run(self, now: float) -> float:
+        """Give other greenlets their turn if that is due; return the time after that. `now`: of the monotonic clock."""
+        return self._reads.let_others_run(now)
 
     def _parse(self) -> Any:
         """Return the next frame by the library's parser.
@@ -113,6 +132,10 @@ class FrameReader(FrameSender):
         self._parsing = True
         frame = self.recv_frame()
         self._parsing = False
+        reads = self._reads
+        while reads.stamps[0][0] < reads.start:
+            reads.stamps.popleft()
+        self.received = [(reads.stamps[0][1], 1)]
         return frame
 
     def _take(self, frame: Any) -> list[bytes]:
@@ -138,13 +161,28 @@ class FrameReader(FrameSender):
         return [bytes(frame.data)]
 
     def _cut_frames(self) -> list[bytes]:
-        """Return the payloads of all plain frames at the front of the buffer that are complete. The hot loop."""
+        """Return the payloads of all plain frames at the front of the buffer that are complete, and set `received`."""
         payloads: list[bytes] = []
         if self.cont_frame.recving_frames:
             return payloads  # Inside a fragmented message such a frame is an error, which the library raises.
+        reads, begin, start = self._reads, self._reads.start, 0
         # Slicing bytes is cheaper than slicing a bytearray or a view, so the buffer is copied once.
-        data = bytes(self._view[self._start : self._end])
-        start, end = 0, len(data)
+        data = bytes(reads.view[begin : reads.end])
+        received: list[tuple[int, int]] = []
+        count = 0
+        for end, received_ns in reads.stamps:
+            start = self._cut_read(data, start, end - begin, payloads)
+            if len(payloads) > count:
+                received.append((received_ns, len(payloads) - count))
+                count = len(payloads)
+        reads.start += start
+        if reads.start == reads.end:
+            reads.stamps.clear()
+        self.received = received
+        return payloads
+
+    def _cut_read(self, data: bytes, start: int, end: int, payloads: list[bytes]) -> int:
+        """Add the payloads of the plain frames between two places; return where the last one ends. The hot loop."""
         first_head, longest_head, long_head = self._head, self._longest_head, self._long_head
         append = payloads.append
         # One unpack reads the first two bytes and the two after them, which may be the length. It fails when fewer than
@@ -166,58 +204,27 @@ class FrameReader(FrameSender):
                 start = stop
         except struct.error:
             pass
-        self._start += start
-        return payloads
+        return start
 
     def _needs_more(self) -> bool:
-        """Return whether the buffer holds only the beginning of a plain frame, which will fit into it."""
-        start, available = self._start, self._end - self._start
-        if self.cont_frame.recving_frames or self._buffer[start] != self._head >> 8:
+        """Return whether the buffer holds only the beginning of a plain frame, which will fit into it, or nothing."""
+        buffer, start = self._reads.buffer, self._reads.start
+        available = self._reads.end - start
+        if not available:
+            return True
+        if self.cont_frame.recving_frames or buffer[start] != self._head >> 8:
             return False
         if available < 2:
             return True
-        length = self._buffer[start + 1]
+        length = buffer[start + 1]
         if length <= LONGEST_IN_ONE_BYTE:
             return available < 2 + length and length <= self._max_message_bytes
         if length == 126:
             if available < 4:
                 return True
-            length = int(_two_shorts(self._buffer, start)[1])
+            length = int(_two_shorts(buffer, start)[1])
             return available < 4 + length <= BUFFER_BYTES and length <= self._max_message_bytes
         return False
-
-    def _fill(self) -> None:
-        """Read once, behind what the buffer holds, after a pause if one is due."""
-        rest = self._end - self._start
-        if self._start:
-            self._view[:rest] = self._view[self._start : self._end]
-            self._start, self._end = 0, rest
-        if self._pauses.due:
-            pause(self._pauses.due)
-        size = self._read_into(self._view[rest:])
-        self._end += size
-        self._pauses.learn(size, time.monotonic())
-
-    def _read_into(self, view: memoryview) -> int:
-        """Read once; return how many bytes. Bytes that never complete a frame do not prolong the wait."""
-        try:
-            count = self._read_within(self._waiting_since + self.silence_seconds - time.monotonic(), view)
-        except TimeoutError as error:
-            if error.errno is not None:
-                raise  # The kernel has given up the connection.
-            # A process that was itself stopped, or got no CPU time, finds the time over and the data there.
-            count = self._read_within(0.0, view)
-        if not count:
-            raise websocket.WebSocketConnectionClosedException("the connection ended without a close frame")
-        return count
-
-    def _read_within(self, seconds: float, view: memoryview) -> int:
-        self.sock.settimeout(max(0.0, seconds))
-        try:
-            count: int = self.sock.recv_into(view)
-        except BlockingIOError:
-            raise TimeoutError from None
-        return count
 
     def _recv(self, bufsize: int) -> bytes:
         """Return up to `bufsize` bytes, of the rest of the buffer first.
@@ -227,10 +234,9 @@ class FrameReader(FrameSender):
         """
         if not self._begun:
             return bytes(super()._recv(bufsize))
-        if self._start == self._end:
-            self._start = self._end = 0
-            self._end = self._read_into(self._view)
-        taken = min(bufsize, self._end - self._start)
-        data = bytes(self._view[self._start : self._start + taken])
-        self._start += taken
-        return data
+        reads = self._reads
+        if reads.start == reads.end:
+            reads.read(self.sock, self._waiting_since + self.silence_seconds)
+        begin = reads.start
+        reads.start = min(reads.end, begin + bufsize)
+        return bytes(reads.view[begin : reads.start])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ssmd.connector.frames import FrameReader
 from ssmd.connector.strict import MessageTooBig
+from ssmd.contracts.writer import Reads
 from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 from ssmd.store.looks_like import looks_like
 
@@ -39,10 +40,18 @@ class InflatingReader:
     def __init__(self, reader: FrameReader, method: str, max_bytes: int) -> None:
         self._reader = reader
         self._max_bytes = max_bytes
-        self._compressed: deque[bytes] = deque()
+        self._compressed: deque[tuple[int, bytes]] = deque()
+        """Messages that are not inflated yet, each with the time of its read."""
+        self.received: Reads = ()
+        """The reads that have completed the messages which recv_batch() returned last, see contracts/writer.py."""
         self._too_big: MessageTooBig | None = None
         self.method = method
         self.not_inflated = 0
+
+    @property
+    def held_ns(self) -> int | None:
+        """See FrameReader."""
+        return self._compressed[0][0] if self._compressed else self._reader.held_ns
 
     def recv_batch(self) -> list[bytes]:
         """Return what FrameReader.recv_batch() returns, inflated, and raise what it raises.
@@ -53,15 +62,20 @@ class InflatingReader:
             raise self._too_big
         if not self._compressed:
             payloads = self._reader.recv_batch()
-            if not self._reader.binary:
+            self.received = self._reader.received
+            if not payloads or not self._reader.binary:  # Without any it was a control frame or a fragment.
                 return payloads
-            self._compressed.extend(payloads)
+            times = [received_ns for received_ns, count in self.received for _ in range(count)]
+            self._compressed.extend(zip(times, payloads, strict=True))
         found: list[bytes] = []
+        counts: dict[int, int] = {}
         size = 0
         # Not all at once: together, they may become a thousand times as large.
         while self._compressed and size < LARGE_BYTES:
+            received_ns, payload = self._compressed.popleft()
             try:
-                found.append(self._inflated(self._compressed.popleft()))
+                found.append(self._inflated(payload))
+                counts[received_ns] = counts.get(received_ns, 0) + 1
             except MessageTooBig as error:
                 self._too_big = error
                 self._compressed.clear()
@@ -69,6 +83,7 @@ class InflatingReader:
                     raise
                 break
             size += len(found[-1])
+        self.received = list(counts.items())
         return found
 
     def _inflated(self, payload: bytes) -> bytes:

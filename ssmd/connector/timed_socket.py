@@ -1,68 +1,72 @@
-"""A socket that waits without starting a timer for each wait.
+"""A socket that a greenlet waits for without starting a timer for each wait, and that may be read while it waits.
 
 gevent arms a timer for each read and disarms it again, which costs as much as the read. Here one timer runs for many
-waits. It looks, when it ends, whether the wait of that moment has lasted too long.
+waits. It looks, when it ends, whether the wait of that moment has lasted too long. And what has arrived may be read
+without waking the greenlet.
 """
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 
-__all__ = ["TimedSocket"]
+__all__ = ["Receiver", "TimedSocket"]
+
+BRIEF_SECONDS = 0.012
+"""How long a brief wait lasts."""
 
 _monotonic = time.monotonic
 
 
-class TimedSocket:
-    """A connected gevent socket, with the methods that a frame reader uses. One greenlet receives, others may send."""
+class Receiver:
+    """What a frame reader needs of a socket, made of recv_now() and wait_while()."""
 
-    def __init__(self, sock: Any) -> None:
-        self._waiting_sock = sock
-        # The socket of the standard library below gevent's. The attribute is private; setup.py names the versions of
-        # gevent that were tried.
-        self._sock = sock._sock
-        self._receive: Callable[[memoryview], int] = self._sock.recv_into
-        self._timeout: float | None = sock.gettimeout()
-        self._wait = _ReadWait(sock.fileno())
-        self._is_drained = False
-        """Whether the last read took all that was there: then it is cheaper to wait first."""
+    _timeout: float | None
+
+    recv_now: Callable[[memoryview], int]
+    """Reads once what has arrived; returns how many bytes, 0 at the end of the stream. Raises BlockingIOError when
+    nothing has, and the errors of the socket."""
+
+    wait_while: Callable[[float, Callable[[], bool]], bool]
+    """Calls a function whenever something can be read, until it returns True; returns False when that has not happened
+    until a time, in seconds of the monotonic clock. The event loop makes the calls, so the function must not block.
+    What it raises is raised."""
+
+    wait_briefly: Callable[[Callable[[], bool]], bool]
+    """Does the same for BRIEF_SECONDS."""
 
     def recv_into(self, view: memoryview) -> int:
         """Wait until something has arrived, and read once; return how many bytes, 0 at the end of the stream.
 
         Raises TimeoutError, or BlockingIOError when the timeout is 0, and the errors of the socket.
         """
-        timeout = self._timeout
-        if timeout == 0.0:
-            return self._receive(view)
-        if self._is_drained:
-            self._wait_for_data(timeout)
+        until = self.until()
         while True:
             try:
-                count = self._receive(view)
+                return self.recv_now(view)
             except BlockingIOError:
-                self._wait_for_data(timeout)
-            else:
-                self._is_drained = count < len(view)
-                return count
+                if self._timeout == 0.0:
+                    raise
+            self.wait(until)
 
-    def _wait_for_data(self, timeout: float | None) -> None:
-        if not self._wait.wait(math.inf if timeout is None else _monotonic() + timeout):
+    def until(self) -> float:
+        """Return when a wait that begins now is over, seconds of the monotonic clock."""
+        return math.inf if self._timeout is None else _monotonic() + self._timeout
+
+    def wait(self, until: float) -> None:
+        """Wait until something can be read. Raises TimeoutError."""
+        if not self.wait_while(until, _at_once):
             raise TimeoutError("timed out")
 
     def recv(self, size: int) -> bytes:
         buffer = bytearray(size)
         return bytes(buffer[: self.recv_into(memoryview(buffer))])
-
-    def send(self, data: bytes) -> int:
-        self._waiting_sock.settimeout(self._timeout)
-        count: int = self._waiting_sock.send(data)
-        return count
 
     def gettimeout(self) -> float | None:
         return self._timeout
@@ -70,12 +74,39 @@ class TimedSocket:
     def settimeout(self, timeout: float | None) -> None:
         self._timeout = timeout
 
+
+class TimedSocket(Receiver):
+    """A connected gevent socket. One greenlet receives, others may send."""
+
+    def __init__(self, sock: Any) -> None:
+        self._waiting_sock = sock
+        # The socket of the standard library below gevent's. The attribute is private; setup.py names the versions of
+        # gevent that were tried.
+        self.recv_now = sock._sock.recv_into
+        self._timeout = sock.gettimeout()
+        self._wait = _ReadWait(sock.fileno())
+        self.wait_while, self.wait_briefly = self._wait.wait, self._wait.wait_briefly
+
+    def send(self, data: bytes) -> int:
+        self._waiting_sock.settimeout(self._timeout)
+        count: int = self._waiting_sock.send(data)
+        return count
+
     def close(self) -> None:
+        self.recv_now = _raise_closed  # gevent closes the socket below only some time later.
         self._wait.close()
         self._waiting_sock.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._waiting_sock, name)
+
+
+def _at_once() -> bool:
+    return True
+
+
+def _raise_closed(view: memoryview) -> int:
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 class _ReadWait:
@@ -84,25 +115,65 @@ class _ReadWait:
     def __init__(self, fd: int) -> None:
         self._hub: Any = gevent.get_hub()
         self._io = self._hub.loop.io(fd, 1)
+        self._brief = self._hub.loop.timer(0.0, BRIEF_SECONDS)
         self._timer: Any = None
         self._timer_ends = math.inf
-        self._deadline = math.inf
-        self._resume: Any = None
-        """Switches to the greenlet that waits; None while none does."""
+        self._until = math.inf
+        self._work: Callable[[], bool] = _at_once
+        self._is_closed = False
+        self._waiter: Any = None
+        """The greenlet that waits; None while none does."""
 
-    def wait(self, deadline: float) -> bool:
-        """Return True when there is something to read, False at the deadline, a time of the monotonic clock."""
-        self._deadline = deadline
-        if deadline < self._timer_ends:
-            self._start_timer(deadline)
-        self._resume = gevent.getcurrent().switch
-        self._io.start(self._resume, True)
+    def wait(self, until: float, work: Callable[[], bool]) -> bool:
+        """See Receiver.wait_while."""
+        if until != self._until:
+            self._until = until
+            # A timer that ends too early is left alone: the wait will most likely end before.
+            if until < self._timer_ends and not self._is_closed:
+                self._start_timer(until)
+        return self._switch(work)
+
+    def wait_briefly(self, work: Callable[[], bool]) -> bool:
+        """See Receiver.wait_briefly."""
+        if not self._is_closed:
+            self._brief.again(self._brief_ended)
         try:
-            readable: bool = self._hub.switch()
+            return self._switch(work)
         finally:
-            self._resume = None
-            self._io.stop()
-        return readable
+            if not self._is_closed:
+                self._brief.stop()
+
+    def _brief_ended(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch(False)
+
+    def _switch(self, work: Callable[[], bool]) -> bool:
+        """Let the event loop run until it switches back."""
+        if self._is_closed:
+            return work()  # It finds that out.
+        self._work = work
+        if not self._io.active:
+            self._io.start(self._readable)
+        self._waiter = gevent.getcurrent()
+        try:
+            is_done: bool = self._hub.switch()
+        finally:
+            self._waiter = None
+        return is_done
+
+    def _readable(self) -> None:
+        # The watcher goes on from wait to wait: to start and stop it each time costs two calls of the system.
+        if self._waiter is None:
+            if not self._is_closed:
+                self._io.stop()
+            return
+        try:
+            is_done = self._work()
+        except Exception as error:
+            self._waiter.throw(error)
+        else:
+            if is_done:
+                self._waiter.switch(True)
 
     def _start_timer(self, ends: float) -> None:
         self._stop_timer()
@@ -113,12 +184,12 @@ class _ReadWait:
 
     def _timer_ended(self) -> None:
         self._timer_ends = math.inf
-        if self._resume is None:
+        if self._until > _monotonic() and self._waiter is not None:
+            self._start_timer(self._until)
             return
-        if self._deadline <= _monotonic():
-            self._resume(False)
-        else:
-            self._start_timer(self._deadline)
+        self._until = math.inf  # The next wait starts a timer of its own, even when it is to end at the same time.
+        if self._waiter is not None:
+            self._waiter.switch(False)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -127,6 +198,13 @@ class _ReadWait:
             self._timer = None
 
     def close(self) -> None:
+        """End the wait of a greenlet, as if there were something to read. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._stop_timer()
-        self._io.stop()
-        self._io.close()
+        for watcher in (self._brief, self._io):
+            watcher.stop()
+            watcher.close()
+        if self._waiter is not None:
+            self._hub.loop.run_callback(self._readable)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import time
 from typing import Any
+
+from ssmd.connector.timed_socket import Receiver, TimedSocket
 
 __all__ = ["TlsSocket"]
 
@@ -17,18 +18,18 @@ RAW_BYTES = 64 * 1024
 """The most that one read of the socket takes, and so the most that waits in memory to be decrypted."""
 
 
-class TlsSocket:
-    """The client's end of a TLS connection over `sock`, a connected gevent socket; has the methods that a frame reader
-    uses.
+class TlsSocket(Receiver):
+    """The client's end of a TLS connection over `sock`.
 
     The constructor makes the handshake. `context` decides which certificates are trusted, and the certificate must be
     for `host`. It raises ssl.SSLError and OSError, and leaves the socket open. One greenlet may receive while others
     send.
     """
 
-    def __init__(self, sock: Any, context: ssl.SSLContext, host: str) -> None:
+    def __init__(self, sock: TimedSocket, context: ssl.SSLContext, host: str) -> None:
         self._sock = sock
-        self._timeout: float | None = sock.gettimeout()
+        self._timeout = sock.gettimeout()
+        self.wait_while, self.wait_briefly = sock.wait_while, sock.wait_briefly
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         # Saves a call for each record: SSLObject.read() only calls this one. The attribute is private; without it, the
@@ -46,7 +47,7 @@ class TlsSocket:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._receive(self._timeout)
+                self._receive_in_time()
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush(self._timeout)  # The alert that says why.
@@ -54,16 +55,23 @@ class TlsSocket:
             else:
                 return self._flush(self._timeout)
 
-    def recv_into(self, view: memoryview) -> int:
-        """Wait until something has arrived, then fill the view with all that is there; return its bytes, 0 at the end.
+    def _receive_in_time(self) -> None:
+        until = self.until()
+        while True:
+            try:
+                return self._receive()
+            except BlockingIOError:
+                self.wait(until)
+
+    def recv_now(self, view: memoryview) -> int:
+        """Fill the view with all that has arrived; return its bytes, 0 at the end of the stream.
 
         The end of the stream is an end even without TLS's own close_notify (a ragged end): WebSocket has its close
-        frame. Raises TimeoutError, or BlockingIOError when the timeout is 0, and the errors of the socket and of TLS,
-        all of them after what arrived before.
+        frame. Raises BlockingIOError when nothing is there, and the errors of the socket and of TLS, all of them after
+        what arrived before.
         """
         if self._failure is not None:
             raise self._failure
-        began = time.monotonic()
         read, size, filled = self._read, len(view), 0
         try:
             while filled < size:
@@ -71,12 +79,9 @@ class TlsSocket:
                     count = read(size - filled, view[filled:])  # One record, or the rest of one.
                 except ssl.SSLWantReadError:
                     # All of the last socket read is decrypted. There may be more only if that read was a full one.
-                    if not filled:
-                        self._receive(self._left(began))
-                    elif self._may_have_more:
-                        self._receive(0.0)
-                    else:
+                    if filled and not self._may_have_more:
                         break
+                    self._receive()
                     continue
                 if not count:
                     break  # The end: the next call finds it again.
@@ -90,32 +95,20 @@ class TlsSocket:
                 self._failure = error
         return filled
 
-    def _left(self, began: float) -> float | None:
-        """Return what is left of the timeout. Bytes that never complete a record do not prolong it."""
-        if not self._timeout:
-            return self._timeout
-        left = began + self._timeout - time.monotonic()
-        if left <= 0.0:
-            raise TimeoutError("timed out")
-        return left
-
-    def _receive(self, timeout: float | None) -> None:
-        """Read the socket once, into the memory that OpenSSL decrypts from, which must be empty."""
+    def _receive(self) -> None:
+        """Read what has arrived into the memory that OpenSSL decrypts from, which must be empty. Raises
+        BlockingIOError when there is nothing.
+        """
         # To be sent are the handshake, what OpenSSL sends on its own, and the rest of a send. Even if that is not
         # possible now, what the exchange has sent can be read.
         with contextlib.suppress(OSError):
             self._flush(0.0)
-        self._sock.settimeout(timeout)
-        count = self._sock.recv_into(self._raw)
+        count = self._sock.recv_now(self._raw)
         if count:
             self._incoming.write(self._raw[:count])
         else:
             self._incoming.write_eof()
         self._may_have_more = count == RAW_BYTES
-
-    def recv(self, size: int) -> bytes:
-        buffer = bytearray(size)
-        return bytes(buffer[: self.recv_into(memoryview(buffer))])
 
     def send(self, data: bytes) -> int:
         """Encrypt all of it, and send it unless another greenlet is just sending: then that one does. Returns its
@@ -140,12 +133,6 @@ class TlsSocket:
                 self._unsent = self._unsent[self._sock.send(self._unsent) :]
         finally:
             self._sending = False
-
-    def gettimeout(self) -> float | None:
-        return self._timeout
-
-    def settimeout(self, timeout: float | None) -> None:
-        self._timeout = timeout
 
     def shutdown(self, how: int) -> None:
         """End the TCP connection. What has arrived can still be received."""

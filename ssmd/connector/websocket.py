@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
-import gevent
 import websocket
 
 from ssmd.connector.closing import CloseFrame
@@ -18,6 +17,7 @@ from ssmd.connector.patience import DATA, IDLE, PING, Patience
 from ssmd.connector.refusal import explain
 from ssmd.connector.strict import MessageTooBig
 from ssmd.contracts.exchange import Exchange
+from ssmd.contracts.writer import Reads
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
 
 __all__ = ["CONNECT_SECONDS", "WebSocketConnector"]
@@ -28,9 +28,6 @@ commands."""
 
 SEND_SECONDS = 5.0
 """How long the exchange may take to read the commands of one send(). Nothing is read from it in this time."""
-
-FAIRNESS_SECONDS = 0.001
-"""How long the reading may go on without a pause before other greenlets get their turn."""
 
 
 class WebSocketConnector:
@@ -67,14 +64,11 @@ class WebSocketConnector:
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
         self._opener = Opener(endpoint, exchange, self._reader, direct=direct, wall_clock=wall_clock)
         self._inflating: InflatingReader | None = None
-        self._receive = self._reader.recv_batch
 
     def connect(self) -> None:
         self._opener.open(self._connect_seconds)
         if method := self._opener.decompress:
             self._inflating = InflatingReader(self._reader, method, self._max_message_bytes)
-            self._receive = self._inflating.recv_batch
-        self._reader.begin(self._idle_seconds, binary=self._inflating is not None)
 
     @property
     def decompress(self) -> str:
@@ -84,17 +78,17 @@ class WebSocketConnector:
     def not_decompressed(self) -> int:
         return 0 if self._inflating is None else self._inflating.not_inflated
 
-    def messages(self) -> Iterator[list[bytes]]:
+    def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
         if self._closing:
             return
-        monotonic, reader, receive = time.monotonic, self._reader, self._receive
-        last_pause = now = monotonic()
+        monotonic, reader, receiver = time.monotonic, self._reader, self._inflating or self._reader
+        reader.begin(self._idle_seconds, binary=self._inflating is not None, clock=clock)
+        now = monotonic()
         patience = Patience(self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now)
         while True:
-            began = monotonic()
             try:
-                reader.silence_seconds = patience.wait(began)
-                payloads = receive()
+                reader.silence_seconds = patience.wait(now)
+                payloads = receiver.recv_batch()
                 patience.waited = 0.0
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
@@ -105,25 +99,23 @@ class WebSocketConnector:
                 if patience.limit == PING:
                     self._ping(patience)
             # After close() too: what has arrived is yielded, and then the read finds the socket's end.
-            now = monotonic()
-            if now - began > FAIRNESS_SECONDS:
-                last_pause = now  # It has waited, and the other greenlets had their turn.
+            self._is_data = bool(payloads)
             if payloads:
-                self._is_data, self._yielded = True, len(payloads)
-                yield payloads
-                del payloads  # See Reader.
-                now = monotonic()
-                if self._is_data:
-                    patience.last_data, self._no_data = now, 0
+                self._yielded = len(payloads)
+                yield receiver.received, payloads
+            del payloads  # See Reader.
+            now = monotonic()
+            if self._is_data:
+                patience.last_data, self._no_data = now, 0
             if now >= patience.next_tick:
-                yield []
+                yield [(receiver.held_ns or clock(), 0)], []
                 patience.ticked(now, self._exchange.tick_seconds)
                 now = monotonic()
-            if now - last_pause > FAIRNESS_SECONDS:
-                # While a socket always has data, the reading never waits, and other greenlets would starve. sleep(0) is
-                # not enough: gevent runs many such callbacks before it looks at its sockets again.
-                gevent.sleep(1e-6)
-                last_pause = monotonic()
+            now = reader.let_others_run(now)
+
+    @property
+    def held_ns(self) -> int | None:
+        return (self._inflating or self._reader).held_ns
 
     @property
     def _host(self) -> str:
@@ -151,6 +143,7 @@ class WebSocketConnector:
     def send(self, commands: Sequence[bytes]) -> None:
         if self._closing or not commands:
             return
+        self._reader.hurry()  # What comes next may be the answer.
         try:
             self._reader.send_texts(commands, SEND_SECONDS)
         except TimeoutError:

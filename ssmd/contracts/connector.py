@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
+
+from ssmd.contracts.writer import Reads
 
 __all__ = ["Connector"]
 
@@ -32,10 +34,20 @@ class Connector(Protocol):
         `wait_seconds` says how long the exchange asks to wait before the next attempt.
         """
 
-    def messages(self) -> Iterator[list[bytes]]:
-        """Yield what arrives, one list of whole messages for each read; block in between.
+    @property
+    def held_ns(self) -> int | None:
+        """When the first of the messages was received that messages() has not yielded yet, ns since the epoch; None
+        when there is none.
+        """
 
-        For an exchange with `tick_seconds` it also yields an empty list after that time, whatever else arrives.
+    def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
+        """Yield whole messages as they arrive, and the reads that they came with; block in between.
+
+        What comes within some milliseconds may be yielded together. `clock`: returns the time of a read, ns since the
+        epoch.
+
+        For an exchange with `tick_seconds` it also yields an empty list when that time has passed, whatever arrives;
+        its one read has no messages, and the time.
         Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
         Everything that was received whole is yielded first. The dialect's Exchange.closed() may name another error.
         """

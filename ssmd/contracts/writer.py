@@ -9,7 +9,11 @@ from typing import NamedTuple, Protocol
 
 from ssmd.contracts.companion import Companion
 
-__all__ = ["Batch", "Note", "Writer"]
+__all__ = ["Batch", "Note", "Reads", "Writer"]
+
+Reads = Sequence[tuple[int, int]]
+"""For each read of the socket, in order: the time right after it, ns since the epoch, and how many messages it has
+completed. The times never decrease."""
 
 
 class Note(NamedTuple):
@@ -26,11 +30,11 @@ class Note(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What travels from the reader to the writer: the messages that one socket read completed."""
+    """What travels from the reader to the writer: the messages of one or more socket reads, all of one day."""
 
     feed: str
     received_ns: int
-    """Wall clock, ns since the epoch, taken right after that read; never decreases within a run."""
+    """Wall clock, ns since the epoch, taken right after the last read; never decreases within a run."""
     data: bytes
     """What the writer's encode() made of the messages; empty when there are only notes."""
     messages: int
@@ -59,11 +63,11 @@ class Writer(Protocol):
     def open(self) -> None:
         """Make the output ready, before anything is received; called once. Raises OutputError."""
 
-    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
+    def encode(self, reads: Reads, payloads: list[bytes], decoded: bool) -> bytes:
         """Return the `data` of a Batch with these messages, which are unchanged and in wire order.
 
-        The reader calls it right after it received them, and waits for it; for large messages it runs in a thread. It
-        only computes: it never raises and never blocks.
+        The reader calls it right after it has looked at them, and waits for it; for large messages it runs in a thread.
+        It only computes: it never raises and never blocks.
         `decoded`: a JSON decoder has accepted every message.
         """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 
 from ssmd.contracts.events import (
@@ -15,7 +16,7 @@ from ssmd.contracts.events import (
     SnapshotsReceived,
     SnapshotsRequested,
 )
-from ssmd.contracts.writer import Note
+from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
@@ -63,9 +64,19 @@ class Journal:
         self._waits = 0
         self._last_wait_ns = 0
 
-    def take(self) -> Sequence[Note]:
-        notes, self.pending = self.pending, []
-        return notes
+    def take(self, reads: Reads) -> Sequence[Note]:
+        """Return the notes up to the time of the last read, in order of their places among its messages.
+
+        Later ones remain: there may be messages that were received before them and come later.
+        """
+        first_ns, last_ns = reads[0][0], reads[-1][0]
+        notes = [
+            note._replace(place=_place_at(reads, note.ts_ns)) if not note.place and note.ts_ns > first_ns else note
+            for note in self.pending
+            if note.ts_ns <= last_ns
+        ]
+        self.pending = [note for note in self.pending if note.ts_ns > last_ns]
+        return sorted(notes, key=operator.attrgetter("place"))
 
     def note(self, event: str, ts_ns: int, **fields: object) -> None:
         """Add a note that belongs before the next message."""
@@ -77,6 +88,18 @@ class Journal:
         self._metrics.clock_steps.inc()
         _log.warning("clock stepped back", extra={"seconds": seconds})
         self.note(CLOCK_STEPPED, ts_ns, seconds=seconds)
+
+    def events_of(self, reads: Reads, events: Sequence[Event]) -> None:
+        """Record what the dialect has found among the messages of these reads.
+
+        An event without a place belongs to the one before it: a request for the books that a gap has lost.
+        """
+        place = 0
+        for event in events:
+            place = getattr(event, "place", place)
+            before = len(self.pending)
+            self.events([event], _time_at(reads, place))
+            self.pending[before:] = [note._replace(place=max(note.place, place)) for note in self.pending[before:]]
 
     def events(self, events: Sequence[Event], ts_ns: int) -> None:
         """Record what the dialect has found among the messages that come next."""
@@ -153,6 +176,20 @@ class Journal:
         self.pressed = False
         fields = {"seconds": round(self._waited, 6), "waits": self._waits}
         self.note(BACKPRESSURE_ENDED, self._last_wait_ns, **fields)
+
+
+def _time_at(reads: Reads, place: int) -> int:
+    """Return the time of the message with this index, in ns since the epoch."""
+    for received_ns, count in reads:
+        if place < count:
+            return received_ns
+        place -= count
+    return reads[-1][0]
+
+
+def _place_at(reads: Reads, ts_ns: int) -> int:
+    """Return how many messages were received before a time."""
+    return sum(count for received_ns, count in reads if received_ns < ts_ns)
 
 
 def _log_subscribed(event: Acknowledged) -> None:

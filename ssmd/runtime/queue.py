@@ -19,11 +19,6 @@ QUEUE_BYTES = 64 * 1024 * 1024
 """The bound of a run's queue. So much may wait for the disk before the socket is no longer read: minutes of one busy
 connection."""
 
-GATHER_BYTES = 256 * 1024
-GATHER_SECONDS = 0.01
-"""What is queued is due to be written when it has GATHER_BYTES, or when its oldest batch is GATHER_SECONDS old. Each
-write is passed to a thread, which costs as much CPU time as the reading of several messages."""
-
 PACE_BYTES = 1024 * 1024
 PACE_SECONDS = 0.002
 """With more than PACE_BYTES in the queue the reader lets the writer run, for at most PACE_SECONDS. So a flood is
@@ -43,15 +38,9 @@ class BatchQueue:
     queue is empty, so that nothing is ever refused.
 
     `blocked` is called with the seconds that put() waits for room, as they pass, so that an endless wait shows too.
-    `gather_seconds`: how old the oldest batch becomes before what is queued is due, unless there is much of it.
     """
 
-    def __init__(
-        self,
-        max_bytes: int,
-        blocked: Callable[[float], None] = lambda seconds: None,
-        gather_seconds: float = GATHER_SECONDS,
-    ) -> None:
+    def __init__(self, max_bytes: int, blocked: Callable[[float], None] = lambda seconds: None) -> None:
         self._max_bytes = max_bytes
         self._blocked = blocked
         self._batches: deque[Batch] = deque()
@@ -59,9 +48,6 @@ class BatchQueue:
         self._room = Event()
         self._news = Event()
         self._timer: Any = None
-        self._gather: Any = gevent.get_hub().loop.timer(0.0, gather_seconds)
-        self._gathering = False
-        """Whether the timer runs, at whose end what is queued is due."""
         self.bytes = 0
         """The memory of the batches that are put and not yet done."""
         self.messages = 0
@@ -85,14 +71,9 @@ class BatchQueue:
         self._batches.append(batch)
         self.bytes += size
         self.messages += batch.messages
-        if self.bytes >= GATHER_BYTES:
-            self._news.set()
-        elif not self._gathering:
-            self._gathering = True
-            self._gather.again(self._news.set)
+        self._news.set()
 
     def _wait_for_room(self, size: int) -> None:
-        self._news.set()
         reported = time.monotonic()
         while self._full(size):
             self._room.clear()
@@ -131,16 +112,10 @@ class BatchQueue:
         self._room.set()
 
     def wait(self) -> None:
-        """Block until what is queued is due to be written, or until wake() or close()."""
-        if not self.closed:
-            self._news.wait()
+        """Block until there is a batch, or until wake() or close()."""
+        if not self._batches and not self.closed:
             self._news.clear()
-        self._gathering = False
-        self._gather.stop()
-
-    def is_due(self) -> bool:
-        """Return whether what is queued is due to be written: it is much, or old, or the queue is closed."""
-        return self.bytes >= GATHER_BYTES or self._news.is_set() or self.closed
+            self._news.wait()
 
     def wake(self) -> None:
         """Let wait() return although no batch has come."""
@@ -168,7 +143,6 @@ class BatchQueue:
         """Let neither wait() nor put() block any longer."""
         self.closed = True
         self._stop_timer()
-        self._gather.stop()
         self._news.set()
         self._room.set()
 

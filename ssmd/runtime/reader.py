@@ -11,7 +11,7 @@ import gevent
 
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, Inspection
-from ssmd.contracts.writer import Batch, Writer
+from ssmd.contracts.writer import Batch, Reads, Writer
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -71,7 +71,7 @@ class Reader:
         decompress = self._connector.decompress
         self._journal.note(CONNECTED, self._clock.last_ns, **({"decompress": decompress} if decompress else {}))
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
-        self.hand_in_notes()
+        self.hand_in_notes(self._clock.last_ns)
         self._read()
 
     def _connect(self) -> None:
@@ -87,50 +87,60 @@ class Reader:
                 gevent.sleep(error.wait_seconds)
             raise
 
-    def hand_in_notes(self) -> None:
-        """Put what the journal holds into the queue; never blocks."""
-        self._queue.put(Batch(self._feed, self._clock.last_ns, b"", 0, self._journal.take()))
+    def hand_in_notes(self, ts_ns: int) -> None:
+        """Put what the journal holds up to this time into the queue; never blocks."""
+        self._queue.put(Batch(self._feed, ts_ns, b"", 0, self._journal.take([(ts_ns, 0)])))
 
     def _read(self) -> None:
-        # The metrics and contracts are looked up once: the loop body runs for every socket read.
-        inspect, encode, put, journal = self._exchange.inspect, self._writer.encode, self._queue.put, self._journal
-        status, clock = self._status, self._clock
-        for payloads in self._connector.messages():
-            received_ns = clock.now()
-            if payloads:
-                is_new_day = received_ns >= self._day_ends_ns
-                inspection = self._first_of_day(payloads, received_ns) if is_new_day else inspect(payloads)
-                if inspection.data:
-                    status.last_received_ns = received_ns
-                else:
-                    self._connector.no_data()
-                if inspection.events:
-                    journal.events(inspection.events, received_ns)
-                notes = journal.take() if journal.pending else ()
-                size = sum(map(len, payloads))
-                status.received_bytes += size
-                if size < LARGE_BYTES:
-                    data = encode(received_ns, payloads, inspection.decoded)
-                else:
-                    self._queue.awaited = True
-                    data = off_the_hub(encode, received_ns, payloads, inspection.decoded)
-                put(Batch(self._feed, received_ns, data, len(payloads), notes))
-                del payloads, data  # Not kept while the next message is received: each may have 16 MiB.
-                if journal.pressed:
-                    journal.waited(0.0, clock.now())
-                if inspection.exchange_ms is not None:
-                    self._observe_age(received_ns / 1e9 - inspection.exchange_ms / 1e3)
-                if inspection.failure is not None:
-                    raise inspection.failure
-                if inspection.commands:
-                    self._send(inspection.commands)
-                if inspection.due:
-                    self._tick(received_ns)
+        clock = self._clock
+        for reads, payloads in self._connector.messages(clock.now):
+            if not payloads:
+                self._tick(reads[0][0])
+            elif reads[0][0] < self._day_ends_ns <= reads[-1][0]:
+                # The messages of two days belong to two files.
+                old = [read for read in reads if read[0] < self._day_ends_ns]
+                count = sum(messages for _, messages in old)
+                self._handle(old, payloads[:count])
+                self._handle(reads[len(old) :], payloads[count:])
             else:
-                self._tick(received_ns)
+                self._handle(reads, payloads)
+            del payloads  # Not kept while the next message is received: each may have 16 MiB.
             clock.require_near()
         if self._send_failure is not None:
             raise self._send_failure
+
+    def _handle(self, reads: Reads, payloads: list[bytes]) -> None:
+        """Inspect and encode messages that were received on one day, and put them into the queue."""
+        status, journal = self._status, self._journal
+        received_ns = reads[-1][0]
+        is_new_day = received_ns >= self._day_ends_ns
+        inspection = self._first_of_day(payloads, received_ns) if is_new_day else self._exchange.inspect(payloads)
+        if inspection.data:
+            status.last_received_ns = received_ns
+        else:
+            self._connector.no_data()
+        if inspection.events:
+            journal.events_of(reads, inspection.events)
+        notes = journal.take(reads) if journal.pending else ()
+        size = sum(map(len, payloads))
+        status.received_bytes += size
+        if size < LARGE_BYTES:
+            data = self._writer.encode(reads, payloads, inspection.decoded)
+        else:
+            self._queue.awaited = True
+            data = off_the_hub(self._writer.encode, reads, payloads, inspection.decoded)
+        self._queue.put(Batch(self._feed, received_ns, data, len(payloads), notes))
+        del data  # See _read().
+        if journal.pressed:
+            journal.waited(0.0, self._clock.now())
+        if inspection.exchange_ms is not None:
+            self._observe_age(received_ns / 1e9 - inspection.exchange_ms / 1e3)
+        if inspection.failure is not None:
+            raise inspection.failure
+        if inspection.commands:
+            self._send(inspection.commands)
+        if inspection.due:
+            self._tick(received_ns)
 
     def _observe_age(self, seconds: float) -> None:
         """Record the age of a message; warn once when no message can be so old, or so early."""
@@ -153,17 +163,16 @@ class Reader:
         turn = self._exchange.tick(now_ns // 1_000_000)
         if turn.events:
             self._journal.events(turn.events, now_ns)
-            self.hand_in_notes()
+            self.hand_in_notes(now_ns)
         return turn
 
     def _begin_day(self, now_ns: int) -> None:
-        if self._exchange.tick_seconds is not None:
-            self._day_ends_ns = (now_ns // DAY_NS + 1) * DAY_NS
+        self._day_ends_ns = (now_ns // DAY_NS + 1) * DAY_NS
 
     def _first_of_day(self, payloads: list[bytes], received_ns: int) -> Inspection:
         """Inspect the first messages of a day's file; before that, let the dialect know that the day has begun."""
         self._begin_day(received_ns)
-        turn = self._turn(received_ns)
+        turn = self._turn(received_ns) if self._exchange.tick_seconds is not None else Inspection(True)
         found = self._exchange.inspect(payloads)
         return found._replace(commands=[*turn.commands, *found.commands], failure=found.failure or turn.failure)
 

@@ -115,7 +115,7 @@ class Runner:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
         self._open_writer()
         self._journal.note(STARTED, self._clock.now(), **self._identity)
-        self._reader.hand_in_notes()
+        self._reader.hand_in_notes(self._clock.last_ns)
         writer = self._spawn("writer", WriteLoop(self._queue, self._writer, self._status).run)
         reader = self._spawn("connector", self._reader.run)
         ticker = self._spawn("ticker", self._tick)
@@ -175,8 +175,8 @@ class Runner:
             self._status.state_since(time.time_ns())
             if self._journal.has_unwritten_requests():
                 self._journal.write_requests(self._clock.now())
-            if self._journal.pending and not self._queue.awaited:
-                self._reader.hand_in_notes()
+            if self._journal.pending and not self._queue.awaited and self._connector.held_ns is None:
+                self._reader.hand_in_notes(self._clock.now())
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
 
     def _drain(
@@ -216,7 +216,7 @@ class Runner:
         if reader.dead:
             # The ticker ends for a channel's time-out alone.
             self._journal.end(self._clock.now(), self.stopped_by, error_of(reader) or error_of(ticker))
-            self._reader.hand_in_notes()
+            self._reader.hand_in_notes(self._clock.last_ns)
         self._queue.close()
 
     def _finish_writing(self, writer: gevent.Greenlet, deadline: float) -> list[BaseException | None]:

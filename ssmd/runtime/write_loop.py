@@ -29,8 +29,6 @@ class WriteLoop:
             queue.wait()
             while self._write_some():
                 writer.sync()  # Here too: a busy feed may never let the queue run empty.
-                if not queue.is_due():
-                    break
             queue.wake_in(writer.sync())
             if queue.closed:
                 return

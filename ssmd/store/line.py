@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
@@ -69,7 +69,12 @@ class LineEncoder:
         `decoded`: a strict JSON decoder has accepted every payload. Otherwise each is checked here, one by one, which
         is about ten times slower.
         """
-        prefix = self._prefix(received_ns)
+        return self.encode_reads([(received_ns, len(payloads))], payloads, decoded)
+
+    def encode_reads(self, reads: Sequence[tuple[int, int]], payloads: list[bytes], decoded: bool) -> bytes:
+        """Do what encode() does for the payloads of several reads, in order. `reads`: for each, its time and how many
+        payloads it has.
+        """
         if decoded and payloads and are_within_limits(payloads):
             # Kalshi ends every frame with a newline, so the strip belongs to the fast path.
             documents = list(map(bytes.strip, payloads))
@@ -77,9 +82,22 @@ class LineEncoder:
             # Decoders do not check the strings that they skip, so UTF-8 is checked here. All documents can be checked
             # together, because each begins and ends with ASCII.
             if b"\n" not in joined and b"\r" not in joined and is_utf8(joined):
-                return b"".join((prefix, (b"}\n" + prefix).join(documents), b"}\n"))
+                return b"".join(self._spliced(reads, documents))
             del documents, joined  # Each may be as large as the message.
-        return b"".join([self._encode_unchecked(prefix, payload) for payload in payloads])
+        lines: list[bytes] = []
+        for received_ns, count in reads:
+            prefix, at = self._prefix(received_ns), len(lines)
+            lines += [self._encode_unchecked(prefix, payload) for payload in payloads[at : at + count]]
+        return b"".join(lines)
+
+    def _spliced(self, reads: Sequence[tuple[int, int]], documents: list[bytes]) -> Iterator[bytes]:
+        at = 0
+        for received_ns, count in reads:
+            prefix = self._prefix(received_ns)
+            yield prefix
+            yield (b"}\n" + prefix).join(documents[at : at + count])
+            yield b"}\n"
+            at += count
 
     def _prefix(self, received_ns: int) -> bytes:
         """Return what comes before the data. The text of the second is cached, because formatting it costs the most."""

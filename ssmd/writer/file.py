@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ssmd.contracts.companion import DAY, Companion
-from ssmd.contracts.writer import Batch
+from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import AlreadyCollected, DataError, OutputError, WriteError
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
+from ssmd.runtime.work_thread import WorkThread
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
 from ssmd.store.layout import data_path, ledger_path, lock_path, manifest_path
 from ssmd.store.ledger import OUTAGE, SNAPSHOT_REQUESTED
@@ -68,6 +69,7 @@ class FileWriter:
         self._lines: list[bytes] = []
         self._written = 0
         self._syncer = Syncer(self._sync, config.fsync_interval_seconds, status)
+        self._thread: WorkThread | None = None
         self.location = str(self._root)
 
     def companions(self) -> Sequence[Companion]:
@@ -135,8 +137,8 @@ class FileWriter:
         self.location = str(path)
         return [Repaired(path, torn, self._ledger.lost), Repaired(ledger_path(path.parent, self._feed), ledger_torn)]
 
-    def encode(self, received_ns: int, payloads: list[bytes], decoded: bool) -> bytes:
-        return self._encoder.encode(received_ns, payloads, decoded)
+    def encode(self, reads: Reads, payloads: list[bytes], decoded: bool) -> bytes:
+        return self._encoder.encode_reads(reads, payloads, decoded)
 
     def write(self, batch: Batch) -> None:
         if batch.received_ns >= self._day_ends_ns and _begins_file(batch):
@@ -178,7 +180,10 @@ class FileWriter:
         if not pieces:
             return
         try:
-            off_the_hub(write_all, self._fd, pieces, self.location)
+            self._thread = self._thread or WorkThread()
+            self._thread.run(write_all, self._fd, pieces, self.location)
+        except OSError as error:  # No thread is to be had.
+            raise WriteError(f"{self.location}: {explain(error)}") from None
         except WriteError:
             self._ledger.final.clear()  # They would count lines that are not there.
             raise
@@ -215,6 +220,9 @@ class FileWriter:
                 finally:
                     self._finish_day()
         finally:
+            if self._thread is not None:
+                self._thread.close()
+                self._thread = None
             if self._lock_fd >= 0:
                 fd, self._lock_fd = self._lock_fd, -1
                 with contextlib.suppress(OSError):  # Nothing was written to it that could be lost.

@@ -36,7 +36,7 @@ LIMITS = {
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
     "cpu": "The wake-ups cost, not the messages: one for each read, and up to 100 a second for the thread that writes",
     "stamp": "The message waits while the reader pauses or works, or the process does not get the core",
-    "line": "What was read is gathered for 10 ms, and a write waits for the sync before it",
+    "line": "What was read is worked on together once in 10 ms, and a slow disk delays the write",
     "memory": "The libraries take about 50 MB before the first message, and the queue comes on top",
     "health": "A batch is read and written without a pause",
 }
