@@ -84,6 +84,7 @@ class TlsSocket(Receiver):
                     self._receive()
                     continue
                 if not count:
+                    self._expect_nothing()
                     break  # The end: the next call finds it again.
                 filled += count
         except ssl.SSLEOFError:
@@ -93,7 +94,13 @@ class TlsSocket(Receiver):
                 raise
             if not isinstance(error, BlockingIOError):
                 self._failure = error
+                self._expect_nothing()
         return filled
+
+    def _expect_nothing(self) -> None:
+        """Let no wait begin any more: how this ends is known, and the socket may be quiet from now on."""
+        self.wait_while = lambda until, work: work()
+        self.wait_briefly = lambda work: work()
 
     def _receive(self) -> None:
         """Read what has arrived into the memory that OpenSSL decrypts from, which must be empty. Raises
