@@ -75,10 +75,10 @@ class Scripted:
 class Gathering:
     """Reads of a scripted socket."""
 
-    def __init__(self, clock: Time, *script: tuple[float, bytes | OSError]) -> None:
+    def __init__(self, clock: Time, *script: tuple[float, bytes | OSError], coalesce_seconds: float = 0.0) -> None:
         self._clock, self._began = clock, clock.now
         self._sock = Scripted(clock, script)
-        self._reads = Reads(0.0)
+        self._reads = Reads(coalesce_seconds)
         self._reads.clock = clock.ns
 
     def next(self, patience: float = 60.0) -> list[tuple[float, bytes]]:
@@ -134,6 +134,12 @@ def test_three_quarters_of_the_buffer_are_handed_over_at_once(clock: Time) -> No
     assert gathering.next() == [(0.002, half), (0.003, half)]
     assert gathering.elapsed == pytest.approx(0.003)
     assert ENOUGH_BYTES == 48 * 1024
+
+
+def test_what_is_held_does_not_wait_for_the_end_of_a_long_pause(clock: Time) -> None:
+    script = [(0.0, b"one"), (0.002, b"two"), (0.02, b"three"), (0.021, b"four")]
+    gathering = Gathering(clock, *script, coalesce_seconds=1.0)
+    assert [gathering.next() for _ in range(3)] == [[read] for read in script[:3]]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ class Reads:
             self.view[:rest] = self.view[self.start : self.end]
             self.start, self.end = 0, rest
         self._fill(sock, until)
-        if _monotonic() < self._due and self.end < ENOUGH_BYTES and self._failure is None:
+        is_enough = self.end >= ENOUGH_BYTES or self._failure is not None or self._pauses.is_long
+        if not is_enough and _monotonic() < self._due:
             self._fill(sock)
         self._due = _monotonic() + GATHER_SECONDS
 
