@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +150,22 @@ def test_what_is_called_for_each_arrival_may_raise(pair: Pair) -> None:
     with gevent.Timeout(5), pytest.raises(LookupError, match="broken"):
         timed.wait_while(time.monotonic() + 60, broken)
     assert timed.recv(1) == b"x"
+
+
+def test_what_was_called_is_not_kept(pair: Pair) -> None:
+    """It may hold the socket, and the timer of a long wait would keep it open."""
+    timed, far = pair
+
+    class Reading:
+        def read(self) -> bool:
+            return True
+
+    reading = Reading()
+    kept = weakref.ref(reading)
+    far.sendall(b"x")
+    assert timed.wait_while(time.monotonic() + 60, reading.read)
+    del reading
+    assert kept() is None
 
 
 def test_it_is_called_until_it_is_content_and_the_greenlet_goes_on_then(pair: Pair) -> None:

@@ -159,6 +159,7 @@ class _ReadWait:
             is_done: bool = self._hub.switch()
         finally:
             self._waiter = None
+            self._work = _at_once  # It may hold the socket, which the timer would then keep open.
         return is_done
 
     def _readable(self) -> None:
