@@ -424,6 +424,18 @@ def test_events_among_messages_that_come_together_have_the_time_and_line_of_thei
         assert gaps == [(time, line) for line, time in enumerate(times)]
 
 
+class Refusing(TickingExchange):
+    """Ends the run with each message."""
+
+    def inspect(self, payloads: list[bytes]) -> Inspection:
+        return Inspection(decoded=True, failure=Disconnected("the end"))
+
+
+def test_what_came_after_midnight_with_a_message_that_ends_the_run_is_kept(record, tmp_path):
+    record(Refusing(tick_seconds=None), [(MIDNIGHT - 1, [b"{}"]), (MIDNIGHT, [b"{}"] * 2)])
+    assert [len(data(tmp_path, day).splitlines()) for day in (BEFORE, AFTER)] == [1, 2]
+
+
 def test_messages_that_come_together_are_inspected_and_encoded_together(status, metrics):
     now = [NOW]
     found = [Gap(1, 1, 3, place=2), SnapshotsRequested(1, "book", ["A"], "gap")]

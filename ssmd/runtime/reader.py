@@ -100,8 +100,10 @@ class Reader:
                 # The messages of two days belong to two files.
                 old = [read for read in reads if read[0] < self._day_ends_ns]
                 count = sum(messages for _, messages in old)
-                self._handle(old, payloads[:count])
-                self._handle(reads[len(old) :], payloads[count:])
+                try:
+                    self._handle(old, payloads[:count])
+                finally:  # When the run ends with the first, these have been received all the same.
+                    self._handle(reads[len(old) :], payloads[count:])
             else:
                 self._handle(reads, payloads)
             del payloads  # Not kept while the next message is received: each may have 16 MiB.
