@@ -14,7 +14,20 @@ from typing import Any
 
 import gevent
 import pytest
-from exchange_server import BINARY, CLOSE, CONT, PING, PONG, TEXT, Peer, close_frame, frame, lists_of, serving
+from exchange_server import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Peer,
+    close_frame,
+    eventually,
+    frame,
+    lists_of,
+    serving,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +39,7 @@ from ssmd.contracts.exchange import Opening
 from ssmd.errors import Disconnected
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY
-from ssmd.runtime.threads import LARGE_BYTES
+from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 
 MOST = 16 << 20
 MESSAGE = b'{"ch":"market.btcusdt.kline.1min","ts":1630994963175,"tick":{"close":52735.63}}'
@@ -310,6 +323,25 @@ def test_what_has_arrived_is_inflated_after_close() -> None:
                 feed.close()
             count += len(payloads)
         assert count == 9
+
+
+def test_a_message_that_is_inflated_in_a_thread_is_held_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int | None] = []
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.send(frame(BINARY, gzip.compress(bytes(3_000_000))))
+        eventually(lambda: held)
+        peer.send(close_frame(1000))
+
+    with serving(script) as server:
+        feed = connected(server.url)
+        monkeypatch.setattr(
+            "ssmd.connector.inflate.off_the_hub", lambda work: (held.append(feed.held_ns), off_the_hub(work))[1]
+        )
+        assert len(collected(feed)[0]) == 1
+    assert len(held) == 1
+    assert None not in held
 
 
 def test_pings_are_answered_between_compressed_messages() -> None:

@@ -72,9 +72,10 @@ class InflatingReader:
         size = 0
         # Not all at once: together, they may become a thousand times as large.
         while self._compressed and size < LARGE_BYTES:
-            received_ns, payload = self._compressed.popleft()
+            received_ns, payload = self._compressed[0]
             try:
                 found.append(self._inflated(payload))
+                self._compressed.popleft()  # Not earlier: until then it is held.
                 counts[received_ns] = counts.get(received_ns, 0) + 1
             except MessageTooBig as error:
                 self._too_big = error
