@@ -13,12 +13,13 @@ from typing import Any
 import gevent
 from flask import Flask, Response, jsonify, request
 from gevent.lock import BoundedSemaphore
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIHandler
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
 from ssmd.errors import ListenError, printable
+from ssmd.runtime.listener import Listener
 from ssmd.runtime.status import Status
 
 __all__ = ["HealthServer", "make_app"]
@@ -160,7 +161,7 @@ class HealthServer:
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
         self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
-        self._server = WSGIServer(
+        self._server = Listener(
             (host, port),
             self._turns,
             backlog=BACKLOG,

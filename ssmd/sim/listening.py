@@ -14,9 +14,10 @@ from typing import Any
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+from gevent.pywsgi import LoggingLogAdapter
 
 from ssmd.errors import ListenError
+from ssmd.runtime.listener import Listener
 from ssmd.sim.connection import GRACE, Connection
 from ssmd.sim.faults import Faults
 from ssmd.sim.feeds import Feed
@@ -119,9 +120,9 @@ class Server(ABC):
                     raise ConnectionResetError("it did not wait for the answer")
 
 
-def _listen(host: str, port: int, pool: Pool, gate: object) -> WSGIServer:
+def _listen(host: str, port: int, pool: Pool, gate: object) -> Listener:
     """Return a server that listens, and calls `gate` for each handshake. Raises ListenError."""
-    server = WSGIServer(
+    server = Listener(
         (host, port),
         no_upgrade,
         spawn=pool,
