@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 
@@ -20,6 +20,8 @@ __all__ = ["Receiver", "TimedSocket"]
 
 BRIEF_SECONDS = 0.012
 """How long a brief wait lasts."""
+
+T = TypeVar("T")
 
 _monotonic = time.monotonic
 
@@ -46,23 +48,21 @@ class Receiver:
 
         Raises TimeoutError, or BlockingIOError when the timeout is 0, and the errors of the socket.
         """
-        until = self.until()
+        return self._in_time(lambda: self.recv_now(view))
+
+    def _in_time(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, which is called whenever something has arrived, as long as it raises
+        BlockingIOError. Raises what recv_into() raises.
+        """
+        until = math.inf if self._timeout is None else _monotonic() + self._timeout
         while True:
             try:
-                return self.recv_now(view)
+                return read()
             except BlockingIOError:
                 if self._timeout == 0.0:
                     raise
-            self.wait(until)
-
-    def until(self) -> float:
-        """Return when a wait that begins now is over, seconds of the monotonic clock."""
-        return math.inf if self._timeout is None else _monotonic() + self._timeout
-
-    def wait(self, until: float) -> None:
-        """Wait until something can be read. Raises TimeoutError."""
-        if not self.wait_while(until, _at_once):
-            raise TimeoutError("timed out")
+            if not self.wait_while(until, _at_once):
+                raise TimeoutError("timed out")
 
     def recv(self, size: int) -> bytes:
         buffer = bytearray(size)

@@ -47,21 +47,13 @@ class TlsSocket(Receiver):
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._receive_in_time()
+                self._in_time(self._receive)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush(self._timeout)  # The alert that says why.
                 raise
             else:
                 return self._flush(self._timeout)
-
-    def _receive_in_time(self) -> None:
-        until = self.until()
-        while True:
-            try:
-                return self._receive()
-            except BlockingIOError:
-                self.wait(until)
 
     def recv_now(self, view: memoryview) -> int:
         """Fill the view with all that has arrived; return its bytes, 0 at the end of the stream.
