@@ -21,7 +21,7 @@ from ssmd.exchange.generic.dialect import Generic
 
 # The rule alone: the pause that is due after the reads that a test names.
 
-READ_BYTES = 64 * 1024
+LARGE_BYTES = 16 * 1024
 SECONDS = 0.0005
 
 
@@ -40,18 +40,18 @@ def times_of_reads(pauses: Pauses, arrivals: Iterable[float], size: int = 300) -
 
 @pytest.mark.parametrize("rate", [2_100, 10_000, 50_000])
 def test_over_a_longer_time_there_are_no_more_reads_than_one_in_each_pause(rate: int) -> None:
-    reads = times_of_reads(Pauses(SECONDS, READ_BYTES), [1 + number / rate for number in range(rate)])
+    reads = times_of_reads(Pauses(SECONDS, LARGE_BYTES), [1 + number / rate for number in range(rate)])
     assert 1 / SECONDS - 1 <= len(reads) <= 1 / SECONDS + 21
 
 
 def test_below_that_rate_every_message_is_read_when_it_arrives() -> None:
     arrivals = [1 + number / 1_900 for number in range(1_900)]
-    assert times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals) == arrivals
+    assert times_of_reads(Pauses(SECONDS, LARGE_BYTES), arrivals) == arrivals
 
 
 def test_no_message_waits_longer_than_one_pause() -> None:
     arrivals = [1 + number / 7_777 for number in range(7_777)]
-    reads = times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals)
+    reads = times_of_reads(Pauses(SECONDS, LARGE_BYTES), arrivals)
     for arrival in arrivals:
         read = reads[bisect.bisect_left(reads, arrival)]
         assert read - arrival <= SECONDS + 1e-9
@@ -59,34 +59,34 @@ def test_no_message_waits_longer_than_one_pause() -> None:
 
 def test_the_first_messages_of_a_burst_are_read_at_once() -> None:
     arrivals = [1 + number / 100_000 for number in range(20)]
-    assert times_of_reads(Pauses(SECONDS, READ_BYTES), arrivals) == arrivals
+    assert times_of_reads(Pauses(SECONDS, LARGE_BYTES), arrivals) == arrivals
 
 
 def test_after_a_silence_another_burst_is_read_at_once() -> None:
-    pauses = Pauses(SECONDS, READ_BYTES)
+    pauses = Pauses(SECONDS, LARGE_BYTES)
     times_of_reads(pauses, [1 + number / 100_000 for number in range(100)])
     arrivals = [2 + number / 100_000 for number in range(20)]
     assert times_of_reads(pauses, arrivals) == arrivals
 
 
 def test_long_pauses_leave_three_reads_for_a_burst() -> None:
-    reads = times_of_reads(Pauses(0.3, READ_BYTES), [1.0, 1.001, 1.002, 1.003])
+    reads = times_of_reads(Pauses(0.3, LARGE_BYTES), [1.0, 1.001, 1.002, 1.003])
     assert reads == [1.0, 1.001, 1.002, pytest.approx(1.3, abs=0.01)]
 
 
 def test_after_a_large_read_the_next_one_follows_at_once() -> None:
     """The exchange sends what the full window of the socket has held back as soon as there is room again."""
-    pauses = Pauses(SECONDS, READ_BYTES)
+    pauses = Pauses(SECONDS, LARGE_BYTES)
     times_of_reads(pauses, [1 + number / 100_000 for number in range(100)])
     assert pauses.due > 0.0
-    pauses.learn(READ_BYTES // 4, 1.00101)
+    pauses.learn(LARGE_BYTES, 1.00101)
     assert pauses.due == 0.0
     pauses.learn(300, 1.00102)
     assert pauses.due > 0.0
 
 
 def test_without_coalescing_there_is_never_a_pause() -> None:
-    pauses = Pauses(0.0, READ_BYTES)
+    pauses = Pauses(0.0, LARGE_BYTES)
     for turn in range(100):
         pauses.learn(300, 1.0 + turn / 100_000)
         assert pauses.due == 0.0

@@ -26,12 +26,14 @@ _native_sleep = monkey.get_original("time", "sleep")
 
 
 class Pauses:
-    """The pauses of one reader. `seconds`: the longest one, 0 for none. `most_bytes`: the size of a full read."""
+    """The pauses of one reader. `seconds`: the longest one, 0 for none. `large_bytes`: there is none after a read of so
+    much.
+    """
 
-    def __init__(self, seconds: float, most_bytes: int) -> None:
+    def __init__(self, seconds: float, large_bytes: int) -> None:
         self._seconds = seconds
         self._period = seconds * PERIOD
-        self._large = most_bytes // 4
+        self._large = large_bytes
         self._most_saved = max(LEAST_SAVED, SAVED_SECONDS / seconds) if seconds else 0.0
         self._saved = self._most_saved
         """How many reads may come at once, before there is a pause; negative while one is due."""

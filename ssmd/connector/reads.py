@@ -58,7 +58,7 @@ class Reads:
         """Returns the time of a read, ns since the epoch."""
         self._turn_at = 0.0
         """When other greenlets had their turn, seconds of the monotonic clock."""
-        self._pauses = Pauses(coalesce_seconds, BUFFER_BYTES)
+        self._pauses = Pauses(coalesce_seconds, LARGE_BYTES)
         self._due = 0.0
         self._failure: Exception | None = None
         self._sock: Any = None
