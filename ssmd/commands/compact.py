@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmd.commands.jobs.cores import jobs_asked
-from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.compact import LEVELS, Compacted, Left, candidates, compact
@@ -50,12 +49,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         os.nice(19)  # The collector beside it comes first.
     before = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
     tasks = day_tasks(candidates(Path(arguments["<storage>"]), before), _PASSES)
-    code = 0
-    with contextlib.closing(in_order(partial(_compact, level=level, dry_run=dry_run), tasks, jobs)) as outcomes:
-        for text, failed in outcomes:
-            print(text, file=sys.stderr if failed else sys.stdout, flush=True)
-            code = code or failed
-    return code
+    return print_in_order(in_order(partial(_compact, level=level, dry_run=dry_run), tasks, jobs))
 
 
 def _compact(file: DayFile, outlet: Outlet, *, level: int, dry_run: bool) -> tuple[str, int]:

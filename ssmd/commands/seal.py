@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Mapping
 from datetime import date
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmd.commands.jobs.cores import jobs_asked
-from ssmd.commands.jobs.in_order import day_tasks, in_order
+from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.seal import seal, unsealed
@@ -52,12 +51,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     except ValueError:
         raise UsageError(f"--before is '{visible(before)}'; it must be a day, such as 2026-01-31") from None
     tasks = day_tasks(unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]))
-    code = 0
-    with contextlib.closing(in_order(_seal, tasks, jobs, take=_print_repaired)) as outcomes:
-        for text, failed in outcomes:
-            print(text, file=sys.stderr if failed else sys.stdout, flush=True)
-            code = code or failed
-    return code
+    return print_in_order(in_order(_seal, tasks, jobs, take=_print_repaired))
 
 
 def _seal(file: DayFile, outlet: Outlet) -> tuple[str, int]:

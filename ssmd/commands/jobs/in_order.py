@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from ssmd.commands.jobs.outlet import Task, Work
 from ssmd.store.inventory import in_any_form
 from ssmd.store.layout import DayFile
 
-__all__ = ["day_tasks", "in_order"]
+__all__ = ["day_tasks", "in_order", "print_in_order"]
 
 
 def day_tasks(files: Iterable[DayFile], passes: int = 1) -> list[Task]:
@@ -56,6 +57,18 @@ def in_order(
             yield work(task.unit, _Here(number, take, show))
             if show is not None:
                 show(number, None)
+
+
+def print_in_order(outcomes: Generator[tuple[str, int], None, None]) -> int:
+    """Print what in_order() yields: for each task a text, which goes to stderr when the exit code with it is not 0.
+    Return the first such code, or 0.
+    """
+    code = 0
+    with contextlib.closing(outcomes):
+        for text, failed in outcomes:
+            print(text, file=sys.stderr if failed else sys.stdout, flush=True)
+            code = code or failed
+    return code
 
 
 class _Here:
