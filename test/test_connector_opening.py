@@ -22,7 +22,8 @@ from proxies import http_proxy, socks_proxy
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.http_call import ANSWER_BYTES
 from ssmd.connector.websocket import WebSocketConnector
-from ssmd.contracts.exchange import HttpRequest, Opening
+from ssmd.contracts.exchange import Opening
+from ssmd.contracts.http import HttpRequest
 from ssmd.errors import AuthError, ConfigError, ConnectError
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY

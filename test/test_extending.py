@@ -91,8 +91,9 @@ class ShoutingExchange(Listening):
 
     tick_seconds = 0.05
     knows_markets = True
+    listing = None
 
-    def __init__(self, keys, subscribe, snapshots, commands_per_second):
+    def __init__(self, keys, subscribe, snapshots, commands_per_second, **further):
         super().__init__()
         self.secret = keys["word"]
         self.names = subscribe["names"]
@@ -200,6 +201,8 @@ class TapeConnector:
 
     def connect(self):
         self.send(self.exchange.commands())
+
+    events = ()
 
     @property
     def held_ns(self):

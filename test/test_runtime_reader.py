@@ -16,7 +16,7 @@ from writer_runs import data, ledger
 
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
-from ssmd.contracts.events import Gap, SnapshotsRequested
+from ssmd.contracts.events import Event, Gap, SnapshotsRequested
 from ssmd.contracts.exchange import Inspection, Opening
 from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
@@ -64,6 +64,10 @@ class ScriptedConnector:
     def messages(self, clock: Callable[[], int]) -> Iterator[tuple[Reads, list[bytes]]]:
         for payloads in self.lists:
             yield read_now(clock, payloads)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        return ()
 
     def no_data(self) -> None:
         self.no_data_after.append(self.queue.messages)

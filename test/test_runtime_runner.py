@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -12,6 +13,7 @@ from gevent.event import Event
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
 from ssmd.contracts.exchange import COUNTER, Inspection, Opening
+from ssmd.contracts.listing import Listing
 from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import (
     AuthError,
@@ -68,6 +70,10 @@ class ToyConnector:
             raise self.end
         self.closed.wait()
 
+    @property
+    def events(self) -> Sequence[Any]:
+        return ()
+
     def no_data(self) -> None:
         pass
 
@@ -89,6 +95,13 @@ class ToyExchange:
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         return self.inspections.pop(0) if self.inspections else Inspection(decoded=True)
+
+    @property
+    def listing(self) -> Listing | None:
+        return None
+
+    def reconfigure(self, subscribe: Any) -> None:
+        raise NotImplementedError
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         return Opening(endpoint)

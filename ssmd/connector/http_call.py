@@ -15,7 +15,7 @@ from ssmd.connector.dial import RESPONSE_HEAD_BYTES
 from ssmd.connector.inflate import inflated
 from ssmd.connector.refusal import REDIRECTS
 from ssmd.connector.strict import MessageTooBig
-from ssmd.contracts.exchange import HttpRequest
+from ssmd.contracts.http import HttpRequest
 
 __all__ = ["ANSWER_BYTES", "HttpCall"]
 

@@ -20,7 +20,8 @@ from ssmd.connector.http_call import HttpCall
 from ssmd.connector.place import Place, address_fault, shown_host
 from ssmd.connector.proxy import Proxy, proxy_for
 from ssmd.connector.refusal import explain, refusal
-from ssmd.contracts.exchange import Exchange, HttpRequest, Opening
+from ssmd.contracts.exchange import Exchange, Opening
+from ssmd.contracts.http import HttpRequest
 from ssmd.errors import ConnectError, printable
 from ssmd.metadata.shown import shown_endpoint
 

@@ -16,6 +16,7 @@ from ssmd.connector.opening import Opener
 from ssmd.connector.patience import DATA, IDLE, PING, Patience
 from ssmd.connector.refusal import explain
 from ssmd.connector.strict import MessageTooBig
+from ssmd.contracts.events import Event
 from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.writer import Reads
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused, printable
@@ -135,6 +136,10 @@ class WebSocketConnector:
         self._pinged = self._reader.send_ping(self._idle_seconds / 2)
         patience.pinged()
         patience.passed(time.monotonic() - began)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        return ()
 
     def no_data(self) -> None:
         self._is_data = False

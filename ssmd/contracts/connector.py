@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from ssmd.contracts.events import Event
 from ssmd.contracts.writer import Reads
 
 __all__ = ["Connector"]
@@ -51,6 +52,10 @@ class Connector(Protocol):
         Ends by raising Disconnected when the feed has ended for whatever reason, or by returning after close().
         Everything that was received whole is yielded first. The dialect's Exchange.closed() may name another error.
         """
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What the connector itself has to report of the messages that messages() yielded last; nearly always empty."""
 
     def no_data(self) -> None:
         """Take note that the messages which were yielded last are no data: a silence of data goes on. Call it before

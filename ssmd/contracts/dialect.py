@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Exchange, Inspector, MessageReader, SnapshotPolicy
+from ssmd.contracts.shard import WHOLE, Shard
 
 __all__ = ["Dialect"]
 
@@ -41,11 +42,17 @@ class Dialect(Protocol):
         subscribe: Any,
         snapshots: SnapshotPolicy,
         commands_per_second: float | None = None,
+        *,
+        shard: Shard = WHOLE,
+        rest_endpoint: str = "",
+        most_markets: int | None = None,
     ) -> Exchange:
         """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
 
         `subscribe`: a mapping, or a list of mappings. `commands_per_second`: the most that are sent, replies included;
-        None for no limit. Raises ConfigError, which never holds the value of a key.
+        None for no limit. `shard`: which of the markets this connection is for. `rest_endpoint`: the URL below which
+        the exchange's REST interface is; empty when the feed has none. `most_markets`: how many markets may be
+        subscribed to; None for no limit. Raises ConfigError, which never holds the value of a key.
         """
 
     def check(self, subscribe: Any) -> Iterable[FieldProblem]:

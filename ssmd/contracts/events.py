@@ -13,6 +13,7 @@ __all__ = [
     "Gap",
     "NotAsked",
     "Refused",
+    "Response",
     "SnapshotsReceived",
     "SnapshotsRequested",
 ]
@@ -109,7 +110,20 @@ class NotAsked(NamedTuple):
     remedy: str
 
 
-Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived | NotAsked
+class Response(NamedTuple):
+    """A message is the body of an answer over HTTP: what was asked, and how it was answered."""
+
+    url: str
+    """Without secrets."""
+    status: int
+    etag: str | None
+    seconds: float
+    """From the beginning of the request to the end of the answer."""
+    place: int = 0
+    """The index of the payload that is the body."""
+
+
+Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived | NotAsked | Response
 """What a dialect reports about a connection. One with a `place` belongs there, any other before all payloads."""
 
 

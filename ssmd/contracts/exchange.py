@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ssmd.contracts.events import Asked, ChannelState, Event
+from ssmd.contracts.http import HttpRequest
+from ssmd.contracts.listing import Listing
 from ssmd.errors import SsmdError
 
 __all__ = [
@@ -17,7 +19,6 @@ __all__ = [
     "RANGE",
     "Exchange",
     "Head",
-    "HttpRequest",
     "Inspection",
     "Inspector",
     "MessageReader",
@@ -45,20 +46,6 @@ class SnapshotPolicy(NamedTuple):
     """Whether it asks for all books when a UTC day begins, so that each day's file stands alone."""
     per_second: int = 200
     """How many books it asks for in a second."""
-
-
-class HttpRequest(NamedTuple):
-    """A request over HTTP, whose answer the dialect needs before it can connect."""
-
-    method: str
-    url: str
-    """May hold the value of a key, as may `headers` and `body`."""
-    headers: Mapping[str, str]
-    body: bytes | None = None
-    hidden: Collection[str] = ()
-    """As in Opening."""
-    signed: bool = False
-    """Whether a key is used in it, so that a refusal may be about the key."""
 
 
 class Opening(NamedTuple):
@@ -207,6 +194,16 @@ class Exchange(Inspector, Protocol):
     def expects_text(self, payload: bytes) -> bool:
         """Return whether a message that is not JSON is one that the exchange is known to send, such as `pong`. It may
         be called in a thread.
+        """
+
+    @property
+    def listing(self) -> Listing | None:
+        """How the markets are found that the environment follows; None when it follows none."""
+
+    def reconfigure(self, subscribe: Any) -> None:
+        """Take another `subscribe` section, which is valid, on the open connection. The commands come with tick().
+
+        Raises ConfigError when the connection cannot change in that way; then nothing has changed.
         """
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:

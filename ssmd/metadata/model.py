@@ -94,6 +94,8 @@ class FeedVersion(Versioned):
 
     protocol: Annotated[Protocol | None, Before(_protocol)] = None
     endpoint: Text
+    rest_endpoint: Text | None = None
+    """The URL below which the exchange's REST interface is; None for the dialect's own."""
     auth_method: Text = "none"
     exchange: Name | None = None
     """The dialect; when left out, the one that has the feed's name, or else `generic`."""

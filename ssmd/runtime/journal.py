@@ -13,6 +13,7 @@ from ssmd.contracts.events import (
     Gap,
     NotAsked,
     Refused,
+    Response,
     SnapshotsReceived,
     SnapshotsRequested,
 )
@@ -29,6 +30,7 @@ from ssmd.store.ledger import (
     DISCONNECTED,
     GAP,
     REFUSED,
+    RESPONSE,
     SNAPSHOT_REQUESTED,
     SNAPSHOTS_RECEIVED,
     STOPPED,
@@ -117,6 +119,9 @@ class Journal:
                 self.pending.append(Note(GAP, ts_ns, event.place, fields))
             elif isinstance(event, Asked):
                 self.pending += self._gathering.add(event, ts_ns)
+            elif isinstance(event, Response):
+                fields = event._asdict()
+                self.pending.append(Note(RESPONSE, ts_ns, fields.pop("place"), fields))
             elif isinstance(event, NotAsked):
                 _log.warning("messages come of a channel that was not asked for", extra=event._asdict())
             else:

@@ -121,8 +121,8 @@ class Reader:
             status.last_received_ns = received_ns
         else:
             self._connector.no_data()
-        if inspection.events:
-            journal.events_of(reads, inspection.events)
+        if inspection.events or self._connector.events:
+            journal.events_of(reads, [*self._connector.events, *inspection.events])
         notes = journal.take(reads) if journal.pending else ()
         size = sum(map(len, payloads))
         status.received_bytes += size

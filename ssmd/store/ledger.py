@@ -21,6 +21,7 @@ __all__ = [
     "BACKPRESSURE_BEGAN",
     "BACKPRESSURE_ENDED",
     "CLOCK_STEPPED",
+    "CLOSED",
     "CONNECTED",
     "CONTINUED",
     "DISCONNECTED",
@@ -35,8 +36,11 @@ __all__ = [
     "OF_A_LINE",
     "OF_A_RUN",
     "OF_WHAT_IS_DURABLE",
+    "OPENED",
     "OUTAGE",
+    "RECONFIGURED",
     "REFUSED",
+    "RESPONSE",
     "ROTATED",
     "SILENT",
     "SNAPSHOTS_RECEIVED",
@@ -76,12 +80,17 @@ HEARD = "heard"
 SNAPSHOT_REQUESTED = "snapshot_requested"
 SNAPSHOTS_RECEIVED = "snapshots_received"
 IMPORTED = "imported"
+RESPONSE = "response"
+RECONFIGURED = "reconfigured"
+OPENED = "opened"
+CLOSED = "closed"
 
 EVENTS = frozenset(
     {
         *(STARTED, CONNECTED, SUBSCRIBED, GAP, BACKPRESSURE_BEGAN, BACKPRESSURE_ENDED, CLOCK_STEPPED, TORN, LOST),
         *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
         *(ASKED, REFUSED, SILENT, HEARD, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, IMPORTED),
+        *(RESPONSE, RECONFIGURED, OPENED, CLOSED),
     }
 )
 """All of them."""
@@ -92,7 +101,7 @@ OF_A_RUN = frozenset({STARTED, OUTAGE, CONNECTED, CONTINUED, ROTATED, DISCONNECT
 GAP_FIELDS = ("sid", "expected", "got", "missing")
 """The fields of a `gap`, in this order. Each is a whole number, but `missing` is null where the numbers do not say how
 many messages are missing. A `name` follows where the `sid` alone says nothing to people, such as a market."""
-OF_A_LINE = (SUBSCRIBED, GAP, REFUSED)
+OF_A_LINE = (SUBSCRIBED, GAP, REFUSED, RESPONSE)
 """Events about the line that follows them."""
 OF_WHAT_IS_DURABLE = (STOPPED, ROTATED)
 """Events that are written only when all that they count is on the disk. A mark is not: a power failure may keep it and

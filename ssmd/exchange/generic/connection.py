@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.events import Asked, ChannelState, Event, Refused
-from ssmd.contracts.exchange import HttpRequest, Inspection, Opening
+from ssmd.contracts.exchange import Inspection, Opening
+from ssmd.contracts.http import HttpRequest
+from ssmd.contracts.listing import Listing
 from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.exchange.generic.asking import decoded, value_in
 from ssmd.exchange.generic.description import Description
@@ -81,6 +83,13 @@ class GenericConnection(GenericInspector):
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         return self._handshake.opening(endpoint, now_ms)
+
+    @property
+    def listing(self) -> Listing | None:
+        return None
+
+    def reconfigure(self, subscribe: Any) -> None:
+        raise ConfigError("the dialect `generic` cannot change `subscribe` on an open connection; restart the run")
 
     # What is sent.
 

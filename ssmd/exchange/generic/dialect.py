@@ -7,6 +7,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import MessageReader, SnapshotPolicy
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.exchange.generic.asking import Wish, wishes_of
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
@@ -49,6 +50,10 @@ class Generic:
         subscribe: Any,
         snapshots: SnapshotPolicy | None = None,
         commands_per_second: float | None = None,
+        *,
+        shard: Shard = WHOLE,
+        rest_endpoint: str = "",
+        most_markets: int | None = None,
     ) -> GenericConnection:
         return GenericConnection(self._description, keys, subscribe, commands_per_second)
 

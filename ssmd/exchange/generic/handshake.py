@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ssmd.contracts.exchange import HttpRequest, Opening
+from ssmd.contracts.exchange import Opening
+from ssmd.contracts.http import HttpRequest
 from ssmd.errors import ConnectError
 from ssmd.exchange.generic.description import Description, Prepare
 from ssmd.exchange.generic.template import KEY, TemplateError, Values, fill, fill_url, placeholders_of, sent

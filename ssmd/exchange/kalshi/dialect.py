@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import HttpRequest, Inspector, MessageReader, Opening, SnapshotPolicy
-from ssmd.errors import SsmdError, printable
+from ssmd.contracts.exchange import Inspector, MessageReader, Opening, SnapshotPolicy
+from ssmd.contracts.http import HttpRequest
+from ssmd.contracts.listing import Listing
+from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.commands import channels_of, problems_of, sections_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
@@ -39,6 +42,10 @@ class Kalshi(KalshiConnection):
         subscribe: Any,
         snapshots: SnapshotPolicy | None = None,
         commands_per_second: float | None = None,
+        *,
+        shard: Shard = WHOLE,
+        rest_endpoint: str = "",
+        most_markets: int | None = None,
     ) -> None:
         super().__init__(subscribe, snapshots or SnapshotPolicy(), commands_per_second)
         self._key_id, self._private_key = read_keys(keys)
@@ -94,6 +101,13 @@ class Kalshi(KalshiConnection):
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         return None
+
+    @property
+    def listing(self) -> Listing | None:
+        return None
+
+    def reconfigure(self, subscribe: Any) -> None:
+        raise ConfigError("the dialect `kalshi` cannot change `subscribe` on an open connection; restart the run")
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         """Return the signed headers. The signature is of the time in ms, the method and the path without host or query,

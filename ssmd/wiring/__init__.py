@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -21,10 +19,9 @@ from ssmd.connector import CONNECTORS
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
-from ssmd.contracts.service import Service
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
-from ssmd.errors import ConfigError, ResolveError
+from ssmd.errors import ConfigError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import EXCHANGE_KEY
@@ -43,12 +40,10 @@ from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, simulated, simulator_fault
 from ssmd.writer import WRITERS
 
 __all__ = ["Run", "assemble", "key_problems", "parts"]
-
-Keys = Mapping[str, Mapping[str, str]]
-"""The fields of the keys by type, each a mapping of names to values."""
 
 
 @dataclass(frozen=True)
@@ -70,36 +65,21 @@ def parts() -> Parts:
         transports={name: part.Config for name, part in TRANSPORTS.items()},
         exchanges=EXCHANGES,
         resolvers=RESOLVERS,
-        endpoints={"sim": _simulator_fault},
+        endpoints={"sim": simulator_fault},
     )
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
     """Return which keys of the environment cannot be found, or do not suit the exchange."""
-    if _is_simulated(deployment):
+    if is_simulated(deployment):
         return []
-    keys, problems = _resolve(deployment, environ)
+    keys, problems = resolve(deployment, environ)
     if not problems:
         try:
             _dialect(deployment, keys)
         except ConfigError as error:
             problems.append(deployment.problem(("keys",), str(error)))
     return problems
-
-
-def _resolve(deployment: Deployment, environ: Mapping[str, str]) -> tuple[Keys, list[Problem]]:
-    """Return the fields of all keys that can be found, and which required keys cannot."""
-    keys: dict[str, dict[str, str]] = {}
-    problems = []
-    for name, key in deployment.environment.keys.items():
-        try:
-            found = RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
-        except ResolveError as error:
-            if key.required:
-                problems.append(deployment.problem(("keys", name), str(error)))
-            continue
-        keys.setdefault(key.type, {}).update(found)
-    return keys, problems
 
 
 def assemble(
@@ -126,7 +106,7 @@ def assemble(
     error_counts.load()
     about = _about(deployment, error_counts, clock())
     with error_counts:
-        source = _simulated(deployment) if _is_simulated(deployment) else _live(deployment, environ)
+        source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
         connector, exchange = _connection(deployment, source)
         server = HealthServer(*listen, make_app(status, registry, lambda: describe(status, about, page)))
     reporter = Reporter(feed, status, status_line)
@@ -163,17 +143,7 @@ def _companions(deployment: Deployment, writer: Writer) -> list[Companion]:
     return [*writer.companions(), *transport.companions()]
 
 
-class _Source(NamedTuple):
-    """Where the messages come from."""
-
-    endpoint: str
-    keys: Keys
-    direct: bool = False
-    """Without the proxy of the environment."""
-    services: Sequence[Service] = ()
-
-
-def _connection(deployment: Deployment, source: _Source) -> tuple[Connector, Exchange]:
+def _connection(deployment: Deployment, source: Source) -> tuple[Connector, Exchange]:
     try:
         exchange = _dialect(deployment, source.keys)
     except ConfigError as error:
@@ -186,37 +156,6 @@ def _connection(deployment: Deployment, source: _Source) -> tuple[Connector, Exc
         direct=source.direct,
     )
     return connector, exchange
-
-
-def _live(deployment: Deployment, environ: Mapping[str, str]) -> _Source:
-    keys, problems = _resolve(deployment, environ)
-    if problems:
-        hint = "; to see ssmd at work without keys, run kalshi-sim"
-        raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
-    return _Source(deployment.version.endpoint, keys)
-
-
-def _simulated(deployment: Deployment) -> _Source:
-    # Imported here: production code has nothing to do with the simulator unless the endpoint says so.
-    from ssmd.sim.embedded import embedded
-
-    # Its only client is this process, so only what goes wrong is worth a line.
-    logging.getLogger("ssmd.sim").setLevel(logging.WARNING)
-    simulator = embedded(deployment.version.endpoint)
-    return _Source(simulator.endpoint, {EXCHANGE_KEY: simulator.keys}, True, [simulator.service])
-
-
-def _simulator_fault(endpoint: str, dialect: str) -> str | None:
-    from ssmd.sim.embedded import read_settings
-
-    try:
-        needed = read_settings(endpoint).dialect
-    except ConfigError as error:
-        return str(error)
-    if dialect in EXCHANGES and dialect != needed:
-        simulated = urlsplit(endpoint).netloc
-        return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {needed}` beside it"
-    return None
 
 
 def _identity(deployment: Deployment) -> dict[str, object]:
@@ -239,12 +178,15 @@ def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
     environment, version = deployment.environment, deployment.version
     policy = SnapshotPolicy(*astuple(environment.snapshots))
     dialect = EXCHANGES[deployment.dialect].described(deployment.description)
-    return dialect(keys.get(EXCHANGE_KEY, {}), environment.subscribe, policy, version.rate_limit_per_second)
+    return dialect(
+        keys.get(EXCHANGE_KEY, {}),
+        environment.subscribe,
+        policy,
+        version.rate_limit_per_second,
+        rest_endpoint=version.rest_endpoint or "",
+        most_markets=version.max_symbols_per_connection,
+    )
 
 
 def _limits(environment: Environment) -> Limits:
     return Limits(environment.silent_after_seconds or math.inf, environment.channel_timeout_seconds)
-
-
-def _is_simulated(deployment: Deployment) -> bool:
-    return deployment.version.endpoint_scheme == "sim"

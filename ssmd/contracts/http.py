@@ -1,0 +1,49 @@
+"""Requests over HTTP, and what performs them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+__all__ = ["HttpAnswer", "HttpClient", "HttpRequest"]
+
+
+class HttpRequest(NamedTuple):
+    """A request over HTTP, as a dialect makes it."""
+
+    method: str
+    url: str
+    """May hold the value of a key, as may `headers` and `body`."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes | None = None
+    hidden: Collection[str] = ()
+    """As in Opening."""
+    signed: bool = False
+    """Whether a key is used in it, so that a refusal may be about the key."""
+
+
+class HttpAnswer(NamedTuple):
+    """The whole answer to a request."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name, in lower case."""
+    body: bytes
+    """Decompressed."""
+    seconds: float
+    """From the beginning of the request to the end of the answer."""
+
+
+class HttpClient(Protocol):
+    """Performs requests, one at a time, over connections that stay open between them."""
+
+    def request(self, request: HttpRequest, timeout_seconds: float, most_bytes: int) -> HttpAnswer:
+        """Perform a request, and return its answer, whatever its status. Redirects are not followed.
+
+        Raises ConnectError when no whole answer comes within the time, or when its body has more bytes, also when that
+        shows only after it is decompressed. The error says what is wrong, and shows nothing of `request.hidden`.
+        """
+
+    def close(self) -> None:
+        """Close the connections. Idempotent, may be called from another greenlet, whose request() then raises."""

@@ -1,0 +1,81 @@
+"""Where the messages of a run come from: the exchange with its keys, or a simulator."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ssmd.contracts.service import Service
+from ssmd.errors import ConfigError, ResolveError
+from ssmd.exchange.catalog import EXCHANGES
+from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.keys import EXCHANGE_KEY
+from ssmd.metadata.problem import Problem
+from ssmd.resolver import RESOLVERS
+
+__all__ = ["Keys", "Source", "is_simulated", "live", "resolve", "simulated", "simulator_fault"]
+
+Keys = Mapping[str, Mapping[str, str]]
+"""The fields of the keys by type, each a mapping of names to values."""
+
+
+class Source(NamedTuple):
+    """Where the messages come from."""
+
+    endpoint: str
+    keys: Keys
+    direct: bool = False
+    """Without the proxy of the environment."""
+    services: Sequence[Service] = ()
+
+
+def resolve(deployment: Deployment, environ: Mapping[str, str]) -> tuple[Keys, list[Problem]]:
+    """Return the fields of all keys that can be found, and which required keys cannot."""
+    keys: dict[str, dict[str, str]] = {}
+    problems = []
+    for name, key in deployment.environment.keys.items():
+        try:
+            found = RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
+        except ResolveError as error:
+            if key.required:
+                problems.append(deployment.problem(("keys", name), str(error)))
+            continue
+        keys.setdefault(key.type, {}).update(found)
+    return keys, problems
+
+
+def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
+    keys, problems = resolve(deployment, environ)
+    if problems:
+        hint = "; to see ssmd at work without keys, run kalshi-sim"
+        raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
+    return Source(deployment.version.endpoint, keys)
+
+
+def simulated(deployment: Deployment) -> Source:
+    # Imported here: production code has nothing to do with the simulator unless the endpoint says so.
+    from ssmd.sim.embedded import embedded
+
+    # Its only client is this process, so only what goes wrong is worth a line.
+    logging.getLogger("ssmd.sim").setLevel(logging.WARNING)
+    simulator = embedded(deployment.version.endpoint)
+    return Source(simulator.endpoint, {EXCHANGE_KEY: simulator.keys}, True, [simulator.service])
+
+
+def simulator_fault(endpoint: str, dialect: str) -> str | None:
+    from ssmd.sim.embedded import read_settings
+
+    try:
+        needed = read_settings(endpoint).dialect
+    except ConfigError as error:
+        return str(error)
+    if dialect in EXCHANGES and dialect != needed:
+        simulated = urlsplit(endpoint).netloc
+        return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {needed}` beside it"
+    return None
+
+
+def is_simulated(deployment: Deployment) -> bool:
+    return deployment.version.endpoint_scheme == "sim"
