@@ -22,10 +22,12 @@ from typing import NamedTuple
 import zstandard
 
 from bench.collector import ROOT
+from bench.days import DAYS, measure_days
 from bench.messages import TICKERS, Cycle
 from bench.replay import replay
 from ssmd.store.ledger import CONNECTED, STARTED, STOPPED, Entry, encode_entry
 from ssmd.store.line import LineEncoder
+from ssmd.store.timestamps import DAY_NS, day_of_ns
 
 __all__ = ["GOAL", "GOALS", "main"]
 
@@ -42,7 +44,6 @@ REPLAYED_MB = 60
 LINE_BYTES = 320
 DAY = "2026-01-01"
 BEGIN_NS = 1_767_225_600_000_000_000
-DAY_NS = 86_400_000_000_000
 PLAIN = "jsonl"
 CATS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cat", ()),
@@ -53,9 +54,9 @@ CATS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def make_day(root: Path, megabytes: float) -> tuple[int, int]:
+def make_day(root: Path, megabytes: float, begin_ns: int = BEGIN_NS) -> tuple[int, int]:
     """Make the same day in three storage folders: plain with its ledger, zst and gz. Return its bytes and lines."""
-    folders = {form: root / form / DAY for form in ("jsonl", "jsonl.zst", "jsonl.gz")}
+    folders = {form: root / form / day_of_ns(begin_ns) for form in (PLAIN, "jsonl.zst", "jsonl.gz")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     cycle, encoder = Cycle(), LineEncoder("kalshi")
@@ -67,14 +68,14 @@ def make_day(root: Path, megabytes: float) -> tuple[int, int]:
         gzip.open(folders["jsonl.gz"] / "kalshi.jsonl.gz", "wb", compresslevel=1) as zipped,
     ):
         for number in range(count):
-            line = encoder.encode(BEGIN_NS + number * DAY_NS // count, [cycle.text(number)], True)
+            line = encoder.encode(begin_ns + number * DAY_NS // count, [cycle.text(number)], True)
             for form in (plain, packed, zipped):
                 form.write(line)
         size = plain.tell()
-    last_ns = BEGIN_NS + DAY_NS - 1
+    last_ns = begin_ns + DAY_NS - 1
     entries = [
-        Entry(BEGIN_NS, STARTED, 0, 0, {"version": "bench", "exchange": "kalshi"}),
-        Entry(BEGIN_NS, CONNECTED, 0, 0, {}),
+        Entry(begin_ns, STARTED, 0, 0, {"version": "bench", "exchange": "kalshi"}),
+        Entry(begin_ns, CONNECTED, 0, 0, {}),
         Entry(last_ns, STOPPED, size, count, {"reason": "end", "lines": count, "bytes": size}),
     ]
     (folders["jsonl"] / "kalshi.ledger.jsonl").write_bytes(b"".join(map(encode_entry, entries)))
@@ -160,6 +161,9 @@ def main(folder: Path, megabytes: float, others: Sequence[Path] = ()) -> int:
             if row.where.endswith(PLAIN) and row.name in GOALS:
                 slow = slow or (row.name != REPLAY and best[0][0] < GOAL)
                 ratios[row.name] = best[0][0] / best[-1][0]
+        for number in range(DAYS):
+            make_day(Path(scratch), megabytes / 2, BEGIN_NS + number * DAY_NS)
+        measure_days(Path(scratch, PLAIN), environs[0], run)
     for name, times in ratios.items() if others else ():
         reached = "reached" if times >= GOALS[name] else "NOT reached"
         print(f"goal: {name} of a plain day at least {GOALS[name]:g} times the other checkout: {times:.2f}, {reached}")
