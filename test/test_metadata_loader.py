@@ -274,11 +274,13 @@ def test_a_reference_cannot_lead_out_of_the_tree(tree, name):
     assert f"schema: there is no schema `{name}`" in second
 
 
-def test_a_feed_cannot_be_named_like_a_ledger(tree):
-    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", "feed: kalshi.ledger")
-    edit(tree / "feeds/kalshi.yaml", "name: kalshi", "name: kalshi.ledger")
-    (tree / "feeds/kalshi.yaml").rename(tree / "feeds/kalshi.ledger.yaml")
-    assert any("name: `kalshi.ledger` ends in `.ledger`" in line and "choose another" in line for line in errors(tree))
+@pytest.mark.parametrize("ending", [".ledger", ".listing"])
+def test_a_feed_cannot_be_named_like_a_ledger_or_the_listing_of_a_feed(tree, ending):
+    edit(tree / "environments/kalshi-dev.yaml", "feed: kalshi", f"feed: kalshi{ending}")
+    edit(tree / "feeds/kalshi.yaml", "name: kalshi", f"name: kalshi{ending}")
+    (tree / "feeds/kalshi.yaml").rename(tree / f"feeds/kalshi{ending}.yaml")
+    expected = f"name: `kalshi{ending}` ends in `{ending}`"
+    assert any(expected in line and "choose another" in line for line in errors(tree))
 
 
 def test_a_version_that_a_schema_does_not_have_is_an_error(tree):

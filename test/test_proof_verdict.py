@@ -8,6 +8,7 @@ from pathlib import Path
 from recorded import KALSHI, trade, write_day
 from recorded_runs import verdicts
 
+from ssmd.contracts.shard import WHOLE
 from ssmd.proof.advisories import advisories
 from ssmd.proof.verdict import Verdict
 from ssmd.store.layout import DayFile
@@ -15,7 +16,7 @@ from ssmd.store.layout import DayFile
 
 def test_the_storage_folder_of_many_days_is_resolved_once(monkeypatch, tmp_path):
     days = [(date(2024, 1, 1) + timedelta(number)).isoformat() for number in range(300)]
-    files = [DayFile(day, "kalshi", "jsonl.zst", tmp_path / day / "kalshi.jsonl.zst") for day in days]
+    files = [DayFile(day, "kalshi", WHOLE, "jsonl.zst", tmp_path / day / "kalshi.jsonl.zst") for day in days]
     calls: list[Path] = []
     resolve = Path.resolve
     monkeypatch.setattr(Path, "resolve", lambda path, *rest, **more: calls.append(path) or resolve(path, *rest, **more))

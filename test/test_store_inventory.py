@@ -11,6 +11,7 @@ import pytest
 from process import ssmd
 from recorded import make_day
 
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import UsageError
 from ssmd.proof.missing import missing_files
 from ssmd.proof.verify import verify
@@ -47,6 +48,22 @@ def closed(storage: Path) -> Iterator[Path]:
     folder.chmod(0)
     yield folder
     folder.chmod(0o755)
+
+
+def test_the_shards_of_a_day_are_files_beside_each_other(storage):
+    folder = storage / DAY
+    for name in ("kalshi+1of2.jsonl", "kalshi+2of2.jsonl.zst", "kalshi+2of2.jsonl", "kalshi+3of2.jsonl"):
+        (folder / name).write_bytes(b"")
+    (folder / "kalshi+1of2.ledger.jsonl").write_bytes(b"")
+    assert [file.path.name for file in data_files([folder], "kalshi")] == [
+        *("kalshi.jsonl", "kalshi+1of2.jsonl", "kalshi+2of2.jsonl")
+    ]
+    assert [file.path.name for file in data_files([folder], "kalshi", Shard(2, 2))] == ["kalshi+2of2.jsonl"]
+    assert [file.path.name for file in data_files([folder], shard=WHOLE)] == ["kalshi.jsonl"]
+    assert [other.path.name for other in other_forms(folder / "kalshi+2of2.jsonl")] == ["kalshi+2of2.jsonl.zst"]
+    assert sorted(own_ledgers(folder)) == ["kalshi", "kalshi+1of2"]
+    with pytest.raises(UsageError, match=r"is not named like data of ssmd"):
+        data_files([folder / "kalshi+3of2.jsonl"])
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -95,7 +95,7 @@ def _table(verdicts: list[Verdict]) -> Table:
         if verdict.findings:
             state = f"WRONG: {len(verdict.findings)}"
         style = "red" if verdict.findings else "green" if verdict.sealed else ""
-        table.add_row(verdict.file.day, verdict.file.feed, *numbers, Text(state, style=style))
+        table.add_row(verdict.file.day, verdict.file.stem, *numbers, Text(state, style=style))
     return table
 
 

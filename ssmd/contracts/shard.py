@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-__all__ = ["WHOLE", "Shard"]
+__all__ = ["LABEL", "MOST_SHARDS", "WHOLE", "Shard", "parse_shard", "shard_of_label"]
+
+MOST_SHARDS = 999
+
+LABEL = r"[1-9][0-9]{0,2}of[1-9][0-9]{0,2}"
+"""A regular expression for what looks like the label of a shard. shard_of_label() says whether it is one."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `of` shards, counted from 1."""
+    """One of `of` shards, counted from 1. Sorts by `of`, then by `index`.
+
+    Raises ValueError for numbers of which there is no shard.
+    """
 
     index: int = 1
     of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.of <= MOST_SHARDS:
+            raise ValueError(f"there is no shard {self.index} of {self.of}; at most there are {MOST_SHARDS}")
+
+    def __lt__(self, other: Shard) -> bool:
+        return (self.of, self.index) < (other.of, other.index)
+
+    def __str__(self) -> str:
+        """Return it as the option `--shard` has it: `2/4`."""
+        return f"{self.index}/{self.of}"
 
     @property
     def is_whole(self) -> bool:
@@ -45,6 +65,33 @@ class Shard:
 
 WHOLE = Shard()
 """All markets, in one process."""
+
+
+def parse_shard(text: str) -> Shard:
+    """Return the shard that a command line names, such as `2/4`. Raises ValueError, with what is wrong as a phrase."""
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text, re.ASCII)
+    if match is None:
+        raise ValueError("must be the number of a shard and how many there are, such as 2/4")
+    index, of = int(match[1]), int(match[2])
+    if not 1 <= index <= of <= MOST_SHARDS:
+        raise ValueError(f"must be a shard from 1/{of} to {of}/{of}" if 1 <= of <= MOST_SHARDS else _TOO_MANY)
+    return Shard(index, of)
+
+
+def shard_of_label(label: str) -> Shard | None:
+    """Return the shard with a label such as `2of4`, WHOLE for the empty text, None for any other text.
+
+    There is no label `1of1`: that is the whole.
+    """
+    if not label:
+        return WHOLE
+    if re.fullmatch(LABEL, label, re.ASCII) is None:
+        return None
+    index, of = map(int, label.split("of"))
+    return Shard(index, of) if 1 <= index <= of and of > 1 else None
+
+
+_TOO_MANY = f"must be one of 1 to {MOST_SHARDS} shards"
 
 
 def _weight(market: str, index: int) -> bytes:

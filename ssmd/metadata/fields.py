@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import Path, excerpt
 from ssmd.metadata.scalars import freeform
-from ssmd.store.layout import RESERVED_ENDINGS
+from ssmd.store.layout import LISTING, RESERVED_ENDINGS
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -80,6 +80,11 @@ def _feed_name(text: str) -> str:
                 f"`{excerpt(text)}` ends in `{ending}`, and its files could have the names of another feed's; "
                 "choose another name"
             )
+    if text.endswith(LISTING):
+        raise Complaint(
+            f"`{excerpt(text)}` ends in `{LISTING}`, which is for the listings that another feed keeps; "
+            "choose another name"
+        )
     return text
 
 

@@ -61,7 +61,7 @@ def _of_ledger(feed: Feed, days: Days, verdict: Verdict) -> Iterator[str]:
             before = entry.fields.get("from")
             if entry.event == CONTINUED and isinstance(before, str) and not is_here(feed, before):
                 yield f"{path}: continues {before}, which is not here: it was moved away, or is missing"
-    aside = torn_path(data_path(path.parent, verdict.file.feed))
+    aside = torn_path(data_path(path.parent, verdict.file.stem))
     if any(entry.event == TORN for entry in verdict.entries) and not aside.exists():
         yield f"{aside}: is not here, although the ledger says that a torn line was set aside in it"
     for to in never_written(feed, days, day):

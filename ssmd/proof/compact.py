@@ -67,7 +67,7 @@ def compact(file: DayFile, *, level: int, dry_run: bool, progress: Progress) -> 
     if file.path.is_symlink():
         # Removing a link frees no space, and the file that it leads to may belong to somebody else.
         return Left(f"is a link to {printable(os.readlink(file.path))}, and links are not compacted")
-    manifest = read_manifest(manifest_path(file.path.parent, file.feed))
+    manifest = read_manifest(manifest_path(file.path.parent, file.stem))
     if manifest is None:
         return Left("is not sealed; `ssmd seal` does that")
     packed = file.path.with_name(file.path.name + ".zst")

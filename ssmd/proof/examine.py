@@ -82,7 +82,7 @@ def _read_together(file: DayFile) -> tuple[int | None, LedgerFile | None]:
     A collector may be writing both, each entry before the lines that it is about. So the size is taken first; and
     again when the ledger has an end after that size, which came meanwhile.
     """
-    path = ledger_path(file.path.parent, file.feed)
+    path = ledger_path(file.path.parent, file.stem)
     while True:
         limit = _size(file)
         ledger = read_ledger(path)

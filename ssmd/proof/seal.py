@@ -32,7 +32,7 @@ def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFil
     return [
         file
         for file in data_files([storage], feed)
-        if file.day and file.day < before and not manifest_path(file.path.parent, file.feed).exists()
+        if file.day and file.day < before and not manifest_path(file.path.parent, file.stem).exists()
     ]
 
 
@@ -65,7 +65,7 @@ def seal(
             _repair(file, now_ns, on_repair)
             found = examine(file, progress)
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
-        write_durably(manifest_path(file.path.parent, file.feed), encode_manifest(manifest))
+        write_durably(manifest_path(file.path.parent, file.stem), encode_manifest(manifest))
         return manifest
 
 
@@ -78,10 +78,10 @@ def _repair(file: DayFile, now_ns: int, on_repair: Callable[[Repaired], None]) -
     if file.form != "jsonl":
         raise DataError(problem)
     try:
-        for path in (file.path, ledger_path(file.path.parent, file.feed)):
+        for path in (file.path, ledger_path(file.path.parent, file.stem)):
             if path.exists() and now_ns - path.stat().st_mtime_ns < FRESH_SECONDS * 1e9:
                 raise DataError(f"{problem}; it was written to within the last hour, so try again later")
-        for repaired in repair(file.path, file.feed, now_ns):
+        for repaired in repair(file.path, file.stem, now_ns):
             on_repair(repaired)
     except OSError as error:
         raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None

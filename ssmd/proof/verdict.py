@@ -1,4 +1,4 @@
-"""The results of verifying days, and the days of one feed side by side."""
+"""The results of verifying days, and the days of one feed, or shard, side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OF_RUNS = (*FIRST_OF_A_RUN, CONNECTED, CONTINUED, DISCONNECTED, ROTATED, STOPPE
 
 
 class Verdict(NamedTuple):
-    """The result of verifying one day of one feed."""
+    """The result of verifying one day of one feed, or of one shard."""
 
     file: DayFile
     sealed: bool
@@ -53,9 +53,9 @@ class Verdict(NamedTuple):
 
 
 Feed = tuple[Path, str]
-"""A storage folder, and the name of a feed in it."""
+"""A storage folder, and the stem of files in it: each shard is proved by itself."""
 Days = Mapping[str, Verdict]
-"""The verdicts on the days of one feed, by day, oldest first."""
+"""The verdicts on the days of one stem, by day, oldest first."""
 
 
 def slim(found: Examination) -> Examination:
@@ -82,12 +82,12 @@ def _without_description(entry: Entry) -> Entry:
 
 
 def by_feed(verdicts: Iterable[Verdict]) -> dict[Feed, Days]:
-    """Return the verdicts on files in a day's folder, by feed and by day."""
+    """Return the verdicts on files in a day's folder, by stem and by day."""
     resolve = cache(Path.resolve)  # It reads from the disk, and a storage folder has thousands of days.
     found: dict[Feed, dict[str, Verdict]] = {}
     for verdict in sorted((one for one in verdicts if one.file.day), key=lambda one: one.file.day):
         storage, _ = storage_and_day(verdict.file.path.parent, resolve)
-        found.setdefault((storage, verdict.file.feed), {})[verdict.file.day] = verdict
+        found.setdefault((storage, verdict.file.stem), {})[verdict.file.day] = verdict
     return dict(sorted(found.items()))
 
 

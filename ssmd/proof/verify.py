@@ -46,7 +46,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         return Verdict(file, sealed, slim(found), [*findings, *_of_beginning(file, found, manifest)])
     findings += _of_unsealed(file, found) if manifest is None else _of_sealed(file, found, manifest)
     findings += against_ledger(found)
-    if found.ledger is None and (packed := packed_ledger(file.path.parent, file.feed)) is not None:
+    if found.ledger is None and (packed := packed_ledger(file.path.parent, file.stem)) is not None:
         findings.append(Finding(None, packed))
     wrong, duplicates = _of_other_forms(file, found)
     return Verdict(file, sealed, slim(found), list(dict.fromkeys([*findings, *wrong])), duplicates, _notes(file, found))
@@ -62,7 +62,7 @@ def _notes(file: DayFile, found: Examination) -> list[str]:
 def _manifest_of(file: DayFile) -> tuple[Manifest | None, list[Finding]]:
     """Return the manifest, or None when none can be read, and what is wrong with the file itself."""
     try:
-        read = read_exact_manifest(manifest_path(file.path.parent, file.feed))
+        read = read_exact_manifest(manifest_path(file.path.parent, file.stem))
     except DataError as error:
         return None, [Finding(None, f"has a manifest that cannot be used: {error}")]
     if read is None:

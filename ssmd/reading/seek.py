@@ -34,7 +34,7 @@ def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | N
     """
     if file.form != "jsonl" or not file.day:
         return None
-    starts = _runs(ledger_path(file.path.parent, file.feed))
+    starts = _runs(ledger_path(file.path.parent, file.stem))
     if not starts:
         return None
     try:

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ssmd.contracts.shard import WHOLE
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.merge import Trouble, merged
@@ -89,7 +90,7 @@ class Recording(NamedTuple):
         # Recordings of other programs may have any name.
         others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
         ours = data_files([path for path in self.paths if path not in others], self.feed)
-        return [DayFile("", "", "jsonl", path) for path in others] + ours
+        return [DayFile("", "", WHOLE, "jsonl", path) for path in others] + ours
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))

@@ -13,8 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, UsageError, printable
-from ssmd.store.layout import FEED, FORMS, LEDGER, MANIFEST, PACKED_LEDGERS, DayFile, day_of, forms_of, read_name
+from ssmd.store.layout import (
+    FORMS,
+    LEDGER,
+    MANIFEST,
+    PACKED_LEDGERS,
+    DayFile,
+    day_of,
+    feed_and_shard,
+    forms_of,
+    read_name,
+)
 
 __all__ = [
     "data_files",
@@ -35,18 +46,18 @@ def day_folders(root: Path) -> list[Path]:
     return sorted(folder for folder in root.iterdir() if day_of(folder) is not None and folder.is_dir())
 
 
-def data_files(paths: Iterable[Path], feed: str | None = None) -> list[DayFile]:
-    """Return the data in files, day folders and storage folders, by day and feed, each file once.
+def data_files(paths: Iterable[Path], feed: str | None = None, shard: Shard | None = None) -> list[DayFile]:
+    """Return the data in files, day folders and storage folders, by day, feed and shard, each file once.
 
-    Of a day with several forms only the first of FORMS is returned. `feed`: only this feed. A folder may contain no
-    data. Raises UsageError for a path that does not exist or has no name of ssmd's, DataError for one that cannot be
-    read.
+    Of a day with several forms only the first of FORMS is returned. `feed`: only this feed, with all its shards.
+    `shard`: only this one. A folder may contain no data. Raises UsageError for a path that does not exist or has no
+    name of ssmd's, DataError for one that cannot be read.
     """
     found: dict[Path, DayFile] = {}
     for path in paths:
         with looking(path):
             for file in _below(path):
-                if feed is None or file.feed == feed:
+                if feed in (None, file.feed) and shard in (None, file.shard):
                     found.setdefault(file.path.resolve(), file)
     return sorted(found.values())
 
@@ -94,9 +105,9 @@ def _in_folder(folder: Path, day: str) -> Iterator[DayFile]:
         file = read_name(path, day)
         if file is None or not path.is_file():
             continue
-        known = best.get(file.feed)
+        known = best.get(file.stem)
         if known is None or FORMS.index(file.form) < FORMS.index(known.form):
-            best[file.feed] = file
+            best[file.stem] = file
     yield from best.values()
 
 
@@ -119,14 +130,14 @@ def _others(path: Path) -> list[DayFile]:
     file = read_name(path)
     if file is None:
         return []
-    others = [read_name(other, file.day) for other in forms_of(path.parent, file.feed)]
+    others = [read_name(other, file.day) for other in forms_of(path.parent, file.stem)]
     return [other for other in others if other is not None and other.form != file.form]
 
 
-def packed_ledger(folder: Path, feed: str) -> str | None:
-    """Return the name of a feed's ledger that somebody has compressed, and what to do; None when there is none."""
+def packed_ledger(folder: Path, stem: str) -> str | None:
+    """Return the name of a ledger that somebody has compressed, and what to do; None when there is none."""
     for ending in PACKED_LEDGERS:
-        path = folder / f"{feed}{ending}"
+        path = folder / f"{stem}{ending}"
         if path.exists():
             return f"{path.name} is a compressed ledger; {_unpack(path)}"
     return None
@@ -138,16 +149,16 @@ def _unpack(path: Path) -> str:
 
 
 def own_ledgers(folder: Path) -> dict[str, Path]:
-    """Return the ledgers in a day's folder, by feed."""
-    return _by_feed(folder, LEDGER)
+    """Return the ledgers in a day's folder, by stem."""
+    return _by_stem(folder, LEDGER)
 
 
 def own_manifests(folder: Path) -> dict[str, Path]:
-    """Return the manifests in a day's folder, by feed."""
-    return _by_feed(folder, MANIFEST)
+    """Return the manifests in a day's folder, by stem."""
+    return _by_stem(folder, MANIFEST)
 
 
-def _by_feed(folder: Path, ending: str) -> dict[str, Path]:
+def _by_stem(folder: Path, ending: str) -> dict[str, Path]:
     # Other systems leave files beside those that they copy, such as `._kalshi.manifest.json`.
     found = {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}"))}
-    return {feed: path for feed, path in found.items() if FEED.fullmatch(feed)}
+    return {stem: path for stem, path in found.items() if feed_and_shard(stem)}

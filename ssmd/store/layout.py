@@ -1,11 +1,15 @@
 """What a storage folder contains, and the names of its files. Pure.
 
-    {storage}/{YYYY-MM-DD}/{feed}.jsonl             the data of a feed and a UTC day; or .jsonl.zst, .jsonl.gz
-    {storage}/{YYYY-MM-DD}/{feed}.jsonl.torn        part of a line that a killed run left
-    {storage}/{YYYY-MM-DD}/{feed}.ledger.jsonl      what happened to the capture
-    {storage}/{YYYY-MM-DD}/{feed}.manifest.json     what a finished day contains
-    {storage}/.{feed}.lock                          held by the collector of the feed
-    {storage}/.{feed}.errors                        how the runs of the feed ended
+    {storage}/{YYYY-MM-DD}/{stem}.jsonl             the data of a feed and a UTC day; or .jsonl.zst, .jsonl.gz
+    {storage}/{YYYY-MM-DD}/{stem}.jsonl.torn        part of a line that a killed run left
+    {storage}/{YYYY-MM-DD}/{stem}.ledger.jsonl      what happened to the capture
+    {storage}/{YYYY-MM-DD}/{stem}.manifest.json     what a finished day contains
+    {storage}/.{stem}.lock                          held by the collector that writes these files
+    {storage}/.{stem}.errors                        how its runs ended
+
+The stem is the feed's name or, when shards share the feed, the name with the shard: `kalshi+2of4`. The name of a feed
+has no `+`. What `follow` keeps of its listings is a feed of its own, `kalshi.listing`; a shard's is
+`kalshi.listing+2of4`.
 """
 
 from __future__ import annotations
@@ -15,11 +19,14 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from ssmd.contracts.shard import LABEL, Shard, shard_of_label
+
 __all__ = [
     "DAY_FILES",
     "FEED",
     "FORMS",
     "LEDGER",
+    "LISTING",
     "MANIFEST",
     "PACKED_LEDGERS",
     "RESERVED_ENDINGS",
@@ -28,6 +35,7 @@ __all__ = [
     "data_path",
     "day_of",
     "errors_path",
+    "feed_and_shard",
     "forms_of",
     "ledger_path",
     "lock_path",
@@ -39,10 +47,10 @@ __all__ = [
 
 
 class FileKind(NamedTuple):
-    """A kind of file that a day may have for a feed."""
+    """A kind of file that a day may have for a stem."""
 
     suffix: str
-    """What follows the feed in its name."""
+    """What follows the stem in its name."""
     uploaded: bool
     """A copy of the day elsewhere needs it."""
     verified: bool
@@ -76,35 +84,49 @@ PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")
 RESERVED_ENDINGS = (".ledger", *(kind.suffix for kind in DAY_FILES))
 """No feed's name may end in one of these: the data of a feed `x.ledger` would have the name of the ledger of `x`."""
 
+LISTING = ".listing"
+"""What ends the name of the feed in which the listings of another feed are kept. No configured feed's name may."""
+
 FEED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_DATA = re.compile(rf"(?P<feed>{FEED.pattern})\.(?P<form>{'|'.join(re.escape(form) for form in FORMS)})")
+_STEM = re.compile(rf"(?P<feed>{FEED.pattern})(?:\+(?P<shard>{LABEL}))?")
+_DATA = re.compile(rf"(?P<stem>{_STEM.pattern})\.(?P<form>{'|'.join(re.escape(form) for form in FORMS)})")
 
 
 class DayFile(NamedTuple):
-    """The data of one feed and one day. Sorts by day, then by feed."""
+    """The data of one feed, or of one of its shards, and one day.
+
+    Sorts by day, then by feed, then by the number of shards, then by the shard.
+    """
 
     day: str
     """YYYY-MM-DD, the name of its folder; empty for a file that is not in a day's folder."""
     feed: str
+    shard: Shard
+    """WHOLE when no other process shares the feed."""
     form: str
     """One of FORMS."""
     path: Path
 
-
-def data_path(folder: Path, feed: str) -> Path:
-    """Return the path of a feed's uncompressed data in a day's folder."""
-    return folder / f"{feed}.jsonl"
-
-
-def ledger_path(folder: Path, feed: str) -> Path:
-    """Return the path of a feed's ledger in a day's folder."""
-    return folder / f"{feed}{LEDGER}"
+    @property
+    def stem(self) -> str:
+        """How the names of all its files begin."""
+        return self.shard.stem(self.feed)
 
 
-def manifest_path(folder: Path, feed: str) -> Path:
-    """Return the path of a feed's manifest in a day's folder."""
-    return folder / f"{feed}{MANIFEST}"
+def data_path(folder: Path, stem: str) -> Path:
+    """Return the path of the uncompressed data in a day's folder."""
+    return folder / f"{stem}.jsonl"
+
+
+def ledger_path(folder: Path, stem: str) -> Path:
+    """Return the path of the ledger in a day's folder."""
+    return folder / f"{stem}{LEDGER}"
+
+
+def manifest_path(folder: Path, stem: str) -> Path:
+    """Return the path of the manifest in a day's folder."""
+    return folder / f"{stem}{MANIFEST}"
 
 
 def torn_path(path: Path) -> Path:
@@ -117,14 +139,14 @@ def temporary(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def lock_path(storage: Path, feed: str) -> Path:
-    """Return the path of the file that a feed's collector locks."""
-    return storage / f".{feed}.lock"
+def lock_path(storage: Path, stem: str) -> Path:
+    """Return the path of the file that the collector of a feed, or of a shard, locks."""
+    return storage / f".{stem}.lock"
 
 
-def errors_path(storage: Path, feed: str) -> Path:
-    """Return the path of the file that counts how the runs of a feed ended."""
-    return storage / f".{feed}.errors"
+def errors_path(storage: Path, stem: str) -> Path:
+    """Return the path of the file that counts how the runs of a feed, or of a shard, ended."""
+    return storage / f".{stem}.errors"
 
 
 def day_of(folder: Path) -> str | None:
@@ -146,11 +168,24 @@ def read_name(path: Path, day: str | None = None) -> DayFile | None:
     match = _DATA.fullmatch(path.name)
     if match is None or path.name.endswith((LEDGER, *PACKED_LEDGERS)):
         return None
+    shard = shard_of_label(match["shard"] or "")
+    if shard is None:
+        return None
     if day is None:
         day = day_of(path.parent.resolve()) or day_of(path.absolute().parent) or ""
-    return DayFile(day, match["feed"], match["form"], path)
+    return DayFile(day, match["feed"], shard, match["form"], path)
 
 
-def forms_of(folder: Path, feed: str) -> list[Path]:
-    """Return the paths that a feed's data may have in a day's folder, in the order of FORMS."""
-    return [folder / f"{feed}.{form}" for form in FORMS]
+def forms_of(folder: Path, stem: str) -> list[Path]:
+    """Return the paths that the data may have in a day's folder, in the order of FORMS."""
+    return [folder / f"{stem}.{form}" for form in FORMS]
+
+
+def feed_and_shard(stem: str) -> tuple[str, Shard] | None:
+    """Return the feed and the shard whose files begin with `stem`, None when no file of ssmd does.
+
+    `kalshi+0of4`, `kalshi+5of4`, `kalshi+01of4` and `kalshi+1of1` are no stems.
+    """
+    match = _STEM.fullmatch(stem)
+    shard = shard_of_label(match["shard"] or "") if match is not None else None
+    return (match["feed"], shard) if match is not None and shard is not None else None

@@ -21,8 +21,8 @@ _CHUNK = 1024 * 1024
 class LedgerAppender:
     """Holds the ledger that is open, and its entries that are not written yet. All methods but add() use the disk."""
 
-    def __init__(self, feed: str) -> None:
-        self._feed = feed
+    def __init__(self, stem: str) -> None:
+        self._stem = stem
         self._fd = -1
         self._location = ""
         self._unsynced = False
@@ -43,7 +43,7 @@ class LedgerAppender:
 
         Returns how many bytes of the ledger itself were set aside. Raises OSError, DataError, OutputError, WriteError.
         """
-        path = ledger_path(data.parent, self._feed)
+        path = ledger_path(data.parent, self._stem)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._location = str(path)
         aside = set_torn_tail_aside(path, decode_entry)

@@ -23,17 +23,17 @@ class Repaired(NamedTuple):
     """What its ledger has counted and was not there: `lines` and `bytes`; empty when nothing is lost."""
 
 
-def repair(file: Path, feed: str, now_ns: int) -> list[Repaired]:
+def repair(file: Path, stem: str, now_ns: int) -> list[Repaired]:
     """Repair a data file that no other process writes, and its ledger.
 
     Returns what was done to the two; what was sound has `torn` 0 and no `lost`. Raises OSError, DataError, OutputError
     and WriteError.
     """
     torn = set_torn_tail_aside(file)
-    ledger_file = ledger_path(file.parent, feed)
+    ledger_file = ledger_path(file.parent, stem)
     if not ledger_file.exists():  # A new one would hide that it is lost, and describe a day without any run.
         return [Repaired(file, torn)]
-    ledger = LedgerAppender(feed)
+    ledger = LedgerAppender(stem)
     try:
         ledger_torn = ledger.open_day(file, torn, now_ns)
         ledger.write()

@@ -33,15 +33,15 @@ def give_name(path: Path) -> None:
         temporary(path).unlink()
 
 
-def is_unfinished_import(folder: Path, feed: str) -> bool:
+def is_unfinished_import(folder: Path, stem: str) -> bool:
     """Return whether an import ended between two steps: the ledger of the day has its name, and the data has not yet.
 
     The temporary file has all lines, but the day does not exist yet. Importing it again writes it anew.
     """
-    if any(path.exists() for path in (*forms_of(folder, feed), manifest_path(folder, feed))):
+    if any(path.exists() for path in (*forms_of(folder, stem), manifest_path(folder, stem))):
         return False
-    if not temporary(data_path(folder, feed)).exists():
+    if not temporary(data_path(folder, stem)).exists():
         return False
-    entries = readable_entries(ledger_path(folder, feed))
+    entries = readable_entries(ledger_path(folder, stem))
     first = next(iter(entries), None)
     return first is not None and first.event == IMPORTED

@@ -61,7 +61,7 @@ def _open(path: Path, ledger: Path) -> int:
 def _require_unproved(path: Path) -> None:
     """Refuse a plain file beside a compressed one with a manifest: the two would then differ."""
     file = read_name(path)
-    if file is not None and manifest_path(path.parent, file.feed).exists():
+    if file is not None and manifest_path(path.parent, file.stem).exists():
         _require_none(path, [other.path for other in other_forms(path)], plain=True)
 
 

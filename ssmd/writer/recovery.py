@@ -25,14 +25,14 @@ __all__ = ["outage", "repair_older"]
 _TAIL = 64 * 1024
 
 
-def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repaired]:
+def repair_older(root: Path, stem: str, today: Path, now_ns: int) -> list[Repaired]:
     """Repair what the last run left in a file of another day than today's; `today`: the path of today's file.
 
     That is the newest file. When the clock was ahead once, and there is a file of a day to come, it is also the newest
     one before today. Today's own file is repaired when it is opened. Raises OSError, DataError, OutputError and
     WriteError.
     """
-    files = sorted(root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{feed}.jsonl"))
+    files = sorted(root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{stem}.jsonl"))
     until_today = [file for file in files if file <= today]
     repaired: list[Repaired] = []
     for file in {*files[-1:], *until_today[-1:]} - {today}:
@@ -41,19 +41,19 @@ def repair_older(root: Path, feed: str, today: Path, now_ns: int) -> list[Repair
         # for writing.
         with contextlib.suppress(FileNotFoundError), open(file, "r+b") as opened:
             if try_lock(opened.fileno(), file):
-                repaired += repair(file, feed, now_ns)
+                repaired += repair(file, stem, now_ns)
     return repaired
 
 
-def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
-    """Return the fields of the ledger's `outage`, None when this feed was never collected before.
+def outage(root: Path, stem: str, now_ns: int) -> Mapping[str, object] | None:
+    """Return the fields of the ledger's `outage`, None when these files were never written before.
 
     Raises OSError and DataError.
     """
     for folder in reversed(day_folders(root)):
         if folder.name > day_of_ns(now_ns):
             continue  # The clock was ahead once.
-        end = _end(folder, feed)
+        end = _end(folder, stem)
         if end is not None:
             until_ns, cause = end
             return {
@@ -65,13 +65,13 @@ def outage(root: Path, feed: str, now_ns: int) -> Mapping[str, object] | None:
     return None
 
 
-def _end(folder: Path, feed: str) -> tuple[int, str] | None:
+def _end(folder: Path, stem: str) -> tuple[int, str] | None:
     """Return when the last connection of a day ended, in ns, and why; None when the day had none."""
-    received = _last_received(data_path(folder, feed))
-    ledger = read_ledger(ledger_path(folder, feed), every_gap=False)
+    received = _last_received(data_path(folder, stem))
+    ledger = read_ledger(ledger_path(folder, stem), every_gap=False)
     entries: list[Entry] = [] if ledger is None else list(ledger.entries)
     if received is None:
-        last_ns = _last_sealed(folder, feed)
+        last_ns = _last_sealed(folder, stem)
     else:
         last_ns = received.ns
         # The lines that the other entries are about never came.
@@ -86,10 +86,10 @@ def _end(folder: Path, feed: str) -> tuple[int, str] | None:
     return session.ended.ts_ns, KILLED if session.cause == ROTATED else session.cause
 
 
-def _last_sealed(folder: Path, feed: str) -> int | None:
+def _last_sealed(folder: Path, stem: str) -> int | None:
     """Return when the last line of a day that was compacted was received, in ns, from its manifest."""
     try:
-        manifest = read_manifest(manifest_path(folder, feed))
+        manifest = read_manifest(manifest_path(folder, stem))
     except DataError:
         return None
     return None if manifest is None or manifest.last is None else parse_timestamp(manifest.last)

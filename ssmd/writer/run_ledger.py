@@ -19,8 +19,8 @@ MARK_BYTES = 64 * 1024 * 1024
 class RunLedger(LedgerAppender):
     """Follows a run from day to day. take(), rotate() and go_on() only compute."""
 
-    def __init__(self, feed: str) -> None:
-        super().__init__(feed)
+    def __init__(self, stem: str) -> None:
+        super().__init__(stem)
         self._began: Mapping[str, object] = {}
         self._state = ConnectionState()
         self._run_lines = self._run_bytes = 0

@@ -19,7 +19,7 @@ __all__ = ["day_tasks", "in_order", "print_in_order"]
 
 def day_tasks(files: Iterable[DayFile], passes: int = 1) -> list[Task]:
     """Return a task for each file, which the work reads so many times."""
-    return [Task(file, f"{file.day} {file.feed}".strip(), passes * _size(file)) for file in files]
+    return [Task(file, f"{file.day} {file.stem}".strip(), passes * _size(file)) for file in files]
 
 
 def _size(file: DayFile) -> int:
