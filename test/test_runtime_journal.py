@@ -1,4 +1,4 @@
-"""What the journal tells the ledger."""
+"""The notes that the journal makes for the ledger."""
 
 from collections.abc import Sequence
 
@@ -25,19 +25,19 @@ LATE = [(1 << 62, 0)]
 """A read after all that a test records."""
 
 
-def told(journal: Journal) -> list[tuple]:
+def recorded(journal: Journal) -> list[tuple]:
     return [(note.event, note.ts_ns, dict(note.fields)) for note in journal.take(LATE)]
 
 
 def test_a_disk_that_stays_behind_is_one_thing_that_happened(journal, metrics):
     for step in range(100):
         journal.waited(0.25, 10**9 + step * 1000)
-    assert told(journal) == [("backpressure_began", 750_000_000, {})]
+    assert recorded(journal) == [("backpressure_began", 750_000_000, {})]
     journal.waited(0, 10**9 + PRESSURE_NS)  # Not a second since the last wait.
-    assert told(journal) == []
+    assert recorded(journal) == []
     last = 10**9 + 99_000
     journal.waited(0, last + PRESSURE_NS)
-    assert told(journal) == [("backpressure_ended", last, {"seconds": 25.0, "waits": 100})]
+    assert recorded(journal) == [("backpressure_ended", last, {"seconds": 25.0, "waits": 100})]
     assert not journal.pressed
     assert metrics.registry.get_sample_value("ssmd_backpressure_seconds_total", {"feed": "kalshi"}) == 25
 
@@ -45,7 +45,7 @@ def test_a_disk_that_stays_behind_is_one_thing_that_happened(journal, metrics):
 def test_the_end_closes_what_is_open(journal):
     journal.waited(1.0, 5)
     journal.end(9, None, Disconnected("gone", 1001))
-    events = told(journal)
+    events = recorded(journal)
     assert [event for event, _, _ in events] == [
         "backpressure_began",
         "backpressure_ended",
@@ -57,9 +57,9 @@ def test_the_end_closes_what_is_open(journal):
 
 def test_one_who_asked_and_one_that_never_connected_are_no_disconnect(journal):
     journal.end(9, "SIGTERM", Disconnected("closed by us"))
-    assert told(journal) == [("stopped", 9, {"reason": "SIGTERM"})]
+    assert recorded(journal) == [("stopped", 9, {"reason": "SIGTERM"})]
     journal.end(9, None, ConnectError("refused"))
-    assert [event for event, _, _ in told(journal)] == ["stopped"]
+    assert [event for event, _, _ in recorded(journal)] == ["stopped"]
 
 
 def test_gaps_keep_their_place(journal, status):
@@ -83,8 +83,8 @@ def test_a_gap_that_does_not_say_how_many_messages_are_missing_leaves_their_numb
 )
 def test_a_subscription_that_is_confirmed_in_part_is_a_warning(journal, caplog, tickers, acknowledged, warned):
     journal.events([Acknowledged("trade", 5, 0, tickers, acknowledged)], 1)
-    told = [(record.tickers, record.acknowledged) for record in caplog.records if record.levelname == "WARNING"]
-    assert told == ([(2, 1)] if warned else [])
+    warnings = [(record.tickers, record.acknowledged) for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ([(2, 1)] if warned else [])
 
 
 def noted(journal: Journal) -> list[tuple]:
@@ -240,6 +240,19 @@ def test_a_request_belongs_to_the_gap_that_is_its_reason(journal):
         ("gap", 4, 300),
         ("snapshot_requested", 4, 300),
     ]
+
+
+def test_what_is_asked_for_because_of_a_message_comes_after_the_note_of_that_message(journal):
+    refused = Refused("trade", 27, "too many commands", place=4, for_now=True)
+    journal.events_of(READS, [refused, Asked(1, "trade", "subscribe", ["A"], [])])
+    assert entries(journal.take(READS)) == [("refused", 4, 300), ("asked", 4, 300)]
+
+
+def test_what_is_asked_for_in_several_commands_is_one_note_whatever_its_reason(journal):
+    asked = [Asked(1, "trade", "subscribe", [market], [{"id": number}]) for number, market in enumerate("ABC")]
+    journal.events_of(READS, asked)
+    [note] = journal.take(READS)
+    assert (note.fields["markets"], note.fields["commands"]) == (["A", "B", "C"], [{"id": 0}, {"id": 1}, {"id": 2}])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ssmd.contracts.events import (
     Acknowledged,
@@ -80,9 +80,9 @@ class Journal:
         self.pending = [note for note in self.pending if note.ts_ns > last_ns]
         return sorted(notes, key=operator.attrgetter("place"))
 
-    def note(self, event: str, ts_ns: int, **fields: object) -> None:
-        """Add a note that belongs before the next message."""
-        self.pending.append(Note(event, ts_ns, 0, fields))
+    def note(self, event: str, ts_ns: int, place: int = 0, /, **fields: object) -> None:
+        """Add a note that belongs before the message with the index `place`, of those that are written next."""
+        self.pending.append(Note(event, ts_ns, place, fields))
 
     def clock_stepped(self, ts_ns: int, by_ns: int) -> None:
         """Record that the wall clock has stepped back by `by_ns`; `ts_ns` is the time before that."""
@@ -91,59 +91,63 @@ class Journal:
         _log.warning("clock stepped back", extra={"seconds": seconds})
         self.note(CLOCK_STEPPED, ts_ns, seconds=seconds)
 
+    def events(self, events: Sequence[Event], ts_ns: int) -> None:
+        """Record what no message has brought: what is asked for, and what the dialect reports as time passes."""
+        self.events_of([(ts_ns, 0)], events)
+
     def events_of(self, reads: Reads, events: Sequence[Event]) -> None:
-        """Record what the dialect has found among the messages of these reads.
+        """Record what was found among the messages of these reads.
 
         An event without a place belongs to the one before it: a request for the books that a gap has lost.
         """
-        place = 0
+        place, ts_ns = 0, reads[0][0]
         for event in events:
             place = getattr(event, "place", place)
-            before = len(self.pending)
-            self.events([event], _time_at(reads, place))
-            self.pending[before:] = [note._replace(place=max(note.place, place)) for note in self.pending[before:]]
+            ts_ns = _time_at(reads, place)
+            self._record(event, ts_ns, place)
+        self._add(self._gathering.due(ts_ns), place)
 
-    def events(self, events: Sequence[Event], ts_ns: int) -> None:
-        """Record what the dialect has found among the messages that come next."""
-        for event in events:
-            if isinstance(event, Acknowledged):
-                _log_subscribed(event)
-                self.pending.append(Note(SUBSCRIBED, ts_ns, event.place, _subscribed(event)))
-            elif isinstance(event, Gap):
-                self._status.gaps += 1
-                self._status.add_missed(event.missing)
-                self._reporter.gap(event)
-                if event.books:
-                    self._status.broken_books.add(event.books)
-                fields = gap_fields(event.sid, event.expected, event.got, event.missing, event.name)
-                self.pending.append(Note(GAP, ts_ns, event.place, fields))
-            elif isinstance(event, Asked):
-                self.pending += self._gathering.add(event, ts_ns)
-            elif isinstance(event, Response):
-                fields = event._asdict()
-                self.pending.append(Note(RESPONSE, ts_ns, fields.pop("place"), fields))
-            elif isinstance(event, NotAsked):
-                _log.warning("messages come of a channel that was not asked for", extra=event._asdict())
-            else:
-                self._about_channel(event, ts_ns)
-        self.write_requests(ts_ns)
+    def _record(self, event: Event, ts_ns: int, place: int) -> None:
+        """Record one event, with a note that belongs before the message with the index `place`."""
+        if isinstance(event, Acknowledged):
+            _log_subscribed(event)
+            self.note(SUBSCRIBED, ts_ns, place, **_subscribed(event))
+        elif isinstance(event, Gap):
+            self._status.gaps += 1
+            self._status.add_missed(event.missing)
+            self._reporter.gap(event)
+            if event.books:
+                self._status.broken_books.add(event.books)
+            fields = gap_fields(event.sid, event.expected, event.got, event.missing, event.name)
+            self.note(GAP, ts_ns, place, **fields)
+        elif isinstance(event, Asked):
+            self._add(self._gathering.add(event, ts_ns), place)
+        elif isinstance(event, Response):
+            self.note(RESPONSE, ts_ns, place, **_without_place(event))
+        elif isinstance(event, NotAsked):
+            _log.warning("messages come of a channel that was not asked for", extra=event._asdict())
+        else:
+            self._about_channel(event, ts_ns, place)
 
-    def _about_channel(self, event: Refused | SnapshotsRequested | SnapshotsReceived, ts_ns: int) -> None:
+    def _about_channel(
+        self, event: Refused | SnapshotsRequested | SnapshotsReceived, ts_ns: int, place: int
+    ) -> None:
         """Record a refusal, a snapshot request, or that the snapshots have come."""
-        fields = event._asdict()
-        place = fields.pop("place", 0)
+        fields = _without_place(event)
         if isinstance(event, Refused):
             self._reporter.refused(event)
             if not event.for_now:
                 self._status.refused[event.channel] = event.code
-            self.pending.append(Note(REFUSED, ts_ns, place, fields))
+            self.note(REFUSED, ts_ns, place, **fields)
         elif isinstance(event, SnapshotsRequested):
             self._reporter.snapshots(event)
-            self.note(SNAPSHOT_REQUESTED, ts_ns, **{**fields, "markets": list(event.markets)})
+            self.note(SNAPSHOT_REQUESTED, ts_ns, place, **{**fields, "markets": list(event.markets)})
         else:
             self._reporter.snapshots_received(event)
-            fields = {**fields, "missing": list(event.missing)}
-            self.pending.append(Note(SNAPSHOTS_RECEIVED, ts_ns, place, fields))
+            self.note(SNAPSHOTS_RECEIVED, ts_ns, place, **{**fields, "missing": list(event.missing)})
+
+    def _add(self, notes: Iterable[Note], place: int) -> None:
+        self.pending += [note._replace(place=place) for note in notes]
 
     def has_unwritten_requests(self) -> bool:
         """Return whether something that was asked for is not in a note yet."""
@@ -190,6 +194,12 @@ def _time_at(reads: Reads, place: int) -> int:
             return received_ns
         place -= count
     return reads[-1][0]
+
+
+def _without_place(event: Refused | Response | SnapshotsReceived | SnapshotsRequested) -> dict[str, object]:
+    fields: dict[str, object] = event._asdict()
+    fields.pop("place", None)
+    return fields
 
 
 def _place_at(reads: Reads, ts_ns: int) -> int:
