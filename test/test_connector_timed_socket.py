@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -121,6 +124,36 @@ def test_a_shutdown_wakes_a_greenlet_that_waits(pair: Pair) -> None:
     gevent.sleep(0.01)
     timed.shutdown(socket.SHUT_RDWR)
     assert waiting.get(timeout=5) == b""
+
+
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv-cffi"])
+@pytest.mark.parametrize("wait", ["wait_while(math.inf, read)", "wait_while(hour, read)", "wait_briefly(read)"])
+def test_closing_ends_every_wait_with_any_event_loop_and_no_other_begins(wait: str, loop: str) -> None:
+    script = f"""
+from gevent import monkey
+monkey.patch_all()
+import math, time, gevent
+from gevent import socket
+from ssmd.connector.timed_socket import TimedSocket
+near, far = socket.socketpair()
+timed, hour = TimedSocket(near), time.monotonic() + 3600
+read = lambda: bool(timed.recv_now(memoryview(bytearray(10))))
+def waits():
+    try:
+        timed.{wait}
+    except OSError as error:
+        print(error.strerror)
+waiting = gevent.spawn(waits)
+gevent.idle()
+assert not waiting.ready()
+timed.close()
+timed.close()
+waiting.get()
+waits()
+"""
+    environ = os.environ | {"GEVENT_LOOP": loop}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (2 * "Bad file descriptor\n", "")
 
 
 def test_closing_ends_the_wait_of_a_greenlet(pair: Pair) -> None:

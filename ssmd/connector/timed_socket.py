@@ -19,7 +19,8 @@ import gevent
 __all__ = ["Receiver", "TimedSocket"]
 
 BRIEF_SECONDS = 0.012
-"""How long a brief wait lasts."""
+"""How long a brief wait lasts: a little longer than reads are gathered (GATHER_SECONDS in reads.py). So a read ends it
+where messages keep coming."""
 
 T = TypeVar("T")
 
@@ -126,22 +127,24 @@ class _ReadWait:
 
     def wait(self, until: float, work: Callable[[], bool]) -> bool:
         """See Receiver.wait_while."""
+        if self._is_closed:
+            return work()  # It finds that out.
         if until != self._until:
             self._until = until
             # A timer that ends too early is left alone: the wait will most likely end before.
-            if until < self._timer_ends and not self._is_closed:
+            if until < self._timer_ends:
                 self._start_timer(until)
         return self._switch(work)
 
     def wait_briefly(self, work: Callable[[], bool]) -> bool:
         """See Receiver.wait_briefly."""
-        if not self._is_closed:
-            self._brief.again(self._brief_ended)
+        if self._is_closed:
+            return work()
+        self._brief.again(self._brief_ended)
         try:
             return self._switch(work)
         finally:
-            if not self._is_closed:
-                self._brief.stop()
+            self._brief.stop()  # Also after close(): for a watcher that is closed it does nothing.
 
     def _brief_ended(self) -> None:
         if self._waiter is not None:
@@ -149,8 +152,6 @@ class _ReadWait:
 
     def _switch(self, work: Callable[[], bool]) -> bool:
         """Let the event loop run until it switches back."""
-        if self._is_closed:
-            return work()  # It finds that out.
         self._work = work
         if not self._io.active:
             self._io.start(self._readable)
@@ -163,10 +164,9 @@ class _ReadWait:
         return is_done
 
     def _readable(self) -> None:
-        # The watcher goes on from wait to wait: to start and stop it each time costs two calls of the system.
         if self._waiter is None:
-            if not self._is_closed:
-                self._io.stop()
+            # Only now: the watcher goes on from wait to wait, because to start and stop it costs two system calls.
+            self._io.stop()
             return
         try:
             is_done = self._work()
@@ -204,8 +204,7 @@ class _ReadWait:
             return
         self._is_closed = True
         self._stop_timer()
-        for watcher in (self._brief, self._io):
-            watcher.stop()
-            watcher.close()
+        self._brief.close()
+        self._io.close()
         if self._waiter is not None:
             self._hub.loop.run_callback(self._readable)
