@@ -19,7 +19,7 @@ from test_connector_tls import Pair
 
 from ssmd.connector import reads
 from ssmd.connector.frames import FrameReader
-from ssmd.connector.reads import BUFFER_BYTES, ENOUGH_BYTES, GATHER_SECONDS, Reads
+from ssmd.connector.reads import BUFFER_BYTES, ENOUGH_BYTES, GATHER_SECONDS, ReadBuffer
 from ssmd.connector.timed_socket import TimedSocket
 
 Closed = websocket.WebSocketConnectionClosedException
@@ -78,7 +78,7 @@ class Gathering:
     def __init__(self, clock: Time, *script: tuple[float, bytes | OSError], coalesce_seconds: float = 0.0) -> None:
         self._clock, self._began = clock, clock.now
         self._sock = Scripted(clock, script)
-        self._reads = Reads(coalesce_seconds)
+        self._reads = ReadBuffer(coalesce_seconds)
         self._reads.clock = clock.ns
 
     def next(self, patience: float = 60.0) -> list[tuple[float, bytes]]:
@@ -282,7 +282,7 @@ def test_the_end_of_tls_behind_a_message_is_found_although_the_socket_is_quiet(
     message = pair.server.records(b"message")
     end = b"\x17\x03\x03\x00\x20" + bytes(32) if is_broken else pair.server.end_of_tls()
     pair.server.sock.sendall(message + end)
-    held = Reads(0.0)
+    held = ReadBuffer(0.0)
     with gevent.Timeout(20):
         held.gather(pair.client, math.inf)
         assert bytes(held.view[: held.end]) == b"message"

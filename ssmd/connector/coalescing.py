@@ -1,8 +1,8 @@
 """Pauses between reads, so that messages which arrive fast are read together.
 
-Below saturation it is not the message that costs CPU time but the wake-up for it. So over a longer time reads are at
-least PERIOD pauses apart, with a pause before a read that would come too early. A message that comes after a silence is
-read at once, and so are the first messages of a burst: they use up what was saved in the silence.
+Below saturation it is not the message that costs CPU time but the wake-up for it. So when reads come less than PERIOD
+pauses apart for longer than a burst, there is a pause before each of them. A message that comes after a silence is read
+at once, and so are the first messages of a burst: they use up what was saved in the silence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ LONGEST_NATIVE_SECONDS = 0.001
 """A longer pause is one of the reader alone."""
 
 PERIOD = 1.25
-"""How far reads are apart over a longer time, in longest pauses: the rest of that time is the work on what was read."""
+"""How far apart reads have to be, on average, to need no pause; in longest pauses. It is more than one because the work
+on what was read takes time too."""
 
 SAVED_SECONDS = 0.01
 """The reads of this time may be saved in a silence: enough for a burst of 20 reads when they may be 0.5 ms apart."""

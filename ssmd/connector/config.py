@@ -25,8 +25,8 @@ class WebSocketConfig(Model):
     max_message_bytes: Annotated[int, Within(gt=0, le=LARGEST_MESSAGE)] = 16 << 20
     """A longer message ends the connection with close code 1009."""
     coalesce_seconds: Annotated[float, Within(ge=0, le=1)] = 0.0005
-    """While messages arrive faster than this they are read together, about so often. A longer time costs less CPU, and
-    delays messages more."""
+    """The longest pause before a read, in seconds, while messages come faster than this for longer than a short burst;
+    0 for no pauses. Longer pauses cost less CPU, and make the times of messages later."""
 
     def faults(self) -> Iterator[Fault]:
         if fault := endpoint_fault(self.endpoint):

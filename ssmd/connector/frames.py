@@ -1,7 +1,7 @@
 """The frame reader: websocket-client, with a batch reader in front of its parser.
 
 The library does the handshake and parses and checks frames. But it makes some twenty Python calls for each frame. So
-here one socket read fills one buffer, and a tight loop cuts every plain text frame out of it. Whatever is not a
+here socket reads fill one buffer, and a tight loop cuts every plain text frame out of it. Whatever is not a
 complete, unmasked, unfragmented text frame goes to the library's parser, whose reads (`_recv`) are served from the same
 buffer. On a connection whose messages are in binary frames, these change places with text frames.
 """
@@ -16,10 +16,10 @@ from typing import Any
 import websocket
 
 from ssmd.connector.closing import CloseFrame, answering_code
-from ssmd.connector.reads import BUFFER_BYTES, Reads
+from ssmd.connector.reads import BUFFER_BYTES, ReadBuffer
 from ssmd.connector.sender import FrameSender
 from ssmd.connector.strict import LONGEST_IN_ONE_BYTE, StrictFrameBuffer
-from ssmd.contracts.writer import Reads as Received
+from ssmd.contracts.writer import Reads
 
 __all__ = ["FrameReader"]
 
@@ -32,11 +32,10 @@ _two_shorts = struct.Struct(">HH").unpack_from
 
 
 class FrameReader(FrameSender):
-    """A client connection that returns the messages of one socket read at a time.
+    """A client connection that returns many messages at a time, those of one socket read or of several.
 
     Call connect() as in the library, then begin(), then recv_batch() until it raises. Not for threads.
-    `max_message_bytes`: a longer message raises MessageTooBig. `coalesce_seconds`: while frames come faster than this
-    they are read together, about once in that time (see coalescing.py); 0 for never.
+    `max_message_bytes`: a longer message raises MessageTooBig. `coalesce_seconds`: see coalescing.py.
     """
 
     def __init__(self, max_message_bytes: int, coalesce_seconds: float = 0.0) -> None:
@@ -45,13 +44,13 @@ class FrameReader(FrameSender):
         self.frame_buffer = StrictFrameBuffer(self._recv, self.cont_frame, max_message_bytes)
         self._max_message_bytes = max_message_bytes
         self._cut(_FIN_TEXT)
-        self._reads = Reads(coalesce_seconds)
+        self._reads = ReadBuffer(coalesce_seconds)
         self._begun = False
         self._parsing = False
         self._waiting_since = 0.0
         self.silence_seconds = 0.0
         """How long recv_batch() waits for a whole frame; may be changed between two calls."""
-        self.received: Received = ()
+        self.received: Reads = ()
         """The reads that have completed the messages which recv_batch() returned last, see contracts/writer.py."""
         self.binary = False
         """Whether the messages that recv_batch() returned last were in binary frames."""

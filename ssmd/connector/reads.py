@@ -17,7 +17,7 @@ import websocket
 
 from ssmd.connector.coalescing import Pauses
 
-__all__ = ["BUFFER_BYTES", "GATHER_SECONDS", "Reads"]
+__all__ = ["BUFFER_BYTES", "GATHER_SECONDS", "ReadBuffer"]
 
 BUFFER_BYTES = 64 * 1024
 """The size of the buffer, and the most that one socket read takes. Larger buffers were measured to be slower: they do
@@ -42,7 +42,7 @@ _monotonic = time.monotonic
 _Closed = websocket.WebSocketConnectionClosedException
 
 
-class Reads:
+class ReadBuffer:
     """The bytes from `start` to `end` of the buffer have arrived and are not taken yet. Not for threads.
 
     `coalesce_seconds`: see coalescing.py.
@@ -60,10 +60,16 @@ class Reads:
         """When other greenlets had their turn, seconds of the monotonic clock."""
         self._pauses = Pauses(coalesce_seconds, LARGE_BYTES)
         self._due = 0.0
+        """From when on a read is handed over at once, seconds of the monotonic clock."""
         self._failure: Exception | None = None
+        """What has ended the reading; raised after all that was read before."""
         self._sock: Any = None
+        self._is_first = False
+        """Whether the next read is the first that is not handed over."""
+        self._is_large = False
+        """Whether the last read was so large that there is probably more."""
         self._read_at = 0.0
-        self._is_first = self._is_large = False
+        """When the last read was, seconds of the monotonic clock."""
 
     def gather(self, sock: Any, until: float) -> None:
         """Read once and, unless nothing was handed over for GATHER_SECONDS, until something is due to be.
@@ -93,8 +99,8 @@ class Reads:
         self._due = 0.0
 
     def _fill(self, sock: Any, until: float | None = None) -> None:
-        """Read until it is time to work on what was read. The first read alone is enough for that, since nobody knows
-        when the next one comes. Raises what gather() raises, when nothing was read before.
+        """Wait for the first read, until the time `until`, and return after it; with None, read on until it is time to
+        work on what was read. Raises what gather() raises, when nothing was read before.
         """
         if self._failure is not None:
             raise self._failure
@@ -105,6 +111,7 @@ class Reads:
         if not (self._may_have_more() and self._read_some()) and self._failure is None:
             read = self._read_some
             is_done = sock.wait_briefly(read) if until is None else sock.wait_while(until, read)
+            # After the time has passed, one more look: this process may have been stopped, and something has come.
             if not is_done and not read() and not self.stamps:
                 raise TimeoutError
             self._turn_at = _monotonic()

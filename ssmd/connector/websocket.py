@@ -104,11 +104,12 @@ class WebSocketConnector:
             if payloads:
                 self._yielded = len(payloads)
                 yield receiver.received, payloads
-            del payloads  # See Reader.
+            del payloads  # See Reader._read().
             now = monotonic()
             if self._is_data:
                 patience.last_data, self._no_data = now, 0
             if now >= patience.next_tick:
+                # The messages that are held come later. Their times must not be before that of the tick.
                 yield [(receiver.held_ns or clock(), 0)], []
                 patience.ticked(now, self._exchange.tick_seconds)
                 now = monotonic()
