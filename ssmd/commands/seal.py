@@ -10,10 +10,10 @@ Options:
   --jobs <n>      Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help       Show this.
 
-<storage> is the environment's storage.path. A running collector seals by itself, one day after the
-other, after its start and after midnight; this command is for days that were recorded elsewhere, and for cron. It
-prints a line for each day. It leaves alone days that have a manifest and files that are being written, so it may run
-at any time and repeatedly.
+<storage> is the environment's storage.path. A running collector seals by itself, one day after the other, after its
+start and after midnight; this command is for days that were recorded elsewhere, and for cron. It prints a line for
+each day. It leaves alone days that have a manifest and files that are being written, so it may run at any time and
+repeatedly.
 """
 
 from __future__ import annotations

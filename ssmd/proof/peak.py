@@ -40,9 +40,10 @@ class PeakSecond:
     def _between(self, heads: Sequence[bytes], begin: int, end: int) -> None:
         """Take the whole seconds from `begin` to `end`.
 
-        Only a second with more lines than `most` is of interest. In such a one the last digit is the same so many times
-        in a row, which nearly always is so nowhere. If it is, samples at a quarter of that distance meet such a second
-        four times, and nearly all others fewer times.
+        Only a second with more lines than `most` is of interest. Its lines stand in a row, and all have the same last
+        digit of the second. Nearly always no digit comes so many times in a row, and then there is no such second.
+        Otherwise samples at a quarter of that distance meet such a second four times, and nearly all others fewer
+        times.
         """
         digits = bytes(map(_last_digit, heads[begin:end]))
         if not any(bytes([digit]) * (self.most + 1) in digits for digit in set(digits)):

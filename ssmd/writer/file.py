@@ -1,8 +1,9 @@
 """The writer for local files: {storage.path}/{UTC date}/{feed}.jsonl, one line a message.
 
 One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole. Once a second
-(`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in gevent's threadpool,
-so that a slow disk, or a dead one, stalls neither the probes nor the end of the run.
+(`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in a thread, so that a
+slow disk, or a dead one, stalls neither the probes nor the end of the run: the writes of lines in one of their own,
+because there are a hundred a second, and the rest in gevent's threadpool.
 """
 
 from __future__ import annotations

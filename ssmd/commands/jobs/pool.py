@@ -1,8 +1,8 @@
 """The processes of --jobs: gives them tasks, and takes what comes back in the order of the tasks.
 
 The processes are started as programs of their own, not forked: that works alike on all systems, and no state of this
-process gets into them. Each has a pipe for orders and one for answers. When this process ends, even
-by SIGKILL, the pipe for orders ends, and with it the other process. See worker.py.
+process gets into them. Each has a pipe for orders and one for answers. When this process ends, even by SIGKILL, the
+pipe for orders ends, and with it the other process. See worker.py.
 """
 
 from __future__ import annotations
