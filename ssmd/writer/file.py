@@ -2,8 +2,7 @@
 
 One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole. Once a second
 (`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in a thread, so that a
-slow disk, or a dead one, stalls neither the probes nor the end of the run: the writes of lines in one of their own,
-because there are a hundred a second, and the rest in gevent's threadpool.
+slow disk stalls neither the probes nor the end of the run: lines are written by a thread of their own.
 """
 
 from __future__ import annotations
