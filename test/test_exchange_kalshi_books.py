@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
-from ssmd.exchange.kalshi.books import LEAST_INTERVAL_MS, MOST_TRIES, PORTIONS, RETRY_MS, Books, Request
+from ssmd.exchange.kalshi.book_requests import Request
+from ssmd.exchange.kalshi.books import LEAST_INTERVAL_MS, MOST_TRIES, PORTIONS, RETRY_MS, Books
+from ssmd.exchange.kalshi.command import CommandIds
 
 NAMES = [f"KX-{number}" for number in range(1000)]
 SECOND_MS = 1000
@@ -36,7 +38,7 @@ class Clock:
 
 def following(names: list[str], per_second: int = 200) -> tuple[Books, Clock]:
     """Return books that are all known."""
-    books = Books(10, per_second)
+    books = Books(CommandIds(10), per_second)
     books.follow(names)
     clock = Clock(books)
     for name in names:
@@ -56,7 +58,7 @@ def answer(books: Books, requests: list[Request]) -> None:
 
 
 def test_a_book_is_known_once_its_snapshot_has_come():
-    books = Books(10, 200)
+    books = Books(CommandIds(10), 200)
     books.follow(["A", "B"])
     assert (books.pending, books.known, books.take_report()) == (2, 0, False)
     books.receive("A")
@@ -173,7 +175,7 @@ def test_a_gap_takes_no_time_for_each_market():
 
 def test_asking_for_first_snapshots_takes_no_longer_for_each_market_when_there_are_many():
     names = [f"KX-{number}" for number in range(100_000)]
-    books = Books(10, 200)
+    books = Books(CommandIds(10), 200)
     began = time.process_time()
     books.follow(names)
     clock = Clock(books)
@@ -244,7 +246,7 @@ def test_a_market_that_was_given_up_is_asked_for_now_and_then():
 
 
 def test_the_first_snapshots_are_asked_for_when_they_do_not_come():
-    books = Books(10, 200)
+    books = Books(CommandIds(10), 200)
     books.follow(["A", "B"])
     clock = Clock(books)
     books.receive("A")
@@ -294,7 +296,7 @@ def test_an_exchange_that_serves_no_snapshots_is_not_asked_again():
 
 
 def test_books_that_are_not_followed_any_more_are_not_waited_for():
-    books = Books(10, 200)
+    books = Books(CommandIds(10), 200)
     books.follow(["A", "B"])
     books.receive("A")
     books.follow([], ["B"])

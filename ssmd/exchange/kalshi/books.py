@@ -13,11 +13,12 @@ counts when it was asked for after the gap, or when its number belongs to its pl
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
-__all__ = ["LEAST_INTERVAL_MS", "MOST_TRIES", "PORTIONS", "RETRY_MS", "Books", "Request"]
+from ssmd.exchange.kalshi.book_requests import BookRequests, Request
+from ssmd.exchange.kalshi.command import CommandIds
+
+__all__ = ["LEAST_INTERVAL_MS", "MOST_TRIES", "PORTIONS", "RETRY_MS", "Books"]
 
 PORTIONS = (200, 10, 1)
 """How many markets one request names, at the first, second and third try: Kalshi may refuse a whole request because of
@@ -29,31 +30,20 @@ RETRY_MS = 600_000
 """How often a market that did not answer is asked for again, alone."""
 
 
-class Request(NamedTuple):
-    """One `get_snapshot`."""
-
-    id: int
-    markets: Sequence[str]
-    tries: int
-    """How often these markets were asked for before."""
-
-
 class Books:
     """The order books of one subscription.
 
-    `first_id`: the id of the first request. `per_second`: how many books are asked for in a second at most.
+    `ids`: of the connection's commands. `per_second`: how many books are asked for in a second at most.
     """
 
-    def __init__(self, first_id: int, per_second: int) -> None:
+    def __init__(self, ids: CommandIds, per_second: int) -> None:
         self.why = "start"
         """Why snapshots are asked for: gap, day, or start: the first ones have not come."""
         self._per_second = per_second
         self._allowed = float(per_second)
         self._passed_ms = 0
         """The time of the last due()."""
-        self._next_id = first_id
-        self._first_valid_id = first_id
-        """Requests before this one were made before the last gap."""
+        self._requests = BookRequests(ids)
         self._followed: dict[str, None] = {}
         self._unknown: dict[str, int] = {}
         """The markets whose snapshot is to come, each with the number of times that it was asked for."""
@@ -67,8 +57,6 @@ class Books:
         """The markets whose first snapshot should come unasked, each with the time since when, in order."""
         self._waiting: dict[str, int] = {}
         """The markets that may not be asked for again yet, each with the time of its last request, in order."""
-        self._requests: deque[tuple[int, Request]] = deque()
-        """The requests that may still be refused, each with its time."""
         self._is_lost = False
         """Whether there was a gap since the last due(). Then no book is known, whatever the other fields say, and the
         next due() goes through all markets: a broken feed may have a gap at each message."""
@@ -104,9 +92,13 @@ class Books:
             self._unknown.update(dict.fromkeys(new, 0))
             self._new += new
 
+    def has_asked(self, request_id: int) -> bool:
+        """Return whether a command is a request that was made within LEAST_INTERVAL_MS."""
+        return self._requests.find(request_id) is not None
+
     def lost(self) -> None:
         """Record a gap: no book is known any more, and answers to earlier requests do not count."""
-        self._first_valid_id = self._next_id
+        self._requests.lost()
         self._is_lost = bool(self._followed)
 
     def begin_day(self) -> None:
@@ -134,7 +126,7 @@ class Books:
 
         `in_place`: whether its number belongs to its place in the stream.
         """
-        if not self._is_lost and (in_place or not request_id or request_id >= self._first_valid_id):
+        if not self._is_lost and (in_place or not request_id or self._requests.is_valid(request_id)):
             self._mark_known(market)
 
     def _mark_known(self, market: str) -> None:
@@ -176,8 +168,7 @@ class Books:
         self._is_reported &= not self._missing_came
         self._missing_came = False
         over_ms = self._passed_ms - LEAST_INTERVAL_MS
-        while self._requests and self._requests[0][0] <= over_ms:
-            self._requests.popleft()
+        self._requests.forget(over_ms)
         for waiting in (self._waiting, self._opening):
             for market, _ in [*itertools.takewhile(lambda item: item[1] <= over_ms, waiting.items())]:
                 del waiting[market]
@@ -200,10 +191,8 @@ class Books:
             self._missing[market] = None
 
     def _ask(self, markets: list[str], tries: int) -> Request:
-        request = Request(self._next_id, markets, tries)
-        self._next_id += 1
+        request = self._requests.make(markets, tries, self._passed_ms)
         self._allowed -= len(markets)
-        self._requests.append((self._passed_ms, request))
         for market in markets:
             del self._ready[market]
             if market in self._unknown:
@@ -216,7 +205,7 @@ class Books:
 
         Returns whether it was the first request for its markets.
         """
-        request = self._request(request_id)
+        request = self._requests.find(request_id)
         if request is None:
             return False
         wrong = set(named).intersection(request.markets)
@@ -229,7 +218,7 @@ class Books:
 
     def repeat(self, request_id: int) -> None:
         """Make a request again: the exchange has not carried it out, because requests came too fast."""
-        request = self._request(request_id)
+        request = self._requests.find(request_id)
         for market in request.markets if request else ():
             self._waiting.pop(market, None)
             if market in self._unknown:
@@ -244,6 +233,3 @@ class Books:
         self._unknown.clear()
         self._ready.clear()
         return is_new
-
-    def _request(self, request_id: int) -> Request | None:
-        return next((request for _, request in self._requests if request.id == request_id), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ssmd.exchange.kalshi.command import Command
 from ssmd.exchange.kalshi.pause import COMMANDS_PER_TICK, Pause
-from ssmd.exchange.kalshi.subscriptions import Command
 from ssmd.exchange.pace import Pace
 from ssmd.exchange.passed_time import PassedTime
 

@@ -10,9 +10,10 @@ from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi.books import Books
 from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.command import CommandIds
+from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection, remove
 from ssmd.exchange.kalshi.errors import KalshiError
 from ssmd.exchange.kalshi.market import market_in
-from ssmd.exchange.kalshi.subscriptions import ChannelOfConnection, remove
 
 __all__ = ["Snapshots"]
 
@@ -25,13 +26,12 @@ _NOT_SERVED = (
 
 
 class Snapshots:
-    """The snapshots of one subscription. `channel`: that of the order books. `first_id`: the first free command id."""
+    """The snapshots of one subscription. `channel`: that of the order books. `ids`: of the connection's commands."""
 
-    def __init__(self, channel: ChannelOfConnection, first_id: int, policy: SnapshotPolicy) -> None:
+    def __init__(self, channel: ChannelOfConnection, ids: CommandIds, policy: SnapshotPolicy) -> None:
         self._channel = channel
         self._policy = policy
-        self._books = Books(first_id, policy.per_second)
-        self._first_id = first_id
+        self._books = Books(ids, policy.per_second)
         self._day: int | None = None
         self._early: set[str] = set()
         """The markets whose snapshots have come before they were confirmed."""
@@ -45,8 +45,8 @@ class Snapshots:
         return len(self._books.missing)
 
     def has_asked(self, command_id: int) -> bool:
-        """Return whether a command is one of those that ask for order books."""
-        return command_id >= self._first_id
+        """Return whether a command is one of those that have asked for order books of late."""
+        return self._books.has_asked(command_id)
 
     def begin(self, now_ms: int) -> None:
         """Record when the connection is opened: messages are in the file of this day, or of a later one."""

@@ -2,96 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ssmd.contracts.events import Acknowledged, Asked
 from ssmd.contracts.exchange import Head
 from ssmd.exchange.kalshi.channels import NAMED_BY
-from ssmd.exchange.kalshi.commands import channels_of, commands_of, markets_of, sections_of
+from ssmd.exchange.kalshi.command import Command, CommandIds
+from ssmd.exchange.kalshi.commands import channels_of, commands_of, sections_of
+from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection, remove
 from ssmd.exchange.kalshi.inspector import whole
 from ssmd.exchange.kalshi.market import market_in
 
-__all__ = ["ChannelOfConnection", "Command", "Subscriptions", "remove"]
+__all__ = ["Subscriptions"]
 
 _MOST_EARLY = 1000
 """For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
-
-
-class Command(NamedTuple):
-    """One `subscribe` command."""
-
-    id: int
-    subscription: int
-    """Its place in the environment's `subscribe` list, from 1."""
-    params: Mapping[str, Any]
-
-    def encode(self) -> bytes:
-        command = {"id": self.id, "cmd": "subscribe", "params": self.params}
-        return json.dumps(command, separators=(",", ":")).encode()
-
-    def markets(self, channel: str) -> Sequence[str]:
-        """Return the markets that it names for a channel; none when it asks for all."""
-        named = markets_of(self.params, channel)
-        return () if named is None else named[1]
-
-    def without_markets(self) -> dict[str, Any]:
-        """Return it as a JSON object without its list of markets, which an Asked has beside it."""
-        params = {name: value for name, value in self.params.items() if name not in NAMED_BY}
-        return {"id": self.id, "cmd": "subscribe", "params": params}
-
-
-class ChannelOfConnection:
-    """One channel of a connection.
-
-    Its sets of markets are dicts without values: a Python set may take four times their memory.
-    """
-
-    __slots__ = (
-        "changed", "field", "markets", "name", "pending", "refused", "sid", "subscription", "unconfirmed", "unheard",
-    )
-
-    def __init__(self, name: str, subscription: int, section: Mapping[str, Any]) -> None:
-        self.name = name
-        self.subscription = subscription
-        named = markets_of(section, name)
-        self.field = named[0] if named else ""
-        """The field of `msg` that names a message's market."""
-        self.markets = named[1] if named else None
-        """The markets that are asked for; None for all."""
-        self.unconfirmed: dict[str, None] = dict.fromkeys(self.markets or ())
-        self.changed: tuple[Sequence[str], Sequence[str]] = (), ()
-        """The markets that the last answer has confirmed, and those that it does not confirm any more."""
-        self.unheard: dict[str, None] = dict.fromkeys(self.markets or ())
-        self.pending: set[int] = set()
-        """The commands that Kalshi has not answered yet."""
-        self.refused: dict[int, int] = {}
-        """The commands that Kalshi has refused, each with the number of its markets."""
-        self.sid: int | None = None
-        """The number of its subscription; None before it is confirmed."""
-
-    def confirm(self, markets: Sequence[str], listed: Sequence[str] | None) -> None:
-        """Note that the command for these markets is confirmed. `listed`: all markets of the channel that the answer
-        lists, None when it lists none. Names are compared as they are: Kalshi's are case-sensitive.
-        """
-        new = [market for market in markets if market in self.unconfirmed]
-        gone: Sequence[str] = ()
-        if listed is not None:
-            names = dict.fromkeys(listed)
-            new = [market for market in self.unconfirmed if market in names]
-            gone = [market for market in self.markets or () if not (market in names or market in self.unconfirmed)]
-        remove(self.unconfirmed, new)
-        self.unconfirmed.update(dict.fromkeys(gone))
-        self.changed = new, gone
-
-
-def remove(those: dict[str, None], markets: Iterable[str]) -> None:
-    """Remove markets from a dict that may not have them."""
-    for market in markets:
-        those.pop(market, None)
-    if not those:
-        those.clear()  # Without it, an empty dict keeps the memory of all that it held.
 
 
 class Subscriptions:
@@ -102,7 +28,9 @@ class Subscriptions:
     """
 
     def __init__(self, subscribe: Any) -> None:
+        self.ids = CommandIds()
         self.commands: list[Command] = []
+        """The opening commands, in order; their ids are 1, 2, and so on."""
         self.channels: dict[str, ChannelOfConnection] = {}
         self.listening: dict[int, ChannelOfConnection] = {}
         """By sid, the confirmed channels with markets that were not heard from yet."""
@@ -114,10 +42,7 @@ class Subscriptions:
         for number, section in enumerate(sections_of(subscribe), start=1):
             for name in channels_of(section):
                 self.channels.setdefault(name, ChannelOfConnection(name, number, section))
-            self.commands += [
-                Command(len(self.commands) + index, number, params)
-                for index, params in enumerate(commands_of(section), start=1)
-            ]
+            self.commands += [Command(self.ids.take(), number, params) for params in commands_of(section)]
         for command in self.commands:
             for name in command.params["channels"]:
                 self.channels[name].pending.add(command.id)
@@ -143,6 +68,10 @@ class Subscriptions:
 
     def command(self, command_id: int) -> Command | None:
         return self.commands[command_id - 1] if 0 < command_id <= len(self.commands) else None
+
+    def is_later(self, command_id: int) -> bool:
+        """Return whether a command was sent after the opening."""
+        return len(self.commands) < command_id < self.ids.next
 
     def channel_of(self, sid: int) -> ChannelOfConnection | None:
         return self._by_sid.get(sid)

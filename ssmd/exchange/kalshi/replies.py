@@ -1,0 +1,142 @@
+"""What Kalshi's replies to commands mean.
+
+Protocol facts are from https://docs.kalshi.com/asyncapi.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ssmd.contracts.events import Event, Refused
+from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused
+from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.errors import KalshiError, read_error
+from ssmd.exchange.kalshi.inspector import MessageHead, content, mapping
+from ssmd.exchange.kalshi.sending import Sending
+from ssmd.exchange.kalshi.snapshots import Snapshots
+from ssmd.exchange.kalshi.subscriptions import Subscriptions
+
+__all__ = ["Replies"]
+
+
+class Replies:
+    """Reads the replies on one connection.
+
+    `shown`: returns a value that Kalshi has sent as text for a log. `confirmed`: is called with each sid that a reply
+    confirms.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        snapshots: Snapshots | None,
+        sending: Sending,
+        shown: Callable[[object], str],
+        confirmed: Callable[[int], object],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._snapshots = snapshots
+        self._sending = sending
+        self._shown = shown
+        self._confirmed = confirmed
+
+    def read(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
+        """Match a reply to its command, and add what it means to `events`; return the error that ends the run, if it
+        is one.
+        """
+        message = content(payload)
+        body = mapping(message.get("msg"))
+        if head.type == "error":
+            return self._read_error(head, read_error(body, self._where(head.sid), self._shown), index, events)
+        if head.type == "unsubscribed":
+            # ssmd never unsubscribes, so the messages are over.
+            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
+        found = []
+        if head.type == "subscribed":
+            found = list(self._subscriptions.subscribed(head.id, body))
+        elif head.type == "ok":
+            # Until February 2026 the lists were at the top level.
+            found = list(self._subscriptions.ok(head.id, head.sid, {**message, **body}))
+        for acknowledged in found:
+            events.append(acknowledged._replace(place=index))
+            if acknowledged.sid is not None:
+                self._confirmed(acknowledged.sid)
+            if acknowledged.channel == BOOKS and self._snapshots is not None:
+                self._snapshots.confirmed()
+                events += self._snapshots.report(index + 1)
+        return None
+
+    def _read_error(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> SsmdError | None:
+        if error.is_too_many_commands:
+            self._send_again(head, error, index, events)
+        if error.is_over:
+            return Disconnected(f"{error.text}; {error.remedy}")
+        if self._snapshots is not None and self._snapshots.has_asked(head.id):
+            found = self._snapshots.refused(head.id, error, index)
+            if isinstance(found, SsmdError):
+                return found
+            if found is not None:
+                _add(events, found)
+            return None
+        if error.is_too_many_commands or self._subscriptions.is_later(head.id):
+            return None
+        if error.is_timeout:
+            return Disconnected(f"{error.text}; {error.remedy}")
+        if error.is_too_many_markets:
+            return self._too_many_markets(head, error, index, events)
+        text = error.refusal(self._channels_about(head))
+        for name in self._channels_about(head):
+            _add(events, Refused(name, error.code, text, index))
+        return SubscriptionRefused(text)
+
+    def _send_again(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> None:
+        """Send a command again after a pause: Kalshi says that there are too many at once."""
+        again = [head.id] if self._subscriptions.waiting_for(head.id) else []
+        if not head.id:
+            again = [command_id for _, command_id in self._subscriptions.unanswered()]
+        if self._sending.refused(again):
+            text = f"{error.text}; the command is sent again, after a pause of {self._sending.pause_seconds} s"
+            for name in self._channels_about(head):
+                _add(events, Refused(name, error.code, text, index, for_now=True))
+
+    def _too_many_markets(
+        self, head: MessageHead, error: KalshiError, index: int, events: list[Event]
+    ) -> SubscriptionRefused | None:
+        """Go on with the markets that are confirmed; when nothing is subscribed, end the run."""
+        remedy = error.remedy
+        refused = list(self._subscriptions.refused(head.id, head.sid))
+        for channel, missing in refused:
+            asked = len(channel.markets or ())
+            count = f"{missing:,} of {asked:,} markets of {channel.name} are" if asked else f"{channel.name} is"
+            _add(events, Refused(channel.name, error.code, f"{error.text}; {count} not collected: {remedy}", index))
+        if not refused:
+            for name in self._channels_about(head):
+                _add(events, Refused(name, error.code, f"{error.text}; {remedy}", index))
+        if self._snapshots is not None:
+            events += self._snapshots.report(index + 1)
+        channels = self._subscriptions.channels.values()
+        if any(channel.sid is not None or channel.pending for channel in channels):
+            return None
+        return SubscriptionRefused(f"{error.text}; nothing is subscribed: {remedy}")
+
+    def _channels_about(self, head: MessageHead) -> Sequence[str]:
+        """Return the channels that an error is about, as far as that is known; an empty name when it is not."""
+        channel = self._subscriptions.channel_of(head.sid)
+        if channel is not None:
+            return [channel.name]
+        if self._snapshots is not None and self._snapshots.has_asked(head.id):
+            return [BOOKS]
+        return self._subscriptions.waiting_for(head.id) or [""]
+
+    def _where(self, sid: int) -> str:
+        channel = self._subscriptions.channel_of(sid)
+        return f" on {channel.name if channel else 'a subscription'} (sid {sid})" if sid else ""
+
+
+def _add(events: list[Event], refused: Refused) -> None:
+    """Add a refusal in place of an earlier one of the same channel and code, which counts fewer markets."""
+    for index, event in enumerate(events):
+        if isinstance(event, Refused) and (event.channel, event.code) == (refused.channel, refused.code):
+            del events[index]  # Its place is before those of later events, so it cannot just be changed.
+            break
+    events.append(refused)
