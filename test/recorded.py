@@ -9,9 +9,10 @@ from typing import NoReturn
 
 import pytest
 
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.proof.seal import seal
 from ssmd.store.inventory import data_files
-from ssmd.store.layout import DayFile
+from ssmd.store.layout import DayFile, data_path, ledger_path
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
@@ -32,6 +33,7 @@ def make_day(
     day: str,
     *,
     feed: str = "kalshi",
+    shard: Shard = WHOLE,
     connected: Sequence[tuple[float, float, str]] = ((0, DAY, "stopped"),),
     per_hour: int = 100,
     lost_after: int = 0,
@@ -56,7 +58,7 @@ def make_day(
 
     for start, end, cause in connected:
         begun, begun_bytes, second, seq = len(lines), size, float(start), 0
-        note("started", start, version="0.1.0", exchange="kalshi")
+        note("started", start, version="0.1.0", exchange="kalshi", **({"shard": shard.label} if shard.label else {}))
         note("connected", start)
         while True:
             second += 3600 / per_hour / (1 + 0.7 * math.sin((second / DAY - 0.35) * 2 * math.pi))
@@ -78,9 +80,9 @@ def make_day(
         if cause == "disconnected":
             note("disconnected", end, code=1001, reason="going away")
         note("stopped", end, reason=cause, lines=len(lines) - begun, bytes=size - begun_bytes)
-    path = folder / f"{feed}.jsonl"
+    path = data_path(folder, shard.stem(feed))
     path.write_bytes(b"".join(lines))
-    (folder / f"{feed}.ledger.jsonl").write_bytes(b"".join(map(encode_entry, entries)))
+    ledger_path(folder, shard.stem(feed)).write_bytes(b"".join(map(encode_entry, entries)))
     if sealed:
         [file] = data_files([path])
         assert seal(file, midnight + 2 * DAY * 10**9) is not None

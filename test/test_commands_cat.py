@@ -19,6 +19,8 @@ from late_reader import PIPE_BYTES
 from process import ROOT, start
 from test_commands_jobs_pool import await_true, has_ended
 
+from ssmd.contracts.shard import Shard
+from ssmd.store.layout import data_path
 from ssmd.store.line import LineEncoder
 
 LATE_READER = Path(__file__).parent / "late_reader.py"
@@ -183,8 +185,8 @@ def test_plain_files_need_no_heavy_library(storage):
 def test_to_find_types_in_kalshis_messages_the_dialects_are_not_imported(storage, ledger):
     """They take a fifth of the time of a short command, and cryptography is among what they import."""
     (storage / "2026-09-21" / "kalshi.ledger.jsonl").write_text(ledger)
-    arguments = {"<path>": [str(storage)], "--type": ["trade"], "--market": [], "--feed": None, "--raw": False}
-    arguments |= {"--from": None, "--to": None, "--jobs": None}
+    arguments = {"<path>": [str(storage)], "--type": ["trade"], "--market": [], "--feed": None, "--shard": None}
+    arguments |= {"--from": None, "--to": None, "--jobs": None, "--raw": False}
     code = f"import sys, ssmd.commands.cat as cat; cat.main({arguments!r}, {{}}); print(*sys.modules, file=sys.stderr)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = set(ended.stderr.split())
@@ -393,3 +395,47 @@ def test_days_come_one_after_the_other_whatever_times_their_lines_have(tmp_path)
     one, two = (cat("--jobs", jobs, tmp_path) for jobs in "12")
     assert one == two
     assert re.findall(rb'"ts":"(.{10})', one[1]) == [b"2026-09-23", b"2026-09-22"]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> dict[str, bytes]:
+    """A day that two shards recorded, and then three, in `tmp_path`: the lines of each file, by its stem.
+
+    At each second, each file has one line.
+    """
+    folder = tmp_path / "2026-09-21"
+    folder.mkdir()
+    found = {}
+    for shard in (Shard(1, 2), Shard(2, 2), Shard(1, 3), Shard(2, 3), Shard(3, 3)):
+        encoder = LineEncoder("kalshi")
+        since = 5 * (shard.of - 2)
+        message = b'{"type":"trade","sid":1,"seq":%d,"msg":{"market_ticker":"KX-%d","shard":"%b"}}'
+        lines = [
+            encoder.encode(NS + second * 10**9, [message % (second, second % 2, shard.label.encode())])
+            for second in range(since, since + 5)
+        ]
+        found[shard.stem("kalshi")] = b"".join(lines)
+        data_path(folder, shard.stem("kalshi")).write_bytes(found[shard.stem("kalshi")])
+    data_path(folder, "other").write_bytes(LineEncoder("other").encode(NS, [b"{}"]))
+    data_path(folder, "kalshi+4of3").write_bytes(b"not a shard\n")
+    return found
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_shards_of_a_feed_are_one_feed_merged_by_time_and_then_by_shard(tmp_path, shards, jobs):
+    lines = [line for stem in shards for line in shards[stem].splitlines(keepends=True)]
+    expected = sorted(lines, key=lambda line: line[:40])  # Python's sort is stable, and `shards` is in order.
+    assert [json.loads(line)["data"]["msg"]["shard"] for line in expected[:2]] == ["1of2", "2of2"]
+    assert cat("--feed", "kalshi", "--jobs", jobs, tmp_path) == (0, b"".join(expected), "")
+    of_market = [line for line in expected if b'"KX-1"' in line]
+    assert cat("--feed", "kalshi", "--market", "KX-1", tmp_path) == (0, b"".join(of_market), "")
+
+
+def test_one_shard_can_be_chosen(tmp_path, shards):
+    assert cat("--feed", "kalshi", "--shard", "2/3", tmp_path) == (0, shards["kalshi+2of3"], "")
+    assert cat("--shard", "1/1", tmp_path)[1] == (tmp_path / "2026-09-21" / "other.jsonl").read_bytes()
+    code, out, err = cat("--feed", "kalshi", "--shard", "2/4", tmp_path)
+    assert (code, out) == (64, b"")
+    assert "no data of feed kalshi of shard 2/4 here" in err
+    code, _, err = cat("--shard", "4/3", tmp_path)
+    assert (code, err.splitlines()[0]) == (64, "ssmd: --shard is '4/3'; it must be a shard from 1/3 to 3/3")

@@ -12,6 +12,7 @@ import pytest
 import zstandard
 from sim_client import Client, served
 
+from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.selection import Selection
 from ssmd.sim.replay import Recording
@@ -177,6 +178,17 @@ def test_days_of_a_storage_folder_in_any_form_are_one_recording(tmp_path: Path) 
     assert len(sent(Recording((tmp_path,), "more"))) == 1
     later = Selection(begin=b"2026-09-22")
     assert len(sent(Recording((tmp_path,), "own", later))) == 4
+
+
+def test_the_shards_of_a_feed_are_one_recording_and_one_can_be_chosen(tmp_path: Path) -> None:
+    folder = tmp_path / "2026-09-21"
+    folder.mkdir()
+    (folder / "own+1of2.jsonl").write_bytes(ssmd_lines(0, 20, 20, 40))
+    (folder / "own+2of2.jsonl").write_bytes(ssmd_lines(10, 20, 30))
+    assert [message[5:6] for message in received(tmp_path, speed=0)] == [b"0", b"0", b"1", b"2", b"1", b"2", b"3"]
+    assert len(sent(Recording((tmp_path,), shard=Shard(2, 2)))) == 3
+    with pytest.raises(UsageError, match="holds no messages to replay"):
+        Recording((tmp_path,), shard=Shard(1, 3)).check()
 
 
 @pytest.mark.parametrize("first", [b"", b"X" + ssmd_lines(0), b"\n", ssmd_lines(0)[:30]])

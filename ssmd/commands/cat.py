@@ -1,8 +1,8 @@
 """Print recorded lines, or the exchange's own messages, from files, days or a whole storage folder.
 
 Usage:
-  ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>] [--raw]
-           [--jobs <n>] <path>...
+  ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>]
+           [--shard <i/n>] [--raw] [--jobs <n>] <path>...
   ssmd cat (-h | --help)
 
 Options:
@@ -10,13 +10,16 @@ Options:
   --to <time>        Only messages received before this time.
   --type <type>      Only messages of this type; may be given several times.
   --market <ticker>  Only messages of this market; may be given several times.
-  --feed <feed>      Only this feed.
+  --feed <feed>      Only this feed, with all its shards.
+  --shard <i/n>      Only this shard, such as 2/4; 1/1 for what was recorded without shards.
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
   --jobs <n>         Read so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help          Show this.
 
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The days come one after
 the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths are.
+Each file keeps its order. Of lines of the same time, those of the first feed come first, by name; within a feed, those
+of fewer shards, and then of the shard with the lower number.
 A message that was not valid JSON is printed by --raw unchanged, with any newlines that it contains. A line that
 ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that is
 still being written is left out too.
@@ -42,7 +45,7 @@ from typing import Any
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order
 from ssmd.commands.jobs.outlet import Outlet, Task
-from ssmd.commands.selecting import selection_of, warn_of_other_forms
+from ssmd.commands.selecting import selection_of, shard_asked, warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.reading.merge import Trouble, by_stretch, merged
 from ssmd.reading.messages import raw
@@ -64,9 +67,10 @@ _REMEDY = (
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     jobs = jobs_asked(arguments)
     selection = selection_of(arguments)
-    files = data_files(map(Path, arguments["<path>"]), arguments["--feed"])
+    files = data_files(map(Path, arguments["<path>"]), arguments["--feed"], shard_asked(arguments))
     if not files:
         of_feed = f" of feed {arguments['--feed']}" if arguments["--feed"] else ""
+        of_feed += f" of shard {arguments['--shard']}" if arguments["--shard"] else ""
         remedy = "name a storage folder, a day or a file"
         raise UsageError(f"{', '.join(arguments['<path>'])}: no data{of_feed} here; {remedy}")
     warn_of_other_forms(files)

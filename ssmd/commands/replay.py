@@ -1,7 +1,8 @@
 """Serve recorded days over a WebSocket as the exchange did, to try a collector or any other client on them.
 
 Usage:
-  ssmd replay [--listen <host:port>] [--speed <x>] [--from <time>] [--to <time>] [--feed <feed>] <path>...
+  ssmd replay [--listen <host:port>] [--speed <x>] [--from <time>] [--to <time>] [--feed <feed>]
+              [--shard <i/n>] <path>...
   ssmd replay (-h | --help)
 
 Options:
@@ -9,12 +10,14 @@ Options:
   --speed <x>           x times as fast as recorded, such as 10; 0 for as fast as possible [default: 1].
   --from <time>         Only messages received at this time or later, such as 2025-12-22T10:30; UTC.
   --to <time>           Only messages received before this time.
-  --feed <feed>         Only this feed.
+  --feed <feed>         Only this feed, with all its shards.
+  --shard <i/n>         Only this shard, such as 2/4.
   -h --help             Show this.
 
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The messages of all paths
 are merged by time. Each client gets them from the start, and at the end a close frame with code 1000. A collector
-records the same data from it, byte for byte, with other times.
+records the same data from it, byte for byte, with other times. The sequence numbers stay those of the connections that
+were recorded: the messages of several shards are several sequences, so a client that follows them needs --shard.
 
 Clients of the path /trade-api/ws/v2, which is Kalshi's, must sign the handshake: with the key in KALSHI_API_KEY and
 KALSHI_API_SECRET or, without these, with a key that is printed at the start. They get the first message after their
@@ -28,7 +31,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssmd.commands.selecting import selection_of, warn_of_other_forms
+from ssmd.commands.selecting import selection_of, shard_asked, warn_of_other_forms
 from ssmd.commands.serving import number, serve
 from ssmd.runtime import logs
 from ssmd.sim.replay import Recording
@@ -36,7 +39,8 @@ from ssmd.sim.replay import Recording
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     logs.setup(environ)
-    replay = Recording(tuple(map(Path, arguments["<path>"])), arguments["--feed"], selection_of(arguments))
+    paths, shard = tuple(map(Path, arguments["<path>"])), shard_asked(arguments)
+    replay = Recording(paths, arguments["--feed"], selection_of(arguments), shard)
     warn_of_other_forms(replay.files())
     return serve(
         environ,

@@ -1,19 +1,20 @@
 """Write the manifest of every finished day that has none: what the day contains, as read back from the disk.
 
 Usage:
-  ssmd seal <storage> [--feed <name>] [--before <day>] [--jobs <n>]
+  ssmd seal <storage> [--feed <name>] [--shard <i/n>] [--before <day>] [--jobs <n>]
   ssmd seal (-h | --help)
 
 Options:
   --feed <name>   Only the files of this feed.
+  --shard <i/n>   Only the files of this shard, such as 2/4. The first, 1/4, takes those of other numbers of shards too.
   --before <day>  Only days before this one, such as 2026-01-31, UTC. Default: today.
   --jobs <n>      Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help       Show this.
 
 <storage> is the environment's storage.path. A running collector seals by itself, one day after the other, after its
-start and after midnight; this command is for days that were recorded elsewhere, and for cron. It prints a line for
-each day. It leaves alone days that have a manifest and files that are being written, so it may run at any time and
-repeatedly.
+start and after midnight. Of collectors that share a feed as shards, each seals its own days. This command is for days
+that were recorded elsewhere, and for cron. It prints a line for each day. It leaves alone days that have a manifest and
+files that are being written, so it may run at any time and repeatedly.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
+from ssmd.commands.selecting import shard_asked
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
@@ -50,7 +52,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         before = date.fromisoformat(before).isoformat()  # Days are compared as text, and ISO 8601 has other forms.
     except ValueError:
         raise UsageError(f"--before is '{visible(before)}'; it must be a day, such as 2026-01-31") from None
-    tasks = day_tasks(unsealed(Path(arguments["<storage>"]), before, arguments["--feed"]))
+    tasks = day_tasks(unsealed(Path(arguments["<storage>"]), before, arguments["--feed"], shard_asked(arguments)))
     return print_in_order(in_order(_seal, tasks, jobs, take=_print_repaired))
 
 

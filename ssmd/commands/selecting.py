@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ssmd.contracts.exchange import MessageReader
-from ssmd.errors import DataError, UsageError
+from ssmd.contracts.shard import Shard, parse_shard
+from ssmd.errors import DataError, UsageError, visible
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.reading.stretches import Stretch
@@ -16,7 +17,7 @@ from ssmd.store.layout import DayFile, ledger_path
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.sessions import RecordedDialect, changed_dialects
 
-__all__ = ["selection_of", "stretches_of", "warn_of_other_forms"]
+__all__ = ["selection_of", "shard_asked", "stretches_of", "warn_of_other_forms"]
 
 _KALSHI = "kalshi"
 
@@ -37,6 +38,17 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
     if selection.begin >= selection.end:
         raise UsageError("--from must be earlier than --to")
     return selection
+
+
+def shard_asked(arguments: Mapping[str, Any]) -> Shard | None:
+    """Return the shard that --shard names, None without the option. Raises UsageError."""
+    text = arguments["--shard"]
+    if text is None:
+        return None
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        raise UsageError(f"--shard is '{visible(text)}'; it {error}") from None
 
 
 def warn_of_other_forms(files: Iterable[DayFile]) -> None:

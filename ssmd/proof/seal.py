@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, OutputError
 from ssmd.proof.examine import Examination, examine
 from ssmd.store.durable import write_durably
@@ -24,16 +25,29 @@ FRESH_SECONDS = 3600.0
 """A file modified within this many seconds may still be open for writing."""
 
 
-def unsealed(storage: Path, before: str, feed: str | None = None) -> list[DayFile]:
+def unsealed(storage: Path, before: str, feed: str | None = None, shard: Shard | None = None) -> list[DayFile]:
     """Return the files of days before `before` (YYYY-MM-DD) that have no manifest, oldest first.
 
-    `feed`: only this feed. Raises UsageError and DataError for a storage folder that is not there or cannot be read.
+    `feed`: only this feed. `shard`: only the files that are for this one to seal. Raises UsageError and DataError for a
+    storage folder that is not there or cannot be read.
     """
     return [
         file
         for file in data_files([storage], feed)
-        if file.day and file.day < before and not manifest_path(file.path.parent, file.stem).exists()
+        if file.day and file.day < before and (shard is None or _is_for(file, shard)) and not _has_manifest(file)
     ]
+
+
+def _is_for(file: DayFile, shard: Shard) -> bool:
+    """Return whether a shard, of those that run side by side, is the one to seal a file.
+
+    It is its own, or one of another number of shards, which no longer run: those are for the first.
+    """
+    return file.shard == shard or (shard.is_first and file.shard.of != shard.of)
+
+
+def _has_manifest(file: DayFile) -> bool:
+    return manifest_path(file.path.parent, file.stem).exists()
 
 
 def seal(

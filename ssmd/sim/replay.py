@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.contracts.shard import WHOLE
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.merge import Trouble, merged
@@ -42,6 +42,8 @@ class Recording(NamedTuple):
     """Replay only this feed."""
     selection: Selection = ALL
     """Replay only these lines of ssmd."""
+    shard: Shard | None = None
+    """Replay only this shard; None for all."""
 
     def check(self) -> None:
         """Raise UsageError or DataError now, not when the first client connects, if this cannot be replayed.
@@ -89,7 +91,7 @@ class Recording(NamedTuple):
         """Return the files to replay. Raises UsageError, and DataError for a folder that cannot be read."""
         # Recordings of other programs may have any name.
         others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
-        ours = data_files([path for path in self.paths if path not in others], self.feed)
+        ours = data_files([path for path in self.paths if path not in others], self.feed, self.shard)
         return [DayFile("", "", WHOLE, "jsonl", path) for path in others] + ours
 
     def __str__(self) -> str:
