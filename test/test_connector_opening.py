@@ -20,7 +20,7 @@ from exchange_server import Authority, Peer, Request, accepting, eventually, ser
 from proxies import http_proxy, socks_proxy
 
 from ssmd.connector.config import WebSocketConfig
-from ssmd.connector.http_call import ANSWER_BYTES
+from ssmd.connector.opening import ANSWER_BYTES
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.exchange import Opening
 from ssmd.contracts.http import HttpRequest
@@ -220,11 +220,11 @@ GOOD_TO_BAD: dict[str, tuple[bytes, str]] = {
     ),
     "not gzip": (
         response(TOKEN, fields="Content-Encoding: gzip\r\n"),
-        "its answer is compressed, although that was not asked for",
+        "its answer is compressed in a way that was not asked for, or damaged",
     ),
     "Brotli": (
         response(b"\x8b", fields="Content-Encoding: br\r\n"),
-        "its answer is compressed, although that was not asked for",
+        "its answer is compressed in a way that was not asked for, or damaged",
     ),
     "an endless line": (b"HTTP/1.1 200 " + b"x" * 200_000, "its answer does not end"),
     "too many headers": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, "it does not answer in HTTP"),

@@ -23,6 +23,7 @@ from ssmd.connector.refusal import REDIRECTS
 from ssmd.connector.socks import connect_through_socks5
 from ssmd.connector.timed_socket import TimedSocket
 from ssmd.connector.tls import TlsSocket
+from ssmd.contracts.http import HttpAnswer
 
 __all__ = ["RESPONSE_HEAD_BYTES", "BoundedHead", "open_socket"]
 
@@ -96,8 +97,8 @@ def _connect_through_http(sock: Any, host: str, port: int, proxy: Proxy) -> None
         refused = head.refused()
         if refused is None:
             raise
-        if refused.status_code != http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            reason = f"it answered {refused.status_code}"
+        if refused.status != http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            reason = f"it answered {refused.status}"
         elif proxy.user:
             reason = "it refused the user name and the password"
         else:
@@ -174,7 +175,7 @@ class BoundedHead:
         self._read += data
         return data
 
-    def refused(self) -> websocket.WebSocketBadStatusException | None:
+    def refused(self) -> HttpAnswer | None:
         """Return the answer if it is a refusal with a whole head, else None. The body may be cut off or endless."""
         head, whole, body = bytes(self._read).partition(b"\r\n\r\n")
         if not whole:
@@ -188,7 +189,7 @@ class BoundedHead:
             return None
         fields = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in fields}
-        return websocket.WebSocketBadStatusException("refused", status, None, headers, body)
+        return HttpAnswer(status, headers, body, 0.0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

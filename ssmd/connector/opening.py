@@ -16,16 +16,19 @@ import websocket
 
 from ssmd.connector.dial import BoundedHead, open_socket
 from ssmd.connector.frames import FrameReader
-from ssmd.connector.http_call import HttpCall
-from ssmd.connector.place import Place, address_fault, shown_host
+from ssmd.connector.http_call import HttpCall, is_good
+from ssmd.connector.place import PREPARING, Place, address_fault, headers_fault, shown_host
 from ssmd.connector.proxy import Proxy, proxy_for
 from ssmd.connector.refusal import explain, refusal
 from ssmd.contracts.exchange import Exchange, Opening
-from ssmd.contracts.http import HttpRequest
+from ssmd.contracts.http import HttpAnswer, HttpRequest
 from ssmd.errors import ConnectError, printable
 from ssmd.metadata.shown import shown_endpoint
 
-__all__ = ["Opener"]
+__all__ = ["ANSWER_BYTES", "Opener"]
+
+ANSWER_BYTES = 1 << 20
+"""The most that the body of an answer before the connection may have. Honest ones have a few hundred bytes."""
 
 _log = logging.getLogger("ssmd.connector")
 
@@ -82,24 +85,26 @@ class Opener:
                     raise
                 raise self._failed(f"no answer within {seconds:g} s") from None
             except websocket.WebSocketBadStatusException as refused:
-                raise self._refused(refused) from None
+                raise self._not_upgraded(refused) from None
             except (OSError, ValueError, websocket.WebSocketException, http.cookies.CookieError) as error:
-                raise self._failed(explain(error, self._response(), self.hidden)) from None
+                raise self._failed(explain(error, self._reader.handshake_response, self.hidden)) from None
 
     def _prepare(self, request: HttpRequest) -> None:
         """Make the request before the connection, and give the exchange the body of the answer."""
         self.hidden, self._signed = request.hidden, request.signed
-        self.place = Place(shown_endpoint(self._endpoint), preparing=True)
+        self.place = Place(shown_endpoint(self._endpoint), purpose=PREPARING)
         self._require(request.url, ["https", "http"], request.headers)
-        self.place = Place(shown_host(request.url, "", self.hidden), self._proxy(request.url), preparing=True)
+        self.place = Place(shown_host(request.url, "", self.hidden), self._proxy(request.url), purpose=PREPARING)
         if request.url.lower().startswith("http://"):
             self._allowed = ["wss", "ws"]
         with contextlib.closing(self._socket(request.url)) as sock:
-            self._answer = call = HttpCall(sock, request)
-            body = call.answer()
+            self._answer = call = HttpCall(sock, request, ANSWER_BYTES)
+            answer = call.answer()
         self._answer = None
+        if not is_good(answer):
+            raise self._refused(answer)
         try:
-            self._exchange.prepared(body)
+            self._exchange.prepared(answer.body)
         except ConnectError as error:
             raise type(error)(self.place.failed(str(error)), error.wait_seconds) from None
 
@@ -128,11 +133,7 @@ class Opener:
 
     def _require(self, url: str, schemes: list[str], headers: Mapping[str, str]) -> None:
         """Raise ConnectError unless an address and headers with their values filled in may be used."""
-        fault = address_fault(url, schemes, self.hidden)
-        for name, value in headers.items():
-            if not (name + value).isascii() or not (name + value).isprintable():
-                fault = f"its header {name} has a character that no header may have"
-        if fault:
+        if fault := address_fault(url, schemes, self.hidden) or headers_fault(headers):
             raise ConnectError(self.place.failed(fault))
 
     def _require_subprotocol(self, wanted: str) -> None:
@@ -160,10 +161,6 @@ class Opener:
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1000)
 
-    def _response(self) -> Any:
-        """Return the status and headers of the answer that has come, if one has."""
-        return self._answer.response if isinstance(self._answer, HttpCall) else self._reader.handshake_response
-
     def _failed(self, reason: str) -> ConnectError:
         """Return the error for `reason`, or the exchange's refusal when the failure was only in the rest of its
         answer.
@@ -171,8 +168,14 @@ class Opener:
         refused = None if self._answer is None else self._answer.refused()
         return ConnectError(self.place.failed(reason)) if refused is None else self._refused(refused)
 
-    def _refused(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
-        return refusal(self.place, refused, self._wall_clock(), signed=self._signed, hidden=self.hidden)
+    def _not_upgraded(self, refused: websocket.WebSocketBadStatusException) -> ConnectError:
+        """Return the error for the library's exception about the answer to the handshake."""
+        if refused.status_code is None:
+            return self._failed("it did not answer in HTTP")
+        return self._refused(HttpAnswer(refused.status_code, refused.resp_headers or {}, refused.resp_body or b"", 0.0))
+
+    def _refused(self, answer: HttpAnswer) -> ConnectError:
+        return refusal(self.place, answer, self._wall_clock(), signed=self._signed, hidden=self.hidden)
 
     def close(self) -> None:
         """Hang up, now or as soon as there is a socket."""

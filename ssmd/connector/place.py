@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,7 +11,10 @@ from ssmd.connector.proxy import Proxy
 from ssmd.errors import printable
 from ssmd.metadata.shown import FILLED_IN, shown_path
 
-__all__ = ["Place", "address_fault", "shown_host"]
+__all__ = ["ASKING", "CONNECTING", "PREPARING", "Place", "address_fault", "headers_fault", "shown_host"]
+
+CONNECTING, PREPARING, ASKING = "cannot connect to", "cannot prepare the connection:", "no usable answer from"
+"""How the text of an error begins: about the exchange's WebSocket, the request before it, and any other request."""
 
 
 class Place(NamedTuple):
@@ -20,19 +23,19 @@ class Place(NamedTuple):
     host: str
     """A URL without a query, a user, or a part that was filled in."""
     proxy: Proxy | None = None
-    preparing: bool = False
-    """Whether it is the address of the request before the connection, and not that of the exchange's WebSocket."""
+    purpose: str = CONNECTING
+    """CONNECTING, PREPARING or ASKING."""
 
     def __str__(self) -> str:
         return self.host if self.proxy is None else f"{self.host} through the proxy {self.proxy}"
 
     def failed(self, reason: str) -> str:
         """Return the text of an error."""
-        return f"{'cannot prepare the connection:' if self.preparing else 'cannot connect to'} {self}: {reason}"
+        return f"{self.purpose} {self}: {reason}"
 
     def has(self, done: str) -> str:
         """Return the text of an error that says what the server has done, such as `refused the keys`."""
-        return f"{'cannot prepare the connection: ' if self.preparing else ''}{self} {done}"
+        return f"{PREPARING} {self} {done}" if self.purpose == PREPARING else f"{self} {done}"
 
 
 def shown_host(url: str, template: str = "", hidden: Iterable[str] = ()) -> str:
@@ -60,3 +63,11 @@ def address_fault(url: str, allowed: Sequence[str], hidden: Iterable[str] = ()) 
     # All other rules of an endpoint hold for any URL.
     fault = endpoint_fault(f"wss://{rest}")
     return None if fault is None else f"its address {fault}"
+
+
+def headers_fault(headers: Mapping[str, str]) -> str | None:
+    """Return why headers with their values filled in are not sent, None if they may be. The text shows no value."""
+    for name, value in headers.items():
+        if not (name + value).isascii() or not (name + value).isprintable():
+            return f"its header {name} has a character that no header may have"
+    return None

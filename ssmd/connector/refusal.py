@@ -15,7 +15,8 @@ from typing import Any
 
 import websocket
 
-from ssmd.connector.place import Place
+from ssmd.connector.place import CONNECTING, Place
+from ssmd.contracts.http import HttpAnswer
 from ssmd.errors import AuthError, ConnectError, printable
 
 __all__ = ["LONGEST_WAIT_SECONDS", "REDIRECTS", "explain", "refusal"]
@@ -41,23 +42,22 @@ DEFAULT_WAIT_SECONDS = 30.0
 
 def refusal(
     place: Place,
-    refused: websocket.WebSocketBadStatusException,
+    answer: HttpAnswer,
     now: float,
     *,
     signed: bool = True,
     hidden: Iterable[str] = (),
 ) -> ConnectError:
-    """Return the error for a server that answers with another HTTP status than it should; AuthError when it is about
-    the keys.
+    """Return the error for an answer with another HTTP status than it should have; AuthError when it is about the keys.
 
     `now`: the wall clock in Unix seconds, to compare it with the exchange's. `signed`: keys were sent. `hidden`: texts
     that the error must not show.
     """
-    status, headers = refused.status_code, refused.resp_headers or {}
-    if status is None:
-        return ConnectError(place.failed("it did not answer in HTTP"))
-    body = printable(refused.resp_body or b"", hidden=hidden)
-    answer = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {body}" if body else "")
+    status, headers, body, _ = answer
+    if status in REDIRECTS:
+        return ConnectError(place.failed(_redirect(status, headers, hidden)))
+    quoted = printable(body, hidden=hidden)
+    said = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {quoted}" if quoted else "")
     wait = _retry_after(headers, now)
     pause = ""
     if wait is not None:
@@ -66,15 +66,20 @@ def refusal(
         wait = DEFAULT_WAIT_SECONDS
     wait = min(wait or 0.0, LONGEST_WAIT_SECONDS)
     if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and signed:
-        return AuthError(place.has(f"refused the keys: {answer}{pause}; {_remedy(headers, now)}"), wait)
+        return AuthError(place.has(f"refused the keys: {said}{pause}; {_remedy(headers, now)}"), wait)
     if status == http.HTTPStatus.UNAUTHORIZED:
-        what = "this request" if place.preparing else "the handshake"
-        text = place.has(f"demands keys: {answer}{pause}; this feed's dialect sends none with {what}")
+        what = "the handshake" if place.purpose == CONNECTING else "this request"
+        text = place.has(f"demands keys: {said}{pause}; this feed's dialect sends none with {what}")
     elif status == http.HTTPStatus.FORBIDDEN:
-        text = place.has(f"refused this host: {answer}{pause}; no keys were sent, so check where it connects from")
+        text = place.has(f"refused this host: {said}{pause}; no keys were sent, so check where it connects from")
     else:
-        text = place.failed(f"it answered {answer}{pause}")
+        text = place.failed(f"it answered {said}{pause}")
     return ConnectError(text, wait)
+
+
+def _redirect(status: int, headers: Mapping[str, str], hidden: Iterable[str]) -> str:
+    target = printable(str(headers.get("location", "")).partition("?")[0], hidden=hidden)
+    return f"it redirects to {target} ({status}), which is never followed; name the final address"
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -121,8 +126,7 @@ def explain(error: Exception, response: Any = None, hidden: Iterable[str] = ()) 
     `response`: the library's response to the handshake, with `status` and `headers`; None when there was none.
     """
     if response is not None and response.status in REDIRECTS:
-        target = printable(str(response.headers.get("location", "")).partition("?")[0], hidden=hidden)
-        return f"it redirects to {target} ({response.status}), which is never followed; name the final address"
+        return _redirect(response.status, response.headers, hidden)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not valid: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

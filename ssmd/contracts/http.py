@@ -41,8 +41,10 @@ class HttpClient(Protocol):
     def request(self, request: HttpRequest, timeout_seconds: float, most_bytes: int) -> HttpAnswer:
         """Perform a request, and return its answer, whatever its status. Redirects are not followed.
 
-        Raises ConnectError when no whole answer comes within the time, or when its body has more bytes, also when that
-        shows only after it is decompressed. The error says what is wrong, and shows nothing of `request.hidden`.
+        When the status is not 2xx, only the beginning of the body is returned. Raises ConnectError when no whole answer
+        comes within the time, or when its body has more bytes, also when that shows only after it is decompressed. The
+        error says what is wrong, and shows nothing of `request.hidden`. Raises ConfigError for a proxy of the
+        environment that cannot be used.
         """
 
     def close(self) -> None:

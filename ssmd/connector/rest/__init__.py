@@ -1,0 +1,1 @@
+"""Feeds over HTTP: requests made again and again, and what performs them."""
