@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -21,6 +23,7 @@ def connected(endpoint: str) -> tuple[Client, Simulator]:
     started = embedded(endpoint)
     assert isinstance(started.service, Simulator)
     assert started.endpoint == started.service.endpoint
+    assert started.rest_endpoint == started.service.rest_endpoint
     gevent.spawn(started.service.serve)
     private = load_pem_private_key(started.keys["api_secret"].encode(), None)
     return Client(started.service, signed=headers(None, started.keys["api_key"], private)), started.service
@@ -65,6 +68,21 @@ def test_limits_and_faults_of_channels() -> None:
     simulator.stop()
 
 
+def test_births_and_the_rest_interface() -> None:
+    client, simulator = connected("sim://kalshi?births=3600&faster=10&rest-html=2&request-limit=3")
+    with client:
+        client.subscribe("market_lifecycle_v2")
+        assert client.until("market_lifecycle_v2")[-1]["msg"]["event_type"]
+    answers = []
+    for _ in range(3):
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=5)
+        connection.request("GET", f"{urlsplit(simulator.rest_endpoint).path}/markets?status=unopened")
+        answers.append(connection.getresponse().read())
+        connection.close()
+    assert [answer[:9] for answer in answers] == [b'{"markets', b"<!DOCTYPE", b'{"markets']
+    simulator.stop()
+
+
 def test_replay(tmp_path: Path) -> None:
     path = tmp_path / "some frames.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":2}\n')
@@ -92,6 +110,13 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?fault=explode", "slow-handshake"),
         ("sim://kalshi?market-limit=0", "market-limit must be a whole number, 1 or more, not '0'"),
         ("sim://kalshi?command-limit=many", "command-limit must be"),
+        ("sim://kalshi?request-limit=0", "request-limit must be"),
+        ("sim://kalshi?births=many", "births must be a number, 0 or more, not 'many'"),
+        ("sim://kalshi?births=1&life=0", "life must be a number above 0, not '0'"),
+        ("sim://kalshi?births=1000000&life=36000", "would make 11,022,222 markets at once; at most 1,000,000"),
+        ("sim://kalshi?lose-lifecycle=1.5", "unknown fault 'lose-lifecycle=1.5'"),
+        (f"sim://kalshi?births=3&replay={__file__}", "made-up"),
+        (f"sim://kalshi?rest-down&replay={__file__}", "made-up"),
         ("sim://kalshi?snapshot-seq=last", "snapshot-seq must be next or current, not 'last'"),
         (f"sim://kalshi?market-limit=3&replay={__file__}", "made-up"),
         ("sim://kalshi?replay=/nonexistent.jsonl", "there is no such file"),

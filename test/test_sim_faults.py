@@ -19,6 +19,7 @@ from ssmd.errors import UsageError
 from ssmd.sim.faults import FAULTS, GARBAGE, Fault, Faults
 from ssmd.sim.limits import Limits
 from ssmd.sim.replay import Recording
+from ssmd.sim.rest_faults import RestFaults
 
 ALL = {"market_tickers": ["KXSIM-A", "KXSIM-B", "KXSIM-C"]}
 
@@ -45,6 +46,13 @@ def test_parse() -> None:
     assert (sorted(named.unknown_markets), sorted(named.without_snapshot)) == (["A", "B"], ["C"])
 
 
+def test_parse_faults_of_new_markets_and_of_the_rest_interface() -> None:
+    texts = ["lose-lifecycle=0.1", "rest-down=10-40.5", "rest-slow=2", "rest-cut=3", "rest-html=4", "rest-late=0.5"]
+    faults = Faults.parse(texts)
+    assert (faults.lost_lifecycle, faults.rest) == (0.1, RestFaults((10, 40.5), 2, 3, 4, 0.5))
+    assert Faults.parse(["rest-down"]).rest.down == (0, math.inf)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "explode", "close-after", "close-after=", "close-after=-1", "close-after=x", "close-after=5:1", "gap-after=٣",
@@ -52,7 +60,9 @@ def test_parse() -> None:
      "slow-handshake=", "slow-handshake=-1", "slow-handshake=nan", "slow-handshake=inf", "slow-after=3",
      "close-after=9999999999999999999999", "mute-after=5", "mute-after=5:", "gap-after=5:", "gap-after=x:trade",
      "refuse=trade", "refuse=trade:", "refuse=:9", "refuse=trade:0", "unknown-market", "unknown-market=",
-     "no-snapshot"],
+     "no-snapshot", "lose-lifecycle", "lose-lifecycle=2", "lose-lifecycle=-0.1", "rest-down=", "rest-down=5",
+     "rest-down=5-", "rest-down=x-5", "rest-slow", "rest-slow=x", "rest-cut", "rest-cut=0", "rest-html=",
+     "rest-late=-1", "rest-gone=1"],
 )  # fmt: skip
 def test_unknown_faults_name_what_exists(text: str) -> None:
     with pytest.raises(UsageError) as caught:

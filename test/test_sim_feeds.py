@@ -22,6 +22,12 @@ class Counter:
         self.made += count
         return [b"x"] * count
 
+    def announce(self, now_ns: int) -> list[bytes]:
+        return []
+
+    def quiet_seconds(self, now_ns: int) -> float:
+        return math.inf
+
     def lose(self, count: int, channel: str) -> None: ...
     def mute(self, channel: str) -> None: ...
     def fail(self, code: int) -> bytes:

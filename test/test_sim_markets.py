@@ -8,7 +8,8 @@ import re
 import pytest
 
 from ssmd.sim.book import contracts, dollars, moment
-from ssmd.sim.markets import ACTIONS, Event, Markets
+from ssmd.sim.event import Event
+from ssmd.sim.markets import ACTIONS, Markets
 
 NOON = moment(1_790_000_000_120_000_000)
 ALL = [name for name, weight in ACTIONS.items() for _ in range(weight)]

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from books import Books
 
+from ssmd.sim.births import Births
 from ssmd.sim.faults import Faults
 from ssmd.sim.limits import Limits
 from ssmd.sim.markets import Markets
 from ssmd.sim.session import Session
+from ssmd.sim.universe import FIXED, Universe
 
 NOW = 1_790_000_000_000_000_000
 
@@ -19,8 +21,8 @@ NOW = 1_790_000_000_000_000_000
 class Talk:
     """A session whose commands and replies are dicts."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.markets = Markets(11)
+    def __init__(self, births: Births | None = None, **settings: Any) -> None:
+        self.markets = Markets(11, Universe(11, births, NOW // 1000))
         self.session = Session(self.markets, **settings)
 
     def say(self, cmd: str, params: Any = None, id: Any = 5) -> list[dict[str, Any]]:
@@ -38,6 +40,11 @@ class Talk:
 
     def produce(self, count: int) -> list[dict[str, Any]]:
         return [json.loads(frame) for frame in self.session.produce(count, NOW)]
+
+
+    def wait(self, seconds: float) -> list[dict[str, Any]]:
+        """Return what comes by itself in this time after NOW."""
+        return [json.loads(frame) for frame in self.session.announce(NOW + int(seconds * 1e9))]
 
 
 BOOKS = ["KXSIM-A", "KXSIM-B", "KXSIM-C"]
@@ -363,3 +370,110 @@ def test_lose_skips_numbers_and_fail_ends_one_sid() -> None:
     assert code(talk.update("add_markets", "KXSIM-A", sid=1)) == 7
     assert talk.subscribe("trade")[0]["msg"]["sid"] == 3
     assert json.loads(Talk().session.fail(10)) == {"type": "error", "msg": {"code": 10, "msg": "Channel error"}}
+
+
+BORN = Births(per_hour=3600, open_after=10, life=60)
+
+
+def created(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [frame["msg"] for frame in frames if frame["msg"].get("event_type") == "created"]
+
+
+def test_a_born_market_has_data_between_its_opening_and_its_closing() -> None:
+    talk = Talk(BORN)
+    talk.subscribe("market_lifecycle_v2")
+    market = created(talk.wait(5))[0]
+    ticker, opens = market["market_ticker"], market["open_ts"] - NOW // 10**9
+    replies = talk.subscribe("orderbook_delta", "trade", "ticker", market_ticker=ticker, send_initial_snapshot=True)
+    assert [reply["type"] for reply in replies] == [*["subscribed"] * 3, "orderbook_snapshot"]
+    assert list(replies[3]["msg"]) == ["market_ticker", "market_id"], "the book is empty"
+    books = Books().take_all(replies)
+    talk.wait(opens - 0.1)
+    assert talk.produce(50) == []
+    talk.wait(opens)
+    data = talk.produce(300)
+    assert {frame["type"] for frame in data} == {"orderbook_delta", "trade", "ticker"}
+    assert {frame["msg"]["market_ticker"] for frame in data} == {ticker}
+    books.take_all(data + talk.update("get_snapshot", ticker, sid=2))
+    assert (books.agreed, books.wrong, books.gaps) == ([ticker], [], 0)
+    closes = talk.markets.universe.markets[ticker].close_ts - NOW // 10**9
+    closing = [frame for frame in talk.wait(closes) if frame["type"] == "orderbook_snapshot"]
+    assert [frame["msg"] for frame in closing] == [replies[3]["msg"]], "an empty book comes unasked"
+    assert talk.produce(50) == []
+    assert talk.update("get_snapshot", ticker, sid=2)[0]["msg"] == replies[3]["msg"]
+
+
+def test_a_market_that_is_open_has_orders_from_the_start() -> None:
+    talk = Talk(BORN)
+    ticker = next(each for each in talk.markets.universe.open.open if each not in FIXED)
+    snapshot = talk.subscribe("orderbook_delta", market_ticker=ticker)[1]
+    assert {"yes_dollars_fp", "no_dollars_fp"} <= set(snapshot["msg"])
+
+
+def test_all_markets_means_those_that_are_open_now() -> None:
+    talk = Talk(BORN)
+    talk.subscribe("ticker")
+    seen = set()
+    for second in range(120):
+        talk.wait(second)
+        tickers = {frame["msg"]["market_ticker"] for frame in talk.produce(20)}
+        assert all(map(talk.markets.universe.is_open, tickers))
+        seen |= tickers
+    assert len(seen - set(FIXED)) > 100
+
+
+def test_the_life_cycle_is_the_same_on_all_connections_and_has_its_own_time() -> None:
+    talk = Talk(BORN)
+    other = Session(Markets(11, talk.markets.universe))
+    talk.subscribe("market_lifecycle_v2")
+    other.receive(b'{"id":1,"cmd":"subscribe","params":{"channels":["market_lifecycle_v2"]}}', NOW)
+    assert talk.produce(100) == []
+    quiet = talk.session.quiet_seconds(NOW)
+    assert 0 < quiet < 5
+    assert talk.wait(quiet - 0.001) == []
+    frames = talk.wait(200)
+    assert [json.loads(frame) for frame in other.announce(NOW + 200 * 10**9)] == frames
+    assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
+    kinds = {frame["msg"].get("event_type", frame["type"]) for frame in frames}
+    paused = {"deactivated", "activated"}
+    assert kinds == {"event_lifecycle", "created", "close_date_updated", "determined", "settled"} | paused
+
+
+def test_lost_life_cycle_messages_are_the_same_on_all_connections_and_leave_no_gap() -> None:
+    whole, lossy, again = Talk(BORN), *[Talk(BORN, faults=Faults(lost_lifecycle=0.3)) for _ in range(2)]
+    found = []
+    for talk in (whole, lossy, again):
+        talk.subscribe("market_lifecycle_v2")
+        found.append(talk.wait(600))
+    assert found[1] == found[2]
+    assert [frame["seq"] for frame in found[1]] == list(range(1, len(found[1]) + 1))
+    assert 0.6 < len(found[1]) / len(found[0]) < 0.8
+
+
+def test_a_client_that_was_too_slow_has_the_right_markets_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssmd.sim.universe._KEPT_STEPS", 10)
+    talk = Talk(BORN)
+    talk.subscribe("market_lifecycle_v2")
+    universe = talk.markets.universe
+    opened = [each for each in universe.open.open if each not in FIXED]
+    later = [market.ticker for market in universe.markets.values() if market.status == "initialized"]
+    talk.subscribe("trade", market_tickers=opened + later)
+    universe.advance(NOW // 1000 + 30_000_000)
+    assert talk.wait(30) == [], "these are not kept for it"
+    data = {frame["msg"]["market_ticker"] for frame in talk.produce(500)}
+    assert data == {each for each in opened + later if universe.is_open(each)}
+
+
+def test_a_hundred_thousand_markets_are_added_and_deleted_in_portions() -> None:
+    talk = Talk(limits=Limits(markets=100_000))
+    tickers = [f"KXMANY-{number}" for number in range(100_000)]
+    talk.subscribe("trade", market_ticker=tickers[0])
+    for first in range(0, len(tickers), 1000):
+        (ok,) = talk.update("add_markets", *tickers[first : first + 1000], skip_ticker_ack=True)
+        assert ok["msg"] == {}
+    assert code(talk.update("add_markets", "KXMANY-TOO-MANY")) == 26
+    for first in range(1000, len(tickers), 1000):
+        talk.update("delete_markets", *tickers[first : first + 1000], skip_ticker_ack=True)
+    (ok,) = talk.update("add_markets", tickers[0])
+    assert ok["msg"]["market_tickers"] == tickers[:1000]
+    assert {frame["msg"]["market_ticker"] for frame in talk.produce(100)} <= set(tickers[:1000])

@@ -21,6 +21,7 @@ from ssmd.errors import ConfigError, UsageError, visible
 from ssmd.exchange.kalshi.keys import read_key_id
 from ssmd.exchange.kalshi.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
+from ssmd.sim.births import Births
 from ssmd.sim.embedded import throwaway_key
 from ssmd.sim.exchanges.rules import Setting
 from ssmd.sim.exchanges.server import ExchangeServer
@@ -55,6 +56,7 @@ def serve(
     seed: int = 1,
     faults: Faults | None = None,
     limits: Limits | None = None,
+    births: Births | None = None,
 ) -> int:
     """Serve on `listen`, the value of --listen, until SIGTERM or Ctrl-C; return the exit code.
 
@@ -75,14 +77,14 @@ def serve(
             speed=speed,
             faults=faults,
             limits=limits,
+            births=births,
         )
         if not is_kalshi:
             simulator.endpoint = f"ws://{simulator.address}/"  # Any path but Kalshi's, which needs a key.
             hint = _how_to_collect_again(simulator.endpoint)
         elif hint:
             hint += how_to_connect(simulator.endpoint)
-        print(hint, end="", file=sys.stderr, flush=True)
-        _serve_until_signal(simulator, rate=rate, replay=str(replay or ""))
+        _serve_until_signal(simulator, hint, rate=rate, replay=str(replay or ""))
     return 0
 
 
@@ -90,12 +92,13 @@ def serve_exchange(listen: str, name: str, setting: Setting, faults: Faults) -> 
     """Serve the exchange of that name in the same way; return the exit code."""
     host, port = parse_listen(listen)
     server = ExchangeServer(name, host, port, setting, faults)
-    print(how_to_describe(name, server), end="", file=sys.stderr, flush=True)
-    _serve_until_signal(server, exchange=name, rate=setting.rate, faster=setting.faster)
+    _serve_until_signal(server, how_to_describe(name, server), exchange=name, rate=setting.rate, faster=setting.faster)
     return 0
 
 
-def _serve_until_signal(server: Server, **fields: object) -> None:
+def _serve_until_signal(server: Server, hint: str, **fields: object) -> None:
+    """Print the hint, and serve. `fields`: those of the log line that says so."""
+    print(hint, end="", file=sys.stderr, flush=True)
     for each in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(each, server.stop)
     _log.info("serving", extra={"endpoint": server.endpoint, **fields})

@@ -2,7 +2,8 @@
 
 Usage:
   ssmd sim [--listen <host:port>] [--rate <messages/s>] [--replay <path>] [--speed <x>] [--seed <n>]
-           [--market-limit <n>] [--command-limit <n>] [--snapshot-seq <how>] [--fault <fault>]...
+           [--births <n>] [--open-after <s>] [--life <s>] [--faster <n>] [--market-limit <n>]
+           [--command-limit <n>] [--request-limit <n>] [--snapshot-seq <how>] [--fault <fault>]...
   ssmd sim --exchange <name> [--listen <host:port>] [--rate <messages/s>] [--seed <n>] [--faster <n>]
            [--fault <fault>]...
   ssmd sim (-h | --help)
@@ -16,13 +17,18 @@ Options:
                         a file must not be in a day's folder.
   --speed <x>           Replay ssmd's own lines x times as fast as recorded, 0 for as fast as possible [default: 1].
   --seed <n>            Another seed gives other markets and other events [default: 1].
+  --births <n>          List n new markets an hour. They open, close and settle by the clock. Default: none.
+  --open-after <s>      A new market opens s seconds after it was listed. Default: 60.
+  --life <s>            It is open for s seconds. Default: 900.
+  --faster <n>          Let all this pass n times as fast: an hour in a minute with 60. With --exchange: let the
+                        time of that exchange pass n times as fast, to try long rules [default: 1].
   --market-limit <n>    Refuse with error 26 what would give a subscription more than n markets. Default: 10000.
   --command-limit <n>   Refuse with error 27 each command beyond n in a second. Default: 10000, as Kalshi.
+  --request-limit <n>   Answer requests to the REST interface beyond n in a second with 429. Default: 20, as Kalshi.
   --snapshot-seq <how>  Whether an answer to get_snapshot uses up a number of its sequence. Kalshi has not said.
                         next: it does; current: it repeats the number before it. Default: next.
   --exchange <name>     Serve another exchange than Kalshi, by the rules that it has published: binance, bitstamp,
                         bybit, coinbase, deribit, gateio, htx, htx-books, kraken, kucoin, okx or polymarket.
-  --faster <n>          Let the time of that exchange pass n times as fast, to try long rules [default: 1].
   --fault <fault>       Misbehave in one of the ways below; may be given several times.
   -h --help             Show this.
 
@@ -39,6 +45,13 @@ Faults; N counts the messages sent on a connection:
   refuse=CHANNEL:CODE   refuse each command that subscribes to the channel, with this error code
   unknown-market=TICKER send nothing of this market, and leave it out of answers that list markets
   no-snapshot=TICKER    do not answer get_snapshot for this market
+  lose-lifecycle=SHARE  never send so large a part of the life cycle messages of new markets, such as 0.1
+  rest-down[=FROM-UNTIL] answer requests to the REST interface with 503, from and until so many seconds after
+                        the start, such as 10-40
+  rest-slow=S           let every answer of the REST interface take S seconds
+  rest-cut=N            end every Nth of its answers in the middle
+  rest-html=N           let every Nth of its answers be a page for people, with status 200
+  rest-late=S           leave a new market out of its answers for S seconds; the life cycle message comes at once
   status=CODE           answer the handshake with this HTTP status, such as 401, 403, 429 or 503
   slow-handshake[=S]    answer the handshake after S seconds; without S never
 
@@ -49,8 +62,13 @@ status and slow-handshake as above, and:
   notice-after=N        announce the end of the connection, then end it; only for exchanges that have such a notice
   refuse=CHANNEL        refuse each subscription to the channel, as if the channel did not exist
 
-The limits, and the faults of a channel or a market, are for made-up messages: a recording has neither channels
-nor commands.
+The births, the limits, and the faults of a channel, a market or the REST interface are for made-up messages: a
+recording has neither channels nor commands.
+
+The markets KXSIM-A to KXSIM-H are always open. With --births there are also those of the series KXSIMBTC, KXSIMETH,
+KXSIMHIGHNY and KXSIMWINS-NYM, and there were before the start. The same seed always gives the same ones. The REST
+interface lists all of them, on the same port: below /trade-api/v2 it answers GET requests for /markets, /events,
+/series and /exchange/status as Kalshi does, also without a signature.
 
 Clients of the simulated Kalshi on its path /trade-api/ws/v2 must sign the handshake: with the key in KALSHI_API_KEY
 and KALSHI_API_SECRET or, without these, with a key that is made for this run and printed at the start. Any other
@@ -66,6 +84,7 @@ from typing import Any
 from ssmd.commands.serving import number, serve, serve_exchange
 from ssmd.errors import UsageError, visible
 from ssmd.runtime import logs
+from ssmd.sim.births import BIRTHS, Births
 from ssmd.sim.embedded import DEFAULT_RATE
 from ssmd.sim.exchanges import EXCHANGES
 from ssmd.sim.exchanges.rules import Setting
@@ -90,6 +109,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         speed=number(arguments, "--speed", 1.0),
         faults=Faults.parse(arguments["--fault"]),
         limits=Limits.parse(limits),
+        births=Births.parse({name: arguments[f"--{name}"] for name in BIRTHS}),
     )
 
 

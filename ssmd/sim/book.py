@@ -75,10 +75,15 @@ class Trade(NamedTuple):
 class Market:
     """One market: its book, its last trade and its totals. All randomness comes from the caller's `rng`.
 
-    `tick`: the smallest step between two prices.
+    `tick`: the smallest step between two prices. `orders`: how many orders each side has at first; a market without any
+    has just opened.
     """
 
-    def __init__(self, ticker: str, rng: Random, tick: int = 100) -> None:
+    __slots__ = (
+        "fair", "id", "last_price", "last_size", "open_interest", "quoted", "sides", "tick", "ticker", "volume",
+    )  # fmt: skip
+
+    def __init__(self, ticker: str, rng: Random, tick: int = 100, orders: int = 8) -> None:
         self.ticker = ticker
         self.quoted = json.dumps(ticker)
         self.id = uuid(rng)
@@ -86,11 +91,11 @@ class Market:
         self.fair = rng.randrange(1500, 8500) // tick * tick
         self.sides: dict[str, dict[int, int]] = {"yes": {}, "no": {}}
         for side in ("yes", "no"):
-            for _ in range(8):
+            for _ in range(orders):
                 self._place(side, rng)
-        self.last_price = self.fair
-        self.last_size = 100
-        self.volume = rng.randrange(1_000, 500_000) * 100
+        self.last_price = self.fair if orders else 0
+        self.last_size = 100 if orders else 0
+        self.volume = rng.randrange(1_000, 500_000) * 100 if orders else 0
         self.open_interest = self.volume // 2
 
     def best(self, side: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ssmd.sim.book import moment
 from ssmd.sim.markets import Markets
 from ssmd.sim.refusal import text_of
@@ -23,6 +25,12 @@ class Broadcast:
 
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]:
         return []
+
+    def announce(self, now_ns: int) -> list[bytes]:
+        return []
+
+    def quiet_seconds(self, now_ns: int) -> float:
+        return math.inf
 
     def produce(self, count: int, now_ns: int) -> list[bytes]:
         when = moment(now_ns)

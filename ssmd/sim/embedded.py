@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ssmd.contracts.service import Service
 from ssmd.errors import ConfigError, DataError, UsageError, visible
+from ssmd.sim.births import BIRTHS, Births
 from ssmd.sim.exchanges import EXCHANGES
 from ssmd.sim.exchanges.rules import Setting
 from ssmd.sim.exchanges.server import ExchangeServer, faults_of, read_faults
@@ -43,6 +44,8 @@ class Embedded(NamedTuple):
 
     endpoint: str
     """A real WebSocket URL on the loopback interface."""
+    rest_endpoint: str
+    """The URL below which its REST interface is; empty when it has none."""
     keys: dict[str, str]
     """The `api_key` and `api_secret`, made for this run, that its handshake accepts, and no others. Empty for an
     exchange whose public data needs no key."""
@@ -59,6 +62,7 @@ class KalshiSettings(NamedTuple):
     replay: Recording | None
     faults: Faults
     limits: Limits
+    births: Births
 
     @property
     def dialect(self) -> str:
@@ -69,7 +73,8 @@ class KalshiSettings(NamedTuple):
         """Start the simulator on a free port. Raises ListenError."""
         key_id, secret, public = throwaway_key()
         simulator = Simulator(_LOOPBACK, 0, credentials={key_id: public}, **self._asdict())
-        return Embedded(simulator.endpoint, {"api_key": key_id, "api_secret": secret}, simulator)
+        keys = {"api_key": key_id, "api_secret": secret}
+        return Embedded(simulator.endpoint, simulator.rest_endpoint, keys, simulator)
 
 
 class ExchangeSettings(NamedTuple):
@@ -87,7 +92,7 @@ class ExchangeSettings(NamedTuple):
     def start(self) -> Embedded:
         """Start the simulator on a free port. Raises ListenError."""
         simulator = ExchangeServer(self.name, _LOOPBACK, 0, self.setting, self.faults)
-        return Embedded(simulator.endpoint, {}, simulator)
+        return Embedded(simulator.endpoint, "", {}, simulator)
 
 
 def embedded(endpoint: str) -> Embedded:
@@ -102,7 +107,7 @@ def read_settings(endpoint: str) -> KalshiSettings | ExchangeSettings:
     """Return the settings in a `sim://` endpoint. Raises ConfigError for an unknown simulator, parameter or value.
 
     The query may hold rate, seed, and faults, each by its own name or as `fault=name=value`; for Kalshi also replay (a
-    path), speed and the limits, and for another exchange faster.
+    path), speed, the births and the limits, and for another exchange faster.
     """
     try:
         parts = urlsplit(endpoint)
@@ -120,14 +125,15 @@ def read_settings(endpoint: str) -> KalshiSettings | ExchangeSettings:
 
 
 def _of_kalshi(query: str) -> KalshiSettings:
-    settings, faults = _parameters(query, ("rate", "seed", "replay", "speed", *LIMITS), FAULTS)
+    settings, faults = _parameters(query, ("rate", "seed", "replay", "speed", *BIRTHS, *LIMITS), FAULTS)
     replay = Recording((Path(settings["replay"]),)) if "replay" in settings else None
     if replay is not None:
         replay.check()
     behaviour = Faults.parse(faults)
     limits = Limits.parse({key: settings.get(key) for key in LIMITS})
+    births = Births.parse({key: settings.get(key) for key in BIRTHS})
     if replay is not None:
-        require_made_up(behaviour, limits)
+        require_made_up(behaviour, limits, births)
     return KalshiSettings(
         # A recording of raw frames has no times, so without a rate it is sent flat out.
         rate=_number(settings, "rate", DEFAULT_RATE if replay is None else 0.0),
@@ -136,6 +142,7 @@ def _of_kalshi(query: str) -> KalshiSettings:
         replay=replay,
         faults=behaviour,
         limits=limits,
+        births=births,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ssmd.errors import UsageError, visible
-from ssmd.sim.command import CHANNELS
 from ssmd.sim.frames import BINARY, TEXT, encode
+from ssmd.sim.rest_faults import REST_FAULTS, RestFaults
+from ssmd.sim.subscription import CHANNELS
 
 __all__ = ["EXCHANGE_FAULTS", "FAULTS", "GARBAGE", "TORN", "Fault", "Faults"]
 
@@ -27,6 +28,8 @@ FAULTS: dict[str, str] = {
     "refuse=CHANNEL:CODE": "every command that subscribes to the channel is refused with CODE",
     "unknown-market=TICKER": "nothing of the market is sent, and answers that list markets leave it out",
     "no-snapshot=TICKER": "a command that asks for the market's book is not answered",
+    "lose-lifecycle=SHARE": "so large a part of all life cycle messages is never sent, such as 0.1",
+    **REST_FAULTS,
     "status=CODE": "every handshake is answered with this HTTP status",
     "slow-handshake": "handshakes are never answered",
     "slow-handshake=SECONDS": "handshakes are answered late",
@@ -94,6 +97,9 @@ class Faults:
     """The tickers of which nothing is sent, and which no answer lists."""
     without_snapshot: frozenset[str] = frozenset()
     """The tickers for which get_snapshot is not answered."""
+    lost_lifecycle: float = 0.0
+    """Which part of the life cycle messages of new markets is never sent, from 0 to 1."""
+    rest: RestFaults = field(default_factory=RestFaults)
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Faults:
@@ -107,9 +113,9 @@ class Faults:
 
     @property
     def of_channels(self) -> bool:
-        """Whether one of them is about a channel or a market, which a recording does not have."""
-        named = self.refused or self.unknown_markets or self.without_snapshot
-        return bool(named) or any(fault.channel for fault in self.counted)
+        """Whether one of them is about a channel, a market or a listing, which a recording does not have."""
+        named = self.refused or self.unknown_markets or self.without_snapshot or self.lost_lifecycle
+        return bool(named) or self.rest != RestFaults() or any(fault.channel for fault in self.counted)
 
 
 class _Parser:
@@ -122,7 +128,8 @@ class _Parser:
         counted: list[Fault] = []
         named: dict[str, list[str]] = {"refuse": [], "unknown-market": [], "no-snapshot": []}
         status: int | None = None
-        delay = 0.0
+        delay = lost = 0.0
+        rest = RestFaults()
         for text in texts:
             name, equals, value = text.strip().partition("=")
             if name not in self._names:
@@ -135,6 +142,10 @@ class _Parser:
                 status = self._integer(value, text, 200, 599)
             elif name == "slow-handshake":
                 delay = self._seconds(value, text) if equals else math.inf
+            elif name == "lose-lifecycle":
+                lost = self._seconds(value, text, 1)
+            elif name.startswith("rest-") and bool(value) == bool(equals):
+                rest = rest._replace(**self._of_rest(name.removeprefix("rest-"), value, text))
             else:
                 raise self._unknown(text)
         return Faults(
@@ -144,7 +155,22 @@ class _Parser:
             dict(map(self._refusal, named["refuse"])),
             frozenset(named["unknown-market"]),
             frozenset(named["no-snapshot"]),
+            lost,
+            rest,
         )
+
+    def _of_rest(self, kind: str, value: str, text: str) -> dict[str, Any]:
+        """Return a fault of the REST interface as a field of RestFaults."""
+        match kind:
+            case "down" if not value:
+                return {"down": (0.0, math.inf)}
+            case "down":
+                first, _, last = value.partition("-")
+                return {"down": (self._seconds(first, text), self._seconds(last, text))}
+            case "slow" | "late":
+                return {f"{kind}_seconds": self._seconds(value, text)}
+            case _:
+                return {kind: self._integer(value, text, 1)}
 
     def _counted(self, kind: str, value: str, text: str) -> Fault:
         number, _, rest = value.partition(":")
@@ -176,12 +202,12 @@ class _Parser:
             raise self._unknown(text)
         return int(value)
 
-    def _seconds(self, value: str, text: str) -> float:
+    def _seconds(self, value: str, text: str, most: float = 10**9) -> float:
         try:
             seconds = float(value)
         except ValueError:
             raise self._unknown(text) from None
-        if not 0 <= seconds < math.inf:
+        if not 0 <= seconds <= most:
             raise self._unknown(text)
         return seconds
 

@@ -65,6 +65,13 @@ class Source(Protocol):
 
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]: ...
     def produce(self, count: int, now_ns: int) -> list[bytes]: ...
+
+    def announce(self, now_ns: int) -> list[bytes]:
+        """Return the messages that are due at their own time, whatever the rate."""
+
+    def quiet_seconds(self, now_ns: int) -> float:
+        """Return in how many seconds announce() may have some; infinite for never."""
+
     def lose(self, count: int, channel: str) -> None: ...
     def mute(self, channel: str) -> None: ...
     def fail(self, code: int) -> bytes: ...
@@ -105,7 +112,7 @@ class Pace:
 
 
 class MadeUp:
-    """Messages of a seeded source, `rate` a second over all subscriptions."""
+    """Messages of a seeded source, `rate` a second over all subscriptions, and those that have a time of their own."""
 
     def __init__(self, source: Source, rate: float, clock: Callable[[], float]) -> None:
         self._source = source
@@ -122,17 +129,23 @@ class MadeUp:
         """Kalshi has no rule about the pings and pongs of a client."""
 
     def take(self, now: float, limit: int) -> list[bytes]:
-        if self._frozen or not self._source.active:
-            self._pace.rest()
+        if self._frozen:
             return []
-        count = self._pace.due(now, limit)
-        frames = self._source.produce(count, self._now_ns()) if count else []
-        # What the source could not produce counts as sent. Otherwise it would be asked for more and more.
-        self._pace.count(max(count, len(frames)))
-        return list(map(_terminated, frames))
+        announced = self._source.announce(self._now_ns())
+        frames: list[bytes] = []
+        if not self._source.active:
+            self._pace.rest()
+        elif count := self._pace.due(now, limit):
+            frames = self._source.produce(count, self._now_ns())
+            # What the source could not produce counts as sent. Otherwise it would be asked for more and more.
+            self._pace.count(max(count, len(frames)))
+        return list(map(_terminated, announced + frames))
 
     def wait(self, now: float) -> float:
-        return self._pace.wait(now) if self._source.active and not self._frozen else math.inf
+        if self._frozen:
+            return math.inf
+        made_up = self._pace.wait(now) if self._source.active else math.inf
+        return min(made_up, self._source.quiet_seconds(self._now_ns()))
 
     def lose(self, count: int, channel: str) -> None:
         self._source.lose(count, channel)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from ssmd.errors import UsageError, visible
+from ssmd.sim.births import Births
 from ssmd.sim.faults import Faults
 
-__all__ = ["LIMITS", "Limits", "Rate", "require_made_up"]
+__all__ = ["LIMITS", "Bucket", "Limits", "Rate", "require_made_up"]
 
 LIMITS: dict[str, str] = {
     "market-limit": "how many markets one subscription may have; a command for more is refused with error 26",
     "command-limit": "how many commands a client may send in a second; any other is refused with error 27",
+    "request-limit": "how many requests to the REST interface are answered in a second; any other gets a 429",
     "snapshot-seq": "next: the answer to get_snapshot uses up a number of the sequence; "
     "current: it repeats the number before it",
 }
@@ -29,6 +32,9 @@ class Limits(NamedTuple):
     """Kalshi's limit exists (error 26), but is not published."""
     commands_per_second: int = 10_000
     """As Kalshi's (https://docs.kalshi.com/changelog, 18 June 2026)."""
+    requests_per_second: int = 20
+    """Those of all clients. As Kalshi's for an account of the tier Basic: 200 tokens a second, and a request costs 10
+    (https://docs.kalshi.com/getting_started/rate_limits)."""
     snapshot_seq: str = "next"
     """next or current. Which of them Kalshi does is not published."""
 
@@ -43,6 +49,7 @@ class Limits(NamedTuple):
         return cls(
             _count(given, "market-limit", default.markets),
             _count(given, "command-limit", default.commands_per_second),
+            _count(given, "request-limit", default.requests_per_second),
             seq,
         )
 
@@ -63,10 +70,32 @@ class Rate:
         return True
 
 
-def require_made_up(faults: Faults, limits: Limits) -> None:
+class Bucket:
+    """A bucket of tokens, filled at a rate, that holds those of one second; a request takes one.
+
+    Whether Kalshi's holds those of one second or of two is documented in two ways. This is the stricter one.
+    """
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._tokens = float(per_second)
+        self._filled = -math.inf
+
+    def takes(self, now: float) -> bool:
+        """Return whether there is a token at this time, in seconds, and take it."""
+        self._tokens = min(self._per_second, self._tokens + max(0.0, now - self._filled) * self._per_second)
+        self._filled = max(now, self._filled)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def require_made_up(faults: Faults, limits: Limits, births: Births | None) -> None:
     """Raise UsageError for what has no effect on a recording, which is sent as it is."""
-    if faults.of_channels or limits != Limits():
-        raise UsageError("limits, and faults of a channel or a market, are for made-up messages: leave the replay out")
+    if faults.of_channels or limits != Limits() or births not in (None, Births()):
+        what = "limits, births, and faults of a channel, a market or the listing"
+        raise UsageError(f"{what} are for made-up messages: leave the replay out")
 
 
 def _count(given: Mapping[str, str], name: str, default: int) -> int:

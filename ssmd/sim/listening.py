@@ -44,6 +44,7 @@ class Server(ABC):
         """Raises ListenError for an address that cannot be used. `path`: the exchange's, for the endpoint."""
         self._faults = faults
         self._connections: set[Connection] = set()
+        self._asking: set[Any] = set()
         self._stopped = Event()
         self._pool = Pool()
         self._server = _listen(host, port, self._pool, self)
@@ -56,6 +57,12 @@ class Server(ABC):
     def _refusal(self, environ: Mapping[str, Any], path: str) -> Answer | None:
         """Return the answer to a handshake that the exchange refuses, or to another HTTP request that it answers;
         None to go on with the handshake. `path` has the query."""
+
+    def _answer(self, environ: Mapping[str, Any], path: str) -> Answer | None:
+        """Return the answer to a request of an interface that is not about handshakes, without the faults of those;
+        None for another request. `path` has the query; may block.
+        """
+        return None
 
     @abstractmethod
     def _feed(self, path: str) -> Feed:
@@ -79,12 +86,24 @@ class Server(ABC):
         self._stopped.set()
         for connection in list(self._connections):
             connection.close(1001, "the simulator is stopping")
+        for sock in list(self._asking):
+            # No further request comes on it, which would otherwise be waited for.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RD)
         self._server.stop(timeout=2 * GRACE)
 
     # The contract of Gate, for UpgradeHandler
 
+    def opened(self, sock: Any) -> None:
+        self._asking.add(sock)
+
+    def closed(self, sock: Any) -> None:
+        self._asking.discard(sock)
+
     def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
         """Return None when the handshake may go on, or the answer that refuses it."""
+        if (answered := self._answer(environ, path)) is not None:
+            return answered
         self._delay(sock)
         status = self._faults.status
         if status == 403:
@@ -96,6 +115,7 @@ class Server(ABC):
 
     def serve_client(self, sock: Any, name: str, path: str) -> None:
         """Serve one client after its handshake, until one side closes the connection."""
+        self.closed(sock)
         with contextlib.suppress(OSError):  # macOS refuses it when the client has reset the connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, name, self._feed(path), self._faults, self.heartbeat)

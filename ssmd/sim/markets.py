@@ -9,71 +9,94 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from ssmd.sim.book import DOLLAR, Change, Market, Moment, contracts, dollars, uuid
+from ssmd.sim.event import LIFECYCLE, Event
+from ssmd.sim.universe import FIXED, Universe
 
-__all__ = ["ACTIONS", "Event", "Markets"]
+__all__ = ["ACTIONS", "Markets"]
 
-ACTIONS: dict[str, int] = {"orderbook_delta": 79, "ticker": 15, "trade": 5, "market_lifecycle_v2": 1}
+ACTIONS: dict[str, int] = {"orderbook_delta": 79, "ticker": 15, "trade": 5, LIFECYCLE: 1}
 """How often each event happens, out of 100; Kalshi sends about 16 times as many book changes as trades."""
 
 _STAGES = ("activated", "close_date_updated", "determined", "settled")
 
 
-class Event(NamedTuple):
-    """One message, without its envelope, as every subscriber of its channel gets it."""
-
-    channel: str
-    type: str
-    ticker: str | None
-    """The market that a subscription's filter is compared with; None reaches every subscriber."""
-    msg: str
-    """JSON."""
-    yes_msg: str
-    """The same for subscriptions with `use_yes_price`; it differs only for the NO side of a book."""
-
-
 class Markets:
-    """A small exchange: `count` markets from the start, and one more for every other ticker that is asked for."""
+    """What one client gets of the markets of a universe, and of one more for every other ticker that is asked for."""
 
-    def __init__(self, seed: int, count: int = 8) -> None:
+    def __init__(self, seed: int, universe: Universe | None = None) -> None:
+        self.universe = universe or Universe(seed)
         self._seed = seed
         # Nothing secret is made with it.
         self._rng = Random(seed)  # nosec B311
         self._markets: dict[str, Market] = {}
+        self._others: list[str] = []
         self._short_lived: list[tuple[str, int]] = []
         self._created = 0
-        for i in range(count):
+        for ticker in FIXED:
             # The last one has a smaller tick, because clients must not rely on whole cents.
-            self._add(f"KXSIM-{chr(ord('A') + i)}", 10 if i == count - 1 else 100)
+            self._add(ticker, tick=10 if ticker == FIXED[-1] else 100)
 
     @property
     def tickers(self) -> list[str]:
-        return list(self._markets)
+        """The markets that are open, and those that were asked for."""
+        return [*self.universe.open.open, *self._others]
 
     def market(self, ticker: str) -> Market:
         """Return the market of that name; a new one if there is none, so that every subscription gets data."""
-        return self._markets.get(ticker) or self._add(ticker, 100)
+        return self._markets.get(ticker) or self._ask_for(ticker)
 
     def by_id(self, market_id: str) -> str | None:
-        """Return the ticker of the market with that id; None when there is none."""
+        """Return the ticker of the market with that id, None when there is none of those that the client got."""
         return next((m.ticker for m in self._markets.values() if m.id == market_id), None)
 
-    def _add(self, ticker: str, tick: int) -> Market:
-        # With its own seed, a market's first book does not depend on what happened before.
-        market = self._markets[ticker] = Market(ticker, Random(f"{self._seed}/{ticker}"), tick)  # nosec B311
+    def begin(self, ticker: str) -> None:
+        """Let a market open for a client that has its empty book."""
+        if ticker not in self._markets:
+            self._add(ticker, orders=0)
+
+    def forget(self, ticker: str) -> None:
+        """Remove what a market had when it closed."""
+        self._markets.pop(ticker, None)
+
+    def _ask_for(self, ticker: str) -> Market:
+        if ticker in self.universe.markets:
+            return self._add(ticker, orders=2)
+        self._others.append(ticker)
+        return self._add(ticker)
+
+    def _add(self, ticker: str, tick: int = 100, orders: int = 8) -> Market:
+        market = self._markets[ticker] = Market(ticker, self._random_of(ticker), tick, orders)
         return market
 
-    def step(self, pool: Sequence[str], actions: Sequence[str], when: Moment) -> Iterable[Event]:
-        """Make one event happen, of a kind in `actions`, in a market of `pool`. A trade also changes the book.
+    def _random_of(self, ticker: str) -> Random:
+        # With its own seed, a market's first book does not depend on what happened before.
+        return Random(f"{self._seed}/{ticker}")  # nosec B311
 
-        Returns the messages that it causes.
+    def pick(self, choices: Sequence[str]) -> str:
+        """Choose one."""
+        return choices[int(self._rng.random() * len(choices))]
+
+    def pick_any(self) -> str:
+        """Choose one of all markets."""
+        place = int(self._rng.random() * (len(self.universe.open.open) + len(self._others)))
+        others = place - len(self.universe.open.open)
+        return self._others[others] if others >= 0 else self.universe.open.open[place]
+
+    def step(self, pool: Sequence[str], actions: Sequence[str], when: Moment) -> Iterable[Event]:
+        """Make one event happen, of a kind in `actions`, in a market of `pool`. Returns the messages that it causes."""
+        action = self.pick(actions)
+        return self.happen(action, "" if action == LIFECYCLE or not pool else self.pick(pool), when)
+
+    def happen(self, action: str, ticker: str, when: Moment) -> Iterable[Event]:
+        """Make one event happen in a market; without a ticker something in the life of another one. A trade also
+        changes the book. Returns the messages that it causes.
         """
-        action = actions[int(self._rng.random() * len(actions))]
-        if action == "market_lifecycle_v2" or not pool:
+        if not ticker:
             return self._lifecycle(when)
-        market = self.market(pool[int(self._rng.random() * len(pool))])
+        market = self.market(ticker)
         if action == "ticker":
             return (self.ticker(market, when),)
         if action == "trade":
@@ -107,19 +130,20 @@ class Markets:
         )
         return Event("ticker", "ticker", market.ticker, msg, msg)
 
+    def snapshot_of(self, ticker: str) -> Event:
+        """Return the book of a market as it is now: empty when the market is not open."""
+        if ticker in self._markets or self.universe.is_open(ticker):
+            return self.snapshot(self.market(ticker))
+        # The first thing that a market takes from its random numbers is its id.
+        msg = f'{{"market_ticker":{json.dumps(ticker)},"market_id":"{uuid(self._random_of(ticker))}"}}'
+        return Event("orderbook_delta", "orderbook_snapshot", ticker, msg, msg)
+
     def snapshot(self, market: Market) -> Event:
         """Return the whole book: levels from the worst to the best, and no field for a side that is empty."""
-
-        def render(yes_price: bool) -> str:
-            msg: dict[str, Any] = {"market_ticker": market.ticker, "market_id": market.id}
-            for side, levels in market.sides.items():
-                if levels:
-                    # The real order of the NO side in yes prices is not documented. Here the best stays last.
-                    shown = [(DOLLAR - p if yes_price and side == "no" else p, levels[p]) for p in sorted(levels)]
-                    msg[f"{side}_dollars_fp"] = [[dollars(price), contracts(size)] for price, size in shown]
-            return _compact(msg)
-
-        return Event("orderbook_delta", "orderbook_snapshot", market.ticker, render(False), render(True))
+        head = f'{{"market_ticker":{market.quoted},"market_id":"{market.id}"'
+        yes, no = _side(market, "yes", yes_price=False), _side(market, "no", yes_price=False)
+        msg, yes_msg = f"{head}{yes}{no}}}", f"{head}{yes}{_side(market, 'no', yes_price=True)}}}"
+        return Event("orderbook_delta", "orderbook_snapshot", market.ticker, msg, yes_msg)
 
     def _lifecycle(self, when: Moment) -> Iterable[Event]:
         """Open a short-lived market, or move the one that has waited longest to its next stage."""
@@ -143,7 +167,7 @@ class Markets:
             msg["settled_ts"] = when.seconds
         if stage + 1 < len(_STAGES):
             self._short_lived.append((ticker, stage + 1))
-        return (_announce("market_lifecycle_v2", msg | {"event_type": name}),)
+        return (_announce(LIFECYCLE, msg | {"event_type": name}),)
 
     def _create(self, when: Moment) -> Iterable[Event]:
         self._created += 1
@@ -178,7 +202,18 @@ class Markets:
             },
             "event_type": "created",
         }
-        return _announce("event_lifecycle", series), _announce("market_lifecycle_v2", market)
+        return _announce("event_lifecycle", series), _announce(LIFECYCLE, market)
+
+
+def _side(market: Market, side: str, *, yes_price: bool) -> str:
+    """Return the field of a snapshot for one side; the empty text for an empty one."""
+    levels = market.sides[side]
+    if not levels:
+        return ""
+    # The real order of the NO side in yes prices is not documented. Here the best stays last.
+    mirrored = yes_price and side == "no"
+    pairs = [f'["{dollars(DOLLAR - p if mirrored else p)}","{contracts(levels[p])}"]' for p in sorted(levels)]
+    return f',"{side}_dollars_fp":[{",".join(pairs)}]'
 
 
 def _delta(market: Market, change: Change, when: Moment) -> Event:
@@ -191,7 +226,7 @@ def _delta(market: Market, change: Change, when: Moment) -> Event:
 
 def _announce(kind: str, msg: dict[str, Any]) -> Event:
     text = _compact(msg)
-    return Event("market_lifecycle_v2", kind, None, text, text)
+    return Event(LIFECYCLE, kind, None, text, text)
 
 
 def _compact(value: Any) -> str:

@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ssmd.sim.births import SECOND, Births
 from ssmd.sim.broadcast import Broadcast
 from ssmd.sim.faults import Faults
-from ssmd.sim.feeds import Feed, MadeUp
+from ssmd.sim.feeds import Feed, MadeUp, Source
 from ssmd.sim.handshake import KEY, SIGNATURE, TIMESTAMP, PublicKey, verify
 from ssmd.sim.limits import Limits, require_made_up
 from ssmd.sim.listening import Server
 from ssmd.sim.markets import Markets
 from ssmd.sim.replay import Recording
 from ssmd.sim.replay_feed import Replay
+from ssmd.sim.rest.server import REST, RestInterface
 from ssmd.sim.session import Session
+from ssmd.sim.universe import Universe
 from ssmd.sim.upgrade import Answer
 
 __all__ = ["HEARTBEAT", "Simulator"]
@@ -44,6 +47,7 @@ class Simulator(Server):
         speed: float = 1.0,
         faults: Faults | None = None,
         limits: Limits | None = None,
+        births: Births | None = None,
         clock: Callable[[], float] = time.time,
         heartbeat: float = HEARTBEAT,
     ) -> None:
@@ -56,15 +60,27 @@ class Simulator(Server):
         faults, self._limits = faults or Faults(), limits or Limits()
         if replay is not None:
             replay.check()
-            require_made_up(faults, self._limits)
+            require_made_up(faults, self._limits, births)
         self._credentials = dict(credentials)
         self._rate = rate
         self._seed = seed
         self._replay = replay
         self._speed = speed
         self._clock = clock
+        self._universe = Universe(seed, births, int(clock() * SECOND))
         self.heartbeat = heartbeat
+        self._rest = None
+        if replay is None:
+            requests = self._limits.requests_per_second
+            self._rest = RestInterface(self._universe, self._credentials, requests, faults, clock)
         super().__init__(host, port, _KALSHI, faults)
+        self.rest_endpoint = f"http://{self.address}{REST}" if self._rest else ""
+
+    def _answer(self, environ: Mapping[str, Any], path: str) -> Answer | None:
+        """Answer what is below the path of the REST interface."""
+        if self._rest is None or not path.startswith(f"{REST}/"):
+            return None
+        return self._rest.answer(environ, path, self._stopped)
 
     def _refusal(self, environ: Mapping[str, Any], path: str) -> Answer | None:
         """Kalshi's path needs a signature."""
@@ -81,6 +97,7 @@ class Simulator(Server):
         kalshi = path.partition("?")[0] == _KALSHI
         if self._replay is not None:
             return Replay(self._replay.batches(), self._rate, self._speed, waits_for_command=kalshi)
-        markets = Markets(self._seed)
-        source = Session(markets, self._limits, self._faults) if kalshi else Broadcast(markets)
+        source: Source = Broadcast(Markets(self._seed))
+        if kalshi:
+            source = Session(Markets(self._seed, self._universe), self._limits, self._faults)
         return MadeUp(source, self._rate, self._clock)

@@ -10,39 +10,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ssmd.sim.book import moment
-from ssmd.sim.command import CHANNELS, Command, Subscription, error, flag, parse, reply, tickers_of
+from ssmd.sim.command import Command, error, flag, parse, tickers_of
 from ssmd.sim.faults import Faults
+from ssmd.sim.following import Following
 from ssmd.sim.limits import Limits, Rate
-from ssmd.sim.markets import ACTIONS, Markets
+from ssmd.sim.markets import Markets
+from ssmd.sim.pool import Pool
 from ssmd.sim.refusal import Refusal, text_of
+from ssmd.sim.subscription import CHANNELS, Subscription, reply
 
 __all__ = ["Session"]
 
 
-class Session:
+class Session(Following):
     """The subscriptions of one connection to the simulated Kalshi. Keeps the contract of feeds.Source.
 
     Of `faults`, those about commands are applied here.
     """
 
     def __init__(self, markets: Markets, limits: Limits | None = None, faults: Faults | None = None) -> None:
-        self._markets = markets
+        super().__init__(markets, faults or Faults())
         self._limits = limits or Limits()
-        self._faults = faults or Faults()
         self._rate = Rate(self._limits.commands_per_second)
-        self._by_channel: dict[str, Subscription] = {}
         self._last_sid = 0
-        self._pool: list[str] = []
-        self._actions: list[str] = []
-
-    @property
-    def active(self) -> bool:
-        """Whether there is a subscription that market data can be made up for."""
-        return bool(self._actions)
 
     def receive(self, payload: bytes, now_ns: int) -> list[bytes]:
-        """Carry out one command; return the replies to it, or the error that refuses it."""
+        """Carry out one command; return the replies to it, or the error that refuses it.
+
+        What has happened before the command comes first.
+        """
+        earlier = self.announce(now_ns)
         command: Command | None = None
         try:
             command = parse(payload)
@@ -58,41 +55,9 @@ class Session:
                 raise Refusal(5)
             replies = action(command, now_ns)
         except Refusal as refusal:
-            return [error(refusal, command.id if command else None)]
+            return [*earlier, error(refusal, command.id if command else None)]
         self._plan()
-        return replies
-
-    def produce(self, count: int, now_ns: int) -> list[bytes]:
-        """Return about `count` messages of the subscriptions: at most one more, fewer when their channels are quiet."""
-        when = moment(now_ns)
-        frames: list[bytes] = []
-        attempts = 50 * count + 100
-        while self._actions and len(frames) < count and attempts:
-            attempts -= 1
-            for event in self._markets.step(self._pool, self._actions, when):
-                subscription = self._by_channel.get(event.channel)
-                if subscription is not None and not subscription.muted and subscription.wants(event.ticker):
-                    frames.append(subscription.frame(event))
-        return frames
-
-    def lose(self, count: int, channel: str) -> None:
-        """Lose the next `count` messages of a channel, or of every channel if it is empty: their numbers are missing.
-
-        A lost change of a book has happened all the same: the book is known again only after its next snapshot.
-        """
-        for subscription in self._by_channel.values():
-            if channel in ("", subscription.channel):
-                books = list(subscription.tickers or ()) if subscription.channel == "orderbook_delta" else []
-                for _ in range(count):
-                    if books:
-                        self._markets.step(books, ["orderbook_delta"], moment(0))
-                    subscription.number()
-
-    def mute(self, channel: str) -> None:
-        """Send no more data on a channel; commands about it are still answered."""
-        if (subscription := self._by_channel.get(channel)) is not None:
-            subscription.muted = True
-            self._plan()
+        return earlier + replies
 
     def fail(self, code: int) -> bytes:
         """End the oldest subscription; return the error message. The connection and the others go on.
@@ -108,6 +73,35 @@ class Session:
 
     def _subscribe(self, command: Command, now_ns: int) -> list[bytes]:
         params = command.require_params()
+        channels = self._channels_of(params)
+        tickers = tickers_of(params, channels, self._markets)
+        if tickers is None and any(CHANNELS[name].tickers == "required" for name in channels):
+            raise Refusal(14)
+        new = {name: self._new(name, tickers) for name in channels}
+        yes_price, terse = flag(params, "use_yes_price"), flag(params, "skip_ticker_ack")
+        snapshots = flag(params, "send_initial_snapshot")
+
+        replies: list[bytes] = []
+        opening: list[bytes] = []
+        for name in channels:
+            subscription = self._by_channel.get(name)
+            if subscription is None:
+                self._last_sid += 1
+                subscription = self._by_channel[name] = Subscription(name, self._last_sid, yes_price)
+                subscription.tickers = None if new[name] is None else Pool()
+                replies.append(reply("subscribed", command.id, {"channel": name, "sid": subscription.sid}))
+                self._add(subscription, new[name])
+            else:
+                self._add(subscription, new[name])
+                replies.append(subscription.acknowledge(command.id, terse))
+            first = new[name]
+            if name == "ticker" and first is None:
+                first = self._markets.tickers
+            opening += self._opening(subscription, first or (), snapshots, now_ns)
+        return replies + opening
+
+    def _channels_of(self, params: dict[str, Any]) -> list[str]:
+        """Return the channels that a command names, each once. Raises Refusal."""
         channels = params.get("channels")
         if channels is None or channels == []:
             raise Refusal(3)
@@ -121,44 +115,28 @@ class Session:
                 raise Refusal(9)
             if name in self._faults.refused:
                 raise Refusal(self._faults.refused[name])
-        tickers = tickers_of(params, channels, self._markets)
-        if tickers is None and any(CHANNELS[name].tickers == "required" for name in channels):
-            raise Refusal(14)
-        merged = {name: self._merged(name, tickers) for name in channels}
-        yes_price, terse = flag(params, "use_yes_price"), flag(params, "skip_ticker_ack")
-        snapshots = flag(params, "send_initial_snapshot")
+        return channels
 
-        replies: list[bytes] = []
-        opening: list[bytes] = []
-        for name in channels:
-            subscription = self._by_channel.get(name)
-            if subscription is None:
-                self._last_sid += 1
-                subscription = self._by_channel[name] = Subscription(name, self._last_sid, yes_price)
-                replies.append(reply("subscribed", command.id, {"channel": name, "sid": subscription.sid}))
-                new = list(merged[name] or ())
-                subscription.tickers = merged[name]
-            else:
-                new = [t for t in merged[name] or () if not subscription.wants(t)]
-                subscription.tickers = merged[name]
-                replies.append(subscription.acknowledge(command.id, terse))
-            if name == "ticker" and subscription.tickers is None:
-                new = self._markets.tickers
-            opening += self._opening(subscription, new, snapshots, now_ns)
-        return replies + opening
-
-    def _merged(self, channel: str, tickers: list[str] | None) -> dict[str, None] | None:
-        """Return the tickers that the channel's subscription will have; None for all. Raises Refusal 26."""
-        if CHANNELS[channel].tickers == "none" or tickers is None:
-            return None
+    def _new(self, channel: str, tickers: list[str] | None) -> list[str] | None:
+        """Return the tickers, each once, that a channel's subscription will have in addition; None when it then is for
+        all markets. Raises Refusal 26 for more than one subscription may have.
+        """
         subscription = self._by_channel.get(channel)
-        if subscription is not None and subscription.tickers is None:
+        current = subscription.tickers if subscription else Pool()
+        if CHANNELS[channel].tickers == "none" or tickers is None or current is None:
             return None
-        merged = dict(subscription.tickers or {}) if subscription else {}
-        merged |= dict.fromkeys(ticker for ticker in tickers if ticker not in self._faults.unknown_markets)
-        if len(merged) > self._limits.markets:
+        unknown = self._faults.unknown_markets
+        new = [each for each in dict.fromkeys(tickers) if each not in current and each not in unknown]
+        if len(current) + len(new) > self._limits.markets:
             raise Refusal(26)
-        return merged
+        return new
+
+    def _add(self, to: Subscription, new: Iterable[str] | None) -> None:
+        if new is None:
+            to.tickers = None
+        elif to.tickers is not None:
+            for ticker in new:
+                to.tickers.add(ticker, is_open=self._universe.is_open(ticker))
 
     def _unsubscribe(self, command: Command, now_ns: int) -> list[bytes]:
         sids = command.require_params().get("sids")
@@ -191,18 +169,17 @@ class Session:
         if name == "get_snapshot":
             ignored = self._faults.unknown_markets | self._faults.without_snapshot
             return self._snapshots(subscription, [t for t in tickers if t not in ignored], command.id)
-        current = subscription.tickers
+        terse, snapshots = flag(params, "skip_ticker_ack"), flag(params, "send_initial_snapshot")
         new: list[str] = []
         if name == "add_markets":
-            merged = self._merged(subscription.channel, tickers)
-            new = [t for t in merged or () if not subscription.wants(t)]
-            subscription.tickers = merged
-        elif current is None:
+            new = self._new(subscription.channel, tickers) or []
+            self._add(subscription, new)
+        elif subscription.tickers is None:
             raise Refusal(11, "the subscription has no list of markets to delete from")
         else:
-            subscription.tickers = {t: None for t in current if t not in tickers}
-        acknowledged = subscription.acknowledge(command.id, flag(params, "skip_ticker_ack"))
-        return [acknowledged, *self._opening(subscription, new, flag(params, "send_initial_snapshot"), now_ns)]
+            for ticker in tickers:
+                subscription.tickers.remove(ticker)
+        return [subscription.acknowledge(command.id, terse), *self._opening(subscription, new, snapshots, now_ns)]
 
     def _list(self, command: Command, now_ns: int) -> list[bytes]:
         live = sorted(self._by_channel.values(), key=lambda s: s.sid)
@@ -214,33 +191,15 @@ class Session:
                 return subscription
         raise Refusal(7)
 
-    def _opening(self, to: Subscription, new: Iterable[str], wanted: bool, now_ns: int) -> list[bytes]:
-        """Return the first messages for tickers that are new to a subscription: books, or summaries if `wanted`."""
-        if to.channel == "orderbook_delta":
-            return self._snapshots(to, new, None)
-        if to.channel == "ticker" and wanted:
-            when = moment(now_ns)
-            return [to.frame(self._markets.ticker(self._markets.market(ticker), when)) for ticker in new]
-        return []
-
     def _snapshots(self, to: Subscription, tickers: Iterable[str], command_id: int | None) -> list[bytes]:
         """Return the books as they are now; with a command's id they answer get_snapshot."""
         if to.muted:
             return []
         numbered = not command_id or self._limits.snapshot_seq == "next"
-        books = [self._markets.snapshot(self._markets.market(ticker)) for ticker in tickers]
-        return [to.frame(book, command_id, numbered=numbered) for book in books]
+        return [to.frame(self._markets.snapshot_of(ticker), command_id, numbered=numbered) for ticker in tickers]
 
-    def _plan(self) -> None:
-        """Set, after each change of the subscriptions, from which markets and events the next ones are chosen."""
-        channels = {name: each for name, each in self._by_channel.items() if not each.muted}
-        self._actions = [name for name, weight in ACTIONS.items() if name in channels for _ in range(weight)]
-        filtered = [channels[name] for name in channels if CHANNELS[name].tickers != "none"]
-        if any(subscription.tickers is None for subscription in filtered):
-            self._pool = self._markets.tickers
-        else:
-            self._pool = list({ticker: None for s in filtered for ticker in s.tickers or ()})
-        if not self._pool:
-            # A subscription whose last market was deleted stays, without messages.
-            self._actions = [name for name in self._actions if CHANNELS[name].tickers == "none"]
-
+    def _opening(self, to: Subscription, new: Iterable[str], wanted: bool, now_ns: int) -> list[bytes]:
+        """Return the first messages for tickers that are new to a subscription: books, or summaries if `wanted`."""
+        if to.channel == "orderbook_delta":
+            return self._snapshots(to, new, None)
+        return self._summaries(to, new, now_ns) if to.channel == "ticker" and wanted else []

@@ -18,15 +18,26 @@ _log = logging.getLogger("ssmd.sim")
 
 
 class Answer(NamedTuple):
-    """A plain HTTP response that refuses the upgrade."""
+    """A plain HTTP response: it refuses the upgrade, or answers another request."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
+    keeps_open: bool = False
+    """Whether the connection stays open for further requests."""
+    is_cut: bool = False
+    """Whether the connection ends in the middle of the body."""
 
 
 class Gate(Protocol):
-    """Decides about handshakes, and serves the clients after them."""
+    """Decides about handshakes, answers other requests, and serves the clients."""
+
+    def opened(self, sock: Any) -> None:
+        """Take note of a connection on which requests are read."""
+
+    def closed(self, sock: Any) -> None:
+        """Take note that no further request is read on a connection."""
 
     def admit(self, sock: Any, environ: Mapping[str, Any], path: str) -> Answer | None:
         """Return None to let the handshake go on, or the answer that refuses it; may block."""
@@ -40,19 +51,35 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
 
     websocket: Any
 
+    def handle(self) -> None:
+        sock, gate = self.socket, self.server.gate
+        gate.opened(sock)
+        try:
+            super().handle()
+        finally:
+            gate.closed(sock)
+
     def run_application(self) -> None:
         gate: Gate = self.server.gate
         refused = gate.admit(self.socket, self.environ, self.path) or self._malformed()
         if refused is None:
             super().run_application()
             return
-        has_body = refused.status not in (204, 304)
-        headers = [*refused.headers, ("Content-Type", "application/json"), ("Connection", "close")]
+        self._send(refused)
+
+    def _send(self, response: Answer) -> None:
+        has_body = response.status not in (204, 304)
+        headers = [*response.headers, ("Content-Type", response.content_type)]
+        if not response.keeps_open:
+            headers.append(("Connection", "close"))
         if has_body:
-            headers.append(("Content-Length", str(len(refused.body))))
-        self.start_response(f"{refused.status} {_phrase(refused.status)}", headers)
-        self.result = [refused.body] if has_body else []
+            headers.append(("Content-Length", str(len(response.body))))
+        self.start_response(f"{response.status} {_phrase(response.status)}", headers)
+        body = response.body[: len(response.body) // 2] if response.is_cut else response.body
+        self.result = [body] if has_body else []
         self.process_result()
+        if response.is_cut:
+            self.close_connection = True
 
     def run_websocket(self) -> None:
         # The library's object must not write any more: its finaliser would send a close frame into our data.

@@ -76,7 +76,7 @@ def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Pro
     keys, problems = resolve(deployment, environ)
     if not problems:
         try:
-            _dialect(deployment, keys)
+            _dialect(deployment, keys, deployment.version.rest_endpoint or "")
         except ConfigError as error:
             problems.append(deployment.problem(("keys",), str(error)))
     return problems
@@ -145,7 +145,7 @@ def _companions(deployment: Deployment, writer: Writer) -> list[Companion]:
 
 def _connection(deployment: Deployment, source: Source) -> tuple[Connector, Exchange]:
     try:
-        exchange = _dialect(deployment, source.keys)
+        exchange = _dialect(deployment, source.keys, source.rest_endpoint)
     except ConfigError as error:
         raise ConfigError(str(deployment.problem(("keys",), str(error)))) from None
     connector: Connector = CONNECTORS[deployment.feed.type](
@@ -174,7 +174,7 @@ def _identity(deployment: Deployment) -> dict[str, object]:
     }
 
 
-def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
+def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str) -> Exchange:
     environment, version = deployment.environment, deployment.version
     policy = SnapshotPolicy(*astuple(environment.snapshots))
     dialect = EXCHANGES[deployment.dialect].described(deployment.description)
@@ -183,7 +183,7 @@ def _dialect(deployment: Deployment, keys: Keys) -> Exchange:
         environment.subscribe,
         policy,
         version.rate_limit_per_second,
-        rest_endpoint=version.rest_endpoint or "",
+        rest_endpoint=rest_endpoint,
         most_markets=version.max_symbols_per_connection,
     )
 

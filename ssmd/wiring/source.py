@@ -25,6 +25,8 @@ class Source(NamedTuple):
     """Where the messages come from."""
 
     endpoint: str
+    rest_endpoint: str
+    """Empty when the feed has none."""
     keys: Keys
     direct: bool = False
     """Without the proxy of the environment."""
@@ -51,7 +53,7 @@ def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
     if problems:
         hint = "; to see ssmd at work without keys, run kalshi-sim"
         raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
-    return Source(deployment.version.endpoint, keys)
+    return Source(deployment.version.endpoint, deployment.version.rest_endpoint or "", keys)
 
 
 def simulated(deployment: Deployment) -> Source:
@@ -61,7 +63,8 @@ def simulated(deployment: Deployment) -> Source:
     # Its only client is this process, so only what goes wrong is worth a line.
     logging.getLogger("ssmd.sim").setLevel(logging.WARNING)
     simulator = embedded(deployment.version.endpoint)
-    return Source(simulator.endpoint, {EXCHANGE_KEY: simulator.keys}, True, [simulator.service])
+    rest_endpoint = deployment.version.rest_endpoint or simulator.rest_endpoint
+    return Source(simulator.endpoint, rest_endpoint, {EXCHANGE_KEY: simulator.keys}, True, [simulator.service])
 
 
 def simulator_fault(endpoint: str, dialect: str) -> str | None:
