@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.proof.missing import data_of, is_here, never_finished, never_written
+from ssmd.proof.shards import without_data
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
 from ssmd.store.layout import data_path, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
@@ -36,6 +37,7 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
             yield from _of_ledger(feed, days, verdict)
         yield from _of_loss(feed, days)
     yield from never_finished(paths, feeds)
+    yield from without_data(feeds)
 
 
 def _of_loss(feed: Feed, days: Days) -> Iterator[str]:

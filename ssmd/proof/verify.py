@@ -14,6 +14,7 @@ from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
 from ssmd.proof.ledger_notes import ledger_notes
 from ssmd.proof.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, REORDERED, SWAPPED, Damage, locate
+from ssmd.proof.shards import of_another_shard
 from ssmd.proof.verdict import Verdict, slim
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import split
@@ -46,6 +47,7 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
         return Verdict(file, sealed, slim(found), [*findings, *_of_beginning(file, found, manifest)])
     findings += _of_unsealed(file, found) if manifest is None else _of_sealed(file, found, manifest)
     findings += against_ledger(found)
+    findings += of_another_shard(file.shard, found.ledger.entries.outline() if found.ledger is not None else ())
     if found.ledger is None and (packed := packed_ledger(file.path.parent, file.stem)) is not None:
         findings.append(Finding(None, packed))
     wrong, duplicates = _of_other_forms(file, found)

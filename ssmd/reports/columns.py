@@ -35,6 +35,11 @@ def _plain(row: Row) -> str:
     return ""
 
 
+def _mean(row: Row) -> str:
+    rate = row.day.mean_rate
+    return "" if rate is None and row.day.coverage == 0 else short_rate(rate)
+
+
 class Column(NamedTuple):
     """A column of the table of days."""
 
@@ -55,7 +60,7 @@ COLUMNS = (
     Column("change", lambda row: more_or_less(row.change), 4),
     Column("bytes", lambda row: short_bytes(row.day.bytes), 8),
     Column("on disk", lambda row: short_bytes(row.day.stored_bytes), 1),
-    Column("mean", lambda row: "" if row.day.coverage == 0 else short_rate(row.day.mean_rate), 5),
+    Column("mean", _mean, 5),
     Column("peak hour", lambda row: short_rate(max(row.day.rates)), 2),
     Column("peak second", lambda row: count(row.day.peak_second, "/s"), 3),
     Column("gaps", lambda row: count(row.day.sequence_gaps), 9, _unless_zero(lambda day: day.sequence_gaps)),

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.reports.figures import Figures
+from ssmd.reports.shards import who_was_missing
 from ssmd.store.manifest import TimeGap
 from ssmd.store.timestamps import day_begins, timestamp
 
-__all__ = ["DAYS_BEFORE", "by_feed", "change", "joined_outages", "loss_note"]
+__all__ = ["DAYS_BEFORE", "by_feed", "change", "joined_outages", "loss_note", "missing_shards"]
 
 DAYS_BEFORE = 7
 """How many days a day is compared with."""
@@ -59,3 +60,9 @@ def joined_outages(days: Sequence[Figures]) -> list[TimeGap]:
             else:
                 found.append(outage)
     return found
+
+
+def missing_shards(days: Sequence[Figures], outages: Sequence[TimeGap]) -> list[str]:
+    """Return for each of some joined outages which shards were missing; empty texts for a feed without shards."""
+    absences = [absence for day in days for absence in day.absences]
+    return [who_was_missing(outage, absences) for outage in outages]

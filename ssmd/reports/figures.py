@@ -5,27 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import UNSET
 
+from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError
 from ssmd.proof.examine import examine
 from ssmd.store.inventory import in_any_form
-from ssmd.store.layout import DayFile, manifest_path
+from ssmd.store.layout import DayFile, feed_of, manifest_path
 from ssmd.store.manifest import Manifest, TimeGap
 from ssmd.store.manifest_file import read_manifest
 from ssmd.store.manifest_formats import known
 from ssmd.store.sessions import KILLED
 from ssmd.store.timestamps import DAY_NS, day_begins, parse_timestamp, timestamp
 
-__all__ = ["Figures", "coverage_of", "figures_of", "figures_without_data", "outages_of", "read_figures"]
+__all__ = ["Absence", "Figures", "coverage_of", "figures_of", "figures_without_data", "outages_of", "read_figures"]
 
 _HOUR_NS = DAY_NS // 24
 
 
+class Absence(NamedTuple):
+    """A time in which a shard did not listen while it was needed."""
+
+    shard: Shard
+    gap: TimeGap
+
+
 @dataclass(frozen=True)
 class Figures:
-    """One day of one feed. Counts are 0 for a day without data; None is a figure that is not known."""
+    """One day of one feed, or of one of its shards.
+
+    Counts are 0 for a day without data; None is a figure that is not known.
+    """
 
     day: str
     """YYYY-MM-DD."""
@@ -38,7 +50,8 @@ class Figures:
     by_hour: Sequence[int] = (0,) * 24
     """Messages in each UTC hour."""
     peak_second: int | None = 0
-    """The most messages in one second; None for a day that was sealed with format 1, which does not have it."""
+    """The most messages in one second, of shards in that of the busiest one; None for a day that was sealed with format
+    1, which does not have it."""
     by_type: dict[str, int] = field(default_factory=dict)
     not_json: int = 0
     sequence_gaps: int | None = None
@@ -46,12 +59,18 @@ class Figures:
     missing: int | None = None
     """Messages missing in those gaps; None when that is not known, or not of one of the gaps."""
     outages: Sequence[TimeGap] = ()
-    """The times without a connection, within the part of the day that `known_ns` covers."""
+    """The times without a connection, within the part of the day that `known_ns` covers. Of shards, the times in which
+    any of them was missing."""
+    absences: Sequence[Absence] = ()
+    """Which shards were missing when; empty for a feed without shards."""
+    heard_ns: int | None = None
+    """The time in which any of several shards listened; None for a feed without shards."""
     known_ns: int = DAY_NS
     """How much of the day is known: all of it when the day is over. Of today, up to now or, while it is being
     collected, up to its last line."""
     coverage: float | None = 0.0
-    """The percentage of `known_ns` in which a connection was open; None when no ledger says it."""
+    """The percentage of `known_ns` in which a connection was open, of shards all connections; None when no ledger says
+    it."""
     sealed: bool = False
 
     @property
@@ -79,8 +98,10 @@ class Figures:
 
     @property
     def mean_rate(self) -> float | None:
-        """Messages a second while a connection was open; None when it is not known how long that was, or never."""
-        listened_ns = self.known_ns * (self.coverage or 0.0) / 100
+        """Messages a second while a connection was open, of shards any connection; None when it is not known how long
+        that was, or never.
+        """
+        listened_ns = self.heard_ns if self.heard_ns is not None else self.known_ns * (self.coverage or 0.0) / 100
         return self.messages * 1e9 / listened_ns if listened_ns else None
 
     @property
@@ -172,7 +193,7 @@ def figures_without_data(day: str, feed: str, now_ns: int, connected_until_ns: i
 def read_figures(
     folder: Path,
     day: str,
-    feed: str,
+    stem: str,
     file: DayFile | None,
     now_ns: int,
     progress: Callable[[DayFile], None],
@@ -188,9 +209,9 @@ def read_figures(
         stored = in_any_form(file.path, Path.stat).st_size if file is not None else 0
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    path = manifest_path(folder, feed)
+    path = manifest_path(folder, stem)
     manifest = read_manifest(path)
-    if manifest is not None and (manifest.day, manifest.feed) != (day, feed):
+    if manifest is not None and (manifest.day, manifest.feed) != (day, feed_of(stem)):
         raise DataError(f"{path}: is the manifest of {manifest.feed} on {manifest.day}")
     if manifest is not None:
         return figures_of(manifest, now_ns, stored_bytes=stored, sealed=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.reports.figures import Figures, figures_without_data, read_figures
 from ssmd.reports.last_connection import connected_until, has_connection, is_connected, is_imported
+from ssmd.reports.shards import together
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
-from ssmd.store.layout import DayFile, day_of
+from ssmd.store.layout import DayFile, day_of, feed_and_shard, feed_of
 from ssmd.store.timestamps import day_of_ns
 
 __all__ = ["SINCE_DAYS", "gather", "no_data_since"]
@@ -49,34 +51,58 @@ def gather(
     listed(archive.files)
     last = archive.last(days, ended)
     first = _earlier(last, days - 1)
-    found: list[Figures] = []
-    for feed in archive.feeds():
-        found += _of_feed(archive, feed, first, last, trouble, progress)
-    return found
+    found: list[Figures | None] = []
+    for shards in archive.feeds().values():
+        of_shards = {
+            shard: dict(_of_stem(archive, stem, first, last, trouble, progress)) for shard, stem in shards.items()
+        }
+        found += of_shards[WHOLE].values() if [*shards] == [WHOLE] else _of_feed(archive, shards, of_shards, first)
+    return [day for day in found if day is not None]
 
 
 def _of_feed(
     archive: _Archive,
-    feed: str,
+    shards: Mapping[Shard, str],
+    of_shards: Mapping[Shard, Mapping[str, Figures | None]],
+    first: str,
+) -> Iterator[Figures | None]:
+    """Yield the days of all shards together, None for a day of which one cannot be read: the rest is not the feed."""
+    newest, shard = max((archive.newest_before(first, stem), shard) for shard, stem in shards.items())
+    in_force = shard.of if newest else 0
+    for day in sorted({day for days in of_shards.values() for day in days}):
+        of_day = {shard: days[day] for shard, days in of_shards.items() if day in days}
+        known = {shard: figures for shard, figures in of_day.items() if figures is not None}
+        if len(known) < len(of_day):
+            yield None
+        else:
+            whole, in_force = together(known, in_force)
+            yield whole
+
+
+def _of_stem(
+    archive: _Archive,
+    stem: str,
     first: str,
     last: str,
     trouble: Callable[[DataError], None],
     progress: Callable[[DayFile], None],
-) -> Iterator[Figures]:
-    before = archive.newest_before(first, feed)
-    for day in _days(max(archive.oldest(feed), first), last):
-        if (day, feed) not in archive.known:
-            yield archive.without_data(day, feed, before)
+) -> Iterator[tuple[str, Figures | None]]:
+    """Yield the days of a feed without shards, or of one shard, each with its figures; None when it cannot be read."""
+    before = archive.newest_before(first, stem)
+    for day in _days(max(archive.oldest(stem), first), last):
+        if (day, stem) not in archive.known:
+            yield day, archive.without_data(day, stem, before)
             continue
         before = day
         try:
-            yield archive.read(day, feed, progress)
+            yield day, archive.read(day, stem, progress)
         except DataError as error:
             trouble(error)
+            yield day, None
 
 
 class _Archive:
-    """The days of a storage folder, or of the folder of one day, by feed. Raises UsageError, DataError."""
+    """The days of a storage folder, or of the folder of one day, by stem. Raises UsageError, DataError."""
 
     def __init__(self, storage: Path, now_ns: int) -> None:
         with looking(storage):
@@ -87,39 +113,45 @@ class _Archive:
         self._only = day_of(storage.resolve())
         self._until_ns: dict[tuple[str, str], int | None] = {}
         self.files = data_files([storage])
-        self._by_day = {(file.day, file.feed): file for file in self.files if file.day}
+        self._by_day = {(file.day, file.stem): file for file in self.files if file.day}
         self._folders = (
             {self._only: storage} if self._only else {folder.name: folder for folder in day_folders(storage)}
         )
-        manifests = {(day, feed) for day, folder in self._folders.items() for feed in own_manifests(folder)}
+        manifests = {(day, stem) for day, folder in self._folders.items() for stem in own_manifests(folder)}
         self.known = set(self._by_day) | manifests
-        """The days and feeds with data or a manifest."""
-        self._begun = {(day, feed) for day, feed in self.known if not self._is_blank(day, feed)}
+        """The days and stems with data or a manifest."""
+        self._begun = {(day, stem) for day, stem in self.known if not self._is_blank(day, stem)}
         """Those on which a connection was open: a run that never connected leaves a file too, without a line."""
         # A clock that was ahead may have left days to come.
-        self._newest = {feed: day for day, feed in sorted(self._begun) if day <= self._today}
+        self._newest = {stem: day for day, stem in sorted(self._begun) if day <= self._today}
         self._connected = {
-            (day, feed) for feed, day in self._newest.items() if is_connected(self._folders[day], feed)
+            (day, stem) for stem, day in self._newest.items() if is_connected(self._folders[day], stem)
         }
 
-    def _is_blank(self, day: str, feed: str) -> bool:
+    def _is_blank(self, day: str, stem: str) -> bool:
         """Return whether a day has data without a line, in any form, and no connection in its ledger."""
-        file = self._by_day.get((day, feed))
+        file = self._by_day.get((day, stem))
         if file is None:
             return False
         try:
-            return file.path.stat().st_size < _SMALLEST and not has_connection(self._folders[day], feed)
+            return file.path.stat().st_size < _SMALLEST and not has_connection(self._folders[day], stem)
         except OSError:
             return False  # Whoever reads the day reports what is wrong.
 
-    def feeds(self) -> list[str]:
-        return sorted({feed for _, feed in self._begun})
+    def feeds(self) -> dict[str, dict[Shard, str]]:
+        """Return the stems of each feed, by shard."""
+        stems = {stem for _, stem in self._begun}
+        named = sorted(named for stem in stems if (named := feed_and_shard(stem)) is not None)
+        found: dict[str, dict[Shard, str]] = {}
+        for feed, shard in named:
+            found.setdefault(feed, {})[shard] = shard.stem(feed)
+        return found
 
-    def oldest(self, feed: str) -> str:
-        return min(day for day, name in self._begun if name == feed)
+    def oldest(self, stem: str) -> str:
+        return min(day for day, name in self._begun if name == stem)
 
-    def newest_before(self, first: str, feed: str) -> str:
-        return max((day for day, name in self.known if name == feed and day < first), default="")
+    def newest_before(self, first: str, stem: str) -> str:
+        return max((day for day, name in self.known if name == stem and day < first), default="")
 
     def last(self, days: int, ended: Callable[[str], None]) -> str:
         """Return the last day to show, empty when there is none; see gather()."""
@@ -130,25 +162,25 @@ class _Archive:
             ended(last)
         return last
 
-    def without_data(self, day: str, feed: str, before: str) -> Figures:
+    def without_data(self, day: str, stem: str, before: str) -> Figures:
         """Return the figures of a day without files. `before`: the newest day before it that has some."""
-        if (before, feed) not in self._until_ns:
-            self._until_ns[before, feed] = self._connected_until(before, feed)
-        return figures_without_data(day, feed, self.now_ns, self._until_ns[before, feed])
+        if (before, stem) not in self._until_ns:
+            self._until_ns[before, stem] = self._connected_until(before, stem)
+        return figures_without_data(day, feed_of(stem), self.now_ns, self._until_ns[before, stem])
 
-    def _connected_until(self, day: str, feed: str) -> int | None:
+    def _connected_until(self, day: str, stem: str) -> int | None:
         """Return until when the last connection of a day was open, in ns; until now if it still is. None when the day
         was imported: nobody knows when its recorder was connected.
         """
-        if (day, feed) in self._connected:
+        if (day, stem) in self._connected:
             return self.now_ns
         folder = self._folders[day]
-        return None if is_imported(folder, feed) else connected_until(folder, feed)
+        return None if is_imported(folder, stem) else connected_until(folder, stem)
 
-    def read(self, day: str, feed: str, progress: Callable[[DayFile], None]) -> Figures:
+    def read(self, day: str, stem: str, progress: Callable[[DayFile], None]) -> Figures:
         """Return the figures of one of the `known` days. Raises DataError."""
-        file, connected = self._by_day.get((day, feed)), (day, feed) in self._connected
-        return read_figures(self._folders[day], day, feed, file, self.now_ns, progress, connected=connected)
+        file, connected = self._by_day.get((day, stem)), (day, stem) in self._connected
+        return read_figures(self._folders[day], day, stem, file, self.now_ns, progress, connected=connected)
 
 
 def no_data_since(newest: str, now_ns: int) -> str:

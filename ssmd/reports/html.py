@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jinja2
 
 from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
-from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages, loss_note
+from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
+from ssmd.reports.shards import who_was_missing
 from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
 
@@ -77,6 +78,8 @@ def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str,
 def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
     covered = _covered(days)
     outages = joined_outages(days)
+    shown = outages[::-1][:_MOST_OUTAGES]
+    shards = missing_shards(days, shown)
     table = rows(days)
     return {
         "name": feed,
@@ -98,9 +101,11 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
                 outage.to[:19].replace("T", " "),
                 duration(outage.seconds),
                 outage.cause,
+                missing,
             )
-            for outage in outages[::-1][:_MOST_OUTAGES]
+            for outage, missing in zip(shown, shards, strict=True)
         ],
+        "has_shards": any(shards),
         "more_outages": max(len(outages) - _MOST_OUTAGES, 0),
     }
 
@@ -164,7 +169,9 @@ def _line(day: Figures) -> list[Segment]:
     for outage in day.outages:
         x = (parse_timestamp(outage.from_) - begin) / 1e9 / _DAY_SECONDS
         span = f"{outage.from_[11:19]} to {outage.to[11:19]}"
+        missing = who_was_missing(outage, day.absences)
         title = f"{span}: not connected for {duration(outage.seconds)}, {outage.cause}"
+        title += f"; shards: {missing}" if missing else ""
         # An outage that would be too short to see is drawn wider.
         line.append(Segment(x, max(outage.seconds / _DAY_SECONDS, 0.005), "out", title))
     return line

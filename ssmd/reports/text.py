@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
-from ssmd.reports.comparison import by_feed, joined_outages, loss_note
+from ssmd.reports.comparison import by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
 from ssmd.reports.units import duration
 from ssmd.store.manifest import TimeGap
@@ -32,7 +32,8 @@ def print_report(figures: Sequence[Figures], console: Console, no_data_since: st
         outages = joined_outages(days)
         if outages:
             console.print()
-            print_whole(_outages(outages[-_MOST_OUTAGES:], console), console)
+            shown = outages[-_MOST_OUTAGES:]
+            print_whole(_outages(shown, missing_shards(days, shown), console), console)
             if len(outages) > _MOST_OUTAGES:
                 console.print(f"and {len(outages) - _MOST_OUTAGES} earlier ones")
         if note := loss_note(days):
@@ -56,18 +57,20 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=1000), table).maximum
 
 
-def _outages(outages: Sequence[TimeGap], console: Console) -> Table:
-    """Return the table of outages, on a narrow terminal with less in it."""
+def _outages(outages: Sequence[TimeGap], shards: Sequence[str], console: Console) -> Table:
+    """Return the table of outages, on a narrow terminal with less in it. `shards`: those that were missing in each."""
+    also = ("shards",) if any(shards) else ()
     for names, digits in _OUTAGES:
-        table = _table(names, left=("outage from", "to", "cause"))
-        for outage in outages:
+        table = _table((*names, *also), left=("outage from", "to", "cause", *also))
+        for outage, missing in zip(outages, shards, strict=True):
             cells = {
                 "outage from": outage.from_[:digits],
                 "to": outage.to[:digits],
                 "lasted": duration(outage.seconds),
                 "cause": outage.cause,
+                "shards": missing,
             }
-            table.add_row(*(cells[name] for name in names))
+            table.add_row(*(cells[name] for name in (*names, *also)))
         if _width(table, console) <= console.width:
             break
     return table

@@ -36,6 +36,7 @@ __all__ = [
     "day_of",
     "errors_path",
     "feed_and_shard",
+    "feed_of",
     "forms_of",
     "ledger_path",
     "lock_path",
@@ -179,6 +180,11 @@ def read_name(path: Path, day: str | None = None) -> DayFile | None:
 def forms_of(folder: Path, stem: str) -> list[Path]:
     """Return the paths that the data may have in a day's folder, in the order of FORMS."""
     return [folder / f"{stem}.{form}" for form in FORMS]
+
+
+def feed_of(stem: str) -> str:
+    """Return the feed whose files begin with `stem`."""
+    return stem.partition("+")[0]
 
 
 def feed_and_shard(stem: str) -> tuple[str, Shard] | None:
