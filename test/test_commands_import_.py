@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 from process import ROOT, ssmd
+from recorded import make_day
 
+from ssmd.contracts.shard import Shard
 from ssmd.store.line import LineEncoder
 
 MESSAGES = [b'{"e":"trade","p":"1.50", "q":[ 1,2 ]}', b'[1664,{"as":[]}]', b"PONG", "é ☃".encode(), b"\x1f\x8b\x00"]
@@ -76,6 +78,34 @@ def test_a_day_of_ssmd_without_its_ledger_is_brought_in_with_every_message(tmp_p
     assert (storage / "2021-10-12" / "other.jsonl").read_bytes() == lost.read_bytes()
     assert ssmd("seal", storage).returncode == 0
     assert ssmd("verify", storage).returncode == 0
+
+
+def test_a_day_of_a_shard_without_its_ledger_stays_that_of_the_shard(tmp_path, storage):
+    for index in (1, 2):
+        path = make_day(tmp_path / "lost", "2021-10-12", feed="other", shard=Shard(index, 2), per_hour=5, sealed=False)
+        path.with_name(f"other+{index}of2.ledger.jsonl").unlink()
+    folder = tmp_path / "lost" / "2021-10-12"
+    both = [folder / "other+1of2.jsonl", folder / "other+2of2.jsonl"]
+    refused = ssmd("import", "--feed", "other", "--to", storage, "--of-ssmd", *both)
+    assert (refused.returncode, list(storage.glob("*"))) == (64, [])
+    assert "other+2of2.jsonl: is of another shard than" in refused.stderr
+    for index, path in enumerate(both, 1):
+        imported(storage, "--of-ssmd", "--exchange", "kalshi", "--shard", f"{index}/2", path)
+        assert (storage / "2021-10-12" / path.name).read_bytes() == path.read_bytes()
+    assert ssmd("seal", storage).returncode == 0
+    assert ssmd("verify", storage).returncode == 0
+
+
+def test_a_day_that_shards_have_recorded_exists_already(tmp_path, storage):
+    path = make_day(storage, "2021-10-12", feed="other", shard=Shard(1, 2), per_hour=5)
+    before = sorted(storage.rglob("*"))
+    text = tmp_path / "text"
+    text.write_bytes(b"%d\t{}\n" % AT)
+    options = ("--feed", "other", "--to", storage, "--separator", r"\t", "--time-format", "s", text)
+    refused = ssmd("import", *options)
+    assert (refused.returncode, sorted(storage.rglob("*"))) == (73, before)
+    assert f"{path}: this day exists already" in refused.stderr
+    assert ssmd("import", "--shard", "2/2", *options).returncode == 0
 
 
 def test_the_lines_that_where_leaves_out_are_counted(tmp_path, storage):

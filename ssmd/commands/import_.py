@@ -7,6 +7,7 @@ Usage:
 Options:
   --feed <feed>            The feed that the days will belong to.
   --to <storage>           The storage folder, as the environment's storage.path.
+  --shard <i/n>            The shard that the days will belong to, such as 2/4, for a recording of that shard alone.
   --time-field <path>      The field of a line that has the time, such as at or data.trades[0].time. Given several
                            times: the first of them that a line has.
   --message-field <path>   The field that has the message. Without it, the whole line is the message.
@@ -43,6 +44,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ssmd.commands.selecting import shard_asked
+from ssmd.contracts.shard import WHOLE
 from ssmd.errors import ConfigError, UsageError, printable, visible
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.field_path import FieldPath, parse_path
@@ -51,7 +54,7 @@ from ssmd.importing.fields import Condition, Layout
 from ssmd.importing.source import Source
 from ssmd.importing.times import FORMATS
 from ssmd.spelling import nearest
-from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of
+from ssmd.store.layout import FEED, RESERVED_ENDINGS, day_of, read_name
 from ssmd.store.sessions import RecordedDialect
 
 
@@ -60,7 +63,10 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         signal.signal(number, _stop)
     now_ns = time.time_ns()
     layout, window = _layout(arguments), _window(arguments)
-    sources = [Source(path, layout, window, arguments["--carry-time"], now_ns) for path in _files(arguments["<file>"])]
+    files = _files(arguments["<file>"])
+    if arguments["--of-ssmd"]:
+        _require_one_shard(files)
+    sources = [Source(path, layout, window, arguments["--carry-time"], now_ns) for path in files]
     for path, lines in bring_in(sources, _target(arguments), now_ns):
         print(f"{path}: imported, {lines:,} lines", flush=True)
     if left_out := sum(source.left_out for source in sources):
@@ -126,6 +132,7 @@ def _window(arguments: Mapping[str, Any]) -> int | None:
 
 def _target(arguments: Mapping[str, Any]) -> Target:
     feed, storage = arguments["--feed"], Path(arguments["--to"])
+    stem = (shard_asked(arguments) or WHOLE).stem(feed)
     if FEED.fullmatch(feed) is None or feed.endswith(RESERVED_ENDINGS):
         raise UsageError(
             f"--feed is '{visible(feed)}'; it must be a name of letters, digits, `.`, `_` and `-` that does not end "
@@ -137,11 +144,11 @@ def _target(arguments: Mapping[str, Any]) -> Target:
     if exchange is not None and config_dir is not None:
         raise UsageError("--exchange cannot be given with --config-dir, whose feed names the dialect")
     if config_dir is not None:
-        return Target(storage, feed, _described(config_dir, feed))
+        return Target(storage, stem, _described(config_dir, feed))
     if exchange is not None and exchange not in EXCHANGES:
         hint = nearest(exchange, EXCHANGES) or f"; there are {', '.join(EXCHANGES)}"
         raise UsageError(f"--exchange is '{visible(exchange)}', which is no dialect of ssmd{hint}")
-    return Target(storage, feed, lambda day: None if exchange is None else RecordedDialect(exchange, {}))
+    return Target(storage, stem, lambda day: None if exchange is None else RecordedDialect(exchange, {}))
 
 
 def _described(config_dir: str, name: str) -> Callable[[str], RecordedDialect]:
@@ -180,3 +187,14 @@ def _files(names: list[str]) -> list[Path]:
         if seen.setdefault(path.resolve(), path) is not path:
             raise UsageError(f"{printable(str(path))}: is given twice; its messages would be there twice")
     return paths
+
+
+def _require_one_shard(paths: list[Path]) -> None:
+    """Raise UsageError for data files of several shards: the numbers of one connection do not follow another's."""
+    shards = {file.shard: path for path in paths if (file := read_name(path)) is not None}
+    if len(shards) > 1:
+        first, other = [printable(str(path)) for path in shards.values()][:2]
+        raise UsageError(
+            f"{other}: is of another shard than {first}, with sequences of its own; import each shard by itself, with "
+            "--shard"
+        )

@@ -22,7 +22,8 @@ class Target(NamedTuple):
     """Where the messages go."""
 
     storage: Path
-    feed: str
+    stem: str
+    """The feed or, with a shard, `kalshi+2of4`."""
     dialect: Callable[[str], RecordedDialect | None] = lambda day: None
     """Returns the dialect of the messages of a day, YYYY-MM-DD; None when it is not known. May raise SsmdError."""
 
@@ -70,7 +71,7 @@ def _write(sources: Sequence[Source], target: Target, now_ns: int, days: list[Da
                     f"{source.path}:{message.line}: is of {name}, a day that is not over, which a collector may be "
                     "writing; import it when it is over"
                 )
-            days.append(begin_day(target.storage, name, target.feed, _inspector(target.dialect(name))))
+            days.append(begin_day(target.storage, name, target.stem, _inspector(target.dialect(name))))
             day_ends_ns = day_begins(name) + DAY_NS
         days[-1].add(message.ns, message.payload, numbers[id(source)])
     if days:

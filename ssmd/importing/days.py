@@ -13,7 +13,8 @@ from ssmd.contracts.exchange import Inspector
 from ssmd.errors import OutputError, WriteError
 from ssmd.importing.found_gaps import FoundGaps
 from ssmd.store.durable import make_directory, open_new, sync_directory, write_pieces
-from ssmd.store.layout import DAY_FILES, PACKED_LEDGERS, data_path, forms_of, ledger_path, temporary
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import DAY_FILES, PACKED_LEDGERS, data_path, feed_of, forms_of, ledger_path, temporary
 from ssmd.store.ledger import GAP, IMPORTED, Entry, encode_entry
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.line import LineEncoder
@@ -28,12 +29,12 @@ _SAME_FIELDS = ("source", "sha256", "lines", "exchange", "description", "layout"
 
 
 class Day:
-    """A day of an import, and how many of its lines each source has."""
+    """A day of an import, and how many of its lines each source has. `stem`: how the names of its files begin."""
 
-    def __init__(self, storage: Path, day: str, feed: str) -> None:
-        self.feed = feed
+    def __init__(self, storage: Path, day: str, stem: str) -> None:
+        self.stem = stem
         self.folder = storage / day
-        self.path = data_path(self.folder, feed)
+        self.path = data_path(self.folder, stem)
         self.lines = Counter[int]()
         """By the number of the source."""
 
@@ -55,9 +56,9 @@ class ImportedDay(Day):
     """A day that is there already, from an earlier import that ended before its last day appeared."""
 
     def publish(self, imported: Sequence[Mapping[str, object]], now_ns: int) -> None:
-        if [*map(_content, _imported(self.folder, self.feed))] != [*map(_content, imported)]:
+        if [*map(_content, _imported(self.folder, self.stem))] != [*map(_content, imported)]:
             raise _exists(self.path)
-        for path in (self.path, ledger_path(self.folder, self.feed)):
+        for path in (self.path, ledger_path(self.folder, self.stem)):
             temporary(path).unlink(missing_ok=True)  # A second name of the same file, left by a kill.
 
 
@@ -67,10 +68,10 @@ class NewDay(Day):
     Raises OutputError and WriteError.
     """
 
-    def __init__(self, storage: Path, day: str, feed: str, inspector: Inspector | None) -> None:
-        super().__init__(storage, day, feed)
-        self._ledger = ledger_path(self.folder, feed)
-        self._encoder = LineEncoder(feed)
+    def __init__(self, storage: Path, day: str, stem: str, inspector: Inspector | None) -> None:
+        super().__init__(storage, day, stem)
+        self._ledger = ledger_path(self.folder, stem)
+        self._encoder = LineEncoder(feed_of(stem))
         self._pieces: list[bytes] = []
         self._gathered = self._offset = self._line = 0
         self._new_folder = not self.folder.exists()
@@ -78,14 +79,14 @@ class NewDay(Day):
         try:
             make_directory(storage)
             make_directory(self.folder)
-            if is_unfinished_import(self.folder, feed):
+            if is_unfinished_import(self.folder, stem):
                 self._ledger.unlink()
                 sync_directory(self.folder)
             if is_locked(temporary(self.path)):
                 raise self._in_use()
             self._file = open_new(temporary(self.path))
             self._require_lock(self._file)
-            gaps = temporary(self.folder / f"{feed}.gaps")
+            gaps = temporary(self.folder / f"{stem}.gaps")
             self._gaps = FoundGaps(gaps, inspector) if inspector is not None else None
         except OSError as error:
             raise OutputError(f"{error.filename or self.folder}: {_explain(error)}") from None
@@ -131,7 +132,7 @@ class NewDay(Day):
             self._require_lock(data)
             if not os.path.samestat(os.fstat(data.fileno()), self._status):
                 raise OutputError(f"{self.path}: another import has written this day meanwhile; start again")
-            if any(path.exists() for path in forms_of(self.folder, self.feed)):
+            if any(path.exists() for path in forms_of(self.folder, self.stem)):
                 raise _exists(self.path)
             self._write_ledger(encode_entry(Entry(now_ns, IMPORTED, 0, 0, fields)) for fields in imported)
             self._give_name(self._ledger)
@@ -175,24 +176,33 @@ class NewDay(Day):
                 self.folder.rmdir()
 
 
-def begin_day(storage: Path, day: str, feed: str, inspector: Callable[[], Inspector] | None) -> Day:
+def begin_day(storage: Path, day: str, stem: str, inspector: Callable[[], Inspector] | None) -> Day:
     """Return the day for its messages. Raises OutputError when it exists, in any form, and was not imported like this.
 
-    `inspector`: makes the inspector that finds gaps, None when no dialect is known.
+    The day of a whole feed exists, too, when one of its shards has data. `inspector`: makes the inspector that finds
+    gaps, None when no dialect is known.
     """
     folder = storage / day
     endings = [*(kind.suffix for kind in DAY_FILES), *PACKED_LEDGERS]
-    found = [path for path in (folder / f"{feed}{ending}" for ending in endings) if os.path.lexists(path)]
-    if not found or is_unfinished_import(folder, feed):
-        return NewDay(storage, day, feed, inspector() if inspector is not None else None)
-    if _imported(folder, feed) and any(path in found for path in forms_of(folder, feed)):
-        return ImportedDay(storage, day, feed)
+    found = [path for path in (folder / f"{stem}{ending}" for ending in endings) if os.path.lexists(path)]
+    if not found or is_unfinished_import(folder, stem):
+        _require_no_shard(folder, stem)
+        return NewDay(storage, day, stem, inspector() if inspector is not None else None)
+    if _imported(folder, stem) and any(path in found for path in forms_of(folder, stem)):
+        return ImportedDay(storage, day, stem)
     raise _exists(found[0])
 
 
-def _imported(folder: Path, feed: str) -> list[Mapping[str, object]]:
+def _require_no_shard(folder: Path, stem: str) -> None:
+    """Raise OutputError when `stem` is a whole feed and one of its shards has data: an import never adds to a day."""
+    if stem == feed_of(stem) and folder.is_dir():
+        for file in data_files([folder], stem):
+            raise _exists(file.path)
+
+
+def _imported(folder: Path, stem: str) -> list[Mapping[str, object]]:
     """Return the fields of `imported` in a day's ledger; none when the day was not only imported."""
-    entries = readable_entries(ledger_path(folder, feed))
+    entries = readable_entries(ledger_path(folder, stem))
     if any(entry.event not in (IMPORTED, GAP) for entry in entries):
         return []
     return [entry.fields for entry in entries if entry.event == IMPORTED]
