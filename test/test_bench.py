@@ -269,8 +269,8 @@ def test_archive_commands_are_measured_in_turn_with_those_of_another_checkout(tm
     measured = ["seal jsonl", "verify jsonl", "cat jsonl", "cat jsonl.zst", "cat jsonl.gz", "replay --speed 0 jsonl"]
     rows = [re.sub(" +", " ", line.partition("  ")[0] + " " + line[26:36].strip()) for line in lines[:12]]
     assert rows == [row for row in measured for _ in range(2)]
-    days, goals = lines[12:16], lines[16:]
-    assert [line.split(",")[0] for line in days] == ["verify", "cat", "seal", "compact"]
+    days, goals = lines[12:17], lines[17:]
+    assert [line.split(",")[0] for line in days] == ["verify", "cat", "cat --type trade", "seal", "compact"]
     assert all(re.search(r", 4 days .* s with --jobs 1, .* s without: +\d+\.\d\d times with", line) for line in days)
     assert [line.split()[1] for line in goals] == ["verify", "cat", "replay"]
     assert all(re.search(r"times the other checkout: \d+\.\d\d, (NOT )?reached$", line) for line in goals)

@@ -19,7 +19,11 @@ from late_reader import PIPE_BYTES
 from process import ROOT, start
 from test_commands_jobs_pool import await_true, has_ended
 
+from ssmd.commands.cat import tasks_of
+from ssmd.commands.jobs.cores import BYTES_FOR_A_PROCESS, cores, jobs_for
 from ssmd.contracts.shard import Shard
+from ssmd.reading.selection import Selection
+from ssmd.store.inventory import data_files
 from ssmd.store.layout import data_path
 from ssmd.store.line import LineEncoder
 
@@ -384,6 +388,29 @@ def test_a_killed_process_of_several_jobs_is_named_by_its_day(large, which):
     code, err = ended(process, children)
     assert code == 137
     assert re.fullmatch(r"ssmd: the process that worked on 2026-09-2\d was killed by SIGKILL; .*: try --jobs=1\n", err)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.zst"])
+@pytest.mark.parametrize(
+    ("selection", "is_shared"),
+    [
+        (Selection(), False),
+        (Selection(begin=b"2026-09-21T12"), False),
+        (Selection(types=frozenset({"trade"})), True),
+        (Selection(markets=frozenset({"KX-A"})), True),
+    ],
+)
+def test_by_default_several_processes_share_only_the_search_for_types_and_markets(tmp_path, form, selection, is_shared):
+    """To print all lines of large days takes longer with several: they come one after the other."""
+    for day in (21, 22, 23):
+        path = tmp_path / f"2026-09-{day}" / f"kalshi.{form}"
+        path.parent.mkdir()
+        path.touch()
+        os.truncate(path, BYTES_FOR_A_PROCESS)
+    tasks = tasks_of(data_files([tmp_path]), selection)
+    assert [task.name for task in tasks] == ["2026-09-21", "2026-09-22", "2026-09-23"]
+    assert jobs_for(tasks, None) == (min(cores(), 3) if is_shared else 1)
+    assert jobs_for(tasks, 2) == 2
 
 
 def test_days_come_one_after_the_other_whatever_times_their_lines_have(tmp_path):

@@ -13,7 +13,8 @@ Options:
   --feed <feed>      Only this feed, with all its shards.
   --shard <i/n>      Only this shard, such as 2/4; 1/1 for what was recorded without shards.
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
-  --jobs <n>         Read so many days at once, each in a process of its own. Default: the cores that ssmd may use.
+  --jobs <n>         Read so many days at once, each in a process of its own. Default: with --type or --market the
+                     cores that ssmd may use, otherwise 1.
   -h --help          Show this.
 
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The days come one after
@@ -77,7 +78,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     troubles = _Troubles()
     found = False
     work = partial(_cat, selection=selection, as_raw=arguments["--raw"])
-    with contextlib.closing(in_order(work, _tasks(files, selection), jobs, take=troubles.take, shown=False)) as days:
+    with contextlib.closing(in_order(work, tasks_of(files, selection), jobs, take=troubles.take, shown=False)) as days:
         for found_here, damaged in days:
             found = found or found_here
             troubles.damaged += damaged
@@ -86,14 +87,19 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return troubles.close()
 
 
-def _tasks(files: Sequence[DayFile], selection: Selection) -> list[Task]:
-    """Return a task for each day that may have wanted lines; one for all files when one of them is of no known day."""
+def tasks_of(files: Sequence[DayFile], selection: Selection) -> list[Task]:
+    """Return a task for each day that may have wanted lines; one for all files when one of them is of no known day.
+
+    Where all lines of a time are printed, the days count as no work: they are written one after the other, and that
+    takes so much of the time that several processes are slower than one, with compressed days too.
+    """
     day = operator.attrgetter("day")
     if not all(map(day, files)):
         return [Task(files, "the files", 0)]
     wanted = itertools.groupby((file for file in files if selection.may_hold(file.day)), day)
     days = ((name, list(group)) for name, group in wanted)
-    return [Task(group, name, sum(one.bytes for one in day_tasks(group))) for name, group in days]
+    passes = 1 if selection.by_content else 0
+    return [Task(group, name, sum(one.bytes for one in day_tasks(group, passes))) for name, group in days]
 
 
 def _cat(files: Sequence[DayFile], outlet: Outlet, *, selection: Selection, as_raw: bool) -> tuple[bool, Counter[Path]]:

@@ -11,26 +11,27 @@ __all__ = ["DAYS", "measure_days"]
 
 DAYS = 4
 ROUNDS = 3
-COMMANDS = ("verify", "cat", "seal", "compact")
+COMMANDS = ("verify", "cat", "cat --type trade", "seal", "compact")
 """In this order, since days are sealed before they are compressed. verify and cat leave the days as they are."""
+JOBS = (("--jobs", "1"), ())
+"""The options that are compared."""
 
 Run = Callable[..., tuple[float, float]]
 """Runs one command; returns its CPU seconds and its seconds."""
 
 
 def measure_days(folder: Path, environ: Mapping[str, str], run: Run) -> None:
-    """Print the seconds of each command over the days in a storage folder, with one job and with one for each core."""
+    """Print the seconds of each command over the days in a storage folder, with one job and with the usual number."""
     cores = len(os.sched_getaffinity(0))
-    jobs = ("1", str(cores))
-    copies = [folder.with_name(f"{folder.name}-{each}") for each in jobs]
+    copies = [folder.with_name(f"{folder.name}-{number}") for number in range(len(JOBS))]
     for command in COMMANDS:
-        seconds: dict[str, list[float]] = {each: [] for each in jobs}
+        seconds: list[list[float]] = [[] for _ in JOBS]
         for _ in range(ROUNDS):
-            for each, copy in zip(jobs, copies, strict=True):
+            for found, jobs, copy in zip(seconds, JOBS, copies, strict=True):
                 shutil.rmtree(copy, ignore_errors=True)
                 shutil.copytree(folder, copy)
-                seconds[each].append(run(environ, command, "--jobs", each, copy)[1])
-        one, many = (min(seconds[each]) for each in jobs)
+                found.append(run(environ, *command.split(), *jobs, copy)[1])
+        one, many = map(min, seconds)
         name = f"{command}, {DAYS} days"
         print(
             f"{name:<25} {one:6.2f} s with --jobs 1, {many:6.2f} s without: {one / many:5.2f} times with {cores} cores",
