@@ -16,6 +16,7 @@ import websocket
 from sim_client import ED_KEY, ED_KEY_ID, PATH, Client, eventually, headers, served
 
 from ssmd.errors import ListenError
+from ssmd.sim.births import Births
 from ssmd.sim.frames import MAX_MESSAGE
 from ssmd.sim.limits import Limits
 from ssmd.sim.server import Simulator
@@ -300,3 +301,11 @@ def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records
     assert signed["KALSHI-ACCESS-SIGNATURE"] not in caplog.text
     assert signed["KALSHI-ACCESS-KEY"] not in caplog.text
+
+
+def test_markets_are_born_while_there_is_no_client() -> None:
+    now = [1_790_000_000.0]
+    with served(clock=lambda: now[0], births=Births(per_hour=3600)) as simulator:
+        before = simulator.universe.end
+        now[0] += 60
+        eventually(lambda: simulator.universe.end > before + 60)

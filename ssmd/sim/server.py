@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gevent
+
 from ssmd.sim.births import SECOND, Births
 from ssmd.sim.broadcast import Broadcast
 from ssmd.sim.faults import Faults
@@ -67,14 +69,28 @@ class Simulator(Server):
         self._replay = replay
         self._speed = speed
         self._clock = clock
-        self._universe = Universe(seed, births, int(clock() * SECOND))
+        self.universe = Universe(seed, births, int(clock() * SECOND))
         self.heartbeat = heartbeat
         self._rest = None
         if replay is None:
             requests = self._limits.requests_per_second
-            self._rest = RestInterface(self._universe, self._credentials, requests, faults, clock)
+            self._rest = RestInterface(self.universe, self._credentials, requests, faults, clock)
         super().__init__(host, port, _KALSHI, faults)
         self.rest_endpoint = f"http://{self.address}{REST}" if self._rest else ""
+
+    def serve(self) -> None:
+        """As Server.serve(). Meanwhile markets are also born while no client asks, so that it is not all to be done for
+        the next one.
+        """
+        births = gevent.spawn(self._keep_up)
+        try:
+            super().serve()
+        finally:
+            births.kill()
+
+    def _keep_up(self) -> None:
+        while not self._stopped.wait(1.0):
+            self.universe.advance(int(self._clock() * SECOND))
 
     def _answer(self, environ: Mapping[str, Any], path: str) -> Answer | None:
         """Answer what is below the path of the REST interface."""
@@ -99,5 +115,5 @@ class Simulator(Server):
             return Replay(self._replay.batches(), self._rate, self._speed, waits_for_command=kalshi)
         source: Source = Broadcast(Markets(self._seed))
         if kalshi:
-            source = Session(Markets(self._seed, self._universe), self._limits, self._faults)
+            source = Session(Markets(self._seed, self.universe), self._limits, self._faults)
         return MadeUp(source, self._rate, self._clock)
