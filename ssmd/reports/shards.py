@@ -7,9 +7,11 @@ no outage when the five listen before the four end, and a market that moves to a
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from ssmd.contracts.shard import Shard
@@ -58,12 +60,15 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
     return replace(whole, outages=outages, absences=absences, coverage=coverage, heard_ns=heard_ns), in_force
 
 
-def who_was_missing(outage: TimeGap, absences: Iterable[Absence]) -> str:
-    """Return the shards that were missing during an outage, those that were missing longest first, for people."""
+def who_was_missing(outage: TimeGap, absences: Sequence[Absence]) -> str:
+    """Return the shards that were missing during an outage, those that were missing longest first, for people.
+
+    `absences`: in the order of time; each lies within one outage.
+    """
     seconds: dict[Shard, float] = {}
-    for shard, gap in absences:
-        if gap.from_ < outage.to and outage.from_ < gap.to:
-            seconds[shard] = round(seconds.get(shard, 0) + gap.seconds, 6)
+    first = bisect_left(absences, outage.from_, key=lambda absence: absence.gap.from_)
+    for shard, gap in takewhile(lambda absence: absence.gap.from_ < outage.to, islice(absences, first, None)):
+        seconds[shard] = round(seconds.get(shard, 0) + gap.seconds, 6)
     if len(seconds) == max((shard.of for shard in seconds), default=0) and set(seconds.values()) == {outage.seconds}:
         return "all"
     if len(seconds) == 1:
@@ -133,8 +138,7 @@ def _stretches(
     for ns, begins_here, shard in [*changes, (end_ns, False, Shard(1, in_force))]:
         if ns > cursor:
             in_force = _in_force(there, in_force)
-            every = [Shard(index, in_force) for index in range(1, in_force + 1)]
-            missing = [one for one in every if one not in there[in_force]]
+            missing = [one for one in _all(in_force) if one not in there[in_force]]
             found.append(_Stretch(cursor, ns, missing, any(there.values())))
             cursor = ns
         if begins_here:
@@ -142,6 +146,11 @@ def _stretches(
         else:
             there[shard.of].discard(shard)
     return found, in_force
+
+
+@cache
+def _all(of: int) -> Sequence[Shard]:
+    return [Shard(index, of) for index in range(1, of + 1)]
 
 
 def _in_force(there: Mapping[int, set[Shard]], before: int) -> int:
