@@ -327,10 +327,8 @@ def test_validate_warns_of_a_field_without_effect_but_does_not_fail_even_when_st
     feed = tree / "feeds" / "example.yaml"
     feed.write_text(feed.read_text() + "calendar: {timezone: UTC}\n")
     assert run("validate", "--strict", "--config-dir", tree) == 0
-    assert (
-        capsys.readouterr().out.splitlines()[-1]
-        == "warning: feeds/example.yaml:9: calendar: has no effect in this version"
-    )
+    what = "has no effect without `enforce: true` in the environment's `schedule`"
+    assert capsys.readouterr().out.splitlines()[-1] == f"warning: feeds/example.yaml:9: calendar: {what}"
 
 
 def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):

@@ -24,7 +24,7 @@ from ssmd.metadata.document import parse as parse_yaml
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.loader import check, load
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
-from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
+from ssmd.metadata.sections import Cache, Calendar, ExpectedSilence, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
@@ -98,17 +98,20 @@ def fields(model: type, prefix: str = "") -> set[str]:
         (
             "## Environments",
             (fields(Environment) - {"keys", "storage", "transport", "schedule", "cache", "snapshots"})
+            - {"expected_silence"}
             | fields(KeySpec, "keys.<name>.")
             | fields(Storage, "storage.").union(*(fields(part.Config, "storage.") for part in WRITERS.values()))
             | fields(Transport, "transport.")
             | set().union(*(fields(part.Config, "transport.") for part in TRANSPORTS.values()))
             | fields(Schedule, "schedule.")
+            | {f"expected_silence[].{name}" for name in ExpectedSilence.keys_known()}
             | fields(Cache, "cache.")
             | fields(Snapshots, "snapshots."),
         ),
         (
             "## Feeds",
-            (fields(Feed) - {"versions"})
+            (fields(Feed) - {"versions", "calendar"})
+            | fields(Calendar, "calendar.")
             | fields(FeedVersion, "versions[].").union(
                 *(fields(part.Config, "versions[].") for part in CONNECTORS.values())
             ),

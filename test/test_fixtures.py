@@ -238,7 +238,8 @@ def problem(line: str) -> tuple[str, str, str]:
     found = re.fullmatch(r"(error|warning): ([^:]+):\d+: ([\w.\[\]-]+): (.*)", line)
     assert found, line
     level, file, field, message = found.groups()
-    return (NO_EFFECT if message.startswith("has no effect in this version") else level, file, field)
+    no_effect = message.startswith(("has no effect in this version", "has no effect without"))
+    return (NO_EFFECT if no_effect else level, file, field)
 
 
 def test_what_has_no_form_of_its_own_is_read_as_it_was():

@@ -50,7 +50,7 @@ versions:
 defaults:
   connector: {image: x, resources: {limits: {cpu: 500m}}}
 """
-    no_effect = ["calendar", "versions[0].parser_config", "defaults"]
+    no_effect = ["versions[0].parser_config", "defaults"]
     assert without_effect(Feed, text) == no_effect
     feed = validated(Feed, text).instance
     (only,) = feed.versions

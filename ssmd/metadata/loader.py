@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path as FilePath
+from typing import Any
 
 from ssmd.errors import ConfigError, visible
+from ssmd.metadata.checking_hours import check_calendar, check_schedule
 from ssmd.metadata.definition import check_definitions
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
@@ -64,6 +66,7 @@ def check(config_dir: str | os.PathLike[str], today: date, parts: Parts, names: 
     chosen = sorted(set(names))
     for name in chosen:
         tree.require(name)
+    tree.read_environments(chosen)
     found = {name: tree.deploy(name) for name in chosen or tree.environments.names}
     for name in found:
         if found[name] is None:
@@ -89,6 +92,11 @@ def load_feed(config_dir: str | os.PathLike[str], feed: str, parts: Parts) -> Fe
     if found is None:
         raise ConfigError("\n".join(str(problem) for problem in tree.problems() if not problem.warning))
     return found
+
+
+def _in_order(files: Iterable[MetadataFile[Any]]) -> list[Problem]:
+    """Return the problems of these files, those of a file in the order of its lines."""
+    return [problem for file in files for problem in sorted(file.problems, key=lambda problem: problem.line or 0)]
 
 
 class _Tree:
@@ -127,10 +135,15 @@ class _Tree:
         if missing := self.environments.missing(name):
             raise ConfigError(f"{self._shown}: {missing}")
 
+    def read_environments(self, chosen: Iterable[str]) -> None:
+        """Read these environments, all when none is chosen. What is said about a feed depends on all that use it."""
+        for name in chosen or self.environments.names:
+            self.environments.file(name)
+
     def read_all(self) -> None:
         """Read the feeds and schemas that no environment has needed so far."""
         for name in self._feeds.names:
-            self._feeds.file(name)
+            check_calendar(self._feeds.file(name), self.environments.files)
         for name in self._schemas.names:
             self._schemas.file(name)
 
@@ -148,10 +161,8 @@ class _Tree:
         return [*self.environments.files, *self._feeds.files, *self._schemas.files]
 
     def problems(self) -> list[Problem]:
-        """Return the problems of every file that was read, those of a file in the order of its lines."""
-        return [
-            problem for file in self.files() for problem in sorted(file.problems, key=lambda problem: problem.line or 0)
-        ]
+        """Return the problems of every file that was read."""
+        return _in_order(self.files())
 
     def deploy(self, name: str) -> Deployment | None:
         """Return the environment with what it refers to, None when something is wrong with any of it."""
@@ -162,6 +173,8 @@ class _Tree:
         if feed is not None:
             check_feed(feed, self._parts)
             check_for_exchange(environment, feed, self._parts)
+            check_calendar(feed.file, self.environments.files)
+        check_schedule(environment, feed.file if feed else None, self._today)
         used = (environment, feed.file if feed else None, schema)
         files = [file for file in used if file is not None]
         if not all(file.sound for file in files) or feed is None or feed.version is None or feed.index is None:
@@ -181,7 +194,7 @@ class _Tree:
             storage=environment.sections[("storage",)],
             transport=environment.sections.get(("transport",)) or transport(),
             config_dir=self._config_dir,
-            warnings=[problem for file in files for problem in file.problems],
+            warnings=_in_order(files),
             _lines={"environment": environment.line_map(), "feed": feed.file.line_map()},
         )
 

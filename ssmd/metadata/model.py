@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from ssmd.metadata.fields import (
@@ -29,12 +29,20 @@ from ssmd.metadata.fields import (
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.markers import NO_EFFECT, After, Before, Complaint, Within
 from ssmd.metadata.problem import excerpt
-from ssmd.metadata.sections import Cache, Schedule, Snapshots, Storage, Transport
+from ssmd.metadata.sections import (
+    Cache,
+    Calendar,
+    ExpectedSilence,
+    Schedule,
+    Snapshots,
+    Storage,
+    Transport,
+    is_enforced,
+)
 from ssmd.metadata.versions import Versioned, latest, timeline_faults
 
 __all__ = [
     "MESSAGE_TYPES",
-    "Calendar",
     "CaptureLocation",
     "Environment",
     "Feed",
@@ -47,6 +55,7 @@ __all__ = [
 ]
 
 SILENT_AFTER_SECONDS = 900.0
+WITHOUT_ENFORCE = "has no effect without `enforce: true` in the environment's `schedule`"
 
 MESSAGE_TYPES = "message_types"
 """The field of a feed, and its name in a description."""
@@ -76,16 +85,6 @@ class CaptureLocation(Model):
     site: Text | None = None
     type: Text | None = None
     clock: Text | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calendar(Model):
-    """When a feed trades."""
-
-    timezone: Text | None = None
-    holiday_calendar: Text | None = None
-    open_time: Text | None = None
-    close_time: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +135,7 @@ class Feed(Model):
     type: Text
     status: Literal["active", "deprecated", "disabled"] = "active"
     capture_locations: tuple[CaptureLocation, ...] = ()
-    calendar: Annotated[Calendar | None, NO_EFFECT] = None
+    calendar: Calendar | None = None
     versions: Annotated[tuple[FeedVersion, ...], Filled]
     message_types: Freeform = field(default_factory=dict)
     """What the messages of each type hold: instead of `paths` in the `dialect` of each version."""
@@ -158,6 +157,19 @@ class Feed(Model):
     def version_in_force(self, today: date) -> FeedVersion | None:
         """Return the version whose dates include today, of several the one that began last; None without one."""
         return latest([version for version in self.versions if version.in_force(today)])
+
+    def next_version(self, version: FeedVersion, today: date) -> tuple[date, FeedVersion] | None:
+        """Return the version that comes into force next after `version`, which is in force today, and its first day;
+        None when there is none.
+
+        A day without any version in force is passed over: no run could start on it, but one may go on.
+        """
+        ends = [each.effective_to + timedelta(1) for each in self.versions if each.effective_to is not None]
+        for day in sorted({*ends, *(each.effective_from for each in self.versions)}):
+            following = self.version_in_force(day)
+            if day > today and following is not None and following != version:
+                return day, following
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +221,7 @@ class Environment(Model):
     feed: Name
     schema: Annotated[Text, After(_schema_reference)] | None = None
     """`name:version`."""
-    schedule: Annotated[Schedule | None, NO_EFFECT] = None
+    schedule: Schedule | None = None
     keys: dict[Name, KeySpec] = field(default_factory=dict)
     transport: Transport = field(default_factory=lambda: Transport(type="memory"))
     storage: Storage
@@ -222,4 +234,13 @@ class Environment(Model):
     """By channel, the longest time without a message of it before the run ends."""
     silent_after_seconds: Annotated[float, Within(ge=0, le=WEEK)] = SILENT_AFTER_SECONDS
     """After this time without a message a channel is reported as silent; 0 for never."""
+    expected_silence: tuple[ExpectedSilence, ...] = ()
+    """When no message is expected: then silence raises no alarm."""
     snapshots: Snapshots = field(default_factory=Snapshots)
+
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        yield from super().without_effect(data)
+        schedule = data.get("schedule")
+        if schedule not in (None, "") and not is_enforced(schedule):
+            yield ("schedule",), f"{WITHOUT_ENFORCE}: ssmd collects until it is stopped"

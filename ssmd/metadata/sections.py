@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
-from ssmd.metadata.fields import Fault, Model, Text
-from ssmd.metadata.markers import NO_EFFECT, Within
+from ssmd.metadata.clock_text import seconds_of, weekday_of, zone_of
+from ssmd.metadata.fields import Day, Fault, Filled, Model, Text
+from ssmd.metadata.markers import NO_EFFECT, After, Within
 
-__all__ = ["Cache", "Schedule", "Snapshots", "Storage", "Transport"]
+__all__ = ["Cache", "Calendar", "ExpectedSilence", "Schedule", "Snapshots", "Storage", "Transport", "is_enforced"]
+
+
+def _checked(function: Callable[[str], object]) -> After:
+    """Return a marker for a text that the function accepts. It stays text: the existing metadata has text there."""
+
+    def check(text: str) -> str:
+        function(text)
+        return text
+
+    return After(check)
+
+
+Zone = Annotated[Text, _checked(zone_of)]
+TimeOfDay = Annotated[Text, _checked(seconds_of)]
+Weekday = Annotated[Text, _checked(weekday_of)]
+Weekdays = Annotated[tuple[Weekday, ...], Filled]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +71,65 @@ class Snapshots(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Model):
-    """When to collect."""
+    """When to collect. Only with `enforce` it acts, and only then its texts are checked: see schedule.py."""
 
     timezone: Text = "UTC"
     day_start: Text | None = None
     day_end: Text | None = None
+    weekdays: Weekdays | None = None
+    """The days on which it is open, or on which the hours begin that go on over midnight; None for all."""
     auto_roll: bool = False
+    enforce: bool = False
+
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        if is_enforced(data) and data.get("auto_roll") not in (None, ""):
+            yield ("auto_roll",), "has no effect: a new file always begins at midnight, UTC"
+
+
+def is_enforced(schedule: Any) -> bool:
+    """Return whether the data of a `schedule` says that it acts."""
+    return isinstance(schedule, dict) and str(schedule.get("enforce")).strip().lower() in _TRUE
+
+
+_TRUE = ("true", "yes", "on", "1", "t", "y")
+"""What pydantic takes for true."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar(Model):
+    """When a feed trades. It acts for environments whose schedule is enforced, as Schedule does."""
+
+    timezone: Text | None = None
+    holiday_calendar: Text | None = None
+    open_time: Text | None = None
+    close_time: Text | None = None
+    weekdays: Weekdays | None = None
+    holidays: tuple[Day, ...] = ()
+    """Days on which it does not open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedSilence(Model):
+    """Hours in which no alarm is raised when nothing comes, such as an exchange's maintenance."""
+
+    # `from` is a word of Python, and cannot be the name of a field.
+    __pydantic_config__: ClassVar = {"alias_generator": lambda name: name.rstrip("_")}
+
+    timezone: Zone = "UTC"
+    weekday: Weekday | None = None
+    """The day on which it begins; None for every day."""
+    from_: TimeOfDay
+    to: TimeOfDay
+
+    @classmethod
+    @cache
+    def keys_known(cls) -> dict[str, Any]:
+        return {name.rstrip("_"): kind for name, kind in get_type_hints(cls).items() if not name.startswith("_")}
+
+    def faults(self) -> Iterator[Fault]:
+        if seconds_of(self.from_) == seconds_of(self.to):
+            yield ("to",), "is the same as `from`; for a whole day use 00:00 and 24:00"
 
 
 @dataclass(frozen=True, kw_only=True)
