@@ -78,7 +78,9 @@ address() {
 missing() {
     "$python" -c 'import json, sys, urllib.request as u
 status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
-if "missing" in status:
+if status["state"] == "closed":
+    print("")
+elif "missing" in status:
     channels = status["channels"]
     # It is null where it is not known how the exchange confirms.
     waits = channels is None or any(channel["confirmed"] is False for channel in channels)

@@ -9,6 +9,7 @@
     │   └── AlreadyCollected     73  another process holds it
     ├── WriteError               74  a write or a sync failed; free some disk space first
     ├── Disconnected             75  the feed ended; a restart helps
+    ├── NewVersion               75  another version of the feed has come into force; a restart takes it
     ├── ClockError               75  the clock is far behind an earlier time; a restart accepts it
     ├── ConfigError              78  the metadata is wrong
     │   └── ResolveError         78  a key is missing
@@ -36,6 +37,7 @@ __all__ = [
     "DataError",
     "Disconnected",
     "ListenError",
+    "NewVersion",
     "OutputError",
     "ResolveError",
     "SsmdError",
@@ -108,6 +110,11 @@ class Disconnected(SsmdError):
         super().__init__(reason)
         self.code = code
         """The code of the exchange's close frame; None when it sent no frame, or one without a code."""
+
+
+class NewVersion(SsmdError):
+    exit_code = 75
+    label = "version"
 
 
 class ClockError(SsmdError):

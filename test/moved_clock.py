@@ -14,7 +14,7 @@ import os, time
 
 def _moved(function, scale):
     def now():
-        with open(os.environ["MOVED_CLOCK"]) as file:
+        with open(os.environ["PYTHON_MOVED_CLOCK"]) as file:
             return function() + int(file.read()) * scale
     return now
 
@@ -58,7 +58,8 @@ class FastClocks:
 class MovedClock:
     """The wall clock of the processes that have its `variables`; at first it is right.
 
-    Only time.time() and time.time_ns() are moved: timers go on unchanged, as they do when a clock is set.
+    Only time.time() and time.time_ns() are moved: timers go on unchanged, as they do when a clock is set. A companion
+    has the same clock, because of the names of the variables.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +67,7 @@ class MovedClock:
         self._ahead = 0
         self._write()
         (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
-        self.variables = {"PYTHONPATH": f"{folder}:{ROOT}", "MOVED_CLOCK": str(self._file)}
+        self.variables = {"PYTHONPATH": f"{folder}:{ROOT}", "PYTHON_MOVED_CLOCK": str(self._file)}
 
     def now(self) -> float:
         """Return what the clock shows, in seconds since the epoch."""

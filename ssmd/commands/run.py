@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 
@@ -32,9 +35,14 @@ from ssmd.commands.listen import parse_listen, parse_page
 from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
+from ssmd.metadata.schedule import hours_of
 from ssmd.runtime import logs
+from ssmd.runtime.open_hours import next_opening, open_hours, second
 
 _log = logging.getLogger("ssmd.runner")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What ends the process in order."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -42,45 +50,59 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     listen = parse_listen(arguments["--listen"])
     page = parse_page(arguments["--page"], environ, listen[0])
     config_dir = Path(arguments["--config-dir"])
-    today = datetime.now(UTC).date()
+    now = time.time()
+    today = datetime.fromtimestamp(now, UTC).date()
     deployment = load_in_child(config_dir, arguments["<environment>"], today, wiring.parts())
     with logs.in_a_thread():  # Not earlier, because loading forks. It ends after the last line is logged.
-        run = _assemble(deployment, environ, listen, page, terminal)
-        del deployment  # It has the line of each value of the metadata, of which there may be many.
-        return _collect(run, terminal)
+        for problem in deployment.warnings:
+            _log.warning(str(problem))
+        show = terminal.show if terminal else None
+        times = hours_of(deployment.environment, deployment.feed)
+        opening = next_opening(times, now) if times is not None else None
+        if opening is not None:
+            wait = wiring.assemble_closed(deployment, environ, listen, opening, show, page=page)
+            _log_begin("closed by schedule", deployment, f"{listen[0]}:{wait.port}", until=second(opening))
+            code, again = _wait(wait)
+        else:
+            hours = open_hours(times, now) if times is not None else None
+            run = wiring.assemble(deployment, environ, listen, show, page=page, today=today, hours=hours)
+            _log_begin("starting", deployment, f"{listen[0]}:{run.port}")
+            del deployment  # It has the line of each value of the metadata, of which there may be many.
+            code, again = _collect(run, terminal)
+    return _start_anew() if again else code
 
 
-def _assemble(
-    deployment: Deployment,
-    environ: Mapping[str, str],
-    listen: tuple[str, int],
-    page: str,
-    terminal: logs.Terminal | None,
-) -> wiring.Run:
-    """Return the run, which a signal stops."""
-    for problem in deployment.warnings:
-        _log.warning(str(problem))
-    run = wiring.assemble(deployment, environ, listen, terminal.show if terminal else None, page=page)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+def _log_begin(event: str, deployment: Deployment, listen: str, **more: str) -> None:
+    extra = {
+        "version": __version__,
+        "environment": deployment.environment.name,
+        "feed": deployment.feed.name,
+        "endpoint": deployment.shown_endpoint,
+        "listen": listen,
+    }
+    _log.info(event, extra={**extra, **more})
+
+
+def _stop_on_signals(stop: Callable[[str], None]) -> list[str]:
+    """Call `stop` with the name of each signal that ends the process; return the list to which they are added."""
+    names: list[str] = []
+
+    def take(name: str) -> None:
+        names.append(name)
+        stop(name)
+
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it, for a run to outlive its terminal.
-            gevent.signal_handler(number, run.runner.stop, number.name)
-    _log.info(
-        "starting",
-        extra={
-            "version": __version__,
-            "environment": deployment.environment.name,
-            "feed": deployment.feed.name,
-            "endpoint": deployment.shown_endpoint,
-            "listen": f"{listen[0]}:{run.port}",
-        },
-    )
-    return run
+            gevent.signal_handler(number, take, number.name)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # See _start_anew().
+    return names
 
 
-def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
-    """Collect until the run ends; return the exit code."""
+def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> tuple[int, bool]:
+    """Collect until the run ends; return the exit code, and whether the process is to start anew instead of ending."""
     failure: str | None = None
     code = 0
+    signals = _stop_on_signals(run.runner.stop)
     # What there is by now stays until the end. The garbage collector would look through all of it again and again.
     gc.collect()
     gc.freeze()
@@ -96,4 +118,26 @@ def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> int:
     _log.log(
         level, "stopped", extra={"reason": failure or run.runner.stopped_by, "exit_code": code, **run.reporter.totals()}
     )
-    return code
+    return code, code == 0 and run.runner.is_closed and not signals
+
+
+def _wait(wait: wiring.ClosedRun) -> tuple[int, bool]:
+    """Wait for the opening; return the exit code, and whether the process is to start anew instead of ending."""
+    signals = _stop_on_signals(wait.closed.stop)
+    with wait.error_counts:
+        wait.closed.wait()
+    if signals:
+        _log.info("stopped", extra={"reason": signals[0], "exit_code": 0})
+    return 0, not signals
+
+
+def _start_anew() -> NoReturn:
+    """Execute the same command in this process, which keeps its id: for each opening and each closing of the schedule.
+
+    So each of them loads the metadata as it is by then, and nothing is left over from what was before. A signal that
+    comes meanwhile is kept until the new program handles it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # nosec B606

@@ -128,7 +128,8 @@ class _Watch:
         tried, again = "", math.inf
         while not self._stopped.wait(self._delay_seconds):
             day = self._status.day
-            if self._status.connected and (day != tried or time.monotonic() >= again):
+            at_work = self._status.connected or self._status.closed_until_ns is not None
+            if at_work and (day != tried or time.monotonic() >= again):
                 tried, again = day, math.inf
                 if self._run_once() != 0:
                     again = time.monotonic() + self._retry_seconds

@@ -81,6 +81,16 @@ class _FromStatus(Collector):
             "When the last message was received, Unix seconds; missing before the first.",
             lambda status: None if status.last_received_ns is None else status.last_received_ns / 1e9,
         ),
+        (
+            "ssmd_scheduled",
+            "1 while the schedule is open, 0 while it is closed; missing without a schedule that is enforced.",
+            lambda status: status.scheduled,
+        ),
+        (
+            "ssmd_opened_timestamp",
+            "When the open hours of the schedule began, Unix seconds; missing without one, and while it is closed.",
+            lambda status: None if status.opened_ns is None else status.opened_ns / 1e9,
+        ),
         ("ssmd_queue_messages", "Messages received and not yet written.", lambda status: status.queue_messages()),
         ("ssmd_queue_bytes", "Bytes of memory that they take.", lambda status: status.queue_bytes()),
         (

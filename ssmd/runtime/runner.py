@@ -24,13 +24,14 @@ from ssmd.runtime.clock import RunClock
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import BUG, Metrics
+from ssmd.runtime.open_hours import OpenHours
 from ssmd.runtime.outcomes import error_of, gravity, outcome
 from ssmd.runtime.queue import QUEUE_BYTES, BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.runtime.write_loop import WriteLoop
-from ssmd.store.ledger import STARTED
+from ssmd.store.ledger import CLOSED, OPENED, STARTED
 
 __all__ = ["DRAIN_SECONDS", "Runner"]
 
@@ -44,7 +45,7 @@ class Runner:
     """Joins the parts of one run; run() does it all, stop() ends it from a signal handler.
 
     `services` and `companions` run beside the collection. `identity`: the fields of the ledger's `started`. `limits`:
-    how long a channel may be silent.
+    how long a channel may be silent. `open_hours`: those of the schedule in which the run takes place, if there is one.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Runner:
         companions: Companions | None = None,
         identity: Mapping[str, object] = MappingProxyType({}),
         limits: Limits = NO_LIMITS,
+        open_hours: OpenHours | None = None,
         clock: Callable[[], int] = time.time_ns,
         queue_bytes: int = QUEUE_BYTES,
         drain_seconds: float = DRAIN_SECONDS,
@@ -69,6 +71,7 @@ class Runner:
         self._services = services
         self._companions = companions or Companions([], status)
         self._identity = identity
+        self._open_hours = open_hours
         self._journal = Journal(status, metrics, reporter)
         self._clock = RunClock(clock, self._journal.clock_stepped)
         self._drain_seconds = drain_seconds
@@ -79,6 +82,11 @@ class Runner:
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
         """The reason given to stop(); None while nobody has called it."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run has ended because the schedule has closed."""
+        return self._open_hours is not None and self.stopped_by == self._open_hours.reason
 
     def stop(self, reason: str) -> None:
         """Ask the run to end, without error: drain and return from run(). Safe to call at any time."""
@@ -115,6 +123,8 @@ class Runner:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
         self._open_writer()
         self._journal.note(STARTED, self._clock.now(), **self._identity)
+        if self._open_hours is not None:
+            self._journal.note(OPENED, self._clock.last_ns, **self._open_hours.opened_fields())
         self._reader.hand_in_notes(self._clock.last_ns)
         writer = self._spawn("writer", WriteLoop(self._queue, self._writer, self._status).run)
         reader = self._spawn("connector", self._reader.run)
@@ -214,6 +224,8 @@ class Runner:
         self._queue.lift()  # A reader that still waits for room puts what it holds.
         reader.kill(timeout=1)
         if reader.dead:
+            if self._open_hours is not None and self.is_closed:
+                self._journal.note(CLOSED, self._clock.now(), **self._open_hours.closed_fields())
             # The ticker ends for a channel's time-out alone.
             self._journal.end(self._clock.now(), self.stopped_by, error_of(reader) or error_of(ticker))
             self._reader.hand_in_notes(self._clock.last_ns)

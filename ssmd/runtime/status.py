@@ -10,6 +10,7 @@ from typing import Any
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 
 __all__ = [
+    "CLOSED",
     "COLLECTING",
     "CONNECTING",
     "ENDING",
@@ -25,7 +26,9 @@ STUCK_SECONDS = 10.0
 answers."""
 
 CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
-"""The states of a run. INCOMPLETE: connected, and something that was asked for is not coming."""
+CLOSED = "closed"
+"""The states of a run. INCOMPLETE: connected, and something that was asked for is not coming. CLOSED: waiting for the
+opening of the schedule."""
 
 
 @dataclass
@@ -119,6 +122,12 @@ class Status:
     """How many runs have begun on that day; 0 when this run began earlier."""
     ending: str | None = None
     """Why the run is ending, when it ends with an error."""
+    opened_ns: int | None = None
+    """When the open hours of the schedule began, ns since the epoch; None without a schedule that is enforced."""
+    closed_until_ns: int | None = None
+    """When they begin, while it is closed; None while it is open."""
+    silence_until_ns: int | None = None
+    """Until when no message is expected; None at any other time."""
     write_began: float | None = None
     """time.monotonic() at which the present write began; None while there is none."""
     sync_began: float | None = None
@@ -176,6 +185,8 @@ class Status:
         """Return the reasons why something that was asked for is not coming; empty when everything is."""
         if self.ending is not None:
             return ["the run is ending"]
+        if self.closed_until_ns is not None:
+            return []
         if not self.connected:
             return ["not connected"]
         broken = [f"{channel}: order books are not known since a gap" for channel in sorted(self.broken_books)]
@@ -186,8 +197,13 @@ class Status:
         of_channels = [reason for state in self.channels or () for reason in state.missing]
         return [*self.missing, *refused, *broken, *of_channels]
 
+    @property
+    def scheduled(self) -> bool | None:
+        """Whether the schedule is open; None without one that is enforced."""
+        return None if self.opened_ns is self.closed_until_ns is None else self.closed_until_ns is None
+
     def ready(self) -> bool:
-        """Return whether the run is connected, not ending, and all that was asked for is coming."""
+        """Return whether the run is connected, not ending, and all that was asked for is coming; or it is closed."""
         return not self.not_ready()
 
     def state_since(self, now_ns: int) -> tuple[str, int]:
@@ -197,6 +213,8 @@ class Status:
         """
         if self.ending is not None:
             state = ENDING
+        elif self.closed_until_ns is not None:
+            state = CLOSED
         elif not self.connected:
             state = CONNECTING
         else:

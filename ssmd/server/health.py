@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from ssmd.errors import ListenError, printable
 from ssmd.runtime.listener import Listener
-from ssmd.runtime.status import Status
+from ssmd.runtime.status import CLOSED, Status
 
 __all__ = ["HealthServer", "make_app"]
 
@@ -69,6 +69,8 @@ def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[],
     @app.get("/ready", provide_automatic_options=False)
     def ready() -> tuple[Response, int]:
         reasons = status.not_ready()
+        if status.closed_until_ns is not None:
+            return jsonify(status="ready", state=CLOSED), 200
         if not reasons:
             return jsonify(status="ready"), 200
         return jsonify(status="not_ready", reason="; ".join(reasons)), 503

@@ -67,8 +67,20 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
             "last_write": _seconds(status.last_write),
             "last_sync": _seconds(status.last_sync),
         },
+        "schedule": _schedule(status),
+        "expected_silence_until": _time(status.silence_until_ns),
         "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
         "companions": _companions(status, names),
+    }
+
+
+def _schedule(status: Status) -> dict[str, Any] | None:
+    if status.scheduled is None:
+        return None
+    return {
+        "open": status.scheduled,
+        "opened": _time(status.opened_ns),
+        "closed_until": _time(status.closed_until_ns),
     }
 
 

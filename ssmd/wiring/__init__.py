@@ -10,17 +10,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
+from datetime import UTC, date, datetime
 from typing import Any
-
-from prometheus_client import CollectorRegistry
 
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
-from ssmd.contracts.companion import Companion
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
-from ssmd.contracts.transport import Transport
-from ssmd.contracts.writer import Writer
 from ssmd.errors import ConfigError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
@@ -30,20 +26,18 @@ from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
 from ssmd.runtime.channels import Limits
-from ssmd.runtime.companions import Companions
 from ssmd.runtime.error_counts import ErrorCounts
-from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.open_hours import OpenHours
 from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
-from ssmd.runtime.status import Status
-from ssmd.server.health import HealthServer, make_app
-from ssmd.server.status import STATUS, About, describe
+from ssmd.server.status import STATUS
 from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, simulated, simulator_fault
 from ssmd.writer import WRITERS
 
-__all__ = ["Run", "assemble", "key_problems", "parts"]
+__all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "key_problems", "parts"]
 
 
 @dataclass(frozen=True)
@@ -90,57 +84,38 @@ def assemble(
     *,
     page: str = STATUS,
     clock: Callable[[], int] = time.time_ns,
+    today: date | None = None,
+    hours: OpenHours | None = None,
 ) -> Run:
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
     `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: how much
-    /status shows, one of server.status.LEVELS. What it raises is counted beside the data, where the next run finds it.
+    /status shows, one of server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in
+    which the environment is open now; None without a schedule that is enforced. What it raises is counted beside the
+    data, where the next run finds it.
     """
-    feed = deployment.feed.name
-    status = Status()
-    registry = CollectorRegistry()
-    metrics = Metrics(registry, feed, status)
-    make_writer = WRITERS[deployment.environment.storage.type]
-    writer: Writer = make_writer(deployment.storage, feed, status=status, clock=clock)
-    error_counts = ErrorCounts(writer.state_folder, feed, metrics.errors)
-    error_counts.load()
-    about = _about(deployment, error_counts, clock())
-    with error_counts:
+    beside = Beside(deployment, page, clock)
+    if hours is not None:
+        beside.status.opened_ns = hours.opened * 10**9
+    with beside.error_counts:
         source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
         connector, exchange = _connection(deployment, source)
-        server = HealthServer(*listen, make_app(status, registry, lambda: describe(status, about, page)))
-    reporter = Reporter(feed, status, status_line)
+        server = beside.probes(listen)
+    reporter = Reporter(beside.feed, beside.status, status_line)
+    today = today or datetime.fromtimestamp(clock() / 1e9, UTC).date()
     runner = Runner(
-        RunParts(feed, connector, exchange, writer),
-        status=status,
-        metrics=metrics,
+        RunParts(beside.feed, connector, exchange, beside.writer),
+        status=beside.status,
+        metrics=beside.metrics,
         reporter=reporter,
-        services=[server, *source.services],
-        companions=Companions(_companions(deployment, writer), status, keys=source.keys, environ=environ),
+        services=[server, *source.services, *alarms(deployment, today, hours, clock)],
+        companions=beside.companions(source.keys, environ),
         identity=_identity(deployment),
         limits=_limits(deployment.environment),
+        open_hours=hours,
         clock=clock,
     )
-    return Run(runner, reporter, error_counts, server.port)
-
-
-def _about(deployment: Deployment, error_counts: ErrorCounts, started_ns: int) -> About:
-    return About(
-        feed=deployment.feed.name,
-        environment=deployment.environment.name,
-        exchange=deployment.dialect,
-        endpoint=deployment.shown_endpoint,
-        started_ns=started_ns,
-        earlier_errors=lambda: error_counts.earlier,
-    )
-
-
-def _companions(deployment: Deployment, writer: Writer) -> list[Companion]:
-    environment = deployment.environment
-    transport: Transport = TRANSPORTS[environment.transport.type](
-        deployment.transport, environment.name, deployment.config_dir
-    )
-    return [*writer.companions(), *transport.companions()]
+    return Run(runner, reporter, beside.error_counts, server.port)
 
 
 def _connection(deployment: Deployment, source: Source) -> tuple[Connector, Exchange]:

@@ -1,0 +1,132 @@
+"""What is beside a collection, and stays while it is closed: the probes, the companions, and what ends it in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from prometheus_client import CollectorRegistry
+
+from ssmd.contracts.service import Service
+from ssmd.contracts.transport import Transport
+from ssmd.contracts.writer import Writer
+from ssmd.errors import NewVersion, printable
+from ssmd.metadata.deployment import Deployment
+from ssmd.runtime.alarm import Alarm
+from ssmd.runtime.closed import Closed
+from ssmd.runtime.companions import Companions
+from ssmd.runtime.error_counts import ErrorCounts
+from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.open_hours import OpenHours
+from ssmd.runtime.status import Status
+from ssmd.server.health import HealthServer, make_app
+from ssmd.server.status import STATUS, About, describe
+from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.source import Keys, is_simulated, live
+from ssmd.writer import WRITERS
+
+__all__ = ["Beside", "ClosedRun", "alarms", "assemble_closed"]
+
+
+class Beside:
+    """The parts that a process has whether it collects or is closed."""
+
+    def __init__(self, deployment: Deployment, page: str, clock: Callable[[], int]) -> None:
+        self._deployment = deployment
+        self._page = page
+        self.feed = deployment.feed.name
+        self.status = Status()
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry, self.feed, self.status)
+        make_writer = WRITERS[deployment.environment.storage.type]
+        self.writer: Writer = make_writer(deployment.storage, self.feed, status=self.status, clock=clock)
+        self.error_counts = ErrorCounts(self.writer.state_folder, self.feed, self.metrics.errors)
+        self.error_counts.load()
+        self._about = About(
+            feed=self.feed,
+            environment=deployment.environment.name,
+            exchange=deployment.dialect,
+            endpoint=deployment.shown_endpoint,
+            started_ns=clock(),
+            earlier_errors=lambda: self.error_counts.earlier,
+        )
+
+    def probes(self, listen: tuple[str, int]) -> HealthServer:
+        """Return the server of the probes. Raises ListenError."""
+        app = make_app(self.status, self.registry, lambda: describe(self.status, self._about, self._page))
+        return HealthServer(*listen, app)
+
+    def companions(self, keys: Keys, environ: Mapping[str, str]) -> Companions:
+        """Return the companions that the writer and the transport declare."""
+        deployment = self._deployment
+        environment = deployment.environment
+        transport: Transport = TRANSPORTS[environment.transport.type](
+            deployment.transport, environment.name, deployment.config_dir
+        )
+        declared = [*self.writer.companions(), *transport.companions()]
+        return Companions(declared, self.status, keys=keys, environ=environ)
+
+
+@dataclass(frozen=True)
+class ClosedRun:
+    """A wait for the opening, put together and ready to start."""
+
+    closed: Closed
+    error_counts: ErrorCounts
+    port: int
+    """Where the probes are served."""
+
+
+def assemble_closed(
+    deployment: Deployment,
+    environ: Mapping[str, str],
+    listen: tuple[str, int],
+    until: int,
+    status_line: Callable[[str], None] | None = None,
+    *,
+    page: str = STATUS,
+    clock: Callable[[], int] = time.time_ns,
+) -> ClosedRun:
+    """Construct what waits for the opening at `until`, Unix seconds. Raises what assemble() raises; starts nothing.
+
+    The keys are looked up now, so that a missing one does not show only at the opening.
+    """
+    beside = Beside(deployment, page, clock)
+    with beside.error_counts:
+        keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
+        server = beside.probes(listen)
+    folder = beside.writer.state_folder
+    # Before the first run there is nothing that a companion could work on.
+    companions = beside.companions(keys, environ) if folder is None or folder.exists() else None
+    closed = Closed(
+        until,
+        beside.status,
+        [server],
+        companions or Companions([], beside.status),
+        clock=clock,
+        status_line=status_line or (lambda text: None),
+    )
+    return ClosedRun(closed, beside.error_counts, server.port)
+
+
+def alarms(deployment: Deployment, today: date, hours: OpenHours | None, clock: Callable[[], int]) -> list[Service]:
+    """Return what ends a run at the closing of its schedule, and when another version of its feed comes into force.
+
+    `today`: the day on which the metadata was loaded.
+    """
+    found: list[Service] = []
+    if hours is not None and hours.closes is not None:
+        found.append(Alarm(hours.closes * 10**9, lambda: hours.reason, clock))
+    following = deployment.feed.next_version(deployment.version, today)
+    if following is not None:
+        day, version = following
+
+        def ring() -> str:
+            label = printable(version.version, 40)
+            raise NewVersion(f"version {label} of the feed is in force since {day}; a restart takes it")
+
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        found.append(Alarm(int(midnight.timestamp()) * 10**9, ring, clock))
+    return found
