@@ -261,6 +261,12 @@ def test_the_hot_path_of_each_dialect_is_measured(tmp_path, monkeypatch, dialect
     assert cost > 0
 
 
+def test_a_checkout_that_cannot_be_measured_is_named_with_its_error(tmp_path):
+    (tmp_path / "ssmd.py").write_text("raise ImportError('too old')")
+    with pytest.raises(RunFailed, match=rf"^{tmp_path}: (?s:.*)ImportError: too old$"):
+        hot_path.run_round(tmp_path, tmp_path, 20, tmp_path / "sent", hot_path.DIALECTS["kalshi"])
+
+
 def test_archive_commands_are_measured_in_turn_with_those_of_another_checkout(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(archive, "ROUNDS", 1)
     monkeypatch.setattr(archive, "CATS", archive.CATS[:1])

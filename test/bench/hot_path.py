@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.collector import DESCRIPTION, ROOT
+from bench.measure import RunFailed
 from bench.messages import Cycle
 
 __all__ = ["main"]
@@ -82,7 +83,7 @@ with open(sys.argv[4], "rb") as file:
 reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
 class Prepared:
-    decompress, not_decompressed, held_ns = "", 0, None
+    decompress, not_decompressed, held_ns, events = "", 0, None, ()
     def no_data(self): pass
     def connect(self): pass
     def close(self): pass
@@ -123,13 +124,15 @@ assert status.messages == messages
 def run_round(folder: Path, checkout: Path, read: int, sent: Path, dialect: Dialect) -> float | None:
     """Run one round with `checkout`, `read` messages in a read; return the microseconds of CPU time per message.
 
-    None when the checkout does not know descriptions.
+    None when the checkout does not know descriptions. Raises RunFailed.
     """
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as data:
         arguments = [data, str(read), str(MESSAGES[read]), str(sent), json.dumps(dialect)]
         command = [sys.executable, "-P", "-c", ROUND, *arguments]
         environ = os.environ | {"PYTHONPATH": str(checkout)}
-        done = subprocess.run(command, env=environ, cwd=data, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=environ, cwd=data, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RunFailed(f"{checkout}: {done.stderr.strip()}")
         return float(done.stdout) if done.stdout else None
 
 
