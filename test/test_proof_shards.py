@@ -76,6 +76,16 @@ def test_a_shard_without_data_beside_the_others_is_a_note(storage):
     assert notes(storage) == [f"{storage}: on 2 days from {DAYS[1]} to {DAYS[2]} kalshi+3of4 is not here, {others}"]
 
 
+def test_a_feed_of_which_lost_messages_do_not_show_gets_one_note(tmp_path):
+    for day in DAYS[:2]:
+        for index in (1, 2):
+            path = make_day(tmp_path, day, shard=Shard(index, 2), per_hour=20, sealed=False)
+            ledger = path.with_name(f"kalshi+{index}of2.ledger.jsonl")
+            ledger.write_bytes(ledger.read_bytes().replace(b'"kalshi"', b'"generic"'))
+    [note] = notes(tmp_path)
+    assert note.startswith(f"{tmp_path}: on 2 of 2 days of kalshi lost messages")
+
+
 def test_data_of_a_shard_whose_ledger_is_here_is_missing(storage):
     path = storage / DAYS[2] / "kalshi+3of4.jsonl"
     path.unlink()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.proof.missing import data_of, is_here, never_finished, never_written
 from ssmd.proof.shards import without_data
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
-from ssmd.store.layout import data_path, torn_path
+from ssmd.store.layout import data_path, feed_of, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
 from ssmd.store.manifest_formats import known
 
@@ -35,19 +35,23 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
                     "never sealed"
                 )
             yield from _of_ledger(feed, days, verdict)
-        yield from _of_loss(feed, days)
+    yield from _of_loss(feeds)
     yield from never_finished(paths, feeds)
     yield from without_data(feeds)
 
 
-def _of_loss(feed: Feed, days: Days) -> Iterator[str]:
-    """Yield one sentence for all days of a feed on which lost messages do not show."""
-    storage, name = feed
-    found = [verdict for verdict in days.values() if _hides_loss(verdict)]
-    if len(found) == 1:
-        yield f"{found[0].file.path}: {LOSS_NOT_DETECTED}"
-    elif found:
-        yield f"{storage}: on {len(found):,} of {len(days):,} days of {name} {LOSS_NOT_DETECTED}"
+def _of_loss(feeds: Mapping[Feed, Days]) -> Iterator[str]:
+    """Yield one sentence for all days of a feed, with its shards, on which lost messages do not show."""
+    of_feed: dict[tuple[Path, str], list[Verdict]] = {}
+    for (storage, stem), days in feeds.items():
+        of_feed.setdefault((storage, feed_of(stem)), []).extend(days.values())
+    for (storage, name), verdicts in of_feed.items():
+        found = [verdict.file for verdict in verdicts if _hides_loss(verdict)]
+        if len(found) == 1:
+            yield f"{found[0].path}: {LOSS_NOT_DETECTED}"
+        elif found:
+            count, whole = len({file.day for file in found}), len({verdict.file.day for verdict in verdicts})
+            yield f"{storage}: on {count:,} of {whole:,} days of {name} {LOSS_NOT_DETECTED}"
 
 
 def _hides_loss(verdict: Verdict) -> bool:
