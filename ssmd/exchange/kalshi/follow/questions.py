@@ -1,0 +1,41 @@
+"""Which events and markets are still to be asked about, one request each. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["EVENT", "FIRST_MS", "MARKET", "MOST_TRIES", "Questions"]
+
+EVENT, MARKET = "/events/", "/markets/"
+"""What may be asked about: the beginning of the place of the answer."""
+
+FIRST_MS = 250
+"""How long a question waits: the series of a new event comes in a message, at about the same time as its markets."""
+MOST_TRIES = 8
+"""How often something is asked that the exchange does not know. A new market or event may be answered with 404 for
+some time (https://docs.kalshi.com/getting_started/market_lifecycle). The pause doubles from 1 s, so it is two minutes;
+after that, the next whole listing has it."""
+
+
+class Questions:
+    """All times are in ms, of a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str], tuple[int, int]] = {}
+        """By what is asked about: when it is due, and how often it was asked."""
+
+    def ask(self, kind: str, name: str, passed_ms: int) -> None:
+        self._due.setdefault((kind, name), (passed_ms + FIRST_MS, 0))
+
+    def next(self, passed_ms: int) -> tuple[str, str] | None:
+        """Return what to ask about now: its kind and its name."""
+        return next((question for question, (due_ms, _) in self._due.items() if due_ms <= passed_ms), None)
+
+    def done(self, kind: str, name: str) -> None:
+        self._due.pop((kind, name), None)
+
+    def unknown(self, kind: str, name: str, passed_ms: int) -> bool:
+        """Record that the exchange does not know it yet; return whether it is asked again."""
+        _, tries = self._due.pop((kind, name), (0, MOST_TRIES))
+        if tries + 1 >= MOST_TRIES:
+            return False
+        self._due[kind, name] = passed_ms + 1000 * 2**tries, tries + 1
+        return True
