@@ -156,6 +156,27 @@ waits()
     assert (done.stdout, done.stderr) == (2 * "Bad file descriptor\n", "")
 
 
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv-cffi"])
+def test_a_wait_without_end_after_one_with_an_end_has_no_timer_with_any_event_loop(loop: str) -> None:
+    script = """
+from gevent import monkey
+monkey.patch_all()
+import math, time, gevent
+from gevent import socket
+from ssmd.connector.timed_socket import TimedSocket
+near, far = socket.socketpair()
+timed = TimedSocket(near)
+read = lambda: bool(timed.recv_now(memoryview(bytearray(10))))
+far.sendall(b"x")
+print(timed.wait_while(time.monotonic() + 0.05, read))
+gevent.spawn_later(0.2, far.sendall, b"y")
+print(timed.wait_while(math.inf, read))
+"""
+    environ = os.environ | {"GEVENT_LOOP": loop}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
 def test_closing_ends_the_wait_of_a_greenlet(pair: Pair) -> None:
     timed, _ = pair
     timed.settimeout(None)

@@ -186,7 +186,8 @@ class _ReadWait:
     def _timer_ended(self) -> None:
         self._timer_ends = math.inf
         if self._until > _monotonic() and self._waiter is not None:
-            self._start_timer(self._until)
+            if self._until < math.inf:
+                self._start_timer(self._until)
             return
         self._until = math.inf  # The next wait starts a timer of its own, even when it is to end at the same time.
         if self._waiter is not None:
