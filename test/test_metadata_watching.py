@@ -138,3 +138,10 @@ def test_a_simulated_exchange_needs_no_data_timeout(tmp_path):
     environment = tree / "environments" / "test.yaml"
     environment.write_text(environment.read_text().replace("data_timeout_seconds: 3600\n", ""))
     assert ssmd("validate", "--strict", "--config-dir", tree).returncode == 0
+
+
+@pytest.mark.parametrize("subscribe", [TRADES, "subscribe: [{channels: [trade]}, {channels: [ticker]}]\n"])
+def test_keep_listing_has_no_effect_where_no_markets_are_followed(tmp_path, subscribe):
+    [problem] = problems(tmp_path, f"keep_listing: true\n{subscribe}")
+    assert problem.endswith("has no effect: nothing in `subscribe` has a `follow`")
+    assert problems(tmp_path / "without", subscribe) == []

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from ssmd.errors import printable
 
 __all__ = ["HttpAnswer", "HttpClient", "HttpRequest"]
+
+LONGEST_URL = 2000
+"""How many characters of a URL are shown."""
 
 
 class HttpRequest(NamedTuple):
@@ -21,6 +27,11 @@ class HttpRequest(NamedTuple):
     """As in Opening."""
     signed: bool = False
     """Whether a key is used in it, so that a refusal may be about the key."""
+
+    @property
+    def shown_url(self) -> str:
+        """The URL, as people may see it: without what is in `hidden`, also where it is percent-encoded."""
+        return printable(self.url, LONGEST_URL, {*self.hidden, *(quote(text, safe="") for text in self.hidden)})
 
 
 class HttpAnswer(NamedTuple):

@@ -17,7 +17,7 @@ from ssmd.metadata.model import MESSAGE_TYPES, Environment, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
 from ssmd.metadata.references import FeedInUse
-from ssmd.metadata.watching import check_books, check_channels, check_data_timeout
+from ssmd.metadata.watching import check_books, check_channels, check_data_timeout, check_keep_listing
 from ssmd.metadata.written_out import written_out
 
 __all__ = ["check_environment", "check_feed", "check_for_exchange"]
@@ -144,6 +144,7 @@ def _check_subscriptions(
     if all(problem.warning for problem in [*problems, *dialect.check_description(feed.description)]):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
+        check_keep_listing(environment, subscribe)
         if feed.version and feed.version.max_symbols_per_connection and not dialect.knows_markets:
             message = "has no effect in this version: the exchange's dialect does not know markets"
             path = ("versions", feed.index or 0, "max_symbols_per_connection")

@@ -1,4 +1,4 @@
-"""Checks the fields of an environment that say how long silence may last, and when order books are asked for."""
+"""Checks the fields of an environment about silence, order books and listings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ssmd.metadata.model import Environment
 from ssmd.metadata.problem import quoted
 from ssmd.spelling import misspelling, nearest
 
-__all__ = ["check_books", "check_channels", "check_data_timeout"]
+__all__ = ["check_books", "check_channels", "check_data_timeout", "check_keep_listing"]
 
 DATA_TIMEOUT_SECONDS = 300
 """The value that the warning proposes."""
@@ -48,6 +48,13 @@ def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscr
     if not dialect.book_channels(subscribe):
         message = "has no effect: it acts for Kalshi's order books only, and none are subscribed"
         _warn_if_given(environment, "snapshots", message)
+
+
+def check_keep_listing(environment: MetadataFile[Environment], subscribe: Any) -> None:
+    """Warn of `keep_listing` when no markets are followed."""
+    sections = subscribe if isinstance(subscribe, list) else [subscribe]
+    if not any("follow" in section for section in sections):
+        _warn_if_given(environment, "keep_listing", "has no effect: nothing in `subscribe` has a `follow`")
 
 
 def _warn_if_given(environment: MetadataFile[Environment], name: str, message: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
+from gevent.event import Event
 
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, Inspection
@@ -57,6 +58,8 @@ class Reader:
         self._warned_of_age = False
         self._send_failure: Disconnected | None = None
         self._day_ends_ns = sys.maxsize
+        self.connected = Event()
+        """Set when the connection is open."""
 
     def run(self) -> None:
         """Connect, then read until the connection ends. Raises ConnectError, Disconnected, ClockError, or the failure
@@ -72,6 +75,7 @@ class Reader:
         self._journal.note(CONNECTED, self._clock.last_ns, **({"decompress": decompress} if decompress else {}))
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
         self.hand_in_notes(self._clock.last_ns)
+        self.connected.set()
         self._read()
 
     def _connect(self) -> None:

@@ -2,6 +2,9 @@
 
     connector --messages--> reader --lines--> queue, bounded in bytes --> writer greenlet --> writer
 
+Where markets are followed, a greenlet performs the requests that list them; if the answers are kept, they go the same
+way through a queue and a writer of their own.
+
 Every greenlet is linked to one "ended" event. The first to end, for whatever reason, starts the end of the run. The
 main greenlet then drains: it stops the reading, lets the writer empty the queue, closes the writer, and raises what
 went wrong. Nothing is tried again: restarting is the orchestrator's work.
@@ -18,20 +21,21 @@ import gevent
 from gevent.event import Event
 
 from ssmd.contracts.service import Service
-from ssmd.errors import Disconnected, SsmdError, WriteError
+from ssmd.errors import Disconnected, SsmdError
 from ssmd.runtime.channels import NO_LIMITS, ChannelWatch, Limits
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.journal import Journal
+from ssmd.runtime.lister import Lister
 from ssmd.runtime.metrics import BUG, Metrics
 from ssmd.runtime.open_hours import OpenHours
 from ssmd.runtime.outcomes import error_of, gravity, outcome
+from ssmd.runtime.output import Output
 from ssmd.runtime.queue import QUEUE_BYTES, BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
-from ssmd.runtime.write_loop import WriteLoop
-from ssmd.store.ledger import CLOSED, OPENED, STARTED
+from ssmd.store.ledger import CLOSED, OPENED, STARTED, STOPPED
 
 __all__ = ["DRAIN_SECONDS", "Runner"]
 
@@ -46,6 +50,7 @@ class Runner:
 
     `services` and `companions` run beside the collection. `identity`: the fields of the ledger's `started`. `limits`:
     how long a channel may be silent. `open_hours`: those of the schedule in which the run takes place, if there is one.
+    `lister`: performs the requests of the exchange's listing, where markets are followed.
     """
 
     def __init__(
@@ -60,11 +65,12 @@ class Runner:
         identity: Mapping[str, object] = MappingProxyType({}),
         limits: Limits = NO_LIMITS,
         open_hours: OpenHours | None = None,
+        lister: Lister | None = None,
         clock: Callable[[], int] = time.time_ns,
         queue_bytes: int = QUEUE_BYTES,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
-        self._connector, self._exchange, self._writer = parts.connector, parts.exchange, parts.writer
+        self._connector, self._exchange = parts.connector, parts.exchange
         self._status = status
         self._metrics = metrics
         self._reporter = reporter
@@ -76,7 +82,9 @@ class Runner:
         self._clock = RunClock(clock, self._journal.clock_stepped)
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
+        self._output = Output(parts.writer, self._queue, status)
         self._reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
+        self._lister = lister
         self._watch = ChannelWatch(self._exchange, status, self._journal, limits, self._clock.now)
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
@@ -121,12 +129,18 @@ class Runner:
 
     def _collect(self, services: list[gevent.Greenlet]) -> None:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
-        self._open_writer()
-        self._journal.note(STARTED, self._clock.now(), **self._identity)
+        self._output.open(self._ended, self._drain_seconds)
+        if self._lister is not None:
+            self._lister.open(self._ended, self._drain_seconds)
+        begin: dict[str, Mapping[str, object]] = {STARTED: self._identity}
         if self._open_hours is not None:
-            self._journal.note(OPENED, self._clock.last_ns, **self._open_hours.opened_fields())
+            begin[OPENED] = self._open_hours.opened_fields()
+        for event, fields in begin.items():
+            self._journal.note(event, self._clock.now(), **fields)
         self._reader.hand_in_notes(self._clock.last_ns)
-        writer = self._spawn("writer", WriteLoop(self._queue, self._writer, self._status).run)
+        writer = self._spawn("writer", self._output.write)
+        if self._lister is not None:
+            self._lister.start(self._spawn, self._clock.now, self._reader.connected, begin)
         reader = self._spawn("connector", self._reader.run)
         ticker = self._spawn("ticker", self._tick)
         self._companions.start()
@@ -136,19 +150,6 @@ class Runner:
             self._drain(reader, writer, ticker, services)
         finally:
             self._reporter.finish()
-
-    def _open_writer(self) -> None:
-        """Open the writer. Even a dead disk leaves the probes answering, and stop() working."""
-        status, location = self._status, self._writer.location
-        status.location, status.write_began = location, time.monotonic()
-        opening = gevent.spawn(outcome, self._writer.open)
-        gevent.wait([opening, self._ended], count=1)
-        opening.join(timeout=self._drain_seconds)
-        if not opening.dead:
-            raise WriteError(f"{location}: the disk did not answer")
-        if (error := error_of(opening)) is not None:
-            raise error
-        status.location, status.write_began = self._writer.location, None
 
     def _spawn(self, name: str, work: Callable[[], object]) -> gevent.Greenlet:
         """Start a greenlet of the run, linked so that its end is the run's end, whether it fails or returns.
@@ -188,6 +189,8 @@ class Runner:
             if self._journal.pending and not self._queue.awaited and self._connector.held_ns is None:
                 self._reader.hand_in_notes(self._clock.now())
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
+            if self._lister is not None:
+                self._lister.wake()
 
     def _drain(
         self,
@@ -200,8 +203,14 @@ class Runner:
         deadline = time.monotonic() + self._drain_seconds
         errors = [error_of(self._first)] if self._first is not None and self.stopped_by is None else []
         self._status.ending = str(errors[0]) if errors else None
+        if self._lister is not None:
+            self._lister.close()
         self._stop_reading(reader, writer, ticker, deadline)
-        errors += self._finish_writing(writer, deadline)
+        if self._lister is not None:
+            self._lister.stop(deadline, self._end())
+        errors += self._output.finish(writer, self._spawn, deadline)
+        if self._lister is not None:
+            errors += self._lister.finish(self._spawn, deadline)
         if self._queue.messages:
             _log.error("messages received but not written", extra={"messages": self._queue.messages})
         # What closing itself has caused, such as the reader's end, is no error; a bug always is.
@@ -209,6 +218,12 @@ class Runner:
         found = [error for error in errors if error is not None]
         if found:
             raise max(found, key=gravity)
+
+    def _end(self) -> Mapping[str, Mapping[str, object]]:
+        """Return the last entries of a ledger that has no connection of its own."""
+        closed = {CLOSED: self._open_hours.closed_fields()} if self._open_hours is not None and self.is_closed else {}
+        reason = self.stopped_by or self._status.ending or "the connection has ended"
+        return {**closed, STOPPED: {"reason": reason}}
 
     def _stop_reading(
         self, reader: gevent.Greenlet, writer: gevent.Greenlet, ticker: gevent.Greenlet, deadline: float
@@ -230,15 +245,3 @@ class Runner:
             self._journal.end(self._clock.now(), self.stopped_by, error_of(reader) or error_of(ticker))
             self._reader.hand_in_notes(self._clock.last_ns)
         self._queue.close()
-
-    def _finish_writing(self, writer: gevent.Greenlet, deadline: float) -> list[BaseException | None]:
-        """Let the writer empty the queue, then close it; return what went wrong."""
-        writer.join(timeout=max(1.0, deadline - time.monotonic()))
-        errors = [error_of(writer)]
-        if writer.dead:
-            writer = self._spawn("writer", self._writer.close)
-            writer.join(timeout=max(1.0, deadline - time.monotonic()))
-            errors.append(error_of(writer))
-        if not writer.dead:
-            errors.append(WriteError(f"{self._writer.location}: the disk did not take the rest within the drain time"))
-        return errors

@@ -142,6 +142,8 @@ class Status:
     queue_bytes: Callable[[], float] = lambda: 0.0
     companions: dict[str, CompanionState] = field(default_factory=dict)
     """By name."""
+    beside: Sequence[Status] = ()
+    """The states of what the run writes into further files; of these only the writes and the syncs count."""
     last_state: tuple[str, int] = ("", 0)
     """What state_since() returned last."""
 
@@ -176,9 +178,10 @@ class Status:
         """Return why the process is not healthy, None when it is."""
         if self.ending is not None:
             return self.ending
-        for what, began in (("write", self.write_began), ("sync", self.sync_began)):
-            if began is not None and (stuck := time.monotonic() - began) > STUCK_SECONDS:
-                return f"a {what} to {self.location} has been stuck for {stuck:.0f} s"
+        for files in (self, *self.beside):
+            for what, began in (("write", files.write_began), ("sync", files.sync_began)):
+                if began is not None and (stuck := time.monotonic() - began) > STUCK_SECONDS:
+                    return f"a {what} to {files.location} has been stuck for {stuck:.0f} s"
         return None
 
     def not_ready(self) -> list[str]:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from ssmd import __version__
@@ -34,6 +34,7 @@ from ssmd.runtime.runner import Runner
 from ssmd.server.status import STATUS
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
+from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, simulated, simulator_fault
 from ssmd.writer import WRITERS
 
@@ -91,8 +92,7 @@ def assemble(
 
     `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: how much
     /status shows, one of server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in
-    which the environment is open now; None without a schedule that is enforced. What it raises is counted beside the
-    data, where the next run finds it.
+    which the environment is open now; None without a schedule. What it raises is counted, where the next run finds it.
     """
     beside = Beside(deployment, page, clock)
     if hours is not None:
@@ -100,19 +100,20 @@ def assemble(
     with beside.error_counts:
         source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
         connector, exchange = _connection(deployment, source)
+        listing = listing_parts(deployment, exchange, beside.status, clock, direct=source.direct)
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
-    today = today or datetime.fromtimestamp(clock() / 1e9, UTC).date()
     runner = Runner(
         RunParts(beside.feed, connector, exchange, beside.writer),
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
         services=[server, *source.services, *alarms(deployment, today, hours, clock)],
-        companions=beside.companions(source.keys, environ),
+        companions=beside.companions(source.keys, environ, listing.companions),
         identity=_identity(deployment),
         limits=_limits(deployment.environment),
         open_hours=hours,
+        lister=listing.lister,
         clock=clock,
     )
     return Run(runner, reporter, beside.error_counts, server.port)

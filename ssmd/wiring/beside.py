@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from prometheus_client import CollectorRegistry
 
+from ssmd.contracts.companion import Companion
 from ssmd.contracts.service import Service
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
@@ -58,14 +59,14 @@ class Beside:
         app = make_app(self.status, self.registry, lambda: describe(self.status, self._about, self._page))
         return HealthServer(*listen, app)
 
-    def companions(self, keys: Keys, environ: Mapping[str, str]) -> Companions:
-        """Return the companions that the writer and the transport declare."""
+    def companions(self, keys: Keys, environ: Mapping[str, str], further: Sequence[Companion] = ()) -> Companions:
+        """Return the companions that the writer and the transport declare, and further ones."""
         deployment = self._deployment
         environment = deployment.environment
         transport: Transport = TRANSPORTS[environment.transport.type](
             deployment.transport, environment.name, deployment.config_dir
         )
-        declared = [*self.writer.companions(), *transport.companions()]
+        declared = [*self.writer.companions(), *transport.companions(), *further]
         return Companions(declared, self.status, keys=keys, environ=environ)
 
 
@@ -111,11 +112,14 @@ def assemble_closed(
     return ClosedRun(closed, beside.error_counts, server.port)
 
 
-def alarms(deployment: Deployment, today: date, hours: OpenHours | None, clock: Callable[[], int]) -> list[Service]:
+def alarms(
+    deployment: Deployment, today: date | None, hours: OpenHours | None, clock: Callable[[], int]
+) -> list[Service]:
     """Return what ends a run at the closing of its schedule, and when another version of its feed comes into force.
 
-    `today`: the day on which the metadata was loaded.
+    `today`: the day on which the metadata was loaded; None for that of the clock.
     """
+    today = today or datetime.fromtimestamp(clock() / 1e9, UTC).date()
     found: list[Service] = []
     if hours is not None and hours.closes is not None:
         found.append(Alarm(hours.closes * 10**9, lambda: hours.reason, clock))
