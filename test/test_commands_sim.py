@@ -13,7 +13,11 @@ from process import KEYS, ROOT, Process, ssmd
 
 from ssmd.commands import sim
 from ssmd.commands.serving import how_to_connect
+from ssmd.sim.births import BIRTHS
 from ssmd.sim.exchanges import EXCHANGES
+from ssmd.sim.faults import FAULTS
+from ssmd.sim.limits import LIMITS
+from ssmd.sim.rest_faults import REST_FAULTS
 
 LOCAL = "ws://127.0.0.1:8765/trade-api/ws/v2"
 LOCAL_REST = "http://127.0.0.1:8765/trade-api/v2"
@@ -134,3 +138,17 @@ def test_what_an_exchange_does_not_have_is_an_error(options: list[str], text: st
 def test_the_help_names_every_exchange() -> None:
     assert sim.__doc__
     assert [name for name in EXCHANGES if name not in sim.__doc__] == []
+
+
+def test_the_help_names_every_fault_and_every_setting() -> None:
+    text = sim.__doc__ or ""
+    assert [name for name in FAULTS if f"\n  {re.split('[=-]N|=', name)[0]}" not in text] == []
+    assert [name for name in (*BIRTHS, *LIMITS) if f"\n  --{name} <" not in text] == []
+
+
+def test_the_page_has_every_limit_and_the_faults_of_new_markets() -> None:
+    rows = [line.split("|")[1] for line in (ROOT / "docs" / "simulator.md").read_text().splitlines() if "|" in line]
+    named = {name for row in rows for name in re.findall("`([^`]+)`", row)}
+    assert {name for name in LIMITS if name.endswith("limit")} <= named
+    faults = {name for name in named if name.startswith(("rest-", "lose-"))}
+    assert faults == {"lose-lifecycle=SHARE", *REST_FAULTS}
