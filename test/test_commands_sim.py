@@ -20,7 +20,6 @@ from ssmd.sim.limits import LIMITS
 from ssmd.sim.rest_faults import REST_FAULTS
 
 LOCAL = "ws://127.0.0.1:8765/trade-api/ws/v2"
-LOCAL_REST = "http://127.0.0.1:8765/trade-api/v2"
 
 
 class Shown(Process):
@@ -58,10 +57,9 @@ def test_in_a_checkout_the_printed_commands_work_from_any_folder(tmp_path: Path)
         assert "  bin/ssmd run kalshi-local --config-dir conf\n" in here.printed
         assert f"  {ROOT}/bin/ssmd run kalshi-local --config-dir {ROOT}/conf\n" in elsewhere.printed
         for each in (here, elsewhere):
-            rest = each.endpoint.replace("ws://", "http://").replace("/ws/v2", "/v2")
-            assert f"Set `endpoint: {each.endpoint}` and `rest_endpoint: {rest}` in " in each.printed
+            assert f"Set `endpoint: {each.endpoint}` in " in each.printed
             [file] = re.findall(r"in (\S+), then:", each.printed)
-            assert f"    endpoint: {LOCAL}\n    rest_endpoint: {LOCAL_REST}\n" in (ROOT / file).read_text()
+            assert f"endpoint: {LOCAL}" in (ROOT / file).read_text()
 
 
 def installed(tmp_path: Path, *, command: bool) -> str:

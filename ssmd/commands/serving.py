@@ -83,7 +83,7 @@ def serve(
             simulator.endpoint = f"ws://{simulator.address}/"  # Any path but Kalshi's, which needs a key.
             hint = _how_to_collect_again(simulator.endpoint)
         elif hint:
-            hint += how_to_connect(simulator.endpoint, simulator.rest_endpoint)
+            hint += how_to_connect(simulator.endpoint)
         _serve_until_signal(simulator, hint, rate=rate, replay=str(replay or ""))
     return 0
 
@@ -153,15 +153,13 @@ def _is_of_an_ended_simulator(secret: str) -> bool:
     return not path.exists()
 
 
-def how_to_connect(endpoint: str, rest_endpoint: str = "") -> str:
+def how_to_connect(endpoint: str) -> str:
     """Return what to type so that a collector connects to `endpoint`: with the example tree of the checkout, or with
     one that `ssmd init` makes where ssmd is installed.
     """
     tree, lines = _example_tree()
     if endpoint.replace("//localhost:", "//127.0.0.1:") != _LOCAL:
-        fields = {"endpoint": endpoint, "rest_endpoint": rest_endpoint}
-        shown = " and ".join(f"`{name}: {value}`" for name, value in fields.items() if value)
-        lines += f"Set {shown} in {tree}/feeds/kalshi-local.yaml, then:\n"
+        lines += f"Set `endpoint: {endpoint}` in {tree}/feeds/kalshi-local.yaml, then:\n"
     return f"{lines}  {program()} run kalshi-local --config-dir {shlex.quote(str(tree))}\n"
 
 
