@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from ssmd.sim.universe import Universe
 from ssmd.sim.upgrade import Answer, answer
 
 __all__ = ["REST", "RestInterface"]
+
+_log = logging.getLogger("ssmd.sim")
 
 REST = "/trade-api/v2"
 """The path below which all of it is."""
@@ -53,7 +56,11 @@ class RestInterface:
     def answer(self, environ: Mapping[str, Any], path: str, stopped: Event) -> Answer:
         """Return the answer to a request, after the time that it takes. `stopped`: set when the simulator stops."""
         stopped.wait(self._faults.slow_seconds)
-        now = self._clock()
+        answered = self._answer(environ, path, self._clock())
+        _log.debug("request", extra={"path": path, "status": answered.status, "bytes": len(answered.body)})
+        return answered
+
+    def _answer(self, environ: Mapping[str, Any], path: str, now: float) -> Answer:
         if environ["REQUEST_METHOD"] != "GET":
             return answer(405, ("Allow", "GET"))
         if not self._bucket.takes(now):
