@@ -18,7 +18,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED
-from ssmd.exchange.kalshi.commands import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.section import DEFAULT_CHANNELS, TICKERS_PER_COMMAND
 from ssmd.metadata.document import freeform
 from ssmd.metadata.document import parse as parse_yaml
 from ssmd.metadata.keys import KeySpec

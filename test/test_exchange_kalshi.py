@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from ssmd.contracts.events import Acknowledged, Gap
 from ssmd.contracts.exchange import Inspection
 from ssmd.errors import ConfigError, Disconnected, SubscriptionRefused
-from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.exchange.kalshi.inspector import MOST_SIDS
+from ssmd.exchange.kalshi.section import TICKERS_PER_COMMAND
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
 

@@ -13,10 +13,10 @@ from kalshi_messages import connection, delta, error, frame, ok, snapshot, subsc
 
 from ssmd.contracts.events import Acknowledged, ChannelState, Refused
 from ssmd.errors import Disconnected, SubscriptionRefused
+from ssmd.exchange.kalshi.changing_markets import remove
 from ssmd.exchange.kalshi.channels import CHANNELS
-from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND
-from ssmd.exchange.kalshi.connection_channel import remove
 from ssmd.exchange.kalshi.dialect import Kalshi
+from ssmd.exchange.kalshi.section import TICKERS_PER_COMMAND
 
 TWO = {"channels": ["orderbook_delta", "ticker"], "market_tickers": ["KXA-1", "KXB-2"]}
 LONG = [f"KXLONG-{number}" for number in range(2 * TICKERS_PER_COMMAND + 50)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kalshi_messages import connection, error, subscribed
 
-from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND
+from ssmd.exchange.kalshi.section import TICKERS_PER_COMMAND
 from ssmd.exchange.kalshi.sending import SOON_SECONDS, TICK_SECONDS
 
 NOW_MS = 1_790_000_000_000

@@ -44,6 +44,8 @@ class Acknowledged(NamedTuple):
     """The markets that were asked for; empty when all were."""
     acknowledged: int | None = None
     """How many of them the answer repeats; None when it repeats none."""
+    is_change: bool = False
+    """Whether the markets were added to a subscription that was confirmed before: there may be thousands a day."""
 
 
 class Gap(NamedTuple):
@@ -150,4 +152,6 @@ class ChannelState(NamedTuple):
     may_be_silent: bool = False
     """Whether it may have nothing to send for days, as a channel that is private to an account."""
     unsent: bool = False
-    """Whether a part of what asks for it is still to be sent, at the pace of the feed."""
+    """Whether a part of what asks for it is still to be sent, at the pace of the feed, or is not known yet."""
+    changing: int = 0
+    """How many of the markets that are not confirmed were asked for only just now, or will be at once."""

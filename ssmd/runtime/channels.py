@@ -240,7 +240,8 @@ def _report_foreign(watched: _Watched, now: ChannelStatus) -> None:
 
 
 def _is_confirmed(state: ChannelState) -> bool:
-    return not state.pending and (state.asked is None or state.confirmed is None or state.confirmed >= state.asked)
+    missing = 0 if state.asked is None or state.confirmed is None else state.asked - state.confirmed - state.changing
+    return not state.pending and missing <= 0
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

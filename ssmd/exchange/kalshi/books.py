@@ -61,6 +61,8 @@ class Books:
         """Whether there was a gap since the last due(). Then no book is known, whatever the other fields say, and the
         next due() goes through all markets: a broken feed may have a gap at each message."""
         self._is_reported = True
+        self._was_reported = False
+        """Whether the books have been complete once. Later ones are reported only when they had to be asked for."""
         self._missing_came = False
         """Whether a snapshot has come of a book that was reported as missing."""
         self._is_available = True
@@ -84,11 +86,12 @@ class Books:
         """Follow these books too, and no longer others. The exchange sends their first snapshots unasked."""
         for market in no_longer:
             self._followed.pop(market, None)
-            self._mark_known(market)
+            self._opening.pop(market, None)
+            self._mark_known(market, came=False)
         new = [market for market in markets if market not in self._followed]
         if new:
             self._followed.update(dict.fromkeys(new))
-            self._is_reported = False
+            self._is_reported = self._was_reported and self._is_reported
             self._unknown.update(dict.fromkeys(new, 0))
             self._new += new
 
@@ -129,8 +132,8 @@ class Books:
         if not self._is_lost and (in_place or not request_id or self._requests.is_valid(request_id)):
             self._mark_known(market)
 
-    def _mark_known(self, market: str) -> None:
-        self._missing_came |= market in self._missing and self._is_available
+    def _mark_known(self, market: str, *, came: bool = True) -> None:
+        self._missing_came |= came and market in self._missing and self._is_available
         for markets in (self._unknown, self._missing, self._ready):
             markets.pop(market, None)
 
@@ -138,7 +141,7 @@ class Books:
         """Return True once when no snapshot is still to come: then it is to be reported."""
         if self._is_lost or self._unknown or self._is_reported:
             return False
-        self._is_reported = True
+        self._is_reported = self._was_reported = True
         return True
 
     def due(self, passed_ms: int, most_requests: int | None = None) -> Iterator[Request]:
@@ -197,6 +200,8 @@ class Books:
             del self._ready[market]
             if market in self._unknown:
                 self._unknown[market] += 1
+                self._is_reported = False
+            self._waiting.pop(market, None)
             self._waiting[market] = self._passed_ms
         return request
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ssmd.exchange.kalshi.channels import NAMED_BY
-from ssmd.exchange.kalshi.commands import markets_of
+from ssmd.exchange.kalshi.section import markets_of
 
 __all__ = ["Command", "CommandIds"]
 

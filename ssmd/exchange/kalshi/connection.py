@@ -18,10 +18,13 @@ from ssmd.exchange.kalshi.sending import Sending
 from ssmd.exchange.kalshi.snapshots import Snapshots
 from ssmd.exchange.kalshi.subscriptions import Subscriptions
 
-__all__ = ["KalshiConnection"]
+__all__ = ["CHANGING_SECONDS", "KalshiConnection"]
 
 _ENDINGS = ("error", "unsubscribed")
 """Messages without an id that are not data."""
+
+CHANGING_SECONDS = 0.25
+"""The longest time between two ticks while the markets of a channel are being changed."""
 
 
 class KalshiConnection(KalshiInspector):
@@ -32,21 +35,24 @@ class KalshiConnection(KalshiInspector):
 
     def __init__(self, subscribe: Any, policy: SnapshotPolicy, per_second: float | None = None) -> None:
         super().__init__()
-        self._subscriptions = Subscriptions(subscribe)
+        self.subscriptions = Subscriptions(subscribe)
         self._snapshots: Snapshots | None = None
         self._special = _ENDINGS
-        books = self._subscriptions.channels.get(BOOKS)
+        books = self.subscriptions.channels.get(BOOKS)
         if books is not None:
-            self._snapshots = Snapshots(books, self._subscriptions.ids, policy)
+            self._snapshots = Snapshots(books, self.subscriptions.ids, policy)
             self._special = (*_ENDINGS, SNAPSHOT)
-        self._sending = Sending(self._subscriptions.commands, per_second)
+        self._sending = Sending(self.subscriptions.commands, per_second)
+        self._is_due = False
+        """Whether tick() is to be called at once."""
         self._replies = Replies(
-            self._subscriptions, self._snapshots, self._sending, self._shown, self._expect
+            self.subscriptions, self._snapshots, self._sending, self._shown, self._expect
         )
 
     @property
     def tick_seconds(self) -> float | None:
-        return self._sending.tick_seconds
+        seconds = self._sending.tick_seconds
+        return min(seconds, CHANGING_SECONDS) if self.subscriptions.is_changing else seconds
 
     def begin(self, now_ms: int) -> None:
         """Note when the connection is opened (Unix ms)."""
@@ -60,24 +66,24 @@ class KalshiConnection(KalshiInspector):
         return len(self._sending.unsent)
 
     def asked(self) -> Sequence[Asked]:
-        return list(self._subscriptions.asked())
+        return list(self.subscriptions.asked())
 
     def unacknowledged(self) -> Sequence[str]:
-        return [f"{channel} (command {command_id})" for channel, command_id in self._subscriptions.unanswered()]
+        return [f"{channel} (command {command_id})" for channel, command_id in self.subscriptions.unanswered()]
 
     def unheard(self, channel: str) -> Sequence[str]:
-        asked = self._subscriptions.channels[channel]
+        asked = self.subscriptions.channels[channel]
         return [market for market in asked.markets or () if market in asked.unheard]
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
-        asked = self._subscriptions.channels[channel]
+        asked = self.subscriptions.channels[channel]
         return [market for market in asked.markets or () if market in asked.unconfirmed]
 
     def channels(self) -> Sequence[ChannelState]:
         return list(self._states())
 
     def _states(self) -> Iterator[ChannelState]:
-        for channel in self._subscriptions.channels.values():
+        for channel in self.subscriptions.channels.values():
             asked = None if channel.markets is None else len(channel.markets)
             sid = channel.sid or -1
             snapshots = self._snapshots if channel.name == BOOKS else None
@@ -93,13 +99,23 @@ class KalshiConnection(KalshiInspector):
                 books_pending=snapshots.pending if snapshots else None,
                 books_missing=snapshots.missing if snapshots else None,
                 may_be_silent=channel_named(channel.name).may_be_silent,
-                unsent=not channel.pending.isdisjoint(self._sending.unsent),
+                unsent=not channel.pending.isdisjoint(self._sending.unsent) or channel.markets == {},
+                changing=self.subscriptions.updates.changing(channel),
             )
 
     def tick(self, now_ms: int) -> Inspection:
-        events: list[Event] = []
-        self._sending.tick(now_ms)
-        commands = list(self._sending.due(self._subscriptions.waiting_for))
+        # The time is only used when the clock stands still. This tick may have come at once.
+        self._sending.tick(now_ms, 0 if self._is_due else int(1000 * (self.tick_seconds or 0)))
+        self._is_due = False
+        commands = list(self._sending.due(self.subscriptions.waiting_for))
+        events: list[Event] = list(self.subscriptions.tick(self._sending.passed_ms))
+        for sent in self.subscriptions.due(self._sending.room()):
+            self._sending.sent(1)
+            commands.append(sent.command)
+            if sent.asked is not None:
+                events.append(sent.asked)
+            if sent.channel.name == BOOKS and self._snapshots is not None:
+                self._snapshots.confirmed((), sent.removed)
         if self._snapshots is not None:
             if self._snapshots.notice_day(now_ms):
                 self.begin_file()
@@ -113,9 +129,10 @@ class KalshiConnection(KalshiInspector):
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         inspection = super().inspect(payloads)
-        if self._subscriptions.listening or self._subscriptions.opening:
-            self._subscriptions.hear(inspection.heads, payloads)
-        return inspection
+        hearing = self.subscriptions.hearing
+        if hearing.listening or hearing.opening:
+            hearing.hear(inspection.heads, payloads)
+        return inspection._replace(due=True) if self._is_due else inspection
 
     def _books_of(self, sid: int) -> str:
         return BOOKS if self._snapshots is not None and self._snapshots.sid == sid else ""
@@ -128,6 +145,7 @@ class KalshiConnection(KalshiInspector):
         failure = super()._read_special(head, payload, index, events)
         if head.type != SNAPSHOT:
             ending = self._replies.read(head, payload, index, events)
+            self._is_due |= self.subscriptions.can_change
             return failure or ending
         if self._snapshots is not None:
             self._snapshots.receive(head.sid, payload, head.id, self._is_in_place(head, seq))

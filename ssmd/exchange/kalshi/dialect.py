@@ -16,11 +16,12 @@ from ssmd.contracts.listing import Listing
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
-from ssmd.exchange.kalshi.commands import channels_of, problems_of, sections_of
+from ssmd.exchange.kalshi.checks import problems_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
 from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
 from ssmd.exchange.kalshi.reader import KalshiReader
+from ssmd.exchange.kalshi.section import channels_of, sections_of
 from ssmd.exchange.kalshi.signing import sign
 
 __all__ = ["Kalshi"]

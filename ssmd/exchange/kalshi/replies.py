@@ -5,16 +5,18 @@ Protocol facts are from https://docs.kalshi.com/asyncapi.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ssmd.contracts.events import Event, Refused
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused
 from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
 from ssmd.exchange.kalshi.errors import KalshiError, read_error
 from ssmd.exchange.kalshi.inspector import MessageHead, content, mapping
 from ssmd.exchange.kalshi.sending import Sending
 from ssmd.exchange.kalshi.snapshots import Snapshots
-from ssmd.exchange.kalshi.subscriptions import Subscriptions
+from ssmd.exchange.kalshi.subscriptions import Confirmation, Subscriptions
+from ssmd.exchange.kalshi.updates import REMOVE, Update
 
 __all__ = ["Replies"]
 
@@ -51,18 +53,23 @@ class Replies:
         if head.type == "unsubscribed":
             # ssmd never unsubscribes, so the messages are over.
             return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
-        found = []
-        if head.type == "subscribed":
-            found = list(self._subscriptions.subscribed(head.id, body))
+        found: Iterable[Confirmation] = ()
+        # Until February 2026 the lists were at the top level.
+        whole = {**message, **body}
+        if head.type in ("subscribed", "ok") and (update := self._subscriptions.updates.take(head.id)):
+            found = self._subscriptions.updated(update, whole)
+        elif head.type == "subscribed":
+            found = self._subscriptions.subscribed(head.id, body)
         elif head.type == "ok":
-            # Until February 2026 the lists were at the top level.
-            found = list(self._subscriptions.ok(head.id, head.sid, {**message, **body}))
-        for acknowledged in found:
-            events.append(acknowledged._replace(place=index))
-            if acknowledged.sid is not None:
-                self._confirmed(acknowledged.sid)
-            if acknowledged.channel == BOOKS and self._snapshots is not None:
-                self._snapshots.confirmed()
+            found = self._subscriptions.ok(head.id, head.sid, whole)
+        for confirmation in found:
+            event = confirmation.event
+            events.append(event._replace(place=index))
+            if event.sid is not None:
+                self._confirmed(event.sid)
+            self._report_limit(self._subscriptions.channels[event.channel], index, events)
+            if event.channel == BOOKS and self._snapshots is not None:
+                self._snapshots.confirmed(confirmation.new, confirmation.gone)
                 events += self._snapshots.report(index + 1)
         return None
 
@@ -78,6 +85,8 @@ class Replies:
             if found is not None:
                 _add(events, found)
             return None
+        if update := self._subscriptions.updates.take(head.id):
+            return self._read_update_error(update, error, index, events)
         if error.is_too_many_commands or self._subscriptions.is_later(head.id):
             return None
         if error.is_timeout:
@@ -88,6 +97,47 @@ class Replies:
         for name in self._channels_about(head):
             _add(events, Refused(name, error.code, text, index))
         return SubscriptionRefused(text)
+
+    def _read_update_error(
+        self, update: Update, error: KalshiError, index: int, events: list[Event]
+    ) -> Disconnected | None:
+        """Read the error that refuses to change a channel. What was confirmed goes on, and the rest is tried again."""
+        updates, channel, count = self._subscriptions.updates, update.channel, len(update.portion.markets)
+        if error.is_unknown_sid:
+            return Disconnected(f"{error.text}; Kalshi has ended that subscription")
+        remedy, for_now = f"asking again for fewer markets of {channel.name} at a time", True
+        if error.is_too_many_commands:
+            updates.not_done(update)
+            return None
+        if error.is_timeout:
+            updates.not_answered(update)
+            remedy = "the command is sent again"
+        elif error.is_too_many_markets and update.action != REMOVE:
+            channel.room.refused(count)
+            channel.limit = error
+            updates.not_done(update)
+            self._report_limit(channel, index, events)
+            return None
+        elif error.is_bad_command:
+            channel.is_given_up = True
+            updates.not_done(update)
+            remedy, for_now = f"the markets of {channel.name} stay as they are: {error.remedy}", False
+        else:
+            updates.refused(update, error.named)
+        _add(events, Refused(channel.name, error.code, f"{error.text}; {remedy}", index, for_now))
+        return None
+
+    def _report_limit(self, channel: ChannelOfConnection, index: int, events: list[Event]) -> None:
+        """Report, once it is found out, how many markets are left out because of a limit."""
+        if channel.limit is None or not channel.room.is_full:
+            return
+        error, channel.limit = channel.limit, None
+        if channel.left_out == channel.over_limit:
+            return
+        channel.left_out = channel.over_limit
+        count = f"{channel.over_limit:,} of {len(channel.markets or ()):,} markets of {channel.name} are not collected"
+        text = f"{error.text}; {count}: {error.remedy}"
+        _add(events, Refused(channel.name, error.code, text, index, channel.followed))
 
     def _send_again(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> None:
         """Send a command again after a pause: Kalshi says that there are too many at once."""
@@ -106,6 +156,7 @@ class Replies:
         remedy = error.remedy
         refused = list(self._subscriptions.refused(head.id, head.sid))
         for channel, missing in refused:
+            channel.limit, channel.left_out = error, missing
             asked = len(channel.markets or ())
             count = f"{missing:,} of {asked:,} markets of {channel.name} are" if asked else f"{channel.name} is"
             _add(events, Refused(channel.name, error.code, f"{error.text}; {count} not collected: {remedy}", index))
@@ -124,6 +175,8 @@ class Replies:
         channel = self._subscriptions.channel_of(head.sid)
         if channel is not None:
             return [channel.name]
+        if update := self._subscriptions.updates.get(head.id):
+            return [update.channel.name]
         if self._snapshots is not None and self._snapshots.has_asked(head.id):
             return [BOOKS]
         return self._subscriptions.waiting_for(head.id) or [""]

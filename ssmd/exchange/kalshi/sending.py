@@ -56,9 +56,9 @@ class Sending:
         self._again |= dict.fromkeys(each for each in command_ids if each not in self.unsent)
         return self._pause.refused()
 
-    def tick(self, now_ms: int) -> None:
-        """Let time pass; `now_ms`: Unix milliseconds."""
-        self.passed_ms = self._time.tick(now_ms, int(1000 * self.tick_seconds))
+    def tick(self, now_ms: int, least_ms: int) -> None:
+        """Let time pass; `now_ms`: Unix milliseconds. `least_ms`: see PassedTime.tick()."""
+        self.passed_ms = self._time.tick(now_ms, least_ms)
         self._is_over = self._pause.is_over(self.passed_ms)
         self._pace.sent(self.passed_ms, self._uncounted)
         self._uncounted = 0

@@ -9,9 +9,10 @@ from ssmd.contracts.events import Event, Gap, Refused, SnapshotsReceived, Snapsh
 from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.errors import Disconnected
 from ssmd.exchange.kalshi.books import Books
+from ssmd.exchange.kalshi.changing_markets import remove
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.command import CommandIds
-from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection, remove
+from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
 from ssmd.exchange.kalshi.errors import KalshiError
 from ssmd.exchange.kalshi.market import market_in
 
@@ -52,10 +53,10 @@ class Snapshots:
         """Record when the connection is opened: messages are in the file of this day, or of a later one."""
         self._day = now_ms // _DAY_MS
 
-    def confirmed(self) -> None:
-        """Follow the books of the markets that are confirmed by the last answer."""
-        markets, no_longer = self._channel.changed
+    def confirmed(self, markets: Sequence[str], no_longer: Sequence[str]) -> None:
+        """Follow the books of the markets that are confirmed now, and no longer those of others."""
         self._books.follow(markets, no_longer)
+        self._early.difference_update(no_longer)
         for market in self._early.intersection(markets):
             self._early.discard(market)
             self._books.receive(market)
@@ -92,7 +93,7 @@ class Snapshots:
     def report(self, place: int) -> Sequence[Event]:
         """Return an event, once, when no snapshot is still to come."""
         # At the start the markets of all commands count together.
-        is_opening = self._books.why == "start" and self._channel.pending
+        is_opening = self._books.why == "start" and (self._channel.pending or self._channel.can_change)
         if self._channel.sid is None or is_opening or not self._books.take_report():
             return ()
         books = self._books

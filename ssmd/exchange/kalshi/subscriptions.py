@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ssmd.contracts.events import Acknowledged, Asked
-from ssmd.contracts.exchange import Head
+from ssmd.exchange.kalshi.changing_markets import Portion
 from ssmd.exchange.kalshi.channels import NAMED_BY
 from ssmd.exchange.kalshi.command import Command, CommandIds
-from ssmd.exchange.kalshi.commands import channels_of, commands_of, sections_of
-from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection, remove
+from ssmd.exchange.kalshi.confirmed import Confirmed
+from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
+from ssmd.exchange.kalshi.hearing import Hearing
 from ssmd.exchange.kalshi.inspector import whole
-from ssmd.exchange.kalshi.market import market_in
+from ssmd.exchange.kalshi.section import FOLLOW, channels_of, commands_of, sections_of, tickers_of
+from ssmd.exchange.kalshi.updates import REMOVE, SUBSCRIBE, Sent, Update, Updates
 
-__all__ = ["Subscriptions"]
+__all__ = ["Confirmation", "Subscriptions"]
 
-_MOST_EARLY = 1000
-"""For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
+class Confirmation(NamedTuple):
+    """What a reply has confirmed."""
+
+    event: Acknowledged
+    new: Sequence[str]
+    """The markets that are confirmed by it."""
+    gone: Sequence[str]
+    """The markets that were confirmed before, and are not any more."""
 
 
 class Subscriptions:
-    """The opening commands of one connection, and the replies to them.
+    """The commands of one connection, and the replies to them.
 
-    A command is answered by one `subscribed` or `ok` for each of its channels. The `ok` to a further list of tickers
-    has all tickers of the channel after the change, unless `skip_ticker_ack` is set.
+    An opening command is answered by one `subscribed` or `ok` for each of its channels. The `ok` to a further list of
+    tickers has all tickers of the channel after the change, unless `skip_ticker_ack` is set. Later commands are in
+    updates.py.
     """
 
     def __init__(self, subscribe: Any) -> None:
@@ -32,28 +41,81 @@ class Subscriptions:
         self.commands: list[Command] = []
         """The opening commands, in order; their ids are 1, 2, and so on."""
         self.channels: dict[str, ChannelOfConnection] = {}
-        self.listening: dict[int, ChannelOfConnection] = {}
-        """By sid, the confirmed channels with markets that were not heard from yet."""
-        self.opening: dict[str, ChannelOfConnection] = {}
-        """The channels with a list of markets that have no answer yet: messages of them may come before it."""
         self._by_sid: dict[int, ChannelOfConnection] = {}
-        self._early: dict[tuple[int, str], set[str]] = {}
-        """By sid and channel, the markets of messages that came before a confirmation: they may be of that channel."""
+        self.hearing = Hearing(self._by_sid)
+        self.updates = Updates(self.ids)
+        self._wanted: list[dict[str, None]] = []
+        """By subscription, the markets that its channels share."""
+        self._named: list[Collection[str]] = []
+        """By subscription, those of them that its section names."""
         for number, section in enumerate(sections_of(subscribe), start=1):
+            self._named.append(frozenset(tickers_of(section)) if FOLLOW in section else ())
+            self._wanted.append(dict.fromkeys(tickers_of(section)))
             for name in channels_of(section):
-                self.channels.setdefault(name, ChannelOfConnection(name, number, section))
+                channel = ChannelOfConnection(name, number, section, self._wanted[-1])
+                self.channels.setdefault(name, channel)
             self.commands += [Command(self.ids.take(), number, params) for params in commands_of(section)]
         for command in self.commands:
             for name in command.params["channels"]:
                 self.channels[name].pending.add(command.id)
-        self.opening |= {name: channel for name, channel in self.channels.items() if channel.markets}
+        self.hearing.opening |= {name: channel for name, channel in self.channels.items() if channel.markets}
+
+    def change(self, subscription: int, add: Sequence[str], remove: Sequence[str]) -> None:
+        """Take markets that the subscription at this place (from 1) follows from now on, and those that it does not
+        follow any more. Those that its section names stay.
+
+        This only records them: the commands come with the next ticks.
+        """
+        wanted, named = self._wanted[subscription - 1], self._named[subscription - 1]
+        gone = [market for market in dict.fromkeys(remove) if market in wanted and market not in named]
+        new = [market for market in dict.fromkeys(add) if market not in wanted]
+        for market in gone:
+            del wanted[market]
+        wanted.update(dict.fromkeys(new))
+        for channel in self._changeable(subscription):
+            channel.change(new, gone)
+            self.hearing.listen(channel)
+
+    def confirmed(self, subscription: int) -> Collection[str]:
+        """Return the markets of a subscription that are confirmed on all channels that take a list of them."""
+        return Confirmed(self._wanted[subscription - 1], list(self._changeable(subscription)))
+
+    def over_limit(self, subscription: int) -> int:
+        """Return how many markets of a subscription are left out because of a limit of the exchange."""
+        return max((channel.over_limit for channel in self._changeable(subscription)), default=0)
+
+    @property
+    def can_change(self) -> bool:
+        """Whether there are changes to ask for now."""
+        return any(channel.can_change for channel in self.channels.values())
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether there are changes to ask for, or without an answer."""
+        return self.updates.are_waiting or self.can_change
+
+    def tick(self, passed_ms: int) -> Iterator[Asked]:
+        """Let time pass, and yield what is not asked for any more; see Updates.tick()."""
+        return self.updates.tick(self.channels.values(), passed_ms)
+
+    def due(self, most: int) -> Iterator[Sent]:
+        """Yield the changes to ask for now, with `most` commands."""
+        for sent in self.updates.due(self.channels.values(), most):
+            if sent.channel.sid is None:
+                self.hearing.opening[sent.channel.name] = sent.channel
+            yield sent
+
+    def _changeable(self, subscription: int) -> Iterator[ChannelOfConnection]:
+        return (each for each in self.channels.values() if each.subscription == subscription and each.takes_tickers)
 
     def asked(self) -> Iterator[Asked]:
         """Yield what the commands ask for, by channel."""
         for channel in self.channels.values():
             commands = [command for command in self.commands if channel.name in command.params["channels"]]
             objects = [command.without_markets() for command in commands]
-            yield Asked(channel.subscription, channel.name, "subscribe", channel.markets, objects)
+            markets = None if channel.markets is None else list(channel.markets)
+            if objects:
+                yield Asked(channel.subscription, channel.name, "subscribe", markets, objects)
 
     def unanswered(self) -> Iterator[tuple[str, int]]:
         """Yield each channel with each of its commands that Kalshi has not answered."""
@@ -76,20 +138,15 @@ class Subscriptions:
     def channel_of(self, sid: int) -> ChannelOfConnection | None:
         return self._by_sid.get(sid)
 
-    def subscribed(self, command_id: int, body: Mapping[str, Any]) -> Iterator[Acknowledged]:
+    def subscribed(self, command_id: int, body: Mapping[str, Any]) -> Iterator[Confirmation]:
         """Read a `subscribed`: a channel is confirmed, with the markets of its command."""
         channel, sid = self._answered(command_id, body.get("channel")), whole(body.get("sid"))
         if channel is not None:
             if sid:
-                channel.sid = sid
-                self._by_sid[sid] = channel
-                remove(channel.unheard, self._early.pop((sid, channel.name), ()))
-                self._opened(channel)
-                if channel.unheard:
-                    self.listening[sid] = channel
+                self._opened(channel, sid)
             yield self._confirm(channel, command_id, None)
 
-    def ok(self, command_id: int, sid: int, listed: Mapping[str, Any]) -> Iterator[Acknowledged]:
+    def ok(self, command_id: int, sid: int, listed: Mapping[str, Any]) -> Iterator[Confirmation]:
         """Read an `ok`: a further list of markets is confirmed. `listed`: the part of it that has the lists."""
         known = self._by_sid.get(sid)
         command = self.command(command_id)
@@ -98,41 +155,42 @@ class Subscriptions:
             if (channel := self._answered(command_id, name)) is not None:
                 yield self._confirm(channel, command_id, _names_in(listed))
 
+    def updated(self, update: Update, body: Mapping[str, Any]) -> Iterator[Confirmation]:
+        """Read the `subscribed` or `ok` that answers an update. `body`: what it has, with the fields of its `msg`."""
+        channel, opens = update.channel, update.action == SUBSCRIBE
+        if opens and (sid := whole(body.get("sid"))):
+            self._opened(channel, sid)
+        listed = _names_in(body)
+        new = self.updates.done(update, listed)
+        if update.action != REMOVE:
+            tickers = update.portion.markets
+            known = None if listed is None else sum(market not in channel.unconfirmed for market in tickers)
+            event = Acknowledged(channel.name, channel.sid, tickers=tickers, acknowledged=known, is_change=not opens)
+            yield Confirmation(event, new, ())
+
     def refused(self, command_id: int, sid: int) -> Iterator[tuple[ChannelOfConnection, int]]:
-        """Note that a command is refused, for the channel of this sid or, with 0, for all that have waited for it.
+        """Note that an opening command is refused, for the channel of this sid or, with 0, for all that have waited for
+        it.
 
         Yields each channel with the number of its markets that are refused, in all commands so far.
         """
-        for channel in list(self.channels.values()):
-            if command_id in channel.pending and self._by_sid.get(sid) in (None, channel):
-                channel.pending.discard(command_id)
-                self._opened(channel)
-                channel.refused[command_id] = len(self.commands[command_id - 1].markets(channel.name))
-                yield channel, sum(channel.refused.values())
+        waiting = [self.channels[name] for name in self.waiting_for(command_id)]
+        refused = [channel for channel in waiting if self._by_sid.get(sid) in (None, channel)]
+        for channel in refused:
+            channel.pending.discard(command_id)
+            self.hearing.answered(channel)
+            markets = self.commands[command_id - 1].markets(channel.name)
+            channel.refused[command_id] = len(markets)
+            if channel.takes_tickers:
+                channel.not_added(Portion(markets, 0))
+                if len(refused) == 1:
+                    channel.room.refused(len(markets))
+            yield channel, sum(channel.refused.values())
 
-    def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
-        """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
-        for head, payload in zip(heads, payloads, strict=True):
-            channel = self.listening.get(head.sid)
-            if head.type == "error":
-                continue
-            if channel is not None:
-                remove(channel.unheard, [market_in(payload, channel.field)])
-                if not channel.unheard:
-                    del self.listening[head.sid]
-            elif self.opening and head.sid and head.sid not in self._by_sid:
-                self._hear_early(head.sid, payload)
-
-    def _hear_early(self, sid: int, payload: bytes) -> None:
-        for channel in self.opening.values():
-            market = market_in(payload, channel.field)
-            if market in channel.unheard and len(self._early) < _MOST_EARLY:
-                self._early.setdefault((sid, channel.name), set()).add(market)
-
-    def _opened(self, channel: ChannelOfConnection) -> None:
-        self.opening.pop(channel.name, None)
-        if not self.opening:
-            self._early.clear()
+    def _opened(self, channel: ChannelOfConnection, sid: int) -> None:
+        channel.sid, channel.is_open = sid, True
+        self._by_sid[sid] = channel
+        self.hearing.confirmed(channel, sid)
 
     def _answered(self, command_id: int, name: object) -> ChannelOfConnection | None:
         """Return the channel of this name, if it has waited for an answer to this command."""
@@ -144,13 +202,13 @@ class Subscriptions:
 
     def _confirm(
         self, channel: ChannelOfConnection, command_id: int, listed: Sequence[str] | None
-    ) -> Acknowledged:
+    ) -> Confirmation:
         markets = self.commands[command_id - 1].markets(channel.name)
         channel.pending.discard(command_id)
         channel.refused.pop(command_id, None)
-        channel.confirm(markets, listed)
+        new, gone = channel.confirm(markets, listed)
         known = None if listed is None else sum(market not in channel.unconfirmed for market in markets)
-        return Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known)
+        return Confirmation(Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known), new, gone)
 
 
 def _names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:

@@ -1,4 +1,4 @@
-"""What to subscribe to at Kalshi: an environment's `subscribe` section is checked, and made into commands."""
+"""Checks of an environment's `subscribe` section for Kalshi."""
 
 from __future__ import annotations
 
@@ -8,24 +8,11 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import printable
-from ssmd.exchange.kalshi.channels import BOOKS, CHANNELS, NAMED_BY, channel_named
+from ssmd.exchange.kalshi.channels import BOOKS, CHANNELS
+from ssmd.exchange.kalshi.section import DEFAULT_CHANNELS
 from ssmd.spelling import misspelling, nearest
 
-__all__ = [
-    "DEFAULT_CHANNELS",
-    "TICKERS_PER_COMMAND",
-    "channels_of",
-    "commands_of",
-    "markets_of",
-    "problems_of",
-    "sections_of",
-]
-
-DEFAULT_CHANNELS = ("ticker", "trade", "market_lifecycle_v2")
-"""What is collected when the environment names no channels: for all markets, everything that needs no list of them."""
-
-TICKERS_PER_COMMAND = 200
-"""A longer list is sent in several commands; Kalshi merges them into one subscription per channel."""
+__all__ = ["problems_of"]
 
 _LISTS = ("channels", "market_tickers", "market_ids", "index_ids", "underlying_tickers")
 _NAMES = ("market_ticker", "market_id")
@@ -46,29 +33,6 @@ _ONLY_FOR = {
     "shard_key": ["communications"],
 }
 """Parameters that are no lists, with the channels that take them; the others are for all channels."""
-
-
-def sections_of(subscribe: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the subscriptions of an environment's `subscribe` section, which is one of them or a list."""
-    return subscribe if isinstance(subscribe, list) else [subscribe]
-
-
-def channels_of(section: Mapping[str, Any]) -> list[str]:
-    """Return the channels of one subscription, each once."""
-    return list(dict.fromkeys(section.get("channels", DEFAULT_CHANNELS)))
-
-
-def markets_of(section: Mapping[str, Any], channel: str) -> tuple[str, Sequence[str]] | None:
-    """Return the markets that a subscription names for a channel, each once; None for all.
-
-    The first value is the field of a message's `msg` in which each name comes back.
-    """
-    rules = channel_named(channel)
-    for parameter in rules.lists:
-        if value := section.get(parameter):
-            names = dict.fromkeys([value] if isinstance(value, str) else value)
-            return None if list(names) == ["all"] else (rules.field or NAMED_BY[parameter], list(names))
-    return None
 
 
 def problems_of(subscribe: Any) -> Iterator[FieldProblem]:
@@ -205,24 +169,3 @@ def _unknown_channels(channels: Sequence[Any]) -> Iterator[FieldProblem]:
         else:
             remark = f"; if Kalshi does not know it either, the run ends{nearest(channel, CHANNELS)}"
             yield FieldProblem(("channels", index), f"{message}{remark}", warning=True)
-
-
-def commands_of(section: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each `subscribe` command of one subscription.
-
-    A long list of tickers is divided among several commands. Only the first of them names the channels that take no
-    list: they are of all markets whatever the list is.
-    """
-    params = {"channels": list(DEFAULT_CHANNELS), **section}
-    if BOOKS in params["channels"]:
-        # Kalshi will change the default, at a time that is not announced yet; the command should say what is meant.
-        params.setdefault("use_yes_price", False)
-    tickers = list(dict.fromkeys(params.pop("market_tickers", ())))
-    if not tickers:
-        yield params
-        return
-    for first in range(0, len(tickers), TICKERS_PER_COMMAND):
-        if first:
-            params["channels"] = [name for name in params["channels"] if "market_tickers" in channel_named(name).lists]
-        if params["channels"]:
-            yield {**params, "market_tickers": tickers[first : first + TICKERS_PER_COMMAND]}

@@ -6,7 +6,8 @@ import pytest
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.exchange.kalshi.channels import CHANNELS
-from ssmd.exchange.kalshi.commands import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of, problems_of
+from ssmd.exchange.kalshi.checks import problems_of
+from ssmd.exchange.kalshi.section import TICKERS_PER_COMMAND, channels_of, commands_of, markets_of
 
 BOOKS = {"channels": ["orderbook_delta"], "market_tickers": ["KXA-1"]}
 
