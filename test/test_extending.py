@@ -117,6 +117,14 @@ class ShoutingExchange(Listening):
         return None
 
     @classmethod
+    def rest_endpoint(cls, endpoint):
+        return ""
+
+    @classmethod
+    def followed(cls, subscribe):
+        return []
+
+    @classmethod
     def check_description(cls, description):
         return []
 

@@ -11,7 +11,7 @@ from process import KEYS, make_tree, ssmd
 
 from ssmd import wiring
 from ssmd.errors import ConfigError
-from ssmd.metadata.loader import load
+from ssmd.metadata.loader import check, load
 
 BOOKS = "subscribe: {channels: [orderbook_delta, trade], market_tickers: [A]}\n"
 TRADES = "subscribe: {channels: [trade]}\n"
@@ -145,3 +145,29 @@ def test_keep_listing_has_no_effect_where_no_markets_are_followed(tmp_path, subs
     [problem] = problems(tmp_path, f"keep_listing: true\n{subscribe}")
     assert problem.endswith("has no effect: nothing in `subscribe` has a `follow`")
     assert problems(tmp_path / "without", subscribe) == []
+
+
+FOLLOW = "subscribe: {channels: [trade], follow: all}\n"
+
+
+def followed(folder: Path, endpoint: str, version: str = "") -> list[str]:
+    """What is wrong about `follow` and `rest_endpoint` where markets are followed at this endpoint."""
+    tree = make_tree(folder, endpoint, "kalshi", version, FOLLOW)
+    report = check(tree, date(2026, 1, 1), wiring.parts())
+    return [str(problem) for problem in report.problems if not problem.warning]
+
+
+def test_markets_are_followed_where_it_is_known_where_they_are_listed(tmp_path):
+    for number, endpoint in enumerate((SIMULATED, "wss://demo-api.kalshi.co/trade-api/ws/v2", "ws://127.0.0.1:1/x")):
+        assert followed(tmp_path / str(number), endpoint) == []
+    [problem] = followed(tmp_path, LIVE)
+    assert "follows markets, and where the exchange lists them is not known for this endpoint" in problem
+    assert problem.endswith("set `rest_endpoint` beside `endpoint` in feeds/test.yaml:7")
+    assert followed(tmp_path, LIVE, "  rest_endpoint: https://example.com/v2\n") == []
+
+
+@pytest.mark.parametrize("url", ["example.com/v2", "wss://example.com/v2", "https://", "https://example.com/?a=1"])
+def test_a_rest_endpoint_is_a_url_of_http(tmp_path, url):
+    problem, *_ = followed(tmp_path, LIVE, f"  rest_endpoint: {url}\n")
+    assert "rest_endpoint" in problem
+    assert "must be a URL that begins with https:// or http://" in problem

@@ -61,6 +61,16 @@ class Dialect(Protocol):
     def check_endpoint(self, endpoint: str) -> str | None:
         """Return what is wrong with the placeholders in a feed's endpoint; None if nothing is, or if there are none."""
 
+    def rest_endpoint(self, endpoint: str) -> str:
+        """Return the URL below which the REST interface is that belongs to a feed's endpoint; empty when the dialect
+        does not know it.
+        """
+
+    def followed(self, subscribe: Any) -> Sequence[str]:
+        """Return which markets a valid `subscribe` section follows, for people, one text for each of its subscriptions
+        that follows some.
+        """
+
     def check_keys(self, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterable[FieldProblem]:
         """Report what is wrong with the names of the key fields that an environment has for the exchange.
 

@@ -5,6 +5,7 @@ Each section is checked even when another one has errors, so that all problems a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from ssmd.metadata.model import MESSAGE_TYPES, Environment, FeedVersion
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Path, excerpt, quoted
 from ssmd.metadata.references import FeedInUse
-from ssmd.metadata.watching import check_books, check_channels, check_data_timeout, check_keep_listing
+from ssmd.metadata.watching import check_books, check_channels, check_data_timeout, check_following
 from ssmd.metadata.written_out import written_out
 
 __all__ = ["check_environment", "check_feed", "check_for_exchange"]
@@ -27,6 +28,9 @@ _MOST = 100
 
 _DIALECT = "dialect"
 """The field of a feed's version that describes its exchange."""
+
+_WEB = re.compile(r"https?://[^/\s?#]+[^\s?#]*$", re.IGNORECASE)
+"""The URL of a REST interface: without a query, which the requests have."""
 
 _OF_NUMBERS = ((), ("paths",), (MESSAGE_TYPES,))
 """Where a description says how messages are numbered."""
@@ -104,6 +108,9 @@ def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) 
     described = dialect.described(feed.description)
     if fault := described.check_endpoint(version.endpoint):
         file.report((*at, "endpoint"), fault)
+    if version.rest_endpoint is not None and not _WEB.match(version.rest_endpoint):
+        message = "must be a URL that begins with https:// or http://, such as https://host/trade-api/v2"
+        file.report((*at, "rest_endpoint"), message)
     # An error there may be the reason that there is no sequence.
     mistaken = any(not each.warning and each.path[:1] in _OF_NUMBERS for each in problems)
     if not described.inspector().sequence and not mistaken and file.value(_DIALECT) is None:
@@ -120,7 +127,7 @@ def check_for_exchange(environment: MetadataFile[Environment], feed: FeedInUse, 
     if subscribe is not None and dialect is not None:
         if feed.version is not None and feed.version.max_symbols_per_connection is not None:
             _check_number_of_markets(environment, subscribe, dialect, feed.version.max_symbols_per_connection)
-        _check_subscriptions(environment, feed, dialect, subscribe)
+        _check_subscriptions(environment, feed, dialect, subscribe, parts)
     if feed.version is not None and feed.version.endpoint_scheme not in parts.endpoints:
         check_data_timeout(environment)
     if dialect is not None and feed.version is not None:
@@ -136,7 +143,7 @@ def _check_auth_method(feed: FeedInUse, version: FeedVersion, dialect: Dialect, 
 
 
 def _check_subscriptions(
-    environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any
+    environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any, parts: Parts
 ) -> None:
     problems = list(dialect.check(subscribe))
     _report(environment, ("subscribe",), [*problems, *written_out(subscribe)])
@@ -144,7 +151,8 @@ def _check_subscriptions(
     if all(problem.warning for problem in [*problems, *dialect.check_description(feed.description)]):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
-        check_keep_listing(environment, subscribe)
+        is_simulated = feed.version is not None and feed.version.endpoint_scheme in parts.endpoints
+        check_following(environment, feed, dialect, subscribe, is_simulated=is_simulated)
         if feed.version and feed.version.max_symbols_per_connection and not dialect.knows_markets:
             message = "has no effect in this version: the exchange's dialect does not know markets"
             path = ("versions", feed.index or 0, "max_symbols_per_connection")

@@ -8,9 +8,10 @@ from ssmd.contracts.dialect import Dialect
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment
 from ssmd.metadata.problem import quoted
+from ssmd.metadata.references import FeedInUse
 from ssmd.spelling import misspelling, nearest
 
-__all__ = ["check_books", "check_channels", "check_data_timeout", "check_keep_listing"]
+__all__ = ["check_books", "check_channels", "check_data_timeout", "check_following"]
 
 DATA_TIMEOUT_SECONDS = 300
 """The value that the warning proposes."""
@@ -50,11 +51,21 @@ def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscr
         _warn_if_given(environment, "snapshots", message)
 
 
-def check_keep_listing(environment: MetadataFile[Environment], subscribe: Any) -> None:
-    """Warn of `keep_listing` when no markets are followed."""
-    sections = subscribe if isinstance(subscribe, list) else [subscribe]
-    if not any("follow" in section for section in sections):
+def check_following(
+    environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any, *, is_simulated: bool
+) -> None:
+    """Report markets that cannot be followed, and warn of `keep_listing` when none are. Call it when `subscribe` is
+    valid.
+    """
+    if not dialect.followed(subscribe):
         _warn_if_given(environment, "keep_listing", "has no effect: nothing in `subscribe` has a `follow`")
+        return
+    version = feed.version
+    if version is None or is_simulated or version.rest_endpoint or dialect.rest_endpoint(version.endpoint):
+        return
+    where = f"{feed.file.file}:{feed.file.line_map().line(('versions', feed.index or 0, 'endpoint'))}"
+    message = "follows markets, and where the exchange lists them is not known for this endpoint"
+    environment.report(("subscribe",), f"{message}; set `rest_endpoint` beside `endpoint` in {where}")
 
 
 def _warn_if_given(environment: MetadataFile[Environment], name: str, message: str) -> None:

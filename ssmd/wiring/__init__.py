@@ -35,7 +35,7 @@ from ssmd.server.status import STATUS
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.listing import listing_parts
-from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, simulated, simulator_fault
+from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, rest_endpoint, simulated, simulator_fault
 from ssmd.writer import WRITERS
 
 __all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "key_problems", "parts"]
@@ -71,7 +71,7 @@ def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Pro
     keys, problems = resolve(deployment, environ)
     if not problems:
         try:
-            _dialect(deployment, keys, deployment.version.rest_endpoint or "")
+            _dialect(deployment, keys, rest_endpoint(deployment))
         except ConfigError as error:
             problems.append(deployment.problem(("keys",), str(error)))
     return problems

@@ -15,7 +15,7 @@ from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
 
-__all__ = ["Keys", "Source", "is_simulated", "live", "resolve", "simulated", "simulator_fault"]
+__all__ = ["Keys", "Source", "is_simulated", "live", "resolve", "rest_endpoint", "simulated", "simulator_fault"]
 
 Keys = Mapping[str, Mapping[str, str]]
 """The fields of the keys by type, each a mapping of names to values."""
@@ -53,7 +53,13 @@ def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
     if problems:
         hint = "; to see ssmd at work without keys, run kalshi-sim"
         raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
-    return Source(deployment.version.endpoint, deployment.version.rest_endpoint or "", keys)
+    return Source(deployment.version.endpoint, rest_endpoint(deployment), keys)
+
+
+def rest_endpoint(deployment: Deployment) -> str:
+    """Return where the exchange's REST interface is; empty when that is not known."""
+    version = deployment.version
+    return version.rest_endpoint or EXCHANGES[deployment.dialect].rest_endpoint(version.endpoint)
 
 
 def simulated(deployment: Deployment) -> Source:

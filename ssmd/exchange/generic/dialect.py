@@ -95,6 +95,12 @@ class Generic:
             return doubt
         return None
 
+    def rest_endpoint(self, endpoint: str) -> str:
+        return ""
+
+    def followed(self, subscribe: Any) -> Sequence[str]:
+        return ()
+
     def check_keys(self, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterator[FieldProblem]:
         used = key_fields(self._description, endpoint, subscribe)
         spare = [field for field in fields if field not in used]

@@ -18,6 +18,8 @@ from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
+from ssmd.exchange.kalshi.follow.endpoint import rest_endpoint_of
+from ssmd.exchange.kalshi.follow.section import follows_of
 from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
 from ssmd.exchange.kalshi.reader import KalshiReader
@@ -78,6 +80,14 @@ class Kalshi(KalshiConnection):
     @classmethod
     def check_endpoint(cls, endpoint: str) -> str | None:
         return "has `${`, and the dialect `kalshi` has no placeholders; write the URL out" if "${" in endpoint else None
+
+    @classmethod
+    def rest_endpoint(cls, endpoint: str) -> str:
+        return rest_endpoint_of(endpoint)
+
+    @classmethod
+    def followed(cls, subscribe: Any) -> Sequence[str]:
+        return [str(follow) for follow in follows_of(subscribe).values()]
 
     @classmethod
     def check_keys(cls, fields: Sequence[str], endpoint: str, subscribe: Any) -> Iterator[FieldProblem]:

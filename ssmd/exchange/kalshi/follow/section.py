@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ALL", "COMBOS", "DEFAULT_STATUS", "STATUSES", "WILDCARD", "Follow", "read_follow"]
+__all__ = ["ALL", "COMBOS", "DEFAULT_STATUS", "FOLLOW", "STATUSES", "WILDCARD", "Follow", "follows_of", "read_follow"]
+
+FOLLOW = "follow"
+"""The parameter."""
 
 ALL = "all"
 """The value of `follow` for all markets."""
@@ -71,6 +74,12 @@ class Follow:
             if found
         ]
         return f"{_joined(names) or 'all markets, without combos'}; taken up when {states}"
+
+
+def follows_of(subscribe: Any) -> dict[int, Follow]:
+    """Return what each subscription of a valid `subscribe` section follows, by its place in the list, from 1."""
+    sections = subscribe if isinstance(subscribe, list) else [subscribe]
+    return {n: read_follow(each[FOLLOW]) for n, each in enumerate(sections, 1) if FOLLOW in each}
 
 
 def _joined(words: Sequence[str], conjunction: str = "and") -> str:
