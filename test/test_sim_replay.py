@@ -186,6 +186,10 @@ def test_the_shards_of_a_feed_are_one_recording_and_one_can_be_chosen(tmp_path: 
     (folder / "own+1of2.jsonl").write_bytes(ssmd_lines(0, 20, 20, 40))
     (folder / "own+2of2.jsonl").write_bytes(ssmd_lines(10, 20, 30))
     assert [message[5:6] for message in received(tmp_path, speed=0)] == [b"0", b"0", b"1", b"2", b"1", b"2", b"3"]
+    (folder / "own.listing+1of2.jsonl").write_bytes(ssmd_lines(0))
+    assert len(sent(Recording((tmp_path,)))) == 7
+    assert len(sent(Recording((tmp_path,), "own.listing"))) == 1
+    assert len(sent(Recording((folder / "own.listing+1of2.jsonl",)))) == 1
     assert len(sent(Recording((tmp_path,), shard=Shard(2, 2)))) == 3
     with pytest.raises(UsageError, match="holds no messages to replay"):
         Recording((tmp_path,), shard=Shard(1, 3)).check()

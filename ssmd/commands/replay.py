@@ -19,6 +19,8 @@ are merged by time. Each client gets them from the start, and at the end a close
 records the same data from it, byte for byte, with other times. The sequence numbers stay those of the connections that
 were recorded: the messages of several shards are several sequences, so a client that follows them needs --shard.
 
+The listings that a feed keeps, such as those of kalshi.listing, are left out unless --feed names them.
+
 Clients of the path /trade-api/ws/v2, which is Kalshi's, must sign the handshake: with the key in KALSHI_API_KEY and
 KALSHI_API_SECRET or, without these, with a key that is printed at the start. They get the first message after their
 first command. Any other path serves an exchange without keys, which sends at once. `ssmd sim --replay` replays with

@@ -17,7 +17,7 @@ from ssmd.reading.messages import Batch, batch
 from ssmd.reading.selection import ALL, Selection
 from ssmd.store.head import split
 from ssmd.store.inventory import data_files, looking
-from ssmd.store.layout import DayFile, read_name
+from ssmd.store.layout import LISTING, DayFile, read_name
 from ssmd.store.line import decode_line
 
 __all__ = ["Recording"]
@@ -92,6 +92,8 @@ class Recording(NamedTuple):
         # Recordings of other programs may have any name.
         others = [path for path in self.paths if read_name(path) is None and _is_file(path)]
         ours = data_files([path for path in self.paths if path not in others], self.feed, self.shard)
+        if len({file.feed for file in ours}) > 1:  # Listings came over HTTP, and beside a feed nobody means them.
+            ours = [file for file in ours if not file.feed.endswith(LISTING)]
         return [DayFile("", "", WHOLE, "jsonl", path) for path in others] + ours
 
     def __str__(self) -> str:
