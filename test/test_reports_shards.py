@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,6 +127,27 @@ def test_an_old_number_of_shards_does_not_count_for_later_days(tmp_path):
     days = report(tmp_path, days=2)
     assert outages(days) == [("19T00:00:00", "20T00:00:00", "no data", "all")]
     assert {absence.shard for absence in days[0].absences} == {Shard(1, 2), Shard(2, 2)}
+
+
+def test_today_a_shard_that_listens_is_not_missing_however_old_its_last_line_is(tmp_path):
+    begin = day_begins("2026-09-20")
+    paths = [
+        make_day(tmp_path, "2026-09-20", shard=Shard(index, 2), connected=[(0, end, "killed")], sealed=False)
+        for index, end in ((1, 36_000), (2, 30_000))
+    ]
+    with contextlib.ExitStack() as held:
+        for path in paths:  # As their collectors do.
+            fcntl.flock(held.enter_context(path.open("rb")), fcntl.LOCK_EX)
+        [day] = report(tmp_path, now_ns=begin + 36_010 * 10**9)
+        assert (day.coverage, day.outages, day.over) == (100, [], False)
+        assert 35_900e9 < day.known_ns <= 36_000e9  # Up to the last line of both.
+        held.pop_all().close()
+        fcntl.flock(held.enter_context(paths[0].open("rb")), fcntl.LOCK_EX)
+        [day] = report(tmp_path, now_ns=begin + 36_010 * 10**9)
+        [(start, end, cause, shards)] = outages([day])
+        assert (end, cause, shards) == ("20T10:00:10", "killed", "2of2")
+        assert "20T08:15:00" < start < "20T08:20:00"
+    assert report(tmp_path / "2026-09-20", now_ns=begin + 36_010 * 10**9)[0].messages == day.messages
 
 
 def test_the_coverage_is_unknown_when_that_of_a_shard_is(tmp_path):
