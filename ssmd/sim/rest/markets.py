@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from ssmd.sim.births import SECOND
+from ssmd.sim.births import DETERMINED_AFTER, SECOND
 from ssmd.sim.born import Born
 from ssmd.sim.index import Entry, Index
 from ssmd.sim.rest.query import LAST_US, BadRequest, Page, Query, take_page
@@ -110,9 +110,14 @@ def _candidates(universe: Universe, query: Query, status: str, newest_us: int) -
     if query.given(["min_updated_ts"]):
         updated = universe.by_updated.newest_first(before, query.seconds_us("min_updated_ts", 0))
         return filter(universe.is_last_update, updated)
+    births = universe.births
     if status == "closed":
-        return universe.by_closed.newest_first(before)
+        # Those that closed earlier are settled.
+        return universe.by_closed.newest_first(before, newest_us - births.passing_us(2 * DETERMINED_AFTER))
     first_us, last_us = query.span_us("created")
+    if status == "unopened":
+        # Those that were created earlier have opened.
+        first_us = max(first_us, newest_us - births.passing_us(births.open_after) - SECOND)
     index = universe.by_created
     if series := query.text("series_ticker"):
         index = universe.by_series.get(series, Index())
