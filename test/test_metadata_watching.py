@@ -168,6 +168,6 @@ def test_markets_are_followed_where_it_is_known_where_they_are_listed(tmp_path):
 
 @pytest.mark.parametrize("url", ["example.com/v2", "wss://example.com/v2", "https://", "https://example.com/?a=1"])
 def test_a_rest_endpoint_is_a_url_of_http(tmp_path, url):
-    problem, *_ = followed(tmp_path, LIVE, f"  rest_endpoint: {url}\n")
-    assert "rest_endpoint" in problem
+    _, problem = followed(tmp_path, LIVE, f"  rest_endpoint: {url}\n")
+    assert "versions[0].rest_endpoint" in problem
     assert "must be a URL that begins with https:// or http://" in problem
