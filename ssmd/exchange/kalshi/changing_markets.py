@@ -36,8 +36,8 @@ class ChangingMarkets:
     """
 
     __slots__ = (
-        "aside", "is_given_up", "is_open", "leaving", "removing", "retracted", "room", "to_add", "to_remove",
-        "unconfirmed",
+        "aside", "doubtful", "is_given_up", "is_open", "leaving", "removing", "retracted", "room", "to_add",
+        "to_remove", "unconfirmed",
     )
 
     def __init__(self, markets: Iterable[str]) -> None:
@@ -53,6 +53,8 @@ class ChangingMarkets:
         """The markets that are in a command without an answer which removes them; some may be wanted again."""
         self.aside: dict[str, None] = {}
         """The unconfirmed markets that the exchange has refused; they are asked for now and then."""
+        self.doubtful: dict[str, None] = {}
+        """The markets of which it is not known whether they are subscribed to: the last command had no answer."""
         self.retracted: list[str] = []
         """The markets that were asked for and never confirmed, and are not wanted any more."""
         self.room = Room(TICKERS_PER_COMMAND)
@@ -66,8 +68,7 @@ class ChangingMarkets:
     def want(self, markets: Iterable[str]) -> None:
         """Take markets that are wanted from now on, and were not before."""
         for market in markets:
-            if market in self.to_remove:
-                del self.to_remove[market]
+            if self.to_remove.pop(market, None) is not None and market not in self.doubtful:
                 continue
             self.unconfirmed[market] = None
             if market in self.leaving:
@@ -83,9 +84,10 @@ class ChangingMarkets:
                 continue
             del self.unconfirmed[market]
             if market in self.to_add or market in self.aside:
-                if self.to_add.pop(market, _ASKED_BEFORE):
-                    self.retracted.append(market)
+                was_asked = self.to_add.pop(market, _ASKED_BEFORE)
                 self.aside.pop(market, None)
+                if was_asked:
+                    self._retract(market)
             elif market not in self.removing:
                 self.leaving[market] = None
 
@@ -152,12 +154,14 @@ class ChangingMarkets:
                 else:
                     self.set_aside([market])
         remove(self.unconfirmed, new)
+        remove(self.doubtful, new)
         return new
 
     def removed(self, markets: Iterable[str]) -> None:
         """Record that a command that removes these markets is confirmed."""
         for market in markets:
             self.removing.pop(market, None)
+            self.doubtful.pop(market, None)
             if market in self.unconfirmed:
                 self.to_add[market] = 0
 
@@ -169,25 +173,42 @@ class ChangingMarkets:
         for market in portion.markets:
             if market in self.leaving:
                 del self.leaving[market]
-                self.retracted.append(market)
+                self._retract(market)
             elif market in wrong:
                 self.set_aside([market])
-            else:
+            elif market in self.unconfirmed:
                 self.to_add[market] = max(_ASKED_BEFORE, portion.tries)
 
-    def not_removed(self, portion: Portion) -> None:
-        """Record that a command that removes these markets was not carried out, or perhaps not."""
+    def not_removed(self, portion: Portion) -> Sequence[str]:
+        """Record that a command that removes these markets was not carried out; return those that are wanted again."""
+        again = [market for market in portion.markets if market in self.unconfirmed]
         for market in portion.markets:
             self.removing.pop(market, None)
-            waiting = self.to_add if market in self.unconfirmed else self.to_remove
-            waiting[market] = max(_ASKED_BEFORE, portion.tries)
+            if market not in self.unconfirmed:
+                self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
+        remove(self.unconfirmed, again)
+        return again
 
     def not_answered(self, portion: Portion) -> None:
-        """Record that a command that adds these markets has no answer: it may have been carried out, or not."""
+        """Record that a command about these markets has no answer: it may have been carried out, or not."""
+        self.doubtful.update(dict.fromkeys(portion.markets))
+        wanted = {}
         for market in portion.markets:
-            waiting = self.to_remove if market in self.leaving else self.to_add
-            self.leaving.pop(market, None)
-            waiting[market] = max(_ASKED_BEFORE, portion.tries)
+            was_leaving = self.leaving.pop(market, False) is None
+            was_removing = self.removing.pop(market, False) is None
+            if market in self.unconfirmed:
+                wanted[market] = max(_ASKED_BEFORE, portion.tries)
+            elif was_leaving or was_removing:
+                self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
+        # First of all: those that are subscribed to are confirmed by it also when there is no room for others.
+        self.to_add = {**wanted, **self.to_add}
+
+    def _retract(self, market: str) -> None:
+        """Note that a market which was asked for, and is not confirmed, is not wanted any more."""
+        if market in self.doubtful:
+            self.to_remove[market] = 0
+        else:
+            self.retracted.append(market)
 
     def set_aside(self, markets: Iterable[str]) -> None:
         self.aside.update(dict.fromkeys(markets))

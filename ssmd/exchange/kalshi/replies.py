@@ -56,7 +56,7 @@ class Replies:
         found: Iterable[Confirmation] = ()
         # Until February 2026 the lists were at the top level.
         whole = {**message, **body}
-        if head.type in ("subscribed", "ok") and (update := self._subscriptions.updates.take(head.id)):
+        if head.type in ("subscribed", "ok") and (update := self._subscriptions.updates.take_confirmed(head.id)):
             found = self._subscriptions.updated(update, whole)
         elif head.type == "subscribed":
             found = self._subscriptions.subscribed(head.id, body)
@@ -85,7 +85,7 @@ class Replies:
             if found is not None:
                 _add(events, found)
             return None
-        if update := self._subscriptions.updates.take(head.id):
+        if update := self._subscriptions.updates.take_refused(head.id):
             return self._read_update_error(update, error, index, events)
         if error.is_too_many_commands or self._subscriptions.is_later(head.id):
             return None
@@ -102,29 +102,31 @@ class Replies:
         self, update: Update, error: KalshiError, index: int, events: list[Event]
     ) -> Disconnected | None:
         """Read the error that refuses to change a channel. What was confirmed goes on, and the rest is tried again."""
-        updates, channel, count = self._subscriptions.updates, update.channel, len(update.portion.markets)
+        updates, channel = self._subscriptions.updates, update.channel
         if error.is_unknown_sid:
             return Disconnected(f"{error.text}; Kalshi has ended that subscription")
-        remedy, for_now = f"asking again for fewer markets of {channel.name} at a time", True
-        if error.is_too_many_commands:
-            updates.not_done(update)
-            return None
+        remedy, for_now = "the command is sent again", True
+        kept: Sequence[str] = ()
         if error.is_timeout:
             updates.not_answered(update)
-            remedy = "the command is sent again"
+        elif error.is_too_many_commands:
+            kept, remedy = updates.not_done(update), ""  # See _send_again().
         elif error.is_too_many_markets and update.action != REMOVE:
-            channel.room.refused(count)
-            channel.limit = error
+            channel.room.refused(len(update.portion.markets))
+            channel.limit, remedy = error, ""
             updates.not_done(update)
             self._report_limit(channel, index, events)
-            return None
         elif error.is_bad_command:
             channel.is_given_up = True
-            updates.not_done(update)
+            kept = updates.not_done(update)
             remedy, for_now = f"the markets of {channel.name} stay as they are: {error.remedy}", False
         else:
-            updates.refused(update, error.named)
-        _add(events, Refused(channel.name, error.code, f"{error.text}; {remedy}", index, for_now))
+            kept = updates.refused(update, error.named)
+            remedy = f"asking again for fewer markets of {channel.name} at a time"
+        if remedy:
+            _add(events, Refused(channel.name, error.code, f"{error.text}; {remedy}", index, for_now))
+        if channel.name == BOOKS and self._snapshots is not None:
+            self._snapshots.confirmed(kept, ())
         return None
 
     def _report_limit(self, channel: ChannelOfConnection, index: int, events: list[Event]) -> None:

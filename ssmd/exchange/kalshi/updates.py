@@ -73,12 +73,18 @@ class Updates:
         self._ids = ids
         self._unanswered: dict[int, Update] = {}
         """By id, in the order in which they were sent."""
+        self._late: dict[int, Update] = {}
+        """The commands that open a channel, and had no answer in time: only it says what the sid is."""
         self._passed_ms = 0
         self._retry_ms = RETRY_MS
 
-    def take(self, command_id: int) -> Update | None:
-        """Return the update that a reply answers, once."""
+    def take_refused(self, command_id: int) -> Update | None:
+        """Return the update that an error answers, once."""
         return self._unanswered.pop(command_id, None)
+
+    def take_confirmed(self, command_id: int) -> Update | None:
+        """Return the update that a confirmation answers, once."""
+        return self._unanswered.pop(command_id, None) or self._late.pop(command_id, None)
 
     def get(self, command_id: int) -> Update | None:
         return self._unanswered.get(command_id)
@@ -162,32 +168,34 @@ class Updates:
 
     def not_answered(self, update: Update) -> None:
         """Record that a command has no answer: it may have been carried out, or not."""
+        update.channel.not_answered(update.portion)
         if update.action == REMOVE:
-            update.channel.not_removed(update.portion)
-        else:
-            update.channel.not_answered(update.portion)
+            update.channel.room.removed(len(update.portion.markets))
+        elif update.action == SUBSCRIBE:
+            self._late[update.id] = update
 
-    def not_done(self, update: Update) -> None:
-        """Record that a command was not carried out, so that it is made again."""
-        self._again(update, update.portion)
+    def not_done(self, update: Update) -> Sequence[str]:
+        """Record that a command was not carried out, so that it is made again. Return the markets that it should remove,
+        and that are wanted again by now: they are confirmed.
+        """
+        if update.action == REMOVE:
+            return update.channel.not_removed(update.portion)
+        update.channel.not_added(update.portion)
+        return ()
 
-    def refused(self, update: Update, named: Sequence[str]) -> None:
-        """Record that a command was refused, perhaps because of the markets that the error names."""
+    def refused(self, update: Update, named: Sequence[str]) -> Sequence[str]:
+        """Record that a command was refused, perhaps because of the markets that the error names; as not_done()."""
         markets, tries = update.portion
         wrong = {*named}.intersection(markets)
-        if len(markets) == 1 or 0 < len(wrong) < len(markets):
-            self._again(update, update.portion, wrong or markets)
-        else:
-            self._again(update, Portion(markets, max(1, tries) + 1))
-
-    def _again(self, update: Update, portion: Portion, wrong: Sequence[str] | set[str] = ()) -> None:
+        if len(markets) > 1 and len(wrong) in (0, len(markets)):
+            return self.not_done(update._replace(portion=Portion(markets, max(1, tries) + 1)))
+        wrong = wrong or {*markets}
         if update.action == REMOVE:
             # What the exchange does not take for one of its markets, it does not send.
-            again = [market for market in portion.markets if market not in wrong]
-            update.channel.not_removed(Portion(again, portion.tries))
             update.channel.removed(wrong)
-        else:
-            update.channel.not_added(portion, wrong)
+            return update.channel.not_removed(Portion([market for market in markets if market not in wrong], tries))
+        update.channel.not_added(update.portion, wrong)
+        return ()
 
 
 def _command(update: Update) -> dict[str, Any]:
