@@ -65,7 +65,8 @@ class Run:
             self.gaps = [event for event in collector.events if event["event"] == "sequence gap"]
 
     def metric(self, name: str) -> float | None:
-        values = [line.split()[-1] for line in self.metrics.splitlines() if line.startswith(f'{name}{{feed="test"}}')]
+        series = f'{name}{{feed="test",shard=""}}'
+        values = [line.split()[-1] for line in self.metrics.splitlines() if line.startswith(series)]
         return float(values[0]) if values else None
 
 

@@ -112,7 +112,7 @@ TOP_USAGE = [
 ]
 RUN_USAGE = [
     "ssmd: Usage:",
-    "ssmd:   ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>]",
+    "ssmd:   ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>] [--shard <i/n>]",
     "ssmd:   ssmd run (-h | --help)",
 ]
 

@@ -187,7 +187,7 @@ def test_messages_that_are_not_json_are_kept_in_the_file_and_counted(tmp_path):
     lines = [json.loads(line) for line in collector.lines()]
     encoded = [line for line in lines if "encoding" in line]
     assert {line["encoding"] for line in encoded} == {"text", "base64"}
-    assert f'ssmd_messages_not_json_total{{feed="test"}} {len(encoded)}.0' in metrics
+    assert f'ssmd_messages_not_json_total{{feed="test",shard=""}} {len(encoded)}.0' in metrics
 
 
 def test_a_binary_feed_gets_one_warning_that_says_what_it_looks_like(tmp_path):
@@ -237,7 +237,7 @@ def test_compressed_messages_are_written_as_they_were_before(tmp_path):
     lines = [json.loads(line) for line in collector.lines()]
     assert [line["data"] for line in lines[:3]] == [{"number": number} for number in range(3)]
     assert [line.get("encoding") for line in lines] == [None, None, None, "base64", None]
-    assert 'ssmd_messages_not_decompressed_total{feed="test"} 2.0' in metrics
+    assert 'ssmd_messages_not_decompressed_total{feed="test",shard=""} 2.0' in metrics
     assert status["messages"]["not_decompressed"] == 2
     [ledger] = tmp_path.rglob("*.ledger.jsonl")
     entries = [json.loads(line) for line in ledger.read_text().splitlines()]
@@ -323,8 +323,8 @@ def test_the_probes_answer_from_the_start_and_report_the_connection(tmp_path):
         collector.wait_for_lines(5)
         metrics = collector.get("/metrics")[1]
         for name in ("ssmd_messages_total", "ssmd_connected", "ssmd_last_message_timestamp"):
-            assert re.search(rf'^{name}{{feed="test"}} [1-9]', metrics, re.MULTILINE), name
-        assert 'ssmd_errors_total{feed="test",type="write"} 0.0' in metrics
+            assert re.search(rf'^{name}{{feed="test",shard=""}} [1-9]', metrics, re.MULTILINE), name
+        assert 'ssmd_errors_total{feed="test",shard="",type="write"} 0.0' in metrics
         assert collector.end() == 0
 
 

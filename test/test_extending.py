@@ -90,7 +90,8 @@ class ShoutingExchange(Listening):
     """Asks in capitals, answers questions, and says now and then that it is still there."""
 
     tick_seconds = 0.05
-    knows_markets = True
+    knows_markets = can_be_divided = True
+    idle = ""
     listing = None
 
     def __init__(self, keys, subscribe, snapshots, commands_per_second, **further):

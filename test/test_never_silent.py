@@ -89,7 +89,8 @@ def not_ready(collector: Collector) -> str:
 
 def metric(collector: Collector, name: str, channel: str) -> float | None:
     """Return the value of a channel's metric; None when there is no such series."""
-    found = re.search(rf'^{name}{{channel="{channel}",feed="test"}} (\S+)$', collector.get("/metrics")[1], re.MULTILINE)
+    series = rf'^{name}{{channel="{channel}",feed="test",shard=""}} (\S+)$'
+    found = re.search(series, collector.get("/metrics")[1], re.MULTILINE)
     return float(found.group(1)) if found else None
 
 

@@ -71,7 +71,7 @@ def sealing(tmp_path) -> Companion:
 
 
 def value(metrics, name: str, **labels: str) -> float | None:
-    return metrics.registry.get_sample_value(name, {"feed": "kalshi", **labels})
+    return metrics.registry.get_sample_value(name, {"feed": "kalshi", "shard": "", **labels})
 
 
 def test_days_before_the_one_being_written_are_sealed(tmp_path, status, metrics, make, caplog):

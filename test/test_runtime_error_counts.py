@@ -95,7 +95,7 @@ def test_a_run_that_ended_with_an_error_shows_in_the_metrics_of_the_next(tmp_pat
     with Simulator() as simulator, Collector(tmp_path, simulator.generic, exchange="generic") as collector:
         collector.start_up()
         collector.wait_for_lines(41)
-        assert 'ssmd_errors_total{feed="test",type="disconnect"} 2.0\n' in collector.get("/metrics")[1]
+        assert 'ssmd_errors_total{feed="test",shard="",type="disconnect"} 2.0\n' in collector.get("/metrics")[1]
         assert collector.end() == 0
 
 
@@ -129,7 +129,7 @@ def test_what_ends_a_run_before_it_collects_is_counted_too(tmp_path, variables, 
             collector.wait_for_lines(1)
             metrics = collector.get("/metrics")[1]
             assert collector.end() == 0
-    counted = re.findall(r'^ssmd_errors_total\{feed="test",type="(\w+)"\} [1-9]', metrics, re.MULTILINE)
+    counted = re.findall(r'^ssmd_errors_total\{feed="test",shard="",type="(\w+)"\} [1-9]', metrics, re.MULTILINE)
     assert counted == [label]
 
 

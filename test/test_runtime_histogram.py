@@ -15,9 +15,9 @@ BOUNDS = (0.0, 0.001, 0.5, 1.0, 60.0)
 @given(st.lists(st.sampled_from(BOUNDS) | st.floats(0, 1e6)))
 def test_it_shows_what_the_library_would(values: list[float]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    own = Histogram("ssmd_age_seconds", "Age.", "kalshi", BOUNDS)
+    own = Histogram("ssmd_age_seconds", "Age.", BOUNDS)
     ours.register(own)
-    library = Library("ssmd_age_seconds", "Age.", ["feed"], buckets=BOUNDS, registry=theirs).labels("kalshi")
+    library = Library("ssmd_age_seconds", "Age.", buckets=BOUNDS, registry=theirs)
     for value in values:
         own.observe(value)
         library.observe(value)

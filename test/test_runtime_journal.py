@@ -39,7 +39,7 @@ def test_a_disk_that_stays_behind_is_one_thing_that_happened(journal, metrics):
     journal.waited(0, last + PRESSURE_NS)
     assert recorded(journal) == [("backpressure_ended", last, {"seconds": 25.0, "waits": 100})]
     assert not journal.pressed
-    assert metrics.registry.get_sample_value("ssmd_backpressure_seconds_total", {"feed": "kalshi"}) == 25
+    assert metrics.registry.get_sample_value("ssmd_backpressure_seconds_total", {"feed": "kalshi", "shard": ""}) == 25
 
 
 def test_the_end_closes_what_is_open(journal):

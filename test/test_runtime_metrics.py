@@ -11,8 +11,22 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from ssmd import __version__, errors
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
-from ssmd.runtime.status import Status
+from ssmd.runtime.status import ChannelStatus, CompanionState, Status
+
+CHANNEL = ChannelStatus(
+    "trade",
+    asked=3,
+    confirmed_markets=2,
+    heard=1,
+    confirmed=False,
+    silent=False,
+    last_ns=None,
+    books_pending=None,
+    books_missing=None,
+    may_be_silent=False,
+)
 
 
 def scrape(metrics: Metrics) -> str:
@@ -20,14 +34,14 @@ def scrape(metrics: Metrics) -> str:
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
-    return metrics.registry.get_sample_value(name, {"feed": "kalshi", **labels})
+    return metrics.registry.get_sample_value(name, {"feed": "kalshi", "shard": "", **labels})
 
 
 def test_the_first_scrape_has_the_four_names_with_their_labels(metrics):
     lines = scrape(metrics).splitlines()
-    assert 'ssmd_messages_total{feed="kalshi"} 0.0' in lines
-    assert 'ssmd_errors_total{feed="kalshi",type="write"} 0.0' in lines
-    assert 'ssmd_connected{feed="kalshi"} 0.0' in lines
+    assert 'ssmd_messages_total{feed="kalshi",shard=""} 0.0' in lines
+    assert 'ssmd_errors_total{feed="kalshi",shard="",type="write"} 0.0' in lines
+    assert 'ssmd_connected{feed="kalshi",shard=""} 0.0' in lines
     assert "# TYPE ssmd_last_message_timestamp gauge" in lines
 
 
@@ -45,7 +59,8 @@ def test_the_four_are_of_their_kind(metrics, name, kind):
 
 
 def test_every_type_of_error_is_there_from_the_first_scrape(metrics):
-    found = re.findall(r'^ssmd_errors_total\{feed="kalshi",type="(\w+)"\} 0\.0$', scrape(metrics), re.MULTILINE)
+    series = r'^ssmd_errors_total\{feed="kalshi",shard="",type="(\w+)"\} 0\.0$'
+    found = re.findall(series, scrape(metrics), re.MULTILINE)
     assert found == ERROR_TYPES
     assert {"auth", "connect", "disconnect", "output", "subscribe", "write"} < set(found)
 
@@ -140,10 +155,11 @@ def test_counts_are_counted(metrics, status):
 
 def test_build_and_process_are_told(metrics):
     text = scrape(metrics)
+    version = re.escape(__version__)
     assert re.search(
-        rf'^ssmd_build_info\{{python="3\.\d+\.\d+\S*",version="{re.escape(__version__)}"\}} 1\.0$', text, re.M
+        rf'^ssmd_build_info\{{feed="kalshi",python="3\.\d+\.\d+\S*",shard="",version="{version}"\}} 1\.0$', text, re.M
     )
-    assert re.search(r"^process_resident_memory_bytes [1-9]", text, re.MULTILINE)
+    assert re.search(r'^process_resident_memory_bytes\{feed="kalshi",shard=""\} [1-9]', text, re.MULTILINE)
 
 
 def test_two_runs_in_one_process_do_not_collide():
@@ -156,4 +172,14 @@ def test_two_runs_in_one_process_do_not_collide():
 
 def test_labels_hold_the_feed_and_nothing_of_the_endpoint(metrics):
     names = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}
-    assert names == {"feed", "type", "le", "version", "python"}
+    assert names == {"feed", "shard", "type", "le", "version", "python"}
+
+
+@pytest.mark.parametrize(("shard", "label"), [(WHOLE, ""), (Shard(2, 4), "2of4")])
+def test_every_series_has_the_feed_and_the_shard(shard, label):
+    status = Status(not_decompressed=lambda: 0, companions={"seal": CompanionState()}, channels=[CHANNEL])
+    metrics = Metrics(CollectorRegistry(), "kalshi", status, shard)
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    assert {(sample.labels["feed"], sample.labels["shard"]) for sample in samples} == {("kalshi", label)}
+    names = {sample.name for sample in samples}
+    assert names >= {"ssmd_connected", "ssmd_channel_silent", "ssmd_companion_up", "process_resident_memory_bytes"}

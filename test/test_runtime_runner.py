@@ -26,10 +26,15 @@ from ssmd.errors import (
     WriteError,
 )
 from ssmd.runtime.channels import Limits
+from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.runtime.threads import LARGE_BYTES
+
+
+def sample(metrics: Metrics, name: str, **labels: str) -> Any:
+    return metrics.registry.get_sample_value(name, {"feed": "kalshi", "shard": "", **labels})
 
 
 def read_now(clock: Callable[[], int], payloads: list[bytes]) -> tuple[Reads, list[bytes]]:
@@ -89,6 +94,7 @@ class ToyExchange:
     sequence = COUNTER
     shows_loss = True
     tick_seconds: float | None = None
+    idle = ""
 
     def __init__(self, inspections: Sequence[Inspection] = ()):
         self.inspections = list(inspections)
@@ -234,8 +240,8 @@ def test_everything_received_is_written_before_a_disconnect_is_raised(make, stat
     assert writer.kept == [b"1", b"2", b"3"]
     assert writer.closed
     assert status.messages == 3
-    assert metrics.registry.get_sample_value("ssmd_messages_total", {"feed": "kalshi"}) == 3
-    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1
+    assert sample(metrics, "ssmd_messages_total") == 3
+    assert sample(metrics, "ssmd_errors_total", type="disconnect") == 1
 
 
 def test_stop_drains_and_returns_without_error(make, status):
@@ -370,7 +376,7 @@ def test_a_service_that_returns_a_reason_ends_the_run_in_order(make, status, met
     [stopped] = [note for batch in writer.batches for note in batch.notes if note.event == "stopped"]
     assert stopped.fields["reason"] == "the exchange closes at 17:00"
     for kind in ("disconnect", "connect", "write"):
-        assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": kind}) in (None, 0)
+        assert sample(metrics, "ssmd_errors_total", type=kind) in (None, 0)
 
 
 def test_a_service_that_returns_nothing_before_stop_is_a_failure(make, metrics):
@@ -378,7 +384,7 @@ def test_a_service_that_returns_nothing_before_stop_is_a_failure(make, metrics):
     with pytest.raises(Disconnected, match=r"^the service has ended by itself$"):
         runner.run()
     assert runner.stopped_by is None
-    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1
+    assert sample(metrics, "ssmd_errors_total", type="disconnect") == 1
 
 
 @pytest.mark.parametrize("end", [None, Disconnected("gone")], ids=["stopped", "failed"])
@@ -408,7 +414,7 @@ def test_back_pressure_stops_the_reading_and_loses_nothing(make, status, metrics
     with pytest.raises(Disconnected):
         running.get(timeout=2)
     assert len(writer.kept) == 100
-    assert metrics.registry.get_sample_value("ssmd_backpressure_seconds_total", {"feed": "kalshi"}) >= 0.04
+    assert sample(metrics, "ssmd_backpressure_seconds_total") >= 0.04
 
 
 def test_a_writer_stuck_for_good_ends_with_a_write_error_after_the_drain_time(make):
@@ -501,7 +507,7 @@ def test_gaps_and_acknowledgements_are_counted_and_logged(make, status, metrics,
     with caplog.at_level("INFO", "ssmd.runner"), pytest.raises(Disconnected):
         make(ToyConnector([[b"1"]], end=Disconnected("x")), ToyExchange([Inspection(True, events)])).run()
     assert (status.gaps, status.missed) == (2, 3)
-    assert metrics.registry.get_sample_value("ssmd_missed_messages_total", {"feed": "kalshi"}) == 3
+    assert sample(metrics, "ssmd_missed_messages_total") == 3
     assert "subscribed" in [record.message for record in caplog.records]
 
 
@@ -513,7 +519,7 @@ def test_a_clock_that_steps_back_never_shows_in_the_batches(make, metrics, caplo
     with pytest.raises(Disconnected):
         make(connector, writer=writer, clock=lambda: next(times)).run()
     assert [batch.received_ns for batch in writer.batches if batch.messages] == [110, 200, 200, 200, 300]
-    assert metrics.registry.get_sample_value("ssmd_clock_steps_total", {"feed": "kalshi"}) == 2
+    assert sample(metrics, "ssmd_clock_steps_total") == 2
     assert [record.message for record in caplog.records].count("clock stepped back") == 2
 
 
@@ -623,7 +629,7 @@ def test_an_opening_that_hangs_can_be_stopped_and_shows_in_health(make, status):
 def test_whatever_expected_error_ends_a_run_is_counted(make, metrics):
     with pytest.raises(ListenError):
         make(ToyConnector(), services=[ToyService(end=ListenError("port gone"))]).run()
-    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "listen"}) == 1
+    assert sample(metrics, "ssmd_errors_total", type="listen") == 1
 
 
 def test_a_message_from_the_future_is_of_age_0(make, metrics):
@@ -633,7 +639,7 @@ def test_a_message_from_the_future_is_of_age_0(make, metrics):
         make(connector, ToyExchange(inspections), clock=lambda: 100 * 10**9).run()
 
     def value(name: str, **labels: str) -> float | None:
-        return metrics.registry.get_sample_value(f"ssmd_message_age_seconds_{name}", {"feed": "kalshi", **labels})
+        return sample(metrics, f"ssmd_message_age_seconds_{name}", **labels)
 
     assert (value("count"), value("sum"), value("bucket", le="0.0")) == (2, 1, 1)
 
@@ -718,4 +724,4 @@ def test_the_time_out_of_a_channel_ends_the_run_as_a_disconnect_does(make, metri
     ends = [note for batch in writer.batches for note in batch.notes if note.event in ("disconnected", "stopped")]
     assert [note.event for note in ends] == ["disconnected", "stopped"]
     assert {note.fields["reason"] for note in ends} == {str(status.ending)}
-    assert metrics.registry.get_sample_value("ssmd_errors_total", {"feed": "kalshi", "type": "disconnect"}) == 1
+    assert sample(metrics, "ssmd_errors_total", type="disconnect") == 1

@@ -62,7 +62,7 @@ def test_it_waits_for_the_opening_collects_and_waits_again_in_one_process(tmp_pa
         assert 1.9 * HOUR < opening - clock.now() <= 2 * HOUR
         assert collector.get("/health") == (200, '{"status":"ok"}\n')
         assert collector.get("/ready") == (200, '{"state":"closed","status":"ready"}\n')
-        assert 'ssmd_scheduled{feed="test"} 0.0' in collector.get("/metrics")[1]
+        assert 'ssmd_scheduled{feed="test",shard=""} 0.0' in collector.get("/metrics")[1]
         assert "ssmd_opened_timestamp{" not in collector.get("/metrics")[1]
         described = json.loads(collector.get("/status")[1])
         assert (described["state"], described["connected"], described["missing"]) == ("closed", False, [])
@@ -73,7 +73,7 @@ def test_it_waits_for_the_opening_collects_and_waits_again_in_one_process(tmp_pa
         collector.start_up()
         collector.wait_for("connected")
         collector.wait_for_lines(50)
-        assert 'ssmd_scheduled{feed="test"} 1.0' in collector.get("/metrics")[1]
+        assert 'ssmd_scheduled{feed="test",shard=""} 1.0' in collector.get("/metrics")[1]
         assert json.loads(collector.get("/status")[1])["schedule"]["open"] is True
 
         clock.forward(2 * HOUR)

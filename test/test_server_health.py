@@ -141,7 +141,7 @@ def test_metrics_as_text(server: HealthServer, status: Status) -> None:
     answer = ask(server, "/metrics")
     assert answer.code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert b'\nssmd_connected{feed="demo"} 1.0\n' in answer.body
+    assert b'\nssmd_connected{feed="demo",shard=""} 1.0\n' in answer.body
     families = {family.name for family in parse_text(answer.body.decode())}
     assert {"ssmd_messages", "ssmd_errors", "ssmd_connected", "ssmd_last_message_timestamp"} <= families
 

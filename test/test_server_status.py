@@ -12,6 +12,7 @@ import pytest
 from process import ROOT, Collector, Simulator
 
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
+from ssmd.contracts.shard import WHOLE
 from ssmd.runtime.status import ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe
 
@@ -19,7 +20,7 @@ NOW = 1_790_000_000_000_000_000
 SECOND = 10**9
 PAGE = (ROOT / "docs" / "status.md").read_text()
 SCHEMA = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
-ABOUT = About("kalshi", "kalshi-dev", "kalshi", "wss://example.com/ws", NOW - 3600 * SECOND)
+ABOUT = About("kalshi", WHOLE, "kalshi-dev", "kalshi", "wss://example.com/ws", NOW - 3600 * SECOND)
 BOOKS = ChannelStatus(
     channel="orderbook_delta",
     asked=40,

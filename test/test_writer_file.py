@@ -302,7 +302,7 @@ def test_messages_that_are_not_json_are_kept_and_counted(tmp_path, make, metrics
     take(writer, b"oops", b"{}", b"\xff")
     writer.flush()
     assert payloads(tmp_path / "2025-12-22" / "kalshi.jsonl") == [b"oops", b"{}", b"\xff"]
-    assert metrics.registry.get_sample_value("ssmd_messages_not_json_total", {"feed": "kalshi"}) == 2
+    assert metrics.registry.get_sample_value("ssmd_messages_not_json_total", {"feed": "kalshi", "shard": ""}) == 2
 
 
 def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monkeypatch):
@@ -322,8 +322,8 @@ def test_sync_waits_for_its_interval_and_happens_off_the_hub(make, metrics, monk
     writer.sync()
     assert 2 <= len(threads) <= (time.monotonic() - began) / 0.05 + 2
     assert hub_thread not in threads
-    assert metrics.registry.get_sample_value("ssmd_last_sync_timestamp", {"feed": "kalshi"}) > 0
-    assert metrics.registry.get_sample_value("ssmd_disk_free_bytes", {"feed": "kalshi"}) > 0
+    assert metrics.registry.get_sample_value("ssmd_last_sync_timestamp", {"feed": "kalshi", "shard": ""}) > 0
+    assert metrics.registry.get_sample_value("ssmd_disk_free_bytes", {"feed": "kalshi", "shard": ""}) > 0
 
 
 def test_what_is_written_within_an_interval_is_synced_at_its_end_though_nothing_comes_after_it(make, monkeypatch):

@@ -1,7 +1,7 @@
 """Collect one environment until it is stopped (SIGTERM, SIGHUP or Ctrl-C), or until something fails.
 
 Usage:
-  ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>]
+  ssmd run <environment> --config-dir <path> [--listen <host:port>] [--page <level>] [--shard <i/n>]
   ssmd run (-h | --help)
 
 Options:
@@ -9,10 +9,14 @@ Options:
   --listen <host:port>  Where to serve /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
   --page <level>        How much /status shows: `off`, `status` or, with the names of markets, `full`. The default is
                         SSMD_PAGE, or without it `full` where only this host can reach the address, else `status`.
+  --shard <i/n>         Collect one of n parts of the markets, such as 2/4, and run the other parts beside it. The first
+                        part also has what is not divided: channels that are of all markets. Default: SSMD_SHARD, or
+                        without it all of it.
   -h --help             Show this.
 
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
-debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page.
+debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page, and SSMD_SHARD
+a value for --shard.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ import gevent
 
 from ssmd import __version__, wiring
 from ssmd.commands.listen import parse_listen, parse_page
+from ssmd.commands.shard import shard_to_run
+from ssmd.contracts.shard import Shard
 from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
@@ -49,6 +55,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
     page = parse_page(arguments["--page"], environ, listen[0])
+    shard = shard_to_run(arguments["--shard"], environ)
     config_dir = Path(arguments["--config-dir"])
     now = time.time()
     today = datetime.fromtimestamp(now, UTC).date()
@@ -60,23 +67,27 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         times = hours_of(deployment.environment, deployment.feed)
         opening = next_opening(times, now) if times is not None else None
         if opening is not None:
-            wait = wiring.assemble_closed(deployment, environ, listen, opening, show, page=page)
-            _log_begin("closed by schedule", deployment, f"{listen[0]}:{wait.port}", until=second(opening))
+            wait = wiring.assemble_closed(deployment, environ, listen, opening, show, shard=shard, page=page)
+            address = f"{listen[0]}:{wait.port}"
+            _log_begin("closed by schedule", deployment, shard, address, until=second(opening))
             code, again = _wait(wait)
         else:
             hours = open_hours(times, now) if times is not None else None
-            run = wiring.assemble(deployment, environ, listen, show, page=page, today=today, hours=hours)
-            _log_begin("starting", deployment, f"{listen[0]}:{run.port}")
+            run = wiring.assemble(
+                deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
+            )
+            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.
             code, again = _collect(run, terminal)
     return _start_anew() if again else code
 
 
-def _log_begin(event: str, deployment: Deployment, listen: str, **more: str) -> None:
+def _log_begin(event: str, deployment: Deployment, shard: Shard, listen: str, **more: str) -> None:
     extra = {
         "version": __version__,
         "environment": deployment.environment.name,
         "feed": deployment.feed.name,
+        **({} if shard.is_whole else {"shard": str(shard)}),
         "endpoint": deployment.shown_endpoint,
         "listen": listen,
     }

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ssmd.commands.shard import read_shard
 from ssmd.contracts.exchange import MessageReader
-from ssmd.contracts.shard import Shard, parse_shard
-from ssmd.errors import DataError, UsageError, visible
+from ssmd.contracts.shard import Shard
+from ssmd.errors import DataError, UsageError
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.reading.stretches import Stretch
@@ -43,12 +44,7 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
 def shard_asked(arguments: Mapping[str, Any]) -> Shard | None:
     """Return the shard that --shard names, None without the option. Raises UsageError."""
     text = arguments["--shard"]
-    if text is None:
-        return None
-    try:
-        return parse_shard(text)
-    except ValueError as error:
-        raise UsageError(f"--shard is '{visible(text)}'; it {error}") from None
+    return None if text is None else read_shard(text)
 
 
 def warn_of_other_forms(files: Iterable[DayFile]) -> None:

@@ -17,6 +17,8 @@ class Dialect(Protocol):
 
     knows_markets: bool
     """Whether markets() can know which markets are asked for."""
+    can_be_divided: bool
+    """Whether __call__ takes a shard other than WHOLE."""
 
     def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
         """Report what is wrong in a feed version's `dialect` section, which describes the exchange's messages.
@@ -50,7 +52,8 @@ class Dialect(Protocol):
         """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
 
         `subscribe`: a mapping, or a list of mappings. `commands_per_second`: the most that are sent, replies included;
-        None for no limit. `shard`: which of the markets this connection is for. `rest_endpoint`: the URL below which
+        None for no limit. `shard`: which of the markets this connection is for; only the first takes
+        what cannot be divided. `rest_endpoint`: the URL below which
         the exchange's REST interface is; empty when the feed has none. `most_markets`: how many markets may be
         subscribed to; None for no limit. Raises ConfigError, which never holds the value of a key.
         """

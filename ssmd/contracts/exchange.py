@@ -144,6 +144,12 @@ class Exchange(Inspector, Protocol):
         with each. None from the beginning: never, which costs nothing.
         """
 
+    @property
+    def idle(self) -> str:
+        """Why this connection asks for nothing, so that no message is expected, as a sentence for people; empty when
+        it does ask for something. It stays the same.
+        """
+
     def prepare(self, now_ms: int) -> HttpRequest | None:
         """Return a request to make before the connection is opened, at the time (Unix ms); None for none."""
 

@@ -48,7 +48,7 @@ class Writer(Protocol):
     methods run at the same time.
 
     A class in the catalog has a `Config`, a metadata Model of the environment's `storage` section, and is made as
-    `cls(config, feed, status=, clock=)`.
+    `cls(config, feed, shard=, status=, clock=)`. With a shard, other processes write the feed's other shards.
     """
 
     location: str

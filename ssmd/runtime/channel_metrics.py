@@ -54,11 +54,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[ChannelStatus], float | None]], ...] = 
 )
 
 
-def channel_metrics(feed: str, channels: Sequence[ChannelStatus]) -> Iterator[Metric]:
+def channel_metrics(channels: Sequence[ChannelStatus]) -> Iterator[Metric]:
     """Yield the metrics of all channels. One that is not known has no series."""
     for name, text, value in _GAUGES:
-        gauge = GaugeMetricFamily(name, text, labels=["feed", "channel"])
+        gauge = GaugeMetricFamily(name, text, labels=["channel"])
         for channel in channels:
             if (number := value(channel)) is not None:
-                gauge.add_metric([feed, channel.channel], float(number))
+                gauge.add_metric([channel.channel], float(number))
         yield gauge

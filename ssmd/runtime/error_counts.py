@@ -1,4 +1,4 @@
-"""How the runs of a feed ended, kept from run to run in a small file beside the data.
+"""How the runs of a feed, or of a shard, ended, kept from run to run in a small file beside the data.
 
 A run that ends with an error is gone before anybody scrapes its last count. So the next run begins with that count, and
 a scrape sees the counter of errors rise.
@@ -38,17 +38,17 @@ class _Counter(Protocol):
 class ErrorCounts:
     """Counts errors by type.
 
-    `folder`: where the feed's data is; it need not exist, and None counts nothing. `counters`: the metrics, by type.
-    What the disk refuses, or is too slow for, is logged and left undone.
+    `folder`: where the data is; it need not exist, and None counts nothing. `stem`: how the names of the files begin.
+    `counters`: the metrics, by type. What the disk refuses, or is too slow for, is logged and left undone.
 
-    A run that is refused because another collector collects the feed into this folder is not counted: these are the
-    counts of the other one.
+    A run that is refused because another collector writes the same files is not counted: these are the counts of the
+    other one.
     """
 
-    def __init__(self, folder: Path | None, feed: str, counters: Mapping[str, _Counter]) -> None:
+    def __init__(self, folder: Path | None, stem: str, counters: Mapping[str, _Counter]) -> None:
         self._folder = folder or Path()
-        self._path = errors_path(self._folder, feed)
-        self._feed = feed
+        self._path = errors_path(self._folder, stem)
+        self._stem = stem
         self._counters = counters
         self._counts = folder is not None
         self.earlier: Mapping[str, int] | None = None
@@ -83,8 +83,8 @@ class ErrorCounts:
         return counts
 
     def _another_collects(self) -> bool:
-        """Return whether a process holds the feed's newest file, as a collector does all the time."""
-        files = [path for day in day_folders(self._folder) if (path := data_path(day, self._feed)).exists()]
+        """Return whether a process holds the newest file, as a collector does all the time."""
+        files = [path for day in day_folders(self._folder) if (path := data_path(day, self._stem)).exists()]
         return bool(files) and is_locked(files[-1])
 
     def _count(self, label: str) -> dict[str, int]:

@@ -14,10 +14,10 @@ __all__ = ["Histogram"]
 
 
 class Histogram(Collector):
-    """A histogram of one feed. `bounds`: the upper bounds of the buckets, in order, without infinity."""
+    """A histogram without labels. `bounds`: the upper bounds of the buckets, in order, without infinity."""
 
-    def __init__(self, name: str, text: str, feed: str, bounds: Sequence[float]) -> None:
-        self._name, self._text, self._feed = name, text, feed
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name, self._text = name, text
         self._bounds = list(bounds)
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -31,6 +31,6 @@ class Histogram(Collector):
         for bound, count in zip([*self._bounds, math.inf], self._counts, strict=True):
             total += count
             buckets.append((floatToGoString(bound), float(total)))  # type: ignore[no-untyped-call]
-        metric = HistogramMetricFamily(self._name, self._text, labels=["feed"])
-        metric.add_metric([self._feed], buckets, self._sum)
+        metric = HistogramMetricFamily(self._name, self._text, labels=())
+        metric.add_metric((), buckets, self._sum)
         yield metric

@@ -21,8 +21,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ssmd import __version__, errors
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.channel_metrics import channel_metrics
 from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.labelled import Labelled
 from ssmd.runtime.status import Status
 
 __all__ = ["BUG", "ERROR_TYPES", "Metrics"]
@@ -76,6 +78,7 @@ class _FromStatus(Collector):
     )
     _GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
         ("ssmd_connected", "1 while connected to the exchange, else 0.", lambda status: status.connected),
+        ("ssmd_idle", "1 when nothing is asked for, so that no message is expected, else 0.", lambda s: bool(s.idle)),
         (
             "ssmd_last_message_timestamp",
             "When the last message was received, Unix seconds; missing before the first.",
@@ -115,80 +118,73 @@ class _FromStatus(Collector):
         ),
     )
 
-    def __init__(self, feed: str, status: Status) -> None:
-        self._feed = feed
+    def __init__(self, status: Status) -> None:
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
         for families, family in ((self._COUNTERS, CounterMetricFamily), (self._GAUGES, GaugeMetricFamily)):
             for name, text, value in families:
-                metric = family(name, text, labels=["feed"])
+                metric = family(name, text, labels=())
                 if (number := value(self._status)) is not None:
-                    metric.add_metric([self._feed], float(number))
+                    metric.add_metric((), float(number))
                 yield metric
-        yield from channel_metrics(self._feed, self._status.channels or ())
+        yield from channel_metrics(self._status.channels or ())
         if (count := self._status.not_decompressed()) is not None:  # Most exchanges do not compress their messages.
             text = "Messages that could not be decompressed, kept as they came."
-            metric = CounterMetricFamily("ssmd_messages_not_decompressed", text, labels=["feed"])
-            metric.add_metric([self._feed], float(count))
+            metric = CounterMetricFamily("ssmd_messages_not_decompressed", text, labels=())
+            metric.add_metric((), float(count))
             yield metric
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:
-        labels = ["feed", "companion"]
+        labels = ["companion"]
         up = GaugeMetricFamily("ssmd_companion_up", "1 while the companion's process runs, else 0.", labels=labels)
         starts = CounterMetricFamily("ssmd_companion_starts", "Times that a companion was started.", labels=labels)
         failures = CounterMetricFamily(
             "ssmd_companion_failures", "Times that a companion failed, or could not be started.", labels=labels
         )
         for name, state in self._status.companions.items():
-            up.add_metric([self._feed, name], float(state.up))
-            starts.add_metric([self._feed, name], state.starts)
-            failures.add_metric([self._feed, name], state.failures)
+            up.add_metric([name], float(state.up))
+            starts.add_metric([name], state.starts)
+            failures.add_metric([name], state.failures)
         yield from (up, starts, failures)
 
 
 class Metrics:
-    """The metrics of one feed, registered with `registry`."""
+    """The metrics of one run, registered with `registry`.
 
-    def __init__(self, registry: CollectorRegistry, feed: str, status: Status) -> None:
+    Every series has the labels `feed` and `shard`; `shard` is empty when no other process shares the feed.
+    """
+
+    def __init__(self, registry: CollectorRegistry, feed: str, status: Status, shard: Shard = WHOLE) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
-        registry.register(_FromStatus(feed, status))
-        by_type = Counter(
-            "ssmd_errors_total", "Errors that ended the run, by type.", ["feed", "type"], registry=registry
+        ours = Labelled({"feed": feed, "shard": shard.label})
+        registry.register(ours)
+        ours.register(_FromStatus(status))
+        by_type = Counter("ssmd_errors_total", "Errors that ended the run, by type.", ["type"], registry=ours)
+        self.errors = {label: by_type.labels(label) for label in ERROR_TYPES}
+        self.clock_steps = Counter(
+            "ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do.", registry=ours
         )
-        self.errors = {label: by_type.labels(feed, label) for label in ERROR_TYPES}
-        self.clock_steps = _counter(
-            registry, feed, "ssmd_clock_steps_total", "Times the wall clock stepped back; timestamps never do."
-        )
-        self.backpressure = _counter(
-            registry,
-            feed,
+        self.backpressure = Counter(
             "ssmd_backpressure_seconds_total",
             "Seconds in which the socket was not read because the writer was behind.",
+            registry=ours,
         )
         self.age = Histogram(
             "ssmd_message_age_seconds",
             "From the exchange's time of a message to its receipt, not below 0; the newest message of each read.",
-            feed,
             _AGE_SECONDS,
         )
-        registry.register(self.age)
-        _register_constants(registry, feed)
+        ours.register(self.age)
+        _register_constants(ours)
 
 
-def _counter(registry: CollectorRegistry, feed: str, name: str, text: str) -> Counter:
-    return Counter(name, text, ["feed"], registry=registry).labels(feed)
-
-
-def _gauge(registry: CollectorRegistry, feed: str, name: str, text: str) -> Gauge:
-    return Gauge(name, text, ["feed"], registry=registry).labels(feed)
-
-
-def _register_constants(registry: CollectorRegistry, feed: str) -> None:
+def _register_constants(registry: CollectorRegistry) -> None:
     """Register what stays the same as long as the process runs, and what the library says of the process."""
-    _gauge(registry, feed, "ssmd_start_timestamp", "When the collector started, Unix seconds.").set(time.time())
+    started = Gauge("ssmd_start_timestamp", "When the collector started, Unix seconds.", registry=registry)
+    started.set(time.time())
     build = Gauge(
         "ssmd_build_info", "Always 1; the labels say what is running.", ["version", "python"], registry=registry
     )

@@ -70,7 +70,10 @@ class Reader:
         self._begin_day(self._clock.last_ns)
         self._status.connected = True
         _log.info("connected", extra={"feed": self._feed})
-        _log_loss(self._exchange.sequence)
+        if self._exchange.idle:
+            _log.info(self._exchange.idle)
+        else:
+            _log_loss(self._exchange.sequence)
         decompress = self._connector.decompress
         self._journal.note(CONNECTED, self._clock.last_ns, **({"decompress": decompress} if decompress else {}))
         self._journal.events(self._exchange.asked(), self._clock.last_ns)

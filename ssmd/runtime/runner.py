@@ -108,6 +108,7 @@ class Runner:
         self._status.queue_messages = lambda: self._queue.messages
         self._status.queue_bytes = lambda: self._queue.bytes
         self._status.loss_shown_by = self._exchange.sequence or None
+        self._status.idle = self._exchange.idle
         self._status.shows_loss = lambda: self._exchange.shows_loss
         self._status.not_decompressed = self._not_decompressed
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed

@@ -87,6 +87,8 @@ class Status:
     written_bytes: int = 0
     loss_shown_by: str | None = COUNTER
     """How lost messages show: COUNTER, RANGE or CHAIN. None: they do not show."""
+    idle: str = ""
+    """Why no message is expected, as a sentence for people; empty when messages are."""
     shows_loss: Callable[[], bool] = lambda: True
     """Returns whether they would show by now: False as long as no message has had a number."""
     gaps: int = 0
@@ -170,6 +172,8 @@ class Status:
 
     def notes(self) -> list[str]:
         """Return what people should know of the run although nothing is wrong, one sentence each."""
+        if self.idle:
+            return [self.idle]
         if self.loss_shown_by is None:
             return [LOSS_NOT_DETECTED]
         return [NO_NUMBERS_YET] if self.lacks_numbers() else []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssmd import __version__
+from ssmd.contracts.shard import Shard
 from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import timestamp
@@ -29,6 +30,7 @@ class About:
     """What does not change during a run."""
 
     feed: str
+    shard: Shard
     environment: str
     exchange: str
     endpoint: str
@@ -51,6 +53,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "missing": status.not_ready(),
         "notes": status.notes(),
         "feed": about.feed,
+        "shard": about.shard.label,
         "environment": about.environment,
         "exchange": about.exchange,
         "endpoint": about.endpoint,

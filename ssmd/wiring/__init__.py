@@ -17,6 +17,7 @@ from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
@@ -83,6 +84,7 @@ def assemble(
     listen: tuple[str, int],
     status_line: Callable[[str], None] | None = None,
     *,
+    shard: Shard = WHOLE,
     page: str = STATUS,
     clock: Callable[[], int] = time.time_ns,
     today: date | None = None,
@@ -90,17 +92,16 @@ def assemble(
 ) -> Run:
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
-    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: how much
-    /status shows, one of server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in
-    which the environment is open now; None without a schedule. What it raises is counted, where the next run finds it.
+    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `shard`: the part of
+    the markets that this run collects. `page`: how much /status shows, one of server.status.LEVELS. `today`: the day on
+    which the metadata was loaded. `hours`: those in which the environment is open now; None without a schedule. What it
+    raises is counted, where the next run finds it.
     """
-    beside = Beside(deployment, page, clock)
-    if hours is not None:
-        beside.status.opened_ns = hours.opened * 10**9
+    beside = Beside(deployment, shard, page, clock, hours)
     with beside.error_counts:
         source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
-        connector, exchange = _connection(deployment, source)
-        listing = listing_parts(deployment, exchange, beside.status, clock, direct=source.direct)
+        connector, exchange = _connection(deployment, source, shard)
+        listing = listing_parts(deployment, shard, exchange, beside.status, clock, direct=source.direct)
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
@@ -110,7 +111,7 @@ def assemble(
         reporter=reporter,
         services=[server, *source.services, *alarms(deployment, today, hours, clock)],
         companions=beside.companions(source.keys, environ, listing.companions),
-        identity=_identity(deployment),
+        identity=_identity(deployment, shard),
         limits=_limits(deployment.environment),
         open_hours=hours,
         lister=listing.lister,
@@ -119,22 +120,31 @@ def assemble(
     return Run(runner, reporter, beside.error_counts, server.port)
 
 
-def _connection(deployment: Deployment, source: Source) -> tuple[Connector, Exchange]:
+def _require_divisible(deployment: Deployment, shard: Shard) -> None:
+    if not (shard.is_whole or EXCHANGES[deployment.dialect].can_be_divided):
+        reason = f"the dialect `{deployment.dialect}` does not know which message asks for which markets"
+        remedy = "divide the messages among several environments, each with a feed of its own"
+        message = f"cannot be collected as shard {shard}: {reason}; {remedy}"
+        raise ConfigError(str(deployment.problem(("subscribe",), message)))
+
+
+def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:
+    _require_divisible(deployment, shard)
     try:
-        exchange = _dialect(deployment, source.keys, source.rest_endpoint)
+        exchange = _dialect(deployment, source.keys, source.rest_endpoint, shard)
     except ConfigError as error:
         raise ConfigError(str(deployment.problem(("keys",), str(error)))) from None
     connector: Connector = CONNECTORS[deployment.feed.type](
         source.endpoint,
         exchange,
         deployment.connection,
-        data_timeout_seconds=deployment.environment.data_timeout_seconds,
+        data_timeout_seconds=None if exchange.idle else deployment.environment.data_timeout_seconds,
         direct=source.direct,
     )
     return connector, exchange
 
 
-def _identity(deployment: Deployment) -> dict[str, object]:
+def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
     """Return the fields of the ledger's `started`. The hash shows whether two runs had the same configuration."""
     sections: list[Any] = [deployment.environment, deployment.feed, deployment.version]
     sections += [deployment.connection, deployment.storage, deployment.transport]
@@ -146,11 +156,12 @@ def _identity(deployment: Deployment) -> dict[str, object]:
         "pid": os.getpid(),
         "exchange": deployment.dialect,
         "environment": deployment.environment.name,
+        "shard": shard.label,
         "description": EXCHANGES[deployment.dialect].needed_to_read(deployment.description),
     }
 
 
-def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str) -> Exchange:
+def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str, shard: Shard = WHOLE) -> Exchange:
     environment, version = deployment.environment, deployment.version
     policy = SnapshotPolicy(*astuple(environment.snapshots))
     dialect = EXCHANGES[deployment.dialect].described(deployment.description)
@@ -159,6 +170,7 @@ def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str) -> Exchange
         environment.subscribe,
         policy,
         version.rate_limit_per_second,
+        shard=shard,
         rest_endpoint=rest_endpoint,
         most_markets=version.max_symbols_per_connection,
     )

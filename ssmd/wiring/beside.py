@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.service import Service
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
@@ -32,21 +33,32 @@ __all__ = ["Beside", "ClosedRun", "alarms", "assemble_closed"]
 
 
 class Beside:
-    """The parts that a process has whether it collects or is closed."""
+    """The parts that a process has whether it collects or is closed.
 
-    def __init__(self, deployment: Deployment, page: str, clock: Callable[[], int]) -> None:
+    `hours`: those in which the environment is open now; None while it is closed, and without a schedule.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        shard: Shard,
+        page: str,
+        clock: Callable[[], int],
+        hours: OpenHours | None = None,
+    ) -> None:
         self._deployment = deployment
         self._page = page
         self.feed = deployment.feed.name
-        self.status = Status()
+        self.status = Status(opened_ns=None if hours is None else hours.opened * 10**9)
         self.registry = CollectorRegistry()
-        self.metrics = Metrics(self.registry, self.feed, self.status)
+        self.metrics = Metrics(self.registry, self.feed, self.status, shard)
         make_writer = WRITERS[deployment.environment.storage.type]
-        self.writer: Writer = make_writer(deployment.storage, self.feed, status=self.status, clock=clock)
-        self.error_counts = ErrorCounts(self.writer.state_folder, self.feed, self.metrics.errors)
+        self.writer: Writer = make_writer(deployment.storage, self.feed, shard=shard, status=self.status, clock=clock)
+        self.error_counts = ErrorCounts(self.writer.state_folder, shard.stem(self.feed), self.metrics.errors)
         self.error_counts.load()
         self._about = About(
             feed=self.feed,
+            shard=shard,
             environment=deployment.environment.name,
             exchange=deployment.dialect,
             endpoint=deployment.shown_endpoint,
@@ -87,6 +99,7 @@ def assemble_closed(
     until: int,
     status_line: Callable[[str], None] | None = None,
     *,
+    shard: Shard = WHOLE,
     page: str = STATUS,
     clock: Callable[[], int] = time.time_ns,
 ) -> ClosedRun:
@@ -94,7 +107,7 @@ def assemble_closed(
 
     The keys are looked up now, so that a missing one does not show only at the opening.
     """
-    beside = Beside(deployment, page, clock)
+    beside = Beside(deployment, shard, page, clock)
     with beside.error_counts:
         keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
         server = beside.probes(listen)

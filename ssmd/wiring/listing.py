@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ssmd.connector.rest.client import RestClient
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.exchange import Exchange
+from ssmd.contracts.shard import Shard
 from ssmd.contracts.writer import Writer
 from ssmd.metadata.deployment import Deployment
 from ssmd.runtime.lister import Lister, ListingFiles
@@ -27,7 +28,13 @@ NO_LISTING = ListingParts()
 
 
 def listing_parts(
-    deployment: Deployment, exchange: Exchange, status: Status, clock: Callable[[], int], *, direct: bool
+    deployment: Deployment,
+    shard: Shard,
+    exchange: Exchange,
+    status: Status,
+    clock: Callable[[], int],
+    *,
+    direct: bool,
 ) -> ListingParts:
     """Return what makes the requests of a listing, and keeps the answers if the environment says so.
 
@@ -39,7 +46,8 @@ def listing_parts(
     if not deployment.environment.keep_listing:
         return ListingParts(Lister(exchange.listing, client))
     feed, own = f"{deployment.feed.name}{LISTING}", Status()
-    writer: Writer = WRITERS[deployment.environment.storage.type](deployment.storage, feed, status=own, clock=clock)
+    make_writer = WRITERS[deployment.environment.storage.type]
+    writer: Writer = make_writer(deployment.storage, feed, shard=shard, status=own, clock=clock)
     status.beside = [own]
     companions = [companion._replace(name=f"{companion.name}_listing") for companion in writer.companions()]
     return ListingParts(Lister(exchange.listing, client, ListingFiles(feed, writer, own)), companions)

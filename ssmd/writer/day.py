@@ -1,4 +1,4 @@
-"""Opens the data file of a day for appending, locked, so that this collector alone writes the day."""
+"""The locks by which one collector alone writes the files of a feed, or of a shard, and opening those of a day."""
 
 from __future__ import annotations
 
@@ -9,15 +9,37 @@ from pathlib import Path
 from ssmd.errors import AlreadyCollected, OutputError, printable
 from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import other_forms
-from ssmd.store.layout import manifest_path, read_name
-from ssmd.store.locks import try_lock
+from ssmd.store.layout import lock_path, manifest_path, read_name
+from ssmd.store.locks import take_lock_file, try_lock
 
-__all__ = ["WAIT_SECONDS", "open_locked"]
+__all__ = ["WAIT_SECONDS", "lock_files", "open_locked"]
 
 WAIT_SECONDS = 10.0
 """How long to wait for `ssmd seal` or `ssmd compact`, which lock a data file while they work on it."""
 
 _LOOK_AGAIN_SECONDS = 0.1
+
+
+def lock_files(root: Path, stem: str) -> int:
+    """Lock the files that begin with `stem`, until the descriptor that it returns is closed. Raises OSError, and
+    AlreadyCollected when another collector holds the lock.
+
+    The data file is locked too, by open_locked(), in case the lock file is removed.
+    """
+    path = lock_path(root, stem)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        holder = take_lock_file(fd)
+        if holder is None:
+            kept, fd = fd, -1
+            return kept
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    raise AlreadyCollected(
+        f"{path}: another collector (process {holder}) is writing the files of {stem} here; stop it, or give this one "
+        "another storage.path"
+    )
 
 
 def open_locked(path: Path, ledger: Path) -> int:

@@ -1,8 +1,9 @@
-"""The writer for local files: {storage.path}/{UTC date}/{feed}.jsonl, one line a message.
+"""The writer for local files: {storage.path}/{UTC date}/{stem}.jsonl, one line a message.
 
-One collector holds a feed's files, by a lock on {storage.path}/.{feed}.lock. Lines are appended whole. Once a second
-(`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in a thread, so that a
-slow disk stalls neither the probes nor the end of the run: lines are written by a thread of their own.
+One collector holds a feed's files, or a shard's, by a lock on {storage.path}/.{stem}.lock. Lines are appended whole.
+Once a second (`fsync_interval_seconds`) what was written is synced to the disk. Every call on the disk runs in a
+thread, so that a slow disk stalls neither the probes nor the end of the run: lines are written by a thread of their
+own.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from pathlib import Path
 from typing import ClassVar
 
 from ssmd.contracts.companion import DAY, Companion
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.writer import Batch, Reads
-from ssmd.errors import AlreadyCollected, DataError, OutputError, WriteError
+from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import off_the_hub
 from ssmd.runtime.work_thread import WorkThread
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
-from ssmd.store.layout import data_path, ledger_path, lock_path, manifest_path
+from ssmd.store.layout import data_path, ledger_path, manifest_path
 from ssmd.store.ledger import OUTAGE, SNAPSHOT_REQUESTED
 from ssmd.store.line import LineEncoder
-from ssmd.store.locks import take_lock_file
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import DAY_NS, day_of_ns
 from ssmd.store.torn import set_torn_tail_aside
-from ssmd.writer.day import open_locked
+from ssmd.writer.day import lock_files, open_locked
 from ssmd.writer.recovery import outage, repair_older
 from ssmd.writer.run_ledger import RunLedger
 from ssmd.writer.storage import LocalStorage
@@ -53,17 +54,20 @@ class FileWriter:
         config: LocalStorage,
         feed: str,
         *,
+        shard: Shard = WHOLE,
         status: Status,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         # Absolute, so that every error and log line names a place that can be found from anywhere.
         self._root = self.state_folder = Path(config.path).absolute()
-        self._feed = feed
+        self._stem = shard.stem(feed)
+        seal = ("seal", str(self._root), "--feed", feed, "--shard", str(shard), "--before", DAY, "--jobs", "1")
+        self._seal = Companion("seal", seal, daily=True)
         self._status = status
         self._clock = clock
         self._encoder = LineEncoder(feed, lambda payload: status.is_expected(payload))
         status.kinds_not_json = self._encoder.kinds_not_json
-        self._ledger = RunLedger(feed)
+        self._ledger = RunLedger(self._stem)
         self._lock_fd = self._fd = -1
         self._day_ends_ns = 0
         self._lines: list[bytes] = []
@@ -77,8 +81,7 @@ class FileWriter:
 
         One day after the other: a start may find many, and the cores are for the collectors.
         """
-        seal = ("seal", str(self._root), "--feed", self._feed, "--before", DAY, "--jobs", "1")
-        return [Companion("seal", seal, daily=True)]
+        return [self._seal]
 
     def open(self) -> None:
         try:
@@ -94,24 +97,17 @@ class FileWriter:
     def _open(self) -> list[Repaired]:
         """Do the work of open()."""
         make_directory(self._root)
-        path = lock_path(self._root, self._feed)
-        self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        # The data file is locked too, in case the lock file is removed.
-        if holder := take_lock_file(self._lock_fd):
-            raise AlreadyCollected(
-                f"{path}: another collector (process {holder}) is writing the files of feed {self._feed} here; "
-                "stop it, or give this one another storage.path"
-            )
+        self._lock_fd = lock_files(self._root, self._stem)
         now = self._clock()
-        repaired = repair_older(self._root, self._feed, self._path(now), now) + self._open_day(now)
-        silence = outage(self._root, self._feed, now)
+        repaired = repair_older(self._root, self._stem, self._path(now), now) + self._open_day(now)
+        silence = outage(self._root, self._stem, now)
         if silence is not None:
             self._ledger.add(OUTAGE, now, silence)
         self._ledger.write()
         return repaired
 
     def _path(self, ns: int) -> Path:
-        return data_path(self._root / day_of_ns(ns), self._feed)
+        return data_path(self._root / day_of_ns(ns), self._stem)
 
     def _open_day(self, ns: int) -> list[Repaired]:
         """Begin or continue the file of the UTC day of `ns`.
@@ -120,12 +116,12 @@ class FileWriter:
         """
         path = self._path(ns)
         path.parent.mkdir(exist_ok=True)
-        fd = open_locked(path, ledger_path(path.parent, self._feed))
+        fd = open_locked(path, ledger_path(path.parent, self._stem))
         try:
             torn = set_torn_tail_aside(path)
             os.fsync(fd)
             ledger_torn = self._ledger.open_day(path, torn, ns)
-            manifest_path(path.parent, self._feed).unlink(missing_ok=True)  # It would not be true any longer.
+            manifest_path(path.parent, self._stem).unlink(missing_ok=True)  # It would not be true any longer.
             sync_directory(path.parent)
             sync_directory(self._root)
             self._fd, self._written = fd, self._ledger.offset
@@ -135,7 +131,7 @@ class FileWriter:
                 self._ledger.close()
         self._day_ends_ns = (ns // DAY_NS + 1) * DAY_NS
         self.location = str(path)
-        return [Repaired(path, torn, self._ledger.lost), Repaired(ledger_path(path.parent, self._feed), ledger_torn)]
+        return [Repaired(path, torn, self._ledger.lost), Repaired(ledger_path(path.parent, self._stem), ledger_torn)]
 
     def encode(self, reads: Reads, payloads: list[bytes], decoded: bool) -> bytes:
         return self._encoder.encode_reads(reads, payloads, decoded)

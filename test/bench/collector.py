@@ -119,7 +119,8 @@ class Probes:
     def metrics(self) -> dict[str, float]:
         """Return every metric whose only label is `feed`. Raises OSError."""
         text = urllib.request.urlopen(f"http://{self._listen}/metrics", timeout=10).read().decode()
-        return {name: float(value) for name, value in re.findall(r'^(ssmd_\w+)\{feed="bench"\} (\S+)$', text, re.M)}
+        found = re.findall(r'^(ssmd_\w+)\{feed="bench"(?:,shard="")?\} (\S+)$', text, re.M)
+        return {name: float(value) for name, value in found}
 
 
 def environ(certificates: Path | None = None) -> dict[str, str]:

@@ -153,7 +153,8 @@ def test_a_step_back_over_midnight_does_not_reopen_yesterday(tmp_path, simulator
         stepped = collector.wait_for("clock stepped back")
         assert 3590 < stepped["seconds"] < 3630
         wait_until_it_grows(today)
-        assert re.search(r'^ssmd_clock_steps_total\{feed="test"\} 1\.0$', collector.get("/metrics")[1], re.MULTILINE)
+        scrape = collector.get("/metrics")[1]
+        assert re.search(r'^ssmd_clock_steps_total\{feed="test",shard=""\} 1\.0$', scrape, re.MULTILINE)
         clock.set(midnight + timedelta(hours=1))
         wait_until_it_grows(today)
         assert yesterday.stat().st_size == size

@@ -85,6 +85,10 @@ class GenericConnection(GenericInspector):
         return self._handshake.opening(endpoint, now_ms)
 
     @property
+    def idle(self) -> str:
+        return ""
+
+    @property
     def listing(self) -> Listing | None:
         return None
 

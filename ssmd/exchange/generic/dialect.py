@@ -32,6 +32,7 @@ class Generic:
 
     def __init__(self, description: Description = EMPTY) -> None:
         self._description = description
+        self.can_be_divided = False
         self.knows_markets = description.asked is not None and description.asked.market is not None
         self._prepared = list(description.prepare.take) if description.prepare else []
 

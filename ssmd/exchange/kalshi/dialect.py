@@ -18,6 +18,7 @@ from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
+from ssmd.exchange.kalshi.division import part_of
 from ssmd.exchange.kalshi.follow.endpoint import rest_endpoint_of
 from ssmd.exchange.kalshi.follow.section import follows_of
 from ssmd.exchange.kalshi.inspector import KalshiInspector
@@ -38,6 +39,7 @@ class Kalshi(KalshiConnection):
     """
 
     knows_markets: ClassVar = True
+    can_be_divided: ClassVar = True
 
     def __init__(
         self,
@@ -50,7 +52,8 @@ class Kalshi(KalshiConnection):
         rest_endpoint: str = "",
         most_markets: int | None = None,
     ) -> None:
-        super().__init__(subscribe, snapshots or SnapshotPolicy(), commands_per_second)
+        super().__init__(part_of(subscribe, shard), snapshots or SnapshotPolicy(), commands_per_second)
+        self._shard = shard
         self._key_id, self._private_key = read_keys(keys)
         self._sent_headers: dict[str, str] = {}
 
@@ -112,6 +115,12 @@ class Kalshi(KalshiConnection):
 
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         return None
+
+    @property
+    def idle(self) -> str:
+        if self.subscriptions.channels:
+            return ""
+        return f"nothing of what the environment names is for shard {self._shard}, so no message is expected"
 
     @property
     def listing(self) -> Listing | None:

@@ -70,7 +70,7 @@ def parameter_of(section: Mapping[str, Any], channel: str) -> str:
 
 
 def commands_of(section: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each `subscribe` command of one subscription.
+    """Yield the parameters of each `subscribe` command of one subscription; none without channels.
 
     A long list of tickers is divided among several commands. Only the first of them names the channels that take no
     list: they are of all markets whatever the list is.
@@ -80,8 +80,8 @@ def commands_of(section: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if params.pop(FOLLOW, None) is not None and not (tickers or params.get("market_ticker")):
         # The channels of followed markets are opened when the first market is known.
         params["channels"] = [name for name in params["channels"] if parameter_of(section, name) != "market_tickers"]
-        if not params["channels"]:
-            return
+    if not params["channels"]:
+        return
     if BOOKS in params["channels"]:
         # Kalshi will change the default, at a time that is not announced yet; the command should say what is meant.
         params.setdefault("use_yes_price", False)
