@@ -12,9 +12,13 @@ from process import ssmd
 from recorded import DAY, fail, make_day
 
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.proof.verify import verify
 from ssmd.reports.comparison import joined_outages, missing_shards
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import data_path, ledger_path
+from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.timestamps import day_begins
 
 LATER = day_begins("2026-12-01")
@@ -148,6 +152,23 @@ def test_today_a_shard_that_listens_is_not_missing_however_old_its_last_line_is(
         assert (end, cause, shards) == ("20T10:00:10", "killed", "2of2")
         assert "20T08:15:00" < start < "20T08:20:00"
     assert report(tmp_path / "2026-09-20", now_ns=begin + 36_010 * 10**9)[0].messages == day.messages
+
+
+def test_a_shard_without_messages_listens_on_days_of_which_it_has_no_file(tmp_path):
+    """Nothing may be for it: its connection is open for days, and the ledger of its first day has the end of it."""
+    for day in ("2026-09-20", "2026-09-21", "2026-09-22"):
+        make_day(tmp_path, day, shard=Shard(1, 2), per_hour=20)
+    data_path(tmp_path / "2026-09-20", "kalshi+2of2").touch()
+    begin, fields = day_begins("2026-09-20"), {"shard": "2of2", "version": "9.9", "exchange": "kalshi"}
+    end = {"reason": "SIGTERM", "lines": 0, "bytes": 0}
+    happened: list[tuple[int, str, dict]] = [(0, "started", fields), (0, "connected", {})]
+    happened.append((2 * DAY + 12 * HOUR, "stopped", end))
+    entries = [Entry(begin + second * 10**9, event, 0, 0, more) for second, event, more in happened]
+    ledger_path(tmp_path / "2026-09-20", "kalshi+2of2").write_bytes(b"".join(map(encode_entry, entries)))
+    days = report(tmp_path)
+    assert [day.coverage for day in days] == [100, 100, 50]
+    assert outages(days) == [("22T12:00:00", "23T00:00:00", "no data", "2of2")]
+    assert [verify(file).findings for file in data_files([tmp_path])] == [[]] * 4
 
 
 def test_the_coverage_is_unknown_when_that_of_a_shard_is(tmp_path):
