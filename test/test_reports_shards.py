@@ -124,6 +124,12 @@ def test_while_all_shards_are_missing_the_report_says_all(tmp_path):
     assert outages(report(tmp_path)) == [("21T00:00:00", "22T00:00:00", "no data", "all")]
 
 
+def test_all_were_missing_also_when_they_did_not_end_and_begin_at_the_same_moment(tmp_path):
+    ragged = {f"of3_{index}": [(0, HOUR + index / 100, "stopped"), (2 * HOUR, DAY, "stopped")] for index in (1, 2, 3)}
+    record(tmp_path, "2026-09-20", 3, [], **ragged)
+    assert [shards for _, _, _, shards in outages(report(tmp_path))] == ["all"]
+
+
 def test_an_old_number_of_shards_does_not_count_for_later_days(tmp_path):
     record(tmp_path, "2026-08-01", 12, [(0, DAY, "stopped")])
     record(tmp_path, "2026-09-01", 2, [(0, DAY, "stopped")])

@@ -63,13 +63,15 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
 def who_was_missing(outage: TimeGap, absences: Sequence[Absence]) -> str:
     """Return the shards that were missing during an outage, those that were missing longest first, for people.
 
-    `absences`: in the order of time; each lies within one outage.
+    They are `all` when each was missing for the whole time, as far as the times that are shown can tell. `absences`: in
+    the order of time; each lies within one outage.
     """
     seconds: dict[Shard, float] = {}
     first = bisect_left(absences, outage.from_, key=lambda absence: absence.gap.from_)
     for shard, gap in takewhile(lambda absence: absence.gap.from_ < outage.to, islice(absences, first, None)):
         seconds[shard] = round(seconds.get(shard, 0) + gap.seconds, 6)
-    if len(seconds) == max((shard.of for shard in seconds), default=0) and set(seconds.values()) == {outage.seconds}:
+    shown = set(map(duration, seconds.values()))
+    if len(seconds) == max((shard.of for shard in seconds), default=0) and shown == {duration(outage.seconds)}:
         return "all"
     if len(seconds) == 1:
         return next(iter(seconds)).label
