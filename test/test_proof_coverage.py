@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -12,13 +14,16 @@ from recorded import fail
 from recorded_runs import DAY, HOUR, SECOND, Run, all_findings, at, record_run, verdicts
 
 from ssmd.errors import ClockError
+from ssmd.metadata.hours import Daily, Times
 from ssmd.proof.missing import missing_files
 from ssmd.proof.seal import seal
+from ssmd.reports.columns import remark
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.open_hours import EARLY_SECONDS, next_opening, open_hours
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
 from ssmd.store.inventory import data_files
@@ -194,3 +199,134 @@ def seconds_of(begin: int, end: int, times: list[tuple[int, int]]) -> float:
         if until > since:
             total, cursor = total + until - since, until
     return total / SECOND
+
+
+HOURS = Times([Daily(ZoneInfo("UTC"), 9 * 3600, 17 * 3600, frozenset(range(5)))])
+"""From Monday to Friday; 22 December 2025 is a Monday."""
+
+
+class Scheduled:
+    """Runs in the hours of HOURS, as the collector records them, and the times in which each was connected."""
+
+    def __init__(self, storage: Path, begin: str) -> None:
+        self._storage = storage
+        self.now = at(begin)
+        self.connected: list[tuple[int, int]] = []
+
+    def run(self, connects_after: int, lasts: int, end: str) -> None:
+        """Start a run now, or at the opening; let it end after a time, or at the closing."""
+        hours = open_hours(HOURS, self.now / SECOND)
+        if hours is None:
+            opening = next_opening(HOURS, self.now / SECOND)
+            assert opening is not None
+            self.now = (opening - EARLY_SECONDS) * SECOND
+            hours = open_hours(HOURS, self.now / SECOND)
+        assert hours is not None
+        assert hours.closes is not None
+        run = Run(self._storage, self.now)
+        run.note("opened", self.now, **hours.opened_fields())
+        begin, closes = self.now + connects_after, hours.closes * SECOND
+        until = min(begin + lasts, closes)
+        if end != "never connected" and begin < closes:
+            run.note("connected", begin)
+            run.message(begin)
+            self.connected.append((begin, begin if end == "killed" else until))
+        self.now = max(until, self.now)
+        if end == "killed":
+            run.kill()
+            return
+        if until == closes:
+            run.note("closed", until, **hours.closed_fields())
+        run.stop(self.now)
+
+
+def test_closed_hours_are_no_outage_and_a_late_start_counts_from_the_opening(tmp_path):
+    scheduled = Scheduled(tmp_path, "18T08:59:58")
+    scheduled.run(0, 20 * HOUR, "stopped")
+    scheduled.run(0, 20 * HOUR, "stopped")  # On Friday.
+    scheduled.now = at("22T09:10:00")
+    scheduled.run(SECOND, 2 * HOUR, "killed")
+    scheduled.now = at("23T12:00:00")
+    scheduled.run(0, 20 * HOUR, "stopped")
+    found = manifests(tmp_path)
+    gaps = {
+        day: [(gap.from_[11:19], gap.to[11:19], gap.cause) for gap in manifest.gaps] for day, manifest in found.items()
+    }
+    closed = {
+        day: [(time.from_[11:19], time.to[11:19]) for time in manifest.closed] for day, manifest in found.items()
+    }
+    assert gaps == {
+        "2025-12-18": [],
+        "2025-12-19": [],
+        "2025-12-22": [("09:00:00", "09:10:01", "not_started"), ("09:10:01", "17:00:00", "killed")],
+        "2025-12-23": [("09:00:00", "12:00:00", "not_started")],
+    }
+    assert closed["2025-12-19"] == [("00:00:00", "08:59:55"), ("17:00:00", "00:00:00")]
+    assert closed["2025-12-22"] == closed["2025-12-23"] == [("00:00:00", "09:00:00"), ("17:00:00", "00:00:00")]
+    assert found["2025-12-19"].coverage_percent == 100
+    week = figures(tmp_path, at("24T08:00:00"))
+    assert [(day, each.coverage, remark(each)) for day, each in week.items() if not each.messages] == [
+        ("2025-12-20", 100, "closed"),
+        ("2025-12-21", 100, "closed"),
+        ("2025-12-24", 100, "until 08:00, closed"),
+    ]
+    assert [missing_files([tmp_path], verdicts(tmp_path)), all_findings(verdicts(tmp_path))] == [[], []]
+
+
+def test_a_day_that_was_removed_between_closed_hours_is_missed(tmp_path):
+    scheduled = Scheduled(tmp_path, "22T08:00:00")
+    for _ in range(3):
+        scheduled.run(0, 20 * HOUR, "stopped")
+    shutil.rmtree(tmp_path / "2025-12-23")
+    [missing] = missing_files([tmp_path], verdicts(tmp_path))
+    assert "begins after closed hours from 2025-12-23T17:00:00" in missing
+    assert "what was recorded in between is missing" in missing
+
+
+def test_a_run_that_never_connected_until_the_closing_leaves_an_outage_of_the_open_hours(tmp_path):
+    scheduled = Scheduled(tmp_path, "22T08:00:00")
+    scheduled.run(0, 20 * HOUR, "stopped")
+    scheduled.run(0, 20 * HOUR, "never connected")
+    scheduled.run(0, 20 * HOUR, "stopped")
+    gaps = {day: [(gap.from_[11:16], gap.to[11:16]) for gap in each.gaps] for day, each in manifests(tmp_path).items()}
+    assert gaps == {"2025-12-22": [], "2025-12-23": [("09:00", "17:00")], "2025-12-24": []}
+    assert missing_files([tmp_path], verdicts(tmp_path)) == []
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, SECOND, HOUR]),
+            st.sampled_from([HOUR, 3 * HOUR, 20 * HOUR]),
+            ends,
+            st.sampled_from([SECOND, HOUR, 5 * HOUR, 13 * HOUR]),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 100),
+    st.booleans(),
+)
+def test_the_coverage_of_any_history_with_a_schedule_is_exact(tmp_path_factory, runs, first, sealed):
+    storage = tmp_path_factory.mktemp("history")
+    scheduled = Scheduled(storage, "18T00:00:00")
+    scheduled.now += first * HOUR
+    for connects_after, lasts, end, pause in runs:
+        scheduled.run(connects_after, lasts, end)
+        scheduled.now += pause
+    if sealed:
+        manifests(storage)
+    found = verdicts(storage)
+    assert all_findings(found) == []
+    assert missing_files([storage], found) == []
+    for day, each in figures(storage, scheduled.now).items():
+        begin = day_begins(day)
+        end = begin + each.known_ns
+        is_open = [(since * SECOND, until * SECOND) for since, until in HOURS.parts[0].spans(begin / SECOND, 1)]
+        connected = seconds_of(begin, end, scheduled.connected)
+        needed = seconds_of(begin, end, [*is_open, *scheduled.connected])
+        assert each.coverage is not None
+        covered = each.coverage / 100 * each.open_ns / SECOND
+        assert connected - 0.01 < covered < connected + 0.01 or not each.open_ns
+        assert needed - 0.01 < each.open_ns / SECOND < needed + 0.01

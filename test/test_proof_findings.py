@@ -18,7 +18,7 @@ from recorded_runs import (
 from ssmd.proof.scan import MOST_FINDINGS
 from ssmd.proof.verify import verify
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
-from ssmd.store.manifest import Manifest
+from ssmd.store.manifest import ClosedTime, Manifest
 from ssmd.store.manifest_formats import decode_manifest, encode_manifest
 
 
@@ -28,6 +28,8 @@ def another_value(value):
         return {**value, "ticker": value["ticker"] + 1}
     if isinstance(value, list) and len(value) == 24:
         return [value[0] + 1, *value[1:]]
+    if value is msgspec.UNSET:
+        return [ClosedTime("2025-12-22T01:00:00.000000Z", "2025-12-22T02:00:00.000000Z", 3600.0)]
     if isinstance(value, str) and value.endswith("Z"):
         return value.replace("T00:", "T23:")
     if isinstance(value, list):

@@ -10,7 +10,7 @@ import pytest
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED
 from ssmd.reports.figures import Figures
 from ssmd.reports.html import page
-from ssmd.store.manifest import TimeGap
+from ssmd.store.manifest import ClosedTime, TimeGap
 from ssmd.store.timestamps import day_begins, timestamp
 
 HOUR = 3600 * 10**9
@@ -81,3 +81,14 @@ def test_an_outage_over_midnight_is_one():
     )
     found = tiles(*days)
     assert (found["outages"], found["not connected"]) == (("3", "fair"), ("1 d 06:00:00", "fair"))
+
+
+def test_closed_hours_are_drawn_and_do_not_count():
+    midnight = day_begins("2026-09-21")
+    closed = [ClosedTime(timestamp(midnight), timestamp(midnight + 12 * HOUR), 12 * 3600.0)]
+    half = day(1, closed=closed, outages=[outage(1, 12, 15)], coverage=75.0)
+    assert tiles(half, day(2))["covered"] == ("91.66 %", "poor")
+    drawn = page([half], now_ns=day_begins("2026-09-30"), storage="data", version="1")
+    assert "00:00:00 to 12:00:00: closed by schedule" in drawn
+    assert "</i>closed by schedule" in drawn
+    assert "closed by schedule" not in page([day(2)], now_ns=day_begins("2026-09-30"), storage="data", version="1")

@@ -16,10 +16,12 @@ from ssmd.proof.verify import verify
 from ssmd.reports.comparison import joined_outages, missing_shards
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
+from ssmd.reports.shards import together
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.ledger import Entry, encode_entry
-from ssmd.store.timestamps import day_begins
+from ssmd.store.manifest import ClosedTime, TimeGap
+from ssmd.store.timestamps import day_begins, timestamp
 
 LATER = day_begins("2026-12-01")
 HOUR = 3600
@@ -215,3 +217,23 @@ def test_the_listings_of_a_feed_are_a_feed_of_their_own(tmp_path):
     for shard in (WHOLE, Shard(1, 2)):
         make_day(tmp_path, "2026-09-20", feed="kalshi.listing", shard=shard, per_hour=20)
     assert [day.feed for day in report(tmp_path)] == ["kalshi", "kalshi.listing"]
+
+
+def closed_hours(*spans: tuple[int, int]) -> list[tuple[str, str, float]]:
+    def at(hour: int) -> str:
+        return timestamp(day_begins("2026-09-20") + hour * HOUR * 10**9)
+
+    return [(at(begin), at(end), 3600.0 * (end - begin)) for begin, end in spans]
+
+
+def test_closed_hours_are_those_of_all_shards(tmp_path):
+    """The second was killed before the closing and not started again, so its own ledger does not know the evening."""
+    closed = [ClosedTime(*each) for each in closed_hours((0, 8), (16, 24))]
+    one = Figures("2026-09-20", "f", messages=8, closed=closed, coverage=100.0)
+    out = [TimeGap(*each, "killed") for each in closed_hours((12, 24))]
+    other = Figures("2026-09-20", "f", messages=4, outages=out, closed=closed[:1], coverage=25.0)
+    day, _ = together({Shard(1, 2): one, Shard(2, 2): other}, 2)
+    assert day.coverage == 50
+    assert outages([day]) == [("20T12:00:00", "20T16:00:00", "killed", "2of2")]
+    assert [(time.from_[11:13], time.to[11:13]) for time in day.closed] == [("00", "08"), ("16", "00")]
+    assert day.mean_rate == pytest.approx(12 / (8 * HOUR))

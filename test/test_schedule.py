@@ -91,6 +91,7 @@ def test_it_waits_for_the_opening_collects_and_waits_again_in_one_process(tmp_pa
     assert events[-2:] == ["closed", "stopped"]
     opened, closed = (dict(found)[name] for name in ("opened", "closed"))
     assert (opened["by"], moment(opened["at"])) == ("schedule", opening)
+    assert [moment(opened[name]) - opening for name in ("closes", "until")] == [2 * HOUR, 24 * HOUR]
     assert moment(opened["since"]) == opening - 22 * HOUR
     assert (closed["by"], moment(closed["until"])) == ("schedule", opening + 24 * HOUR)
     assert "outage" not in events

@@ -30,11 +30,11 @@ def test_a_manifest_comes_back_and_has_one_field_a_line(manifest):
     lines = written.decode().splitlines()
     assert (lines[0], lines[-1]) == ("{", "}")
     assert [json.loads("{" + line.removesuffix(",") + "}") for line in lines[1:-1]] == [
-        {name: msgspec.to_builtins(value)} for name, value in msgspec.structs.asdict(manifest).items()
+        {name: value} for name, value in msgspec.to_builtins(manifest).items()
     ]
 
 
-@pytest.mark.parametrize("field", Manifest.__struct_fields__)
+@pytest.mark.parametrize("field", sorted({*Manifest.__struct_fields__} - {"closed"}))
 def test_a_manifest_without_one_of_its_fields_is_refused(manifest, field):
     values = msgspec.to_builtins(manifest)
     del values[field]

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.exchange.inspectors import inspector_of
-from ssmd.proof.coverage import open_times, outages
+from ssmd.proof.coverage import open_times, unconnected
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
 from ssmd.store.layout import DayFile
@@ -101,7 +103,7 @@ class DayCount:
         tally.add_midnight_gaps(found, self._all_entries, self.lines)
         last_line_ns = {index: one.last_ns for index, one in enumerate(tally.last_sessions(len(found)))}
         times = open_times(self._file.day, found, last_line_ns)
-        gaps, seconds = outages(self._file.day, times, self._entries)
+        without = unconnected(self._file.day, times, self._entries)
         return Manifest(
             format=FORMAT,
             feed=self._file.feed,
@@ -121,8 +123,9 @@ class DayCount:
             sequence_gaps=len(tally.gaps),
             missing=tally.gaps.missing,
             sessions=tally.records(found, times, self._entries, self.lines),
-            gaps=gaps,
-            listened_seconds=seconds,
+            gaps=without.outages,
+            closed=without.closed or UNSET,
+            listened_seconds=without.listened_seconds,
             coverage_percent=None,
             ledger_entries=len(self._all_entries),
             ledger_sha256=self._ledger.sha256 if self._ledger is not None else "",

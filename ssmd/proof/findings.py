@@ -152,5 +152,7 @@ def _both(name: str, sealed: object, real: object) -> str:
 
 
 def _short(value: object, most: int) -> str:
+    if value is msgspec.UNSET:
+        return "not there"
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed, storage_and_day
 from ssmd.store.inventory import day_folders, own_ledgers, own_manifests
 from ssmd.store.layout import LEDGER, data_path, day_of, forms_of, ledger_path
-from ssmd.store.ledger import CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
+from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.sessions import KILLED, sessions
 from ssmd.store.timestamps import parse_timestamp, timestamp
@@ -124,18 +124,20 @@ def _entries(feed: Feed, days: Days, day: str) -> Iterable[Entry]:
 
 
 def _lost_between(feed: Feed, days: Days, lost: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each outage that begins later than the end of all data here of the days before it.
+    """Yield a sentence for each outage, or time closed by schedule, that begins later than the end of all data here of
+    the days before it.
 
-    When a start writes an outage, it takes the end of the last connection from the days that are there at that time.
+    When a start writes it, it takes the end of the last connection from the days that are there at that time.
     """
     newest = ""
     until_ns = 0
     for day, verdict in days.items():
-        outage = next((entry for entry in _opening(verdict.entries) if entry.event == OUTAGE), None)
-        since_ns = time_in(outage, "from") if outage is not None else 0
+        first = next((entry for entry in _opening(verdict.entries) if entry.event in (OUTAGE, CLOSED)), None)
+        since_ns = time_in(first, "from") if first is not None else 0
         if newest and since_ns > until_ns and not _is_explained(feed, newest, day, days, lost):
+            what = "an outage" if first is not None and first.event == OUTAGE else "closed hours"
             yield (
-                f"{data_of(feed, day)}: begins after an outage from {timestamp(since_ns)}, but what is here of the "
+                f"{data_of(feed, day)}: begins after {what} from {timestamp(since_ns)}, but what is here of the "
                 f"days before ends at {timestamp(until_ns)}, on {newest}: what was recorded in between is missing"
             )
         if (end_ns := _end(verdict)) is None:
@@ -153,6 +155,7 @@ def _end(verdict: Verdict) -> int | None:
     if found is None or found.ledger is None or found.unread is not None:
         return None
     seen = [session.seen_ns for session in sessions(found.ledger.entries)]
+    seen += [entry.ts_ns for entry in found.ledger.entries if entry.event == CLOSED]
     times = [found.manifest.last, *(session.ended for session in found.manifest.sessions)]
     return max([0, *seen, *(parse_timestamp(time) for time in times if time is not None)])
 

@@ -14,10 +14,12 @@ from ssmd.proof.examine import Examination
 from ssmd.proof.gaps import Gaps
 from ssmd.store.layout import DayFile, day_of
 from ssmd.store.ledger import (
+    CLOSED,
     CONNECTED,
     CONTINUED,
     DISCONNECTED,
     FIRST_OF_A_RUN,
+    OPENED,
     ROTATED,
     STARTED,
     STOPPED,
@@ -27,7 +29,7 @@ from ssmd.store.packed_entries import Entries
 
 __all__ = ["Days", "Feed", "Verdict", "by_feed", "slim", "storage_and_day"]
 
-_OF_RUNS = (*FIRST_OF_A_RUN, CONNECTED, CONTINUED, DISCONNECTED, ROTATED, STOPPED)
+_OF_RUNS = (*FIRST_OF_A_RUN, CLOSED, OPENED, CONNECTED, CONTINUED, DISCONNECTED, ROTATED, STOPPED)
 """The entries that are about runs, other days, or files beside this one."""
 
 

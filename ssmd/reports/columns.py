@@ -69,16 +69,17 @@ COLUMNS = (
     Column("lasted", lambda row: duration(row.day.seconds_out) if row.day.outages else "", 6, lambda row: "fair"),
 )
 
-COVERED = Column("covered", lambda row: percent(row.day.coverage))
+COVERED = Column("covered", lambda row: percent(row.day.coverage) if row.day.open_ns or not row.day.known_ns else "")
 """Apart from the others: the text has it behind them, in a colour, and the page before them, as a badge."""
 
 
 def remark(day: Figures) -> str:
     """Return what a reader should know of a day beside its figures, in few words; mostly nothing."""
+    nothing = "no data" if day.open_ns or not day.known_ns else "closed"
     if not day.over:
         seconds = day.known_ns // 1_000_000_000
         until = f"until {seconds // 3600:02}:{seconds // 60 % 60:02}"
-        return until if day.messages else f"{until}, no data"
+        return until if day.messages else f"{until}, {nothing}"
     if not day.messages:
-        return "no data"
+        return nothing
     return "" if day.sealed else "not sealed"

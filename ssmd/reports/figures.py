@@ -12,15 +12,25 @@ from msgspec import UNSET
 from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError
 from ssmd.proof.examine import examine
+from ssmd.reports.spans import covered, cut
+from ssmd.store.closed_hours import Times, divide
 from ssmd.store.inventory import in_any_form
 from ssmd.store.layout import DayFile, feed_of, manifest_path
-from ssmd.store.manifest import Manifest, TimeGap
+from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
 from ssmd.store.manifest_file import read_manifest
-from ssmd.store.manifest_formats import known
+from ssmd.store.manifest_formats import closed_seconds, known
 from ssmd.store.sessions import KILLED
 from ssmd.store.timestamps import DAY_NS, day_begins, parse_timestamp, timestamp
 
-__all__ = ["Absence", "Figures", "coverage_of", "figures_of", "figures_without_data", "outages_of", "read_figures"]
+__all__ = [
+    "Absence",
+    "Figures",
+    "coverage_of",
+    "figures_of",
+    "figures_without_data",
+    "outages_of",
+    "read_figures",
+]
 
 _HOUR_NS = DAY_NS // 24
 
@@ -61,6 +71,8 @@ class Figures:
     outages: Sequence[TimeGap] = ()
     """The times without a connection, within the part of the day that `known_ns` covers. Of shards, the times in which
     any of them was missing."""
+    closed: Sequence[ClosedTime] = ()
+    """The times without a connection in which the schedule was closed, within the same part."""
     absences: Sequence[Absence] = ()
     """Which shards were missing when; empty for a feed without shards."""
     heard_ns: int | None = None
@@ -69,13 +81,18 @@ class Figures:
     """How much of the day is known: all of it when the day is over. Of today, up to now or, while it is being
     collected, up to its last line."""
     coverage: float | None = 0.0
-    """The percentage of `known_ns` in which a connection was open, of shards all connections; None when no ledger says
+    """The percentage of `open_ns` in which a connection was open, of shards all connections; None when no ledger says
     it."""
     sealed: bool = False
 
     @property
     def over(self) -> bool:
         return self.known_ns == DAY_NS
+
+    @property
+    def open_ns(self) -> int:
+        """How much of `known_ns` was not closed by schedule."""
+        return max(0, self.known_ns - round(1e9 * sum(closed.seconds for closed in self.closed)))
 
     @property
     def hides_loss(self) -> bool:
@@ -101,7 +118,7 @@ class Figures:
         """Messages a second while a connection was open, of shards any connection; None when it is not known how long
         that was, or never.
         """
-        listened_ns = self.heard_ns if self.heard_ns is not None else self.known_ns * (self.coverage or 0.0) / 100
+        listened_ns = self.heard_ns if self.heard_ns is not None else self.open_ns * (self.coverage or 0.0) / 100
         return self.messages * 1e9 / listened_ns if listened_ns else None
 
     @property
@@ -112,12 +129,16 @@ class Figures:
 
 
 def coverage_of(manifest: Manifest) -> float | None:
-    """Return the percentage of a whole day in which a connection was open, None when it is not known.
+    """Return the percentage of a whole day, without closed hours, in which a connection was open, None when it is not
+    known.
 
     100 means all of it. The manifest's own `coverage_percent` has only four digits behind the point.
     """
-    seconds = known(manifest).listened_seconds
-    return None if seconds is None else 100 * seconds * 1e9 / DAY_NS
+    manifest = known(manifest)
+    if manifest.listened_seconds is None:
+        return None
+    open_ns = DAY_NS - round(closed_seconds(manifest) * 1e9)
+    return 100 * manifest.listened_seconds * 1e9 / open_ns if open_ns else 100.0
 
 
 def outages_of(manifest: Manifest, *, sealed: bool) -> list[TimeGap] | None:
@@ -144,9 +165,8 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
         gaps = [gap for gap in gaps if gap.from_ != last_line]
         if now_ns < end:  # The figures are those of its last line.
             until = parse_timestamp(last_line)
-    gaps = [_until(gap, until) for gap in gaps if parse_timestamp(gap.from_) < until]
-    out_ns = sum(parse_timestamp(gap.to) - parse_timestamp(gap.from_) for gap in gaps)
-    coverage = 100 * (1 - out_ns / (until - begin)) if until > begin else 0.0
+    gaps = [cut(gap, until) for gap in gaps if parse_timestamp(gap.from_) < until]
+    closed = [cut(time, until) for time in manifest.closed or () if parse_timestamp(time.from_) < until]
     is_known = manifest.gaps is not None
     return Figures(
         day=manifest.day,
@@ -161,33 +181,36 @@ def figures_of(manifest: Manifest, now_ns: int, *, stored_bytes: int, sealed: bo
         sequence_gaps=manifest.sequence_gaps,
         missing=manifest.missing,
         outages=gaps,
+        closed=closed,
         known_ns=until - begin,
-        coverage=coverage if is_known else None,
+        coverage=covered(until - begin, gaps, closed) if is_known else None,
         sealed=sealed,
     )
 
 
-def _until(gap: TimeGap, until_ns: int) -> TimeGap:
-    if parse_timestamp(gap.to) <= until_ns:
-        return gap
-    return TimeGap(gap.from_, timestamp(until_ns), round((until_ns - parse_timestamp(gap.from_)) / 1e9, 6), gap.cause)
-
-
-def figures_without_data(day: str, feed: str, now_ns: int, connected_until_ns: int | None) -> Figures:
+def figures_without_data(
+    day: str, feed: str, now_ns: int, connected_until_ns: int | None, closed: Times = ()
+) -> Figures:
     """Return the figures of a day that has no files.
 
     `connected_until_ns`: until then a connection of an earlier day was open, over which no message came; None when that
-    is not known.
+    is not known. `closed`: when it was closed by schedule, as the ledger of that day says.
     """
     begin = day_begins(day)
     known_ns = min(max(now_ns - begin, 0), DAY_NS)
     if connected_until_ns is None:
         return Figures(day, feed, known_ns=known_ns, coverage=None)
-    out_ns = known_ns - min(max(connected_until_ns - begin, 0), known_ns)
-    if not out_ns:
-        return Figures(day, feed, known_ns=known_ns, coverage=100.0 if known_ns else 0.0)
-    outage = TimeGap(timestamp(begin + known_ns - out_ns), timestamp(begin + known_ns), out_ns / 1e9, "no data")
-    return Figures(day, feed, outages=[outage], known_ns=known_ns, coverage=100 * (1 - out_ns / known_ns))
+    end = begin + known_ns
+    outages, hours = [], []
+    for piece in divide(min(max(connected_until_ns, begin), end), end, closed):
+        from_, to = timestamp(piece.begin_ns), timestamp(piece.end_ns)
+        seconds = (piece.end_ns - piece.begin_ns) / 1e9
+        if piece.closed:
+            hours.append(ClosedTime(from_, to, seconds))
+        else:
+            outages.append(TimeGap(from_, to, seconds, "no data"))
+    coverage = covered(known_ns, outages, hours)
+    return Figures(day, feed, outages=outages, closed=hours, known_ns=known_ns, coverage=coverage)
 
 
 def read_figures(

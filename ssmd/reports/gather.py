@@ -9,8 +9,9 @@ from pathlib import Path
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.reports.figures import Figures, figures_without_data, read_figures
-from ssmd.reports.last_connection import connected_until, has_connection, is_connected, is_imported
+from ssmd.reports.last_connection import closed_after, connected_until, has_connection, is_connected, is_imported
 from ssmd.reports.shards import together
+from ssmd.store.closed_hours import Times
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
 from ssmd.store.layout import DayFile, day_of, feed_and_shard, feed_of
 from ssmd.store.timestamps import day_of_ns
@@ -112,6 +113,7 @@ class _Archive:
         self._today = day_of_ns(now_ns)
         self._only = day_of(storage.resolve())
         self._until_ns: dict[tuple[str, str], int | None] = {}
+        self._closed: dict[tuple[str, str], Times] = {}
         self.files = data_files([storage])
         self._by_day = {(file.day, file.stem): file for file in self.files if file.day}
         self._folders = (
@@ -166,7 +168,9 @@ class _Archive:
         """Return the figures of a day without files. `before`: the newest day before it that has some."""
         if (before, stem) not in self._until_ns:
             self._until_ns[before, stem] = self._connected_until(before, stem)
-        return figures_without_data(day, feed_of(stem), self.now_ns, self._until_ns[before, stem])
+            self._closed[before, stem] = closed_after(self._folders[before], stem)
+        until_ns, closed = self._until_ns[before, stem], self._closed[before, stem]
+        return figures_without_data(day, feed_of(stem), self.now_ns, until_ns, closed)
 
     def _connected_until(self, day: str, stem: str) -> int | None:
         """Return until when the last connection of a day was open, in ns; until now if it still is. None when the day

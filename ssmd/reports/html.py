@@ -106,6 +106,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
             for outage, missing in zip(shown, shards, strict=True)
         ],
         "has_shards": any(shards),
+        "has_closed": any(day.closed for day in days),
         "more_outages": max(len(outages) - _MOST_OUTAGES, 0),
     }
 
@@ -128,7 +129,7 @@ def _outages(days: Sequence[Figures], text: str) -> tuple[str, str]:
 
 def _covered(days: Sequence[Figures]) -> float | None:
     """Return the coverage of all days together, None when that of none is known."""
-    known = [(day.coverage, day.known_ns) for day in days if day.coverage is not None and day.known_ns]
+    known = [(day.coverage, day.open_ns) for day in days if day.coverage is not None and day.open_ns]
     if not known:
         return None
     if all(coverage == 100 for coverage, _ in known):
@@ -166,6 +167,10 @@ def _line(day: Figures) -> list[Segment]:
     if known < 1:
         line.append(Segment(known, 1 - known, "ahead", "not over yet"))
     begin = day_begins(day.day)
+    for closed in day.closed:
+        x = (parse_timestamp(closed.from_) - begin) / 1e9 / _DAY_SECONDS
+        title = f"{closed.from_[11:19]} to {closed.to[11:19]}: closed by schedule"
+        line.append(Segment(x, closed.seconds / _DAY_SECONDS, "closed", title))
     for outage in day.outages:
         x = (parse_timestamp(outage.from_) - begin) / 1e9 / _DAY_SECONDS
         span = f"{outage.from_[11:19]} to {outage.to[11:19]}"

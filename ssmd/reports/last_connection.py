@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssmd.store.closed_hours import Times, closed_times
 from ssmd.store.layout import data_path, ledger_path, manifest_path
 from ssmd.store.ledger import IMPORTED
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
 from ssmd.store.sessions import Session, sessions
 
-__all__ = ["connected_until", "has_connection", "is_connected", "is_imported"]
+__all__ = ["closed_after", "connected_until", "has_connection", "is_connected", "is_imported"]
 
 
 def connected_until(folder: Path, stem: str) -> int:
@@ -20,6 +21,11 @@ def connected_until(folder: Path, stem: str) -> int:
     """
     last = _last_session(folder, stem)
     return last.ended.ts_ns if last is not None and last.ended is not None else 0
+
+
+def closed_after(folder: Path, stem: str) -> Times:
+    """Return when it was closed by schedule, as the ledger in a day's folder says."""
+    return closed_times(readable_entries(ledger_path(folder, stem)).outline())
 
 
 def has_connection(folder: Path, stem: str) -> bool:

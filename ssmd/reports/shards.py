@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from ssmd.contracts.shard import Shard
 from ssmd.reports.figures import Absence, Figures
+from ssmd.reports.spans import covered, span
 from ssmd.reports.units import duration
-from ssmd.store.manifest import TimeGap
+from ssmd.store.closed_hours import Times, divide, joined
+from ssmd.store.manifest import ClosedTime, TimeGap
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
 
 __all__ = ["together", "who_was_missing"]
@@ -43,6 +45,8 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
 
     `in_force`: the number before the day; 0 when it is not known.
     """
+    closed = joined(map(span, (time for day in days.values() for time in day.closed)))
+    days = {shard: _without(day, closed) for shard, day in days.items()} if closed else days
     parts = list(days.values())
     begin_ns, known_ns = day_begins(parts[0].day), max(day.known_ns for day in parts)
     listening = {shard: list(_listening(day, begin_ns, begin_ns + known_ns)) for shard, day in days.items()}
@@ -53,11 +57,18 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
         return replace(whole, coverage=None), in_force
     missing = [stretch for stretch in stretches if stretch.missing]
     absences = _absences(missing, days)
-    out_ns = sum(stretch.end_ns - stretch.begin_ns for stretch in missing)
-    coverage = 100 * (1 - out_ns / known_ns) if known_ns else 0.0
-    heard_ns = sum(stretch.end_ns - stretch.begin_ns for stretch in stretches if stretch.any_heard)
-    outages = _outages(missing, absences)
-    return replace(whole, outages=outages, absences=absences, coverage=coverage, heard_ns=heard_ns), in_force
+    closed_ns = sum(until - since for since, until in closed)
+    heard_ns = sum(stretch.end_ns - stretch.begin_ns for stretch in stretches if stretch.any_heard) - closed_ns
+    outages, hours = _outages(missing, absences), [_closed_time(*time) for time in closed]
+    coverage = covered(known_ns, outages, hours)
+    whole = replace(whole, outages=outages, closed=hours, absences=absences, coverage=coverage, heard_ns=heard_ns)
+    return whole, in_force
+
+
+def _without(day: Figures, closed: Times) -> Figures:
+    """Return the figures of a shard whose outages are none while it was closed: the shards have one schedule."""
+    pieces = [(piece, gap.cause) for gap in day.outages for piece in divide(*span(gap), closed) if not piece.closed]
+    return replace(day, outages=[_time_gap(piece.begin_ns, piece.end_ns, cause) for piece, cause in pieces])
 
 
 def who_was_missing(outage: TimeGap, absences: Sequence[Absence]) -> str:
@@ -100,6 +111,7 @@ def _sums(days: Sequence[Figures], known_ns: int) -> Figures:
         sequence_gaps=_if_known(sum, [day.sequence_gaps for day in heard]),
         missing=_if_known(sum, [day.missing for day in heard]),
         outages=(),
+        closed=(),
         known_ns=known_ns,
         sealed=all(day.sealed for day in heard),
     )
@@ -111,7 +123,7 @@ def _if_known(of: Callable[[list[int]], int], numbers: Sequence[int | None]) -> 
 
 
 def _listening(day: Figures, begin_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
-    """Yield from when to when a shard listened.
+    """Yield from when to when a shard listened, or was closed by schedule.
 
     A shard that still listens is known up to its last line. The other shards show that it is later than that now.
     """
@@ -193,6 +205,10 @@ def _outages(stretches: Sequence[_Stretch], absences: Sequence[Absence]) -> list
     for _, gap in absences:
         causes[bisect_right(begins, parse_timestamp(gap.from_)) - 1][gap.cause] = None
     return [_time_gap(*span, ", ".join(each)) for span, each in zip(spans, causes, strict=True)]
+
+
+def _closed_time(from_ns: int, to_ns: int) -> ClosedTime:
+    return ClosedTime(timestamp(from_ns), timestamp(to_ns), round((to_ns - from_ns) / 1e9, 6))
 
 
 def _time_gap(from_ns: int, to_ns: int, cause: str) -> TimeGap:

@@ -35,7 +35,8 @@ class OpenHours(NamedTuple):
 
     def opened_fields(self) -> dict[str, object]:
         """Return the fields of the ledger's `opened`."""
-        return {**BY_SCHEDULE, "since": _written(self.since), "at": _written(self.opened)}
+        times = {"since": self.since, "at": self.opened, "closes": self.closes, "until": self.until}
+        return {**BY_SCHEDULE, **{name: _written(moment) for name, moment in times.items()}}
 
     def closed_fields(self) -> dict[str, object]:
         """Return the fields of the ledger's `closed`."""

@@ -14,6 +14,7 @@ import msgspec
 
 __all__ = [
     "BLOCK_LINES",
+    "ClosedTime",
     "Manifest",
     "OtherSequences",
     "SequenceRecord",
@@ -75,6 +76,14 @@ class TimeGap(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     cause: str
 
 
+class ClosedTime(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A time in which no connection was open because the schedule was closed."""
+
+    from_: str
+    to: str
+    seconds: float
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a finished day contains, in any format.
 
@@ -101,6 +110,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     missing: int | None
     sessions: list[SessionRecord]
     gaps: list[TimeGap] | None
+    closed: list[ClosedTime] | msgspec.UnsetType = msgspec.UNSET
+    """UNSET for a day without closed hours."""
     listened_seconds: float | None
     coverage_percent: float | None
     ledger_entries: int

@@ -10,13 +10,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ssmd.errors import printable
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.timestamps import DAY_NS, parse_timestamp
 
-__all__ = ["FORMAT", "Knowable", "decode_manifest", "encode_manifest", "in_format", "known", "most_sequences"]
+__all__ = [
+    "FORMAT",
+    "Knowable",
+    "closed_seconds",
+    "decode_manifest",
+    "encode_manifest",
+    "in_format",
+    "known",
+    "most_sequences",
+]
 
 FORMAT = 2
 """The one that is written today."""
@@ -64,21 +74,30 @@ def _read_1(day: Manifest) -> Manifest:
 
 
 def _write_2(day: Manifest, knowable: Knowable) -> Manifest:
-    """Unknown figures are null. The percentage is rounded down, so that 100 means the whole day."""
+    """Unknown figures are null. The percentage is of the time that was not closed, and rounded down, so that 100 means
+    all of it.
+    """
     listened_us = round((day.listened_seconds or 0.0) * 1e6)
-    return _without_unknown(replace(day, coverage_percent=1_000_000 * listened_us // _DAY_US / 10_000), knowable)
+    open_us = _DAY_US - round(closed_seconds(day) * 1e6)
+    percent = 1_000_000 * listened_us // open_us / 10_000 if open_us else 100.0
+    return _without_unknown(replace(day, coverage_percent=percent, closed=day.closed or UNSET), knowable)
 
 
 def _without_unknown(day: Manifest, knowable: Knowable) -> Manifest:
     if not knowable.loss:
         day = replace(day, sequence_gaps=None, missing=None)
     if not knowable.coverage:
-        day = replace(day, gaps=None, listened_seconds=None, coverage_percent=None)
+        day = replace(day, gaps=None, closed=UNSET, listened_seconds=None, coverage_percent=None)
     return day
 
 
+def closed_seconds(day: Manifest) -> float:
+    """Return how long a day was closed by schedule."""
+    return sum(closed.seconds for closed in day.closed or ())
+
+
 _FORMATS: Mapping[int, _Format] = {
-    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second"}), most_sequences=None),
+    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second", "closed"}), most_sequences=None),
     2: _Format(_write_2, lambda day: day, lacks=frozenset(), most_sequences=1000),
 }
 
@@ -111,7 +130,8 @@ def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, one field a line."""
     lacks = _FORMATS[manifest.format].lacks
     values = msgspec.structs.asdict(manifest).items()
-    fields = [b"%b: %b" % (_encode(name), _encode(value)) for name, value in values if name not in lacks]
+    written = ((name, value) for name, value in values if name not in lacks and value is not UNSET)
+    fields = [b"%b: %b" % (_encode(name), _encode(value)) for name, value in written]
     return b"{\n" + b",\n".join(fields) + b"\n}\n"
 
 
@@ -128,7 +148,7 @@ def decode_manifest(data: bytes) -> Manifest:
         raise ValueError(f"is of format {manifest.format}, which this ssmd does not read")
     lacks = _FORMATS[manifest.format].lacks
     manifest = replace(manifest, **dict.fromkeys(lacks, msgspec.UNSET))
-    for name in sorted(_absent(manifest) - lacks):
+    for name in sorted(_absent(manifest) - lacks - _MAY_BE_ABSENT):
         raise ValueError(f"is not a manifest: Object missing required field `{name}`")
     if len(unpack_sums(manifest.block_sums)) != -(-manifest.lines // BLOCK_LINES):
         raise ValueError("has too few or too many block sums for its lines")
@@ -142,6 +162,10 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
+_MAY_BE_ABSENT = frozenset({"closed"})
+"""The fields that a manifest has only where they say something."""
+
+
 def _absent(manifest: Manifest) -> set[str]:
     return {name for name in Manifest.__struct_fields__ if getattr(manifest, name) is msgspec.UNSET}
 
@@ -151,5 +175,5 @@ def _times(manifest: Manifest) -> Iterator[str]:
     yield from filter(None, (manifest.first, manifest.last))
     for session in manifest.sessions:
         yield from (session.began, session.ended)
-    for gap in manifest.gaps or ():
-        yield from (gap.from_, gap.to)
+    for time in [*(manifest.gaps or ()), *(manifest.closed or ())]:
+        yield from (time.from_, time.to)

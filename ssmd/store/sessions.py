@@ -24,6 +24,7 @@ from ssmd.store.ledger import (
 __all__ = [
     "KILLED",
     "NAMING",
+    "NOT_STARTED",
     "UNKNOWN",
     "RecordedDialect",
     "Session",
@@ -34,6 +35,9 @@ __all__ = [
 
 UNKNOWN = "unknown"
 """The cause of an outage when there is data but no ledger, as before ssmd wrote ledgers."""
+
+NOT_STARTED = "not_started"
+"""The cause of an outage before the first run of all, and of one from an opening of the schedule to a late start."""
 
 KILLED = "killed"
 """The cause of an end that no entry describes: the collector was killed, or lost its power or its disk."""

@@ -25,13 +25,13 @@ from ssmd.runtime.threads import off_the_hub
 from ssmd.runtime.work_thread import WorkThread
 from ssmd.store.durable import explain, make_directory, sync_directory, write_all
 from ssmd.store.layout import data_path, ledger_path, manifest_path
-from ssmd.store.ledger import OUTAGE, SNAPSHOT_REQUESTED
+from ssmd.store.ledger import SNAPSHOT_REQUESTED
 from ssmd.store.line import LineEncoder
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import DAY_NS, day_of_ns
 from ssmd.store.torn import set_torn_tail_aside
 from ssmd.writer.day import lock_files, open_locked
-from ssmd.writer.recovery import outage, repair_older
+from ssmd.writer.recovery import before_start, repair_older
 from ssmd.writer.run_ledger import RunLedger
 from ssmd.writer.storage import LocalStorage
 from ssmd.writer.syncer import Syncer
@@ -100,9 +100,8 @@ class FileWriter:
         self._lock_fd = lock_files(self._root, self._stem)
         now = self._clock()
         repaired = repair_older(self._root, self._stem, self._path(now), now) + self._open_day(now)
-        silence = outage(self._root, self._stem, now)
-        if silence is not None:
-            self._ledger.add(OUTAGE, now, silence)
+        for event, fields in before_start(self._root, self._stem, now):
+            self._ledger.add(event, now, fields)
         self._ledger.write()
         return repaired
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.errors import DataError
+from ssmd.store.closed_hours import closed_until
 from ssmd.store.head import received_ns
 from ssmd.store.inventory import day_folders
 from ssmd.store.layout import data_path, ledger_path, manifest_path
-from ssmd.store.ledger import OF_A_LINE, ROTATED, Entry
+from ssmd.store.ledger import CLOSED, OF_A_LINE, OUTAGE, ROTATED, Entry
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.locks import try_lock
 from ssmd.store.manifest_file import read_manifest
 from ssmd.store.repair import Repaired, repair
-from ssmd.store.sessions import KILLED, UNKNOWN, sessions
+from ssmd.store.sessions import KILLED, NOT_STARTED, UNKNOWN, sessions
 from ssmd.store.timestamps import day_of_ns, parse_timestamp, timestamp
 
-__all__ = ["outage", "repair_older"]
+__all__ = ["before_start", "repair_older"]
 
 _TAIL = 64 * 1024
 
@@ -45,28 +46,40 @@ def repair_older(root: Path, stem: str, today: Path, now_ns: int) -> list[Repair
     return repaired
 
 
-def outage(root: Path, stem: str, now_ns: int) -> Mapping[str, object] | None:
-    """Return the fields of the ledger's `outage`, None when these files were never written before.
+def before_start(root: Path, stem: str, now_ns: int) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the entries of the ledger, each with its fields, about the time since the last connection: `outage`, or
+    `closed` after a run that ended at the closing of its schedule. None when these files were never written before.
 
     Raises OSError and DataError.
     """
-    for folder in reversed(day_folders(root)):
-        if folder.name > day_of_ns(now_ns):
-            continue  # The clock was ahead once.
-        end = _end(folder, stem)
-        if end is not None:
-            until_ns, cause = end
-            return {
-                "from": timestamp(until_ns),
-                "to": timestamp(now_ns),
-                "seconds": round(max(0, now_ns - until_ns) / 1e9, 6),
-                "cause": cause,
-            }
-    return None
+    end = next(filter(None, (_end(folder, stem) for folder in _until(root, now_ns))), None)
+    if end is None:
+        return
+    since_ns, cause = end.ns, end.cause
+    if end.closed_until_ns is not None:
+        since_ns, cause = min(now_ns, end.closed_until_ns), NOT_STARTED
+        yield CLOSED, {"by": "schedule", "from": timestamp(end.ns), "until": timestamp(since_ns)}
+    if end.closed_until_ns is None or now_ns > since_ns:
+        seconds = round(max(0, now_ns - since_ns) / 1e9, 6)
+        yield OUTAGE, {"from": timestamp(since_ns), "to": timestamp(now_ns), "seconds": seconds, "cause": cause}
 
 
-def _end(folder: Path, stem: str) -> tuple[int, str] | None:
-    """Return when the last connection of a day ended, in ns, and why; None when the day had none."""
+def _until(root: Path, now_ns: int) -> Iterator[Path]:
+    """Yield the folders of days up to today, newest first: the clock may have been ahead once."""
+    return (folder for folder in reversed(day_folders(root)) if folder.name <= day_of_ns(now_ns))
+
+
+class _End(NamedTuple):
+    """The end of the last connection of a day."""
+
+    ns: int
+    cause: str
+    closed_until_ns: int | None = None
+    """Until when the schedule is closed after it; None unless the run ended at its closing."""
+
+
+def _end(folder: Path, stem: str) -> _End | None:
+    """Return how the last connection of a day ended, None when the day had none."""
     received = _last_received(data_path(folder, stem))
     ledger = read_ledger(ledger_path(folder, stem), every_gap=False)
     entries: list[Entry] = [] if ledger is None else list(ledger.entries)
@@ -76,14 +89,16 @@ def _end(folder: Path, stem: str) -> tuple[int, str] | None:
         last_ns = received.ns
         # The lines that the other entries are about never came.
         entries = [entry for entry in entries if entry.event not in OF_A_LINE or entry.offset < received.whole]
+    if (until_ns := closed_until(entries)) is not None:
+        return _End(entries[-1].ts_ns, NOT_STARTED, until_ns)
     found = sessions(entries)
     if not found:
-        return None if last_ns is None else (last_ns, UNKNOWN)
+        return None if last_ns is None else _End(last_ns, UNKNOWN)
     session = found[-1]
     if session.ended is None:
-        return max(session.seen_ns, last_ns or 0), KILLED
+        return _End(max(session.seen_ns, last_ns or 0), KILLED)
     # It was to go on in another day's file, which has nothing of it.
-    return session.ended.ts_ns, KILLED if session.cause == ROTATED else session.cause
+    return _End(session.ended.ts_ns, KILLED if session.cause == ROTATED else session.cause)
 
 
 def _last_sealed(folder: Path, stem: str) -> int | None:
