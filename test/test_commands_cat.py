@@ -464,5 +464,8 @@ def test_one_shard_can_be_chosen(tmp_path, shards):
     code, out, err = cat("--feed", "kalshi", "--shard", "2/4", tmp_path)
     assert (code, out) == (64, b"")
     assert "no data of feed kalshi of shard 2/4 here" in err
+    code, _, err = cat("--feed", "kalshi+2of3", tmp_path)
+    remedy = "ssmd: --feed is 'kalshi+2of3', a shard of a feed; give --feed kalshi --shard 2/3"
+    assert (code, err.splitlines()[0]) == (64, remedy)
     code, _, err = cat("--shard", "4/3", tmp_path)
     assert (code, err.splitlines()[0]) == (64, "ssmd: --shard is '4/3'; it must be a shard from 1/3 to 3/3")

@@ -14,7 +14,7 @@ from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.reading.stretches import Stretch
 from ssmd.store.inventory import other_forms
-from ssmd.store.layout import DayFile, ledger_path
+from ssmd.store.layout import DayFile, feed_and_shard, ledger_path
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.sessions import RecordedDialect, changed_dialects
 
@@ -42,8 +42,14 @@ def selection_of(arguments: Mapping[str, Any]) -> Selection:
 
 
 def shard_asked(arguments: Mapping[str, Any]) -> Shard | None:
-    """Return the shard that --shard names, None without the option. Raises UsageError."""
-    text = arguments["--shard"]
+    """Return the shard that --shard names, None without the option.
+
+    Raises UsageError, also for a shard that is named with --feed.
+    """
+    feed, text = arguments["--feed"], arguments["--shard"]
+    named = feed_and_shard(feed) if feed is not None else None
+    if named is not None and not named[1].is_whole:
+        raise UsageError(f"--feed is '{feed}', a shard of a feed; give --feed {named[0]} --shard {named[1]}")
     return None if text is None else read_shard(text)
 
 
