@@ -79,7 +79,7 @@ def host_in(folder: Path):
     host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{free_port()}")
     yield host
     for file in (host.state / "run").glob("*.lock"):
-        host.run("stop", "--force", file.stem)
+        host.run("stop", "--force", file.stem.partition("+")[0])
 
 
 @pytest.fixture
@@ -359,6 +359,71 @@ def test_a_full_disk_does_not_end_the_keeper(tmp_path):
     finally:
         host.run("stop", "--force", "kalshi-sim")
         subprocess.run(["umount", tmp_path / "disk"], check=True)
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many ports that are free, one after the other."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def states(host: Host) -> tuple[int, list[str]]:
+    """Return the exit code of status, and its lines that are about a shard or about all of them."""
+    done = host.run("status", "kalshi-sim")
+    return done.returncode, [line.partition(", ")[0] for line in done.stdout.splitlines() if line[0] != " "]
+
+
+def test_the_shards_of_an_environment_are_started_shown_and_stopped_together_or_one_by_one(host):
+    first = free_ports(2)
+    host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{first}")
+    started = host.run("start", "kalshi-sim", "--shards", "2")
+    assert (started.returncode, started.stderr) == (0, "")
+    assert sorted(line.partition("; log")[0] for line in started.stdout.splitlines()) == [
+        f"ssmd: kalshi-sim shard {each}/2 is connected, and nothing that was asked for is missing" for each in (1, 2)
+    ]
+    both = ["kalshi-sim shard 1/2: running", "kalshi-sim shard 2/2: running"]
+    assert states(host) == (0, [*both, "kalshi-sim: 2 of 2 shards running"])
+    keepers = [host.keeper(f"kalshi-sim+{each}of2") for each in (1, 2)]
+    logs = [host.log(f"kalshi-sim+{each}of2") for each in (1, 2)]
+    assert all(f"shard={each}/2" in log for each, log in enumerate(logs, 1))
+    assert all(f"listen=127.0.0.1:{first + each}" in log for each, log in enumerate(logs))
+
+    other = host.run("start", "kalshi-sim", "--shards", "3")
+    whole = host.run("start", "kalshi-sim")
+    said = "ssmd: kalshi-sim is running as 2 shards; stop it first, or use restart\n"
+    assert [(done.returncode, done.stderr) for done in (other, whole)] == [(78, said)] * 2
+
+    assert host.run("stop", "kalshi-sim", "--shard", "2/2").stdout == "ssmd: kalshi-sim shard 2/2 has stopped\n"
+    one = ["kalshi-sim shard 1/2: running", "kalshi-sim shard 2/2: not running"]
+    assert states(host) == (3, [*one, "kalshi-sim: 1 of 2 shards running"])
+    assert host.run("start", "kalshi-sim", "--shard", "2/2").returncode == 0
+    assert host.keeper("kalshi-sim+1of2") == keepers[0]
+
+    os.kill(host.keeper("kalshi-sim+2of2"), signal.SIGKILL)
+    assert host.run("restart", "kalshi-sim").returncode == 0
+    again = [host.keeper(f"kalshi-sim+{each}of2") for each in (1, 2)]
+    assert not {*again} & {*keepers}
+    assert host.run("restart", "kalshi-sim", "--shards", "1").returncode == 0
+    assert states(host) == (0, ["kalshi-sim: running"])
+    assert host.run("stop", "kalshi-sim").returncode == 0
+    assert host.run("stop", "kalshi-sim").stdout == "ssmd: kalshi-sim is not running\n"
+    assert states(host) == (3, ["kalshi-sim: not running"])
+
+
+def test_when_a_shard_does_not_start_the_others_go_on(host):
+    first = free_ports(2)
+    host.settings("kalshi-sim", f"SSMD_LISTEN=127.0.0.1:{first}")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first + 1))
+        started = host.run("start", "kalshi-sim", "--shards", "2")
+    assert started.returncode == 78
+    assert "ssmd: kalshi-sim shard 2/2 did not start: exit code 78" in started.stderr
+    one = ["kalshi-sim shard 1/2: running", "kalshi-sim shard 2/2: not running"]
+    assert states(host) == (3, [*one, "kalshi-sim: 1 of 2 shards running"])
 
 
 def test_a_restart_with_wrong_arguments_stops_nothing(host):
