@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.store.asked import MOST_MARKETS, ConnectionState, asked_fields
+from ssmd.store.ledger import ASKED, RECONFIGURED, REFUSED, SUBSCRIBED
 
 
 def asked(*markets: str, action: str = "subscribe", channel: str = "trade", subscription: int = 1, commands=()):
@@ -100,3 +101,18 @@ def test_what_is_refused_and_silent_is_part_of_the_state():
     assert list(state.entries()) == [("refused", refused), ("silent", silent)]
     state.take("connected", {})
     assert list(state.entries()) == []
+
+
+def test_a_channel_that_is_closed_is_in_no_later_day_and_a_reload_forgets_what_was_refused():
+    state = ConnectionState()
+    for event, entries in [
+        (ASKED, asked("A")),
+        (ASKED, asked("*", channel="ticker")),
+        (SUBSCRIBED, [{"channel": "ticker", "sid": 2}]),
+        (REFUSED, [{"channel": "trade", "code": 26, "text": "limit", "for_now": False}]),
+        (RECONFIGURED, [{"configuration": "abc"}]),
+        (ASKED, asked("*", action="remove", channel="ticker")),
+    ]:
+        for fields in entries:
+            state.take(event, fields)
+    assert [(event, fields["channel"]) for event, fields in state.entries()] == [(ASKED, "trade")]

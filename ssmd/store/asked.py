@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.store.ledger import ASKED, CONNECTED, HEARD, REFUSED, SILENT, SUBSCRIBED
+from ssmd.store.ledger import ASKED, CONNECTED, HEARD, RECONFIGURED, REFUSED, SILENT, SUBSCRIBED
 
 __all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "ConnectionState", "asked_fields"]
 
@@ -40,8 +40,8 @@ def asked_fields(
 class _Channel(NamedTuple):
     """What is asked for on one channel of one subscription."""
 
-    markets: list[str] | None
-    """In the order in which they were asked for, some perhaps repeatedly; None for all."""
+    markets: dict[str, None] | None
+    """In the order in which they were asked for; None for all."""
     commands: list[Mapping[str, Any]]
     """The commands of the subscription, without those of later additions and removals."""
 
@@ -62,6 +62,8 @@ class ConnectionState:
         """Take the next event of a ledger, of any kind."""
         if event == CONNECTED:
             self._begin()
+        elif event == RECONFIGURED:
+            self._refused.clear()  # What was refused is asked for again, unless it is not wanted any more.
         elif event == SUBSCRIBED and isinstance(sid := fields["sid"], int):
             self._sids[fields["channel"], sid] = None
         elif event == ASKED:
@@ -76,23 +78,27 @@ class ConnectionState:
     def _asked(self, fields: Mapping[str, Any]) -> None:
         at = fields["subscription"], fields["channel"]
         markets, commands, action = fields["markets"], fields["commands"], fields["action"]
+        if markets == ALL and action == REMOVE:
+            self._channels.pop(at, None)
+            self._sids = {known: None for known in self._sids if known[0] != at[1]}
+            return
         known = self._channels.get(at)
         if known is None:
-            known = self._channels[at] = _Channel([], [])
+            known = self._channels[at] = _Channel({}, [])
         if action == SUBSCRIBE:
             known.commands.extend(commands)
         if markets == ALL:
-            self._channels[at] = _Channel(None if action != REMOVE else [], known.commands)
+            self._channels[at] = _Channel(None, known.commands)
         elif known.markets is not None and action == REMOVE:
-            removed = set(markets)
-            known.markets[:] = [market for market in known.markets if market not in removed]
+            for market in markets:
+                known.markets.pop(market, None)
         elif known.markets is not None:
-            known.markets.extend(markets)
+            known.markets.update(dict.fromkeys(markets))
 
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the events, with their fields, from which a reader gets the same state without any earlier event."""
         for (subscription, channel), known in self._channels.items():
-            markets = None if known.markets is None else list(dict.fromkeys(known.markets))
+            markets = None if known.markets is None else list(known.markets)
             for fields in asked_fields(subscription, channel, SUBSCRIBE, markets, known.commands):
                 yield ASKED, fields
         for channel, sid in self._sids:

@@ -1,12 +1,51 @@
-"""Which markets of a subscription are confirmed on all its channels. Pure."""
+"""What a reply of Kalshi confirms, and which markets of a subscription are confirmed on all its channels. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from ssmd.contracts.events import Acknowledged
+from ssmd.exchange.kalshi.channels import NAMED_BY
 from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
 
-__all__ = ["Confirmed"]
+__all__ = ["Confirmation", "Confirmed", "confirmation", "names_in"]
+
+
+class Confirmation(NamedTuple):
+    """What a reply has confirmed."""
+
+    channel: ChannelOfConnection
+    event: Acknowledged
+    new: Sequence[str]
+    """The markets that are confirmed by it."""
+    gone: Sequence[str]
+    """The markets that were confirmed before, and are not any more."""
+
+
+def confirmation(
+    channel: ChannelOfConnection,
+    asked: Sequence[str],
+    listed: Sequence[str] | None,
+    new: Sequence[str],
+    gone: Sequence[str] = (),
+    *,
+    is_change: bool = False,
+) -> Confirmation:
+    """Return what the reply to a command confirms. `asked`: the markets of the command. `listed`: those of the reply,
+    None when it lists none.
+    """
+    known = None if listed is None else sum(market not in channel.unconfirmed for market in asked)
+    return Confirmation(channel, Acknowledged(channel.name, channel.sid, 0, asked, known, is_change), new, gone)
+
+
+def names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:
+    """Return the names that an `ok` lists, None when it has no list."""
+    for parameter in NAMED_BY:
+        names = listed.get(parameter)
+        if isinstance(names, list):
+            return [name for name in names if isinstance(name, str)]
+    return None
 
 
 class Confirmed(Collection[str]):

@@ -36,18 +36,31 @@ class KalshiConnection(KalshiInspector):
     def __init__(self, subscribe: Any, policy: SnapshotPolicy, per_second: float | None = None) -> None:
         super().__init__()
         self.subscriptions = Subscriptions(subscribe)
+        self._policy = policy
         self._snapshots: Snapshots | None = None
-        self._special = _ENDINGS
-        books = self.subscriptions.channels.get(BOOKS)
-        if books is not None:
-            self._snapshots = Snapshots(books, self.subscriptions.ids, policy)
-            self._special = (*_ENDINGS, SNAPSHOT)
+        self._special: Sequence[str] = _ENDINGS
         self._sending = Sending(self.subscriptions.commands, per_second)
         self._is_due = False
         """Whether tick() is to be called at once."""
         self._replies = Replies(
             self.subscriptions, self._snapshots, self._sending, self._shown, self._expect
         )
+        self._follow_books()
+
+    def _follow_books(self) -> None:
+        """Follow the order books of the channel that has them, if there is one."""
+        books = self.subscriptions.channels.get(BOOKS)
+        if books is None:
+            self._snapshots = None
+        elif self._snapshots is None or not self._snapshots.are_of(books):
+            self._snapshots = Snapshots(books, self.subscriptions.ids, self._policy)
+        self._replies.snapshots = self._snapshots
+        self._special = _ENDINGS if books is None else (*_ENDINGS, SNAPSHOT)
+
+    def reconfigure(self, subscribe: Any) -> None:
+        """Take another section on the open connection; the commands come with the next ticks."""
+        self.subscriptions.reconfigure(subscribe)
+        self._follow_books()
 
     @property
     def tick_seconds(self) -> float | None:
@@ -72,12 +85,12 @@ class KalshiConnection(KalshiInspector):
         return [f"{channel} (command {command_id})" for channel, command_id in self.subscriptions.unanswered()]
 
     def unheard(self, channel: str) -> Sequence[str]:
-        asked = self.subscriptions.channels[channel]
-        return [market for market in asked.markets or () if market in asked.unheard]
+        asked = self.subscriptions.channels.get(channel)
+        return [] if asked is None else [market for market in asked.markets or () if market in asked.unheard]
 
     def unconfirmed(self, channel: str) -> Sequence[str]:
-        asked = self.subscriptions.channels[channel]
-        return [market for market in asked.markets or () if market in asked.unconfirmed]
+        asked = self.subscriptions.channels.get(channel)
+        return [] if asked is None else [market for market in asked.markets or () if market in asked.unconfirmed]
 
     def channels(self) -> Sequence[ChannelState]:
         return list(self._states())
@@ -93,13 +106,13 @@ class KalshiConnection(KalshiInspector):
                 asked,
                 None if asked is None else asked - len(channel.unconfirmed),
                 None if asked is None else asked - len(channel.unheard),
-                pending=bool(channel.pending),
+                pending=bool(channel.pending) or channel.is_unopened,
                 # One of the two changes with each message of the channel, whether it has a number or none.
                 activity=self._next_seq.get(sid, 0) + self._last_batch.get(sid, 0),
                 books_pending=snapshots.pending if snapshots else None,
                 books_missing=snapshots.missing if snapshots else None,
                 may_be_silent=channel_named(channel.name).may_be_silent,
-                unsent=not channel.pending.isdisjoint(self._sending.unsent) or channel.markets == {},
+                unsent=channel.has_nothing or not channel.pending.isdisjoint(self._sending.unsent),
                 changing=self.subscriptions.updates.changing(channel),
             )
 
@@ -114,7 +127,7 @@ class KalshiConnection(KalshiInspector):
             commands.append(sent.command)
             if sent.asked is not None:
                 events.append(sent.asked)
-            if sent.channel.name == BOOKS and self._snapshots is not None:
+            if self._snapshots is not None and self._snapshots.are_of(sent.channel):
                 self._snapshots.confirmed((), sent.removed)
         if self._snapshots is not None:
             if self._snapshots.notice_day(now_ms):

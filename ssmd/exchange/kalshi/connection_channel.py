@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ssmd.exchange.kalshi.changing_markets import ChangingMarkets
@@ -20,8 +20,8 @@ class ChannelOfConnection(ChangingMarkets):
     """
 
     __slots__ = (
-        "field", "followed", "left_out", "limit", "markets", "name", "pending", "refused", "section", "sid",
-        "subscription", "takes_tickers", "unheard",
+        "after", "field", "followed", "is_asked", "is_closed", "is_closing", "is_refused", "is_unopened", "left_out",
+        "limit", "markets", "name", "pending", "refused", "section", "sid", "subscription", "takes_tickers", "unheard",
     )
 
     def __init__(self, name: str, subscription: int, section: Mapping[str, Any], tickers: dict[str, None]) -> None:
@@ -50,6 +50,49 @@ class ChannelOfConnection(ChangingMarkets):
         """The error that says that there is a limit, until it is found out how many markets that leaves out."""
         self.left_out = 0
         """How many markets that is, by the last report."""
+        self.is_asked = False
+        """Whether a command that opens it after the beginning of the connection has no answer yet."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.after: ChannelOfConnection | None = None
+        """The channel of the same name that must be closed before this one is opened."""
+        self.is_unopened = False
+        """Whether it is still to be opened by a command of its own, because it takes no list of tickers."""
+        self.is_refused = self.is_closing = self.is_closed = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether another one is to be closed first."""
+        return self.after is not None and not self.after.is_closed
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether nothing can be asked for now: no market is known, or another channel is to be closed first."""
+        return self.is_waiting or self.markets == {}
+
+    def open_after(self, before: ChannelOfConnection | None) -> None:
+        """Prepare to be opened on an open connection, in place of another channel of this name."""
+        self.after = before
+        self.is_unopened = not self.takes_tickers
+
+    def want_all(self, wanted: Iterable[str]) -> None:
+        """Ask for all these markets, of which nothing was asked for yet."""
+        self.unconfirmed = dict.fromkeys(wanted)
+        self.unheard = dict.fromkeys(wanted)
+        self.to_add = dict.fromkeys(wanted, 0)
+
+    def found_out(self, named: Collection[str]) -> Iterable[str]:
+        """Return the wanted markets that its section does not name."""
+        return [market for market in self.markets or () if market not in named]
+
+    def replace(self, wanted: dict[str, None]) -> None:
+        """Take another dict of wanted markets in place of the present one, and what differs in it."""
+        before = self.markets or {}
+        self.markets = wanted
+        gone = [market for market in before if market not in wanted]
+        self.change([market for market in wanted if market not in before], gone)
+        self.ask_aside()
 
     def change(self, new: Iterable[str], gone: Iterable[str]) -> None:
         """Take markets that are wanted from now on, and were not before, and those that are not wanted any more."""

@@ -14,7 +14,7 @@ from ssmd.contracts.exchange import Inspector, MessageReader, Opening, SnapshotP
 from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.listing import Listing
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.errors import ConfigError, SsmdError, printable
+from ssmd.errors import SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
@@ -125,9 +125,6 @@ class Kalshi(KalshiConnection):
     @property
     def listing(self) -> Listing | None:
         return None
-
-    def reconfigure(self, subscribe: Any) -> None:
-        raise ConfigError("the dialect `kalshi` cannot change `subscribe` on an open connection; restart the run")
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         """Return the signed headers. The signature is of the time in ms, the method and the path without host or query,

@@ -62,3 +62,9 @@ class Hearing:
         """Listen for the markets of a confirmed channel that were not heard from yet."""
         if channel.sid is not None and channel.unheard:
             self.listening[channel.sid] = channel
+
+    def closed(self, channel: ChannelOfConnection) -> None:
+        """Take a channel that the exchange has closed."""
+        self.listening.pop(channel.sid or 0, None)
+        if self.opening.get(channel.name) is channel:
+            del self.opening[channel.name]

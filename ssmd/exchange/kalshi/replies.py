@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from ssmd.contracts.events import Event, Refused
 from ssmd.errors import Disconnected, SsmdError, SubscriptionRefused
 from ssmd.exchange.kalshi.channels import BOOKS
+from ssmd.exchange.kalshi.confirmed import Confirmation
 from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
 from ssmd.exchange.kalshi.errors import KalshiError, read_error
 from ssmd.exchange.kalshi.inspector import MessageHead, content, mapping
 from ssmd.exchange.kalshi.sending import Sending
 from ssmd.exchange.kalshi.snapshots import Snapshots
-from ssmd.exchange.kalshi.subscriptions import Confirmation, Subscriptions
+from ssmd.exchange.kalshi.subscriptions import Subscriptions
+from ssmd.exchange.kalshi.switches import Switch
 from ssmd.exchange.kalshi.updates import REMOVE, Update
 
 __all__ = ["Replies"]
+
+_CONFIRMATIONS = ("subscribed", "ok", "unsubscribed")
 
 
 class Replies:
@@ -37,7 +41,7 @@ class Replies:
         confirmed: Callable[[int], object],
     ) -> None:
         self._subscriptions = subscriptions
-        self._snapshots = snapshots
+        self.snapshots = snapshots
         self._sending = sending
         self._shown = shown
         self._confirmed = confirmed
@@ -50,13 +54,15 @@ class Replies:
         body = mapping(message.get("msg"))
         if head.type == "error":
             return self._read_error(head, read_error(body, self._where(head.sid), self._shown), index, events)
-        if head.type == "unsubscribed":
-            # ssmd never unsubscribes, so the messages are over.
+        if head.type == "unsubscribed" and self._subscriptions.switches.get(head.id) is None:
+            # Nobody has asked for it, and the messages are over.
             return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
         found: Iterable[Confirmation] = ()
         # Until February 2026 the lists were at the top level.
         whole = {**message, **body}
-        if head.type in ("subscribed", "ok") and (update := self._subscriptions.updates.take_confirmed(head.id)):
+        if head.type in _CONFIRMATIONS and (switch := self._subscriptions.switches.take(head.id)):
+            found = self._subscriptions.switched(switch, whole)
+        elif head.type in _CONFIRMATIONS and (update := self._subscriptions.updates.take_confirmed(head.id)):
             found = self._subscriptions.updated(update, whole)
         elif head.type == "subscribed":
             found = self._subscriptions.subscribed(head.id, body)
@@ -67,10 +73,10 @@ class Replies:
             events.append(event._replace(place=index))
             if event.sid is not None:
                 self._confirmed(event.sid)
-            self._report_limit(self._subscriptions.channels[event.channel], index, events)
-            if event.channel == BOOKS and self._snapshots is not None:
-                self._snapshots.confirmed(confirmation.new, confirmation.gone)
-                events += self._snapshots.report(index + 1)
+            self._report_limit(confirmation.channel, index, events)
+            if self.snapshots is not None and self.snapshots.are_of(confirmation.channel):
+                self.snapshots.confirmed(confirmation.new, confirmation.gone)
+                events += self.snapshots.report(index + 1)
         return None
 
     def _read_error(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> SsmdError | None:
@@ -78,12 +84,15 @@ class Replies:
             self._send_again(head, error, index, events)
         if error.is_over:
             return Disconnected(f"{error.text}; {error.remedy}")
-        if self._snapshots is not None and self._snapshots.has_asked(head.id):
-            found = self._snapshots.refused(head.id, error, index)
+        if self.snapshots is not None and self.snapshots.has_asked(head.id):
+            found = self.snapshots.refused(head.id, error, index)
             if isinstance(found, SsmdError):
                 return found
             if found is not None:
                 _add(events, found)
+            return None
+        if switch := self._subscriptions.switches.take(head.id):
+            self._read_switch_error(switch, error, index, events)
             return None
         if update := self._subscriptions.updates.take_refused(head.id):
             return self._read_update_error(update, error, index, events)
@@ -97,6 +106,18 @@ class Replies:
         for name in self._channels_about(head):
             _add(events, Refused(name, error.code, text, index))
         return SubscriptionRefused(text)
+
+    def _read_switch_error(self, switch: Switch, error: KalshiError, index: int, events: list[Event]) -> None:
+        """Read the error that refuses to open or to close a channel. The others go on."""
+        if error.is_too_many_commands or error.is_timeout:
+            return
+        if not switch.opens and error.is_unknown_sid:
+            list(self._subscriptions.switched(switch, {}))
+            return
+        self._subscriptions.switches.refused(switch)
+        what = "it is not collected" if switch.opens else "its messages go on"
+        text = f"{error.text}; {switch.channel.name}: {what}: {error.remedy}"
+        _add(events, Refused(switch.channel.name, error.code, text, index))
 
     def _read_update_error(
         self, update: Update, error: KalshiError, index: int, events: list[Event]
@@ -125,8 +146,8 @@ class Replies:
             remedy = f"asking again for fewer markets of {channel.name} at a time"
         if remedy:
             _add(events, Refused(channel.name, error.code, f"{error.text}; {remedy}", index, for_now))
-        if channel.name == BOOKS and self._snapshots is not None:
-            self._snapshots.confirmed(kept, ())
+        if self.snapshots is not None and self.snapshots.are_of(channel):
+            self.snapshots.confirmed(kept, ())
         return None
 
     def _report_limit(self, channel: ChannelOfConnection, index: int, events: list[Event]) -> None:
@@ -165,8 +186,8 @@ class Replies:
         if not refused:
             for name in self._channels_about(head):
                 _add(events, Refused(name, error.code, f"{error.text}; {remedy}", index))
-        if self._snapshots is not None:
-            events += self._snapshots.report(index + 1)
+        if self.snapshots is not None:
+            events += self.snapshots.report(index + 1)
         channels = self._subscriptions.channels.values()
         if any(channel.sid is not None or channel.pending for channel in channels):
             return None
@@ -177,11 +198,9 @@ class Replies:
         channel = self._subscriptions.channel_of(head.sid)
         if channel is not None:
             return [channel.name]
-        if update := self._subscriptions.updates.get(head.id):
-            return [update.channel.name]
-        if self._snapshots is not None and self._snapshots.has_asked(head.id):
+        if self.snapshots is not None and self.snapshots.has_asked(head.id):
             return [BOOKS]
-        return self._subscriptions.waiting_for(head.id) or [""]
+        return self._subscriptions.about(head.id) or [""]
 
     def _where(self, sid: int) -> str:
         channel = self._subscriptions.channel_of(sid)

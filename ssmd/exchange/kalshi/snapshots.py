@@ -45,6 +45,9 @@ class Snapshots:
     def missing(self) -> int:
         return len(self._books.missing)
 
+    def are_of(self, channel: ChannelOfConnection) -> bool:
+        return self._channel is channel
+
     def has_asked(self, command_id: int) -> bool:
         """Return whether a command is one of those that have asked for order books of late."""
         return self._books.has_asked(command_id)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ssmd.contracts.events import Acknowledged, Asked
+from ssmd.contracts.events import Asked
 from ssmd.exchange.kalshi.changing_markets import Portion
-from ssmd.exchange.kalshi.channels import NAMED_BY
 from ssmd.exchange.kalshi.command import Command, CommandIds
-from ssmd.exchange.kalshi.confirmed import Confirmed
+from ssmd.exchange.kalshi.confirmed import Confirmation, Confirmed, confirmation, names_in
 from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
 from ssmd.exchange.kalshi.hearing import Hearing
 from ssmd.exchange.kalshi.inspector import whole
+from ssmd.exchange.kalshi.reconfiguring import plan
 from ssmd.exchange.kalshi.section import FOLLOW, channels_of, commands_of, sections_of, tickers_of
+from ssmd.exchange.kalshi.switches import Switch, Switches
 from ssmd.exchange.kalshi.updates import REMOVE, SUBSCRIBE, Sent, Update, Updates
 
-__all__ = ["Confirmation", "Subscriptions"]
-
-class Confirmation(NamedTuple):
-    """What a reply has confirmed."""
-
-    event: Acknowledged
-    new: Sequence[str]
-    """The markets that are confirmed by it."""
-    gone: Sequence[str]
-    """The markets that were confirmed before, and are not any more."""
-
+__all__ = ["Subscriptions"]
 
 class Subscriptions:
     """The commands of one connection, and the replies to them.
@@ -44,12 +35,15 @@ class Subscriptions:
         self._by_sid: dict[int, ChannelOfConnection] = {}
         self.hearing = Hearing(self._by_sid)
         self.updates = Updates(self.ids)
+        self.switches = Switches(self.ids)
+        self._moved: list[Asked] = []
+        self._passed_ms = 0
         self._wanted: list[dict[str, None]] = []
         """By subscription, the markets that its channels share."""
-        self._named: list[Collection[str]] = []
+        self._named: list[frozenset[str]] = []
         """By subscription, those of them that its section names."""
         for number, section in enumerate(sections_of(subscribe), start=1):
-            self._named.append(frozenset(tickers_of(section)) if FOLLOW in section else ())
+            self._named.append(frozenset(tickers_of(section)) if FOLLOW in section else frozenset())
             self._wanted.append(dict.fromkeys(tickers_of(section)))
             for name in channels_of(section):
                 channel = ChannelOfConnection(name, number, section, self._wanted[-1])
@@ -84,6 +78,28 @@ class Subscriptions:
         """Return how many markets of a subscription are left out because of a limit of the exchange."""
         return max((channel.over_limit for channel in self._changeable(subscription)), default=0)
 
+    def reconfigure(self, subscribe: Any) -> None:
+        """Take another section; the commands come with the next ticks."""
+        found = plan(self.channels, subscribe)
+        self.channels, self._wanted, self._named, closing, moved = found
+        self._moved += moved
+        self.switches.close(closing)
+        self.switches.open(self.channels.values())
+        for channel in self.channels.values():
+            self.hearing.listen(channel)
+
+    def switched(self, switch: Switch, body: Mapping[str, Any]) -> Iterator[Confirmation]:
+        """Read the reply that carries out a switch."""
+        channel = switch.channel
+        if switch.opens and (sid := whole(body.get("sid"))):
+            self._opened(channel, sid)
+        elif not switch.opens and channel.sid is not None:
+            self._by_sid.pop(channel.sid, None)
+            self.hearing.closed(channel)
+        new = self.switches.done(switch)
+        if switch.opens:
+            yield confirmation(channel, list(channel.markets or ()), None, new)
+
     @property
     def can_change(self) -> bool:
         """Whether there are changes to ask for now."""
@@ -92,15 +108,20 @@ class Subscriptions:
     @property
     def is_changing(self) -> bool:
         """Whether there are changes to ask for, or without an answer."""
-        return self.updates.are_waiting or self.can_change
+        return self.updates.are_waiting or self.can_change or self.switches.are_waiting
 
     def tick(self, passed_ms: int) -> Iterator[Asked]:
         """Let time pass, and yield what is not asked for any more; see Updates.tick()."""
-        return self.updates.tick(self.channels.values(), passed_ms)
+        self._passed_ms = passed_ms
+        moved, self._moved = self._moved, []
+        yield from moved
+        yield from self.updates.tick(self.channels.values(), passed_ms)
 
     def due(self, most: int) -> Iterator[Sent]:
         """Yield the changes to ask for now, with `most` commands."""
-        for sent in self.updates.due(self.channels.values(), most):
+        first = list(self.switches.due(self._passed_ms, most))
+        yield from first
+        for sent in self.updates.due(self.channels.values(), most - len(first)):
             if sent.channel.sid is None:
                 self.hearing.opening[sent.channel.name] = sent.channel
             yield sent
@@ -118,15 +139,25 @@ class Subscriptions:
                 yield Asked(channel.subscription, channel.name, "subscribe", markets, objects)
 
     def unanswered(self) -> Iterator[tuple[str, int]]:
-        """Yield each channel with each of its commands that Kalshi has not answered."""
+        """Yield each channel with each of its opening commands that Kalshi has not answered."""
         for command in self.commands:
-            for name in dict.fromkeys(command.params["channels"]):
-                if command.id in self.channels[name].pending:
-                    yield name, command.id
+            for channel in self._all():
+                if command.id in channel.pending:
+                    yield channel.name, command.id
 
     def waiting_for(self, command_id: int) -> Sequence[str]:
-        """Return the channels that wait for the answer to a command."""
-        return [name for name, channel in self.channels.items() if command_id in channel.pending]
+        """Return the channels that wait for the answer to an opening command."""
+        return [channel.name for channel in self._all() if command_id in channel.pending]
+
+    def about(self, command_id: int) -> Sequence[str]:
+        """Return the channels that wait for the answer to any command."""
+        later = self.updates.get(command_id) or self.switches.get(command_id)
+        return [later.channel.name] if later else self.waiting_for(command_id)
+
+    def _all(self) -> Iterator[ChannelOfConnection]:
+        """Yield all channels, with those that are being closed."""
+        yield from self.channels.values()
+        yield from self.switches.to_close
 
     def command(self, command_id: int) -> Command | None:
         return self.commands[command_id - 1] if 0 < command_id <= len(self.commands) else None
@@ -153,20 +184,17 @@ class Subscriptions:
         names = [known.name] if known else command.params["channels"] if command else []
         for name in dict.fromkeys(names):
             if (channel := self._answered(command_id, name)) is not None:
-                yield self._confirm(channel, command_id, _names_in(listed))
+                yield self._confirm(channel, command_id, names_in(listed))
 
     def updated(self, update: Update, body: Mapping[str, Any]) -> Iterator[Confirmation]:
         """Read the `subscribed` or `ok` that answers an update. `body`: what it has, with the fields of its `msg`."""
         channel, opens = update.channel, update.action == SUBSCRIBE
         if opens and (sid := whole(body.get("sid"))):
             self._opened(channel, sid)
-        listed = _names_in(body)
+        listed = names_in(body)
         new = self.updates.done(update, listed)
         if update.action != REMOVE:
-            tickers = update.portion.markets
-            known = None if listed is None else sum(market not in channel.unconfirmed for market in tickers)
-            event = Acknowledged(channel.name, channel.sid, tickers=tickers, acknowledged=known, is_change=not opens)
-            yield Confirmation(event, new, ())
+            yield confirmation(channel, update.portion.markets, listed, new, is_change=not opens)
 
     def refused(self, command_id: int, sid: int) -> Iterator[tuple[ChannelOfConnection, int]]:
         """Note that an opening command is refused, for the channel of this sid or, with 0, for all that have waited for
@@ -174,7 +202,7 @@ class Subscriptions:
 
         Yields each channel with the number of its markets that are refused, in all commands so far.
         """
-        waiting = [self.channels[name] for name in self.waiting_for(command_id)]
+        waiting = [channel for channel in self._all() if command_id in channel.pending]
         refused = [channel for channel in waiting if self._by_sid.get(sid) in (None, channel)]
         for channel in refused:
             channel.pending.discard(command_id)
@@ -194,11 +222,9 @@ class Subscriptions:
 
     def _answered(self, command_id: int, name: object) -> ChannelOfConnection | None:
         """Return the channel of this name, if it has waited for an answer to this command."""
-        channel = self.channels.get(name) if isinstance(name, str) else None
-        if channel is None:
-            return None
         # Of a command that was refused for one of its channels, another may still be confirmed.
-        return channel if command_id in channel.pending or command_id in channel.refused else None
+        known = (each for each in self._all() if each.name == name)
+        return next((each for each in known if command_id in each.pending or command_id in each.refused), None)
 
     def _confirm(
         self, channel: ChannelOfConnection, command_id: int, listed: Sequence[str] | None
@@ -207,14 +233,4 @@ class Subscriptions:
         channel.pending.discard(command_id)
         channel.refused.pop(command_id, None)
         new, gone = channel.confirm(markets, listed)
-        known = None if listed is None else sum(market not in channel.unconfirmed for market in markets)
-        return Confirmation(Acknowledged(channel.name, channel.sid, tickers=markets, acknowledged=known), new, gone)
-
-
-def _names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:
-    """Return the names that an `ok` lists, None when it has no list."""
-    for parameter in NAMED_BY:
-        names = listed.get(parameter)
-        if isinstance(names, list):
-            return [name for name in names if isinstance(name, str)]
-    return None
+        return confirmation(channel, markets, listed, new, gone)

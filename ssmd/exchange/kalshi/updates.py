@@ -80,11 +80,11 @@ class Updates:
 
     def take_refused(self, command_id: int) -> Update | None:
         """Return the update that an error answers, once."""
-        return self._unanswered.pop(command_id, None)
+        return _answered(self._unanswered.pop(command_id, None))
 
     def take_confirmed(self, command_id: int) -> Update | None:
         """Return the update that a confirmation answers, once."""
-        return self._unanswered.pop(command_id, None) or self._late.pop(command_id, None)
+        return _answered(self._unanswered.pop(command_id, None) or self._late.pop(command_id, None))
 
     def get(self, command_id: int) -> Update | None:
         return self._unanswered.get(command_id)
@@ -137,12 +137,17 @@ class Updates:
     def _next(self, channel: ChannelOfConnection, unanswered: int) -> Update | None:
         """Return the next command for a channel; None while it has to wait for an answer."""
         opens = channel.sid is None
+        if channel.is_waiting:
+            return None
         action, portion = REMOVE, Portion((), 0) if opens else channel.take_removals()
         if not portion.markets:
             if (unanswered and (opens or channel.room.is_searched)) or (opens and channel.pending):
                 return None
             action, portion = (SUBSCRIBE if opens else ADD), channel.take_additions()
-        return Update(self._ids.take(), channel, action, portion, self._passed_ms) if portion.markets else None
+        if not portion.markets:
+            return None
+        channel.is_asked |= opens
+        return Update(self._ids.take(), channel, action, portion, self._passed_ms)
 
     def _sent(self, update: Update) -> Sent:
         channel, markets = update.channel, update.portion.markets
@@ -172,10 +177,11 @@ class Updates:
         if update.action == REMOVE:
             update.channel.room.removed(len(update.portion.markets))
         elif update.action == SUBSCRIBE:
+            _answered(update)
             self._late[update.id] = update
 
     def not_done(self, update: Update) -> Sequence[str]:
-        """Record that a command was not carried out, so that it is made again. Return the markets that it should remove,
+        """Record that a command was not carried out, so that it is made again. Return the markets that it was to remove
         and that are wanted again by now: they are confirmed.
         """
         if update.action == REMOVE:
@@ -196,6 +202,12 @@ class Updates:
             return update.channel.not_removed(Portion([market for market in markets if market not in wrong], tries))
         update.channel.not_added(update.portion, wrong)
         return ()
+
+
+def _answered(update: Update | None) -> Update | None:
+    if update is not None and update.action == SUBSCRIBE:
+        update.channel.is_asked = False
+    return update
 
 
 def _command(update: Update) -> dict[str, Any]:
