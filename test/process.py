@@ -148,6 +148,7 @@ class Collector(Probed):
         endpoint: str,
         *,
         exchange: str = "kalshi",
+        kind: str = "websocket",
         version: str = "",
         environment: str = "",
         options: Sequence[str] = (),
@@ -155,7 +156,7 @@ class Collector(Probed):
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.data = folder / "data"
-        tree = make_tree(folder, endpoint, exchange, version, environment)
+        tree = make_tree(folder, endpoint, exchange, version, environment, kind)
         fixed = ("--config-dir", tree, "--listen", "127.0.0.1:0")
         super().__init__("run", "test", *fixed, *options, prefix=prefix, **variables)
 
@@ -175,20 +176,23 @@ class Collector(Probed):
             time.sleep(0.05)
 
 
-def make_tree(folder: Path, endpoint: str, exchange: str, version: str, environment: str) -> Path:
+def make_tree(
+    folder: Path, endpoint: str, exchange: str, version: str, environment: str, kind: str = "websocket"
+) -> Path:
     """Write a metadata tree with the environment `test`; return its folder.
 
-    `version` and `environment`: further lines of YAML for the feed's version and for the environment.
+    `version` and `environment`: further lines of YAML for the feed's version and for the environment. `kind`: the type
+    of the feed.
     """
     tree = folder / "conf"
     for name in ("environments", "feeds"):
         (tree / name).mkdir(parents=True, exist_ok=True)
     (tree / "feeds" / "test.yaml").write_text(
-        "name: test\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
+        f"name: test\ntype: {kind}\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
         f"  endpoint: {endpoint}\n  exchange: {exchange}\n  auth_method: none\n{version}"
     )
     keys = ""
-    if exchange == "kalshi" and not endpoint.startswith("sim:"):
+    if exchange == "kalshi" and not endpoint.startswith("sim:") and "keys:" not in environment:
         source = "'env:KALSHI_API_KEY,KALSHI_API_SECRET'"
         keys = f"keys: {{test: {{type: api_key, fields: [api_key, api_secret], source: {source}}}}}\n"
     (tree / "environments" / "test.yaml").write_text(

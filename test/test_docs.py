@@ -56,7 +56,7 @@ def named(cells: list[str]) -> set[str]:
 
 def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
-    Metrics(registry, "kalshi", Status(not_decompressed=lambda: 0))
+    Metrics(registry, "kalshi", Status(not_decompressed=lambda: 0, unchanged=lambda: 0))
     # The library appends _total to the names of counters only when it prints them.
     real = {
         metric.name + ("_total" if metric.type == "counter" else "")

@@ -92,6 +92,7 @@ class ShoutingExchange(Listening):
     tick_seconds = 0.05
     knows_markets = can_be_divided = True
     idle = ""
+    rest_without_keys = False
     listing = None
 
     def __init__(self, keys, subscribe, snapshots, commands_per_second, **further):
@@ -202,6 +203,7 @@ class TapeConnector:
     Config = TapeConfig
     decompress = ""
     not_decompressed = 0
+    unchanged: int | None = None
     sent: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 
     def __init__(self, endpoint, exchange, config, *, data_timeout_seconds=None, direct=False):
@@ -455,7 +457,7 @@ def test_without_the_catalog_lines_each_is_a_clear_error(deployment, monkeypatch
     lines = str(refused.value).splitlines()
     assert len(lines) == 5
     for expected in (
-        "feeds/test.yaml:2: type: `tape` is not supported in this version, which has `websocket`",
+        "feeds/test.yaml:2: type: `tape` is not supported in this version, which has `rest`, `websocket`",
         "feeds/test.yaml:8: versions[0].exchange: `shouting` is not supported in this version, "
         "which has `generic`, `kalshi`",
         "storage.type: `shelf` is not supported in this version, which has `local`",

@@ -229,7 +229,7 @@ def test_a_type_without_a_part_is_an_error_whatever_its_endpoint_is(tree):
     for endpoint in ("239.1.1.1:5000", "'[::1/'", "SIM://kalshi?rate=none", "':'"):
         edit(tree / "feeds/kalshi.yaml", "    endpoint: wss://example.com/ws\n", f"    endpoint: {endpoint}\n")
         found = [line for line in errors(tree) if "keys.kalshi.fields: have no effect on this feed" not in line]
-        message = "type: `multicast` is not supported in this version, which has `websocket`"
+        message = "type: `multicast` is not supported in this version, which has `rest`, `websocket`"
         assert found[0] == f"feeds/kalshi.yaml:2: {message}"
         assert [line for line in found[1:] if "endpoint" not in line] == []
         edit(tree / "feeds/kalshi.yaml", f"    endpoint: {endpoint}\n", "    endpoint: wss://example.com/ws\n")

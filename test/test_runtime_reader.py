@@ -42,6 +42,7 @@ class ScriptedConnector:
 
     decompress = ""
     not_decompressed = 0
+    unchanged: int | None = None
 
     def __init__(self, *lists: list[bytes], refusing: int | None = None) -> None:
         self.lists = lists

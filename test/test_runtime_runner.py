@@ -47,6 +47,7 @@ class ToyConnector:
 
     decompress = ""
     not_decompressed = 0
+    unchanged: int | None = None
 
     def __init__(
         self, batches: Sequence[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssmd.connector.rest.connector import RestConnector
 from ssmd.connector.websocket import WebSocketConnector
 
 __all__ = ["CONNECTORS"]
 
 CONNECTORS: dict[str, Any] = {
+    "rest": RestConnector,
     "websocket": WebSocketConnector,
 }

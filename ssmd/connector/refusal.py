@@ -19,7 +19,7 @@ from ssmd.connector.place import CONNECTING, Place
 from ssmd.contracts.http import HttpAnswer
 from ssmd.errors import AuthError, ConnectError, printable
 
-__all__ = ["LONGEST_WAIT_SECONDS", "REDIRECTS", "explain", "refusal"]
+__all__ = ["LONGEST_WAIT_SECONDS", "REDIRECTS", "explain", "refusal", "retry_after"]
 
 REDIRECTS = (
     http.HTTPStatus.MOVED_PERMANENTLY,
@@ -58,7 +58,7 @@ def refusal(
         return ConnectError(place.failed(_redirect(status, headers, hidden)))
     quoted = printable(body, hidden=hidden)
     said = f"{printable(str(status), 20)} {_phrase(status)}" + (f": {quoted}" if quoted else "")
-    wait = _retry_after(headers, now)
+    wait = retry_after(headers, now)
     pause = ""
     if wait is not None:
         pause = f"; it asks for a wait of {wait:.0f} s (Retry-After)"
@@ -82,7 +82,7 @@ def _redirect(status: int, headers: Mapping[str, str], hidden: Iterable[str]) ->
     return f"it redirects to {target} ({status}), which is never followed; name the final address"
 
 
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that Retry-After asks to wait for, given as seconds or as a date (RFC 9110, 10.2.3); None
     without a usable one.
 

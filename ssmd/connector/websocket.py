@@ -76,6 +76,10 @@ class WebSocketConnector:
         return self._opener.decompress
 
     @property
+    def unchanged(self) -> int | None:
+        return None
+
+    @property
     def not_decompressed(self) -> int:
         return 0 if self._inflating is None else self._inflating.not_inflated
 

@@ -15,7 +15,8 @@ class Connector(Protocol):
     """Owns the socket, and knows no exchange.
 
     A class in the catalog has a `Config`, a metadata Model of the fields that it adds to a feed's `versions[]`, and is
-    made as `cls(endpoint, exchange, config, data_timeout_seconds=, direct=)`.
+    made as `cls(endpoint, exchange, config, data_timeout_seconds=, direct=)`. It may have a `dialect_of`: given the
+    exchange's dialect, it returns the one that the connector needs, with another `subscribe` section for example.
     """
 
     @property
@@ -27,6 +28,10 @@ class Connector(Protocol):
     @property
     def not_decompressed(self) -> int:
         """How many messages could not be decompressed, and were yielded as they came."""
+
+    @property
+    def unchanged(self) -> int | None:
+        """How many messages were the same as the one before, and not yielded; None when every message is."""
 
     def connect(self) -> None:
         """Connect and send the exchange's opening commands; called once, before messages().

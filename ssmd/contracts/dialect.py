@@ -20,6 +20,9 @@ class Dialect(Protocol):
     can_be_divided: bool
     """Whether __call__ takes a shard other than WHOLE."""
 
+    rest_without_keys: bool
+    """Whether the exchange answers over HTTP without keys, although it demands them for a connection."""
+
     def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
         """Report what is wrong in a feed version's `dialect` section, which describes the exchange's messages.
 

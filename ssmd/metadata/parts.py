@@ -28,6 +28,8 @@ class Parts:
     """By `transport.type`: fields of the `transport` section."""
     exchanges: Mapping[str, Dialect]
     """By a feed version's `exchange`."""
+    dialects: Mapping[str, Callable[[Dialect], Dialect]]
+    """By a feed's `type`, where its connector needs another dialect than the exchange's own: what makes it of that."""
     resolvers: Mapping[str, type[KeyResolver]]
     """By the scheme of a key's `source`."""
     endpoints: Mapping[str, Callable[[str, str], str | None]]
@@ -48,6 +50,12 @@ class Parts:
         versions = data.get("versions")
         model = self.connectors.get(str(data.get("type")))
         return {("versions", index): model for index in range(len(versions) if isinstance(versions, list) else 0)}
+
+    def dialect(self, name: str, feed_type: str | None) -> Any:
+        """Return the dialect of this name as a feed of a type needs it; None when there is none."""
+        found = self.exchanges.get(name)
+        make = self.dialects.get(feed_type or "")
+        return found if found is None or make is None else make(found)
 
     def dialect_name(self, feed: str, exchange: str | None) -> str:
         """Return the name of the dialect of a feed version, given the feed's name and the version's `exchange`."""

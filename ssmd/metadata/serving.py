@@ -90,13 +90,17 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     check = parts.endpoints.get(version.endpoint_scheme)
     if check is not None and (fault := check(version.endpoint, name)):
         file.report((*at, "endpoint"), fault)
-    dialect = parts.exchanges.get(name)
+    kind = file.field(Text, "type")
+    dialect = parts.dialect(name, kind)
     if dialect is not None:
-        _check_description(feed, version, dialect)
+        _check_description(feed, version, dialect, is_numbered=kind not in parts.dialects)
 
 
-def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) -> None:
-    """Report what is wrong with what a feed says of its exchange's messages."""
+def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect, *, is_numbered: bool) -> None:
+    """Report what is wrong with what a feed says of its exchange's messages.
+
+    `is_numbered`: whether they may have numbers that show lost ones.
+    """
     file, at = feed.file, ("versions", feed.index or 0)
     section = (*at, _DIALECT)
     if MESSAGE_TYPES in version.dialect:
@@ -113,7 +117,7 @@ def _check_description(feed: FeedInUse, version: FeedVersion, dialect: Dialect) 
         file.report((*at, "rest_endpoint"), message)
     # An error there may be the reason that there is no sequence.
     mistaken = any(not each.warning and each.path[:1] in _OF_NUMBERS for each in problems)
-    if not described.inspector().sequence and not mistaken and file.value(_DIALECT) is None:
+    if is_numbered and not described.inspector().sequence and not mistaken and file.value(_DIALECT) is None:
         message = "has no `paths.sequence`, so lost messages cannot be detected on this feed"
         file.report(section, message, warning=True, lenient=True)
 
@@ -161,13 +165,14 @@ def _check_subscriptions(
 
 def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
     """Return the dialect of the version in force; when that is not known, the one that all versions name."""
+    kind = feed.file.field(Text, "type")
     if feed.version is not None:
-        found = parts.exchanges.get(parts.dialect_name(feed.file.name, feed.version.exchange))
+        found: Dialect | None = parts.dialect(parts.dialect_name(feed.file.name, feed.version.exchange), kind)
         return found and found.described(feed.description)
     versions = feed.file.value("versions")
     count = len(versions) if isinstance(versions, list) else 0
     names = {parts.dialect_name(feed.file.name, feed.file.field(Name, "versions", i, "exchange")) for i in range(count)}
-    dialect = parts.exchanges.get(names.pop()) if len(names) == 1 else None
+    dialect = parts.dialect(names.pop(), kind) if len(names) == 1 else None
     return dialect and dialect.described(feed.file.field(Freeform, "versions", count - 1, _DIALECT) or {})
 
 

@@ -134,6 +134,11 @@ class _FromStatus(Collector):
             metric = CounterMetricFamily("ssmd_messages_not_decompressed", text, labels=())
             metric.add_metric((), float(count))
             yield metric
+        if (count := self._status.unchanged()) is not None:  # Only feeds over HTTP have such answers.
+            text = "Answers that were the same as the one before, and not kept."
+            metric = CounterMetricFamily("ssmd_unchanged_responses", text, labels=())
+            metric.add_metric((), float(count))
+            yield metric
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

@@ -102,6 +102,8 @@ class Status:
     """Returns whether a message that is not JSON is one that the exchange is known to send."""
     not_decompressed: Callable[[], int | None] = lambda: None
     """Returns how many messages could not be decompressed; None when the exchange does not compress them."""
+    unchanged: Callable[[], int | None] = lambda: None
+    """Returns how many answers were the same as the one before, and not kept; None when every message is kept."""
     unacknowledged: int = 0
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None

@@ -16,6 +16,7 @@ from typing import Any
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
+from ssmd.contracts.dialect import Dialect
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
@@ -60,6 +61,7 @@ def parts() -> Parts:
         writers={name: part.Config for name, part in WRITERS.items()},
         transports={name: part.Config for name, part in TRANSPORTS.items()},
         exchanges=EXCHANGES,
+        dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
         resolvers=RESOLVERS,
         endpoints={"sim": simulator_fault},
     )
@@ -164,7 +166,7 @@ def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
 def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str, shard: Shard = WHOLE) -> Exchange:
     environment, version = deployment.environment, deployment.version
     policy = SnapshotPolicy(*astuple(environment.snapshots))
-    dialect = EXCHANGES[deployment.dialect].described(deployment.description)
+    dialect: Dialect = parts().dialect(deployment.dialect, deployment.feed.type).described(deployment.description)
     return dialect(
         keys.get(EXCHANGE_KEY, {}),
         environment.subscribe,

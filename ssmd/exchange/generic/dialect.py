@@ -30,6 +30,8 @@ class Generic:
     `subscribe` may hold `messages`, a list of what to send after connecting, with placeholders (template.py).
     """
 
+    rest_without_keys = False
+
     def __init__(self, description: Description = EMPTY) -> None:
         self._description = description
         self.can_be_divided = False

@@ -20,9 +20,10 @@ def placeholders_in(description: Description, endpoint: str, subscribe: Any) -> 
     for name in ("keep_alive", "replies"):
         sent = [each.send for each in getattr(description, name)]
         places += [(f"dialect.{name}[{index}].send of the feed", each) for index, each in enumerate(sent)]
-    messages = subscribe.get("messages") if isinstance(subscribe, dict) else None
-    for index, message in enumerate(messages if isinstance(messages, list) else ()):
-        places.append((f"subscribe.messages[{index}]", message))
+    for name in ("messages", "requests") if isinstance(subscribe, dict) else ():
+        given = subscribe.get(name)
+        for index, message in enumerate(given if isinstance(given, list) else ()):
+            places.append((f"subscribe.{name}[{index}]", message))
     for place, value in places:
         for placeholder in placeholders_of(value):
             yield place, placeholder

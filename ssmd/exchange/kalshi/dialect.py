@@ -40,6 +40,7 @@ class Kalshi(KalshiConnection):
 
     knows_markets: ClassVar = True
     can_be_divided: ClassVar = True
+    rest_without_keys: ClassVar = True
 
     def __init__(
         self,

@@ -1,0 +1,108 @@
+"""What was answered to one request so far, page by page: what to ask for now, and what has not changed. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssmd.connector.rest.section import RequestSpec
+from ssmd.contracts.http import HttpAnswer
+from ssmd.errors import ConnectError
+from ssmd.field_path import value_at
+
+__all__ = ["MOST_PAGES", "Pages"]
+
+MOST_PAGES = 10_000
+"""A listing with more pages does not end."""
+
+
+@dataclass
+class _Page:
+    """The last answer to a page."""
+
+    target: str = ""
+    digest: bytes = b""
+    etag: str = ""
+    modified: str = ""
+    cursor: str | None = None
+    """Of the page after it; None when there is none."""
+
+
+class Pages:
+    """Goes through the pages of one request, from the first to the last, and then begins again."""
+
+    def __init__(self, spec: RequestSpec) -> None:
+        self._spec = spec
+        self._pages: list[_Page] = []
+        self._at = 0
+        self._cursor: str | None = None
+        self.fault: str | None = None
+        """Why there is no next page, although the last answer names one; None when nothing is wrong."""
+
+    @property
+    def target(self) -> str:
+        """What stands in the URL after the endpoint, for the page to ask for now."""
+        return self._spec.target(self._cursor)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by which the server may answer that the page has not changed (RFC 9110, 13.1)."""
+        page = self._page()
+        if self._spec.keep_all or page is None or page.target != self.target:
+            return {}
+        headers = {"If-None-Match": page.etag, "If-Modified-Since": page.modified}
+        return {name: value for name, value in headers.items() if value}
+
+    def take(self, answer: HttpAnswer) -> bool:
+        """Take an answer with the status 2xx or 304; return whether it is kept. After it, the next page is asked for.
+
+        Raises ConnectError for a 304 that makes no sense.
+        """
+        known, self.fault = self._page(), None
+        if answer.status == 304:
+            if known is None:
+                raise ConnectError("it answered 304 Not Modified to a request that was not conditional")
+            self._go_on(known.cursor)
+            return False
+        target, digest = self.target, hashlib.sha256(answer.body).digest()
+        changed = known is None or digest != known.digest
+        cursor = self._next_cursor(answer.body)
+        headers = answer.headers
+        page = _Page(target, digest, headers.get("etag", ""), headers.get("last-modified", ""), cursor)
+        self._pages[self._at : self._at + 1] = [page]
+        if cursor is None:
+            del self._pages[self._at + 1 :]
+        self._go_on(cursor)
+        return changed or self._spec.keep_all
+
+    @property
+    def is_at_beginning(self) -> bool:
+        """Whether the first page is asked for next."""
+        return self._at == 0
+
+    def begin_again(self) -> None:
+        """Ask for the first page next: a cursor may have become invalid."""
+        self._at, self._cursor = 0, None
+
+    def _page(self) -> _Page | None:
+        return self._pages[self._at] if self._at < len(self._pages) else None
+
+    def _next_cursor(self, body: bytes) -> str | None:
+        if self._spec.next is None:
+            return None
+        try:
+            cursor = value_at(json.loads(body), self._spec.next.source)
+        except (ValueError, RecursionError, LookupError):
+            return None
+        if isinstance(cursor, bool | dict | list) or cursor in (None, ""):
+            return None
+        if str(cursor) == self._cursor:
+            self.fault = f"the cursor at `{self._spec.next.source}` leads to the same page again"
+        elif self._at + 1 >= MOST_PAGES:
+            self.fault = f"there are more than {MOST_PAGES:,} pages"
+        return None if self.fault else str(cursor)
+
+    def _go_on(self, cursor: str | None) -> None:
+        self._at, self._cursor = (0, None) if cursor is None else (self._at + 1, cursor)

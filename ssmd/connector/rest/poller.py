@@ -1,0 +1,169 @@
+"""One request of a REST feed, made again and again in a greenlet of its own, so that it delays no other."""
+
+from __future__ import annotations
+
+import http
+import logging
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+
+from ssmd.connector.http_call import is_good
+from ssmd.connector.refusal import refusal, retry_after
+from ssmd.connector.rest.client import RestClient, place_of
+from ssmd.connector.rest.dialect import RestExchange
+from ssmd.connector.rest.pacing import Backoff, Bucket
+from ssmd.connector.rest.pages import Pages
+from ssmd.connector.rest.section import RequestSpec
+from ssmd.contracts.events import Response
+from ssmd.contracts.http import HttpAnswer, HttpRequest
+from ssmd.errors import ConnectError
+from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
+
+__all__ = ["Deal", "Limits", "Poller"]
+
+LONGEST_PAUSE_SECONDS = 3600.0
+"""A server that asks for a longer pause gets no more than this."""
+
+_log = logging.getLogger("ssmd.connector")
+
+
+class Limits(NamedTuple):
+    """What holds for every request of a feed."""
+
+    timeout_seconds: float
+    most_bytes: int
+    bucket: Bucket
+    direct: bool
+
+
+class Deal(NamedTuple):
+    """What a Poller does with what comes."""
+
+    arrived: Callable[[bytes, Response], None]
+    """Takes the body of an answer that is kept."""
+    answered: Callable[[], None]
+    """Is called after each answer that is good, also an unchanged one."""
+    unchanged: Callable[[], None]
+    """Is called for an answer that is not kept, because it is the same as the one before."""
+    room: Callable[[], None]
+    """Blocks while too much has arrived that is not written yet."""
+
+
+class _TooFast(ConnectError):
+    """The server answers 429: no request of the feed is made for a while."""
+
+
+class Poller:
+    """run() is the greenlet's whole life. `endpoint`: the URL below which the requests are."""
+
+    def __init__(
+        self, spec: RequestSpec, endpoint: str, exchange: RestExchange, limits: Limits, deal: Deal
+    ) -> None:
+        self._spec = spec
+        self._endpoint = endpoint.rstrip("/")
+        self._exchange = exchange
+        self._limits = limits
+        self._deal = deal
+        self._pages = Pages(spec)
+        self._client = RestClient(direct=limits.direct)
+        self._backoff = Backoff()
+        self._warned = ""
+        self._began = 0.0
+        """When the present attempt began."""
+        self.error: ConnectError | None = None
+        """Why the last attempt has failed; None when it has not."""
+
+    @property
+    def path(self) -> str:
+        return self._spec.path
+
+    def failing_seconds(self, now: float) -> float:
+        """Return for how long every attempt has failed; `now`: monotonic."""
+        return 0.0 if self._backoff.since is None else now - self._backoff.since
+
+    def close(self) -> None:
+        """End the request that is being made. Idempotent; kill the greenlet after it."""
+        self._client.close()
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while True:
+            self._rest(due)
+            due = max(due + self._spec.every_seconds, time.monotonic())
+            self._all_pages()
+
+    def _all_pages(self) -> None:
+        """Ask for the pages from the first to the last, each again until it is answered."""
+        while True:
+            self._deal.room()
+            self._keep_pace()
+            try:
+                self._one_page()
+            except ConnectError as error:
+                self._failed(error)
+                continue
+            self._succeeded()
+            if self._pages.is_at_beginning:
+                return
+
+    def _keep_pace(self) -> None:
+        while (seconds := self._limits.bucket.wait(time.monotonic())) > 0:
+            gevent.sleep(seconds)
+
+    def _rest(self, until: float) -> None:
+        while (seconds := until - time.monotonic()) > 0:
+            gevent.sleep(seconds)
+
+    def _one_page(self) -> None:
+        """Ask for the page that is due. Raises ConnectError."""
+        self._began = time.monotonic()
+        target, headers = self._pages.target, self._pages.headers
+        request = self._exchange.request(self._endpoint + target, headers, int(time.time() * 1000))
+        answer = self._client.request(request, self._limits.timeout_seconds, self._limits.most_bytes)
+        if not is_good(answer) and not (answer.status == http.HTTPStatus.NOT_MODIFIED and headers):
+            raise self._refused(request, answer)
+        take = self._pages.take
+        kept = take(answer) if len(answer.body) < LARGE_BYTES else off_the_hub(take, answer)
+        if kept:
+            etag, seconds = answer.headers.get("etag"), round(answer.seconds, 6)
+            self._deal.arrived(answer.body, Response(request.shown_url, answer.status, etag, seconds))
+        else:
+            self._deal.unchanged()
+        if self._pages.fault is not None:
+            self._warn("a listing ends early", self._pages.fault)
+
+    def _refused(self, request: HttpRequest, answer: HttpAnswer) -> ConnectError:
+        place = place_of(request, direct=self._limits.direct)
+        error = refusal(place, answer, time.time(), signed=request.signed, hidden=request.hidden)
+        if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+            error = _TooFast(str(error))
+        elif answer.status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._pages.begin_again()
+        error.wait_seconds = min(retry_after(answer.headers, time.time()) or 0.0, LONGEST_PAUSE_SECONDS)
+        return error
+
+    def _failed(self, error: ConnectError) -> None:
+        self.error = error
+        pause = max(self._backoff.failed(self._began), error.wait_seconds)
+        self._warn("a request has failed; it is made again", str(error))
+        if isinstance(error, _TooFast):
+            self._limits.bucket.pause(time.monotonic() + pause)
+        gevent.sleep(pause)
+
+    def _succeeded(self) -> None:
+        if self.error is not None:
+            _log.info("a request that has failed is answered again", extra={"path": self._spec.path})
+            self._warned = ""
+        self.error = None
+        self._backoff.succeeded()
+        self._deal.answered()
+
+    def _warn(self, text: str, reason: str) -> None:
+        """Log what is wrong, once until something else is."""
+        if reason != self._warned:
+            self._warned = reason
+            _log.warning(text, extra={"path": self._spec.path, "reason": reason})
+
