@@ -237,3 +237,10 @@ def test_closed_hours_are_those_of_all_shards(tmp_path):
     assert outages([day]) == [("20T12:00:00", "20T16:00:00", "killed", "2of2")]
     assert [(time.from_[11:13], time.to[11:13]) for time in day.closed] == [("00", "08"), ("16", "00")]
     assert day.mean_rate == pytest.approx(12 / (8 * HOUR))
+
+
+def test_a_shard_of_which_there_is_nothing_was_not_missing_in_closed_hours():
+    closed = [ClosedTime(*each) for each in closed_hours((0, 8), (16, 24))]
+    day, _ = together({Shard(1, 2): Figures("2026-09-20", "f", messages=8, closed=closed, coverage=100.0)}, 2)
+    assert (day.coverage, day.seconds_out, day.mean_rate) == (0, 8 * HOUR, 8 / (8 * HOUR))
+    assert outages([day]) == [("20T08:00:00", "20T16:00:00", "no data", "2of2")]

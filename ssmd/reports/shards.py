@@ -8,7 +8,7 @@ no outage when the five listen before the four end, and a market that moves to a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import islice, takewhile
@@ -46,7 +46,6 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
     `in_force`: the number before the day; 0 when it is not known.
     """
     closed = joined(map(span, (time for day in days.values() for time in day.closed)))
-    days = {shard: _without(day, closed) for shard, day in days.items()} if closed else days
     parts = list(days.values())
     begin_ns, known_ns = day_begins(parts[0].day), max(day.known_ns for day in parts)
     listening = {shard: list(_listening(day, begin_ns, begin_ns + known_ns)) for shard, day in days.items()}
@@ -55,20 +54,22 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
     unknown = [day for day in parts if day.coverage is None]
     if len(unknown) == len(parts) or any(day.messages for day in unknown):
         return replace(whole, coverage=None), in_force
+    stretches = list(_open_parts(stretches, closed))
     missing = [stretch for stretch in stretches if stretch.missing]
     absences = _absences(missing, days)
-    closed_ns = sum(until - since for since, until in closed)
-    heard_ns = sum(stretch.end_ns - stretch.begin_ns for stretch in stretches if stretch.any_heard) - closed_ns
+    heard_ns = sum(stretch.end_ns - stretch.begin_ns for stretch in stretches if stretch.any_heard)
     outages, hours = _outages(missing, absences), [_closed_time(*time) for time in closed]
     coverage = covered(known_ns, outages, hours)
     whole = replace(whole, outages=outages, closed=hours, absences=absences, coverage=coverage, heard_ns=heard_ns)
     return whole, in_force
 
 
-def _without(day: Figures, closed: Times) -> Figures:
-    """Return the figures of a shard whose outages are none while it was closed: the shards have one schedule."""
-    pieces = [(piece, gap.cause) for gap in day.outages for piece in divide(*span(gap), closed) if not piece.closed]
-    return replace(day, outages=[_time_gap(piece.begin_ns, piece.end_ns, cause) for piece, cause in pieces])
+def _open_parts(stretches: Iterable[_Stretch], closed: Times) -> Iterator[_Stretch]:
+    """Yield the parts of the stretches that were not closed by schedule: all shards have one, whoever wrote it down."""
+    for stretch in stretches:
+        for piece in divide(stretch.begin_ns, stretch.end_ns, closed):
+            if not piece.closed:
+                yield stretch._replace(begin_ns=piece.begin_ns, end_ns=piece.end_ns)
 
 
 def who_was_missing(outage: TimeGap, absences: Sequence[Absence]) -> str:
