@@ -21,7 +21,9 @@ from process import ROOT, Process
 from prometheus_rule import OBJECT, RULES, prometheus_rule
 
 from ssmd import __version__, wiring
+from ssmd.commands.shard import shard_to_run
 from ssmd.connector.config import WebSocketConfig
+from ssmd.contracts.shard import Shard
 from ssmd.metadata.loader import load
 from ssmd.resolver.env import variables
 from ssmd.runtime.queue import QUEUE_BYTES
@@ -31,8 +33,8 @@ from ssmd.runtime.status import STUCK_SECONDS
 pytestmark = pytest.mark.needs("kubectl", "kubernetes-validate")
 
 K8S = ROOT / "deploy" / "k8s"
-OVERLAYS = ["dev", "prod", "sim"]
-ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-prod", "sim": "kalshi-sim"}
+OVERLAYS = ["dev", "prod", "shards", "sim"]
+ENVIRONMENTS = {"dev": "kalshi-dev", "prod": "kalshi-prod", "shards": "kalshi-prod", "sim": "kalshi-sim"}
 RELEASES = ["1.27", "1.32", "1.37"]
 """Releases of Kubernetes: old ones that are still in use, and the newest that kubernetes-validate has."""
 
@@ -52,8 +54,21 @@ def rendered(overlay: str) -> dict[str, dict[str, Any]]:
     return by_kind
 
 
+def workload(overlay: str) -> dict[str, Any]:
+    """The object that makes the pods."""
+    return rendered(overlay)["StatefulSet" if overlay == "shards" else "Deployment"]
+
+
+def claim(overlay: str) -> dict[str, Any]:
+    """The claim of a pod's volume."""
+    if overlay == "shards":
+        [template] = workload(overlay)["spec"]["volumeClaimTemplates"]
+        return template
+    return rendered(overlay)["PersistentVolumeClaim"]
+
+
 def pod(overlay: str) -> dict[str, Any]:
-    return rendered(overlay)["Deployment"]["spec"]["template"]["spec"]
+    return workload(overlay)["spec"]["template"]["spec"]
 
 
 def container(overlay: str) -> dict[str, Any]:
@@ -88,8 +103,53 @@ def test_the_collector_is_run_with_the_environment_of_the_overlay(overlay):
     assert container(overlay)["args"] == ["run", ENVIRONMENTS[overlay], "--config-dir", "/etc/ssmd/exchanges"]
     assert container(overlay)["image"] == f"ssmd:{__version__}"
     # Never two at the same time.
-    spec = rendered(overlay)["Deployment"]["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    spec = workload(overlay)["spec"]
+    if overlay != "shards":
+        assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_pods_of_a_stateful_set_are_the_shards():
+    objects = rendered("shards")
+    assert "Deployment" not in objects
+    assert "PersistentVolumeClaim" not in objects
+    spec = workload("shards")["spec"]
+    assert (spec["podManagementPolicy"], spec["ordinals"], spec["serviceName"]) == (
+        "Parallel",
+        {"start": 1},
+        objects["Service"]["metadata"]["name"],
+    )
+    index, shard = container("shards")["env"]
+    assert index["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
+    of = spec["replicas"]
+    for number in range(spec["ordinals"]["start"], spec["ordinals"]["start"] + of):
+        text = shard["value"].replace(f"$({index['name']})", str(number))
+        assert shard_to_run(None, {shard["name"]: text}) == Shard(number, of)
+    budget = objects["PodDisruptionBudget"]["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert selects(budget["selector"]["matchLabels"], spec["template"])
+
+
+def test_the_number_of_shards_is_set_in_one_place(tmp_path):
+    overlay = tmp_path / "deploy" / "k8s" / "overlays" / "shards"
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(K8S, tmp_path / "deploy" / "k8s")
+    file = overlay / "kustomization.yaml"
+    changed = file.read_text().replace("count: 2}", "count: 12}")
+    file.write_text(f"nameSuffix: -two\n{changed}")
+    objects = {each["kind"]: each for each in yaml.safe_load_all(kustomize(overlay))}
+    spec = objects["StatefulSet"]["spec"]
+    assert spec["replicas"] == 12
+    assert spec["template"]["spec"]["containers"][0]["env"][1]["value"] == "$(POD_INDEX)/12"
+    # The label by which the pods are selected follows the name.
+    assert objects["StatefulSet"]["metadata"]["name"] == "kalshi-collector-two"
+    for selector in (
+        spec["selector"]["matchLabels"],
+        objects["Service"]["spec"]["selector"],
+        objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+        objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+    ):
+        assert selector["app"] == "kalshi-collector-two"
+        assert selects(selector, spec["template"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -112,13 +172,17 @@ def test_the_pod_meets_the_restricted_pod_security_standard(overlay):
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_names_and_labels_refer_to_existing_objects(overlay):
     objects = rendered(overlay)
-    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
-    assert objects["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
+    labels = workload(overlay)["spec"]["template"]["metadata"]["labels"].items()
+    assert workload(overlay)["spec"]["selector"]["matchLabels"].items() <= labels
     assert objects["Service"]["spec"]["selector"].items() <= labels
     assert objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels
     volumes = {volume["name"]: volume for volume in pod(overlay)["volumes"]}
     assert volumes["config"]["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"] != "ssmd-config"
-    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == objects["PersistentVolumeClaim"]["metadata"]["name"]
+    if overlay == "shards":
+        volumes["data"] = {}
+        assert claim(overlay)["metadata"]["name"] == "data"
+    else:
+        assert volumes["data"]["persistentVolumeClaim"]["claimName"] == claim(overlay)["metadata"]["name"]
     assert {mount["name"] for mount in container(overlay)["volumeMounts"]} == set(volumes)
     [port] = container(overlay)["ports"]
     assert port == {"name": "http", "containerPort": 8080}
@@ -166,7 +230,7 @@ def test_the_memory_suffices_for_a_full_queue_and_the_longest_messages(overlay):
 def test_the_secret_is_used_where_it_is_needed_and_its_example_contains_no_key():
     assert "envFrom" not in container("sim")
     example = yaml.safe_load((K8S / "base" / "secret.example.yaml").read_text())
-    for overlay in ("dev", "prod"):
+    for overlay in ("dev", "prod", "shards"):
         assert container(overlay)["envFrom"] == [{"secretRef": {"name": example["metadata"]["name"]}}]
     for name in ("kalshi-dev", "kalshi-prod"):
         deployment = load(ROOT / "conf", name, datetime.now(UTC).date(), wiring.parts())
@@ -189,7 +253,7 @@ def test_the_page_describes_the_overlays_as_they_are():
     page = (ROOT / "docs" / "kubernetes.md").read_text()
     for overlay in OVERLAYS:
         namespace = rendered(overlay)["Namespace"]["metadata"]["name"]
-        storage = rendered(overlay)["PersistentVolumeClaim"]["spec"]["resources"]["requests"]["storage"]
+        storage = claim(overlay)["spec"]["resources"]["requests"]["storage"]
         [row] = [line for line in page.splitlines() if line.startswith(f"| `{overlay}` | `{namespace}` |")]
         assert f"`{container(overlay)['args'][1]}`" in row
         assert f"| {storage.removesuffix('Gi')} GiB |" in row
