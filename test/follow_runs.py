@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,28 +15,31 @@ from ssmd.exchange.kalshi.follow.endpoint import Requests
 from ssmd.exchange.kalshi.follow.following import Following, Subscribed
 from ssmd.exchange.kalshi.follow.markets import Markets, Subscription
 from ssmd.exchange.kalshi.follow.matcher import Matcher
-from ssmd.exchange.kalshi.follow.plan import Plan
-from ssmd.exchange.kalshi.follow.section import read_follow
+from ssmd.exchange.kalshi.follow.section import Follow, read_follow
 from ssmd.sim.births import Births
 from ssmd.sim.faults import Faults
 from ssmd.sim.rest.server import RestInterface
 from ssmd.sim.universe import Universe
 
-__all__ = ["NOW_MS", "Exchange", "Run", "following"]
+__all__ = ["NOW_MS", "Exchange", "Run", "following", "markets_of"]
 
 NOW_MS = 1_790_000_000_000
+
+
+def markets_of(follows: Mapping[int, Follow], shard: Shard = WHOLE, most: int | None = None) -> Markets:
+    subscriptions = [Subscription(number, Matcher(each), each.status) for number, each in follows.items()]
+    return Markets(subscriptions, shard.takes, most)
 
 
 def following(
     *values: Any, most: int | None = None, shard: Shard = WHOLE, subscribed: Subscribed | None = None
 ) -> tuple[Following, Markets]:
     """Return what follows markets as these sections say."""
-    follows = list(map(read_follow, values))
-    subscriptions = [Subscription(n, Matcher(each), each.status) for n, each in enumerate(follows, 1)]
-    markets = Markets(subscriptions, shard.takes, most)
+    follows = dict(enumerate(map(read_follow, values), 1))
+    markets = markets_of(follows, shard, most)
     requests = Requests("http://exchange.test/trade-api/v2", lambda method, path, now_ms: {})
-    nothing = Subscribed(lambda number: (), lambda number: 0, {})
-    return Following(markets, Plan(follows), requests, shard.of, subscribed or nothing), markets
+    nothing = Subscribed(lambda: True, lambda number: (), lambda number: 0, {})
+    return Following(requests, shard.of, follows, markets, subscribed or nothing), markets
 
 
 class Exchange:
@@ -83,8 +86,8 @@ class Run:
         self.subscribed_ms: dict[str, int] = {}
         self.requests: list[tuple[int, str]] = []
         self.errors: list[str] = []
-        subscribed = Subscribed(self._confirmed, lambda number: 0, {})
-        self.following, self.markets = following(*values, subscribed=subscribed, **settings)
+        self.subscribed = Subscribed(lambda: True, self._confirmed, lambda number: 0, {})
+        self.following, self.markets = following(*values, subscribed=self.subscribed, **settings)
         self._answer_ms = 0
         self._asked: HttpRequest | None = None
         self._next_ms = 0.0
@@ -108,7 +111,7 @@ class Run:
                 self._asked, self._answer_ms = turn, now_ms + self.LATENCY_MS
             else:
                 self._next_ms = now_ms + 1000 * turn
-        for number, add, remove in self.following.tick(now_ms, is_listening=True):
+        for number, add, remove in self.following.tick(now_ms):
             self.confirmed[number].update(add)
             self.confirmed[number].difference_update(remove)
             for ticker in add:

@@ -42,7 +42,8 @@ _PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PK
 
 def connection(subscribe: Any, commands_per_second: float | None = None, **policy: Any) -> Kalshi:
     """Return the dialect of a connection. `policy`: what differs from the usual SnapshotPolicy."""
-    return Kalshi({"api_key": "test", "api_secret": _PEM}, subscribe, SnapshotPolicy(**policy), commands_per_second)
+    keys = {"api_key": "test", "api_secret": _PEM}
+    return Kalshi(keys, subscribe, SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
 
 
 def frame(**fields: Any) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from follow_runs import NOW_MS, Exchange, Run, following
+from follow_runs import NOW_MS, Exchange, Run, following, markets_of
 
 from ssmd.contracts.http import HttpAnswer, HttpRequest
 from ssmd.contracts.shard import Shard
+from ssmd.exchange.kalshi.follow.following import Subscribed
 from ssmd.exchange.kalshi.follow.plan import NEWS_MS
+from ssmd.exchange.kalshi.follow.section import read_follow
 from ssmd.sim.births import Births
 
 BIRTHS = Births(per_hour=10_000, open_after=60, life=900)
@@ -134,10 +136,11 @@ def test_a_limit_of_markets_is_kept_and_counted():
 
 
 def test_nothing_is_listed_before_the_life_cycle_messages_are_confirmed():
-    follower, _ = following("all")
-    list(follower.tick(NOW_MS, is_listening=False))
+    listening: list[bool] = []
+    subscribed = Subscribed(lambda: bool(listening), lambda number: (), lambda number: 0, {})
+    follower, _ = following("all", subscribed=subscribed)
     assert not isinstance(follower.next(NOW_MS), HttpRequest)
-    list(follower.tick(NOW_MS, is_listening=True))
+    listening.append(True)
     assert isinstance(follower.next(NOW_MS), HttpRequest)
 
 
@@ -158,7 +161,7 @@ def answer(follower, now_ms, document, status=200):
 def listen(follower, now_ms, *messages):
     for message in messages:
         follower.receive(json.dumps(message).encode())
-    return list(follower.tick(now_ms, is_listening=True))
+    return list(follower.tick(now_ms))
 
 
 def list_nothing(follower, now_ms):
@@ -232,7 +235,7 @@ def test_a_question_that_is_refused_does_not_stop_the_others():
 def test_a_message_of_any_form_does_no_harm(payload):
     follower, markets = following("all")
     follower.receive(payload)
-    assert list(follower.tick(NOW_MS, is_listening=True)) == []
+    assert list(follower.tick(NOW_MS)) == []
     assert len(markets) == 0
 
 
@@ -248,3 +251,30 @@ def test_an_answer_of_any_form_does_no_harm(body):
     follower.failed("the connection is refused", now_ms)
     assert follower.state().error == "the connection is refused"
     assert follower.state().responses == {200: 1, 0: 1}
+
+
+def test_other_markets_are_followed_from_now_on():
+    exchange = Exchange(BIRTHS)
+    run = Run(exchange, {"series": [SERIES]})
+    run.listed()
+    before = set(run.confirmed[1])
+    assert isinstance(run.following.next(exchange.now_ms + 60_000), HttpRequest)
+    follows = {1: read_follow({"series": ["KXSIMETH"]})}
+    run.following.change_to(follows, markets_of(follows), run.subscribed)
+    # The answer to the request before is of no use.
+    assert not run.following.answered(HttpAnswer(200, {}, b'{"markets":[],"cursor":""}', 0.01), exchange.now_ms)
+    run.go_on(0.5)
+    assert before <= run.confirmed[1]
+    run.listed()
+    run.go_on(1)
+    assert not before & run.confirmed[1]
+    assert wanted(exchange, "KXSIMETH") <= run.confirmed[1]
+
+
+def test_the_same_markets_are_not_listed_again_when_something_else_changes():
+    run = Run(Exchange(BIRTHS), {"series": [SERIES]})
+    run.listed()
+    follows = {1: read_follow({"series": [SERIES]})}
+    run.following.change_to(follows, markets_of(follows), run.subscribed)
+    assert run.following.state().last_listed_ms is not None
+    assert run.following.state().subscribed == len(run.confirmed[1])

@@ -113,7 +113,8 @@ def test_followed_markets_stay_where_markets_are_still_followed():
     exchange.sent()
     exchange.kalshi.reconfigure({**follow, "market_tickers": ["KX-3", "KX-4"]})
     exchange.settle()
-    assert what_is_sent(exchange) == {"trade": (1, False, ["KX-2", "KX-3", "KX-4"])}
+    announced = {"market_lifecycle_v2": (2, False, None)}
+    assert what_is_sent(exchange) == {"trade": (1, False, ["KX-2", "KX-3", "KX-4"]), **announced}
     exchange.kalshi.reconfigure({"channels": ["trade"], "market_tickers": ["KX-3"]})
     exchange.settle()
     assert what_is_sent(exchange) == {"trade": (1, False, ["KX-3"])}

@@ -12,6 +12,7 @@ import pytest
 from process import ROOT, Collector, Simulator
 
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
+from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
 from ssmd.runtime.status import ChannelStatus, CompanionState, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe
@@ -34,6 +35,17 @@ BOOKS = ChannelStatus(
     may_be_silent=False,
     missing=("orderbook_delta: 1 of 40 markets not confirmed for 11 s",),
 )
+LISTING = ListingState(
+    listed=500,
+    subscribed=490,
+    not_subscribed=10,
+    over_limit=2,
+    last_listed_ms=NOW // 1_000_000 - 5000,
+    error="KX-SECRET: Kalshi answers 429",
+    pause_seconds=4,
+    responses={200: 17, 429: 1, 0: 1},
+    waiting_since_ms=NOW // 1_000_000 - 70_000,
+)
 FILLS = ChannelStatus("fill", None, None, None, True, False, None, None, None, True)
 
 
@@ -51,6 +63,7 @@ def busy() -> Status:
         disk_free=10**12,
         last_write=NOW / 1e9,
         last_sync=NOW / 1e9,
+        listing=LISTING,
         companions={"seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file")},
     )
 
@@ -209,3 +222,13 @@ def test_the_schema_holds_for_a_real_run(tmp_path, exchange):
     names = ["ticker", "trade", "market_lifecycle_v2"] if exchange == "kalshi" else []
     assert [channel["channel"] for channel in late["channels"]] == names
     assert (late["messages"]["gaps"] is None) == (exchange == "generic")
+
+
+def test_how_far_the_following_of_markets_is():
+    found = said(busy())["following"]
+    assert (found["listed"], found["subscribed"], found["not_subscribed"], found["over_limit"]) == (500, 490, 10, 2)
+    assert found["responses"] == {"200": 17, "429": 1, "none": 1}
+    assert (found["waiting_seconds"], found["pause_seconds"], found["failing"]) == (70.0, 4, True)
+    assert "429" in found["error"]
+    assert "error" not in said(busy(), STATUS)["following"]
+    assert said(Status())["following"] is None

@@ -30,6 +30,8 @@ class ListingState(NamedTuple):
     """How long the present pause after a refusal or a failure is; 0 when there is none."""
     responses: Mapping[int, int] = MappingProxyType({})
     """How many requests had an answer of each status; 0 stands for none."""
+    waiting_since_ms: int | None = None
+    """Since when the market waits that waits longest to be confirmed, Unix milliseconds; None when none does."""
 
 
 class Listing(Protocol):

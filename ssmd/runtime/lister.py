@@ -13,6 +13,7 @@ from ssmd.contracts.http import HttpAnswer, HttpClient, HttpRequest
 from ssmd.contracts.listing import Listing
 from ssmd.contracts.writer import Batch, Note, Writer
 from ssmd.errors import ConnectError, SsmdError
+from ssmd.runtime.follow_watch import FollowWatch
 from ssmd.runtime.outcomes import error_of
 from ssmd.runtime.output import Output, Spawn
 from ssmd.runtime.queue import BatchQueue
@@ -72,14 +73,21 @@ class ListingFiles:
 class Lister:
     """Performs the requests of a listing, one after the other, while the connection is open.
 
-    `files`: where the answers that were used are kept; None for nowhere. It logs when the listing begins to fail, and
-    when it works again.
+    `files`: where the answers that were used are kept; None for nowhere. `watch`: reports how far the listing is. The
+    lister logs when it begins to fail, and when it works again.
     """
 
-    def __init__(self, listing: Listing, client: HttpClient, files: ListingFiles | None = None) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        client: HttpClient,
+        files: ListingFiles | None = None,
+        watch: FollowWatch | None = None,
+    ) -> None:
         self._listing = listing
         self._client = client
         self._files = files
+        self._watch = watch
         self._clock: Callable[[], int] = time.time_ns
         self._closing = Event()
         self._failing = False
@@ -104,7 +112,11 @@ class Lister:
         self._asking = spawn("lister", lambda: self._run(connected))
 
     def wake(self) -> None:
-        """Let the writer look for what it has to do although nothing comes; called once a second."""
+        """Let the writer look for what it has to do although nothing comes, and report how far the listing is; called
+        once a second.
+        """
+        if self._watch is not None:
+            self._watch.tick()
         if self._files is not None:
             self._files.output.queue.wake()
 

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from ssmd import __version__, errors
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.channel_metrics import channel_metrics
+from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.labelled import Labelled
 from ssmd.runtime.status import Status
@@ -139,6 +140,7 @@ class _FromStatus(Collector):
             metric = CounterMetricFamily("ssmd_unchanged_responses", text, labels=())
             metric.add_metric((), float(count))
             yield metric
+        yield from follow_metrics(self._status.listing)
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

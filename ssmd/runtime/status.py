@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
+from ssmd.contracts.listing import ListingState
 
 __all__ = [
     "CLOSED",
@@ -146,6 +147,10 @@ class Status:
     queue_bytes: Callable[[], float] = lambda: 0.0
     companions: dict[str, CompanionState] = field(default_factory=dict)
     """By name."""
+    listing: ListingState | None = None
+    """How far the following of markets is; None when none are followed, and within a second of the connection."""
+    not_followed: Sequence[str] = ()
+    """The reasons why markets that are followed are not coming."""
     beside: Sequence[Status] = ()
     """The states of what the run writes into further files; of these only the writes and the syncs count."""
     last_state: tuple[str, int] = ("", 0)
@@ -204,7 +209,7 @@ class Status:
             for channel, code in self.refused.items()
         ]
         of_channels = [reason for state in self.channels or () for reason in state.missing]
-        return [*self.missing, *refused, *broken, *of_channels]
+        return [*self.missing, *refused, *broken, *of_channels, *self.not_followed]
 
     @property
     def scheduled(self) -> bool | None:

@@ -63,6 +63,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "connected_since": _time(status.connected_ns) if status.connected else None,
         "messages": _messages(status, now_ns),
         "channels": _channels(status, now_ns, names),
+        "following": _following(status, now_ns, names),
         "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
         "disk": {
             "day": status.day or None,
@@ -100,6 +101,28 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
     }
+
+
+def _following(status: Status, now_ns: int, errors: bool) -> dict[str, Any] | None:
+    state = status.listing
+    if state is None:
+        return None
+    found: dict[str, Any] = {
+        "listed": state.listed,
+        "subscribed": state.subscribed,
+        "not_subscribed": state.not_subscribed,
+        "over_limit": state.over_limit,
+        "waiting_seconds": _age(_from_ms(state.waiting_since_ms), now_ns),
+        "last_listed": _time(_from_ms(state.last_listed_ms)),
+        "pause_seconds": state.pause_seconds,
+        "responses": {str(status) if status else "none": count for status, count in state.responses.items()},
+        "failing": state.error is not None,
+    }
+    return found | ({"error": state.error} if errors else {})
+
+
+def _from_ms(ms: int | None) -> int | None:
+    return None if ms is None else ms * 1_000_000
 
 
 def _channels(status: Status, now_ns: int, names: bool) -> list[dict[str, Any]] | None:

@@ -11,6 +11,7 @@ from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.writer import Writer
 from ssmd.metadata.deployment import Deployment
+from ssmd.runtime.follow_watch import FollowWatch
 from ssmd.runtime.lister import Lister, ListingFiles
 from ssmd.runtime.status import Status
 from ssmd.store.layout import LISTING
@@ -42,12 +43,13 @@ def listing_parts(
     """
     if exchange.listing is None:
         return NO_LISTING
-    client = RestClient(direct=direct)
+    client, watch = RestClient(direct=direct), FollowWatch(exchange.listing, status, clock)
     if not deployment.environment.keep_listing:
-        return ListingParts(Lister(exchange.listing, client))
+        return ListingParts(Lister(exchange.listing, client, watch=watch))
     feed, own = f"{deployment.feed.name}{LISTING}", Status()
     make_writer = WRITERS[deployment.environment.storage.type]
     writer: Writer = make_writer(deployment.storage, feed, shard=shard, status=own, clock=clock)
     status.beside = [own]
     companions = [companion._replace(name=f"{companion.name}_listing") for companion in writer.companions()]
-    return ListingParts(Lister(exchange.listing, client, ListingFiles(feed, writer, own)), companions)
+    files = ListingFiles(feed, writer, own)
+    return ListingParts(Lister(exchange.listing, client, files, watch), companions)

@@ -9,7 +9,8 @@ from typing import Any
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import printable
 from ssmd.exchange.kalshi.channels import BOOKS, CHANNELS
-from ssmd.exchange.kalshi.section import DEFAULT_CHANNELS
+from ssmd.exchange.kalshi.follow.checks import problems_of_follow
+from ssmd.exchange.kalshi.section import DEFAULT_CHANNELS, FOLLOW
 from ssmd.spelling import misspelling, nearest
 
 __all__ = ["problems_of"]
@@ -23,7 +24,7 @@ _NAMED = 3
 """How many of several wrong tickers a warning names."""
 _NOT_ONE_NAME = "has white space or a comma, which no market's name has; write each name by itself"
 _FLAGS = ("send_initial_snapshot", "skip_ticker_ack", "use_yes_price")
-_PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, "user_filter", "shard_factor", "shard_key")
+_PARAMETERS = (*_LISTS, *_NAMES, *_FLAGS, FOLLOW, "user_filter", "shard_factor", "shard_key")
 
 _ONLY_FOR = {
     "send_initial_snapshot": ["ticker"],
@@ -125,10 +126,12 @@ def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
     channels = subscribe.get("channels")
     if "market_ticker" in subscribe and "market_tickers" in subscribe:
         yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")
-    named = "market_tickers" in subscribe or subscribe.get("market_ticker")
+    named = "market_tickers" in subscribe or subscribe.get("market_ticker") or FOLLOW in subscribe
     if isinstance(channels, list) and BOOKS in channels and not named:
-        message = f"{BOOKS} needs market_tickers: Kalshi sends order books only of markets that are named"
+        message = f"{BOOKS} needs market_tickers or follow: Kalshi sends order books only of markets that are named"
         yield FieldProblem(("channels",), message)
+    if FOLLOW in subscribe:
+        yield from problems_of_follow(subscribe, [name for _, name in _channels_with_places(subscribe)])
     yield from _unknown_parameters(subscribe)
     if isinstance(channels, list):
         yield from _unknown_channels(channels)

@@ -10,8 +10,11 @@ from typing import Any
 
 from ssmd.contracts.events import Asked, ChannelState, Event, Gap
 from ssmd.contracts.exchange import Inspection, SnapshotPolicy
+from ssmd.contracts.listing import Listing
 from ssmd.errors import SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS, channel_named
+from ssmd.exchange.kalshi.follow.answers import LIFE_CYCLE_TYPES
+from ssmd.exchange.kalshi.follow.following import Following
 from ssmd.exchange.kalshi.inspector import SNAPSHOT, KalshiInspector, MessageHead
 from ssmd.exchange.kalshi.replies import Replies
 from ssmd.exchange.kalshi.sending import Sending
@@ -42,6 +45,7 @@ class KalshiConnection(KalshiInspector):
         self._sending = Sending(self.subscriptions.commands, per_second)
         self._is_due = False
         """Whether tick() is to be called at once."""
+        self._following: Following | None = None
         self._replies = Replies(
             self.subscriptions, self._snapshots, self._sending, self._shown, self._expect
         )
@@ -55,7 +59,8 @@ class KalshiConnection(KalshiInspector):
         elif self._snapshots is None or not self._snapshots.are_of(books):
             self._snapshots = Snapshots(books, self.subscriptions.ids, self._policy)
         self._replies.snapshots = self._snapshots
-        self._special = _ENDINGS if books is None else (*_ENDINGS, SNAPSHOT)
+        special = _ENDINGS if books is None else (*_ENDINGS, SNAPSHOT)
+        self._special = special if self._following is None else (*special, *LIFE_CYCLE_TYPES)
 
     def reconfigure(self, subscribe: Any) -> None:
         """Take another section on the open connection; the commands come with the next ticks."""
@@ -65,7 +70,18 @@ class KalshiConnection(KalshiInspector):
     @property
     def tick_seconds(self) -> float | None:
         seconds = self._sending.tick_seconds
-        return min(seconds, CHANGING_SECONDS) if self.subscriptions.is_changing else seconds
+        # An answer of the listing may bring changes at any time.
+        may_change = self._following is not None or self.subscriptions.is_changing
+        return min(seconds, CHANGING_SECONDS) if may_change else seconds
+
+    @property
+    def listing(self) -> Listing | None:
+        return self._following
+
+    def follow(self, following: Following) -> None:
+        """Follow markets; call it before the connection is opened."""
+        self._following = following
+        self._follow_books()
 
     def begin(self, now_ms: int) -> None:
         """Note when the connection is opened (Unix ms)."""
@@ -121,6 +137,8 @@ class KalshiConnection(KalshiInspector):
         self._sending.tick(now_ms, 0 if self._is_due else int(1000 * (self.tick_seconds or 0)))
         self._is_due = False
         commands = list(self._sending.due(self.subscriptions.waiting_for))
+        for change in self._following.tick(now_ms) if self._following is not None else ():
+            self.subscriptions.change(*change)
         events: list[Event] = list(self.subscriptions.tick(self._sending.passed_ms))
         for sent in self.subscriptions.due(self._sending.room()):
             self._sending.sent(1)
@@ -156,6 +174,10 @@ class KalshiConnection(KalshiInspector):
     def _read_special(self, head: MessageHead, payload: bytes, index: int, events: list[Event]) -> SsmdError | None:
         seq = head.seq or 0
         failure = super()._read_special(head, payload, index, events)
+        if self._following is not None and head.type in LIFE_CYCLE_TYPES:
+            self._following.receive(payload)
+            self._is_due = True
+            return failure
         if head.type != SNAPSHOT:
             ending = self._replies.read(head, payload, index, events)
             self._is_due |= self.subscriptions.can_change

@@ -12,15 +12,17 @@ from urllib.parse import urlsplit
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Inspector, MessageReader, Opening, SnapshotPolicy
 from ssmd.contracts.http import HttpRequest
-from ssmd.contracts.listing import Listing
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.errors import SsmdError, printable
+from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
 from ssmd.exchange.kalshi.connection import KalshiConnection
 from ssmd.exchange.kalshi.division import part_of
 from ssmd.exchange.kalshi.follow.endpoint import rest_endpoint_of
-from ssmd.exchange.kalshi.follow.section import follows_of
+from ssmd.exchange.kalshi.follow.following import Following, Subscribed
+from ssmd.exchange.kalshi.follow.make import requests_to, what_to_follow, with_life_cycles
+from ssmd.exchange.kalshi.follow.markets import Markets
+from ssmd.exchange.kalshi.follow.section import Follow, follows_of
 from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
 from ssmd.exchange.kalshi.reader import KalshiReader
@@ -53,10 +55,18 @@ class Kalshi(KalshiConnection):
         rest_endpoint: str = "",
         most_markets: int | None = None,
     ) -> None:
-        super().__init__(part_of(subscribe, shard), snapshots or SnapshotPolicy(), commands_per_second)
+        part, follows = part_of(subscribe, shard), follows_of(subscribe)
+        super().__init__(with_life_cycles(part, follows), snapshots or SnapshotPolicy(), commands_per_second)
         self._shard = shard
+        self._most_markets = most_markets
         self._key_id, self._private_key = read_keys(keys)
-        self._sent_headers: dict[str, str] = {}
+        self._sent_headers: Mapping[str, str] = {}
+        if follows:
+            requests = requests_to(rest_endpoint, self._signed)
+            self.follow(Following(requests, shard.of, follows, *self._what_to_follow(part, follows)))
+
+    def _what_to_follow(self, part: Any, follows: Mapping[int, Follow]) -> tuple[Markets, Subscribed]:
+        return what_to_follow(self.subscriptions, part, follows, self._shard, self._most_markets)
 
     @classmethod
     def check_description(cls, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
@@ -123,23 +133,30 @@ class Kalshi(KalshiConnection):
             return ""
         return f"nothing of what the environment names is for shard {self._shard}, so no message is expected"
 
-    @property
-    def listing(self) -> Listing | None:
-        return None
+    def reconfigure(self, subscribe: Any) -> None:
+        part, follows = part_of(subscribe, self._shard), follows_of(subscribe)
+        if follows and self._following is None:
+            raise ConfigError("`follow` can be changed on an open connection, but not begun; restart the run")
+        super().reconfigure(with_life_cycles(part, follows))
+        if self._following is not None:
+            self._following.change_to(follows, *self._what_to_follow(part, follows))
+
 
     def opening(self, endpoint: str, now_ms: int) -> Opening:
-        """Return the signed headers. The signature is of the time in ms, the method and the path without host or query,
-        joined without separators (https://docs.kalshi.com/getting_started/api_keys).
-        """
         self.begin(now_ms)
-        path = urlsplit(endpoint).path or "/"
-        self._sent_headers = {
-            "KALSHI-ACCESS-KEY": self._key_id,
-            "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
-            "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}GET{path}".encode()),
-        }
+        self._sent_headers = self._signed("GET", urlsplit(endpoint).path or "/", now_ms)
         hidden = self._sent_headers.values()
         return Opening(endpoint, self._sent_headers, hidden=hidden, signed=True)
+
+    def _signed(self, method: str, path: str, now_ms: int) -> Mapping[str, str]:
+        """Return the headers of a signed request. The signature is of the time in ms, the method and the path without
+        host or query, joined without separators (https://docs.kalshi.com/getting_started/api_keys).
+        """
+        return {
+            "KALSHI-ACCESS-KEY": self._key_id,
+            "KALSHI-ACCESS-TIMESTAMP": str(now_ms),
+            "KALSHI-ACCESS-SIGNATURE": sign(self._private_key, f"{now_ms}{method}{path}".encode()),
+        }
 
     @classmethod
     def channel_names(cls, subscribe: Any) -> Sequence[str]:

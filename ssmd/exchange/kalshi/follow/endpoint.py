@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ssmd.contracts.http import HttpRequest
 
-__all__ = ["REST_PATH", "Requests", "rest_endpoint_of"]
+__all__ = ["REST_PATH", "Requests", "Sign", "rest_endpoint_of"]
 
 REST_PATH = "/trade-api/v2"
 
@@ -49,20 +49,22 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-class Requests:
-    """Makes the requests of one connection. `headers`: returns those that sign a request, given its method, its path
-    and the time (Unix ms).
-    """
+Sign = Callable[[str, str, int], Mapping[str, str]]
+"""Returns the headers that sign a request, given its method, its path, and the time (Unix ms)."""
 
-    def __init__(self, endpoint: str, headers: Callable[[str, str, int], Mapping[str, str]]) -> None:
+
+class Requests:
+    """Makes the requests of one connection, to what is below `endpoint`."""
+
+    def __init__(self, endpoint: str, sign: Sign) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._path = urlsplit(self._endpoint).path
-        self._headers = headers
+        self._sign = sign
 
     def get(self, place: str, parameters: Mapping[str, str | int], now_ms: int) -> HttpRequest:
         """Return a request for what is at a place below the endpoint, such as `/markets`."""
         # The query is not signed.
-        headers = self._headers("GET", self._path + place, now_ms)
+        headers = self._sign("GET", self._path + place, now_ms)
         query = f"?{urlencode(parameters)}" if parameters else ""
         hidden = list(headers.values())
         return HttpRequest("GET", f"{self._endpoint}{place}{query}", headers, hidden=hidden, signed=bool(headers))

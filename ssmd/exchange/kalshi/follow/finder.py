@@ -32,11 +32,14 @@ class Finder:
             case "activated" | "close_date_updated":
                 self._markets.stays(ticker)
                 if ticker not in self._markets and self._may_be_followed(ticker):
-                    self.questions.ask(MARKET, ticker, passed_ms)
+                    self._ask(MARKET, ticker, passed_ms)
             case "determined":
                 self._markets.ends(ticker, DETERMINED_MS, now_ms)
             case "settled":
                 self._markets.ends(ticker, SETTLED_MS, now_ms)
+
+    def _ask(self, kind: str, name: str, passed_ms: int) -> None:
+        self.questions.ask(kind, name, passed_ms, is_urgent=self._markets.looks_followed(name))
 
     def _may_be_followed(self, ticker: str) -> bool:
         numbers, is_undecided = self._markets.decide(ticker, "", "")
@@ -75,8 +78,8 @@ class Finder:
         is_new = bool(numbers) and self._markets.follow(found, numbers, now_ms)
         if is_undecided and asks:
             if not found.event:
-                self.questions.ask(MARKET, found.ticker, passed_ms)
+                self._ask(MARKET, found.ticker, passed_ms)
             elif self._events.wait(found):
                 is_new = True
-                self.questions.ask(EVENT, found.event, passed_ms)
+                self._ask(EVENT, found.event, passed_ms)
         return is_new

@@ -20,6 +20,8 @@ from ssmd.exchange.kalshi.follow.markets import Markets
 from ssmd.exchange.kalshi.follow.patience import IDLE_SECONDS, Patience
 from ssmd.exchange.kalshi.follow.plan import Plan
 from ssmd.exchange.kalshi.follow.questions import EVENT, MARKET
+from ssmd.exchange.kalshi.follow.section import Follow
+from ssmd.exchange.kalshi.follow.waiting import Waiting
 
 __all__ = ["Following", "Subscribed"]
 
@@ -29,32 +31,43 @@ _LISTENING_SECONDS = 0.1
 
 
 class Subscribed(NamedTuple):
-    """What the connection knows of a subscription, by its place in the `subscribe` list, from 1."""
+    """What the connection knows. A subscription is given by its place in the `subscribe` list, from 1."""
 
+    is_listening: Callable[[], bool]
+    """Returns whether the life cycle messages are confirmed."""
     confirmed: Callable[[int], Collection[str]]
-    """Returns its confirmed markets."""
+    """Returns the confirmed markets of a subscription."""
     over_limit: Callable[[int], int]
-    """Returns how many of its markets the exchange has refused because of a limit."""
+    """Returns how many markets of a subscription the exchange has refused because of a limit."""
     named: Mapping[int, Collection[str]]
-    """The markets that its section names."""
+    """The markets that the sections of the subscriptions name."""
 
 
 class Following:
     """Keeps the Listing contract. `shards`: how many processes share the limit of requests."""
 
     def __init__(
-        self, markets: Markets, plan: Plan, requests: Requests, shards: int, subscribed: Subscribed
+        self,
+        requests: Requests,
+        shards: int,
+        follows: Mapping[int, Follow],
+        markets: Markets,
+        subscribed: Subscribed,
     ) -> None:
-        self._markets = markets
-        self._plan = plan
+        """`follows`: what each subscription follows, by its place in the list, from 1."""
         self._requests = requests
+        self._follows = follows
+        self._markets = markets
         self._subscribed = subscribed
+        self._plan = Plan(list(follows.values()))
         self._finder = Finder(markets)
+        self._waiting = Waiting(subscribed.confirmed)
         self._patience = Patience(shards)
         self._arrived: list[bytes] = []
-        self._is_listening = False
         self._has_news = False
         """Whether the present pages had a market that was not known."""
+        self._is_void = False
+        """Whether the last request was for what is not followed any more."""
         self._asked: tuple[str, str] | None = None
         """What the last request asks about: a kind and a name; None when it is for a page."""
         self._responses: Counter[int] = Counter()
@@ -62,37 +75,47 @@ class Following:
         self._disbelief: str | None = None
         """Why the last whole listing is not believed; None when it is."""
 
+    def change_to(self, follows: Mapping[int, Follow], markets: Markets, subscribed: Subscribed) -> None:
+        """Follow other markets from now on, as a new instance would.
+
+        Markets that were followed before, and are not any more, are removed when the next whole listing is complete.
+        """
+        self._subscribed = subscribed
+        if follows == self._follows:
+            return
+        markets.replace(self._markets)
+        self._follows, self._markets = follows, markets
+        self._plan = Plan(list(follows.values()))
+        self._finder = Finder(markets)
+        self._waiting = Waiting(subscribed.confirmed)
+        self._is_void = True
+        self._last_listed_ms = None
+
     # The stream.
 
     def receive(self, payload: bytes) -> None:
         """Take a life cycle message; the next tick() acts on it."""
         self._arrived.append(payload)
 
-    @property
-    def is_due(self) -> bool:
-        """Whether tick() has something to do now."""
-        return bool(self._arrived) or self._markets.have_changes
-
-    def tick(self, now_ms: int, *, is_listening: bool) -> Iterator[tuple[int, Sequence[str], Sequence[str]]]:
-        """Let time pass (Unix ms); yield each subscription that changes, with the markets to add and to remove.
-
-        `is_listening`: whether the life cycle messages are confirmed.
-        """
-        self._is_listening = is_listening
+    def tick(self, now_ms: int) -> Iterator[tuple[int, Sequence[str], Sequence[str]]]:
+        """Let time pass (Unix ms); yield each subscription that changes, with the markets to add and to remove."""
         self._patience.pass_time(now_ms)
         arrived, self._arrived = self._arrived, []
         for payload in arrived:
             if (change := read_life_cycle(payload)) is not None:
                 self._finder.apply(change, self._patience.passed_ms, now_ms)
         self._markets.pass_time(now_ms)
-        yield from self._markets.changes()
+        for number, add, remove in self._markets.changes():
+            self._waiting.end(number, remove)
+            self._waiting.begin(number, add, now_ms)
+            yield number, add, remove
 
     # The listing.
 
     def next(self, now_ms: int) -> HttpRequest | float:
         patience = self._patience
         patience.pass_time(now_ms)
-        if not self._is_listening:
+        if not self._subscribed.is_listening():
             return _LISTENING_SECONDS
         self._asked = self._finder.questions.next(patience.passed_ms)
         if self._asked is None and self._plan.next_pages(patience.passed_ms, now_ms):
@@ -103,6 +126,7 @@ class Following:
         if wait := patience.wait_seconds(is_slow=is_slow):
             return wait
         patience.asked()
+        self._is_void = False
         if self._asked is not None:
             kind, name = self._asked
             return self._requests.get(kind + quote(name, safe=""), {}, now_ms)
@@ -111,6 +135,8 @@ class Following:
     def answered(self, answer: HttpAnswer, now_ms: int) -> bool:
         self._patience.pass_time(now_ms)
         self._responses[answer.status] += 1
+        if self._is_void:
+            return False
         if self._asked is not None:
             return self._read_answer(*self._asked, answer, now_ms)
         page = read_page(answer.body) if answer.status == 200 else None
@@ -161,7 +187,8 @@ class Following:
     def failed(self, reason: str, now_ms: int) -> None:
         self._patience.pass_time(now_ms)
         self._responses[0] += 1
-        self._fail(reason)
+        if not self._is_void:
+            self._fail(reason)
 
     def _fail(self, reason: str) -> None:
         self._patience.failed(reason)
@@ -183,6 +210,7 @@ class Following:
             error=self._patience.error or self._disbelief,
             pause_seconds=self._patience.pause_seconds,
             responses=self._responses,
+            waiting_since_ms=self._waiting.oldest_ms(),
         )
 
     def _confirmed(self, number: int) -> int:

@@ -76,6 +76,8 @@ class Markets:
         order."""
         self._add: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
         self._remove: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
+        self._before: dict[str, None] = {}
+        """The markets that were followed before the configuration changed, until the next whole listing."""
         self.listing = 0
         """The number of the present whole listing, or of the last one."""
         self.counts: Counter[int] = Counter()
@@ -115,6 +117,10 @@ class Markets:
         """
         answers = [(each.number, each.matcher.follows(ticker, event, series)) for each in self._subscriptions]
         return tuple(number for number, follows in answers if follows), any(follows is None for _, follows in answers)
+
+    def looks_followed(self, name: str) -> bool:
+        """Return whether an event or a market is probably followed, by how its name begins."""
+        return any(each.matcher.looks_followed(name) for each in self._subscriptions)
 
     def seen(self, ticker: str, state: str) -> bool:
         """Record that a market is in an answer; return whether it is known already."""
@@ -203,11 +209,18 @@ class Markets:
             self._followed[ticker] = self._over.pop(ticker)
             self._begin(ticker, self._followed[ticker].numbers)
 
+    def replace(self, before: Markets) -> None:
+        """Take the place of other Markets. What was followed there stays until the next whole listing is complete."""
+        self._before = {**before._before, **dict.fromkeys(before._followed)}
+
     def end_listing(self, now_ms: int) -> str | None:
         """Remove the markets that neither this whole listing nor the one before has had.
 
         Returns why the listing is not believed, None when it is: an exchange in trouble may list too few.
         """
+        for remove in self._remove.values():
+            remove.update((ticker, None) for ticker in self._before if ticker not in self._followed)
+        self._before = {}
         known = {**self._followed, **self._over}
         due = [each.listing for each in known.values() if each.close_seconds * 1000 > now_ms]
         lacking = sum(listing < self.listing for listing in due)

@@ -20,6 +20,7 @@ class Matcher:
     def __init__(self, follow: Follow) -> None:
         self._follow = follow
         self._named = frozenset(ticker for ticker in follow.tickers if WILDCARD not in ticker)
+        self._beginnings = tuple(follow.series | follow.events)
         self._fits = _compiled(follow.patterns)
         self._fits_combo = _compiled(pattern for pattern in follow.patterns if pattern.startswith(COMBOS))
 
@@ -39,6 +40,10 @@ class Matcher:
             return True
         is_undecided = (follow.series and not series) or (follow.events and not event)
         return None if is_undecided else False
+
+    def looks_followed(self, name: str) -> bool:
+        """Return whether an event or a market is probably one of the followed series: the names of most begin so."""
+        return name.startswith(self._beginnings)
 
 
 def _compiled(patterns: Iterable[str]) -> re.Pattern[str] | None:

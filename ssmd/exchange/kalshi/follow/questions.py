@@ -21,21 +21,30 @@ class Questions:
     def __init__(self) -> None:
         self._due: dict[tuple[str, str], tuple[int, int]] = {}
         """By what is asked about: when it is due, and how often it was asked."""
+        self._urgent: dict[tuple[str, str], None] = {}
+        """Those that come before the others."""
 
-    def ask(self, kind: str, name: str, passed_ms: int) -> None:
+    def ask(self, kind: str, name: str, passed_ms: int, *, is_urgent: bool) -> None:
         self._due.setdefault((kind, name), (passed_ms + FIRST_MS, 0))
+        if is_urgent:
+            self._urgent[kind, name] = None
 
     def next(self, passed_ms: int) -> tuple[str, str] | None:
         """Return what to ask about now: its kind and its name."""
-        return next((question for question, (due_ms, _) in self._due.items() if due_ms <= passed_ms), None)
+        in_order = (question for group in (self._urgent, self._due) for question in group)
+        return next((question for question in in_order if self._due[question][0] <= passed_ms), None)
 
     def done(self, kind: str, name: str) -> None:
         self._due.pop((kind, name), None)
+        self._urgent.pop((kind, name), None)
 
     def unknown(self, kind: str, name: str, passed_ms: int) -> bool:
         """Record that the exchange does not know it yet; return whether it is asked again."""
-        _, tries = self._due.pop((kind, name), (0, MOST_TRIES))
+        _, tries = self._due.get((kind, name), (0, MOST_TRIES))
+        is_urgent = (kind, name) in self._urgent
+        self.done(kind, name)
         if tries + 1 >= MOST_TRIES:
             return False
+        self.ask(kind, name, passed_ms, is_urgent=is_urgent)
         self._due[kind, name] = passed_ms + 1000 * 2**tries, tries + 1
         return True

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ALL", "COMBOS", "DEFAULT_STATUS", "FOLLOW", "STATUSES", "WILDCARD", "Follow", "follows_of", "read_follow"]
+from ssmd.exchange.kalshi.section import FOLLOW, sections_of
 
-FOLLOW = "follow"
-"""The parameter."""
+__all__ = ["ALL", "COMBOS", "DEFAULT_STATUS", "STATUSES", "WILDCARD", "Follow", "follows_of", "read_follow"]
 
 ALL = "all"
 """The value of `follow` for all markets."""
@@ -78,8 +77,8 @@ class Follow:
 
 def follows_of(subscribe: Any) -> dict[int, Follow]:
     """Return what each subscription of a valid `subscribe` section follows, by its place in the list, from 1."""
-    sections = subscribe if isinstance(subscribe, list) else [subscribe]
-    return {n: read_follow(each[FOLLOW]) for n, each in enumerate(sections, 1) if FOLLOW in each}
+    sections = enumerate(sections_of(subscribe), 1)
+    return {number: read_follow(section[FOLLOW]) for number, section in sections if FOLLOW in section}
 
 
 def _joined(words: Sequence[str], conjunction: str = "and") -> str:
