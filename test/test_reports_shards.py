@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from process import ssmd
 from recorded import DAY, fail, make_day
 
@@ -21,7 +23,7 @@ from ssmd.store.inventory import data_files
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.manifest import ClosedTime, TimeGap
-from ssmd.store.timestamps import day_begins, timestamp
+from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
 
 LATER = day_begins("2026-12-01")
 HOUR = 3600
@@ -244,3 +246,34 @@ def test_a_shard_of_which_there_is_nothing_was_not_missing_in_closed_hours():
     day, _ = together({Shard(1, 2): Figures("2026-09-20", "f", messages=8, closed=closed, coverage=100.0)}, 2)
     assert (day.coverage, day.seconds_out, day.mean_rate) == (0, 8 * HOUR, 8 / (8 * HOUR))
     assert outages([day]) == [("20T08:00:00", "20T16:00:00", "no data", "2of2")]
+
+
+all_shards = [Shard(index, of) for of in (1, 2, 3) for index in range(1, of + 1)]
+hours = st.sets(st.integers(0, 23), max_size=24)
+
+
+@given(st.dictionaries(st.sampled_from(all_shards), hours, min_size=1), st.sampled_from([1, 2, 3]))
+def test_what_was_missing_is_what_an_hour_by_hour_look_at_the_shards_gives(out, before):
+    """`out`: the hours in which each shard did not listen."""
+    days = {}
+    for shard, missed in out.items():
+        gaps = [TimeGap(*each, f"{shard}") for each in closed_hours(*((hour, hour + 1) for hour in sorted(missed)))]
+        days[shard] = Figures("2026-09-20", "f", outages=gaps, coverage=100 * (1 - len(missed) / 24))
+    day, _ = together(days, before)
+    expected: set[tuple[int, Shard]] = set()
+    in_force = before
+    for hour in range(24):
+        there = [shard for shard, missed in out.items() if hour not in missed]
+        parts = {of: sum(shard.of == of for shard in there) / of for of in (1, 2, 3)}
+        if there:
+            in_force = max(parts, key=lambda of: (parts[of], of == in_force, of))
+        expected |= {(hour, shard) for shard in all_shards if shard.of == in_force and shard not in there}
+
+    def hours_of(gap: TimeGap) -> range:
+        begins, ends = ((parse_timestamp(time) - day_begins(day.day)) // (HOUR * 10**9) for time in (gap.from_, gap.to))
+        return range(begins, ends)
+
+    assert {(hour, shard) for shard, gap in day.absences for hour in hours_of(gap)} == expected
+    assert [hour for gap in day.outages for hour in hours_of(gap)] == sorted({hour for hour, _ in expected})
+    assert day.coverage == pytest.approx(100 * (1 - len({hour for hour, _ in expected}) / 24))
+    assert all(gap.cause == (f"{shard}" if shard in days else "no data") for shard, gap in day.absences)
