@@ -22,7 +22,9 @@ DESCRIBED = [
     "binance", "bybit", "coinbase", "deribit", "gateio", "htx", "htx-books", "kraken", "kucoin", "okx", "polymarket",
 ]  # fmt: skip
 """The exchanges that a feed's `dialect` section describes."""
-ENVIRONMENTS = sorted(["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim", *DESCRIBED])
+OVER_HTTP = ["deribit-instruments", "kalshi-markets", "kalshi-status"]
+KALSHI = ["kalshi-demo", "kalshi-dev", "kalshi-local", "kalshi-prod", "kalshi-sim"]
+ENVIRONMENTS = sorted([*KALSHI, *DESCRIBED, *OVER_HTTP])
 FILES = sorted(CONF.glob("*/*.yaml"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 import gevent
 import pytest
 from exchange_server import Peer
-from process import KEYS, Collector, ssmd
+from process import KEYS, ROOT, Collector, Probed, ssmd
 from rest_site import Ask, Site, reply, site
 from test_never_silent import entries, eventually
 
@@ -362,3 +363,65 @@ def test_no_key_is_shown_anywhere(tmp_path: Path) -> None:
     log = json.dumps(run.events) + "".join(run.other)
     assert "canary" not in shown + written + log
     assert of_test(run, "response")[0]["url"] == f"{made.endpoint}/x/(hidden)/a?key=(hidden)&b=1%202"
+
+
+# The environments of conf/, against servers whose answers have the documented shapes.
+
+
+def kalshi_markets(ask: Ask) -> bytes:
+    """https://docs.kalshi.com/api-reference/market/get-markets"""
+    assert (ask.params["status"], ask.params["limit"]) == ("open", "1000")
+    page = {"": ("A", "Cg0"), "Cg0": ("B", "")}[ask.params.get("cursor", "")]
+    market = {"ticker": f"KXEXAMPLE-{page[0]}", "event_ticker": "KXEXAMPLE", "status": "active"}
+    return reply(json.dumps({"markets": [market], "cursor": page[1]}))
+
+
+KALSHI_STATUS = {"exchange_active": True, "trading_active": True}
+KALSHI_HOURS = {"start_time": "2025-12-22T05:00:00Z", "monday": [{"open_time": "00:00", "close_time": "00:00"}]}
+KALSHI_SCHEDULE = {"schedule": {"standard_hours": [KALSHI_HOURS], "maintenance_windows": []}}
+
+
+def deribit_instruments(ask: Ask) -> bytes:
+    """https://docs.deribit.com/#public-get_instruments"""
+    assert ask.params["expired"] == "false"
+    instrument = {"instrument_name": f"{ask.params['currency']}-PERPETUAL", "kind": "future", "tick_size": 0.5}
+    document = {"jsonrpc": "2.0", "result": [instrument], "usIn": 1, "usOut": 2, "usDiff": 1, "testnet": False}
+    return reply(json.dumps(document), Content_Type="application/json")
+
+
+SHAPES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "kalshi-markets": ({"/trade-api/v2/markets": kalshi_markets}, ["KXEXAMPLE-A", "KXEXAMPLE-B"]),
+    "kalshi-status": (
+        {
+            "/trade-api/v2/exchange/status": reply(json.dumps(KALSHI_STATUS)),
+            "/trade-api/v2/exchange/schedule": reply(json.dumps(KALSHI_SCHEDULE)),
+        },
+        ["trading_active", "standard_hours"],
+    ),
+    "deribit-instruments": (
+        {"/api/v2/public/get_instruments": deribit_instruments},
+        ["BTC-PERPETUAL", "ETH-PERPETUAL"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_environment_of_conf_collects_what_its_exchange_documents(tmp_path: Path, name: str) -> None:
+    answers, expected = SHAPES[name]
+    tree = tmp_path / "conf"
+    shutil.copytree(ROOT / "conf", tree)
+    feed = tree / "feeds" / f"{name}.yaml"
+    with site(answers) as made:
+        feed.write_text(re.sub(r"endpoint: https://[^/]*", f"endpoint: {made.endpoint}", feed.read_text()))
+        with Probed("run", name, "--config-dir", tree, "--listen", "127.0.0.1:0", cwd=tmp_path) as run:
+            run.start_up()
+            data = tmp_path / "data"
+            eventually(lambda: sum(len(file.read_text().splitlines()) for file in data.glob(f"*/{name}.jsonl")) >= 2)
+            eventually(lambda: run.get("/ready")[0] == 200)
+            assert run.end() == 0
+    [file] = data.glob(f"*/{name}.jsonl")
+    text = file.read_text()
+    assert [word for word in expected if word in text] == expected
+    assert not any("kalshi" in header for ask in made.asked for header in ask.headers)
+    assert ssmd("verify", data).returncode == 0
+    assert ssmd("report", data).returncode == 0
