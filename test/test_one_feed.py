@@ -24,13 +24,20 @@ pytestmark = pytest.mark.one_day
 
 MARKETS = [f"KXSIM-{letter}" for letter in "ABCDEFGH"]
 SUBSCRIBE = f"subscribe: {{channels: [trade, orderbook_delta], market_tickers: [{', '.join(MARKETS)}]}}\n"
+FOLLOW = "subscribe: {channels: [trade, market_lifecycle_v2], follow: all}\nkeep_listing: true\n"
 LINES = 40
 
 
-def collector(folder: Path, simulator: Simulator, shard: Shard, clock: MovedClock | None = None) -> Collector:
+def collector(
+    folder: Path,
+    simulator: Simulator,
+    shard: Shard,
+    clock: MovedClock | None = None,
+    environment: str = SUBSCRIBE,
+) -> Collector:
     variables = clock.variables if clock is not None else {}
     options = ["--shard", str(shard)]
-    return Collector(folder, simulator.endpoint, environment=SUBSCRIBE, options=options, variables=variables)
+    return Collector(folder, simulator.endpoint, environment=environment, options=options, variables=variables)
 
 
 def shards(of: int) -> list[Shard]:
@@ -128,6 +135,24 @@ def test_shards_seal_side_by_side_and_no_file_is_sealed_twice(storage, tmp_path)
         ]
     code, out, _ = ssmd("verify", copied)
     assert (code, out.count("ok, not sealed yet")) == (0, 0)
+
+
+def test_the_listings_that_shards_keep_are_one_feed_too(tmp_path):
+    data, stems = tmp_path / "data", [shard.stem(feed) for feed in ("test", "test.listing") for shard in shards(2)]
+    with Simulator("--births", "3600") as simulator, contextlib.ExitStack() as stack:
+        two = [stack.enter_context(collector(tmp_path, simulator, shard, environment=FOLLOW)) for shard in shards(2)]
+        await_true(lambda: any(data.glob("2*")), "there is no day")
+        day = max(data.glob("2*"))
+        await_true(lambda: all(data_path(day, stem).exists() for stem in stems), "a file is not there")
+        await_true(lambda: all(data_path(day, stem).stat().st_size for stem in stems), "a file has no line")
+        assert [each.end() for each in two] == [0, 0]
+    code, out, _ = ssmd("verify", data)
+    assert (code, [line.split()[1] for line in out.splitlines() if re.match(r"\d{4}-", line)]) == (0, stems)
+    report = ssmd("report", data).stdout.splitlines()
+    assert [line for line in report if line.startswith("test")] == ["test", "test.listing"]
+    listed = ssmd("cat", "--raw", "--feed", "test.listing", data).stdout.splitlines()
+    assert all(isinstance(json.loads(answer), dict) for answer in listed)
+    assert len(listed) == sum(data_path(day, stem).read_bytes().count(b"\n") for stem in stems[2:])
 
 
 def test_at_midnight_each_shard_seals_its_day_and_compaction_runs_beside_them(tmp_path):
