@@ -185,11 +185,13 @@ class Metrics:
             _AGE_SECONDS,
         )
         ours.register(self.age)
-        _register_constants(ours)
+        _register_constants(ours, shard)
 
 
-def _register_constants(registry: CollectorRegistry) -> None:
+def _register_constants(registry: CollectorRegistry, shard: Shard) -> None:
     """Register what stays the same as long as the process runs, and what the library says of the process."""
+    shards = Gauge("ssmd_shards", "How many processes share the feed; 1 without shards.", registry=registry)
+    shards.set(shard.of)
     started = Gauge("ssmd_start_timestamp", "When the collector started, Unix seconds.", registry=registry)
     started.set(time.time())
     build = Gauge(

@@ -25,7 +25,7 @@ def blocks(heading: str) -> list[str]:
 
 
 def test_every_block_of_commands_is_run_here():
-    run_here = ("Going live on Kalshi", "systemd", "A plain host", "Backups")
+    run_here = ("Going live on Kalshi", "systemd", "A plain host", "Shards", "Backups")
     assert len(re.findall(r"^ *```sh$", PAGE, re.MULTILINE)) == sum(len(blocks(heading)) for heading in run_here) > 8
 
 
@@ -116,6 +116,20 @@ def test_a_plain_host(checkout, home):
         sh("bin/stop --force kalshi-sim; bin/stop --force kalshi-demo", checkout, home)
 
 
+@pytest.mark.needs("network namespaces")
+def test_shards_on_a_plain_host(checkout, home):
+    alone = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
+    try:
+        output = sh(blocks("Shards")[0], checkout, home, alone)
+        assert output.count("is connected, and nothing that was asked for is missing") == 2 + 2 + 1 + 3
+        assert "kalshi-sim: 2 of 2 shards running" in output
+        assert output.count("kalshi-sim shard 3/3 has stopped\n") == 1
+    finally:
+        sh("bin/stop --force kalshi-sim", checkout, home)
+    stems = {path.name.partition(".")[0] for path in (checkout / "data").glob("*/*.jsonl")}
+    assert stems == {f"kalshi-sim+{each}of{of}" for of in (2, 3) for each in range(1, of + 1)}
+
+
 def test_systemd(tmp_path):
     if reason := why_not():
         pytest.skip(reason)
@@ -133,6 +147,12 @@ def test_systemd(tmp_path):
         assert "active (running)" in output
         assert '"event": "connected"' in output
         assert "kalshi-sim.jsonl" in output
+
+        shards = blocks("Shards")[1].replace("systemctl status", "sleep 5\nsystemctl status", 1)
+        output = machine.run("sh", "-eu", "-c", shards, check=True).stdout
+        assert output.count("active (running)") == 2
+        names = {path.name for path in machine.path("/var/lib/ssmd/data").glob("*/*of2.jsonl")}
+        assert names == {"kalshi-sim+1of2.jsonl", "kalshi-sim+2of2.jsonl"}
 
         key = machine.path("/root/.ssmd/kalshi-dev.pem")
         key.parent.mkdir()

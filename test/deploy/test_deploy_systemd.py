@@ -103,7 +103,7 @@ def test_a_collector_runs_with_few_rights_and_is_started_again_and_stopped_in_or
     file = data(machine, "kalshi-sim")
     assert (file.stat().st_uid, oct(file.stat().st_mode)) == (int(state["Uid"].split()[0]), "0o100640")
     scrape = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
-    assert "\nprocess_start_time_seconds " in machine.run("/opt/python/bin/python3", "-c", scrape, check=True).stdout
+    assert "\nprocess_start_time_seconds{" in machine.run("/opt/python/bin/python3", "-c", scrape, check=True).stdout
 
     machine.run("systemctl", "kill", "--signal=KILL", SIMULATED, check=True)
     machine.wait_for(lambda: machine.show(SIMULATED, "NRestarts") == "1" and is_ready(machine, "127.0.0.1:8080"))
