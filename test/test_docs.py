@@ -15,6 +15,7 @@ from ssmd import errors, wiring
 from ssmd.commands import COMMANDS
 from ssmd.connector import CONNECTORS
 from ssmd.connector.config import WebSocketConfig
+from ssmd.contracts.listing import ListingState
 from ssmd.exchange.generic.description import Description
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.generic.template import KEY, MESSAGE, NOW_MS, NOW_S, PREPARED
@@ -54,9 +55,12 @@ def named(cells: list[str]) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
+LISTING = ListingState(0, 0, 0, 0, 0, None)
+
+
 def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
-    Metrics(registry, "kalshi", Status(not_decompressed=lambda: 0, unchanged=lambda: 0))
+    Metrics(registry, "kalshi", Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING))
     # The library appends _total to the names of counters only when it prints them.
     real = {
         metric.name + ("_total" if metric.type == "counter" else "")

@@ -49,6 +49,11 @@ class Deployment:
         """The feed's endpoint, as people may see it."""
         return shown_endpoint(self.version.endpoint)
 
+    @property
+    def file(self) -> str:
+        """The file of the environment, for people."""
+        return self._lines["environment"].file
+
     def problem(self, path: Path, message: str, of: str = "environment", warning: bool = False) -> Problem:
         """Return a problem with a field of the environment or, with `of="feed"`, of the feed, with its line."""
         return self._lines[of].problem(path, message, warning)

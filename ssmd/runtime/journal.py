@@ -209,7 +209,9 @@ def _place_at(reads: Reads, ts_ns: int) -> int:
 
 def _log_subscribed(event: Acknowledged) -> None:
     sid = {} if event.sid is None else {"sid": event.sid}
-    _log.info("subscribed", extra={"channel": event.channel, **sid})
+    # Where markets are followed, there may be thousands of such changes a day.
+    level = logging.DEBUG if event.is_change else logging.INFO
+    _log.log(level, "subscribed", extra={"channel": event.channel, **sid})
     asked, confirmed = len(set(event.tickers)), event.acknowledged
     if confirmed is not None and confirmed < asked:
         fields = {"channel": event.channel, "sid": event.sid, "tickers": asked, "acknowledged": confirmed}

@@ -8,7 +8,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import date
 from typing import Any
@@ -40,7 +40,7 @@ from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, rest_endpoint, simulated, simulator_fault
 from ssmd.writer import WRITERS
 
-__all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "key_problems", "parts"]
+__all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ def parts() -> Parts:
         resolvers=RESOLVERS,
         endpoints={"sim": simulator_fault},
     )
+
+
+def followed(deployment: Deployment) -> Sequence[str]:
+    """Return which markets the environment follows, for people, one text for each subscription that follows some."""
+    return EXCHANGES[deployment.dialect].described(deployment.description).followed(deployment.environment.subscribe)
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
