@@ -47,7 +47,7 @@ def test_the_fields_are_given_to_the_run(tmp_path):
 
 def test_the_defaults(tmp_path):
     environment = loaded(tmp_path, BOOKS).environment
-    assert wiring._limits(environment) == (900, {})
+    assert wiring._limits(environment)[:2] == (900, {})
     assert (environment.snapshots.after_gap, environment.snapshots.daily) == ("request", True)
     assert environment.snapshots.per_second == 200
 

@@ -73,6 +73,9 @@ class ScriptedConnector:
     def no_data(self) -> None:
         self.no_data_after.append(self.queue.messages)
 
+    def expect_silence(self, expected: bool) -> None:
+        pass
+
     def send(self, commands: Sequence[bytes]) -> None:
         if self.sends == self.refusing:
             raise Disconnected("it does not read")

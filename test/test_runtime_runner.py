@@ -83,6 +83,9 @@ class ToyConnector:
     def no_data(self) -> None:
         pass
 
+    def expect_silence(self, expected: bool) -> None:
+        pass
+
     def send(self, commands: Sequence[bytes]) -> None:
         self.sent += commands
 

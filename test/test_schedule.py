@@ -178,6 +178,35 @@ def test_a_clock_that_was_wrong_at_the_start_is_believed_when_it_is_set(tmp_path
         assert collector.end() == 0
 
 
+QUIET = "sim://kalshi?rate=200&silent-after=20"
+
+
+def test_an_expected_silence_raises_no_alarm_and_is_followed_by_the_usual_time_outs(tmp_path, clock):
+    """Nothing comes at all. While that is expected, no time-out ends the run; afterwards the shortest does."""
+    silence = f"expected_silence: [{{from: {at(clock, -HOUR)}, to: {at(clock, HOUR)}}}]\n"
+    limits = "data_timeout_seconds: 4\nsilent_after_seconds: 1\nsubscribe: {channels: [trade]}\n"
+    with Collector(tmp_path, QUIET, environment=silence + limits, variables=clock.variables) as collector:
+        collector.start_up()
+        expected = collector.wait_for("silence expected")
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            assert collector.get("/ready") == (200, '{"status":"ready"}\n')
+            time.sleep(0.5)
+        described = json.loads(collector.get("/status")[1])
+        assert described["state"] == "collecting"
+        assert described["expected_silence_until"][:19] == expected["until"][:19]
+        assert [channel["silent"] for channel in described["channels"]] == [False]
+        metrics = collector.get("/metrics")[1]
+        assert 'ssmd_silence_expected{feed="test"' in metrics
+        clock.forward(2 * HOUR)
+        stopped = collector.wait_for("stopped")
+        assert "data_timeout_seconds" in stopped["reason"]
+        assert collector.wait() == 75
+    found = [fields for event, fields in entries(collector) if event == "silence_expected"]
+    assert [moment(fields["until"]) for fields in found] == [moment(expected["until"])]
+    assert "channel silent" in [event["event"] for event in collector.events]
+
+
 def test_a_new_version_of_the_feed_ends_the_run_at_its_midnight_so_that_a_restart_takes_it(tmp_path, clock):
     today = datetime.fromtimestamp(clock.now(), UTC).date()
     versions = "".join(

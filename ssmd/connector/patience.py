@@ -26,6 +26,8 @@ class Patience:
         self._idle_seconds = idle_seconds
         self._ping_seconds = idle_seconds / 2
         self._data_seconds = math.inf if data_seconds is None else data_seconds
+        self._allowed = self._data_seconds
+        """The same; infinite while silence is expected."""
         self._only_idle = data_seconds is None and tick_seconds is None
         self._late = 0
         self._pinged = False
@@ -51,7 +53,7 @@ class Patience:
                 return self._ping_seconds
         idle, self.limit = (self._idle_seconds, IDLE) if self._pinged else (self._ping_seconds, PING)
         seconds = idle - self.waited
-        left = self.last_data + self._data_seconds - now
+        left = self.last_data + self._allowed - now
         if left < seconds:
             seconds, self.limit = left, DATA
         self._late = self._late + 1 if left < 0.0 else 0
@@ -61,6 +63,15 @@ class Patience:
         if seconds > 0.0 and left < seconds:
             seconds, self.limit = max(0.0, left), TICK
         return seconds
+
+    def expect_silence(self, expected: bool, now: float) -> None:
+        """Let a silence of data last for ever while it is expected; afterwards it counts from then on."""
+        self._allowed = math.inf if expected else self._data_seconds
+        self.last_data = now
+
+    def is_over(self) -> bool:
+        """Return whether the silence that ended the last wait is too long, by what is allowed now."""
+        return self.limit == IDLE or (self.limit == DATA and self._allowed < math.inf)
 
     def passed(self, seconds: float) -> None:
         """Record that a wait has ended without a frame. `seconds`: what wait() returned.

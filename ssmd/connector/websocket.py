@@ -13,7 +13,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.frames import FrameReader
 from ssmd.connector.inflate import InflatingReader
 from ssmd.connector.opening import Opener
-from ssmd.connector.patience import DATA, IDLE, PING, Patience
+from ssmd.connector.patience import DATA, PING, Patience
 from ssmd.connector.refusal import explain
 from ssmd.connector.strict import MessageTooBig
 from ssmd.contracts.events import Event
@@ -62,6 +62,8 @@ class WebSocketConnector:
         self._closing = self._pinged = False
         self._is_data = True
         self._yielded = self._no_data = 0
+        self._patience: Patience | None = None
+        self._silence_expected = False
         self._reader = FrameReader(config.max_message_bytes, config.coalesce_seconds)
         self._opener = Opener(endpoint, exchange, self._reader, direct=direct, wall_clock=wall_clock)
         self._inflating: InflatingReader | None = None
@@ -89,7 +91,10 @@ class WebSocketConnector:
         monotonic, reader, receiver = time.monotonic, self._reader, self._inflating or self._reader
         reader.begin(self._idle_seconds, binary=self._inflating is not None, clock=clock)
         now = monotonic()
-        patience = Patience(self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now)
+        self._patience = patience = Patience(
+            self._idle_seconds, self._data_seconds, self._exchange.tick_seconds, now
+        )
+        patience.expect_silence(self._silence_expected, now)
         while True:
             try:
                 reader.silence_seconds = patience.wait(now)
@@ -98,7 +103,7 @@ class WebSocketConnector:
             except (CloseFrame, OSError, ValueError, websocket.WebSocketException) as error:
                 if self._closing:
                     return
-                self._require_time_left(error, patience.limit)
+                self._require_time_left(error, patience)
                 payloads = []
                 patience.passed(reader.silence_seconds)
                 if patience.limit == PING:
@@ -128,12 +133,12 @@ class WebSocketConnector:
         """The address that it is connected to, for the log and errors."""
         return self._opener.place.host
 
-    def _require_time_left(self, error: Exception, limit: str) -> None:
+    def _require_time_left(self, error: Exception, patience: Patience) -> None:
         """Raise Disconnected, unless the error is a time-out after which reading goes on: at a tick, or for a ping."""
         if not isinstance(error, TimeoutError) or error.errno is not None:  # With a number, the kernel has given up.
             raise self._disconnected(error) from None
-        if limit in (IDLE, DATA):
-            raise self._silent(limit) from None
+        if patience.is_over():
+            raise self._silent(patience.limit) from None
 
     def _ping(self, patience: Patience) -> None:
         """Ask a silent exchange for a sign of life. Any frame counts as one, so the answer itself is not looked for."""
@@ -149,6 +154,11 @@ class WebSocketConnector:
     def no_data(self) -> None:
         self._is_data = False
         self._no_data += self._yielded
+
+    def expect_silence(self, expected: bool) -> None:
+        self._silence_expected = expected
+        if self._patience is not None:
+            self._patience.expect_silence(expected, time.monotonic())
 
     def send(self, commands: Sequence[bytes]) -> None:
         if self._closing or not commands:

@@ -67,6 +67,11 @@ class Connector(Protocol):
         the next list is taken.
         """
 
+    def expect_silence(self, expected: bool) -> None:
+        """Let a silence of data last for ever while it is expected; afterwards the time-out begins anew. Called from
+        another greenlet, while messages() may block.
+        """
+
     def send(self, commands: Sequence[bytes]) -> None:
         """Send further commands, each as one message, in order; called between two lists of messages().
 

@@ -1,7 +1,7 @@
 """Watches, once a second, whether what was asked for on each channel is confirmed, and whether it comes.
 
 Time counts only while ssmd listens. While its process is stopped, or does not read because the disk is behind, nothing
-can be heard, and that is no silence of the exchange.
+can be heard, and that is no silence of the exchange. Nor does time count in which silence is expected.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import NamedTuple
 from ssmd.contracts.events import ChannelState
 from ssmd.contracts.exchange import Exchange
 from ssmd.errors import Disconnected
+from ssmd.metadata.hours import Times
+from ssmd.runtime.expected_silence import NO_SILENCES, ExpectedSilence
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, some
 from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.watched_channel import WatchedChannel, is_confirmed
 from ssmd.store.ledger import HEARD, SILENT
 from ssmd.store.timestamps import timestamp
 
@@ -52,48 +55,18 @@ class Limits(NamedTuple):
     """After this time it is reported."""
     timeout_seconds: Mapping[str, float] = MappingProxyType({})
     """By channel: after this time the run ends."""
+    silences: Times = NO_SILENCES
+    """When no message is expected: that time does not count."""
 
 
 NO_LIMITS = Limits()
 
 
-class _Watched:
-    """One channel. All its times are in seconds in which ssmd listened."""
-
-    def __init__(self, activity: Sequence[int]) -> None:
-        self.activity = activity
-        self.last_ns: int | None = None
-        self.quiet = self.unconfirmed = self.books = self.listened = self.busy = 0.0
-        self.noted = False
-        """Whether it is silent by the newest entry in the ledger."""
-        self.since_note = math.inf
-        """Since the newest entry `silent`."""
-        self.books_warned = self.foreign_warned = False
-        self.unheard: frozenset[str] = frozenset()
-        self.since_unheard = math.inf
-
-    def update(self, states: Sequence[ChannelState], seconds: float, last_ns: int | None) -> None:
-        """Compare with the states of the tick before; `last_ns`: when the last message of all channels came."""
-        is_asked = not any(state.unsent for state in states)
-        self.listened += seconds if is_asked else 0.0
-        self.since_note += seconds
-        self.since_unheard += seconds
-        activity = [state.activity for state in states]
-        if activity == self.activity:
-            self.quiet += seconds if is_asked else 0.0
-        else:
-            self.activity, self.quiet, self.last_ns = activity, 0.0, last_ns
-            self.busy += seconds
-        waits = is_asked and not all(map(_is_confirmed, states))
-        self.unconfirmed = self.unconfirmed + seconds if waits else 0.0
-        self.books = self.books + seconds if any(state.books_pending for state in states) else 0.0
-
-
 class ChannelWatch:
     """Sets `status.channels`, and reports in the log and the ledger what does not come.
 
-    `wall_clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels.
-    `monotonic`: returns seconds.
+    `wall_clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels, and where
+    silence is expected at times. `monotonic`: returns seconds. `hold`: see ExpectedSilence.
     """
 
     def __init__(
@@ -104,6 +77,7 @@ class ChannelWatch:
         limits: Limits,
         wall_clock: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        hold: Callable[[bool], None] = lambda held: None,
     ) -> None:
         self._exchange = exchange
         self._status = status
@@ -111,12 +85,14 @@ class ChannelWatch:
         self._limits = limits
         self._wall_clock = wall_clock
         self._monotonic = monotonic
+        self._silence = ExpectedSilence(limits.silences, status, journal, hold, wall_clock)
         self._last_tick: float | None = None
         self._unacknowledged = self._unsent = 0.0
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, WatchedChannel] = {}
 
     def tick(self) -> None:
         """Look at every channel; called once a second. Raises Disconnected when a channel's time-out has passed."""
+        self._silence.tick()
         if not self._status.connected:
             return
         seconds = self._listened()
@@ -132,10 +108,10 @@ class ChannelWatch:
 
     def _listened(self) -> float:
         """Return for how many seconds the exchange was listened to since the last tick."""
-        now = self._monotonic()
-        passed = 0.0 if self._last_tick is None or self._journal.pressed else now - self._last_tick
-        self._last_tick = now
-        return min(passed, LONGEST_TICK_SECONDS)
+        last, self._last_tick = self._last_tick, self._monotonic()
+        if last is None or self._journal.pressed or self._status.silence_until_ns is not None:
+            return 0.0
+        return min(self._last_tick - last, LONGEST_TICK_SECONDS)
 
     def _unsent_messages(self, seconds: float) -> Iterator[str]:
         """Yield how much of the opening is still to be sent, when that takes long."""
@@ -154,7 +130,7 @@ class ChannelWatch:
     def _look(self, name: str, states: Sequence[ChannelState], seconds: float) -> ChannelStatus:
         watched = self._watched.get(name)
         if watched is None:
-            watched = self._watched[name] = _Watched([0] * len(states))
+            watched = self._watched[name] = WatchedChannel([0] * len(states))
         watched.update(states, seconds, self._status.last_received_ns)
         may_be_silent = all(state.may_be_silent for state in states)
         now = ChannelStatus(
@@ -162,7 +138,7 @@ class ChannelWatch:
             asked=_sum(state.asked for state in states),
             confirmed_markets=_sum(state.confirmed for state in states),
             heard=_sum(state.heard for state in states),
-            confirmed=None if any(state.pending is None for state in states) else all(map(_is_confirmed, states)),
+            confirmed=None if any(state.pending is None for state in states) else all(map(is_confirmed, states)),
             silent=watched.quiet >= self._limits.silent_seconds and not may_be_silent,
             last_ns=watched.last_ns,
             books_pending=_sum(state.books_pending for state in states),
@@ -172,12 +148,14 @@ class ChannelWatch:
         if not now.books_pending:
             self._status.broken_books.discard(name)
         self._note_silence(watched, now)
+        if self._status.silence_until_ns is not None:
+            now = replace(now, silent=False)
         self._report_unheard(watched, now)
         _report_foreign(watched, now)
         self._report_books(watched, now)
         return replace(now, missing=list(self._missing(watched, now)))
 
-    def _missing(self, watched: _Watched, now: ChannelStatus) -> Iterator[str]:
+    def _missing(self, watched: WatchedChannel, now: ChannelStatus) -> Iterator[str]:
         """Yield why what was asked for on a channel is not coming."""
         name = now.channel
         if watched.unconfirmed > ACKNOWLEDGE_SECONDS:
@@ -192,7 +170,7 @@ class ChannelWatch:
         if now.books_missing:
             yield f"{name}: order books not sent by the exchange: {now.books_missing}"
 
-    def _note_silence(self, watched: _Watched, now: ChannelStatus) -> None:
+    def _note_silence(self, watched: WatchedChannel, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""
         if now.silent == watched.noted or (now.silent and watched.since_note < NOTE_SECONDS):
             return
@@ -210,7 +188,7 @@ class ChannelWatch:
         _log.warning("channel silent", extra=extra)
         self._journal.note(SILENT, ts_ns, channel=now.channel, since=since, markets=markets, names=names)
 
-    def _report_unheard(self, watched: _Watched, now: ChannelStatus) -> None:
+    def _report_unheard(self, watched: WatchedChannel, now: ChannelStatus) -> None:
         """Log the markets that were asked for and never heard from, unless they are the same as the last time."""
         if watched.listened < self._limits.silent_seconds or watched.since_unheard < UNHEARD_SECONDS:
             return
@@ -224,24 +202,19 @@ class ChannelWatch:
             _log.warning(_NEVER_HEARD, extra=extra)
         watched.unheard = frozenset(names)
 
-    def _report_books(self, watched: _Watched, now: ChannelStatus) -> None:
+    def _report_books(self, watched: WatchedChannel, now: ChannelStatus) -> None:
         if watched.books > BOOKS_SECONDS and not watched.books_warned:
             extra = {"channel": now.channel, "books": now.books_pending, "seconds": round(watched.books)}
             _log.warning("order books not known: their snapshots have not come", extra=extra)
         watched.books_warned = watched.books > BOOKS_SECONDS
 
 
-def _report_foreign(watched: _Watched, now: ChannelStatus) -> None:
+def _report_foreign(watched: WatchedChannel, now: ChannelStatus) -> None:
     """Log once that messages of a channel come, and none of them is of a market that was asked for."""
     if now.asked and now.heard == 0 and watched.busy >= FOREIGN_SECONDS and not watched.foreign_warned:
         watched.foreign_warned = True
         remedy = "compare `paths.market` with `asked.market` in the feed's dialect: they must give one name"
         _log.warning("no message is of a market that was asked for", extra={"channel": now.channel, "remedy": remedy})
-
-
-def _is_confirmed(state: ChannelState) -> bool:
-    missing = 0 if state.asked is None or state.confirmed is None else state.asked - state.confirmed - state.changing
-    return not state.pending and missing <= 0
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

@@ -95,6 +95,11 @@ class _FromStatus(Collector):
             "When the open hours of the schedule began, Unix seconds; missing without one, and while it is closed.",
             lambda status: None if status.opened_ns is None else status.opened_ns / 1e9,
         ),
+        (
+            "ssmd_silence_expected",
+            "1 while no message is expected, else 0; missing without such times.",
+            lambda status: float(status.silence_until_ns is not None) if status.has_silences else None,
+        ),
         ("ssmd_queue_messages", "Messages received and not yet written.", lambda status: status.queue_messages()),
         ("ssmd_queue_bytes", "Bytes of memory that they take.", lambda status: status.queue_bytes()),
         (

@@ -133,6 +133,8 @@ class Status:
     """When they begin, while it is closed; None while it is open."""
     silence_until_ns: int | None = None
     """Until when no message is expected; None at any other time."""
+    has_silences: bool = False
+    """Whether there are such times."""
     write_began: float | None = None
     """time.monotonic() at which the present write began; None while there is none."""
     sync_began: float | None = None
@@ -203,6 +205,8 @@ class Status:
             return []
         if not self.connected:
             return ["not connected"]
+        if self.silence_until_ns is not None:
+            return []
         broken = [f"{channel}: order books are not known since a gap" for channel in sorted(self.broken_books)]
         refused = [
             f"{channel or 'a command'}: refused by the exchange" + ("" if code is None else f" (error {code})")

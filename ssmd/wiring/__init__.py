@@ -26,6 +26,7 @@ from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.model import Environment
 from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem
+from ssmd.metadata.schedule import silences_of
 from ssmd.resolver import RESOLVERS
 from ssmd.runtime.channels import Limits
 from ssmd.runtime.error_counts import ErrorCounts
@@ -184,4 +185,6 @@ def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str, shard: Shar
 
 
 def _limits(environment: Environment) -> Limits:
-    return Limits(environment.silent_after_seconds or math.inf, environment.channel_timeout_seconds)
+    return Limits(
+        environment.silent_after_seconds or math.inf, environment.channel_timeout_seconds, silences_of(environment)
+    )
