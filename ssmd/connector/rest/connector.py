@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +60,8 @@ class RestConnector:
         self._clock: Callable[[], int] | None = None
         self._news, self._room = Event(), Event()
         self._closing = self._answered = False
+        self._counts_from = 0.0
+        """The monotonic time from which failures count; infinite while silence is expected."""
         self._running: list[gevent.Greenlet] = []
         self.events: Sequence[events.Event] = ()
         self.unchanged: int | None = 0
@@ -115,7 +118,8 @@ class RestConnector:
             return
         now = time.monotonic()
         for poller in self._pollers:
-            if poller.error is not None and poller.failing_seconds(now) > self._data_seconds:
+            failing = min(poller.failing_seconds(now), now - self._counts_from)
+            if poller.error is not None and failing > self._data_seconds:
                 reason = f"{poller.path} has failed for {self._data_seconds:g} s (data_timeout_seconds): {poller.error}"
                 raise AuthError(reason) if isinstance(poller.error, AuthError) else Disconnected(reason)
 
@@ -142,6 +146,9 @@ class RestConnector:
 
     def no_data(self) -> None:
         pass
+
+    def expect_silence(self, expected: bool) -> None:
+        self._counts_from = math.inf if expected else time.monotonic()
 
     def send(self, commands: Sequence[bytes]) -> None:
         pass
