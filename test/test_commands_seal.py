@@ -40,10 +40,10 @@ def test_a_value_that_is_not_a_day_seals_nothing(storage, before):
     assert "it must be a day, such as 2026-01-31" in err
 
 
-def test_each_shard_seals_its_own_days_and_the_first_those_of_other_numbers_of_shards(tmp_path):
+def test_each_shard_seals_the_days_of_its_number_and_the_first_those_of_shards_that_are_no_more(tmp_path):
     """So no two of them seal the same file, and none is left when the number of shards has changed."""
     storage = tmp_path / "data"
-    for shard in (WHOLE, Shard(1, 2), Shard(2, 2), Shard(1, 3), Shard(3, 3)):
+    for shard in (WHOLE, Shard(1, 2), Shard(2, 2), Shard(1, 3), Shard(3, 3), Shard(3, 5), Shard(4, 5)):
         make_day(storage, DAYS[0], shard=shard, per_hour=2, sealed=False)
     make_day(storage, DAYS[0], feed="other", per_hour=2, sealed=False)
     found = {}
@@ -52,9 +52,9 @@ def test_each_shard_seals_its_own_days_and_the_first_those_of_other_numbers_of_s
         assert (code, err) == (0, "")
         found[named] = [line.partition(":")[0].rpartition("/")[2] for line in out.splitlines()]
     assert found == {
-        "2/3": [],
-        "3/3": ["kalshi+3of3.jsonl"],
-        "1/3": ["kalshi.jsonl", "kalshi+1of2.jsonl", "kalshi+2of2.jsonl", "kalshi+1of3.jsonl"],
+        "2/3": ["kalshi+2of2.jsonl"],
+        "3/3": ["kalshi+3of3.jsonl", "kalshi+3of5.jsonl"],
+        "1/3": ["kalshi.jsonl", "kalshi+1of2.jsonl", "kalshi+1of3.jsonl", "kalshi+4of5.jsonl"],
     }
     assert ssmd("seal", storage, "--shard", "4/3").returncode == 64
     assert not list(storage.glob("*/other.manifest.json"))

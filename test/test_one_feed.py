@@ -129,7 +129,7 @@ def test_shards_seal_side_by_side_and_no_file_is_sealed_twice(storage, tmp_path)
     for shard, process in running.items():
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
-        expected = [*shards(2), shard] if shard.is_first else [shard]
+        expected = [one for one in (*shards(2), *shards(3)) if one.index == shard.index]
         assert [Path(line.partition(":")[0]).name for line in out.splitlines()] == [
             f"{each.stem('test')}.jsonl" for each in expected
         ]
@@ -156,9 +156,9 @@ def test_the_listings_that_shards_keep_are_one_feed_too(tmp_path):
 
 
 def test_at_midnight_each_shard_seals_its_day_and_compaction_runs_beside_them(tmp_path):
-    """The first shard also seals what three shards have left, of which none runs any more."""
+    """The first of two also seals what the third of three has left, which is no more."""
     clock, data = MovedClock(tmp_path), tmp_path / "data"
-    left = make_day(data, "2026-01-05", feed="test", shard=Shard(2, 3), per_hour=5, sealed=False)
+    left = make_day(data, "2026-01-05", feed="test", shard=Shard(3, 3), per_hour=5, sealed=False)
     with Simulator("--rate", "200") as simulator, contextlib.ExitStack() as stack:
         two = [stack.enter_context(collector(tmp_path, simulator, shard, clock)) for shard in shards(2)]
         await_true(lambda: len(list(data.glob("2*"))) == 2, "there is no day")

@@ -6,7 +6,7 @@ Usage:
 
 Options:
   --feed <name>   Only the files of this feed.
-  --shard <i/n>   Only the files of this shard, such as 2/4. The first, 1/4, takes those of other numbers of shards too.
+  --shard <i/n>   Only the files of shard i, of n or of another number of shards; with i 1 also those of shards above n.
   --before <day>  Only days before this one, such as 2026-01-31, UTC. Default: today.
   --jobs <n>      Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   -h --help       Show this.

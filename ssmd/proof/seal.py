@@ -41,9 +41,10 @@ def unsealed(storage: Path, before: str, feed: str | None = None, shard: Shard |
 def _is_for(file: DayFile, shard: Shard) -> bool:
     """Return whether a shard, of those that run side by side, is the one to seal a file.
 
-    It is its own, or one of another number of shards, which no longer run: those are for the first.
+    When the number of shards has changed, the second of five seals what the second of four has left, which may be in a
+    folder that only it has. What is left of shards that are no more is for the first.
     """
-    return file.shard == shard or (shard.is_first and file.shard.of != shard.of)
+    return file.shard.index == shard.index or (shard.is_first and file.shard.index > shard.of)
 
 
 def _has_manifest(file: DayFile) -> bool:
