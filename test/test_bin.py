@@ -249,3 +249,19 @@ def test_unpack_does_nothing_without_apt(tmp_path):
     ended = run(shutil.which("sh") or "", ROOT / "bin" / "unpack", tmp_path / "tools", "no-such-program:dash", PATH="")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert not (tmp_path / "tools").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        ([], 2, "usage: reload <environment> [--shard <i/n>]"),
+        (["a", "b"], 2, "usage: "),
+        (["kalshi-sim", "--shards", "2"], 2, "usage: "),
+        (["kalshi-sim"], 3, "ssmd: kalshi-sim is not running"),
+        (["kalshi-sim", "--shard", "2/4"], 3, "ssmd: kalshi-sim shard 2/4 is not running"),
+    ],
+)
+def test_reload_without_a_collector(tmp_path, arguments, code, text):
+    ended = run(ROOT / "bin" / "reload", *arguments, SSMD_STATE_DIR=str(tmp_path), SSMD_ETC=str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr.startswith(text)

@@ -16,7 +16,8 @@ Options:
 
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
 debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page, and SSMD_SHARD
-a value for --shard.
+a value for --shard. On SIGUSR1 the run loads the metadata again, and takes a changed `subscribe` section of its
+environment without a new connection.
 """
 
 from __future__ import annotations
@@ -44,14 +45,18 @@ from ssmd.metadata.load_in_child import load_in_child
 from ssmd.metadata.schedule import hours_of
 from ssmd.runtime import logs
 from ssmd.runtime.open_hours import next_opening, open_hours, second
+from ssmd.wiring.reload import Reloads
 
 _log = logging.getLogger("ssmd.runner")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends the process in order."""
+_RELOAD = signal.SIGUSR1
+"""What lets it load the metadata again."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [_RELOAD])  # Until it is known what to load again.
     terminal = logs.setup(environ)
     listen = parse_listen(arguments["--listen"])
     page = parse_page(arguments["--page"], environ, listen[0])
@@ -77,8 +82,9 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
                 deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
             )
             _log_begin("starting", deployment, shard, f"{listen[0]}:{run.port}")
+            reloads = Reloads(deployment, run.runner.reader)
             del deployment  # It has the line of each value of the metadata, of which there may be many.
-            code, again = _collect(run, terminal)
+            code, again = _collect(run, reloads, terminal)
     return _start_anew() if again else code
 
 
@@ -94,8 +100,11 @@ def _log_begin(event: str, deployment: Deployment, shard: Shard, listen: str, **
     _log.info(event, extra={**extra, **more})
 
 
-def _stop_on_signals(stop: Callable[[str], None]) -> list[str]:
-    """Call `stop` with the name of each signal that ends the process; return the list to which they are added."""
+def _act_on_signals(stop: Callable[[str], None], reload: Callable[[], None]) -> list[str]:
+    """Call `stop` with the name of each signal that ends the process; return the list to which they are added.
+
+    Call `reload` for SIGUSR1.
+    """
     names: list[str] = []
 
     def take(name: str) -> None:
@@ -105,15 +114,16 @@ def _stop_on_signals(stop: Callable[[str], None]) -> list[str]:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it, for a run to outlive its terminal.
             gevent.signal_handler(number, take, number.name)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # See _start_anew().
+    gevent.signal_handler(_RELOAD, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [*_SIGNALS, _RELOAD])  # See _start_anew().
     return names
 
 
-def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> tuple[int, bool]:
+def _collect(run: wiring.Run, reloads: Reloads, terminal: logs.Terminal | None) -> tuple[int, bool]:
     """Collect until the run ends; return the exit code, and whether the process is to start anew instead of ending."""
     failure: str | None = None
     code = 0
-    signals = _stop_on_signals(run.runner.stop)
+    signals = _act_on_signals(run.runner.stop, reloads.ask)
     # What there is by now stays until the end. The garbage collector would look through all of it again and again.
     gc.collect()
     gc.freeze()
@@ -134,12 +144,16 @@ def _collect(run: wiring.Run, terminal: logs.Terminal | None) -> tuple[int, bool
 
 def _wait(wait: wiring.ClosedRun) -> tuple[int, bool]:
     """Wait for the opening; return the exit code, and whether the process is to start anew instead of ending."""
-    signals = _stop_on_signals(wait.closed.stop)
+    signals = _act_on_signals(wait.closed.stop, _not_now)
     with wait.error_counts:
         wait.closed.wait()
     if signals:
         _log.info("stopped", extra={"reason": signals[0], "exit_code": 0})
     return 0, not signals
+
+
+def _not_now() -> None:
+    _log.info("nothing to reload: closed by schedule, and the metadata is loaded at the opening")
 
 
 def _start_anew() -> NoReturn:
@@ -150,5 +164,5 @@ def _start_anew() -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [*_SIGNALS, _RELOAD])
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # nosec B606

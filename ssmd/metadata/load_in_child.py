@@ -21,7 +21,7 @@ from ssmd.errors import EXIT_BUG, ConfigError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.parts import Parts
 
-__all__ = ["load_in_child"]
+__all__ = ["load_in_child", "load_in_process"]
 
 _log = logging.getLogger("ssmd.metadata")
 # gevent's own functions would start its hub, and the child would have an unusable copy of it.
@@ -41,7 +41,7 @@ def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Pa
         try:
             child = _fork()
         except OSError:  # The user may have no further process. Then the libraries stay in this one.
-            return _load(config_dir, environment, today, parts)
+            return load_in_process(config_dir, environment, today, parts)
         if child == 0:
             answer.close()
             _send(output, config_dir, environment, today, parts)
@@ -57,7 +57,8 @@ def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Pa
     return loaded
 
 
-def _load(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
+def load_in_process(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
+    """Return what load() returns, or raise what it raises; this process keeps the libraries."""
     from ssmd.metadata.loader import load  # Not at the top: it imports pydantic and the YAML parser.
 
     return load(config_dir, environment, today, parts)
@@ -67,7 +68,7 @@ def _send(output: IO[bytes], config_dir: FilePath, environment: str, today: date
     """In the child: load, write the outcome to `output`, and exit. A bug ends the child as it ends any command."""
     loaded: Deployment | str
     try:
-        loaded = _load(config_dir, environment, today, parts)
+        loaded = load_in_process(config_dir, environment, today, parts)
     except ConfigError as error:
         loaded = str(error)
     with contextlib.suppress(BrokenPipeError):  # The parent has been stopped meanwhile.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import Event
@@ -13,14 +13,14 @@ from gevent.event import Event
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, Inspection
 from ssmd.contracts.writer import Batch, Reads, Writer
-from ssmd.errors import ConnectError, Disconnected
+from ssmd.errors import ConfigError, ConnectError, Disconnected
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
-from ssmd.store.ledger import CONNECTED
+from ssmd.store.ledger import CONNECTED, RECONFIGURED
 from ssmd.store.timestamps import DAY_NS
 
 __all__ = ["Reader", "RunParts"]
@@ -93,6 +93,20 @@ class Reader:
                 )
                 gevent.sleep(error.wait_seconds)
             raise
+
+    def reconfigure(self, subscribe: Any, configuration: str) -> None:
+        """Take another `subscribe` section, once the connection is open. `configuration`: the new hash for the ledger.
+
+        Raises ConfigError when the dialect cannot, or the run is ending; then nothing has changed.
+        """
+        self.connected.wait()
+        if not self._status.connected:
+            raise ConfigError("the run is ending")
+        self._exchange.reconfigure(subscribe)
+        self._status.refused.clear()  # What was refused is asked for again, unless it is not wanted any more.
+        self._status.configuration = configuration
+        self._status.reconfigured_ns = self._clock.now()
+        self._journal.note(RECONFIGURED, self._clock.last_ns, configuration=configuration)
 
     def hand_in_notes(self, ts_ns: int) -> None:
         """Put what the journal holds up to this time into the queue; never blocks."""

@@ -83,7 +83,7 @@ class Runner:
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
         self._output = Output(parts.writer, self._queue, status)
-        self._reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
+        self.reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
         self._lister = lister
         hold = parts.connector.expect_silence
         self._watch = ChannelWatch(self._exchange, status, self._journal, limits, self._clock.now, hold=hold)
@@ -140,11 +140,11 @@ class Runner:
             begin[OPENED] = self._open_hours.opened_fields()
         for event, fields in begin.items():
             self._journal.note(event, self._clock.now(), **fields)
-        self._reader.hand_in_notes(self._clock.last_ns)
+        self.reader.hand_in_notes(self._clock.last_ns)
         writer = self._spawn("writer", self._output.write)
         if self._lister is not None:
-            self._lister.start(self._spawn, self._clock.now, self._reader.connected, begin)
-        reader = self._spawn("connector", self._reader.run)
+            self._lister.start(self._spawn, self._clock.now, self.reader.connected, begin)
+        reader = self._spawn("connector", self.reader.run)
         ticker = self._spawn("ticker", self._tick)
         self._companions.start()
         self._ended.wait()
@@ -190,7 +190,7 @@ class Runner:
             if self._journal.has_unwritten_requests():
                 self._journal.write_requests(self._clock.now())
             if self._journal.pending and not self._queue.awaited and self._connector.held_ns is None:
-                self._reader.hand_in_notes(self._clock.now())
+                self.reader.hand_in_notes(self._clock.now())
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
             if self._lister is not None:
                 self._lister.wake()
@@ -246,5 +246,5 @@ class Runner:
                 self._journal.note(CLOSED, self._clock.now(), **self._open_hours.closed_fields())
             # The ticker ends for a channel's time-out alone.
             self._journal.end(self._clock.now(), self.stopped_by, error_of(reader) or error_of(ticker))
-            self._reader.hand_in_notes(self._clock.last_ns)
+            self.reader.hand_in_notes(self._clock.last_ns)
         self._queue.close()

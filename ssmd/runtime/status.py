@@ -80,6 +80,10 @@ class Status:
     connected: bool = False
     connected_ns: int | None = None
     """When the connection was made, ns since the epoch."""
+    configuration: str | None = None
+    """The hash of the configuration in force, as in the ledger."""
+    reconfigured_ns: int | None = None
+    """When that was taken during the run, ns since the epoch; None for the one with which the run began."""
     last_received_ns: int | None = None
     """When the last message with data was received, ns since the epoch; None before the first."""
     messages: int = 0

@@ -59,6 +59,8 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "endpoint": about.endpoint,
         "version": __version__,
         "started": timestamp(about.started_ns),
+        "configuration": status.configuration,
+        "reconfigured": _time(status.reconfigured_ns),
         "connected": status.connected,
         "connected_since": _time(status.connected_ns) if status.connected else None,
         "messages": _messages(status, now_ns),

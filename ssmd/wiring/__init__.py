@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
-from typing import Any
 
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
@@ -37,6 +34,7 @@ from ssmd.runtime.runner import Runner
 from ssmd.server.status import STATUS
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
+from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, rest_endpoint, simulated, simulator_fault
 from ssmd.writer import WRITERS
@@ -154,12 +152,9 @@ def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[C
 
 def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
     """Return the fields of the ledger's `started`. The hash shows whether two runs had the same configuration."""
-    sections: list[Any] = [deployment.environment, deployment.feed, deployment.version]
-    sections += [deployment.connection, deployment.storage, deployment.transport]
-    configuration = json.dumps([asdict(section) for section in sections], default=str)
     return {
         "version": __version__,
-        "configuration": f"sha256:{hashlib.sha256(configuration.encode()).hexdigest()}",
+        "configuration": configuration_of(deployment),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "exchange": deployment.dialect,

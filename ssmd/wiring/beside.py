@@ -26,6 +26,7 @@ from ssmd.runtime.status import Status
 from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.source import Keys, is_simulated, live
 from ssmd.writer import WRITERS
 
@@ -49,7 +50,8 @@ class Beside:
         self._deployment = deployment
         self._page = page
         self.feed = deployment.feed.name
-        self.status = Status(opened_ns=None if hours is None else hours.opened * 10**9)
+        opened_ns = None if hours is None else hours.opened * 10**9
+        self.status = Status(configuration=configuration_of(deployment), opened_ns=opened_ns)
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.feed, self.status, shard)
         make_writer = WRITERS[deployment.environment.storage.type]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssmd.contracts.writer import Batch
 from ssmd.store.asked import ConnectionState
-from ssmd.store.ledger import CONTINUED, MARK, ROTATED, STARTED, STOPPED, Entry, encode_entry
+from ssmd.store.ledger import CONTINUED, MARK, RECONFIGURED, ROTATED, STARTED, STOPPED, Entry, encode_entry
 from ssmd.store.ledger_appender import LedgerAppender
 
 __all__ = ["MARK_BYTES", "RunLedger"]
@@ -53,6 +53,8 @@ class RunLedger(LedgerAppender):
             if note.event == STARTED:
                 self._began = note.fields
                 self._run_lines, self._run_bytes = -self.line, -self.offset
+            elif note.event == RECONFIGURED:
+                self._began = {**self._began, **note.fields}
             elif note.event == STOPPED:
                 fields |= {"lines": self._run_lines + self.line, "bytes": self._run_bytes + self.offset}
             self._state.take(note.event, note.fields)
