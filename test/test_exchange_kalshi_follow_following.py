@@ -78,6 +78,19 @@ def test_a_listing_that_fails_goes_on(fault):
     run.until(lambda: run.following.state().error is None)
 
 
+def test_a_pause_is_short_again_when_requests_have_answers():
+    """Every fifth answer is cut off: the pauses must not grow from one to the next."""
+    exchange = Exchange(Births(per_hour=10_000, open_after=900, life=3600), "rest-cut=5")
+    run = Run(exchange, {"series": [SERIES]})
+    run.listed()
+    longest = 0
+    begin = exchange.now_ms
+    while exchange.now_ms < begin + 600_000:
+        run.go_on(1)
+        longest = max(longest, run.following.state().pause_seconds)
+    assert longest == 1
+
+
 def test_refusals_are_waited_for():
     exchange = Exchange(BIRTHS, requests_per_second=1)
     run = Run(exchange, "all")

@@ -309,6 +309,21 @@ def test_a_rate_limit_pauses_and_loses_nothing():
     assert sorted(name for _, markets in exchange.asked("trade") for name in markets or ()) == sorted(names(3000))
 
 
+def test_after_a_refusal_many_small_changes_are_put_together_so_that_there_is_no_other():
+    """Markets are born faster than commands may be sent."""
+    exchange = Exchange({"channels": ["orderbook_delta", "trade"], "follow": "all"}, commands_per_second=20)
+    exchange.change(["KX-0"])
+    exchange.settle()
+    for step in range(1200):
+        exchange.change(names(8, first=1 + 8 * step))
+        exchange.tick(0.05)
+        exchange.answer()
+    exchange.settle(2)
+    assert exchange.counts("trade")[:2] == (9601, 9601)
+    refused = [each.text for each in exchange.events if isinstance(each, Refused)]
+    assert {text.partition("pause of ")[2] for text in refused} == {"1 s"}
+
+
 def test_changes_keep_the_pace_of_the_feed():
     exchange = Exchange({"channels": ["trade"], "follow": "all"}, per_second=2)
     exchange.change(names(3000))

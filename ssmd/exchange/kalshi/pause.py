@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS_PER_TICK", "LONGEST_SECONDS", "Pause"]
+__all__ = ["COMMANDS_PER_SECOND", "LONGEST_SECONDS", "Pause"]
 
-COMMANDS_PER_TICK = 10
-"""How many commands are sent at once after a refusal, until the pause is 1 s again."""
+COMMANDS_PER_SECOND = 10
+"""How many commands are sent in a second after a refusal, until the pause is 1 s again."""
 LONGEST_SECONDS = 60
 
 
 class Pause:
     """The pause doubles with each refusal, from 1 s up to LONGEST_SECONDS.
 
-    After twice LONGEST_SECONDS without a refusal it is 1 s again.
+    After twice LONGEST_SECONDS without a refusal it is 1 s again, or earlier by accepted().
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,11 @@ class Pause:
         self._is_new = True
         self.seconds = min(LONGEST_SECONDS, 2 * self.seconds or 1)
         return True
+
+    def accepted(self) -> None:
+        """Record that something was accepted: the next pause is not longer than half of the last one."""
+        if not self._is_new:
+            self.seconds //= 2
 
     def is_over(self, passed_ms: int) -> bool:
         """Return whether commands may be sent; `passed_ms`: a time that never goes back, in ms."""

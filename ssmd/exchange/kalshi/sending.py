@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ssmd.exchange.kalshi.command import Command
-from ssmd.exchange.kalshi.pause import COMMANDS_PER_TICK, Pause
+from ssmd.exchange.kalshi.pause import COMMANDS_PER_SECOND, Pause
 from ssmd.exchange.pace import Pace
 from ssmd.exchange.passed_time import PassedTime
 
@@ -24,6 +24,8 @@ class Sending:
         self._commands = commands
         self._pace = Pace(per_second)
         self._pause = Pause()
+        self._slow = Pace(COMMANDS_PER_SECOND)
+        """The pace after a refusal. With fewer commands, each has more of the markets that have gathered."""
         self._time = PassedTime()
         self._uncounted = min(len(commands), self._pace.most)
         """How many of the opening commands are sent and not counted yet."""
@@ -77,8 +79,9 @@ class Sending:
         if not self._is_over:
             return 0
         room = self._pace.allowed(self.passed_ms)
-        return min(room, COMMANDS_PER_TICK) if self._pause.seconds else room
+        return min(room, self._slow.allowed(self.passed_ms)) if self._pause.seconds else room
 
     def sent(self, count: int) -> None:
         """Record that commands are sent now."""
-        self._pace.sent(self.passed_ms, count)
+        for pace in (self._pace, self._slow):
+            pace.sent(self.passed_ms, count)

@@ -58,3 +58,4 @@ class Patience:
 
     def succeeded(self) -> None:
         self.error = None
+        self._pause.accepted()
