@@ -95,6 +95,8 @@ class Server(ABC):
     # The contract of Gate, for UpgradeHandler
 
     def opened(self, sock: Any) -> None:
+        with contextlib.suppress(OSError):  # macOS refuses it when the client has reset the connection.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._asking.add(sock)
 
     def closed(self, sock: Any) -> None:
@@ -116,8 +118,6 @@ class Server(ABC):
     def serve_client(self, sock: Any, name: str, path: str) -> None:
         """Serve one client after its handshake, until one side closes the connection."""
         self.closed(sock)
-        with contextlib.suppress(OSError):  # macOS refuses it when the client has reset the connection.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, name, self._feed(path), self._faults, self.heartbeat)
         self._connections.add(connection)
         _log.info("client connected", extra={"client": name, "path": path.partition("?")[0]})
