@@ -144,6 +144,15 @@ def test_the_loader_checks_the_section_of_the_feeds_type(
     assert any(expected in problem for problem in problems(tmp_path, "https://host/v1", exchange, environment))
 
 
+def test_what_has_no_effect_in_the_description_of_a_rest_feed(tmp_path: Path) -> None:
+    version = '  dialect: {headers: {X-A: "1"}, paths: {type: kind}, decompress: gzip}\n'
+    [problem] = problems(tmp_path, "https://host/v1", "generic", REQUESTS, version)
+    assert problem.endswith("versions[0].dialect.decompress: has no effect on a feed of the type rest")
+    version = '  dialect: {prepare: {url: "https://host/token", take: {a: a}}, headers: {X-A: "${prepared.a}"}}\n'
+    [problem] = problems(tmp_path, "https://host/v1", "generic", REQUESTS, version)
+    assert "versions[0].dialect.prepare: cannot be used by a feed of the type rest" in problem
+
+
 @pytest.mark.parametrize("exchange", ["generic", "kalshi"])
 def test_a_good_feed_has_no_problems_and_validate_says_so(tmp_path: Path, exchange: str) -> None:
     environment = f"keys: {{}}\n{REQUESTS}"

@@ -18,6 +18,10 @@ from ssmd.errors import ConfigError, SsmdError
 __all__ = ["RestDialect", "RestExchange"]
 
 
+_ACTING = ("headers", "paths", "message_types")
+"""What acts in the description of a REST feed: the headers of each request, and where readers find what they need."""
+
+
 class RestExchange:
     """The Exchange of a REST feed: it has no channels, and its messages are kept without being looked at.
 
@@ -101,8 +105,14 @@ class RestDialect:
     def __init__(self, inner: Dialect) -> None:
         self._inner = inner
 
-    def check_description(self, description: Mapping[str, Any]) -> Iterable[FieldProblem]:
-        return self._inner.check_description(description)
+    def check_description(self, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
+        yield from self._inner.check_description(description)
+        for name in description:
+            if name == "prepare":
+                message = "cannot be used by a feed of the type rest, whose requests stand alone; remove it"
+                yield FieldProblem((name,), message)
+            elif name not in _ACTING:
+                yield FieldProblem((name,), "has no effect on a feed of the type rest", warning=True, lenient=True)
 
     def described(self, description: Mapping[str, Any]) -> Dialect:
         return RestDialect(self._inner.described(description))
