@@ -31,7 +31,7 @@ def test_changes_of_a_minute_are_one_entry_when_it_is_over():
     assert markets == [f"M{second}" for second in range(59)]
 
 
-def test_another_action_ends_the_one_before_so_that_their_order_is_kept():
+def test_another_action_about_a_market_ends_the_one_before_so_that_their_order_is_kept():
     gathering = Gathering()
     notes: list[Note] = []
     for action, name in [("add", "A"), ("remove", "A"), ("add", "A")]:
@@ -39,6 +39,26 @@ def test_another_action_ends_the_one_before_so_that_their_order_is_kept():
     notes += gathering.due(NOON, end=True)
     assert [action for _, action, _, _ in shown(notes)] == ["add", "remove", "add"]
     assert {note.ts_ns for note in notes} == {NOON}
+
+
+def test_markets_that_come_and_go_in_a_minute_are_one_entry_for_each_action():
+    gathering = Gathering()
+    for second in range(0, 60, 2):
+        for action, name in [("add", f"NEW-{second}"), ("remove", f"OLD-{second}")]:
+            assert list(gathering.add(Asked(1, "trade", action, [name], []), NOON + second * 10**9)) == []
+    notes = list(gathering.add(Asked(1, "trade", "remove", ["NEW-0"], []), NOON + 59 * 10**9))
+    notes += gathering.due(NOON, end=True)
+    counts = [(action, len(list(names))) for _, action, names, _ in shown(notes) if isinstance(names, list)]
+    assert counts == [("add", 30), ("remove", 31)]
+
+
+def test_a_channel_that_is_closed_ends_what_was_gathered_of_it():
+    gathering = Gathering()
+    notes: list[Note] = []
+    for action, names in [("add", ["A"]), ("remove", None), ("subscribe", ["B"])]:
+        notes += gathering.add(Asked(1, "trade", action, names, []), NOON)
+    notes += gathering.due(NOON)
+    assert shown(notes) == [("trade", "add", ["A"], 0), ("trade", "remove", "all", 0), ("trade", "subscribe", ["B"], 0)]
 
 
 def test_channels_and_subscriptions_are_gathered_apart():

@@ -16,45 +16,58 @@ __all__ = ["Gathering"]
 MINUTE_NS = 60 * 1_000_000_000
 
 
+_At = tuple[int, str, str]
+"""A subscription, a channel and an action."""
+
+
 @dataclass
 class _Change:
     """What was asked for on one channel of one subscription within a minute, by the same action."""
 
-    action: str
     minute: int
-    markets: list[str] | None = field(default_factory=list)
+    markets: dict[str, None] | None = field(default_factory=dict)
     commands: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 class Gathering:
-    """Holds the changes of the present minute. Those of one action become one entry; none is left out."""
+    """Holds the changes of the present minute. Those of one action become one entry; none is left out.
+
+    Additions and removals of other markets may be written in any order. Those of one market keep theirs.
+    """
 
     def __init__(self) -> None:
-        self.changes: dict[tuple[int, str], _Change] = {}
-        """By subscription and channel, the changes that are not in a note yet."""
+        self.changes: dict[_At, _Change] = {}
+        """The changes that are not in a note yet."""
 
     def add(self, asked: Asked, ts_ns: int) -> Iterator[Note]:
-        """Take what is asked for now; yield the notes of what was asked for on the same channel by another action."""
-        at = asked.subscription, asked.channel
-        change = self.changes.get(at)
-        if change is not None and (change.action, change.minute) != (asked.action, ts_ns // MINUTE_NS):
-            yield from self._end(at, ts_ns)
-            change = None
-        if change is None:
-            change = self.changes[at] = _Change(asked.action, ts_ns // MINUTE_NS)
+        """Take what is asked for now; yield the notes of what must be written before it."""
+        at = asked.subscription, asked.channel, asked.action
+        for known, change in list(self.changes.items()):
+            is_over = change.minute != ts_ns // MINUTE_NS
+            is_other = known != at and known[:2] == at[:2]
+            if (known == at and is_over) or (is_other and (asked.action == SUBSCRIBE or _overlap(change, asked))):
+                yield from self._end(known, ts_ns)
+        change = self.changes.setdefault(at, _Change(ts_ns // MINUTE_NS))
         if asked.markets is None:
             change.markets = None
         elif change.markets is not None:
-            change.markets += asked.markets
+            change.markets.update(dict.fromkeys(asked.markets))
         change.commands += asked.commands
 
     def due(self, ts_ns: int, *, end: bool = False) -> Iterator[Note]:
         """Yield the notes of subscriptions and of changes whose minute is over; with `end`, those of all."""
         for at, change in list(self.changes.items()):
-            if end or change.action == SUBSCRIBE or change.minute != ts_ns // MINUTE_NS:
+            if end or at[2] == SUBSCRIBE or change.minute != ts_ns // MINUTE_NS:
                 yield from self._end(at, ts_ns)
 
-    def _end(self, at: tuple[int, str], ts_ns: int) -> Iterator[Note]:
+    def _end(self, at: _At, ts_ns: int) -> Iterator[Note]:
         change = self.changes.pop(at)
-        for fields in asked_fields(*at, change.action, change.markets, change.commands):
+        markets = None if change.markets is None else list(change.markets)
+        for fields in asked_fields(*at, markets, change.commands):
             yield Note(ASKED, ts_ns, 0, fields)
+
+
+def _overlap(change: _Change, asked: Asked) -> bool:
+    """Return whether a change is about a market that is asked for, or not asked for any more, now."""
+    markets = change.markets
+    return markets is None or asked.markets is None or any(market in markets for market in asked.markets)

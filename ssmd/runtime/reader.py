@@ -104,6 +104,7 @@ class Reader:
             raise ConfigError("the run is ending")
         self._exchange.reconfigure(subscribe)
         self._status.refused.clear()  # What was refused is asked for again, unless it is not wanted any more.
+        self._status.broken_books &= {state.channel for state in self._exchange.channels()}
         self._status.configuration = configuration
         self._status.reconfigured_ns = self._clock.now()
         self._journal.note(RECONFIGURED, self._clock.last_ns, configuration=configuration)

@@ -141,7 +141,6 @@ class Kalshi(KalshiConnection):
         if self._following is not None:
             self._following.change_to(follows, *self._what_to_follow(part, follows))
 
-
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         self.begin(now_ms)
         self._sent_headers = self._signed("GET", urlsplit(endpoint).path or "/", now_ms)
