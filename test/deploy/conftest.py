@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from monitoring import Monitored, monitor
+from process import ROOT
 
 TEST_SECONDS = 240
 
@@ -24,3 +25,15 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
         pytest.skip("needs prometheus")
     with monitor(tmp_path_factory.mktemp("monitored")) as monitored:
         yield monitored
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout after its first use."""
+    root = tmp_path / "a checkout"
+    root.mkdir()
+    for name in ("bin", "ssmd", "conf", "deploy"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", root)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    return root

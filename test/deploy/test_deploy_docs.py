@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -68,18 +67,6 @@ def sh(script: str, cwd: Path, home: Path, prefix: tuple[str, ...] = ()) -> str:
     )
     assert done.returncode == 0, (script, done.stdout, done.stderr)
     return done.stdout
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A checkout after its first use."""
-    root = tmp_path / "a checkout"
-    root.mkdir()
-    for name in ("bin", "ssmd", "conf", "deploy"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "requirements.txt", root)
-    (root / ".venv").symlink_to(ROOT / ".venv")
-    return root
 
 
 @pytest.fixture
