@@ -56,6 +56,8 @@ setup(
         "pyyaml>=6.0,<7",
         # Before, a progress bar that is not shown prints an empty line.
         "rich>=14.3.0,<16",
+        # Time zones where the system has none. It is data, numbered by the year: a later one is always right.
+        "tzdata>=2024.1,<2100",
         # Before, redirects are followed and proxies are not asked. Private: see connector/dial.py and frames.py.
         "websocket-client>=1.9.1,<1.10",
         "werkzeug>=3.0.0,<4",
