@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import gevent
 import pytest
 from process import Collector, Simulator
 
@@ -194,3 +195,65 @@ def test_a_clock_that_was_days_ahead_ends_the_run_and_the_next_run_writes_to_the
         assert collector.end() == 0
     assert days(collector) == [f"{noon + timedelta(days=number):%Y-%m-%d}" for number in (0, 2)]
     assert [verify(file).findings for file in data_files([collector.data])] == [[], []]
+
+
+HOURS = "schedule: {enforce: true, timezone: America/New_York, day_start: '09:30', day_end: '16:00'}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "opening", "closing"),
+    [
+        # New York sets its clock forward on 8 March 2026 at 07:00 UTC, and back on 1 November at 06:00 UTC.
+        ("2026-03-07 20:59:50", "2026-03-08 13:30:00", "2026-03-08 20:00:00"),
+        ("2026-10-31 19:59:50", "2026-11-01 14:30:00", "2026-11-01 21:00:00"),
+    ],
+    ids=["to summer time", "to winter time"],
+)
+def test_a_schedule_opens_at_its_local_time_on_the_day_of_a_change(tmp_path, clock, before, opening, closing):
+    before, opening, closing = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (before, opening, closing))
+    clock.set(before)
+    with Collector(tmp_path, "sim://kalshi?rate=200", environment=HOURS, variables=clock.variables) as collector:
+        collector.start_up()
+        collector.wait_for_lines(100)
+        closed = collector.wait_for("closed by schedule")
+        assert datetime.fromisoformat(closed["until"]) == opening
+        clock.set(opening - timedelta(minutes=30))
+        with pytest.raises(TimeoutError), gevent.Timeout(4, TimeoutError):
+            collector.wait_for("starting")
+        clock.set(opening - timedelta(seconds=4))
+        collector.start_up()
+        collector.wait_for("connected")
+        clock.set(closing - timedelta(seconds=3))
+        assert collector.wait_for("stopped")["exit_code"] == 0
+        collector.wait_for("closed by schedule")
+        assert collector.end() == 0
+    found = {file.day: verify(file) for file in data_files([collector.data])}
+    assert [verdict.findings for verdict in found.values()] == [[], []]
+    day = found[f"{opening:%Y-%m-%d}"].examination.manifest
+    closed_until = f"{opening:%Y-%m-%dT%H:%M:%S}"
+    assert day.closed[0].from_.endswith("T00:00:00.000000Z")
+    assert day.closed[0].to[:19] <= closed_until
+    assert opening - datetime.fromisoformat(day.closed[0].to) < timedelta(seconds=5)
+    assert day.closed[-1].to.endswith("T00:00:00.000000Z")
+
+
+def test_a_trading_day_over_midnight_is_one_run(tmp_path, clock):
+    """It opens on Sunday evening in Chicago, and closes on Monday afternoon."""
+    hours = "day_start: '17:00', day_end: '16:00', weekdays: [sunday, monday, tuesday, wednesday, thursday]"
+    environment = f"schedule: {{enforce: true, timezone: America/Chicago, {hours}}}\n"
+    clock.set(datetime(2026, 6, 14, 23, 59, 55, tzinfo=UTC))  # Sunday, 19:00 in Chicago.
+    with Collector(tmp_path, "sim://kalshi?rate=200", environment=environment, variables=clock.variables) as collector:
+        collector.start_up()
+        collector.wait_for("rotated")
+        collector.wait_for_lines(500)
+        clock.set(datetime(2026, 6, 15, 20, 59, 57, tzinfo=UTC))
+        closed = collector.wait_for("closed by schedule")
+        assert closed["until"] == "2026-06-15T22:00:00Z"
+        assert collector.end() == 0
+    assert days(collector) == ["2026-06-14", "2026-06-15"]
+    found = [verify(file) for file in data_files([collector.data])]
+    assert [verdict.findings for verdict in found] == [[], []]
+    # Week end until 22:00 on Sunday; the hour between two trading days on Monday.
+    sunday, monday = (verdict.examination.manifest.closed for verdict in found)
+    assert [(time.from_[11:19], time.to[11:19]) for time in sunday] == [("00:00:00", "22:00:00")]
+    assert [time.to[11:19] for time in monday] == ["22:00:00"]
