@@ -168,3 +168,27 @@ def test_the_dialect_generic_refuses_a_reload_with_one_line(tmp_path: Path) -> N
         text = "the dialect `generic` cannot change `subscribe` on an open connection; restart the run"
         assert run.reload(REFUSED)["reason"] == text
         assert collector.end() == 0
+
+
+def test_other_markets_are_followed_after_a_reload(tmp_path: Path) -> None:
+    """What was followed and is not any more is removed; what is followed now is listed and added."""
+    endpoint = "sim://kalshi?rate=100&births=20000&open-after=6&life=600"
+    sections = [[{"channels": ["trade"], "follow": {"series": [series]}}] for series in ("KXSIMBTC", "KXSIMETH")]
+    with Collector(tmp_path, endpoint, environment=environment(sections[0])) as collector:
+        collector.start_up()
+        collector.wait_for("subscribed")
+        run = Reloading(tmp_path, endpoint, collector)
+        run.write(sections[1])
+        run.reload(IN_FORCE)
+        until = time.monotonic() + 40
+        while not any(b'"trade"' in each and b"KXSIMETH-" in each for each in collector.payloads()):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert collector.end() == 0
+    asked = [each for each in run.entries("asked") if each["channel"] == "trade"]
+    gone = {name for each in asked if each["action"] == "remove" for name in each["markets"]}
+    came = {name for each in asked if each["action"] != "remove" for name in each["markets"]}
+    before = {name for name in came if name.startswith("KXSIMBTC-")}
+    assert before
+    assert gone == before
+    assert any(name.startswith("KXSIMETH-") for name in came)
