@@ -15,6 +15,7 @@ __all__ = [
     "COUNTS",
     "HAS_NONE",
     "IS_NEXT",
+    "KEYS",
     "REPEATS",
     "USES_ONE_UP",
     "WAYS",
@@ -38,12 +39,12 @@ USES_ONE_UP, REPEATS, IS_NEXT, COUNTS, HAS_NONE = WAYS = [
 """What number an answer to `get_snapshot` may have."""
 
 _PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+KEYS = {"api_key": "test", "api_secret": _PEM}
 
 
 def connection(subscribe: Any, commands_per_second: float | None = None, **policy: Any) -> Kalshi:
     """Return the dialect of a connection. `policy`: what differs from the usual SnapshotPolicy."""
-    keys = {"api_key": "test", "api_secret": _PEM}
-    return Kalshi(keys, subscribe, SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
+    return Kalshi(KEYS, subscribe, SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
 
 
 def frame(**fields: Any) -> bytes:

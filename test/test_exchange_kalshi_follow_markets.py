@@ -128,6 +128,7 @@ def test_there_is_room_for_so_many_and_the_next_one_comes_when_one_ends():
     assert changes(markets) == [(1, ["KXA-0", "KXA-1"], [])]
     markets.ends("KXA-0", SETTLED_MS, NOW_MS)
     markets.ends("KXA-2", SETTLED_MS, NOW_MS)
+    assert (len(markets), markets.over) == (3, 1)
     markets.pass_time(NOW_MS + SETTLED_MS)
     assert changes(markets) == [(1, ["KXA-3"], ["KXA-0"])]
     assert (len(markets), markets.over) == (2, 0)

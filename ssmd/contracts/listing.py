@@ -26,7 +26,7 @@ class ListingState(NamedTuple):
     """When the last whole listing ended, Unix milliseconds; None before the first."""
     error: str | None
     """Why the last request had no usable answer; None when it had one."""
-    pause_seconds: float = 0.0
+    pause_seconds: int = 0
     """How long the present pause after a refusal or a failure is; 0 when there is none."""
     responses: Mapping[int, int] = MappingProxyType({})
     """How many requests had an answer of each status; 0 stands for none."""

@@ -13,8 +13,8 @@ from ssmd.exchange.kalshi.follow.matcher import Matcher
 
 __all__ = ["DETERMINED_MS", "OPENING_SECONDS", "SETTLED_MS", "Found", "Markets", "Subscription"]
 
-SETTLED_MS = 300_000
-"""How long a market stays after it is settled: messages about its end may still come."""
+SETTLED_MS = 60_000
+"""How long a market stays after it is settled: messages about its end may still come, and it takes up room."""
 DETERMINED_MS = 86_400_000
 """How long it stays after its result is determined. Settlement takes up to 12 hours, and then counts; until then the
 result may be disputed or amended, and the market may open again."""
@@ -172,6 +172,8 @@ class Markets:
         """Follow a market only so much longer: SETTLED_MS or DETERMINED_MS."""
         self.stays(ticker)
         self._later.pop(ticker, None)
+        if kept_ms == SETTLED_MS:
+            self._over.pop(ticker, None)
         if ticker in self._followed or ticker in self._over:
             self._ends[kept_ms][ticker] = now_ms + kept_ms
 

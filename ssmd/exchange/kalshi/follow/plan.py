@@ -27,11 +27,14 @@ be wrong by less, since Kalshi refuses a signature of another minute."""
 _MOST_REPEATS = 5
 """So many lists of new markets follow a whole listing at most: a busy exchange may always have new ones."""
 _NAMES_PER_REQUEST = 50
+_ORDER = ("open", "unopened", "paused", "closed")
+"""The states in the order in which they are listed: what trades now is missed from the start on."""
 
 
 def queries(follows: Sequence[Follow]) -> Iterator[Query]:
     """Yield the lists that together have all markets that may be followed."""
-    states = dict.fromkeys(state for follow in follows for state in _states(follow))
+    needed = set().union(*map(_states, follows))
+    states = [state for state in _ORDER if state in needed]
     has_all = any(follow.is_all or follow.patterns for follow in follows)
     if has_all:
         for choice in _choices(follows):
