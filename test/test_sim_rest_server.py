@@ -299,3 +299,12 @@ def test_a_connection_without_a_request_does_not_hold_up_the_end() -> None:
         start = time.monotonic()
         gevent.spawn(simulator.stop).join(5)
         assert time.monotonic() - start < 1
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    """The kernel of the client acknowledges the head of a later answer after 40 ms."""
+    with asked() as (_, rest):
+        start = time.monotonic()
+        for _ in range(50):
+            rest.get("/exchange/status")
+        assert time.monotonic() - start < 50 * 0.04 - 0.2

@@ -95,6 +95,7 @@ class Server(ABC):
     # The contract of Gate, for UpgradeHandler
 
     def opened(self, sock: Any) -> None:
+        # Otherwise the body of an answer would wait until the client has acknowledged its head, for 40 ms.
         with contextlib.suppress(OSError):  # macOS refuses it when the client has reset the connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._asking.add(sock)
