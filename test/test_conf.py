@@ -61,13 +61,14 @@ def test_every_file_begins_with_a_comment(file):
 
 def test_the_simulator_needs_no_keys():
     deployment = load(CONF, "kalshi-sim", TODAY, PARTS)
-    assert deployment.version.endpoint == "sim://kalshi"
+    assert deployment.version.endpoint == "sim://kalshi?births=1440&open-after=20&life=120"
     assert (deployment.version.exchange, deployment.version.auth_method) == ("kalshi", "none")
     assert deployment.environment.keys == {}
     assert deployment.storage.path == "data"
     assert deployment.environment.subscribe == {
         "channels": ["orderbook_delta", "ticker", "trade", "market_lifecycle_v2"],
         "market_tickers": [f"KXSIM-{letter}" for letter in "ABCDEFGH"],
+        "follow": {"series": ["KXSIMBTC", "KXSIMETH"]},
         "send_initial_snapshot": True,
         "use_yes_price": False,
     }

@@ -364,11 +364,12 @@ def test_after_kills_the_next_start_leaves_only_whole_lines(tmp_path):
 
 def test_the_readmes_command_collects_from_the_embedded_simulator(tmp_path):
     with Process("run", "kalshi-sim", "--config-dir", ROOT / "conf", "--listen", "127.0.0.1:0", cwd=tmp_path) as run:
-        run.wait_for("subscribed")
+        assert run.wait_for("markets listed")["markets"] > 0
         time.sleep(2)
         assert run.end() == 0
     [file] = (tmp_path / "data").glob("*/kalshi-sim.jsonl")
     kinds = {json.loads(line)["data"]["type"] for line in file.read_bytes().splitlines()}
+    assert re.search(rb'"orderbook_snapshot".*"KXSIM(BTC|ETH)-', file.read_bytes()), "of a market that is followed"
     assert kinds >= {"subscribed", "orderbook_snapshot", "orderbook_delta", "ticker"}
     if jq := shutil.which("jq"):
         assert subprocess.run([jq, "-c", ".", file], stdout=subprocess.DEVNULL, check=False).returncode == 0

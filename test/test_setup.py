@@ -136,7 +136,7 @@ def test_an_installed_ssmd_writes_its_example_tree_and_collects_from_it(installe
     assert "error" not in run("validate", "--strict", "--config-dir", "example")
     # The simulator closes the connection after 100 messages: the run ends by itself, with all of them.
     feed = tmp_path / "example/feeds/kalshi-sim.yaml"
-    feed.write_text(feed.read_text().replace("sim://kalshi ", "sim://kalshi?rate=0&close-after=100 "))
+    feed.write_text(re.sub(r"sim://kalshi\S*", "sim://kalshi?rate=0&close-after=100", feed.read_text()))
     with pytest.raises(subprocess.CalledProcessError) as ended:
         run("run", "kalshi-sim", "--config-dir", "example", "--listen", "127.0.0.1:0")
     assert ended.value.returncode == 75
