@@ -149,3 +149,14 @@ def test_the_time_to_the_next_tick_may_change_with_each():
     assert waits(patience, START + 5) == (pytest.approx(0.1), TICK)
     patience.ticked(START + 5.1, None)
     assert waits(patience, START + 5.1) == (15, PING)
+
+
+def test_while_silence_is_expected_only_its_end_begins_the_time_for_data():
+    patience = Patience(idle_seconds=1000, data_seconds=10, tick_seconds=None, now=0.0)
+    assert (patience.wait(4.0), patience.limit) == (6.0, DATA)
+    patience.expect_silence(True, 5.0)
+    assert not patience.is_over()  # The wait that goes on may end, and nothing is wrong.
+    assert (patience.wait(400.0), patience.limit) == (500.0, PING)
+    patience.expect_silence(False, 400.0)
+    assert (patience.wait(403.0), patience.limit) == (7.0, DATA)
+    assert patience.is_over()
