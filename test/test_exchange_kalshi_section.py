@@ -154,3 +154,14 @@ def test_the_markets_of_a_channel_are_those_of_the_list_that_it_takes(section, c
 
 def test_a_channel_that_is_named_twice_is_one_channel():
     assert channels_of({"channels": ["trade", "ticker", "trade"]}) == ["trade", "ticker"]
+
+
+def test_order_books_may_be_of_markets_that_are_followed():
+    books = {"channels": ["orderbook_delta"]}
+    assert list(problems_of({**books, "follow": "all"})) == []
+    [missing] = problems_of(books)
+    assert "needs market_tickers or follow" in missing.message
+    found = [problem.message for problem in problems_of({**books, "market_tickers": ["KXA-1"], "folow": "all"})]
+    assert ["did you mean `follow`?" in message for message in found] == [True]
+    [fault] = problems_of([{}, {**books, "follow": {"series": ["kxa"]}}])
+    assert fault.path == (1, "follow", "series", 0)

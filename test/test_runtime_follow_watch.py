@@ -96,6 +96,13 @@ def test_markets_over_a_limit_are_reported_at_once_and_logged_when_there_are_man
     assert [vars(record)["left_out"] for record in logged] == [2, 5]
 
 
+def test_a_listing_without_a_market_to_follow_is_logged(caplog):
+    run = Watched()
+    assert run.after(1, listed=0, last_listed_ms=run.now_ms) == []
+    run.after(1)
+    assert [record.message for record in caplog.records] == ["the exchange lists no market that is to be followed"]
+
+
 def test_nothing_is_reported_before_the_connection():
     run = Watched()
     run.status.connected = False

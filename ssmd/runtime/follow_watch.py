@@ -60,7 +60,11 @@ class FollowWatch:
     def _report(self, state: ListingState, now_ms: int) -> None:
         if state.last_listed_ms is not None and not self._is_listed:
             self._is_listed = True
-            _log.info("markets listed", extra={"markets": state.listed, "subscribed": state.subscribed})
+            if state.listed:
+                _log.info("markets listed", extra={"markets": state.listed, "subscribed": state.subscribed})
+            else:
+                remedy = "unless new ones are to come, correct the names in `follow`"
+                _log.warning("the exchange lists no market that is to be followed", extra={"remedy": remedy})
         if state.over_limit > self._over_limit:
             # The number may grow by one again and again.
             self._over_limit = 2 * state.over_limit
