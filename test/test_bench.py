@@ -17,7 +17,7 @@ from unittest.mock import Mock
 
 import pytest
 import websocket
-from bench import archive, hot_path
+from bench import archive, follow, hot_path
 from bench.check import verify
 from bench.collector import OWN, Ssmd, environ
 from bench.load import Load, Source
@@ -407,3 +407,12 @@ def test_every_file_of_c_compiles_without_a_warning(tmp_path):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert built.returncode == 0, built.stderr
+
+
+def test_what_following_costs_is_measured_once_all_markets_are_subscribed_to(tmp_path):
+    cost = follow.measure(tmp_path, 200, 0.2)
+    assert 150 <= cost.markets <= 250
+    assert 0 < cost.listed_seconds <= cost.subscribed_seconds
+    assert cost.requests >= 1
+    assert cost.starting_cpu_seconds > 0
+    assert cost.rss_mb > 20

@@ -12,6 +12,7 @@ Options:
     --rate=<messages>  messages a second of the soak [default: 5000]
     --archive          instead measure how fast recorded data is sealed, verified, read and replayed
     --size=<MB>        size of the day that is read [default: 500]
+    --follow           instead measure what following 1,000, 10,000 and 100,000 markets costs, or the numbers of --only
     --hot-path         instead measure what a message costs between the socket and the disk
     --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
                        latter are about version 0.1.0
@@ -37,7 +38,7 @@ from typing import Any
 
 from docopt import docopt
 
-from bench import archive, hot_path, soak
+from bench import archive, follow, hot_path, soak
 from bench.load import Load
 from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
@@ -61,6 +62,9 @@ def main() -> None:
     others = [Path(options["--beside"])] if options["--beside"] else []
     if options["--archive"]:
         sys.exit(archive.main(folder, number(options, "--size"), others))
+    if options["--follow"]:
+        wanted = [int(text) for text in (options["--only"] or "").split(";") if text]
+        sys.exit(follow.main(folder, number(options, "--seconds", 30), wanted))
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     compare(folder, options)

@@ -24,7 +24,7 @@ def blocks(heading: str) -> list[str]:
 
 
 def test_every_block_of_commands_is_run_here():
-    run_here = ("Going live on Kalshi", "systemd", "A plain host", "Shards", "Backups")
+    run_here = ("Going live on Kalshi", "systemd", "A plain host", "Shards", "Reload", "Backups")
     assert len(re.findall(r"^ *```sh$", PAGE, re.MULTILINE)) == sum(len(blocks(heading)) for heading in run_here) > 8
 
 
@@ -90,7 +90,7 @@ def test_a_plain_host(checkout, home):
     # In a network of its own: the page uses fixed ports, and kalshi-demo must not reach the real exchange.
     alone = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
     sh(blocks("Going live on Kalshi")[0], checkout, home)
-    simulated, demo = blocks("A plain host")
+    simulated, demo, several = blocks("A plain host")
     try:
         output = sh(simulated, checkout, home, alone)
         assert output.count("is connected, and nothing that was asked for is missing") == 2
@@ -99,6 +99,13 @@ def test_a_plain_host(checkout, home):
         output = sh(demo, checkout, home, alone)
         assert "kalshi-demo is starting" in output
         assert "kalshi-demo has stopped" in output
+        [reload] = blocks("Reload")
+        output = sh(f"bin/start kalshi-sim\n{reload}bin/stop kalshi-sim\n", checkout, home, alone)
+        assert "kalshi-sim loads the metadata again" in output
+        output = sh(several, checkout, home, alone)
+        assert output.count(": running\n") == 2
+        assert output.endswith("ssmd: kalshi-sim has stopped\nssmd: kalshi-sim-2 has stopped\n")
+        assert list((checkout / "data-2").glob("*/kalshi-sim.jsonl"))
     finally:
         sh("bin/stop --force kalshi-sim; bin/stop --force kalshi-demo", checkout, home)
 

@@ -365,6 +365,31 @@ def test_two_collectors_in_one_namespace_do_not_select_each_other(tmp_path):
             assert data["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
+def test_two_collectors_in_one_pod_are_made_as_the_page_says(tmp_path):
+    overlays = tmp_path / "deploy" / "k8s" / "overlays"
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(K8S, overlays.parent)
+    (overlays / "together").mkdir()
+    (overlays / "together" / "kustomization.yaml").write_text(
+        snippet("# deploy/k8s/overlays/together/kustomization.yaml")
+    )
+    text = kustomize(overlays / "together")
+    (tmp_path / "rendered.yaml").write_text(text)
+    valid = strictly_valid(tmp_path / "rendered.yaml")
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    first, second = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert [one["args"][1] for one in (first, second)] == ["kalshi-prod", "kraken"]
+    for same in ("image", "securityContext", "volumeMounts"):
+        assert first[same] == second[same]
+    ports = [port["containerPort"] for one in (first, second) for port in one["ports"]]
+    assert ports == [port["port"] for port in objects["NetworkPolicy"]["spec"]["ingress"][0]["ports"]] == [8080, 8081]
+    assert second["args"][-2:] == ["--listen", "0.0.0.0:8081"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        own = second[probe] | {"httpGet": second[probe]["httpGet"] | {"port": "http"}}
+        assert own == first[probe]
+
+
 @pytest.mark.parametrize("where", ["above", "below"])
 def test_what_selects_a_collector_follows_its_name(tmp_path, where):
     """The components may be used by the overlay that sets the suffix, or by one that uses that overlay."""
