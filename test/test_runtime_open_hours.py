@@ -35,7 +35,8 @@ def test_a_run_begins_a_little_before_the_opening_and_none_begins_as_little_befo
 
 
 def test_what_never_closes_has_no_hours_and_no_opening():
-    assert open_hours(Times([]), 0) is next_opening(Times([]), 0) is None
+    assert open_hours(Times([]), 0) is None
+    assert next_opening(Times([]), 0) is None
 
 
 def test_the_times_are_written_as_the_ledger_has_them():
