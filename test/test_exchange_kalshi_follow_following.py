@@ -83,7 +83,7 @@ def test_a_pause_is_short_again_when_requests_have_answers():
     exchange = Exchange(Births(per_hour=10_000, open_after=900, life=3600), "rest-cut=5")
     run = Run(exchange, {"series": [SERIES]})
     run.listed()
-    longest = 0
+    longest = 0.0
     begin = exchange.now_ms
     while exchange.now_ms < begin + 600_000:
         run.go_on(1)

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kalshi_messages import connection, delta, error, ok, snapshot, subscribed
 
-from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Event, Refused, SnapshotsReceived
+from ssmd.contracts.events import (
+    Acknowledged,
+    Asked,
+    ChannelState,
+    Event,
+    Refused,
+    SnapshotsReceived,
+    SnapshotsRequested,
+)
 from ssmd.contracts.exchange import Inspection
 from ssmd.exchange.kalshi.connection import CHANGING_SECONDS
 from ssmd.exchange.kalshi.dialect import Kalshi
@@ -118,7 +126,7 @@ def test_a_channel_is_opened_when_its_first_market_is_known_and_changed_by_its_s
     exchange.change(["KX-3"], ["KX-1"])
     exchange.settle()
     assert exchange.sent() == [
-        ("delete_markets", 2, 1), ("add_markets", 2, 1), ("delete_markets", 3, 1), ("add_markets", 3, 1)
+        ("delete_markets", 2, 1), ("delete_markets", 3, 1), ("add_markets", 2, 1), ("add_markets", 3, 1)
     ]
     assert exchange.subscribed("orderbook_delta") == exchange.subscribed("trade") == ["KX-2", "KX-3"]
     assert exchange.asked("trade") == [("subscribe", ["KX-1", "KX-2"]), ("remove", ["KX-1"]), ("add", ["KX-3"])]
@@ -144,9 +152,9 @@ def test_the_commands_are_exactly_these():
         {"id": 4, "cmd": "update_subscription", "params":
             {"sids": [2], "action": "delete_markets", "market_tickers": ["KX-1"]}},
         {"id": 5, "cmd": "update_subscription", "params":
-            {"sids": [2], "action": "add_markets", "market_tickers": ["KX-2"]}},
-        {"id": 6, "cmd": "update_subscription", "params":
             {"sids": [3], "action": "delete_markets", "market_tickers": ["KX-1"]}},
+        {"id": 6, "cmd": "update_subscription", "params":
+            {"sids": [2], "action": "add_markets", "market_tickers": ["KX-2"]}},
         {"id": 7, "cmd": "update_subscription", "params":
             {"sids": [3], "action": "add_markets", **flags, "market_tickers": ["KX-2"]}},
     ]
@@ -322,6 +330,20 @@ def test_after_a_refusal_many_small_changes_are_put_together_so_that_there_is_no
     assert exchange.counts("trade")[:2] == (9601, 9601)
     refused = [each.text for each in exchange.events if isinstance(each, Refused)]
     assert {text.partition("pause of ")[2] for text in refused} == {"1 s"}
+
+
+def test_order_books_are_asked_for_between_changes_that_never_end():
+    exchange = Exchange({"channels": ["orderbook_delta"], "follow": "all"}, per_second=2)
+    exchange.change(names(300))
+    exchange.settle(10)
+    [sid] = {each.sid for each in exchange.events if isinstance(each, SnapshotsReceived)}
+    exchange.kalshi.inspect([delta("KX-1", 99_999, sid=sid)])
+    for step in range(300):
+        exchange.change(names(8, first=1000 + 8 * step))
+        exchange.tick(0.1)
+        exchange.answer()
+    asked = [market for each in exchange.events if isinstance(each, SnapshotsRequested) for market in each.markets]
+    assert {*names(300)} <= {*asked}
 
 
 def test_changes_keep_the_pace_of_the_feed():

@@ -45,6 +45,7 @@ class KalshiConnection(KalshiInspector):
         self._sending = Sending(self.subscriptions.commands, per_second)
         self._is_due = False
         """Whether tick() is to be called at once."""
+        self._in_turn = [self._ask_changes, self._ask_books]
         self._following: Following | None = None
         self._replies = Replies(
             self.subscriptions, self._snapshots, self._sending, self._shown, self._expect
@@ -140,6 +141,21 @@ class KalshiConnection(KalshiInspector):
         for change in self._following.tick(now_ms) if self._following is not None else ():
             self.subscriptions.change(*change)
         events: list[Event] = list(self.subscriptions.tick(self._sending.passed_ms))
+        if self._snapshots is not None and self._snapshots.notice_day(now_ms):
+            self.begin_file()
+        # They take turns in being the first: there may be room for one command, and always a change.
+        for ask in self._in_turn:
+            requests, found = ask()
+            commands += requests
+            events += found
+        self._in_turn.reverse()
+        if self._snapshots is not None:
+            events += self._snapshots.report(0)
+        return Inspection(True, events, commands=commands)
+
+    def _ask_changes(self) -> tuple[Sequence[bytes], Sequence[Event]]:
+        """Return the commands that change what is subscribed to, and what they ask for."""
+        commands, events = [], []
         for sent in self.subscriptions.due(self._sending.room()):
             self._sending.sent(1)
             commands.append(sent.command)
@@ -147,16 +163,16 @@ class KalshiConnection(KalshiInspector):
                 events.append(sent.asked)
             if self._snapshots is not None and self._snapshots.are_of(sent.channel):
                 self._snapshots.confirmed((), sent.removed)
-        if self._snapshots is not None:
-            if self._snapshots.notice_day(now_ms):
-                self.begin_file()
-            if room := self._sending.room():
-                requests, found = self._snapshots.ask(self._sending.passed_ms, room)
-                self._sending.sent(len(requests))
-                commands += requests
-                events += found
-            events += self._snapshots.report(0)
-        return Inspection(True, events, commands=commands)
+        return commands, events
+
+    def _ask_books(self) -> tuple[Sequence[bytes], Sequence[Event]]:
+        """Return the requests for order books, and which they are."""
+        room = self._sending.room()
+        if self._snapshots is None or not room:
+            return (), ()
+        requests, found = self._snapshots.ask(self._sending.passed_ms, room)
+        self._sending.sent(len(requests))
+        return requests, found
 
     def inspect(self, payloads: list[bytes]) -> Inspection:
         inspection = super().inspect(payloads)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS_PER_SECOND", "LONGEST_SECONDS", "Pause"]
+__all__ = ["COMMANDS_AT_ONCE", "COMMANDS_PER_SECOND", "LONGEST_SECONDS", "Pause"]
 
 COMMANDS_PER_SECOND = 10
-"""How many commands are sent in a second after a refusal, until the pause is 1 s again."""
+"""How many commands are sent in a second after a refusal, until there was none for a long time."""
+COMMANDS_AT_ONCE = 3
+"""How many of them together, so that none waits long for the next."""
 LONGEST_SECONDS = 60
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ssmd.exchange.kalshi.command import Command
-from ssmd.exchange.kalshi.pause import COMMANDS_PER_SECOND, Pause
+from ssmd.exchange.kalshi.pause import COMMANDS_AT_ONCE, COMMANDS_PER_SECOND, Pause
 from ssmd.exchange.pace import Pace
 from ssmd.exchange.passed_time import PassedTime
 
@@ -24,8 +24,9 @@ class Sending:
         self._commands = commands
         self._pace = Pace(per_second)
         self._pause = Pause()
-        self._slow = Pace(COMMANDS_PER_SECOND)
-        """The pace after a refusal. With fewer commands, each has more of the markets that have gathered."""
+        self._slowly = float(COMMANDS_AT_ONCE)
+        """How many commands may be sent now after a refusal. With fewer commands, each has more of the markets that
+        have gathered."""
         self._time = PassedTime()
         self._uncounted = min(len(commands), self._pace.most)
         """How many of the opening commands are sent and not counted yet."""
@@ -60,7 +61,9 @@ class Sending:
 
     def tick(self, now_ms: int, least_ms: int) -> None:
         """Let time pass; `now_ms`: Unix milliseconds. `least_ms`: see PassedTime.tick()."""
-        self.passed_ms = self._time.tick(now_ms, least_ms)
+        before_ms, self.passed_ms = self.passed_ms, self._time.tick(now_ms, least_ms)
+        gained = COMMANDS_PER_SECOND * (self.passed_ms - before_ms) / 1000
+        self._slowly = min(float(COMMANDS_AT_ONCE), self._slowly + gained)
         self._is_over = self._pause.is_over(self.passed_ms)
         self._pace.sent(self.passed_ms, self._uncounted)
         self._uncounted = 0
@@ -79,9 +82,9 @@ class Sending:
         if not self._is_over:
             return 0
         room = self._pace.allowed(self.passed_ms)
-        return min(room, self._slow.allowed(self.passed_ms)) if self._pause.seconds else room
+        return min(room, int(self._slowly)) if self._pause.seconds else room
 
     def sent(self, count: int) -> None:
         """Record that commands are sent now."""
-        for pace in (self._pace, self._slow):
-            pace.sent(self.passed_ms, count)
+        self._pace.sent(self.passed_ms, count)
+        self._slowly = max(0.0, self._slowly - count)

@@ -7,6 +7,7 @@ on (https://docs.kalshi.com/asyncapi.yaml, "Update Subscription").
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -75,6 +76,8 @@ class Updates:
         """By id, in the order in which they were sent."""
         self._late: dict[int, Update] = {}
         """The commands that open a channel, and had no answer in time: only it says what the sid is."""
+        self._last = ""
+        """The channel that had the last turn."""
         self._passed_ms = 0
         self._retry_ms = RETRY_MS
 
@@ -123,15 +126,22 @@ class Updates:
                 channel.retracted = []
 
     def due(self, channels: Iterable[ChannelOfConnection], most: int) -> Iterator[Sent]:
-        """Yield the commands to send now, `most` at most. What is removed comes first: it makes room."""
-        for channel in channels:
+        """Yield the commands to send now, `most` at most. The channels take turns, also from call to call: there may
+        be room for one command, and always a further change of each. What is removed comes first: it makes room.
+        """
+        turns = deque(channels)
+        names = [channel.name for channel in turns]
+        turns.rotate(-1 - names.index(self._last) if self._last in names else 0)
+        while most and turns:
+            channel = turns.popleft()
             unanswered = sum(update.channel is channel for update in self._unanswered.values())
-            while most and channel.can_change and unanswered < MOST_UNANSWERED:
-                update = self._next(channel, unanswered)
-                if update is None:
-                    break
+            if not channel.can_change or unanswered >= MOST_UNANSWERED:
+                continue
+            if (update := self._next(channel, unanswered)) is not None:
+                self._last = channel.name
                 self._unanswered[update.id] = update
-                most, unanswered = most - 1, unanswered + 1
+                most -= 1
+                turns.append(channel)
                 yield self._sent(update)
 
     def _next(self, channel: ChannelOfConnection, unanswered: int) -> Update | None:
