@@ -29,7 +29,7 @@ from ssmd.errors import AuthError, ConfigError, UsageError, printable
 from ssmd.runtime.process_output import follow
 from ssmd.runtime.status import CompanionState, Status
 
-__all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions"]
+__all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions", "passed_on"]
 
 DELAY_SECONDS = 5.0
 """How long after the start, or after midnight, a daily companion begins: the collector is busy then."""
@@ -215,9 +215,15 @@ def _variables(
     companion: Companion, keys: Mapping[str, Mapping[str, str]], environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment variables of a companion, with the keys that it has declared."""
-    passed_on = {name: value for name, value in environ.items() if name.startswith(_PASSED_ON)}
-    folder = str(Path(ssmd.__file__).parent.parent)
-    passed_on["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, passed_on.get("PYTHONPATH"))))
+    found = passed_on(environ)
     for kind in companion.keys:
-        passed_on |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
-    return passed_on
+        found |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
+    return found
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for another process of this program: no keys, and where its modules are."""
+    found = {name: value for name, value in environ.items() if name.startswith(_PASSED_ON)}
+    folder = str(Path(ssmd.__file__).parent.parent)
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, found.get("PYTHONPATH"))))
+    return found

@@ -18,15 +18,13 @@ from gevent import subprocess
 from ssmd.errors import ConfigError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_process
+from ssmd.runtime.companions import passed_on
 from ssmd.wiring import parts
 
 __all__ = ["SECONDS", "load_again"]
 
 SECONDS = 60.0
 """How long loading may take."""
-
-_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME")
-"""The environment variables that the process gets: no keys."""
 
 
 def load_again(config_dir: Path, environment: str, today: date) -> Deployment:
@@ -36,7 +34,7 @@ def load_again(config_dir: Path, environment: str, today: date) -> Deployment:
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "ssmd.wiring.load", str(config_dir), environment, today.isoformat()],
-        env={name: os.environ[name] for name in _PASSED if name in os.environ},
+        env=passed_on(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,

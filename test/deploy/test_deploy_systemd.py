@@ -91,6 +91,22 @@ def events(machine: Machine, unit: str) -> list[dict]:
     return [json.loads(line) for line in machine.journal(unit).splitlines() if line.startswith("{")]
 
 
+def test_a_reload_takes_a_changed_section_and_the_process_stays(machine):
+    environment = machine.path("/etc/ssmd/exchanges/environments/kalshi-sim.yaml")
+    before = environment.read_text()
+    try:
+        machine.run("systemctl", "start", SIMULATED, check=True)
+        machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
+        process = machine.show(SIMULATED, "MainPID")
+        environment.write_text(re.sub(r"send_initial_snapshot: .*", "skip_ticker_ack: true", before))
+        machine.run("systemctl", "reload", SIMULATED, check=True)
+        taken = "reloaded: the new subscribe section is in force"
+        machine.wait_for(lambda: any(each["event"] == taken for each in events(machine, SIMULATED)))
+        assert machine.show(SIMULATED, "MainPID") == process
+    finally:
+        environment.write_text(before)
+
+
 def test_a_collector_runs_with_few_rights_and_is_started_again_and_stopped_in_order(machine):
     # The port of the unit without one in the .env file.
     machine.run("systemctl", "start", SIMULATED, check=True)
