@@ -6,8 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from process import KEYS
 
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.errors import ConfigError
+from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.exchange.kalshi.division import part_of
 from ssmd.exchange.kalshi.section import commands_of, markets_of, sections_of
 
@@ -81,3 +84,17 @@ def test_followed_markets_are_not_divided_before_they_are_known():
     assert [part["channels"] for part in first] == [["orderbook_delta", "market_lifecycle_v2"], ["trade"]]
     assert [part["channels"] for part in other] == [["orderbook_delta"], ["trade"]]
     assert all(part["follow"] for part in (*first, *other))
+
+
+def test_a_connection_that_asks_for_nothing_does_not_begin_to():
+    """Its time-outs for data are off."""
+    keys = {"api_key": KEYS["KALSHI_API_KEY"], "api_secret": KEYS["KALSHI_API_SECRET"]}
+    [mine] = [name for name in TICKERS if Shard(2, 2).takes(name)][:1]
+    [other] = [name for name in TICKERS if not Shard(2, 2).takes(name)][:1]
+    section = {"channels": ["trade"], "market_tickers": [other]}
+    idle = Kalshi(keys, section, shard=Shard(2, 2))
+    assert idle.idle == "nothing of what the environment names is for shard 2/2, so no message is expected"
+    idle.reconfigure({"channels": ["ticker", "trade"], "market_tickers": [other]})
+    with pytest.raises(ConfigError, match=r"^shard 2/2 has had no market so far; restart the run$"):
+        idle.reconfigure({"channels": ["trade"], "market_tickers": [other, mine]})
+    assert Kalshi(keys, section, shard=Shard(1, 2)).idle == ""

@@ -135,6 +135,9 @@ class Kalshi(KalshiConnection):
 
     def reconfigure(self, subscribe: Any) -> None:
         part, follows = part_of(subscribe, self._shard), follows_of(subscribe)
+        if self.idle and any(map(channels_of, sections_of(part))):
+            # The time-outs of a connection on which no message is expected are off, and stay so.
+            raise ConfigError(f"shard {self._shard} has had no market so far; restart the run")
         if follows and self._following is None:
             raise ConfigError("`follow` can be changed on an open connection, but not begun; restart the run")
         super().reconfigure(with_life_cycles(part, follows))
