@@ -115,9 +115,12 @@ def _born(seed: int, births: Births, first_us: int, last_us: int, series: Sequen
 
 
 def summary(recorded: Recorded, spare_seconds: float = 5) -> dict[str, Any]:
-    """Return the figures, without the markets that were born in the last `spare_seconds`: they may be on their way."""
-    until_us = recorded.last_us - int(spare_seconds * SECOND)
-    counted = [record for record in recorded.records if record.born_us <= until_us]
+    """Return the figures, without the markets that were born in the last `spare_seconds`, or closed in the first ones:
+    there was no time for them.
+    """
+    spare_us = int(spare_seconds * SECOND)
+    since_us, until_us = recorded.first_us + spare_us, recorded.last_us - spare_us
+    counted = [record for record in recorded.records if record.born_us <= until_us and record.close_us >= since_us]
     new = [record for record in counted if record.born_us >= recorded.first_us]
     older = [record for record in counted if record.born_us < recorded.first_us]
     never = [record.ticker for record in counted if record.subscribed_us is None]
@@ -160,7 +163,7 @@ def main() -> None:
     parser.add_argument("--faster")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--series", action="append", default=[])
-    parser.add_argument("--spare", type=float, default=5, help="leave out markets born in the last so many seconds")
+    parser.add_argument("--spare", type=float, default=5, help="seconds at the start and the end without time")
     given = parser.parse_args()
     births = Births.parse({name: getattr(given, name.replace("-", "_")) for name in BIRTHS})
     recorded = read(given.storage, given.feed, given.seed, births, given.series)
