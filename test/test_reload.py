@@ -181,7 +181,9 @@ def test_other_markets_are_followed_after_a_reload(tmp_path: Path) -> None:
         run.write(sections[1])
         run.reload(IN_FORCE)
         until = time.monotonic() + 40
-        while not any(b'"trade"' in each and b"KXSIMETH-" in each for each in collector.payloads()):
+        # An answer to a change lists all markets of the subscription.
+        while not any(b'"ok"' in each and b"KXSIMETH-" in each and b"KXSIMBTC" not in each
+                      for each in collector.payloads()):
             assert time.monotonic() < until
             time.sleep(0.2)
         assert collector.end() == 0
