@@ -202,7 +202,6 @@ PROBLEMS = {
         78,
         untimed("direct", "kalshi-dev", "kalshi-prod", "rates")
         | unnumbered("direct")
-        | unnumbered("rates")
         | {
             ("error", "environments/direct.yaml", "storage.type"),
             ("error", "environments/kalshi-prod.yaml", "storage.type"),
@@ -212,7 +211,8 @@ PROBLEMS = {
             ("error", "environments/rates.yaml", "transport.type"),
             ("error", "environments/rates.yaml", "keys.rates.source"),
             ("error", "feeds/direct.yaml", "type"),
-            ("error", "feeds/rates.yaml", "type"),
+            ("error", "environments/rates.yaml", "subscribe.requests"),
+            (NO_EFFECT, "feeds/rates.yaml", "versions[0].auth_method"),
             (NO_EFFECT, "environments/kalshi-dev.yaml", "schedule"),
             (NO_EFFECT, "environments/kalshi-dev.yaml", "cache"),
             (NO_EFFECT, "environments/kalshi-prod.yaml", "keys.s3.type"),

@@ -63,8 +63,10 @@ class ChannelOfConnection(ChangingMarkets):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether another one is to be closed first."""
-        return self.after is not None and not self.after.is_closed
+        """Whether another one is to be closed first. One that was never opened may itself have waited for another."""
+        while self.after is not None and self.after.is_closed:
+            self.after = self.after.after
+        return self.after is not None
 
     @property
     def has_nothing(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ssmd.contracts.events import Asked
@@ -30,12 +30,16 @@ class Plan(NamedTuple):
     """What the ledger needs besides the commands: channels that have moved to another place in the list."""
 
 
-def plan(known: Mapping[str, ChannelOfConnection], subscribe: Any) -> Plan:
+def plan(
+    known: Mapping[str, ChannelOfConnection], closing: Iterable[ChannelOfConnection], subscribe: Any
+) -> Plan:
     """Return how to get from the channels of a connection to those of a section.
 
     A channel goes on whose parameters are the same: only its markets change. Any other is closed, and opened again.
+    `closing`: channels that an earlier section has closed, and whose end is not confirmed yet.
     """
     found = Plan({}, [], [], [], [])
+    ending = {channel.name: channel for channel in closing}
     for number, section in enumerate(sections_of(subscribe), start=1):
         named = tickers_of(section)
         wanted = dict.fromkeys(named)
@@ -44,7 +48,7 @@ def plan(known: Mapping[str, ChannelOfConnection], subscribe: Any) -> Plan:
         for name in channels_of(section):
             fresh, before = ChannelOfConnection(name, number, section, wanted), known.get(name)
             if before is None or not _goes_on(before, fresh):
-                fresh.open_after(before)
+                fresh.open_after(before or ending.get(name))
                 found.channels[name] = fresh
                 continue
             if before.followed and fresh.followed:

@@ -80,7 +80,7 @@ class Subscriptions:
 
     def reconfigure(self, subscribe: Any) -> None:
         """Take another section; the commands come with the next ticks."""
-        found = plan(self.channels, subscribe)
+        found = plan(self.channels, self.switches.to_close, subscribe)
         self.channels, self._wanted, self._named, closing, moved = found
         self._moved += moved
         self.switches.close(closing)
