@@ -182,6 +182,7 @@ cache: {type: redis, max_size: 1GB, url: u}
     idle_timeout_seconds: 9
     max_message_bytes: 9
     coalesce_seconds: 0
+    request_timeout_seconds: 9
     max_symbols_per_connection: 9
     rate_limit_per_second: 9
     protocol: {transport: wss, message: json, version: 1}

@@ -87,6 +87,7 @@ class Prepared:
     def no_data(self): pass
     def connect(self): pass
     def close(self): pass
+    def expect_silence(self, expected): pass
     def send(self, commands): pass
     def messages(self, clock=None):  # Without it in a checkout from before the connector took the times.
         for number, one in enumerate(reads):
