@@ -73,18 +73,20 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         opening = next_opening(times, now) if times is not None else None
         if opening is not None:
             wait = wiring.assemble_closed(deployment, environ, listen, opening, show, shard=shard, page=page)
+            signals = _act_on_signals(wait.closed.stop, _not_now)  # Before the log says that it has begun.
             address = f"{listen[0]}:{wait.port}"
             _log_begin("closed by schedule", deployment, shard, address, until=second(opening))
-            code, again = _wait(wait)
+            code, again = _wait(wait, signals)
         else:
             hours = open_hours(times, now) if times is not None else None
             run = wiring.assemble(
                 deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
             )
-            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.port}")
             reloads = Reloads(deployment, run.runner.reader)
+            signals = _act_on_signals(run.runner.stop, reloads.ask)
+            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.
-            code, again = _collect(run, reloads, terminal)
+            code, again = _collect(run, signals, terminal)
     return _start_anew() if again else code
 
 
@@ -119,11 +121,13 @@ def _act_on_signals(stop: Callable[[str], None], reload: Callable[[], None]) -> 
     return names
 
 
-def _collect(run: wiring.Run, reloads: Reloads, terminal: logs.Terminal | None) -> tuple[int, bool]:
-    """Collect until the run ends; return the exit code, and whether the process is to start anew instead of ending."""
+def _collect(run: wiring.Run, signals: list[str], terminal: logs.Terminal | None) -> tuple[int, bool]:
+    """Collect until the run ends; return the exit code, and whether the process is to start anew instead of ending.
+
+    `signals`: see _act_on_signals().
+    """
     failure: str | None = None
     code = 0
-    signals = _act_on_signals(run.runner.stop, reloads.ask)
     # What there is by now stays until the end. The garbage collector would look through all of it again and again.
     gc.collect()
     gc.freeze()
@@ -142,9 +146,11 @@ def _collect(run: wiring.Run, reloads: Reloads, terminal: logs.Terminal | None) 
     return code, code == 0 and run.runner.is_closed and not signals
 
 
-def _wait(wait: wiring.ClosedRun) -> tuple[int, bool]:
-    """Wait for the opening; return the exit code, and whether the process is to start anew instead of ending."""
-    signals = _act_on_signals(wait.closed.stop, _not_now)
+def _wait(wait: wiring.ClosedRun, signals: list[str]) -> tuple[int, bool]:
+    """Wait for the opening; return the exit code, and whether the process is to start anew instead of ending.
+
+    `signals`: see _act_on_signals().
+    """
     with wait.error_counts:
         wait.closed.wait()
     if signals:

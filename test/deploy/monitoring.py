@@ -49,7 +49,7 @@ COLLECTORS: Mapping[str, str] = {
     "silent": "rate=200&silent-after=100",
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
-    # One channel sends nothing more, and the others go on.
+    # One channel sends nothing more, and the others go on. It has a schedule, which is always open.
     "muted": "rate=200&mute-after=300:trade",
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
@@ -218,7 +218,7 @@ def make_tree(folder: Path, stopped: str) -> Path:
             f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
         )
         # The default of 900 s, shortened even more than the minutes of the rules.
-        silent = f"silent_after_seconds: {MINUTE * 2}\n" if name == "muted" else ""
+        silent = f"silent_after_seconds: {MINUTE * 2}\nschedule: {{enforce: true}}\n" if name == "muted" else ""
         (tree / "environments" / f"{name}.yaml").write_text(
             f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{silent}"
             "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
