@@ -162,7 +162,7 @@ def test_the_requests_keep_the_pace_of_the_feed(tmp_path: Path) -> None:
             assert run.end() == 0
     span = made.asked[13].at - made.asked[0].at
     assert span >= (14 - 4) / 4 - 0.1  # Four at once, then four a second.
-    assert min(made.count("/a"), made.count("/b")) >= 4
+    assert min(made.count("/a"), made.count("/b")) >= 5, "they take turns"
 
 
 def test_a_slow_request_delays_no_other(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
 from ssmd.connector.rest.config import RestConfig
 from ssmd.connector.rest.dialect import RestDialect, RestExchange
@@ -66,7 +67,7 @@ class RestConnector:
         self.events: Sequence[events.Event] = ()
         self.unchanged: int | None = 0
         bucket = Bucket(exchange.requests_per_second)
-        limits = Limits(config.request_timeout_seconds, config.max_message_bytes, bucket, direct)
+        limits = Limits(config.request_timeout_seconds, config.max_message_bytes, bucket, BoundedSemaphore(1), direct)
         deal = Deal(self._take, self._take_answer, self._count_unchanged, self._wait_for_room)
         self._pollers = [Poller(spec, endpoint, exchange, limits, deal) for spec in exchange.requests]
 

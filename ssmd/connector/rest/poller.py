@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from ssmd.connector.http_call import is_good
 from ssmd.connector.refusal import refusal, retry_after
@@ -36,6 +37,8 @@ class Limits(NamedTuple):
     timeout_seconds: float
     most_bytes: int
     bucket: Bucket
+    turn: BoundedSemaphore
+    """Whose turn it is to wait for the bucket: the requests come in the order in which they were due."""
     direct: bool
 
 
@@ -110,8 +113,9 @@ class Poller:
                 return
 
     def _keep_pace(self) -> None:
-        while (seconds := self._limits.bucket.wait(time.monotonic())) > 0:
-            gevent.sleep(seconds)
+        with self._limits.turn:
+            while (seconds := self._limits.bucket.wait(time.monotonic())) > 0:
+                gevent.sleep(seconds)
 
     def _rest(self, until: float) -> None:
         while (seconds := until - time.monotonic()) > 0:
