@@ -105,7 +105,9 @@ def installed(tmp_path_factory) -> Path:
     away = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "node_modules", "data")
     shutil.copytree(ROOT, folder / "checkout", ignore=away)
     with tarfile.open(build("sdist", folder / "checkout", folder / "sdist")) as archive:
-        archive.extractall(folder / "source", filter="data")
+        if hasattr(tarfile, "data_filter"):  # From Python 3.11.4 on.
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder / "source")
     [source] = (folder / "source").iterdir()
     wheel = build("wheel", source, folder / "wheel")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)

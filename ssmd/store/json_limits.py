@@ -32,8 +32,10 @@ MAX_INTEGER_DIGITS = 4300
 _SHORT = 2 * MAX_DEPTH - 1
 
 _check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
-_WHOLE_TOKENS = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+')
+# What is repeated has no choice, and its last part may fail only where it is not possessive: before Python 3.11.5 other
+# patterns matched wrongly (https://github.com/python/cpython/issues/106052).
+_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_WHOLE_TOKENS = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*')
 _TOO_MANY_DIGITS = re.compile(rb"[0-9]{%d,}+" % (MAX_INTEGER_DIGITS + 1))
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x02\xff\xfe")
