@@ -277,3 +277,27 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
+
+
+def dripping(data: bytes) -> Callable[[Peer], Any]:
+    """Answer a request byte by byte, a hundred in a second."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        for at in range(len(data)):
+            peer.send(data[at : at + 1])
+            gevent.sleep(0.01)
+
+    return script
+
+
+def flooding(begin: bytes, piece: bytes) -> Callable[[Peer], Any]:
+    """Answer a request without end."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(begin)
+        while True:
+            peer.send(piece)
+
+    return script

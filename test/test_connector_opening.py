@@ -16,7 +16,7 @@ from typing import Any
 
 import gevent
 import pytest
-from exchange_server import Authority, Peer, Request, accepting, eventually, serving
+from exchange_server import Authority, Peer, Request, accepting, dripping, eventually, flooding, serving
 from proxies import http_proxy, socks_proxy
 
 from ssmd.connector.config import WebSocketConfig
@@ -258,26 +258,6 @@ def test_a_reset_instead_of_an_answer() -> None:
         peer.reset()
 
     assert "Connection reset by peer" in preparing(script) or "hung up" in preparing(script)
-
-
-def dripping(data: bytes) -> Callable[[Peer], Any]:
-    def script(peer: Peer) -> None:
-        peer.request()
-        for at in range(len(data)):
-            peer.send(data[at : at + 1])
-            gevent.sleep(0.01)
-
-    return script
-
-
-def flooding(begin: bytes, piece: bytes) -> Callable[[Peer], Any]:
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(begin)
-        while True:
-            peer.send(piece)
-
-    return script
 
 
 @pytest.mark.parametrize(

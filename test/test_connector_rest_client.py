@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
-from exchange_server import Authority, Peer, eventually, serving
+from exchange_server import Authority, Peer, dripping, eventually, flooding, serving
 from proxies import http_proxy, socks_proxy
 
 from ssmd.connector.rest.client import RestClient
@@ -233,26 +233,6 @@ def test_answers_that_are_not_what_they_should_be(answer: bytes, expected: str) 
 )
 def test_a_server_that_hangs_up_in_its_answer(answer: bytes, expected: str) -> None:
     assert failing(answering(answer, stays=False)) == expected
-
-
-def dripping(data: bytes) -> Callable[[Peer], Any]:
-    def script(peer: Peer) -> None:
-        peer.request()
-        for at in range(len(data)):
-            peer.send(data[at : at + 1])
-            gevent.sleep(0.01)
-
-    return script
-
-
-def flooding(begin: bytes, piece: bytes) -> Callable[[Peer], Any]:
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(begin)
-        while True:
-            peer.send(piece)
-
-    return script
 
 
 @pytest.mark.parametrize(
