@@ -25,9 +25,9 @@ QUOTED_BYTES = 8 * 1024
 _PIECE = 64 * 1024
 
 
-def is_good(answer: HttpAnswer) -> bool:
-    """Return whether the status says that the request has succeeded."""
-    return 200 <= answer.status < 300
+def is_good(status: int) -> bool:
+    """Return whether the status of an answer says that the request has succeeded."""
+    return 200 <= status < 300
 
 
 class _BoundedStream(io.RawIOBase):
@@ -104,7 +104,7 @@ class HttpCall:
         """
         try:
             response = self._ask()
-            if 200 <= response.status < 300:
+            if is_good(response.status):
                 self._read_body(response)
             else:
                 self._read(response, QUOTED_BYTES)
@@ -121,7 +121,7 @@ class HttpCall:
     def refused(self) -> HttpAnswer | None:
         """Return the answer if its head has come, and it is not is_good(); else None. The body may be cut off."""
         response = self._response
-        return None if response is None or 200 <= response.status < 300 else self._answer(response)
+        return None if response is None or is_good(response.status) else self._answer(response)
 
     @property
     def received(self) -> int:
@@ -179,7 +179,7 @@ class HttpCall:
         try:
             body = self._decoded(headers.get("content-encoding", "").strip().lower())
         except ConnectionError:
-            if 200 <= response.status < 300:
+            if is_good(response.status):
                 raise
             body = b""
         return HttpAnswer(response.status, headers, body, time.monotonic() - self._began)

@@ -101,7 +101,7 @@ class Opener:
             self._answer = call = HttpCall(sock, request, ANSWER_BYTES)
             answer = call.answer()
         self._answer = None
-        if not is_good(answer):
+        if not is_good(answer.status):
             raise self._refused(answer)
         try:
             self._exchange.prepared(answer.body)

@@ -127,7 +127,7 @@ class Poller:
         target, headers = self._pages.target, self._pages.headers
         request = self._exchange.request(self._endpoint + target, headers, int(time.time() * 1000))
         answer = self._client.request(request, self._limits.timeout_seconds, self._limits.most_bytes)
-        if not is_good(answer) and not (answer.status == http.HTTPStatus.NOT_MODIFIED and headers):
+        if not is_good(answer.status) and not (answer.status == http.HTTPStatus.NOT_MODIFIED and headers):
             raise self._refused(request, answer)
         take = self._pages.take
         kept = take(answer) if len(answer.body) < LARGE_BYTES else off_the_hub(take, answer)
