@@ -19,6 +19,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,22 @@ COLLECTORS: Mapping[str, str] = {
     "silent": "rate=200&silent-after=100",
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
-    # One channel sends nothing more, and the others go on. It has a schedule, which is always open.
+    # One channel sends nothing more, and the others go on. It has a schedule that is open, and silence is expected later.
     "muted": "rate=200&mute-after=300:trade",
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
     "full": "rate=200",
 }
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_OFF = _WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
+"""A day of the week that is far from today on both sides."""
+MUTED = f"""\
+# The default of 900 s, shortened even more than the minutes of the rules.
+silent_after_seconds: {MINUTE * 2}
+schedule: {{enforce: true, timezone: UTC, weekdays: [{", ".join(day for day in _WEEKDAYS if day != _OFF)}]}}
+expected_silence:
+- {{timezone: UTC, weekday: {_OFF}, from: "12:00", to: "13:00"}}
+"""
 STOPPED = "stopped"
 """The feed of a simulator in a process of its own, which is stopped: the run ends with 75, and no run can connect."""
 # Collectors whose disk no longer answers this call.
@@ -217,10 +228,9 @@ def make_tree(folder: Path, stopped: str) -> Path:
             f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
             f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
         )
-        # The default of 900 s, shortened even more than the minutes of the rules.
-        silent = f"silent_after_seconds: {MINUTE * 2}\nschedule: {{enforce: true}}\n" if name == "muted" else ""
+        muted = MUTED if name == "muted" else ""
         (tree / "environments" / f"{name}.yaml").write_text(
-            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{silent}"
+            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{muted}"
             "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
             "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
             "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"
