@@ -50,7 +50,7 @@ COLLECTORS: Mapping[str, str] = {
     "silent": "rate=200&silent-after=100",
     "refused": "status=503",
     "damaged": "rate=50&gap-after=300&garbage-after=400",
-    # One channel sends nothing more, and the others go on. It has a schedule that is open, and silence is expected later.
+    # One channel sends nothing more, and the others go on. It has a schedule that is open; silence is expected later.
     "muted": "rate=200&mute-after=300:trade",
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
