@@ -5,6 +5,10 @@
     ├── DataError                65  recorded data cannot be read, or is not what it should be
     ├── ConnectError             69  the exchange cannot be reached; a restart may help
     │   └── AuthError            77  the exchange refused the keys
+    ├── EngineError              69  the engine of a transport cannot be reached, or refuses for now; a restart may help
+    │   ├── EngineAuthError      77  the engine refused the keys
+    │   ├── EngineFenced         78  another relay ships the same feed
+    │   └── EngineMismatch       78  what the engine has, or can take, does not fit what is on the disk
     ├── OutputError              73  the output cannot be created
     │   └── AlreadyCollected     73  another process holds it
     ├── WriteError               74  a write or a sync failed; free some disk space first
@@ -36,6 +40,10 @@ __all__ = [
     "ConnectError",
     "DataError",
     "Disconnected",
+    "EngineAuthError",
+    "EngineError",
+    "EngineFenced",
+    "EngineMismatch",
     "ListenError",
     "NewVersion",
     "OutputError",
@@ -86,6 +94,30 @@ class ConnectError(SsmdError):
 class AuthError(ConnectError):
     exit_code = 77
     label = "auth"
+
+
+class EngineError(SsmdError):
+    """It never ends a collection: the relay that meets it is another process."""
+
+    exit_code = 69
+    label = "engine"
+    ends_runs = False
+
+
+class EngineAuthError(EngineError):
+    exit_code = 77
+
+
+class EngineFenced(EngineError):
+    """A restart would fence the other relay in its turn, so a person has to decide."""
+
+    exit_code = 78
+
+
+class EngineMismatch(EngineError):
+    """Only a person can say what is right, so nothing more is shipped."""
+
+    exit_code = 78
 
 
 class OutputError(SsmdError):

@@ -302,7 +302,7 @@ class PostTransport:
         self.address = config.address
         assert (environment, Path(config_dir).name) == ("test", "conf")
 
-    def companions(self):
+    def companions(self, shard):
         return [Companion("post", ("report", self.address), daily=True)]
 
 

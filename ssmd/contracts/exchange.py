@@ -18,6 +18,7 @@ __all__ = [
     "NO_NUMBERS_YET",
     "RANGE",
     "Exchange",
+    "Found",
     "Head",
     "Inspection",
     "Inspector",
@@ -120,6 +121,10 @@ class Inspector(Protocol):
         """Return what the numbers of a `sid` count, for people, such as a market; empty when the ledger says it."""
 
 
+Found = tuple[str, str]
+"""The type and the market of a message; empty where it has none."""
+
+
 class MessageReader(Protocol):
     """The part of a dialect that finds the type and the market of recorded messages; it keeps no state."""
 
@@ -128,7 +133,7 @@ class MessageReader(Protocol):
     market_field: str
     """Where it has its market."""
 
-    def read(self, payloads: Sequence[bytes]) -> Sequence[tuple[str, str]]:
+    def read(self, payloads: Sequence[bytes]) -> Sequence[Found]:
         """Return the type and the market of each message, empty where it has none.
 
         Raises ValueError when one of them is not valid JSON.

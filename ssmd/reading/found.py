@@ -12,16 +12,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.exchange import Found, MessageReader
 from ssmd.store.head import DATA, HOUR, heads_of_one_shape, is_kept_as_string
 from ssmd.store.json_limits import is_utf8
 from ssmd.store.line import decode_line
 from ssmd.store.timestamps import parse_timestamp
 
-__all__ = ["Found", "are_whole", "found_in_line", "found_in_lines"]
-
-Found = tuple[str, str]
-"""The type and the market of a message; empty where it has none."""
+__all__ = ["are_whole", "found_in_line", "found_in_lines"]
 
 _hour = operator.itemgetter(HOUR)
 _LAST = operator.itemgetter(-2)

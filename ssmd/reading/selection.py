@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from itertools import compress
 from typing import NamedTuple
 
-from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.exchange import Found, MessageReader
 from ssmd.errors import UsageError, visible
-from ssmd.reading.found import Found, are_whole, found_in_line, found_in_lines
+from ssmd.reading.found import are_whole, found_in_line, found_in_lines
 from ssmd.reading.stretches import Stretch
 from ssmd.store.head import TIME, split
 from ssmd.store.layout import DayFile

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ssmd.contracts.companion import Companion
+from ssmd.contracts.shard import Shard
 from ssmd.metadata.fields import Model, Text
 
 __all__ = ["Memory", "MemoryConfig"]
@@ -27,5 +28,8 @@ class Memory:
     def __init__(self, config: MemoryConfig, environment: str, config_dir: str) -> None:
         pass
 
-    def companions(self) -> Sequence[Companion]:
+    def companions(self, shard: Shard) -> Sequence[Companion]:
         return ()
+
+    def open(self, feed: str, shard: Shard, keys: Mapping[str, str]) -> None:
+        return None

@@ -48,6 +48,7 @@ class Beside:
         hours: OpenHours | None = None,
     ) -> None:
         self._deployment = deployment
+        self._shard = shard
         self._page = page
         self.feed = deployment.feed.name
         opened_ns = None if hours is None else hours.opened * 10**9
@@ -80,7 +81,7 @@ class Beside:
         transport: Transport = TRANSPORTS[environment.transport.type](
             deployment.transport, environment.name, deployment.config_dir
         )
-        declared = [*self.writer.companions(), *transport.companions(), *further]
+        declared = [*self.writer.companions(), *transport.companions(self._shard), *further]
         return Companions(declared, self.status, keys=keys, environ=environ)
 
 
