@@ -14,11 +14,11 @@ from gevent.lock import BoundedSemaphore
 
 from ssmd.connector.rest.config import RestConfig
 from ssmd.connector.rest.dialect import RestDialect, RestExchange
-from ssmd.connector.rest.pacing import Bucket
 from ssmd.connector.rest.poller import Deal, Limits, Poller
 from ssmd.contracts import events
 from ssmd.contracts.writer import Reads
 from ssmd.errors import AuthError, ConnectError, Disconnected
+from ssmd.pace import Pace
 from ssmd.runtime.outcomes import error_of, outcome
 
 __all__ = ["CONNECT_SECONDS", "HELD_BYTES", "RestConnector"]
@@ -66,8 +66,8 @@ class RestConnector:
         self._running: list[gevent.Greenlet] = []
         self.events: Sequence[events.Event] = ()
         self.unchanged: int | None = 0
-        bucket = Bucket(exchange.requests_per_second)
-        limits = Limits(config.request_timeout_seconds, config.max_message_bytes, bucket, BoundedSemaphore(1), direct)
+        pace = Pace(exchange.requests_per_second)
+        limits = Limits(config.request_timeout_seconds, config.max_message_bytes, pace, BoundedSemaphore(1), direct)
         deal = Deal(self._take, self._take_answer, self._count_unchanged, self._wait_for_room)
         self._pollers = [Poller(spec, endpoint, exchange, limits, deal) for spec in exchange.requests]
 

@@ -15,12 +15,12 @@ from ssmd.connector.http_call import is_good
 from ssmd.connector.refusal import refusal, retry_after
 from ssmd.connector.rest.client import RestClient, place_of
 from ssmd.connector.rest.dialect import RestExchange
-from ssmd.connector.rest.pacing import Backoff, Bucket
 from ssmd.connector.rest.pages import Pages
 from ssmd.connector.rest.section import RequestSpec
 from ssmd.contracts.events import Response
 from ssmd.contracts.http import HttpAnswer, HttpRequest
 from ssmd.errors import ConnectError
+from ssmd.pace import Pace, Pause
 from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 
 __all__ = ["Deal", "Limits", "Poller"]
@@ -36,9 +36,10 @@ class Limits(NamedTuple):
 
     timeout_seconds: float
     most_bytes: int
-    bucket: Bucket
+    pace: Pace
+    """Of all requests together."""
     turn: BoundedSemaphore
-    """Whose turn it is to wait for the bucket: the requests come in the order in which they were due."""
+    """Whose turn it is to wait for the pace: the requests come in the order in which they were due."""
     direct: bool
 
 
@@ -72,7 +73,9 @@ class Poller:
         self._deal = deal
         self._pages = Pages(spec)
         self._client = RestClient(direct=limits.direct)
-        self._backoff = Backoff()
+        self._pause = Pause()
+        self._failing_since: float | None = None
+        """When the first attempt since the last good answer began that has failed; None when none has."""
         self._warned = ""
         self._began = 0.0
         """When the present attempt began."""
@@ -85,7 +88,7 @@ class Poller:
 
     def failing_seconds(self, now: float) -> float:
         """Return for how long every attempt has failed; `now`: monotonic."""
-        return 0.0 if self._backoff.since is None else now - self._backoff.since
+        return 0.0 if self._failing_since is None else now - self._failing_since
 
     def close(self) -> None:
         """End the request that is being made. Idempotent; kill the greenlet after it."""
@@ -114,8 +117,9 @@ class Poller:
 
     def _keep_pace(self) -> None:
         with self._limits.turn:
-            while (seconds := self._limits.bucket.wait(time.monotonic())) > 0:
-                gevent.sleep(seconds)
+            while (wait_ms := self._limits.pace.wait_ms(_now_ms())) > 0:
+                gevent.sleep(wait_ms / 1000)
+            self._limits.pace.sent(_now_ms())
 
     def _rest(self, until: float) -> None:
         while (seconds := until - time.monotonic()) > 0:
@@ -151,18 +155,23 @@ class Poller:
 
     def _failed(self, error: ConnectError) -> None:
         self.error = error
-        pause = max(self._backoff.failed(self._began), error.wait_seconds)
+        if self._failing_since is None:
+            self._failing_since = self._began
         self._warn("a request has failed; it is made again", str(error))
+        self._pause.refused(error.wait_seconds)
+        wait_ms = self._pause.wait_ms(_now_ms())
         if isinstance(error, _TooFast):
-            self._limits.bucket.pause(time.monotonic() + pause)
-        gevent.sleep(pause)
+            self._limits.pace.hold(_now_ms() + wait_ms)
+        while wait_ms > 0:
+            gevent.sleep(wait_ms / 1000)
+            wait_ms = self._pause.wait_ms(_now_ms())
 
     def _succeeded(self) -> None:
         if self.error is not None:
             _log.info("a request that has failed is answered again", extra={"path": self._spec.path})
             self._warned = ""
-        self.error = None
-        self._backoff.succeeded()
+        self.error = self._failing_since = None
+        self._pause.accepted()
         self._deal.answered()
 
     def _warn(self, text: str, reason: str) -> None:
@@ -171,3 +180,6 @@ class Poller:
             self._warned = reason
             _log.warning(text, extra={"path": self._spec.path, "reason": reason})
 
+
+def _now_ms() -> float:
+    return 1000 * time.monotonic()

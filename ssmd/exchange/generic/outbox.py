@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.exchange.pace import Pace
+from ssmd.pace import Pace
 
 __all__ = ["Letter", "Outbox"]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ssmd.exchange.kalshi.command import Command
-from ssmd.exchange.kalshi.pause import COMMANDS_AT_ONCE, COMMANDS_PER_SECOND, Pause
-from ssmd.exchange.pace import Pace
 from ssmd.exchange.passed_time import PassedTime
+from ssmd.pace import Pace, Pause
 
 __all__ = ["TICK_SECONDS", "Sending"]
+
+COMMANDS_PER_SECOND = 10
+"""How many commands are sent in a second after a refusal, until there was none for a long time."""
+COMMANDS_AT_ONCE = 3
+"""How many of them together, so that none waits long for the next."""
 
 TICK_SECONDS = 1.0
 SOON_SECONDS = 0.05
@@ -24,9 +28,8 @@ class Sending:
         self._commands = commands
         self._pace = Pace(per_second)
         self._pause = Pause()
-        self._slowly = float(COMMANDS_AT_ONCE)
-        """How many commands may be sent now after a refusal. With fewer commands, each has more of the markets that
-        have gathered."""
+        self._slow_pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
+        """Holds after a refusal. With fewer commands, each has more of the markets that have gathered."""
         self._time = PassedTime()
         self._uncounted = min(len(commands), self._pace.most)
         """How many of the opening commands are sent and not counted yet."""
@@ -61,10 +64,8 @@ class Sending:
 
     def tick(self, now_ms: int, least_ms: int) -> None:
         """Let time pass; `now_ms`: Unix milliseconds. `least_ms`: see PassedTime.tick()."""
-        before_ms, self.passed_ms = self.passed_ms, self._time.tick(now_ms, least_ms)
-        gained = COMMANDS_PER_SECOND * (self.passed_ms - before_ms) / 1000
-        self._slowly = min(float(COMMANDS_AT_ONCE), self._slowly + gained)
-        self._is_over = self._pause.is_over(self.passed_ms)
+        self.passed_ms = self._time.tick(now_ms, least_ms)
+        self._is_over = self._pause.wait_ms(self.passed_ms) == 0
         self._pace.sent(self.passed_ms, self._uncounted)
         self._uncounted = 0
 
@@ -82,9 +83,10 @@ class Sending:
         if not self._is_over:
             return 0
         room = self._pace.allowed(self.passed_ms)
-        return min(room, int(self._slowly)) if self._pause.seconds else room
+        return min(room, self._slow_pace.allowed(self.passed_ms)) if self._pause.seconds else room
 
     def sent(self, count: int) -> None:
         """Record that commands are sent now."""
         self._pace.sent(self.passed_ms, count)
-        self._slowly = max(0.0, self._slowly - count)
+        if self._pause.seconds:
+            self._slow_pace.sent(self.passed_ms, count)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ssmd.exchange.kalshi.pause import Pause
-from ssmd.exchange.pace import Pace
 from ssmd.exchange.passed_time import PassedTime
+from ssmd.pace import Pace, Pause
 
 __all__ = ["IDLE_SECONDS", "LATER_PER_SECOND", "PER_SECOND", "Patience"]
 
@@ -37,7 +36,7 @@ class Patience:
 
     def pass_time(self, now_ms: int) -> None:
         self.passed_ms = self._time.tick(now_ms, 0)
-        self.pause_seconds = 0 if self._pause.is_over(self.passed_ms) else self._pause.seconds
+        self.pause_seconds = self._pause.seconds if self._pause.wait_ms(self.passed_ms) else 0
 
     def wait_seconds(self, *, is_slow: bool) -> float:
         """Return how long to wait before the next request; 0 for not at all."""
