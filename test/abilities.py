@@ -30,10 +30,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs root")
     for mark in item.iter_markers("needs"):
         for name in mark.args:
-            if not (ABILITIES[name]() if name in ABILITIES else shutil.which(name)):
+            if name not in ABILITIES:
+                need(name)
+            elif not ABILITIES[name]():
                 pytest.skip(f"needs {name}")
     if one_day := item.get_closest_marker("one_day"):
         await_midnight(*one_day.args)
+
+
+def need(program: str) -> None:
+    """Skip the test when the machine lacks a program; where SSMD_TEST_PROGRAMS is `required`, fail it."""
+    if shutil.which(program) is None:
+        (pytest.fail if os.environ.get("SSMD_TEST_PROGRAMS") == "required" else pytest.skip)(f"needs {program}")
 
 
 def await_midnight(longest_seconds: float = LONGEST_SECONDS) -> None:

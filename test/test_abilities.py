@@ -24,3 +24,11 @@ def test_a_test_of_one_day_begins_after_a_midnight_that_could_come_before_it_end
     monkeypatch.setattr(abilities, "time", clock)
     abilities.await_midnight(*arguments)
     assert waits == pytest.approx(slept)
+
+
+@pytest.mark.parametrize(("setting", "outcome"), [("", pytest.skip.Exception), ("required", pytest.fail.Exception)])
+def test_without_a_program_a_test_is_skipped_and_fails_where_programs_are_required(monkeypatch, setting, outcome):
+    monkeypatch.setenv("SSMD_TEST_PROGRAMS", setting)
+    abilities.need("sh")
+    with pytest.raises(outcome, match="needs no-such-program"):
+        abilities.need("no-such-program")

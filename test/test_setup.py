@@ -16,15 +16,21 @@ from check_versions import bounds, left_out, locked_versions
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-[REQUIREMENTS] = [
+REQUIREMENTS, EXTRAS = (
     ast.literal_eval(node.value)
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text()))
-    if isinstance(node, ast.keyword) and node.arg == "install_requires"
-]
+    if isinstance(node, ast.keyword) and node.arg in ("install_requires", "extras_require")
+)
+TOOLS = {name: EXTRAS.pop(name) for name in ("bench", "test")}
+"""The extras for work on ssmd. Those that are left are for its users: one for each engine that needs a library."""
 BOUNDS = dict(map(bounds, REQUIREMENTS))
 LOCKED = locked_versions(ROOT / "requirements.txt")
+EXTRA_BOUNDS = {(extra, name): each for extra in EXTRAS for name, each in map(bounds, EXTRAS[extra])}
 PACKAGES = {
+    "confluent_kafka": "confluent-kafka",
     "geventwebsocket": "gevent-websocket",
+    "nats": "nats-py",
+    "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "websocket": "websocket-client",
@@ -59,13 +65,41 @@ DATA = {"tzdata"}
 
 
 def test_what_is_imported_is_required_and_nothing_else():
-    assert set(imported()) | DATA == set(BOUNDS)
+    assert set(imported()) - {name for _, name in EXTRA_BOUNDS} | DATA == set(BOUNDS)
 
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_the_locked_version_is_among_those_allowed(name):
     oldest, upper = map(Version, BOUNDS[name])
     assert oldest <= Version(LOCKED[name]) < upper
+
+
+def locked_for(extra: str) -> dict[str, str]:
+    return locked_versions(ROOT / "deploy" / "extras" / f"{extra}.txt")
+
+
+@pytest.mark.parametrize(("extra", "name"), EXTRA_BOUNDS)
+def test_the_locked_version_of_an_extra_is_among_those_allowed(extra, name):
+    oldest, upper = map(Version, EXTRA_BOUNDS[extra, name])
+    assert oldest <= Version(locked_for(extra)[name]) < upper
+
+
+@pytest.mark.parametrize("lock", ["test/requirements.txt", "test/bench/requirements.txt"])
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_tests_and_measurements_use_the_locked_versions_of_the_extras(extra, lock):
+    assert locked_for(extra).items() <= locked_versions(ROOT / lock).items()
+
+
+def test_what_an_extra_adds_is_not_locked_twice():
+    for extra in EXTRAS:
+        assert locked_for(extra)
+        assert not locked_for(extra).keys() & LOCKED.keys()
+
+
+def test_no_lock_file_has_the_address_of_a_package_index():
+    locks = [*ROOT.glob("*requirements.txt"), *ROOT.glob("test/**/requirements.txt"), *ROOT.glob("deploy/**/*.txt")]
+    assert len(locks) == 4 + len(EXTRAS)
+    assert not [str(lock) for lock in locks if "://" in lock.read_text() or "--index" in lock.read_text()]
 
 
 def test_a_package_whose_private_names_are_used_is_bound_to_the_minor_release_that_was_tried():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
+from abilities import need
 from monitoring import Monitored, monitor
 from process import ROOT
 
@@ -21,8 +22,7 @@ def _deadline() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     """A Prometheus with the rules of deploy/, its minutes shortened, and collectors in trouble of all kinds."""
-    if shutil.which("prometheus") is None:
-        pytest.skip("needs prometheus")
+    need("prometheus")
     with monitor(tmp_path_factory.mktemp("monitored")) as monitored:
         yield monitored
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import duckdb
 import pytest
 import zstandard
+from abilities import need
 from process import ROOT
 from recorded import make_day
 
@@ -74,8 +74,8 @@ def test_an_example_prints_what_is_shown(storage, number, monkeypatch):
 
 def shell(code: str) -> str:
     for tool in ("jq", "zstd"):
-        if re.search(rf"\b{tool}\b", code) and not shutil.which(tool):
-            pytest.skip(f"needs {tool}")
+        if re.search(rf"\b{tool}\b", code):
+            need(tool)
     ended = subprocess.run(["sh", "-e", "-c", code], capture_output=True, text=True, env=ENVIRON, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout

@@ -2,11 +2,11 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from abilities import need
 from process import KEYS, ROOT
 from systemd_machine import Machine, why_not
 
@@ -18,8 +18,7 @@ LOCAL = "ssmd@kalshi-local.service"
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze")
+    need("systemd-analyze")
     command = ["systemd-analyze", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
