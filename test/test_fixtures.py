@@ -238,7 +238,7 @@ def problem(line: str) -> tuple[str, str, str]:
     found = re.fullmatch(r"(error|warning): ([^:]+):\d+: ([\w.\[\]-]+): (.*)", line)
     assert found, line
     level, file, field, message = found.groups()
-    no_effect = message.startswith(("has no effect in this version", "has no effect without"))
+    no_effect = message.startswith(("has no effect in this version", "has no effect with"))
     return (NO_EFFECT if no_effect else level, file, field)
 
 

@@ -12,13 +12,16 @@ from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 from ssmd.metadata.markers import Within
 from ssmd.spelling import misspelling
 
-__all__ = ["EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec", "is_for_exchange"]
+__all__ = ["ENGINE_KEYS", "EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec", "is_for_exchange"]
 
 EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
 
-_TYPES = (EXCHANGE_KEY,)
-"""The types of keys that have an effect."""
+ENGINE_KEYS = ("nats", "kafka", "mqtt")
+"""The types of the keys that an engine gets: the `transport.type` of that engine."""
+
+_TYPES = (EXCHANGE_KEY, *ENGINE_KEYS)
+"""The types of keys that ssmd knows."""
 
 SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), or `env`"
 """What is wrong with a source that may be the key itself: it does not repeat it."""
@@ -28,7 +31,7 @@ _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}([:/].+)?", re.DOTALL)
 
 def is_for_exchange(kind: str) -> bool:
     """Return whether a key of this type is for the exchange's dialect, or would be if the type were not misspelt."""
-    return kind == EXCHANGE_KEY or bool(misspelling(kind, _TYPES))
+    return kind == EXCHANGE_KEY or bool(misspelling(kind, (EXCHANGE_KEY,)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ class KeySpec(Model):
     def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
         kind = data.get("type")
         if isinstance(kind, str) and kind.strip() not in ("", *_TYPES) and not misspelling(kind, _TYPES):
-            yield ("type",), f"has no effect in this version: only keys of the type {EXCHANGE_KEY} are used"
+            known = f"{', '.join(_TYPES[:-1])} and {_TYPES[-1]}"
+            yield ("type",), f"has no effect in this version: only keys of the types {known} are used"
 
     @property
     def source_scheme(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Parts:
     """By `storage.type`: fields of the `storage` section."""
     transports: Mapping[str, type[Model]]
     """By `transport.type`: fields of the `transport` section."""
+    credentials: Mapping[str, Sequence[Sequence[str]]]
+    """By `transport.type`, of those that take keys: the fields of a key, each a way to log in."""
     exchanges: Mapping[str, Dialect]
     """By a feed version's `exchange`."""
     dialects: Mapping[str, Callable[[Dialect], Dialect]]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 from ssmd.metadata.clock_text import seconds_of, weekday_of, zone_of
 from ssmd.metadata.fields import Day, Fault, Filled, Model, Text
 from ssmd.metadata.markers import NO_EFFECT, After, Within
+from ssmd.metadata.problem import excerpt
 
 __all__ = ["Cache", "Calendar", "ExpectedSilence", "Schedule", "Snapshots", "Storage", "Transport", "is_enforced"]
 
@@ -44,11 +45,21 @@ class _ForPart(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Transport(_ForPart):
-    """How messages are handed on."""
+    """How messages are handed on. What the fields mean is for the engine that `type` names."""
 
     url: Annotated[Text | None, NO_EFFECT] = None
+    path: Annotated[Text | None, NO_EFFECT] = None
     stream: Annotated[Text | None, NO_EFFECT] = None
+    topic: Annotated[Text | None, NO_EFFECT] = None
     subject_prefix: Annotated[Text | None, NO_EFFECT] = None
+    ca_file: Annotated[Text | None, NO_EFFECT] = None
+    start: Annotated[Text | None, NO_EFFECT] = None
+    relay: Annotated[Text | None, NO_EFFECT] = None
+
+    @classmethod
+    def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        for path, _ in super().without_effect(data):
+            yield path, f"has no effect with `type: {excerpt(str(data['type']))}`"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.dialect import Dialect
+from ssmd.metadata.engine_keys import engine_key_problems
 from ssmd.metadata.fields import Freeform, Name, Subscribe, Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.keys import SOURCE_FAULT, KeySpec, is_for_exchange
@@ -47,6 +48,10 @@ def check_environment(environment: MetadataFile[Environment], parts: Parts) -> N
     for name, key in keys.items():
         _check_source(environment, name, key, parts)
     _report(environment, ("keys",), _shared_fields(keys))
+    # Without a valid type it is not known which keys are used.
+    transport = environment.field(Text, "transport", "type") if environment.value("transport") else "memory"
+    if transport in parts.transports:
+        _report(environment, ("keys",), engine_key_problems(keys, transport, parts.credentials.get(transport, ())))
 
 
 def _keys(environment: MetadataFile[Environment]) -> dict[str, KeySpec]:

@@ -59,6 +59,7 @@ def parts() -> Parts:
         connectors={name: part.Config for name, part in CONNECTORS.items()},
         writers={name: part.Config for name, part in WRITERS.items()},
         transports={name: part.Config for name, part in TRANSPORTS.items()},
+        credentials={name: part.credentials for name, part in TRANSPORTS.items() if hasattr(part, "credentials")},
         exchanges=EXCHANGES,
         dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
         resolvers=RESOLVERS,
