@@ -20,12 +20,12 @@ from ssmd.metadata.model import Environment
 from ssmd.metadata.sections import Transport
 from ssmd.metadata.validation import validate
 from ssmd.shipping import TRANSPORTS
-from ssmd.shipping.transport import EngineTransport, ServerConfig, SubjectPrefix, subject_prefix_of
+from ssmd.shipping.transport import EngineTransport, ServerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig(ServerConfig):
-    subject_prefix: SubjectPrefix | None = None
+    topic: str
 
 
 class ToyTransport(EngineTransport):
@@ -41,11 +41,11 @@ def catalog(monkeypatch):
 
 
 def toy(**fields: Any) -> ToyTransport:
-    return ToyTransport(ToyConfig(type="toy", url="toy://host", **fields), "here", "my conf")
+    return ToyTransport(ToyConfig(type="toy", url="toy://host", topic="t", **fields), "here", "my conf")
 
 
 def problems(**fields: str) -> list[str]:
-    return reported("toy", **{"url": "toy://host", **fields})
+    return reported("toy", **{"url": "toy://host", "topic": "t", **fields})
 
 
 def reported(kind: str, **fields: str) -> list[str]:
@@ -58,7 +58,7 @@ def reported(kind: str, **fields: str) -> list[str]:
 @pytest.mark.parametrize("start", ["today", "now", "oldest", "2026-11-28"])
 def test_the_fields_have_defaults_and_values(start):
     assert (toy().config.start, toy().config.relay, toy().config.ca_file) == ("today", "companion", None)
-    more = {"start": start, "relay": "external", "ca_file": "/etc/ca.pem", "subject_prefix": "prod.kalshi-1"}
+    more = {"start": start, "relay": "external", "ca_file": "/etc/ca.pem"}
     assert problems(**more) == []
 
 
@@ -75,12 +75,6 @@ def test_the_fields_have_defaults_and_values(start):
             "relay",
             "extern",
             "transport.relay: must be one of companion, external, not `extern`; did you mean `external`?",
-        ),
-        (
-            "subject_prefix",
-            "prod.*",
-            "transport.subject_prefix: `prod.*` is no prefix of subjects: use letters, digits, `_` and `-`, and a `.` "
-            "between words",
         ),
         (
             "ca_file",
@@ -124,11 +118,6 @@ def test_the_companion_ships_one_shard_with_the_keys_of_its_engine():
 
 def test_an_external_relay_is_no_companion():
     assert toy(relay="external").companions(WHOLE) == ()
-
-
-def test_the_prefix_of_subjects_is_the_environment_and_the_feed_unless_it_is_given():
-    assert subject_prefix_of(None, "here", "kalshi") == "here.kalshi"
-    assert subject_prefix_of("prod", "here", "kalshi") == "prod"
 
 
 def test_a_missing_library_is_an_error_that_names_both_ways_to_install_it():

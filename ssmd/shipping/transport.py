@@ -24,14 +24,13 @@ from ssmd.metadata.fields import Fault, Model, Text
 from ssmd.metadata.markers import After, Complaint
 from ssmd.metadata.problem import excerpt
 
-__all__ = ["SHIP", "EngineConfig", "EngineTransport", "ServerConfig", "SubjectPrefix", "subject_prefix_of"]
+__all__ = ["SHIP", "EngineConfig", "EngineTransport", "ServerConfig"]
 
 SHIP = "ship"
 """The name of the companion, and of the command that it runs."""
 
 _STARTS = ("today", "now", "oldest")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _USER = re.compile(r"^([a-z0-9+.-]+://)?[^/,]*@|,([a-z0-9+.-]+://)?[^/,]*@", re.IGNORECASE)
 """What is before the host in one of the URLs of a list."""
 
@@ -53,18 +52,6 @@ def _url(text: str) -> str:
         # The message does not show the value: it has a password.
         raise Complaint("has a user in it; write the address alone, and let a key of the engine's type have the user")
     return text
-
-
-def _prefix(text: str) -> str:
-    if not _PREFIX.fullmatch(text):
-        raise Complaint(
-            f"`{excerpt(text)}` is no prefix of subjects: use letters, digits, `_` and `-`, and a `.` between words"
-        )
-    return text
-
-
-SubjectPrefix = Annotated[Text, After(_prefix)]
-"""The words with which the subjects of an environment's messages begin, such as `prod.kalshi`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +77,6 @@ class ServerConfig(EngineConfig):
     def faults(self) -> Iterator[Fault]:
         if self.ca_file is not None and ("$" in self.ca_file or self.ca_file.startswith("~")):
             yield ("ca_file",), "has a `$` or begins with `~`, but neither is replaced here; write the whole path"
-
-
-def subject_prefix_of(given: str | None, environment: str, feed: str) -> str:
-    """Return the prefix of an environment's subjects: the one that is given, or the default."""
-    return given or f"{environment}.{feed}"
 
 
 class EngineTransport:
