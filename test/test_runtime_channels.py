@@ -302,6 +302,17 @@ def test_messages_of_which_none_is_of_a_market_that_was_asked_for_are_warned_of_
     assert [record.channel for record in logged(caplog, message)] == warned
 
 
+def test_messages_of_markets_that_were_asked_for_until_a_moment_ago_are_not_warned_of(run, caplog):
+    """Other markets are followed after a reload, and none of them is heard from yet."""
+    run.exchange.set("book", asked=2, heard=2)
+    run.tick(10 * FOREIGN, book=1)
+    run.exchange.set("book", asked=3, heard=0)
+    run.tick(FOREIGN - 1, book=1)
+    assert logged(caplog, "no message is of a market that was asked for") == []
+    run.tick(1, book=1)
+    assert len(logged(caplog, "no message is of a market that was asked for")) == 1
+
+
 def test_a_channel_of_several_subscriptions_is_one(run):
     run.exchange.set("trade", asked=3, confirmed=3, heard=1, activity=1)
     run.exchange.set("trade", 2, asked=4, confirmed=2, heard=2, activity=5, pending=True)

@@ -211,7 +211,7 @@ class ChannelWatch:
 
 def _report_foreign(watched: WatchedChannel, now: ChannelStatus) -> None:
     """Log once that messages of a channel come, and none of them is of a market that was asked for."""
-    if now.asked and now.heard == 0 and watched.busy >= FOREIGN_SECONDS and not watched.foreign_warned:
+    if now.asked and now.heard == 0 and watched.foreign >= FOREIGN_SECONDS and not watched.foreign_warned:
         watched.foreign_warned = True
         remedy = "compare `paths.market` with `asked.market` in the feed's dialect: they must give one name"
         _log.warning("no message is of a market that was asked for", extra={"channel": now.channel, "remedy": remedy})

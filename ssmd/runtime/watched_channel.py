@@ -16,7 +16,9 @@ class WatchedChannel:
     def __init__(self, activity: Sequence[int]) -> None:
         self.activity = activity
         self.last_ns: int | None = None
-        self.quiet = self.unconfirmed = self.books = self.listened = self.busy = 0.0
+        self.quiet = self.unconfirmed = self.books = self.listened = 0.0
+        self.foreign = 0.0
+        """For how long messages have come while none was of a market that is asked for."""
         self.noted = False
         """Whether it is silent by the newest entry in the ledger."""
         self.since_note = math.inf
@@ -36,7 +38,9 @@ class WatchedChannel:
             self.quiet += seconds if is_asked else 0.0
         else:
             self.activity, self.quiet, self.last_ns = activity, 0.0, last_ns
-            self.busy += seconds
+            self.foreign += seconds
+        if any(state.heard for state in states):
+            self.foreign = 0.0
         waits = is_asked and not all(map(is_confirmed, states))
         self.unconfirmed = self.unconfirmed + seconds if waits else 0.0
         self.books = self.books + seconds if any(state.books_pending for state in states) else 0.0
