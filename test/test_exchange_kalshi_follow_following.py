@@ -138,6 +138,29 @@ def test_the_shards_have_each_market_once():
     assert wanted(exchange) <= first.confirmed[1] | second.confirmed[1]
 
 
+@pytest.mark.parametrize(
+    ("value", "unlisted"),
+    [
+        ({"series": [SERIES]}, ()),
+        ({"series": [SERIES, "KXNONE"], "events": ["KXSIM", "KXNO"]}, ("series KXNONE", "event KXNO")),
+        ({"tickers": ["KXSIM-A", "KXSIM-Z", "KXSIMB*", "KXNO*"]}, ("ticker KXNO*", "ticker KXSIM-Z")),
+        ("all", ()),
+    ],
+)
+def test_names_of_which_no_market_is_listed_are_reported(value, unlisted):
+    run = Run(Exchange(BIRTHS), value)
+    assert run.following.state().unlisted == ()
+    run.listed()
+    assert run.following.state().unlisted == unlisted
+
+
+def test_a_shard_does_not_report_names_whose_markets_are_of_other_shards():
+    for number in (1, 2):
+        run = Run(Exchange(BIRTHS), {"tickers": ["KXSIM-A"]}, shard=Shard(number, 2))
+        run.listed()
+        assert run.following.state().unlisted == ()
+
+
 def test_a_limit_of_markets_is_kept_and_counted():
     run = Run(Exchange(BIRTHS), "all", most=100)
     run.listed()

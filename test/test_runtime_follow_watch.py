@@ -103,6 +103,20 @@ def test_a_listing_without_a_market_to_follow_is_logged(caplog):
     assert [record.message for record in caplog.records] == ["the exchange lists no market that is to be followed"]
 
 
+def test_names_without_a_market_are_logged_when_they_change_and_noted(caplog):
+    """Also those of a changed `follow`, whose listing takes less than a second."""
+    run = Watched()
+    assert run.after(1, listed=5, last_listed_ms=run.now_ms, unlisted=("series KXNO",)) == []
+    run.after(1)
+    assert run.status.notes() == ["names in `follow` of which the exchange lists no market: 1"]
+    run.after(1, unlisted=("event KXNO-1", "ticker KXN-*"))
+    run.after(1, unlisted=())
+    assert run.status.notes() == []
+    logged = [record for record in caplog.records if record.message == "the exchange lists no market of these names"]
+    shown = [(vars(record)["count"], vars(record)["names"]) for record in logged]
+    assert shown == [(1, "series KXNO"), (2, "event KXNO-1, ticker KXN-*")]
+
+
 def test_nothing_is_reported_before_the_connection():
     run = Watched()
     run.status.connected = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -32,6 +32,8 @@ class ListingState(NamedTuple):
     """How many requests had an answer of each status; 0 stands for none."""
     waiting_since_ms: int | None = None
     """Since when the market waits that waits longest to be confirmed, Unix milliseconds; None when none does."""
+    unlisted: Sequence[str] = ()
+    """The names of what is followed of which the last whole listing has no market, each with what it is."""
 
 
 class Listing(Protocol):

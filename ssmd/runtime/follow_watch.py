@@ -6,9 +6,10 @@ What is not coming is in /ready, /status and the log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ssmd.contracts.listing import Listing, ListingState
+from ssmd.runtime.reporter import some
 from ssmd.runtime.status import Status
 
 __all__ = ["LATE_SECONDS", "OLD_SECONDS", "FollowWatch"]
@@ -32,6 +33,8 @@ class FollowWatch:
         self._was_late = False
         self._over_limit = 0
         """The largest number that was logged."""
+        self._unlisted: Sequence[str] = ()
+        """The names of which it was logged that the exchange lists no market of them."""
 
     def tick(self) -> None:
         """Look at the listing; called once a second."""
@@ -62,9 +65,14 @@ class FollowWatch:
             self._is_listed = True
             if state.listed:
                 _log.info("markets listed", extra={"markets": state.listed, "subscribed": state.subscribed})
-            else:
-                remedy = "unless new ones are to come, correct the names in `follow`"
-                _log.warning("the exchange lists no market that is to be followed", extra={"remedy": remedy})
+            elif not state.unlisted:
+                _log.warning("the exchange lists no market that is to be followed")
+        if state.unlisted != self._unlisted:
+            self._unlisted = state.unlisted
+            if state.unlisted:
+                remedy = "correct the names in `follow`, unless their markets are still to come"
+                extra = {"count": len(state.unlisted), "names": some(state.unlisted), "remedy": remedy}
+                _log.warning("the exchange lists no market of these names", extra=extra)
         if state.over_limit > self._over_limit:
             # The number may grow by one again and again.
             self._over_limit = 2 * state.over_limit

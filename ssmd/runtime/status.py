@@ -187,9 +187,10 @@ class Status:
         """Return what people should know of the run although nothing is wrong, one sentence each."""
         if self.idle:
             return [self.idle]
-        if self.loss_shown_by is None:
-            return [LOSS_NOT_DETECTED]
-        return [NO_NUMBERS_YET] if self.lacks_numbers() else []
+        loss = LOSS_NOT_DETECTED if self.loss_shown_by is None else NO_NUMBERS_YET if self.lacks_numbers() else ""
+        count = 0 if self.listing is None else len(self.listing.unlisted)
+        unlisted = f"names in `follow` of which the exchange lists no market: {count}" if count else ""
+        return [note for note in (loss, unlisted) if note]
 
     def trouble(self) -> str | None:
         """Return why the process is not healthy, None when it is."""

@@ -40,6 +40,7 @@ def test_the_commands_do_what_the_page_says(checkout):
         assert following["subscribed"] + following["not_subscribed"] >= following["listed"] > 0
         assert f"ssmd_followed_markets{{feed=\"markets\",shard=\"\"}} {following['listed']}" in output
         assert output.count('"event":"asked"') == 3
+        assert '"event_type":"created"' in output
         assert '"feed":"markets.listing"' in output
         assert "markets has stopped" in output
         output = sh(export + "".join(every) + "".join(shards), checkout)

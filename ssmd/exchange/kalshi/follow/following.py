@@ -21,6 +21,7 @@ from ssmd.exchange.kalshi.follow.patience import IDLE_SECONDS, Patience
 from ssmd.exchange.kalshi.follow.plan import Plan
 from ssmd.exchange.kalshi.follow.questions import EVENT, MARKET
 from ssmd.exchange.kalshi.follow.section import Follow
+from ssmd.exchange.kalshi.follow.unlisted import Unlisted
 from ssmd.exchange.kalshi.follow.waiting import Waiting
 
 __all__ = ["Following", "Subscribed"]
@@ -60,6 +61,7 @@ class Following:
         self._markets = markets
         self._subscribed = subscribed
         self._plan = Plan(list(follows.values()))
+        self._unlisted = Unlisted(follows.values())
         self._finder = Finder(markets)
         self._waiting = Waiting(subscribed.confirmed)
         self._patience = Patience(shards)
@@ -86,6 +88,7 @@ class Following:
         markets.replace(self._markets)
         self._follows, self._markets = follows, markets
         self._plan = Plan(list(follows.values()))
+        self._unlisted = Unlisted(follows.values())
         self._finder = Finder(markets)
         self._waiting = Waiting(subscribed.confirmed)
         self._is_void = True
@@ -120,6 +123,7 @@ class Following:
         self._asked = self._finder.questions.next(patience.passed_ms)
         if self._asked is None and self._plan.next_pages(patience.passed_ms, now_ms):
             self._markets.listing += 1
+            self._unlisted.begin()
         if self._asked is None and self._plan.pages.are_over:
             return IDLE_SECONDS
         is_slow = self._asked is None and self._plan.is_whole and self._last_listed_ms is not None
@@ -151,6 +155,7 @@ class Following:
         self._patience.succeeded()
         asks = not self._plan.is_whole
         for row in page.markets:
+            self._unlisted.see(row, series)
             self._has_news |= self._finder.read(row, series, self._patience.passed_ms, now_ms, asks=asks)
         if pages.are_over:
             self._end_pages(now_ms)
@@ -182,6 +187,7 @@ class Following:
         if self._plan.ended(self._has_news, self._patience.passed_ms, now_ms):
             self._last_listed_ms = now_ms
             self._disbelief = self._markets.end_listing(now_ms)
+            self._unlisted.end()
         self._has_news = False
 
     def failed(self, reason: str, now_ms: int) -> None:
@@ -211,6 +217,7 @@ class Following:
             pause_seconds=self._patience.pause_seconds,
             responses=self._responses,
             waiting_since_ms=self._waiting.oldest_ms(),
+            unlisted=self._unlisted.names,
         )
 
     def _confirmed(self, number: int) -> int:
