@@ -21,7 +21,7 @@ FLOORS = [
     {"store"},
     {"contracts"},
     {"field_path"},
-    {"errors", "pace", "spelling"},
+    {"errors", "pace", "spelling", "unpatched"},
 ]
 """The packages, and the modules at the top, from the top of the house down. Each imports from lower floors only."""
 

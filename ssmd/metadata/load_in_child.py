@@ -1,6 +1,6 @@
-"""Runs load() in a child process, so that the collector does not keep the libraries that check the metadata.
+"""Runs load() in a child process, so that a long-lived process does not keep the libraries that check the metadata.
 
-pydantic and the YAML parser take 10 MB that a process never gives back, and a run lasts months. So the collector forks
+pydantic and the YAML parser take 10 MB that a process never gives back, and a run lasts months. So the process forks
 before it has begun anything; the child loads the metadata, sends back plain data through a pipe, and ends.
 """
 
@@ -11,27 +11,36 @@ import logging
 import os
 import pickle  # nosec B403
 import signal
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path as FilePath
-from typing import IO, NoReturn
-
-from gevent import monkey
+from typing import IO, NoReturn, TypeVar
 
 from ssmd.errors import EXIT_BUG, ConfigError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.parts import Parts
+from ssmd.unpatched import unpatched
 
-__all__ = ["load_in_child", "load_in_process"]
+__all__ = ["in_child", "load_in_child", "load_in_process"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("ssmd.metadata")
 # gevent's own functions would start its hub, and the child would have an unusable copy of it.
-_fork, _waitpid = monkey.get_original("os", ["fork", "waitpid"])
+_fork = unpatched("os", "fork")
+_waitpid = unpatched("os", "waitpid")
 
 
 def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
-    """Return what load() returns, or raise what it raises. To be called before there are threads or a gevent hub.
+    """Return what load() returns, or raise what it raises; see in_child()."""
+    return in_child(lambda: load_in_process(config_dir, environment, today, parts))
 
-    A bug in load() ends both processes with the exit code of a bug; the child prints its traceback. When a signal ends
+
+def in_child(work: Callable[[], T]) -> T:
+    """Return what work() returns, or raise ConfigError as it does. To be called before there are threads or a gevent
+    hub.
+
+    A bug in it ends both processes with the exit code of a bug; the child prints its traceback. When a signal ends
     the child, this process logs that and ends with 128 and the signal's number.
     """
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # Then the exit code of the child would be lost.
@@ -41,20 +50,20 @@ def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Pa
         try:
             child = _fork()
         except OSError:  # The user may have no further process. Then the libraries stay in this one.
-            return load_in_process(config_dir, environment, today, parts)
+            return work()
         if child == 0:
             answer.close()
-            _send(output, config_dir, environment, today, parts)
+            _send(output, work)
         output.close()
         content = answer.read()
     _, status = _waitpid(child, 0)
     if code := os.waitstatus_to_exitcode(status):
         raise SystemExit(code if code == EXIT_BUG else _ended(code))
     # Only the child above has written this.
-    loaded: Deployment | str = pickle.loads(content)  # nosec B301
-    if isinstance(loaded, str):
-        raise ConfigError(loaded)
-    return loaded
+    outcome: T | ConfigError = pickle.loads(content)  # nosec B301
+    if isinstance(outcome, ConfigError):
+        raise outcome
+    return outcome
 
 
 def load_in_process(config_dir: FilePath, environment: str, today: date, parts: Parts) -> Deployment:
@@ -64,15 +73,15 @@ def load_in_process(config_dir: FilePath, environment: str, today: date, parts: 
     return load(config_dir, environment, today, parts)
 
 
-def _send(output: IO[bytes], config_dir: FilePath, environment: str, today: date, parts: Parts) -> NoReturn:
-    """In the child: load, write the outcome to `output`, and exit. A bug ends the child as it ends any command."""
-    loaded: Deployment | str
+def _send(output: IO[bytes], work: Callable[[], object]) -> NoReturn:
+    """In the child: work, write the outcome to `output`, and exit. A bug ends the child as it ends any command."""
+    outcome: object
     try:
-        loaded = load_in_process(config_dir, environment, today, parts)
+        outcome = work()
     except ConfigError as error:
-        loaded = str(error)
+        outcome = error
     with contextlib.suppress(BrokenPipeError):  # The parent has been stopped meanwhile.
-        pickle.dump(loaded, output)
+        pickle.dump(outcome, output)
         output.flush()
     os._exit(0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from gevent import monkey
+from ssmd.unpatched import unpatched
 
 __all__ = ["LINES", "LINES_BYTES", "LineThread"]
 
@@ -25,9 +25,10 @@ RETRY_SECONDS = 0.1
 _NEVER = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.EINVAL, errno.EMSGSIZE)
 """With these errors the same line would be refused every time."""
 
-_allocate_lock, _start_new_thread = monkey.get_original("_thread", ["allocate_lock", "start_new_thread"])
-_SimpleQueue = monkey.get_original("_queue", "SimpleQueue")
-_sleep = monkey.get_original("time", "sleep")
+_allocate_lock = unpatched("_thread", "allocate_lock")
+_start_new_thread = unpatched("_thread", "start_new_thread")
+_SimpleQueue = unpatched("_queue", "SimpleQueue")
+_sleep = unpatched("time", "sleep")
 
 
 class LineThread:

@@ -22,18 +22,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from gevent import monkey
-
 from ssmd.errors import UsageError, visible
 from ssmd.runtime.line_thread import LineThread
 from ssmd.store.timestamps import timestamp
+from ssmd.unpatched import unpatched
 
 __all__ = ["in_a_thread", "setup"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json")
 _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-_poll = monkey.get_original("select", "poll")  # gevent's own would switch to another greenlet.
+_poll = unpatched("select", "poll")  # gevent's own would switch to another greenlet.
 _ERASE_LINE = "\r\x1b[2K"
 
 
