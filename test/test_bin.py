@@ -1,10 +1,12 @@
 """The scripts in bin/: from any folder, through a link, and without the Python that they need."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -265,3 +267,116 @@ def test_reload_without_a_collector(tmp_path, arguments, code, text):
     ended = run(ROOT / "bin" / "reload", *arguments, SSMD_STATE_DIR=str(tmp_path), SSMD_ETC=str(tmp_path))
     assert (ended.returncode, ended.stdout) == (code, "")
     assert ended.stderr.startswith(text)
+
+
+@pytest.fixture
+def tree(used, tmp_path):
+    """A metadata tree with the environment `live`, and in the checkout a lock for each of two extras."""
+    for extra in ("nats", "kafka"):
+        wheel = used / f"try_{extra}-1.0-py3-none-any.whl"
+        facts = f"try_{extra}-1.0.dist-info"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"try_{extra}.py", "")
+            archive.writestr(f"{facts}/METADATA", f"Metadata-Version: 2.1\nName: try_{extra}\nVersion: 1.0\n")
+            archive.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{facts}/RECORD", "")
+        lock = used / "deploy" / "extras" / f"{extra}.txt"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.write_text(f"file://{wheel} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    (tmp_path / "a tree" / "environments").mkdir(parents=True)
+    (tmp_path / "a tree" / "environments" / "live.yaml").write_text("transport:\n  type: nats\n")
+    return tmp_path / "a tree"
+
+
+def extras(checkout: Path, tree: Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return run(*prefix, checkout / "bin" / "extras", "live", "--config-dir", tree)
+
+
+def test_extras_installs_what_an_environment_needs_once_and_then_starts_no_python(used, tree, tmp_path):
+    ended = extras(used, tree)
+    assert (ended.returncode, ended.stdout, ended.stderr.splitlines()) == (
+        0,
+        "",
+        [
+            "ssmd: live needs nats",
+            "ssmd: installing deploy/extras/nats.txt into .venv; this takes a minute, once",
+            "ssmd: .venv is ready",
+        ],
+    )
+    python = used / ".venv" / "bin" / "python"
+    assert run(python, "-c", "import try_nats").returncode == 0
+    assert run(python, "-c", "import try_kafka").returncode == 1
+    (tmp_path / "python" / "bin" / "python3").chmod(0)
+    again = extras(used, tree)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    # Another lock, after an upgrade of the checkout: it is installed, which here cannot be.
+    with (used / "deploy" / "extras" / "nats.txt").open("a") as lock:
+        lock.write("# newer\n")
+    assert extras(used, tree).stderr.startswith("ssmd: live needs nats\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("transport:\n  type: nats\n", "nats"),
+        ("transport:\n  url: nats://here\n  type : 'nats'  # or kafka\n", "nats"),
+        ('transport: {url: "kafka://here#x", "type": "kafka"}\n', "kafka"),
+        ("transport: {type: kafka}\nkeys: {one: {type: nats, sources: env:A}, two: {type: kafka}}\n", "kafka nats"),
+        ("transport: {type: memory}\nstorage: {type: local, path: nats}\n", ""),
+        ("# transport: {type: nats}\n#type: nats\nname: live # type: nats\n", ""),
+        ("name: nats\nfeed: kafka\nmy_type: nats\nkeys: {x: {type: api_key}}\n", ""),
+        ("transport: {type: natss}\nfurther: {type: ../nats}\n", ""),
+    ],
+)
+def test_extras_reads_the_types_of_an_environment(used, tree, text, needed):
+    (tree / "environments" / "live.yaml").unlink()
+    (tree / "environments" / "live.yml").write_text(text)
+    ended = extras(used, tree)
+    assert ended.returncode == 0
+    first, *_ = [*ended.stderr.splitlines(), ""]
+    assert " ".join(sorted(first.removeprefix("ssmd: live needs ").split())) == needed
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_extras_says_what_to_run_where_it_may_not_write(used, tree, tmp_path):
+    bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    for folder in (used, used / ".venv"):
+        folder.chmod(0o555)
+    ended = extras(used, tree, prefix=bound)
+    assert (ended.returncode, ended.stdout) == (78, "")
+    assert ended.stderr == (
+        f"ssmd: live needs nats, and .venv in {used} cannot be written; run this once as somebody who can write there: "
+        f"{used}/bin/extras live --config-dir {tree}\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["", "live", "live --config conf", "live --config-dir conf more"])
+def test_wrong_usage_of_extras(used, arguments):
+    ended = run(used / "bin" / "extras", *arguments.split())
+    assert (ended.returncode, ended.stderr) == (2, "usage: extras <environment> --config-dir <path>\n")
+
+
+def test_extras_for_an_environment_that_is_not_there(used, tree):
+    ended = run(used / "bin" / "extras", "other", "--config-dir", tree)
+    assert (ended.returncode, ended.stderr) == (78, f"ssmd: there is no environment other in {tree}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ("run live --config-dir TREE --listen 127.0.0.1:0", True),
+        ("run --config=TREE live", True),
+        ("ship --config-dir TREE --check live", True),
+        ("verify --engine live --config-dir TREE", True),
+        ("verify --jobs 1 live", False),
+        ("run other --config-dir TREE", False),
+        ("run live", False),
+        ("validate --config-dir TREE live", False),
+    ],
+)
+def test_ssmd_asks_for_the_extras_of_the_environment_that_it_works_with(used, tree, arguments, asked):
+    (used / "bin" / "extras").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\nexit 78\n')
+    ended = run(used / "bin" / "ssmd", *(word.replace("TREE", str(tree)) for word in arguments.split()))
+    assert ended.stdout == (f"live\n--config-dir\n{tree}\n" if asked else "")
+    assert (ended.returncode == 78) == asked  # Without its packages, ssmd itself ends with another code.

@@ -220,11 +220,21 @@ def test_the_image_states_its_version_and_contains_no_build_tools(image):
     }
 
 
-def test_nothing_is_compiled_at_the_start(start):
-    """Under a read-only root the bytecode could not be kept, so every start would compile all modules again."""
-    code, _, err = start("-v", "-m", "ssmd", "run", "--help", entrypoint=["/opt/ssmd/bin/python"]).wait()
+@pytest.mark.parametrize(
+    ("arguments", "module"),
+    [
+        (["-m", "ssmd", "run", "--help"], "ssmd.runtime.runner"),
+        (["-c", "import confluent_kafka, nats, paho.mqtt.client"], "nats.js.client"),
+    ],
+)
+def test_nothing_is_compiled_at_the_start(start, arguments, module):
+    """Under a read-only root the bytecode could not be kept, so every start would compile all modules again.
+
+    The libraries of the engines are in the image too.
+    """
+    code, _, err = start("-v", *arguments, entrypoint=["/opt/ssmd/bin/python"]).wait()
     assert code == 0
-    assert "import 'ssmd.runtime.runner'" in err
+    assert f"import '{module}'" in err
     assert [line for line in err.splitlines() if re.match(r"# code object from /.+[.]py$", line)] == []
 
 

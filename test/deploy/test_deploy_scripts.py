@@ -528,3 +528,13 @@ def test_logs_are_rotated_while_the_collector_writes(host, tmp_path):
     rest = host.log()
     assert "stopped reason=SIGTERM exit_code=0" in rest
     assert "\0" not in rest
+
+
+def test_start_installs_what_the_environment_needs_first_and_starts_nothing_without_it(host, checkout):
+    (checkout / "bin" / "extras").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >&2\nexit 78\n')
+    for arguments in ((), ("--no-wait",), ("--shards", "2")):
+        command = [str(checkout / "bin" / "start"), "kalshi-sim", *arguments]
+        done = subprocess.run(command, env=host.environ(), cwd="/", capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert done.stderr == f"kalshi-sim\n--config-dir\n{host.conf}\n"
+    assert host.run("status", "kalshi-sim").returncode == 3
