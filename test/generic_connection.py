@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ssmd.contracts.dialect import Terms
 from ssmd.contracts.exchange import Inspection
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.dialect import Generic
@@ -19,7 +20,7 @@ def connection(
     description: dict[str, Any], *messages: Any, per_second: float | None = None, **keys: str
 ) -> GenericConnection:
     assert list(Generic().check_description(description)) == []
-    return Generic().described(description)(keys, {"messages": list(messages)}, None, per_second)
+    return Generic().described(description)(keys, {"messages": list(messages)}, Terms(commands_per_second=per_second))
 
 
 def texts(*messages: Any) -> list[bytes]:

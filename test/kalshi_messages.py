@@ -8,6 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ssmd.contracts.dialect import Terms
 from ssmd.contracts.exchange import SnapshotPolicy
 from ssmd.exchange.kalshi.dialect import Kalshi
 
@@ -44,7 +45,8 @@ KEYS = {"api_key": "test", "api_secret": _PEM}
 
 def connection(subscribe: Any, commands_per_second: float | None = None, **policy: Any) -> Kalshi:
     """Return the dialect of a connection. `policy`: what differs from the usual SnapshotPolicy."""
-    return Kalshi(KEYS, subscribe, SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
+    terms = Terms(SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
+    return Kalshi(KEYS, subscribe, terms)
 
 
 def frame(**fields: Any) -> bytes:

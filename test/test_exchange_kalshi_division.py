@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from process import KEYS
 
+from ssmd.contracts.dialect import Terms
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
 from ssmd.exchange.kalshi.dialect import Kalshi
@@ -92,9 +93,9 @@ def test_a_connection_that_asks_for_nothing_does_not_begin_to():
     [mine] = [name for name in TICKERS if Shard(2, 2).takes(name)][:1]
     [other] = [name for name in TICKERS if not Shard(2, 2).takes(name)][:1]
     section = {"channels": ["trade"], "market_tickers": [other]}
-    idle = Kalshi(keys, section, shard=Shard(2, 2))
+    idle = Kalshi(keys, section, Terms(shard=Shard(2, 2)))
     assert idle.idle == "nothing of what the environment names is for shard 2/2, so no message is expected"
     idle.reconfigure({"channels": ["ticker", "trade"], "market_tickers": [other]})
     with pytest.raises(ConfigError, match=r"^shard 2/2 has had no market so far; restart the run$"):
         idle.reconfigure({"channels": ["trade"], "market_tickers": [other, mine]})
-    assert Kalshi(keys, section, shard=Shard(1, 2)).idle == ""
+    assert Kalshi(keys, section, Terms(shard=Shard(1, 2))).idle == ""

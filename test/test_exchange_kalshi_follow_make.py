@@ -7,6 +7,7 @@ import json
 import pytest
 from kalshi_messages import KEYS, connection, subscribed
 
+from ssmd.contracts.dialect import Terms
 from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.shard import Shard
 from ssmd.errors import ConfigError
@@ -46,7 +47,8 @@ def test_the_listing_begins_when_they_are_confirmed_and_its_requests_are_signed(
 
 
 def test_each_shard_asks_for_the_life_cycle_messages_that_it_needs():
-    kalshi = Kalshi(KEYS, [FOLLOW, {"channels": ["market_lifecycle_v2"]}], shard=Shard(2, 2), rest_endpoint="http://h")
+    terms = Terms(shard=Shard(2, 2), rest_endpoint="http://h")
+    kalshi = Kalshi(KEYS, [FOLLOW, {"channels": ["market_lifecycle_v2"]}], terms)
     assert [state.channel for state in kalshi.channels()] == ["trade", "market_lifecycle_v2"]
 
 

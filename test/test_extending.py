@@ -95,7 +95,7 @@ class ShoutingExchange(Listening):
     rest_without_keys = False
     listing = None
 
-    def __init__(self, keys, subscribe, snapshots, commands_per_second, **further):
+    def __init__(self, keys, subscribe, terms):
         super().__init__()
         self.secret = keys["word"]
         self.names = subscribe["names"]

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Exchange, Inspector, MessageReader, SnapshotPolicy
 from ssmd.contracts.shard import WHOLE, Shard
 
-__all__ = ["Dialect"]
+__all__ = ["USUAL", "Dialect", "Terms"]
+
+
+class Terms(NamedTuple):
+    """What holds for one connection, beside what it asks for."""
+
+    snapshots: SnapshotPolicy = SnapshotPolicy()
+    """When fresh order books are asked for."""
+    commands_per_second: float | None = None
+    """The most that are sent, replies included; None for no limit."""
+    shard: Shard = WHOLE
+    """Which of the markets the connection is for; only the first shard takes what cannot be divided."""
+    rest_endpoint: str = ""
+    """The URL below which the exchange's REST interface is; empty when the feed has none."""
+    most_markets: int | None = None
+    """How many markets may be subscribed to; None for no limit."""
+
+
+USUAL = Terms()
+"""Without limits, and for all markets."""
 
 
 class Dialect(Protocol):
@@ -18,8 +37,7 @@ class Dialect(Protocol):
     knows_markets: bool
     """Whether markets() can know which markets are asked for."""
     can_be_divided: bool
-    """Whether __call__ takes a shard other than WHOLE."""
-
+    """Whether the terms may have a shard other than WHOLE."""
     rest_without_keys: bool
     """Whether the exchange answers over HTTP without keys, although it demands them for a connection."""
 
@@ -41,24 +59,10 @@ class Dialect(Protocol):
         What only a connection needs is left out, because a header or a message may have a key written out in it.
         """
 
-    def __call__(
-        self,
-        keys: Mapping[str, str],
-        subscribe: Any,
-        snapshots: SnapshotPolicy,
-        commands_per_second: float | None = None,
-        *,
-        shard: Shard = WHOLE,
-        rest_endpoint: str = "",
-        most_markets: int | None = None,
-    ) -> Exchange:
+    def __call__(self, keys: Mapping[str, str], subscribe: Any, terms: Terms) -> Exchange:
         """Return the Exchange of one connection, made of key fields by name and the environment's `subscribe` section.
 
-        `subscribe`: a mapping, or a list of mappings. `commands_per_second`: the most that are sent, replies included;
-        None for no limit. `shard`: which of the markets this connection is for; only the first takes
-        what cannot be divided. `rest_endpoint`: the URL below which
-        the exchange's REST interface is; empty when the feed has none. `most_markets`: how many markets may be
-        subscribed to; None for no limit. Raises ConfigError, which never holds the value of a key.
+        `subscribe`: a mapping, or a list of mappings. Raises ConfigError, which never holds the value of a key.
         """
 
     def check(self, subscribe: Any) -> Iterable[FieldProblem]:

@@ -13,7 +13,7 @@ from datetime import date
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
-from ssmd.contracts.dialect import Dialect
+from ssmd.contracts.dialect import Dialect, Terms
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
@@ -167,17 +167,15 @@ def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
 
 def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str, shard: Shard = WHOLE) -> Exchange:
     environment, version = deployment.environment, deployment.version
-    policy = SnapshotPolicy(*astuple(environment.snapshots))
-    dialect: Dialect = parts().dialect(deployment.dialect, deployment.feed.type).described(deployment.description)
-    return dialect(
-        keys.get(EXCHANGE_KEY, {}),
-        environment.subscribe,
-        policy,
+    terms = Terms(
+        SnapshotPolicy(*astuple(environment.snapshots)),
         version.rate_limit_per_second,
-        shard=shard,
-        rest_endpoint=rest_endpoint,
-        most_markets=version.max_symbols_per_connection,
+        shard,
+        rest_endpoint,
+        version.max_symbols_per_connection,
     )
+    dialect: Dialect = parts().dialect(deployment.dialect, deployment.feed.type).described(deployment.description)
+    return dialect(keys.get(EXCHANGE_KEY, {}), environment.subscribe, terms)
 
 
 def _limits(environment: Environment) -> Limits:

@@ -7,12 +7,11 @@ from typing import Any
 
 from ssmd.connector.rest.section import problems_of, read_requests, texts_of
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.dialect import Dialect
+from ssmd.contracts.dialect import Dialect, Terms
 from ssmd.contracts.events import Asked, ChannelState
-from ssmd.contracts.exchange import Exchange, Inspection, Inspector, MessageReader, Opening, SnapshotPolicy
+from ssmd.contracts.exchange import Exchange, Inspection, Inspector, MessageReader, Opening
 from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.listing import Listing
-from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError, SsmdError
 
 __all__ = ["RestDialect", "RestExchange"]
@@ -120,20 +119,10 @@ class RestDialect:
     def needed_to_read(self, description: Mapping[str, Any]) -> dict[str, Any]:
         return self._inner.needed_to_read(description)
 
-    def __call__(
-        self,
-        keys: Mapping[str, str],
-        subscribe: Any,
-        snapshots: SnapshotPolicy,
-        commands_per_second: float | None = None,
-        *,
-        shard: Shard = WHOLE,
-        rest_endpoint: str = "",
-        most_markets: int | None = None,
-    ) -> RestExchange:
+    def __call__(self, keys: Mapping[str, str], subscribe: Any, terms: Terms) -> RestExchange:
         is_open = not keys and self._inner.rest_without_keys
-        inner = None if is_open else self._inner(keys, {}, snapshots)
-        return RestExchange(inner, subscribe, commands_per_second)
+        inner = None if is_open else self._inner(keys, {}, terms)
+        return RestExchange(inner, subscribe, terms.commands_per_second)
 
     def check(self, subscribe: Any) -> Iterator[FieldProblem]:
         yield from problems_of(subscribe)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import MessageReader, SnapshotPolicy
-from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.dialect import USUAL, Terms
+from ssmd.contracts.exchange import MessageReader
 from ssmd.exchange.generic.asking import Wish, wishes_of
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
@@ -47,18 +47,8 @@ class Generic:
     def needed_to_read(self, description: Mapping[str, Any]) -> dict[str, Any]:
         return {name: description[name] for name in OF_RECORDED if name in description}
 
-    def __call__(
-        self,
-        keys: Mapping[str, str],
-        subscribe: Any,
-        snapshots: SnapshotPolicy | None = None,
-        commands_per_second: float | None = None,
-        *,
-        shard: Shard = WHOLE,
-        rest_endpoint: str = "",
-        most_markets: int | None = None,
-    ) -> GenericConnection:
-        return GenericConnection(self._description, keys, subscribe, commands_per_second)
+    def __call__(self, keys: Mapping[str, str], subscribe: Any, terms: Terms = USUAL) -> GenericConnection:
+        return GenericConnection(self._description, keys, subscribe, terms.commands_per_second)
 
     def check(self, subscribe: Any) -> Iterator[FieldProblem]:
         """Report what is wrong with an environment's `subscribe` section."""

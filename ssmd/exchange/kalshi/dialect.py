@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.exchange import Inspector, MessageReader, Opening, SnapshotPolicy
+from ssmd.contracts.dialect import USUAL, Terms
+from ssmd.contracts.exchange import Inspector, MessageReader, Opening
 from ssmd.contracts.http import HttpRequest
-from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
@@ -44,29 +44,18 @@ class Kalshi(KalshiConnection):
     can_be_divided: ClassVar = True
     rest_without_keys: ClassVar = True
 
-    def __init__(
-        self,
-        keys: Mapping[str, str],
-        subscribe: Any,
-        snapshots: SnapshotPolicy | None = None,
-        commands_per_second: float | None = None,
-        *,
-        shard: Shard = WHOLE,
-        rest_endpoint: str = "",
-        most_markets: int | None = None,
-    ) -> None:
-        part, follows = part_of(subscribe, shard), follows_of(subscribe)
-        super().__init__(with_life_cycles(part, follows), snapshots or SnapshotPolicy(), commands_per_second)
-        self._shard = shard
-        self._most_markets = most_markets
+    def __init__(self, keys: Mapping[str, str], subscribe: Any, terms: Terms = USUAL) -> None:
+        part, follows = part_of(subscribe, terms.shard), follows_of(subscribe)
+        super().__init__(with_life_cycles(part, follows), terms.snapshots, terms.commands_per_second)
+        self._terms = terms
         self._key_id, self._private_key = read_keys(keys)
         self._sent_headers: Mapping[str, str] = {}
         if follows:
-            requests = requests_to(rest_endpoint, self._signed)
-            self.follow(Following(requests, shard.of, follows, *self._what_to_follow(part, follows)))
+            requests = requests_to(terms.rest_endpoint, self._signed)
+            self.follow(Following(requests, terms.shard.of, follows, *self._what_to_follow(part, follows)))
 
     def _what_to_follow(self, part: Any, follows: Mapping[int, Follow]) -> tuple[Markets, Subscribed]:
-        return what_to_follow(self.subscriptions, part, follows, self._shard, self._most_markets)
+        return what_to_follow(self.subscriptions, part, follows, self._terms.shard, self._terms.most_markets)
 
     @classmethod
     def check_description(cls, description: Mapping[str, Any]) -> Iterator[FieldProblem]:
@@ -131,13 +120,13 @@ class Kalshi(KalshiConnection):
     def idle(self) -> str:
         if self.subscriptions.channels:
             return ""
-        return f"nothing of what the environment names is for shard {self._shard}, so no message is expected"
+        return f"nothing of what the environment names is for shard {self._terms.shard}, so no message is expected"
 
     def reconfigure(self, subscribe: Any) -> None:
-        part, follows = part_of(subscribe, self._shard), follows_of(subscribe)
+        part, follows = part_of(subscribe, self._terms.shard), follows_of(subscribe)
         if self.idle and any(map(channels_of, sections_of(part))):
             # The time-outs of a connection on which no message is expected are off, and stay so.
-            raise ConfigError(f"shard {self._shard} has had no market so far; restart the run")
+            raise ConfigError(f"shard {self._terms.shard} has had no market so far; restart the run")
         if follows and self._following is None:
             raise ConfigError("`follow` can be changed on an open connection, but not begun; restart the run")
         super().reconfigure(with_life_cycles(part, follows))
