@@ -118,7 +118,7 @@ def test_an_outage_is_found_after_many_gaps(tmp_path, run):
     writer.close()
     path = tmp_path / "2025-12-22" / "kalshi.ledger.jsonl"
     assert len(ledger(tmp_path)) == 52
-    assert [entry.event for entry in read_ledger(path, every_gap=False).entries] == ["started", "connected", "gap"]
+    assert [entry.event for entry in read_ledger(path, whole=False).entries] == ["started", "connected", "gap"]
     run(NOON + 60 * SECOND)
     [outage] = [entry for entry in ledger(tmp_path) if entry["event"] == "outage"]
     assert (outage["cause"], outage["seconds"], outage["line"]) == ("killed", 11, 50)

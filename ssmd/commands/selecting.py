@@ -71,7 +71,7 @@ def stretches_of(file: DayFile) -> list[Stretch]:
     """
     usual = Stretch(0, KalshiReader(), known=False)
     try:
-        ledger = read_ledger(ledger_path(file.path.parent, file.stem), every_gap=False) if file.feed else None
+        ledger = read_ledger(ledger_path(file.path.parent, file.stem), whole=False) if file.feed else None
     except DataError:
         ledger = None
     found: list[Stretch] = []

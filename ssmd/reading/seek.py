@@ -96,7 +96,7 @@ def lines_before(path: Path, offset: int) -> int:
 def _runs(path: Path) -> Sequence[int]:
     """Return the offsets at which runs began to write; none when they are not all known."""
     try:
-        ledger = read_ledger(path, every_gap=False)
+        ledger = read_ledger(path, whole=False)
     except DataError:
         return []
     if ledger is None or ledger.bad or ledger.torn:

@@ -50,7 +50,7 @@ class LedgerAppender:
         os.fsync(self._fd)
         self._size = os.fstat(self._fd).st_size
         self.offset = data.stat().st_size
-        found = read_ledger(path, every_gap=False)
+        found = read_ledger(path, whole=False)
         entries = list(found.entries) if found is not None else []
         self.starts = len(found.starts) if found is not None else 0
         known = [entry for entry in entries[-1:] if entry.offset <= self.offset]

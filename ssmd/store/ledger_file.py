@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ssmd.errors import DataError
-from ssmd.store.ledger import CONTINUED, GAP, LOST, OF_WHAT_IS_DURABLE, STARTED, Entry, decode_entry
+from ssmd.store.ledger import CONTINUED, GAP, LOST, OF_WHAT_IS_DURABLE, RESPONSE, STARTED, Entry, decode_entry
 from ssmd.store.line import LONGEST_LINE
 from ssmd.store.packed_entries import Entries
 
@@ -18,7 +18,8 @@ __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """No such file, or a link that leads nowhere."""
 
-_IS_GAP = f'"event":"{GAP}"'.encode()
+_AT_MANY_LINES = tuple(f'"event":"{event}"'.encode() for event in (GAP, RESPONSE))
+"""What the line of an entry has of which there may be one at each line of the data."""
 _HEAD_BYTES = 64
 """This much of an entry's line contains its `ts` and its `event`."""
 
@@ -49,16 +50,16 @@ class LedgerFile(NamedTuple):
     """The offsets at which runs began to write, also of runs whose entries are left out."""
 
 
-def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
+def read_ledger(path: Path, *, whole: bool = True) -> LedgerFile | None:
     """Return what a ledger contains, None when there is none. Raises DataError when it cannot be read.
 
-    `every_gap=False` keeps only the last of several gaps in a row, without decoding the others, and so needs no memory
-    for a million of them. `bad` is then not complete, and a line that is too long is only one of the bad ones.
+    `whole=False` keeps only the last of several gaps or responses in a row, without decoding the others, and so needs
+    no memory for a million of them. `bad` is then not complete, and a line that is too long is one of the bad ones.
     """
     reader = _Reader()
     try:
         with open(path, "rb") as file:
-            reader.read(_lines(file, path) if every_gap else _without_gaps_in_a_row(_lines(file)))
+            reader.read(_lines(file, path) if whole else _in_short(_lines(file)))
     except OSError as error:
         if error.errno in _NOT_THERE:
             return None
@@ -67,9 +68,12 @@ def read_ledger(path: Path, *, every_gap: bool = True) -> LedgerFile | None:
 
 
 def readable_entries(path: Path) -> Entries:
-    """Return the entries of a ledger as far as it can be read; none when it is not there or cannot be read at all."""
+    """Return the entries of a ledger as far as it can be read; none when it is not there or cannot be read at all.
+
+    Of several gaps or responses in a row, only the last is among them.
+    """
     try:
-        ledger = read_ledger(path)
+        ledger = read_ledger(path, whole=False)
     except DataError:
         ledger = None
     return ledger.entries if ledger is not None else Entries()
@@ -132,15 +136,16 @@ def _lines(file: BinaryIO, path: Path | None = None) -> Iterator[bytes]:
         yield line
 
 
-def _without_gaps_in_a_row(lines: Iterable[bytes]) -> Iterator[bytes]:
-    last_gap = None
+def _in_short(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines, but of several gaps or responses in a row only the last."""
+    kept, of_event = b"", b""
     for line in lines:
-        if _IS_GAP in line[:_HEAD_BYTES]:
-            last_gap = line
-            continue
-        if last_gap is not None:
-            yield last_gap
-            last_gap = None
-        yield line
-    if last_gap is not None:
-        yield last_gap
+        head = line[:_HEAD_BYTES]
+        event = next((each for each in _AT_MANY_LINES if each in head), b"")
+        if kept and event != of_event:
+            yield kept
+        kept, of_event = (line, event) if event else (b"", b"")
+        if not event:
+            yield line
+    if kept:
+        yield kept

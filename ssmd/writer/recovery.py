@@ -81,7 +81,7 @@ class _End(NamedTuple):
 def _end(folder: Path, stem: str) -> _End | None:
     """Return how the last connection of a day ended, None when the day had none."""
     received = _last_received(data_path(folder, stem))
-    ledger = read_ledger(ledger_path(folder, stem), every_gap=False)
+    ledger = read_ledger(ledger_path(folder, stem), whole=False)
     entries: list[Entry] = [] if ledger is None else list(ledger.entries)
     if received is None:
         last_ns = _last_sealed(folder, stem)
