@@ -280,3 +280,22 @@ def test_one_that_never_stops_printing_does_not_keep_the_collector_from_its_work
         gevent.sleep(0.001)
     companions.stop()
     assert time.monotonic() - began < 15
+
+
+LOG_AND_FAIL = """
+from ssmd.runtime import logs
+import logging
+logs.setup(os.environ)
+logging.getLogger("ssmd.x").warning("careful", extra={"why": "it shakes"})
+logging.getLogger("ssmd").error("it fell", extra={"exit_code": 78})
+sys.exit(78)
+"""
+
+
+def test_its_log_is_part_of_the_collectors(status, make, program, caplog):
+    program(LOG_AND_FAIL)
+    make(Companion("note", ()), environ=os.environ | {"SSMD_LOG_FORMAT": "text"}).start()
+    wait_until(lambda: status.companions["note"].error is not None)
+    [line] = [record for record in caplog.records if record.getMessage() == "careful"]
+    assert (line.levelname, line.why, line.companion) == ("WARNING", "it shakes", "note")
+    assert status.companions["note"].error == "it fell"

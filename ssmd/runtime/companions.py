@@ -1,8 +1,8 @@
 """Companions: processes that run beside the collection. Starts, watches, restarts and stops them all.
 
-A companion is an ssmd command in a process of its own. What it prints on stdout is logged. It may report its state as
-JSON objects, one a line, on the descriptor that SSMD_STATUS_FD names; the newest value of each key is kept. That it
-fails is logged and counted, and never ends the run: what was received is on the disk.
+A companion is an ssmd command in a process of its own. What it prints on stdout is logged, and so is its log. It may
+report its state as JSON objects, one a line, on the descriptor that SSMD_STATUS_FD names; the newest value of each key
+is kept. That it fails is logged and counted, and never ends the run: what was received is on the disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from gevent.fileobject import FileObject
 
 import ssmd
 from ssmd.contracts.companion import DAY, Companion
-from ssmd.errors import AuthError, ConfigError, UsageError, printable
+from ssmd.errors import AuthError, ConfigError, UsageError
+from ssmd.runtime.companion_log import CompanionLog
 from ssmd.runtime.process_output import follow
 from ssmd.runtime.status import CompanionState, Status
 
@@ -49,9 +49,6 @@ _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.ex
 
 _PASSED_ON = ("LANG", "LC_", "LD_", "PATH", "PYTHON", "SSMD_LOG_", "TZ")
 """Prefixes of the environment variables passed to a companion. It gets no key that it has not declared."""
-
-_LAST_LINES, _LONGEST_ERROR = 20, 400
-"""How much of what a companion printed on stderr is kept to say why it failed: lines, and bytes."""
 
 _log = logging.getLogger("ssmd.companions")
 
@@ -163,15 +160,15 @@ class _Watch:
             if self._stopped.is_set():  # While it was being started.
                 process.terminate()
             self._state.up, self._state.starts = True, self._state.starts + 1
-            complaints: deque[bytes] = deque(maxlen=_LAST_LINES)
+            log = CompanionLog(self._companion.name)
             code = follow(
-                process, (process.stdout, self._log_line), (process.stderr, complaints.append), (reports, self._report)
+                process, (process.stdout, log.printed), (process.stderr, log.complained), (reports, self._report)
             )
         self._state.up = False
         if self._stopped.is_set():
             return 0
         if code:
-            self._failed(printable(b"".join(complaints)[-_LONGEST_ERROR:], _LONGEST_ERROR) or f"exit code {code}")
+            self._failed(log.reason(code))
         elif not self._companion.daily:
             self._failed("it ended by itself")
         return code
@@ -186,9 +183,6 @@ class _Watch:
             pass_fds=(status_fd,),
             start_new_session=True,  # Ctrl-C in the terminal is for the collector, which then calls stop().
         )
-
-    def _log_line(self, line: bytes) -> None:
-        _log.info(printable(line), extra={"companion": self._companion.name})
 
     def _report(self, line: bytes) -> None:
         with contextlib.suppress(ValueError, RecursionError):
@@ -215,7 +209,7 @@ def _variables(
     companion: Companion, keys: Mapping[str, Mapping[str, str]], environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment variables of a companion, with the keys that it has declared."""
-    found = passed_on(environ)
+    found = passed_on(environ) | {"SSMD_LOG_FORMAT": "json"}  # Its log lines become lines of ours: CompanionLog.
     for kind in companion.keys:
         found |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
     return found
