@@ -54,6 +54,18 @@ def test_a_file_whose_clock_was_set_back_keeps_its_own_order_and_all_its_lines(t
     assert [each["data"]["n"] for each in found if each["feed"] == "b"] == list(range(10))
 
 
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4), st.integers(60, 400))
+def test_each_file_keeps_its_order_and_all_its_lines_whatever_the_clocks_did(tmp_path, monkeypatch, files, block_bytes):
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
+    paths = []
+    for n, times in enumerate(files):
+        paths.append(tmp_path / f"feed{n}.jsonl")
+        paths[-1].write_bytes(b"".join(line(f"feed{n}", ms) for ms in times))
+    found = [json.loads(each) for each in read(*paths)[0].splitlines()]
+    assert [[each["data"]["n"] for each in found if each["feed"] == f"feed{n}"] for n in range(len(files))] == files
+
+
 def test_a_storage_folder_is_merged_whatever_the_forms_of_its_days(tmp_path):
     day = 86_400_000
     forms: dict[str, Callable[[bytes], bytes]] = {

@@ -1,7 +1,8 @@
 """Merges several data files into one stream of lines, ordered by time, with little memory.
 
 Each file is read in blocks and keeps its own order. Where files do not overlap, whole blocks are passed on unchanged.
-Where they do, a block is cut before the next line of another file.
+Where they do, all lines up to the end of the block that ends first are sorted at once. The sort merges runs that are in
+order already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import contextlib
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import accumulate, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,21 +50,36 @@ def merged(
     """
     # A day's file is not opened before the merge reaches its day, so a storage folder of years needs few descriptors.
     waiting = [
-        (file.day.encode("ascii"), number, _Stream(file, selection, trouble))
+        (file.day.encode("ascii"), number, _Stream(file, number, selection, trouble))
         for number, file in enumerate(files)
         if selection.may_hold(file.day)
     ]
     heapq.heapify(waiting)
-    while waiting:
-        _, number, stream = heapq.heappop(waiting)
-        if stream.begin():
-            if waiting and (stream.last, number) > waiting[0][:2]:
-                if (stream.first, number) < waiting[0][:2]:
-                    yield stream.cut(waiting[0][0], inclusive=number < waiting[0][1])
-            else:
-                yield stream.whole()
-            if stream.begin():
-                heapq.heappush(waiting, (stream.first, number, stream))
+    active: list[_Stream] = []
+    while waiting or active:
+        if active and (not waiting or min(map(_END, active)) < waiting[0][:2]):
+            yield _up_to_an_end(active)
+        else:
+            active.append(heapq.heappop(waiting)[2])
+            active.sort(key=_NUMBER)
+        active = [stream for stream in active if stream.begin()]
+
+
+def _up_to_an_end(active: Sequence[_Stream]) -> bytes:
+    """Return the next lines of streams, which are in the order of their files: all of the block that ends first, and
+    those lines of the others that come before its end.
+    """
+    first = min(active, key=_END)
+    streams = [stream for stream in active if stream is first or (stream.first, stream.number) < first.end]
+    if len(streams) == 1:
+        return first.whole()
+    lines: list[bytes] = []
+    times: list[bytes] = []
+    for stream in streams:
+        stream.move_to(lines, times, None if stream is first else first.end)
+    time = iter(times)
+    lines.sort(key=lambda _: next(time))  # The key is asked for once for each line, in their order.
+    return b"".join(lines)
 
 
 def by_stretch(files: Iterable[DayFile], selection: Selection) -> Iterator[tuple[bytes, Stretch]]:
@@ -81,47 +98,60 @@ def by_stretch(files: Iterable[DayFile], selection: Selection) -> Iterator[tuple
 
 
 class _Stream:
-    """One file and the part of its current block that is not merged yet, with its first and last time."""
+    """One file and the part of its current block that is not merged yet.
 
-    def __init__(self, file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> None:
+    Where the clock was set back, a line counts as received when the line before it was.
+    """
+
+    def __init__(self, file: DayFile, number: int, selection: Selection, trouble: Callable[[Trouble], None]) -> None:
         self._blocks = _selected(file, selection, trouble)
         self._block = b""
         self._lines: list[bytes] = []
         self._times: list[bytes] = []
-        self._at = 0
-        self.first = self.last = b""
+        self.number = number
+        """The place of its file among all: of two equal times, the earlier file comes first."""
+        self.first = b""
+        """The time of the next line."""
+        self.end = (b"", number)
+        """The time of the last line of the block, and the number."""
 
     def begin(self) -> bool:
         """Read the next block if the current one is used up; return False at the end of the file."""
-        if self._block or self._at < len(self._lines):
+        if self._block or self._lines:
             return True
         self._block = next(self._blocks, b"")
-        self._lines, self._times, self._at = [], [], 0
         if not self._block:
             return False
-        self.first = time_key(self._block)
-        self.last = time_key(self._block[self._block.rfind(b"\n", 0, -1) + 1 :])
+        self.first = max(self.end[0], time_key(self._block))
+        last = time_key(self._block[self._block.rfind(b"\n", 0, -1) + 1 :])
+        self.end = (max(self.first, last), self.number)
         return True
 
     def whole(self) -> bytes:
         """Return the rest of the block."""
-        block = self._block or b"".join(self._lines[self._at :])
+        block = self._block or b"".join(self._lines)
         self._block, self._lines = b"", []
         return block
 
-    def cut(self, until: bytes, *, inclusive: bool) -> bytes:
-        """Return the lines before the time `until`, with `inclusive` also those of that time; at least one line."""
+    def move_to(self, lines: list[bytes], times: list[bytes], end: tuple[bytes, int] | None) -> None:
+        """Move the lines before an end, or all of the block, to the end of `lines`, and their times to `times`."""
         if self._block:
             self._lines = split(self._block)
-            self._times = list(map(time_key, self._lines))
+            self._times = list(accumulate(map(time_key, self._lines), max, initial=self.first))[1:]
             self._block = b""
-        find = bisect_right if inclusive else bisect_left
-        end = max(find(self._times, until, self._at), self._at + 1)
-        piece = b"".join(self._lines[self._at : end])
-        self._at = end
-        if end < len(self._times):
-            self.first = self._times[end]
-        return piece
+            self.end = (self._times[-1], self.number)
+        count = len(self._lines)
+        if end is not None:
+            find = bisect_right if self.number < end[1] else bisect_left
+            count = find(self._times, end[0])
+        lines += self._lines[:count]
+        times += self._times[:count]
+        self._lines, self._times = self._lines[count:], self._times[count:]
+        if self._lines:
+            self.first = self._times[0]
+
+
+_END, _NUMBER = attrgetter("end"), attrgetter("number")
 
 
 def _selected(file: DayFile, selection: Selection, trouble: Callable[[Trouble], None]) -> Iterator[bytes]:
