@@ -7,20 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ssmd.commands.shard import read_shard
-from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.exchange.kalshi.reader import KalshiReader
+from ssmd.exchange.readers import reader_of
 from ssmd.reading.selection import ALL, Selection, instant
 from ssmd.reading.stretches import Stretch
 from ssmd.store.inventory import other_forms
 from ssmd.store.layout import DayFile, feed_and_shard, ledger_path
 from ssmd.store.ledger_file import read_ledger
-from ssmd.store.sessions import RecordedDialect, changed_dialects
+from ssmd.store.sessions import changed_dialects
 
 __all__ = ["selection_of", "shard_asked", "stretches_of", "warn_of_other_forms"]
-
-_KALSHI = "kalshi"
 
 
 def selection_of(arguments: Mapping[str, Any]) -> Selection:
@@ -76,16 +74,7 @@ def stretches_of(file: DayFile) -> list[Stretch]:
         ledger = None
     found: list[Stretch] = []
     for one in changed_dialects(ledger.entries.outline()) if ledger is not None else ():
-        reader = _reader(one)
+        reader = reader_of(one.exchange, one.description)
         has_fields = reader.type_field or reader.market_field
         found.append(Stretch(one.offset, reader) if has_fields else usual._replace(offset=one.offset))
     return found or [usual]
-
-
-def _reader(one: RecordedDialect) -> MessageReader:
-    if one.exchange == _KALSHI:
-        return KalshiReader()
-    # Imported here: all dialects together take a fifth of the time of a short command.
-    from ssmd.exchange.catalog import dialect_of
-
-    return dialect_of(one.exchange, one.description).reader()

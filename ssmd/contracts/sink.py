@@ -59,7 +59,8 @@ class Block(NamedTuple):
     end: Position
     """Where the last line ends."""
     session: str
-    """The id of the connection that received them, as in the ledger; empty when no ledger says it."""
+    """When the connection that received them began in the ledger of the day, as `began` of the manifest's sessions has
+    it: 2026-01-31T10:30:00.123456Z. Empty when no ledger says it."""
     exchange: str
     """The name of the dialect of their messages, as in the ledger; empty when no ledger says it."""
     lines: Sequence[bytes]
@@ -121,9 +122,10 @@ class Sink(Protocol):
     def send(self, block: Block) -> None:
         """Write a block behind what is there. Returns when the engine has acknowledged all of it.
 
-        `block.start` is what resume() or the last send() ended with, or the first position of all. Raises EngineError
-        when it cannot be known whether the block is there: then only resume() shows it. Raises EngineFenced when
-        another relay writes, and EngineMismatch for a message that this engine can never take.
+        `block.start` is what resume() or the last send() ended with, or a later position: a later day, or behind lines
+        that ssmd did not write, which are in no block. Raises EngineError when it cannot be known whether the block is
+        there: then only resume() shows it. Raises EngineFenced when another relay writes, and EngineMismatch for a
+        message that this engine can never take.
         """
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:

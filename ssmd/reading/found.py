@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ from ssmd.store.json_limits import is_utf8
 from ssmd.store.line import decode_line
 from ssmd.store.timestamps import parse_timestamp
 
-__all__ = ["are_whole", "found_in_line", "found_in_lines"]
+__all__ = ["Columns", "are_whole", "column_of", "columns_of", "found_in_line", "found_in_lines"]
 
 _hour = operator.itemgetter(HOUR)
 _LAST = operator.itemgetter(-2)
@@ -53,8 +54,26 @@ def are_whole(block: bytes, lines: list[bytes]) -> bool:
     return _are_heads(lines, size) and _strings(lines, size) is not None
 
 
+class Columns(NamedTuple):
+    """What lines hold; the sequences are parallel, one element for each line."""
+
+    payloads: Sequence[bytes]
+    """The exchange's own bytes, also of a message that was kept as a string."""
+    found: Sequence[Found]
+    """The type and the market."""
+
+
 def found_in_lines(block: bytes, lines: list[bytes], reader: MessageReader) -> Sequence[Found] | None:
     """Return the type and the market of each line when all of them are proved to be lines of ssmd, else None."""
+    columns = columns_of(block, lines, reader)
+    return columns.found if columns is not None else None
+
+
+def columns_of(block: bytes, lines: list[bytes], reader: MessageReader) -> Columns | None:
+    """Return what the lines of a block hold when all of them are proved to be lines of ssmd, else None.
+
+    It also returns None for lines whose heads have several lengths, as those of two feeds.
+    """
     if not lines or not is_utf8(block):
         return None
     size = lines[0].find(DATA) + len(DATA)
@@ -62,12 +81,13 @@ def found_in_lines(block: bytes, lines: list[bytes], reader: MessageReader) -> S
         return None
     payloads = list(map(operator.itemgetter(slice(size, -2)), lines))
     with contextlib.suppress(ValueError, RecursionError):
-        return reader.read(payloads)
+        return Columns(payloads, reader.read(payloads))
     # One that was kept as a string is no JSON document here. It has no type, as has no string.
-    for place in _strings(lines, size) or ():
-        payloads[place] = b"null"
+    documents = payloads.copy()
+    for place, payload in (_strings(lines, size) or {}).items():
+        payloads[place], documents[place] = payload, b"null"
     with contextlib.suppress(ValueError, RecursionError):
-        return reader.read(payloads)
+        return Columns(payloads, reader.read(documents))
     return None
 
 
@@ -85,25 +105,32 @@ def _are_heads(lines: list[bytes], size: int) -> bool:
     return True
 
 
-def _strings(lines: list[bytes], size: int) -> list[int] | None:
-    """Return which lines have a string after their head; None when one of them cannot be recovered."""
+def _strings(lines: list[bytes], size: int) -> dict[int, bytes] | None:
+    """Return the messages that are a string after the head, by the place of their line; None when one of them cannot
+    be recovered.
+    """
     if b'"' not in bytes(map(operator.itemgetter(size), lines)):
-        return []
-    found = [place for place, line in enumerate(lines) if line.startswith(b'"', size)]
+        return {}
     try:
-        for place in found:
-            decode_line(lines[place])
+        return {place: decode_line(line).payload for place, line in enumerate(lines) if line.startswith(b'"', size)}
     except ValueError:
         return None
-    return found
+
+
+def column_of(line: bytes, reader: MessageReader) -> tuple[bytes, Found]:
+    """Return the message of a line, and its type and market. Raises ValueError when ssmd did not write the line."""
+    payload = decode_line(line).payload
+    if is_kept_as_string(line, line.index(DATA) + len(DATA)):
+        return payload, ("", "")
+    try:
+        return payload, reader.read([payload])[0]
+    except (ValueError, RecursionError):
+        return payload, ("", "")
 
 
 def found_in_line(line: bytes, reader: MessageReader | None) -> Found:
     """Return the type and the market of a line. Raises ValueError when ssmd did not write it."""
-    payload = decode_line(line).payload
-    if reader is None or is_kept_as_string(line, line.index(DATA) + len(DATA)):
-        return "", ""
-    try:
-        return reader.read([payload])[0]
-    except (ValueError, RecursionError):
-        return "", ""
+    if reader is not None:
+        return column_of(line, reader)[1]
+    decode_line(line)
+    return "", ""

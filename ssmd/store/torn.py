@@ -12,7 +12,7 @@ from ssmd.store.head import OPENING
 from ssmd.store.layout import torn_path
 from ssmd.store.line import LONGEST_LINE, decode_line
 
-__all__ = ["set_torn_tail_aside"]
+__all__ = ["end_of_whole_lines", "set_torn_tail_aside"]
 
 _CHUNK = 1024 * 1024
 
@@ -28,7 +28,7 @@ def set_torn_tail_aside(path: Path, decode: Callable[[bytes], object] = decode_l
     with open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         _require_own(path, os.pread(file.fileno(), len(OPENING), 0))
-        whole = _end_of_last_whole_line(file.fileno(), size, decode)
+        whole = end_of_whole_lines(file.fileno(), size, decode=decode)
         if whole == size:
             return 0
         _copy_tail(file.fileno(), whole, torn_path(path))
@@ -62,8 +62,11 @@ def _require_own(path: Path, beginning: bytes) -> None:
         raise OutputError(f"{path}: is not a file of ssmd; move it away, or choose another storage.path")
 
 
-def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object]) -> int:
-    """Return the offset after the last line that ends in a newline and that ssmd can read back; 0 without any.
+def end_of_whole_lines(fd: int, size: int, begin: int = 0, decode: Callable[[bytes], object] = decode_line) -> int:
+    """Return the offset after the last line that ends in a newline and that ssmd can read back; `begin` without any.
+
+    Only what lies from `begin`, the beginning of a line, to `size` is looked at. What follows the offset is what the
+    next start sets aside. Raises OSError.
 
     It goes back a chunk at a time. `rest` is the end, with its newline, of a line that begins further back, in pieces,
     the last one first.
@@ -71,11 +74,11 @@ def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object
     start = size
     rest: list[bytes] = []
     held = 0
-    while start:
+    while start > begin:
         end = start
-        start = max(0, start - _CHUNK)
+        start = max(begin, start - _CHUNK)
         data = os.pread(fd, end - start, start)
-        if rest and start and b"\n" not in data and held + len(data) <= LONGEST_LINE:
+        if rest and start > begin and b"\n" not in data and held + len(data) <= LONGEST_LINE:
             rest.append(data)  # Joined only once, for a line may have many chunks.
             held += len(data)
             continue
@@ -87,11 +90,11 @@ def _end_of_last_whole_line(fd: int, size: int, decode: Callable[[bytes], object
             if _is_whole(line, decode):
                 return end
             end -= len(line) + 1
-        if lines and not start and _is_whole(lines[0], decode):
+        if lines and start == begin and _is_whole(lines[0], decode):
             return end
         rest = [lines[0] + b"\n"] if lines and len(lines[0]) < LONGEST_LINE else []
         held = sum(map(len, rest))
-    return 0
+    return begin
 
 
 def _is_whole(line: bytes, decode: Callable[[bytes], object]) -> bool:

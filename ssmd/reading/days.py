@@ -1,0 +1,131 @@
+"""Which days a storage folder has of one feed or shard, asked again and again while it is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ssmd.errors import DataError
+from ssmd.store.inventory import day_folders, looking
+from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
+from ssmd.store.ledger import CLOSED, CONTINUED, OUTAGE, Entry, time_in
+from ssmd.store.ledger_file import readable_entries
+from ssmd.store.timestamps import day_of_ns, timestamp
+from ssmd.store.unfinished import is_unfinished_import
+
+__all__ = ["Days"]
+
+_LOOK_SECONDS = 1.0
+"""How often the whole folder is listed. The day that begins now is looked for by its name, each time."""
+
+
+class Days:
+    """The days of one stem. All methods raise DataError when the folder cannot be read."""
+
+    def __init__(self, storage: Path, stem: str, clock: Callable[[], int]) -> None:
+        self._storage = storage
+        self._stem = stem
+        self._clock = clock
+        self._next_look = 0.0
+        self._left: tuple[Path, int] | None = None
+
+    def today(self) -> str:
+        """Return the UTC day that it is now."""
+        return day_of_ns(self._clock())
+
+    def all(self) -> list[str]:
+        """Return the days that have data, in any form, oldest first."""
+        return list(self._after(""))
+
+    def sizes_after(self, day: str) -> Iterator[tuple[str, int]]:
+        """Yield the days after a day that have data, each with the size of its file."""
+        for name in self._after(day):
+            for path in forms_of(self._storage / name, self._stem):
+                if path.exists():
+                    with looking(path):
+                        yield name, path.stat().st_size
+                    break
+
+    def _after(self, day: str) -> Iterator[str]:
+        with looking(self._storage):
+            folders = day_folders(self._storage)
+        for folder in folders:
+            if folder.name > day and any(path.exists() for path in forms_of(folder, self._stem)):
+                yield folder.name
+
+    def next(self, day: str) -> str | None:
+        """Return the first day after a day that has data, None when there is none so far; days may be found late by a
+        second.
+        """
+        today = self.today()
+        now = time.monotonic()
+        if now < self._next_look and not (today > day and data_path(self._storage / today, self._stem).exists()):
+            return None
+        self.postpone()
+        self._require_left()
+        return next(self._after(day), None)
+
+    def postpone(self) -> None:
+        """Look for a later day only after a second."""
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+
+    def leave(self, path: Path, size: int) -> None:
+        """Note the file of the last day that was read to its end, and its size: no more may be written to it."""
+        self._left = path, size
+
+    def _require_left(self) -> None:
+        if self._left is None:
+            return
+        path, size = self._left
+        try:
+            grown = path.stat().st_size > size
+        except OSError:
+            return  # It was compressed, or moved away.
+        if grown:
+            raise DataError(
+                f"{path}: has grown after a later day was begun, so the clock was set back: its new lines are behind "
+                "what was handed out already. Move the later day away if its lines have the wrong date, and choose "
+                "where to go on with `ssmd ship --resume-at <day>/<offset>`"
+            )
+
+    def require_nothing_between(self, day: str, later: str, end_ns: int | None) -> None:
+        """Raise DataError when something was recorded between two days that have data, and is gone.
+
+        `end_ns`: the time of the last entry in the ledger of `day`; None when that is not known.
+        """
+        with looking(self._storage):
+            between = [folder for folder in day_folders(self._storage) if day < folder.name < later]
+        for folder in between:
+            # A collector makes the data of a day before it writes to the ledger, so the ledger is looked at first.
+            ledger, manifest = ledger_path(folder, self._stem), manifest_path(folder, self._stem)
+            beside = [path for path in (ledger, manifest) if path.exists() and path.stat().st_size]
+            here = any(path.exists() for path in forms_of(folder, self._stem))
+            if beside and not here and not is_unfinished_import(folder, self._stem):
+                raise _gone(data_path(folder, self._stem), f"{beside[0].name} describes it")
+        opening = _opening(readable_entries(ledger_path(self._storage / later, self._stem)))
+        if opening is None:
+            return
+        if opening.event == CONTINUED:
+            before = str(opening.fields.get("from"))
+            if day < before < later:
+                raise _gone(data_path(self._storage / before, self._stem), f"the ledger of {later} mentions it")
+            return
+        since_ns = time_in(opening, "from")
+        if end_ns is not None and since_ns > end_ns and day_of_ns(since_ns) > day:
+            raise _gone(
+                data_path(self._storage / day_of_ns(since_ns), self._stem),
+                f"the ledger of {later} says that a connection was open until {timestamp(since_ns)}",
+            )
+
+
+def _opening(entries: Iterable[Entry]) -> Entry | None:
+    """Return the entry with which a day begins, that says what was before it; None without one."""
+    return next((entry for entry in entries if entry.event in (CONTINUED, OUTAGE, CLOSED)), None)
+
+
+def _gone(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path}: is missing, although its lines were not handed out yet; {why}. Put the day back, or choose where to "
+        "go on with `ssmd ship --resume-at <day>/<offset>`"
+    )

@@ -1,0 +1,232 @@
+"""Follows what is recorded of one feed or shard, from a position on: over midnight, restarts and compaction.
+
+    follower = Follower(storage, "kalshi", WHOLE, reader_of)
+    follower.begin(sink.resume(), "today")
+    while True:
+        block = follower.read(sink.most_lines, sink.most_bytes)
+        if block is not None:
+            sink.send(block)
+        else:
+            time.sleep(POLL_SECONDS)
+
+Every line is handed out once, in order, and only when it is durable: the follower syncs the data file itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.sink import Block, Position
+from ssmd.errors import EngineMismatch
+from ssmd.reading.day_source import DaySource, open_day
+from ssmd.reading.days import Days
+from ssmd.reading.ledger_parts import LedgerParts, Part
+from ssmd.reading.pieces import cut, pieces
+from ssmd.reading.position import require_position
+from ssmd.store.head import received_ns
+from ssmd.store.layout import ledger_path
+from ssmd.store.locks import is_locked
+from ssmd.store.timestamps import day_begins
+
+__all__ = ["POLL_SECONDS", "Follower"]
+
+POLL_SECONDS = 0.01
+"""How long to wait, after read() has returned None, before it is called again. Such a call takes some 20 us."""
+
+SYNC_SECONDS = 0.05
+"""The shortest time between two syncs of a file: the collector syncs it too, and must not wait for others. Until then,
+read() returns None, and lag() counts what waits."""
+
+_LEAST_BYTES = 64 * 1024
+_MOST_BYTES = 4 * 1024 * 1024
+"""How much is read at once."""
+
+_log = logging.getLogger("ssmd.follow")
+
+
+class Follower:
+    """Hands out the lines of one feed or shard, block by block. It never waits for lines.
+
+    `reader_of`: returns what finds types and markets, from the name of a dialect and its description; both are empty
+    where no ledger says them. `clock`: the wall clock, ns since the epoch.
+
+    All methods raise DataError when what is recorded cannot be read, or has changed as no program of ssmd changes it,
+    and WriteError when a sync fails.
+    """
+
+    def __init__(
+        self,
+        storage: Path,
+        feed: str,
+        shard: Shard,
+        reader_of: Callable[[str, Mapping[str, Any]], MessageReader],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._storage = storage
+        self._stem = shard.stem(feed)
+        self._reader_of = reader_of
+        self._reader: tuple[Part, MessageReader] | None = None
+        self._clock = clock
+        self._days = Days(storage, self._stem, clock)
+        self._parts = LedgerParts(Path())
+        self._source: DaySource | None = None
+        self._place = Position(feed, shard.label, "", 0, 0)
+        """Up to where the source was read."""
+        self._blocks: deque[Block] = deque()
+        """What was read and is not handed out yet."""
+        self._handed_out: Block | None = None
+        self._next_sync = 0.0
+        self._later: str | None = None
+        """A later day that has begun, so that this one is done when nothing more is in it."""
+
+    def begin(self, position: Position | None, start: str = "today") -> Position:
+        """Go to a position, and return it; without one, to the first place that is wanted.
+
+        `start`: `today` (the beginning of the UTC day), `now` (behind all that is there), `oldest`, or a day. It may be
+        called again at any time. Raises EngineMismatch for a position of another feed, and for one where no line ends.
+        """
+        at = position if position is not None else self._first(start)
+        if at[:2] != self._place[:2]:
+            raise EngineMismatch(
+                f"the engine has a position of feed {at.feed}{f' shard {at.shard}' if at.shard else ''}, and "
+                f"{self._stem} is to be shipped; give each feed a stream, topic or prefix of its own"
+            )
+        self._go_to(at)
+        return at
+
+    def _first(self, start: str) -> Position:
+        today = self._days.today()
+        if start not in ("now", "oldest"):
+            return self._place._replace(day=today if start == "today" else start, offset=0, line=0)
+        days = self._days.all() or [today]
+        first = self._place._replace(day=days[0] if start == "oldest" else days[-1], offset=0, line=0)
+        if start == "now" and (source := open_day(self._storage / first.day, self._stem)) is not None:
+            with contextlib.closing(source):
+                end = source.end()
+                return first._replace(offset=end, line=source.lines_before(end, (0, 0)) or 0)
+        return first
+
+    def _go_to(self, at: Position) -> None:
+        """Read from a position on. Raises EngineMismatch when no line ends there."""
+        self.close()
+        self._place = at
+        self._later = self._handed_out = None
+        self._next_sync = 0.0
+        folder = self._storage / at.day
+        self._parts = LedgerParts(ledger_path(folder, self._stem))
+        self._parts.update()
+        self._source = open_day(folder, self._stem)
+        require_position(at, self._source, self._parts, folder, self._stem)
+
+    def read(self, most_lines: int, most_bytes: int) -> Block | None:
+        """Return the next lines that are durable, one at least; None when there are none now.
+
+        `most_bytes`: the most bytes of payloads, unless the first message alone has more.
+        """
+        self._handed_out = None
+        while not self._blocks:
+            if not self._fill(min(max(most_bytes, _LEAST_BYTES), _MOST_BYTES)):
+                return None
+        self._handed_out, rest = cut(self._blocks.popleft(), most_lines, most_bytes)
+        if rest is not None:
+            self._blocks.appendleft(rest)
+        return self._handed_out
+
+    def _fill(self, most: int) -> bool:
+        """Read some lines, or go on to where there may be some; return False when there is nothing to do now."""
+        if self._source is None:
+            return self._find()
+        data = self._source.read(self._place.offset, most)
+        if not data and self._source.look():
+            if time.monotonic() < self._next_sync:
+                return False
+            self._next_sync = time.monotonic() + SYNC_SECONDS
+            self._source.sync()
+            data = self._source.read(self._place.offset, most)
+        if not data:
+            return self._turn(self._source)
+        self._parts.update()
+        self._blocks.extend(pieces(data, self._place, self._parts, self._reader_for, self._damaged))
+        offset, line = self._place.offset + len(data), self._place.line + data.count(b"\n")
+        self._place = self._place._replace(offset=offset, line=line)
+        return True
+
+    def _reader_for(self, part: Part) -> MessageReader:
+        if self._reader is None or part[2:] != self._reader[0][2:]:
+            self._reader = part, self._reader_of(part.exchange, part.description)
+        return self._reader[1]
+
+    def _damaged(self, line: int) -> None:
+        path = self._source.path if self._source is not None else ""
+        _log.warning("not a line of ssmd, left out", extra={"file": str(path), "line": line})
+
+    def _find(self) -> bool:
+        """Open the day of the place, or the first one after it; return whether there is any."""
+        day = self._place.day
+        self._source = open_day(self._storage / day, self._stem)
+        if self._source is not None:
+            return True
+        later = self._days.next(day)
+        if later is not None:
+            self._move(later)
+        return later is not None
+
+    def _turn(self, source: DaySource) -> bool:
+        """Go on from the present end of a day; return whether there may be something to read."""
+        if not source.is_current():
+            self._go_to(self._place)
+            return True
+        if self._later is None:
+            self._later = self._days.next(self._place.day)
+            return self._later is not None  # What was written before that day began is read first.
+        if is_locked(source.path):
+            # The clock was ahead once and is right again, so that the collector writes the earlier day.
+            self._later = None
+            self._days.postpone()
+            return False
+        self._days.leave(source.path, self._place.offset + source.bytes_after(self._place.offset))
+        self._move(self._later)
+        return True
+
+    def _move(self, later: str) -> None:
+        """Go on to a later day."""
+        self._parts.update()
+        last = self._parts.last
+        self._days.require_nothing_between(self._place.day, later, last.ts_ns if last is not None else None)
+        self._go_to(self._place._replace(day=later, offset=0, line=0))
+
+    def lag(self) -> tuple[int, float]:
+        """Return how far what was handed out is behind what is on the disk: bytes of lines, and the age of the oldest
+        of these lines in seconds; both 0 when nothing is. What the last read() returned counts as behind until the
+        next call: it may not have arrived yet.
+        """
+        waiting = [*([self._handed_out] if self._handed_out is not None else []), *self._blocks]
+        size = sum(block.end.offset - block.start.offset for block in waiting)
+        first = waiting[0].lines[0] if waiting else b""
+        if self._source is not None and (rest := self._source.bytes_after(self._place.offset)):
+            size += rest
+            first = first or self._source.peek(self._place.offset)
+        for day, more in self._days.sizes_after(self._place.day):
+            size += more
+            first = first or f'{{"ts":"{day}T00:00:00.000000Z'.encode() if more else first
+        if not size:
+            return 0, 0.0
+        try:
+            return size, max(0.0, (self._clock() - received_ns(first)) / 1e9)
+        except ValueError:  # A damaged line.
+            return size, max(0.0, (self._clock() - day_begins(self._place.day)) / 1e9)
+
+    def close(self) -> None:
+        """Close the file. Idempotent; begin() may follow."""
+        self._blocks.clear()
+        if self._source is not None:
+            self._source.close()
+            self._source = None

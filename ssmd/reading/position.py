@@ -1,0 +1,53 @@
+"""Proves that a position, as an engine keeps it, fits what is on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ssmd.contracts.sink import Position
+from ssmd.errors import DataError, EngineMismatch
+from ssmd.reading.day_source import DaySource
+from ssmd.reading.ledger_parts import LedgerParts
+from ssmd.store.layout import data_path, manifest_path
+from ssmd.store.manifest_file import read_manifest
+
+__all__ = ["require_position"]
+
+_REMEDY = "find out why, and choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
+
+
+def require_position(at: Position, source: DaySource | None, parts: LedgerParts, folder: Path, stem: str) -> None:
+    """Raise EngineMismatch unless a position lies at the end of a line, or at the beginning of a day.
+
+    `source`: the lines of its day, whose folder is `folder`; None when they are not here. That is no matter if the
+    engine has the whole day, as its manifest shows.
+    """
+    if source is None:
+        if at.offset and not _is_end_of_day(at, manifest_path(folder, stem)):
+            raise EngineMismatch(
+                f"{data_path(folder, stem)}: is not here, and the engine's copy ends in it, after byte {at.offset:,}; "
+                f"{_REMEDY}"
+            )
+        return
+    lines = source.lines_before(at.offset, parts.place_before(at.offset))
+    if lines not in (None, at.line):  # A damaged ledger may have a wrong place.
+        lines = source.lines_before(at.offset, (0, 0))
+    if lines is None:
+        raise EngineMismatch(
+            f"{source.path}: no line ends at byte {at.offset:,}, where the engine's copy ends; it was made of another "
+            f"file, or this one has lost its end: {_REMEDY}"
+        )
+    if lines != at.line:
+        raise EngineMismatch(
+            f"{source.path}: has {lines:,} lines before byte {at.offset:,}, where the engine's copy ends after "
+            f"{at.line:,}; it was made of another file: {_REMEDY}"
+        )
+
+
+def _is_end_of_day(at: Position, manifest: Path) -> bool:
+    """Return whether a day that is moved away ended at a position."""
+    try:
+        found = read_manifest(manifest)
+    except DataError:
+        return False
+    return found is not None and (found.bytes, found.lines) == (at.offset, at.line)
