@@ -53,6 +53,7 @@ class Transport(_ForPart):
     topic: Annotated[Text | None, NO_EFFECT] = None
     subject_prefix: Annotated[Text | None, NO_EFFECT] = None
     ca_file: Annotated[Text | None, NO_EFFECT] = None
+    sasl_mechanism: Annotated[Text | None, NO_EFFECT] = None
     start: Annotated[Text | None, NO_EFFECT] = None
     relay: Annotated[Text | None, NO_EFFECT] = None
 

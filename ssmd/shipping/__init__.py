@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
 
 __all__ = ["TRANSPORTS"]
 
 TRANSPORTS: dict[str, Any] = {
+    "kafka": Kafka,
     "memory": Memory,
 }

@@ -1,0 +1,1 @@
+"""Kafka: each block is one transaction, and so is the position at which it ends."""

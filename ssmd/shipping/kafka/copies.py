@@ -1,0 +1,122 @@
+"""What the topics have of one feed or shard: where its copy ends, and the messages of the copy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from confluent_kafka import Message
+from confluent_kafka.admin import OffsetSpec
+
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.sink import Copied, Position
+from ssmd.errors import EngineMismatch
+from ssmd.shipping.kafka.client import Client
+from ssmd.shipping.kafka.reader import Reader
+from ssmd.shipping.kafka.topics import Place, Topics
+from ssmd.store.timestamps import day_begins
+
+__all__ = ["Copies", "last_position"]
+
+_log = logging.getLogger(__name__)
+
+_LOOKS = (1_000, 100_000)
+"""How many of the newest positions are read: as a rule one of them is of this feed. Then all are."""
+_HOUR_MS = 3600 * 1000
+
+
+def last_position(client: Client, topics: Topics, feed: str, shard: Shard) -> Position | None:
+    """Return where the copy of a feed or shard ends; None when the engine has nothing of it.
+
+    Raises EngineError, and EngineMismatch for what is no position of this feed.
+    """
+    place = (topics.names.position, 0)
+    first = topics.offsets([place], OffsetSpec.earliest())[place]
+    end = topics.offsets([place], OffsetSpec.latest(), committed=False)[place]
+    found = None
+    for count in (*_LOOKS, end):
+        start = max(first, end - count)
+        found = _last_from(start, place, client, topics, feed, shard)
+        if found is not None or start == first:
+            break
+    return found
+
+
+def _last_from(start: int, place: Place, client: Client, topics: Topics, feed: str, shard: Shard) -> Position | None:
+    key, found = shard.stem(feed).encode(), None
+    reader = Reader(client, topics, {place: start}, f"ssmd-{topics.names.data}")
+    try:
+        for record in reader.records():
+            position = _position(record)
+            if position is not None and position.feed != feed:
+                raise EngineMismatch(
+                    f"kafka has the feed {position.feed} in the topic {topics.names.data}, and this is the feed "
+                    f"{feed}; set another topic"
+                )
+            if record.key() == key:
+                found = position
+    finally:
+        reader.close()
+    return found
+
+
+def _position(record: Message) -> Position | None:
+    """Return the position of a record; None for one that says that its key is deleted."""
+    value = record.value()
+    if value is None:
+        return None
+    try:
+        position = Position.decode(value)
+    except ValueError as error:
+        raise EngineMismatch(
+            f"kafka has something else in the topic {record.topic()}, at offset {record.offset()}: {error}"
+        ) from None
+    return position
+
+
+class Copies:
+    """The messages that are in the topics for data and for private messages. Its methods raise EngineError."""
+
+    def __init__(self, client: Client, topics: Topics, stem: str) -> None:
+        self._client = client
+        self._topics = topics
+        self._stem = stem.encode()
+        self._private = topics.names.private
+        self._foreign = 0
+
+    def since(self, first_day: str | None) -> Iterator[Copied]:
+        """Yield them, merged by their lines; those of days before `first_day` may be missing."""
+        names = (self._topics.names.data, self._private)
+        places = [(name, number) for name in names for number in self._topics.partitions(name)]
+        if not places:
+            return
+        # A message is shipped after it is received. The hour is for clocks that differ.
+        point = OffsetSpec.earliest()
+        if first_day is not None:
+            point = OffsetSpec.for_timestamp(day_begins(first_day) // 1_000_000 - _HOUR_MS)
+        starts = {place: start for place, start in self._topics.offsets(places, point).items() if start >= 0}
+        reader = Reader(self._client, self._topics, starts, f"ssmd-{self._topics.names.data}")
+        try:
+            yield from reader.merged(self._parse, lambda copied: (copied.day, copied.line))
+        finally:
+            reader.close()
+        if self._foreign:
+            _log.warning("the topic has messages that ssmd has not written", extra={"messages": self._foreign})
+
+    def _parse(self, message: Message) -> Copied | None:
+        """Return a message of this feed; None for another shard's, and for what another program has written."""
+        headers = dict(message.headers() or ())
+        try:
+            day, stem, line = headers["Ssmd-Line"].split(b"/")
+            copied = Copied(
+                self._where(message), day.decode("ascii"), int(line), headers["Ssmd-Ts"].decode("ascii"),
+                message.value() or b"",
+            )  # fmt: skip
+        except (LookupError, ValueError, AttributeError):
+            self._foreign += 1
+            return None
+        return copied if stem == self._stem else None
+
+    def _where(self, message: Message) -> str:
+        where = f"partition {message.partition()}, offset {message.offset()}"
+        return f"topic {message.topic()}, {where}" if message.topic() == self._private else where

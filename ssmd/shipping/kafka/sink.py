@@ -1,0 +1,197 @@
+"""The sink of Kafka: each block is one transaction, and so is the position at which it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.sink import Block, Copied, Position, Traits
+from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch
+from ssmd.exchange.topics import PRIVATE, topic_of
+from ssmd.shipping.kafka import checks
+from ssmd.shipping.kafka.client import UNREACHABLE, Client, now
+from ssmd.shipping.kafka.copies import Copies, last_position
+from ssmd.shipping.kafka.topics import Names, Topics
+from ssmd.shipping.kafka.transport import KafkaConfig
+from ssmd.store.head import TS
+
+__all__ = ["KafkaSink", "connect"]
+
+_SEND_SECONDS = 30.0
+"""How long a transaction may take to be acknowledged."""
+_TRANSACTION_SECONDS = 60
+"""After this time the brokers end a transaction of which they hear nothing more, so that readers can go on."""
+_ABORT_SECONDS = 5.0
+_LARGEST = 64 * 1024 * 1024
+"""The brokers decide how large a message may be. This only protects them: they close the connection at 100 MB."""
+_BATCH_BYTES = 1_000_000
+_BATCH_HEAD = 100
+"""At least as many bytes as a batch is longer than its messages."""
+
+
+def connect(config: KafkaConfig, environment: str, feed: str, shard: Shard, keys: Mapping[str, str]) -> KafkaSink:
+    """Connect to the brokers, and return the sink for a feed or shard. Raises EngineError and ConfigError."""
+    sink = KafkaSink(Client(config, keys), config.topic or f"{environment}.{feed}", feed, shard)
+    sink.topics.partitions(sink.names.data)
+    return sink
+
+
+class KafkaSink:
+    """Keeps the Sink contract of contracts/sink.py.
+
+    Each feed or shard has a transactional id of its own. Kafka lets one producer use it at a time, and the newest wins:
+    https://kafka.apache.org/documentation/#producerconfigs_transactional.id
+    """
+
+    traits = Traits(fences=True, atomic=True, exactly_once=True)
+    most_lines = 20_000
+    most_bytes = 16 * 1024 * 1024
+
+    def __init__(self, client: Client, topic: str, feed: str, shard: Shard) -> None:
+        self.names = Names.of(topic)
+        self.topics = Topics(client, self.names)
+        self._client = client
+        self._feed = feed
+        self._shard = shard
+        self._stem = shard.stem(feed)
+        self._id = f"ssmd-{topic}-{self._stem}"
+        self._producer: Producer | None = None
+        self._too_large = b""
+        """The largest message that the brokers have refused as too large."""
+        self._has_private = False
+
+    def check(self) -> Sequence[str]:
+        warnings: list[str] = []
+        self.topics.check_pair()
+        for name, of_settings in (
+            (self.names.data, checks.of_data),
+            (self.names.private, checks.of_data),
+            (self.names.position, checks.of_positions),
+        ):
+            if replicas := self.topics.partitions(name):
+                settings, unknown = self._settings(name)
+                warnings += [*unknown, *of_settings(name, min(replicas.values()), settings)]
+            elif name != self.names.private:
+                self.topics.create(name, only_ask=True)
+                warnings.append(
+                    f"there is no topic {name} yet, and it will be created with the brokers' own settings; "
+                    "create it yourself if it should have others"
+                )
+        return warnings
+
+    def _settings(self, name: str) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Return the settings of a topic, and why they are not known."""
+        try:
+            return self.topics.settings(name), ()
+        except EngineAuthError:
+            return {}, [
+                f"the settings of the topic {name} are not known, because the user may not ask for them; "
+                "give it the right DescribeConfigs"
+            ]
+
+    def resume(self) -> Position | None:
+        self._drop()
+        self.topics.prepare()
+        self._has_private = bool(self.topics.partitions(self.names.private))
+        settings = {
+            "transactional.id": self._id,
+            "transaction.timeout.ms": _TRANSACTION_SECONDS * 1000,
+            "compression.type": "lz4",
+            # As in Java's producer, so that all programs agree on the partition of a market.
+            "partitioner": "murmur2",
+            "batch.size": min(_BATCH_BYTES, self.topics.largest(self.names.data) - _BATCH_HEAD),
+            "message.max.bytes": _LARGEST,
+            "delivery.report.only.error": True,
+            "on_delivery": self._on_delivery,
+        }
+        self._producer = producer = self._client.make(Producer, settings)
+        # From here on an older relay is fenced, and its last transaction is either whole or undone.
+        self._client.wait(producer.init_transactions, producer, f"become the writer of {self.names.data}")
+        return last_position(self._client, self.topics, self._feed, self._shard)
+
+    def send(self, block: Block) -> None:
+        if self._producer is None:
+            raise EngineError("kafka: a block can be sent only after resume()")
+        private = {kind for kind, _ in block.found if topic_of(block.exchange, kind).section == PRIVATE}
+        if private and not self._has_private:
+            self.topics.create(self.names.private)
+            self._has_private = True
+        began, sent = now(), False
+        self._too_large = b""
+        try:
+            self._transact(self._producer, block, private)
+            sent = True
+        except KafkaException as error:
+            problem = self._abort(self._producer, error.args[0])
+            raise self._error(problem, block, now() - began) from None
+        finally:
+            if not sent:  # Also after a signal that has become an exception: nothing may follow half of a block.
+                self._drop()
+
+    def _transact(self, producer: Producer, block: Block, private: set[str]) -> None:
+        """Send a block as one transaction. Raises KafkaException."""
+        data, private_topic, produce = self.names.data, self.names.private, producer.produce
+        before, session = f"{block.start.day}/{self._stem}/".encode(), block.session.encode()
+        producer.begin_transaction()
+        number = block.start.line
+        for line, payload, (kind, market) in zip(block.lines, block.payloads, block.found, strict=True):
+            number += 1
+            headers = [("Ssmd-Ts", line[TS]), ("Ssmd-Line", b"%b%d" % (before, number)), ("Ssmd-Session", session)]
+            key = market.encode("utf-8", "surrogatepass") if market else None
+            try:
+                produce(private_topic if kind in private else data, payload, key, headers=headers)
+            except KafkaException as error:
+                self._refused(error.args[0], payload)
+                raise
+        produce(self.names.position, block.end.encode(), self._stem, 0)
+        self._client.repeat(producer.commit_transaction, producer, _SEND_SECONDS)
+
+    def _on_delivery(self, problem: KafkaError, message: Message) -> None:
+        self._refused(problem, message.value() or b"")
+
+    def _refused(self, problem: KafkaError, payload: bytes) -> None:
+        """Keep the largest message of those that are refused for their size: the brokers refuse a batch as a whole."""
+        if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and len(payload) > len(self._too_large):
+            self._too_large = payload
+
+    def _abort(self, producer: Producer, problem: KafkaError) -> KafkaError:
+        """Undo the transaction if the brokers can be reached, so that readers need not wait for its time-out.
+
+        Returns the problem; or a worse one that explains it.
+        """
+        if problem.code() not in UNREACHABLE and not problem.fatal():
+            try:
+                self._client.repeat(producer.abort_transaction, producer, _ABORT_SECONDS)
+            except KafkaException as error:
+                if error.args[0].fatal():
+                    return error.args[0]
+        return problem
+
+    def _error(self, problem: KafkaError, block: Block, seconds: float) -> EngineError:
+        """Return the error for a block whose transaction has failed after so many seconds."""
+        if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
+            line = block.start.line + 1 + block.payloads.index(self._too_large)
+            limit = self.topics.largest(self.names.data)
+            return EngineMismatch(
+                f"line {line} of {block.start.day}/{self._stem}.jsonl has a message of {len(self._too_large):,} bytes, "
+                f"and the topic {self.names.data} takes {limit:,} at most; raise its setting max.message.bytes"
+            )
+        error = self._client.error(problem, f"ship to {self.names.data}")
+        if isinstance(error, EngineFenced) and seconds > _TRANSACTION_SECONDS:
+            # The brokers have ended the transaction. To the producer that looks the same as another relay.
+            return EngineError(f"kafka: a transaction took {seconds:.0f} s, and the brokers ended it")
+        return error
+
+    def copies(self, first_day: str | None = None) -> Iterator[Copied]:
+        yield from Copies(self._client, self.topics, self._stem).since(first_day)
+
+    def close(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        """End the producer without waiting for anything: what is open is undone by the next one, or by its time-out."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None

@@ -1,0 +1,76 @@
+"""A Kafka broker as a process of its own: noida-db, which keeps transactions and fences producers as Kafka does.
+
+It is killed, frozen and started again on the same data folder and port. What it has not: a user's password is not
+checked, there is one broker, and a transaction that is left open stays open until its producer comes back.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+DEADLINE = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program() -> Path:
+    # The command of that name starts this as a child, which a signal would not reach.
+    spec = importlib.util.find_spec("noida_db")
+    assert spec is not None, "noida-db is not installed"
+    return Path(str(spec.origin)).parent / "noida-db"
+
+
+class Broker:
+    """Started by its constructor, and by start() after kill()."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"kafka://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        arguments = ["start", "--data-dir", str(self._folder), "--only", "kafka", "--kafka-port", str(self.port)]
+        with (self._folder.parent / f"{self._folder.name}.log").open("ab") as log:
+            self._process = subprocess.Popen([program(), *arguments], stdout=log, stderr=log)
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"})
+
+    def create(self, name: str, partitions: int = 1, **settings: str) -> None:
+        """Create a topic; `settings` with `_` in place of the dots in their names."""
+        admin = self.admin()
+        config = {key.replace("_", "."): value for key, value in settings.items()}
+        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(DEADLINE)
