@@ -4,6 +4,14 @@
 
 usage_code=2
 
+# -h and --help print the comment at the top of the script.
+case ${1:-} in
+-h | --help)
+    sed -n '2,${/^#/!q;s/^# //p;}' "$0"
+    exit 0
+    ;;
+esac
+
 # A collector is an environment, such as kalshi-dev, or one of its shards, such as kalshi-dev+2of4. A process belongs to it
 # when its descriptor 9 is the collector's lock file. Unlike a process id in a file this cannot be wrong: it ends with the
 # process, and another program with a reused process id does not have it.
@@ -158,6 +166,17 @@ require_access() {
 # address: prints the URL of the collector's HTTP server.
 address() {
     case $listen in :*) echo "http://127.0.0.1$listen" ;; *) echo "http://$listen" ;; esac
+}
+
+# situation: prints that the collector is connected, or until when it is closed, after missing() has printed nothing.
+situation() {
+    "$python" -c 'import json, sys, urllib.request as u
+status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
+until = (status.get("schedule") or {}).get("closed_until")
+if status["state"] == "closed":
+    print("running, and is closed by schedule" + (f" until {until[:19]}Z" if until else ""))
+else:
+    print("connected, and nothing that was asked for is missing")' "$(address)/status" 2>/dev/null
 }
 
 # missing: prints what the collector is waiting for, nothing when all that was asked for is confirmed and coming; fails

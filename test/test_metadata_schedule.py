@@ -139,6 +139,23 @@ def test_what_is_wrong_gets_one_clear_problem(tmp_path, text, problem):
     assert found[0].startswith(problem)
 
 
+def test_all_that_is_wrong_is_reported_at_once(tmp_path):
+    found = problems(tmp_path, "schedule: {enforce: true, timezone: Mars, day_start: noon, weekdays: [mon]}\n")
+    fields = {problem.partition(": ")[0] for problem in found}
+    assert fields == {"schedule.timezone", "schedule.day_start", "schedule.weekdays[0]"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{from: 00:00, to: 24:00}", "{from: 00:00, to: 12:00}, {from: 12:00, to: 00:00}"],
+)
+def test_silence_that_is_always_expected_is_an_error(tmp_path, text):
+    """It would switch every alarm about silence off, for ever."""
+    problem = "expected_silence: is all of the time; name the hours of silence, or leave it out"
+    assert problems(tmp_path, f"expected_silence: [{text}]\n") == [problem]
+
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -1,4 +1,4 @@
-"""Checks the hours of an environment: its `schedule`, and the `calendar` of its feed.
+"""Checks the hours of an environment: its `schedule`, the `calendar` of its feed, and when silence is expected.
 
 Trees from before there was `enforce` describe a trading day there, in any words. So the texts are checked only where
 they act.
@@ -16,14 +16,14 @@ from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.hours import DAY_SECONDS, HORIZON_DAYS
 from ssmd.metadata.markers import Complaint
 from ssmd.metadata.model import WITHOUT_ENFORCE, Environment, Feed
-from ssmd.metadata.schedule import together
+from ssmd.metadata.schedule import silences_of, together
 from ssmd.metadata.sections import Calendar, Schedule, is_enforced
 
-__all__ = ["check_calendar", "check_schedule"]
+__all__ = ["check_calendar", "check_schedule", "check_silences"]
 
 T = TypeVar("T")
 
-_SCHEDULE, _CALENDAR = "schedule", "calendar"
+_SCHEDULE, _CALENDAR, _SILENCES = "schedule", "calendar", "expected_silence"
 
 
 def check_calendar(feed: MetadataFile[Feed], environments: Iterable[MetadataFile[Environment]]) -> None:
@@ -35,21 +35,36 @@ def check_calendar(feed: MetadataFile[Feed], environments: Iterable[MetadataFile
 
 def check_schedule(environment: MetadataFile[Environment], feed: MetadataFile[Feed] | None, today: date) -> None:
     """Report what is wrong with the hours of an environment whose schedule is enforced."""
-    schedule = environment.field(Schedule, _SCHEDULE)
-    if schedule is None or not schedule.enforce:
+    if not is_enforced(environment.value(_SCHEDULE)):
         return
+    schedule = environment.field(Schedule, _SCHEDULE)
     calendar = feed.field(Calendar, _CALENDAR) if feed is not None else None
     sound = _Section(environment, _SCHEDULE).are_hours("day_start", "day_end")
     if feed is not None and calendar is not None:
         section = _Section(feed, _CALENDAR)
         sound = section.are_hours("open_time", "close_time") and sound
         section.check_zone_and_holidays(calendar)
-    if not sound or (feed is not None and feed.value(_CALENDAR) not in (None, "") and calendar is None):
+    lacks_calendar = feed is not None and feed.value(_CALENDAR) not in (None, "") and calendar is None
+    if not sound or schedule is None or lacks_calendar:
         return
     hours = together(schedule, calendar)
-    now = datetime(today.year, today.month, today.day, tzinfo=UTC).timestamp()
+    now = _midnight(today)
     if hours.next_change(now) is None:
         _report_constant(environment, hours.include(now), calendar is not None)
+
+
+def check_silences(environment: MetadataFile[Environment], today: date) -> None:
+    """Report that silence would always be expected, so that nothing would ever raise an alarm."""
+    if environment.model is None:
+        return
+    silences, now = silences_of(environment.model), _midnight(today)
+    if silences.include(now) and silences.next_change(now) is None:
+        environment.report((_SILENCES,), "is all of the time; name the hours of silence, or leave it out")
+
+
+def _midnight(day: date) -> float:
+    """Return when a day begins in UTC, Unix seconds."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def _report_constant(environment: MetadataFile[Environment], is_open: bool, has_calendar: bool) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ssmd.errors import ConfigError, visible
-from ssmd.metadata.checking_hours import check_calendar, check_schedule
+from ssmd.metadata.checking_hours import check_calendar, check_schedule, check_silences
 from ssmd.metadata.definition import check_definitions
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
@@ -175,6 +175,7 @@ class _Tree:
             check_for_exchange(environment, feed, self._parts)
             check_calendar(feed.file, self.environments.files)
         check_schedule(environment, feed.file if feed else None, self._today)
+        check_silences(environment, self._today)
         used = (environment, feed.file if feed else None, schema)
         files = [file for file in used if file is not None]
         if not all(file.sound for file in files) or feed is None or feed.version is None or feed.index is None:

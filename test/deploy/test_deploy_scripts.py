@@ -9,11 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from process import KEYS, ROOT, Simulator, make_tree
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NAMES = ("start", "stop", "status", "restart", "keep", "collector.sh")
 
 
@@ -130,6 +132,7 @@ def test_a_collector_is_started_shown_restarted_and_stopped(host):
     assert "  feed     connected\n" in status.stdout
     assert re.search(r"  rate     \d+ messages/s, \d+ since the start\n", status.stdout)
     assert re.search(r"  last     \d+\.\d s ago\n", status.stdout)
+    assert re.search(r"  markets  (\d+|\?) followed, \d+ not subscribed\n", status.stdout)
     assert re.search(r"  starts   \d today \(UTC\)\n", status.stdout)
     assert re.search(r"  disk     \d+\.\d GB free\n", status.stdout)
     assert "  silent   " not in status.stdout
@@ -203,6 +206,40 @@ def test_a_start_does_not_wait_for_what_an_exchange_is_not_known_to_confirm(host
     started = host.run("start", "coinbase")
     assert (started.returncode, started.stderr) == (0, "")
     assert "coinbase is connected, and nothing that was asked for is missing; log: " in started.stdout
+
+
+def test_a_start_while_it_is_closed_says_until_when(host):
+    opens = datetime.now(UTC).date() + timedelta(days=3)
+    with (host.conf / "environments" / "kalshi-sim.yaml").open("a") as file:
+        file.write(f"schedule: {{enforce: true, weekdays: [{opens:%A}]}}\n".lower())
+    started = host.run("start", "kalshi-sim")
+    assert (started.returncode, started.stderr) == (0, "")
+    until = f"closed by schedule until {opens}T00:00:00Z"
+    assert f"ssmd: kalshi-sim is running, and is {until}; log: " in started.stdout
+    assert f"  feed     {until}\n" in host.run("status", "kalshi-sim").stdout
+
+
+def test_the_status_says_until_when_silence_is_expected(host):
+    with (host.conf / "environments" / "kalshi-sim.yaml").open("a") as file:
+        # All of the time but one day, three days from now.
+        day = f"{datetime.now(UTC).date() + timedelta(days=3):%A}".lower()
+        days = [name for name in WEEKDAYS if name != day]
+        silences = ", ".join(f'{{weekday: {name}, from: "00:00", to: "24:00"}}' for name in days)
+        file.write(f"expected_silence: [{silences}]\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    wait_for(lambda: "silence expected" in host.log())
+    status = host.run("status", "kalshi-sim").stdout
+    assert re.search(r"  silence  expected until \d{4}-\d\d-\d\dT00:00:00Z\n", status)
+
+
+@pytest.mark.parametrize("name", ["start", "stop", "status", "restart", "reload"])
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_scripts_explain_themselves(host, name, option):
+    done = host.run(name, option)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{name} [" if name != "reload" else "reload <environment> [")
+    assert "#" not in done.stdout
+    assert "Exit codes" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
