@@ -19,6 +19,7 @@ from process import KEYS, ROOT, Collector, Probed, ssmd
 from rest_site import Ask, Site, reply, site
 from test_never_silent import entries, eventually
 
+from ssmd.connector.rest.dialect import LOSS_NOTE
 from ssmd.exchange.kalshi.signing import read_private_key
 
 pytestmark = pytest.mark.one_day
@@ -76,7 +77,9 @@ def test_each_answer_is_a_line_and_the_ledger_says_what_was_asked(tmp_path: Path
             run.wait_for("connected")
             eventually(lambda: len(run.lines()) >= 3)
             assert run.get("/ready")[0] == 200
+            assert json.loads(run.get("/status")[1])["notes"] == [LOSS_NOTE]
             assert run.end() == 0
+        assert any(event["event"] == LOSS_NOTE for event in run.events)
         lines, responses = run.payloads(), of_test(run, "response")
     assert [json.loads(line)["n"] for line in lines] == list(range(len(lines)))
     assert made.asked[0].params == {"status": "open", "limit": "3", "all": "true"}

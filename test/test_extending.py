@@ -65,6 +65,7 @@ class Listening:
 
     sequence = COUNTER
     shows_loss = True
+    loss_note = ""
 
     def __init__(self) -> None:
         self._next = 0

@@ -17,7 +17,7 @@ from writer_runs import data, ledger
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.events import Event, Gap, SnapshotsRequested
-from ssmd.contracts.exchange import Inspection, Opening
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED, Inspection, Opening
 from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
@@ -329,7 +329,7 @@ def test_messages_that_are_no_data_do_not_count_as_the_last(read, status):
     ("sequence", "line"),
     [
         ("chain", "lost messages are detected by the numbers of the messages"),
-        ("", "lost messages cannot be detected on this feed: no numbers of its messages are known"),
+        ("", LOSS_NOT_DETECTED),
     ],
 )
 def test_the_log_says_at_the_start_how_lost_messages_show(read, caplog, monkeypatch, sequence, line):

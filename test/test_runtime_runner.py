@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
-from ssmd.contracts.exchange import COUNTER, Inspection, Opening
+from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, Inspection, Opening
 from ssmd.contracts.listing import Listing
 from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import (
@@ -97,6 +97,7 @@ class ToyConnector:
 class ToyExchange:
     sequence = COUNTER
     shows_loss = True
+    loss_note = LOSS_NOT_DETECTED
     tick_seconds: float | None = None
     idle = ""
 

@@ -143,6 +143,9 @@ class MessageReader(Protocol):
 class Exchange(Inspector, Protocol):
     """A dialect for one connection."""
 
+    loss_note: str
+    """What people should know about lost messages when `sequence` is empty, such as LOSS_NOT_DETECTED."""
+
     @property
     def tick_seconds(self) -> float | None:
         """tick() is called about this many seconds after the connection, and again after each such call; it may change

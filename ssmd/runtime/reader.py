@@ -73,7 +73,7 @@ class Reader:
         if self._exchange.idle:
             _log.info(self._exchange.idle)
         else:
-            _log_loss(self._exchange.sequence)
+            _log_loss(self._exchange.sequence, self._exchange.loss_note)
         decompress = self._connector.decompress
         self._journal.note(CONNECTED, self._clock.last_ns, **({"decompress": decompress} if decompress else {}))
         self._journal.events(self._exchange.asked(), self._clock.last_ns)
@@ -211,9 +211,9 @@ class Reader:
             self._connector.close()
 
 
-def _log_loss(sequence: str) -> None:
-    """Log how lost messages will show."""
+def _log_loss(sequence: str, note: str) -> None:
+    """Log how lost messages will show; `note`: what to log when they do not."""
     if sequence:
         _log.info("lost messages are detected by the numbers of the messages", extra={"sequence": sequence})
     else:
-        _log.info("lost messages cannot be detected on this feed: no numbers of its messages are known")
+        _log.info(note)

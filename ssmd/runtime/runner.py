@@ -108,7 +108,7 @@ class Runner:
         """Collect until stop(), or raise the error that ended the run."""
         self._status.queue_messages = lambda: self._queue.messages
         self._status.queue_bytes = lambda: self._queue.bytes
-        self._status.loss_shown_by = self._exchange.sequence or None
+        self._status.loss_shown_by, self._status.loss_note = self._exchange.sequence or None, self._exchange.loss_note
         self._status.idle = self._exchange.idle
         self._status.shows_loss = lambda: self._exchange.shows_loss
         self._status.not_decompressed = self._not_decompressed

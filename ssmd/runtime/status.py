@@ -92,6 +92,8 @@ class Status:
     written_bytes: int = 0
     loss_shown_by: str | None = COUNTER
     """How lost messages show: COUNTER, RANGE or CHAIN. None: they do not show."""
+    loss_note: str = LOSS_NOT_DETECTED
+    """What people should know when they do not show."""
     idle: str = ""
     """Why no message is expected, as a sentence for people; empty when messages are."""
     shows_loss: Callable[[], bool] = lambda: True
@@ -187,7 +189,7 @@ class Status:
         """Return what people should know of the run although nothing is wrong, one sentence each."""
         if self.idle:
             return [self.idle]
-        loss = LOSS_NOT_DETECTED if self.loss_shown_by is None else NO_NUMBERS_YET if self.lacks_numbers() else ""
+        loss = self.loss_note if self.loss_shown_by is None else NO_NUMBERS_YET if self.lacks_numbers() else ""
         count = 0 if self.listing is None else len(self.listing.unlisted)
         unlisted = f"names in `follow` of which the exchange lists no market: {count}" if count else ""
         return [note for note in (loss, unlisted) if note]

@@ -14,11 +14,15 @@ from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.listing import Listing
 from ssmd.errors import ConfigError, SsmdError
 
-__all__ = ["RestDialect", "RestExchange"]
+__all__ = ["LOSS_NOTE", "RestDialect", "RestExchange"]
 
 
 _ACTING = ("headers", "paths", "message_types")
 """What acts in the description of a REST feed: the headers of each request, and where readers find what they need."""
+
+
+LOSS_NOTE = "each message answers a request; what changes between two requests does not show"
+"""What people should know about lost messages: an answer that does not come is asked for again."""
 
 
 class RestExchange:
@@ -30,6 +34,7 @@ class RestExchange:
 
     sequence = idle = ""
     shows_loss = False
+    loss_note = LOSS_NOTE
     tick_seconds: float | None = None
     listing: Listing | None = None
 

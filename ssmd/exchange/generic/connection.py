@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.events import Asked, ChannelState, Event, Refused
-from ssmd.contracts.exchange import Inspection, Opening
+from ssmd.contracts.exchange import LOSS_NOT_DETECTED, Inspection, Opening
 from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.listing import Listing
 from ssmd.errors import ConfigError, ConnectError, Disconnected, SsmdError, SubscriptionRefused
@@ -38,6 +38,8 @@ class GenericConnection(GenericInspector):
 
     `keys`: the values of the key fields by name. `subscribe`: the environment's section.
     """
+
+    loss_note = LOSS_NOT_DETECTED
 
     def __init__(
         self, description: Description, keys: Mapping[str, str], subscribe: Any, commands_per_second: float | None

@@ -36,6 +36,8 @@ class KalshiConnection(KalshiInspector):
     `subscribe`: the environment's section. `per_second`: the most commands that are sent in a second; None: no limit.
     """
 
+    loss_note = ""
+
     def __init__(self, subscribe: Any, policy: SnapshotPolicy, per_second: float | None = None) -> None:
         super().__init__()
         self.subscriptions = Subscriptions(subscribe)
