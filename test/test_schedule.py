@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,6 +60,27 @@ class Scheduled(Collector):
         return moment(event["until"])
 
 
+@contextmanager
+def always_answered(collector: Collector) -> Iterator[None]:
+    """Ask /health again and again meanwhile; fail when one is not answered with 200."""
+    over = threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            with urllib.request.urlopen(f"http://{collector.listen}/health", timeout=60) as response:
+                answers.append(response.status)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            yield
+        finally:
+            over.set()
+        asking.result()
+    assert set(answers) == {200}
+
+
 def test_it_waits_for_the_opening_collects_and_waits_again_in_one_process(tmp_path, clock):
     environment = open_between(clock, 2 * HOUR, 4 * HOUR)
     with Scheduled(tmp_path, SIMULATED, environment=environment, variables=clock.variables) as collector:
@@ -95,6 +121,21 @@ def test_it_waits_for_the_opening_collects_and_waits_again_in_one_process(tmp_pa
     assert moment(opened["since"]) == opening - 22 * HOUR
     assert (closed["by"], moment(closed["until"])) == ("schedule", opening + 24 * HOUR)
     assert "outage" not in events
+
+
+def test_the_probes_are_answered_at_the_same_address_over_openings_and_closings(tmp_path, clock):
+    environment = open_between(clock, 2 * HOUR, 4 * HOUR)
+    with Scheduled(tmp_path, SIMULATED, environment=environment, variables=clock.variables) as collector:
+        opening = collector.closed()
+        listen = collector.listen
+        with always_answered(collector):
+            clock.forward(int(opening - clock.now()))
+            collector.start_up()
+            collector.wait_for("connected")
+            clock.forward(2 * HOUR)
+            collector.closed()
+        assert collector.listen == listen
+        assert collector.end() == 0
 
 
 def test_sigterm_while_it_is_closed_ends_it_at_once(tmp_path, clock):

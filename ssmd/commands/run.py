@@ -24,14 +24,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import gevent
 
@@ -44,6 +42,7 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
 from ssmd.metadata.schedule import hours_of
 from ssmd.runtime import logs
+from ssmd.runtime.anew import execute_anew
 from ssmd.runtime.open_hours import next_opening, open_hours, second
 from ssmd.wiring.reload import Reloads
 
@@ -73,8 +72,9 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         opening = next_opening(times, now) if times is not None else None
         if opening is not None:
             wait = wiring.assemble_closed(deployment, environ, listen, opening, show, shard=shard, page=page)
+            listener = wait.server.hold()
             signals = _act_on_signals(wait.closed.stop, _not_now)  # Before the log says that it has begun.
-            address = f"{listen[0]}:{wait.port}"
+            address = f"{listen[0]}:{wait.server.port}"
             _log_begin("closed by schedule", deployment, shard, address, until=second(opening))
             code, again = _wait(wait, signals)
         else:
@@ -82,12 +82,18 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             run = wiring.assemble(
                 deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
             )
+            listener = run.server.hold() if hours is not None else -1
             reloads = Reloads(deployment, run.runner.reader)
             signals = _act_on_signals(run.runner.stop, reloads.ask)
-            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.port}")
+            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.server.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.
             code, again = _collect(run, signals, terminal)
-    return _start_anew() if again else code
+    if again:
+        # A signal that comes meanwhile is kept until the new program handles it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [*_SIGNALS, _RELOAD])
+        # For each opening and each closing: so each loads the metadata as it is by then, and nothing is left over.
+        execute_anew(listener)
+    return code
 
 
 def _log_begin(event: str, deployment: Deployment, shard: Shard, listen: str, **more: str) -> None:
@@ -117,7 +123,7 @@ def _act_on_signals(stop: Callable[[str], None], reload: Callable[[], None]) -> 
         if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it, for a run to outlive its terminal.
             gevent.signal_handler(number, take, number.name)
     gevent.signal_handler(_RELOAD, reload)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [*_SIGNALS, _RELOAD])  # See _start_anew().
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [*_SIGNALS, _RELOAD])  # See execute_anew() in main().
     return names
 
 
@@ -160,15 +166,3 @@ def _wait(wait: wiring.ClosedRun, signals: list[str]) -> tuple[int, bool]:
 
 def _not_now() -> None:
     _log.info("nothing to reload: closed by schedule, and the metadata is loaded at the opening")
-
-
-def _start_anew() -> NoReturn:
-    """Execute the same command in this process, which keeps its id: for each opening and each closing of the schedule.
-
-    So each of them loads the metadata as it is by then, and nothing is left over from what was before. A signal that
-    comes meanwhile is kept until the new program handles it.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, [*_SIGNALS, _RELOAD])
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # nosec B606

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from socket import socket
 from typing import Any
 
 import gevent
@@ -154,19 +156,20 @@ class HealthServer:
     """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/service.py.
 
     It listens from the construction on, so that a port that is in use ends the run before anything else has begun.
-    Raises ListenError. Port 0 takes any free port; the attribute `port` says which.
+    Raises ListenError. Port 0 takes any free port; the attribute `port` says which. `inherited`: a socket that listens
+    already, and is used instead.
     """
 
-    def __init__(self, host: str, port: int, app: Flask) -> None:
+    def __init__(self, host: str, port: int, app: Flask, inherited: socket | None = None) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
         self._turns = _Turns(app)
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
         self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
         self._server = Listener(
-            (host, port),
+            inherited or (host, port),
             self._turns,
-            backlog=BACKLOG,
+            backlog=None if inherited else BACKLOG,
             handler_class=_Handler,
             spawn=self._spawn,
             log=None,
@@ -180,6 +183,10 @@ class HealthServer:
         except (OSError, OverflowError, TypeError, ValueError) as error:
             raise ListenError.at(printable(host), port, error) from None
         self.port: int = self._server.server_port
+
+    def hold(self) -> int:
+        """Return a descriptor of the listening socket, which goes on listening after stop() until it is closed."""
+        return os.dup(self._server.socket.fileno())
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
         """Serve one more connection; close the oldest when there are too many, but no probe while there are others.

@@ -31,6 +31,7 @@ from ssmd.runtime.open_hours import OpenHours
 from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.server.health import HealthServer
 from ssmd.server.status import STATUS
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
@@ -49,8 +50,8 @@ class Run:
     runner: Runner
     reporter: Reporter
     error_counts: ErrorCounts
-    port: int
-    """Where the probes are served."""
+    server: HealthServer
+    """Of the probes."""
 
 
 def parts() -> Parts:
@@ -109,7 +110,7 @@ def assemble(
         source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
         connector, exchange = _connection(deployment, source, shard)
         listing = listing_parts(deployment, shard, exchange, beside.status, clock, direct=source.direct)
-        server = beside.probes(listen)
+        server = beside.probes(listen, environ)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
         RunParts(beside.feed, connector, exchange, beside.writer),
@@ -124,7 +125,7 @@ def assemble(
         lister=listing.lister,
         clock=clock,
     )
-    return Run(runner, reporter, beside.error_counts, server.port)
+    return Run(runner, reporter, beside.error_counts, server)
 
 
 def _require_divisible(deployment: Deployment, shard: Shard) -> None:

@@ -17,6 +17,7 @@ from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
 from ssmd.metadata.deployment import Deployment
 from ssmd.runtime.alarm import Alarm
+from ssmd.runtime.anew import inherited_listener
 from ssmd.runtime.closed import Closed
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.error_counts import ErrorCounts
@@ -69,10 +70,10 @@ class Beside:
             earlier_errors=lambda: self.error_counts.earlier,
         )
 
-    def probes(self, listen: tuple[str, int]) -> HealthServer:
+    def probes(self, listen: tuple[str, int], environ: Mapping[str, str]) -> HealthServer:
         """Return the server of the probes. Raises ListenError."""
         app = make_app(self.status, self.registry, lambda: describe(self.status, self._about, self._page))
-        return HealthServer(*listen, app)
+        return HealthServer(*listen, app, inherited_listener(environ))
 
     def companions(self, keys: Keys, environ: Mapping[str, str], further: Sequence[Companion] = ()) -> Companions:
         """Return the companions that the writer and the transport declare, and further ones."""
@@ -91,8 +92,8 @@ class ClosedRun:
 
     closed: Closed
     error_counts: ErrorCounts
-    port: int
-    """Where the probes are served."""
+    server: HealthServer
+    """Of the probes."""
 
 
 def assemble_closed(
@@ -113,7 +114,7 @@ def assemble_closed(
     beside = Beside(deployment, shard, page, clock)
     with beside.error_counts:
         keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
-        server = beside.probes(listen)
+        server = beside.probes(listen, environ)
     folder = beside.writer.state_folder
     # Before the first run there is nothing that a companion could work on.
     companions = beside.companions(keys, environ) if folder is None or folder.exists() else None
@@ -125,7 +126,7 @@ def assemble_closed(
         clock=clock,
         status_line=status_line or (lambda text: None),
     )
-    return ClosedRun(closed, beside.error_counts, server.port)
+    return ClosedRun(closed, beside.error_counts, server)
 
 
 def alarms(
