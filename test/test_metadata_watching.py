@@ -166,6 +166,15 @@ def test_markets_are_followed_where_it_is_known_where_they_are_listed(tmp_path):
     assert followed(tmp_path, LIVE, "  rest_endpoint: https://example.com/v2\n") == []
 
 
+def test_a_recording_lists_no_markets_to_follow(tmp_path):
+    (tmp_path / "frames.jsonl").write_text('{"type":"trade"}\n')
+    endpoint = f"sim://kalshi?replay={tmp_path / 'frames.jsonl'}"
+    [problem] = followed(tmp_path, endpoint)
+    where = "leave `replay` out of the endpoint in feeds/test.yaml:7, or name the markets"
+    assert problem.endswith(f"follows markets, and a replayed recording has no list of them; {where}")
+    assert followed(tmp_path, endpoint, "  rest_endpoint: http://127.0.0.1:1/v2\n") == []
+
+
 @pytest.mark.parametrize("url", ["example.com/v2", "wss://example.com/v2", "https://", "https://example.com/?a=1"])
 def test_a_rest_endpoint_is_a_url_of_http(tmp_path, url):
     _, problem = followed(tmp_path, LIVE, f"  rest_endpoint: {url}\n")

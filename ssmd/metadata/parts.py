@@ -37,6 +37,8 @@ class Parts:
     endpoints: Mapping[str, Callable[[str, str], str | None]]
     """By the scheme of a feed version's `endpoint`: returns what is wrong with an endpoint for a dialect of this name,
     or None."""
+    lists: Mapping[str, Callable[[str], bool]]
+    """By the same scheme: returns whether what is behind an endpoint lists its markets."""
 
     def of_environment(self, data: Mapping[str, Any]) -> Sections:
         """Return the models that extend the sections of an environment's file, given its data."""

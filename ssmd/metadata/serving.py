@@ -160,8 +160,8 @@ def _check_subscriptions(
     if all(problem.warning for problem in [*problems, *dialect.check_description(feed.description)]):
         check_channels(environment, dialect, subscribe)
         check_books(environment, dialect, subscribe)
-        is_simulated = feed.version is not None and feed.version.endpoint_scheme in parts.endpoints
-        check_following(environment, feed, dialect, subscribe, is_simulated=is_simulated)
+        lists = parts.lists.get(feed.version.endpoint_scheme) if feed.version is not None else None
+        check_following(environment, feed, dialect, subscribe, lists)
         if feed.version and feed.version.max_symbols_per_connection and not dialect.knows_markets:
             message = "has no effect in this version: the exchange's dialect does not know markets"
             path = ("versions", feed.index or 0, "max_symbols_per_connection")

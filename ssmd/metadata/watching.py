@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ssmd.contracts.dialect import Dialect
@@ -52,18 +53,28 @@ def check_books(environment: MetadataFile[Environment], dialect: Dialect, subscr
 
 
 def check_following(
-    environment: MetadataFile[Environment], feed: FeedInUse, dialect: Dialect, subscribe: Any, *, is_simulated: bool
+    environment: MetadataFile[Environment],
+    feed: FeedInUse,
+    dialect: Dialect,
+    subscribe: Any,
+    lists: Callable[[str], bool] | None,
 ) -> None:
     """Report markets that cannot be followed, and warn of `keep_listing` when none are. Call it when `subscribe` is
-    valid.
+    valid. `lists`: see Parts, for the scheme of the feed's endpoint; None for an exchange.
     """
     if not dialect.followed(subscribe):
         _warn_if_given(environment, "keep_listing", "has no effect: nothing in `subscribe` has a `follow`")
         return
     version = feed.version
-    if version is None or is_simulated or version.rest_endpoint or dialect.rest_endpoint(version.endpoint):
+    if version is None or version.rest_endpoint:
+        return
+    if lists(version.endpoint) if lists is not None else dialect.rest_endpoint(version.endpoint):
         return
     where = f"{feed.file.file}:{feed.file.line_map().line(('versions', feed.index or 0, 'endpoint'))}"
+    if lists is not None:
+        message = "follows markets, and a replayed recording has no list of them; leave `replay` out of the endpoint"
+        environment.report(("subscribe",), f"{message} in {where}, or name the markets")
+        return
     message = "follows markets, and where the exchange lists them is not known for this endpoint"
     environment.report(("subscribe",), f"{message}; set `rest_endpoint` beside `endpoint` in {where}")
 

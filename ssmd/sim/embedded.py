@@ -69,6 +69,11 @@ class KalshiSettings(NamedTuple):
         """The dialect that a feed needs for it."""
         return "kalshi"
 
+    @property
+    def lists(self) -> bool:
+        """Whether its REST interface lists the markets: those of a recording are not known."""
+        return self.replay is None
+
     def start(self) -> Embedded:
         """Start the simulator on a free port. Raises ListenError."""
         key_id, secret, public = throwaway_key()
@@ -88,6 +93,10 @@ class ExchangeSettings(NamedTuple):
     def dialect(self) -> str:
         """The dialect that a feed needs for it."""
         return "generic"
+
+    @property
+    def lists(self) -> bool:
+        return False
 
     def start(self) -> Embedded:
         """Start the simulator on a free port. Raises ListenError."""

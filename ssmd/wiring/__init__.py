@@ -37,7 +37,17 @@ from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.listing import listing_parts
-from ssmd.wiring.source import Keys, Source, is_simulated, live, resolve, rest_endpoint, simulated, simulator_fault
+from ssmd.wiring.source import (
+    Keys,
+    Source,
+    is_simulated,
+    live,
+    resolve,
+    rest_endpoint,
+    simulated,
+    simulator_fault,
+    simulator_lists,
+)
 from ssmd.writer import WRITERS
 
 __all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts"]
@@ -65,6 +75,7 @@ def parts() -> Parts:
         dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
         resolvers=RESOLVERS,
         endpoints={"sim": simulator_fault},
+        lists={"sim": simulator_lists},
     )
 
 

@@ -15,7 +15,17 @@ from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
 
-__all__ = ["Keys", "Source", "is_simulated", "live", "resolve", "rest_endpoint", "simulated", "simulator_fault"]
+__all__ = [
+    "Keys",
+    "Source",
+    "is_simulated",
+    "live",
+    "resolve",
+    "rest_endpoint",
+    "simulated",
+    "simulator_fault",
+    "simulator_lists",
+]
 
 Keys = Mapping[str, Mapping[str, str]]
 """The fields of the keys by type, each a mapping of names to values."""
@@ -84,6 +94,15 @@ def simulator_fault(endpoint: str, dialect: str) -> str | None:
         simulated = urlsplit(endpoint).netloc
         return f"simulates {simulated}, and the feed's dialect is `{dialect}`; set `exchange: {needed}` beside it"
     return None
+
+
+def simulator_lists(endpoint: str) -> bool:
+    from ssmd.sim.embedded import read_settings
+
+    try:
+        return read_settings(endpoint).lists
+    except ConfigError:
+        return True  # simulator_fault() says what is wrong.
 
 
 def is_simulated(deployment: Deployment) -> bool:
