@@ -390,6 +390,67 @@ def test_two_collectors_in_one_pod_are_made_as_the_page_says(tmp_path):
         assert own == first[probe]
 
 
+ENGINES = {"nats": {4222}, "kafka": {9092, 9093}, "mqtt": {1883, 8883}}
+"""The ports of the engines with a library: the extras of setup.py."""
+
+
+def test_each_engine_has_a_component():
+    extras = {path.stem for path in (ROOT / "deploy" / "extras").iterdir()}
+    assert {path.name for path in (K8S / "components").glob("ship-*")} == {f"ship-{engine}" for engine in extras}
+    assert set(ENGINES) == extras
+
+
+@pytest.mark.parametrize("overlay", ["prod", "shards"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_component_of_an_engine_opens_its_ports_and_gives_the_relay_memory(tmp_path, engine, overlay):
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{os.path.relpath(K8S / 'overlays' / overlay, tmp_path)}]\n"
+        f"components: [{os.path.relpath(K8S / 'components' / f'ship-{engine}', tmp_path)}]\n"
+    )
+    text = kustomize(tmp_path)
+    (tmp_path / "rendered.yaml").write_text(text)
+    valid = strictly_valid(tmp_path / "rendered.yaml")
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    before = rendered(overlay)
+    added = objects["NetworkPolicy"]["spec"]["egress"][len(before["NetworkPolicy"]["spec"]["egress"]) :]
+    assert {(port["protocol"], port["port"]) for rule in added for port in rule["ports"]} == {
+        ("TCP", port) for port in ENGINES[engine]
+    }
+    [one] = objects[workload(overlay)["kind"]]["spec"]["template"]["spec"]["containers"]
+    limits = [int(each["resources"]["limits"]["memory"].removesuffix("Mi")) for each in (container(overlay), one)]
+    assert limits[1] - limits[0] >= 128
+    # Nothing else is different.
+    for each in ("args", "env", "securityContext", "volumeMounts", "livenessProbe"):
+        assert one.get(each) == container(overlay).get(each)
+
+
+@pytest.mark.parametrize("name", ["shipping", "relay"])
+def test_shipping_is_deployed_as_the_page_says(tmp_path, name):
+    overlays = tmp_path / "deploy" / "k8s" / "overlays"
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(K8S, overlays.parent)
+    (overlays / name).mkdir()
+    (overlays / name / "kustomization.yaml").write_text(
+        snippet(f"# deploy/k8s/overlays/{name}/kustomization.yaml")
+    )
+    text = kustomize(overlays / name)
+    (tmp_path / "rendered.yaml").write_text(text)
+    valid = strictly_valid(tmp_path / "rendered.yaml")
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    ports = {port["port"] for rule in objects["NetworkPolicy"]["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 4222}
+    first, *others = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    for one in (first, *others):
+        assert one["resources"]["requests"]["memory"] == one["resources"]["limits"]["memory"]
+        for same in ("image", "securityContext", "volumeMounts", "envFrom"):
+            assert one[same] == first[same]
+    assert [one["args"] for one in others] == (
+        [["ship", *first["args"][1:]]] if name == "relay" else []
+    )
+
+
 @pytest.mark.parametrize("where", ["above", "below"])
 def test_what_selects_a_collector_follows_its_name(tmp_path, where):
     """The components may be used by the overlay that sets the suffix, or by one that uses that overlay."""
