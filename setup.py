@@ -83,6 +83,7 @@ setup(
         ],
         "test": [
             "bandit",
+            "compose-spec",
             "coverage",
             "duckdb",
             "grafana-foundation-sdk",
