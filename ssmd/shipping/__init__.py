@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssmd.shipping.file import File
 from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
 
@@ -16,5 +17,6 @@ __all__ = ["TRANSPORTS"]
 
 TRANSPORTS: dict[str, Any] = {
     "kafka": Kafka,
+    "file": File,
     "memory": Memory,
 }

@@ -1,0 +1,356 @@
+"""What every sink must do, as tests: a class that the tests of an engine inherit, with an Engine that starts it.
+
+    class TestNats(Conformance):
+        @pytest.fixture
+        def engine(self) -> Iterator[Engine]:
+            with NatsServer() as server:
+                yield server
+
+The sinks run in processes of their own, without gevent, as a relay runs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from sink_process import Killed, SinkProcess
+
+from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.sink import Block, Copied, Position
+from ssmd.errors import EngineError, EngineFenced, EngineMismatch
+from ssmd.exchange.kalshi.reader import KalshiReader
+from ssmd.reading.found import column_of
+from ssmd.store.line import LineEncoder
+from ssmd.store.timestamps import day_begins
+
+DAY, NEXT = "2026-01-31", "2026-02-01"
+OTHER = Position("other", "", DAY, 1, 1)
+KILLS = 14
+"""At how many of its steps the sending of a block is killed, from the first to the last."""
+
+ODD = (
+    b"not JSON",
+    b"",
+    b" ",
+    b"two\nlines\n",
+    b"\xff\x00\xfe",
+    b"null",
+    b'"text"',
+    b"[1,2]",
+    b"{}",
+    b'{"type":"x"}',
+    b'{"type":"","msg":{"market_ticker":""}}',
+    b'{"type":"trade","msg":{"market_ticker":"KX-26JAN31.T-0.5"}}',
+    b'{"type":"orderbook_delta","msg":{"market_ticker":"a b*c>d/e+f#g.%h.$i"}}',
+    '{"type":"tïcker","msg":{"market_ticker":"Zürich 日本 \U0001f600"}}'.encode(),
+    b'{"type":"ticker","msg":{"market_ticker":"\\ud800 half a pair, \\u0000, \\n"}}',
+    b'{"type":"ticker","msg":{"market_ticker":"..a..b.."}}',
+    b'{"type":"_","msg":{"market_ticker":"_"}}',
+    b'{"type":"ticker","msg":{"market_ticker":"%s"}}' % (b"LONG" * 300),
+    b'{"type":"big","msg":{"text":"%s"}}' % (b"x" * 1_000_000),
+    b'{"type":"subscribed","id":1,"msg":{"channel":"trade","sid":1}}',
+    b'{"type":"fill","msg":{"market_ticker":"KX-1"}}',
+)
+"""Messages as no well-behaved exchange sends them."""
+
+
+class Engine(ABC):
+    """A real engine for one test, empty at its beginning."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """The `transport` section."""
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The fields of the engine's keys."""
+        return {}
+
+    @property
+    def too_big(self) -> int | None:
+        """The size of a message that the engine does not take, in bytes; None when it takes any."""
+        return None
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop the engine, which keeps what it has."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it again."""
+
+    @abstractmethod
+    def lose_tail(self) -> None:
+        """Let it lose the last of what it has, as when it is put back from an older copy: some messages at least."""
+
+    @abstractmethod
+    def plant_position(self, data: bytes) -> None:
+        """Write something else where it has the position of the feed `kalshi`."""
+
+    def open(self, feed: str = "kalshi", shard: Shard = WHOLE) -> SinkProcess:
+        return SinkProcess(self.config, self.keys, feed, shard)
+
+
+class Recorded:
+    """What a feed has recorded, and the blocks of it."""
+
+    def __init__(self, feed: str = "kalshi", shard: Shard = WHOLE) -> None:
+        self.end = Position(feed, shard.label, DAY, 0, 0)
+        self._encoder = LineEncoder(feed)
+        self._count = 0
+        self.copies: list[Copied] = []
+        """What the engine must have of all blocks so far; `where` is empty."""
+
+    def block(self, *payloads: bytes, day: str = DAY, session: str = f"{DAY}T00:00:00.000000Z") -> Block:
+        """Return the next block, with these messages."""
+        start = self.end if day == self.end.day else self.end._replace(day=day, offset=0, line=0)
+        lines, columns = [], []
+        for payload in payloads:
+            self._count += 1
+            line = self._encoder.encode(day_begins(day) + self._count * 1_000_000, [payload])
+            lines.append(line)
+            columns.append(column_of(line, KalshiReader()))
+            ts = line[7:34].decode()
+            self.copies.append(Copied("", day, start.line + len(lines), ts, columns[-1][0]))
+        end = start._replace(offset=start.offset + sum(map(len, lines)), line=start.line + len(lines))
+        self.end = end
+        kept, found = zip(*columns, strict=True)
+        return Block(start, end, session, "kalshi", lines, kept, found)
+
+    def trades(self, count: int, day: str = DAY) -> Block:
+        """Return the next block, with so many messages."""
+        return self.block(*(trade(self._count + place) for place in range(count)), day=day)
+
+
+def trade(number: int) -> bytes:
+    message = {"type": "trade", "sid": 1, "seq": number, "msg": {"market_ticker": f"KX-{number % 7}"}}
+    return json.dumps(message).encode()
+
+
+def without_places(copies: Sequence[Copied]) -> list[Copied]:
+    assert all(copy.where for copy in copies)
+    return [copy._replace(where="") for copy in copies]
+
+
+def once(copies: Sequence[Copied]) -> list[Copied]:
+    """Return each message at the place where it came first."""
+    return list(dict.fromkeys(copies))
+
+
+class Conformance:
+    """The tests. A class that inherits it has a fixture `engine`."""
+
+    @pytest.fixture
+    def engine(self) -> Iterator[Engine]:
+        raise NotImplementedError
+
+    def require(self, engine: Engine, recorded: Recorded, sink: SinkProcess) -> None:
+        """Fail unless the engine has what was recorded, in order, and nothing twice if it declares that."""
+        found = without_places(sink.copies())
+        assert (found if sink.traits.exactly_once else once(found)) == recorded.copies
+
+    def ship(self, sink: SinkProcess, blocks: Sequence[Block]) -> Position | None:
+        """Send those blocks that the engine does not have, as a relay that is started; return what it had."""
+        had = sink.resume()
+        for block in blocks:
+            if had is None or block.start[2:4] >= had[2:4]:
+                sink.send(block)
+            else:
+                assert block.end[2:4] <= had[2:4], "a part of a block is in the engine"
+        return had
+
+    def test_an_empty_engine_has_no_position_and_no_messages(self, engine):
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.check() == []
+            assert sink.resume() is None
+            assert sink.copies() == []
+
+    def test_it_has_what_was_sent_and_says_where_that_ends(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.resume() is None
+            for count in (1, 3, 10):
+                block = recorded.trades(count)
+                sink.send(block)
+            self.require(engine, recorded, sink)
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.resume() == recorded.end
+            sink.send(recorded.trades(2))
+            assert sink.resume() == recorded.end
+            sink.send(recorded.trades(2))
+            self.require(engine, recorded, sink)
+
+    def test_the_largest_block_is_taken(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            sink.send(recorded.trades(sink.most_lines))
+            size = sink.most_bytes // min(sink.most_lines, 10)
+            sink.send(recorded.block(*(b'{"n":"%s"}' % (b"x" * (size - 8)) for _ in range(min(sink.most_lines, 10)))))
+            self.require(engine, recorded, sink)
+
+    def test_days_follow_each_other_and_a_copy_may_begin_within_one(self, engine):
+        recorded = Recorded()
+        recorded.end = recorded.end._replace(offset=12_345, line=67)
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            sink.send(recorded.trades(3))
+            recorded.end = recorded.end._replace(offset=recorded.end.offset + 100, line=recorded.end.line + 1)
+            sink.send(recorded.trades(2))
+            first = len(recorded.copies)
+            sink.send(recorded.trades(4, NEXT))
+            sink.send(recorded.trades(1, NEXT))
+            self.require(engine, recorded, sink)
+            assert sink.resume() == recorded.end
+            later = without_places(sink.copies(NEXT))
+            assert later[-5:] == recorded.copies[first:]
+            assert later in (recorded.copies, recorded.copies[first:])
+
+    def test_odd_messages_come_back_byte_for_byte(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            for payload in ODD:
+                sink.send(recorded.block(payload))
+            sink.send(recorded.block(*ODD[:18]))
+            self.require(engine, recorded, sink)
+
+    def test_shards_are_copied_beside_each_other(self, engine):
+        shards = [Shard(1, 2), Shard(2, 2)]
+        with contextlib.ExitStack() as stack:
+            sinks = [stack.enter_context(contextlib.closing(engine.open(shard=shard))) for shard in shards]
+            feeds = [Recorded(shard=shard) for shard in shards]
+            for sink in sinks:
+                assert sink.resume() is None
+            for _ in range(3):
+                for sink, recorded in zip(sinks, feeds, strict=True):
+                    sink.send(recorded.trades(5))
+            for sink, recorded in zip(sinks, feeds, strict=True):
+                assert sink.resume() == recorded.end
+                self.require(engine, recorded, sink)
+
+    @pytest.mark.parametrize("days", [["2026-01-31"], [f"2026-03-{day:02}" for day in range(1, 32)]])
+    def test_a_relay_that_is_killed_at_any_step_goes_on_where_the_copy_ends(self, engine, days):
+        recorded, day = Recorded(), itertools.cycle(days)
+        sink = engine.open()
+        sink.resume()
+        sink.send(recorded.trades(1, next(day)))
+        steps = sink.send(recorded.trades(20, next(day)))
+        killed = 0
+        for kill in range(KILLS):
+            blocks = [recorded.trades(1, next(day)), recorded.trades(20, next(day))]
+            sink.send(blocks[0])
+            with contextlib.suppress(Killed):
+                sink.send(blocks[1], kill_at=1 + kill * steps // KILLS)
+                killed -= 1  # It took fewer steps than the first time.
+            killed += 1
+            sink.close()
+            sink = engine.open()
+            had = self.ship(sink, blocks)
+            assert had in (blocks[0].end, blocks[1].start, blocks[1].end)
+            assert sink.resume() == recorded.end
+        assert killed > KILLS // 2
+        self.require(engine, recorded, sink)
+        sink.close()
+
+    def test_of_two_relays_one_writes(self, engine):
+        recorded = Recorded()
+        first = engine.open()
+        first.resume()
+        first.send(recorded.trades(3))
+        second = engine.open()
+        if not first.traits.fences:
+            pytest.skip("the engine cannot refuse a second relay")
+        block = recorded.trades(3)
+        writer = second
+        try:
+            second.resume()
+        except EngineFenced:
+            writer = first
+        writer.send(block)
+        if writer is second:
+            with pytest.raises(EngineFenced):
+                first.send(block)
+        writer.send(recorded.trades(3))
+        self.require(engine, recorded, writer)
+        writer.kill()
+        (first if writer is second else second).close()
+        with contextlib.closing(engine.open()) as third:
+            assert third.resume() == recorded.end
+
+    def test_an_engine_that_is_gone_for_a_while_misses_nothing(self, engine):
+        recorded = Recorded()
+        sink = engine.open()
+        sink.resume()
+        blocks = [recorded.trades(3), recorded.trades(3)]
+        sink.send(blocks[0])
+        engine.stop()
+        with pytest.raises(EngineError) as gone:
+            sink.send(blocks[1])
+        assert gone.type is EngineError
+        sink.close()
+        with pytest.raises(EngineError) as still_gone:
+            engine.open().resume()
+        assert still_gone.type is EngineError
+        engine.start()
+        with contextlib.closing(engine.open()) as sink:
+            self.ship(sink, blocks)
+            self.require(engine, recorded, sink)
+
+    def test_a_message_that_is_too_big_is_refused_with_its_block(self, engine):
+        if engine.too_big is None:
+            pytest.skip("the engine takes messages of any size")
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            sink.send(recorded.trades(3))
+            end, had = recorded.end, list(recorded.copies)
+            with pytest.raises(EngineMismatch, match=str(recorded.end.line + 2)):
+                sink.send(recorded.block(trade(0), b'{"n":"%s"}' % (b"x" * engine.too_big)))
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.resume() == end
+            found = without_places(sink.copies())
+            assert found == had or (not sink.traits.atomic and found[: len(had)] == had)
+
+    def test_what_an_engine_has_lost_at_its_end_is_sent_again(self, engine):
+        recorded = Recorded()
+        blocks = [recorded.trades(5) for _ in range(4)]
+        with contextlib.closing(engine.open()) as sink:
+            self.ship(sink, blocks)
+        engine.lose_tail()
+        with contextlib.closing(engine.open()) as sink:
+            had = sink.resume()
+            assert had != recorded.end
+            for block in blocks:
+                if had is None or block.start.offset >= had.offset:
+                    sink.send(block)
+                elif block.end.offset > had.offset:
+                    sink.send(rest_of(block, had))
+            self.require(engine, recorded, sink)
+
+    @pytest.mark.parametrize(
+        "data",
+        [OTHER.encode(), OTHER._replace(feed="kalshi", shard="1of2").encode(), b"", b"{}", b"\xff"],
+    )
+    def test_the_position_of_another_feed_is_refused(self, engine, data):
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            sink.send(Recorded().trades(1))
+        engine.plant_position(data)
+        with contextlib.closing(engine.open()) as sink, pytest.raises(EngineMismatch):
+            sink.resume()
+
+
+def rest_of(block: Block, at: Position) -> Block:
+    """Return the lines of a block from a position on, which lies within it."""
+    count = at.line - block.start.line
+    return block._replace(
+        start=at, lines=block.lines[count:], payloads=block.payloads[count:], found=block.found[count:]
+    )
