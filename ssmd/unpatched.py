@@ -1,4 +1,4 @@
-"""Functions of the standard library as they are without gevent, which replaces some of them in most commands."""
+"""Functions of the standard library as they are without gevent, which replaces some in most commands."""
 
 from __future__ import annotations
 

@@ -465,7 +465,8 @@ def test_without_the_catalog_lines_each_is_a_clear_error(deployment, monkeypatch
         "feeds/test.yaml:8: versions[0].exchange: `shouting` is not supported in this version, "
         "which has `generic`, `kalshi`",
         "storage.type: `shelf` is not supported in this version, which has `local`",
-        "transport.type: `post` is not supported in this version, which has `memory`",
+        "transport.type: `post` is not supported in this version, which has "
+        + ", ".join(f"`{name}`" for name in sorted(TRANSPORTS)),
         "keys.test.source: `diary` is not supported in this version, which has `env`",
     ):
         assert any(expected in line for line in lines), expected
