@@ -15,12 +15,15 @@ from typing import Any
 import gevent
 import pytest
 from exchange_server import Peer
+from gevent.lock import BoundedSemaphore
 from process import KEYS, ROOT, Collector, Probed, ssmd
 from rest_site import Ask, Site, reply, site
 from test_never_silent import entries, eventually
 
-from ssmd.connector.rest.dialect import LOSS_NOTE
+from ssmd.connector.rest.dialect import LOSS_NOTE, RestExchange
+from ssmd.connector.rest.poller import LATE_SECONDS, Deal, Limits, Poller
 from ssmd.exchange.kalshi.signing import read_private_key
+from ssmd.pace import Pace
 
 pytestmark = pytest.mark.one_day
 
@@ -92,6 +95,42 @@ def test_each_answer_is_a_line_and_the_ledger_says_what_was_asked(tmp_path: Path
     assert sum(gaps) / len(gaps) > 0.09
     verified = ssmd("verify", run.data)
     assert (verified.returncode, "ok" in verified.stdout) == (0, True), verified.stdout
+
+
+def test_a_request_that_was_never_answered_is_missing_until_it_is(tmp_path: Path) -> None:
+    is_good = False
+
+    def late(ask: Ask) -> bytes:
+        return reply() if is_good else reply("busy", "503 Service Unavailable")
+
+    with site({"/good": reply(), "/late": late}) as made:
+        requests = {"path": "/good", "every": "100ms"}, {"path": "/late", "every": "100ms"}
+        with collecting(tmp_path, made, *requests) as run:
+            run.wait_for("connected")
+            eventually(lambda: run.get("/ready")[0] == 503)
+            status = json.loads(run.get("/status")[1])
+            assert status["state"] == "incomplete"
+            assert re.fullmatch(r"/late: no good answer for \d+ s", "".join(status["missing"]))
+            is_good = True
+            eventually(lambda: run.get("/ready")[0] == 200)
+            assert run.end() == 0
+
+
+def test_a_request_that_was_answered_is_missing_after_a_minute_of_failures() -> None:
+    answers = iter([reply()])
+    subscribe = {"requests": [{"path": "/a", "every": "100ms"}]}
+    exchange = RestExchange(None, subscribe, None)
+    deal = Deal(*[lambda *given: None] * 4)
+    with site({"/a": lambda ask: next(answers, reply("", "500 Internal Server Error"))}) as made:
+        limits = Limits(5.0, 1 << 20, Pace(None), BoundedSemaphore(1), direct=True)
+        poller = Poller(exchange.requests[0], made.endpoint, exchange, limits, deal)
+        greenlet = gevent.spawn(poller.run)
+        eventually(lambda: poller.error is not None)
+        began = time.monotonic() - poller.failing_seconds(time.monotonic())
+        assert poller.missing(began + LATE_SECONDS - 0.1) is None
+        assert poller.missing(began + LATE_SECONDS + 0.1) == "/a: no good answer for 60 s"
+        poller.close()
+        greenlet.kill()
 
 
 def test_cursors_are_followed_page_by_page(tmp_path: Path) -> None:

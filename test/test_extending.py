@@ -6,7 +6,7 @@ Each toy keeps its whole contract, so that what they record is sealed and verifi
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -205,6 +205,7 @@ class TapeConnector:
     decompress = ""
     not_decompressed = 0
     unchanged: int | None = None
+    missing: Sequence[str] = ()
     sent: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 
     def __init__(self, endpoint, exchange, config, *, data_timeout_seconds=None, direct=False):

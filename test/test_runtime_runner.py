@@ -48,6 +48,7 @@ class ToyConnector:
     decompress = ""
     not_decompressed = 0
     unchanged: int | None = None
+    missing: Sequence[str] = ()
 
     def __init__(
         self, batches: Sequence[list[bytes]] = (), end: Exception | None = None, refuse: Exception | None = None

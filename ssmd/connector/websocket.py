@@ -82,6 +82,10 @@ class WebSocketConnector:
         return None
 
     @property
+    def missing(self) -> Sequence[str]:
+        return ()
+
+    @property
     def not_decompressed(self) -> int:
         return 0 if self._inflating is None else self._inflating.not_inflated
 

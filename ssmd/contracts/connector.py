@@ -33,6 +33,12 @@ class Connector(Protocol):
     def unchanged(self) -> int | None:
         """How many messages were the same as the one before, and not yielded; None when every message is."""
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """The reasons why something that the connector itself asks for is not coming, one text each; nearly always
+        empty. Read once a second.
+        """
+
     def connect(self) -> None:
         """Connect and send the exchange's opening commands; called once, before messages().
 

@@ -35,6 +35,12 @@ class ListingState(NamedTuple):
     unlisted: Sequence[str] = ()
     """The names of what is followed of which the last whole listing has no market, each with what it is."""
 
+    @property
+    def note(self) -> str:
+        """What people should know although nothing is wrong, a sentence; empty when there is nothing."""
+        count = len(self.unlisted)
+        return f"names in `follow` of which the exchange lists no market: {count}" if count else ""
+
 
 class Listing(Protocol):
     """The requests of one connection, which a greenlet performs one after the other. No sockets, no clock reads.

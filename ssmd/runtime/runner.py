@@ -106,13 +106,13 @@ class Runner:
 
     def run(self) -> None:
         """Collect until stop(), or raise the error that ended the run."""
-        self._status.queue_messages = lambda: self._queue.messages
-        self._status.queue_bytes = lambda: self._queue.bytes
+        self._status.queue_messages, self._status.queue_bytes = lambda: self._queue.messages, lambda: self._queue.bytes
         self._status.loss_shown_by, self._status.loss_note = self._exchange.sequence or None, self._exchange.loss_note
         self._status.idle = self._exchange.idle
         self._status.shows_loss = lambda: self._exchange.shows_loss
         self._status.not_decompressed = self._not_decompressed
         self._status.unchanged = lambda: self._connector.unchanged
+        self._status.unanswered = lambda: self._connector.missing
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed
         self._status.is_expected = self._exchange.expects_text
         services = [self._spawn("service", service.serve) for service in self._services]

@@ -117,6 +117,8 @@ class Status:
     """As of the last second; empty when the dialect does not know channels, None within a second of the connection."""
     missing: Sequence[str] = ()
     """The reasons why something that was asked for is not coming, apart from those of single channels."""
+    unanswered: Callable[[], Sequence[str]] = lambda: ()
+    """Returns the reasons why something that the connector itself asks for is not coming."""
     refused: dict[str, int | None] = field(default_factory=dict)
     """The channels that the exchange has refused, in whole or in part, each with the error's code."""
     broken_books: set[str] = field(default_factory=set)
@@ -190,9 +192,7 @@ class Status:
         if self.idle:
             return [self.idle]
         loss = self.loss_note if self.loss_shown_by is None else NO_NUMBERS_YET if self.lacks_numbers() else ""
-        count = 0 if self.listing is None else len(self.listing.unlisted)
-        unlisted = f"names in `follow` of which the exchange lists no market: {count}" if count else ""
-        return [note for note in (loss, unlisted) if note]
+        return [note for note in (loss, self.listing.note if self.listing else "") if note]
 
     def trouble(self) -> str | None:
         """Return why the process is not healthy, None when it is."""
@@ -220,7 +220,7 @@ class Status:
             for channel, code in self.refused.items()
         ]
         of_channels = [reason for state in self.channels or () for reason in state.missing]
-        return [*self.missing, *refused, *broken, *of_channels, *self.not_followed]
+        return [*self.missing, *self.unanswered(), *refused, *broken, *of_channels, *self.not_followed]
 
     @property
     def scheduled(self) -> bool | None:

@@ -83,7 +83,7 @@ with open(sys.argv[4], "rb") as file:
 reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
 class Prepared:
-    decompress, not_decompressed, unchanged, held_ns, events = "", 0, None, None, ()
+    decompress, not_decompressed, unchanged, held_ns, events, missing = "", 0, None, None, (), ()
     def no_data(self): pass
     def connect(self): pass
     def close(self): pass

@@ -142,6 +142,11 @@ class RestConnector:
             self._room.wait()
 
     @property
+    def missing(self) -> Sequence[str]:
+        now = time.monotonic()
+        return [reason for poller in self._pollers if (reason := poller.missing(now)) is not None]
+
+    @property
     def held_ns(self) -> int | None:
         return self._arrived[0][0] if self._arrived else None
 

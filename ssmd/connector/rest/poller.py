@@ -23,10 +23,13 @@ from ssmd.errors import ConnectError
 from ssmd.pace import Pace, Pause
 from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 
-__all__ = ["Deal", "Limits", "Poller"]
+__all__ = ["LATE_SECONDS", "Deal", "Limits", "Poller"]
 
 LONGEST_PAUSE_SECONDS = 3600.0
 """A server that asks for a longer pause gets no more than this."""
+
+LATE_SECONDS = 60.0
+"""For how long a request that was answered before may fail until it counts as missing."""
 
 _log = logging.getLogger("ssmd.connector")
 
@@ -76,6 +79,8 @@ class Poller:
         self._pause = Pause()
         self._failing_since: float | None = None
         """When the first attempt since the last good answer began that has failed; None when none has."""
+        self._was_answered = False
+        """Whether there was a good answer in this run."""
         self._warned = ""
         self._began = 0.0
         """When the present attempt began."""
@@ -89,6 +94,12 @@ class Poller:
     def failing_seconds(self, now: float) -> float:
         """Return for how long every attempt has failed; `now`: monotonic."""
         return 0.0 if self._failing_since is None else now - self._failing_since
+
+    def missing(self, now: float) -> str | None:
+        """Return why no answers are coming, for people; None when they are, or were a short time ago."""
+        seconds = self.failing_seconds(now)
+        is_missing = self.error is not None and (not self._was_answered or seconds >= LATE_SECONDS)
+        return f"{self.path}: no good answer for {seconds:.0f} s" if is_missing else None
 
     def close(self) -> None:
         """End the request that is being made. Idempotent; kill the greenlet after it."""
@@ -171,6 +182,7 @@ class Poller:
             _log.info("a request that has failed is answered again", extra={"path": self._spec.path})
             self._warned = ""
         self.error = self._failing_since = None
+        self._was_answered = True
         self._pause.accepted()
         self._deal.answered()
 
