@@ -114,7 +114,7 @@ def test_replay(tmp_path: Path) -> None:
         ("sim://kalshi?births=many", "births must be a number, 0 or more, not 'many'"),
         ("sim://kalshi?births=1&life=0", "life must be a number above 0, not '0'"),
         ("sim://kalshi?births=1000000&life=36000", "would make 11,022,222 markets at once; at most 1,000,000"),
-        ("sim://kalshi?lose-lifecycle=1.5", "unknown fault 'lose-lifecycle=1.5'"),
+        ("sim://kalshi?lose-lifecycle=1.5", "fault 'lose-lifecycle=1.5' must have the form lose-lifecycle=SHARE"),
         (f"sim://kalshi?births=3&replay={__file__}", "made-up"),
         (f"sim://kalshi?rest-down&replay={__file__}", "made-up"),
         ("sim://kalshi?snapshot-seq=last", "snapshot-seq must be next or current, not 'last'"),

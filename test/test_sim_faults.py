@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import re
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -64,10 +65,25 @@ def test_parse_faults_of_new_markets_and_of_the_rest_interface() -> None:
      "rest-down=5-", "rest-down=x-5", "rest-slow", "rest-slow=x", "rest-cut", "rest-cut=0", "rest-html=",
      "rest-late=-1", "rest-gone=1"],
 )  # fmt: skip
-def test_unknown_faults_name_what_exists(text: str) -> None:
+def test_a_fault_that_is_wrong_names_the_forms_that_it_has_or_else_all_faults(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Faults.parse([text])
-    assert all(name in str(caught.value) for name in FAULTS)
+    forms = [name for name in FAULTS if name.partition("=")[0] == text.partition("=")[0]] or list(FAULTS)
+    assert str(caught.value).endswith((f" must have the form {' or '.join(forms)}", f" there are: {', '.join(forms)}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("rest-down=5", "fault 'rest-down=5' must have the form rest-down or rest-down=FROM-UNTIL"),
+        ("gap-after", "fault 'gap-after' must have the form gap-after=N or gap-after=N:CHANNEL"),
+        ("rest-down=10-5", "fault 'rest-down=10-5': it ends before it begins"),
+        ("rest-slo=3", "unknown fault 'rest-slo=3'; there are: close-after=N, "),
+    ],
+)
+def test_an_error_shows_the_form_of_a_fault(text: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        Faults.parse([text])
 
 
 @pytest.mark.parametrize("text", ["mute-after=5:trades", "gap-after=5:Trade", "refuse=orderbook:9"])

@@ -165,8 +165,10 @@ class _Parser:
             case "down" if not value:
                 return {"down": (0.0, math.inf)}
             case "down":
-                first, _, last = value.partition("-")
-                return {"down": (self._seconds(first, text), self._seconds(last, text))}
+                first, last = (self._seconds(each, text) for each in value.partition("-")[::2])
+                if first >= last:
+                    raise UsageError(f"fault '{visible(text)}': it ends before it begins")
+                return {"down": (first, last)}
             case "slow" | "late":
                 return {f"{kind}_seconds": self._seconds(value, text)}
             case _:
@@ -212,4 +214,8 @@ class _Parser:
         return seconds
 
     def _unknown(self, text: str) -> UsageError:
+        name = text.strip().partition("=")[0]
+        forms = [each for each in self._offered if each.partition("=")[0] == name]
+        if forms:
+            return UsageError(f"fault '{visible(text)}' must have the form {' or '.join(forms)}")
         return UsageError(f"unknown fault '{visible(text)}'; there are: {', '.join(self._offered)}")
