@@ -17,9 +17,10 @@ Commands:
   replay     serve recorded days over a WebSocket, as the exchange did
   report     show what was recorded, day by day, as text or HTML
   import     bring in recordings of other programs
+  ship       copy what is recorded to an engine, such as NATS or Kafka
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
-64 wrong usage, 65 data damaged, 69 exchange unreachable, 70 a bug, 73 output cannot be created,
+64 wrong usage, 65 data damaged, 69 exchange or engine unreachable, 70 a bug, 73 output cannot be created,
 74 write failed, 75 disconnected, 77 keys refused, 78 configuration or keys wrong.
 """
 

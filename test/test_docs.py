@@ -26,6 +26,7 @@ from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.loader import check, load
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.sections import Cache, Calendar, ExpectedSilence, Schedule, Snapshots, Storage, Transport
+from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
@@ -56,11 +57,14 @@ def named(cells: list[str]) -> set[str]:
 
 
 LISTING = ListingState(0, 0, 0, 0, 0, None)
+REPORT = {"engine": "nats", "up": False, "messages": 0, "failures": 0, "shipped_until": None, "error": None}
+SHIP = CompanionState(report={**REPORT, "lag_bytes": None, "lag_seconds": None})
 
 
 def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
-    Metrics(registry, "kalshi", Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING))
+    status = Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING, companions={"ship": SHIP})
+    Metrics(registry, "kalshi", status)
     # The library appends _total to the names of counters only when it prints them.
     real = {
         metric.name + ("_total" if metric.type == "counter" else "")

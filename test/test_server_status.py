@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from process import ROOT, Collector, Simulator
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
-from ssmd.runtime.status import ChannelStatus, CompanionState, Status
+from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe
 
 NOW = 1_790_000_000_000_000_000
@@ -48,6 +50,21 @@ LISTING = ListingState(
 )
 FILLS = ChannelStatus("fill", None, None, None, True, False, None, None, None, True)
 
+SHIP = CompanionState(
+    up=True,
+    reported=time.monotonic(),
+    report={
+        "engine": "nats",
+        "up": False,
+        "messages": 5,
+        "failures": 1,
+        "lag_bytes": 100,
+        "lag_seconds": 0.25,
+        "error": "KX-SECRET: no such stream",
+        "shipped_until": {"day": "2026-09-21", "offset": 500, "line": 5, "last": "2026-09-21T14:13:19.000000Z"},
+    },
+)
+
 
 def busy() -> Status:
     return Status(
@@ -64,7 +81,7 @@ def busy() -> Status:
         last_write=NOW / 1e9,
         last_sync=NOW / 1e9,
         listing=LISTING,
-        companions={"seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file")},
+        companions={"seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file"), "ship": SHIP},
     )
 
 

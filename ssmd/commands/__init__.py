@@ -16,7 +16,9 @@ COMMANDS = {
     "replay": "ssmd.commands.replay",
     "report": "ssmd.commands.report",
     "import": "ssmd.commands.import_",
+    "ship": "ssmd.commands.ship",
 }
 
-ON_FILES_ONLY = frozenset({"init", "verify", "seal", "cat", "compact", "report", "import"})
-"""The commands that only read and write files. They run without gevent, which takes half of the time to start."""
+ON_FILES_ONLY = frozenset({"init", "verify", "seal", "cat", "compact", "report", "import", "ship"})
+"""The commands that only read and write files, or use the library of an engine. They run without gevent, which takes
+half of the time to start, and which the threads of such a library do not get on with."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["DAY", "Companion"]
+__all__ = ["DAY", "SHIP", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
+
+SHIP = "ship"
+"""The name of the companion that copies what is recorded to an engine, and of its command. /metrics and /status show
+what it reports."""
 
 
 class Companion(NamedTuple):

@@ -26,8 +26,9 @@ import ssmd
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.errors import AuthError, ConfigError, UsageError
 from ssmd.runtime.companion_log import CompanionLog
+from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.process_output import follow
-from ssmd.runtime.status import CompanionState, Status
+from ssmd.runtime.status import Status
 
 __all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions", "passed_on"]
 
@@ -189,6 +190,7 @@ class _Watch:
             report = json.loads(line)
             if isinstance(report, dict):
                 self._state.report.update(report)
+                self._state.reported = time.monotonic()
 
     def _failed(self, reason: str) -> None:
         self._state.failures += 1

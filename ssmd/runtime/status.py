@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
+from ssmd.runtime.companion_state import CompanionState
 
 __all__ = [
     "CLOSED",
@@ -18,7 +18,6 @@ __all__ = [
     "INCOMPLETE",
     "STUCK_SECONDS",
     "ChannelStatus",
-    "CompanionState",
     "Status",
 ]
 
@@ -30,20 +29,6 @@ CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomp
 CLOSED = "closed"
 """The states of a run. INCOMPLETE: connected, and something that was asked for is not coming. CLOSED: waiting for the
 opening of the schedule."""
-
-
-@dataclass
-class CompanionState:
-    """The state of a companion."""
-
-    up: bool = False
-    """Its process is running."""
-    starts: int = 0
-    failures: int = 0
-    error: str | None = None
-    """Why it failed the last time; None when it never did."""
-    report: dict[str, Any] = field(default_factory=dict)
-    """What it has reported of itself, the newest value of each key."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ssmd import __version__
 from ssmd.contracts.shard import Shard
+from ssmd.runtime.shipping import shipping_of
 from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import timestamp
@@ -77,6 +78,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "expected_silence_until": _time(status.silence_until_ns),
         "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
         "companions": _companions(status, names),
+        "shipping": _shipping(status, names),
     }
 
 
@@ -160,6 +162,23 @@ def _companions(status: Status, errors: bool) -> list[dict[str, Any]]:
         | ({"error": state.error} if errors else {})
         for name, state in status.companions.items()
     ]
+
+
+def _shipping(status: Status, errors: bool) -> dict[str, Any] | None:
+    shipping = shipping_of(status.companions)
+    if shipping is None:
+        return None
+    lag = shipping.lag_seconds
+    found: dict[str, Any] = {
+        "engine": shipping.engine,
+        "up": shipping.up,
+        "messages": shipping.messages,
+        "failures": shipping.failures,
+        "lag_bytes": shipping.lag_bytes,
+        "lag_seconds": None if lag is None else round(lag, 3),
+        "until": shipping.until,
+    }
+    return found | ({"error": shipping.error} if errors else {})
 
 
 def _some(names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from datetime import date
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal
 
-from ssmd.contracts.companion import Companion
+from ssmd.contracts.companion import SHIP, Companion
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Sink
 from ssmd.errors import ConfigError
@@ -24,10 +24,7 @@ from ssmd.metadata.fields import Fault, Model, Text
 from ssmd.metadata.markers import After, Complaint
 from ssmd.metadata.problem import excerpt
 
-__all__ = ["SHIP", "EngineConfig", "EngineTransport", "ServerConfig"]
-
-SHIP = "ship"
-"""The name of the companion, and of the command that it runs."""
+__all__ = ["EngineConfig", "EngineTransport", "ServerConfig"]
 
 _STARTS = ("today", "now", "oldest")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -6,6 +6,8 @@
     {storage}/{YYYY-MM-DD}/{stem}.manifest.json     what a finished day contains
     {storage}/.{stem}.lock                          held by the collector that writes these files
     {storage}/.{stem}.errors                        how its runs ended
+    {storage}/.{stem}.{engine}.relay                held by the relay that copies these files to an engine
+    {storage}/.{stem}.{engine}.shipped              up to where it has copied them, for people
 
 The stem is the feed's name or, when shards share the feed, the name with the shard: `kalshi+2of4`. The name of a feed
 has no `+`. What `follow` keeps of its listings is a feed of its own, `kalshi.listing`; a shard's is
@@ -42,6 +44,8 @@ __all__ = [
     "lock_path",
     "manifest_path",
     "read_name",
+    "relay_path",
+    "shipped_path",
     "temporary",
     "torn_path",
 ]
@@ -148,6 +152,19 @@ def lock_path(storage: Path, stem: str) -> Path:
 def errors_path(storage: Path, stem: str) -> Path:
     """Return the path of the file that counts how the runs of a feed, or of a shard, ended."""
     return storage / f".{stem}.errors"
+
+
+def relay_path(storage: Path, stem: str, engine: str) -> Path:
+    """Return the path of the file that the relay of a feed, or of a shard, to an engine locks.
+
+    It does not end in `.lock`: the lock of a feed may have the name of an engine in it, as `.kalshi.nats.lock` has.
+    """
+    return storage / f".{stem}.{engine}.relay"
+
+
+def shipped_path(storage: Path, stem: str, engine: str) -> Path:
+    """Return the path of the file that says up to where such a relay has come."""
+    return storage / f".{stem}.{engine}.shipped"
 
 
 def day_of(folder: Path) -> str | None:

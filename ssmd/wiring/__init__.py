@@ -40,6 +40,7 @@ from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.source import (
     Keys,
     Source,
+    is_of_engine,
     is_simulated,
     live,
     resolve,
@@ -86,15 +87,17 @@ def followed(deployment: Deployment) -> Sequence[str]:
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
     """Return which keys of the environment cannot be found, or do not suit the exchange."""
+    kind = deployment.environment.transport.type
+    _, of_engine = resolve(deployment, environ, lambda found: found == kind and is_of_engine(found))
     if is_simulated(deployment):
-        return []
-    keys, problems = resolve(deployment, environ)
+        return of_engine
+    keys, problems = resolve(deployment, environ, lambda kind: not is_of_engine(kind))
     if not problems:
         try:
             _dialect(deployment, keys, rest_endpoint(deployment))
         except ConfigError as error:
             problems.append(deployment.problem(("keys",), str(error)))
-    return problems
+    return problems + of_engine
 
 
 def assemble(
@@ -111,16 +114,16 @@ def assemble(
 ) -> Run:
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
-    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `shard`: the part of
-    the markets that this run collects. `page`: how much /status shows, one of server.status.LEVELS. `today`: the day on
-    which the metadata was loaded. `hours`: those in which the environment is open now; None without a schedule. What it
-    raises is counted, where the next run finds it.
+    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: one of
+    server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in which the environment is
+    open now; None without a schedule. What it raises is counted, where the next run finds it.
     """
     beside = Beside(deployment, shard, page, clock, hours)
     with beside.error_counts:
         source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
         connector, exchange = _connection(deployment, source, shard)
         listing = listing_parts(deployment, shard, exchange, beside.status, clock, direct=source.direct)
+        companions = beside.companions(source.keys, environ, listing.companions)
         server = beside.probes(listen, environ)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
@@ -129,7 +132,7 @@ def assemble(
         metrics=beside.metrics,
         reporter=reporter,
         services=[server, *source.services, *alarms(deployment, today, hours, clock)],
-        companions=beside.companions(source.keys, environ, listing.companions),
+        companions=companions,
         identity=_identity(deployment, shard),
         limits=_limits(deployment.environment),
         open_hours=hours,

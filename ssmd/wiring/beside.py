@@ -28,7 +28,7 @@ from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.configuration import configuration_of
-from ssmd.wiring.source import Keys, is_simulated, live
+from ssmd.wiring.source import Keys, engine_keys, is_of_engine, is_simulated, live
 from ssmd.writer import WRITERS
 
 __all__ = ["Beside", "ClosedRun", "alarms", "assemble_closed"]
@@ -76,13 +76,18 @@ class Beside:
         return HealthServer(*listen, app, inherited_listener(environ))
 
     def companions(self, keys: Keys, environ: Mapping[str, str], further: Sequence[Companion] = ()) -> Companions:
-        """Return the companions that the writer and the transport declare, and further ones."""
+        """Return the companions that the writer and the transport declare, and further ones.
+
+        `keys`: those of the exchange. Those of engines are looked up here. Raises ResolveError.
+        """
         deployment = self._deployment
         environment = deployment.environment
         transport: Transport = TRANSPORTS[environment.transport.type](
             deployment.transport, environment.name, deployment.config_dir
         )
         declared = [*self.writer.companions(), *transport.companions(self._shard), *further]
+        engines = {kind for companion in declared for kind in companion.keys if is_of_engine(kind)}
+        keys = {**keys, **engine_keys(deployment, environ, engines)}
         return Companions(declared, self.status, keys=keys, environ=environ)
 
 
@@ -114,15 +119,17 @@ def assemble_closed(
     beside = Beside(deployment, shard, page, clock)
     with beside.error_counts:
         keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
+        companions = beside.companions(keys, environ)
         server = beside.probes(listen, environ)
     folder = beside.writer.state_folder
-    # Before the first run there is nothing that a companion could work on.
-    companions = beside.companions(keys, environ) if folder is None or folder.exists() else None
+    if not (folder is None or folder.exists()):
+        beside.status.companions.clear()  # Before the first run there is nothing that one could work on.
+        companions = Companions([], beside.status)
     closed = Closed(
         until,
         beside.status,
         [server],
-        companions or Companions([], beside.status),
+        companions,
         clock=clock,
         status_line=status_line or (lambda text: None),
     )

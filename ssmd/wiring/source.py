@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,13 +11,15 @@ from ssmd.contracts.service import Service
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
-from ssmd.metadata.keys import EXCHANGE_KEY
+from ssmd.metadata.keys import ENGINE_KEYS, EXCHANGE_KEY
 from ssmd.metadata.problem import Problem
 from ssmd.resolver import RESOLVERS
 
 __all__ = [
     "Keys",
     "Source",
+    "engine_keys",
+    "is_of_engine",
     "is_simulated",
     "live",
     "resolve",
@@ -43,11 +45,15 @@ class Source(NamedTuple):
     services: Sequence[Service] = ()
 
 
-def resolve(deployment: Deployment, environ: Mapping[str, str]) -> tuple[Keys, list[Problem]]:
-    """Return the fields of all keys that can be found, and which required keys cannot."""
+def resolve(
+    deployment: Deployment, environ: Mapping[str, str], is_wanted: Callable[[str], bool]
+) -> tuple[Keys, list[Problem]]:
+    """Return the fields of all keys that can be found, of the types that are wanted, and which required keys cannot."""
     keys: dict[str, dict[str, str]] = {}
     problems = []
     for name, key in deployment.environment.keys.items():
+        if not is_wanted(key.type):
+            continue
         try:
             found = RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
         except ResolveError as error:
@@ -59,11 +65,24 @@ def resolve(deployment: Deployment, environ: Mapping[str, str]) -> tuple[Keys, l
 
 
 def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
-    keys, problems = resolve(deployment, environ)
+    keys, problems = resolve(deployment, environ, lambda kind: not is_of_engine(kind))
     if problems:
         hint = "; to see ssmd at work without keys, run kalshi-sim"
         raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
     return Source(deployment.version.endpoint, rest_endpoint(deployment), keys)
+
+
+def is_of_engine(kind: str) -> bool:
+    """Return whether keys of this type are for an engine. Others are for the exchange, or for nothing that is known."""
+    return kind in ENGINE_KEYS
+
+
+def engine_keys(deployment: Deployment, environ: Mapping[str, str], engines: Collection[str]) -> Keys:
+    """Return the fields of the keys of these engines. Raises ResolveError."""
+    keys, problems = resolve(deployment, environ, engines.__contains__)
+    if problems:
+        raise ResolveError("\n".join(map(str, problems)))
+    return keys
 
 
 def rest_endpoint(deployment: Deployment) -> str:

@@ -1,0 +1,240 @@
+"""Copy what is recorded to the engine that the environment's `transport` names, and go on as more is recorded.
+
+Usage:
+  ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--check] [--once]
+            [--resume-at <place>]
+  ssmd ship (-h | --help)
+
+Options:
+  --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
+  --engine <type>       The engine, such as `nats`: refused unless it is the environment's. Default: the environment's.
+  --shard <i/n>         Only this shard, such as 2/4. Default: all shards of the feed that the storage has, also those
+                        that are begun later.
+  --check               Connect to the engine, print what is wrong with its settings, and send nothing.
+  --once                Send what is there, and end. A failure of the engine ends it too.
+  --resume-at <place>   Go on at this place, <day>/<offset>, and not where the engine's copy ends: lines between the two
+                        are not sent. For an engine that has lost its copy, or a day that is gone. The place must be the
+                        end of a line, `0` for the beginning of the day; it may not be before the end of the copy.
+  -h --help             Show this.
+
+A collector does this by itself, in a process of its own, when `transport.relay` is `companion`, the default. With
+`external`, run this command beside it, in another container or on another host that has the same storage folder; it
+also works when no collector runs. What is on the disk and synced is sent, in order. Where the engine's copy ends is
+asked of the engine, so the command may be killed at any time and run again. Two at once for one feed are refused.
+
+While the engine fails, it tries again after 1 s, then after longer and longer pauses of up to 60 s. SIGTERM, SIGHUP and
+Ctrl-C end it after the block in hand. Keys come from the sources that the environment's `keys` section names, those of
+the engine's type alone. SSMD_LOG_LEVEL is debug, info, warning or error; SSMD_LOG_FORMAT is text or json.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from ssmd import __version__
+from ssmd.commands.shard import read_shard
+from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.sink import Position, Sink
+from ssmd.contracts.transport import Transport
+from ssmd.errors import ConfigError, OutputError, ResolveError, UsageError, visible
+from ssmd.exchange.readers import reader_of
+from ssmd.metadata.load_in_child import in_child
+from ssmd.reading.day_source import open_day
+from ssmd.reading.follow import Follower
+from ssmd.resolver import RESOLVERS
+from ssmd.runtime import logs
+from ssmd.shipping import TRANSPORTS
+from ssmd.shipping.relay import Plan, Relay
+from ssmd.shipping.relays import Relays, StatusLines
+from ssmd.shipping.shards import Shards
+from ssmd.shipping.shipment import Shipment
+from ssmd.shipping.shipped import RelayLock, Shipped
+
+_log = logging.getLogger("ssmd.ship")
+
+_STATUS_FD = "SSMD_STATUS_FD"
+"""Set for a companion, which also gets its keys in variables of its own: see runtime/companions.py."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PLACE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{1,18})")
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    logs.setup(environ)
+    text = arguments["--shard"]
+    shard = None if text is None else read_shard(text)
+    place = _place(arguments["--resume-at"])
+    config_dir = arguments["--config-dir"]
+    shipment = in_child(lambda: _load(Path(config_dir), arguments["<environment>"]))
+    _require_engine(shipment, arguments["--engine"])
+    transport = TRANSPORTS[shipment.engine](shipment.config, shipment.environment, config_dir)
+    keys = _keys_of_companion(shipment, environ) if _STATUS_FD in environ else _keys(shipment, environ)
+    work = _Work(shipment, transport, keys, shard)
+    if arguments["--check"]:
+        return work.check()
+    return work.ship(place, once=arguments["--once"], environ=environ)
+
+
+def _load(config_dir: Path, environment: str) -> Shipment:
+    # Not at the top: it imports the libraries of a run, which the child takes with it when it ends.
+    from ssmd.wiring.shipment import load_shipment
+
+    return load_shipment(config_dir, environment, datetime.now(UTC).date())
+
+
+def _require_engine(shipment: Shipment, engine: str | None) -> None:
+    if engine not in (None, shipment.engine):
+        raise UsageError(
+            f"--engine is '{visible(str(engine))}', and `transport.type` of the environment {shipment.environment} is "
+            f"`{shipment.engine}`"
+        )
+
+
+def _place(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    match = _PLACE.fullmatch(text)
+    with suppress(ValueError):
+        if match is not None:
+            return date.fromisoformat(match[1]).isoformat(), int(match[2])
+    raise UsageError(
+        f"--resume-at is '{visible(text)}'; it must be a day and how many bytes of its lines are before the place, "
+        "such as 2026-01-31/0"
+    )
+
+
+def _keys(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
+    found: dict[str, str] = {}
+    missing = []
+    for name, key in shipment.keys.items():
+        try:
+            found |= RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
+        except ResolveError as error:
+            if key.required:
+                missing.append(str(shipment.places[name]._replace(message=str(error))))
+    if missing:
+        raise ResolveError("\n".join(missing))
+    return found
+
+
+def _keys_of_companion(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the engine's keys, as the collector has handed them on."""
+    variables = {field: f"SSMD_KEY_{field.upper()}" for key in shipment.keys.values() for field in key.fields}
+    return {field: environ[variable] for field, variable in variables.items() if variable in environ}
+
+
+class _Work:
+    """The work on one environment. `shard`: the only one to ship; None for all."""
+
+    def __init__(
+        self, shipment: Shipment, transport: Transport, keys: Mapping[str, str], shard: Shard | None
+    ) -> None:
+        self._shipment = shipment
+        self._transport = transport
+        self._keys = keys
+        self._shard = shard
+        self._shards = Shards(shipment.storage, shipment.feed)
+
+    def check(self) -> int:
+        """Print what is wrong with the engine's settings; return the exit code."""
+        [shard, *_] = [*self._find(), WHOLE] if self._shipment.storage.is_dir() else [self._shard or WHOLE]
+        with closing(self._open(shard)) as sink:
+            for warning in sink.check():
+                print(f"warning: {warning}")
+        print(f"ok: {self._shipment.environment} can be shipped to {self._shipment.engine}")
+        return 0
+
+    def ship(self, place: tuple[str, int] | None, *, once: bool, environ: Mapping[str, str]) -> int:
+        """Ship until it is stopped; return the exit code."""
+        self._require_storage()
+        plan = Plan(self._shipment.config.start, self._position(place), once)
+        lines = None
+        if _STATUS_FD in environ:
+            with suppress(OSError):
+                os.nice(10)  # The collector beside it comes first.
+            lines = StatusLines(int(environ[_STATUS_FD]))
+        stopped = threading.Event()
+        _log.info("starting", extra=self._described())
+        with ExitStack() as stack:
+            relays = Relays(
+                self._shipment.engine,
+                self._find,
+                lambda shard, first: self._relay(shard, plan if first else _from_its_beginning(plan), stopped, stack),
+                stopped,
+                once=once,
+                lines=lines,
+            )
+            relays.wake.on_signals(_SIGNALS)
+            ended = relays.run()
+            report = relays.report()
+            totals = {"messages": report["messages"], "failures": report["failures"]}
+            _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
+            if not ended:
+                # The engine has not answered. Its library's threads may never end, and there is nothing to save.
+                sys.stderr.flush()
+                os._exit(0)
+        return 0
+
+    def _described(self) -> dict[str, Any]:
+        shipment = self._shipment
+        found = {"version": __version__, "environment": shipment.environment, "feed": shipment.feed}
+        shard = {} if self._shard is None or self._shard.is_whole else {"shard": str(self._shard)}
+        return {**found, **shard, "engine": shipment.engine, "storage": str(shipment.storage)}
+
+    def _require_storage(self) -> None:
+        if not self._shipment.storage.is_dir():
+            raise OutputError(
+                f"{self._shipment.storage}: there is no such folder; `ssmd run` makes it, so start that first"
+            )
+
+    def _find(self) -> list[Shard]:
+        return self._shards.look() if self._shard is None else [self._shard]
+
+    def _open(self, shard: Shard) -> Sink:
+        sink = self._transport.open(self._shipment.feed, shard, self._keys)
+        if sink is None:
+            raise ConfigError(f"the transport `{self._shipment.engine}` hands nothing on")
+        return sink
+
+    def _relay(self, shard: Shard, plan: Plan, stopped: threading.Event, stack: ExitStack) -> Relay:
+        shipment = self._shipment
+        stem = shard.stem(shipment.feed)
+        stack.enter_context(closing(RelayLock(shipment.storage, stem, shipment.engine)))
+        follower = Follower(shipment.storage, shipment.feed, shard, reader_of)
+        shipped = Shipped(shipment.storage, stem, shipment.engine)
+        return Relay(follower, lambda: self._open(shard), shipped, plan, stopped)
+
+    def _position(self, place: tuple[str, int] | None) -> Position | None:
+        """Return the position of a place that a person has chosen. Raises UsageError when it is none."""
+        if place is None:
+            return None
+        found = self._find()
+        if len(found) != 1:
+            shards = ", ".join(map(str, found)) or "no data so far"
+            raise UsageError(f"--resume-at is for one shard, and the feed has {shards}; name one with --shard")
+        day, offset = place
+        folder, stem = self._shipment.storage / day, found[0].stem(self._shipment.feed)
+        source = open_day(folder, stem)
+        if source is None:
+            lines = None if offset else 0
+        else:
+            with closing(source):
+                lines = source.lines_before(offset, (0, 0))
+        if lines is None:
+            raise UsageError(f"--resume-at is {day}/{offset}, and no line of {folder / stem} ends there")
+        return Position(self._shipment.feed, found[0].label, day, offset, lines)
+
+
+def _from_its_beginning(plan: Plan) -> Plan:
+    """Return the plan for a shard that has begun after this process: none of its lines is left out."""
+    return plan._replace(start="oldest" if plan.start == "now" else plan.start, resume_at=None)

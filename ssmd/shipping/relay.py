@@ -1,0 +1,197 @@
+"""The relay of one feed or shard: follows what is recorded, and writes it to an engine, block by block.
+
+Where the engine's copy ends is asked of the engine each time that a connection is made. So nothing has to be remembered
+here: a relay may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ssmd.contracts.sink import Block, Position, Sink
+from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
+from ssmd.reading.follow import POLL_SECONDS, Follower
+from ssmd.shipping.shipped import Shipped
+from ssmd.store.head import TS, received_ns
+
+__all__ = ["PAUSE_SECONDS", "Plan", "Relay", "RelayState"]
+
+PAUSE_SECONDS = (1.0, 60.0)
+"""How long after a failure of the engine the next attempt is made: at first, and at most. The pause doubles each time,
+until a block has been acknowledged."""
+
+_MEASURE_SECONDS = 1.0
+"""How often the lag is measured."""
+
+_FATAL = (EngineAuthError, EngineFenced, EngineMismatch)
+"""With these a further attempt would fail again, or do harm."""
+
+_log = logging.getLogger("ssmd.ship")
+
+
+class Plan(NamedTuple):
+    """What a relay is to do."""
+
+    start: str
+    """Where to begin when the engine has nothing: see Follower.begin()."""
+    resume_at: Position | None = None
+    """Where to go on instead of the end of the engine's copy, chosen by a person; once."""
+    once: bool = False
+    """End when all is shipped that was there at the beginning, and with the first failure of the engine."""
+    pause_seconds: tuple[float, float] = PAUSE_SECONDS
+
+
+@dataclass
+class RelayState:
+    """What a relay knows of itself. None is unknown."""
+
+    up: bool = False
+    """It is connected to the engine, and knows where its copy ends."""
+    messages: int = 0
+    """Messages that the engine has acknowledged to this process."""
+    failures: int = 0
+    """Times that the engine failed."""
+    error: str | None = None
+    """Why it is not connected; None while it is."""
+    position: Position | None = None
+    """Where the engine's copy ends, as far as it has acknowledged."""
+    last: str | None = None
+    """The time of the last line that this process has shipped, as in the line."""
+    lag_bytes: int | None = None
+    lag_seconds: float | None = None
+
+
+class Relay:
+    """Ships one feed or shard. All but the constructor is for one thread.
+
+    `open_sink`: connects to the engine, see Transport.open(). `stopped`: set from outside to end it.
+    """
+
+    def __init__(
+        self,
+        follower: Follower,
+        open_sink: Callable[[], Sink],
+        shipped: Shipped,
+        plan: Plan,
+        stopped: threading.Event,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.state = RelayState()
+        self._follower = follower
+        self._open_sink = open_sink
+        self._shipped = shipped
+        self._plan = plan
+        self._resume_at = plan.resume_at
+        self._stopped = stopped
+        self._began_ns = clock()
+        self._next_measure = 0.0
+        self._pause = plan.pause_seconds[0]
+        self._warned: set[str] = set()
+
+    def run(self) -> None:
+        """Ship until it is stopped, or with `once` until all is shipped.
+
+        Raises EngineAuthError, EngineFenced, EngineMismatch, and with `once` any EngineError; ConfigError, DataError
+        and WriteError for what is on this side.
+        """
+        try:
+            while not self._stopped.is_set():
+                try:
+                    self._connect_and_ship()
+                    return
+                except EngineError as error:
+                    self._failed(error)
+                    if isinstance(error, _FATAL) or self._plan.once:
+                        raise
+                    self._wait()
+        finally:
+            self.state.up = False
+            self._shipped.flush()
+            self._follower.close()
+
+    def _connect_and_ship(self) -> None:
+        with contextlib.closing(self._open_sink()) as sink:
+            for warning in sink.check():
+                if warning not in self._warned:
+                    self._warned.add(warning)
+                    _log.warning(warning)
+            self._begin(sink.resume())
+            while not self._stopped.is_set():
+                block = self._follower.read(sink.most_lines, sink.most_bytes)
+                if block is not None:
+                    sink.send(block)
+                    self._acknowledged(block)
+                elif self._plan.once and not self._follower.lag()[0]:
+                    return
+                else:
+                    self._stopped.wait(POLL_SECONDS)
+                self._measure()
+                if block is not None and self._plan.once and _is_after(block, self._began_ns):
+                    return
+
+    def _begin(self, position: Position | None) -> None:
+        """Go to the end of the engine's copy, or to where a person has chosen to go on."""
+        if self._resume_at is not None:
+            _require_behind(self._resume_at, position)
+            self._follower.begin(self._resume_at)
+            position, self._resume_at = self._resume_at, None
+        elif position is None and (was := self._shipped.read()) is not None:
+            raise EngineMismatch(
+                f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "
+                "another engine; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
+            )
+        else:
+            position = self._follower.begin(position, self._plan.start)
+        self.state.up, self.state.error, self.state.position = True, None, position
+        _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
+        self._measure()
+
+    def _acknowledged(self, block: Block) -> None:
+        self._pause = self._plan.pause_seconds[0]
+        self.state.messages += len(block.lines)
+        self.state.position = block.end
+        self.state.last = block.lines[-1][TS].decode("ascii", "replace")
+        self._shipped.note(block.end, self.state.last)
+
+    def _failed(self, error: EngineError) -> None:
+        self.state.up = False
+        self.state.failures += 1
+        self.state.error = str(error)
+        if not (isinstance(error, _FATAL) or self._plan.once):
+            pause = round(self._pause, 1)
+            _log.warning("the engine failed", extra={"reason": str(error), "next_attempt_seconds": pause})
+
+    def _wait(self) -> None:
+        """Wait before the next attempt, and measure the lag meanwhile."""
+        until = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, self._plan.pause_seconds[1])
+        while (left := until - time.monotonic()) > 0 and not self._stopped.wait(min(left, _MEASURE_SECONDS)):
+            self._measure()
+
+    def _measure(self) -> None:
+        """Note how far the engine's copy is behind, once a second. Before it is known where it ends, so is not this."""
+        if self.state.position is not None and time.monotonic() >= self._next_measure:
+            self._next_measure = time.monotonic() + _MEASURE_SECONDS
+            self.state.lag_bytes, self.state.lag_seconds = self._follower.lag()
+
+
+def _is_after(block: Block, ns: int) -> bool:
+    """Return whether the last line of a block was received at a time, or after it."""
+    with contextlib.suppress(ValueError):
+        return received_ns(block.lines[-1]) >= ns
+    return False
+
+
+def _require_behind(chosen: Position, position: Position | None) -> None:
+    """Raise UsageError for a place before the end of the engine's copy: lines would be there twice."""
+    if position is not None and (chosen.day, chosen.offset) < (position.day, position.offset):
+        raise UsageError(
+            f"--resume-at is {chosen.day}/{chosen.offset}, and the engine's copy ends at {position.day}/"
+            f"{position.offset}: what is between would be there twice; choose that place or a later one"
+        )

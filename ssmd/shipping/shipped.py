@@ -1,0 +1,120 @@
+"""What a relay keeps beside the data: a lock, and up to where it has shipped.
+
+The second is for people, and for one check: where it is there and the engine has nothing, the engine has lost its copy.
+It is never the place where a relay goes on. The engine alone says that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from ssmd.contracts.sink import Position
+from ssmd.errors import AlreadyCollected, OutputError
+from ssmd.store.layout import relay_path, shipped_path, temporary
+from ssmd.store.locks import take_lock_file
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["LOCK_SECONDS", "RelayLock", "Shipped"]
+
+LOCK_SECONDS = 5.0
+"""How long a relay waits for the lock. The relay of a collector that was killed ends a second after that."""
+
+_TRY_SECONDS = 0.1
+_WRITE_SECONDS = 1.0
+"""How often the file is written at most."""
+
+_log = logging.getLogger("ssmd.ship")
+
+
+class RelayLock:
+    """The lock that one relay of a feed or shard to an engine holds on this host, until it is closed.
+
+    Raises AlreadyCollected when another relay holds it, and OutputError when it cannot be used.
+    """
+
+    def __init__(self, storage: Path, stem: str, engine: str, seconds: float = LOCK_SECONDS) -> None:
+        path = relay_path(storage, stem, engine)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise OutputError(f"{path}: {_why(error)}") from None
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
+            self._take(path, time.monotonic() + seconds)
+            on_error.pop_all()
+
+    def _take(self, path: Path, until: float) -> None:
+        while True:
+            try:
+                holder = take_lock_file(self._fd)
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be locked: {error.strerror}") from None
+            if holder is None:
+                return
+            if time.monotonic() >= until:
+                raise AlreadyCollected(
+                    f"{path}: process {holder} ships this feed to the same engine already; stop one of the two"
+                )
+            time.sleep(_TRY_SECONDS)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "there is no such folder; `ssmd run` makes it, so start that first"
+    return f"cannot be opened: {error.strerror}; let the user that ssmd runs as write to the folder"
+
+
+class Shipped:
+    """The file that says up to where a relay has shipped."""
+
+    def __init__(self, storage: Path, stem: str, engine: str) -> None:
+        self._path = shipped_path(storage, stem, engine)
+        self._next = 0.0
+        self._newest: tuple[Position, str] | None = None
+        self._failed = False
+
+    def read(self) -> str | None:
+        """Return where it says that the engine's copy ended, for people; None when nothing was shipped."""
+        try:
+            position = Position.decode(self._path.read_bytes())
+        except OSError as error:
+            return None if error.errno == errno.ENOENT else f"a place that cannot be read ({error.strerror})"
+        except ValueError:
+            return "a place that cannot be read"
+        return f"{position.day}/{position.offset}, after line {position.line:,}"
+
+    def note(self, position: Position, ts: str) -> None:
+        """Take the end of what the engine has acknowledged, and the time of its last line; written within a second if
+        further ones follow, and at flush().
+        """
+        self._newest = position, ts
+        if time.monotonic() >= self._next:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the newest place. That it fails is logged once, and is no reason to stop."""
+        if self._newest is None:
+            return
+        self._next = time.monotonic() + _WRITE_SECONDS
+        position, ts = self._newest
+        content = {**position._asdict(), "last": ts, "written": timestamp(time.time_ns())}
+        new = temporary(self._path)
+        try:
+            new.write_text(f"{json.dumps(content)}\n")
+            os.replace(new, self._path)
+            self._newest, self._failed = None, False
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            if not self._failed:
+                _log.warning("cannot be written", extra={"file": str(self._path), "reason": error.strerror})
+            self._failed = True

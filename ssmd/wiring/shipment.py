@@ -1,0 +1,42 @@
+"""Loads what `ssmd ship` needs of an environment. It imports the libraries of a run, so this is for another process."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from pathlib import Path
+
+from ssmd.contracts.writer import Writer
+from ssmd.errors import ConfigError
+from ssmd.metadata.load_in_child import load_in_process
+from ssmd.runtime.status import Status
+from ssmd.shipping import TRANSPORTS
+from ssmd.shipping.shipment import Shipment
+from ssmd.wiring import parts
+from ssmd.writer import WRITERS
+
+__all__ = ["load_shipment"]
+
+
+def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
+    """Return what is to be shipped. Raises ConfigError, also for an environment that ships nothing."""
+    deployment = load_in_process(config_dir, environment, today, parts())
+    kind = deployment.environment.transport.type
+    if not hasattr(TRANSPORTS[kind], "credentials"):
+        message = f"is `{kind}`, which hands nothing on; name an engine to ship to"
+        raise ConfigError(str(deployment.problem(("transport", "type"), message)))
+    writer: Writer = WRITERS[deployment.environment.storage.type](
+        deployment.storage, deployment.feed.name, status=Status(), clock=time.time_ns
+    )
+    if writer.state_folder is None:
+        raise ConfigError(str(deployment.problem(("storage", "type"), "keeps no files that could be shipped")))
+    keys = {name: key for name, key in deployment.environment.keys.items() if key.type == kind}
+    return Shipment(
+        environment=deployment.environment.name,
+        feed=deployment.feed.name,
+        storage=writer.state_folder,
+        config=deployment.transport,
+        keys=keys,
+        places={name: deployment.problem(("keys", name), "") for name in keys},
+        warnings=tuple(problem for problem in deployment.warnings if problem.field.startswith(("transport", "keys"))),
+    )
