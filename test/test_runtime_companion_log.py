@@ -57,8 +57,9 @@ def test_any_other_line_says_why_it_failed_and_is_not_logged(log, caplog, line):
 
 def test_the_error_with_which_it_ends_is_the_reason_and_not_logged_twice(log, caplog):
     log.complained(entry(event="something went wrong", level="error"))
+    log.complained(entry(event="stopped", exit_code=0))
     log.complained(entry(event="the engine refused the keys", level="error", exit_code=77))
-    assert logged(caplog) == [("ERROR", "something went wrong", "ship")]
+    assert logged(caplog) == [("ERROR", "something went wrong", "ship"), ("WARNING", "stopped", "ship")]
     assert log.reason(77) == "something went wrong the engine refused the keys"
 
 

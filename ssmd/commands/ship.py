@@ -23,8 +23,9 @@ also works when no collector runs. What is on the disk and synced is sent, in or
 asked of the engine, so the command may be killed at any time and run again. Two at once for one feed are refused.
 
 While the engine fails, it tries again after 1 s, then after longer and longer pauses of up to 60 s. SIGTERM, SIGHUP and
-Ctrl-C end it after the block in hand. Keys come from the sources that the environment's `keys` section names, those of
-the engine's type alone. SSMD_LOG_LEVEL is debug, info, warning or error; SSMD_LOG_FORMAT is text or json.
+Ctrl-C end it when what is there is sent, after a second at the latest. Keys come from the sources that the
+environment's `keys` section names, those of the engine's type alone. SSMD_LOG_LEVEL is debug, info, warning or error;
+SSMD_LOG_FORMAT is text or json.
 """
 
 from __future__ import annotations

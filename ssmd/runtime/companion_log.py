@@ -43,9 +43,10 @@ class CompanionLog:
             self._complaints.append(line.decode("utf-8", "replace"))
             return
         event = printable(str(entry["event"]), _LONGEST_ERROR)
-        if entry["level"] == "error":
+        is_error = entry["level"] == "error"
+        if is_error:
             self._complaints.append(event)
-        if "exit_code" not in entry:
+        if not (is_error and "exit_code" in entry):
             fields = {name: value for name, value in entry.items() if name not in _OF_THE_LINE | _TAKEN}
             _log.log(_LEVELS[entry["level"]], event, extra={"companion": self._name, **fields})
 

@@ -26,6 +26,9 @@ PAUSE_SECONDS = (1.0, 60.0)
 """How long after a failure of the engine the next attempt is made: at first, and at most. The pause doubles each time,
 until a block has been acknowledged."""
 
+_REST_SECONDS = 1.0
+"""For how long, at most, what is left is sent after it was stopped."""
+
 _MEASURE_SECONDS = 1.0
 """How often the lag is measured."""
 
@@ -89,6 +92,7 @@ class Relay:
         self._plan = plan
         self._resume_at = plan.resume_at
         self._stopped = stopped
+        self._clock = clock
         self._began_ns = clock()
         self._next_measure = 0.0
         self._pause = plan.pause_seconds[0]
@@ -123,17 +127,36 @@ class Relay:
                     _log.warning(warning)
             self._begin(sink.resume())
             while not self._stopped.is_set():
-                block = self._follower.read(sink.most_lines, sink.most_bytes)
-                if block is not None:
-                    sink.send(block)
-                    self._acknowledged(block)
-                elif self._plan.once and not self._follower.lag()[0]:
+                block = self._send_next(sink)
+                if self._plan.once and self._is_all(block, self._began_ns):
                     return
-                else:
+                if block is None:
                     self._stopped.wait(POLL_SECONDS)
-                self._measure()
-                if block is not None and self._plan.once and _is_after(block, self._began_ns):
-                    return
+            self._send_rest(sink)
+
+    def _send_next(self, sink: Sink) -> Block | None:
+        """Send the next block, if there is any now, and return it."""
+        block = self._follower.read(sink.most_lines, sink.most_bytes)
+        if block is not None:
+            sink.send(block)
+            self._acknowledged(block)
+        self._measure()
+        return block
+
+    def _is_all(self, block: Block | None, ns: int) -> bool:
+        """Return whether all is sent that was received before `ns`. `block`: what was sent last."""
+        if block is None:
+            return not self._follower.lag()[0]
+        with contextlib.suppress(ValueError):
+            return received_ns(block.lines[-1]) >= ns
+        return False
+
+    def _send_rest(self, sink: Sink) -> None:
+        """Send what the collector has written before it was stopped, as long as that is done soon."""
+        ended_ns, until = self._clock(), time.monotonic() + _REST_SECONDS
+        while time.monotonic() < until and not self._is_all(block := self._send_next(sink), ended_ns):
+            if block is None:
+                time.sleep(POLL_SECONDS)
 
     def _begin(self, position: Position | None) -> None:
         """Go to the end of the engine's copy, or to where a person has chosen to go on."""
@@ -179,13 +202,6 @@ class Relay:
         if self.state.position is not None and time.monotonic() >= self._next_measure:
             self._next_measure = time.monotonic() + _MEASURE_SECONDS
             self.state.lag_bytes, self.state.lag_seconds = self._follower.lag()
-
-
-def _is_after(block: Block, ns: int) -> bool:
-    """Return whether the last line of a block was received at a time, or after it."""
-    with contextlib.suppress(ValueError):
-        return received_ns(block.lines[-1]) >= ns
-    return False
 
 
 def _require_behind(chosen: Position, position: Position | None) -> None:
