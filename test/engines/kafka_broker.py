@@ -6,12 +6,15 @@ checked, there is one broker, and a transaction that is left open stays open unt
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -66,11 +69,28 @@ class Broker:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def frozen_for(self, seconds: float) -> Iterator[None]:
+        """Freeze the broker at once. A process of its own ends that: a call into librdkafka lets nothing else run."""
+        self.freeze()
+        waking = subprocess.Popen(["sh", "-c", f"sleep {seconds}; kill -CONT {self._process.pid}"])
+        yield
+        assert waking.wait() == 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of a client of librdkafka that is no part of ssmd. It writes no log."""
+        return {"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0}
+
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"})
+        return AdminClient(self.settings)
 
     def create(self, name: str, partitions: int = 1, **settings: str) -> None:
         """Create a topic; `settings` with `_` in place of the dots in their names."""
         admin = self.admin()
         config = {key.replace("_", "."): value for key, value in settings.items()}
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(DEADLINE)
+
+    def delete(self, name: str) -> None:
+        admin = self.admin()  # Without a name it would be gone before its answer comes.
+        admin.delete_topics([name])[name].result(DEADLINE)

@@ -48,13 +48,19 @@ UNREACHABLE = {
 }
 """Errors that pass when the brokers can be reached again."""
 
-_silent = logging.getLogger("ssmd.librdkafka")
-"""librdkafka writes its own log to stderr, in words of its own, unless a logger takes it. All that matters in it comes
-as an error too."""
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+_SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
+"""librdkafka writes a log of its own to stderr unless a logger takes it. What matters in it comes as an error too."""
 
 _T = TypeVar("_T")
+
+
+def _readable(path: str) -> str:
+    """Return the path of `ca_file`. Raises ConfigError when it cannot be read: librdkafka does not name the file."""
+    try:
+        with open(path, "rb"):
+            return path
+    except OSError as error:
+        raise ConfigError(f"transport.ca_file: cannot read {path}: {error.strerror}") from None
 
 
 def now() -> float:
@@ -74,7 +80,7 @@ class Client:
         self._settings: dict[str, Any] = {
             "bootstrap.servers": self._servers,
             "client.id": "ssmd",
-            "logger": _silent,
+            "logger": _SILENT,
             "error_cb": self._note,
             "socket.keepalive.enable": True,
             "reconnect.backoff.max.ms": 2000,
@@ -85,7 +91,7 @@ class Client:
             self._settings |= {"sasl.username": keys["user"], "sasl.password": keys["password"]}
             protocol = f"SASL_{protocol}"
         if config.ca_file:
-            self._settings["ssl.ca.location"] = config.ca_file
+            self._settings["ssl.ca.location"] = _readable(config.ca_file)
         self._settings["security.protocol"] = protocol
         self._refused = ""
         self._unreachable = ""
@@ -155,6 +161,8 @@ class Client:
             )
         if code in UNREACHABLE and self._unreachable:
             return EngineError(f"{self._at(doing)}: {self._unreachable}")
+        if code == KafkaError._TIMED_OUT:
+            return EngineError(f"{self._at(doing)}: the brokers have not answered in time")
         return EngineError(f"{self._at(doing)}: {self._text(problem)}")
 
     def _at(self, doing: str) -> str:

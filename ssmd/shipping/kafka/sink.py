@@ -189,6 +189,7 @@ class KafkaSink:
 
     def close(self) -> None:
         self._drop()
+        self.topics.close()
 
     def _drop(self) -> None:
         """End the producer without waiting for anything: what is open is undone by the next one, or by its time-out."""

@@ -53,6 +53,10 @@ class Topics:
         self.names = names
         self._admin = client.make(AdminClient)
 
+    def close(self) -> None:
+        """End the connections. They end when nothing refers to the library's object any more."""
+        self._admin = None
+
     def partitions(self, name: str) -> dict[int, int]:
         """Return how many replicas each partition of a topic has; empty when there is no such topic."""
         doing = f"ask for the topic {name}"
