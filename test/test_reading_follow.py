@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from recorded import make_day
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import KALSHI, make_day, write_day
+from recorded_runs import HOUR, SECOND, Run, record_run
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Block, Position
-from ssmd.errors import EngineMismatch
+from ssmd.errors import DataError, EngineMismatch, WriteError
 from ssmd.exchange.readers import reader_of
-from ssmd.reading.follow import Follower
-from ssmd.store.timestamps import day_begins
+from ssmd.proof.compact import compact
+from ssmd.proof.seal import seal
+from ssmd.reading.follow import POLL_SECONDS, SYNC_SECONDS, Follower
+from ssmd.store.inventory import data_files
+from ssmd.store.line import LineEncoder, decode_line
+from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, timestamp
 
 DAY, NEXT = "2025-12-22", "2025-12-23"
 MOST = 1 << 20
@@ -91,3 +103,436 @@ def test_the_position_of_another_feed_is_refused(tmp_path):
     make_day(tmp_path, DAY)
     with pytest.raises(EngineMismatch, match="a position of feed kalshi shard 1of2, and kalshi is to be"):
         follower(tmp_path).begin(Position("kalshi", "1of2", DAY, 0, 0))
+
+
+class Recording:
+    """A feed that is recorded by the real writer and followed at the same time, step by step."""
+
+    def __init__(self, storage: Path) -> None:
+        self.storage = storage
+        self.now = day_begins(DAY) + 10 * HOUR
+        self.run: Run | None = None
+        self.torn: Path | None = None
+        self.session = ""
+        self.lines: list[tuple[str, int, str, bytes]] = []
+        """The day, the number, the session and the message of every line, as they were written."""
+        self.got: list[tuple[str, int, str, bytes]] = []
+        """The same of every line that was handed out."""
+        self.position: Position | None = None
+        self.follower = Follower(storage, "kalshi", WHOLE, reader_of, lambda: self.now)
+        self.follower.begin(None, DAY)
+
+    def start(self, seconds: int) -> None:
+        self.stop(kill=False)
+        self.now += seconds * SECOND
+        self.run, self.torn = Run(self.storage, self.now), None
+        self.connect()
+
+    def connect(self) -> None:
+        self.now += SECOND
+        assert self.run is not None
+        self.run.note("connected", self.now)
+        self.session = timestamp(self.now)
+
+    def write(self, *messages: bytes) -> None:
+        if self.run is None:
+            self.start(0)
+        for message in messages:
+            assert self.run is not None
+            day = day_of_ns(self.now)
+            if day != self.run.path.parent.name:
+                self.session = timestamp(self.now)
+            before = sum(one[0] == day for one in self.lines)
+            self.run.message(self.now, message)
+            self.lines.append((day, before + 1, self.session, message))
+            self.now += 1000
+
+    def stop(self, kill: bool, tail: bytes = b"") -> None:
+        if self.run is None:
+            return
+        path = self.run.path
+        if not kill:
+            self.run.note("stopped", self.now)
+        self.run.kill()
+        self.run = None
+        if kill and tail:
+            with open(path, "ab") as file:
+                file.write(tail)
+
+    def pack(self, form: str) -> None:
+        """Seal and compress every day but the last."""
+        for file in [file for file in data_files([self.storage]) if file.form == "jsonl"][:-1]:
+            if seal(file, self.now + 3 * 86_400 * SECOND) is None:
+                continue
+            if form == "zst":
+                compact(file, level=1, dry_run=False, progress=lambda size: None)
+            else:
+                with gzip.open(f"{file.path}.gz", "wb") as packed:
+                    packed.write(file.path.read_bytes())
+                file.path.unlink()
+
+    def read(self, blocks: int, most_lines: int = 3) -> None:
+        for _ in range(blocks):
+            block = self.follower.read(most_lines, MOST)
+            if block is None:
+                return
+            assert block.start.line + len(block.lines) == block.end.line
+            for number, (line, payload) in enumerate(zip(block.lines, block.payloads, strict=True), 1):
+                assert decode_line(line).payload == payload
+                self.got.append((block.start.day, block.start.line + number, block.session, payload))
+            self.position = block.end
+
+    def restart_follower(self) -> None:
+        self.follower.close()
+        self.follower = Follower(self.storage, "kalshi", WHOLE, reader_of, lambda: self.now)
+        self.follower.begin(self.position, DAY)
+
+
+HEAD = b'{"ts":"2025-12-22T10:00:00.000000Z","feed":"kalshi","data":'
+TAILS = st.sampled_from(
+    [b"", HEAD[:1], HEAD, HEAD + b"{}", b"\0" * 90, b"\0" * 90 + b"\n", HEAD + b"\0\n" + HEAD + b"\0\n" + HEAD]
+)
+"""What a kill or a power failure may leave behind the last whole line."""
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.lists(st.sampled_from([b"{}", b"[1]", b"x\ny", b"\xff", b'{"type":"trade"}']))),
+    st.tuples(st.just("write"), st.lists(st.just(b'{"type":"ticker","msg":{"market_ticker":"A"}}'), min_size=4)),
+    st.tuples(st.just("connect")),
+    st.tuples(st.just("kill"), TAILS),
+    st.tuples(st.just("stop")),
+    st.tuples(st.just("start"), st.sampled_from([1, 3600, 100_000])),
+    st.tuples(st.just("midnight"), st.sampled_from([1, 2])),
+    st.tuples(st.just("pack"), st.sampled_from(["zst", "gz"])),
+    st.tuples(st.just("read"), st.integers(1, 9)),
+    st.tuples(st.just("restart follower")),
+)
+
+
+@settings(max_examples=150)
+@given(steps=st.lists(STEPS, max_size=25))
+def test_every_line_is_handed_out_once_and_in_order_whatever_happens_meanwhile(tmp_path_factory, at_once, steps):
+    recording = Recording(tmp_path_factory.mktemp("storage"))
+    try:
+        for step, *arguments in steps:
+            take(recording, step, *arguments)
+    finally:
+        recording.stop(kill=False)
+    recording.read(10_000)
+    assert recording.got == recording.lines
+    assert recording.follower.lag() == (0, 0.0)
+
+
+def take(recording: Recording, step: str, *arguments) -> None:
+    match step:
+        case "write":
+            recording.write(*arguments[0])
+        case "connect":
+            if recording.run is not None:
+                recording.connect()
+        case "kill":
+            recording.stop(True, arguments[0])
+        case "stop":
+            recording.stop(False)
+        case "start":
+            recording.start(arguments[0])
+        case "midnight":
+            recording.now = (recording.now // DAY_NS + arguments[0]) * DAY_NS + SECOND
+        case "pack":
+            recording.pack(arguments[0])
+        case "read":
+            recording.read(arguments[0])
+        case "restart follower":
+            recording.restart_follower()
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Neither syncs nor looks for days wait for their time."""
+    monkeypatch.setattr("ssmd.reading.follow.SYNC_SECONDS", 0)
+    monkeypatch.setattr("ssmd.reading.days._LOOK_SECONDS", 0)
+
+
+def put(storage: Path, day: str, *lines: bytes, feed: str = "kalshi") -> Path:
+    """Append lines to a day, without a ledger."""
+    path = storage / day / f"{feed}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "ab") as file:
+        file.writelines(lines)
+    return path
+
+
+def line(number: int, payload: bytes = b"{}", day: str = DAY) -> bytes:
+    return LineEncoder("kalshi").encode(day_begins(day) + number * SECOND, [payload])
+
+
+def begun(storage: Path, start: str = DAY, shard: Shard = WHOLE, day: str = DAY) -> Follower:
+    one = follower(storage, shard, day)
+    one.begin(None, start)
+    return one
+
+
+def test_only_what_is_synced_is_handed_out_and_syncs_keep_their_distance(tmp_path, monkeypatch):
+    synced, now, size = [], 1000.0, 0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("os.fdatasync", lambda fd: synced.append(os.fstat(fd).st_size))
+    one = begun(tmp_path)
+    for poll in range(200):
+        put(tmp_path, DAY, line(poll))
+        for block in everything(one):
+            size = block.end.offset
+            assert size <= synced[-1]
+        now += POLL_SECONDS
+    assert 35 <= len(synced) <= 41  # Two seconds, at 20 a second, and the first one.
+    now += SYNC_SECONDS
+    everything(one)
+    assert len(synced) <= 42
+    assert one.read(1, MOST) is None
+    assert synced[-1] == 200 * len(line(0))
+
+
+def test_where_nothing_can_be_synced_it_says_so_once(tmp_path, monkeypatch, caplog, at_once):
+    def fdatasync(fd: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("os.fdatasync", fdatasync)
+    one = begun(tmp_path)
+    for number in range(3):
+        path = put(tmp_path, DAY, line(number))
+        assert len(everything(one)) == 1
+    [record] = caplog.records
+    assert record.getMessage() == "cannot sync, so lines are handed out that a power failure may take"
+    assert (record.file, record.error) == (str(path), "Read-only file system")
+
+
+def test_a_sync_that_fails_ends_it(tmp_path, monkeypatch):
+    def fdatasync(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("os.fdatasync", fdatasync)
+    path = put(tmp_path, DAY, line(1))
+    with pytest.raises(WriteError, match=f"{path}: sync failed: Input/output error"):
+        begun(tmp_path).read(1, MOST)
+
+
+def test_a_feed_may_begin_later_and_a_day_without_data_is_passed_over(tmp_path, at_once):
+    one = begun(tmp_path, "today")
+    assert one.read(1, MOST) is None
+    assert one.lag() == (0, 0.0)
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    (tmp_path / "2025-12-24").mkdir()
+    put(tmp_path, "2025-12-25", line(1, day="2025-12-25"))
+    assert [block.start for block in everything(one)] == [
+        Position("kalshi", "", NEXT, 0, 0),
+        Position("kalshi", "", "2025-12-25", 0, 0),
+    ]
+
+
+def test_a_day_that_begins_now_is_found_without_listing_the_folder(tmp_path):
+    now = day_begins(DAY)
+    put(tmp_path, DAY, line(1))
+    one = Follower(tmp_path, "kalshi", WHOLE, reader_of, lambda: now)
+    one.begin(None, DAY)
+    assert len(everything(one)) == 1
+    now += 24 * HOUR
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    assert len(everything(one)) == 1
+
+
+@pytest.mark.parametrize(("start", "day", "lines"), [("today", NEXT, 0), ("oldest", DAY, 0), ("now", NEXT, 2)])
+def test_where_an_empty_engine_begins(tmp_path, start, day, lines):
+    put(tmp_path, DAY, line(1))
+    path = put(tmp_path, NEXT, line(1), line(2), b'{"ts":')
+    position = follower(tmp_path, day=NEXT).begin(None, start)
+    assert position == Position("kalshi", "", day, path.stat().st_size - 6 if lines else 0, lines)
+
+
+def test_now_is_behind_a_day_that_is_compressed(tmp_path):
+    path = make_day(tmp_path, DAY)
+    size, lines = path.stat().st_size, path.read_bytes().count(b"\n")
+    compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+    assert follower(tmp_path).begin(None, "now") == Position("kalshi", "", DAY, size, lines)
+
+
+def test_each_shard_is_followed_by_itself(tmp_path):
+    shards = [Shard(1, 2), Shard(2, 2)]
+    paths = [make_day(tmp_path, DAY, shard=shard, per_hour=number + 1) for number, shard in enumerate(shards)]
+    for path, shard in zip(paths, shards, strict=True):
+        blocks = everything(begun(tmp_path, shard=shard))
+        assert lines_of(blocks) == path.read_bytes()
+        assert {block.end.shard for block in blocks} == {shard.label}
+    assert everything(begun(tmp_path)) == []
+
+
+def test_a_line_that_ssmd_did_not_write_is_left_out_and_logged(tmp_path, caplog):
+    path = put(tmp_path, DAY, line(1), b"garbage\n", b"\0\n", line(2), line(3), b"more garbage\n")
+    blocks = everything(begun(tmp_path))
+    assert [(block.start.line, block.end.line) for block in blocks] == [(0, 1), (3, 5)]
+    assert lines_of(blocks) == line(1) + line(2) + line(3)
+    assert [(record.file, record.line) for record in caplog.records] == [(str(path), 2), (str(path), 3)]
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000, 9_000_000])
+def test_a_long_line_is_handed_out_whole(tmp_path, at_once, size):
+    one = begun(tmp_path)
+    long = line(2, b'{"x":"%s"}' % (b"x" * size))
+    path = put(tmp_path, DAY, line(1), long[:-1])
+    assert lines_of(everything(one)) == line(1)
+    put(tmp_path, DAY, b"\n", line(3))
+    assert lines_of(everything(one, most_bytes=1000)) == long + line(3)
+    assert path.read_bytes() == line(1) + long + line(3)
+
+
+def test_blocks_keep_to_the_sizes_that_are_wanted(tmp_path):
+    put(tmp_path, DAY, *(line(number, b'"%s"' % (b"x" * 98)) for number in range(100)))
+    one = begun(tmp_path)
+    assert len(one.read(7, MOST).lines) == 7
+    assert len(one.read(1000, 799).lines) == 7
+    assert len(one.read(1000, 800).lines) == 8
+    assert len(one.read(1000, 10).lines) == 1
+    assert sum(len(block.lines) for block in everything(one)) == 77
+
+
+def test_a_file_that_was_cut_off_is_an_error(tmp_path):
+    path = put(tmp_path, DAY, line(1), line(2))
+    one = begun(tmp_path)
+    assert len(everything(one)) == 1
+    os.truncate(path, len(line(1)))
+    with pytest.raises(DataError, match=f"{path}: has {len(line(1))} bytes, and {2 * len(line(1))} were there before"):
+        one.read(1, MOST)
+
+
+def test_another_file_in_its_place_is_refused(tmp_path):
+    path = put(tmp_path, DAY, line(1), line(2))
+    one = begun(tmp_path)
+    assert len(everything(one)) == 1
+    path.unlink()
+    assert one.read(1, MOST) is None
+    put(tmp_path, DAY, line(1))
+    with pytest.raises(EngineMismatch, match=f"{path}: no line ends at byte {2 * len(line(1))}"):
+        one.read(1, MOST)
+
+
+def test_a_day_that_is_unpacked_to_be_continued_goes_on(tmp_path, at_once):
+    path = make_day(tmp_path, DAY)
+    recorded = path.read_bytes()
+    [file] = data_files([path])
+    compact(file, level=1, dry_run=False, progress=lambda size: None)
+    one = begun(tmp_path)
+    assert lines_of(everything(one)) == recorded
+    path.write_bytes(recorded)
+    path.with_name(path.name + ".zst").unlink()
+    assert one.read(1, MOST) is None
+    put(tmp_path, DAY, line(86_000))
+    assert lines_of(everything(one)) == line(86_000)
+
+
+def test_a_day_that_a_collector_still_writes_is_not_left(tmp_path, at_once):
+    run = Run(tmp_path, day_begins(NEXT) + HOUR)  # Its clock is a day ahead.
+    run.message(day_begins(NEXT) + HOUR, b"1")
+    run.stop(day_begins(NEXT) + HOUR)
+    run = Run(tmp_path, day_begins(DAY) + HOUR)
+    run.message(day_begins(DAY) + HOUR, b"2")
+    one = begun(tmp_path)
+    assert [block.payloads for block in everything(one)] == [[b"2"]]
+    assert one.lag()[0] == len(line(1, b"1"))
+    run.message(day_begins(DAY) + 2 * HOUR, b"3")
+    assert [block.payloads for block in everything(one)] == [[b"3"]]
+    run.stop(day_begins(DAY) + 2 * HOUR)
+    assert [block.payloads for block in everything(one)] == [[b"1"]]
+
+
+def test_a_day_that_grows_after_a_later_one_was_begun_is_an_error(tmp_path, at_once):
+    path = put(tmp_path, DAY, line(1), b'{"to')
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    one = begun(tmp_path)
+    assert len(everything(one)) == 2
+    os.truncate(path, len(line(1)))
+    assert one.read(1, MOST) is None
+    put(tmp_path, DAY, line(2))
+    with pytest.raises(DataError, match=f"{path}: has grown after a later day was begun, so the clock was set back"):
+        one.read(1, MOST)
+
+
+@pytest.mark.parametrize("removed", [["2025-12-23"], ["2025-12-22", "2025-12-23"]])
+@pytest.mark.parametrize("end", ["stopped", "killed", "disconnected", None])
+def test_a_whole_day_that_was_removed_before_it_was_read_is_an_error(tmp_path, at_once, removed, end):
+    begin = day_begins(DAY) + HOUR
+    days = [begin, begin + 24 * HOUR, begin + 48 * HOUR]
+    if end is None:
+        record_run(tmp_path, begin, *days)
+    else:
+        for ns in days:
+            record_run(tmp_path, ns, ns, end=end)
+    one = begun(tmp_path)
+    assert one.read(1, MOST) is not None
+    for day in removed:
+        shutil.rmtree(tmp_path / day)
+    with pytest.raises(DataError, match=f"{tmp_path}/2025-12-23/kalshi.jsonl: is missing, although its lines were not"):
+        everything(one)
+
+
+@pytest.mark.parametrize("left", ["ledger.jsonl", "manifest.json"])
+def test_a_day_of_which_only_the_data_was_removed_is_an_error(tmp_path, left):
+    for day in (DAY, NEXT, "2025-12-24"):
+        make_day(tmp_path, day)
+    for file in (tmp_path / NEXT).iterdir():
+        if not file.name.endswith(left):
+            file.unlink()
+    with pytest.raises(DataError, match=f"kalshi.jsonl: is missing, .*; kalshi.{left} describes it"):
+        everything(begun(tmp_path))
+
+
+def test_a_day_that_the_engine_has_whole_may_be_moved_away(tmp_path):
+    path = make_day(tmp_path, DAY)
+    recorded = path.read_bytes()
+    end = Position("kalshi", "", DAY, len(recorded), recorded.count(b"\n"))
+    second = make_day(tmp_path, NEXT)
+    path.unlink()
+    one = follower(tmp_path)
+    one.begin(end)
+    assert lines_of(everything(one)) == second.read_bytes()
+    with pytest.raises(EngineMismatch, match=f"{path}: is not here, and the engine's copy ends in it"):
+        one.begin(end._replace(line=1))
+
+
+def test_lag_counts_what_may_not_have_arrived(tmp_path, at_once):
+    now = day_begins(DAY)
+    one = Follower(tmp_path, "kalshi", WHOLE, reader_of, lambda: now)
+    one.begin(None, "today")
+    path = put(tmp_path, DAY, line(1), line(2), line(3), b'{"ts":')
+    now += 10 * SECOND
+    size = len(line(1))
+    assert one.lag() == (3 * size, 9.0)
+    one.read(1, MOST)
+    assert one.lag() == (3 * size, 9.0)
+    one.read(1, MOST)
+    assert one.lag() == (2 * size, 8.0)
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    assert one.lag() == (3 * size, 8.0)
+    everything(one)
+    assert one.lag() == (0, 0.0)
+    assert path.read_bytes().endswith(b'{"ts":')
+
+
+def test_a_block_has_the_dialect_that_held_when_its_lines_came(tmp_path):
+    descriptions = [{"paths": {"type": "a"}}, {"paths": {"type": "b"}}, {"paths": {"type": "b"}}]
+    generic = [{"exchange": "generic", "description": description} for description in descriptions]
+    both = b'{"a":"old","b":"new"}'
+    happened: list[Any] = []
+    for fields in generic:
+        happened += [(0, "started", fields), (0, "connected", {}), (1, both)]
+    write_day(tmp_path, DAY, *happened, (9, "started", KALSHI), (9, both), sealed=False)
+    blocks = everything(begun(tmp_path))
+    assert [(block.exchange, block.found) for block in blocks] == [
+        ("generic", [("old", "")]),
+        ("generic", [("new", "")]),
+        ("generic", [("new", "")]),
+        ("kalshi", [("", "")]),
+    ]
+    assert [block.session for block in blocks] == [f"{DAY}T00:00:00.000000Z"] * 3 + [""]
+
+
+def test_lines_of_two_feeds_in_one_file_are_handed_out(tmp_path):
+    other = LineEncoder("other-feed").encode(day_begins(DAY), [b'{"type":"trade"}'])
+    put(tmp_path, DAY, line(1), other)
+    [block] = everything(begun(tmp_path))
+    assert block.payloads == [b"{}", b'{"type":"trade"}']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -70,8 +71,11 @@ class Days:
         """Look for a later day only after a second."""
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
-    def leave(self, path: Path, size: int) -> None:
-        """Note the file of the last day that was read to its end, and its size: no more may be written to it."""
+    def leave(self, day: str, size: int) -> None:
+        """Note the last day that was read to its end, and how many bytes of lines it has: none may be added to it."""
+        path = data_path(self._storage / day, self._stem)
+        with contextlib.suppress(OSError):
+            size = max(size, path.stat().st_size)  # Part of a line may be at its end.
         self._left = path, size
 
     def _require_left(self) -> None:

@@ -170,14 +170,17 @@ class Follower:
 
     def _find(self) -> bool:
         """Open the day of the place, or the first one after it; return whether there is any."""
-        day = self._place.day
-        self._source = open_day(self._storage / day, self._stem)
-        if self._source is not None:
+        if self._open() is not None:
             return True
-        later = self._days.next(day)
+        later = self._days.next(self._place.day)
         if later is not None:
             self._move(later)
         return later is not None
+
+    def _open(self) -> DaySource | None:
+        if self._source is None:
+            self._source = open_day(self._storage / self._place.day, self._stem)
+        return self._source
 
     def _turn(self, source: DaySource) -> bool:
         """Go on from the present end of a day; return whether there may be something to read."""
@@ -192,7 +195,7 @@ class Follower:
             self._later = None
             self._days.postpone()
             return False
-        self._days.leave(source.path, self._place.offset + source.bytes_after(self._place.offset))
+        self._days.leave(self._place.day, self._place.offset)
         self._move(self._later)
         return True
 
@@ -211,9 +214,10 @@ class Follower:
         waiting = [*([self._handed_out] if self._handed_out is not None else []), *self._blocks]
         size = sum(block.end.offset - block.start.offset for block in waiting)
         first = waiting[0].lines[0] if waiting else b""
-        if self._source is not None and (rest := self._source.bytes_after(self._place.offset)):
+        source = self._open()
+        if source is not None and (rest := source.bytes_after(self._place.offset)):
             size += rest
-            first = first or self._source.peek(self._place.offset)
+            first = first or source.peek(self._place.offset)
         for day, more in self._days.sizes_after(self._place.day):
             size += more
             first = first or f'{{"ts":"{day}T00:00:00.000000Z'.encode() if more else first
