@@ -162,6 +162,24 @@ def test_a_cursor_that_leads_to_the_same_page_ends_the_listing(tmp_path: Path) -
     assert warning["reason"] == "the cursor at `cursor` leads to the same page again"
 
 
+def test_what_a_server_says_of_an_answer_may_be_nonsense(tmp_path: Path) -> None:
+    """Half a surrogate pair as a cursor, and an ETag that no request may have: the request goes on being made."""
+    numbers = iter(range(1000))
+
+    def nonsense(ask: Ask) -> bytes:
+        return reply(json.dumps({"n": next(numbers), "cursor": "\ud800"}), ETag='"\u00e9"')
+
+    with site({"/m": nonsense}) as made:
+        request = {"path": "/m", "every": "100ms", "keep": "changed", "next": {"param": "cursor", "from": "cursor"}}
+        with collecting(tmp_path, made, request) as run:
+            eventually(lambda: len(run.lines()) >= 3)
+            assert run.end() == 0
+    assert all(ask.params == {} and "if-none-match" not in ask.headers for ask in made.asked)
+    [warning] = [event["reason"] for event in run.events if event["event"] == "a listing ends early"]
+    assert warning == "the cursor at `cursor` is none that a URL may have"
+    assert ssmd("verify", run.data).returncode == 0
+
+
 def test_unchanged_answers_are_counted_and_not_kept(tmp_path: Path) -> None:
     """By their body, and where the server allows it without one."""
     numbers = iter(range(10_000))
@@ -389,7 +407,7 @@ def test_no_key_is_shown_anywhere(tmp_path: Path) -> None:
 
     def repeating(ask: Ask) -> bytes:
         said = f"{ask.path} {ask.params} {ask.headers}"
-        return reply(json.dumps({"a": 1}), ETag="e") if next(bad, True) is False else reply(said, f"500 {said}")
+        return reply(json.dumps({"a": 1}), ETag=CANARY) if next(bad, True) is False else reply(said, f"500 {said}")
 
     with site({f"/x/{CANARY}/a": repeating}) as made:
         request = {"path": "/x/${key.token}/a", "params": {"key": "${key.token}", "b": "1 2"}, "every": "100ms"}

@@ -6,7 +6,7 @@ import http
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -19,7 +19,7 @@ from ssmd.connector.rest.pages import Pages
 from ssmd.connector.rest.section import RequestSpec
 from ssmd.contracts.events import Response
 from ssmd.contracts.http import HttpAnswer, HttpRequest
-from ssmd.errors import ConnectError
+from ssmd.errors import ConnectError, printable
 from ssmd.pace import Pace, Pause
 from ssmd.runtime.threads import LARGE_BYTES, off_the_hub
 
@@ -30,6 +30,8 @@ LONGEST_PAUSE_SECONDS = 3600.0
 
 LATE_SECONDS = 60.0
 """For how long a request that was answered before may fail until it counts as missing."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("ssmd.connector")
 
@@ -144,13 +146,14 @@ class Poller:
         answer = self._client.request(request, self._limits.timeout_seconds, self._limits.most_bytes)
         if not is_good(answer.status) and not (answer.status == http.HTTPStatus.NOT_MODIFIED and headers):
             raise self._refused(request, answer)
-        take = self._pages.take
-        kept = take(answer) if len(answer.body) < LARGE_BYTES else off_the_hub(take, answer)
-        if kept:
-            etag, seconds = answer.headers.get("etag"), round(answer.seconds, 6)
-            self._deal.arrived(answer.body, Response(request.shown_url, answer.status, etag, seconds))
+        # What takes long for a large answer comes after it is handed over: its line has the time at which it had come.
+        if _work_on(self._pages.keeps, answer):
+            etag = printable(answer.headers.get("etag", ""), hidden=request.hidden) or None
+            response = Response(request.shown_url, answer.status, etag, round(answer.seconds, 6))
+            self._deal.arrived(answer.body, response)
         else:
             self._deal.unchanged()
+        _work_on(self._pages.take, answer)
         if self._pages.fault is not None:
             self._warn("a listing ends early", self._pages.fault)
 
@@ -191,6 +194,11 @@ class Poller:
         if reason != self._warned:
             self._warned = reason
             _log.warning(text, extra={"path": self._spec.path, "reason": reason})
+
+
+def _work_on(work: Callable[[HttpAnswer], T], answer: HttpAnswer) -> T:
+    """Return what a function says of an answer; of a large one, nothing else waits for it."""
+    return work(answer) if len(answer.body) < LARGE_BYTES else off_the_hub(work, answer)
 
 
 def _now_ms() -> float:
