@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -314,3 +315,42 @@ def test_the_same_markets_are_not_listed_again_when_something_else_changes():
     run.following.change_to(follows, markets_of(follows), run.subscribed)
     assert run.following.state().last_listed_ms is not None
     assert run.following.state().subscribed == len(run.confirmed[1])
+
+
+def test_questions_about_single_markets_do_not_keep_lists_from_being_asked_for():
+    """There are more questions than requests: a minute is a second, and a part of the messages is lost."""
+    exchange = Exchange(Births(per_hour=10_000, open_after=60, life=900, faster=60), requests_per_second=3, lost=0.2)
+    run = Run(exchange, "all")
+    run.go_on(60)
+    assert run.following.state().last_listed_ms is not None
+    run.go_on(120)
+    asked = sum("/markets/" in url for _, url in run.requests)
+    assert asked > 100
+    assert asked < len(run.requests) - NEWS_MS // 1000
+    listed = [at for at, url in run.requests if "min_created_ts" in url]
+    assert all(later - earlier < 2 * NEWS_MS for earlier, later in itertools.pairwise(listed))
+
+
+def test_a_question_about_a_market_is_over_when_it_is_listed_or_has_ended():
+    followed, _ = following("all")
+
+    def receive(kind, ticker):
+        message = {"type": "market_lifecycle_v2", "sid": 1, "msg": {"event_type": kind, "market_ticker": ticker}}
+        followed.receive(json.dumps(message).encode())
+
+    for ticker in ("KXA-1", "KXA-2", "KXA-3"):
+        receive("activated", ticker)
+    list(followed.tick(NOW_MS))
+    receive("settled", "KXA-3")
+    list(followed.tick(NOW_MS + 1))
+    row = {"ticker": "KXA-2", "event_ticker": "KXA", "status": "active"}
+    urls = []
+    for tenth in range(300):
+        now_ms = NOW_MS + 100 * tenth
+        if isinstance(request := followed.next(now_ms), HttpRequest):
+            urls.append(request.url)
+            is_page = "?" in request.url
+            body = {"markets": [row] if "status=open" in request.url else [], "cursor": ""}
+            followed.answered(HttpAnswer(200 if is_page else 404, {}, json.dumps(body).encode(), 0.1), now_ms)
+    asked = {url.rpartition("/")[2] for url in urls if "?" not in url}
+    assert asked == {"KXA-1"}

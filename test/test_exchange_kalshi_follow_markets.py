@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ssmd.exchange.kalshi.follow.markets import DETERMINED_MS, OPENING_SECONDS, SETTLED_MS, Found, Markets, Subscription
+from ssmd.exchange.kalshi.follow.ends import DETERMINED_MS, SETTLED_MS
+from ssmd.exchange.kalshi.follow.markets import OPENING_SECONDS, Found, Markets, Subscription
 from ssmd.exchange.kalshi.follow.matcher import Matcher
 from ssmd.exchange.kalshi.follow.section import read_follow
 
@@ -34,9 +35,7 @@ def changes(markets):
 def test_a_market_is_added_to_each_subscription_that_follows_it():
     markets = markets_of({"tickers": ["KXA-*"]}, {"tickers": ["*-1"]})
     follow(markets, found("KXA-1"), found("KXA-2"), found("KXB-1"), found("KXB-2"))
-    assert markets.have_changes
     assert changes(markets) == [(1, ["KXA-1", "KXA-2"], []), (2, ["KXA-1", "KXB-1"], [])]
-    assert not markets.have_changes
     assert changes(markets) == []
     assert len(markets) == 3
     assert markets.counts == {1: 2, 2: 2}
@@ -79,7 +78,7 @@ def test_a_market_that_trades_again_after_its_result_stays():
     for ticker in ("KXA-1", "KXA-2"):
         markets.ends(ticker, DETERMINED_MS, NOW_MS)
     markets.stays("KXA-1")
-    markets.seen("KXA-2", "closed")
+    markets.seen(found("KXA-2", "closed"))
     markets.pass_time(NOW_MS + DETERMINED_MS)
     assert changes(markets) == [(1, [], ["KXA-2"])]
 
@@ -91,7 +90,7 @@ def test_a_market_that_two_whole_listings_do_not_have_ends():
     for _ in range(2):
         markets.listing += 1
         for ticker in ("KXA-0", "KXA-1", "KXA-2"):
-            markets.seen(ticker, "open")
+            markets.seen(found(ticker))
         assert markets.end_listing(NOW_MS) is None
     assert changes(markets) == [(1, [], ["KXA-3"])]
 
@@ -139,4 +138,46 @@ def test_what_begins_and_ends_before_it_is_asked_for_is_no_change():
     follow(markets, found("KXA-1"))
     markets.ends("KXA-1", SETTLED_MS, NOW_MS)
     markets.pass_time(NOW_MS + SETTLED_MS)
-    assert not markets.have_changes
+    assert changes(markets) == []
+
+
+def news(markets):
+    gone, followed = markets.news.take()
+    return gone, dict(followed)
+
+
+def test_the_news_are_which_markets_are_followed_and_when_they_are_open():
+    markets = markets_of({"tickers": ["KXA-*"]}, {"tickers": ["*-1"]}, most=1)
+    follow(markets, found("KXA-1", "open", NOW - 60, NOW + 60), found("KXA-2"))
+    # Also one for which there is no room is to be collected.
+    assert news(markets) == ([], {(1, 2): {"KXA-1": (NOW - 60, NOW + 60)}, (1,): {"KXA-2": (None, None)}})
+    markets.seen(found("KXA-1", "open", NOW - 60, NOW + 60))
+    assert news(markets) == ([], {})
+    markets.seen(found("KXA-2", "open", NOW - 30, NOW + 30))
+    markets.closes("KXA-1", NOW + 90)
+    assert news(markets) == ([], {(1, 2): {"KXA-1": (NOW - 60, NOW + 90)}, (1,): {"KXA-2": (NOW - 30, NOW + 30)}})
+    markets.closes("KXA-1", NOW + 100, at_the_latest=True)
+    assert news(markets) == ([], {})
+    markets.closes("KXA-1", NOW + 10, at_the_latest=True)
+    markets.ends("KXA-2", SETTLED_MS, NOW_MS)
+    assert news(markets) == (["KXA-2"], {(1, 2): {"KXA-1": (NOW - 60, NOW + 10)}})
+    markets.repeat_news()
+    assert news(markets) == ([], {(1, 2): {"KXA-1": (NOW - 60, NOW + 10)}})
+    markets.ends("KXA-1", SETTLED_MS, NOW_MS)
+    assert news(markets) == ([], {})
+    markets.pass_time(NOW_MS + SETTLED_MS)
+    assert news(markets) == (["KXA-1"], {})
+
+
+def test_markets_that_are_over_make_room_for_others():
+    markets = markets_of("all", most=4)
+    follow(markets, *(found(f"KXA-{number}") for number in range(6)))
+    changes(markets)
+    markets.ends("KXA-0", DETERMINED_MS, NOW_MS)
+    markets.ends("KXA-1", DETERMINED_MS, NOW_MS)
+    markets.ends("KXA-2", SETTLED_MS, NOW_MS)
+    markets.make_room(0)
+    assert changes(markets) == []
+    markets.make_room(2)  # What is settled comes first.
+    assert changes(markets) == [(1, ["KXA-4", "KXA-5"], ["KXA-2", "KXA-0"])]
+    assert "KXA-1" in markets

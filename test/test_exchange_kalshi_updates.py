@@ -244,7 +244,7 @@ def test_an_answer_that_does_not_list_a_market_does_not_confirm_it():
     exchange.tick()
     [command] = map(json.loads, exchange.waiting)
     [event] = exchange.kalshi.inspect([ok(command["id"], 2, 1, market_tickers=["KX-1", "KX-3"])]).events
-    assert event == Acknowledged("trade", 2, 0, ["KX-2", "KX-3"], 1, is_change=True)
+    assert event == Acknowledged("trade", 2, 0, ["KX-2", "KX-3"], 1, is_change=True, unconfirmed=("KX-2",))
     assert exchange.counts("trade")[:2] == (3, 2)
     exchange.waiting.clear()
     exchange.settle(RETRY_MS // 1000 + 5)
@@ -588,3 +588,18 @@ def test_a_hundred_thousand_markets_take_little_memory():
     assert kalshi.channels()[0][2:4] == (100_000, 100_000)
     assert size < 60_000_000
     assert peak < 90_000_000
+
+
+def test_where_commands_are_scarce_new_markets_come_before_removals():
+    """Markets come and go all the time, and there is room for one command a second: the new ones do not wait."""
+    exchange = Exchange({**FOLLOW, "channels": ["trade"]}, per_second=1)
+    exchange.change(names(50))
+    exchange.settle()
+    assert exchange.counts("trade")[:2] == (50, 50)
+    for number in range(50, 80):
+        exchange.change(names(1, first=number), [f"KX-{number - 50}"])
+        exchange.tick(1.2)
+        exchange.answer()
+        assert exchange.counts("trade")[1] == 50
+    exchange.settle()
+    assert set(exchange.subscribed("trade")) == {*names(50, first=30)}

@@ -57,8 +57,12 @@ def test_a_market_that_is_born_is_subscribed_to_before_it_opens(tmp_path):
     assert following["failing"] is False
     assert 'ssmd_listing_requests_total{feed="test",shard="",status="200"}' in metrics
     [ledger] = collector.data.glob("*/test.ledger.jsonl")
-    entries = map(json.loads, ledger.read_text().splitlines())
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
     asked = {entry["channel"]: entry["subscription"] for entry in entries if entry["event"] == "asked"}
+    followed = [entry for entry in entries if entry["event"] == "followed"]
+    assert {tuple(entry["channels"]) for entry in followed} == {("orderbook_delta", "trade")}
+    times = {ticker: times for entry in followed for ticker, times in entry["markets"].items()}
+    assert all(times[ticker][0] == born[ticker] for ticker in born)
     assert asked == {"orderbook_delta": 1, "trade": 1, LIFE_CYCLES: 2}
     assert list(collector.data.glob("*/test.listing.jsonl"))
     assert ssmd("verify", collector.data).returncode == 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmd.store.asked import MOST_MARKETS, ConnectionState, asked_fields
+from ssmd.store.asked import MOST_MARKETS, ConnectionState, asked_fields, followed_fields
 from ssmd.store.ledger import ASKED, RECONFIGURED, REFUSED, SUBSCRIBED
 
 
@@ -116,3 +116,47 @@ def test_a_channel_that_is_closed_is_in_no_later_day_and_a_reload_forgets_what_w
         for fields in entries:
             state.take(event, fields)
     assert [(event, fields["channel"]) for event, fields in state.entries()] == [(ASKED, "trade")]
+
+
+def test_what_is_followed_is_repeated():
+    state = ConnectionState()
+    entries: list[tuple[str, Mapping]] = [
+        ("followed", {"channels": ["orderbook_delta", "trade"], "markets": {"A": (1, 2), "B": (3, None)}}),
+        ("followed", {"channels": ["trade"], "markets": {"B": (3, 4), "C": (None, None)}}),
+        ("followed", {"channels": ["orderbook_delta", "trade"], "markets": {"A": (1, 5)}}),
+        ("unfollowed", {"markets": ["B", "X"]}),
+    ]
+    for event, fields in entries:
+        state.take(event, fields)
+    found = [
+        {"channels": ["orderbook_delta", "trade"], "markets": {"A": (1, 5)}},
+        {"channels": ["trade"], "markets": {"C": (None, None)}},
+    ]
+    assert list(state.entries()) == [("followed", fields) for fields in found]
+    state.take("unfollowed", {"markets": "all"})
+    assert list(state.entries()) == []
+
+
+def test_many_followed_markets_are_divided_and_none_is_left_out():
+    markets = {f"KX-{number}": (number, None) for number in range(MOST_MARKETS + 1)}
+    found = list(followed_fields(["trade"], markets))
+    assert [len(fields["markets"]) for fields in found] == [MOST_MARKETS, 1]
+    assert {name: times for fields in found for name, times in fields["markets"].items()} == markets
+    assert {tuple(fields["channels"]) for fields in found} == {("trade",)}
+
+
+def test_a_day_begins_with_the_markets_that_are_not_confirmed():
+    state = ConnectionState()
+    entries: list[tuple[str, Mapping]] = [
+        ("asked", asked("A", "B", "C")[0]),
+        ("subscribed", {"channel": "trade", "sid": 7, "tickers": ["A", "B"], "acknowledged": 1, "unconfirmed": ["B"]}),
+        # An addition is confirmed before its entry is written.
+        ("subscribed", {"channel": "trade", "sid": 7, "tickers": ["D"], "acknowledged": None}),
+        ("asked", asked("D", "E", action="add")[0]),
+    ]
+    for event, fields in entries:
+        state.take(event, fields)
+    [_, found] = state.entries()
+    assert found == ("subscribed", {"channel": "trade", "sid": 7, "unconfirmed": ["B", "C", "E"]})
+    state.take("subscribed", {"channel": "trade", "sid": 7, "tickers": [], "acknowledged": None})
+    assert list(state.entries())[1] == ("subscribed", {"channel": "trade", "sid": 7})

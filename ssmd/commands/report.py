@@ -2,11 +2,14 @@
 
 Usage:
   ssmd report <storage> [--days <n>] [--html]
+  ssmd report <storage> --markets [--days <n>] [--json]
   ssmd report (-h | --help)
 
 Options:
   --days <n>  How many days; the last one is today, or the newest day with data when the archive is over [default: 7].
   --html      Print an HTML page with charts, which needs no other file: `ssmd report data --html > report.html`.
+  --markets   Show which followed markets were open and not collected, from when to when, and why.
+  --json      Print a JSON object for each followed market that was open, one a line.
   -h --help   Show this.
 
 <storage> is the environment's storage.path. The figures of sealed days come from their manifests; other days are
@@ -20,15 +23,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssmd import __version__
 from ssmd.commands.selecting import warn_of_other_forms
 from ssmd.errors import DataError, UsageError, visible
 from ssmd.reports.gather import gather, no_data_since
 from ssmd.store.layout import DayFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDE = 200
 """Columns for a file or a pipe, where nothing has to be cut off."""
@@ -38,13 +44,17 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     days = arguments["--days"]
     if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
         raise UsageError(f"--days is '{visible(days)}'; it must be a number from 1 to 99999")
-    now_ns = time.time_ns()
+    report = _markets if arguments["--markets"] else _days
+    return report(arguments, Path(arguments["<storage>"]), int(days), time.time_ns())
+
+
+def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:
+    """Print the report on the days; return the exit code."""
     troubles: list[DataError] = []
     newest: list[str] = []
-    storage = Path(arguments["<storage>"])
     figures = gather(
         storage,
-        int(days),
+        days,
         now_ns,
         trouble=troubles.append,
         progress=_show_progress,
@@ -52,8 +62,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         ended=newest.append,
     )
     ended = no_data_since(newest[0], now_ns) if newest else ""
-    for error in troubles:
-        print(f"ssmd: {error}", file=sys.stderr)
+    code = _report_troubles(troubles)
     if arguments["--html"]:
         from ssmd.reports.html import page
 
@@ -62,16 +71,49 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         # The page declares UTF-8, so it is written as UTF-8 whatever the encoding of stdout is.
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     elif figures:
-        from rich.console import Console
-
         from ssmd.reports.text import print_report
 
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = _WIDE
-        print_report(figures, console, ended)
+        print_report(figures, _console(), ended)
     else:
         print("there is no data here")
+    return code
+
+
+def _markets(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:
+    """Print the report on followed markets; return the exit code."""
+    from ssmd.reports.markets import followed_markets
+    from ssmd.reports.markets_text import json_lines, print_markets
+
+    troubles: list[DataError] = []
+    feeds = list(
+        followed_markets(
+            storage, days, now_ns, trouble=troubles.append, progress=_show_progress, ended=lambda day: None
+        )
+    )
+    code = _report_troubles(troubles)
+    if arguments["--json"]:
+        for line in json_lines(feeds):
+            print(line)
+    elif feeds:
+        print_markets(feeds, _console())
+    else:
+        print("no feed here follows markets, or its ledger does not say which")
+    return code
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
+
+
+def _report_troubles(troubles: Sequence[DataError]) -> int:
+    """Print what could not be read; return the exit code."""
+    for error in troubles:
+        print(f"ssmd: {error}", file=sys.stderr)
     return DataError.exit_code if troubles else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -10,12 +10,15 @@ __all__ = [
     "Asked",
     "ChannelState",
     "Event",
+    "Followed",
     "Gap",
     "NotAsked",
     "Refused",
     "Response",
     "SnapshotsReceived",
     "SnapshotsRequested",
+    "Times",
+    "Unfollowed",
 ]
 
 
@@ -46,6 +49,27 @@ class Acknowledged(NamedTuple):
     """How many of them the answer repeats; None when it repeats none."""
     is_change: bool = False
     """Whether the markets were added to a subscription that was confirmed before: there may be thousands a day."""
+    unconfirmed: Sequence[str] = ()
+    """The markets that are not confirmed, although they were asked for or had been confirmed before."""
+
+
+Times = tuple[int | None, int | None]
+"""When a market opens and when it closes, Unix seconds; None for what is not known."""
+
+
+class Followed(NamedTuple):
+    """Markets are to be collected from now on, because they are followed; or the times of such markets have changed."""
+
+    channels: Sequence[str]
+    """On which channels they are to be collected."""
+    markets: Mapping[str, Times]
+
+
+class Unfollowed(NamedTuple):
+    """Followed markets are not to be collected any more, on any channel."""
+
+    markets: Sequence[str] | None
+    """None for all."""
 
 
 class Gap(NamedTuple):
@@ -125,7 +149,18 @@ class Response(NamedTuple):
     """The index of the payload that is the body."""
 
 
-Event = Asked | Acknowledged | Gap | Refused | SnapshotsRequested | SnapshotsReceived | NotAsked | Response
+Event = (
+    Asked
+    | Acknowledged
+    | Followed
+    | Unfollowed
+    | Gap
+    | Refused
+    | SnapshotsRequested
+    | SnapshotsReceived
+    | NotAsked
+    | Response
+)
 """What a dialect reports about a connection. One with a `place` belongs there, any other before all payloads."""
 
 

@@ -14,6 +14,7 @@ from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
 from ssmd.proof.ledger_notes import ledger_notes
 from ssmd.proof.locate import CHANGED, DAMAGED, DOUBLED, EXTRA, MISSING, REORDERED, SWAPPED, Damage, locate
+from ssmd.proof.missed_markets import note_of
 from ssmd.proof.shards import of_another_shard
 from ssmd.proof.verdict import Verdict, slim
 from ssmd.reading.blocks import LineBlocks
@@ -24,7 +25,7 @@ from ssmd.store.line import decode_line
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.manifest_file import read_exact_manifest
 from ssmd.store.manifest_formats import FORMAT
-from ssmd.store.timestamps import parse_timestamp, timestamp
+from ssmd.store.timestamps import DAY_NS, day_begins, parse_timestamp, timestamp
 
 __all__ = ["MOST_DAMAGES", "verify"]
 
@@ -51,14 +52,20 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     if found.ledger is None and (packed := packed_ledger(file.path.parent, file.stem)) is not None:
         findings.append(Finding(None, packed))
     wrong, duplicates = _of_other_forms(file, found)
-    return Verdict(file, sealed, slim(found), list(dict.fromkeys([*findings, *wrong])), duplicates, _notes(file, found))
+    notes = _notes(file, found, sealed=sealed)
+    return Verdict(file, sealed, slim(found), list(dict.fromkeys([*findings, *wrong])), duplicates, notes)
 
 
-def _notes(file: DayFile, found: Examination) -> list[str]:
+def _notes(file: DayFile, found: Examination, *, sealed: bool) -> list[str]:
     if found.ledger is None:
         return []
+    until_ns = day_begins(file.day) + DAY_NS
     last_ns = parse_timestamp(found.manifest.last) if found.manifest.last is not None else 0
-    return list(ledger_notes(file.day, found.ledger.entries.outline(), found.manifest.lines, last_ns))
+    entries = found.ledger.entries.outline()
+    notes = list(ledger_notes(file.day, entries, found.manifest.lines, last_ns))
+    if not sealed and entries:
+        until_ns = min(max(last_ns, entries[-1].ts_ns), until_ns)
+    return [*notes, *note_of(file.day, entries, found.manifest.sessions, until_ns)]
 
 
 def _manifest_of(file: DayFile) -> tuple[Manifest | None, list[Finding]]:

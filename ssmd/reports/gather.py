@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
 from ssmd.store.layout import DayFile, day_of, feed_and_shard, feed_of
 from ssmd.store.timestamps import day_of_ns
 
-__all__ = ["SINCE_DAYS", "gather", "no_data_since"]
+__all__ = ["SINCE_DAYS", "Archive", "days_between", "earlier", "gather", "no_data_since"]
 
 SINCE_DAYS = 7
 """An archive without data for this many days counts as finished, or as a copy, and not as a long outage."""
@@ -48,10 +48,10 @@ def gather(
     `listed` is called with all data files that were found, `progress` with each file that has to be read. Raises
     UsageError when `storage` is not a folder, DataError when it cannot be listed.
     """
-    archive = _Archive(storage, now_ns)
+    archive = Archive(storage, now_ns)
     listed(archive.files)
     last = archive.last(days, ended)
-    first = _earlier(last, days - 1)
+    first = earlier(last, days - 1)
     found: list[Figures | None] = []
     for shards in archive.feeds().values():
         of_shards = {
@@ -62,7 +62,7 @@ def gather(
 
 
 def _of_feed(
-    archive: _Archive,
+    archive: Archive,
     shards: Mapping[Shard, str],
     of_shards: Mapping[Shard, Mapping[str, Figures | None]],
     first: str,
@@ -81,7 +81,7 @@ def _of_feed(
 
 
 def _of_stem(
-    archive: _Archive,
+    archive: Archive,
     stem: str,
     first: str,
     last: str,
@@ -90,7 +90,7 @@ def _of_stem(
 ) -> Iterator[tuple[str, Figures | None]]:
     """Yield the days of a feed without shards, or of one shard, each with its figures; None when it cannot be read."""
     before = archive.newest_before(first, stem)
-    for day in _days(max(archive.oldest(stem), first), last):
+    for day in days_between(max(archive.oldest(stem), first), last):
         if (day, stem) not in archive.known:
             yield day, archive.without_data(day, stem, before)
             continue
@@ -102,7 +102,7 @@ def _of_stem(
             yield day, None
 
 
-class _Archive:
+class Archive:
     """The days of a storage folder, or of the folder of one day, by stem. Raises UsageError, DataError."""
 
     def __init__(self, storage: Path, now_ns: int) -> None:
@@ -140,6 +140,18 @@ class _Archive:
         except OSError:
             return False  # Whoever reads the day reports what is wrong.
 
+    @property
+    def connected(self) -> Collection[tuple[str, str]]:
+        """The days and stems whose last connection is still open."""
+        return self._connected
+
+    def folder(self, day: str) -> Path:
+        return self._folders[day]
+
+    def file(self, day: str, stem: str) -> DayFile | None:
+        """Return the data of a day; None when only its manifest is here."""
+        return self._by_day.get((day, stem))
+
     def feeds(self) -> dict[str, dict[Shard, str]]:
         """Return the stems of each feed, by shard."""
         stems = {stem for _, stem in self._begun}
@@ -159,7 +171,7 @@ class _Archive:
         """Return the last day to show, empty when there is none; see gather()."""
         last = max(self._newest.values(), default="")
         if last and last < self._today and not self._only:
-            if self._connected or last > _earlier(self._today, min(days, SINCE_DAYS)):
+            if self._connected or last > earlier(self._today, min(days, SINCE_DAYS)):
                 return self._today
             ended(last)
         return last
@@ -193,14 +205,16 @@ def no_data_since(newest: str, now_ns: int) -> str:
     return f"no data since {newest}, {days:,} day{'s' if days > 1 else ''} ago"
 
 
-def _earlier(day: str, days: int) -> str:
+def earlier(day: str, days: int) -> str:
+    """Return the day so many days before another; empty for none."""
     try:
         return (date.fromisoformat(day) - timedelta(days)).isoformat() if day else ""
     except OverflowError:
         return ""
 
 
-def _days(first: str, last: str) -> Iterator[str]:
+def days_between(first: str, last: str) -> Iterator[str]:
+    """Yield all days from one to another; none where one of them is empty."""
     if first and last:
         for number in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
             yield date.fromordinal(number).isoformat()

@@ -10,12 +10,14 @@ from ssmd.contracts.events import (
     Acknowledged,
     Asked,
     Event,
+    Followed,
     Gap,
     NotAsked,
     Refused,
     Response,
     SnapshotsReceived,
     SnapshotsRequested,
+    Unfollowed,
 )
 from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
@@ -23,11 +25,13 @@ from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.status import Status
+from ssmd.store.asked import ALL, followed_fields
 from ssmd.store.ledger import (
     BACKPRESSURE_BEGAN,
     BACKPRESSURE_ENDED,
     CLOCK_STEPPED,
     DISCONNECTED,
+    FOLLOWED,
     GAP,
     REFUSED,
     RESPONSE,
@@ -35,6 +39,7 @@ from ssmd.store.ledger import (
     SNAPSHOTS_RECEIVED,
     STOPPED,
     SUBSCRIBED,
+    UNFOLLOWED,
     gap_fields,
 )
 
@@ -122,6 +127,10 @@ class Journal:
             self.note(GAP, ts_ns, place, **fields)
         elif isinstance(event, Asked):
             self._add(self._gathering.add(event, ts_ns), place)
+        elif isinstance(event, Followed):
+            self.pending += [Note(FOLLOWED, ts_ns, place, fields) for fields in followed_fields(*event)]
+        elif isinstance(event, Unfollowed):
+            self.note(UNFOLLOWED, ts_ns, place, markets=ALL if event.markets is None else list(event.markets))
         elif isinstance(event, Response):
             self.note(RESPONSE, ts_ns, place, **_without_place(event))
         elif isinstance(event, NotAsked):
@@ -224,4 +233,5 @@ def _subscribed(event: Acknowledged) -> Mapping[str, object]:
         "sid": event.sid,
         "tickers": list(event.tickers),
         "acknowledged": event.acknowledged,
+        **({"unconfirmed": list(event.unconfirmed)} if event.unconfirmed else {}),
     }

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.store.ledger import ASKED, CONNECTED, HEARD, RECONFIGURED, REFUSED, SILENT, SUBSCRIBED
+from ssmd.store.ledger import (
+    ASKED,
+    CONNECTED,
+    FOLLOWED,
+    HEARD,
+    RECONFIGURED,
+    REFUSED,
+    SILENT,
+    SUBSCRIBED,
+    UNFOLLOWED,
+)
 
-__all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "ConnectionState", "asked_fields"]
+__all__ = ["ADD", "ALL", "MOST_MARKETS", "REMOVE", "SUBSCRIBE", "ConnectionState", "asked_fields", "followed_fields"]
 
 SUBSCRIBE, ADD, REMOVE = "subscribe", "add", "remove"
 """The values of `action`."""
@@ -37,11 +47,19 @@ def asked_fields(
         yield {**head, "markets": some, "commands": list(commands[first:last])}
 
 
+def followed_fields(channels: Sequence[str], markets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the fields of one entry `followed`, or of several for many markets. `markets`: each with its times."""
+    names = list(markets)
+    for first in range(0, len(names), MOST_MARKETS):
+        some = {name: markets[name] for name in names[first : first + MOST_MARKETS]}
+        yield {"channels": list(channels), "markets": some}
+
+
 class _Channel(NamedTuple):
     """What is asked for on one channel of one subscription."""
 
-    markets: dict[str, None] | None
-    """In the order in which they were asked for; None for all."""
+    markets: dict[str, bool] | None
+    """In the order in which they were asked for, each with whether the exchange has confirmed it; None for all."""
     commands: list[Mapping[str, Any]]
     """The commands of the subscription, without those of later additions and removals."""
 
@@ -57,6 +75,8 @@ class ConnectionState:
         self._sids: dict[tuple[str, int], None] = {}
         self._refused: dict[tuple[str, object], Mapping[str, Any]] = {}
         self._silent: dict[str, Mapping[str, Any]] = {}
+        self._followed: dict[tuple[str, ...], dict[str, Any]] = {}
+        """By the channels on which they are to be collected: the followed markets, each with its times."""
 
     def take(self, event: str, fields: Mapping[str, Any]) -> None:
         """Take the next event of a ledger, of any kind."""
@@ -66,6 +86,7 @@ class ConnectionState:
             self._refused.clear()  # What was refused is asked for again, unless it is not wanted any more.
         elif event == SUBSCRIBED and isinstance(sid := fields["sid"], int):
             self._sids[fields["channel"], sid] = None
+            self._confirmed(fields)
         elif event == ASKED:
             self._asked(fields)
         elif event == REFUSED and not fields.get("for_now"):
@@ -74,6 +95,25 @@ class ConnectionState:
             self._silent[fields["channel"]] = fields
         elif event == HEARD:
             self._silent.pop(fields["channel"], None)
+        elif event == FOLLOWED:
+            self._followed.setdefault(tuple(fields["channels"]), {}).update(fields["markets"])
+        elif event == UNFOLLOWED:
+            self._unfollowed(fields["markets"])
+
+    def _confirmed(self, fields: Mapping[str, Any]) -> None:
+        for (_, name), channel in self._channels.items():
+            if name == fields["channel"] and channel.markets is not None:
+                # An addition may be confirmed before its entry is written.
+                channel.markets.update(dict.fromkeys(fields.get("tickers") or channel.markets, True))
+                channel.markets.update(dict.fromkeys(fields.get("unconfirmed") or (), False))
+
+    def _unfollowed(self, names: Sequence[str] | str) -> None:
+        if names == ALL:
+            self._followed.clear()
+            return
+        for markets in self._followed.values():
+            for name in names:
+                markets.pop(name, None)
 
     def _asked(self, fields: Mapping[str, Any]) -> None:
         at = fields["subscription"], fields["channel"]
@@ -93,7 +133,8 @@ class ConnectionState:
             for market in markets:
                 known.markets.pop(market, None)
         elif known.markets is not None:
-            known.markets.update(dict.fromkeys(markets))
+            for market in markets:
+                known.markets.setdefault(market, False)
 
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the events, with their fields, from which a reader gets the same state without any earlier event."""
@@ -102,6 +143,14 @@ class ConnectionState:
             for fields in asked_fields(subscription, channel, SUBSCRIBE, markets, known.commands):
                 yield ASKED, fields
         for channel, sid in self._sids:
-            yield SUBSCRIBED, {"channel": channel, "sid": sid}
+            waiting = self._unconfirmed(channel)
+            yield SUBSCRIBED, {"channel": channel, "sid": sid, **({"unconfirmed": waiting} if waiting else {})}
+        for channels, markets_of in self._followed.items():
+            for fields in followed_fields(channels, markets_of):
+                yield FOLLOWED, fields
         yield from ((REFUSED, dict(fields)) for fields in self._refused.values())
         yield from ((SILENT, dict(fields)) for fields in self._silent.values())
+
+    def _unconfirmed(self, channel: str) -> list[str]:
+        known = (each.markets or {} for (_, name), each in self._channels.items() if name == channel)
+        return [market for markets in known for market, is_confirmed in markets.items() if not is_confirmed]

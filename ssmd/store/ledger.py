@@ -27,6 +27,7 @@ __all__ = [
     "DISCONNECTED",
     "EVENTS",
     "FIRST_OF_A_RUN",
+    "FOLLOWED",
     "GAP",
     "GAP_FIELDS",
     "HEARD",
@@ -50,6 +51,7 @@ __all__ = [
     "STOPPED",
     "SUBSCRIBED",
     "TORN",
+    "UNFOLLOWED",
     "Entry",
     "decode_entry",
     "encode_entry",
@@ -86,13 +88,15 @@ RESPONSE = "response"
 RECONFIGURED = "reconfigured"
 OPENED = "opened"
 CLOSED = "closed"
+FOLLOWED = "followed"
+UNFOLLOWED = "unfollowed"
 
 EVENTS = frozenset(
     {
         *(STARTED, CONNECTED, SUBSCRIBED, GAP, BACKPRESSURE_BEGAN, BACKPRESSURE_ENDED, CLOCK_STEPPED, TORN, LOST),
         *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
         *(ASKED, REFUSED, SILENT, HEARD, SILENCE_EXPECTED, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, IMPORTED),
-        *(RESPONSE, RECONFIGURED, OPENED, CLOSED),
+        *(RESPONSE, RECONFIGURED, OPENED, CLOSED, FOLLOWED, UNFOLLOWED),
     }
 )
 """All of them."""

@@ -35,8 +35,11 @@ def confirmation(
     """Return what the reply to a command confirms. `asked`: the markets of the command. `listed`: those of the reply,
     None when it lists none.
     """
-    known = None if listed is None else sum(market not in channel.unconfirmed for market in asked)
-    return Confirmation(channel, Acknowledged(channel.name, channel.sid, 0, asked, known, is_change), new, gone)
+    unconfirmed = [] if listed is None else [market for market in asked if market in channel.unconfirmed]
+    known = None if listed is None else len(asked) - len(unconfirmed)
+    missing = tuple(dict.fromkeys([*unconfirmed, *gone]))
+    event = Acknowledged(channel.name, channel.sid, 0, asked, known, is_change, missing)
+    return Confirmation(channel, event, new, gone)
 
 
 def names_in(listed: Mapping[str, Any]) -> Sequence[str] | None:

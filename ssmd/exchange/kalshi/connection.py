@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ssmd.contracts.events import Asked, ChannelState, Event, Gap
+from ssmd.contracts.events import Asked, ChannelState, Event, Followed, Gap, Unfollowed
 from ssmd.contracts.exchange import Inspection, SnapshotPolicy
 from ssmd.contracts.listing import Listing
 from ssmd.errors import SsmdError, printable
@@ -49,6 +49,8 @@ class KalshiConnection(KalshiInspector):
         """Whether tick() is to be called at once."""
         self._in_turn = [self._ask_changes, self._ask_books]
         self._following: Following | None = None
+        self._is_new_section = False
+        """Whether another section is in force since the last tick."""
         self._replies = Replies(
             self.subscriptions, self._snapshots, self._sending, self._shown, self._expect
         )
@@ -68,6 +70,7 @@ class KalshiConnection(KalshiInspector):
     def reconfigure(self, subscribe: Any) -> None:
         """Take another section on the open connection; the commands come with the next ticks."""
         self.subscriptions.reconfigure(subscribe)
+        self._is_new_section = True
         self._follow_books()
 
     @property
@@ -140,9 +143,12 @@ class KalshiConnection(KalshiInspector):
         self._sending.tick(now_ms, 0 if self._is_due else int(1000 * (self.tick_seconds or 0)))
         self._is_due = False
         commands = list(self._sending.due(self.subscriptions.waiting_for))
-        for change in self._following.tick(now_ms) if self._following is not None else ():
-            self.subscriptions.change(*change)
-        events: list[Event] = list(self.subscriptions.tick(self._sending.passed_ms))
+        events: list[Event] = []
+        if self._following is not None:
+            for change in self._following.tick(now_ms):
+                self.subscriptions.change(*change)
+            events += self._news_of(self._following)
+        events += self.subscriptions.tick(self._sending.passed_ms)
         if self._snapshots is not None and self._snapshots.notice_day(now_ms):
             self.begin_file()
         # They take turns in being the first: there may be room for one command, and always a change.
@@ -155,10 +161,22 @@ class KalshiConnection(KalshiInspector):
             events += self._snapshots.report(0)
         return Inspection(True, events, commands=commands)
 
+    def _news_of(self, following: Following) -> Iterator[Event]:
+        """Yield which markets are followed, and which are not any more."""
+        if self._is_new_section:
+            self._is_new_section = False
+            yield Unfollowed(None)
+        gone, followed = following.news()
+        if gone:
+            yield Unfollowed(gone)
+        for numbers, markets in followed:
+            channels = [channel for number in numbers for channel in self.subscriptions.channels_with_markets(number)]
+            yield Followed(channels, markets)
+
     def _ask_changes(self) -> tuple[Sequence[bytes], Sequence[Event]]:
         """Return the commands that change what is subscribed to, and what they ask for."""
         commands, events = [], []
-        for sent in self.subscriptions.due(self._sending.room()):
+        for sent in self.subscriptions.due(self._sending.room(), is_scarce=self._sending.is_limited):
             self._sending.sent(1)
             commands.append(sent.command)
             if sent.asked is not None:

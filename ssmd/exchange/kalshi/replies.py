@@ -68,6 +68,8 @@ class Replies:
             found = self._subscriptions.subscribed(head.id, body)
         elif head.type == "ok":
             found = self._subscriptions.ok(head.id, head.sid, whole)
+        if head.type in _CONFIRMATIONS:
+            self._sending.confirmed()
         for confirmation in found:
             event = confirmation.event
             events.append(event._replace(place=index))

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ssmd.exchange.kalshi.command import Command
+from ssmd.exchange.kalshi.slowness import Slowness
 from ssmd.exchange.passed_time import PassedTime
 from ssmd.pace import Pace, Pause
 
 __all__ = ["TICK_SECONDS", "Sending"]
-
-COMMANDS_PER_SECOND = 10
-"""How many commands are sent in a second after a refusal, until there was none for a long time."""
-COMMANDS_AT_ONCE = 3
-"""How many of them together, so that none waits long for the next."""
 
 TICK_SECONDS = 1.0
 SOON_SECONDS = 0.05
@@ -28,8 +24,7 @@ class Sending:
         self._commands = commands
         self._pace = Pace(per_second)
         self._pause = Pause()
-        self._slow_pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
-        """Holds after a refusal. With fewer commands, each has more of the markets that have gathered."""
+        self._slowness = Slowness()
         self._time = PassedTime()
         self._uncounted = min(len(commands), self._pace.most)
         """How many of the opening commands are sent and not counted yet."""
@@ -50,6 +45,11 @@ class Sending:
         return min(TICK_SECONDS, max(SOON_SECONDS, wait_seconds or TICK_SECONDS))
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the pace is limited, by the feed or after a refusal."""
+        return self._pace.is_limited or self._slowness.is_limited
+
+    @property
     def pause_seconds(self) -> int:
         return self._pause.seconds
 
@@ -60,11 +60,19 @@ class Sending:
     def refused(self, command_ids: Iterable[int]) -> bool:
         """Send commands again after a pause, for which Kalshi asks; return whether it is a new, longer pause."""
         self._again |= dict.fromkeys(each for each in command_ids if each not in self.unsent)
-        return self._pause.refused()
+        is_new = self._pause.refused()
+        if is_new:
+            self._slowness.refused()
+        return is_new
+
+    def confirmed(self) -> None:
+        """Record that a command was carried out, so that the next pause is short again: the pace is reduced anyway."""
+        self._pause.accepted()
 
     def tick(self, now_ms: int, least_ms: int) -> None:
         """Let time pass; `now_ms`: Unix milliseconds. `least_ms`: see PassedTime.tick()."""
         self.passed_ms = self._time.tick(now_ms, least_ms)
+        self._slowness.pass_time(self.passed_ms)
         self._is_over = self._pause.wait_ms(self.passed_ms) == 0
         self._pace.sent(self.passed_ms, self._uncounted)
         self._uncounted = 0
@@ -82,11 +90,9 @@ class Sending:
         """Return how many commands may be sent now."""
         if not self._is_over:
             return 0
-        room = self._pace.allowed(self.passed_ms)
-        return min(room, self._slow_pace.allowed(self.passed_ms)) if self._pause.seconds else room
+        return self._slowness.allowed(self._pace.allowed(self.passed_ms))
 
     def sent(self, count: int) -> None:
         """Record that commands are sent now."""
         self._pace.sent(self.passed_ms, count)
-        if self._pause.seconds:
-            self._slow_pace.sent(self.passed_ms, count)
+        self._slowness.sent(count)

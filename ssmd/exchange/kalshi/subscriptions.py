@@ -117,17 +117,21 @@ class Subscriptions:
         yield from moved
         yield from self.updates.tick(self.channels.values(), passed_ms)
 
-    def due(self, most: int) -> Iterator[Sent]:
-        """Yield the changes to ask for now, with `most` commands."""
+    def due(self, most: int, *, is_scarce: bool) -> Iterator[Sent]:
+        """Yield the changes to ask for now, with `most` commands; see Updates.due()."""
         first = list(self.switches.due(self._passed_ms, most))
         yield from first
-        for sent in self.updates.due(self.channels.values(), most - len(first)):
+        for sent in self.updates.due(self.channels.values(), most - len(first), is_scarce=is_scarce):
             if sent.channel.sid is None:
                 self.hearing.opening[sent.channel.name] = sent.channel
             yield sent
 
     def _changeable(self, subscription: int) -> Iterator[ChannelOfConnection]:
         return (each for each in self.channels.values() if each.subscription == subscription and each.takes_tickers)
+
+    def channels_with_markets(self, subscription: int) -> Sequence[str]:
+        """Return the channels of a subscription that take a list of markets."""
+        return [channel.name for channel in self._changeable(subscription)]
 
     def asked(self) -> Iterator[Asked]:
         """Yield what the commands ask for, by channel."""

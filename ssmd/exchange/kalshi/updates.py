@@ -125,9 +125,12 @@ class Updates:
                 yield Asked(channel.subscription, channel.name, REMOVE, channel.retracted, [])
                 channel.retracted = []
 
-    def due(self, channels: Iterable[ChannelOfConnection], most: int) -> Iterator[Sent]:
+    def due(self, channels: Iterable[ChannelOfConnection], most: int, *, is_scarce: bool) -> Iterator[Sent]:
         """Yield the commands to send now, `most` at most. The channels take turns, also from call to call: there may
-        be room for one command, and always a further change of each. What is removed comes first: it makes room.
+        be room for one command, and always a further change of each.
+
+        What is removed comes first, because it makes room. But where commands are scarce, and the room is not, what is
+        to be added waits for nothing else.
         """
         turns = deque(channels)
         names = [channel.name for channel in turns]
@@ -137,27 +140,30 @@ class Updates:
             unanswered = sum(update.channel is channel for update in self._unanswered.values())
             if not channel.can_change or unanswered >= MOST_UNANSWERED:
                 continue
-            if (update := self._next(channel, unanswered)) is not None:
+            if (update := self._next(channel, unanswered, is_scarce)) is not None:
                 self._last = channel.name
                 self._unanswered[update.id] = update
                 most -= 1
                 turns.append(channel)
                 yield self._sent(update)
 
-    def _next(self, channel: ChannelOfConnection, unanswered: int) -> Update | None:
+    def _next(self, channel: ChannelOfConnection, unanswered: int, is_scarce: bool) -> Update | None:
         """Return the next command for a channel; None while it has to wait for an answer."""
         opens = channel.sid is None
         if channel.is_waiting:
             return None
-        action, portion = REMOVE, Portion((), 0) if opens else channel.take_removals()
-        if not portion.markets:
-            if (unanswered and (opens or channel.room.is_searched)) or (opens and channel.pending):
-                return None
-            action, portion = (SUBSCRIBE if opens else ADD), channel.take_additions()
-        if not portion.markets:
-            return None
-        channel.is_asked |= opens
-        return Update(self._ids.take(), channel, action, portion, self._passed_ms)
+        is_limited = channel.room.is_searched
+        can_add = not ((unanswered and (opens or is_limited)) or (opens and channel.pending))
+        for action in (ADD, REMOVE) if is_scarce and not is_limited else (REMOVE, ADD):
+            portion = Portion((), 0)
+            if action == ADD and can_add:
+                portion = channel.take_additions()
+            elif action == REMOVE and not opens:
+                portion = channel.take_removals()
+            if portion.markets:
+                channel.is_asked |= opens
+                return Update(self._ids.take(), channel, SUBSCRIBE if opens else action, portion, self._passed_ms)
+        return None
 
     def _sent(self, update: Update) -> Sent:
         channel, markets = update.channel, update.portion.markets

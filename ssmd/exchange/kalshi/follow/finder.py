@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ssmd.exchange.kalshi.follow.answers import Change, Row
+from ssmd.exchange.kalshi.follow.ends import DETERMINED_MS, SETTLED_MS
 from ssmd.exchange.kalshi.follow.events import Events
-from ssmd.exchange.kalshi.follow.markets import DETERMINED_MS, SETTLED_MS, Found, Markets
+from ssmd.exchange.kalshi.follow.markets import Found, Markets
 from ssmd.exchange.kalshi.follow.questions import EVENT, MARKET, Questions
 
 __all__ = ["Finder"]
@@ -31,11 +32,16 @@ class Finder:
                 self._consider(found, passed_ms, now_ms)
             case "activated" | "close_date_updated":
                 self._markets.stays(ticker)
+                if change.close_seconds:
+                    self._markets.closes(ticker, change.close_seconds)
                 if ticker not in self._markets and self._may_be_followed(ticker):
                     self._ask(MARKET, ticker, passed_ms)
             case "determined":
+                self.questions.done(MARKET, ticker)
+                self._markets.closes(ticker, now_ms / 1000, at_the_latest=True)
                 self._markets.ends(ticker, DETERMINED_MS, now_ms)
             case "settled":
+                self.questions.done(MARKET, ticker)
                 self._markets.ends(ticker, SETTLED_MS, now_ms)
 
     def _ask(self, kind: str, name: str, passed_ms: int) -> None:
@@ -62,11 +68,12 @@ class Finder:
 
         `series`: its series, empty when that is not known. `asks`: ask about its event when that is needed.
         """
+        self.questions.done(MARKET, row.ticker)
         self.learn(row.event_ticker, series, passed_ms, now_ms)
         state = row.state
-        if self._markets.seen(row.ticker, state) or state == "settled":
-            return False
         found = Found(row.ticker, row.event_ticker, state, row.open_seconds, row.close_seconds)
+        if self._markets.seen(found) or state == "settled":
+            return False
         return self._consider(found, passed_ms, now_ms, asks=asks)
 
     def _consider(self, found: Found, passed_ms: int, now_ms: int, *, asks: bool = True) -> bool:

@@ -7,7 +7,7 @@ and none is between the two.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -17,7 +17,8 @@ from ssmd.exchange.kalshi.follow.answers import read_event, read_life_cycle, rea
 from ssmd.exchange.kalshi.follow.endpoint import Requests
 from ssmd.exchange.kalshi.follow.finder import Finder
 from ssmd.exchange.kalshi.follow.markets import Markets
-from ssmd.exchange.kalshi.follow.patience import IDLE_SECONDS, Patience
+from ssmd.exchange.kalshi.follow.news import FollowNews
+from ssmd.exchange.kalshi.follow.patience import IDLE_SECONDS, Patience, fault_of
 from ssmd.exchange.kalshi.follow.plan import Plan
 from ssmd.exchange.kalshi.follow.questions import EVENT, MARKET
 from ssmd.exchange.kalshi.follow.section import Follow
@@ -72,6 +73,8 @@ class Following:
         """Whether the last request was for what is not followed any more."""
         self._asked: tuple[str, str] | None = None
         """What the last request asks about: a kind and a name; None when it is for a page."""
+        self._was_question = False
+        """Whether the last request was not for a page."""
         self._responses: Counter[int] = Counter()
         self._last_listed_ms: int | None = None
         self._disbelief: str | None = None
@@ -84,6 +87,7 @@ class Following:
         """
         self._subscribed = subscribed
         if follows == self._follows:
+            self._markets.repeat_news()
             return
         markets.replace(self._markets)
         self._follows, self._markets = follows, markets
@@ -108,10 +112,19 @@ class Following:
             if (change := read_life_cycle(payload)) is not None:
                 self._finder.apply(change, self._patience.passed_ms, now_ms)
         self._markets.pass_time(now_ms)
+        self._markets.make_room(self._left_out())  # What is over goes at once where a limit leaves out others.
         for number, add, remove in self._markets.changes():
             self._waiting.end(number, remove)
             self._waiting.begin(number, add, now_ms)
             yield number, add, remove
+
+    def news(self) -> tuple[Sequence[str], Iterable[FollowNews]]:
+        """Return what has changed since the last call; see News.take()."""
+        return self._markets.news.take()
+
+    def _left_out(self) -> int:
+        """Return how many markets a limit leaves out, of the feed or of the exchange."""
+        return self._markets.over + max(map(self._subscribed.over_limit, self._markets.counts), default=0)
 
     # The listing.
 
@@ -120,17 +133,23 @@ class Following:
         patience.pass_time(now_ms)
         if not self._subscribed.is_listening():
             return _LISTENING_SECONDS
-        self._asked = self._finder.questions.next(patience.passed_ms)
-        if self._asked is None and self._plan.next_pages(patience.passed_ms, now_ms):
+        if self._plan.next_pages(patience.passed_ms, now_ms):
             self._markets.listing += 1
             self._unlisted.begin()
-        if self._asked is None and self._plan.pages.are_over:
-            return IDLE_SECONDS
-        is_slow = self._asked is None and self._plan.is_whole and self._last_listed_ms is not None
-        if wait := patience.wait_seconds(is_slow=is_slow):
+        is_page_due = not self._plan.pages.are_over
+        is_slow = self._plan.is_whole and self._last_listed_ms is not None
+        wait = patience.wait_seconds(is_slow=is_slow) if is_page_due else IDLE_SECONDS
+        question = self._finder.questions.next(patience.passed_ms)
+        # They take turns: there may always be more questions than requests are allowed.
+        if question is not None and (wait or not self._was_question):
+            wait = patience.wait_seconds(is_slow=False)
+        else:
+            question = None
+        if wait:
             return wait
         patience.asked()
         self._is_void = False
+        self._asked, self._was_question = question, question is not None
         if self._asked is not None:
             kind, name = self._asked
             return self._requests.get(kind + quote(name, safe=""), {}, now_ms)
@@ -145,7 +164,7 @@ class Following:
             return self._read_answer(*self._asked, answer, now_ms)
         page = read_page(answer.body) if answer.status == 200 else None
         if page is None:
-            self._fail(_fault(answer, "page of markets"))
+            self._fail(fault_of(answer, "page of markets"))
             return False
         pages = self._plan.pages
         series = pages.series
@@ -176,7 +195,7 @@ class Following:
         if answer.status == 404:
             self._patience.succeeded()
         else:
-            self._patience.failed(_fault(answer, kind.strip("/s")))
+            self._patience.failed(fault_of(answer, kind.strip("/s")))
         # A refusal of this name alone must not stop the others.
         is_about_it = answer.status < 500 and answer.status != 429
         if is_about_it and not self._finder.questions.unknown(kind, name, passed_ms):
@@ -225,12 +244,3 @@ class Following:
         confirmed = self._subscribed.confirmed(number)
         only_named = (name for name in self._subscribed.named.get(number, ()) if name not in self._markets)
         return len(confirmed) - sum(name in confirmed for name in only_named)
-
-
-def _fault(answer: HttpAnswer, expected: str) -> str:
-    """Return why an answer cannot be used."""
-    if answer.status == 429:
-        return "Kalshi answers 429, too many requests"
-    if answer.status == 200:
-        return f"Kalshi's answer is no {expected}"
-    return f"Kalshi answers with the status {answer.status}"

@@ -9,15 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from ssmd.contracts.events import Times
+from ssmd.exchange.kalshi.follow.ends import SETTLED_MS, Ends
 from ssmd.exchange.kalshi.follow.matcher import Matcher
+from ssmd.exchange.kalshi.follow.news import News, times_of
 
-__all__ = ["DETERMINED_MS", "OPENING_SECONDS", "SETTLED_MS", "Found", "Markets", "Subscription"]
+__all__ = ["OPENING_SECONDS", "Found", "Markets", "Subscription"]
 
-SETTLED_MS = 60_000
-"""How long a market stays after it is settled: messages about its end may still come, and it takes up room."""
-DETERMINED_MS = 86_400_000
-"""How long it stays after its result is determined. Settlement takes up to 12 hours, and then counts; until then the
-result may be disputed or amended, and the market may open again."""
 OPENING_SECONDS = 30
 """How long before it opens a market is taken up, where markets that are not open yet are not followed."""
 _FEWEST_LACKING = 100
@@ -52,7 +50,7 @@ class _Followed(msgspec.Struct, gc=False):
     """The subscriptions that have it."""
     listing: int
     """The number of the last whole listing that had it, or in whose time it was found."""
-    close_seconds: float
+    times: Times
 
 
 class Markets:
@@ -71,15 +69,14 @@ class Markets:
         """Those that are taken up when they open."""
         self._openings: list[tuple[float, str]] = []
         """A heap of the times at which these are taken up, Unix seconds."""
-        self._ends: dict[int, dict[str, int]] = {SETTLED_MS: {}, DETERMINED_MS: {}}
-        """By the time that they stay: the markets that are not followed much longer, each with its last time, in
-        order."""
+        self._ends = Ends()
         self._add: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
         self._remove: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
         self._before: dict[str, None] = {}
         """The markets that were followed before the configuration changed, until the next whole listing."""
         self.listing = 0
         """The number of the present whole listing, or of the last one."""
+        self.news = News()
         self.counts: Counter[int] = Counter()
         """By subscription, how many markets it follows."""
 
@@ -94,10 +91,6 @@ class Markets:
     def over(self) -> int:
         """For how many of them there is no room."""
         return len(self._over)
-
-    @property
-    def have_changes(self) -> bool:
-        return any(self._add.values()) or any(self._remove.values())
 
     def changes(self) -> Iterator[tuple[int, Sequence[str], Sequence[str]]]:
         """Yield each subscription that has changed since the last call, with the markets to add and to remove."""
@@ -122,14 +115,27 @@ class Markets:
         """Return whether an event or a market is probably followed, by how its name begins."""
         return any(each.matcher.looks_followed(name) for each in self._subscriptions)
 
-    def seen(self, ticker: str, state: str) -> bool:
+    def seen(self, found: Found) -> bool:
         """Record that a market is in an answer; return whether it is known already."""
-        known = self._followed.get(ticker) or self._over.get(ticker)
+        known = self._followed.get(found.ticker) or self._over.get(found.ticker)
         if known is not None:
             known.listing = self.listing
-            if state in ("unopened", "open", "paused"):
-                self.stays(ticker)
-        return known is not None or ticker in self._later
+            if found.state in ("unopened", "open", "paused"):
+                self.stays(found.ticker)
+                self._has_times(found.ticker, known, found.open_seconds, found.close_seconds)
+        return known is not None or found.ticker in self._later
+
+    def closes(self, ticker: str, close_seconds: float, *, at_the_latest: bool = False) -> None:
+        """Take when a market closes, in Unix seconds; `at_the_latest`: unless it has closed before."""
+        known = self._followed.get(ticker) or self._over.get(ticker)
+        if known is not None and not (at_the_latest and known.times[1] and known.times[1] <= close_seconds):
+            self._has_times(ticker, known, 0, close_seconds)
+
+    def _has_times(self, ticker: str, known: _Followed, open_seconds: float, close_seconds: float) -> None:
+        times = times_of(open_seconds, close_seconds, known.times)
+        if times != known.times:
+            known.times = times
+            self.news.followed(ticker, known.numbers, times)
 
     def follow(self, found: Found, numbers: Collection[int], now_ms: int) -> bool:
         """Follow a market in these subscriptions, as far as they take up markets in its state.
@@ -154,11 +160,12 @@ class Markets:
         ticker = found.ticker
         known = self._followed.get(ticker) or self._over.get(ticker)
         if known is None:
-            known = _Followed((), self.listing, found.close_seconds)
+            known = _Followed((), self.listing, times_of(found.open_seconds, found.close_seconds))
             has_room = self._most is None or len(self._followed) < self._most
             (self._followed if has_room else self._over)[ticker] = known
         new = [number for number in numbers if number not in known.numbers]
         known.numbers = (*known.numbers, *new)
+        self.news.followed(ticker, known.numbers, known.times)
         if ticker in self._followed:
             self._begin(ticker, new)
 
@@ -172,15 +179,14 @@ class Markets:
         """Follow a market only so much longer: SETTLED_MS or DETERMINED_MS."""
         self.stays(ticker)
         self._later.pop(ticker, None)
-        if kept_ms == SETTLED_MS:
-            self._over.pop(ticker, None)
+        if kept_ms == SETTLED_MS and self._over.pop(ticker, None) is not None:
+            self.news.gone(ticker)
         if ticker in self._followed or ticker in self._over:
-            self._ends[kept_ms][ticker] = now_ms + kept_ms
+            self._ends.ends(ticker, kept_ms, now_ms)
 
     def stays(self, ticker: str) -> None:
         """Follow a market on that was about to end."""
-        for ends in self._ends.values():
-            ends.pop(ticker, None)
+        self._ends.stays(ticker)
 
     def pass_time(self, now_ms: int) -> None:
         """Take up what opens soon, and remove what has ended."""
@@ -189,14 +195,17 @@ class Markets:
             if waiting := self._later.pop(ticker, None):
                 numbers, found = waiting
                 self._take_up(found, numbers)
-        for ends in self._ends.values():
-            while ends and next(iter(ends.values())) <= now_ms:
-                ticker = next(iter(ends))
-                del ends[ticker]
-                self._end(ticker)
+        for ticker in self._ends.due(now_ms):
+            self._end(ticker)
+
+    def make_room(self, count: int) -> None:
+        """Remove so many markets that are over, if there are any, because a limit leaves out others."""
+        for ticker in self._ends.earliest(count):
+            self._end(ticker)
 
     def _end(self, ticker: str) -> None:
         self.stays(ticker)
+        self.news.gone(ticker)
         if self._over.pop(ticker, None) is not None:
             return
         known = self._followed.pop(ticker, None)
@@ -211,6 +220,11 @@ class Markets:
             self._followed[ticker] = self._over.pop(ticker)
             self._begin(ticker, self._followed[ticker].numbers)
 
+    def repeat_news(self) -> None:
+        """Put all markets into the news."""
+        for ticker, known in (*self._followed.items(), *self._over.items()):
+            self.news.followed(ticker, known.numbers, known.times)
+
     def replace(self, before: Markets) -> None:
         """Take the place of other Markets. What was followed there stays until the next whole listing is complete."""
         self._before = {**before._before, **dict.fromkeys(before._followed)}
@@ -224,7 +238,7 @@ class Markets:
             remove.update((ticker, None) for ticker in self._before if ticker not in self._followed)
         self._before = {}
         known = {**self._followed, **self._over}
-        due = [each.listing for each in known.values() if each.close_seconds * 1000 > now_ms]
+        due = [each.listing for each in known.values() if (each.times[1] or 0) * 1000 > now_ms]
         lacking = sum(listing < self.listing for listing in due)
         if lacking > max(_FEWEST_LACKING, len(due) // 2):
             for each in known.values():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ssmd.contracts.http import HttpAnswer
 from ssmd.exchange.passed_time import PassedTime
 from ssmd.pace import Pace, Pause
 
-__all__ = ["IDLE_SECONDS", "LATER_PER_SECOND", "PER_SECOND", "Patience"]
+__all__ = ["IDLE_SECONDS", "LATER_PER_SECOND", "PER_SECOND", "Patience", "fault_of"]
 
 PER_SECOND = 10.0
 """The most requests in a second, of all shards together: half of what Kalshi allows a user of the lowest tier (20,
@@ -58,3 +59,11 @@ class Patience:
     def succeeded(self) -> None:
         self.error = None
         self._pause.accepted()
+
+def fault_of(answer: HttpAnswer, expected: str) -> str:
+    """Return why an answer cannot be used."""
+    if answer.status == 429:
+        return "Kalshi answers 429, too many requests"
+    if answer.status == 200:
+        return f"Kalshi's answer is no {expected}"
+    return f"Kalshi answers with the status {answer.status}"

@@ -1,0 +1,88 @@
+"""The followed markets of an archive as tables of plain text, and as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ssmd.errors import printable
+from ssmd.proof.missed_markets import MissedMarket
+from ssmd.reports.markets import FeedMarkets
+from ssmd.reports.text import print_whole
+from ssmd.reports.units import duration
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["json_lines", "print_markets"]
+
+_COLUMNS = ("market", "open from", "to", "not collected from", "to", "lasted", "cause")
+
+
+def print_markets(feeds: Iterable[FeedMarkets], console: Console) -> None:
+    """Print for each feed how its followed markets were collected, and a row for each time in which one was not."""
+    for feed, markets in feeds:
+        console.print(Text(feed, style="bold"))
+        console.print(Text(_sum(markets)), soft_wrap=True)
+        if any(market.missed for market in markets):
+            console.print()
+            print_whole(_table(markets), console)
+        console.print()
+
+
+def _sum(markets: Sequence[MissedMarket]) -> str:
+    due = [market for market in markets if market.due]
+    missed = [market for market in due if market.missed]
+    never = sum(not market.collected for market in missed)
+    return (
+        f"{len(due):,} followed markets were open: {len(due) - len(missed):,} were collected for all of that time, "
+        f"{len(missed) - never:,} for a part of it, {never:,} never"
+    )
+
+
+def _table(markets: Sequence[MissedMarket]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right" if name == "lasted" else "left", no_wrap=True)
+    for market in sorted(markets, key=lambda market: (-market.seconds, market.name)):
+        for missed in market.missed:
+            table.add_row(
+                *(Text(printable(market.name)), _time(market.open_ns)[:19], _time(market.close_ns)[:19]),
+                *(_time(missed.begin_ns), _time(missed.end_ns)),
+                *(duration((missed.end_ns - missed.begin_ns) / 1e9), Text(printable(missed.cause))),
+            )
+    return table
+
+
+def _time(ns: int | None) -> str:
+    return "?" if ns is None else timestamp(ns)
+
+
+def json_lines(feeds: Iterable[FeedMarkets]) -> Iterator[str]:
+    """Yield a JSON object for each market that was open while it was to be collected."""
+    for feed, markets in feeds:
+        for market in markets:
+            if market.due:
+                yield json.dumps(_object(feed, market))
+
+
+def _object(feed: str, market: MissedMarket) -> dict[str, Any]:
+    return {
+        "feed": feed,
+        "market": market.name,
+        "open": None if market.open_ns is None else timestamp(market.open_ns),
+        "close": None if market.close_ns is None else timestamp(market.close_ns),
+        "collected": "all" if not market.missed else "part" if market.collected else "never",
+        "missed": [
+            {
+                "from": timestamp(missed.begin_ns),
+                "to": timestamp(missed.end_ns),
+                "seconds": round((missed.end_ns - missed.begin_ns) / 1e9, 6),
+                "cause": missed.cause,
+            }
+            for missed in market.missed
+        ],
+    }
