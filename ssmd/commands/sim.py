@@ -45,12 +45,12 @@ Faults; N counts the messages sent on a connection:
   refuse=CHANNEL:CODE   refuse each command that subscribes to the channel, with this error code
   unknown-market=TICKER send nothing of this market, and leave it out of answers that list markets
   no-snapshot=TICKER    do not answer get_snapshot for this market
-  lose-lifecycle=SHARE  never send so large a part of the life cycle messages of new markets, such as 0.1
-  rest-down[=FROM-UNTIL] answer requests to the REST interface with 503, from and until so many seconds after
-                        the start, such as 10-40
+  lose-lifecycle=SHARE  never send this part of the life cycle messages of new markets, such as 0.1
+  rest-down[=FROM-UNTIL] answer requests to the REST interface with 503, always or from and until that many
+                        seconds after the start, such as 10-40
   rest-slow=S           let every answer of the REST interface take S seconds
   rest-cut=N            end every Nth of its answers in the middle
-  rest-html=N           let every Nth of its answers be a page for people, with status 200
+  rest-html=N           let every Nth of its answers be an HTML page, with status 200
   rest-late=S           leave a new market out of its answers for S seconds; the life cycle message comes at once
   status=CODE           answer the handshake with this HTTP status, such as 401, 403, 429 or 503
   slow-handshake[=S]    answer the handshake after S seconds; without S never

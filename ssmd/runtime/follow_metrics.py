@@ -34,7 +34,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ListingState], float | None]], ...] = (
     ),
     (
         "ssmd_followed_waiting_seconds",
-        "For how long the market has waited that waits longest to be confirmed; 0 when none waits.",
+        "How long the oldest unconfirmed market has waited for its confirmation; 0 when none waits.",
         lambda state: 0 if state.waiting_since_ms is None else max(0.0, time.time() - state.waiting_since_ms / 1000),
     ),
     (
@@ -44,7 +44,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ListingState], float | None]], ...] = (
     ),
     (
         "ssmd_listing_pause_seconds",
-        "How long the present pause of the listing is, after a refusal or a failure; 0 when there is none.",
+        "How long the pause is that the listing makes after a refusal or a failure; 0 when it makes none.",
         lambda state: state.pause_seconds,
     ),
 )

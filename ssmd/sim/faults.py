@@ -28,7 +28,7 @@ FAULTS: dict[str, str] = {
     "refuse=CHANNEL:CODE": "every command that subscribes to the channel is refused with CODE",
     "unknown-market=TICKER": "nothing of the market is sent, and answers that list markets leave it out",
     "no-snapshot=TICKER": "a command that asks for the market's book is not answered",
-    "lose-lifecycle=SHARE": "so large a part of all life cycle messages is never sent, such as 0.1",
+    "lose-lifecycle=SHARE": "this part of all life cycle messages is never sent, such as 0.1",
     **REST_FAULTS,
     "status=CODE": "every handshake is answered with this HTTP status",
     "slow-handshake": "handshakes are never answered",

@@ -8,10 +8,10 @@ __all__ = ["REST_FAULTS", "RestFaults"]
 
 REST_FAULTS: dict[str, str] = {
     "rest-down": "every request to the REST interface is answered with 503",
-    "rest-down=FROM-UNTIL": "those are which come in this time, in seconds since the start",
+    "rest-down=FROM-UNTIL": "those of this time are, in seconds since the start, such as 10-40",
     "rest-slow=SECONDS": "every answer of the REST interface takes that long",
     "rest-cut=N": "every Nth answer ends in the middle",
-    "rest-html=N": "every Nth answer is a page for people, with status 200",
+    "rest-html=N": "every Nth answer is an HTML page, with status 200",
     "rest-late=SECONDS": "a new market or event is in the answers only so long after its creation",
 }
 """Each fault as a user writes it, and what it does."""
