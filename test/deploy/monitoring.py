@@ -55,6 +55,9 @@ COLLECTORS: Mapping[str, str] = {
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
     "full": "rate=200",
+    # What they record is shipped to an engine, which the second one never reaches.
+    "shipped": "rate=50",
+    "unshipped": "rate=50",
 }
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _OFF = _WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
@@ -66,6 +69,14 @@ schedule: {{enforce: true, timezone: UTC, weekdays: [{", ".join(day for day in _
 expected_silence:
 - {{timezone: UTC, weekday: {_OFF}, from: "12:00", to: "13:00"}}
 """
+ENVIRONMENTS = {
+    "muted": MUTED,
+    "shipped": "transport: {type: file, path: copy}\n",
+    "unshipped": "transport: {type: kafka, url: 'kafka://127.0.0.1:1'}\n",
+}
+"""Further lines of the environments of these collectors."""
+HEALTHY = ("healthy", "kalshi-sim", "shipped")
+"""The collectors without a fault; kalshi-sim is the environment of the example tree."""
 STOPPED = "stopped"
 """The feed of a simulator in a process of its own, which is stopped: the run ends with 75, and no run can connect."""
 # Collectors whose disk no longer answers this call.
@@ -204,6 +215,16 @@ class Loop:
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.read().decode()
 
+    def wait_until_it_answers(self) -> None:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.get("/health")
+                return
+            except OSError:
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.1)
+
     def kill(self) -> None:
         if self._shell.poll() is None:
             os.killpg(self._shell.pid, signal.SIGKILL)
@@ -218,6 +239,7 @@ def free_port() -> int:
 def make_tree(folder: Path, stopped: str) -> Path:
     """Make a copy of the example tree with an environment and a feed for each collector; `stopped` is an endpoint."""
     tree = folder / "conf"
+    (folder / "copy").mkdir()  # Of "shipped".
     shutil.copytree(ROOT / "conf", tree)
     faults = {**COLLECTORS, **{name: parameters for name, (parameters, _) in ON_A_DEAD_DISK.items()}}
     endpoints = {name: f"sim://kalshi?{parameters}" for name, parameters in faults.items()} | {STOPPED: stopped}
@@ -228,9 +250,8 @@ def make_tree(folder: Path, stopped: str) -> Path:
             f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
             f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
         )
-        muted = MUTED if name == "muted" else ""
         (tree / "environments" / f"{name}.yaml").write_text(
-            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{muted}"
+            f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{ENVIRONMENTS.get(name, '')}"
             "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
             "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
             "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"
@@ -249,6 +270,8 @@ def monitor(folder: Path) -> Iterator[Monitored]:
         for name in ["kalshi-sim", *COLLECTORS, STOPPED, *disks]:
             loops[name] = Loop(name, tree, folder)
             ends.callback(loops[name].kill)
+        for name in HEALTHY:  # A slow start on a busy machine would be an outage.
+            loops[name].wait_until_it_answers()
         prometheus = ends.enter_context(Prometheus(folder / "prometheus", [loop.address for loop in loops.values()]))
         seen = {(name,) for name in loops} - {("refused",)}
         assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 60)

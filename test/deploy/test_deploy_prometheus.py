@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from monitoring import MINUTE, ON_A_DEAD_DISK, RULES, Monitored, Prometheus, shrink
+from monitoring import HEALTHY, MINUTE, ON_A_DEAD_DISK, RULES, Monitored, Prometheus, shrink
 from process import ROOT
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
@@ -107,6 +107,7 @@ EXPECTED = {
     ("SsmdWriteFailed", "full"),
     ("SsmdSequenceGaps", "damaged"),
     ("SsmdNotJson", "damaged"),
+    ("SsmdShipDown", "unshipped"),
 }
 ON_DISK = {
     ("SsmdWriterStuck", "stuck"),
@@ -134,8 +135,8 @@ def test_a_healthy_collector_has_no_alert_about_its_feed(monitored: Monitored):
     monitored.prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
     # The alerts about the disk are left out: a minute lasts only seconds here, and the disk may be slow for so long.
     of_the_disk = {alert for alert, _ in ON_DISK}
-    for feed in ("healthy", "kalshi-sim"):
-        assert {alert for alert, of in monitored.firing() if of == feed} - of_the_disk == set()
+    for feed in HEALTHY:
+        assert {alert for alert, of in monitored.firing() if of == feed} - of_the_disk == set(), feed
 
 
 def test_the_texts_of_the_alerts_are_filled_in(monitored: Monitored):
