@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,55 @@ def test_two_environments_run_beside_each_other_and_the_key_comes_as_a_credentia
     environ = machine.path(f"/proc/{process}/environ").read_text().split("\0")
     assert "KALSHI_API_SECRET=/run/credentials/ssmd@kalshi-local.service/private-key" in environ
     assert not any("BEGIN PRIVATE KEY" in variable for variable in environ)
+
+
+SITE = f"/opt/ssmd/.venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+ENGINES = {
+    "kafka": (
+        [f"{SITE}/noida_db/noida-db", "start", "--data-dir", "/tmp/broker", "--only", "kafka", "--kafka-port", "9092"],
+        "url: 'kafka://127.0.0.1:9092'",
+    ),
+}
+"""How to start the server of each engine in the machine, and what the environment says of it."""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_relay_ships_with_the_rights_of_the_unit(machine, engine):
+    server, fields = ENGINES[engine]
+    environment = machine.path("/etc/ssmd/exchanges/environments/kalshi-sim.yaml")
+    before = environment.read_text()
+    stamp = machine.path(f"/opt/ssmd/.venv/.installed-deploy-extras-{engine}.txt")
+    try:
+        environment.write_text(f"{before}\ntransport: {{type: {engine}, {fields}}}\n")
+        machine.run("systemctl", "start", SIMULATED)
+        # The unit may not install the library, and the journal has the command that does.
+        machine.wait_for(lambda: machine.show(SIMULATED, "ExecMainStatus") == "78")
+        command = "/opt/ssmd/bin/extras kalshi-sim --config-dir /etc/ssmd/exchanges\n"
+        machine.wait_for(lambda: command in machine.journal(SIMULATED), 10)
+        shutil.copy(ROOT / "deploy" / "extras" / f"{engine}.txt", stamp)  # It is among the libraries of the tests.
+        # The collector does not wait for the engine, which is started later.
+        machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
+        machine.run("systemd-run", "--unit=exchange", *server, check=True)
+        machine.wait_for(lambda: shipping(machine)["messages"] > 0 and shipping(machine)["up"])
+        collector = int(machine.show(SIMULATED, "MainPID"))
+        children = machine.path(f"/proc/{collector}/task/{collector}/children").read_text().split()
+        [relay] = [each for each in children if b"ship" in machine.path(f"/proc/{each}/cmdline").read_bytes()]
+        states = [machine.path(f"/proc/{each}/status").read_text() for each in (collector, relay)]
+        for name in ("Uid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"):
+            own, theirs = (re.search(rf"^{name}:\t(.+)$", state, re.MULTILINE).group(1) for state in states)
+            assert own == theirs
+        machine.run("systemctl", "stop", SIMULATED, check=True)
+        assert machine.show(SIMULATED, "ExecMainStatus") == "0"
+        ended = {each["logger"]: each for each in events(machine, SIMULATED) if each["event"] == "stopped"}
+        assert ended["ssmd.companions"]["exit_code"] == 0
+    finally:
+        environment.write_text(before)
+        stamp.unlink(missing_ok=True)
+
+
+def shipping(machine: Machine) -> dict:
+    """What /status says of shipping; nothing has been shipped as long as it says nothing."""
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status', timeout=5).read().decode())"
+    asked = machine.run("/opt/python/bin/python3", "-c", ask)
+    found = json.loads(asked.stdout)["shipping"] if asked.returncode == 0 else None
+    return found or {"messages": 0, "up": False}
