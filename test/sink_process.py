@@ -182,7 +182,9 @@ def _serve() -> None:
                 value = _done(sink, json.loads(line))
             answer = {"value": value}
         except errors.SsmdError as error:
-            answer = {"error": type(error).__name__, "text": str(error)}
+            # An engine may have kinds of its own.
+            name = next(kind.__name__ for kind in type(error).__mro__ if hasattr(errors, kind.__name__))
+            answer = {"error": name, "text": str(error)}
         print(json.dumps(answer), flush=True)
     if sink is not None:
         sink.close()

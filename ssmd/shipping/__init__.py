@@ -12,6 +12,7 @@ from typing import Any
 from ssmd.shipping.file import File
 from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
+from ssmd.shipping.nats.transport import Nats
 
 __all__ = ["TRANSPORTS"]
 
@@ -19,4 +20,5 @@ TRANSPORTS: dict[str, Any] = {
     "kafka": Kafka,
     "file": File,
     "memory": Memory,
+    "nats": Nats,
 }

@@ -1,0 +1,100 @@
+"""A feed's copy in a stream, as it is read back: where it ends, and its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.sink import Copied, Position
+from ssmd.errors import EngineMismatch, printable
+from ssmd.shipping.nats.messages import LENGTHS, LINE, MESSAGE_ID, TIME, place_of
+from ssmd.shipping.nats.stream import Stored, Stream
+
+__all__ = ["CopyReader"]
+
+
+class CopyReader:
+    """Reads the copy of one feed or shard."""
+
+    def __init__(self, stream: Stream, prefix: str, feed: str, shard: Shard) -> None:
+        self._stream = stream
+        self._subjects = f"{prefix}.>"
+        self._stem = shard.stem(feed)
+        self.nothing = Position(feed, shard.label, "", 0, 0)
+        """The position of a copy that has no messages yet. It has no day."""
+
+    def end(self, last: Stored | None, last_sequence: int) -> Position | None:
+        """Return where the copy ends; None when it has nothing.
+
+        `last`: the last message with a position. `last_sequence`: that of the stream.
+        """
+        if last is None:
+            return None
+        position = self._position_of(last)
+        if MESSAGE_ID in last.headers:
+            position = self._behind(last, position)
+        elif LENGTHS in last.headers:
+            position = self._within(last, position, last_sequence)
+        return position if position.day else None
+
+    def _position_of(self, stored: Stored) -> Position:
+        try:
+            position = Position.decode(stored.payload)
+        except ValueError as error:
+            raise self._mismatch(stored, str(error)) from None
+        if (position.feed, position.shard) != (self.nothing.feed, self.nothing.shard):
+            whose = printable(f"{position.feed} {position.shard}")
+            raise self._mismatch(stored, f"it is the position of {whose}")
+        return position
+
+    def _mismatch(self, stored: Stored, what: str) -> EngineMismatch:
+        return EngineMismatch(
+            f"sequence {stored.sequence} of the stream {self._stream.name}, on {stored.subject}, has no position of "
+            f"{self._stem}: {what}; choose another transport.subject_prefix"
+        )
+
+    def _behind(self, last: Stored, position: Position) -> Position:
+        """Return the position behind messages that were sent one by one, and whose block did not get to its end."""
+        for stored in self._stream.read(self._subjects, from_sequence=last.sequence + 1):
+            place = place_of(stored.headers.get(MESSAGE_ID, ""), self._stem)
+            if place is not None:
+                position = Position(position.feed, position.shard, *place)
+        return position
+
+    def _within(self, last: Stored, position: Position, last_sequence: int) -> Position:
+        """Return the position within a batch of which a power failure has left the beginning only."""
+        try:
+            lengths = [int(length) for length in last.headers[LENGTHS].split(",")]
+        except ValueError:
+            raise self._mismatch(last, f"its header {LENGTHS} cannot be read") from None
+        end = last.sequence + len(lengths)
+        stored = self._stream.at(end)
+        was_removed = stored is None and end <= last_sequence
+        if was_removed or (stored is not None and self._line(stored) == (position.day, position.line)):
+            return position
+        first_line = position.line - len(lengths)
+        kept = 0
+        for stored in self._stream.read(self._subjects, from_sequence=last.sequence + 1):
+            if self._line(stored) != (position.day, first_line + kept + 1):
+                break
+            kept += 1
+        return position._replace(offset=position.offset - sum(lengths[kept:]), line=first_line + kept)
+
+    def _line(self, stored: Stored) -> tuple[str, int] | None:
+        """Return the day and the line of a message of this copy; None for any other."""
+        day, _, rest = stored.headers.get(LINE, "").partition("/")
+        stem, _, line = rest.rpartition("/")
+        return (day, int(line)) if stem == self._stem and line.isdecimal() else None
+
+    def messages(self, first_day: str | None) -> Iterator[Copied]:
+        """Yield the messages of the copy, as Sink.copies() does."""
+        since = None
+        if first_day is not None:
+            # A message is stored after its receipt; a day more, in case that the clocks differ.
+            since = f"{date.fromisoformat(first_day) - timedelta(days=1)}T00:00:00Z"
+        for stored in self._stream.read(self._subjects, from_time=since):
+            place = self._line(stored)
+            if place is not None:
+                ts = stored.headers.get(TIME, "")
+                yield Copied(f"sequence {stored.sequence}", *place, ts, stored.payload)

@@ -1,0 +1,161 @@
+"""A NATS server as a process of its own, which is killed, frozen and started again in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import nats
+from nats.aio.client import Client
+
+T = TypeVar("T")
+
+DEADLINE = 20.0
+PREFIX = "prod.kalshi"
+PROGRAM = Path(sys.executable).parent / "nats-server"
+
+
+class Kept(NamedTuple):
+    """A message of a stream, as a consumer gets it."""
+
+    subject: str
+    headers: dict[str, str]
+    payload: bytes
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class NatsServer:
+    """Started by its constructor, and by start() after kill(). `more`: the rest of its configuration file.
+
+    `login`: how the methods that ask it log in, as arguments of nats-py's connect().
+    """
+
+    def __init__(self, folder: Path, more: str = "", ready: bool = True, **login: Any) -> None:
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._login = login
+        folder.mkdir(parents=True)
+        self.configure(more)
+        self.start(ready)
+
+    def configure(self, more: str) -> None:
+        """Write the configuration, for the next start()."""
+        store = f"jetstream {{ store_dir: '{self._folder}/store' }}"
+        (self._folder / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{store}\n{more}\n")
+
+    def start(self, ready: bool = True) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([PROGRAM, "-c", self._folder / "nats.conf"], stdout=log, stderr=log)
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                break
+            except OSError:
+                assert time.monotonic() < end, (self._folder / "log").read_text()
+                time.sleep(0.02)
+        if ready:
+            self.ask("INFO")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Let it write all that it has to the disk, and end."""
+        self._process.terminate()
+        self._process.wait(DEADLINE)
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def use(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Return what is done with a connection of nats-py."""
+
+        async def connected() -> T:
+            async def ignore(error: Exception) -> None:
+                pass
+
+            client = await nats.connect(self.url, allow_reconnect=False, error_cb=ignore, **self._login)
+            try:
+                return await work(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(asyncio.wait_for(connected(), DEADLINE))
+
+    def ask(self, what: str, request: Any = None) -> dict[str, Any]:
+        """Return JetStream's answer, of which it may have to wait after a start. An error of it fails the test."""
+        payload = b"" if request is None else json.dumps(request).encode()
+
+        async def asked(client: Client) -> dict[str, Any]:
+            while True:
+                try:
+                    answer = await client.request(f"$JS.API.{what}", payload, timeout=DEADLINE)
+                except nats.errors.NoRespondersError:
+                    await asyncio.sleep(0.02)
+                else:
+                    return dict(json.loads(answer.data))
+
+        answer = self.use(asked)
+        assert "error" not in answer, answer
+        return answer
+
+    def create(self, stream: str = "FEED", **settings: Any) -> None:
+        """Create a stream: by default one that is right for ssmd."""
+        self.ask(f"STREAM.CREATE.{stream}", self.settings(stream, **settings))
+
+    def change(self, stream: str = "FEED", **settings: Any) -> None:
+        self.ask(f"STREAM.UPDATE.{stream}", self.settings(stream, **settings))
+
+    @staticmethod
+    def settings(stream: str, **settings: Any) -> dict[str, Any]:
+        usual = {
+            "name": stream, "subjects": [f"{PREFIX}.>"], "retention": "limits", "storage": "file", "num_replicas": 1,
+            "discard": "new", "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_msg_size": -1, "allow_atomic": True,
+        }  # fmt: skip
+        return usual | settings
+
+    def state(self, stream: str = "FEED") -> dict[str, Any]:
+        return dict(self.ask(f"STREAM.INFO.{stream}")["state"])
+
+    def kept(self, stream: str = "FEED", pattern: str = f"{PREFIX}.>") -> list[Kept]:
+        """Return all messages that the stream has on some subjects, read by a consumer of nats-py."""
+
+        async def read(client: Client) -> list[Kept]:
+            found: list[Kept] = []
+            context = client.jetstream()
+            subscription = await context.subscribe(pattern, stream=stream, ordered_consumer=True)
+            waiting = (await subscription.consumer_info()).num_pending
+            while waiting:
+                message = await subscription.next_msg(DEADLINE)
+                found.append(Kept(message.subject, dict(message.headers or {}), message.data))
+                waiting = message.metadata.num_pending
+            return found
+
+        return self.use(read)
+
+    def publish(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Publish one message as another program would, and return the server's answer."""
+
+        async def published(client: Client) -> dict[str, Any]:
+            return dict(json.loads((await client.request(subject, payload, timeout=DEADLINE, headers=headers)).data))
+
+        return self.use(published)
