@@ -64,7 +64,7 @@ def test_the_url_of_a_request() -> None:
         (GOOD | {"path": "/markets?x=1"}, "path", "such as /markets, without a query"),
         (GOOD | {"path": "/a b"}, "path", "must be a path below the feed's endpoint"),
         (GOOD | {"path": "/a\r\nX: y"}, "path", "must be a path below the feed's endpoint"),
-        ({"path": "/a"}, "every", "is required: how long after its last beginning the request is made again"),
+        ({"path": "/a"}, "every", "is required: the time from one request to the next"),
         (GOOD | {"parms": {}}, "parms", "is not known; did you mean `params`?"),
         (GOOD | {"method": "POST"}, "method", "is not known; a request has path, params, every, next, keep"),
         (GOOD | {"params": ["a"]}, "params", "must be a mapping, such as {status: open, limit: 1000}"),

@@ -40,7 +40,7 @@ def test_a_valid_section_has_no_problem(value):
         (None, (), "must be `all` or a mapping"),
         ({}, (), "is empty; write `all`"),
         ({"serie": ["KXBTC"]}, ("serie",), "did you mean `series`?"),
-        ({"market_tickers": ["KXA-1"]}, ("market_tickers",), "market_tickers stands beside it"),
+        ({"market_tickers": ["KXA-1"]}, ("market_tickers",), "; market_tickers belongs beside `follow`, not into it"),
         ({"foo": ["KXA-1"]}, ("foo",), "is not known in `follow`, which has series, events, tickers, status"),
         ({1: ["KXA-1"]}, (1,), "is not known in `follow`"),
         ({"series": "KXBTC"}, ("series",), "must be a list, such as [KXBTC]"),
@@ -49,17 +49,17 @@ def test_a_valid_section_has_no_problem(value):
         ({"series": None}, ("series",), "must be a list, such as [KXBTC]"),
         ({"series": ["KXBTC", ""]}, ("series", 1), "is empty; write a name, or remove it"),
         ({"series": [5]}, ("series", 0), "write it in quotes, so that YAML takes it for text"),
-        ({"series": ["KXHIGHNY-*"]}, ("series", 0), "is a pattern, and a series is named in full; patterns are for"),
-        ({"series": ["kxbtc"]}, ("series", 0), "can fit nothing: a series of Kalshi has only capital letters"),
+        ({"series": ["KXHIGHNY-*"]}, ("series", 0), "is a pattern, but a series must be named in full; patterns are"),
+        ({"series": ["kxbtc"]}, ("series", 0), "matches nothing: a series of Kalshi has only capital letters"),
         ({"series": ["kxbtc"]}, ("series", 0), "write `KXBTC`"),
         ({"events": ["KXA,KXB"]}, ("events", 0), "write each name by itself"),
         ({"tickers": ["KXHIGHNY-?"]}, ("tickers", 0), "the only wildcard is `*`, for any text"),
-        ({"tickers": ["*"]}, ("tickers", 0), "fits all markets; write `follow: all` for that"),
-        ({"tickers": ["KXHIGHNY"]}, ("tickers", 0), "fits no market, because every market's ticker has a `-`"),
+        ({"tickers": ["*"]}, ("tickers", 0), "matches all markets; write `follow: all` for that"),
+        ({"tickers": ["KXHIGHNY"]}, ("tickers", 0), "matches no market, because every market's ticker has a `-`"),
         ({"tickers": ["KXHIGHNY"]}, ("tickers", 0), "for a series write `series: [KXHIGHNY]`, for a pattern"),
         ({"status": ["opened"]}, ("status", 0), "must be one of unopened, open, paused, closed; did you mean"),
         ({"status": ["active"]}, ("status", 0), "did you mean `open`?"),
-        ({"status": ["settled"]}, ("status", 0), "nothing more is sent about a settled market; remove it"),
+        ({"status": ["settled"]}, ("status", 0), "Kalshi sends nothing more about a settled market; remove it"),
     ],
 )
 def test_each_wrong_value_has_one_error_with_its_field_and_a_remedy(value, path, message):
@@ -72,7 +72,7 @@ def test_each_wrong_value_has_one_error_with_its_field_and_a_remedy(value, path,
 def test_a_subscription_that_follows_needs_a_channel_that_takes_a_list():
     [problem] = problems_of_follow({"follow": "all"}, ["market_lifecycle_v2"])
     assert problem.path == ("follow",)
-    assert "has no effect on market_lifecycle_v2: Kalshi sends these of all markets; add one of" in problem.message
+    assert "has no effect on market_lifecycle_v2: Kalshi sends these for all markets; add one of" in problem.message
     assert list(problems_of_follow({"follow": "all"}, ["market_lifecycle_v2", "trade"])) == []
 
 
@@ -94,12 +94,12 @@ def test_what_a_section_means():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("all", "all markets, without combos; taken up when unopened, open or paused"),
-        ({"series": ["B", "A"], "status": ["open"]}, "the series A and B; taken up when open"),
+        ("all", "all markets, without combos: markets that are unopened, open or paused"),
+        ({"series": ["B", "A"], "status": ["open"]}, "the series A and B: markets that are open"),
         (
             {"series": [f"S{n:02}" for n in range(12)], "tickers": ["X-*"]},
-            "the series S00, S01, S02, S03, S04, S05, S06, S07, S08, S09 and 2 more and the tickers X-*; taken up when "
-            "unopened, open or paused",
+            "the series S00, S01, S02, S03, S04, S05, S06, S07, S08, S09 and 2 more and the tickers X-*: markets that "
+            "are unopened, open or paused",
         ),
     ],
 )

@@ -284,7 +284,7 @@ def test_an_answer_of_any_form_does_no_harm(body):
     listen(follower, NOW_MS)
     _, now_ms = ask(follower, NOW_MS)
     assert not follower.answered(HttpAnswer(200, {}, body, 0.01), now_ms)
-    assert follower.state().error == "Kalshi's answer is no page of markets"
+    assert follower.state().error == "Kalshi's answer is not a page of markets"
     follower.failed("the connection is refused", now_ms)
     assert follower.state().error == "the connection is refused"
     assert follower.state().responses == {200: 1, 0: 1}

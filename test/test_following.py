@@ -72,5 +72,5 @@ def test_validate_says_what_is_followed(tmp_path):
     tree = make_tree(tmp_path, ENDPOINT, "kalshi", "", FOLLOW)
     done = ssmd("validate", "--config-dir", tree)
     assert done.returncode == 0
-    text = "follows the series KXSIMBTC; taken up when unopened, open or paused"
+    text = "follows the series KXSIMBTC: markets that are unopened, open or paused"
     assert f"ok: environments/test.yaml: {text}" in done.stdout.splitlines()

@@ -143,7 +143,7 @@ def _faults(request: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if not isinstance(path, str) or not path.startswith("/") or not _PLAIN.fullmatch(path):
         yield ("path",), "must be a path below the feed's endpoint, such as /markets, without a query (`?...`)"
     if "every" not in request:
-        yield ("every",), "is required: how long after its last beginning the request is made again, such as 60s"
+        yield ("every",), "is required: the time from one request to the next, such as 60s"
     elif _seconds(request["every"]) is None:
         yield ("every",), "must be a time from 100ms to 7d, such as 60s, 5m or 1h"
     params = request.get("params")

@@ -128,7 +128,7 @@ def _problems_of_one(subscribe: Mapping[str, Any]) -> Iterator[FieldProblem]:
         yield FieldProblem(("market_ticker",), "cannot be used together with market_tickers; keep the list")
     named = "market_tickers" in subscribe or subscribe.get("market_ticker") or FOLLOW in subscribe
     if isinstance(channels, list) and BOOKS in channels and not named:
-        message = f"{BOOKS} needs market_tickers or follow: Kalshi sends order books only of markets that are named"
+        message = f"{BOOKS} needs market_tickers or follow: Kalshi sends order books only for markets that are named"
         yield FieldProblem(("channels",), message)
     if FOLLOW in subscribe:
         yield from problems_of_follow(subscribe, [name for _, name in _channels_with_places(subscribe)])

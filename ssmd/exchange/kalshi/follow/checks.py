@@ -17,7 +17,7 @@ __all__ = ["problems_of_follow"]
 _NAMES = ("series", "events", "tickers")
 _KEYS = (*_NAMES, "status")
 _OTHER_WORDS = {"initialized": "unopened", "active": "open", "inactive": "paused", "determined": "closed"}
-"""What markets in Kalshi's answers have as their status, where the filter has another word."""
+"""The words for a status in Kalshi's answers, each with that of the filter where it is another one."""
 
 _NOT_A_NAME = re.compile(r"[^A-Z0-9.-]")
 _NOT_IN_PATTERN = re.compile(r"[^A-Z0-9.*-]")
@@ -32,7 +32,7 @@ def problems_of_follow(section: Mapping[str, Any], channels: Sequence[str]) -> I
         yield problem._replace(path=("follow", *problem.path))
     takers = [name for name, rules in CHANNELS.items() if "market_tickers" in rules.lists]
     if channels and not any("market_tickers" in channel_named(name).lists for name in channels):
-        message = f"has no effect on {', '.join(channels)}: Kalshi sends these of all markets"
+        message = f"has no effect on {', '.join(channels)}: Kalshi sends these for all markets"
         yield FieldProblem(("follow",), f"{message}; add one of {', '.join(takers)} to `channels`, or remove it")
     for name in ("market_ids", "market_id"):
         if name in section:
@@ -64,7 +64,7 @@ def _problems_of_value(value: Any) -> Iterator[FieldProblem]:
 
 
 def _meant(value: Any) -> str:
-    """Return what to write in place of a value that is no mapping."""
+    """Return what to write in place of a value that is not a mapping."""
     if isinstance(value, str) and value.lower() == ALL:
         return f"; write `{ALL}` in small letters"
     if isinstance(value, bool):
@@ -92,7 +92,7 @@ def _fault_of_status(entry: str) -> str:
     if entry in STATUSES:
         return ""
     if entry in ("settled", "finalized"):
-        return "is not followed: nothing more is sent about a settled market; remove it"
+        return "cannot be followed: Kalshi sends nothing more about a settled market; remove it"
     known = ", ".join(STATUSES)
     if entry in _OTHER_WORDS:
         return f"must be one of {known}; did you mean `{_OTHER_WORDS[entry]}`?"
@@ -102,23 +102,23 @@ def _fault_of_status(entry: str) -> str:
 def _fault_of_name(key: str, entry: str) -> str:
     what = "a series" if key == "series" else "an event"
     if WILDCARD in entry:
-        return f"is a pattern, and {what} is named in full; patterns are for `tickers`"
+        return f"is a pattern, but {what} must be named in full; patterns are for `tickers`"
     return _wrong_letters(entry, _NOT_A_NAME, f"{what} of Kalshi")
 
 
 def _fault_of_ticker(entry: str) -> str:
     if not entry.strip(WILDCARD):
-        return f"fits all markets; write `follow: {ALL}` for that"
+        return f"matches all markets; write `follow: {ALL}` for that"
     if fault := _wrong_letters(entry, _NOT_IN_PATTERN, "a ticker of Kalshi"):
         return fault
     if "-" not in entry and WILDCARD not in entry:
-        message = "fits no market, because every market's ticker has a `-`"
+        message = "matches no market, because every market's ticker has a `-`"
         return f"{message}; for a series write `series: [{entry}]`, for a pattern `{entry}-{WILDCARD}`"
     return ""
 
 
 def _wrong_letters(entry: str, wrong: re.Pattern[str], what: str) -> str:
-    """Return the fault of a name with letters that no such name has, so that it can fit nothing."""
+    """Return the fault of a name with letters that no such name has; empty for none."""
     if not (found := wrong.search(entry)):
         return ""
     remedy = "copy the name from Kalshi"
@@ -128,10 +128,10 @@ def _wrong_letters(entry: str, wrong: re.Pattern[str], what: str) -> str:
         remedy = f"the only wildcard is `{WILDCARD}`, for any text"
     elif found[0] in ", ":
         remedy = "write each name by itself"
-    return f"can fit nothing: {what} has only capital letters, digits, `-` and `.`; {remedy}"
+    return f"matches nothing: {what} has only capital letters, digits, `-` and `.`; {remedy}"
 
 
 def _similar(word: object, known: Sequence[str], given: Mapping[str, Any]) -> str:
     if word in ("market_tickers", "market_ticker"):
-        return "; market_tickers stands beside it"
+        return "; market_tickers belongs beside `follow`, not into it"
     return misspelling(str(word), known, given) or nearest(str(word), known)

@@ -12,13 +12,13 @@ PER_SECOND = 10.0
 """The most requests in a second, of all shards together: half of what Kalshi allows a user of the lowest tier (20,
 https://docs.kalshi.com/getting_started/rate_limits), so that other programs with the same key have the rest."""
 LATER_PER_SECOND = 2.0
-"""The same for the pages of a whole listing that is not the first: nobody waits for it."""
+"""The same for the pages of whole listings after the first one, which may take their time."""
 IDLE_SECONDS = 0.2
 """When to look again while nothing is to be asked: a message may bring a question at any time."""
 
 
 class Patience:
-    """The pace, and the pauses after refusals and failures: Kalshi says to back off, and not for how long.
+    """The pace, and the pauses after refusals and failures: Kalshi asks to back off, but does not say for how long.
 
     `shards`: how many processes share the limit.
     """
@@ -31,7 +31,7 @@ class Patience:
         self.passed_ms = 0
         """The time since the first pass_time(), of a clock that never goes back."""
         self.pause_seconds = 0
-        """How long the present pause is; 0 when there is none."""
+        """The length of the pause that lasts now; 0 when there is none."""
         self.error: str | None = None
         """Why the last request had no usable answer; None when it had one."""
 
@@ -60,10 +60,11 @@ class Patience:
         self.error = None
         self._pause.accepted()
 
+
 def fault_of(answer: HttpAnswer, expected: str) -> str:
     """Return why an answer cannot be used."""
     if answer.status == 429:
         return "Kalshi answers 429, too many requests"
     if answer.status == 200:
-        return f"Kalshi's answer is no {expected}"
+        return f"Kalshi's answer is not a {expected}"
     return f"Kalshi answers with the status {answer.status}"

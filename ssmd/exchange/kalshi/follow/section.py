@@ -1,4 +1,4 @@
-"""The parameter `follow` of a subscription: which markets are found out, and added to it. Pure."""
+"""The parameter `follow` of a subscription: which markets are found, and added to it. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Follow:
-    """Which markets one subscription follows: those that any of the names or patterns fits."""
+    """Which markets one subscription follows: those that any of the names or patterns matches."""
 
     series: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
@@ -57,11 +57,11 @@ class Follow:
 
     @property
     def patterns(self) -> list[str]:
-        """Those of `tickers` that have a wildcard: the markets that they fit can be found only among all markets."""
+        """Those of `tickers` that have a wildcard: the markets that they match can be found only among all markets."""
         return [ticker for ticker in self.tickers if WILDCARD in ticker]
 
     def __str__(self) -> str:
-        """Return it for people: `the series KXBTC and KXETH; taken up when unopened or open`."""
+        """Return it for people: `the series KXBTC and KXETH: markets that are unopened or open`."""
         states = _joined([status for status in STATUSES if status in self.status], "or")
         names = [
             f"{what} {_joined(found)}"
@@ -72,7 +72,7 @@ class Follow:
             )
             if found
         ]
-        return f"{_joined(names) or 'all markets, without combos'}; taken up when {states}"
+        return f"{_joined(names) or 'all markets, without combos'}: markets that are {states}"
 
 
 def follows_of(subscribe: Any) -> dict[int, Follow]:
