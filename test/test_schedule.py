@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from exchange_server import eventually
 from moved_clock import MovedClock
 from process import Collector
 
@@ -58,6 +60,10 @@ class Scheduled(Collector):
         event = self.wait_for("closed by schedule")
         self.listen = event["listen"]
         return moment(event["until"])
+
+
+def shows(collector: Collector, series: str) -> bool:
+    return series in collector.get("/metrics")[1]
 
 
 @contextmanager
@@ -246,6 +252,21 @@ def test_an_expected_silence_raises_no_alarm_and_is_followed_by_the_usual_time_o
     found = [fields for event, fields in entries(collector) if event == "silence_expected"]
     assert [moment(fields["until"]) for fields in found] == [moment(expected["until"])]
     assert "channel silent" in [event["event"] for event in collector.events]
+
+
+def test_a_clock_that_is_set_back_ends_an_expected_silence_that_has_not_begun(tmp_path, clock):
+    if clock.now() % (24 * HOUR) > 20 * HOUR:
+        clock.forward(-6 * HOUR)  # So that it is one day.
+    silence = f"expected_silence: [{{from: {at(clock, HOUR)}, to: {at(clock, 3 * HOUR)}}}]\n"
+    with Collector(tmp_path, SIMULATED, environment=silence, variables=clock.variables) as collector:
+        collector.start_up()
+        collector.wait_for_lines(50)
+        for ahead, expected in ((2 * HOUR, 1), (-2 * HOUR, 0), (2 * HOUR, 1)):
+            clock.forward(ahead)
+            series = f'ssmd_silence_expected{{feed="test",shard=""}} {expected}.0\n'
+            eventually(partial(shows, collector, series))
+        assert collector.end() == 0
+    assert [event for event, _ in entries(collector)].count("silence_expected") == 2
 
 
 def test_a_new_version_of_the_feed_ends_the_run_at_its_midnight_so_that_a_restart_takes_it(tmp_path, clock):

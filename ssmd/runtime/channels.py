@@ -65,8 +65,8 @@ NO_LIMITS = Limits()
 class ChannelWatch:
     """Sets `status.channels`, and reports in the log and the ledger what does not come.
 
-    `wall_clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels, and where
-    silence is expected at times. `monotonic`: returns seconds. `hold`: see ExpectedSilence.
+    `clock`: returns ns since the epoch, for the ledger; it is read only for dialects that know channels, and where
+    silence is expected at times. `monotonic`: returns seconds. `hold` and `wall_clock`: see ExpectedSilence.
     """
 
     def __init__(
@@ -75,17 +75,18 @@ class ChannelWatch:
         status: Status,
         journal: Journal,
         limits: Limits,
-        wall_clock: Callable[[], int],
+        clock: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
         hold: Callable[[bool], None] = lambda held: None,
+        wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._exchange = exchange
         self._status = status
         self._journal = journal
         self._limits = limits
-        self._wall_clock = wall_clock
+        self._clock = clock
         self._monotonic = monotonic
-        self._silence = ExpectedSilence(limits.silences, status, journal, hold, wall_clock)
+        self._silence = ExpectedSilence(limits.silences, status, journal, hold, clock, wall_clock)
         self._last_tick: float | None = None
         self._unacknowledged = self._unsent = 0.0
         self._watched: dict[str, WatchedChannel] = {}
@@ -175,7 +176,7 @@ class ChannelWatch:
         if now.silent == watched.noted or (now.silent and watched.since_note < NOTE_SECONDS):
             return
         watched.noted = now.silent
-        ts_ns = self._wall_clock()
+        ts_ns = self._clock()
         if not now.silent:
             _log.info("channel heard again", extra={"channel": now.channel})
             self._journal.note(HEARD, ts_ns, channel=now.channel)

@@ -22,8 +22,9 @@ _log = logging.getLogger("ssmd.runner")
 class ExpectedSilence:
     """Sets `status.silence_until_ns`, and reports in the log and the ledger when such a time begins.
 
-    `hold`: called with whether the connector is to wait for data for ever. `wall_clock`: returns ns since the epoch; it
-    is read only when there are such times.
+    `hold`: called with whether the connector is to wait for data for ever. `clock`: returns the run's time, which never
+    decreases, and `wall_clock` what the wall clock shows, in ns since the epoch; they are read only when there are such
+    times.
     """
 
     def __init__(
@@ -32,15 +33,19 @@ class ExpectedSilence:
         status: Status,
         journal: Journal,
         hold: Callable[[bool], None],
+        clock: Callable[[], int],
         wall_clock: Callable[[], int],
     ) -> None:
         self._times = times
         self._status = status
         self._journal = journal
         self._hold = hold
+        self._clock = clock
         self._wall_clock = wall_clock
         self._held = False
+        self._looked = 0
         self._changes: float = 0
+        """Between these two moments, Unix seconds, nothing changes. A clock that is set back shows one before them."""
         if times.parts:
             status.has_silences = True
             self._look(wall_clock() // 10**9)  # Also for a run that ends before it is connected.
@@ -49,9 +54,9 @@ class ExpectedSilence:
         """Look whether such a time has begun or ended; called once a second while the run goes on."""
         if not self._times.parts:
             return
-        now_ns = self._wall_clock()
-        if now_ns // 10**9 >= self._changes:
-            self._look(now_ns // 10**9)
+        now = self._wall_clock() // 10**9
+        if not self._looked <= now < self._changes:
+            self._look(now)
         until_ns = self._status.silence_until_ns
         if self._held == (until_ns is not None):
             return
@@ -59,10 +64,11 @@ class ExpectedSilence:
         self._hold(self._held)
         if until_ns is not None:
             _log.info("silence expected", extra={"until": second(until_ns // 10**9)})
-            self._journal.note(SILENCE_EXPECTED, now_ns, until=timestamp(until_ns))
+            self._journal.note(SILENCE_EXPECTED, self._clock(), until=timestamp(until_ns))
 
     def _look(self, now: int) -> None:
         changes = self._times.next_change(now)
+        self._looked = now
         self._changes = float("inf") if changes is None else changes
         expected = self._times.include(now) and changes is not None
         self._status.silence_until_ns = changes * 10**9 if expected and changes is not None else None

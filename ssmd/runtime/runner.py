@@ -85,8 +85,8 @@ class Runner:
         self._output = Output(parts.writer, self._queue, status)
         self.reader = Reader(parts, self._queue, self._journal, self._clock, status, metrics)
         self._lister = lister
-        hold = parts.connector.expect_silence
-        self._watch = ChannelWatch(self._exchange, status, self._journal, limits, self._clock.now, hold=hold)
+        hold, now = parts.connector.expect_silence, self._clock.now
+        self._watch = ChannelWatch(self._exchange, status, self._journal, limits, now, hold=hold, wall_clock=clock)
         self._ended = Event()
         self._first: gevent.Greenlet | None = None
         self.stopped_by: str | None = None
