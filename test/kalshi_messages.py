@@ -43,9 +43,13 @@ _PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PK
 KEYS = {"api_key": "test", "api_secret": _PEM}
 
 
-def connection(subscribe: Any, commands_per_second: float | None = None, **policy: Any) -> Kalshi:
+def connection(
+    subscribe: Any, commands_per_second: float | None = None, most_markets: int | None = None, **policy: Any
+) -> Kalshi:
     """Return the dialect of a connection. `policy`: what differs from the usual SnapshotPolicy."""
-    terms = Terms(SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2")
+    terms = Terms(
+        SnapshotPolicy(**policy), commands_per_second, rest_endpoint="http://host/v2", most_markets=most_markets
+    )
     return Kalshi(KEYS, subscribe, terms)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ssmd.exchange.kalshi.follow.ends import DETERMINED_MS, SETTLED_MS
-from ssmd.exchange.kalshi.follow.markets import OPENING_SECONDS, Found, Markets, Subscription
+from ssmd.exchange.kalshi.follow.found import Found
+from ssmd.exchange.kalshi.follow.markets import Markets, Subscription
 from ssmd.exchange.kalshi.follow.matcher import Matcher
+from ssmd.exchange.kalshi.follow.openings import OPENING_SECONDS
 from ssmd.exchange.kalshi.follow.section import read_follow
 
 NOW_MS = 1_790_000_000_000
@@ -161,7 +163,7 @@ def test_the_news_are_which_markets_are_followed_and_when_they_are_open():
     markets.closes("KXA-1", NOW + 10, at_the_latest=True)
     markets.ends("KXA-2", SETTLED_MS, NOW_MS)
     assert news(markets) == (["KXA-2"], {(1, 2): {"KXA-1": (NOW - 60, NOW + 10)}})
-    markets.repeat_news()
+    markets.begin_again(1)
     assert news(markets) == ([], {(1, 2): {"KXA-1": (NOW - 60, NOW + 10)}})
     markets.ends("KXA-1", SETTLED_MS, NOW_MS)
     assert news(markets) == ([], {})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kalshi_messages import delta, error
 from test_exchange_kalshi_updates import Exchange, names
 
-from ssmd.contracts.events import Refused
+from ssmd.contracts.events import Followed, Refused, Unfollowed
 from ssmd.errors import Disconnected
 
 BOOKS = {"channels": ["orderbook_delta"], "market_tickers": ["KX-1", "KX-2"]}
@@ -207,3 +207,64 @@ def test_whatever_is_reloaded_when_the_last_section_counts(steps):
     exchange.settle(60)
     states = [each._replace(activity=0, heard=None) for each in exchange.kalshi.channels()]
     assert states == [each._replace(activity=0, heard=None) for each in expected.kalshi.channels()]
+
+
+def born(exchange: Exchange, *tickers: str) -> None:
+    """Let the exchange announce markets."""
+    for ticker in tickers:
+        msg = {
+            "event_type": "created", "market_ticker": ticker, "open_ts": 20_000 * 86_400, "close_ts": 20_001 * 86_400,
+            "additional_metadata": {"event_ticker": "KX"},
+        }
+        exchange._take(exchange.kalshi.inspect([json.dumps({"type": "market_lifecycle_v2", "msg": msg}).encode()]))
+    exchange.settle()
+
+
+FOLLOWING = {"channels": ["orderbook_delta", "trade"], "follow": {"tickers": ["KX-*"]}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (FOLLOWING, {**FOLLOWING, "use_yes_price": True}),
+        (FOLLOWING, {"channels": ["ticker"], "follow": FOLLOWING["follow"]}),
+        ({**FOLLOWING, "market_tickers": ["KX-1", "KX-2"]}, FOLLOWING),
+        ({**FOLLOWING, "market_tickers": ["KX-1"]}, {**FOLLOWING, "market_tickers": ["KX-2"]}),
+        (FOLLOWING, {**FOLLOWING, "channels": ["trade"]}),
+        ({**FOLLOWING, "channels": ["trade"]}, FOLLOWING),
+    ],
+)
+def test_no_followed_market_is_lost_by_another_section(before, after):
+    exchange = opened(before)
+    born(exchange, "KX-1", "KX-2", "KX-3")
+    exchange.kalshi.reconfigure(after)
+    exchange.settle()
+    born(exchange, "KX-4")
+    channels, sent = after["channels"], what_is_sent(exchange)
+    assert [sent[channel][2] for channel in channels] == [["KX-1", "KX-2", "KX-3", "KX-4"]] * len(channels)
+    assert exchange.kalshi.listing.state().not_subscribed == 0
+    # The ledger has all of them, with the channels of the new section.
+    events = exchange.events
+    [place] = [place for place, event in enumerate(events) if event == Unfollowed(None)]
+    followed = [event for event in events[place:] if isinstance(event, Followed)]
+    assert {name for event in followed for name in event.markets} == {"KX-1", "KX-2", "KX-3", "KX-4"}
+    assert {tuple(event.channels) for event in followed} == {tuple(channels)}
+
+
+def test_the_room_of_the_feed_is_counted_again_when_other_markets_are_named():
+    def exchange_with(most: int, *named: str) -> Exchange:
+        exchange = Exchange({**FOLLOWING, "channels": ["trade"], "market_tickers": list(named)}, most_markets=most)
+        exchange.settle()
+        born(exchange, *names(5))
+        return exchange
+
+    def after(exchange: Exchange, *named: str) -> tuple[Sequence[str] | None, int]:
+        exchange.kalshi.reconfigure({**FOLLOWING, "channels": ["trade"], "market_tickers": list(named)})
+        exchange.settle()
+        return what_is_sent(exchange)["trade"][2], exchange.kalshi.listing.state().over_limit
+
+    exchange = exchange_with(4, "A-1", "A-2")
+    assert what_is_sent(exchange)["trade"][2] == ["A-1", "A-2", "KX-0", "KX-1"]
+    assert after(exchange, "A-1") == (["A-1", "KX-0", "KX-1", "KX-2"], 2)
+    assert after(exchange, "A-1", "A-2", "A-3") == (["A-1", "A-2", "A-3", "KX-0"], 4)
+    assert after(exchange, "A-3") == (["A-3", "KX-0", "KX-1", "KX-2"], 2)

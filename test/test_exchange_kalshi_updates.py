@@ -38,9 +38,16 @@ FOLLOW = {"channels": ["orderbook_delta", "trade", "market_lifecycle_v2"], "foll
 class Exchange:
     """The simulated Kalshi and a connection to it. Every command has its replies when the test asks for them."""
 
-    def __init__(self, subscribe: Any = FOLLOW, *, per_second: float | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        subscribe: Any = FOLLOW,
+        *,
+        per_second: float | None = None,
+        most_markets: int | None = None,
+        **limits: Any,
+    ) -> None:
         self.session = Session(Markets(1), Limits(**limits))
-        self.kalshi = connection(subscribe, per_second)
+        self.kalshi = connection(subscribe, per_second, most_markets)
         self.now_ms = NOW_MS
         self.kalshi.opening("wss://host/ws", NOW_MS)
         self.commands: list[dict[str, Any]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssmd.exchange.kalshi.follow.markets import Found
+from ssmd.exchange.kalshi.follow.found import Found
 
 __all__ = ["Events"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ssmd.exchange.kalshi.follow.answers import Change, Row
 from ssmd.exchange.kalshi.follow.ends import DETERMINED_MS, SETTLED_MS
 from ssmd.exchange.kalshi.follow.events import Events
-from ssmd.exchange.kalshi.follow.markets import Found, Markets
+from ssmd.exchange.kalshi.follow.found import Found
+from ssmd.exchange.kalshi.follow.markets import Markets
 from ssmd.exchange.kalshi.follow.questions import EVENT, MARKET, Questions
 
 __all__ = ["Finder"]

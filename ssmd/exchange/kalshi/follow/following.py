@@ -87,7 +87,7 @@ class Following:
         """
         self._subscribed = subscribed
         if follows == self._follows:
-            self._markets.repeat_news()
+            self._markets.begin_again(markets.most)
             return
         markets.replace(self._markets)
         self._follows, self._markets = follows, markets
@@ -236,6 +236,7 @@ class Following:
             pause_seconds=self._patience.pause_seconds,
             responses=self._responses,
             waiting_since_ms=self._waiting.oldest_ms(),
+            is_over=not self._follows,
             unlisted=self._unlisted.names,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -11,13 +10,13 @@ import msgspec
 
 from ssmd.contracts.events import Times
 from ssmd.exchange.kalshi.follow.ends import SETTLED_MS, Ends
+from ssmd.exchange.kalshi.follow.found import Found
 from ssmd.exchange.kalshi.follow.matcher import Matcher
 from ssmd.exchange.kalshi.follow.news import News, times_of
+from ssmd.exchange.kalshi.follow.openings import Openings
 
-__all__ = ["OPENING_SECONDS", "Found", "Markets", "Subscription"]
+__all__ = ["Markets", "Subscription"]
 
-OPENING_SECONDS = 30
-"""How long before it opens a market is taken up, where markets that are not open yet are not followed."""
 _FEWEST_LACKING = 100
 """A listing that lacks more markets, and more than half of those that should be in it, is not believed."""
 
@@ -30,19 +29,6 @@ class Subscription(NamedTuple):
     matcher: Matcher
     status: frozenset[str]
     """In which states a market is taken up."""
-
-
-class Found(NamedTuple):
-    """A market that the exchange has, from an answer or a message."""
-
-    ticker: str
-    event: str
-    """Empty when it is not known."""
-    state: str
-    """One of STATUSES, or settled."""
-    open_seconds: float = 0.0
-    """Unix seconds; 0 when it is not known."""
-    close_seconds: float = 0.0
 
 
 class _Followed(msgspec.Struct, gc=False):
@@ -65,10 +51,7 @@ class Markets:
         self._followed: dict[str, _Followed] = {}
         self._over: dict[str, _Followed] = {}
         """Those for which there is no room."""
-        self._later: dict[str, tuple[tuple[int, ...], Found]] = {}
-        """Those that are taken up when they open."""
-        self._openings: list[tuple[float, str]] = []
-        """A heap of the times at which these are taken up, Unix seconds."""
+        self._later = Openings()
         self._ends = Ends()
         self._add: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
         self._remove: dict[int, dict[str, None]] = {each.number: {} for each in subscriptions}
@@ -86,6 +69,14 @@ class Markets:
 
     def __contains__(self, ticker: str) -> bool:
         return ticker in self._followed
+
+    @property
+    def most(self) -> int | None:
+        return self._most
+
+    @property
+    def _has_room(self) -> bool:
+        return self._most is None or len(self._followed) < self._most
 
     @property
     def over(self) -> int:
@@ -150,8 +141,7 @@ class Markets:
         if found.state == "unopened" and found.open_seconds and found.ticker not in self._later:
             later = tuple(number for number in numbers if "open" in status[number])
             if later:
-                self._later[found.ticker] = later, found
-                heapq.heappush(self._openings, (found.open_seconds - OPENING_SECONDS, found.ticker))
+                self._later.wait(found, later)
                 self.pass_time(now_ms)
                 return True
         return False
@@ -161,8 +151,7 @@ class Markets:
         known = self._followed.get(ticker) or self._over.get(ticker)
         if known is None:
             known = _Followed((), self.listing, times_of(found.open_seconds, found.close_seconds))
-            has_room = self._most is None or len(self._followed) < self._most
-            (self._followed if has_room else self._over)[ticker] = known
+            (self._followed if self._has_room else self._over)[ticker] = known
         new = [number for number in numbers if number not in known.numbers]
         known.numbers = (*known.numbers, *new)
         self.news.followed(ticker, known.numbers, known.times)
@@ -178,7 +167,7 @@ class Markets:
     def ends(self, ticker: str, kept_ms: int, now_ms: int) -> None:
         """Follow a market only so much longer: SETTLED_MS or DETERMINED_MS."""
         self.stays(ticker)
-        self._later.pop(ticker, None)
+        self._later.forget(ticker)
         if kept_ms == SETTLED_MS and self._over.pop(ticker, None) is not None:
             self.news.gone(ticker)
         if ticker in self._followed or ticker in self._over:
@@ -190,11 +179,8 @@ class Markets:
 
     def pass_time(self, now_ms: int) -> None:
         """Take up what opens soon, and remove what has ended."""
-        while self._openings and self._openings[0][0] <= now_ms / 1000:
-            _, ticker = heapq.heappop(self._openings)
-            if waiting := self._later.pop(ticker, None):
-                numbers, found = waiting
-                self._take_up(found, numbers)
+        for numbers, found in self._later.due(now_ms):
+            self._take_up(found, numbers)
         for ticker in self._ends.due(now_ms):
             self._end(ticker)
 
@@ -220,10 +206,20 @@ class Markets:
             self._followed[ticker] = self._over.pop(ticker)
             self._begin(ticker, self._followed[ticker].numbers)
 
-    def repeat_news(self) -> None:
-        """Put all markets into the news."""
-        for ticker, known in (*self._followed.items(), *self._over.items()):
-            self.news.followed(ticker, known.numbers, known.times)
+    def begin_again(self, most: int | None) -> None:
+        """Add all markets again, because what is subscribed to may have changed. `most`: how many may be followed."""
+        known = {**self._followed, **self._over}
+        self._most = most
+        self._followed, self._over = {}, {}
+        for ticker, each in known.items():
+            self.news.followed(ticker, each.numbers, each.times)
+            has_room = self._has_room
+            (self._followed if has_room else self._over)[ticker] = each
+            for number in each.numbers:
+                self._add[number].pop(ticker, None)
+                (self._add if has_room else self._remove)[number][ticker] = None
+        self.counts = Counter({each.number: 0 for each in self._subscriptions})
+        self.counts.update(number for each in self._followed.values() for number in each.numbers)
 
     def replace(self, before: Markets) -> None:
         """Take the place of other Markets. What was followed there stays until the next whole listing is complete."""
