@@ -68,6 +68,8 @@ def test_following_can_be_changed_and_ended_on_an_open_connection_but_not_begun(
     request = kalshi.listing.next(NOW_MS)
     assert isinstance(request, HttpRequest)
     assert "series_ticker=KXA" in request.url
+    assert not kalshi.listing.state().is_over
     kalshi.reconfigure({"channels": ["trade"]})
+    assert kalshi.listing.state().is_over
     assert not isinstance(kalshi.listing.next(NOW_MS + 60_000), HttpRequest)
     assert kalshi.listing.state().not_subscribed == 0

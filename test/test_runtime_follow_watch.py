@@ -61,6 +61,25 @@ def test_the_first_listing_may_take_a_minute():
     assert run.status.state_since(0)[0] == COLLECTING
 
 
+def test_after_a_reload_the_first_listing_may_take_a_minute_again(caplog):
+    caplog.set_level(logging.INFO)
+    run = Watched()
+    assert run.after(5, listed=5, subscribed=5, last_listed_ms=run.now_ms) == []
+    run.now_ms += 3_600_000
+    run.status.reconfigured_ns = run.now_ms * 1_000_000
+    assert run.after(LATE_SECONDS, listed=None, last_listed_ms=None) == []
+    assert "after 61 s" in run.after(1)[0]
+    assert run.after(1, listed=6, subscribed=6, last_listed_ms=run.now_ms) == []
+    assert [record.markets for record in caplog.records if record.message == "markets listed"] == [5, 6]
+
+
+def test_nothing_is_reported_when_nothing_is_followed_any_more():
+    run = Watched()
+    assert run.after(LATE_SECONDS + 1) != []
+    assert run.after(1, is_over=True) == []
+    assert run.status.listing is None
+
+
 def test_an_old_listing_is_reported():
     run = Watched()
     assert run.after(0, listed=5, subscribed=5, last_listed_ms=run.now_ms) == []

@@ -35,6 +35,9 @@ class ListingState(NamedTuple):
     unlisted: Sequence[str] = ()
     """The names of what is followed of which the last whole listing has no market, each with what it is."""
 
+    is_over: bool = False
+    """Whether no market is followed any more, since the configuration was changed."""
+
     @property
     def note(self) -> str:
         """What people should know although nothing is wrong, a sentence; empty when there is nothing."""

@@ -40,14 +40,18 @@ class FollowWatch:
         """Look at the listing; called once a second."""
         if not self._status.connected:
             return
-        state = self._status.listing = self._listing.state()
+        state = self._listing.state()
+        if state.is_over:
+            self._status.listing, self._status.not_followed = None, []
+            return
+        self._status.listing = state
         now_ms = self._clock() // 1_000_000
         self._status.not_followed = list(self._reasons(state, now_ms))
         self._report(state, now_ms)
 
     def _reasons(self, state: ListingState, now_ms: int) -> Iterator[str]:
         """Yield why markets that are followed are not coming."""
-        begun_ms = (self._status.connected_ns or 0) // 1_000_000
+        begun_ms = max(self._status.connected_ns or 0, self._status.reconfigured_ns or 0) // 1_000_000
         error = f": {state.error}" if state.error else ""
         if state.last_listed_ms is None:
             if now_ms - begun_ms > 1000 * LATE_SECONDS:
@@ -61,8 +65,8 @@ class FollowWatch:
             yield f"{max(1, missing)} markets to follow are not subscribed, the first for {seconds:.0f} s"
 
     def _report(self, state: ListingState, now_ms: int) -> None:
-        if state.last_listed_ms is not None and not self._is_listed:
-            self._is_listed = True
+        was_listed, self._is_listed = self._is_listed, state.last_listed_ms is not None
+        if self._is_listed and not was_listed:
             if state.listed:
                 _log.info("markets listed", extra={"markets": state.listed, "subscribed": state.subscribed})
             elif not state.unlisted:
@@ -76,7 +80,7 @@ class FollowWatch:
         if state.over_limit > self._over_limit:
             # The number may grow by one again and again.
             self._over_limit = 2 * state.over_limit
-            remedy = "raise max_symbols_per_connection where that is the limit, or divide the markets among shards"
+            remedy = "raise max_symbols_per_connection where that is the limit, or run several shards with --shard"
             extra = {"left_out": state.over_limit, "remedy": remedy}
             _log.warning("more markets to follow than a limit allows", extra=extra)
         is_late = _waiting_seconds(state, now_ms) > LATE_SECONDS
