@@ -527,7 +527,7 @@ def test_an_error_of_a_subscription_names_its_channel():
     failure = dialect.inspect([error(25, "buffer overflow", head={"sid": 3, "seq": 1})]).failure
     assert str(failure) == (
         "Kalshi error 25 on trade (sid 3): buffer overflow; that subscription is over; a restart asks again; "
-        "if this happens often, name fewer markets, or divide them among several collectors"
+        "if this happens often, name fewer markets, or divide them among several collectors with --shard"
     )
     failure = dialect.inspect([error(10, "broken", head={"sid": 4})]).failure
     assert str(failure) == (

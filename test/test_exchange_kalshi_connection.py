@@ -214,7 +214,7 @@ def test_too_many_markets_leave_what_is_confirmed():
             "trade",
             26,
             "Kalshi error 26: limit; 250 of 450 markets of trade are not collected: "
-            "name fewer markets, or divide them among several collectors",
+            "name fewer markets, or divide them among several collectors with --shard",
             2,
         )
     ]
@@ -252,7 +252,7 @@ def test_a_limit_that_leaves_nothing_ends_the_run():
 def test_a_channel_without_a_list_of_markets_is_refused_without_a_count():
     kalshi = connection({"channels": ["trade", "market_lifecycle_v2"], "market_tickers": ["KXA-1"]})
     texts = [each.text for each in refusals(kalshi.inspect([error(26, "limit", head={"id": 1})]))]
-    remedy = "name fewer markets, or divide them among several collectors"
+    remedy = "name fewer markets, or divide them among several collectors with --shard"
     assert texts == [
         f"Kalshi error 26: limit; 1 of 1 markets of trade are not collected: {remedy}",
         f"Kalshi error 26: limit; market_lifecycle_v2 is not collected: {remedy}",

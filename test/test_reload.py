@@ -108,6 +108,17 @@ def test_any_other_change_is_refused_by_name(tmp_path: Path) -> None:
         assert run.collector.end() == 0
 
 
+def test_a_section_with_too_many_markets_for_the_feed_is_refused(tmp_path: Path) -> None:
+    version = "  max_symbols_per_connection: 2\n"
+    with collecting(tmp_path, version=version) as run:
+        run.collector.wait_for("subscribed")
+        run.write({**TRADES, "market_tickers": ["KXSIM-A", "KXSIM-B", "KXSIM-C"]}, version=version)
+        assert "has 3 markets; the feed allows 2 (max_symbols_per_connection)" in run.reload(REFUSED)["reason"]
+        run.write({**TRADES, "market_tickers": ["KXSIM-B", "KXSIM-C"]}, version=version)
+        run.reload(IN_FORCE)
+        assert run.collector.end() == 0
+
+
 def test_a_tree_with_errors_is_refused_with_its_errors(tmp_path: Path) -> None:
     with collecting(tmp_path) as run:
         run.write({"chanels": ["ticker"]})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from exchange_server import eventually
-from process import Collector, Simulator, ssmd
+from process import Collector, Simulator, make_tree, ssmd
 
 from ssmd.contracts.shard import Shard
 
@@ -124,3 +124,24 @@ def test_what_is_no_shard_ends_the_command_at_once(shard):
     ended = ssmd("run", "kalshi-sim", "--config-dir", "conf", "--shard", shard)
     assert (ended.returncode, ended.stdout) == (64, "")
     assert f"--shard is '{shard}'; it must be" in ended.stderr
+
+
+def test_a_shard_counts_its_own_part_of_the_markets_that_are_named(tmp_path):
+    """Eight markets are too many for one connection, and not for the two of two shards."""
+    with Simulator() as simulator, ExitStack() as stack:
+        version = "  max_symbols_per_connection: 6\n"
+        tree = make_tree(tmp_path, simulator.endpoint, "kalshi", version, SUBSCRIBE)
+        done = ssmd("validate", "--config-dir", tree)
+        assert done.returncode == 0
+        message = "has 8 markets; the feed allows 6 (max_symbols_per_connection); remove some, or divide them among at "
+        assert f"{message}least 2 shards with --shard" in done.stdout
+        done = ssmd("run", "test", "--config-dir", tree, "--listen", "127.0.0.1:0")
+        assert done.returncode == 78
+        message = "subscribe: has 8 markets; the feed allows 6 (max_symbols_per_connection); remove some, or divide "
+        assert f"{message}them among more shards with --shard" in done.stderr
+        for index in (1, 2):
+            options = ("--shard", f"{index}/2")
+            found = Collector(tmp_path, simulator.endpoint, environment=SUBSCRIBE, version=version, options=options)
+            stack.enter_context(found).start_up()
+            found.wait_for("subscribed")
+            assert found.end() == 0

@@ -83,7 +83,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
                 deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
             )
             listener = run.server.hold() if hours is not None else -1
-            reloads = Reloads(deployment, run.runner.reader)
+            reloads = Reloads(deployment, shard, run.runner.reader)
             signals = _act_on_signals(run.runner.stop, reloads.ask)
             _log_begin("starting", deployment, shard, f"{listen[0]}:{run.server.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.

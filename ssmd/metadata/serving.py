@@ -184,13 +184,21 @@ def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
 def _check_number_of_markets(
     environment: MetadataFile[Environment], subscribe: Any, dialect: Dialect, most: int
 ) -> None:
-    """Report more markets than the feed allows on one connection: those of all subscriptions together."""
+    """Report more markets than the feed allows on one connection: those of all subscriptions together.
+
+    Where they may be divided, that is a warning: each shard counts its own part at the start.
+    """
     count = len(dialect.markets(subscribe))
     if count > most:
         path: Path = ("subscribe", "market_tickers") if "market_tickers" in subscribe else ("subscribe",)
         what = "subscriptions have" if isinstance(subscribe, list) else "has"
-        message = f"{what} {count} markets; the feed allows {most} (max_symbols_per_connection); remove some"
-        environment.report(path, message)
+        message = f"{what} {count} markets; the feed allows {most} (max_symbols_per_connection)"
+        if dialect.can_be_divided:
+            shards = -(-count // most)
+            message += f"; remove some, or divide them among at least {shards} shards with --shard"
+            environment.report(path, message, warning=True)
+        else:
+            environment.report(path, f"{message}; remove some")
 
 
 def _key_fields_problems(

@@ -37,6 +37,7 @@ from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.listing import listing_parts
+from ssmd.wiring.room import require_room
 from ssmd.wiring.source import (
     Keys,
     Source,
@@ -152,6 +153,7 @@ def _require_divisible(deployment: Deployment, shard: Shard) -> None:
 
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:
     _require_divisible(deployment, shard)
+    require_room(deployment, shard)
     try:
         exchange = _dialect(deployment, source.keys, source.rest_endpoint, shard)
     except ConfigError as error:

@@ -12,11 +12,13 @@ from typing import Any
 
 import gevent
 
+from ssmd.contracts.shard import Shard
 from ssmd.errors import ConfigError
 from ssmd.metadata.deployment import Deployment
 from ssmd.runtime.reader import Reader
 from ssmd.wiring.configuration import configuration_of, sections_of
 from ssmd.wiring.load import load_again
+from ssmd.wiring.room import require_room
 
 __all__ = ["Reloads", "changes"]
 
@@ -26,14 +28,15 @@ _log = logging.getLogger("ssmd.runner")
 class Reloads:
     """Loads the metadata tree again whenever it is asked to, one time after the other.
 
-    `deployment`: what is in force. `load`: as load_again().
+    `deployment`: what is in force. `shard`: the part of the markets that the run collects. `load`: as load_again().
     """
 
     def __init__(
-        self, deployment: Deployment, reader: Reader, load: Callable[..., Deployment] = load_again
+        self, deployment: Deployment, shard: Shard, reader: Reader, load: Callable[..., Deployment] = load_again
     ) -> None:
         # Without the line of each value, of which there may be many.
         self._deployment = replace(deployment, warnings=[], _lines={})
+        self._shard = shard
         self._reader = reader
         self._load = load
         self._again = False
@@ -67,6 +70,7 @@ class Reloads:
         if subscribe == old.environment.subscribe:
             _log.info("reloaded: nothing has changed")
             return
+        require_room(new, self._shard)
         self._reader.reconfigure(subscribe, configuration_of(new))
         self._deployment = replace(new, warnings=[], _lines={})
         _log.info("reloaded: the new subscribe section is in force")

@@ -18,7 +18,7 @@ _OVER = frozenset({10, 17, 25})
 _BAD_COMMAND = frozenset({1, 2, 3, 4, 5, 8, 9, 12, 13, 15})
 
 _SECTION = "the environment's subscribe section"
-_FEWER = "name fewer markets, or divide them among several collectors"
+_FEWER = "name fewer markets, or divide them among several collectors with --shard"
 _AGAIN = "that subscription is over; a restart asks again"
 _OURS = "ssmd's command has a form that Kalshi does not take: try a newer version of ssmd, or report this"
 _PARAMETERS = f"correct the parameters in {_SECTION}"
