@@ -16,10 +16,14 @@ import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sink_process import Killed, SinkProcess
+from metadata_texts import FEED
+from process import Ended, ssmd
+from recorded import make_day
+from sink_process import ENVIRONMENT, Killed, SinkProcess
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Block, Copied, Position
@@ -354,3 +358,116 @@ def rest_of(block: Block, at: Position) -> Block:
     return block._replace(
         start=at, lines=block.lines[count:], payloads=block.payloads[count:], found=block.found[count:]
     )
+
+
+class EditableEngine(Engine):
+    """An engine of which a test can change the copy that it has."""
+
+    @abstractmethod
+    def take_out(self) -> list[Any]:
+        """Remove all messages of the feed `kalshi` but not its position, and return them as the engine has them, with
+        all their facts, in its order.
+        """
+
+    @abstractmethod
+    def put_in(self, messages: Sequence[Any]) -> None:
+        """Write such messages, in this order."""
+
+    @abstractmethod
+    def changed(self, message: Any) -> Any:
+        """Return such a message with another payload."""
+
+
+DIFFERENCES = ("missing", "doubled", "changed", "out of order", "not recorded")
+TEXTS = {
+    "missing": "is not in the engine",
+    "doubled": "is in the engine again, at ",
+    "changed": "is not the same in the engine, at ",
+    "out of order": "is out of order in the engine, at ",
+}
+
+
+class VerifyConformance:
+    """The tests of `ssmd verify --engine`. A class that inherits it has a fixture `engine`."""
+
+    @pytest.fixture
+    def engine(self) -> Iterator[EditableEngine]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path, engine: EditableEngine) -> Path:
+        """A metadata tree with two recorded days, which are shipped."""
+        for day in (DAY, NEXT):
+            make_day(tmp_path / "data", day, per_hour=2, sealed=False)
+        conf = tmp_path / "conf"
+        for folder in ("environments", "feeds", "schemas"):
+            (conf / folder).mkdir(parents=True)
+        kind = engine.config["type"]
+        keys = {"kalshi": {"type": "api_key", "fields": ["api_key", "api_secret"], "source": "env"}}
+        if engine.keys:
+            keys["engine"] = {"type": kind, "fields": list(engine.keys), "source": "env"}
+        sections = {"transport": {**engine.config, "start": "oldest"}, "keys": keys}
+        (conf / "feeds" / "kalshi.yaml").write_text(FEED)
+        (conf / "environments" / f"{ENVIRONMENT}.yaml").write_text(
+            f"name: {ENVIRONMENT}\nfeed: kalshi\nstorage: {{type: local, path: {tmp_path / 'data'}}}\n"
+            + "".join(f"{name}: {json.dumps(section)}\n" for name, section in sections.items())
+        )
+        ended = ssmd("ship", ENVIRONMENT, "--config-dir", conf, "--once", **self.variables(engine))
+        assert ended.returncode == 0, ended.stderr
+        return conf
+
+    def variables(self, engine: EditableEngine) -> dict[str, str]:
+        return {f"SSMD_ENGINE_{name.upper()}": value for name, value in engine.keys.items()}
+
+    def verified(self, engine: EditableEngine, tree: Path) -> Ended:
+        return ssmd("verify", "--engine", ENVIRONMENT, "--config-dir", tree, **self.variables(engine))
+
+    def test_a_true_copy_is_ok(self, engine, tree):
+        ended = self.verified(engine, tree)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        [_, row] = ended.stdout.splitlines()
+        expected = f"kalshi {DAY}, line 1 {NEXT}, line 47 94 0 0 0 0 0 ok"
+        assert row.split() == expected.split()
+
+    @pytest.mark.parametrize("kind", DIFFERENCES[:4])
+    def test_one_message_that_is_not_as_it_should_be_is_named(self, engine, tree, kind):
+        messages = engine.take_out()
+        place = 60
+        message = messages[place]
+        match kind:
+            case "missing":
+                del messages[place]
+            case "doubled":
+                messages.insert(place, message)
+            case "changed":
+                messages[place] = engine.changed(message)
+            case "out of order":
+                messages[place : place + 2] = messages[place + 1], message
+        engine.put_in(messages)
+        ended = self.verified(engine, tree)
+        assert (ended.returncode, ended.stderr) == (65, "")
+        [_, row, finding] = ended.stdout.splitlines()
+        counts = [str(int(other == kind)) for other in DIFFERENCES]
+        assert row.split()[-6:] == [*counts, "WRONG"]
+        path = tree.parent / "data" / NEXT / "kalshi.jsonl"
+        assert finding.startswith(f"{path}: line {place - 47 + 1} {TEXTS[kind]}")
+
+    def test_what_is_missing_at_the_end_is_named(self, engine, tree):
+        engine.put_in(engine.take_out()[:-3])
+        ended = self.verified(engine, tree)
+        assert ended.returncode == 65
+        assert ended.stdout.endswith("kalshi.jsonl: lines 45 to 47 are not in the engine\n")
+
+    def test_a_copy_may_have_lost_its_beginning(self, engine, tree):
+        if not engine.open().traits.numbers:
+            pytest.skip("such a copy has no numbers of lines")
+        engine.put_in(engine.take_out()[10:])
+        ended = self.verified(engine, tree)
+        assert ended.returncode == 0
+        assert f"{DAY}, line 11 " in ended.stdout
+
+    def test_a_copy_that_is_gone_is_not_ok(self, engine, tree):
+        engine.take_out()
+        ended = self.verified(engine, tree)
+        assert ended.returncode == 65
+        assert "kalshi: the engine has nothing of it, although its copy ended at" in ended.stdout

@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,21 @@ DAY, NEXT = "2025-12-22", "2025-12-23"
 MOST = 1 << 20
 
 
-def follower(storage: Path, shard: Shard = WHOLE, day: str = DAY) -> Follower:
-    return Follower(storage, "kalshi", shard, reader_of, lambda: day_begins(day))
+_made: list[Follower] = []
+
+
+@pytest.fixture(autouse=True)
+def _all_are_closed() -> Iterator[None]:
+    yield
+    while _made:
+        _made.pop().close()
+
+
+def follower(
+    storage: Path, shard: Shard = WHOLE, day: str = DAY, clock: Callable[[], int] | None = None
+) -> Follower:
+    _made.append(Follower(storage, "kalshi", shard, reader_of, clock or (lambda: day_begins(day))))
+    return _made[-1]
 
 
 def everything(one: Follower, most_lines: int = 1000, most_bytes: int = MOST) -> list[Block]:
@@ -119,7 +133,7 @@ class Recording:
         self.got: list[tuple[str, int, str, bytes]] = []
         """The same of every line that was handed out."""
         self.position: Position | None = None
-        self.follower = Follower(storage, "kalshi", WHOLE, reader_of, lambda: self.now)
+        self.follower = follower(storage, clock=lambda: self.now)
         self.follower.begin(None, DAY)
 
     def start(self, seconds: int) -> None:
@@ -184,7 +198,7 @@ class Recording:
 
     def restart_follower(self) -> None:
         self.follower.close()
-        self.follower = Follower(self.storage, "kalshi", WHOLE, reader_of, lambda: self.now)
+        self.follower = follower(self.storage, clock=lambda: self.now)
         self.follower.begin(self.position, DAY)
 
 
@@ -219,6 +233,7 @@ def test_every_line_is_handed_out_once_and_in_order_whatever_happens_meanwhile(t
     recording.read(10_000)
     assert recording.got == recording.lines
     assert recording.follower.lag() == (0, 0.0)
+    recording.follower.close()
 
 
 def take(recording: Recording, step: str, *arguments) -> None:
@@ -329,7 +344,7 @@ def test_a_feed_may_begin_later_and_a_day_without_data_is_passed_over(tmp_path, 
 def test_a_day_that_begins_now_is_found_without_listing_the_folder(tmp_path):
     now = day_begins(DAY)
     put(tmp_path, DAY, line(1))
-    one = Follower(tmp_path, "kalshi", WHOLE, reader_of, lambda: now)
+    one = follower(tmp_path, clock=lambda: now)
     one.begin(None, DAY)
     assert len(everything(one)) == 1
     now += 24 * HOUR
@@ -496,7 +511,7 @@ def test_a_day_that_the_engine_has_whole_may_be_moved_away(tmp_path):
 
 def test_lag_counts_what_may_not_have_arrived(tmp_path, at_once):
     now = day_begins(DAY)
-    one = Follower(tmp_path, "kalshi", WHOLE, reader_of, lambda: now)
+    one = follower(tmp_path, clock=lambda: now)
     one.begin(None, "today")
     path = put(tmp_path, DAY, line(1), line(2), line(3), b'{"ts":')
     now += 10 * SECOND

@@ -38,21 +38,20 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ssmd import __version__
 from ssmd.commands.shard import read_shard
+from ssmd.commands.shipment import keys_of, open_sink, shipment_of
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Position, Sink
 from ssmd.contracts.transport import Transport
-from ssmd.errors import ConfigError, OutputError, ResolveError, UsageError, visible
+from ssmd.errors import OutputError, UsageError, visible
 from ssmd.exchange.readers import reader_of
-from ssmd.metadata.load_in_child import in_child
 from ssmd.reading.day_source import open_day
 from ssmd.reading.follow import Follower
-from ssmd.resolver import RESOLVERS
 from ssmd.runtime import logs
 from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.relay import Plan, Relay
@@ -75,21 +74,14 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     shard = None if text is None else read_shard(text)
     place = _place(arguments["--resume-at"])
     config_dir = arguments["--config-dir"]
-    shipment = in_child(lambda: _load(Path(config_dir), arguments["<environment>"]))
+    shipment = shipment_of(Path(config_dir), arguments["<environment>"])
     _require_engine(shipment, arguments["--engine"])
     transport = TRANSPORTS[shipment.engine](shipment.config, shipment.environment, config_dir)
-    keys = _keys_of_companion(shipment, environ) if _STATUS_FD in environ else _keys(shipment, environ)
+    keys = _keys_of_companion(shipment, environ) if _STATUS_FD in environ else keys_of(shipment, environ)
     work = _Work(shipment, transport, keys, shard)
     if arguments["--check"]:
         return work.check()
     return work.ship(place, once=arguments["--once"], environ=environ)
-
-
-def _load(config_dir: Path, environment: str) -> Shipment:
-    # Not at the top: it imports the libraries of a run, which the child takes with it when it ends.
-    from ssmd.wiring.shipment import load_shipment
-
-    return load_shipment(config_dir, environment, datetime.now(UTC).date())
 
 
 def _require_engine(shipment: Shipment, engine: str | None) -> None:
@@ -111,21 +103,6 @@ def _place(text: str | None) -> tuple[str, int] | None:
         f"--resume-at is '{visible(text)}'; it must be a day and how many bytes of its lines are before the place, "
         "such as 2026-01-31/0"
     )
-
-
-def _keys(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
-    found: dict[str, str] = {}
-    missing = []
-    for name, key in shipment.keys.items():
-        try:
-            found |= RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
-        except ResolveError as error:
-            if key.required:
-                missing.append(str(shipment.places[name]._replace(message=str(error))))
-    if missing:
-        raise ResolveError("\n".join(missing))
-    return found
 
 
 def _keys_of_companion(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
@@ -202,10 +179,7 @@ class _Work:
         return self._shards.look() if self._shard is None else [self._shard]
 
     def _open(self, shard: Shard) -> Sink:
-        sink = self._transport.open(self._shipment.feed, shard, self._keys)
-        if sink is None:
-            raise ConfigError(f"the transport `{self._shipment.engine}` hands nothing on")
-        return sink
+        return open_sink(self._transport, self._shipment, shard, self._keys)
 
     def _relay(self, shard: Shard, plan: Plan, stopped: threading.Event, stack: ExitStack) -> Relay:
         shipment = self._shipment

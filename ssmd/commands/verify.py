@@ -1,17 +1,27 @@
-"""Prove that recorded data is unchanged, by comparing it with its ledgers and its manifests.
+"""Prove that recorded data is unchanged, by comparing it with its ledgers and its manifests; or that an engine has it.
 
 Usage:
   ssmd verify [--jobs <n>] <path>...
+  ssmd verify --engine <environment> --config-dir <path> [--shard <i/n>]
   ssmd verify (-h | --help)
 
 Options:
-  --jobs <n>  Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
-  -h --help   Show this.
+  --jobs <n>              Work on so many days at once, each in a process of its own. Default: the cores that ssmd may
+                          use.
+  --engine <environment>  Compare the copy in the engine of this environment with what is recorded.
+  --config-dir <path>     The metadata tree, with environments/, feeds/ and schemas/.
+  --shard <i/n>           Only this shard, such as 2/4. Default: all shards of the feed.
+  -h --help               Show this.
 
 A path is a data file, the folder of a day, or a storage folder. Every figure is counted again from the lines
 themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
 day that is not sealed yet is compared with its ledger only. What need not be damage, such as an old day that is
 not here, is printed as a note.
+
+With --engine, every message of the copy is read back and compared with its line. Messages that are missing, there
+twice, changed, out of order or not recorded at all are named, with their line and their place in the engine, and the
+exit code is 65. A copy may begin anywhere, as in a stream that keeps only so much: what was recorded before its first
+message counts as not copied. A relay may go on meanwhile.
 """
 
 from __future__ import annotations
@@ -44,6 +54,11 @@ _WIDE = 160
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    if arguments["--engine"] is not None:
+        # Not at the top: it takes as long to import as the rest.
+        from ssmd.commands.verify_copy import verify_copy
+
+        return verify_copy(arguments, environ)
     paths = [Path(text) for text in arguments["<path>"]]
     jobs = jobs_asked(arguments)
     verdicts = list(in_order(_verify, day_tasks(_files_in(paths)), jobs))

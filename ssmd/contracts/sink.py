@@ -93,6 +93,8 @@ class Traits(NamedTuple):
     """All of a block is in the engine, or nothing of it."""
     exactly_once: bool
     """A block that was sent again, because its acknowledgement was lost, is there once."""
+    numbers: bool = True
+    """Each message of the copy has the number of its line with it. Without that, copies() counts."""
 
 
 class Sink(Protocol):

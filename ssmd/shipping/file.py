@@ -72,7 +72,7 @@ def connect(config: FileConfig, environment: str, feed: str, shard: Shard, keys:
 class FileSink:
     """Keeps the Sink contract of contracts/sink.py in a folder."""
 
-    traits = Traits(fences=True, atomic=True, exactly_once=True)
+    traits = Traits(fences=True, atomic=True, exactly_once=True, numbers=False)
     most_lines = 20_000
     most_bytes = 4 * 1024 * 1024
 

@@ -85,12 +85,22 @@ class Shipped:
     def read(self) -> str | None:
         """Return where it says that the engine's copy ended, for people; None when nothing was shipped."""
         try:
-            position = Position.decode(self._path.read_bytes())
+            position = self._read()
         except OSError as error:
             return None if error.errno == errno.ENOENT else f"a place that cannot be read ({error.strerror})"
         except ValueError:
             return "a place that cannot be read"
         return f"{position.day}/{position.offset}, after line {position.line:,}"
+
+    def position(self) -> Position | None:
+        """Return where it says that the engine's copy ended; None when it does not say that."""
+        try:
+            return self._read()
+        except (OSError, ValueError):
+            return None
+
+    def _read(self) -> Position:
+        return Position.decode(self._path.read_bytes())
 
     def note(self, position: Position, ts: str) -> None:
         """Take the end of what the engine has acknowledged, and the time of its last line; written within a second if

@@ -1,0 +1,52 @@
+"""What the commands that talk to an environment's engine share: what is shipped there, and the engine's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.sink import Sink
+from ssmd.contracts.transport import Transport
+from ssmd.errors import ConfigError, ResolveError
+from ssmd.metadata.load_in_child import in_child
+from ssmd.resolver import RESOLVERS
+from ssmd.shipping.shipment import Shipment
+
+__all__ = ["keys_of", "open_sink", "shipment_of"]
+
+
+def shipment_of(config_dir: Path, environment: str) -> Shipment:
+    """Return what an environment ships. Raises ConfigError, also for one that ships nothing."""
+    return in_child(lambda: _load(config_dir, environment))
+
+
+def _load(config_dir: Path, environment: str) -> Shipment:
+    # Not at the top: it imports the libraries of a run, which the child takes with it when it ends.
+    from ssmd.wiring.shipment import load_shipment
+
+    return load_shipment(config_dir, environment, datetime.now(UTC).date())
+
+
+def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
+    found: dict[str, str] = {}
+    missing = []
+    for name, key in shipment.keys.items():
+        try:
+            found |= RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
+        except ResolveError as error:
+            if key.required:
+                missing.append(str(shipment.places[name]._replace(message=str(error))))
+    if missing:
+        raise ResolveError("\n".join(missing))
+    return found
+
+
+def open_sink(transport: Transport, shipment: Shipment, shard: Shard, keys: Mapping[str, str]) -> Sink:
+    """Connect to the engine for a feed or shard. Raises EngineError and ConfigError."""
+    sink = transport.open(shipment.feed, shard, keys)
+    if sink is None:
+        raise ConfigError(f"the transport `{shipment.engine}` hands nothing on")
+    return sink

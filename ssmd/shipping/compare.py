@@ -1,0 +1,205 @@
+"""Holds an engine's copy of a feed against what is recorded, message for message."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile
+from typing import NamedTuple
+
+from ssmd.contracts.sink import Copied, Position
+from ssmd.reading.follow import SYNC_SECONDS, Follower
+from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, MISSING, MOVED, Compared, Key
+from ssmd.shipping.ranges import LineRanges
+from ssmd.store.head import TS
+
+__all__ = ["compare"]
+
+_WINDOW = 10_000
+"""How many lines further on, and further back, a message is looked for that has no number of a line with it."""
+_BLOCK_LINES = 1000
+_BLOCK_BYTES = 4 * 1024 * 1024
+
+
+class _Line(NamedTuple):
+    """A recorded line."""
+
+    key: Key
+    digest: int
+    """A hash of its time and its message."""
+
+
+def compare(
+    follower: Follower, copies: Iterable[Copied], until: Position | None, oldest: str, *, numbers: bool
+) -> Compared:
+    """Compare the messages of a copy, which may begin anywhere, with what a follower hands out.
+
+    `until`: up to where the engine must have them; when it is None, what is missing at the end does not show. `oldest`:
+    the oldest day that is here. `numbers`: as in the sink's Traits. Raises DataError and EngineError.
+    """
+    result = Compared()
+    rest = iter(copies)
+    for first in rest:
+        result.messages += 1
+        if first.day < oldest:
+            result.older += 1
+            continue
+        lines = _recorded(follower, (first.day, first.line))
+        comparison = (_ByNumber if numbers else _ByContent)(lines, result)
+        comparison.take(first)
+        for copied in rest:
+            result.messages += 1
+            comparison.take(copied)
+        comparison.end(("", 0) if until is None else (until.day, until.line))
+    result.differences.sort(key=lambda one: one[:3])
+    return result
+
+
+def _recorded(follower: Follower, begin: Key) -> Iterator[_Line]:
+    """Return an iterator over the recorded lines, from one on."""
+    follower.begin(None, begin[0])
+    return dropwhile(lambda line: line.key < begin, _lines(follower))
+
+
+def _lines(follower: Follower) -> Iterator[_Line]:
+    while True:
+        block = follower.read(_BLOCK_LINES, _BLOCK_BYTES)
+        if block is None:
+            time.sleep(SYNC_SECONDS)  # Then what is there now can be synced and handed out.
+            block = follower.read(_BLOCK_LINES, _BLOCK_BYTES)
+        if block is None:
+            return
+        day, before = block.start.day, block.start.line
+        for number, (line, payload) in enumerate(zip(block.lines, block.payloads, strict=True), before + 1):
+            yield _Line((day, number), _digest(line[TS].decode("ascii"), payload))
+
+
+def _digest(ts: str, payload: bytes) -> int:
+    return hash((ts, payload))
+
+
+class _Comparison:
+    """Goes through the recorded lines, of which it knows some that come next."""
+
+    window: int
+
+    def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
+        self._lines = lines
+        self._result = result
+        self._ahead: deque[_Line] = deque()
+        self._digests: Counter[int] = Counter()
+        self._passed = LineRanges()
+        """The recorded lines up to here."""
+        self._missing = LineRanges()
+        """Those of them that have not come."""
+        self._fill()
+        if self._ahead:
+            result.first = self._ahead[0].key
+
+    def _fill(self) -> None:
+        while len(self._ahead) < self.window and (line := next(self._lines, None)) is not None:
+            self._ahead.append(line)
+            self._digests[line.digest] += 1
+
+    def next(self) -> _Line | None:
+        """Return the line that should come next; None at the end."""
+        return self._ahead[0] if self._ahead else None
+
+    def go_on(self) -> _Line:
+        """Go on to the line after that; return the line that was next."""
+        line = self._ahead.popleft()
+        self._result.last = line.key
+        self._passed.add(*line.key)
+        self._digests[line.digest] -= 1
+        if not self._digests[line.digest]:
+            del self._digests[line.digest]
+        self._fill()
+        return line
+
+    def pass_over(self) -> _Line:
+        """Go on, and take the line that was next for missing."""
+        line = self.go_on()
+        self._missing.add(*line.key)
+        return line
+
+    def take(self, copied: Copied) -> None:
+        """Take the next message of the copy."""
+        raise NotImplementedError
+
+    def end(self, until: Key) -> None:
+        """Take the end of the copy, which should have all lines up to one."""
+        while (line := self.next()) is not None and line.key <= until:
+            self.pass_over()
+        for day, first, last in self._missing:
+            self._result.add(MISSING, (day, first), "", last)
+
+
+class _ByNumber(_Comparison):
+    """For messages that have the number of their line with them."""
+
+    window = 1
+
+    def take(self, copied: Copied) -> None:
+        key = copied.day, copied.line
+        while (line := self.next()) is not None and line.key < key:
+            self.pass_over()
+        if line is None or line.key > key:
+            self._result.add(self._out_of_place(key), key, copied.where)
+            return
+        if line.digest != _digest(copied.ts, copied.payload):
+            self._result.add(CHANGED, key, copied.where)
+        self.go_on()
+
+    def _out_of_place(self, key: Key) -> str:
+        """Return what is wrong with a message whose line does not come next."""
+        if self._missing.discard(*key):
+            return MOVED
+        if key in self._passed:
+            return DOUBLED
+        # The copy began with a later one, or there is no such line.
+        return MOVED if self._result.first is not None and key < self._result.first else FOREIGN
+
+
+class _ByContent(_Comparison):
+    """For messages of which only the content is known: one that is at another place than it should be is looked for
+    among the lines around it.
+    """
+
+    window = _WINDOW
+
+    def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
+        super().__init__(lines, result)
+        self._came = _Last()
+        self._gone = _Last()
+        self._changed = _Last()
+
+    def take(self, copied: Copied) -> None:
+        digest = _digest(copied.ts, copied.payload)
+        line = self.next()
+        if digest in self._digests:
+            while line is not None and line.digest != digest:
+                self._gone.add(self.pass_over())
+                line = self.next()
+            self._came.add(self.go_on())
+        elif digest in self._gone:
+            self._missing.discard(*self._gone[digest])
+            self._result.add(MOVED, self._gone.pop(digest), copied.where)
+        elif digest in self._changed:
+            self._result.is_foreign(self._changed.pop(digest))
+        elif digest in self._came:
+            self._result.add(DOUBLED, self._came[digest], copied.where)
+        elif line is not None:
+            self._result.add(CHANGED, line.key, copied.where)
+            self._changed.add(self.go_on())
+        else:
+            self._result.add(FOREIGN, (copied.day, copied.line), copied.where)
+
+
+class _Last(OrderedDict[int, Key]):
+    """Lines by their digests; the last ones only."""
+
+    def add(self, line: _Line) -> None:
+        self[line.digest] = line.key
+        if len(self) > _WINDOW:
+            self.popitem(last=False)
