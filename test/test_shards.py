@@ -74,6 +74,42 @@ def test_the_shards_of_a_feed_collect_each_market_once(tmp_path):
         assert {message["msg"]["market_ticker"] for message in of_markets} <= set(mine)
 
 
+def messages(data: Path, shard: Shard) -> list[dict[str, Any]]:
+    """What a shard has written so far."""
+    return [json.loads(line)["data"] for path in data.glob(f"*/test+{shard.label}.jsonl") for line in whole_lines(path)]
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    return path.read_bytes().rpartition(b"\n")[0].splitlines()
+
+
+def lives(found: list[dict[str, Any]]) -> set[str]:
+    return {json.dumps(each["msg"]) for each in found if "lifecycle" in each["type"]}
+
+
+def traded(found: list[dict[str, Any]]) -> set[str]:
+    return {each["msg"]["market_ticker"] for each in found if each["type"] == "trade"}
+
+
+def test_shards_that_follow_have_the_life_cycles_of_all_markets_and_everything_else_once(tmp_path):
+    data, shards = tmp_path / "data", [Shard(1, 2), Shard(2, 2)]
+    subscribe = "subscribe: [{channels: [trade], follow: all}, {channels: [ticker]}]\n"
+
+    def have_enough() -> bool:
+        first, second = (messages(data, shard) for shard in shards)
+        return len(lives(first) & lives(second)) > 10 and min(len(traded(first)), len(traded(second))) > 5
+
+    with Simulator("--births", "20000", "--open-after", "1", "--rate", "200") as simulator, ExitStack() as stack:
+        running = [stack.enter_context(collector(tmp_path, simulator, shard, subscribe)) for shard in shards]
+        eventually(have_enough)
+        assert [each.end() for each in running] == [0, 0]
+    first, second = (messages(data, shard) for shard in shards)
+    assert traded(first) & traded(second) == set()
+    assert [any(each["type"] == "ticker" for each in found) for found in (first, second)] == [True, False]
+    shown = ssmd("cat", "--type", "market_lifecycle_v2", "--shard", "1/2", data).stdout.splitlines()
+    assert len(shown) == len(set(shown)) == sum(each["type"] == "market_lifecycle_v2" for each in first)
+
+
 def test_a_shard_without_a_market_is_healthy_and_says_so(tmp_path):
     of = 4
     [market] = MARKETS[:1]
