@@ -176,7 +176,7 @@ def test_what_a_server_says_of_an_answer_may_be_nonsense(tmp_path: Path) -> None
             assert run.end() == 0
     assert all(ask.params == {} and "if-none-match" not in ask.headers for ask in made.asked)
     [warning] = [event["reason"] for event in run.events if event["event"] == "a listing ends early"]
-    assert warning == "the cursor at `cursor` is none that a URL may have"
+    assert warning == "the cursor at `cursor` cannot be in a URL"
     assert ssmd("verify", run.data).returncode == 0
 
 

@@ -97,7 +97,7 @@ def test_an_answer_that_is_not_json_ends_a_listing_with_a_warning(body: bytes) -
 def test_a_cursor_that_no_url_may_have_ends_a_listing_with_a_warning(cursor: str) -> None:
     listing = made(next=NEXT)
     assert (take(listing, page(cursor)), listing.target) == (True, "/m")
-    assert listing.fault == "the cursor at `meta.next` is none that a URL may have"
+    assert listing.fault == "the cursor at `meta.next` cannot be in a URL"
 
 
 @pytest.mark.parametrize("headers", [{"etag": "\xe9"}, {"etag": "a\tb", "last_modified": "\x7f"}])

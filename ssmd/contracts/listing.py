@@ -27,11 +27,11 @@ class ListingState(NamedTuple):
     error: str | None
     """Why the last request had no usable answer; None when it had one."""
     pause_seconds: int = 0
-    """How long the present pause after a refusal or a failure is; 0 when there is none."""
+    """How long the pause is that the listing makes after a refusal or a failure; 0 when it makes none."""
     responses: Mapping[int, int] = MappingProxyType({})
     """How many requests had an answer of each status; 0 stands for none."""
     waiting_since_ms: int | None = None
-    """Since when the market waits that waits longest to be confirmed, Unix milliseconds; None when none does."""
+    """When the oldest unconfirmed market was asked for, Unix milliseconds; None when none waits."""
     unlisted: Sequence[str] = ()
     """The names of what is followed of which the last whole listing has no market, each with what it is."""
 

@@ -1,4 +1,4 @@
-"""Times that come again on certain days, such as the hours in which a market is open, in Unix seconds. Pure.
+"""Hours that repeat on certain days, such as those in which a market is open, in Unix seconds. Pure.
 
 They are given as times of a wall clock in a time zone. When that clock is set forward or back, a local time may not
 exist, or exist twice. Then the start is the earlier and the end the later of the two moments that could be meant, so
@@ -18,13 +18,13 @@ __all__ = ["DAY_SECONDS", "EVERY_DAY", "HORIZON_DAYS", "Daily", "Span", "Times"]
 DAY_SECONDS = 86_400
 EVERY_DAY = frozenset(range(7))
 HORIZON_DAYS = 400
-"""How far changes are looked for: over more than a year of holidays. What does not change until then never does."""
+"""How far ahead changes are looked for: more than a year of holidays. What does not change until then never does."""
 
 _SOON_DAYS = 5
 """Nearly every change comes within this time, so it is looked for there first."""
 _REACH = 3
-"""In days: a stretch that includes a moment has begun at most so many local days before it, even where a zone has left
-out a day."""
+"""A stretch that includes a moment has begun at most this many local days before it, even where a zone has left out a
+day."""
 
 
 class Span(NamedTuple):
@@ -62,7 +62,7 @@ class Daily:
         return first, second
 
     def spans(self, begin: float, days: int) -> Iterator[Span]:
-        """Yield the stretches that include the moment `begin`, or begin within so many days after it."""
+        """Yield the stretches that include the moment `begin`, or begin within this many days after it."""
         today = datetime.fromtimestamp(begin, UTC).astimezone(self.zone).date()
         for number in range(-_REACH, days + 2):
             if (span := self.span(today + timedelta(number))) is not None:
@@ -75,7 +75,7 @@ class Daily:
 
 @dataclass(frozen=True)
 class Times:
-    """Several of these together: the time that `all` of them include, or that `any` of them does."""
+    """Several of these together: the time that `all` of them include, or `any` of them includes."""
 
     parts: Sequence[Daily]
     together: Callable[[Iterable[bool]], bool] = all

@@ -83,13 +83,13 @@ class Snapshots(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Model):
-    """When to collect. Only with `enforce` it acts, and only then its texts are checked: see schedule.py."""
+    """When to collect. It acts only with `enforce`, and its texts are checked only then: see schedule.py."""
 
     timezone: Text = "UTC"
     day_start: Text | None = None
     day_end: Text | None = None
     weekdays: Weekdays | None = None
-    """The days on which it is open, or on which the hours begin that go on over midnight; None for all."""
+    """The days on which the hours begin; None for all."""
     auto_roll: bool = False
     enforce: bool = False
 
@@ -123,7 +123,7 @@ class Calendar(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedSilence(Model):
-    """Hours in which no alarm is raised when nothing comes, such as an exchange's maintenance."""
+    """Hours in which silence raises no alarm, such as an exchange's maintenance."""
 
     # `from` is a word of Python, and cannot be the name of a field.
     __pydantic_config__: ClassVar = {"alias_generator": lambda name: name.rstrip("_")}

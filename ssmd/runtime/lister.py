@@ -1,4 +1,4 @@
-"""The greenlet that asks the exchange which markets there are, and the files of what it answers."""
+"""The greenlet that asks the exchange which markets there are, and the files of the answers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ REQUEST_SECONDS = 20.0
 """How long an answer may take, from the connection to its last byte."""
 
 ANSWER_BYTES = 64 << 20
-"""The most that an answer may have. A page of 1,000 markets has 2 MB."""
+"""The most bytes of an answer. A page of 1,000 markets has 2 MB."""
 
 LONGEST_PAUSE_SECONDS = 1.0
-"""How often the listing is asked at least: what it knows changes with every message."""
+"""The listing is asked at least this often what to do: what it knows changes with every message."""
 
 QUEUE_BYTES = 64 << 20
-"""How much of what was listed may wait for the disk. Then no further request is made."""
+"""The most bytes of answers that wait for the disk. While there are more, no further request is made."""
 
 Entries = Mapping[str, Mapping[str, object]]
 """The fields of entries of a ledger, by event."""
@@ -112,8 +112,8 @@ class Lister:
         self._asking = spawn("lister", lambda: self._run(connected))
 
     def wake(self) -> None:
-        """Let the writer look for what it has to do although nothing comes, and report how far the listing is; called
-        once a second.
+        """Wake the writer, which may have something to do although nothing comes, and report how far the listing is;
+        called once a second.
         """
         if self._watch is not None:
             self._watch.tick()
@@ -133,7 +133,7 @@ class Lister:
                 self._closing.wait(min(max(turn, 0.0), LONGEST_PAUSE_SECONDS))
 
     def _perform(self, request: HttpRequest) -> None:
-        """Make a request. That it fails is for the listing to handle; what else is raised ends the run."""
+        """Make a request. The listing handles its failure; any other exception ends the run."""
         try:
             answer = self._client.request(request, REQUEST_SECONDS, ANSWER_BYTES)
         except ConnectError as error:
@@ -165,7 +165,7 @@ class Lister:
         if asking is None:
             return
         if files is not None and self._writing is not None and self._writing.dead:
-            files.output.queue.close()  # Nobody will make room any more.
+            files.output.queue.close()  # Nothing makes room any more.
         asking.join(timeout=max(0.0, deadline - time.monotonic()))
         if files is not None:
             files.output.queue.lift()

@@ -22,7 +22,7 @@ from ssmd.errors import ConnectError
 __all__ = ["RestClient", "place_of"]
 
 SAFE_METHODS = ("GET", "HEAD")
-"""What may be asked again when it is not known whether the server has done it."""
+"""The methods of requests that may be made again when it is not known whether the server has acted on them."""
 
 
 def place_of(request: HttpRequest, *, direct: bool = False) -> Place:
@@ -65,7 +65,7 @@ class RestClient:
         if isinstance(outcome, HttpAnswer):
             return outcome
         if self._call is not None and (refused := self._call.refused()) is not None:
-            return refused  # Only the end of a body is missing that says why.
+            return refused  # Only the end of its body is missing, which explains the refusal.
         raise ConnectError(place.failed(self._why(outcome, request, timeout_seconds)))
 
     def _why(self, error: Exception | None, request: HttpRequest, timeout_seconds: float) -> str:
@@ -91,7 +91,7 @@ class RestClient:
             try:
                 return self._perform(kept, request, most_bytes)
             except OSError:
-                # The server may have ended the connection while it had nothing to do, just before the request came.
+                # The server may have ended the idle connection just before the request came.
                 if request.method not in SAFE_METHODS or self._call is None or self._call.received:
                     raise
         return self._perform(open_socket(request.url, place.proxy), request, most_bytes)
@@ -125,7 +125,7 @@ def _origin_of(request: HttpRequest) -> tuple[str, str]:
 
 
 def _is_quiet(sock: Any) -> bool:
-    """Return whether nothing has come on a connection, neither its end nor anything that nobody has asked for."""
+    """Return whether nothing has come on a connection: neither its end nor bytes without a request."""
     try:
         sock.recv_now(memoryview(bytearray(1)))
     except BlockingIOError:

@@ -30,7 +30,7 @@ class RestConfig(Model):
         scheme, found, rest = self.endpoint.partition("://")
         if not found or scheme.lower() not in ("https", "http"):
             yield ("endpoint",), "must be the URL of a REST interface, such as https://host/path"
-        # All other rules of an endpoint hold for any URL.
+        # All other rules are those of any endpoint.
         elif fault := endpoint_fault(f"wss://{rest}"):
             yield ("endpoint",), fault.replace("a websocket", "a REST interface")
         elif urlsplit(self.endpoint).query:

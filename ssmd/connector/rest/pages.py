@@ -1,4 +1,4 @@
-"""What was answered to one request so far, page by page: what to ask for now, and what has not changed. Pure."""
+"""The answers to one request so far, page by page: which page to ask for now, and whether it has changed. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssmd.field_path import value_at
 __all__ = ["MOST_PAGES", "Pages"]
 
 MOST_PAGES = 10_000
-"""A listing with more pages does not end."""
+"""A list with more pages is taken for one without an end."""
 
 LONGEST_CURSOR = 4096
 """A longer one, in characters, makes a URL that servers do not take."""
@@ -46,7 +46,7 @@ class Pages:
         self._seen: set[str] = set()
         """The cursors since the first page."""
         self._digest = b""
-        """Of the last answer, where it counts whether it has changed."""
+        """Of the last answer, where it matters whether it has changed."""
         self.fault: str | None = None
         """Why there is no next page, although the last answer names one; None when nothing is wrong."""
 
@@ -62,18 +62,18 @@ class Pages:
         if self._spec.keep_all or page is None or page.target != self.target:
             return {}
         headers = {"If-None-Match": page.etag, "If-Modified-Since": page.modified}
-        # What the server sent may be nothing that a request may have.
+        # The server may have sent a value that no header of a request may have.
         return {name: value for name, value in headers.items() if value and headers_fault({name: value}) is None}
 
     def keeps(self, answer: HttpAnswer) -> bool:
-        """Return whether an answer with the status 2xx or 304 is kept, before take()."""
+        """Return whether an answer with the status 2xx or 304 is kept; called before take()."""
         if answer.status == http.HTTPStatus.NOT_MODIFIED or self._spec.keep_all:
             return answer.status != http.HTTPStatus.NOT_MODIFIED
         page, self._digest = self._page(), hashlib.sha256(answer.body).digest()
         return page is None or page.digest != self._digest
 
     def take(self, answer: HttpAnswer) -> None:
-        """Take the answer that keeps() had. After it, the next page is asked for.
+        """Take the answer that keeps() was called with, and go on to the next page.
 
         Raises ConnectError for a 304 that makes no sense.
         """
@@ -121,7 +121,7 @@ class Pages:
         if text in self._seen:
             self.fault = f"the cursor at `{self._spec.next.source}` leads to the same page again"
         elif len(text) > LONGEST_CURSOR or not text.isprintable():
-            self.fault = f"the cursor at `{self._spec.next.source}` is none that a URL may have"
+            self.fault = f"the cursor at `{self._spec.next.source}` cannot be in a URL"
         elif self._at + 1 >= MOST_PAGES:
             self.fault = f"there are more than {MOST_PAGES:,} pages"
         return None if self.fault else text

@@ -49,7 +49,7 @@ class Limits(NamedTuple):
 
 
 class Deal(NamedTuple):
-    """What a Poller does with what comes."""
+    """What a Poller does with the answers."""
 
     arrived: Callable[[bytes, Response], None]
     """Takes the body of an answer that is kept."""

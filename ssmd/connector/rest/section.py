@@ -26,7 +26,7 @@ _SPAN = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<unit>ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _PLACEHOLDER = re.compile(r"(\$\{[^{}]*\})")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:@!$&'()*+,;=/%{}-]*")
-"""What a path may have, and placeholders."""
+"""What a path may consist of, placeholders included."""
 
 
 class Next(NamedTuple):
@@ -35,7 +35,7 @@ class Next(NamedTuple):
     param: str
     """The parameter that gets the cursor."""
     source: FieldPath
-    """Where an answer has the cursor; an empty one, or none, means that this is the last page."""
+    """Where an answer has the cursor; on the last page it is empty, or missing."""
 
 
 class RequestSpec(NamedTuple):

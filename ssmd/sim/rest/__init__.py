@@ -1,1 +1,1 @@
-"""The REST interface of the simulated Kalshi: what https://docs.kalshi.com/openapi.yaml has about markets."""
+"""The REST interface of the simulated Kalshi: the parts of https://docs.kalshi.com/openapi.yaml about markets."""

@@ -1,7 +1,7 @@
 """Markets, events and series as they are in REST answers: JSON with the fields of https://docs.kalshi.com/openapi.yaml.
 
-The market objects have what does not depend on a client. Books and trades are made up for each connection, so here a
-market has no bid, no offer, and no trade.
+The market objects have only what is the same for every client. Books and trades are made up for each connection, so
+here a market has no bid, no offer, and no trade.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MARKET = (
 
 
 def market_text(market: Born, event: Listed, births: Births) -> str:
-    """Return a market. It has neither its series nor its id, as real ones."""
+    """Return a market. Like a real one, it has neither its series nor its id."""
     name = name_of(market)
     has_result = market.status in ("determined", "finalized")
     settled_us = market.settled_us(births)

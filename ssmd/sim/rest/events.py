@@ -1,4 +1,4 @@
-"""GET /events: which events a request is about, newest first. Pure.
+"""GET /events: which events an answer lists, newest first. Pure.
 
 https://docs.kalshi.com/api-reference/events/get-events has the filters. An event matches a status when any of its
 markets does.
@@ -21,7 +21,7 @@ _STATUSES = [status for status in STATUSES if status != "paused"]
 
 
 def events_page(universe: Universe, query: Query, newest_us: int) -> Page:
-    """Return the events that a request is about. Raises BadRequest.
+    """Return the page of events that a request asks for. Raises BadRequest.
 
     `newest_us`: events that were created later are not listed yet.
     """

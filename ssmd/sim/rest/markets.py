@@ -1,4 +1,4 @@
-"""GET /markets: which markets a request is about, newest first. Pure.
+"""GET /markets: which markets an answer lists, newest first. Pure.
 
 https://docs.kalshi.com/api-reference/market/get-markets has the filters, and which of them exclude each other. The
 order is not documented: cursors of real answers hold the time and the ticker of the last row, and the rows go from the
@@ -25,7 +25,7 @@ STATUSES: dict[str, tuple[str, ...]] = {
     "closed": ("closed", "determined"),
     "settled": ("finalized",),
 }
-"""The values of the filter, each with the words in answers that it stands for."""
+"""The values of the filter `status`, each with the words that it stands for in answers."""
 
 _TIMES = {
     ("min_created_ts", "max_created_ts"): ("", "unopened", "open"),
@@ -41,7 +41,7 @@ _Test = Callable[[Born], bool]
 
 
 def markets_page(universe: Universe, query: Query, newest_us: int) -> Page:
-    """Return the markets that a request is about. Raises BadRequest.
+    """Return the page of markets that a request asks for. Raises BadRequest.
 
     `newest_us`: markets that were created later are not listed yet.
     """

@@ -29,11 +29,11 @@ class Page(NamedTuple):
 
     tickers: list[str]
     cursor: str
-    """For the next page; empty when there is none."""
+    """For the next page; empty on the last page."""
 
 
 class Query:
-    """The parameters of one request. Those that the exchange does not have are passed over."""
+    """The parameters of one request. Those that the exchange does not have are ignored."""
 
     def __init__(self, text: str) -> None:
         self._given = dict(parse_qsl(text))

@@ -1,4 +1,4 @@
-"""What is needed of Kalshi's REST answers and life cycle messages. Pure; all else in them is skipped.
+"""Reads what is needed from Kalshi's REST answers and life cycle messages; the rest of them is skipped. Pure.
 
 Sources: https://docs.kalshi.com/openapi.yaml, https://docs.kalshi.com/asyncapi.yaml.
 """
@@ -15,7 +15,7 @@ from ssmd.exchange.kalshi.follow.section import STATUSES
 __all__ = ["LIFE_CYCLE_TYPES", "Change", "Page", "Row", "read_event", "read_life_cycle", "read_market", "read_page"]
 
 LIFE_CYCLE_TYPES = ("market_lifecycle_v2", "multivariate_market_lifecycle", "event_lifecycle")
-"""The types of the messages that say that there is a market or an event, or that it changes."""
+"""The types of the messages about markets and events that are new, or have changed."""
 
 _STATUS = {"initialized": "unopened", "active": "open", "inactive": "paused", "finalized": "settled"}
 
@@ -42,7 +42,7 @@ class Row(msgspec.Struct, gc=False):
     def state(self) -> str:
         """Its state by the names of the filter: one of STATUSES, or settled."""
         found = _STATUS.get(self.status, self.status)
-        # What is neither of these has closed: determined, disputed, amended, and what may be added.
+        # Any other status is of a market that has closed: determined, disputed, amended, and what Kalshi may add.
         return found if found in STATUSES or found == "settled" else "closed"
 
 
@@ -51,7 +51,7 @@ class Page(msgspec.Struct, gc=False):
 
     markets: list[Row]
     cursor: str | None = None
-    """For the next page; empty or None when there is none."""
+    """For the next page; empty or None on the last page."""
 
 
 class _Market(msgspec.Struct, gc=False):
@@ -94,7 +94,7 @@ class Change(NamedTuple):
     event: str
     series: str
     open_seconds: float
-    """When the market opens, Unix seconds; 0 when the message does not say it."""
+    """When the market opens, Unix seconds; 0 when the message has no such time."""
     close_seconds: float
 
 
@@ -105,7 +105,7 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 
 
 def read_page(body: bytes) -> Page | None:
-    """Return a page of markets; None when the body is none."""
+    """Return a page of markets; None when the body is not one."""
     try:
         return _decode_page(body)
     except (ValueError, RecursionError):

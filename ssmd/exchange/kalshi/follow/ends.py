@@ -17,15 +17,15 @@ class Ends:
     """The markets that are not followed much longer. All times are Unix ms."""
 
     def __init__(self) -> None:
-        # By the time that they stay: each market with its last time, in order. What is settled comes first.
+        # By the time that they stay: each market with its last time, in order. Settled markets come first.
         self._last: dict[int, dict[str, int]] = {SETTLED_MS: {}, DETERMINED_MS: {}}
 
     def ends(self, ticker: str, kept_ms: int, now_ms: int) -> None:
-        """Follow a market only so much longer: SETTLED_MS or DETERMINED_MS."""
+        """Follow a market only this much longer: SETTLED_MS or DETERMINED_MS."""
         self._last[kept_ms][ticker] = now_ms + kept_ms
 
     def stays(self, ticker: str) -> None:
-        """Follow a market on that was about to end."""
+        """Keep a market that was about to end."""
         for last in self._last.values():
             last.pop(ticker, None)
 
@@ -38,7 +38,7 @@ class Ends:
                 yield ticker
 
     def earliest(self, count: int) -> Iterator[str]:
-        """Yield, and forget, so many markets before their time, those first that are over for the longest time."""
+        """Yield, and forget, this many markets before their time is over, the oldest first."""
         for last in self._last.values():
             while last and count > 0:
                 ticker = next(iter(last))

@@ -9,7 +9,7 @@ from ssmd.exchange.kalshi.follow.found import Found
 __all__ = ["Events"]
 
 _MOST = 200_000
-"""Of how many events the series is remembered, with 20 MB. An older one is asked about again."""
+"""The most events whose series are remembered, which takes 20 MB. One that is forgotten is asked about again."""
 
 
 class Events:
@@ -32,12 +32,12 @@ class Events:
         return list(self._waiting.pop(event, {}).values())
 
     def wait(self, found: Found) -> bool:
-        """Let a market wait until the series of its event is known; return whether it did not wait yet."""
+        """Let a market wait until the series of its event is known; return whether it is new among those that wait."""
         waiting = self._waiting.setdefault(found.event, {})
         is_new = found.ticker not in waiting
         waiting[found.ticker] = found
         return is_new
 
     def give_up(self, event: str) -> None:
-        """Let no market wait for an event any longer."""
+        """Forget the markets that wait for an event."""
         self._waiting.pop(event, None)

@@ -60,7 +60,7 @@ class Finder:
                 self._consider(found, passed_ms, now_ms)
 
     def give_up(self, kind: str, name: str) -> None:
-        """Take that there is no answer to a question."""
+        """Take note that a question has no answer."""
         if kind == EVENT:
             self._events.give_up(name)
 

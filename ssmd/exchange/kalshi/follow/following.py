@@ -1,7 +1,7 @@
 """The following of markets on one connection to Kalshi: its listing, and what the life cycle messages say. Pure.
 
-A listing begins when the life cycle messages are confirmed: then a market that is created during it is in a message,
-and none is between the two.
+A listing begins when the channel of the life cycle messages is confirmed. So a market that is created during the
+listing is in a message, and no market is in neither.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["Following", "Subscribed"]
 
 _PAGES = "/markets"
 _LISTENING_SECONDS = 0.1
-"""How often to look whether the life cycle messages are confirmed."""
+"""How often to look whether the channel of the life cycle messages is confirmed."""
 
 
 class Subscribed(NamedTuple):
     """What the connection knows. A subscription is given by its place in the `subscribe` list, from 1."""
 
     is_listening: Callable[[], bool]
-    """Returns whether the life cycle messages are confirmed."""
+    """Returns whether the channel of the life cycle messages is confirmed."""
     confirmed: Callable[[int], Collection[str]]
     """Returns the confirmed markets of a subscription."""
     over_limit: Callable[[int], int]

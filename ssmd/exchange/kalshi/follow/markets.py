@@ -18,7 +18,7 @@ from ssmd.exchange.kalshi.follow.openings import Openings
 __all__ = ["Markets", "Subscription"]
 
 _FEWEST_LACKING = 100
-"""A listing that lacks more markets, and more than half of those that should be in it, is not believed."""
+"""A listing that lacks more markets than this, and more than half of those that should be in it, is not believed."""
 
 
 class Subscription(NamedTuple):
@@ -165,7 +165,7 @@ class Markets:
             self.counts[number] += 1
 
     def ends(self, ticker: str, kept_ms: int, now_ms: int) -> None:
-        """Follow a market only so much longer: SETTLED_MS or DETERMINED_MS."""
+        """Follow a market only this much longer: SETTLED_MS or DETERMINED_MS."""
         self.stays(ticker)
         self._later.forget(ticker)
         if kept_ms == SETTLED_MS and self._over.pop(ticker, None) is not None:
@@ -174,7 +174,7 @@ class Markets:
             self._ends.ends(ticker, kept_ms, now_ms)
 
     def stays(self, ticker: str) -> None:
-        """Follow a market on that was about to end."""
+        """Keep a market that was about to end."""
         self._ends.stays(ticker)
 
     def pass_time(self, now_ms: int) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Matcher"]
 class Matcher:
     """Decides by a market's names.
 
-    A market's series cannot be read in its ticker, so that the answer may be that the series is needed.
+    A ticker does not show the series of its market, so the answer may be that the series is needed.
     """
 
     def __init__(self, follow: Follow) -> None:

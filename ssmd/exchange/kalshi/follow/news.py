@@ -1,4 +1,4 @@
-"""What the ledger gets of the markets that are followed: which these are, and when they open and close. Pure."""
+"""What the ledger says of the markets that are followed: which these are, and when they open and close. Pure."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class News:
             others.pop(ticker, None)
 
     def take(self) -> tuple[Sequence[str], Iterable[FollowNews]]:
-        """Return the markets that are not followed any more, and those that are; the first come before the others."""
+        """Return the markets that are not followed any more, which the ledger has first, and those that are."""
         followed, gone = self._followed, list(self._gone)
         self._followed, self._gone = {}, {}
         return gone, [FollowNews(numbers, markets) for numbers, markets in followed.items() if markets]
 
 
 def times_of(open_seconds: float, close_seconds: float, known: Times = (None, None)) -> Times:
-    """Return when a market opens and closes; 0 stands for what is not said, so that it is as `known`."""
+    """Return when a market opens and closes; 0 stands for a time that is not given, and then `known` has it."""
     return int(open_seconds) or known[0], int(close_seconds) or known[1]

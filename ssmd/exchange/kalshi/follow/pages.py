@@ -2,7 +2,7 @@
 
 A page has the newest markets first, and a cursor for the next page; the last one has an empty cursor or none
 (https://docs.kalshi.com/getting_started/pagination). A cursor that Kalshi does not take is answered with the first page
-and status 200, so that pages are compared.
+and status 200, so pages are compared.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["LIMIT", "MOST_FAILURES", "Pages", "Query"]
 LIMIT = 1000
 """How many markets a page has at most (https://docs.kalshi.com/openapi.yaml)."""
 MOST_FAILURES = 3
-"""After so many failures at one page, its list begins again at the first page: the cursor may be too old."""
+"""After this many failures of one page, its list begins again at the first page, because the cursor may be too old."""
 _MOST_EMPTY = 10
-"""So many empty pages with a cursor may follow one another."""
+"""How many empty pages with a cursor may follow one another."""
 
 
 class Query(NamedTuple):

@@ -2,7 +2,7 @@
 
 A whole listing has all markets that may be followed. What is created meanwhile is not on its pages, because they run
 from the newest to the oldest. So the markets that were created since its beginning are listed after it, again and again
-until there is none that is not known. After that they are listed now and then, in case that a message is lost, and the
+until there is none that is not known. After that they are listed now and then, in case a message is lost, and the
 whole listing is repeated.
 """
 
@@ -22,10 +22,10 @@ NEWS_MS = 20_000
 """The time between two lists of new markets. Markets are announced some time before they open, a minute or more; where
 the message is lost, the list still has them in time."""
 OVERLAP_SECONDS = 120
-"""So much before the last look the list of new markets begins: a new one may be listed late. The clock of this host may
-be wrong by less, since Kalshi refuses a signature of another minute."""
+"""How far a list of new markets reaches back before the list before it began, because a new market may be listed late.
+It is more than the clock of this host may be wrong, since Kalshi refuses a signature of another minute."""
 _MOST_REPEATS = 5
-"""So many lists of new markets follow a whole listing at most: a busy exchange may always have new ones."""
+"""The most lists of new markets that follow a whole listing: a busy exchange may always have new ones."""
 _NAMES_PER_REQUEST = 50
 _ORDER = ("open", "unopened", "paused", "closed")
 """The states in the order in which they are listed: what trades now is missed from the start on."""
@@ -51,7 +51,7 @@ def queries(follows: Sequence[Follow]) -> Iterator[Query]:
 
 
 def _states(follow: Follow) -> set[str]:
-    """Return the states of the markets to list: one that is taken up when it opens is known before."""
+    """Return the states of the markets to list: a market that is collected from its opening on is known before."""
     return {*follow.status, *(("unopened",) if "open" in follow.status else ())}
 
 
@@ -109,6 +109,6 @@ class Plan:
         is_complete, self._ends_whole = self._ends_whole, False
         self._news_ms = passed_ms + NEWS_MS
         if is_complete:
-            # Nobody knows in which millisecond a listing ends, so that two collectors hardly begin together.
+            # The millisecond at which a listing ends is as good as random, so two collectors rarely begin together.
             self._whole_ms = passed_ms + WHOLE_MS + now_ms % 1000 * (WHOLE_MS // 10_000)
         return is_complete

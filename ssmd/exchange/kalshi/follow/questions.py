@@ -5,14 +5,15 @@ from __future__ import annotations
 __all__ = ["EVENT", "FIRST_MS", "MARKET", "MOST_TRIES", "Questions"]
 
 EVENT, MARKET = "/events/", "/markets/"
-"""What may be asked about: the beginning of the place of the answer."""
+"""What may be asked about, as the beginning of the path of the request."""
 
 FIRST_MS = 250
-"""How long a question waits: the series of a new event comes in a message, at about the same time as its markets."""
+"""How long a question waits: the series of a new event comes in a message, at about the same time as its markets, and
+then need not be asked for."""
 MOST_TRIES = 8
-"""How often something is asked that the exchange does not know. A new market or event may be answered with 404 for
-some time (https://docs.kalshi.com/getting_started/market_lifecycle). The pause doubles from 1 s, so it is two minutes;
-after that, the next whole listing has it."""
+"""How often a question is asked whose answer is 404, as that about a new market or event may be for some time
+(https://docs.kalshi.com/getting_started/market_lifecycle). The pauses double from 1 s, so together they are two
+minutes. After that, the next whole listing has it."""
 
 
 class Questions:

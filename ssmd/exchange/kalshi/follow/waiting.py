@@ -1,4 +1,4 @@
-"""Since when followed markets wait for their confirmation. Pure."""
+"""For how long followed markets have waited for their confirmation. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Waiting"]
 
 
 class Waiting:
-    """Knows since when the market waits that waits longest. Times are Unix milliseconds.
+    """Knows when the oldest unconfirmed market was asked for. Times are Unix milliseconds.
 
     `confirmed`: returns the confirmed markets of a subscription, by its number.
     """
@@ -17,7 +17,7 @@ class Waiting:
     def __init__(self, confirmed: Callable[[int], Collection[str]]) -> None:
         self._confirmed = confirmed
         self._since: dict[int, dict[str, int]] = {}
-        """By subscription, the markets that wait, or have waited, each with its time, in order."""
+        """By subscription, the markets that wait or have waited, each with the time of its begin(), in order."""
 
     def begin(self, number: int, markets: Sequence[str], now_ms: int) -> None:
         """Take markets that a subscription asks for from now on."""
@@ -30,7 +30,7 @@ class Waiting:
             since.pop(market, None)
 
     def oldest_ms(self) -> int | None:
-        """Return since when the market waits that waits longest; None when none waits."""
+        """Return when the oldest unconfirmed market was asked for; None when none waits."""
         oldest: list[int] = []
         for number, since in self._since.items():
             confirmed = self._confirmed(number)
