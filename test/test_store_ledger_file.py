@@ -49,6 +49,18 @@ def test_a_sound_ledger_has_its_entries_and_nothing_wrong(path):
     assert (ledger.bad, ledger.torn, ledger.losses) == ([], False, [])
 
 
+def test_of_a_day_on_which_markets_come_and_go_a_start_keeps_little(path):
+    """A run writes such entries thousands of times an hour; the next start needs none of them but the last."""
+    names = ("followed", "asked", "subscribed", "unfollowed")
+    changes = entries(*((names[number % 4], number) for number in range(1, 10_000)))
+    written = [*entries(("started", 0), ("connected", 0)), *changes, *entries(("stopped", 20_000))]
+    write(path, written)
+    ledger = read_ledger(path)
+    assert ledger is not None
+    assert list(ledger.entries) == written
+    assert list(readable_entries(path)) == [*written[:2], *written[-2:]]
+
+
 def test_an_event_of_a_later_version_is_read_like_any_other(path):
     written = entries(("started", 0), ("of a later version", 3))
     write(path, written)

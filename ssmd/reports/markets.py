@@ -13,7 +13,7 @@ from ssmd.proof.missed_markets import MissedMarket, missed_markets, recorded_tim
 from ssmd.reports.gather import Archive, days_between, earlier
 from ssmd.store.closed_hours import Times, closed_times, joined
 from ssmd.store.layout import DayFile, ledger_path, manifest_path
-from ssmd.store.ledger_file import readable_entries
+from ssmd.store.ledger_file import read_ledger
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_file import read_manifest
 from ssmd.store.timestamps import DAY_NS, day_begins
@@ -73,10 +73,11 @@ def _part(
     for day in (day for day in days_between(first, last) if (day, stem) in archive.known):
         try:
             manifest = _manifest(archive, day, stem, progress)
+            ledger = read_ledger(ledger_path(archive.folder(day), stem))
         except DataError as error:
             trouble(error)
             continue
-        entries = readable_entries(ledger_path(archive.folder(day), stem)).outline()
+        entries = [] if ledger is None else ledger.entries.outline()
         times = recorded_times(manifest.sessions)
         markets.take(day, entries, times)
         closed += closed_times(entries)

@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ssmd.errors import DataError
-from ssmd.store.ledger import CONTINUED, GAP, LOST, OF_WHAT_IS_DURABLE, RESPONSE, STARTED, Entry, decode_entry
+from ssmd.store.ledger import (
+    ASKED,
+    CONTINUED,
+    FOLLOWED,
+    GAP,
+    LOST,
+    OF_WHAT_IS_DURABLE,
+    RESPONSE,
+    STARTED,
+    SUBSCRIBED,
+    UNFOLLOWED,
+    Entry,
+    decode_entry,
+)
 from ssmd.store.line import LONGEST_LINE
 from ssmd.store.packed_entries import Entries
 
@@ -18,8 +31,14 @@ __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """No such file, or a link that leads nowhere."""
 
-_AT_MANY_LINES = tuple(f'"event":"{event}"'.encode() for event in (GAP, RESPONSE))
-"""What the line of an entry has of which there may be one at each line of the data."""
+_KINDS = {
+    f'"event":"{event}"'.encode(): kind
+    for kind, events in enumerate(((GAP,), (RESPONSE,), (ASKED, SUBSCRIBED, FOLLOWED, UNFOLLOWED)), 1)
+    for event in events
+}
+"""What the line of an entry has of which there may be very many, with the number of its kind: gaps, responses, and what
+is said of the markets that come and go.
+"""
 _HEAD_BYTES = 64
 """This much of an entry's line contains its `ts` and its `event`."""
 
@@ -53,8 +72,9 @@ class LedgerFile(NamedTuple):
 def read_ledger(path: Path, *, whole: bool = True) -> LedgerFile | None:
     """Return what a ledger contains, None when there is none. Raises DataError when it cannot be read.
 
-    `whole=False` keeps only the last of several gaps or responses in a row, without decoding the others, and so needs
-    no memory for a million of them. `bad` is then not complete, and a line that is too long is one of the bad ones.
+    `whole=False` keeps only the last of several gaps in a row, of several responses, and of several entries about what
+    is subscribed to, without decoding the others, and so needs no memory for a million of them. `bad` is then not
+    complete, and a line that is too long is one of the bad ones.
     """
     reader = _Reader()
     try:
@@ -70,7 +90,7 @@ def read_ledger(path: Path, *, whole: bool = True) -> LedgerFile | None:
 def readable_entries(path: Path) -> Entries:
     """Return the entries of a ledger as far as it can be read; none when it is not there or cannot be read at all.
 
-    Of several gaps or responses in a row, only the last is among them.
+    They are those of read_ledger() with `whole=False`.
     """
     try:
         ledger = read_ledger(path, whole=False)
@@ -137,15 +157,15 @@ def _lines(file: BinaryIO, path: Path | None = None) -> Iterator[bytes]:
 
 
 def _in_short(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines, but of several gaps or responses in a row only the last."""
-    kept, of_event = b"", b""
+    """Yield the lines, but of several of one kind in a row only the last."""
+    kept, of_kind = b"", 0
     for line in lines:
         head = line[:_HEAD_BYTES]
-        event = next((each for each in _AT_MANY_LINES if each in head), b"")
-        if kept and event != of_event:
+        kind = next((_KINDS[each] for each in _KINDS if each in head), 0)
+        if kept and kind != of_kind:
             yield kept
-        kept, of_event = (line, event) if event else (b"", b"")
-        if not event:
+        kept, of_kind = (line, kind) if kind else (b"", 0)
+        if not kind:
             yield line
     if kept:
         yield kept
