@@ -13,6 +13,8 @@ Options:
     --archive          instead measure how fast recorded data is sealed, verified, read and replayed
     --size=<MB>        size of the day that is read [default: 500]
     --follow           instead measure what following 1,000, 10,000 and 100,000 markets costs, or the numbers of --only
+    --ship             instead measure what shipping to NATS and Kafka costs a collector, how late a consumer is, and
+                       how fast a day of --size is caught up with; --only takes names of engines
     --hot-path         instead measure what a message costs between the socket and the disk
     --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
                        latter are about version 0.1.0
@@ -65,6 +67,11 @@ def main() -> None:
     if options["--follow"]:
         wanted = [int(text) for text in (options["--only"] or "").split(";") if text]
         sys.exit(follow.main(folder, number(options, "--seconds", 30), wanted))
+    if options["--ship"]:
+        from bench import ship  # It needs the servers and the libraries of the engines.
+
+        rounds, seconds = int(number(options, "--rounds", 3)), number(options, "--seconds", 10)
+        sys.exit(ship.main(folder, number(options, "--size"), seconds, rounds, (options["--only"] or "").split(";")))
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     compare(folder, options)

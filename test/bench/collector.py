@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bench.messages import SUBSCRIBE, TICKERS
 
-__all__ = ["AT_ONCE", "DESCRIBED", "DESCRIPTION", "GENERIC", "OWN", "ROOT", "Probes", "Ssmd", "environ"]
+__all__ = ["AT_ONCE", "DESCRIBED", "DESCRIPTION", "GENERIC", "OWN", "ROOT", "Probes", "Ssmd", "environ", "write_tree"]
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -45,7 +45,7 @@ class Ssmd:
 
     def write_tree(self, folder: Path, endpoint: str) -> None:
         """Write a metadata tree whose only environment is `bench`."""
-        _write_tree(folder, endpoint, {})
+        write_tree(folder, endpoint, {})
 
     def start(self, folder: Path, url: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         self.write_tree(folder, f"{url}/trade-api/ws/v2")
@@ -93,7 +93,7 @@ class SsmdAtOnce(Ssmd):
     tls = False
 
     def write_tree(self, folder: Path, endpoint: str) -> None:
-        _write_tree(folder, endpoint, {"coalesce_seconds": 0})
+        write_tree(folder, endpoint, {"coalesce_seconds": 0})
 
 
 OWN = (Ssmd(), SsmdAtOnce(), SsmdGeneric(GENERIC), SsmdGeneric(DESCRIBED, DESCRIPTION))
@@ -134,10 +134,10 @@ def environ(certificates: Path | None = None) -> dict[str, str]:
     return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}"}
 
 
-def _write_tree(tree: Path, endpoint: str, fields: Mapping[str, Any]) -> None:
+def write_tree(tree: Path, endpoint: str, fields: Mapping[str, Any], environment: str = "") -> None:
     """Write a tree whose only environment, `bench`, collects order books from the load source, with gap detection.
 
-    `fields`: more fields of the feed's version.
+    `fields`: more fields of the feed's version. `environment`: more lines of the environment.
     """
     for folder in ("environments", "feeds"):
         (tree / folder).mkdir()
@@ -150,5 +150,5 @@ def _write_tree(tree: Path, endpoint: str, fields: Mapping[str, Any]) -> None:
         "name: bench\nfeed: bench\nkeys:\n  bench:\n    type: api_key\n    fields: [api_key, api_secret]\n"
         "    source: env:BENCH_KEY,BENCH_SECRET\n"
         f"subscribe:\n  channels: [orderbook_delta]\n  market_tickers: {json.dumps(TICKERS)}\n"
-        f"storage: {{type: local, path: {json.dumps(str(tree / 'data'))}}}\n"
+        f"storage: {{type: local, path: {json.dumps(str(tree / 'data'))}}}\n{environment}"
     )

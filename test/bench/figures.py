@@ -30,19 +30,26 @@ class Sample(NamedTuple):
     """Bytes in the collector's file."""
     cpu: float
     """Seconds of CPU time so far."""
+    own: float
+    """Those of the process itself, without its children."""
 
 
 def sample(process: subprocess.Popen[bytes], path: Path | None) -> Sample:
     size = path.stat().st_size if path else 0
-    return Sample(time.monotonic_ns(), time.time_ns(), size, cpu_seconds(process.pid))
+    return Sample(time.monotonic_ns(), time.time_ns(), size, cpu_seconds(process.pid), own_seconds(process.pid))
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the user and system time of a process with its threads and living children, to the nanosecond."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     below = children.read_text().split() if children.exists() else []
+    return own_seconds(pid) + sum(map(cpu_seconds, map(int, below)))
+
+
+def own_seconds(pid: int) -> float:
+    """Return the same of the process alone."""
     # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
-    return time.clock_gettime((~pid << 3) | 2) + sum(map(cpu_seconds, map(int, below)))
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak_mb(pid: int) -> float:

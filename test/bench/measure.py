@@ -44,7 +44,7 @@ class Result:
     cpu_us: float
     """CPU microseconds a message, user and system."""
     cpu_percent: float
-    """Of one core."""
+    """Of one core, with its children."""
     rss_mb: float = float("nan")
     """The highest resident memory, VmHWM, from start to end."""
     start_ms: float = float("nan")
@@ -58,6 +58,10 @@ class Result:
     stamp_step_ms: float = float("nan")
     """The resolution of the times in the lines."""
     health_ms: list[float] = field(default_factory=list)
+    own_percent: float = float("nan")
+    """As cpu_percent, without the children, such as a relay."""
+    messages: int = 0
+    """Messages that the source has sent."""
 
 
 @dataclass
@@ -158,6 +162,7 @@ class Bench:
         await_lines(path, int(sent) + 1)  # And the acknowledgement.
 
         result = _result(path, first, last, int(sent), (int(ended) - int(began)) / 1e9)
+        result.messages = int(sent)
         result.rss_mb, result.start_ms, result.health_ms = peak_mb(process.pid), start_ms, times
         result.fault = (faults_of(probes) if probes else "") or result.fault
         _close(run)
@@ -191,7 +196,7 @@ def _close(run: _Run) -> None:
 
 def _result(path: Path | None, first: Sample, last: Sample, sent: int, sending_seconds: float) -> Result:
     """Return the figures of the window between two samples; without a file, from what the source has sent."""
-    seconds, cpu = (last.ns - first.ns) / 1e9, last.cpu - first.cpu
+    seconds, cpu, own = (last.ns - first.ns) / 1e9, last.cpu - first.cpu, last.own - first.own
     fault = ""
     if path is None:
         messages = sent * seconds / sending_seconds
@@ -200,7 +205,8 @@ def _result(path: Path | None, first: Sample, last: Sample, sent: int, sending_s
         messages = max(1.0, (last.size - first.size) / size * lines)
         if lines != sent + 1:
             fault = f"{sent + 1} messages sent, {lines} written"
-    return Result(messages / seconds, cpu / messages * 1e6, cpu / seconds * 100, fault=fault)
+    figures = (messages / seconds, cpu / messages * 1e6, cpu / seconds * 100)
+    return Result(*figures, own_percent=own / seconds * 100, fault=fault)
 
 
 def _add_times(result: Result, lines: bytes, log: bytes, from_ns: int, to_ns: int) -> None:
