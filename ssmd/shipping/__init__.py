@@ -12,13 +12,15 @@ from typing import Any
 from ssmd.shipping.file import File
 from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
+from ssmd.shipping.mqtt.transport import Mqtt
 from ssmd.shipping.nats.transport import Nats
 
 __all__ = ["TRANSPORTS"]
 
 TRANSPORTS: dict[str, Any] = {
-    "kafka": Kafka,
     "file": File,
+    "kafka": Kafka,
     "memory": Memory,
+    "mqtt": Mqtt,
     "nats": Nats,
 }

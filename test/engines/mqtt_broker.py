@@ -1,0 +1,127 @@
+"""A broker of MQTT as a process of its own: Mosquitto, from Debian's package."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from kafka_broker import DEADLINE, free_port
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+PROGRAM = Path("/usr/sbin/mosquitto")
+
+
+class MqttBroker:
+    """Started by its constructor, and by start() after kill(). It saves what it keeps after each hundred changes.
+
+    `more`: further lines of its configuration.
+    """
+
+    def __init__(self, folder: Path, *more: str, scheme: str = "mqtt") -> None:
+        folder.mkdir()
+        self.port = free_port()
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self._configuration = folder / "mosquitto.conf"
+        # Without `user` it would become `mosquitto`, which may not read the folder.
+        lines = [f"listener {self.port} 127.0.0.1", "user root", "max_queued_messages 0", *more]
+        lines += ["persistence true", f"persistence_location {folder}/"]
+        lines += ["autosave_on_changes true", "autosave_interval 100"]
+        if not any(line.startswith("allow_anonymous") for line in more):
+            lines.append("allow_anonymous true")
+        self._configuration.write_text("\n".join(lines) + "\n")
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        with self._configuration.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen([PROGRAM, "-c", self._configuration], stdout=log, stderr=log)
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order: then it keeps all that it has."""
+        self._process.terminate()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it run again. Does nothing after kill()."""
+        self._process.send_signal(signal.SIGCONT)
+
+
+class Consumer:
+    """A consumer that comes back to its session with QoS 1, and so misses nothing that the broker keeps for it."""
+
+    def __init__(self, broker: MqttBroker) -> None:
+        self._broker = broker
+        self.got: list[mqtt.MQTTMessage] = []
+        """All messages so far, and of each the number of its line; positions are kept apart."""
+        self.lines: list[int] = []
+        self.positions: list[bytes] = []
+        self._different: set[int] = set()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "consumer", protocol=mqtt.MQTTv5)
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = lambda *arguments: setattr(self, "_subscribed", True)
+        self.connect()
+
+    def connect(self) -> None:
+        self._subscribed = False
+        lasting = Properties(PacketTypes.CONNECT)
+        lasting.SessionExpiryInterval = 3600
+        self._client.connect("127.0.0.1", self._broker.port, clean_start=False, properties=lasting)
+        end = time.monotonic() + DEADLINE
+        while not self._client.is_connected():
+            self._client.loop(0.1)
+            assert time.monotonic() < end
+        self._client.subscribe("#", qos=1)
+        while not self._subscribed:
+            self._client.loop(0.1)
+            assert time.monotonic() < end
+
+    def _on_message(self, _: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
+        if "/$position/" in message.topic:
+            self.positions.append(message.payload)
+            return
+        self.got.append(message)
+        self.lines.append(int(self.facts(message)["Ssmd-Line"].rpartition("/")[2]))
+        self._different.add(self.lines[-1])
+
+    def facts(self, message: mqtt.MQTTMessage) -> dict[str, str]:
+        """Return what the headers of a message say."""
+        return dict(message.properties.UserProperty)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many different lines have come."""
+        end = time.monotonic() + DEADLINE
+        while len(self._different) < count:
+            assert self._client.loop(0.1) == 0, "the connection is lost"
+            assert time.monotonic() < end, f"{len(self._different)} of {count} lines have come"
+
+    def wait_for_position(self) -> bytes:
+        """Wait for the position of another block, and return it."""
+        end = time.monotonic() + DEADLINE
+        while not self.positions:
+            assert self._client.loop(0.1) == 0, "the connection is lost"
+            assert time.monotonic() < end
+        return self.positions.pop()
