@@ -175,6 +175,8 @@ def test_one_that_would_only_fail_again_is_left_alone(status, make, program, cap
     gevent.sleep(0.5)
     assert (status.companions["ship"].starts, status.companions["ship"].failures) == (1, 1)
     assert status.companions["ship"].error == f"exit code {code}"
+    companions.start_again()
+    wait_until(lambda: status.companions["ship"].starts == 2)
 
 
 def test_one_that_cannot_be_started_is_a_failure_like_any_other(status, make, monkeypatch):

@@ -17,7 +17,7 @@ Options:
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
 debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page, and SSMD_SHARD
 a value for --shard. On SIGUSR1 the run loads the metadata again, and takes a changed `subscribe` section of its
-environment without a new connection.
+environment without a new connection; companions that have ended for good are started again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from ssmd.metadata.load_in_child import load_in_child
 from ssmd.metadata.schedule import hours_of
 from ssmd.runtime import logs
 from ssmd.runtime.anew import execute_anew
+from ssmd.runtime.companions import Companions
 from ssmd.runtime.open_hours import next_opening, open_hours, second
 from ssmd.wiring.reload import Reloads
 
@@ -73,8 +75,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         if opening is not None:
             wait = wiring.assemble_closed(deployment, environ, listen, opening, show, shard=shard, page=page)
             listener = wait.server.hold()
-            signals = _act_on_signals(wait.closed.stop, _not_now)  # Before the log says that it has begun.
-            address = f"{listen[0]}:{wait.server.port}"
+            signals = _act_on_signals(wait.closed.stop, partial(_not_now, wait.closed.companions))
+            address = f"{listen[0]}:{wait.server.port}"  # Signals are handled before the log says that it has begun.
             _log_begin("closed by schedule", deployment, shard, address, until=second(opening))
             code, again = _wait(wait, signals)
         else:
@@ -83,7 +85,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
                 deployment, environ, listen, show, shard=shard, page=page, today=today, hours=hours
             )
             listener = run.server.hold() if hours is not None else -1
-            reloads = Reloads(deployment, shard, run.runner.reader)
+            reloads = Reloads(deployment, shard, run.runner.reader, companions=run.runner.companions)
             signals = _act_on_signals(run.runner.stop, reloads.ask)
             _log_begin("starting", deployment, shard, f"{listen[0]}:{run.server.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.
@@ -164,5 +166,6 @@ def _wait(wait: wiring.ClosedRun, signals: list[str]) -> tuple[int, bool]:
     return 0, not signals
 
 
-def _not_now() -> None:
+def _not_now(companions: Companions) -> None:
     _log.info("nothing to reload: closed by schedule, and the metadata is loaded at the opening")
+    companions.start_again()

@@ -41,7 +41,7 @@ class Closed:
         status.closed_until_ns = until * 10**9
         self._status = status
         self._services = services
-        self._companions = companions
+        self.companions = companions
         self._clock = clock
         self._status_line = status_line
         self._ended = Event()
@@ -59,14 +59,14 @@ class Closed:
         services = [gevent.spawn(outcome, service.serve) for service in self._services]
         for service in services:
             service.link(lambda ended: self._ended.set())
-        self._companions.start()
+        self.companions.start()
         try:
             while self._clock() < (self.until - EARLY_SECONDS) * 10**9 and not self._ended.wait(LOOK_SECONDS):
                 self._begin_day()
             if self.stopped_by is None and (ended := [service for service in services if service.dead]):
                 raise error_of(ended[0]) or Disconnected("a service has ended by itself")
         finally:
-            self._companions.stop()
+            self.companions.stop()
             for each in self._services:
                 each.stop()
             gevent.killall(services, timeout=1)

@@ -84,6 +84,11 @@ class Companions:
         """Begin; to be called when the writer is open."""
         self._greenlets = [gevent.spawn(watch.run) for watch in self._watches]
 
+    def start_again(self) -> None:
+        """Start those again that have ended for good: what was wrong may be right by now."""
+        for watch in self._watches:
+            watch.again.set()
+
     def stop(self) -> None:
         """End them all, within GRACE_SECONDS; to be called after the writer's last sync. Idempotent."""
         for watch in self._watches:
@@ -114,6 +119,8 @@ class _Watch:
         self._delay_seconds, self._retry_seconds = daily_seconds
         self._pause_seconds = pause_seconds
         self._stopped = Event()
+        self.again = Event()
+        """Set to start it again although it has ended for good."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
@@ -138,8 +145,13 @@ class _Watch:
             began = time.monotonic()
             code = self._run_once()
             if code in _USELESS_TO_RESTART:
-                _log.error("companion is not started again", extra={"companion": self._companion.name})
-                return
+                _log.error(
+                    "companion is not started again before a reload", extra={"companion": self._companion.name}
+                )
+                self.again.clear()
+                gevent.wait([self._stopped, self.again], count=1)
+                pause = self._pause_seconds[0]
+                continue
             if time.monotonic() - began >= longest:
                 pause = self._pause_seconds[0]
             self._stopped.wait(pause)

@@ -75,7 +75,7 @@ class Runner:
         self._metrics = metrics
         self._reporter = reporter
         self._services = services
-        self._companions = companions or Companions([], status)
+        self.companions = companions or Companions([], status)
         self._identity = identity
         self._open_hours = open_hours
         self._journal = Journal(status, metrics, reporter)
@@ -122,7 +122,7 @@ class Runner:
             self._metrics.errors.get(error.label, self._metrics.errors[BUG]).inc()
             raise
         finally:
-            self._companions.stop()
+            self.companions.stop()
             for service in self._services:
                 service.stop()
             gevent.killall(services, timeout=1)
@@ -146,7 +146,7 @@ class Runner:
             self._lister.start(self._spawn, self._clock.now, self.reader.connected, begin)
         reader = self._spawn("connector", self.reader.run)
         ticker = self._spawn("ticker", self._tick)
-        self._companions.start()
+        self.companions.start()
         self._ended.wait()
         ticker.kill()
         try:

@@ -15,6 +15,7 @@ import gevent
 from ssmd.contracts.shard import Shard
 from ssmd.errors import ConfigError
 from ssmd.metadata.deployment import Deployment
+from ssmd.runtime.companions import Companions
 from ssmd.runtime.reader import Reader
 from ssmd.wiring.configuration import configuration_of, sections_of
 from ssmd.wiring.load import load_again
@@ -29,22 +30,31 @@ class Reloads:
     """Loads the metadata tree again whenever it is asked to, one time after the other.
 
     `deployment`: what is in force. `shard`: the part of the markets that the run collects. `load`: as load_again().
+    `companions`: those that have ended for good are started again, since what was wrong may be right by now.
     """
 
     def __init__(
-        self, deployment: Deployment, shard: Shard, reader: Reader, load: Callable[..., Deployment] = load_again
+        self,
+        deployment: Deployment,
+        shard: Shard,
+        reader: Reader,
+        load: Callable[..., Deployment] = load_again,
+        companions: Companions | None = None,
     ) -> None:
         # Without the line of each value, of which there may be many.
         self._deployment = replace(deployment, warnings=[], _lines={})
         self._shard = shard
         self._reader = reader
         self._load = load
+        self._companions = companions
         self._again = False
         self._greenlet: gevent.Greenlet | None = None
 
     def ask(self) -> None:
         """Reload soon. While a reload is under way, one more follows it: the tree may have changed since it began."""
         self._again = True
+        if self._companions is not None:
+            self._companions.start_again()
         if self._greenlet is None or self._greenlet.dead:
             self._greenlet = gevent.spawn(self._run)
 

@@ -1,0 +1,323 @@
+"""`ssmd ship` as a process: what it copies, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from ship_runs import Site, wait_until
+
+TODAY_ONLY = pytest.mark.one_day
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def events(stderr: str) -> list[dict]:
+    return [json.loads(line) for line in stderr.splitlines()]
+
+
+def error(ended) -> str:
+    """The error with which it has ended."""
+    [last] = [entry for entry in events(ended.stderr) if entry["level"] == "error"]
+    assert last["exit_code"] == ended.returncode
+    return last["event"]
+
+
+@pytest.mark.parametrize("options", [(), ("--engine", "file"), ("--shard", "1/1")])
+@TODAY_ONLY
+def test_once_copies_what_is_there_and_ends(site, options):
+    site.write(1000)
+    ended = site.ship("--once", *options)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert site.copied() == site.recorded()
+    last = events(ended.stderr)[-1]
+    assert (last["event"], last["reason"], last["messages"], last["failures"]) == ("stopped", "all is shipped", 1000, 0)
+    [shipped] = [json.loads(path.read_text()) for path in site.data.glob(".*.shipped")]
+    [data] = site.recorded().values()
+    assert (shipped["offset"], shipped["line"]) == (len(data), 1000)
+    again = site.ship("--once")
+    assert events(again.stderr)[-1]["messages"] == 0
+    site.write(5)
+    assert events(site.ship("--once").stderr)[-1]["messages"] == 5
+    assert site.copied() == site.recorded()
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [("today", [7]), ("oldest", [3, 5, 7]), ("2025-12-22", [5, 7]), ("now", [])],
+)
+@TODAY_ONLY
+def test_the_copy_begins_where_the_environment_says(tmp_path, start, expected):
+    site = Site(tmp_path, f", start: {start}")
+    site.write(3, "2025-12-01")
+    site.write(5, "2025-12-22")
+    site.write(7)
+    assert site.ship("--once").returncode == 0
+    assert [data.count(b"\n") for data in site.copied().values()] == expected
+
+
+@TODAY_ONLY
+def test_it_follows_what_is_recorded_until_it_is_stopped(site):
+    site.write(10)
+    with site.shipping() as ship:
+        site.wait_for_copy()
+        for _ in range(20):
+            site.write(10)
+        site.wait_for_copy()
+        site.write(10)
+        ship.process.send_signal(signal.SIGTERM)
+        assert ship.wait() == 0
+    assert site.copied() == site.recorded()
+    assert (ship.events[-1]["event"], ship.events[-1]["reason"]) == ("stopped", "SIGTERM")
+    assert ship.events[-1]["messages"] == 220
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_other_signals_end_it_too(site, number):
+    site.write(1)
+    with site.shipping() as ship:
+        ship.wait_for("connected to the engine")
+        ship.process.send_signal(number)
+        assert ship.wait() == 0
+    assert ship.events[-1]["reason"] == number.name
+
+
+@TODAY_ONLY
+def test_killed_at_any_moment_it_goes_on_where_the_copy_ends(site):
+    random.seed(16)
+    site.write(written := 1)
+    for _ in range(12):
+        with site.shipping() as ship:
+            ship.wait_for("connected to the engine")
+            for _ in range(random.randrange(40)):
+                site.write(50, first=written)
+                written += 50
+            ship.process.kill()
+            ship.wait()
+    assert site.ship("--once").returncode == 0
+    assert site.copied() == site.recorded()
+    assert written > 1000
+
+
+@TODAY_ONLY
+def test_every_shard_is_shipped_also_one_that_begins_later(site):
+    site.write(5, stem="test+1of2")
+    site.write(6, stem="test+2of2")
+    site.write(7, stem="test.listing")
+    site.write(8, stem="other")
+    with site.shipping() as ship:
+        wait_until(lambda: len(site.copied()) == 2)
+        site.write(9, stem="test")
+        wait_until(lambda: len(site.copied()) == 3)
+        wait_until(lambda: sum(data.count(b"\n") for data in site.copied().values()) == 20)
+        assert ship.end() == 0
+    for name in ("test", "test+1of2", "test+2of2"):
+        [data] = [data for path, data in site.copied().items() if path.endswith(f"/{name}.jsonl")]
+        assert data == site.recorded()[next(path for path in site.recorded() if path.endswith(f"/{name}.jsonl"))]
+
+
+@TODAY_ONLY
+def test_one_shard_can_be_shipped_alone(site):
+    site.write(5, stem="test+1of2")
+    site.write(6, stem="test+2of2")
+    assert site.ship("--once", "--shard", "2/2").returncode == 0
+    assert [path.rpartition("/")[2] for path in site.copied()] == ["test+2of2.jsonl"]
+
+
+def test_a_second_relay_to_the_same_engine_is_refused(site):
+    site.write(1)
+    with site.shipping() as ship:
+        ship.wait_for("connected to the engine")
+        ended = site.ship("--once")
+        assert ended.returncode == 73
+        assert error(ended) == (
+            f"{site.data}/.test.file.relay: process {ship.process.pid} ships this feed to the same engine already; "
+            "stop one of the two"
+        )
+
+
+def test_a_relay_waits_for_the_end_of_the_one_before(site):
+    site.write(1)
+    with site.shipping() as first:
+        first.wait_for("connected to the engine")
+        with site.shipping() as second:
+            second.wait_for("starting")
+            first.process.kill()
+            second.wait_for("connected to the engine")
+
+
+@TODAY_ONLY
+def test_while_the_engine_is_away_it_tries_again_and_then_goes_on(site):
+    site.write(100)
+    site.copy.rename(site.folder / "away")
+    with site.shipping() as ship:
+        failed = ship.wait_for("the engine failed")
+        assert (failed["level"], failed["next_attempt_seconds"]) == ("warning", 1.0)
+        assert "is its disk mounted?" in failed["reason"]
+        assert ship.wait_for("the engine failed")["next_attempt_seconds"] == 2.0
+        (site.folder / "away").rename(site.copy)
+        ship.wait_for("connected to the engine")
+        site.wait_for_copy()
+        assert ship.end() == 0
+    assert ship.events[-1]["failures"] >= 2
+
+
+def test_with_once_the_first_failure_of_the_engine_ends_it(site):
+    site.write(100)
+    site.copy.rmdir()
+    ended = site.ship("--once")
+    assert ended.returncode == 69
+    assert error(ended).startswith(f"{site.copy}: No such file or directory")
+
+
+@TODAY_ONLY
+def test_an_engine_that_has_no_room_gets_the_rest_when_it_has(site):
+    """A limit of the size of files stands for a full disk; test/faults has a real one."""
+    site.write(5000)
+    with site.shipping(prefix=("prlimit", "--fsize=200000")) as ship:
+        assert "File too large" in ship.wait_for("the engine failed")["reason"]
+        assert ship.end() == 0
+    [copied], [recorded] = site.copied().values(), site.recorded().values()
+    assert recorded.startswith(copied)
+    assert recorded != copied
+    assert site.ship("--once").returncode == 0
+    assert site.copied() == site.recorded()
+
+
+def test_check_says_that_the_engine_can_be_used_and_sends_nothing(site):
+    site.write(5)
+    ended = site.ship("--check")
+    assert (ended.returncode, ended.stdout) == (0, "ok: test can be shipped to file\n")
+    assert site.copied() == {}
+    site.copy.rmdir()
+    assert site.ship("--check").returncode == 69
+
+
+@TODAY_ONLY
+def test_an_engine_that_was_emptied_is_no_place_to_begin(site):
+    site.write(100)
+    assert site.ship("--once").returncode == 0
+    [(name, data)] = site.recorded().items()
+    shutil.rmtree(site.copy)
+    site.copy.mkdir()
+    refused = site.ship("--once")
+    assert refused.returncode == 78
+    assert error(refused) == (
+        "the engine has nothing of this feed, although its copy ended at "
+        f"{name[:10]}/{len(data)}, after line 100: it was emptied, or this is another engine; choose where to go on "
+        "with `ssmd ship --resume-at <day>/<offset>`"
+    )
+    assert site.copied() == {}
+    assert site.ship("--once", "--resume-at", f"{name[:10]}/0").returncode == 0
+    assert site.copied() == site.recorded()
+
+
+@TODAY_ONLY
+def test_a_place_to_go_on_leaves_out_what_is_before_it_and_sends_nothing_twice(site):
+    first = site.write(10)
+    assert site.ship("--once").returncode == 0
+    [day] = [name[:10] for name in site.recorded()]
+    left_out, rest = site.write(10), site.write(10)
+    end = len(first) + len(left_out)
+    refused = site.ship("--once", "--resume-at", f"{day}/0")
+    assert refused.returncode == 64
+    assert f"--resume-at is {day}/0, and the engine's copy ends at {day}/{len(first)}" in error(refused)
+    refused = site.ship("--once", "--resume-at", f"{day}/{end - 1}")
+    assert refused.returncode == 64
+    assert error(refused).startswith(f"--resume-at is {day}/{end - 1}, and no line of ")
+    assert site.ship("--once", "--resume-at", f"{day}/{end}").returncode == 0
+    assert list(site.copied().values()) == [first + rest]
+
+
+@TODAY_ONLY
+def test_a_day_that_is_gone_is_skipped_only_when_a_person_says_so(tmp_path):
+    site = Site(tmp_path, ", start: oldest")
+    site.write(10, "2025-12-22")
+    assert site.ship("--once").returncode == 0
+    shutil.rmtree(site.data / "2025-12-22")
+    site.write(5)
+    [day] = [name[:10] for name in site.recorded()]
+    refused = site.ship("--once")
+    assert refused.returncode == 78
+    assert "--resume-at" in error(refused)
+    assert site.ship("--once", "--resume-at", f"{day}/0").returncode == 0
+    assert site.copied()[f"{day}/test.jsonl"] == site.recorded()[f"{day}/test.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "expected"),
+    [
+        (("--engine", "nats"), 64, "--engine is 'nats', and `transport.type` of the environment test is `file`"),
+        (("--shard", "3/2"), 64, "--shard is '3/2'; it must be a shard from 1/2 to 2/2"),
+        (("--resume-at", "today"), 64, "--resume-at is 'today'; it must be a day and how many bytes of its lines"),
+        (("--resume-at", "2026-02-30/0"), 64, "--resume-at is '2026-02-30/0'; it must be a day and"),
+        (("--resume-at", "2026-01-31/7"), 64, "--resume-at is 2026-01-31/7, and no line of "),
+    ],
+)
+def test_wrong_options_are_errors(site, options, code, expected):
+    site.write(1)
+    ended = site.ship("--once", *options)
+    assert ended.returncode == code
+    assert error(ended).startswith(expected)
+
+
+def test_a_place_to_go_on_is_for_one_shard(site):
+    site.write(1, stem="test+1of2")
+    site.write(1, stem="test+2of2")
+    ended = site.ship("--once", "--resume-at", "2026-01-31/0")
+    assert ended.returncode == 64
+    assert error(ended) == "--resume-at is for one shard, and the feed has 1/2, 2/2; name one with --shard"
+
+
+def test_an_environment_that_ships_nothing_is_an_error_that_names_its_line(tmp_path):
+    site = Site(tmp_path)
+    file = site.tree / "environments" / "test.yaml"
+    file.write_text(file.read_text().replace("type: file", "type: memory"))
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert error(ended) == (
+        "environments/test.yaml:3: transport.type: is `memory`, which hands nothing on; name an engine to ship to"
+    )
+
+
+def test_without_a_storage_folder_there_is_nothing_to_ship(site):
+    ended = site.ship("--once")
+    assert ended.returncode == 73
+    assert error(ended) == f"{site.data}: there is no such folder; `ssmd run` makes it, so start that first"
+
+
+def test_a_lock_that_cannot_be_used_is_an_error(site):
+    site.write(1)
+    (site.data / ".test.file.relay").mkdir()
+    ended = site.ship("--once")
+    assert ended.returncode == 73
+    assert error(ended) == (
+        f"{site.data}/.test.file.relay: cannot be opened: Is a directory; let the user that ssmd runs as write to the "
+        "folder"
+    )
+
+
+def test_a_place_that_cannot_be_noted_is_no_reason_to_stop(site):
+    site.write(1)
+    (site.data / ".test.file.shipped.new").mkdir()
+    ended = site.ship("--once")
+    assert ended.returncode == 0
+    assert site.copied() == site.recorded()
+    assert [entry["event"] for entry in events(ended.stderr) if entry["level"] == "warning"] == ["cannot be written"]
+
+
+def test_it_needs_neither_gevent_nor_the_libraries_that_check_the_metadata(site):
+    site.write(1)
+    with site.shipping() as ship:
+        ship.wait_for("connected to the engine")
+        maps = Path(f"/proc/{ship.process.pid}/maps")
+        loaded = maps.read_text() if maps.exists() else ""
+        assert not [name for name in ("gevent", "greenlet", "pydantic", "yaml", "cryptography") if name in loaded]
+        assert ship.end() == 0
