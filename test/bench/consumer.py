@@ -3,9 +3,9 @@
 Usage:
     consumer <engine> <url> <name>
 
-`name` is the prefix of the subjects of NATS, or the topic of Kafka. It prints `ready`, and reads until its standard
-input ends and nothing more comes. Then it prints a JSON object: how many messages it got, and the percentiles of the
-latency, in ms, without the first second.
+`name` is the prefix of the subjects of NATS, or the topic of Kafka; so far nothing is there. It prints `ready`, and
+reads until its standard input ends and nothing more comes. Then it prints a JSON object: how many messages it got, and
+the percentiles of the latency, in ms, without the first second.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def read_nats(url: str, prefix: str, times: Times) -> None:
     # With a callback, and without acknowledgements: nats-py's other ways take longer for a message than ssmd does.
     inbox = client.new_inbox()
     await client.subscribe(inbox, cb=take)
-    config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE, deliver_subject=inbox)
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE, deliver_subject=inbox)
     config.filter_subject = f"{prefix}.json.>"
     await client.jetstream().add_consumer(STREAM, config)
     print("ready", flush=True)
@@ -85,8 +85,7 @@ def read_kafka(servers: str, topic: str, times: Times) -> None:
     settings |= {"isolation.level": "read_committed", "enable.auto.commit": False}
     # The broker of the bench does not wake a fetch that waits when a transaction is committed.
     consumer = confluent_kafka.Consumer(settings | {"fetch.wait.max.ms": 5, "fetch.error.backoff.ms": 5})
-    consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_END)])
-    consumer.consume(1, timeout=1.0)  # It then knows where the end is.
+    consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
     print("ready", flush=True)
     while True:
         if not (messages := consumer.consume(500, timeout=QUIET_SECONDS if has_ended() else 0.005)) and has_ended():
