@@ -235,6 +235,15 @@ def test_a_type_without_a_part_is_an_error_whatever_its_endpoint_is(tree):
         edit(tree / "feeds/kalshi.yaml", f"    endpoint: {endpoint}\n", "    endpoint: wss://example.com/ws\n")
 
 
+def test_a_type_that_is_misspelt_is_one_error_and_nothing_is_checked_by_the_rules_of_another_type(tree):
+    edit(tree / "feeds/kalshi.yaml", "type: websocket", "type: REST")
+    environment = tree / "environments/kalshi-dev.yaml"
+    environment.write_text(environment.read_text() + "subscribe: {chanels: [trade]}\n")
+    message = "type: `REST` is not supported in this version, which has `rest`, `websocket`; did you mean `rest`?"
+    found = [line for line in errors(tree) if "keys.kalshi.fields" not in line and "cannot be used" not in line]
+    assert found == [f"feeds/kalshi.yaml:2: {message}"]
+
+
 @pytest.mark.parametrize("source", ["hunter2hunter2", "hunter2-hunter2"])
 def test_a_key_that_was_pasted_in_place_of_its_source_is_not_shown(tree, source):
     """It looks like the name of a resolver."""

@@ -21,6 +21,7 @@ from ssmd.metadata.problem import Path, excerpt, quoted
 from ssmd.metadata.references import FeedInUse
 from ssmd.metadata.watching import check_books, check_channels, check_data_timeout, check_following
 from ssmd.metadata.written_out import written_out
+from ssmd.spelling import nearest
 
 __all__ = ["check_environment", "check_feed", "check_for_exchange"]
 
@@ -96,7 +97,7 @@ def check_feed(feed: FeedInUse, parts: Parts) -> None:
     if check is not None and (fault := check(version.endpoint, name)):
         file.report((*at, "endpoint"), fault)
     kind = file.field(Text, "type")
-    dialect = parts.dialect(name, kind)
+    dialect = parts.dialect(name, kind) if kind in parts.connectors else None
     if dialect is not None:
         _check_description(feed, version, dialect, is_numbered=kind not in parts.dialects)
 
@@ -171,6 +172,8 @@ def _check_subscriptions(
 def _dialect(feed: FeedInUse, parts: Parts) -> Dialect | None:
     """Return the dialect of the version in force; when that is not known, the one that all versions name."""
     kind = feed.file.field(Text, "type")
+    if kind not in parts.connectors:
+        return None
     if feed.version is not None:
         found: Dialect | None = parts.dialect(parts.dialect_name(feed.file.name, feed.version.exchange), kind)
         return found and found.described(feed.description)
@@ -228,7 +231,8 @@ def _key_fields_problems(
 def _require(file: MetadataFile[Any], catalog: Mapping[str, Any], name: str | None, path: Path) -> None:
     """Report a name that a catalog does not have."""
     if name is not None and name not in catalog:
-        file.report(path, f"`{excerpt(name)}` is not supported in this version, which has {quoted(catalog)}")
+        message = f"`{excerpt(name)}` is not supported in this version, which has {quoted(catalog)}"
+        file.report(path, message + nearest(name, catalog))
 
 
 def _report(file: MetadataFile[Any], at: Path, problems: Iterable[FieldProblem]) -> None:
