@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import resource
 import select
 import socket
@@ -413,6 +414,22 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
 
 
 # Listening.
+
+
+def test_who_has_connected_is_answered_before_another_program_goes_on_listening(server: HealthServer) -> None:
+    listener = server.hold()
+    try:
+        with connected(server) as client:
+            eventually(lambda: server._connections)
+            stopping = gevent.spawn(server.stop)
+            gevent.sleep(0)  # It has begun to stop.
+            client.sendall(HEALTH + b"\r\n")
+            assert to_its_end(client).startswith(b"HTTP/1.1 200 ")
+            stopping.get(timeout=5)
+        with connected(server):
+            pass  # The socket listens still.
+    finally:
+        os.close(listener)
 
 
 def test_a_crowd_does_not_keep_a_probe_from_connecting() -> None:

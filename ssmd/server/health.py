@@ -163,6 +163,7 @@ class HealthServer:
     def __init__(self, host: str, port: int, app: Flask, inherited: socket | None = None) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
         self._turns = _Turns(app)
+        self._is_held = False
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
         self._places = sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
@@ -185,7 +186,11 @@ class HealthServer:
         self.port: int = self._server.server_port
 
     def hold(self) -> int:
-        """Return a descriptor of the listening socket, which goes on listening after stop() until it is closed."""
+        """Return a descriptor of the listening socket, which goes on listening after stop() until it is closed.
+
+        Then stop() answers who has connected, because nobody else can.
+        """
+        self._is_held = True
         return os.dup(self._server.socket.fileno())
 
     def _spawn(self, handle: Callable[..., None], *args: Any) -> None:
@@ -208,6 +213,8 @@ class HealthServer:
 
     def stop(self) -> None:
         self._server.stop(timeout=1)
+        if self._is_held:
+            gevent.joinall(list(self._connections), timeout=1)
         gevent.killall(list(self._connections), timeout=1)
 
 
