@@ -75,7 +75,7 @@ def _open_parts(stretches: Iterable[_Stretch], closed: Times) -> Iterator[_Stret
 def who_was_missing(outage: TimeGap, absences: Sequence[Absence]) -> str:
     """Return the shards that were missing during an outage, those that were missing longest first, for people.
 
-    They are `all` when each was missing for the whole time, as far as the times that are shown can tell. `absences`: in
+    They are `all` when each was missing for the whole time, as far as the times that are shown say it. `absences`: in
     the order of time; each lies within one outage.
     """
     seconds: dict[Shard, float] = {}
