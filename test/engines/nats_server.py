@@ -52,9 +52,9 @@ class NatsServer:
         self.configure(more)
         self.start(ready)
 
-    def configure(self, more: str) -> None:
+    def configure(self, more: str, jetstream: bool = True) -> None:
         """Write the configuration, for the next start()."""
-        store = f"jetstream {{ store_dir: '{self._folder}/store' }}"
+        store = f"jetstream {{ store_dir: '{self._folder}/store' }}" if jetstream else ""
         (self._folder / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{store}\n{more}\n")
 
     def start(self, ready: bool = True) -> None:
@@ -108,8 +108,8 @@ class NatsServer:
         async def asked(client: Client) -> dict[str, Any]:
             while True:
                 try:
-                    answer = await client.request(f"$JS.API.{what}", payload, timeout=DEADLINE)
-                except nats.errors.NoRespondersError:
+                    answer = await client.request(f"$JS.API.{what}", payload, timeout=1)
+                except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
                     await asyncio.sleep(0.02)
                 else:
                     return dict(json.loads(answer.data))
@@ -142,12 +142,11 @@ class NatsServer:
         async def read(client: Client) -> list[Kept]:
             found: list[Kept] = []
             context = client.jetstream()
+            counts = (await context.stream_info(stream, subjects_filter=pattern)).state.subjects or {}
             subscription = await context.subscribe(pattern, stream=stream, ordered_consumer=True)
-            waiting = (await subscription.consumer_info()).num_pending
-            while waiting:
+            while len(found) < sum(counts.values()):
                 message = await subscription.next_msg(DEADLINE)
                 found.append(Kept(message.subject, dict(message.headers or {}), message.data))
-                waiting = message.metadata.num_pending
             return found
 
         return self.use(read)

@@ -51,6 +51,7 @@ class Connection:
 
     def __init__(self, servers: Sequence[Server], login: Login, context: ssl.SSLContext | None, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._failed)  # Its own one logs a traceback.
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
         self._client: NatsClient | None = None
@@ -106,6 +107,7 @@ class Connection:
         task = asyncio.ensure_future(work)
         await asyncio.wait({task, self._lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
             task.cancel()
             raise self._lost_error() if self._lost.done() else EngineError(_no_answer(seconds))
         try:
@@ -178,12 +180,16 @@ class Connection:
 
     async def _heard(self, error: Exception) -> None:
         self._said = words(error)
-        if refusal(self._said) and not self._lost.done():
-            self._lost.set_result(None)
+        if refusal(self._said):
+            await self._closed()
 
     async def _closed(self) -> None:
-        if not self._lost.done():
+        if self._client is not None and not self._lost.done():
             self._lost.set_result(None)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """Take note of what failed in the library beside our requests. These notice that in time."""
+        self._said = words(context.get("exception") or errors.Error(context["message"]))
 
     def _connected(self) -> NatsClient:
         if self._client is None:

@@ -7,6 +7,7 @@ versions with which they were tried.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -32,6 +33,13 @@ _NEVER = 10**9
 """Seconds between the library's own pings: a request that is not answered in time says the same."""
 
 _OF_KEYS = ("authorization violation", "authentication expired", "authentication revoked", "permissions violation")
+
+
+# Both log what is of no use to people: errors with their traceback, after which the next request is not answered, and
+# how a connection with TLS ends.
+for _name in ("nats", "asyncio"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+    logging.getLogger(_name).propagate = False
 
 
 class NatsClient(Client):

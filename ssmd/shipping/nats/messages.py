@@ -91,14 +91,13 @@ class Messages:
         lengths = ",".join(map(str, map(len, block.lines)))
         position = f"{same}1\r\n{EXPECTED_POSITION}: {expected}\r\n{LENGTHS}: {lengths}\r\n\r\n"
         _append(parts, self._subjects.position(block.end), position, block.end.encode())
-        messages = list(self._of(block))
-        for number, message in enumerate(messages, 2):
-            headers = f"{same}{number}\r\n{message.headers}\r\n"
+        last = len(block.lines) + 1
+        for number, message in enumerate(self._of(block), 2):
+            commit = f"{_COMMIT}: 1\r\n" if number == last else ""
+            headers = f"{same}{number}\r\n{commit}{message.headers}\r\n"
             self._check_size(message, len(headers), block)
-            if number <= len(messages):
+            if not commit:
                 _append(parts, message.subject, headers, message.payload)
-        headers = f"{_BATCH}: {batch_id}\r\n{_NUMBER}: {number}\r\n{_COMMIT}: 1\r\n{message.headers}"
-        self._check_size(message, len(_VERSION) + len(headers) + len("\r\n"), block)
         return Written(b"".join(parts), message.subject, message.payload, _as_mapping(headers))
 
     def chain(self, block: Block, after: str, end_id: str) -> Written:
@@ -151,4 +150,4 @@ def _append(parts: list[bytes], subject: str, headers: str, payload: bytes) -> N
 
 
 def _as_mapping(headers: str) -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in headers.split("\r\n") if line)
+    return dict(line.split(": ", 1) for line in headers.removeprefix(_VERSION).split("\r\n") if line)
