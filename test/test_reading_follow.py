@@ -318,6 +318,15 @@ def test_where_nothing_can_be_synced_it_says_so_once(tmp_path, monkeypatch, capl
     assert (record.file, record.error) == (str(path), "Read-only file system")
 
 
+def test_on_a_network_file_system_it_says_once_what_a_sync_does_not_promise(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("ssmd.reading.days.network_file_system", lambda path: "nfs4")
+    for _ in range(2):
+        begun(tmp_path)
+    [record] = caplog.records
+    assert record.getMessage().startswith("the storage is on a network file system: what another host writes there")
+    assert (record.folder, record.file_system) == (str(tmp_path), "nfs4")
+
+
 def test_a_sync_that_fails_ends_it(tmp_path, monkeypatch):
     def fdatasync(fd: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,13 +14,28 @@ from ssmd.store.inventory import day_folders, looking
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
 from ssmd.store.ledger import CLOSED, CONTINUED, OUTAGE, Entry, time_in
 from ssmd.store.ledger_file import readable_entries
+from ssmd.store.mounts import network_file_system
 from ssmd.store.timestamps import day_of_ns, timestamp
 from ssmd.store.unfinished import is_unfinished_import
 
-__all__ = ["Days"]
+__all__ = ["Days", "note_network"]
 
 _LOOK_SECONDS = 1.0
 """How often the whole folder is listed. The day that begins now is looked for by its name, each time."""
+
+_log = logging.getLogger("ssmd.follow")
+
+
+@functools.cache
+def note_network(storage: Path) -> None:
+    """Log once that a sync on this host says nothing of what another host writes."""
+    kind = network_file_system(storage)
+    if kind is not None:
+        _log.warning(
+            "the storage is on a network file system: what another host writes there is handed out when it can be read "
+            "here, which need not be on a disk",
+            extra={"folder": str(storage), "file_system": kind},
+        )
 
 
 class Days:

@@ -27,7 +27,7 @@ from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Block, Position
 from ssmd.errors import EngineMismatch
 from ssmd.reading.day_source import DaySource, open_day
-from ssmd.reading.days import Days
+from ssmd.reading.days import Days, note_network
 from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.reading.pieces import cut, pieces
 from ssmd.reading.position import require_position
@@ -99,6 +99,7 @@ class Follower:
                 f"the engine has a position of feed {at.feed}{f' shard {at.shard}' if at.shard else ''}, and "
                 f"{self._stem} is to be shipped; give each feed a stream, topic or prefix of its own"
             )
+        note_network(self._storage)
         self._go_to(at)
         return at
 
