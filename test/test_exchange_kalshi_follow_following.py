@@ -354,3 +354,27 @@ def test_a_question_about_a_market_is_over_when_it_is_listed_or_has_ended():
             followed.answered(HttpAnswer(200 if is_page else 404, {}, json.dumps(body).encode(), 0.1), now_ms)
     asked = {url.rpartition("/")[2] for url in urls if "?" not in url}
     assert asked == {"KXA-1"}
+
+
+def test_a_market_that_has_ended_is_not_followed_when_its_series_is_known_at_last():
+    followed, markets = following({"series": ["KXA"]})
+
+    def receive(kind, ticker, **more):
+        msg = {"event_type": kind, "market_ticker": ticker, **more}
+        followed.receive(json.dumps({"type": "market_lifecycle_v2", "msg": msg}).encode())
+        list(followed.tick(NOW_MS))
+
+    for ticker, event in (("KXA-1-1", "KXA-1"), ("KXA-1-2", "KXA-1"), ("KXA-2-1", "KXA-2")):
+        receive("created", ticker, open_ts=NOW_MS // 1000 + 60, additional_metadata={"event_ticker": event})
+    receive("settled", "KXA-1-1")
+    receive("determined", "KXA-2-1")
+    asked = []
+    for tenth in range(100):
+        now_ms = NOW_MS + 100 * tenth
+        if isinstance(request := followed.next(now_ms), HttpRequest):
+            is_page = "?" in request.url
+            asked += [] if is_page else [request.url.rpartition("/")[2]]
+            body = {"markets": [], "cursor": ""} if is_page else {"event": {"series_ticker": "KXA"}}
+            followed.answered(HttpAnswer(200, {}, json.dumps(body).encode(), 0.1), now_ms)
+    assert asked == ["KXA-1"]
+    assert [add for _, add, _ in markets.changes()] == [["KXA-1-2"]]

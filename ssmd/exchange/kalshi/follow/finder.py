@@ -38,15 +38,21 @@ class Finder:
                 if ticker not in self._markets and self._may_be_followed(ticker):
                     self._ask(MARKET, ticker, passed_ms)
             case "determined":
-                self.questions.done(MARKET, ticker)
+                self._ask_no_more(ticker)
                 self._markets.closes(ticker, now_ms / 1000, at_the_latest=True)
                 self._markets.ends(ticker, DETERMINED_MS, now_ms)
             case "settled":
-                self.questions.done(MARKET, ticker)
+                self._ask_no_more(ticker)
                 self._markets.ends(ticker, SETTLED_MS, now_ms)
 
     def _ask(self, kind: str, name: str, passed_ms: int) -> None:
         self.questions.ask(kind, name, passed_ms, is_urgent=self._markets.looks_followed(name))
+
+    def _ask_no_more(self, ticker: str) -> None:
+        """Ask no questions about a market that has ended."""
+        self.questions.done(MARKET, ticker)
+        if event := self._events.forget(ticker):
+            self.questions.done(EVENT, event)
 
     def _may_be_followed(self, ticker: str) -> bool:
         numbers, is_undecided = self._markets.decide(ticker, "", "")

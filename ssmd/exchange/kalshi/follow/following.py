@@ -139,8 +139,10 @@ class Following:
         is_page_due = not self._plan.pages.are_over
         is_slow = self._plan.is_whole and self._last_listed_ms is not None
         wait = patience.wait_seconds(is_slow=is_slow) if is_page_due else IDLE_SECONDS
-        question = self._finder.questions.next(patience.passed_ms)
-        # They take turns: there may always be more questions than requests are allowed.
+        # They take turns: there may always be more questions than requests are allowed. Most markets that are asked
+        # about at the beginning are in the first listing.
+        is_first = is_page_due and self._last_listed_ms is None
+        question = self._finder.questions.next(patience.passed_ms, only_events=is_first)
         if question is not None and (wait or not self._was_question):
             wait = patience.wait_seconds(is_slow=False)
         else:

@@ -30,10 +30,12 @@ class Questions:
         if is_urgent:
             self._urgent[kind, name] = None
 
-    def next(self, passed_ms: int) -> tuple[str, str] | None:
+    def next(self, passed_ms: int, *, only_events: bool = False) -> tuple[str, str] | None:
         """Return what to ask about now: its kind and its name."""
         in_order = (question for group in (self._urgent, self._due) for question in group)
-        return next((question for question in in_order if self._due[question][0] <= passed_ms), None)
+        kinds = (EVENT,) if only_events else (EVENT, MARKET)
+        due = (question for question in in_order if self._due[question][0] <= passed_ms and question[0] in kinds)
+        return next(due, None)
 
     def done(self, kind: str, name: str) -> None:
         self._due.pop((kind, name), None)
