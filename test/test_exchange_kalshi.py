@@ -715,7 +715,7 @@ def test_an_empty_list_is_an_error_and_does_not_mean_everything(name):
     [
         ("tickr", "is not a channel that ssmd knows; did you mean `ticker`?", False),
         ("trades", "is not a channel that ssmd knows; did you mean `trade`?", False),
-        ("of_the_future", "is not a channel that ssmd knows; if Kalshi does not know it either, the run ends", True),
+        ("of_the_future", "is not a channel that ssmd knows; if Kalshi does not know it either, it refuses it", True),
         # The names of channels to come.
         ("ticker_v2", "the run ends; did you mean `ticker`?", True),
         ("market_lifecycle_v3", "the run ends; did you mean `market_lifecycle_v2`?", True),

@@ -9,9 +9,9 @@ Options:
   --listen <host:port>  Where to serve /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
   --page <level>        How much /status shows: `off`, `status` or, with the names of markets, `full`. The default is
                         SSMD_PAGE, or without it `full` where only this host can reach the address, else `status`.
-  --shard <i/n>         Collect one of n parts of the markets, such as 2/4, and run the other parts beside it. The first
-                        part also has what is not divided: channels that are of all markets. Default: SSMD_SHARD, or
-                        without it all of it.
+  --shard <i/n>         Collect only part i of n parts of the markets, such as 2/4; other runs collect the other parts.
+                        The first part also has what cannot be divided: channels that are for all markets. Default:
+                        SSMD_SHARD, or without it everything.
   -h --help             Show this.
 
 Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is

@@ -170,5 +170,5 @@ def _unknown_channels(channels: Sequence[Any]) -> Iterator[FieldProblem]:
         if hint := misspelling(channel, CHANNELS):
             yield FieldProblem(("channels", index), f"{message}{hint}")
         else:
-            remark = f"; if Kalshi does not know it either, the run ends{nearest(channel, CHANNELS)}"
+            remark = f"; if Kalshi does not know it either, it refuses it{nearest(channel, CHANNELS)}"
             yield FieldProblem(("channels", index), f"{message}{remark}", warning=True)

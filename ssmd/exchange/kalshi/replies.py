@@ -142,7 +142,7 @@ class Replies:
         elif error.is_bad_command:
             channel.is_given_up = True
             kept = updates.not_done(update)
-            remedy, for_now = f"the markets of {channel.name} stay as they are: {error.remedy}", False
+            remedy, for_now = f"the markets of {channel.name} are not changed: {error.remedy}", False
         else:
             kept = updates.refused(update, error.named)
             remedy = f"asking again for fewer markets of {channel.name} at a time"
