@@ -118,6 +118,15 @@ class Consumer:
             assert self._client.loop(0.1) == 0, "the connection is lost"
             assert time.monotonic() < end, f"{len(self._different)} of {count} lines have come"
 
+    def drain(self, quiet_seconds: float = 2.0) -> None:
+        """Connect again, and take what comes until nothing has come for so long."""
+        self.connect()
+        last, count = time.monotonic(), -1
+        while time.monotonic() < last + quiet_seconds:
+            assert self._client.loop(0.1) == 0, "the connection is lost"
+            if len(self.got) != count:
+                last, count = time.monotonic(), len(self.got)
+
     def wait_for_position(self) -> bytes:
         """Wait for the position of another block, and return it."""
         end = time.monotonic() + DEADLINE

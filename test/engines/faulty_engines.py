@@ -1,0 +1,237 @@
+"""The engines of random_faults.py: each is started, broken in all of its ways, and read by a client of its own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kafka_broker import DEADLINE, Broker, free_port
+from mqtt_broker import Consumer, MqttBroker
+from nats_server import NatsServer
+from sink_process import ENVIRONMENT
+
+from ssmd.store.line import decode_line
+
+__all__ = ["ENGINES", "Engine", "Message"]
+
+FEED = "test"
+PREFIX = f"{ENVIRONMENT}.{FEED}"
+
+Message = tuple[str, bytes]
+"""The place of a message, `{day}/{stem}/{line}`, and its payload."""
+
+
+class Network:
+    """A TCP proxy in a process of its own, in front of a server."""
+
+    def __init__(self, target: int) -> None:
+        self.port = free_port()
+        self._target = target
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("tcp_proxy.py")), str(self.port), str(self._target)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        self._process.stdout.close()
+
+    def cut(self, seconds: float) -> None:
+        self.close()
+        time.sleep(seconds)
+        self.start()
+
+    def silence(self, seconds: float) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Engine(ABC):
+    """One engine, running. `transport`: the fields of the `transport` section beside `type`."""
+
+    name: str
+    transport: dict[str, Any]
+    repeats = False
+    """It may have a message twice."""
+
+    @abstractmethod
+    def faults(self) -> dict[str, Callable[[], None]]:
+        """Return what can happen to it, by name. Each ends when the engine is right again."""
+
+    @abstractmethod
+    def messages(self) -> list[Message]:
+        """Return all that it has, in order, as a consumer gets it that is no part of ssmd."""
+
+    def empty(self) -> None:
+        """Let it lose all that it has."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class Served(Engine):
+    """An engine that is a server, `server`."""
+
+    server: Any
+
+    def faults(self) -> dict[str, Callable[[], None]]:
+        return {"server killed": self._killed, "server frozen": self._frozen}
+
+    def _killed(self) -> None:
+        self.server.kill()
+        time.sleep(random.uniform(0, 3))
+        self.server.start()
+
+    def _frozen(self) -> None:
+        self.server.freeze()
+        time.sleep(random.choice((0.2, 1, 4)) * random.uniform(0.5, 1.5))
+        self.server.thaw()
+
+    def close(self) -> None:
+        self.server.kill()
+
+
+class Folder(Engine):
+    name = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "engine"
+        self._path.mkdir()
+        self.transport = {"path": str(self._path)}
+
+    def faults(self) -> dict[str, Callable[[], None]]:
+        return {"folder away": self._away}
+
+    def _away(self) -> None:
+        away = self._path.with_name("away")
+        self._path.rename(away)
+        time.sleep(random.uniform(0, 3))
+        away.rename(self._path)
+
+    def messages(self) -> list[Message]:
+        found: list[Message] = []
+        for path in sorted(self._path.glob("*/*.jsonl")):
+            lines = path.read_bytes().splitlines(keepends=True)
+            place = f"{path.parent.name}/{path.stem}"
+            found += [(f"{place}/{number}", decode_line(line).payload) for number, line in enumerate(lines, 1)]
+        return found
+
+    def empty(self) -> None:
+        shutil.rmtree(self._path)
+        self._path.mkdir()
+
+    def close(self) -> None:
+        pass
+
+
+class Nats(Served):
+    name = "nats"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = NatsServer(folder / "engine")
+        self.server.create(subjects=[f"{PREFIX}.>"])
+        self._network = Network(self.server.port)
+        self.transport = {"url": f"nats://127.0.0.1:{self._network.port}", "stream": "FEED"}
+
+    def faults(self) -> dict[str, Callable[[], None]]:
+        return {
+            **super().faults(),
+            "stream full": self._full,
+            "network cut": lambda: self._network.cut(random.uniform(0, 3)),
+            "network silent": lambda: self._network.silence(random.uniform(0, 8)),
+        }
+
+    def _full(self) -> None:
+        self.server.change(subjects=[f"{PREFIX}.>"], max_bytes=self.server.state()["bytes"] + random.randrange(100_000))
+        time.sleep(random.uniform(1, 4))
+        self.server.change(subjects=[f"{PREFIX}.>"])
+
+    def messages(self) -> list[Message]:
+        kept = self.server.kept(pattern=f"{PREFIX}.>")
+        return [(one.headers["Ssmd-Line"], one.payload) for one in kept if "Ssmd-Line" in one.headers]
+
+    def empty(self) -> None:
+        self.server.ask("STREAM.PURGE.FEED", {})
+
+    def close(self) -> None:
+        self._network.close()
+        super().close()
+
+
+class Kafka(Served):
+    """A broker names its own address to clients, so that no proxy can stand in front of it."""
+
+    name = "kafka"
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "engine").mkdir()
+        self.server = Broker(folder / "engine")
+        self.transport = {"url": self.server.url, "topic": FEED}
+
+    def messages(self) -> list[Message]:
+        from confluent_kafka import Consumer as KafkaConsumer
+        from confluent_kafka import TopicPartition
+
+        reading = {"group.id": "test", "enable.partition.eof": True, "isolation.level": "read_committed"}
+        consumer = KafkaConsumer(self.server.settings | reading)
+        consumer.assign([TopicPartition(FEED, 0, 0)])
+        found: list[Message] = []
+        while (message := consumer.poll(DEADLINE)) is not None and message.error() is None:
+            found.append((dict(message.headers())["Ssmd-Line"].decode(), message.value()))
+        consumer.close()
+        return found
+
+
+class Mqtt(Served):
+    """Mosquitto keeps nothing for later consumers. So one is there all the time, and comes back after each fault."""
+
+    name = "mqtt"
+    repeats = True
+
+    def __init__(self, folder: Path) -> None:
+        self.server = MqttBroker(folder / "engine")
+        self._network = Network(self.server.port)
+        self.transport = {"url": f"mqtt://127.0.0.1:{self._network.port}"}
+        self._consumer = Consumer(self.server)
+
+    def faults(self) -> dict[str, Callable[[], None]]:
+        return {
+            # Killed it loses what it has acknowledged and not saved, which no relay can mend.
+            "server restarted": self._restarted,
+            "server frozen": self._frozen,
+            "network cut": lambda: self._network.cut(random.uniform(0, 3)),
+            "network silent": lambda: self._network.silence(random.uniform(0, 8)),
+        }
+
+    def _restarted(self) -> None:
+        self.server.stop()
+        time.sleep(random.uniform(0, 3))
+        self.server.start()
+        self._consumer.connect()
+
+    def messages(self) -> list[Message]:
+        self._consumer.drain()
+        return [(self._consumer.facts(message)["Ssmd-Line"], message.payload) for message in self._consumer.got]
+
+    def close(self) -> None:
+        self._network.close()
+        super().close()
+
+
+ENGINES: dict[str, type[Folder] | type[Nats] | type[Kafka] | type[Mqtt]] = {
+    engine.name: engine for engine in (Folder, Nats, Kafka, Mqtt)
+}
