@@ -4,7 +4,8 @@
 
 `engine`: file, nats, kafka or mqtt. The relay, the collector and the engine's server are killed, frozen and restarted,
 the network is cut, the engine is full and emptied. Afterwards the engine must have every message once and in order,
-with MQTT once at least, and `ssmd verify --engine` must say so. The same seed makes the same faults, not the same moments.
+with MQTT once at least, and `ssmd verify --engine` must say so. The same seed makes the same faults, not the same
+moments.
 """
 
 from __future__ import annotations
