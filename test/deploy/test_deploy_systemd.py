@@ -171,14 +171,31 @@ def test_two_environments_run_beside_each_other_and_the_key_comes_as_a_credentia
 
 SITE = f"/opt/ssmd/.venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 ENGINES = {
+    "nats": (
+        ["/opt/ssmd/nats-server", "-js", "-a", "127.0.0.1", "-sd", "/tmp/streams"],
+        "url: 'nats://127.0.0.1:4222', stream: ssmd",
+    ),
     "kafka": (
         [f"{SITE}/noida_db/noida-db", "start", "--data-dir", "/tmp/broker", "--only", "kafka", "--kafka-port", "9092"],
         "url: 'kafka://127.0.0.1:9092'",
     ),
+    "mqtt": (["/usr/sbin/mosquitto", "-p", "1883"], "url: 'mqtt://127.0.0.1'"),
 }
 """How to start the server of each engine in the machine, and what the environment says of it."""
 
 
+STREAM = """
+import asyncio, nats
+from nats.js.api import StreamConfig
+async def main():
+    client = await nats.connect("nats://127.0.0.1:4222")
+    await client.jetstream().add_stream(StreamConfig(name="ssmd", subjects=["kalshi-sim.>"], allow_atomic=True))
+    await client.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.needs("mosquitto")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_relay_ships_with_the_rights_of_the_unit(machine, engine):
     server, fields = ENGINES[engine]
@@ -195,7 +212,11 @@ def test_a_relay_ships_with_the_rights_of_the_unit(machine, engine):
         shutil.copy(ROOT / "deploy" / "extras" / f"{engine}.txt", stamp)  # It is among the libraries of the tests.
         # The collector does not wait for the engine, which is started later.
         machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
+        if engine == "nats":
+            shutil.copy(Path(sys.executable).parent / "nats-server", machine.path("/opt/ssmd"))
         machine.run("systemd-run", "--unit=exchange", *server, check=True)
+        if engine == "nats":
+            machine.wait_for(lambda: machine.run("/opt/ssmd/.venv/bin/python", "-P", "-c", STREAM).returncode == 0)
         machine.wait_for(lambda: shipping(machine)["messages"] > 0 and shipping(machine)["up"])
         collector = int(machine.show(SIMULATED, "MainPID"))
         children = machine.path(f"/proc/{collector}/task/{collector}/children").read_text().split()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from kafka_broker import Broker
+from mqtt_broker import MqttBroker
+from nats_server import NatsServer
 from process import ROOT, Probed
 
 from ssmd.store.line import decode_line
@@ -31,7 +34,7 @@ def blocks(language: str, heading: str = "") -> list[str]:
 def checkout(tmp_path: Path) -> Path:
     """What a reader has: bin/ssmd, and the metadata in conf/."""
     (tmp_path / "try").mkdir()
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
     program = tmp_path / "bin" / "ssmd"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m ssmd "$@"\n')
@@ -104,9 +107,34 @@ def test_every_program_of_the_page_is_run_here():
 
 def write_transport(checkout: Path, text: str) -> None:
     """Let the environment kalshi-sim, in a copy of the tree, ship."""
-    run(checkout, "cp", "-rL", "conf", TREE)
+    shutil.copytree(checkout / "conf", checkout / TREE)
     with (checkout / TREE / "environments" / "kalshi-sim.yaml").open("a") as file:
         file.write(text)
+
+
+def test_the_first_try_with_nats(checkout):
+    """From an empty server to trades that a consumer prints, and a stream that is compared with the files."""
+    server = NatsServer(checkout / "server")
+
+    def on_its_port(code: str) -> str:
+        assert "127.0.0.1:4222" in code
+        return code.replace("127.0.0.1:4222", f"127.0.0.1:{server.port}")
+
+    try:
+        [stream] = blocks("python", "## Try it")
+        consume(checkout, on_its_port(stream))
+        [name_and_check] = blocks("sh", "## Try it")
+        printed = run(checkout, "sh", "-e", "-c", on_its_port(name_and_check))
+        assert printed == "ok: kalshi-sim can be shipped to nats\n"
+        with collector(checkout) as process:
+            wait_until_shipped(process)
+            [code] = blocks("python", "### NATS")
+            assert_shown(checkout, consume(checkout, on_its_port(code)))
+            verify = f"    bin/ssmd verify --engine kalshi-sim --config-dir {TREE}\n"
+            assert verify in PAGE
+            run(checkout, *verify.split())
+    finally:
+        server.kill()
 
 
 def test_a_consumer_of_kafka(checkout):
@@ -118,6 +146,28 @@ def test_a_consumer_of_kafka(checkout):
         with collector(checkout) as process:
             wait_until_shipped(process)
             printed = consume(checkout, code.replace("127.0.0.1:9092", f"127.0.0.1:{broker.port}"))
+        assert_shown(checkout, printed)
+    finally:
+        broker.kill()
+
+
+@pytest.mark.needs("mosquitto")
+def test_a_consumer_of_mqtt(checkout):
+    broker = MqttBroker(checkout / "broker", "log_type all")
+    try:
+        [code] = blocks("python", "### MQTT")
+        assert '"127.0.0.1", 1883' in code
+        write_transport(checkout, f"transport: {{type: mqtt, url: '{broker.url}'}}\n")
+        command = [sys.executable, "-W", "error", "-c", code.replace("1883", str(broker.port))]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as consumer:
+            until = time.monotonic() + 30
+            while "Sending SUBACK" not in (checkout / "broker" / "mosquitto.log").read_text():
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            with collector(checkout) as process:
+                process.start_up()
+                printed, _ = consumer.communicate(timeout=60)
+        assert consumer.returncode == 0
         assert_shown(checkout, printed)
     finally:
         broker.kill()
