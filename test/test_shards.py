@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,11 +149,27 @@ def test_the_variable_names_the_shard_too(tmp_path):
             assert one.end() == 0
 
 
-def test_an_environment_of_the_generic_dialect_cannot_be_divided(tmp_path):
-    with Collector(tmp_path, "wss://feed.example/ws", exchange="generic", options=("--shard", "2/2")) as refused:
+REST = {"exchange": "kalshi", "kind": "rest", "endpoint": "http://127.0.0.1:1/"}
+CLOSED = "schedule: {enforce: true, day_start: '00:00', day_end: '00:01', weekdays: [%s]}\n"
+REQUESTS = "subscribe: {requests: [{path: /markets, every: 60s}]}\n"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"exchange": "generic", "endpoint": "wss://feed.example/ws"},
+        {**REST, "environment": REQUESTS},
+        {**REST, "environment": REQUESTS + CLOSED % f"{datetime.now(UTC) + timedelta(days=3):%A}".lower()},
+    ],
+    ids=["generic", "rest", "closed"],
+)
+def test_what_cannot_be_divided_is_refused_at_once(tmp_path, fields):
+    """Each shard would collect all of it."""
+    fields = dict(fields)
+    with Collector(tmp_path, fields.pop("endpoint"), options=("--shard", "2/2"), **fields) as refused:
         assert refused.wait() == 78
     [event] = [event for event in refused.events if event["level"] == "error"]
-    assert "cannot be collected as shard 2/2: the dialect `generic` does not know" in event["event"]
+    assert "cannot be collected as shard 2/2: it is not known which of its messages or requests" in event["event"]
 
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "a", "1/0"])

@@ -13,18 +13,15 @@ from datetime import date
 from ssmd import __version__
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
-from ssmd.contracts.dialect import Dialect, Terms
+from ssmd.contracts.dialect import Terms
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
-from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.model import Environment
-from ssmd.metadata.parts import Parts
 from ssmd.metadata.problem import Problem
 from ssmd.metadata.schedule import silences_of
-from ssmd.resolver import RESOLVERS
 from ssmd.runtime.channels import Limits
 from ssmd.runtime.error_counts import ErrorCounts
 from ssmd.runtime.open_hours import OpenHours
@@ -33,11 +30,11 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.server.health import HealthServer
 from ssmd.server.status import STATUS
-from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
+from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.listing import listing_parts
-from ssmd.wiring.room import require_room
+from ssmd.wiring.room import require_shard
 from ssmd.wiring.source import (
     Keys,
     Source,
@@ -47,10 +44,7 @@ from ssmd.wiring.source import (
     resolve,
     rest_endpoint,
     simulated,
-    simulator_fault,
-    simulator_lists,
 )
-from ssmd.writer import WRITERS
 
 __all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts"]
 
@@ -66,24 +60,9 @@ class Run:
     """Of the probes."""
 
 
-def parts() -> Parts:
-    """Return what the catalogs offer, for the loader."""
-    return Parts(
-        connectors={name: part.Config for name, part in CONNECTORS.items()},
-        writers={name: part.Config for name, part in WRITERS.items()},
-        transports={name: part.Config for name, part in TRANSPORTS.items()},
-        credentials={name: part.credentials for name, part in TRANSPORTS.items() if hasattr(part, "credentials")},
-        exchanges=EXCHANGES,
-        dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
-        resolvers=RESOLVERS,
-        endpoints={"sim": simulator_fault},
-        lists={"sim": simulator_lists},
-    )
-
-
 def followed(deployment: Deployment) -> Sequence[str]:
     """Return which markets the environment follows, for people, one text for each subscription that follows some."""
-    return EXCHANGES[deployment.dialect].described(deployment.description).followed(deployment.environment.subscribe)
+    return dialect_of(deployment).followed(deployment.environment.subscribe)
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
@@ -143,17 +122,8 @@ def assemble(
     return Run(runner, reporter, beside.error_counts, server)
 
 
-def _require_divisible(deployment: Deployment, shard: Shard) -> None:
-    if not (shard.is_whole or EXCHANGES[deployment.dialect].can_be_divided):
-        reason = f"the dialect `{deployment.dialect}` does not know which message asks for which markets"
-        remedy = "divide the messages among several environments, each with a feed of its own"
-        message = f"cannot be collected as shard {shard}: {reason}; {remedy}"
-        raise ConfigError(str(deployment.problem(("subscribe",), message)))
-
-
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:
-    _require_divisible(deployment, shard)
-    require_room(deployment, shard)
+    require_shard(deployment, shard)
     try:
         exchange = _dialect(deployment, source.keys, source.rest_endpoint, shard)
     except ConfigError as error:
@@ -178,7 +148,7 @@ def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
         "exchange": deployment.dialect,
         "environment": deployment.environment.name,
         "shard": shard.label,
-        "description": EXCHANGES[deployment.dialect].needed_to_read(deployment.description),
+        "description": dialect_of(deployment).needed_to_read(deployment.description),
     }
 
 
@@ -191,8 +161,7 @@ def _dialect(deployment: Deployment, keys: Keys, rest_endpoint: str, shard: Shar
         rest_endpoint,
         version.max_symbols_per_connection,
     )
-    dialect: Dialect = parts().dialect(deployment.dialect, deployment.feed.type).described(deployment.description)
-    return dialect(keys.get(EXCHANGE_KEY, {}), environment.subscribe, terms)
+    return dialect_of(deployment)(keys.get(EXCHANGE_KEY, {}), environment.subscribe, terms)
 
 
 def _limits(environment: Environment) -> Limits:

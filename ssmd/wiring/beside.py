@@ -28,6 +28,7 @@ from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.configuration import configuration_of
+from ssmd.wiring.room import require_shard
 from ssmd.wiring.source import Keys, engine_keys, is_of_engine, is_simulated, live
 from ssmd.writer import WRITERS
 
@@ -118,6 +119,7 @@ def assemble_closed(
     """
     beside = Beside(deployment, shard, page, clock)
     with beside.error_counts:
+        require_shard(deployment, shard)
         keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
         companions = beside.companions(keys, environ)
         server = beside.probes(listen, environ)

@@ -19,7 +19,7 @@ from ssmd.runtime.companions import Companions
 from ssmd.runtime.reader import Reader
 from ssmd.wiring.configuration import configuration_of, sections_of
 from ssmd.wiring.load import load_again
-from ssmd.wiring.room import require_room
+from ssmd.wiring.room import require_shard
 
 __all__ = ["Reloads", "changes"]
 
@@ -80,7 +80,7 @@ class Reloads:
         if subscribe == old.environment.subscribe:
             _log.info("reloaded: nothing has changed")
             return
-        require_room(new, self._shard)
+        require_shard(new, self._shard)
         self._reader.reconfigure(subscribe, configuration_of(new))
         self._deployment = replace(new, warnings=[], _lines={})
         _log.info("reloaded: the new subscribe section is in force")

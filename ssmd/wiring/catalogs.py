@@ -1,0 +1,36 @@
+"""What the catalogs offer, and the dialect of a deployment."""
+
+from __future__ import annotations
+
+from ssmd.connector import CONNECTORS
+from ssmd.contracts.dialect import Dialect
+from ssmd.exchange.catalog import EXCHANGES
+from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.parts import Parts
+from ssmd.resolver import RESOLVERS
+from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.source import simulator_fault, simulator_lists
+from ssmd.writer import WRITERS
+
+__all__ = ["dialect_of", "parts"]
+
+
+def parts() -> Parts:
+    """Return what the catalogs offer, for the loader."""
+    return Parts(
+        connectors={name: part.Config for name, part in CONNECTORS.items()},
+        writers={name: part.Config for name, part in WRITERS.items()},
+        transports={name: part.Config for name, part in TRANSPORTS.items()},
+        credentials={name: part.credentials for name, part in TRANSPORTS.items() if hasattr(part, "credentials")},
+        exchanges=EXCHANGES,
+        dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
+        resolvers=RESOLVERS,
+        endpoints={"sim": simulator_fault},
+        lists={"sim": simulator_lists},
+    )
+
+
+def dialect_of(deployment: Deployment) -> Dialect:
+    """Return the dialect of a deployment, as a feed of its type needs it, for the messages of its description."""
+    found: Dialect = parts().dialect(deployment.dialect, deployment.feed.type)
+    return found.described(deployment.description)
