@@ -717,10 +717,10 @@ def test_an_empty_list_is_an_error_and_does_not_mean_everything(name):
         ("trades", "is not a channel that ssmd knows; did you mean `trade`?", False),
         ("of_the_future", "is not a channel that ssmd knows; if Kalshi does not know it either, it refuses it", True),
         # The names of channels to come.
-        ("ticker_v2", "the run ends; did you mean `ticker`?", True),
-        ("market_lifecycle_v3", "the run ends; did you mean `market_lifecycle_v2`?", True),
-        ("cfbenchmarks_value_10hz", "the run ends", True),
-        ("orderbook_snapshot", "the run ends", True),
+        ("ticker_v2", "it refuses it; did you mean `ticker`?", True),
+        ("market_lifecycle_v3", "it refuses it; did you mean `market_lifecycle_v2`?", True),
+        ("cfbenchmarks_value_10hz", "it refuses it", True),
+        ("orderbook_snapshot", "it refuses it", True),
     ],
 )
 def test_a_misspelt_channel_is_an_error_and_another_unknown_one_a_warning(channel, message, warning):
