@@ -82,7 +82,7 @@ def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -
 def _markets(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:
     """Print the report on followed markets; return the exit code."""
     from ssmd.reports.markets import followed_markets
-    from ssmd.reports.markets_text import json_lines, print_markets
+    from ssmd.reports.markets_text import json_lines, text_lines
 
     troubles: list[DataError] = []
     feeds = list(
@@ -91,13 +91,10 @@ def _markets(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int
         )
     )
     code = _report_troubles(troubles)
-    if arguments["--json"]:
-        for line in json_lines(feeds):
-            print(line)
-    elif feeds:
-        print_markets(feeds, _console())
-    else:
+    if not (feeds or arguments["--json"]):
         print("no feed here follows markets, or its ledger does not say which")
+    for line in json_lines(feeds) if arguments["--json"] else text_lines(feeds):
+        print(line)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The followed markets of an archive as tables of plain text, and as lines of JSON."""
+"""The followed markets of an archive as plain text, and as lines of JSON."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from ssmd.errors import printable
 from ssmd.proof.missed_markets import MissedMarket
 from ssmd.reports.markets import FeedMarkets
-from ssmd.reports.text import print_whole
 from ssmd.reports.units import duration
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["json_lines", "print_markets"]
+__all__ = ["json_lines", "text_lines"]
 
 _COLUMNS = ("market", "open from", "to", "not collected from", "to", "lasted", "cause")
 
 
-def print_markets(feeds: Iterable[FeedMarkets], console: Console) -> None:
-    """Print for each feed how its followed markets were collected, and a row for each time in which one was not."""
+def text_lines(feeds: Iterable[FeedMarkets]) -> Iterator[str]:
+    """Yield for each feed how its followed markets were collected, and a row for each time in which one was not.
+
+    There may be a hundred thousand rows, too many for a table of rich.
+    """
     for feed, markets in feeds:
-        console.print(Text(feed, style="bold"))
-        console.print(Text(_sum(markets)), soft_wrap=True)
-        if any(market.missed for market in markets):
-            console.print()
-            print_whole(_table(markets), console)
-        console.print()
+        yield feed
+        yield _sum(markets)
+        rows = [_COLUMNS, *_rows(markets)]
+        if len(rows) > 1:
+            yield ""
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            yield from ("  ".join(map(_padded, row, widths, _COLUMNS)).rstrip() for row in rows)
+        yield ""
 
 
 def _sum(markets: Sequence[MissedMarket]) -> str:
@@ -43,18 +43,19 @@ def _sum(markets: Sequence[MissedMarket]) -> str:
     )
 
 
-def _table(markets: Sequence[MissedMarket]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right" if name == "lasted" else "left", no_wrap=True)
+def _rows(markets: Sequence[MissedMarket]) -> Iterator[Sequence[str]]:
+    """Yield the rows, those of the market first that was missed longest."""
     for market in sorted(markets, key=lambda market: (-market.seconds, market.name)):
         for missed in market.missed:
-            table.add_row(
-                *(Text(printable(market.name)), _time(market.open_ns)[:19], _time(market.close_ns)[:19]),
-                *(_time(missed.begin_ns), _time(missed.end_ns)),
-                *(duration((missed.end_ns - missed.begin_ns) / 1e9), Text(printable(missed.cause))),
+            seconds = (missed.end_ns - missed.begin_ns) / 1e9
+            yield (
+                *(printable(market.name), _time(market.open_ns)[:19], _time(market.close_ns)[:19]),
+                *(_time(missed.begin_ns), _time(missed.end_ns), duration(seconds), printable(missed.cause)),
             )
-    return table
+
+
+def _padded(cell: str, width: int, column: str) -> str:
+    return cell.rjust(width) if column == "lasted" else cell.ljust(width)
 
 
 def _time(ns: int | None) -> str:
