@@ -25,6 +25,7 @@ from ssmd.proof.seal import seal
 from ssmd.reading.follow import POLL_SECONDS, SYNC_SECONDS, Follower
 from ssmd.store.inventory import data_files
 from ssmd.store.line import LineEncoder, decode_line
+from ssmd.store.locks import held
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, timestamp
 
 DAY, NEXT = "2025-12-22", "2025-12-23"
@@ -462,6 +463,16 @@ def test_a_day_that_a_collector_still_writes_is_not_left(tmp_path, at_once):
     assert [block.payloads for block in everything(one)] == [[b"3"]]
     run.stop(day_begins(DAY) + 2 * HOUR)
     assert [block.payloads for block in everything(one)] == [[b"1"]]
+
+
+def test_a_day_that_is_being_sealed_does_not_hold_up_the_next_one(tmp_path, at_once):
+    path = put(tmp_path, DAY, line(1))
+    run = Run(tmp_path, day_begins(NEXT))
+    run.message(day_begins(NEXT), b"1")
+    with held(path) as ours:
+        assert ours
+        assert len(everything(begun(tmp_path))) == 2
+    run.kill()
 
 
 def test_a_day_that_grows_after_a_later_one_was_begun_is_an_error(tmp_path, at_once):

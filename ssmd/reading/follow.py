@@ -32,7 +32,7 @@ from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.reading.pieces import cut, pieces
 from ssmd.reading.position import require_position
 from ssmd.store.head import received_ns
-from ssmd.store.layout import ledger_path
+from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.locks import is_locked
 from ssmd.store.timestamps import day_begins
 
@@ -191,8 +191,9 @@ class Follower:
         if self._later is None:
             self._later = self._days.next(self._place.day)
             return self._later is not None  # What was written before that day began is read first.
-        if is_locked(source.path):
-            # The clock was ahead once and is right again, so that the collector writes the earlier day.
+        if is_locked(source.path) and not is_locked(data_path(self._storage / self._later, self._stem)):
+            # The clock was ahead once and is right again, so that the collector writes the earlier day. (It is not the
+            # collector that holds it when that holds the later one, but `ssmd seal`.)
             self._later = None
             self._days.postpone()
             return False

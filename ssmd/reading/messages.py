@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ssmd.store.head import DATA, TS, is_kept_as_string, split
 from ssmd.store.line import decode_line
 
-__all__ = ["Batch", "batch", "raw"]
+__all__ = ["Batch", "batch", "payloads", "raw"]
 
 _QUOTE = ord('"')
 
@@ -41,11 +41,15 @@ def raw(block: bytes) -> bytes:
 
     A message that was not JSON, and so was kept as a string, may itself contain newlines or end in one.
     """
-    lines = split(block)
-    payloads, others = _documents(lines)
+    return b"\n".join([*payloads(split(block)), b""])
+
+
+def payloads(lines: list[bytes]) -> list[bytes]:
+    """Return the message of each line. Raises ValueError as batch() does."""
+    found, others = _documents(lines)
     for place in others:
-        payloads[place] = decode_line(lines[place]).payload
-    return b"\n".join([*payloads, b""])
+        found[place] = decode_line(lines[place]).payload
+    return found
 
 
 def _documents(lines: list[bytes]) -> tuple[list[bytes], list[int]]:

@@ -83,6 +83,9 @@ class _Comparison:
     """Goes through the recorded lines, of which it knows some that come next."""
 
     window: int
+    """How many."""
+    by_content = False
+    """Whether it also knows their digests."""
 
     def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
         self._lines = lines
@@ -100,7 +103,8 @@ class _Comparison:
     def _fill(self) -> None:
         while len(self._ahead) < self.window and (line := next(self._lines, None)) is not None:
             self._ahead.append(line)
-            self._digests[line.digest] += 1
+            if self.by_content:
+                self._digests[line.digest] += 1
 
     def next(self) -> _Line | None:
         """Return the line that should come next; None at the end."""
@@ -111,9 +115,10 @@ class _Comparison:
         line = self._ahead.popleft()
         self._result.last = line.key
         self._passed.add(*line.key)
-        self._digests[line.digest] -= 1
-        if not self._digests[line.digest]:
-            del self._digests[line.digest]
+        if self.by_content:
+            self._digests[line.digest] -= 1
+            if not self._digests[line.digest]:
+                del self._digests[line.digest]
         self._fill()
         return line
 
@@ -167,6 +172,7 @@ class _ByContent(_Comparison):
     """
 
     window = _WINDOW
+    by_content = True
 
     def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
         super().__init__(lines, result)

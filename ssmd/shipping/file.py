@@ -22,14 +22,13 @@ from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Block, Copied, Position, Traits
 from ssmd.errors import DataError, EngineError, EngineFenced, EngineMismatch, OutputError, WriteError
 from ssmd.metadata.fields import Fault, Text
-from ssmd.reading.blocks import LineBlocks, plain
+from ssmd.reading.blocks import plain
 from ssmd.shipping.copy_state import CopyState
+from ssmd.shipping.folder_copy import copies_of
 from ssmd.shipping.transport import EngineConfig, EngineTransport
 from ssmd.store.durable import explain, sync_directory, write_durably, write_pieces
-from ssmd.store.head import TS, split
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile, data_path, lock_path
-from ssmd.store.line import decode_line
 from ssmd.store.locks import take_lock_file
 from ssmd.store.torn import end_of_whole_lines
 
@@ -196,7 +195,7 @@ class FileSink:
                 return
             for file in self._files():
                 if (first_day or "") <= file.day <= state.day:
-                    yield from _copies(file, state)
+                    yield from copies_of(file, state)
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:
@@ -223,20 +222,3 @@ class FileSink:
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)
-
-
-def _copies(file: DayFile, state: CopyState) -> Iterator[Copied]:
-    """Yield the messages in the copy of a day, up to the position."""
-    size = lines = 0
-    for block in LineBlocks(file.path):
-        for line in split(block):
-            size += len(line)
-            if file.day == state.day and size > state.size:
-                return
-            number = state.recorded_line(file.day, lines) + 1
-            lines += 1
-            try:
-                ts, payload = line[TS].decode("ascii"), decode_line(line).payload
-            except ValueError:
-                ts, payload = "", line
-            yield Copied(f"{file.path}:{lines}", file.day, number, ts, payload)
