@@ -1,18 +1,21 @@
 """A Kafka broker as a process of its own: noida-db, which keeps transactions and fences producers as Kafka does.
 
 It is killed, frozen and started again on the same data folder and port. What it has not: a user's password is not
-checked, there is one broker, and a transaction that is left open stays open until its producer comes back.
+checked, there is one broker, a transaction that is left open stays open until its producer comes back, and what came in
+the last second may be lost when it is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
+import json
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,24 @@ class Broker:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order. It saves what it has about once a second, so kill() may lose the last of it."""
+        self._process.terminate()
+        self._process.wait()
+
+    def forget(self, topics: Sequence[str], batches: int) -> None:
+        """Remove the last batches of each partition of topics. A transaction is two: records, and the mark that ends
+        them. The broker must not run.
+        """
+        path = self._folder / "kafka.json"
+        kept = json.loads(path.read_text())
+        partitions = (topic["partitions"] for name, topic in kept["topics"] if name in topics)
+        for _, partition in itertools.chain.from_iterable(partitions):
+            if gone := partition["record_batches"][-batches:]:
+                del partition["record_batches"][-batches:]
+                partition |= {"high_watermark": gone[0][0], "producer_seqs": []}
+        path.write_text(json.dumps(kept))
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import socket
 import subprocess
@@ -134,3 +135,21 @@ class Consumer:
             assert self._client.loop(0.1) == 0, "the connection is lost"
             assert time.monotonic() < end
         return self.positions.pop()
+
+    def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Publish a message, which the broker has when this returns."""
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        end = time.monotonic() + DEADLINE
+        while not sent.is_published():
+            assert self._client.loop(0.1) == 0, "the connection is lost"
+            assert time.monotonic() < end
+
+    def read_all(self) -> None:
+        """Read all that the broker has by now: a message that is published now comes back behind it."""
+        marker = secrets.token_bytes(16)
+        self.publish("test/$position/marker", marker)
+        end = time.monotonic() + DEADLINE
+        while marker not in self.positions:
+            assert self._client.loop(0.1) == 0, "the connection is lost"
+            assert time.monotonic() < end
+        self.positions.clear()

@@ -54,6 +54,11 @@ def _last_from(start: int, place: Place, client: Client, topics: Topics, feed: s
                     f"{feed}; set another topic"
                 )
             if record.key() == key:
+                if position is not None and position.shard != shard.label:
+                    raise EngineMismatch(
+                        f"kafka has the position of shard `{position.shard}` under the key {key.decode()} of the topic "
+                        f"{topics.names.position}: something else has written it"
+                    )
                 found = position
     finally:
         reader.close()

@@ -95,13 +95,14 @@ class KafkaSink:
         self._drop()
         self.topics.prepare()
         self._has_private = bool(self.topics.partitions(self.names.private))
+        names = [self.names.data, self.names.private] if self._has_private else [self.names.data]
         settings = {
             "transactional.id": self._id,
             "transaction.timeout.ms": _TRANSACTION_SECONDS * 1000,
             "compression.type": "lz4",
             # As in Java's producer, so that all programs agree on the partition of a market.
             "partitioner": "murmur2",
-            "batch.size": min(_BATCH_BYTES, self.topics.largest(self.names.data) - _BATCH_HEAD),
+            "batch.size": min(_BATCH_BYTES, *(self.topics.largest(name) - _BATCH_HEAD for name in names)),
             "message.max.bytes": _LARGEST,
             "delivery.report.only.error": True,
             "on_delivery": self._on_delivery,
@@ -114,7 +115,7 @@ class KafkaSink:
     def send(self, block: Block) -> None:
         if self._producer is None:
             raise EngineError("kafka: a block can be sent only after resume()")
-        private = {kind for kind, _ in block.found if topic_of(block.exchange, kind).section == PRIVATE}
+        private = _private(block)
         if private and not self._has_private:
             self.topics.create(self.names.private)
             self._has_private = True
@@ -172,11 +173,12 @@ class KafkaSink:
     def _error(self, problem: KafkaError, block: Block, seconds: float) -> EngineError:
         """Return the error for a block whose transaction has failed after so many seconds."""
         if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
-            line = block.start.line + 1 + block.payloads.index(self._too_large)
-            limit = self.topics.largest(self.names.data)
+            index = block.payloads.index(self._too_large)
+            topic = self.names.private if block.found[index][0] in _private(block) else self.names.data
             return EngineMismatch(
-                f"line {line} of {block.start.day}/{self._stem}.jsonl has a message of {len(self._too_large):,} bytes, "
-                f"and the topic {self.names.data} takes {limit:,} at most; raise its setting max.message.bytes"
+                f"line {block.start.line + 1 + index} of {block.start.day}/{self._stem}.jsonl has a message of "
+                f"{len(self._too_large):,} bytes, and the topic {topic} takes {self.topics.largest(topic):,} at most; "
+                "raise its setting max.message.bytes"
             )
         error = self._client.error(problem, f"ship to {self.names.data}")
         if isinstance(error, EngineFenced) and seconds > _TRANSACTION_SECONDS:
@@ -196,3 +198,8 @@ class KafkaSink:
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
+
+
+def _private(block: Block) -> set[str]:
+    """Return the types of a block's messages that only the owner of the exchange's account may see."""
+    return {kind for kind, _ in block.found if topic_of(block.exchange, kind).section == PRIVATE}
