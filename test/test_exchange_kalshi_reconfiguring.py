@@ -13,7 +13,9 @@ from kalshi_messages import delta, error
 from test_exchange_kalshi_updates import Exchange, names
 
 from ssmd.contracts.events import Followed, Refused, Unfollowed
+from ssmd.contracts.http import HttpAnswer, HttpRequest
 from ssmd.errors import Disconnected
+from ssmd.exchange.kalshi.updates import ANSWER_MS
 
 BOOKS = {"channels": ["orderbook_delta"], "market_tickers": ["KX-1", "KX-2"]}
 
@@ -152,6 +154,20 @@ def test_a_subscription_that_the_exchange_ends_still_ends_the_run():
     assert isinstance(exchange.kalshi.inspect([ended]).failure, Disconnected)
 
 
+def test_a_late_answer_to_an_unsubscribe_ends_nothing():
+    exchange = opened([BOOKS, {"channels": ["ticker"]}])
+    exchange.kalshi.reconfigure(BOOKS)
+    exchange.tick()
+    [command] = exchange.waiting
+    exchange.waiting = []
+    replies = exchange.session.receive(command, exchange.now_ms * 1_000_000)
+    exchange.tick(ANSWER_MS / 1000 + 1)  # By now, the command is sent again.
+    exchange._take(exchange.kalshi.inspect(replies))
+    exchange.settle()
+    assert what_is_sent(exchange) == {"orderbook_delta": (1, False, ["KX-1", "KX-2"])}
+    assert [each for each in exchange.events if isinstance(each, Refused)] == []
+
+
 @pytest.mark.parametrize("code", [7, 18, 27, 99])
 def test_a_refused_unsubscribe_ends_nothing(code):
     exchange = opened([BOOKS, {"channels": ["ticker"]}])
@@ -268,3 +284,22 @@ def test_the_room_of_the_feed_is_counted_again_when_other_markets_are_named():
     assert after(exchange, "A-1") == (["A-1", "KX-0", "KX-1", "KX-2"], 2)
     assert after(exchange, "A-1", "A-2", "A-3") == (["A-1", "A-2", "A-3", "KX-0"], 4)
     assert after(exchange, "A-3") == (["A-3", "KX-0", "KX-1", "KX-2"], 2)
+
+
+def test_a_market_that_one_subscription_follows_no_more_and_another_does_is_removed_from_the_first():
+    both = {"tickers": ["KX-*", "KY-*"]}
+    exchange = opened([{"channels": ["trade"], "follow": both}, {"channels": ["ticker"], "follow": both}])
+    born(exchange, "KX-1", "KY-1")
+    only = {"channels": ["ticker"], "follow": {"tickers": ["KY-*"]}}
+    exchange.kalshi.reconfigure([{"channels": ["trade"], "follow": both}, only])
+    rows = [{"ticker": name, "event_ticker": "KX", "status": "active"} for name in ("KX-1", "KY-1")]
+    while exchange.kalshi.listing.state().last_listed_ms is None:
+        request = exchange.kalshi.listing.next(exchange.now_ms)
+        if isinstance(request, HttpRequest):
+            found = rows if "status=open" in request.url else []
+            body = json.dumps({"markets": found, "cursor": ""}).encode()
+            exchange.kalshi.listing.answered(HttpAnswer(200, {}, body, 0.1), exchange.now_ms)
+        exchange.now_ms += 100
+    exchange.settle()
+    sent = what_is_sent(exchange)
+    assert (sent["trade"][2], sent["ticker"][2]) == (["KX-1", "KY-1"], ["KY-1"])

@@ -55,8 +55,7 @@ class Replies:
         if head.type == "error":
             return self._read_error(head, read_error(body, self._where(head.sid), self._shown), index, events)
         if head.type == "unsubscribed" and self._subscriptions.switches.get(head.id) is None:
-            # Nobody has asked for it, and the messages are over.
-            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
+            return self._read_ending(head)
         found: Iterable[Confirmation] = ()
         # Until February 2026 the lists were at the top level.
         whole = {**message, **body}
@@ -79,6 +78,14 @@ class Replies:
             if self.snapshots is not None and self.snapshots.are_of(confirmation.channel):
                 self.snapshots.confirmed(confirmation.new, confirmation.gone)
                 events += self.snapshots.report(index + 1)
+        return None
+
+    def _read_ending(self, head: MessageHead) -> Disconnected | None:
+        """Read an `unsubscribed` that answers no command: nobody has asked for it, or the answer comes very late."""
+        channel = self._subscriptions.channel_of(head.sid)
+        if channel is None or not channel.is_closing:
+            return Disconnected(f"Kalshi has ended the subscription{self._where(head.sid)}")
+        list(self._subscriptions.switched(Switch(head.id, channel, opens=False, sent_ms=0), {}))
         return None
 
     def _read_error(self, head: MessageHead, error: KalshiError, index: int, events: list[Event]) -> SsmdError | None:

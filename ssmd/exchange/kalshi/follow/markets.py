@@ -230,8 +230,11 @@ class Markets:
 
         Returns why the listing is not believed, None when it is: an exchange in trouble may list too few.
         """
-        for remove in self._remove.values():
-            remove.update((ticker, None) for ticker in self._before if ticker not in self._followed)
+        for ticker in self._before:
+            followed = self._followed.get(ticker)
+            for number, remove in self._remove.items():
+                if followed is None or number not in followed.numbers:
+                    remove[ticker] = None
         self._before = {}
         known = {**self._followed, **self._over}
         due = [each.listing for each in known.values() if (each.times[1] or 0) * 1000 > now_ms]
