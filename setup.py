@@ -66,7 +66,8 @@ setup(
     ],
     extras_require={
         # One extra for each engine that needs a library: the `type` of an environment's transport.
-        "nats": ["nats-py>=2.10.0,<3"],
+        # Private: see shipping/nats/library.py.
+        "nats": ["nats-py>=2.10.0,<2.17"],
         "kafka": ["confluent-kafka>=2.6.0,<3"],
         "mqtt": ["paho-mqtt>=2.0.0,<3"],
         "bench": [

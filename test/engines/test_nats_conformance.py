@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nats_server import PREFIX, NatsServer
-from sink_conformance import Conformance, Engine, Recorded
+from nats_server import PREFIX, Kept, NatsServer
+from sink_conformance import Conformance, EditableEngine, Engine, Recorded, VerifyConformance
 
 from ssmd.contracts.shard import Shard
 from ssmd.errors import EngineError
@@ -17,13 +17,19 @@ from ssmd.errors import EngineError
 STORE = "store/jetstream/$G/streams/FEED/msgs"
 
 
-class JetStream(Engine):
-    """A server with one stream."""
+class JetStream(EditableEngine):
+    """A server with one stream, and perhaps a user."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, keys: dict[str, Any] | None = None, **settings: Any) -> None:
         self._folder = folder
-        self.server = NatsServer(folder)
+        self._keys = keys or {}
+        more = f"authorization {{ user: {keys['user']}, password: {keys['password']} }}" if keys else ""
+        self.server = NatsServer(folder, more, **self._keys)
         self.server.create(**settings)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return self._keys
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -46,6 +52,20 @@ class JetStream(Engine):
         with newest.open("r+b") as file:
             file.truncate(newest.stat().st_size - 700)
         self.server.start()
+
+    def take_out(self) -> list[Kept]:
+        found = [kept for kept in self.server.kept() if ".position." not in kept.subject]
+        for section in ("json", "control", "private"):
+            self.server.ask("STREAM.PURGE.FEED", {"filter": f"{PREFIX}.{section}.>"})
+        return found
+
+    def put_in(self, messages: Sequence[Kept]) -> None:
+        for kept in messages:
+            facts = {name: value for name, value in kept.headers.items() if name.startswith("Ssmd-")}
+            assert "error" not in self.server.publish(kept.subject, kept.payload, facts)
+
+    def changed(self, message: Kept) -> Kept:
+        return message._replace(payload=message.payload.replace(b"1", b"2"))
 
     def plant_position(self, data: bytes) -> None:
         assert "error" not in self.server.publish(f"{PREFIX}.position.kalshi", data)
@@ -86,3 +106,11 @@ class TestSingleMessages(Conformance):
                 first.send(recorded.trades(5))
             assert first.resume() is None
             assert first.copies() == []
+
+
+class TestVerify(VerifyConformance):
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> Iterator[EditableEngine]:
+        engine = JetStream(tmp_path / "nats", {"user": "relay", "password": "correct-horse"})
+        yield engine
+        engine.server.kill()
