@@ -20,8 +20,11 @@ from process import KEYS, ROOT, Collector, Probed, ssmd
 from rest_site import Ask, Site, reply, site
 from test_never_silent import entries, eventually
 
+from ssmd.connector.rest.config import RestConfig
+from ssmd.connector.rest.connector import RestConnector
 from ssmd.connector.rest.dialect import LOSS_NOTE, RestExchange
 from ssmd.connector.rest.poller import LATE_SECONDS, Deal, Limits, Poller
+from ssmd.errors import ConnectError
 from ssmd.exchange.kalshi.signing import read_private_key
 from ssmd.pace import Pace
 
@@ -312,6 +315,75 @@ def test_a_request_that_fails_is_made_again_when_the_server_allows_it(tmp_path: 
     assert made.asked[1].at - made.asked[0].at >= 2
     assert len(warned(run)) == 1
     assert any(event["event"] == "a request that has failed is answered again" for event in run.events)
+
+
+@pytest.mark.parametrize(("status", "others_wait"), [("429 Too Many Requests", True), ("503 No", False)])
+def test_after_429_no_request_of_the_feed_is_made_for_a_while(tmp_path: Path, status: str, others_wait: bool) -> None:
+    refusals = iter([reply("wait", status, Retry_After="2")])
+    answers: dict[str, Any] = {"/b": reply(), "/a": lambda ask: next(refusals, None) or reply()}
+    with (
+        site(answers) as made,
+        collecting(tmp_path, made, *({"path": path, "every": "100ms"} for path in answers)) as run,
+    ):
+        eventually(lambda: made.count("/a") > 1)
+        assert run.end() == 0
+    first, second, *_ = (ask.at for ask in made.asked if ask.path == "/a")
+    assert second - first >= 2
+    # One may have been on its way when the refusal came.
+    meanwhile = [ask for ask in made.asked if ask.path == "/b" and first < ask.at < first + 2]
+    assert (len(meanwhile) <= 1) == others_wait
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [("404 Not Found", [None, "2", None, "2"]), ("500 No", [None, "2", "2", None])]
+)
+def test_after_a_refusal_a_listing_begins_again_and_after_a_failure_it_goes_on(
+    tmp_path: Path, status: str, again: list[str | None]
+) -> None:
+    failures = iter([reply("no", status)])
+
+    def page(ask: Ask) -> bytes:
+        if "cursor" in ask.params:
+            return next(failures, None) or reply('{"cursor":""}')
+        return reply('{"cursor":"2"}')
+
+    request = {"path": "/m", "every": "100ms", "next": {"param": "cursor", "from": "cursor"}}
+    with site({"/m": page}) as made, collecting(tmp_path, made, request) as run:
+        eventually(lambda: len(made.asked) >= 4)
+        assert run.end() == 0
+    assert [ask.params.get("cursor") for ask in made.asked[:4]] == again
+
+
+def test_a_request_that_takes_longer_than_its_interval_is_made_again_at_once(tmp_path: Path) -> None:
+    """And what was late is not caught up with."""
+    slow = iter([1.0, 1.0])
+    ended: list[float] = []
+
+    def late(ask: Ask) -> bytes:
+        gevent.sleep(next(slow, 0))
+        ended.append(time.monotonic())
+        return reply()
+
+    with site({"/a": late}) as made, collecting(tmp_path, made, {"path": "/a", "every": "500ms"}) as run:
+        eventually(lambda: len(made.asked) >= 7)
+        assert run.end() == 0
+    began = [ask.at for ask in made.asked]
+    assert [began[1] - ended[0] < 0.5, began[2] - ended[1] < 0.5] == [True, True]
+    assert began[6] - began[2] > 3.5 * 0.5
+
+
+def test_a_server_can_ask_for_a_pause_of_an_hour_and_no_more() -> None:
+    with site({"/a": reply("wait", "503 No", Retry_After="999999")}) as made:
+        exchange = RestExchange(None, {"requests": [{"path": "/a", "every": "1s"}]}, None)
+        connector = RestConnector(made.endpoint, exchange, RestConfig(endpoint=made.endpoint), direct=True)
+        connecting = gevent.spawn(connector.connect)
+        [poller] = connector._pollers
+        eventually(lambda: poller.error is not None)
+        assert poller.error is not None
+        assert poller.error.wait_seconds == 3600
+        connector.close()
+        with pytest.raises(ConnectError):
+            connecting.get()
 
 
 def test_failures_are_tried_again_more_and_more_rarely(tmp_path: Path) -> None:

@@ -108,11 +108,10 @@ class Poller:
         self._client.close()
 
     def run(self) -> None:
-        due = time.monotonic()
         while True:
-            self._rest(due)
-            due = max(due + self._spec.every_seconds, time.monotonic())
+            due = time.monotonic() + self._spec.every_seconds
             self._all_pages()
+            self._rest(due)
 
     def _all_pages(self) -> None:
         """Ask for the pages from the first to the last, each again until it is answered."""
