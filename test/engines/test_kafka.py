@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,16 +16,20 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from engine_blocks import DAY, FEED, MARKETS, TS, block, expected, market, payload, position, ship, shown
+from exchange_server import Authority
 from house import ROOT
 from kafka_broker import DEADLINE, Broker
 
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.errors import ConfigError, EngineError, EngineFenced, EngineMismatch
+from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineFenced, EngineMismatch
 from ssmd.shipping.kafka import client, reader, sink
 from ssmd.shipping.kafka.sink import KafkaSink
 from ssmd.shipping.kafka.transport import Kafka, KafkaConfig
 
 SHIPPER = Path(__file__).with_name("kafka_shipper.py")
+FRONT = Path(__file__).with_name("kafka_front.py")
+NO_KEYS: Mapping[str, str] = {}
+KEYS = {"user": "relay", "password": "a long password"}
 ENVIRONMENT = "prod"
 TOPIC = "prod.kalshi"
 OPENED: list[KafkaSink] = []
@@ -52,6 +57,18 @@ def _close_all() -> None:
 @pytest.fixture
 def topic(request):
     return request.node.name.replace("[", ".").replace("]", "")[-100:]
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def pem(authority, tmp_path):
+    """A certificate for this host, and its key."""
+    authority.context("127.0.0.1")
+    return tmp_path / "127.0.0.1.pem"
 
 
 @pytest.fixture
@@ -464,14 +481,89 @@ def test_a_host_that_does_not_exist(monkeypatch):
         transport.open(FEED, WHOLE, {})
 
 
-def test_a_user_is_shown_to_the_broker(shared, topic):
-    transport = Kafka(KafkaConfig(type="kafka", url=shared.url, topic=topic), ENVIRONMENT, "conf")
-    keys = {"user": "me", "password": "a long password"}
-    ship(transport.open(FEED, WHOLE, keys), 10, 10)
-    assert len(records(shared, topic)) == 10
+@contextlib.contextmanager
+def front(broker: Broker, pem: Path | str = "", keys: Mapping[str, str] = NO_KEYS) -> Iterator[str]:
+    """Put TLS before the broker, or a check of passwords; yield the address."""
+    arguments = [sys.executable, str(FRONT), str(broker.port), str(pem), keys.get("user", ""), keys.get("password", "")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        process.kill()
+
+
+def connected(url: str, keys: Mapping[str, str] = NO_KEYS, **more: Any) -> KafkaSink:
+    found = Kafka(KafkaConfig(type="kafka", url=url, **more), ENVIRONMENT, "conf").open(FEED, WHOLE, keys)
+    assert isinstance(found, KafkaSink)
+    OPENED.append(found)
+    return found
+
+
+def test_a_cluster_of_three(topic, monkeypatch):
+    """librdkafka has a cluster of its own for tests, which makes a topic when a producer asks for it."""
+    inside = Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "none", "log_level": 0})
+    for name in (topic, f"{topic}.position"):
+        end = time.monotonic() + DEADLINE
+        while not (found := inside.list_topics(name, timeout=DEADLINE)).topics[name].partitions:
+            assert time.monotonic() < end
+    leaders = {partition.leader for partition in found.topics[name].partitions.values()}
+    assert leaders == {1, 2, 3}
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)  # It never answers when it is asked for settings.
+    url = "kafka://" + ",".join(f"{broker.host}:{broker.port}" for broker in found.brokers.values())
+    ship(connected(url, topic=topic), 3000, 1000)
+    again = connected(url, topic=topic)
+    assert again.resume() == position(3000)
+    assert shown(again.copies()) == expected(3000)
+
+
+def test_a_user_and_a_password(shared, topic):
+    with front(shared, keys=KEYS) as address:
+        ship(shipping := connected(f"kafka://{address}", KEYS, topic=topic), 10, 10)
+        assert shown(shipping.copies()) == expected(10)
+        began = time.monotonic()
+        with pytest.raises(EngineAuthError, match=r"the broker refuses the user or the password: .*failed") as raised:
+            connected(f"kafka://{address}", KEYS | {"password": "another password"}, topic=topic)
+        assert "another password" not in str(raised.value)
+        assert time.monotonic() - began < 5
+
+
+def test_tls(shared, topic, authority, pem, monkeypatch):
+    with front(shared, pem) as address:
+        ship(shipping := connected(f"kafka+ssl://{address}", topic=topic, ca_file=str(authority.path)), 10, 10)
+        assert shown(shipping.copies()) == expected(10)
+        monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)
+        with pytest.raises(EngineError, match="no authority that is trusted has signed it; name its"):
+            connected(f"kafka+ssl://{address}", topic=topic)
+        with pytest.raises(EngineError, match=rf"kafka at {address}: cannot ask for the topic"):
+            connected(f"kafka://{address}", topic=topic)
+
+
+def test_tls_with_a_user_and_a_password(shared, topic, authority, pem):
+    with front(shared, pem, KEYS) as address:
+        more = {"topic": topic, "ca_file": str(authority.path)}
+        ship(connected(f"kafka+ssl://{address}", KEYS, **more), 10, 10)
+        with pytest.raises(EngineAuthError):
+            connected(f"kafka+ssl://{address}", KEYS | {"user": "nobody"}, **more)
+
+
+def test_a_broker_without_tls_that_is_asked_for_it(shared, topic, authority, monkeypatch):
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)
+    with pytest.raises(EngineError, match="SSL handshake failed"):
+        connected(f"kafka+ssl://127.0.0.1:{shared.port}", topic=topic, ca_file=str(authority.path))
 
 
 def test_a_file_of_authorities_that_is_not_there(tmp_path):
     config = KafkaConfig(type="kafka", url="kafka+ssl://127.0.0.1:1", ca_file=str(tmp_path / "none.pem"))
     with pytest.raises(ConfigError, match=r"transport.ca_file: cannot read .*none.pem: No such file"):
         Kafka(config, ENVIRONMENT, "conf").open(FEED, WHOLE, {})
+
+
+def test_a_transaction_that_outlived_itself_is_no_other_relay(shared, topic, monkeypatch):
+    """To the producer it looks the same when the brokers have ended its transaction."""
+    first, second = opened(shared, topic), opened(shared, topic)
+    ship(first, 10, 10)
+    second.resume()
+    monkeypatch.setattr(sink, "_TIME_OUT_MS", 0)
+    with pytest.raises(EngineError, match="and the brokers ended it") as raised:
+        first.send(block(10, 10))
+    assert raised.type is EngineError
+    monkeypatch.undo()
+    assert first.resume() == position(10)

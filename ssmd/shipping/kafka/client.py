@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from ssmd.shipping.kafka.transport import KafkaConfig, is_tls, servers_of
 
 __all__ = ["CONNECT_SECONDS", "UNREACHABLE", "Client", "now"]
 
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 10.0
 """How long to wait for the answer to a question, connecting included."""
 
 _SLICE = 0.25
@@ -50,6 +51,10 @@ UNREACHABLE = {
 
 _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 """librdkafka writes a log of its own to stderr unless a logger takes it. What matters in it comes as an error too."""
+
+_ORIGIN = re.compile(r"^(?:\w+://)?(\S+)/(?:bootstrap|[0-9]+): ")
+_STATE = re.compile(r" \(after [0-9]+ms in state .*\)$")
+"""What librdkafka puts around the reason: the protocol and the name of a broker, and a state of its own."""
 
 _T = TypeVar("_T")
 
@@ -101,9 +106,12 @@ class Client:
         https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
         """
         try:
-            return kind(self._settings | dict(settings))
+            return kind({**self._settings, **settings})
         except KafkaException as error:
-            # Nothing has been sent yet: it is a setting, as a rule the file of ca_file.
+            # Nothing has been sent yet, so it is a setting.
+            if "ssl.ca.location" in error.args[0].str():
+                file = self._settings["ssl.ca.location"]
+                raise ConfigError(f"transport.ca_file: {file} has no certificates in the form PEM") from None
             raise ConfigError(f"transport: {self._text(error.args[0])}") from None
 
     def wait(self, call: Callable[[float], _T], client: Any, doing: str) -> _T:
@@ -161,7 +169,7 @@ class Client:
             )
         if code in UNREACHABLE and self._unreachable:
             return EngineError(f"{self._at(doing)}: {self._unreachable}")
-        if code == KafkaError._TIMED_OUT:
+        if code in UNREACHABLE:
             return EngineError(f"{self._at(doing)}: the brokers have not answered in time")
         return EngineError(f"{self._at(doing)}: {self._text(problem)}")
 
@@ -176,4 +184,11 @@ class Client:
             self._unreachable = self._text(problem)
 
     def _text(self, problem: KafkaError) -> str:
-        return printable(problem.str() or problem.name(), 300, self._hidden)
+        text = problem.str() or problem.name()
+        if "certificate verify failed" in text:
+            return (
+                "the broker's certificate is for another host, or no authority that is trusted has signed it; name its "
+                "authority in `transport.ca_file`"
+            )
+        text = _STATE.sub("", _ORIGIN.sub(r"\1: ", text))
+        return printable(text, 300, self._hidden)

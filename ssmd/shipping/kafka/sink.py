@@ -19,9 +19,9 @@ from ssmd.store.head import TS
 
 __all__ = ["KafkaSink", "connect"]
 
-_SEND_SECONDS = 30.0
+_SEND_SECONDS = 20.0
 """How long a transaction may take to be acknowledged."""
-_TRANSACTION_SECONDS = 60
+_TIME_OUT_MS = 60_000
 """After this time the brokers end a transaction of which they hear nothing more, so that readers can go on."""
 _ABORT_SECONDS = 5.0
 _LARGEST = 64 * 1024 * 1024
@@ -98,7 +98,7 @@ class KafkaSink:
         names = [self.names.data, self.names.private] if self._has_private else [self.names.data]
         settings = {
             "transactional.id": self._id,
-            "transaction.timeout.ms": _TRANSACTION_SECONDS * 1000,
+            "transaction.timeout.ms": _TIME_OUT_MS,
             "compression.type": "lz4",
             # As in Java's producer, so that all programs agree on the partition of a market.
             "partitioner": "murmur2",
@@ -181,7 +181,7 @@ class KafkaSink:
                 "raise its setting max.message.bytes"
             )
         error = self._client.error(problem, f"ship to {self.names.data}")
-        if isinstance(error, EngineFenced) and seconds > _TRANSACTION_SECONDS:
+        if isinstance(error, EngineFenced) and 1000 * seconds > _TIME_OUT_MS:
             # The brokers have ended the transaction. To the producer that looks the same as another relay.
             return EngineError(f"kafka: a transaction took {seconds:.0f} s, and the brokers ended it")
         return error
