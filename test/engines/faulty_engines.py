@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +75,7 @@ class Engine(ABC):
         """Return all that it has, in order, as a consumer gets it that is no part of ssmd."""
 
     def empty(self) -> None:
-        """Let it lose all that it has."""
+        """Let it lose all that it has, its position too. Only where that can be done while a relay is connected."""
         raise NotImplementedError
 
     @abstractmethod
@@ -129,10 +128,6 @@ class Folder(Engine):
             place = f"{path.parent.name}/{path.stem}"
             found += [(f"{place}/{number}", decode_line(line).payload) for number, line in enumerate(lines, 1)]
         return found
-
-    def empty(self) -> None:
-        shutil.rmtree(self._path)
-        self._path.mkdir()
 
     def close(self) -> None:
         pass
