@@ -487,6 +487,48 @@ def test_a_day_that_grows_after_a_later_one_was_begun_is_an_error(tmp_path, at_o
         one.read(1, MOST)
 
 
+def test_of_many_such_lines_only_some_are_named(tmp_path, caplog):
+    put(tmp_path, DAY, *[b"x\n"] * 14, line(1), b"x\n", line(2))
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    assert len(everything(begun(tmp_path))) == 3
+    assert [record.line for record in caplog.records[:10]] == list(range(1, 11))
+    assert [record.lines for record in caplog.records[10:]] == [5]
+
+
+def test_an_outage_within_a_day_says_nothing_of_the_days_before(tmp_path):
+    write_day(tmp_path, "2025-12-20", (0, "started", KALSHI), (0, "connected", {}), (1, b"{}"), sealed=False)
+    outage = (9, "outage", {"from": "2025-12-21T00:00:08.000000Z", "cause": "killed"})
+    again = (9, "started", KALSHI)
+    started, connected = (0, "started", KALSHI), (0, "connected", dict[str, Any]())
+    write_day(tmp_path, DAY, started, connected, (1, b"{}"), outage, again, (9, b"{}"), sealed=False)
+    assert len(everything(begun(tmp_path, "2025-12-20"))) == 3
+
+
+@pytest.mark.parametrize("left", ["ledger.jsonl", "manifest.json"])
+def test_the_data_of_the_very_day_with_which_it_begins_may_not_be_gone(tmp_path, left):
+    for day in (DAY, NEXT):
+        make_day(tmp_path, day)
+    for file in (tmp_path / DAY).iterdir():
+        if not file.name.endswith(left):
+            file.unlink()
+    with pytest.raises(DataError, match=f"{tmp_path}/{DAY}/kalshi.jsonl: is missing, .*; kalshi.{left} describes it"):
+        begun(tmp_path).read(1, MOST)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_lag_counts_the_lines_of_days_that_are_compressed(tmp_path, sealed):
+    sizes = []
+    for day in (DAY, NEXT):
+        path = make_day(tmp_path, day)
+        sizes.append(path.stat().st_size)
+        compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+        if not sealed:
+            (path.parent / "kalshi.manifest.json").unlink()
+            sizes[-1] = path.with_name("kalshi.jsonl.zst").stat().st_size
+    one = begun(tmp_path)
+    assert one.lag()[0] == sum(sizes)
+
+
 @pytest.mark.parametrize("removed", [["2025-12-23"], ["2025-12-22", "2025-12-23"]])
 @pytest.mark.parametrize("end", ["stopped", "killed", "disconnected", None])
 def test_a_whole_day_that_was_removed_before_it_was_read_is_an_error(tmp_path, at_once, removed, end):

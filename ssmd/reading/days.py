@@ -6,14 +6,14 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ssmd.errors import DataError
+from ssmd.reading.packed_day import lines_bytes
 from ssmd.store.inventory import day_folders, looking
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
-from ssmd.store.ledger import CLOSED, CONTINUED, OUTAGE, Entry, time_in
-from ssmd.store.ledger_file import readable_entries
+from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, Entry, decode_entry, time_in
 from ssmd.store.mounts import network_file_system
 from ssmd.store.timestamps import day_of_ns, timestamp
 from ssmd.store.unfinished import is_unfinished_import
@@ -57,13 +57,14 @@ class Days:
         return list(self._after(""))
 
     def sizes_after(self, day: str) -> Iterator[tuple[str, int]]:
-        """Yield the days after a day that have data, each with the size of its file."""
+        """Yield the days after a day that have data, each with the bytes of its lines; of a compressed day without a
+        manifest, those of its file.
+        """
         for name in self._after(day):
-            for path in forms_of(self._storage / name, self._stem):
-                if path.exists():
-                    with looking(path):
-                        yield name, path.stat().st_size
-                    break
+            path = next((path for path in forms_of(self._storage / name, self._stem) if path.exists()), None)
+            if path is not None:
+                with looking(path):
+                    yield name, lines_bytes(path, self._stem) or path.stat().st_size
 
     def _after(self, day: str) -> Iterator[str]:
         with looking(self._storage):
@@ -110,39 +111,50 @@ class Days:
                 "where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
 
-    def require_nothing_between(self, day: str, later: str, end_ns: int | None) -> None:
-        """Raise DataError when something was recorded between two days that have data, and is gone.
+    def require_nothing_between(self, day: str, later: str, end_ns: int | None, *, was_read: bool) -> None:
+        """Raise DataError when something was recorded between two days, or on the first of them unless it `was_read`,
+        and is gone.
 
         `end_ns`: the time of the last entry in the ledger of `day`; None when that is not known.
         """
         with looking(self._storage):
-            between = [folder for folder in day_folders(self._storage) if day < folder.name < later]
-        for folder in between:
-            # A collector makes the data of a day before it writes to the ledger, so the ledger is looked at first.
-            ledger, manifest = ledger_path(folder, self._stem), manifest_path(folder, self._stem)
-            beside = [path for path in (ledger, manifest) if path.exists() and path.stat().st_size]
-            here = any(path.exists() for path in forms_of(folder, self._stem))
-            if beside and not here and not is_unfinished_import(folder, self._stem):
-                raise _gone(data_path(folder, self._stem), f"{beside[0].name} describes it")
-        opening = _opening(readable_entries(ledger_path(self._storage / later, self._stem)))
+            folders = day_folders(self._storage)
+        for folder in folders:
+            if day < folder.name < later or (folder.name == day and not was_read):
+                self._require_data(folder)
+        opening = _opening(ledger_path(self._storage / later, self._stem))
         if opening is None:
             return
         if opening.event == CONTINUED:
-            before = str(opening.fields.get("from"))
-            if day < before < later:
-                raise _gone(data_path(self._storage / before, self._stem), f"the ledger of {later} mentions it")
-            return
-        since_ns = time_in(opening, "from")
-        if end_ns is not None and since_ns > end_ns and day_of_ns(since_ns) > day:
-            raise _gone(
-                data_path(self._storage / day_of_ns(since_ns), self._stem),
-                f"the ledger of {later} says that a connection was open until {timestamp(since_ns)}",
-            )
+            last, why = str(opening.fields.get("from")), f"the ledger of {later} mentions it"
+        else:
+            since_ns = time_in(opening, "from")
+            if end_ns is None or since_ns <= end_ns:
+                return
+            last = day_of_ns(since_ns)
+            why = f"the ledger of {later} says that a connection was open until {timestamp(since_ns)}"
+        if day < last < later or (last == day and not was_read):
+            raise _gone(data_path(self._storage / last, self._stem), why)
+
+    def _require_data(self, folder: Path) -> None:
+        """Raise DataError when a day has a ledger or a manifest, but no data."""
+        # A collector makes the data of a day before it writes to the ledger, so the ledger is looked at first.
+        ledger, manifest = ledger_path(folder, self._stem), manifest_path(folder, self._stem)
+        beside = [path for path in (ledger, manifest) if path.exists() and path.stat().st_size]
+        here = any(path.exists() for path in forms_of(folder, self._stem))
+        if beside and not here and not is_unfinished_import(folder, self._stem):
+            raise _gone(data_path(folder, self._stem), f"{beside[0].name} describes it")
 
 
-def _opening(entries: Iterable[Entry]) -> Entry | None:
+def _opening(ledger: Path) -> Entry | None:
     """Return the entry with which a day begins, that says what was before it; None without one."""
-    return next((entry for entry in entries if entry.event in (CONTINUED, OUTAGE, CLOSED)), None)
+    with contextlib.suppress(OSError, ValueError), open(ledger, "rb") as file:
+        for entry in map(decode_entry, file):
+            if entry.event in (CONTINUED, OUTAGE, CLOSED):
+                return entry
+            if entry.event == CONNECTED or entry.offset:
+                break
+    return None
 
 
 def _gone(path: Path, why: str) -> DataError:

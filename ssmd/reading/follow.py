@@ -45,6 +45,9 @@ SYNC_SECONDS = 0.05
 """The shortest time between two syncs of a file: the collector syncs it too, and must not wait for others. Until then,
 read() returns None, and lag() counts what waits."""
 
+MOST_NAMED = 10
+"""How many lines of a day that ssmd did not write are logged, each with its number."""
+
 _LEAST_BYTES = 64 * 1024
 _MOST_BYTES = 4 * 1024 * 1024
 """How much is read at once."""
@@ -84,6 +87,8 @@ class Follower:
         """What was read and is not handed out yet."""
         self._handed_out: Block | None = None
         self._next_sync = 0.0
+        self._damaged_lines = 0
+        """Of the day, and not written by ssmd."""
         self._later: str | None = None
         """A later day that has begun, so that this one is done when nothing more is in it."""
 
@@ -121,6 +126,7 @@ class Follower:
         self._place = at
         self._later = self._handed_out = None
         self._next_sync = 0.0
+        self._damaged_lines = 0
         folder = self._storage / at.day
         self._parts = LedgerParts(ledger_path(folder, self._stem))
         self._parts.update()
@@ -166,8 +172,9 @@ class Follower:
         return self._reader[1]
 
     def _damaged(self, line: int) -> None:
-        path = self._source.path if self._source is not None else ""
-        _log.warning("not a line of ssmd, left out", extra={"file": str(path), "line": line})
+        self._damaged_lines += 1
+        if self._source is not None and self._damaged_lines <= MOST_NAMED:
+            _log.warning("not a line of ssmd, left out", extra={"file": str(self._source.path), "line": line})
 
     def _find(self) -> bool:
         """Open the day of the place, or the first one after it; return whether there is any."""
@@ -204,8 +211,12 @@ class Follower:
     def _move(self, later: str) -> None:
         """Go on to a later day."""
         self._parts.update()
-        last = self._parts.last
-        self._days.require_nothing_between(self._place.day, later, last.ts_ns if last is not None else None)
+        last, day = self._parts.last, self._place.day
+        was_read = self._source is not None or self._place.offset > 0
+        self._days.require_nothing_between(day, later, last.ts_ns if last is not None else None, was_read=was_read)
+        if self._damaged_lines > MOST_NAMED:
+            more = self._damaged_lines - MOST_NAMED
+            _log.warning("not lines of ssmd, left out", extra={"file": f"{day}/{self._stem}", "lines": more})
         self._go_to(self._place._replace(day=later, offset=0, line=0))
 
     def lag(self) -> tuple[int, float]:
