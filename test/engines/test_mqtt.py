@@ -312,7 +312,7 @@ def test_a_broker_that_cannot_keep_the_position(start):
 
 
 def test_the_copy_cannot_be_read_back(broker):
-    with pytest.raises(EngineError, match="mqtt keeps no messages for later"):
+    with pytest.raises(EngineError, match="keeps no messages that could be read back"):
         opened(broker).copies()
 
 

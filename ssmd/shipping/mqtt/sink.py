@@ -139,8 +139,8 @@ class MqttSink:
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
         raise EngineError(
-            "mqtt keeps no messages for later, so what it has handed on cannot be read back and compared; "
-            "a consumer that counts can use the message's Ssmd-Line"
+            "a broker of MQTT keeps no messages that could be read back, so they cannot be compared with what is "
+            "recorded; let a consumer compare their Ssmd-Line"
         )
 
     def close(self) -> None:
