@@ -66,10 +66,11 @@ setup(
     ],
     extras_require={
         # One extra for each engine that needs a library: the `type` of an environment's transport.
-        # Private: see shipping/nats/library.py.
-        "nats": ["nats-py>=2.10.0,<2.17"],
+        # Before, nats-py cannot make a stream that takes atomic batches. Private: see shipping/nats/library.py.
+        "nats": ["nats-py>=2.12.0,<2.17"],
         "kafka": ["confluent-kafka>=2.6.0,<3"],
-        "mqtt": ["paho-mqtt>=2.0.0,<3"],
+        # Before, the reason for which a broker disconnects is lost.
+        "mqtt": ["paho-mqtt>=2.2.0,<3"],
         "bench": [
             "aiofastnet",
             "aiohttp",

@@ -65,7 +65,26 @@ DATA = {"tzdata"}
 
 
 def test_what_is_imported_is_required_and_nothing_else():
-    assert set(imported()) - {name for _, name in EXTRA_BOUNDS} | DATA == set(BOUNDS)
+    assert set(imported()) | DATA == set(BOUNDS) | {name for _, name in EXTRA_BOUNDS}
+
+
+def test_without_the_libraries_of_engines_everything_else_can_be_imported():
+    """An engine's library is imported when a sink of it is opened, and not when the catalog is read."""
+    program = """
+import sys
+for module in ("nats", "confluent_kafka", "paho"):
+    sys.modules[module] = None
+import ssmd.__main__
+from ssmd import wiring
+from ssmd.commands import COMMANDS
+from importlib import import_module
+for command in COMMANDS.values():
+    import_module(command)
+print(*sorted(wiring.parts().transports))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(done.stdout.split()) == {"file", "memory", *EXTRAS}
 
 
 @pytest.mark.parametrize("name", BOUNDS)
