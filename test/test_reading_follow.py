@@ -74,6 +74,14 @@ def test_all_days_are_handed_out_in_blocks_that_follow_each_other(tmp_path):
     assert one.lag() == (0, 0.0)
 
 
+def test_many_days_are_handed_out_without_a_wait_between_them(tmp_path):
+    days = [f"2025-12-{day}" for day in range(10, 20)]
+    for day in days:
+        put(tmp_path, day, line(1, day=day))
+    one = begun(tmp_path, "oldest")
+    assert [block.end.day for block in everything(one)] == days
+
+
 def test_every_block_ends_where_the_next_session_begins(tmp_path):
     make_day(tmp_path, DAY, connected=((0, 3600, "disconnected"), (3700, 7200, "killed"), (8000, 9000, "stopped")))
     one = follower(tmp_path)

@@ -81,12 +81,14 @@ class Days:
         now = time.monotonic()
         if now < self._next_look and not (today > day and data_path(self._storage / today, self._stem).exists()):
             return None
-        self.postpone()
         self._require_left()
-        return next(self._after(day), None)
+        found = next(self._after(day), None)
+        if found is None:
+            self.postpone()
+        return found
 
     def postpone(self) -> None:
-        """Look for a later day only after a second."""
+        """List the folder again only after a second."""
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def leave(self, day: str, size: int) -> None:

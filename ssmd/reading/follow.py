@@ -134,7 +134,7 @@ class Follower:
         require_position(at, self._source, self._parts, folder, self._stem)
 
     def read(self, most_lines: int, most_bytes: int) -> Block | None:
-        """Return the next lines that are durable, one at least; None when there are none now.
+        """Return the next lines that are durable, one at least; None when there are none so far.
 
         `most_bytes`: the most bytes of payloads, unless the first message alone has more.
         """
@@ -161,7 +161,7 @@ class Follower:
         if not data:
             return self._turn(self._source)
         self._parts.update()
-        self._blocks.extend(pieces(data, self._place, self._parts, self._reader_for, self._damaged))
+        self._blocks.extend(list(pieces(data, self._place, self._parts, self._reader_for, self._damaged)))
         offset, line = self._place.offset + len(data), self._place.line + data.count(b"\n")
         self._place = self._place._replace(offset=offset, line=line)
         return True
