@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ssmd.contracts.sink import Block, Position, Sink
-from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
+from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError, printable
 from ssmd.reading.follow import POLL_SECONDS, Follower
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.head import TS, received_ns
@@ -28,6 +28,9 @@ until a block has been acknowledged."""
 
 _REST_SECONDS = 1.0
 """For how long, at most, what is left is sent after it was stopped."""
+
+_LONGEST_ERROR = 400
+"""Characters: a line of the status is to be written at once."""
 
 _MEASURE_SECONDS = 1.0
 """How often the lag is measured."""
@@ -91,6 +94,8 @@ class Relay:
         self._shipped = shipped
         self._plan = plan
         self._resume_at = plan.resume_at
+        self._tried = False
+        """Whether anything may have been sent from there."""
         self._stopped = stopped
         self._clock = clock
         self._began_ns = clock()
@@ -160,22 +165,36 @@ class Relay:
 
     def _begin(self, position: Position | None) -> None:
         """Go to the end of the engine's copy, or to where a person has chosen to go on."""
-        if self._resume_at is not None:
-            _require_behind(self._resume_at, position)
-            self._follower.begin(self._resume_at)
-            position, self._resume_at = self._resume_at, None
+        chosen = self._resume_at
+        if chosen is not None and self._tried and position is not None and _is_behind(position, chosen):
+            chosen = self._resume_at = None  # What was sent there has arrived, although that was not known.
+        if chosen is not None:
+            _require_behind(chosen, position)
+            position = self._follower.begin(chosen)
+            self._tried = True
         elif position is None and (was := self._shipped.read()) is not None:
             raise EngineMismatch(
                 f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "
                 "another engine; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
         else:
+            self._report_loss(position)
             position = self._follower.begin(position, self._plan.start)
         self.state.up, self.state.error, self.state.position = True, None, position
         _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
         self._measure()
 
+    def _report_loss(self, position: Position | None) -> None:
+        """Log that the engine has lost the end of its copy, if it has."""
+        was = self._shipped.position()
+        if position is not None and was is not None and _is_behind(was, position):
+            _log.warning(
+                "the engine has lost the end of its copy, which is sent again",
+                extra={"day": position.day, "offset": position.offset, "was": f"{was.day}/{was.offset}"},
+            )
+
     def _acknowledged(self, block: Block) -> None:
+        self._resume_at = None
         self._pause = self._plan.pause_seconds[0]
         self.state.messages += len(block.lines)
         self.state.position = block.end
@@ -183,9 +202,10 @@ class Relay:
         self._shipped.note(block.end, self.state.last)
 
     def _failed(self, error: EngineError) -> None:
+        self._shipped.flush()
         self.state.up = False
         self.state.failures += 1
-        self.state.error = str(error)
+        self.state.error = printable(str(error), _LONGEST_ERROR)
         if not (isinstance(error, _FATAL) or self._plan.once):
             pause = round(self._pause, 1)
             _log.warning("the engine failed", extra={"reason": str(error), "next_attempt_seconds": pause})
@@ -204,9 +224,13 @@ class Relay:
             self.state.lag_bytes, self.state.lag_seconds = self._follower.lag()
 
 
+def _is_behind(one: Position, other: Position) -> bool:
+    return (one.day, one.offset) > (other.day, other.offset)
+
+
 def _require_behind(chosen: Position, position: Position | None) -> None:
     """Raise UsageError for a place before the end of the engine's copy: lines would be there twice."""
-    if position is not None and (chosen.day, chosen.offset) < (position.day, position.offset):
+    if position is not None and _is_behind(position, chosen):
         raise UsageError(
             f"--resume-at is {chosen.day}/{chosen.offset}, and the engine's copy ends at {position.day}/"
             f"{position.offset}: what is between would be there twice; choose that place or a later one"

@@ -1,0 +1,192 @@
+"""The relay of one feed, when its engine fails at some moment. The engine is a folder, which fails on demand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from recorded import make_day
+
+from ssmd.contracts.shard import WHOLE
+from ssmd.contracts.sink import Block, Position
+from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
+from ssmd.exchange.readers import reader_of
+from ssmd.reading.follow import Follower
+from ssmd.shipping.file import FileSink
+from ssmd.shipping.relay import Plan, Relay
+from ssmd.shipping.shipped import Shipped
+
+DAY = "2025-12-22"
+FAST = (0.01, 0.04)
+Failing = Callable[[int], Exception | None]
+
+
+class FailingSink(FileSink):
+    """`before` and `after` return what to raise before or after the block of a number is written; `warnings` are
+    those of check().
+    """
+
+    most_lines = 100
+
+    def __init__(self, path: Path, before: Failing, after: Failing, warnings: tuple[str, ...]) -> None:
+        super().__init__(path, "kalshi", WHOLE)
+        self._before, self._after, self._warnings = before, after, warnings
+
+    count = 0
+    """Blocks that were to be sent, in all connections."""
+
+    def check(self):
+        return self._warnings
+
+    def send(self, block: Block) -> None:
+        FailingSink.count += 1
+        if error := self._before(FailingSink.count):
+            raise error
+        super().send(block)
+        if error := self._after(FailingSink.count):
+            raise error
+
+
+class Site:
+    """A recorded day, and the folder of its copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.storage, self.copy = folder / "storage", folder / "copy"
+        self.copy.mkdir()
+        self.recorded = make_day(self.storage, DAY, per_hour=20).read_bytes()
+        self.opened = 0
+
+    def relay(
+        self,
+        before: Failing = lambda number: None,
+        after: Failing = lambda number: None,
+        refuse: Failing = lambda number: None,
+        warnings: tuple[str, ...] = (),
+        **plan,
+    ) -> Relay:
+        FailingSink.count = 0
+
+        def open_sink() -> FileSink:
+            self.opened += 1
+            if error := refuse(self.opened):
+                raise error
+            return FailingSink(self.copy, before, after, warnings)
+
+        follower = Follower(self.storage, "kalshi", WHOLE, reader_of)
+        shipped = Shipped(self.storage, "kalshi", "file")
+        whole = Plan(**{"start": "oldest", "pause_seconds": FAST, **plan})
+        return Relay(follower, open_sink, shipped, whole, threading.Event())
+
+    def place(self, line: int) -> Position:
+        """The position after so many lines."""
+        lines = self.recorded.splitlines(keepends=True)[:line]
+        return Position("kalshi", "", DAY, sum(map(len, lines)), line)
+
+    def copied(self) -> bytes:
+        return (self.copy / DAY / "kalshi.jsonl").read_bytes()
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def at(number: int, error: Exception | None = None) -> Failing:
+    return lambda count: (error or EngineError("no answer")) if count == number else None
+
+
+def ship(relay: Relay) -> None:
+    """Let it run until it has shipped all."""
+    relay_thread = threading.Thread(target=relay.run)
+    relay_thread.start()
+    while relay.state.lag_bytes != 0 or not relay.state.up:
+        relay_thread.join(0.01)
+        assert relay_thread.is_alive()
+    relay._stopped.set()
+    relay_thread.join()
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_block_of_which_nothing_is_known_is_there_once(site, number, moment):
+    relay = site.relay(**{moment: at(number)})
+    ship(relay)
+    assert site.copied() == site.recorded
+    assert (relay.state.failures, site.opened) == (1, 2)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_place_that_a_person_has_chosen_counts_until_a_block_has_arrived(site, moment):
+    end = site.place(150)
+    relay = site.relay(resume_at=end, **{moment: at(1)})
+    ship(relay)
+    assert site.copied() == site.recorded[end.offset :]
+    assert relay.state.failures == 1
+
+
+def test_a_place_before_the_end_of_the_copy_is_refused(site):
+    ship(site.relay())
+    with pytest.raises(UsageError, match="what is between would be there twice"):
+        site.relay(resume_at=site.place(150)).run()
+    assert site.copied() == site.recorded
+
+
+@pytest.mark.parametrize("error", [EngineAuthError("no"), EngineFenced("no"), EngineMismatch("no")])
+def test_what_a_further_attempt_cannot_mend_ends_it(site, error):
+    relay = site.relay(before=at(2, error))
+    with pytest.raises(type(error)):
+        relay.run()
+    assert (relay.state.up, relay.state.error, relay.state.failures) == (False, "no", 1)
+    assert site.opened == 1
+
+
+def test_with_once_any_failure_ends_it(site):
+    with pytest.raises(EngineError, match="no answer"):
+        site.relay(before=at(2), once=True).run()
+
+
+def test_the_pauses_double_until_a_block_has_arrived(site, caplog):
+    refuse = {1, 2, 3, 4, 6}
+    relay = site.relay(
+        before=at(1), refuse=lambda number: EngineError("gone") if number in refuse else None, pause_seconds=(0.1, 0.4)
+    )
+    ship(relay)
+    pauses = [record.next_attempt_seconds for record in caplog.records if record.getMessage() == "the engine failed"]
+    # The fifth attempt connects, and the first block fails.
+    assert pauses == [0.1, 0.2, 0.4, 0.4, 0.4, 0.4]
+    assert site.copied() == site.recorded
+
+
+def test_an_arrived_block_makes_the_next_pause_short_again(site, caplog):
+    ship(site.relay(before=lambda number: EngineError("gone") if number in (1, 2, 4) else None, pause_seconds=(0.1, 9)))
+    pauses = [record.next_attempt_seconds for record in caplog.records if record.getMessage() == "the engine failed"]
+    assert pauses == [0.1, 0.2, 0.1]
+
+
+def test_an_engine_that_has_lost_the_end_of_its_copy_gets_it_again_and_the_log_says_so(site, caplog):
+    ship(site.relay())
+    with open(site.copy / DAY / "kalshi.jsonl", "r+b") as file:
+        file.truncate(len(site.recorded) // 2)
+    ship(site.relay())
+    assert site.copied() == site.recorded
+    [lost] = [record for record in caplog.records if "lost the end" in record.getMessage()]
+    assert lost.was == f"{DAY}/{len(site.recorded)}"
+    assert lost.offset < len(site.recorded) // 2
+
+
+def test_a_warning_about_the_engine_is_logged_once(site, caplog):
+    ship(site.relay(before=at(2), warnings=("the stream forgets; set discard=new",)))
+    assert [record.getMessage() for record in caplog.records if "forgets" in record.getMessage()] == [
+        "the stream forgets; set discard=new"
+    ]
+
+
+def test_what_it_knows_of_itself(site):
+    relay = site.relay(before=at(2, EngineMismatch("no")))
+    assert (relay.state.up, relay.state.lag_bytes, relay.state.position) == (False, None, None)
+    with pytest.raises(EngineMismatch):
+        relay.run()
+    assert (relay.state.messages, relay.state.position) == (100, site.place(100))
+    assert relay.state.last == site.recorded.splitlines()[99][7:34].decode()
