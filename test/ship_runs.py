@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,15 @@ class Site:
 def _data_in(folder: Path) -> dict[str, bytes]:
     paths = [path for path in sorted(folder.glob("*/*.jsonl")) if not path.name.endswith(".ledger.jsonl")]
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
+
+
+def relay_below(pid: int) -> int | None:
+    """Return the process that ships for a collector, None while there is none."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # It may have ended meanwhile.
+            if b"\0ship\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:

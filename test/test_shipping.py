@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from moved_clock import MovedClock
 from process import Collector, Simulator
-from ship_runs import Site, wait_until
+from ship_runs import Site, relay_below, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,9 @@ def wait_until_shipped(collector: Collector) -> None:
 
 def relay_of(collector: Collector) -> int:
     """The process that ships, once there is one."""
-    pid = collector.process.pid
-    found: list[int] = []
-
-    def look() -> list[int]:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        found[:] = [int(child) for child in children if b"\0ship\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
-        return found
-
-    wait_until(look)
+    found = [relay_below(collector.process.pid)]
+    wait_until(lambda: found[0] or found.insert(0, relay_below(collector.process.pid)))
+    assert found[0] is not None
     return found[0]
 
 

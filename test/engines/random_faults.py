@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 sys.path[1:1] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
 from faulty_engines import ENGINES, FEED, Engine, Message  # noqa: E402
 from process import Collector, ssmd  # noqa: E402
+from ship_runs import relay_below  # noqa: E402
 
 from ssmd.store.line import decode_line  # noqa: E402
 
@@ -50,30 +52,24 @@ class Site:
 
     def faults(self) -> dict[str, Callable[[], None]]:
         return {
-            "relay killed": lambda: self._signal_relay(signal.SIGKILL),
+            "relay killed": self._relay_killed,
             "relay frozen": self._relay_frozen,
             "collector killed": self._collector_killed,
             "collector restarted": self._collector_restarted,
             **self.engine.faults(),
         }
 
-    def relay(self) -> int | None:
-        """Return the process that ships, None while there is none."""
-        pid = self.collector.process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if b"\0ship\0" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
-        return None
-
-    def _signal_relay(self, number: signal.Signals) -> None:
-        if (pid := self.relay()) is not None:
-            os.kill(pid, number)
+    def _relay_killed(self) -> None:
+        with suppress(ProcessLookupError):  # It may have ended meanwhile.
+            if (pid := relay_below(self.collector.process.pid)) is not None:
+                os.kill(pid, signal.SIGKILL)
 
     def _relay_frozen(self) -> None:
-        if (pid := self.relay()) is not None:
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(random.uniform(0, 4))
-            os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            if (pid := relay_below(self.collector.process.pid)) is not None:
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(random.uniform(0, 4))
+                os.kill(pid, signal.SIGCONT)
 
     def _collector_killed(self) -> None:
         self.collector.process.kill()
