@@ -62,6 +62,12 @@ class Ssmd:
     def output(self, folder: Path) -> Path | None:
         return next((folder / "data").glob("*/bench.jsonl"), None)
 
+    def begin(self, probes: Probes) -> None:
+        """Wait until it is ready for messages, as it is when it is connected."""
+
+    def finish(self, probes: Probes, messages: int) -> None:
+        """Wait until it has done its work with so many messages, which are in its file."""
+
 
 class SsmdGeneric(Ssmd):
     """Collects with the generic dialect, and with a description of the messages if there is one."""
@@ -115,6 +121,15 @@ class Probes:
         began = time.monotonic()
         urllib.request.urlopen(f"http://{self._listen}/health", timeout=timeout).read()
         return (time.monotonic() - began) * 1e3
+
+    def shipped(self) -> int | None:
+        """Return how many messages an engine has acknowledged; None while the relay is not the only companion at work,
+        and connected to the engine.
+        """
+        status = json.loads(urllib.request.urlopen(f"http://{self._listen}/status", timeout=10).read())
+        working = [each["name"] for each in status["companions"] if each["up"]]
+        shipping = status["shipping"]  # None before the relay's first report.
+        return shipping["messages"] if working == ["ship"] and shipping and shipping["up"] else None
 
     def metrics(self) -> dict[str, float]:
         """Return every metric whose only label is `feed`. Raises OSError."""

@@ -150,6 +150,8 @@ class Bench:
         start_ms = ((time.monotonic_ns() if path else ready_ns) - run.started_ns) / 1e6
         probes = Probes(run.folder, process) if isinstance(run.collector, Ssmd) else None
 
+        if probes and isinstance(run.collector, Ssmd):
+            run.collector.begin(probes)
         source.send(f"go {path}" if run.load.rate and path else "go")
         self._sleep(path, WARM_SECONDS, self.most_bytes // 4)
         first = sample(process, path)
@@ -160,6 +162,8 @@ class Bench:
         source.send("stop")
         _, sent, began, ended = source.line(DRAIN_SECONDS, process)
         await_lines(path, int(sent) + 1)  # And the acknowledgement.
+        if probes and isinstance(run.collector, Ssmd):
+            run.collector.finish(probes, int(sent))
 
         result = _result(path, first, last, int(sent), (int(ended) - int(began)) / 1e9)
         result.messages = int(sent)

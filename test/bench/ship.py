@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from kafka_broker import Broker
 from nats_server import NatsServer
 
-from bench.collector import Ssmd, environ, write_tree
+from bench.collector import Probes, Ssmd, environ, write_tree
 from bench.load import Load, kill
 from bench.markdown import table
 from bench.measure import Bench, Result
@@ -90,6 +90,21 @@ class Shipping(Ssmd):
 
     def write_tree(self, folder: Path, endpoint: str) -> None:
         write_tree(folder, endpoint, {}, self._engine.transport("today"))
+
+    def begin(self, probes: Probes) -> None:
+        """Wait for the relay, which starts after the collection."""
+        _await(lambda: probes.shipped() is not None)
+
+    def finish(self, probes: Probes, messages: int) -> None:
+        _await(lambda: (probes.shipped() or 0) >= messages)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + MOST_SECONDS
+    while not condition():
+        if time.monotonic() > until:
+            raise RuntimeError(f"nothing was shipped for {MOST_SECONDS:g} s")
+        time.sleep(0.1)
 
 
 class Latency(NamedTuple):
