@@ -161,6 +161,30 @@ def test_a_line_that_ssmd_did_not_write_is_not_expected(storage, numbers):
         assert found(held(storage, copies, numbers)) == [(FOREIGN, DAY, 5, 5, "place 4")]
 
 
+@pytest.mark.parametrize("window", [1, 4, 10_000])
+def test_it_does_not_wait_for_what_a_collector_still_writes(storage, numbers, monkeypatch, window):
+    """Each time that it waits, there is more."""
+    path = storage / NEXT / "kalshi.jsonl"
+    lines = path.read_bytes().splitlines(True)
+    path.write_bytes(b"".join(lines[:-20]))
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        with open(path, "ab") as file:
+            file.write(lines[len(waits) - 20])
+        waits.append(seconds)
+        assert len(waits) < 20
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("ssmd.reading.follow.SYNC_SECONDS", 0)
+    monkeypatch.setattr(module._ByContent, "window", window)
+    copies = copy_of(storage)
+    changed = copies[5]._replace(payload=b"{}")
+    result = held(storage, [*copies[:5], changed, *copies[6:]], numbers)
+    assert found(result) == [(CHANGED, DAY, 6, 6, "place 5")]
+    assert len(waits) <= 2
+
+
 def test_an_empty_copy_has_nothing_to_compare(storage, numbers):
     assert held(storage, [], numbers) == Compared()
 

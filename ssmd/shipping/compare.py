@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from itertools import dropwhile
 from typing import NamedTuple
 
 from ssmd.contracts.sink import Copied, Position
@@ -56,23 +55,18 @@ def compare(
     return result
 
 
-def _recorded(follower: Follower, begin: Key) -> Iterator[_Line]:
-    """Return an iterator over the recorded lines, from one on."""
+def _recorded(follower: Follower, begin: Key) -> Iterator[_Line | None]:
+    """Yield the recorded lines from one on, and None whenever there is no more so far."""
     follower.begin(None, begin[0])
-    return dropwhile(lambda line: line.key < begin, _lines(follower))
-
-
-def _lines(follower: Follower) -> Iterator[_Line]:
     while True:
         block = follower.read(_BLOCK_LINES, _BLOCK_BYTES)
         if block is None:
-            time.sleep(SYNC_SECONDS)  # Then what is there now can be synced and handed out.
-            block = follower.read(_BLOCK_LINES, _BLOCK_BYTES)
-        if block is None:
-            return
+            yield None
+            continue
         day, before = block.start.day, block.start.line
         for number, (line, payload) in enumerate(zip(block.lines, block.payloads, strict=True), before + 1):
-            yield _Line((day, number), _digest(line[TS].decode("ascii"), payload))
+            if (day, number) >= begin:
+                yield _Line((day, number), _digest(line[TS].decode("ascii"), payload))
 
 
 def _digest(ts: str, payload: bytes) -> int:
@@ -87,8 +81,9 @@ class _Comparison:
     by_content = False
     """Whether it also knows their digests."""
 
-    def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
+    def __init__(self, lines: Iterator[_Line | None], result: Compared) -> None:
         self._lines = lines
+        self._is_end = False
         self._result = result
         self._ahead: deque[_Line] = deque()
         self._digests: Counter[int] = Counter()
@@ -97,18 +92,31 @@ class _Comparison:
         self._missing = LineRanges()
         """Those of them that have not come."""
         self._fill()
-        if self._ahead:
-            result.first = self._ahead[0].key
+        first = self.next()
+        result.first = first.key if first is not None else None
 
     def _fill(self) -> None:
-        while len(self._ahead) < self.window and (line := next(self._lines, None)) is not None:
+        """Read the lines that are there; a collector may be writing more."""
+        while len(self._ahead) < self.window and (line := next(self._lines)) is not None:
             self._ahead.append(line)
             if self.by_content:
                 self._digests[line.digest] += 1
 
+    def wait(self) -> bool:
+        """Wait until what is there now can be synced and read; return whether there was more. Everything in the copy
+        was recorded before it was copied, so once is enough.
+        """
+        if not self._is_end and len(self._ahead) < self.window:
+            before = len(self._ahead)
+            time.sleep(SYNC_SECONDS)
+            self._fill()
+            self._is_end = len(self._ahead) == before
+            return not self._is_end
+        return False
+
     def next(self) -> _Line | None:
         """Return the line that should come next; None at the end."""
-        return self._ahead[0] if self._ahead else None
+        return self._ahead[0] if self._ahead or self.wait() else None
 
     def go_on(self) -> _Line:
         """Go on to the line after that; return the line that was next."""
@@ -174,13 +182,13 @@ class _ByContent(_Comparison):
     window = _WINDOW
     by_content = True
 
-    def __init__(self, lines: Iterator[_Line], result: Compared) -> None:
+    def __init__(self, lines: Iterator[_Line | None], result: Compared) -> None:
         super().__init__(lines, result)
         self._came = _Last()
         self._gone = _Last()
         self._changed = _Last()
 
-    def take(self, copied: Copied) -> None:
+    def take(self, copied: Copied, may_wait: bool = True) -> None:
         digest = _digest(copied.ts, copied.payload)
         line = self.next()
         if digest in self._digests:
@@ -195,6 +203,8 @@ class _ByContent(_Comparison):
             self._result.is_foreign(self._changed.pop(digest))
         elif digest in self._came:
             self._result.add(DOUBLED, self._came[digest], copied.where)
+        elif may_wait and self.wait():
+            self.take(copied, may_wait=False)
         elif line is not None:
             self._result.add(CHANGED, line.key, copied.where)
             self._changed.add(self.go_on())
