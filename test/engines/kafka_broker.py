@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 DEADLINE = 20.0
@@ -115,3 +116,9 @@ class Broker:
     def delete(self, name: str) -> None:
         admin = self.admin()  # Without a name it would be gone before its answer comes.
         admin.delete_topics([name])[name].result(DEADLINE)
+
+    def empty(self, name: str) -> None:
+        """Remove all messages of a topic with one partition."""
+        admin = self.admin()
+        for future in admin.delete_records([TopicPartition(name, 0, -1)]).values():
+            future.result(DEADLINE)

@@ -209,6 +209,33 @@ def test_a_sink_that_is_closed_leaves_no_connection(shared, topic):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_a_topic_that_has_lost_its_newest_messages_is_reported(own, partitions, caplog):
+    own.create(TOPIC, partitions)
+    ship(opened(own), 1000, 250)
+    assert opened(own).resume() == position(1000)
+    assert caplog.messages == []
+    own.stop()
+    own.forget([TOPIC], 2)
+    own.start()
+    assert opened(own).resume() == position(1000)
+    [record] = caplog.records
+    assert record.getMessage() == "the topic has lost its newest messages; `ssmd verify --engine` says which"
+    assert (record.shipped, record.has) == (f"{DAY}/1000", f"{DAY}/750")
+
+
+def test_what_the_newest_records_do_not_show_is_not_reported(shared, topic, caplog):
+    one, two = opened(shared, topic, Shard(1, 2)), opened(shared, topic, Shard(2, 2))
+    one.resume()
+    two.resume()
+    one.send(block(0, 10, shard="1of2"))
+    two.send(block(0, 1000, shard="2of2"))
+    assert opened(shared, topic, Shard(1, 2)).resume() == position(10, shard="1of2")
+    shared.empty(topic)
+    assert opened(shared, topic, Shard(1, 2)).resume() == position(10, shard="1of2")
+    assert caplog.messages == []
+
+
 def test_of_nothing_there_are_no_copies(shared, topic):
     assert list(opened(shared, topic).copies()) == []
 
@@ -441,7 +468,7 @@ def test_a_broker_that_stays_frozen_ends_the_wait(own, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["between", "within"])
-def test_a_broker_that_is_killed_and_started_again(own, when, monkeypatch):
+def test_a_broker_that_is_killed_and_started_again(own, when, monkeypatch, capfd):
     monkeypatch.setattr(sink, "_SEND_SECONDS", 3.0)
     shipping = opened(own)
     ship(shipping, 100, 100)
@@ -464,6 +491,7 @@ def test_a_broker_that_is_killed_and_started_again(own, when, monkeypatch):
     again = opened(own)
     ship(again, 300, 100)
     assert shown(again.copies()) == expected(300)
+    assert capfd.readouterr().err == ""  # The library writes a log of its own, unless it is kept from that.
 
 
 def test_a_broker_that_is_not_there(own, monkeypatch):

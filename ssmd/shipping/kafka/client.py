@@ -53,7 +53,7 @@ _SILENT = logging.Logger("librdkafka", logging.CRITICAL + 1)
 """librdkafka writes a log of its own to stderr unless a logger takes it. What matters in it comes as an error too."""
 
 _ORIGIN = re.compile(r"^(?:\w+://)?(\S+)/(?:bootstrap|[0-9]+): ")
-_STATE = re.compile(r" \(after [0-9]+ms in state .*\)$")
+_STATE = re.compile(r" \((after [0-9]+ms in state |PID\{).*$", re.DOTALL)
 """What librdkafka puts around the reason: the protocol and the name of a broker, and a state of its own."""
 
 _T = TypeVar("_T")

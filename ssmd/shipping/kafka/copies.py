@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _LOOKS = (1_000, 100_000)
 """How many of the newest positions are read: as a rule one of them is of this feed. Then all are."""
 _HOUR_MS = 3600 * 1000
+_TAIL = 500
+"""How many of the newest records of each partition are compared with the position."""
 
 
 def last_position(client: Client, topics: Topics, feed: str, shard: Shard) -> Position | None:
@@ -87,12 +89,13 @@ class Copies:
         self._topics = topics
         self._stem = stem.encode()
         self._private = topics.names.private
+        self._group = f"ssmd-{topics.names.data}"
         self._foreign = 0
 
     def since(self, first_day: str | None) -> Iterator[Copied]:
         """Yield them, merged by their lines; those of days before `first_day` may be missing."""
-        names = (self._topics.names.data, self._private)
-        places = [(name, number) for name in names for number in self._topics.partitions(name)]
+        self._foreign = 0
+        places = self._places()
         if not places:
             return
         # A message is shipped after it is received. The hour is for clocks that differ.
@@ -100,13 +103,37 @@ class Copies:
         if first_day is not None:
             point = OffsetSpec.for_timestamp(day_begins(first_day) // 1_000_000 - _HOUR_MS)
         starts = {place: start for place, start in self._topics.offsets(places, point).items() if start >= 0}
-        reader = Reader(self._client, self._topics, starts, f"ssmd-{self._topics.names.data}")
+        reader = Reader(self._client, self._topics, starts, self._group)
         try:
             yield from reader.merged(self._parse, lambda copied: (copied.day, copied.line))
         finally:
             reader.close()
         if self._foreign:
             _log.warning("the topic has messages that ssmd has not written", extra={"messages": self._foreign})
+
+    def end(self) -> tuple[str, int] | None:
+        """Return the day and the line of the newest message; None when that cannot be known: the newest records of a
+        partition are of other shards, or all are gone by their age.
+        """
+        places = self._places()
+        first = self._topics.offsets(places, OffsetSpec.earliest())
+        last = self._topics.offsets(places, OffsetSpec.latest(), committed=False)
+        starts = {place: max(first[place], last[place] - _TAIL) for place in places}
+        newest = ("", 0)
+        unknown = {place for place in places if starts[place] > first[place]}
+        reader = Reader(self._client, self._topics, starts, self._group)
+        try:
+            for message in reader.records():
+                if (copied := self._parse(message)) is not None:
+                    newest = max(newest, (copied.day, copied.line))
+                    unknown.discard((message.topic(), message.partition()))
+        finally:
+            reader.close()
+        return newest if newest[1] and not unknown else None
+
+    def _places(self) -> list[Place]:
+        names = (self._topics.names.data, self._private)
+        return [(name, number) for name in names for number in self._topics.partitions(name)]
 
     def _parse(self, message: Message) -> Copied | None:
         """Return a message of this feed; None for another shard's, and for what another program has written."""

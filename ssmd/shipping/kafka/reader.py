@@ -43,6 +43,8 @@ class Reader:
         self._heard = now()
         settings = {"group.id": group, "isolation.level": "read_committed", "enable.partition.eof": True}
         settings |= {"enable.auto.commit": False, "auto.offset.reset": "error"}
+        # By default it would fetch 100,000 messages, or 64 MB, ahead.
+        settings |= {"queued.min.messages": _MOST_AHEAD, "queued.max.messages.kbytes": 16 * 1024}
         self._consumer = client.make(Consumer, settings)
         self._consumer.assign([TopicPartition(*place, starts[place]) for place in self._unread])
 

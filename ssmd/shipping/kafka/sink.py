@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -18,6 +19,8 @@ from ssmd.shipping.kafka.transport import KafkaConfig
 from ssmd.store.head import TS
 
 __all__ = ["KafkaSink", "connect"]
+
+_log = logging.getLogger(__name__)
 
 _SEND_SECONDS = 20.0
 """How long a transaction may take to be acknowledged."""
@@ -57,6 +60,7 @@ class KafkaSink:
         self._shard = shard
         self._stem = shard.stem(feed)
         self._id = f"ssmd-{topic}-{self._stem}"
+        self._copies = Copies(client, self.topics, self._stem)
         self._producer: Producer | None = None
         self._too_large = b""
         """The largest message that the brokers have refused as too large."""
@@ -110,7 +114,23 @@ class KafkaSink:
         self._producer = producer = self._client.make(Producer, settings)
         # From here on an older relay is fenced, and its last transaction is either whole or undone.
         self._client.wait(producer.init_transactions, producer, f"become the writer of {self.names.data}")
-        return last_position(self._client, self.topics, self._feed, self._shard)
+        position = last_position(self._client, self.topics, self._feed, self._shard)
+        if position is not None:
+            self._look_for_loss(position)
+        return position
+
+    def _look_for_loss(self, position: Position) -> None:
+        """Log it when the topic ends before the position: one broker may lose messages, and another has the position."""
+        end = self._copies.end()
+        if end is not None and end < (position.day, position.line):
+            _log.warning(
+                "the topic has lost its newest messages; `ssmd verify --engine` says which",
+                extra={
+                    "topic": self.names.data,
+                    "shipped": f"{position.day}/{position.line}",
+                    "has": f"{end[0]}/{end[1]}",
+                },
+            )
 
     def send(self, block: Block) -> None:
         if self._producer is None:
@@ -187,7 +207,7 @@ class KafkaSink:
         return error
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
-        yield from Copies(self._client, self.topics, self._stem).since(first_day)
+        return self._copies.since(first_day)
 
     def close(self) -> None:
         self._drop()
