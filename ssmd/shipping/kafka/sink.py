@@ -120,7 +120,7 @@ class KafkaSink:
         return position
 
     def _look_for_loss(self, position: Position) -> None:
-        """Log it when the topic ends before the position: one broker may lose messages, and another has the position."""
+        """Log it when the topic ends before the position: a broker may lose messages while another has the position."""
         end = self._copies.end()
         if end is not None and end < (position.day, position.line):
             _log.warning(
