@@ -621,3 +621,42 @@ def test_lines_of_two_feeds_in_one_file_are_handed_out(tmp_path):
     put(tmp_path, DAY, line(1), other)
     [block] = everything(begun(tmp_path))
     assert block.payloads == [b"{}", b'{"type":"trade"}']
+
+
+@pytest.mark.parametrize("form", ["zst", "gz"])
+def test_a_compressed_day_goes_on_at_a_position_of_its_lines(tmp_path, form):
+    path = make_day(tmp_path, DAY, per_hour=500, sealed=form == "zst")
+    recorded = path.read_bytes()
+    lines = recorded.splitlines(keepends=True)
+    if form == "zst":
+        compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+    else:
+        path.with_name("kalshi.jsonl.gz").write_bytes(gzip.compress(recorded))
+        path.unlink()
+    one = follower(tmp_path)
+    for count in (9_000, 5, len(lines), 0):
+        at = Position("kalshi", "", DAY, len(b"".join(lines[:count])), count)
+        one.begin(at)
+        assert lines_of(everything(one)) == b"".join(lines[count:])
+        one.begin(at)
+        assert (one.lag()[0] > 0) == (count < len(lines))
+    for wrong in (at._replace(offset=7), at._replace(offset=len(recorded) + 1), at._replace(offset=len(lines[0]))):
+        with pytest.raises(EngineMismatch, match=f"{path}.{form}: "):
+            one.begin(wrong)
+
+
+def test_a_compressed_day_that_is_damaged_is_an_error(tmp_path):
+    path = make_day(tmp_path, DAY)
+    compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+    packed = path.with_name("kalshi.jsonl.zst")
+    packed.write_bytes(packed.read_bytes()[:-100])
+    with pytest.raises(DataError, match=f"{packed}: cannot be read: "):
+        everything(begun(tmp_path))
+
+
+def test_lag_of_a_damaged_line_counts_from_the_beginning_of_its_day(tmp_path):
+    now = day_begins(DAY) + 100 * SECOND
+    put(tmp_path, DAY, b"x\n", line(5))
+    one = follower(tmp_path, clock=lambda: now)
+    one.begin(None, "today")
+    assert one.lag() == (2 + len(line(5)), 100.0)

@@ -2,7 +2,7 @@
 
 The copy has the layout of the storage: {path}/{day}/{stem}.jsonl with the lines as they are. Beside it are
 
-    {path}/.{stem}.lock         held by the relay that writes the copy
+    {path}/.{stem}.copy.lock    held by the relay that writes the copy
     {path}/.{stem}.position     where the copy ends, replaced after each block
 
 A block is appended and synced before the position is replaced. So whatever follows the position in the copy is of a
@@ -28,7 +28,7 @@ from ssmd.shipping.folder_copy import copies_of
 from ssmd.shipping.transport import EngineConfig, EngineTransport
 from ssmd.store.durable import explain, sync_directory, write_durably, write_pieces
 from ssmd.store.inventory import data_files
-from ssmd.store.layout import DayFile, data_path, lock_path
+from ssmd.store.layout import DayFile, data_path
 from ssmd.store.locks import take_lock_file
 from ssmd.store.torn import end_of_whole_lines
 
@@ -107,7 +107,7 @@ class FileSink:
         """Take the lock, if it is not held yet."""
         if self._lock_fd >= 0:
             return
-        path = lock_path(self._root, self._stem)
+        path = self._root / f".{self._stem}.copy.lock"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             holder = take_lock_file(fd)
