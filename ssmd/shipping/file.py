@@ -2,7 +2,7 @@
 
 The copy has the layout of the storage: {path}/{day}/{stem}.jsonl with the lines as they are. Beside it are
 
-    {path}/.{stem}.copy.lock    held by the relay that writes the copy
+    {path}/.{stem}.copying      held by the relay that writes the copy
     {path}/.{stem}.position     where the copy ends, replaced after each block
 
 A block is appended and synced before the position is replaced. So whatever follows the position in the copy is of a
@@ -107,7 +107,7 @@ class FileSink:
         """Take the lock, if it is not held yet."""
         if self._lock_fd >= 0:
             return
-        path = self._root / f".{self._stem}.copy.lock"
+        path = self._root / f".{self._stem}.copying"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             holder = take_lock_file(fd)
