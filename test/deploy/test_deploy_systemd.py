@@ -195,8 +195,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.needs("mosquitto")
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["nats", "kafka", pytest.param("mqtt", marks=pytest.mark.needs("mosquitto"))])
 def test_a_relay_ships_with_the_rights_of_the_unit(machine, engine):
     server, fields = ENGINES[engine]
     environment = machine.path("/etc/ssmd/exchanges/environments/kalshi-sim.yaml")

@@ -15,7 +15,7 @@ import pytest
 from engine_blocks import DAY, FEED, TS, block, market, payload, position, ship
 from exchange_server import Authority
 from house import ROOT
-from mqtt_broker import PROGRAM, Consumer, MqttBroker
+from mqtt_broker import Consumer, MqttBroker
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineFenced, EngineMismatch
@@ -23,7 +23,7 @@ from ssmd.shipping.mqtt import connection
 from ssmd.shipping.mqtt.sink import MqttSink
 from ssmd.shipping.mqtt.transport import Mqtt, MqttConfig
 
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="mosquitto is not installed")
+pytestmark = pytest.mark.needs("mosquitto")
 
 SHIPPER = Path(__file__).with_name("mqtt_shipper.py")
 OPENED: list[MqttSink] = []

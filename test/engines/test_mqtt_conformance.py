@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_broker import PROGRAM, Consumer, MqttBroker
+from mqtt_broker import Consumer, MqttBroker
 from sink_conformance import Conformance, Engine, Recorded
 from sink_process import ENVIRONMENT, SinkProcess
 
@@ -16,7 +16,7 @@ from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Copied
 from ssmd.errors import EngineError
 
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="mosquitto is not installed")
+pytestmark = pytest.mark.needs("mosquitto")
 
 POSITION = f"{ENVIRONMENT}/kalshi/$position/kalshi"
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from abilities import need
 from faulty_engines import ENGINES
 
 PROGRAM = Path(__file__).with_name("random_faults.py")
@@ -15,6 +16,8 @@ FAULTS = 6
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_whatever_happens_the_engine_has_what_was_recorded(engine):
+    if engine == "mqtt":
+        need("mosquitto")
     command = [sys.executable, PROGRAM, engine, "--faults", str(FAULTS), "--seed", "16"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
