@@ -78,6 +78,9 @@ class Engine(ABC):
         """Let it lose all that it has, its position too. Only where that can be done while a relay is connected."""
         raise NotImplementedError
 
+    def between(self) -> None:  # noqa: B027
+        """Do what is to be done between two faults."""
+
     @abstractmethod
     def close(self) -> None: ...
 
@@ -218,8 +221,12 @@ class Mqtt(Served):
         self.server.start()
         self._consumer.connect()
 
+    def between(self) -> None:
+        # The more the server keeps for its consumer, the longer it takes to save that, after each hundred messages.
+        self._consumer.drain(most_seconds=0.5)
+
     def messages(self) -> list[Message]:
-        self._consumer.drain()
+        self._consumer.drain(most_seconds=60)
         return [(self._consumer.facts(message)["Ssmd-Line"], message.payload) for message in self._consumer.got]
 
     def close(self) -> None:

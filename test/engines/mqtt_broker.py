@@ -119,11 +119,11 @@ class Consumer:
             assert self._client.loop(0.1) == 0, "the connection is lost"
             assert time.monotonic() < end, f"{len(self._different)} of {count} lines have come"
 
-    def drain(self, quiet_seconds: float = 2.0) -> None:
-        """Connect again, and take what comes until nothing has come for so long."""
+    def drain(self, quiet_seconds: float = 2.0, most_seconds: float = DEADLINE) -> None:
+        """Connect again, and take what comes until nothing has come for so long, or for the most seconds."""
         self.connect()
-        last, count = time.monotonic(), -1
-        while time.monotonic() < last + quiet_seconds:
+        last, count, end = time.monotonic(), -1, time.monotonic() + most_seconds
+        while time.monotonic() < min(last + quiet_seconds, end):
             assert self._client.loop(0.1) == 0, "the connection is lost"
             if len(self.got) != count:
                 last, count = time.monotonic(), len(self.got)

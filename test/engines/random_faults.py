@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path[1:1] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
 from faulty_engines import ENGINES, FEED, Engine, Message  # noqa: E402
-from process import Collector, ssmd  # noqa: E402
+from process import Collector, ssmd, start  # noqa: E402
 from ship_runs import relay_below  # noqa: E402
 
 from ssmd.store.line import decode_line  # noqa: E402
@@ -34,6 +34,8 @@ RATE = 500
 """Messages a second."""
 CAUGHT_UP_SECONDS = 90.0
 """More than the longest pause of a relay."""
+REST_SECONDS = 600.0
+"""After hundreds of faults much may be left to ship, and to verify."""
 
 
 class Site:
@@ -93,10 +95,11 @@ class Site:
 
     def ship(self, *options: str) -> int:
         """Run `ssmd ship`; return its exit code."""
-        ended = ssmd("ship", "test", "--config-dir", self.folder / "conf", *options)
-        if ended.returncode:
-            print(ended.stderr, flush=True)
-        return ended.returncode
+        process = start("ship", "test", "--config-dir", self.folder / "conf", *options)
+        _, log = process.communicate(timeout=REST_SECONDS)
+        if process.returncode:
+            print(log, flush=True)
+        return process.returncode
 
     def wait_until_shipped(self) -> None:
         """Wait until the relay is connected and has shipped something."""
@@ -148,6 +151,7 @@ def run(folder: Path, name: str, faults: int) -> list[str]:
             fault = random.choice(list(possible))
             print(f"{number + 1}/{faults} {fault}", flush=True)
             possible[fault]()
+            engine.between()
             time.sleep(random.choice((0, 0.3, 2)) * random.random())
             if random.random() < 0.3:
                 site.wait_until_shipped()
