@@ -46,4 +46,9 @@ def test_what_kalshi_may_send_in_future_counts_as_private(type):
 def test_types_of_other_exchanges_are_topics_of_their_own():
     assert topic_of("generic", "fill") == Topic(DATA, "fill")
     assert topic_of("generic", "") == Topic(DATA, "")
-    assert topic_of("", "trade") == Topic(DATA, "trade")
+
+
+@pytest.mark.parametrize("type", ["", "trade", "ok", "fill"])
+def test_what_may_be_of_any_exchange_counts_as_private(type):
+    """Where the ledger is gone, a fill has neither a dialect nor a type."""
+    assert topic_of("", type) == Topic(PRIVATE, type)

@@ -55,9 +55,12 @@ _KALSHI_REPLIES = {
 def topic_of(exchange: str, type: str) -> Topic:
     """Return the topic of a message, from the name of its dialect and its type.
 
-    What Kalshi sends in future may be private to an account, so it counts as private until this version knows it. The
-    dialects of other exchanges have no private channels, and each type is a topic of its own.
+    What Kalshi sends in future may be private to an account, so it counts as private until this version knows it. So do
+    messages of which no ledger says the dialect: they may be Kalshi's. Of other exchanges ssmd does not know which
+    types are private, and each type is a topic of its own.
     """
+    if not exchange:
+        return Topic(PRIVATE, type)
     if exchange != KALSHI:
         return Topic(DATA, type)
     if type in _KALSHI_DATA:
