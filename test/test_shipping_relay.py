@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ssmd.reading.follow import Follower
 from ssmd.shipping.file import FileSink
 from ssmd.shipping.relay import Plan, Relay
 from ssmd.shipping.shipped import Shipped
+from ssmd.store.timestamps import day_begins
 
 DAY = "2025-12-22"
 FAST = (0.01, 0.04)
@@ -57,6 +59,7 @@ class Site:
         self.copy.mkdir()
         self.recorded = make_day(self.storage, DAY, per_hour=20).read_bytes()
         self.opened = 0
+        self.now_ns = time.time_ns()
 
     def relay(
         self,
@@ -74,7 +77,7 @@ class Site:
                 raise error
             return FailingSink(self.copy, before, after, warnings)
 
-        follower = Follower(self.storage, "kalshi", WHOLE, reader_of)
+        follower = Follower(self.storage, "kalshi", WHOLE, reader_of, lambda: self.now_ns)
         shipped = Shipped(self.storage, "kalshi", "file")
         whole = Plan(**{"start": "oldest", "pause_seconds": FAST, **plan})
         return Relay(follower, open_sink, shipped, whole, threading.Event())
@@ -83,6 +86,13 @@ class Site:
         """The position after so many lines."""
         lines = self.recorded.splitlines(keepends=True)[:line]
         return Position("kalshi", "", DAY, sum(map(len, lines)), line)
+
+    def add(self, lines: int) -> bytes:
+        """Append the first lines of the day to it once more; return them."""
+        more = self.recorded[: self.place(lines).offset]
+        with open(self.storage / DAY / "kalshi.jsonl", "ab") as file:
+            file.write(more)
+        return more
 
     def copied(self) -> bytes:
         return (self.copy / DAY / "kalshi.jsonl").read_bytes()
@@ -181,6 +191,28 @@ def test_a_warning_about_the_engine_is_logged_once(site, caplog):
     assert [record.getMessage() for record in caplog.records if "forgets" in record.getMessage()] == [
         "the stream forgets; set discard=new"
     ]
+
+
+def test_now_is_when_the_relay_starts_although_the_engine_is_there_only_later(site):
+    added: list[bytes] = []
+
+    def refuse(number: int) -> Exception | None:
+        added.append(site.add(3) if number < 3 else b"")
+        return EngineError("gone") if number < 3 else None
+
+    ship(site.relay(start="now", refuse=refuse))
+    assert site.copied() == b"".join(added) != b""
+
+
+def test_today_is_when_the_relay_starts_although_the_engine_is_there_only_after_midnight(site):
+    site.now_ns = day_begins(DAY) + 86_390 * 10**9
+
+    def refuse(number: int) -> Exception | None:
+        site.now_ns += 20 * 10**9
+        return EngineError("gone") if number < 3 else None
+
+    ship(site.relay(start="today", refuse=refuse))
+    assert site.copied() == site.recorded
 
 
 def test_what_it_knows_of_itself(site):

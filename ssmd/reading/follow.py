@@ -98,7 +98,7 @@ class Follower:
         `start`: `today` (the beginning of the UTC day), `now` (behind all that is there), `oldest`, or a day. It may be
         called again at any time. Raises EngineMismatch for a position of another feed, and for one where no line ends.
         """
-        at = position if position is not None else self._first(start)
+        at = position if position is not None else self.first(start)
         if at[:2] != self._place[:2]:
             raise EngineMismatch(
                 f"the engine has a position of feed {at.feed}{f' shard {at.shard}' if at.shard else ''}, and "
@@ -108,7 +108,8 @@ class Follower:
         self._go_to(at)
         return at
 
-    def _first(self, start: str) -> Position:
+    def first(self, start: str) -> Position:
+        """Return the first place that is wanted by now: see begin()."""
         today = self._days.today()
         if start not in ("now", "oldest"):
             return self._place._replace(day=today if start == "today" else start, offset=0, line=0)

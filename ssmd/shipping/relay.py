@@ -45,7 +45,8 @@ class Plan(NamedTuple):
     """What a relay is to do."""
 
     start: str
-    """Where to begin when the engine has nothing: see Follower.begin()."""
+    """Where to begin when the engine has nothing: see Follower.begin(). It is the place when the relay starts, so that
+    nothing is left out when the engine can be reached only later."""
     resume_at: Position | None = None
     """Where to go on instead of the end of the engine's copy, chosen by a person; once."""
     once: bool = False
@@ -93,6 +94,8 @@ class Relay:
         self._open_sink = open_sink
         self._shipped = shipped
         self._plan = plan
+        self._first: Position | None = None
+        """Where to begin when the engine has nothing; None when something was shipped before."""
         self._resume_at = plan.resume_at
         self._tried = False
         """Whether anything may have been sent from there."""
@@ -110,6 +113,8 @@ class Relay:
         and WriteError for what is on this side.
         """
         try:
+            if self._shipped.read() is None:
+                self._first = self._follower.first(self._plan.start)
             while not self._stopped.is_set():
                 try:
                     self._connect_and_ship()
@@ -179,7 +184,7 @@ class Relay:
             )
         else:
             self._report_loss(position)
-            position = self._follower.begin(position, self._plan.start)
+            position = self._follower.begin(position or self._first, self._plan.start)
         self.state.up, self.state.error, self.state.position = True, None, position
         _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
         self._measure()
