@@ -201,14 +201,12 @@ PROBLEMS = {
     "existing": (
         78,
         untimed("direct", "kalshi-dev", "kalshi-prod", "rates")
-        | unnumbered("direct")
         | {
             ("error", "environments/direct.yaml", "storage.type"),
             ("error", "environments/kalshi-prod.yaml", "storage.type"),
-            ("error", "environments/kalshi-prod.yaml", "transport.type"),
+            ("error", "environments/kalshi-prod.yaml", "transport.stream"),
             ("error", "environments/kalshi-prod.yaml", "keys.kalshi.source"),
             ("error", "environments/kalshi-prod.yaml", "keys.s3.source"),
-            ("error", "environments/rates.yaml", "transport.type"),
             ("error", "environments/rates.yaml", "keys.rates.source"),
             ("error", "feeds/direct.yaml", "type"),
             ("error", "environments/rates.yaml", "subscribe.requests"),

@@ -27,7 +27,7 @@ from ssmd.proof.verify import verify
 from ssmd.reading.merge import merged
 from ssmd.reading.messages import raw
 from ssmd.store.inventory import data_files
-from ssmd.store.ledger_file import readable_entries
+from ssmd.store.ledger_file import read_ledger, readable_entries
 from ssmd.store.sessions import RecordedDialect
 from ssmd.store.timestamps import day_begins
 
@@ -101,7 +101,8 @@ def test_with_a_dialect_the_ledger_has_the_gaps_of_the_recording(tmp_path):
     sent = [b'{"type":"trade","sid":1,"seq":%d,"msg":{}}' % seq for seq in (7, 8, 11, 12, 14)]
     source = recording(tmp_path / "a", *(line(second, message) for second, message in enumerate(sent)))
     bring_in([source], target(storage, "kalshi"), NOW)
-    gaps = [entry for entry in readable_entries(storage / "2026-09-20" / "other.ledger.jsonl") if entry.event == "gap"]
+    ledger = read_ledger(storage / "2026-09-20" / "other.ledger.jsonl")
+    gaps = [entry for entry in ledger.entries if entry.event == "gap"]
     assert [(gap.line, *gap.fields.values()) for gap in gaps] == [(2, 1, 9, 11, 2), (4, 1, 13, 14, 1)]
     assert not wrong(storage)
     assert names(storage) == [f"2026-09-20/other.{kind}" for kind in ("jsonl", "ledger.jsonl", "manifest.json")]

@@ -221,7 +221,7 @@ def test_a_required_field_that_is_missing_is_an_error():
         ("storage: {path: data}", ["storage.type: is required"]),
         ("storage: data", ["storage: must be a mapping (`key: value` lines), not `data`"]),
         ("storage: {type: kafka}", []),
-        ("storage: {type: local, path: a}\ntransport: {type: nats, anything: 1}", []),
+        ("storage: {type: local, path: a}\ntransport: {type: pigeon, anything: 1}", []),
         ("storage: {type: local, path: a}\ntransport: {type: memory}", []),
         ('storage: {type: local, path: "a\\0b"}', ["storage.path: contains a line break or another control character"]),
         ("storage: {type: local, path: a}\nschema: trade", ["schema: must be `name:version`, such as trade:v1"]),

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from ssmd.errors import DataError, WriteError
-from ssmd.store.durable import explain
+from ssmd.store.durable import explain, sync_data
 from ssmd.store.head import TS
 from ssmd.store.inventory import looking
 from ssmd.store.torn import end_of_whole_lines
@@ -68,7 +68,7 @@ class PlainDay:
 
     def sync(self) -> None:
         try:
-            (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(self._fd)
+            sync_data(self._fd)
         except OSError as error:
             if error.errno not in _CANNOT_SYNC:
                 raise WriteError(f"{self.path}: sync failed: {explain(error)}") from None

@@ -19,6 +19,7 @@ __all__ = [
     "make_directory",
     "open_new",
     "require_whole",
+    "sync_data",
     "sync_directory",
     "sync_file",
     "write_all",
@@ -57,7 +58,7 @@ def sync_file(fd: int, path: str, size: int) -> int:
     success (https://wiki.postgresql.org/wiki/Fsync_Errors).
     """
     try:
-        _sync_data(fd)
+        sync_data(fd)
         free = os.fstatvfs(fd)
     except OSError as error:
         raise WriteError(f"{path}: sync failed: {explain(error)}") from None
@@ -94,7 +95,8 @@ def _is_named(opened: os.stat_result, path: str) -> bool:
         return False
 
 
-def _sync_data(fd: int) -> None:
+def sync_data(fd: int) -> None:
+    """Make what was written to an open file durable, and its size. Raises OSError."""
     if hasattr(os, "fdatasync"):
         os.fdatasync(fd)
     else:  # macOS has none.

@@ -70,7 +70,7 @@ def _readable(path: str) -> str:
 
 def now() -> float:
     """Return a time in seconds that goes on while the machine is suspended, as the broker's does."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))  # macOS has only the second.
 
 
 class Client:
