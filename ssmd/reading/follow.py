@@ -3,8 +3,7 @@
     follower = Follower(storage, "kalshi", WHOLE, reader_of)
     follower.begin(sink.resume(), "today")
     while True:
-        block = follower.read(sink.most_lines, sink.most_bytes)
-        if block is not None:
+        if block := follower.read(sink.most_lines, sink.most_bytes):
             sink.send(block)
         else:
             time.sleep(POLL_SECONDS)
@@ -14,7 +13,6 @@ Every line is handed out once, in order, and only when it is durable: the follow
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections import deque
@@ -29,8 +27,8 @@ from ssmd.errors import EngineMismatch
 from ssmd.reading.day_source import DaySource, open_day
 from ssmd.reading.days import Days, note_network
 from ssmd.reading.ledger_parts import LedgerParts, Part
-from ssmd.reading.pieces import cut, pieces
-from ssmd.reading.position import require_position
+from ssmd.reading.pieces import cut, joined, pieces, span
+from ssmd.reading.position import first_position, require_position
 from ssmd.store.head import received_ns
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.locks import is_locked
@@ -42,15 +40,11 @@ POLL_SECONDS = 0.01
 """How long to wait, after read() has returned None, before it is called again. Such a call takes some 20 us."""
 
 SYNC_SECONDS = 0.05
-"""The shortest time between two syncs of a file: the collector syncs it too, and must not wait for others. Until then,
-read() returns None, and lag() counts what waits."""
-
+"""The shortest time between two syncs: the collector syncs the file too. read() returns None until then."""
 MOST_NAMED = 10
 """How many lines of a day that ssmd did not write are logged, each with its number."""
-
-_LEAST_BYTES = 64 * 1024
-_MOST_BYTES = 4 * 1024 * 1024
-"""How much is read at once."""
+_CHUNK_BYTES = 256 * 1024
+"""How much is read at once: it fits into a processor's cache, which makes it twice as fast as a megabyte."""
 
 _log = logging.getLogger("ssmd.follow")
 
@@ -93,12 +87,12 @@ class Follower:
         """A later day that has begun, so that this one is done when nothing more is in it."""
 
     def begin(self, position: Position | None, start: str = "today") -> Position:
-        """Go to a position, and return it; without one, to the first place that is wanted.
+        """Go to a position, and return it; without one, to where `start` says: see first_position().
 
-        `start`: `today` (the beginning of the UTC day), `now` (behind all that is there), `oldest`, or a day. It may be
-        called again at any time. Raises EngineMismatch for a position of another feed, and for one where no line ends.
+        It may be called again at any time. Raises EngineMismatch for a position of another feed, and for one where no
+        line ends.
         """
-        at = position if position is not None else self.first(start)
+        at = position or self.first(start)
         if at[:2] != self._place[:2]:
             raise EngineMismatch(
                 f"the engine has a position of feed {at.feed}{f' shard {at.shard}' if at.shard else ''}, and "
@@ -109,17 +103,8 @@ class Follower:
         return at
 
     def first(self, start: str) -> Position:
-        """Return the first place that is wanted by now: see begin()."""
-        today = self._days.today()
-        if start not in ("now", "oldest"):
-            return self._place._replace(day=today if start == "today" else start, offset=0, line=0)
-        days = self._days.all() or [today]
-        first = self._place._replace(day=days[0] if start == "oldest" else days[-1], offset=0, line=0)
-        if start == "now" and (source := open_day(self._storage / first.day, self._stem)) is not None:
-            with contextlib.closing(source):
-                end = source.end()
-                return first._replace(offset=end, line=source.lines_before(end, (0, 0)) or 0)
-        return first
+        """Return the first place that is wanted by now."""
+        return first_position(start, self._place, self._days, self._storage, self._stem)
 
     def _go_to(self, at: Position) -> None:
         """Read from a position on. Raises EngineMismatch when no line ends there."""
@@ -141,31 +126,49 @@ class Follower:
         """
         self._handed_out = None
         while not self._blocks:
-            if not self._fill(min(max(most_bytes, _LEAST_BYTES), _MOST_BYTES)):
+            if not self._fill():
                 return None
-        self._handed_out, rest = cut(self._blocks.popleft(), most_lines, most_bytes)
+        found = [self._blocks.popleft()]
+        lines, size = len(found[0].lines), span(found[0])
+        while lines < most_lines and size < most_bytes and self._follows(found[-1]):
+            found.append(self._blocks.popleft())
+            lines += len(found[-1].lines)
+            size += span(found[-1])
+        self._handed_out, rest = cut(joined(found), most_lines, most_bytes)
         if rest is not None:
             self._blocks.appendleft(rest)
         return self._handed_out
 
-    def _fill(self, most: int) -> bool:
+    def _follows(self, block: Block) -> bool:
+        """Return whether what comes next, and is durable already, belongs into one block with this one."""
+        if not self._blocks and self._source is not None:
+            self._take(self._source.read(self._place.offset, _CHUNK_BYTES))
+        if not self._blocks or self._blocks[0].start != block.end:
+            return False
+        return self._parts.at(block.start.offset) == self._parts.at(block.end.offset)
+
+    def _fill(self) -> bool:
         """Read some lines, or go on to where there may be some; return False when there is nothing to do now."""
         if self._source is None:
             return self._find()
-        data = self._source.read(self._place.offset, most)
+        data = self._source.read(self._place.offset, _CHUNK_BYTES)
         if not data and self._source.look():
             if time.monotonic() < self._next_sync:
                 return False
             self._next_sync = time.monotonic() + SYNC_SECONDS
             self._source.sync()
-            data = self._source.read(self._place.offset, most)
+            data = self._source.read(self._place.offset, _CHUNK_BYTES)
         if not data:
             return self._turn(self._source)
+        self._take(data)
+        return True
+
+    def _take(self, data: bytes) -> None:
+        """Make blocks of what was read at the place."""
         self._parts.update()
         self._blocks.extend(list(pieces(data, self._place, self._parts, self._reader_for, self._damaged)))
         offset, line = self._place.offset + len(data), self._place.line + data.count(b"\n")
         self._place = self._place._replace(offset=offset, line=line)
-        return True
 
     def _reader_for(self, part: Part) -> MessageReader:
         if self._reader is None or part[2:] != self._reader[0][2:]:
@@ -175,7 +178,8 @@ class Follower:
     def _damaged(self, line: int) -> None:
         self._damaged_lines += 1
         if self._source is not None and self._damaged_lines <= MOST_NAMED:
-            _log.warning("not a line of ssmd, left out", extra={"file": str(self._source.path), "line": line})
+            more = "; further ones of this day are not logged" if self._damaged_lines == MOST_NAMED else ""
+            _log.warning(f"not a line of ssmd, left out{more}", extra={"file": str(self._source.path), "line": line})
 
     def _find(self) -> bool:
         """Open the day of the place, or the first one after it; return whether there is any."""
@@ -212,12 +216,9 @@ class Follower:
     def _move(self, later: str) -> None:
         """Go on to a later day."""
         self._parts.update()
-        last, day = self._parts.last, self._place.day
+        end_ns = self._parts.last.ts_ns if self._parts.last is not None else None
         was_read = self._source is not None or self._place.offset > 0
-        self._days.require_nothing_between(day, later, last.ts_ns if last is not None else None, was_read=was_read)
-        if self._damaged_lines > MOST_NAMED:
-            more = self._damaged_lines - MOST_NAMED
-            _log.warning("not lines of ssmd, left out", extra={"file": f"{day}/{self._stem}", "lines": more})
+        self._days.require_nothing_between(self._place.day, later, end_ns, was_read=was_read)
         self._go_to(self._place._replace(day=later, offset=0, line=0))
 
     def lag(self) -> tuple[int, float]:
@@ -226,8 +227,7 @@ class Follower:
         next call: it may not have arrived yet.
         """
         waiting = [*([self._handed_out] if self._handed_out is not None else []), *self._blocks]
-        size = sum(block.end.offset - block.start.offset for block in waiting)
-        first = waiting[0].lines[0] if waiting else b""
+        size, first = sum(map(span, waiting)), waiting[0].lines[0] if waiting else b""
         source = self._open()
         if source is not None and (rest := source.bytes_after(self._place.offset)):
             size += rest

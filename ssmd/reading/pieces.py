@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +13,7 @@ from ssmd.reading.found import column_of, columns_of
 from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.store.head import split
 
-__all__ = ["cut", "pieces"]
+__all__ = ["cut", "joined", "pieces", "span"]
 
 
 def pieces(
@@ -66,6 +67,22 @@ def _one_by_one(
         at = after
     if row:
         yield _block(start, part, *map(list, zip(*row, strict=True)))
+
+
+def span(block: Block) -> int:
+    """Return how many bytes of lines a block has."""
+    return block.end.offset - block.start.offset
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return blocks of one connection, each behind the one before it, as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    lines, payloads, found = (
+        list(itertools.chain.from_iterable(map(operator.attrgetter(name), blocks)))
+        for name in ("lines", "payloads", "found")
+    )
+    return blocks[0]._replace(end=blocks[-1].end, lines=lines, payloads=payloads, found=found)
 
 
 def cut(block: Block, most_lines: int, most_bytes: int) -> tuple[Block, Block | None]:

@@ -1,19 +1,38 @@
-"""Proves that a position, as an engine keeps it, fits what is on the disk."""
+"""Where a copy begins, and whether the position at which it ends fits what is on the disk."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from ssmd.contracts.sink import Position
 from ssmd.errors import DataError, EngineMismatch
-from ssmd.reading.day_source import DaySource
+from ssmd.reading.day_source import DaySource, open_day
+from ssmd.reading.days import Days
 from ssmd.reading.ledger_parts import LedgerParts
 from ssmd.store.layout import data_path, manifest_path
 from ssmd.store.manifest_file import read_manifest
 
-__all__ = ["require_position"]
+__all__ = ["first_position", "require_position"]
 
 _REMEDY = "find out why, and choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
+
+
+def first_position(start: str, feed: Position, days: Days, storage: Path, stem: str) -> Position:
+    """Return where a copy begins: at the beginning of `today`, of the `oldest` day or of a day, or behind all that
+    there is `now`. `feed`: any position of the feed.
+    """
+    first = feed._replace(day=days.today(), offset=0, line=0)
+    if start not in ("now", "oldest"):
+        return first if start == "today" else first._replace(day=start)
+    known = days.all()
+    if known:
+        first = first._replace(day=known[0 if start == "oldest" else -1])
+    if start == "now" and (source := open_day(storage / first.day, stem)) is not None:
+        with closing(source):
+            end = source.end()
+            return first._replace(offset=end, line=source.lines_before(end, (0, 0)) or 0)
+    return first
 
 
 def require_position(at: Position, source: DaySource | None, parts: LedgerParts, folder: Path, stem: str) -> None:
