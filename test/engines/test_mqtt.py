@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -216,6 +217,35 @@ def test_a_check_does_not_disturb_the_relay(broker):
     ship(sink := opened(broker), 10, 10)
     assert opened(broker).check() == ()
     sink.send(block(10, 10))
+
+
+def test_a_sink_that_is_closed_leaves_no_connection(broker):
+    ship(opened(broker), 10, 10)
+    OPENED.pop().close()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        again = opened(broker)
+        again.resume()
+        again.close()
+        again.close()
+    del again
+    OPENED.clear()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_attempt_that_fails_leaves_no_connection(start, tmp_path):
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, KEYS["user"], KEYS["password"]], check=True)
+    broker = start("allow_anonymous false", f"password_file {passwords}")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with contextlib.suppress(EngineAuthError):
+            opened(broker)
+    broker.kill()
+    for _ in range(3):
+        with contextlib.suppress(EngineError):
+            opened(broker)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_another_feed_under_the_same_prefix(broker):

@@ -106,7 +106,7 @@ class KafkaSink:
             "compression.type": "lz4",
             # As in Java's producer, so that all programs agree on the partition of a market.
             "partitioner": "murmur2",
-            "batch.size": min(_BATCH_BYTES, *(self.topics.largest(name) - _BATCH_HEAD for name in names)),
+            "batch.size": min(_BATCH_BYTES, *(max(1, self.topics.largest(name) - _BATCH_HEAD) for name in names)),
             "message.max.bytes": _LARGEST,
             "delivery.report.only.error": True,
             "on_delivery": self._on_delivery,
@@ -195,9 +195,10 @@ class KafkaSink:
         if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
             index = block.payloads.index(self._too_large)
             topic = self.names.private if block.found[index][0] in _private(block) else self.names.data
+            limit = min(self.topics.largest(topic), _LARGEST)
             return EngineMismatch(
                 f"line {block.start.line + 1 + index} of {block.start.day}/{self._stem}.jsonl has a message of "
-                f"{len(self._too_large):,} bytes, and the topic {topic} takes {self.topics.largest(topic):,} at most; "
+                f"{len(self._too_large):,} bytes, and the topic {topic} takes {limit:,} at most; "
                 "raise its setting max.message.bytes"
             )
         error = self._client.error(problem, f"ship to {self.names.data}")

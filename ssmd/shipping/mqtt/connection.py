@@ -83,7 +83,11 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        self._connect()
+        try:
+            self._connect()
+        except EngineError:
+            self.close()
+            raise
 
     def retained(self, topic: str) -> bytes | None:
         """Return the retained message of a topic; None when there is none. Raises EngineError."""
@@ -115,8 +119,11 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection. Idempotent, and raises nothing."""
+        client = self._client
         with contextlib.suppress(OSError, ValueError):
-            self._client.disconnect()
+            client.disconnect()
+        # The library closes its descriptors when nothing refers to its object any more, and the callbacks refer to us.
+        client.on_connect = client.on_disconnect = client.on_publish = client.on_subscribe = client.on_message = None
 
     def _connect(self) -> None:
         try:
