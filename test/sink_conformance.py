@@ -166,8 +166,9 @@ class Conformance:
         for block in blocks:
             if had is None or block.start[2:4] >= had[2:4]:
                 sink.send(block)
-            else:
-                assert block.end[2:4] <= had[2:4], "a part of a block is in the engine"
+            elif block.end[2:4] > had[2:4]:
+                assert not sink.traits.atomic, "a part of a block is in the engine"
+                sink.send(rest_of(block, had))
         return had
 
     def test_an_empty_engine_has_no_position_and_no_messages(self, engine):
@@ -258,7 +259,8 @@ class Conformance:
             sink.close()
             sink = engine.open()
             had = self.ship(sink, blocks)
-            assert had in (blocks[0].end, blocks[1].start, blocks[1].end)
+            if sink.traits.atomic:
+                assert had in (blocks[0].end, blocks[1].start, blocks[1].end)
             assert sink.resume() == recorded.end
         assert killed > KILLS // 2
         self.require(engine, recorded, sink)

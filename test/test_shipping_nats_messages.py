@@ -62,21 +62,21 @@ def test_a_batch_of_one_line_is_its_position_and_its_commit():
     assert written.headers["Nats-Batch-Commit"] == "1"
 
 
-def test_each_message_of_a_chain_names_the_one_before_and_the_position_is_last():
+def test_each_message_of_a_chain_names_the_one_before_and_the_first_is_the_position():
     recorded = Recorded()
     recorded.trades(2)
     block = recorded.trades(3)
-    *data, position = read(messages().chain(block, "before", "end"))
+    position, *data = read(messages().chain(block, 17, "before", "begin"))
+    expected = {"Nats-Expected-Last-Msg-Id": "before", "Nats-Expected-Last-Subject-Sequence": "17"}
+    assert position == ("prod.kalshi.position.kalshi", {"Nats-Msg-Id": "begin", **expected}, block.start.encode())
     offsets = [block.start.offset + sum(map(len, block.lines[:count])) for count in (1, 2, 3)]
-    ids = [f"kalshi/{DAY}/{offset}/{line}" for line, offset in enumerate(offsets, 3)]
+    ids = [f"kalshi/{DAY}/{offset}/{line}/begin" for line, offset in enumerate(offsets, 3)]
     assert [headers["Nats-Msg-Id"] for _, headers, _ in data] == ids
-    assert [headers["Nats-Expected-Last-Msg-Id"] for _, headers, _ in data] == ["before", *ids[:-1]]
-    headers = {"Nats-Msg-Id": "end", "Nats-Expected-Last-Msg-Id": ids[-1]}
-    assert position == ("prod.kalshi.position.kalshi", headers, block.end.encode())
+    assert [headers["Nats-Expected-Last-Msg-Id"] for _, headers, _ in data] == ["begin", *ids[:-1]]
     assert place_of(ids[-1], "kalshi") == (block.end.day, block.end.offset, block.end.line)
 
 
-@pytest.mark.parametrize("message_id", ["", "end", "other/2026-01-31/1/1", "kalshi/2026-01-31/1", "kalshi/a/b/c"])
+@pytest.mark.parametrize("message_id", ["", "end", "other/2026-01-31/1/1/x", "kalshi/2026-01-31/1/1", "kalshi/a/b/c/x"])
 def test_the_id_of_another_message_is_no_place(message_id):
     assert place_of(message_id, "kalshi") is None
 
@@ -89,7 +89,7 @@ def test_a_message_is_as_large_as_the_limit_allows_and_no_larger(form, which):
 
     def made(limit: int) -> Written:
         maker = messages(Limit(limit, "`max_payload`"))
-        return maker.batch(block, 0, "id") if form == "batch" else maker.chain(block, "before", "end")
+        return maker.batch(block, 0, "id") if form == "batch" else maker.chain(block, 0, "before", "begin")
 
     size = max(
         len("NATS/1.0\r\n\r\n") + sum(len(f"{name}: {value}\r\n") for name, value in headers.items()) + len(payload)

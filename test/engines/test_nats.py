@@ -417,7 +417,9 @@ class OneWay:
                     peer.sendall(piece)
 
 
-def test_a_purged_stream_is_not_guessed_about(server):
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_purged_stream_is_not_guessed_about(server, atomic):
+    server.change(allow_atomic=atomic)
     with contextlib.closing(opened(server)) as sink:
         recorded = Recorded()
         sink.resume()
@@ -425,8 +427,12 @@ def test_a_purged_stream_is_not_guessed_about(server):
         server.ask("STREAM.PURGE.FEED")
         with pytest.raises(EngineMismatch, match="the stream FEED has no position of kalshi any more: it was purged"):
             sink.send(recorded.trades(3))
+        assert server.kept() == []
     with contextlib.closing(opened(server)) as sink:
         assert sink.resume() is None
+        again = Recorded()
+        sink.send(again.trades(3))
+        assert without_places(sink.copies()) == again.copies
 
 
 def test_a_feed_that_is_silent_for_longer_than_the_stream_keeps_messages_goes_on(server):

@@ -100,23 +100,28 @@ class Messages:
                 _append(parts, message.subject, headers, message.payload)
         return Written(b"".join(parts), message.subject, message.payload, _as_mapping(headers))
 
-    def chain(self, block: Block, after: str, end_id: str) -> Written:
-        """Return a block as single messages, with the position behind them.
+    def chain(self, block: Block, expected: int, after: str, begin_id: str) -> Written:
+        """Return a block as single messages behind the position at which it begins.
 
         Each is taken only if the last message of the stream is the one before it, by its id; the first comes after the
-        one with the id `after`. So nothing comes behind a message that was not taken. Raises as batch().
+        one with the id `after`, and has the same condition as that of a batch. So nothing comes behind a message that
+        was not taken. The id of a message says the position behind it, and has `begin_id`, which is new each time: the
+        server takes no id twice within some minutes, not even when the first one was purged. Raises as batch().
         """
         parts: list[bytes] = []
-        before, offset = after, block.start.offset
+        ids = f"{MESSAGE_ID}: {begin_id}\r\n{EXPECTED_ID}: {after}\r\n"
+        position = f"{_VERSION}{ids}{EXPECTED_POSITION}: {expected}\r\n\r\n"
+        _append(parts, self._subjects.position(block.start), position, block.start.encode())
+        before, offset = begin_id, block.start.offset
         for message, text in zip(self._of(block), block.lines, strict=True):
             offset += len(text)
-            message_id = f"{self._stem}/{block.end.day}/{offset}/{message.line}"
+            message_id = f"{self._stem}/{block.end.day}/{offset}/{message.line}/{begin_id}"
             headers = f"{_VERSION}{MESSAGE_ID}: {message_id}\r\n{EXPECTED_ID}: {before}\r\n{message.headers}\r\n"
             self._check_size(message, len(headers), block)
-            _append(parts, message.subject, headers, message.payload)
+            if message.line < block.end.line:
+                _append(parts, message.subject, headers, message.payload)
             before = message_id
-        last = {MESSAGE_ID: end_id, EXPECTED_ID: before}
-        return Written(b"".join(parts), self._subjects.position(block.end), block.end.encode(), last)
+        return Written(b"".join(parts), message.subject, message.payload, _as_mapping(headers))
 
     def _of(self, block: Block) -> Iterator[_Message]:
         where = f"{LINE}: {block.end.day}/{self._stem}/"
@@ -140,7 +145,7 @@ class Messages:
 def place_of(message_id: str, stem: str) -> tuple[str, int, int] | None:
     """Return day, offset and line at the end of a message of a chain, from its id; None for another message."""
     name, _, rest = message_id.partition("/")
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)/(\d+)/(\d+)", rest, re.ASCII)
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)/(\d+)/(\d+)/.+", rest, re.ASCII)
     return (found[1], int(found[2]), int(found[3])) if found and name == stem else None
 
 

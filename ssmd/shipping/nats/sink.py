@@ -21,13 +21,12 @@ from ssmd.shipping.nats.connection import Connection
 from ssmd.shipping.nats.copy import CopyReader
 from ssmd.shipping.nats.login import login_of
 from ssmd.shipping.nats.messages import EXPECTED_POSITION, EXPECTED_SEQUENCE, MESSAGE_ID, Messages, Written
-from ssmd.shipping.nats.stream import Refused, Stream
+from ssmd.shipping.nats.stream import WRONG_ID, WRONG_SEQUENCE, Refused, Stream
 from ssmd.shipping.nats.transport import NatsConfig
 from ssmd.shipping.subjects import Subjects, default_prefix
 
 __all__ = ["NatsSink", "connect"]
 
-_WRONG_SEQUENCE, _WRONG_ID = (10071, 10164), 10070
 _ATTEMPTS = 3
 
 
@@ -95,7 +94,7 @@ class NatsSink:
             try:
                 self._claim(last.sequence if last else 0, position)
             except Refused as error:
-                if error.code not in _WRONG_SEQUENCE:
+                if error.code not in WRONG_SEQUENCE:
                     raise
                 continue
             return position
@@ -124,7 +123,7 @@ class NatsSink:
         try:
             self._last = self._put(block, expected)
         except Refused as error:
-            if error.code not in (*_WRONG_SEQUENCE, _WRONG_ID):
+            if error.code not in (*WRONG_SEQUENCE, WRONG_ID):
                 raise
             if not self._is_aged(expected):
                 raise self._refusal(error, expected) from None
@@ -137,9 +136,10 @@ class NatsSink:
         if self._settings.is_atomic:
             done = self._stream.put(self._messages.batch(block, expected, message_id))
             return done.sequence - done.messages + 1
-        done = self._stream.put(self._messages.chain(block, self._last_id, message_id))
-        self._last_id = message_id
-        return done.sequence
+        written = self._messages.chain(block, expected, self._last_id, message_id)
+        done = self._stream.put(written)
+        self._last_id = written.headers[MESSAGE_ID]
+        return done.sequence - len(block.lines)
 
     def _is_aged(self, expected: int) -> bool:
         """Return whether the last position is gone because nothing was sent for longer than the stream keeps messages.
@@ -158,13 +158,13 @@ class NatsSink:
                 f"the stream {name} has no position of {self._stem} any more: it was purged or made anew, or its "
                 "limits have removed it"
             )
+        if last.headers.get(MESSAGE_ID, "").startswith(f"{self._writer}-"):
+            return EngineError(
+                f"the stream {name} has refused a message, or it has messages of others: {error}; without "
+                "`allow_atomic` no other feed or shard can use it"
+            )
         if last.sequence > expected:
             return EngineFenced(f"another relay ships {self._stem} to the stream {name}; stop one of them")
-        if error.code == _WRONG_ID and last.sequence == expected:
-            return EngineError(
-                f"the stream {name} has messages of others, or a message was refused: {error}; without `allow_atomic` "
-                "no other feed or shard can use it"
-            )
         return EngineError(f"the stream {name} has lost messages at its end: {error}")
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:

@@ -16,7 +16,7 @@ from ssmd.shipping.nats.connection import Answer, Connection
 from ssmd.shipping.nats.messages import Written
 from ssmd.shipping.nats.settings import Settings
 
-__all__ = ["Acknowledged", "Refused", "Stored", "Stream"]
+__all__ = ["WRONG_ID", "WRONG_SEQUENCE", "Acknowledged", "Refused", "Stored", "Stream"]
 
 _API = "$JS.API"
 _SECONDS = 5.0
@@ -29,6 +29,8 @@ _INACTIVE_NS = 60 * 10**9
 """After which time a server removes a consumer that nobody reads from."""
 
 _NO_STREAM, _NO_MESSAGE = 10059, 10037
+WRONG_SEQUENCE, WRONG_ID = (10071, 10164), 10070
+"""The codes of the conditions that were not fulfilled."""
 
 
 class Refused(EngineError):
@@ -90,8 +92,6 @@ class Stream:
         """Send messages, the last of which is answered. Raises Refused, and EngineError when nothing is known."""
         answer = self._connection.send(*written, _SEND_SECONDS)
         reply = self._checked(answer)
-        if reply.get("duplicate"):
-            raise EngineError(f"the stream {self.name} has a message with that id already")
         return Acknowledged(reply["seq"], reply.get("count", 1))
 
     def read(self, subjects: str, from_time: str | None = None, from_sequence: int = 1) -> Iterator[Stored]:
