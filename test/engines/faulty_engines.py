@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kafka_broker import DEADLINE, Broker, free_port
 from mqtt_broker import Consumer, MqttBroker
@@ -138,10 +138,11 @@ class Folder(Engine):
 
 class Nats(Served):
     name = "nats"
+    settings: ClassVar[dict[str, Any]] = {"subjects": [f"{PREFIX}.>"]}
 
     def __init__(self, folder: Path) -> None:
         self.server = NatsServer(folder / "engine")
-        self.server.create(subjects=[f"{PREFIX}.>"])
+        self.server.create(**self.settings)
         self._network = Network(self.server.port)
         self.transport = {"url": f"nats://127.0.0.1:{self._network.port}", "stream": "FEED"}
 
@@ -154,9 +155,9 @@ class Nats(Served):
         }
 
     def _full(self) -> None:
-        self.server.change(subjects=[f"{PREFIX}.>"], max_bytes=self.server.state()["bytes"] + random.randrange(100_000))
+        self.server.change(**self.settings, max_bytes=self.server.state()["bytes"] + random.randrange(100_000))
         time.sleep(random.uniform(1, 4))
-        self.server.change(subjects=[f"{PREFIX}.>"])
+        self.server.change(**self.settings)
 
     def messages(self) -> list[Message]:
         kept = self.server.kept(pattern=f"{PREFIX}.>")
@@ -168,6 +169,12 @@ class Nats(Served):
     def close(self) -> None:
         self._network.close()
         super().close()
+
+
+class NatsSingle(Nats):
+    """Its stream takes no atomic batches."""
+
+    settings: ClassVar[dict[str, Any]] = {**Nats.settings, "allow_atomic": False}
 
 
 class Kafka(Served):
@@ -235,5 +242,6 @@ class Mqtt(Served):
 
 
 ENGINES: dict[str, type[Folder] | type[Nats] | type[Kafka] | type[Mqtt]] = {
-    engine.name: engine for engine in (Folder, Nats, Kafka, Mqtt)
+    **{engine.name: engine for engine in (Folder, Nats, Kafka, Mqtt)},
+    "nats-single": NatsSingle,
 }

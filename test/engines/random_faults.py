@@ -2,10 +2,10 @@
 
     random_faults.py <engine> [--faults <n>] [--seed <n>]
 
-`engine`: file, nats, kafka or mqtt. The relay, the collector and the engine's server are killed, frozen and restarted,
-the network is cut, the engine is full and emptied. Afterwards the engine must have every message once and in order,
-with MQTT once at least, and `ssmd verify --engine` must say so. The same seed makes the same faults, not the same
-moments.
+`engine`: file, nats, nats-single (without atomic batches), kafka or mqtt. The relay, the collector and the engine's
+server are killed, frozen and restarted, the network is cut, the engine is full and emptied. Afterwards the engine must
+have every message once and in order, with MQTT once at least, and `ssmd verify --engine` must say so. The same seed
+makes the same faults, not the same moments.
 """
 
 from __future__ import annotations
