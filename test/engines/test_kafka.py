@@ -585,7 +585,7 @@ def test_tls_with_a_user_and_a_password(shared, topic, authority, pem):
 
 def test_a_broker_without_tls_that_is_asked_for_it(shared, topic, authority, monkeypatch):
     monkeypatch.setattr(client, "CONNECT_SECONDS", 2.0)
-    with pytest.raises(EngineError, match="SSL (handshake failed|connection closed)"):
+    with pytest.raises(EngineError, match=r"SSL (handshake failed|connection closed)"):
         connected(f"kafka+ssl://127.0.0.1:{shared.port}", topic=topic, ca_file=str(authority.path))
 
 
