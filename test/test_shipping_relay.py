@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from recorded import make_day
+from ship_runs import wait_until
 
 from ssmd.contracts.shard import WHOLE
 from ssmd.contracts.sink import Block, Position
@@ -191,6 +192,16 @@ def test_a_warning_about_the_engine_is_logged_once(site, caplog):
     assert [record.getMessage() for record in caplog.records if "forgets" in record.getMessage()] == [
         "the stream forgets; set discard=new"
     ]
+
+
+def test_up_to_where_it_has_shipped_is_noted_also_when_nothing_follows(site):
+    relay = site.relay()
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    shipped = Shipped(site.storage, "kalshi", "file")
+    wait_until(lambda: shipped.position() == site.place(site.recorded.count(b"\n")))
+    relay._stopped.set()
+    thread.join()
 
 
 def test_now_is_when_the_relay_starts_although_the_engine_is_there_only_later(site):

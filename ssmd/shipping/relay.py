@@ -223,9 +223,12 @@ class Relay:
             self._measure()
 
     def _measure(self) -> None:
-        """Note how far the engine's copy is behind, once a second. Before it is known where it ends, so is not this."""
+        """Note how far the engine's copy is, and how far that is behind, once a second. Before it is known where it
+        ends, so is not this.
+        """
         if self.state.position is not None and time.monotonic() >= self._next_measure:
             self._next_measure = time.monotonic() + _MEASURE_SECONDS
+            self._shipped.flush()
             self.state.lag_bytes, self.state.lag_seconds = self._follower.lag()
 
 

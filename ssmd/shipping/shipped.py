@@ -103,8 +103,8 @@ class Shipped:
         return Position.decode(self._path.read_bytes())
 
     def note(self, position: Position, ts: str) -> None:
-        """Take the end of what the engine has acknowledged, and the time of its last line; written within a second if
-        further ones follow, and at flush().
+        """Take the end of what the engine has acknowledged, and the time of its last line. It is written at most once a
+        second, the newest one at flush().
         """
         self._newest = position, ts
         if time.monotonic() >= self._next:
