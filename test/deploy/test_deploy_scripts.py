@@ -168,6 +168,20 @@ def test_the_status_names_a_silent_channel(host):
     assert re.search(r"  silent   trade, last message \d+\.\d s ago\n", status)
 
 
+def test_the_status_says_how_far_shipping_is_behind(host, tmp_path):
+    environment = host.conf / "environments" / "kalshi-sim.yaml"
+    before = environment.read_text()
+    (tmp_path / "copy").mkdir()
+    shown = r"  ship     file, \d+\.\d s and \d+ bytes behind\n"
+    environment.write_text(f"{before}\ntransport: {{type: file, path: {tmp_path}/copy}}\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    wait_for(lambda: re.search(shown, host.run("status", "kalshi-sim").stdout))
+    assert host.run("stop", "kalshi-sim").returncode == 0
+    environment.write_text(f"{before}\ntransport: {{type: file, path: {tmp_path}/not mounted}}\n")
+    assert host.run("start", "kalshi-sim").returncode == 0
+    wait_for(lambda: "  ship     file, not connected\n" in host.run("status", "kalshi-sim").stdout)
+
+
 def test_the_status_of_a_collector_that_is_not_connected_yet_is_complete(host):
     misbehave(host, "sim://kalshi?slow-handshake")
     assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
