@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from process import ssmd
 from ship_runs import Site, wait_until
 
 TODAY_ONLY = pytest.mark.one_day
@@ -274,6 +275,11 @@ def test_a_place_to_go_on_is_for_one_shard(site):
     ended = site.ship("--once", "--resume-at", "2026-01-31/0")
     assert ended.returncode == 64
     assert error(ended) == "--resume-at is for one shard, and the feed has 1/2, 2/2; name one with --shard"
+
+
+def test_validate_says_where_an_environment_ships_to(site):
+    done = ssmd("validate", "--config-dir", site.tree)
+    assert f"ok: environments/test.yaml: ships to file, path {site.copy}" in done.stdout.splitlines()
 
 
 def test_an_environment_that_ships_nothing_is_an_error_that_names_its_line(tmp_path):

@@ -129,6 +129,15 @@ def test_a_missing_library_is_an_error_that_names_both_ways_to_install_it():
     )
 
 
+def test_it_says_where_messages_go_and_what_has_to_be_installed(monkeypatch):
+    assert toy().described() == "toy, url toy://host, topic t"
+    lack = toy().lack()
+    assert lack is not None
+    assert lack.startswith("the transport `toy` needs the Python package toy-client, which is not installed; run")
+    monkeypatch.setitem(sys.modules, "toy_sink", ModuleType("toy_sink"))
+    assert toy().lack() is None
+
+
 def test_the_sink_is_made_by_the_module_that_imports_the_library(monkeypatch):
     module = ModuleType("toy_sink")
     module.connect = lambda *arguments: arguments  # type: ignore[attr-defined]

@@ -27,6 +27,8 @@ from ssmd.metadata.problem import excerpt
 __all__ = ["EngineConfig", "EngineTransport", "ServerConfig"]
 
 _STARTS = ("today", "now", "oldest")
+_PLACE = ("url", "path", "stream", "topic")
+"""The fields that say where messages go."""
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _USER = re.compile(r"^([a-z0-9+.-]+://)?[^/,]*@|,([a-z0-9+.-]+://)?[^/,]*@", re.IGNORECASE)
 """What is before the host in one of the URLs of a list."""
@@ -106,6 +108,19 @@ class EngineTransport:
     def open(self, feed: str, shard: Shard, keys: Mapping[str, str]) -> Sink:
         sink: Sink = self._load().connect(self.config, self.environment, feed, shard, keys)
         return sink
+
+    def described(self) -> str:
+        """Return where messages go, for people."""
+        fields = ((name, getattr(self.config, name, None)) for name in _PLACE)
+        return ", ".join([self.config.type, *(f"{name} {value}" for name, value in fields if value is not None)])
+
+    def lack(self) -> str | None:
+        """Return what has to be installed before messages can be shipped; None when nothing has."""
+        try:
+            self._load()
+        except ConfigError as error:
+            return str(error)
+        return None
 
     def _load(self) -> ModuleType:
         """Import the engine's module. Raises ConfigError when the library is not installed."""

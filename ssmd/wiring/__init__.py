@@ -30,6 +30,8 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.server.health import HealthServer
 from ssmd.server.status import STATUS
+from ssmd.shipping import TRANSPORTS
+from ssmd.shipping.transport import EngineTransport
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
@@ -46,7 +48,7 @@ from ssmd.wiring.source import (
     simulated,
 )
 
-__all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts"]
+__all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts", "shipped"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,19 @@ class Run:
 def followed(deployment: Deployment) -> Sequence[str]:
     """Return which markets the environment follows, for people, one text for each subscription that follows some."""
     return dialect_of(deployment).followed(deployment.environment.subscribe)
+
+
+def shipped(deployment: Deployment) -> str:
+    """Return to where the environment's messages are shipped, for people, and what has to be installed before that.
+
+    Empty when nothing is shipped.
+    """
+    environment = deployment.environment
+    transport = TRANSPORTS[environment.transport.type](deployment.transport, environment.name, deployment.config_dir)
+    if not isinstance(transport, EngineTransport):
+        return ""
+    lack = transport.lack()
+    return transport.described() + (f"; {lack}" if lack else "")
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
