@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import time
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import gevent
 import pytest
 from exchange_server import Authority, eventually
+from house import ROOT
 from nats_keys import Nkey, with_credentials
 from nats_server import PREFIX, Kept, NatsServer, free_port
 from sink_conformance import Recorded, trade, without_places
@@ -167,6 +169,25 @@ def test_a_user_that_may_not_do_what_is_needed_is_refused_in_the_servers_words(s
     with pytest.raises(EngineAuthError, match=r"permissions violation for publish to \"") as refused:
         ship()
     assert denied.removesuffix(">").lower() in str(refused.value)
+
+
+def test_a_user_needs_no_more_rights_than_the_document_says(started):
+    page = (ROOT / "docs" / "shipping.md").read_text()
+    [rights] = re.findall(r"^    permissions (\{\n.*?\n    \})$", page, re.MULTILINE | re.DOTALL)
+    rights = rights.replace("kalshi-sim.kalshi-sim", PREFIX).replace("ssmd", "FEED")
+    relay = f"{{ user: relay, password: correct-horse, permissions: {rights} }}"
+    more = f"authorization {{ users: [{relay}, {{ user: admin, password: admin }}] }}"
+    server = started(more, user="admin", password="admin")
+    server.create()
+    recorded = Recorded()
+    for atomic in (True, False):
+        server.change(allow_atomic=atomic)
+        for _ in range(2):
+            with contextlib.closing(opened(server, USER)) as sink:
+                sink.check()
+                sink.resume()
+                sink.send(recorded.trades(3))
+                assert without_places(sink.copies()) == recorded.copies
 
 
 # TLS.
