@@ -23,6 +23,7 @@ import gevent.monkey
 import pytest
 from gevent.pool import Pool
 from process import ROOT, Collector, Simulator
+from ship_runs import Site, wait_until
 
 from ssmd.runtime.queue import QUEUE_BYTES
 from ssmd.runtime.runner import DRAIN_SECONDS
@@ -528,3 +529,23 @@ def test_a_path_that_is_a_file_is_refused_at_the_start(tmp_path):
     remedy = r"move it away, or set another storage\.path"
     refused(tmp_path, rf"^{tmp_path}/data.*: is in the way: it is not a folder; {remedy}$")
     assert (tmp_path / "data").read_text() == "in the way"
+
+
+@pytest.mark.needs("mount")
+def test_a_copy_whose_disk_is_full_gets_the_rest_when_there_is_room(tmp_path):
+    site = Site(tmp_path)
+    with (
+        mounted(site.copy, "-t", "tmpfs", "-o", "size=300k", "ssmd-test"),
+        Simulator("--rate", "2000") as simulator,
+        Collector(tmp_path, simulator.endpoint, environment=site.environment) as collector,
+    ):
+        collector.start_up()
+        failed = collector.wait_for("the engine failed")
+        assert (failed["companion"], failed["level"]) == ("ship", "warning")
+        assert "No space left on device" in failed["reason"]
+        wait_until(lambda: json.loads(collector.get("/status")[1])["shipping"]["error"] == failed["reason"])
+        assert collector.get("/ready")[0] == 200
+        remount(site.copy, "size=64m")
+        collector.wait_for("connected to the engine")
+        assert collector.end() == 0
+        assert site.copied() == site.recorded()
