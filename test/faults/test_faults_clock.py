@@ -241,9 +241,11 @@ def test_a_trading_day_over_midnight_is_one_run(tmp_path, clock):
     """It opens on Sunday evening in Chicago, and closes on Monday afternoon."""
     hours = "day_start: '17:00', day_end: '16:00', weekdays: [sunday, monday, tuesday, wednesday, thursday]"
     environment = f"schedule: {{enforce: true, timezone: America/Chicago, {hours}}}\n"
-    clock.set(datetime(2026, 6, 14, 23, 59, 55, tzinfo=UTC))  # Sunday, 19:00 in Chicago.
+    clock.set(datetime(2026, 6, 14, 23, 30, tzinfo=UTC))  # Sunday, 18:30 in Chicago.
     with Collector(tmp_path, "sim://kalshi?rate=200", environment=environment, variables=clock.variables) as collector:
         collector.start_up()
+        collector.wait_for("connected")
+        clock.set(datetime(2026, 6, 14, 23, 59, 58, tzinfo=UTC))
         collector.wait_for("rotated")
         collector.wait_for_lines(500)
         clock.set(datetime(2026, 6, 15, 20, 59, 57, tzinfo=UTC))
