@@ -460,6 +460,13 @@ class VerifyConformance:
         assert ended.returncode == 65
         assert ended.stdout.endswith("kalshi.jsonl: lines 45 to 47 are not in the engine\n")
 
+    def test_what_is_not_shipped_yet_is_no_fault_and_is_mentioned(self, engine, tree):
+        path = tree.parent / "data" / NEXT / "kalshi.jsonl"
+        path.write_bytes(path.read_bytes() + path.read_bytes())
+        ended = self.verified(engine, tree)
+        assert ended.returncode == 0
+        assert ended.stdout.endswith(f"note: kalshi: what is recorded from {NEXT}, line 48 on is not shipped yet\n")
+
     def test_a_copy_may_have_lost_its_beginning(self, engine, tree):
         if not engine.open().traits.numbers:
             pytest.skip("such a copy has no numbers of lines")

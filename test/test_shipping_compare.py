@@ -133,12 +133,13 @@ def test_a_copy_may_begin_anywhere_and_end_before_the_files_do(storage, numbers)
     copies = copy_of(storage)[7:40]
     result = held(storage, copies, numbers)
     assert found(result) == []
-    assert (result.first, result.last) == ((DAY, 8), (NEXT, 17))
+    assert (result.first, result.last, result.rest) == ((DAY, 8), (NEXT, 17), (NEXT, 18))
 
 
 def test_what_the_engine_acknowledged_is_missing_at_the_end(storage, numbers):
     result = held(storage, copy_of(storage)[:20], numbers, Position("kalshi", "", NEXT, 0, 2))
     assert found(result) == [(MISSING, DAY, 21, 23, ""), (MISSING, NEXT, 1, 2, "")]
+    assert result.rest == (NEXT, 3)
 
 
 def test_days_that_are_no_longer_here_are_not_compared(storage, numbers):

@@ -122,6 +122,8 @@ def _lines(result: _Result, storage: Path) -> list[str]:
         lines.append(f"{result.stem}: {more:,} more messages are not as they should be")
     if result.lost is not None:
         lines.append(f"{result.stem}: the engine has nothing of it, although its copy ended at {result.lost}")
+    if compared.rest is not None:
+        lines.append(f"note: {result.stem}: what is recorded from {_place(compared.rest)} on is not shipped yet")
     if compared.older:
         lines.append(
             f"note: {result.stem}: {compared.older:,} messages of days before {result.oldest} were not compared: these "

@@ -144,6 +144,7 @@ class _Comparison:
         """Take the end of the copy, which should have all lines up to one."""
         while (line := self.next()) is not None and line.key <= until:
             self.pass_over()
+        self._result.rest = line.key if line is not None else None
         for day, first, last in self._missing:
             self._result.add(MISSING, (day, first), "", last)
 

@@ -40,6 +40,8 @@ class Compared:
     first: Key | None = None
     last: Key | None = None
     """The first and the last recorded line that was compared; None when there was none."""
+    rest: Key | None = None
+    """The first recorded line that the engine need not have yet; None when there was none."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     """By kind, how many messages."""
     differences: list[Difference] = field(default_factory=list)
