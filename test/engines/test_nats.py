@@ -456,13 +456,15 @@ def test_a_purged_stream_is_not_guessed_about(server, atomic):
         assert without_places(sink.copies()) == again.copies
 
 
-def test_a_feed_that_is_silent_for_longer_than_the_stream_keeps_messages_goes_on(server):
-    server.change(max_age=10**9)
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_feed_that_is_silent_for_longer_than_the_stream_keeps_messages_goes_on(server, atomic):
+    server.change(max_age=10**9, allow_atomic=atomic)
     recorded = Recorded()
     with contextlib.closing(opened(server)) as sink:
         sink.resume()
         sink.send(recorded.trades(3))
         eventually(lambda: server.state()["messages"] == 0)
+        server.change(allow_atomic=atomic)  # What comes now is to stay, however long the test takes.
         before = len(recorded.copies)
         sink.send(recorded.trades(3))
         sink.send(recorded.trades(3))

@@ -75,6 +75,7 @@ class NatsSink:
         self._last_id = ""
         """The id of the last message, where messages are sent one by one."""
         self._sent_at = 0.0
+        """When the last position was about to be sent, by the monotonic clock."""
 
     def _traits(self) -> Traits:
         return Traits(fences=True, atomic=self._settings.is_atomic, exactly_once=True)
@@ -109,8 +110,8 @@ class NatsSink:
             self._last_id = self._next_id()
             headers = {MESSAGE_ID: self._last_id, EXPECTED_SEQUENCE: str(self._settings.last_sequence)}
         body = (position or self._copy.nothing).encode()
-        self._last = self._stream.put(Written(b"", self._position_subject, body, headers)).sequence
         self._sent_at = time.monotonic()
+        self._last = self._stream.put(Written(b"", self._position_subject, body, headers)).sequence
 
     def _next_id(self) -> str:
         self._count += 1
@@ -120,6 +121,7 @@ class NatsSink:
         expected, self._last = self._last, None
         if expected is None:
             raise EngineError("where the copy ends is not known; resume() says it")
+        now = time.monotonic()
         try:
             self._last = self._put(block, expected)
         except Refused as error:
@@ -128,7 +130,7 @@ class NatsSink:
             if not self._is_aged(expected):
                 raise self._refusal(error, expected) from None
             self._last = self._put(block, 0)
-        self._sent_at = time.monotonic()
+        self._sent_at = now
 
     def _put(self, block: Block, expected: int) -> int:
         """Send a block, and return the sequence of its position."""
@@ -145,7 +147,7 @@ class NatsSink:
         """Return whether the last position is gone because nothing was sent for longer than the stream keeps messages.
         """
         age = self._settings.max_age_seconds
-        if not age or time.monotonic() - self._sent_at < age or not self._settings.is_atomic:
+        if not age or time.monotonic() - self._sent_at < age:
             return False
         is_gone = self._stream.last_of(self._position_subject) is None
         return is_gone and self._stream.settings().last_sequence >= expected
