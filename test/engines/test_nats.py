@@ -17,6 +17,7 @@ from exchange_server import Authority, eventually
 from house import ROOT
 from nats_keys import Nkey, with_credentials
 from nats_server import PREFIX, Kept, NatsServer, free_port
+from process import Ended, make_tree, ssmd
 from sink_conformance import Recorded, trade, without_places
 from sink_process import SinkProcess
 
@@ -125,6 +126,28 @@ def test_a_user_and_a_password(started):
         assert isinstance(error, EngineAuthError)
         assert "Authorization Violation" in str(error)
         assert "correct-horse" not in str(error)
+
+
+def test_the_command_tries_the_keys_and_looks_at_the_settings(started, tmp_path: Path):
+    more = f"authorization {{ user: {USER['user']}, password: {USER['password']} }}"
+    server = started(more, **USER)
+    server.create(subjects=["test.test.>"], discard="old", max_msgs=1000)
+    tree = make_tree(
+        tmp_path, "sim://kalshi", "kalshi", "",
+        f"transport: {{type: nats, url: '{server.url}', stream: FEED}}\n"
+        "keys: {stream: {type: nats, fields: [user, password], source: 'env:NATS_USER,NATS_PASSWORD'}}\n",
+    )  # fmt: skip
+
+    def checked(password: str) -> Ended:
+        return ssmd("ship", "test", "--config-dir", tree, "--check", NATS_USER="relay", NATS_PASSWORD=password)
+
+    right, wrong = checked(USER["password"]), checked("a-wrong-password")
+    assert right.returncode == 0, right.stderr
+    assert "`discard: old`" in right.stdout + right.stderr
+    assert wrong.returncode == 77
+    assert "Authorization Violation" in wrong.stderr
+    assert "a-wrong-password" not in wrong.stdout + wrong.stderr
+    assert "Traceback" not in right.stderr + wrong.stderr
 
 
 def test_a_token(started):
@@ -472,12 +495,12 @@ def test_a_feed_that_is_silent_for_longer_than_the_stream_keeps_messages_goes_on
 
 
 def test_a_sink_that_is_idle_answers_the_servers_pings(started):
-    server = started("ping_interval: '200ms'\nping_max: 1")
+    server = started("ping_interval: '1s'\nping_max: 3")
     server.create()
     recorded = Recorded()
     with contextlib.closing(opened(server)) as sink:
         sink.resume()
-        gevent.sleep(2)  # Ten pings: the server ends a connection that leaves the second one unanswered.
+        gevent.sleep(6)  # The server ends a connection that has left three pings unanswered.
         sink.send(recorded.trades(3))
 
 
