@@ -463,9 +463,10 @@ def test_a_day_that_is_unpacked_to_be_continued_goes_on(tmp_path, at_once):
     compact(file, level=1, dry_run=False, progress=lambda size: None)
     one = begun(tmp_path)
     assert lines_of(everything(one)) == recorded
-    path.write_bytes(recorded)
+    for size in (0, 10, len(recorded) // 2, len(recorded)):
+        path.write_bytes(recorded[:size])
+        assert one.read(1, MOST) is None
     path.with_name(path.name + ".zst").unlink()
-    assert one.read(1, MOST) is None
     put(tmp_path, DAY, line(86_000))
     assert lines_of(everything(one)) == line(86_000)
 

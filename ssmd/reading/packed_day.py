@@ -87,8 +87,11 @@ class PackedDay:
         return self._lines + before.count(b"\n") if before.endswith(b"\n") or not offset else None
 
     def is_current(self) -> bool:
-        # Somebody may have unpacked the day, so that a collector can go on with it.
-        return not self._plain.exists()
+        # Somebody may unpack the day, so that a collector can go on with it. Until then the plain file is shorter.
+        try:
+            return self._plain.stat().st_size < self._start + len(self._block)
+        except OSError:
+            return True
 
     def close(self) -> None:
         pass
