@@ -137,6 +137,31 @@ def test_a_place_that_a_person_has_chosen_counts_until_a_block_has_arrived(site,
     assert relay.state.failures == 1
 
 
+def test_where_a_copy_begins_is_found_once(site):
+    site.relay(start="now", once=True).run()
+    last = site.add(3)
+
+    site.relay(start="now", once=True).run()
+    assert site.copied() == last
+
+
+def test_what_is_recorded_while_an_engine_refuses_the_first_block_is_in_the_copy(site):
+    site.relay(start="now", once=True).run()
+    first = site.add(3)
+    with pytest.raises(EngineError):
+        site.relay(start="now", once=True, before=at(1)).run()
+    second = site.add(2)
+
+    site.relay(start="now", once=True).run()
+    assert site.copied() == first + second
+
+
+def test_another_start_counts_as_long_as_nothing_is_shipped(site):
+    site.relay(start="now", once=True).run()
+    site.relay(start="oldest", once=True).run()
+    assert site.copied() == site.recorded
+
+
 def test_a_place_before_the_end_of_the_copy_is_refused(site):
     ship(site.relay())
     with pytest.raises(UsageError, match="what is between would be there twice"):

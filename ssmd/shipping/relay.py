@@ -45,8 +45,8 @@ class Plan(NamedTuple):
     """What a relay is to do."""
 
     start: str
-    """Where to begin when the engine has nothing: see Follower.begin(). It is the place when the relay starts, so that
-    nothing is left out when the engine can be reached only later."""
+    """Where to begin when the engine has nothing: see Follower.begin(). It is the place when the relay is started
+    first, so that nothing is left out when the engine takes the first block only later."""
     resume_at: Position | None = None
     """Where to go on instead of the end of the engine's copy, chosen by a person; once."""
     once: bool = False
@@ -114,7 +114,9 @@ class Relay:
         """
         try:
             if self._shipped.read() is None:
-                self._first = self._follower.first(self._plan.start)
+                start = self._plan.start
+                self._first = self._shipped.beginning(start) or self._follower.first(start)
+                self._shipped.begun(self._first, start)
             while not self._stopped.is_set():
                 try:
                     self._connect_and_ship()

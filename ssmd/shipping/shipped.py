@@ -1,7 +1,8 @@
 """What a relay keeps beside the data: a lock, and up to where it has shipped.
 
 The second is for people, and for one check: where it is there and the engine has nothing, the engine has lost its copy.
-It is never the place where a relay goes on. The engine alone says that.
+A relay never goes on there, because the engine alone says where its copy ends. Before anything is shipped, it says
+where the copy begins, so that `start: now` is the same place when the relay starts again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Shipped:
             return None if error.errno == errno.ENOENT else f"a place that cannot be read ({error.strerror})"
         except ValueError:
             return "a place that cannot be read"
+        if position is None:
+            return None
         return f"{position.day}/{position.offset}, after line {position.line:,}"
 
     def position(self) -> Position | None:
@@ -99,8 +102,25 @@ class Shipped:
         except (OSError, ValueError):
             return None
 
-    def _read(self) -> Position:
-        return Position.decode(self._path.read_bytes())
+    def beginning(self, start: str) -> Position | None:
+        """Return where the copy begins, as begun() has noted it for this `start`; None when something was shipped, or
+        nothing was noted.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            content = self._path.read_bytes()
+            if json.loads(content).get("start") == start:
+                return Position.decode(content)
+        return None
+
+    def _read(self) -> Position | None:
+        """Return where the copy ended; None when nothing was shipped. Raises OSError and ValueError."""
+        content = self._path.read_bytes()
+        position = Position.decode(content)
+        return None if "start" in json.loads(content) else position
+
+    def begun(self, position: Position, start: str) -> None:
+        """Note where the copy begins, of which nothing is shipped so far, and the `start` that it was found with."""
+        self._write({**position._asdict(), "start": start})
 
     def note(self, position: Position, ts: str) -> None:
         """Take the end of what the engine has acknowledged, and the time of its last line. It is written at most once a
@@ -116,15 +136,21 @@ class Shipped:
             return
         self._next = time.monotonic() + _WRITE_SECONDS
         position, ts = self._newest
-        content = {**position._asdict(), "last": ts, "written": timestamp(time.time_ns())}
+        if self._write({**position._asdict(), "last": ts}):
+            self._newest = None
+
+    def _write(self, content: dict[str, str | int]) -> bool:
+        """Replace the file, and return whether that has succeeded."""
         new = temporary(self._path)
         try:
-            new.write_text(f"{json.dumps(content)}\n")
+            new.write_text(f"{json.dumps({**content, 'written': timestamp(time.time_ns())})}\n")
             os.replace(new, self._path)
-            self._newest, self._failed = None, False
+            self._failed = False
+            return True
         except OSError as error:
             with contextlib.suppress(OSError):
                 new.unlink()
             if not self._failed:
                 _log.warning("cannot be written", extra={"file": str(self._path), "reason": error.strerror})
             self._failed = True
+            return False
