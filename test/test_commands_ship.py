@@ -192,6 +192,37 @@ def test_an_engine_that_has_no_room_gets_the_rest_when_it_has(site):
     assert site.copied() == site.recorded()
 
 
+@TODAY_ONLY
+def test_what_is_doubtful_in_the_environment_is_a_warning(tmp_path):
+    site = Site(tmp_path, ", start: 9999-01-01, anything: 1")
+    site.write(1)
+    ended = site.ship("--check")
+    assert ended.returncode == 0
+    unknown, future, _ = ended.stdout.splitlines()
+    assert "transport.anything: ssmd does not know this key" in unknown
+    assert future == "warning: transport.start is 9999-01-01, and nothing is shipped before that day"
+    warned = [entry["event"] for entry in events(site.ship("--once").stderr) if entry["level"] == "warning"]
+    assert [f"warning: {event}" for event in warned] == [unknown, future]
+
+
+def test_a_copy_into_the_storage_itself_is_refused_before_anything_is_done(tmp_path):
+    site = Site(tmp_path)
+    site.write(1)
+    site.copy.rmdir()
+    site.copy.symlink_to(site.data)
+    for option in ("--check", "--once"):
+        ended = site.ship(option)
+        assert ended.returncode == 78
+        assert "the folder of the storage itself; name another one for the copy" in error(ended)
+
+
+@pytest.mark.parametrize("options", [("--once",), ("--resume-at", "2026-01-31/0")])
+def test_check_refuses_options_of_what_it_does_not_do(site, options):
+    ended = site.ship("--check", *options)
+    assert (ended.returncode, ended.stdout) == (64, "")
+    assert "Usage:" in ended.stderr
+
+
 def test_check_says_that_the_engine_can_be_used_and_sends_nothing(site):
     site.write(5)
     ended = site.ship("--check")

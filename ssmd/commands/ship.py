@@ -1,8 +1,8 @@
 """Copy what is recorded to the engine that the environment's `transport` names, and go on as more is recorded.
 
 Usage:
-  ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--check] [--once]
-            [--resume-at <place>]
+  ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--once] [--resume-at <place>]
+  ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] --check
   ssmd ship (-h | --help)
 
 Options:
@@ -36,6 +36,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from datetime import date
@@ -59,6 +60,7 @@ from ssmd.shipping.relays import Relays, StatusLines
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.shipped import RelayLock, Shipped
+from ssmd.store.timestamps import day_of_ns
 
 _log = logging.getLogger("ssmd.ship")
 
@@ -127,7 +129,7 @@ class _Work:
         """Print what is wrong with the engine's settings; return the exit code."""
         [shard, *_] = [*self._find(), WHOLE] if self._shipment.storage.is_dir() else [self._shard or WHOLE]
         with closing(self._open(shard)) as sink:
-            for warning in sink.check():
+            for warning in (*self._warnings(alone=True), *sink.check()):
                 print(f"warning: {warning}")
         print(f"ok: {self._shipment.environment} can be shipped to {self._shipment.engine}")
         return 0
@@ -143,6 +145,8 @@ class _Work:
             lines = StatusLines(int(environ[_STATUS_FD]))
         stopped = threading.Event()
         _log.info("starting", extra=self._described())
+        for warning in self._warnings(alone=_STATUS_FD not in environ):
+            _log.warning(warning)
         with ExitStack() as stack:
             relays = Relays(
                 self._shipment.engine,
@@ -162,6 +166,14 @@ class _Work:
                 sys.stderr.flush()
                 os._exit(0)
         return 0
+
+    def _warnings(self, *, alone: bool) -> list[str]:
+        """Return what is doubtful in the environment's `transport` and keys. A collector logs most of it itself."""
+        warnings = [str(problem) for problem in self._shipment.warnings] if alone else []
+        start = self._shipment.config.start
+        if start[0].isdigit() and start > day_of_ns(time.time_ns()):
+            warnings.append(f"transport.start is {start}, and nothing is shipped before that day")
+        return warnings
 
     def _described(self) -> dict[str, Any]:
         shipment = self._shipment

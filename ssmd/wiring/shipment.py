@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ssmd.contracts.writer import Writer
 from ssmd.errors import ConfigError
+from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_process
+from ssmd.metadata.problem import excerpt
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.shipment import Shipment
@@ -30,6 +32,7 @@ def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
     )
     if writer.state_folder is None:
         raise ConfigError(str(deployment.problem(("storage", "type"), "keeps no files that could be shipped")))
+    _require_another_folder(deployment, writer.state_folder)
     keys = {name: key for name, key in deployment.environment.keys.items() if key.type == kind}
     return Shipment(
         environment=deployment.environment.name,
@@ -40,3 +43,11 @@ def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
         places={name: deployment.problem(("keys", name), "") for name in keys},
         warnings=tuple(problem for problem in deployment.warnings if problem.field.startswith(("transport", "keys"))),
     )
+
+
+def _require_another_folder(deployment: Deployment, storage: Path) -> None:
+    """Raise ConfigError when a copy would be written into the storage folder."""
+    path = getattr(deployment.transport, "path", None)
+    if path is not None and Path(path).resolve() == storage.resolve():
+        message = f"is `{excerpt(path)}`, the folder of the storage itself; name another one for the copy"
+        raise ConfigError(str(deployment.problem(("transport", "path"), message)))
