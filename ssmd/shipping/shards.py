@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ssmd.contracts.shard import Shard
@@ -28,10 +29,14 @@ class Shards:
         with looking(self._storage):
             folders = [folder for folder in day_folders(self._storage) if folder.name >= self._newest]
             for folder in folders:
-                for path in folder.iterdir():
-                    file = read_name(path, folder.name)
-                    if file is not None and file.feed == self._feed:
-                        self._found.add(file.shard)
+                with suppress(FileNotFoundError):  # Old days may be moved away at any time.
+                    self._look_in(folder)
         if folders:
             self._newest = folders[-1].name
         return sorted(self._found)
+
+    def _look_in(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            file = read_name(path, folder.name)
+            if file is not None and file.feed == self._feed:
+                self._found.add(file.shard)
