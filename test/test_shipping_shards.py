@@ -9,8 +9,8 @@ import pytest
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import DataError
-from ssmd.shipping import shards as module
 from ssmd.shipping.shards import Shards
+from ssmd.store.inventory import day_folders
 
 
 def make(storage: Path, *names: str) -> None:
@@ -33,8 +33,8 @@ def test_shards_are_found_once_they_have_data(tmp_path):
 
 def test_a_day_that_is_moved_away_meanwhile_is_passed_over(tmp_path, monkeypatch):
     make(tmp_path, "2025-12-22/kalshi+1of2.jsonl", "2025-12-23/kalshi+2of2.jsonl")
-    found = module.day_folders(tmp_path)
-    monkeypatch.setattr(module, "day_folders", lambda storage: found)
+    found = day_folders(tmp_path)
+    monkeypatch.setattr("ssmd.shipping.shards.day_folders", lambda storage: found)
     shutil.rmtree(found[0])
     assert Shards(tmp_path, "kalshi").look() == [Shard(2, 2)]
 

@@ -112,12 +112,12 @@ class Settings:
 
 def _covers(own: str, wanted: str) -> bool:
     """Return whether the subjects of the pattern `own` are or include all those of the pattern `wanted`."""
-    tokens, wanted_tokens = own.split("."), wanted.split(".")
-    for index, token in enumerate(tokens):
-        if token == ">":
-            return index < len(wanted_tokens)
-        if index == len(wanted_tokens) or wanted_tokens[index] == ">":
+    words, wanted_words = own.split("."), wanted.split(".")
+    for index, word in enumerate(words):
+        if word == ">":
+            return index < len(wanted_words)
+        if index == len(wanted_words) or wanted_words[index] == ">":
             return False
-        if token not in ("*", wanted_tokens[index]):
+        if word not in ("*", wanted_words[index]):
             return False
-    return len(tokens) == len(wanted_tokens)
+    return len(words) == len(wanted_words)
