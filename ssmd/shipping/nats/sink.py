@@ -158,7 +158,7 @@ class NatsSink:
         if last is None:
             return EngineMismatch(
                 f"the stream {name} has no position of {self._stem} any more: it was purged or made anew, or its "
-                "limits have removed it"
+                "limits have removed it; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
         if last.headers.get(MESSAGE_ID, "").startswith(f"{self._writer}-"):
             return EngineError(
