@@ -525,8 +525,10 @@ def front(broker: Broker, pem: Path | str = "", keys: Mapping[str, str] = NO_KEY
     """Put TLS before the broker, or a check of passwords; yield the address."""
     arguments = [sys.executable, str(FRONT), str(broker.port), str(pem), keys.get("user", ""), keys.get("password", "")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-        yield f"127.0.0.1:{process.stdout.readline().strip()}"
-        process.kill()
+        try:
+            yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
 
 
 def connected(url: str, keys: Mapping[str, str] = NO_KEYS, **more: Any) -> KafkaSink:
@@ -557,6 +559,7 @@ def test_a_user_and_a_password(shared, topic):
     with front(shared, keys=KEYS) as address:
         ship(shipping := connected(f"kafka://{address}", KEYS, topic=topic), 10, 10)
         assert shown(shipping.copies()) == expected(10)
+        assert "the password goes to the brokers as plain text" in shipping.check()[0]
         began = time.monotonic()
         with pytest.raises(EngineAuthError, match=r"the broker refuses the user or the password: .*failed") as raised:
             connected(f"kafka://{address}", KEYS | {"password": "another password"}, topic=topic)
@@ -578,7 +581,8 @@ def test_tls(shared, topic, authority, pem, monkeypatch):
 def test_tls_with_a_user_and_a_password(shared, topic, authority, pem):
     with front(shared, pem, KEYS) as address:
         more = {"topic": topic, "ca_file": str(authority.path)}
-        ship(connected(f"kafka+ssl://{address}", KEYS, **more), 10, 10)
+        ship(shipping := connected(f"kafka+ssl://{address}", KEYS, **more), 10, 10)
+        assert not any("the password goes" in warning for warning in shipping.check())
         with pytest.raises(EngineAuthError):
             connected(f"kafka+ssl://{address}", KEYS | {"user": "nobody"}, **more)
 

@@ -215,7 +215,7 @@ def test_a_second_relay_ends_the_first_ones_connection(broker):
 
 def test_a_check_does_not_disturb_the_relay(broker):
     ship(sink := opened(broker), 10, 10)
-    assert opened(broker).check() == ()
+    assert opened(broker).check() == []
     sink.send(block(10, 10))
 
 
@@ -285,7 +285,8 @@ def test_a_user_and_a_password(start, tmp_path):
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, KEYS["user"], KEYS["password"]], check=True)
     broker = start("allow_anonymous false", f"password_file {passwords}")
-    ship(opened(broker, keys=KEYS), 10, 10)
+    ship(sink := opened(broker, keys=KEYS), 10, 10)
+    assert sink.check() == ["the password goes to the broker as plain text; write `mqtts://` in `transport.url`"]
     for keys in ({}, KEYS | {"password": "another password"}):
         with pytest.raises(EngineAuthError, match="the broker refuses") as raised:
             opened(broker, keys=keys)

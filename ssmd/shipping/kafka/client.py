@@ -98,6 +98,8 @@ class Client:
         if config.ca_file:
             self._settings["ssl.ca.location"] = _readable(config.ca_file)
         self._settings["security.protocol"] = protocol
+        self.shows_password = protocol == "SASL_PLAINTEXT" and config.sasl_mechanism == "PLAIN"
+        """Whether everybody on the way to the brokers can read the password."""
         self._refused = ""
         self._unreachable = ""
 

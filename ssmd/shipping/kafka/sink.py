@@ -68,6 +68,11 @@ class KafkaSink:
 
     def check(self) -> Sequence[str]:
         warnings: list[str] = []
+        if self._client.shows_password:
+            warnings.append(
+                "the password goes to the brokers as plain text; write `kafka+ssl://` in `transport.url`, or set "
+                "`transport.sasl_mechanism` to SCRAM-SHA-512"
+            )
         self.topics.check_pair()
         for name, of_settings in (
             (self.names.data, checks.of_data),

@@ -15,7 +15,7 @@ from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Block, Copied, Position, Traits
 from ssmd.errors import EngineError, EngineMismatch
 from ssmd.shipping.mqtt.connection import TOO_LARGE, Connection, Refused
-from ssmd.shipping.mqtt.transport import MqttConfig
+from ssmd.shipping.mqtt.transport import MqttConfig, address_of
 from ssmd.shipping.subjects import Subjects, default_prefix, token
 from ssmd.store.head import TS
 
@@ -59,13 +59,16 @@ class MqttSink:
     def check(self) -> Sequence[str]:
         if lacks := self._connection.lacks:
             raise EngineError(f"mqtt: the broker has no {lacks}, which the relay needs; use another broker")
+        warnings = []
+        if self._keys and not address_of(self._config.url).tls:
+            warnings.append("the password goes to the broker as plain text; write `mqtts://` in `transport.url`")
         largest = self._connection.largest
         if largest and largest < _SMALL:
-            return [
+            warnings.append(
                 f"the broker takes {largest:,} bytes in one packet at most, and a longer message ends the shipping; "
                 f"raise its limit to {_SMALL:,} or more, in mosquitto max_packet_size"
-            ]
-        return ()
+            )
+        return warnings
 
     def resume(self) -> Position | None:
         self._resumed = self._may_publish = False
