@@ -350,6 +350,26 @@ def test_a_place_that_cannot_be_noted_is_no_reason_to_stop(site):
     assert [entry["event"] for entry in events(ended.stderr) if entry["level"] == "warning"] == ["cannot be written"]
 
 
+@TODAY_ONLY
+def test_its_memory_does_not_grow_with_what_it_has_shipped(site):
+    site.write(50_000)
+    with site.shipping() as ship:
+        site.wait_for_copy()
+        before = most_memory(ship.process.pid)
+        for count in range(1, 9):
+            site.write(50_000, first=count * 50_000)
+        site.wait_for_copy()
+        grown = most_memory(ship.process.pid) - before
+        assert ship.end() == 0
+    assert grown < 4 * 1024  # KiB. It shipped eight times as much as before, 400,000 lines more.
+
+
+def most_memory(pid: int) -> int:
+    """Return the most memory that a process has had, in KiB."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1])
+
+
 def test_it_needs_neither_gevent_nor_the_libraries_that_check_the_metadata(site):
     site.write(1)
     with site.shipping() as ship:

@@ -10,12 +10,12 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ssmd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = ["Login", "login_of"]
 
@@ -52,7 +52,7 @@ def login_of(keys: Mapping[str, str]) -> Login:
         return Login({"user_jwt_cb": lambda: bytearray(jwt), "signature_cb": _signer(key)})
     if "nkey_seed" in keys:
         key = _key_of(keys["nkey_seed"], "nkey_seed")
-        public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        public = key.public_key().public_bytes_raw()
         return Login({"signature_cb": _signer(key)}, _as_text(bytes([_USER]) + public))
     return Login({name: keys[name] for name in ("user", "password", "token") if name in keys})
 
@@ -78,6 +78,9 @@ def _key_of(seed: str, field: str) -> Ed25519PrivateKey:
             f"the seed in the field `{field}` of the key for nats is not that of a user; give the one that begins "
             "with SU"
         )
+    # Not at the top: it takes 6 MB, and a relay that logs in with a password does not need it.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     return Ed25519PrivateKey.from_private_bytes(raw[2:-2])
 
 
