@@ -30,6 +30,8 @@ T = TypeVar("T")
 _CLOSE_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
 """How much longer than the loop the caller waits: the loop itself may be stuck."""
+_LONG = 3600.0
+"""Seconds for the library, which needs a number. Each call has a deadline of its own."""
 
 
 class Answer(NamedTuple):
@@ -76,7 +78,7 @@ class Connection:
         self, first: bytes, subject: str, payload: bytes, headers: Mapping[str, str] | None, seconds: float
     ) -> Answer:
         """Send bytes of the protocol and then a message, and return the answer to that."""
-        return self._call(self._send(first, subject, payload, headers, seconds), seconds)
+        return self._call(self._send(first, subject, payload, headers), seconds)
 
     def gather(self, subject: str, payload: bytes, most: int, seconds: float) -> list[Answer]:
         """Send a message, and return up to `most` answers to it, until one comes that is a status of the server."""
@@ -87,8 +89,7 @@ class Connection:
         if self._loop.is_closed():
             return
         closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-        with contextlib.suppress(concurrent.futures.TimeoutError):
-            closing.result(_CLOSE_SECONDS + _GRACE_SECONDS)
+        concurrent.futures.wait([closing], _CLOSE_SECONDS + _GRACE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_GRACE_SECONDS)
         if not self._thread.is_alive():
@@ -142,13 +143,11 @@ class Connection:
         refused = [failure for failure in failures if isinstance(failure, EngineAuthError)]
         raise (refused or failures)[0] if refused or len(failures) == 1 else EngineError("; ".join(map(str, failures)))
 
-    async def _send(
-        self, first: bytes, subject: str, payload: bytes, headers: Mapping[str, str] | None, seconds: float
-    ) -> Answer:
+    async def _send(self, first: bytes, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> Answer:
         client = self._connected()
         if first:
             await client.write(first)
-        answer = await client.request(subject, payload, timeout=seconds, headers=dict(headers) if headers else None)
+        answer = await client.request(subject, payload, timeout=_LONG, headers=dict(headers) if headers else None)
         return _answer(answer)
 
     async def _gather(self, subject: str, payload: bytes, most: int) -> list[Answer]:

@@ -26,7 +26,9 @@ __all__ = ["CONNECT_SECONDS", "FAILURES", "NatsClient", "refusal", "words"]
 CONNECT_SECONDS = 5.0
 """How long one server has to take a connection."""
 
-FAILURES = (OSError, errors.Error, asyncio.TimeoutError, ValueError)
+_OWN_FAULTS = (AttributeError, AssertionError, RuntimeError)
+"""What the library raises by mistake, as when the connection ends while it is used."""
+FAILURES = (OSError, errors.Error, asyncio.TimeoutError, ValueError, *_OWN_FAULTS)
 """What the library raises. ValueError: a host name that cannot be one."""
 
 _NEVER = 10**9
@@ -103,4 +105,6 @@ def words(error: Exception) -> str:
         return f"no answer within {CONNECT_SECONDS:g} s"
     if isinstance(error, OSError) and error.errno and error.errno > 0 and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
+    if isinstance(error, _OWN_FAULTS):
+        return printable(f"nats-py failed: {type(error).__name__}: {error}")
     return printable(str(error).removeprefix("nats: ").strip("'")) or type(error).__name__
