@@ -38,7 +38,7 @@ def test_addresses(url, address, shown):
 )
 def test_what_is_no_address_of_a_broker(url):
     assert problems(url=url) == [
-        f"transport.url: `{url}` is no address of a broker; write one such as `mqtt://broker:1883`, with TLS "
+        f"transport.url: `{url}` is not the address of a broker; write one such as `mqtt://broker:1883`, with TLS "
         "`mqtts://broker:8883`"
     ]
 

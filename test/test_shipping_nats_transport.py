@@ -45,7 +45,7 @@ def test_addresses(url):
         (
             "stream",
             "a.b",
-            "transport.stream: `a.b` is no name of a stream: it may not have spaces or any of `. * > / \\`",
+            "transport.stream: `a.b` is no valid stream: it may not have spaces or any of `. * > / \\`",
         ),
         (
             "subject_prefix",

@@ -94,7 +94,8 @@ def test_a_wrong_field_is_an_error_that_names_it(field, value, expected):
 def test_a_url_with_a_user_is_an_error_that_does_not_repeat_it(url):
     [problem] = problems(url=url)
     assert problem == (
-        "transport.url: has a user in it; write the address alone, and let a key of the engine's type have the user"
+        "transport.url: has a user in it; write only the address, and put user and password into a key of the engine's "
+        "type"
     )
 
 

@@ -19,12 +19,12 @@ Options:
 
 A collector does this by itself, in a process of its own, when `transport.relay` is `companion`, the default. With
 `external`, run this command beside it, in another container or on another host that has the same storage folder; it
-also works when no collector runs. What is on the disk and synced is sent, in order. Where the engine's copy ends is
-asked of the engine, so the command may be killed at any time and run again. Two at once for one feed are refused.
+also works when no collector runs. What is on the disk and synced is sent, in order. The command asks the engine where
+its copy ends, so it may be killed at any time and run again. Two at once for one feed are refused.
 
 While the engine fails, it tries again after 1 s, then after longer and longer pauses of up to 60 s. SIGTERM, SIGHUP and
-Ctrl-C end it when what is there is sent, after a second at the latest. Keys come from the sources that the
-environment's `keys` section names, those of the engine's type alone. SSMD_LOG_LEVEL is debug, info, warning or error;
+Ctrl-C end it when what is there is sent, after a second at the latest. Only the keys of the engine's type are used,
+from the sources that the environment's `keys` section names. SSMD_LOG_LEVEL is debug, info, warning or error;
 SSMD_LOG_FORMAT is text or json.
 """
 

@@ -77,7 +77,7 @@ class _Comparison:
     """Goes through the recorded lines, of which it knows some that come next."""
 
     window: int
-    """How many."""
+    """How many of them."""
     by_content = False
     """Whether it also knows their digests."""
 

@@ -49,7 +49,9 @@ def _start(text: str) -> str:
 def _url(text: str) -> str:
     if _USER.search(text):
         # The message does not show the value: it has a password.
-        raise Complaint("has a user in it; write the address alone, and let a key of the engine's type have the user")
+        raise Complaint(
+            "has a user in it; write only the address, and put user and password into a key of the engine's type"
+        )
     return text
 
 

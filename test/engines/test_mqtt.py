@@ -270,12 +270,13 @@ def test_too_large_a_message_is_named(start):
     ship(sink, 100, 50)
     with pytest.raises(EngineMismatch) as raised:
         sink.send(block(100, 3, payloads=[payload(101), bytes(20_000), payload(103)]))
-    before, size, after = str(raised.value).replace(" which makes", "|").replace(" with its head", "|").split("|")
+    said = str(raised.value).replace(" which makes", "|").replace(" with its topic and properties", "|")
+    before, size, after = said.split("|")
     assert before == f"line 102 of {DAY}/kalshi.jsonl has a message of 20,000 bytes,"
     assert after == ", and the broker takes 20,000 at most; raise its limit, in mosquitto max_packet_size"
     fits = 40_000 - int(size.replace(",", ""))
     assert sink.resume() == position(100)
-    with pytest.raises(EngineMismatch, match="which makes 20,001 with its head"):
+    with pytest.raises(EngineMismatch, match="which makes 20,001 with its topic and properties"):
         sink.send(block(100, 3, payloads=[payload(101), bytes(fits + 1), payload(103)]))
     sink.resume()
     sink.send(block(100, 3, payloads=[payload(101), bytes(fits), payload(103)]))

@@ -106,7 +106,7 @@ class Topics:
         end = now() + CONNECT_SECONDS
         while not only_ask and not self.partitions(name):
             if now() > end:
-                raise EngineError(f"kafka has created the topic {name}, but does not show it")
+                raise EngineError(f"kafka has created the topic {name}, but does not list it")
             time.sleep(_LOOK_AGAIN)
 
     def settings(self, name: str) -> dict[str, str]:

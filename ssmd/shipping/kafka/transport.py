@@ -32,12 +32,12 @@ class KafkaConfig(ServerConfig):
         yield from super().faults()
         if not _URL.fullmatch(self.url):
             yield ("url",), (
-                f"`{excerpt(self.url)}` is no list of brokers; write `kafka://` and their addresses, such as "
+                f"`{excerpt(self.url)}` is not a list of brokers; write `kafka://` and their addresses, such as "
                 "`kafka://kafka-1:9092,kafka-2:9092`, with TLS `kafka+ssl://kafka-1:9093`"
             )
         if self.topic is not None and (not _TOPIC.fullmatch(self.topic) or not self.topic.strip(".")):
             yield ("topic",), (
-                f"`{excerpt(self.topic)}` is no name of a topic; use letters, digits, `.`, `_` and `-`, 240 at most"
+                f"`{excerpt(self.topic)}` is no valid topic; use letters, digits, `.`, `_` and `-`, 240 at most"
             )
         if self.ca_file is not None and not is_tls(self.url):
             yield ("ca_file",), "is for TLS, so the url must begin with `kafka+ssl://`"

@@ -121,7 +121,7 @@ class MqttSink:
             if 0 < connection.largest < len(payload) + _MOST_AROUND + len(topic):
                 size = _HEAD + len(topic) + len(facts.pack()) + len(payload)
                 if size > connection.largest:
-                    raise self._too_large(block, index, f", which makes {size:,} with its head")
+                    raise self._too_large(block, index, f", which makes {size:,} with its topic and properties")
             connection.publish(topic, payload, facts)
             if not self._may_publish:
                 # Alone: with several on their way, an answer that it may not is lost when the broker hangs up.

@@ -37,7 +37,7 @@ def address_of(url: str) -> Address:
     port = 0 if match is None else int(match[4] or _PORTS[match[1]])
     if match is None or not 0 < port < 65536:
         raise ValueError(
-            f"`{excerpt(url)}` is no address of a broker; write one such as `mqtt://broker:1883`, with TLS "
+            f"`{excerpt(url)}` is not the address of a broker; write one such as `mqtt://broker:1883`, with TLS "
             "`mqtts://broker:8883`"
         )
     return Address(match[2] or match[3], port, match[1] == "mqtts")

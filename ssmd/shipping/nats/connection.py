@@ -114,7 +114,7 @@ class Connection:
         try:
             return task.result()
         except errors.NoRespondersError:
-            raise EngineError("no part of NATS answers: no JetStream, or no stream that has the subject") from None
+            raise EngineError("nothing answers at NATS: JetStream is off, or no stream has the subject") from None
         except errors.ConnectionClosedError:
             raise self._lost_error() from None
         except FAILURES as error:

@@ -21,7 +21,7 @@ _STREAM = re.compile(r"[^\s.*>/\\]{1,255}")
 
 def _stream(text: str) -> str:
     if not _STREAM.fullmatch(text):
-        raise Complaint(f"`{excerpt(text)}` is no name of a stream: it may not have spaces or any of `. * > / \\`")
+        raise Complaint(f"`{excerpt(text)}` is no valid stream: it may not have spaces or any of `. * > / \\`")
     return text
 
 
