@@ -252,6 +252,22 @@ def test_an_engine_that_was_emptied_is_no_place_to_begin(site):
 
 
 @TODAY_ONLY
+@TODAY_ONLY
+def test_a_file_that_was_put_back_and_has_grown_since_is_not_taken_for_the_one_that_was_shipped(site):
+    site.write(10, first=1000)
+    [path] = site.data.glob("*/test.jsonl")
+    backup = path.read_bytes()
+    site.write(10, first=1010)
+    assert site.ship("--once").returncode == 0
+    path.write_bytes(backup)
+    site.write(15, first=2000)  # Lines of the same length: one ends where the copy ends.
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert f"{path}: the line that ends at byte {2 * len(backup):,} was received at " in error(ended)
+    [copied] = site.copied().values()
+    assert copied.count(b"\n") == 20
+
+
 def test_a_place_to_go_on_leaves_out_what_is_before_it_and_sends_nothing_twice(site):
     first = site.write(10)
     assert site.ship("--once").returncode == 0

@@ -6,15 +6,18 @@ from contextlib import closing
 from pathlib import Path
 
 from ssmd.contracts.sink import Position
-from ssmd.errors import DataError, EngineMismatch
+from ssmd.errors import DataError, EngineMismatch, printable
 from ssmd.reading.day_source import DaySource, open_day
 from ssmd.reading.days import Days
 from ssmd.reading.ledger_parts import LedgerParts
+from ssmd.store.head import TS
 from ssmd.store.layout import data_path, manifest_path
 from ssmd.store.manifest_file import read_manifest
 
-__all__ = ["first_position", "require_position"]
+__all__ = ["first_position", "require_line", "require_position"]
 
+_LONGEST = 1024 * 1024
+"""A longer line is not looked at, in bytes."""
 _REMEDY = "find out why, and choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
 
 
@@ -60,6 +63,28 @@ def require_position(at: Position, source: DaySource | None, parts: LedgerParts,
         raise EngineMismatch(
             f"{source.path}: has {lines:,} lines before byte {at.offset:,}, where the engine's copy ends after "
             f"{at.line:,}; it was made of another file: {_REMEDY}"
+        )
+
+
+def require_line(at: Position, folder: Path, stem: str, ts: str) -> None:
+    """Raise EngineMismatch when the line that ends at a position has another time than `ts`: in a file that was put
+    back from an older copy, and has grown since, a line may end there too.
+
+    `folder`: that of the day. A day that is compressed, and a very long line, are not looked at.
+    """
+    path = data_path(folder, stem)
+    try:
+        with open(path, "rb") as file:
+            start = file.seek(max(0, at.offset - _LONGEST))
+            before = file.read(at.offset - start)
+    except OSError:
+        return
+    begin = before.rfind(b"\n", 0, -1) + 1
+    found = printable(before[begin:][TS])
+    if (begin or not start) and found != ts:
+        raise EngineMismatch(
+            f"{path}: the line that ends at byte {at.offset:,} was received at {found}, and the engine's copy ends "
+            f"there with one that was received at {printable(ts)}; it was made of another file: {_REMEDY}"
         )
 
 

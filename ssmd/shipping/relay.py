@@ -185,15 +185,17 @@ class Relay:
                 "another engine; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
         else:
-            self._report_loss(position)
+            self._look_back(position)
             position = self._follower.begin(position or self._first, self._plan.start)
         self.state.up, self.state.error, self.state.position = True, None, position
         _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
         self._measure()
 
-    def _report_loss(self, position: Position | None) -> None:
-        """Log that the engine has lost the end of its copy, if it has."""
+    def _look_back(self, position: Position | None) -> None:
+        """Log that the engine has lost the end of its copy, if it has. Raises EngineMismatch for another file."""
         was = self._shipped.position()
+        if position is not None:
+            self._shipped.require_line(position)
         if position is not None and was is not None and _is_behind(was, position):
             _log.warning(
                 "the engine has lost the end of its copy, which is sent again",
