@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -378,6 +380,24 @@ def test_its_memory_does_not_grow_with_what_it_has_shipped(site):
         grown = most_memory(ship.process.pid) - before
         assert ship.end() == 0
     assert grown < 4 * 1024  # KiB. It shipped eight times as much as before, 400,000 lines more.
+
+
+@TODAY_ONLY
+def test_when_nothing_is_recorded_it_takes_hardly_any_cpu(site):
+    site.write(10)
+    with site.shipping() as ship:
+        site.wait_for_copy()
+        before = cpu_seconds(ship.process.pid)
+        time.sleep(3)
+        took = cpu_seconds(ship.process.pid) - before
+        assert ship.end() == 0
+    assert took < 0.15  # 5 percent. A loop that does not wait would take all that it gets.
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process has used a CPU."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def most_memory(pid: int) -> int:
