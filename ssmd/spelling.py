@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Iterable
 
 __all__ = ["misspelling", "nearest"]
@@ -19,6 +18,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 
     Use it for a word that is certainly wrong: the guess may be far off.
     """
+    import difflib  # Here, because a run without a wrong word needs no memory for it.
+
     known = {candidate.lower(): candidate for candidate in candidates}
     close = difflib.get_close_matches(word[:_COMPARED].lower(), known, n=1)
     return _hint(known[close[0]]) if close else ""

@@ -16,7 +16,7 @@ from sink_conformance import DAY, NEXT, Conformance, EditableEngine, Recorded, V
 from ssmd.contracts.shard import WHOLE
 from ssmd.contracts.sink import Copied
 from ssmd.errors import EngineError, EngineMismatch
-from ssmd.shipping.file import FileSink
+from ssmd.shipping.file.sink import FileSink
 from ssmd.store.timestamps import day_begins
 
 

@@ -16,7 +16,7 @@ from ssmd.contracts.sink import Block, Position
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
-from ssmd.shipping.file import FileSink
+from ssmd.shipping.file.sink import FileSink
 from ssmd.shipping.relay import Plan, Relay
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.timestamps import day_begins

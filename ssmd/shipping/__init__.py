@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssmd.shipping.file import File
+from ssmd.shipping.file.transport import File
 from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
 from ssmd.shipping.mqtt.transport import Mqtt

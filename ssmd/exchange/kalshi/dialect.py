@@ -27,7 +27,6 @@ from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.keys import problems_of_fields, read_keys
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.exchange.kalshi.section import channels_of, sections_of
-from ssmd.exchange.kalshi.signing import sign
 
 __all__ = ["Kalshi"]
 
@@ -143,6 +142,8 @@ class Kalshi(KalshiConnection):
         """Return the headers of a signed request. The signature is of the time in ms, the method and the path without
         host or query, joined without separators (https://docs.kalshi.com/getting_started/api_keys).
         """
+        from ssmd.exchange.kalshi.signing import sign  # As in read_keys().
+
         return {
             "KALSHI-ACCESS-KEY": self._key_id,
             "KALSHI-ACCESS-TIMESTAMP": str(now_ms),

@@ -6,11 +6,14 @@ Kalshi signs every connection, that to public channels too (https://docs.kalshi.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.errors import ConfigError
-from ssmd.exchange.kalshi.signing import PrivateKey, read_private_key
 from ssmd.spelling import misspelling, nearest
+
+if TYPE_CHECKING:
+    from ssmd.exchange.kalshi.signing import PrivateKey
 
 __all__ = ["problems_of_fields", "read_key_id", "read_keys"]
 
@@ -51,6 +54,9 @@ def problems_of_fields(fields: Sequence[str]) -> Iterator[FieldProblem]:
 
 def read_keys(keys: Mapping[str, str]) -> tuple[str, PrivateKey]:
     """Return the key id and the private key. Raises ConfigError, which never shows a value."""
+    # Here, because its library takes 6 MB, and the dialect of a run may be another one.
+    from ssmd.exchange.kalshi.signing import read_private_key
+
     given = {name for name, value in keys.items() if value.strip()}
     secrets = [name for name in _SECRETS if name in given]
     missing = [name for name, there in ((_ID, _ID in given), (_SECRETS[0], secrets)) if not there]

@@ -8,7 +8,7 @@ from ssmd.contracts.sink import Copied
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.found import are_whole
 from ssmd.reading.messages import payloads
-from ssmd.shipping.copy_state import CopyState
+from ssmd.shipping.file.state import CopyState
 from ssmd.store.head import TS, split
 from ssmd.store.layout import DayFile
 from ssmd.store.line import decode_line

@@ -1,4 +1,4 @@
-"""The transport `file`: a copy of what is recorded in another folder, such as one that is mounted over NFS.
+"""The sink of the transport `file`: a copy of what is recorded, in another folder.
 
 The copy has the layout of the storage: {path}/{day}/{stem}.jsonl with the lines as they are. Beside it are
 
@@ -14,53 +14,28 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Block, Copied, Position, Traits
 from ssmd.errors import DataError, EngineError, EngineFenced, EngineMismatch, OutputError, WriteError
-from ssmd.metadata.fields import Fault, Text
 from ssmd.reading.blocks import plain
-from ssmd.shipping.copy_state import CopyState
-from ssmd.shipping.folder_copy import copies_of
-from ssmd.shipping.transport import EngineConfig, EngineTransport
+from ssmd.shipping.file.copies import copies_of
+from ssmd.shipping.file.state import CopyState
+from ssmd.shipping.file.transport import FileConfig
 from ssmd.store.durable import explain, sync_directory, write_durably, write_pieces
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile, data_path
 from ssmd.store.locks import take_lock_file
 from ssmd.store.torn import end_of_whole_lines
 
-__all__ = ["File", "FileConfig", "FileSink", "connect"]
+__all__ = ["FileSink", "connect"]
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _NOT_OURS = (
     "was not written by this transport for this feed, and nothing is changed that is not its own; name an empty folder "
     "as `transport.path`, or move this away"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileConfig(EngineConfig):
-    """The `transport` section for the type `file`."""
-
-    path: Text
-    """The folder of the copy, which must exist: so a disk that is not mounted gets no copy under its name. Relative to
-    the working directory."""
-
-    def faults(self) -> Iterator[Fault]:
-        if self.path.startswith("~") or "$" in self.path:
-            yield ("path",), "has a `$` or begins with `~`, but neither is replaced here; write the whole path"
-        if "://" in self.path:
-            yield ("path",), "is an address, but the copy is kept in a folder; write the path of a folder"
-
-
-class File(EngineTransport):
-    """Keeps the Transport contract of contracts/transport.py."""
-
-    Config: ClassVar = FileConfig
-    module: ClassVar = "ssmd.shipping.file"
 
 
 def connect(config: FileConfig, environment: str, feed: str, shard: Shard, keys: Mapping[str, str]) -> FileSink:
