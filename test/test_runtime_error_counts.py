@@ -111,7 +111,7 @@ def test_a_run_that_ended_with_an_error_shows_in_the_metrics_of_the_next(tmp_pat
 def test_what_ends_a_run_before_it_collects_is_counted_too(tmp_path, variables, arguments, code, label):
     """A collector in a crash loop over its keys or its port would otherwise leave no trace in the metrics."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from ssmd.exchange.kalshi import dialect\ndef sign(*_):\n raise RuntimeError('a bug')\ndialect.sign = sign\n"
+        "from ssmd.exchange.kalshi import signing\ndef sign(*_):\n raise RuntimeError('a bug')\nsigning.sign = sign\n"
     )
     (tmp_path / "data").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken, Simulator() as simulator:
