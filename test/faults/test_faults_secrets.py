@@ -342,8 +342,8 @@ def test_nothing_leaks_when_keys_are_pasted_into_the_tree(tmp_path):
     [
         ("ssmd.exchange.kalshi.dialect:Kalshi.opening", "json"),
         ("ssmd.exchange.kalshi.dialect:Kalshi.inspect", "text"),
-        ("ssmd.exchange.kalshi.dialect:sign", "text"),
-        ("ssmd.exchange.kalshi.keys:read_private_key", "json"),
+        ("ssmd.exchange.kalshi.signing:sign", "text"),
+        ("ssmd.exchange.kalshi.signing:read_private_key", "json"),
         ("ssmd.resolver.env:EnvResolver.resolve", "text"),
         ("ssmd.runtime.queue:BatchQueue.put", "json"),
     ],
