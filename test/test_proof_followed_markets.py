@@ -220,3 +220,15 @@ def test_the_sentence_names_the_markets_that_were_missed_longest():
     )
     assert note.endswith("; ...; `ssmd report --markets` names all")
     assert list(note_of(DAY, ledger.entries[:2], [], 0)) == []
+
+
+def test_no_note_names_what_each_start_misses_before_the_subscription():
+    ledger = Ledger()
+    ledger.start(0)
+    ledger.follow(2, A=(2, 50))
+    ledger.subscribe(3, "A")
+    ledger.stop(100)
+    times = open_times(DAY, sessions(ledger.entries), {})
+    record = SessionRecord(timestamp(times[0].begin_ns), timestamp(times[0].end_ns), "stopped", 0, 0, [])
+    assert list(note_of(DAY, ledger.entries, [record], int((BEGIN + 100) * 1e9))) == []
+    assert found(ledger, until=100)["A"] == [(2, 3, "not subscribed")]

@@ -20,6 +20,8 @@ __all__ = ["NOT_SUBSCRIBED", "Missed", "MissedMarket", "missed_markets", "note_o
 
 NOT_SUBSCRIBED = "not subscribed"
 """The cause of a time in which a market was not collected although a connection was open."""
+_NOTED_SECONDS = 1.0
+"""What is missed for no longer is in no note: at each start, markets are open before they are subscribed to."""
 _NAMED = 3
 """How many markets are named in a sentence."""
 
@@ -129,7 +131,7 @@ def note_of(day: str, entries: Iterable[Entry], sessions: Iterable[SessionRecord
 
 def _sentence(markets: Iterable[MissedMarket]) -> Iterator[str]:
     due = [market for market in markets if market.due]
-    found = sorted((market for market in due if market.missed), key=lambda market: -market.seconds)
+    found = sorted((market for market in due if market.seconds > _NOTED_SECONDS), key=lambda market: -market.seconds)
     if found:
         never = sum(not market.collected for market in found)
         seconds = sum(market.seconds for market in found)
