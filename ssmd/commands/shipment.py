@@ -11,7 +11,7 @@ from ssmd.contracts.sink import Sink
 from ssmd.contracts.transport import Transport
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.metadata.load_in_child import in_child
-from ssmd.resolver import RESOLVERS
+from ssmd.resolver.fields import fields_of
 from ssmd.shipping.shipment import Shipment
 
 __all__ = ["keys_of", "open_sink", "shipment_of"]
@@ -31,17 +31,11 @@ def _load(config_dir: Path, environment: str) -> Shipment:
 
 def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
-    found: dict[str, str] = {}
-    missing = []
-    for name, key in shipment.keys.items():
-        try:
-            found |= RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
-        except ResolveError as error:
-            if key.required:
-                missing.append(str(shipment.places[name]._replace(message=str(error))))
+    found, missing = fields_of(shipment.keys, environ)
     if missing:
-        raise ResolveError("\n".join(missing))
-    return found
+        problems = (shipment.places[name]._replace(message=reason) for name, reason in missing.items())
+        raise ResolveError("\n".join(map(str, problems)))
+    return found.get(shipment.engine, {})
 
 
 def open_sink(transport: Transport, shipment: Shipment, shard: Shard, keys: Mapping[str, str]) -> Sink:

@@ -13,7 +13,7 @@ from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import ENGINE_KEYS, EXCHANGE_KEY
 from ssmd.metadata.problem import Problem
-from ssmd.resolver import RESOLVERS
+from ssmd.resolver.fields import fields_of
 
 __all__ = [
     "Keys",
@@ -49,19 +49,9 @@ def resolve(
     deployment: Deployment, environ: Mapping[str, str], is_wanted: Callable[[str], bool]
 ) -> tuple[Keys, list[Problem]]:
     """Return the fields of all keys that can be found, of the types that are wanted, and which required keys cannot."""
-    keys: dict[str, dict[str, str]] = {}
-    problems = []
-    for name, key in deployment.environment.keys.items():
-        if not is_wanted(key.type):
-            continue
-        try:
-            found = RESOLVERS[key.source_scheme](environ).resolve(key.at(name))
-        except ResolveError as error:
-            if key.required:
-                problems.append(deployment.problem(("keys", name), str(error)))
-            continue
-        keys.setdefault(key.type, {}).update(found)
-    return keys, problems
+    wanted = {name: key for name, key in deployment.environment.keys.items() if is_wanted(key.type)}
+    keys, missing = fields_of(wanted, environ)
+    return keys, [deployment.problem(("keys", name), reason) for name, reason in missing.items()]
 
 
 def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
