@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kafka_broker import DEADLINE, Broker, free_port
+from kafka_broker import Broker
 from mqtt_broker import Consumer, MqttBroker
 from nats_server import NatsServer
+from server_process import DEADLINE, free_port
 from sink_process import ENVIRONMENT
 
 from ssmd.store.line import decode_line

@@ -11,24 +11,14 @@ import contextlib
 import importlib.util
 import itertools
 import json
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-
-DEADLINE = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from server_process import DEADLINE, ServerProcess
 
 
 def program() -> Path:
@@ -38,12 +28,12 @@ def program() -> Path:
     return Path(str(spec.origin)).parent / "noida-db"
 
 
-class Broker:
+class Broker(ServerProcess):
     """Started by its constructor, and by start() after kill()."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self.port = free_port()
         self.start()
 
     @property
@@ -52,25 +42,7 @@ class Broker:
 
     def start(self) -> None:
         arguments = ["start", "--data-dir", str(self._folder), "--only", "kafka", "--kafka-port", str(self.port)]
-        with (self._folder.parent / f"{self._folder.name}.log").open("ab") as log:
-            self._process = subprocess.Popen([program(), *arguments], stdout=log, stderr=log)
-        end = time.monotonic() + DEADLINE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
-                return
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order. It saves what it has about once a second, so kill() may lose the last of it."""
-        self._process.terminate()
-        self._process.wait()
+        self.launch([program(), *arguments], self._folder.with_name(f"{self._folder.name}.log"))
 
     def forget(self, topics: Sequence[str], batches: int) -> None:
         """Remove the last batches of each partition of topics. A transaction is two: records, and the mark that ends
@@ -84,12 +56,6 @@ class Broker:
                 del partition["record_batches"][-batches:]
                 partition |= {"high_watermark": gone[0][0], "producer_seqs": []}
         path.write_text(json.dumps(kept))
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
 
     @contextlib.contextmanager
     def frozen_for(self, seconds: float) -> Iterator[None]:

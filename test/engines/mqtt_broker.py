@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import secrets
-import signal
-import socket
-import subprocess
 import time
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
-from kafka_broker import DEADLINE, free_port
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from server_process import DEADLINE, ServerProcess
 
 PROGRAM = Path("/usr/sbin/mosquitto")
 
 
-class MqttBroker:
+class MqttBroker(ServerProcess):
     """Started by its constructor, and by start() after kill(). It saves what it keeps after each hundred changes.
 
     `more`: further lines of its configuration.
     """
 
     def __init__(self, folder: Path, *more: str, scheme: str = "mqtt") -> None:
+        super().__init__()
         folder.mkdir()
-        self.port = free_port()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._configuration = folder / "mosquitto.conf"
         # Without `user` it would become `mosquitto`, which may not read the folder.
@@ -38,38 +35,8 @@ class MqttBroker:
         self._configuration.write_text("\n".join(lines) + "\n")
         self.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def start(self) -> None:
-        with self._configuration.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM, "-c", self._configuration], stdout=log, stderr=log)
-        end = time.monotonic() + DEADLINE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
-                return
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order: then it keeps all that it has."""
-        self._process.terminate()
-        self._process.wait()
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it run again. Does nothing after kill()."""
-        self._process.send_signal(signal.SIGCONT)
-
+        self.launch([PROGRAM, "-c", self._configuration], self._configuration.with_suffix(".log"))
 
 class Consumer:
     """A consumer that comes back to its session with QoS 1, and so misses nothing that the broker keeps for it."""

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import nats
 from nats.aio.client import Client
+from server_process import DEADLINE, ServerProcess
 
 T = TypeVar("T")
 
-DEADLINE = 20.0
 PREFIX = "prod.kalshi"
 PROGRAM = Path(sys.executable).parent / "nats-server"
 
@@ -31,20 +27,14 @@ class Kept(NamedTuple):
     payload: bytes
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class NatsServer:
+class NatsServer(ServerProcess):
     """Started by its constructor, and by start() after kill(). `more`: the rest of its configuration file.
 
     `login`: how the methods that ask it log in, as arguments of nats-py's connect().
     """
 
     def __init__(self, folder: Path, more: str = "", ready: bool = True, **login: Any) -> None:
-        self.port = free_port()
+        super().__init__()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._folder = folder
         self._login = login
@@ -58,33 +48,9 @@ class NatsServer:
         (self._folder / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{store}\n{more}\n")
 
     def start(self, ready: bool = True) -> None:
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM, "-c", self._folder / "nats.conf"], stdout=log, stderr=log)
-        end = time.monotonic() + DEADLINE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
-                break
-            except OSError:
-                assert time.monotonic() < end, (self._folder / "log").read_text()
-                time.sleep(0.02)
+        self.launch([PROGRAM, "-c", self._folder / "nats.conf"], self._folder / "log")
         if ready:
             self.ask("INFO")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """Let it write all that it has to the disk, and end."""
-        self._process.terminate()
-        self._process.wait(DEADLINE)
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
 
     def use(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Return what is done with a connection of nats-py."""

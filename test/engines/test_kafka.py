@@ -18,7 +18,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from engine_blocks import DAY, FEED, MARKETS, TS, block, expected, market, payload, position, ship, shown
 from exchange_server import Authority
 from house import ROOT
-from kafka_broker import DEADLINE, Broker
+from kafka_broker import Broker
+from server_process import DEADLINE
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineFenced, EngineMismatch

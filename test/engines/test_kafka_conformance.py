@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from kafka_broker import DEADLINE, Broker
+from kafka_broker import Broker
+from server_process import DEADLINE
 from sink_conformance import Conformance, EditableEngine, Engine, VerifyConformance
 
 TOPIC = "feed"

@@ -16,8 +16,9 @@ import pytest
 from exchange_server import Authority, eventually
 from house import ROOT
 from nats_keys import Nkey, with_credentials
-from nats_server import PREFIX, Kept, NatsServer, free_port
+from nats_server import PREFIX, Kept, NatsServer
 from process import Ended, make_tree, ssmd
+from server_process import free_port
 from sink_conformance import Recorded, trade, without_places
 from sink_process import SinkProcess
 
