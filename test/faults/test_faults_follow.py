@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import time
 from collections import defaultdict
 
 import pytest
@@ -30,6 +31,15 @@ FOLLOW = """subscribe:
 keep_listing: true
 """
 KILLS = 4
+LISTED = 1
+"""A run that lists the markets before it is killed."""
+
+
+def wait_for_a_market_to_come_and_go(ended: float) -> None:
+    """Markets are announced half a minute before they open: some of those in the list open and close meanwhile."""
+    life = int(BIRTHS["life"]) / int(BIRTHS["faster"])
+    while time.time() < ended + 2 * life:
+        time.sleep(0.1)
 
 
 def test_after_kills_at_random_the_report_is_true_of_every_market(tmp_path):
@@ -40,10 +50,12 @@ def test_after_kills_at_random_the_report_is_true_of_every_market(tmp_path):
     since = ended = 0.0
     with Simulator(*births, *LIMITS, *FAULTS) as simulator:
         for number in range(KILLS + 1):
+            if number == LISTED + 1:
+                wait_for_a_market_to_come_and_go(ended)
             with Collector(tmp_path, simulator.endpoint, environment=FOLLOW) as collector:
                 collector.start_up()
                 collector.wait_for("connected")
-                is_listed = moments.random() < 0.7 or number == KILLS
+                is_listed = moments.random() < 0.7 or number in (LISTED, KILLS)
                 if is_listed:
                     out.append((since, seconds(collector.wait_for("markets listed")["ts"])))
                 collector.wait_for_lines(len(collector.lines()) + moments.randrange(500, 8000))
