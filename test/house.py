@@ -20,7 +20,7 @@ FLOORS = [
     {"reading", "metadata"},
     {"store"},
     {"contracts"},
-    {"field_path"},
+    {"extras", "field_path"},
     {"errors", "pace", "spelling", "unpatched"},
 ]
 """The packages, and the modules at the top, from the top of the house down. Each imports from lower floors only."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -271,8 +272,8 @@ def test_reload_without_a_collector(tmp_path, arguments, code, text):
 
 @pytest.fixture
 def tree(used, tmp_path):
-    """A metadata tree with the environment `live`, and in the checkout a lock for each of two extras."""
-    for extra in ("nats", "kafka"):
+    """A metadata tree with the environment `live`, and in the checkout a lock for each of some extras."""
+    for extra in ("nats", "kafka", "parquet", "s3"):
         wheel = used / f"try_{extra}-1.0-py3-none-any.whl"
         facts = f"try_{extra}-1.0.dist-info"
         with zipfile.ZipFile(wheel, "w") as archive:
@@ -323,6 +324,9 @@ def test_extras_installs_what_an_environment_needs_once_and_then_starts_no_pytho
         ('transport: {url: "kafka://here#x", "type": "kafka"}\n', "kafka"),
         ("transport: {type: kafka}\nkeys: {one: {type: nats, sources: env:A}, two: {type: kafka}}\n", "kafka nats"),
         ("transport: {type: memory}\nstorage: {type: local, path: nats}\n", ""),
+        ("storage:\n  type: s3\n  bucket: parquet\n  format: jsonl.zst\n", "s3"),
+        ("storage: {type: local, path: s3, format: 'parquet'}\n", "parquet"),
+        ("storage:\n  type: s3\n  format: parquet # small\ntransport: {type: nats}\n", "nats parquet s3"),
         ("# transport: {type: nats}\n#type: nats\nname: live # type: nats\n", ""),
         ("name: nats\nfeed: kafka\nmy_type: nats\nkeys: {x: {type: api_key}}\n", ""),
         ("transport: {type: natss}\nfurther: {type: ../nats}\n", ""),
@@ -351,10 +355,51 @@ def test_extras_says_what_to_run_where_it_may_not_write(used, tree, tmp_path):
     )
 
 
-@pytest.mark.parametrize("arguments", ["", "live", "live --config conf", "live --config-dir conf more"])
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_extras_by_name_says_what_to_run_where_it_may_not_write(used, tree):
+    for folder in (used, used / ".venv"):
+        folder.chmod(0o555)
+    bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    ended = run(*bound, used / "bin" / "extras", "s3", "parquet")
+    assert (ended.returncode, ended.stdout) == (78, "")
+    assert ended.stderr == (
+        f"ssmd: the command needs s3 parquet, and .venv in {used} cannot be written; run this once as somebody who can "
+        f"write there: {used}/bin/extras s3 parquet\n"
+    )
+
+
+def test_extras_can_be_named(used, tree):
+    ended = run(used / "bin" / "extras", "s3", "parquet", "s3")
+    assert (ended.returncode, ended.stdout, ended.stderr.splitlines()) == (
+        0,
+        "",
+        [
+            "ssmd: installing deploy/extras/s3.txt into .venv; this takes a minute, once",
+            "ssmd: .venv is ready",
+            "ssmd: installing deploy/extras/parquet.txt into .venv; this takes a minute, once",
+            "ssmd: .venv is ready",
+        ],
+    )
+    assert run(used / ".venv" / "bin" / "python", "-c", "import try_s3, try_parquet").returncode == 0
+    again = run(used / "bin" / "extras", "parquet", "s3")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_an_extra_that_is_not_there(used, tree):
+    ended = run(used / "bin" / "extras", "nats", "s4")
+    assert (ended.returncode, ended.stdout) == (78, "")
+    assert ended.stderr == "ssmd: there is no extra s4; there are: kafka nats parquet s3\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "live --config conf", "live --config-dir conf more", "--help", "nats -h", "../nats", "nats ''", "."],
+)
 def test_wrong_usage_of_extras(used, arguments):
-    ended = run(used / "bin" / "extras", *arguments.split())
-    assert (ended.returncode, ended.stderr) == (2, "usage: extras <environment> --config-dir <path>\n")
+    ended = run(used / "bin" / "extras", *shlex.split(arguments))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "usage: extras <environment> --config-dir <path>, or extras <extra>...\n"
 
 
 def test_extras_for_an_environment_that_is_not_there(used, tree):
@@ -380,3 +425,23 @@ def test_ssmd_asks_for_the_extras_of_the_environment_that_it_works_with(used, tr
     ended = run(used / "bin" / "ssmd", *(word.replace("TREE", str(tree)) for word in arguments.split()))
     assert ended.stdout == (f"live\n--config-dir\n{tree}\n" if asked else "")
     assert (ended.returncode == 78) == asked  # Without its packages, ssmd itself ends with another code.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ("compact data --parquet", "parquet"),
+        ("compact --parq data", "parquet"),
+        ("compact data --jobs 1", ""),
+        ("compact parquet", ""),
+        ("export data --to tables", "parquet"),
+        ("export data --to s3://bucket/tables", "parquet s3"),
+        ("cat s3://bucket/data 2026-11-28 kalshi", "s3"),
+        ("verify data", ""),
+        ("export --help", ""),
+    ],
+)
+def test_ssmd_asks_for_the_extras_that_a_command_without_an_environment_needs(used, arguments, asked):
+    (used / "bin" / "extras").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    ended = run(used / "bin" / "ssmd", *arguments.split())
+    assert ended.stdout.split() == asked.split()

@@ -125,8 +125,8 @@ def test_a_missing_library_is_an_error_that_names_both_ways_to_install_it():
     with pytest.raises(ConfigError) as refused:
         toy().open("kalshi", WHOLE, {})
     assert str(refused.value) == (
-        "the transport `toy` needs the Python package toy-client, which is not installed; run `bin/extras here "
-        "--config-dir 'my conf'` in a checkout, and elsewhere `pip install 'ssmd[toy]'`"
+        "the transport `toy` needs the Python package toy-client, which is not installed; run `bin/extras toy` in a "
+        "checkout, and elsewhere `pip install 'ssmd[toy]'`"
     )
 
 

@@ -7,9 +7,7 @@ library. So an environment that uses another engine, or none, needs no library.
 
 from __future__ import annotations
 
-import importlib
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +18,7 @@ from ssmd.contracts.companion import SHIP, Companion
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Sink
 from ssmd.errors import ConfigError
+from ssmd.extras import Extra
 from ssmd.metadata.fields import Fault, Model, Text
 from ssmd.metadata.markers import After, Complaint
 from ssmd.metadata.problem import excerpt
@@ -126,14 +125,5 @@ class EngineTransport:
 
     def _load(self) -> ModuleType:
         """Import the engine's module. Raises ConfigError when the library is not installed."""
-        try:
-            return importlib.import_module(self.module)
-        except ModuleNotFoundError as error:
-            if not self.library or (error.name or "").partition(".")[0] == "ssmd":
-                raise
-            kind = self.config.type
-            raise ConfigError(
-                f"the transport `{kind}` needs the Python package {self.library}, which is not installed; "
-                f"run `bin/extras {self.environment} --config-dir {shlex.quote(self._config_dir)}` in a checkout, "
-                f"and elsewhere `pip install 'ssmd[{kind}]'`"
-            ) from None
+        kind: str = self.config.type
+        return Extra(kind, self.library).load(self.module, f"the transport `{kind}`")

@@ -224,7 +224,7 @@ def test_the_image_states_its_version_and_contains_no_build_tools(image):
     ("arguments", "module"),
     [
         (["-m", "ssmd", "run", "--help"], "ssmd.runtime.runner"),
-        (["-c", "import confluent_kafka, nats, paho.mqtt.client"], "nats.js.client"),
+        (["-c", "import boto3, confluent_kafka, nats, paho.mqtt.client, pyarrow.parquet"], "nats.js.client"),
     ],
 )
 def test_nothing_is_compiled_at_the_start(start, arguments, module):
