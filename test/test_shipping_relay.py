@@ -212,6 +212,16 @@ def test_an_engine_that_has_lost_the_end_of_its_copy_gets_it_again_and_the_log_s
     assert lost.offset < len(site.recorded) // 2
 
 
+def test_messages_that_are_lost_before_the_end_of_the_copy_end_it_until_a_person_has_chosen(site, monkeypatch):
+    ship(site.relay())
+    monkeypatch.setattr(FailingSink, "lost", "the newest messages are lost")
+    end = f"{DAY}/{len(site.recorded)}"
+    with pytest.raises(EngineMismatch, match=f"^the newest messages are lost; .*`ssmd ship --resume-at {end}`$"):
+        site.relay().run()
+    ship(site.relay(resume_at=Position("kalshi", "", DAY, len(site.recorded), site.recorded.count(b"\n"))))
+    assert site.copied() == site.recorded
+
+
 def test_a_warning_about_the_engine_is_logged_once(site, caplog):
     ship(site.relay(before=at(2), warnings=("the stream forgets; set discard=new",)))
     assert [record.getMessage() for record in caplog.records if "forgets" in record.getMessage()] == [

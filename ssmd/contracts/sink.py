@@ -31,6 +31,11 @@ class Position(NamedTuple):
     line: int
     """How many lines of the day are before it."""
 
+    @property
+    def place(self) -> str:
+        """Return it as people write it, and as `ssmd ship --resume-at` takes it: {day}/{offset}."""
+        return f"{self.day}/{self.offset}"
+
     def encode(self) -> bytes:
         """Return it as the JSON object that engines keep: {"feed","shard","day","offset","line"}."""
         return json.dumps(self._asdict(), separators=(",", ":")).encode("ascii")
@@ -108,6 +113,9 @@ class Sink(Protocol):
     """The largest block that send() takes, in lines."""
     most_bytes: int
     """The largest block that send() takes, in bytes of payloads, unless a single message is larger."""
+    lost: str
+    """Which of the messages before the position are lost, known after resume(): a sentence for people, empty for none.
+    Only for what cannot be sent again: what resume() leaves out of the position is."""
 
     def check(self) -> Sequence[str]:
         """Return warnings about the engine's settings, each a sentence with its remedy; empty when all is right.

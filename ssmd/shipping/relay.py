@@ -137,7 +137,7 @@ class Relay:
                 if warning not in self._warned:
                     self._warned.add(warning)
                     _log.warning(warning)
-            self._begin(sink.resume())
+            self._begin(sink.resume(), sink.lost)
             while not self._stopped.is_set():
                 block = self._send_next(sink)
                 if self._plan.once and self._is_all(block, self._began_ns):
@@ -170,8 +170,8 @@ class Relay:
             if block is None:
                 time.sleep(POLL_SECONDS)
 
-    def _begin(self, position: Position | None) -> None:
-        """Go to the end of the engine's copy, or to where a person has chosen to go on."""
+    def _begin(self, position: Position | None, lost: str) -> None:
+        """Go to the end of the engine's copy, or to where a person has chosen to go on. `lost`: that of the sink."""
         chosen = self._resume_at
         if chosen is not None and self._tried and position is not None and _is_behind(position, chosen):
             chosen = self._resume_at = None  # What was sent there has arrived, although that was not known.
@@ -184,6 +184,8 @@ class Relay:
                 f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "
                 "another engine; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
+        elif position is not None and lost:
+            raise EngineMismatch(f"{lost}; to go on without them, use `ssmd ship --resume-at {position.place}`")
         else:
             self._look_back(position)
             position = self._follower.begin(position or self._first, self._plan.start)
@@ -197,10 +199,8 @@ class Relay:
         if position is not None:
             self._shipped.require_line(position)
         if position is not None and was is not None and _is_behind(was, position):
-            _log.warning(
-                "the engine has lost the end of its copy, which is sent again",
-                extra={"day": position.day, "offset": position.offset, "was": f"{was.day}/{was.offset}"},
-            )
+            extra = {"day": position.day, "offset": position.offset, "was": was.place}
+            _log.warning("the engine has lost the end of its copy, which is sent again", extra=extra)
 
     def _acknowledged(self, block: Block) -> None:
         self._resume_at = None
@@ -244,6 +244,6 @@ def _require_behind(chosen: Position, position: Position | None) -> None:
     """Raise UsageError for a place before the end of the engine's copy: lines would be there twice."""
     if position is not None and _is_behind(position, chosen):
         raise UsageError(
-            f"--resume-at is {chosen.day}/{chosen.offset}, and the engine's copy ends at {position.day}/"
-            f"{position.offset}: what is between would be there twice; choose that place or a later one"
+            f"--resume-at is {chosen.place}, and the engine's copy ends at {position.place}: what is between would be "
+            "there twice; choose that place or a later one"
         )

@@ -96,7 +96,7 @@ class Shipped:
             return "a place that cannot be read"
         if position is None:
             return None
-        return f"{position.day}/{position.offset}, after line {position.line:,}"
+        return f"{position.place}, after line {position.line:,}"
 
     def position(self) -> Position | None:
         """Return where it says that the engine's copy ended; None when it does not say that."""

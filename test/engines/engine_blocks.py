@@ -56,11 +56,11 @@ def shown(copies: Iterable[Copied]) -> list[tuple[str, int, str, bytes]]:
     return [tuple(copied[1:]) for copied in copies]  # type: ignore[misc]
 
 
-def ship(sink: Sink, total: int, a_block: int) -> None:
+def ship(sink: Sink, total: int, a_block: int, shard: str = "") -> None:
     """Ship what is still missing of the first `total` lines. resume() is called first, as by the relay."""
     done = sink.resume()
     line = 0 if done is None else done.line
     while line < total:
         count = min(a_block, total - line)
-        sink.send(block(line, count))
+        sink.send(block(line, count, shard=shard))
         line += count

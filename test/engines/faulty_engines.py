@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
+import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -15,7 +14,7 @@ from typing import Any, ClassVar
 from kafka_broker import Broker
 from mqtt_broker import Consumer, MqttBroker
 from nats_server import NatsServer
-from server_process import DEADLINE, free_port
+from server_process import DEADLINE, ServerProcess
 from sink_process import ENVIRONMENT
 
 from ssmd.store.line import decode_line
@@ -29,34 +28,31 @@ Message = tuple[str, bytes]
 """The place of a message, `{day}/{stem}/{line}`, and its payload."""
 
 
-class Network:
-    """A TCP proxy in a process of its own, in front of a server."""
+class Network(ServerProcess):
+    """A TCP proxy in a process of its own, in front of a server. Its log is in `folder`."""
 
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
-        self._target = target
+    def __init__(self, folder: Path, target: int) -> None:
+        super().__init__()
+        program = str(Path(__file__).with_name("tcp_proxy.py"))
+        self._command = [sys.executable, program, str(self.port), str(target)]
+        self._log = folder / "network.log"
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("tcp_proxy.py")), str(self.port), str(self._target)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
-        self._process.stdout.close()
+        self.launch(self._command, self._log)
 
-    def cut(self, seconds: float) -> None:
-        self.close()
-        time.sleep(seconds)
+    def faults(self) -> dict[str, Callable[[], None]]:
+        return {"network cut": self._cut, "network silent": self._silent}
+
+    def _cut(self) -> None:
+        self.kill()
+        time.sleep(random.uniform(0, 3))
         self.start()
 
-    def silence(self, seconds: float) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self._process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def _silent(self) -> None:
+        self.freeze()
+        time.sleep(random.uniform(0, 8))
+        self.thaw()
 
 
 class Engine(ABC):
@@ -75,9 +71,11 @@ class Engine(ABC):
     def messages(self) -> list[Message]:
         """Return all that it has, in order, as a consumer gets it that is no part of ssmd."""
 
-    def empty(self) -> None:
-        """Let it lose all that it has, its position too. Only where that can be done while a relay is connected."""
-        raise NotImplementedError
+    can_be_empty = True
+    """empty() can be called, also while a relay is connected."""
+
+    def empty(self) -> None:  # noqa: B027
+        """Let it lose all that it has, its position too."""
 
     def between(self) -> None:  # noqa: B027
         """Do what is to be done between two faults."""
@@ -110,6 +108,7 @@ class Served(Engine):
 
 class Folder(Engine):
     name = "file"
+    can_be_empty = False
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "engine"
@@ -139,20 +138,20 @@ class Folder(Engine):
 
 class Nats(Served):
     name = "nats"
-    settings: ClassVar[dict[str, Any]] = {"subjects": [f"{PREFIX}.>"]}
+    settings: ClassVar[dict[str, Any]] = {"subjects": [f"{PREFIX}.>"], "duplicate_window": 200_000_000}
+    """After the window, in nanoseconds, the server does not know any longer which ids it has. Outages are longer."""
 
     def __init__(self, folder: Path) -> None:
         self.server = NatsServer(folder / "engine")
         self.server.create(**self.settings)
-        self._network = Network(self.server.port)
+        self._network = Network(folder, self.server.port)
         self.transport = {"url": f"nats://127.0.0.1:{self._network.port}", "stream": "FEED"}
 
     def faults(self) -> dict[str, Callable[[], None]]:
         return {
             **super().faults(),
+            **self._network.faults(),
             "stream full": self._full,
-            "network cut": lambda: self._network.cut(random.uniform(0, 3)),
-            "network silent": lambda: self._network.silence(random.uniform(0, 8)),
         }
 
     def _full(self) -> None:
@@ -168,7 +167,7 @@ class Nats(Served):
         self.server.ask("STREAM.PURGE.FEED", {})
 
     def close(self) -> None:
-        self._network.close()
+        self._network.kill()
         super().close()
 
 
@@ -184,8 +183,9 @@ class Kafka(Served):
     name = "kafka"
 
     def __init__(self, folder: Path) -> None:
-        (folder / "engine").mkdir()
-        self.server = Broker(folder / "engine")
+        self._folder = folder / "engine"
+        self._folder.mkdir()
+        self.server = Broker(self._folder)
         self.transport = {"url": self.server.url, "topic": FEED}
 
     def messages(self) -> list[Message]:
@@ -201,6 +201,12 @@ class Kafka(Served):
         consumer.close()
         return found
 
+    def empty(self) -> None:
+        self.server.kill()
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
+        self.server.start()
+
 
 class Mqtt(Served):
     """Mosquitto keeps nothing for later consumers. So one is there all the time, and comes back after each fault."""
@@ -210,22 +216,30 @@ class Mqtt(Served):
 
     def __init__(self, folder: Path) -> None:
         self.server = MqttBroker(folder / "engine")
-        self._network = Network(self.server.port)
+        self._network = Network(folder, self.server.port)
         self.transport = {"url": f"mqtt://127.0.0.1:{self._network.port}"}
         self._consumer = Consumer(self.server)
+        self.server.stop()  # Saves the session of the consumer, without which the broker keeps nothing for it.
+        self.server.start()
+        self._consumer.connect()
 
     def faults(self) -> dict[str, Callable[[], None]]:
-        return {
-            # Killed it loses what it has acknowledged and not saved, which no relay can mend.
-            "server restarted": self._restarted,
-            "server frozen": self._frozen,
-            "network cut": lambda: self._network.cut(random.uniform(0, 3)),
-            "network silent": lambda: self._network.silence(random.uniform(0, 8)),
-        }
+        return {**super().faults(), **self._network.faults(), "server restarted": self._restarted}
+
+    def _killed(self) -> None:
+        super()._killed()
+        self._consumer.connect()
 
     def _restarted(self) -> None:
         self.server.stop()
         time.sleep(random.uniform(0, 3))
+        self.server.start()
+        self._consumer.connect()
+
+    def empty(self) -> None:
+        self._consumer.drain()
+        self.server.kill()
+        self.server.forget()
         self.server.start()
         self._consumer.connect()
 
@@ -238,7 +252,7 @@ class Mqtt(Served):
         return [(self._consumer.facts(message)["Ssmd-Line"], message.payload) for message in self._consumer.got]
 
     def close(self) -> None:
-        self._network.close()
+        self._network.kill()
         super().close()
 
 

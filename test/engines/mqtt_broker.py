@@ -38,6 +38,11 @@ class MqttBroker(ServerProcess):
     def start(self) -> None:
         self.launch([PROGRAM, "-c", self._configuration], self._configuration.with_suffix(".log"))
 
+    def forget(self) -> None:
+        """Remove all that it has saved. It must not run."""
+        (self._configuration.parent / "mosquitto.db").unlink()
+
+
 class Consumer:
     """A consumer that comes back to its session with QoS 1, and so misses nothing that the broker keeps for it."""
 

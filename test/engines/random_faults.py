@@ -32,6 +32,8 @@ from ssmd.store.line import decode_line  # noqa: E402
 
 RATE = 500
 """Messages a second."""
+EMPTIED_EVERY = 50
+"""Faults between two times that the engine is emptied, which a person has to mend."""
 CAUGHT_UP_SECONDS = 90.0
 """More than the longest pause of a relay."""
 REST_SECONDS = 600.0
@@ -155,9 +157,9 @@ def run(folder: Path, name: str, faults: int) -> list[str]:
             time.sleep(random.choice((0, 0.3, 2)) * random.random())
             if random.random() < 0.3:
                 site.wait_until_shipped()
-        if type(engine).empty is not Engine.empty:
-            print("emptied", flush=True)
-            site.emptied()
+            if engine.can_be_empty and number % EMPTIED_EVERY == min(faults, EMPTIED_EVERY) - 1:
+                print("emptied", flush=True)
+                site.emptied()
         site.finish()
         recorded = site.recorded()
         wrong = differences(recorded, engine.messages(), engine.repeats)

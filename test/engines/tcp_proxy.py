@@ -1,8 +1,6 @@
 """The network between a relay and its engine, as a process: killed it is a network that is cut, stopped a silent one.
 
     tcp_proxy.py <port> <port of the server>
-
-It prints `ready` when it listens.
 """
 
 from __future__ import annotations
@@ -30,7 +28,6 @@ async def serve(port: int, target: int) -> None:
         await asyncio.gather(pump(reader, back), pump(there, writer))
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
-    print("ready", flush=True)
     await server.serve_forever()
 
 

@@ -49,6 +49,7 @@ class FileSink:
     traits = Traits(fences=True, atomic=True, exactly_once=True, numbers=False)
     most_lines = 20_000
     most_bytes = 4 * 1024 * 1024
+    lost = ""
 
     def __init__(self, root: Path, feed: str, shard: Shard) -> None:
         self._root = root

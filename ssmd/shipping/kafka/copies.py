@@ -112,15 +112,15 @@ class Copies:
             _log.warning("the topic has messages that ssmd has not written", extra={"messages": self._foreign})
 
     def end(self) -> tuple[str, int] | None:
-        """Return the day and the line of the newest message; None when that cannot be known: the newest records of a
-        partition are of other shards, or all are gone by their age.
+        """Return the day and the line of the newest message, line 0 when there was never any. None when that cannot be
+        known: a partition has none among its newest records, and had others before, some of which may be removed.
         """
         places = self._places()
         first = self._topics.offsets(places, OffsetSpec.earliest())
         last = self._topics.offsets(places, OffsetSpec.latest(), committed=False)
         starts = {place: max(first[place], last[place] - _TAIL) for place in places}
         newest = ("", 0)
-        unknown = {place for place in places if starts[place] > first[place]}
+        unknown = {place for place in places if starts[place] > 0}
         reader = Reader(self._client, self._topics, starts, self._group)
         try:
             for message in reader.records():
@@ -129,7 +129,7 @@ class Copies:
                     unknown.discard((message.topic(), message.partition()))
         finally:
             reader.close()
-        return newest if newest[1] and not unknown else None
+        return newest if not unknown else None
 
     def _places(self) -> list[Place]:
         names = (self._topics.names.data, self._private)

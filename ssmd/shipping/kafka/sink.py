@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -19,8 +18,6 @@ from ssmd.shipping.kafka.transport import KafkaConfig
 from ssmd.store.head import TS
 
 __all__ = ["KafkaSink", "connect"]
-
-_log = logging.getLogger(__name__)
 
 _SEND_SECONDS = 20.0
 """How long a transaction may take to be acknowledged."""
@@ -51,6 +48,7 @@ class KafkaSink:
     traits = Traits(fences=True, atomic=True, exactly_once=True)
     most_lines = 20_000
     most_bytes = 16 * 1024 * 1024
+    lost = ""
 
     def __init__(self, client: Client, topic: str, feed: str, shard: Shard) -> None:
         self.names = Names.of(topic)
@@ -120,22 +118,22 @@ class KafkaSink:
         # From here on an older relay is fenced, and its last transaction is either whole or undone.
         self._client.wait(producer.init_transactions, producer, f"become the writer of {self.names.data}")
         position = last_position(self._client, self.topics, self._feed, self._shard)
-        if position is not None:
-            self._look_for_loss(position)
+        self.lost = self._lost(position) if position is not None else ""
         return position
 
-    def _look_for_loss(self, position: Position) -> None:
-        """Log it when the topic ends before the position: a broker may lose messages while another has the position."""
+    def _lost(self, position: Position) -> str:
+        """Return which messages before the position the topic has lost: a broker may lose messages while another one
+        has kept the position. Sent again they would be there twice, where one of several partitions has kept its own.
+        """
         end = self._copies.end()
-        if end is not None and end < (position.day, position.line):
-            _log.warning(
-                "the topic has lost its newest messages; `ssmd verify --engine` says which",
-                extra={
-                    "topic": self.names.data,
-                    "shipped": f"{position.day}/{position.line}",
-                    "has": f"{end[0]}/{end[1]}",
-                },
-            )
+        if end is None or end >= (position.day, position.line):
+            return ""
+        newest = f"the newest message is line {end[1]:,} of {end[0]}" if end[1] else "there is no message"
+        return (
+            f"the topic {self.names.data} has lost its newest messages: the position is behind line {position.line:,} "
+            f"of {position.day}, and {newest}; `ssmd verify --engine` lists what is missing, and another topic would "
+            "get all"
+        )
 
     def send(self, block: Block) -> None:
         if self._producer is None:

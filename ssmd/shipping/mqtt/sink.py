@@ -41,6 +41,7 @@ class MqttSink:
     traits = Traits(fences=False, atomic=False, exactly_once=False)
     most_lines = 1000
     most_bytes = 4 * 1024 * 1024
+    lost = ""
 
     def __init__(self, config: MqttConfig, keys: Mapping[str, str], prefix: str, feed: str, shard: Shard) -> None:
         self._config = config

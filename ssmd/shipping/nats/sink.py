@@ -55,6 +55,7 @@ class NatsSink:
     most_lines = 999
     """A batch has at most 1,000 messages, and one of them is the position."""
     most_bytes = 4 * 1024 * 1024
+    lost = ""
 
     def __init__(self, connection: Connection, stream: str, prefix: str, feed: str, shard: Shard) -> None:
         self._connection = connection
