@@ -18,6 +18,7 @@ FLOORS = [
     ROLES,
     {"runtime"},
     {"reading", "metadata"},
+    {"bucket"},
     {"store"},
     {"contracts"},
     {"extras", "field_path"},

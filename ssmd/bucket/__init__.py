@@ -1,0 +1,44 @@
+"""Buckets of S3 and of servers that speak its protocol: addresses, names of objects, and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ssmd.bucket.address import Address
+from ssmd.extras import S3
+
+if TYPE_CHECKING:
+    from ssmd.bucket.client import Bucket
+
+__all__ = ["CREDENTIALS", "VARIABLES", "open_bucket"]
+
+CREDENTIALS = (("access_key_id", "secret_access_key"), ("access_key_id", "secret_access_key", "session_token"))
+"""The fields that a key of the type `s3` may have, each a way to log in."""
+
+VARIABLES = ("AWS_", "HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+"""Prefixes of the environment variables that boto3 reads: without a key in the environment's metadata it finds
+credentials by itself (https://docs.aws.amazon.com/boto3/latest/guide/credentials.html)."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def open_bucket(
+    address: Address,
+    *,
+    region: str | None = None,
+    endpoint: str | None = None,
+    credentials: Mapping[str, str] = _NONE,
+) -> Bucket:
+    """Return the client for a bucket; it asks the server nothing so far. The library is imported here, and only here.
+
+    `region`: None for the one that AWS_REGION, AWS_DEFAULT_REGION or a profile names. `endpoint`: the URL of another
+    server than that of AWS; None for AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, a profile's, or AWS. `credentials`: the
+    fields of a key of the type `s3`; empty for boto3's own search.
+
+    Raises ConfigError when boto3 is not installed, or settings are wrong.
+    """
+    module = S3.load("ssmd.bucket.client", f"the bucket {address}")
+    bucket: Bucket = module.Bucket(address, region=region, endpoint=endpoint, credentials=credentials)
+    return bucket

@@ -1,0 +1,247 @@
+"""The client for a bucket. This imports botocore, of which boto3 is made: open_bucket() imports this.
+
+Every request has a deadline, and botocore repeats one that fails once. All methods raise EngineError, EngineAuthError,
+EngineMismatch and ConfigError.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ssmd.bucket.address import Address
+from ssmd.bucket.failures import Failures, code_of
+from ssmd.bucket.parts import LARGEST_PUT, PART_BYTES, PartsUpload
+from ssmd.errors import EngineError, EngineMismatch
+from ssmd.store.durable import open_new
+
+__all__ = ["Bucket", "Found"]
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+"""The longest time without a byte from the server."""
+
+_CHUNK = 1024 * 1024
+_TAKEN = ("PreconditionFailed", 412)
+_CONFLICT = ("ConditionalRequestConflict", "OperationAborted")
+_MISSING = ("NoSuchKey", "404", "NotFound")
+
+
+class Found(NamedTuple):
+    """An object that is there."""
+
+    name: str
+    """Its name within the storage: its key without the prefix."""
+    size: int
+    """Bytes."""
+    sha256: str | None = None
+    """The SHA-256 of its content, in hex, as the server has it; None when it does not say. A listing never says."""
+
+
+class Bucket:
+    """A storage in a bucket. Names are those within it: keys without its prefix. For several threads."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+        credentials: Mapping[str, str],
+        largest_put: int = LARGEST_PUT,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self.address = address
+        self._failures = Failures(address, lambda: str(self._client.meta.endpoint_url), credentials.values())
+        self._largest_put = largest_put
+        self._part_bytes = part_bytes
+        with self._failures.around_settings():
+            session = botocore.session.get_session()
+            self._client: Any = session.create_client(
+                "s3",
+                region_name=region or session.get_config_variable("region") or "us-east-1",
+                endpoint_url=endpoint,
+                aws_access_key_id=credentials.get("access_key_id"),
+                aws_secret_access_key=credentials.get("secret_access_key"),
+                aws_session_token=credentials.get("session_token"),
+                config=_config(endpoint),
+            )
+
+    def put_new(self, name: str, content: Path | bytes) -> bool:
+        """Put an object that is not there yet; return False when it is there with the same content.
+
+        The server checks the content's SHA-256. Raises EngineMismatch when another object has the name: nothing is ever
+        overwritten. Raises OSError for a file that cannot be read.
+        """
+        with open(content, "rb") if isinstance(content, Path) else BytesIO(content) as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").digest()
+            file.seek(0)
+            try:
+                with self._failures.around(name):
+                    self._put(name, file, size, digest)
+            except _Taken:
+                self.require_same(name, size, digest.hex())
+                return False
+        return True
+
+    def _put(self, name: str, file: BinaryIO, size: int, digest: bytes) -> None:
+        """Put an object. Raises _Taken when there is one of that name, and what botocore raises."""
+        target = {"Bucket": self.address.bucket, "Key": self.address.key(name)}
+        try:
+            if size > self._largest_put:
+                PartsUpload(self._client, target, self._part_bytes).send(file, size)
+            else:
+                checksum = base64.b64encode(digest).decode("ascii")
+                self._client.put_object(
+                    **target, Body=file, ContentLength=size, IfNoneMatch="*", ChecksumSHA256=checksum
+                )
+        except ClientError as error:
+            code, status = code_of(error)
+            if code in _CONFLICT:
+                reason = "is being written by somebody else; it is tried again"
+                raise EngineError(f"{self.address}/{name}: {reason}") from None
+            if code in _TAKEN or status in _TAKEN:
+                raise _Taken from None
+            raise
+
+    def require_same(self, name: str, size: int, sha256: str) -> None:
+        """Raise EngineMismatch unless an object is there with this content: `size` in bytes, `sha256` in hex.
+
+        The server is asked for its checksum. One that has none sends the object, which is read.
+        """
+        found = self.find(name)
+        if found is None:
+            raise EngineError(f"{self.address}/{name}: is not there any more; it is tried again")
+        there = (found.sha256 or self._digest(name)) if found.size == size else None
+        if there != sha256:
+            raise EngineMismatch(
+                f"{self.address}/{name}: is there already, with another content ({found.size:,} bytes, here {size:,}); "
+                "nothing is overwritten: find out which one is right, and move the other one away"
+            )
+
+    def _digest(self, name: str) -> str:
+        digest = hashlib.sha256()
+        for piece in self.read(name):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def find(self, name: str) -> Found | None:
+        """Return an object, with its checksum if the server has one of the whole; None when there is none."""
+        try:
+            with self._failures.around(name):
+                try:
+                    answer = self._client.head_object(**self._target(name), ChecksumMode="ENABLED")
+                except ClientError as error:
+                    if code_of(error)[0] in _MISSING:
+                        raise _Missing from None
+                    raise
+        except _Missing:
+            self._require_bucket()
+            return None
+        checksum = answer.get("ChecksumSHA256")
+        whole = checksum is not None and answer.get("ChecksumType") != "COMPOSITE" and "-" not in checksum
+        sha256 = base64.b64decode(checksum).hex() if whole else None
+        return Found(name, int(answer["ContentLength"]), sha256)
+
+    def _require_bucket(self) -> None:
+        """Raise EngineMismatch when there is no bucket: the answer to HEAD does not say what is missing."""
+        with self._failures.around():
+            self._client.list_objects_v2(Bucket=self.address.bucket, Prefix=self.address.key(""), MaxKeys=1)
+
+    def get(self, name: str) -> bytes:
+        """Return the content of an object. Raises EngineMismatch when there is none."""
+        return b"".join(self.read(name))
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Yield the content of an object, in pieces. Raises EngineMismatch when there is none."""
+        with self._failures.around(name):
+            answer = self._client.get_object(**self._target(name), ChecksumMode="ENABLED")
+            size, read = int(answer["ContentLength"]), 0
+            for piece in answer["Body"].iter_chunks(_CHUNK):
+                read += len(piece)
+                yield piece
+        if read != size:
+            raise EngineError(f"{self.address}/{name}: {read:,} of {size:,} bytes have come; it is tried again")
+
+    def download(self, name: str, path: Path) -> None:
+        """Write the content of an object to a file, which replaces one of that name and is not synced.
+
+        Raises OutputError and OSError for the file.
+        """
+        with open_new(path) as file:
+            for piece in self.read(name):
+                file.write(piece)
+
+    def list(self, prefix: str = "") -> Iterator[Found]:
+        """Yield the objects whose names begin with `prefix`, in the order of their names."""
+        with self._failures.around(prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.address.bucket, Prefix=self.address.key(prefix)):
+                for found in page.get("Contents", ()):
+                    yield Found(self.address.name(found["Key"]), int(found["Size"]))
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Yield what is below `prefix` as folders would be, such as `2026-01-31/`: up to the next slash."""
+        with self._failures.around(prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            key = self.address.key(prefix)
+            for page in pages.paginate(Bucket=self.address.bucket, Prefix=key, Delimiter="/"):
+                for found in page.get("CommonPrefixes", ()):
+                    yield self.address.name(found["Prefix"])
+
+    def delete(self, name: str) -> None:
+        """Remove an object. That there is none is no error."""
+        with self._failures.around(name):
+            self._client.delete_object(**self._target(name))
+
+    def abort_unfinished(self, prefix: str) -> int:
+        """Abort the multipart uploads that a killed process has begun below a prefix; return how many."""
+        count = 0
+        with self._failures.around(prefix):
+            pages = self._client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self.address.bucket, Prefix=self.address.key(prefix)):
+                for upload in page.get("Uploads", ()):
+                    self._client.abort_multipart_upload(
+                        Bucket=self.address.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                    count += 1
+        return count
+
+    def _target(self, name: str) -> dict[str, str]:
+        return {"Bucket": self.address.bucket, "Key": self.address.key(name)}
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+        self._client.close()
+
+
+class _Taken(Exception):
+    """There is an object of that name."""
+
+
+class _Missing(Exception):
+    """There is no object of that name."""
+
+
+def _config(endpoint: str | None) -> Config:
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        # Other servers are seldom known under a name for each bucket.
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        # What is put has a checksum of its own. Others that newer versions of botocore add are unknown to some servers.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="ssmd",
+    )
