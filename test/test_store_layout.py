@@ -25,6 +25,7 @@ from ssmd.store.layout import (
     ledger_path,
     lock_path,
     manifest_path,
+    pruned_path,
     read_name,
     torn_path,
 )
@@ -49,10 +50,11 @@ def test_the_files_of_a_day_are_those_of_the_list():
         ".jsonl.gz": (True, True, True),
         ".ledger.jsonl": (True, True, False),
         ".manifest.json": (True, True, False),
+        ".pruned.json": (False, False, False),
         ".jsonl.torn": (True, False, False),
         ".ledger.jsonl.torn": (True, False, False),
     }
-    written = [data_path, ledger_path, manifest_path]
+    written = [data_path, ledger_path, manifest_path, pruned_path]
     names = {path(FOLDER, "kalshi").name for path in written} | {path.name for path in forms_of(FOLDER, "kalshi")}
     names |= {torn_path(path(FOLDER, "kalshi")).name for path in (data_path, ledger_path)}
     assert names == {f"kalshi{suffix}" for suffix in suffixes}

@@ -53,6 +53,7 @@ from ssmd.reading.messages import raw
 from ssmd.reading.selection import Selection, Values, look_at
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
+from ssmd.store.pruned import pruned_data
 
 _GATHERED_BYTES = 64 * 1024
 """At least so much is written at once. It is less than a block, so that blocks are not copied."""
@@ -68,7 +69,10 @@ _REMEDY = (
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     jobs = jobs_asked(arguments)
     selection = selection_of(arguments)
-    files = data_files(map(Path, arguments["<path>"]), arguments["--feed"], shard_asked(arguments))
+    paths, shard = tuple(map(Path, arguments["<path>"])), shard_asked(arguments)
+    files = data_files(paths, arguments["--feed"], shard)
+    for text in pruned_data(paths, arguments["--feed"], shard, selection.may_hold):
+        _note(text)
     if not files:
         of_feed = f" of feed {arguments['--feed']}" if arguments["--feed"] else ""
         of_feed += f" of shard {arguments['--shard']}" if arguments["--shard"] else ""

@@ -48,6 +48,7 @@ from ssmd.reports.units import count, duration, percent
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest_formats import known
+from ssmd.store.pruned import pruned_data
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
@@ -89,7 +90,7 @@ def _files_in(paths: list[Path]) -> list[DayFile]:
     files: dict[Path, DayFile] = {}
     for path in paths:
         found = data_files([path])
-        if not found and not missing_files([path], []):
+        if not found and not missing_files([path], []) and next(pruned_data([path]), None) is None:
             raise UsageError(f"{printable(str(path))}: no data here to prove; name a storage folder, a day or a file")
         for file in found:
             files.setdefault(file.path.resolve(), file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED
@@ -12,11 +12,12 @@ from ssmd.proof.verdict import Days, Feed, Verdict, by_feed
 from ssmd.store.layout import data_path, feed_of, torn_path
 from ssmd.store.ledger import CONTINUED, TORN
 from ssmd.store.manifest_formats import known
+from ssmd.store.pruned import pruned_data
 
 __all__ = ["advisories"]
 
 
-def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Iterator[str]:
+def advisories(verdicts: Sequence[Verdict], paths: Sequence[Path] = ()) -> Iterator[str]:
     """Yield one sentence for each, beginning with the path that it is about.
 
     `paths`: the files and folders that were verified.
@@ -38,6 +39,7 @@ def advisories(verdicts: Sequence[Verdict], paths: Iterable[Path] = ()) -> Itera
     yield from _of_loss(feeds)
     yield from never_finished(paths, feeds)
     yield from without_data(feeds)
+    yield from pruned_data(paths)
 
 
 def _of_loss(feeds: Mapping[Feed, Days]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed, storage_and_day
 from ssmd.store.inventory import day_folders, own_ledgers, own_manifests
-from ssmd.store.layout import LEDGER, data_path, day_of, forms_of, ledger_path
+from ssmd.store.layout import LEDGER, data_path, day_of, forms_of, ledger_path, pruned_path
 from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.sessions import KILLED, sessions
@@ -185,9 +185,9 @@ def data_of(feed: Feed, day: str) -> Path:
 
 
 def is_here(feed: Feed, day: str) -> bool:
-    """Return whether there is data of that day, in any form."""
+    """Return whether there is data of that day, in any form, or was until `ssmd prune` has removed it."""
     storage, name = feed
-    return any(path.exists() for path in forms_of(storage / day, name))
+    return any(path.exists() for path in (*forms_of(storage / day, name), pruned_path(storage / day, name)))
 
 
 def _has_ledger(feed: Feed, day: str) -> bool:

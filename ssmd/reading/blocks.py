@@ -14,6 +14,7 @@ from typing import BinaryIO
 from ssmd.errors import DataError
 from ssmd.store.inventory import in_any_form
 from ssmd.store.line import LONGEST_LINE
+from ssmd.store.on_demand import present
 
 __all__ = ["BLOCK_BYTES", "LineBlocks", "decompressed", "plain", "unzipped", "whole_lines"]
 
@@ -71,7 +72,7 @@ class LineBlocks:
 
 
 def _opened(path: Path) -> FileIO:
-    return open(path, "rb", buffering=0)
+    return open(present(path), "rb", buffering=0)
 
 
 def whole_lines(pieces: Iterable[bytes], path: Path, longest: int) -> Generator[bytes, None, bytes]:

@@ -15,6 +15,7 @@ from ssmd.store.inventory import day_folders, looking
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
 from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, Entry, decode_entry, time_in
 from ssmd.store.mounts import network_file_system
+from ssmd.store.pruned import read_pruned
 from ssmd.store.timestamps import day_of_ns, timestamp
 from ssmd.store.unfinished import is_unfinished_import
 
@@ -145,7 +146,10 @@ class Days:
         beside = [path for path in (ledger, manifest) if path.exists() and path.stat().st_size]
         here = any(path.exists() for path in forms_of(folder, self._stem))
         if beside and not here and not is_unfinished_import(folder, self._stem):
-            raise _gone(data_path(folder, self._stem), f"{beside[0].name} describes it")
+            note = read_pruned(folder, self._stem)
+            removed = f"`ssmd prune` has removed it: {note.copy} has it" if note is not None else ""
+            why = removed or f"{beside[0].name} describes it"
+            raise _gone(data_path(folder, self._stem), why)
 
 
 def _opening(ledger: Path) -> Entry | None:

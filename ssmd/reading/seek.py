@@ -17,6 +17,7 @@ from ssmd.store.head import OPENING, time_key
 from ssmd.store.layout import DayFile, ledger_path
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.line import LONGEST_LINE
+from ssmd.store.on_demand import present
 
 __all__ = ["blocks", "lines_before", "ranges"]
 
@@ -38,7 +39,7 @@ def ranges(file: DayFile, begin: bytes, end: bytes) -> list[tuple[int, int]] | N
     if not starts:
         return None
     try:
-        with open(file.path, "rb", buffering=0) as opened:
+        with open(present(file.path), "rb", buffering=0) as opened:
             fd = opened.fileno()
             size = _end_of_lines(fd, os.fstat(fd).st_size)
             edges = sorted({0, size, *(start for start in starts if start < size)})
@@ -62,7 +63,7 @@ def blocks(path: Path, start: int, stop: int) -> Iterator[bytes]:
     """
     rest: list[bytes] = []
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(present(path), "rb", buffering=0) as file:
             file.seek(start)
             while start < stop and (data := file.read(min(BLOCK_BYTES, stop - start))):
                 start += len(data)

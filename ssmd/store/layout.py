@@ -4,6 +4,7 @@
     {storage}/{YYYY-MM-DD}/{stem}.jsonl.torn        part of a line that a killed run left
     {storage}/{YYYY-MM-DD}/{stem}.ledger.jsonl      what happened to the capture
     {storage}/{YYYY-MM-DD}/{stem}.manifest.json     what a finished day contains
+    {storage}/{YYYY-MM-DD}/{stem}.pruned.json       where the data is, after `ssmd prune` has removed it here
     {storage}/.{stem}.lock                          held by the collector that writes these files
     {storage}/.{stem}.errors                        how its runs ended
     {storage}/.{stem}.{engine}.relay                held by the relay that copies these files to an engine
@@ -31,6 +32,7 @@ __all__ = [
     "LISTING",
     "MANIFEST",
     "PACKED_LEDGERS",
+    "PRUNED",
     "RESERVED_ENDINGS",
     "DayFile",
     "FileKind",
@@ -43,6 +45,7 @@ __all__ = [
     "ledger_path",
     "lock_path",
     "manifest_path",
+    "pruned_path",
     "read_name",
     "relay_path",
     "shipped_path",
@@ -66,6 +69,7 @@ class FileKind(NamedTuple):
 
 LEDGER = ".ledger.jsonl"
 MANIFEST = ".manifest.json"
+PRUNED = ".pruned.json"
 TORN = ".torn"
 """What is appended to the name of a data file or a ledger for the part of a line that was set aside."""
 
@@ -75,6 +79,7 @@ DAY_FILES = (
     FileKind(".jsonl.gz", uploaded=True, verified=True, pruned=True),
     FileKind(LEDGER, uploaded=True, verified=True, pruned=False),
     FileKind(MANIFEST, uploaded=True, verified=True, pruned=False),
+    FileKind(PRUNED, uploaded=False, verified=False, pruned=False),
     FileKind(f".jsonl{TORN}", uploaded=True, verified=False, pruned=False),
     FileKind(f"{LEDGER}{TORN}", uploaded=True, verified=False, pruned=False),
 )
@@ -132,6 +137,11 @@ def ledger_path(folder: Path, stem: str) -> Path:
 def manifest_path(folder: Path, stem: str) -> Path:
     """Return the path of the manifest in a day's folder."""
     return folder / f"{stem}{MANIFEST}"
+
+
+def pruned_path(folder: Path, stem: str) -> Path:
+    """Return the path of the file that says where pruned data is, in a day's folder."""
+    return folder / f"{stem}{PRUNED}"
 
 
 def torn_path(path: Path) -> Path:

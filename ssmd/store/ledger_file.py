@@ -24,6 +24,7 @@ from ssmd.store.ledger import (
     decode_entry,
 )
 from ssmd.store.line import LONGEST_LINE
+from ssmd.store.on_demand import present
 from ssmd.store.packed_entries import Entries
 
 __all__ = ["LedgerFile", "Loss", "read_ledger", "readable_entries"]
@@ -78,7 +79,7 @@ def read_ledger(path: Path, *, whole: bool = True) -> LedgerFile | None:
     """
     reader = _Reader()
     try:
-        with open(path, "rb") as file:
+        with open(present(path), "rb") as file:
             reader.read(_lines(file, path) if whole else _in_short(_lines(file)))
     except OSError as error:
         if error.errno in _NOT_THERE:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ssmd.errors import DataError
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_formats import decode_manifest, encode_manifest
+from ssmd.store.on_demand import present
 
 __all__ = ["read_exact_manifest", "read_manifest"]
 
@@ -20,7 +21,7 @@ def read_manifest(path: Path) -> Manifest | None:
 def read_exact_manifest(path: Path) -> tuple[Manifest, bool] | None:
     """Return a manifest and whether the file is byte for byte as ssmd writes it. Otherwise like read_manifest()."""
     try:
-        data = path.read_bytes()
+        data = present(path).read_bytes()
         manifest = decode_manifest(data)
     except FileNotFoundError:
         return None

@@ -11,6 +11,7 @@ from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import other_forms
 from ssmd.store.layout import lock_path, manifest_path, read_name
 from ssmd.store.locks import take_lock_file, try_lock
+from ssmd.store.pruned import read_pruned
 
 __all__ = ["WAIT_SECONDS", "lock_files", "open_locked"]
 
@@ -75,6 +76,7 @@ def _open(path: Path, ledger: Path) -> int:
     except FileNotFoundError:
         # Compaction removes the plain file only after the compressed one has its name, so this misses none.
         _require_none(path, [other.path for other in other_forms(path)])
+        _require_not_pruned(path)
         os.close(os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
         sync_directory(path.parent)  # Or a power failure could take the ledger's name and leave that of the data.
     return os.open(path, flags | os.O_CREAT, 0o644)
@@ -85,6 +87,16 @@ def _require_unproved(path: Path) -> None:
     file = read_name(path)
     if file is not None and manifest_path(path.parent, file.stem).exists():
         _require_none(path, [other.path for other in other_forms(path)], plain=True)
+
+
+def _require_not_pruned(path: Path) -> None:
+    """Refuse to begin a day whose lines were removed here: the day would then be another one than its copy."""
+    file = read_name(path)
+    note = read_pruned(path.parent, file.stem) if file is not None else None
+    if note is not None:
+        raise OutputError(
+            f"{path}: this day was pruned: its data is in {note.copy}, and it cannot be continued; set the clock right"
+        )
 
 
 def _require_none(path: Path, packed: list[Path], *, plain: bool = False) -> None:

@@ -1,0 +1,33 @@
+"""Files of a storage folder whose content is brought when it is first read, as those of a bucket.
+
+Such a folder has every file under its name and with its size, so that whoever lists it finds what there is. What opens
+a file of a day for reading calls present() first; bring_with() is the other end. Without such a folder it does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["bring_with", "present"]
+
+Bring = Callable[[Path], None]
+"""Brings the content of a file, or of all files in a folder, unless it is there already. Raises SsmdError."""
+
+_folders: dict[Path, Bring] = {}
+
+
+def bring_with(folder: Path, bring: Bring | None) -> None:
+    """From now on call `bring` before a file below the folder is read in this process; None for no longer."""
+    if bring is None:
+        _folders.pop(folder, None)
+    else:
+        _folders[folder] = bring
+
+
+def present(path: Path) -> Path:
+    """Return the path of a file or a folder, whose content is there now if there is any."""
+    for folder, bring in _folders.items():
+        if path.is_relative_to(folder):
+            bring(path)
+    return path
