@@ -6,6 +6,7 @@ import time
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.samples import Sample
 
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.metrics import Metrics
@@ -30,10 +31,18 @@ def ship(report: dict, **state) -> CompanionState:
     return CompanionState(**{"up": True, "report": report, "reported": time.monotonic(), **state})
 
 
-def values(state: CompanionState | None) -> dict[str, float]:
+UPLOAD = REPORT | {"engine": "s3", "lag_seconds": 400.5, "day_overdue_seconds": 7200.0, "live_overdue_seconds": 100.5}
+
+
+def samples_of(companions: dict[str, CompanionState]) -> list[Sample]:
     registry = CollectorRegistry()
-    Metrics(registry, "kalshi", Status(companions={} if state is None else {"ship": state}))
-    samples = [sample for family in registry.collect() for sample in family.samples if "ship" in sample.name]
+    Metrics(registry, "kalshi", Status(companions=companions))
+    samples = [sample for family in registry.collect() for sample in family.samples]
+    return [sample for sample in samples if "ship" in sample.name or "upload" in sample.name]
+
+
+def values(state: CompanionState | None) -> dict[str, float]:
+    samples = samples_of({} if state is None else {"ship": state})
     assert all(sample.labels == {"feed": "kalshi", "shard": "", "engine": "nats"} for sample in samples)
     return {sample.name: sample.value for sample in samples}
 
@@ -45,7 +54,7 @@ def test_without_a_report_there_is_no_series(state):
 
 
 def test_what_it_reports_is_shown():
-    assert shipping_of({"ship": ship(REPORT)}) == Shipping("nats", True, 5, 1, 100, 0.25, UNTIL, None)
+    assert shipping_of({"ship": ship(REPORT)}) == Shipping("nats", True, 5, 1, 100, 0.25, UNTIL, None, {})
     assert values(ship(REPORT)) == {
         "ssmd_ship_up": 1,
         "ssmd_ship_lag_bytes": 100,
@@ -56,7 +65,7 @@ def test_what_it_reports_is_shown():
 
 
 def test_what_is_not_known_has_no_series():
-    assert shipping_of({"ship": ship(UNKNOWN)}) == Shipping("nats", False, 5, 1, None, None, None, "it is gone")
+    assert shipping_of({"ship": ship(UNKNOWN)}) == Shipping("nats", False, 5, 1, None, None, None, "it is gone", {})
     counts = {"ssmd_shipped_messages_total": 5, "ssmd_ship_failures_total": 1}
     assert values(ship(UNKNOWN)) == {"ssmd_ship_up": 0, **counts}
 
@@ -64,5 +73,41 @@ def test_what_is_not_known_has_no_series():
 @pytest.mark.parametrize("change", [{"up": False}, {"reported": time.monotonic() - STALE_SECONDS}])
 def test_of_one_that_has_ended_or_is_frozen_the_lag_is_not_known(change):
     state = ship(REPORT, error="it was killed", **change)
-    assert shipping_of({"ship": state}) == Shipping("nats", False, 5, 1, None, None, UNTIL, "it was killed")
+    assert shipping_of({"ship": state}) == Shipping("nats", False, 5, 1, None, None, UNTIL, "it was killed", {})
     assert "ssmd_ship_lag_bytes" not in values(state)
+
+
+def of_uploads(companions: dict[str, CompanionState]) -> dict[tuple[str, str], float]:
+    found = (sample for sample in samples_of(companions) if sample.labels["engine"] == "s3")
+    return {(sample.name, sample.labels.get("part", "")): sample.value for sample in found}
+
+
+def test_an_upload_has_the_same_metrics_beside_those_of_an_engine_and_says_what_is_overdue():
+    both = {"ship": ship(REPORT), "upload": ship(UPLOAD)}
+    assert shipping_of(both, "upload") == Shipping(
+        "s3", True, 5, 1, 100, 400.5, UNTIL, None, {"day": 7200.0, "live": 100.5}
+    )
+    assert of_uploads(both) == {
+        ("ssmd_ship_up", ""): 1,
+        ("ssmd_ship_lag_bytes", ""): 100,
+        ("ssmd_ship_lag_seconds", ""): 400.5,
+        ("ssmd_shipped_messages_total", ""): 5,
+        ("ssmd_ship_failures_total", ""): 1,
+        ("ssmd_upload_overdue_seconds", "day"): 7200.0,
+        ("ssmd_upload_overdue_seconds", "live"): 100.5,
+    }
+    of_nats = {sample.name for sample in samples_of(both) if sample.labels["engine"] == "nats"}
+    assert of_nats == values(ship(REPORT)).keys()
+
+
+@pytest.mark.parametrize(("part", "other"), [("day", "live"), ("live", "day")])
+def test_what_is_not_known_to_be_overdue_has_no_series(part, other):
+    found = of_uploads({"upload": ship(UPLOAD | {f"{part}_overdue_seconds": None})})
+    assert ("ssmd_upload_overdue_seconds", part) not in found
+    assert ("ssmd_upload_overdue_seconds", other) in found
+
+
+def test_of_an_upload_that_has_ended_it_is_not_known_what_is_overdue():
+    found = of_uploads({"upload": ship(UPLOAD, up=False)})
+    assert [name for name, part in found if part] == []
+    assert found["ssmd_ship_up", ""] == 0

@@ -64,6 +64,11 @@ SHIP = CompanionState(
         "shipped_until": {"day": "2026-09-21", "offset": 500, "line": 5, "last": "2026-09-21T14:13:19.000000Z"},
     },
 )
+UPLOAD = CompanionState(
+    up=True,
+    reported=time.monotonic(),
+    report={**SHIP.report, "engine": "s3", "day_overdue_seconds": 7200.0, "live_overdue_seconds": None},
+)
 
 
 def busy() -> Status:
@@ -81,7 +86,11 @@ def busy() -> Status:
         last_write=NOW / 1e9,
         last_sync=NOW / 1e9,
         listing=LISTING,
-        companions={"seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file"), "ship": SHIP},
+        companions={
+            "seal": CompanionState(starts=1, failures=1, error="KX-SECRET: no such file"),
+            "ship": SHIP,
+            "upload": UPLOAD,
+        },
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["DAY", "SHIP", "Companion"]
+__all__ = ["DAY", "SHIP", "UPLOAD", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
@@ -13,6 +13,9 @@ DAY = "{day}"
 SHIP = "ship"
 """The name of the companion that copies what is recorded to an engine, and of its command. /metrics and /status show
 what it reports."""
+
+UPLOAD = "upload"
+"""The name of the companion that copies finished days, and today's segments, to a bucket. They show its reports too."""
 
 
 class Companion(NamedTuple):

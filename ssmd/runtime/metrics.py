@@ -26,7 +26,7 @@ from ssmd.runtime.channel_metrics import channel_metrics
 from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.labelled import Labelled
-from ssmd.runtime.shipping import shipping_metrics, shipping_of
+from ssmd.runtime.shipping import shipping_metrics
 from ssmd.runtime.status import Status
 
 __all__ = ["BUG", "ERROR_TYPES", "Metrics"]
@@ -147,7 +147,7 @@ class _FromStatus(Collector):
             metric.add_metric((), float(count))
             yield metric
         yield from follow_metrics(self._status.listing)
-        yield from shipping_metrics(shipping_of(self._status.companions))
+        yield from shipping_metrics(self._status.companions)
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssmd import __version__
+from ssmd.contracts.companion import SHIP, UPLOAD
 from ssmd.contracts.shard import Shard
 from ssmd.runtime.shipping import shipping_of
 from ssmd.runtime.status import ChannelStatus, Status
@@ -78,7 +79,8 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "expected_silence_until": _time(status.silence_until_ns),
         "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
         "companions": _companions(status, names),
-        "shipping": _shipping(status, names),
+        "shipping": _shipping(status, SHIP, names),
+        "uploading": _shipping(status, UPLOAD, names),
     }
 
 
@@ -164,8 +166,8 @@ def _companions(status: Status, errors: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _shipping(status: Status, errors: bool) -> dict[str, Any] | None:
-    shipping = shipping_of(status.companions)
+def _shipping(status: Status, name: str, errors: bool) -> dict[str, Any] | None:
+    shipping = shipping_of(status.companions, name)
     if shipping is None:
         return None
     lag = shipping.lag_seconds
@@ -178,6 +180,8 @@ def _shipping(status: Status, errors: bool) -> dict[str, Any] | None:
         "lag_seconds": None if lag is None else round(lag, 3),
         "until": shipping.until,
     }
+    for part, seconds in shipping.overdue.items():
+        found[f"{part}_overdue_seconds"] = None if seconds is None else round(seconds, 3)
     return found | ({"error": shipping.error} if errors else {})
 
 
