@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,15 +22,17 @@ from typing import Any
 
 import pytest
 from metadata_texts import FEED
-from process import Ended, ssmd
+from process import Ended, Process, ssmd
 from recorded import make_day
+from ship_runs import wait_until
 from sink_process import ENVIRONMENT, Killed, SinkProcess
 
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.contracts.sink import Block, Copied, Position
+from ssmd.contracts.sink import Block, Copied, End, Position
 from ssmd.errors import EngineError, EngineFenced, EngineMismatch
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.reading.found import column_of
+from ssmd.shipping.shipped import Shipped
 from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
 
@@ -190,6 +193,37 @@ class Conformance:
             sink.send(recorded.trades(2))
             assert sink.resume() == recorded.end
             sink.send(recorded.trades(2))
+            self.require(engine, recorded, sink)
+
+    def test_where_it_ends_and_with_which_line_is_known_without_becoming_the_writer(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as writer, contextlib.closing(engine.open()) as other:
+            assert other.end() is None
+            writer.resume()
+            for _ in range(3):
+                block = recorded.trades(4)
+                writer.send(block)
+                end = other.end()
+                assert end.position == recorded.end
+                whole = End.of(recorded.end, block.lines[-1], recorded.copies[-1].ts)
+                # Where messages are stored one by one, the lines are not, only their times.
+                assert end in (whole, whole._replace(checksum=whole.checksum if writer.traits.atomic else ""))
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.end() == end
+            sink.resume()
+            assert sink.end() == end
+
+    def test_a_position_of_an_earlier_version_is_read(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            block = recorded.trades(3)
+            sink.send(block)
+        engine.plant_position(block.end.encode())
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.end().position == recorded.end
+            assert sink.resume() == recorded.end
+            sink.send(recorded.trades(3))
             self.require(engine, recorded, sink)
 
     def test_the_largest_block_is_taken(self, engine):
@@ -453,6 +487,35 @@ class VerifyConformance:
         assert row.split()[-6:] == [*counts, "WRONG"]
         path = tree.parent / "data" / NEXT / "kalshi.jsonl"
         assert finding.startswith(f"{path}: line {place - 47 + 1} {TEXTS[kind]}")
+
+    @pytest.mark.parametrize("files", ["older", "other bytes", "another day"])
+    def test_a_relay_whose_files_do_not_fit_leaves_alone_the_one_that_ships(self, engine, tree, files):
+        """As on another host with a storage of its own, such as one that was put back from a backup."""
+        data, other = tree.parent / "data", tree.parent / "other"
+        shutil.copytree(data, other / "data")
+        shutil.copytree(tree, other / "conf")
+        environment = other / "conf" / "environments" / f"{ENVIRONMENT}.yaml"
+        environment.write_text(environment.read_text().replace(f"{data}", f"{other / 'data'}"))
+        path = other / "data" / NEXT / "kalshi.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        match files:
+            case "older":
+                path.write_bytes(b"".join(lines[:-3]))
+            case "other bytes":
+                path.write_bytes(b"".join([*lines[:-1], lines[-1].replace(b'"KX-', b'"XK-'), *lines]))
+            case "another day":
+                path.unlink()
+        variables: dict[str, Any] = self.variables(engine)
+        with Process("ship", ENVIRONMENT, "--config-dir", tree, **variables) as ship:
+            ship.wait_for("connected to the engine")
+            ended = ssmd("ship", ENVIRONMENT, "--config-dir", other / "conf", "--once", **variables)
+            assert (ended.returncode, "--resume-at" in ended.stderr) == (78, True), ended.stderr
+            with open(data / NEXT / "kalshi.jsonl", "ab") as file:
+                file.write(b"".join(lines))
+            shipped = Shipped(data, "kalshi", engine.config["type"])
+            wait_until(lambda: shipped.position().line == 2 * len(lines))
+            assert ship.end() == 0
+        assert self.verified(engine, tree).returncode == 0
 
     def test_what_is_missing_at_the_end_is_named(self, engine, tree):
         engine.put_in(engine.take_out()[:-3])

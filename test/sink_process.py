@@ -18,7 +18,7 @@ from typing import Any
 
 from ssmd import errors
 from ssmd.contracts.shard import WHOLE, Shard, parse_shard
-from ssmd.contracts.sink import Block, Copied, Position, Sink, Traits
+from ssmd.contracts.sink import Block, Copied, End, Position, Sink, Traits
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = "test"
@@ -68,6 +68,10 @@ class SinkProcess:
 
     def check(self) -> list[str]:
         return self._ask("check")
+
+    def end(self) -> End | None:
+        found = self._ask("end")
+        return None if found is None else End(Position(*found[0]), *found[1:])
 
     def resume(self) -> Position | None:
         found = self._ask("resume")
@@ -159,6 +163,8 @@ def _done(sink: Sink, request: dict[str, Any]) -> Any:
     match request["do"]:
         case "check":
             return list(sink.check())
+        case "end":
+            return sink.end()
         case "resume":
             return sink.resume()
         case "send":

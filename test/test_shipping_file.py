@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import resource
@@ -14,7 +15,7 @@ from recorded_runs import Run
 from sink_conformance import DAY, NEXT, Conformance, EditableEngine, Recorded, VerifyConformance
 
 from ssmd.contracts.shard import WHOLE
-from ssmd.contracts.sink import Copied
+from ssmd.contracts.sink import Copied, End
 from ssmd.errors import EngineError, EngineMismatch
 from ssmd.shipping.file.sink import FileSink
 from ssmd.store.timestamps import day_begins
@@ -67,6 +68,18 @@ class Folder(EditableEngine):
 class TestFile(Conformance):
     test_a_message_that_is_too_big_is_refused_with_its_block: Any = None
     """A folder takes messages of any size."""
+
+    def test_a_position_of_an_earlier_version_is_read(self, engine):
+        recorded = Recorded()
+        with contextlib.closing(engine.open()) as sink:
+            sink.resume()
+            sink.send(recorded.trades(3))
+        state = json.loads((engine.path / ".kalshi.position").read_bytes())
+        del state["ts"], state["checksum"]
+        engine.plant_position(json.dumps(state).encode())
+        with contextlib.closing(engine.open()) as sink:
+            assert sink.end() == End(recorded.end)
+            assert sink.resume() == recorded.end
 
     @pytest.fixture
     def engine(self, tmp_path: Path) -> EditableEngine:

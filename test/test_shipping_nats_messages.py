@@ -5,7 +5,9 @@ import re
 import pytest
 from sink_conformance import DAY, Recorded, trade
 
+from ssmd.contracts.sink import End
 from ssmd.errors import EngineMismatch
+from ssmd.reading.ends import end_of
 from ssmd.shipping.nats.messages import Limit, Messages, Written, place_of
 from ssmd.shipping.subjects import Subjects
 
@@ -43,7 +45,7 @@ def test_a_batch_begins_with_the_position_and_ends_with_the_commit():
             "Nats-Batch-Id": "id", "Nats-Batch-Sequence": "1", "Nats-Expected-Last-Subject-Sequence": "17",
             "Ssmd-Lengths": ",".join(str(len(line)) for line in block.lines),
         },
-        block.end.encode(),
+        end_of(block).encode(),
     )  # fmt: skip
     assert [payload for _, _, payload in data] == list(block.payloads)
     assert [subject for subject, _, _ in data] == [f"prod.kalshi.json.trade.KX-{number}" for number in range(3)]
@@ -66,9 +68,10 @@ def test_each_message_of_a_chain_names_the_one_before_and_the_first_is_the_posit
     recorded = Recorded()
     recorded.trades(2)
     block = recorded.trades(3)
-    position, *data = read(messages().chain(block, 17, "before", "begin"))
+    begin = End(block.start, "2026-01-31T00:00:00.002000Z", "0123abcd")
+    position, *data = read(messages().chain(block, begin, 17, "before", "begin"))
     expected = {"Nats-Expected-Last-Msg-Id": "before", "Nats-Expected-Last-Subject-Sequence": "17"}
-    assert position == ("prod.kalshi.position.kalshi", {"Nats-Msg-Id": "begin", **expected}, block.start.encode())
+    assert position == ("prod.kalshi.position.kalshi", {"Nats-Msg-Id": "begin", **expected}, begin.encode())
     offsets = [block.start.offset + sum(map(len, block.lines[:count])) for count in (1, 2, 3)]
     ids = [f"kalshi/{DAY}/{offset}/{line}/begin" for line, offset in enumerate(offsets, 3)]
     assert [headers["Nats-Msg-Id"] for _, headers, _ in data] == ids
@@ -89,7 +92,8 @@ def test_a_message_is_as_large_as_the_limit_allows_and_no_larger(form, which):
 
     def made(limit: int) -> Written:
         maker = messages(Limit(limit, "`max_payload`"))
-        return maker.batch(block, 0, "id") if form == "batch" else maker.chain(block, 0, "before", "begin")
+        chained = form == "chain"
+        return maker.chain(block, End(block.start), 0, "before", "begin") if chained else maker.batch(block, 0, "id")
 
     size = max(
         len("NATS/1.0\r\n\r\n") + sum(len(f"{name}: {value}\r\n") for name, value in headers.items()) + len(payload)

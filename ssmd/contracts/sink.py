@@ -7,12 +7,13 @@ ends, in one step with it where the engine can do that. So what the engine has a
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from ssmd.contracts.exchange import Found
 
-__all__ = ["Block", "Copied", "Position", "Sink", "Traits"]
+__all__ = ["Block", "Copied", "End", "Position", "Sink", "Traits"]
 
 
 class Position(NamedTuple):
@@ -51,6 +52,32 @@ class Position(NamedTuple):
         except (ValueError, TypeError, LookupError):
             pass
         raise ValueError("it is no position of ssmd")
+
+
+class End(NamedTuple):
+    """Where an engine's copy ends, and with which line: another file may have another line there."""
+
+    position: Position
+    ts: str = ""
+    """When the last line was received, as in the line; empty where that is not known."""
+    checksum: str = ""
+    """The CRC-32 of the last line, newline included, as eight hexadecimal digits; empty where it is not known."""
+
+    @classmethod
+    def of(cls, position: Position, line: bytes, ts: str) -> End:
+        """Return the end of a copy whose last line is `line`, received at `ts`."""
+        return cls(position, ts, f"{zlib.crc32(line):08x}")
+
+    def encode(self) -> bytes:
+        """Return it as the JSON object that engines keep: that of its position, with "ts" and "checksum"."""
+        fields = {**self.position._asdict(), "ts": self.ts, "checksum": self.checksum}
+        return json.dumps(fields, separators=(",", ":")).encode("ascii")
+
+    @classmethod
+    def decode(cls, data: bytes) -> End:
+        """Return what encode() made, or Position.encode() of a version that kept only that. Raises ValueError."""
+        position, found = Position.decode(data), json.loads(data)
+        return cls(position, str(found.get("ts", "")), str(found.get("checksum", "")))
 
 
 class Block(NamedTuple):
@@ -123,10 +150,16 @@ class Sink(Protocol):
         Raises EngineError when nothing could be sent: no such stream, too small limits.
         """
 
-    def resume(self) -> Position | None:
-        """Return where the engine's copy ends, asked of the engine itself; None when it has nothing of this feed.
+    def end(self) -> End | None:
+        """Return where the engine's copy ends; None when it has nothing of this feed.
 
-        From then on this relay is the writer. Raises EngineError, and EngineMismatch for a position of another feed.
+        Another relay that writes is not disturbed. While it sends, this may be an earlier end of the copy, or None.
+        Raises EngineError, and EngineMismatch for a position of another feed.
+        """
+
+    def resume(self) -> Position | None:
+        """Become the writer, and return where the engine's copy ends, asked of the engine itself; None when it has
+        nothing of this feed. No other relay can add to the copy from then on. Raises what end() raises.
         """
 
     def send(self, block: Block) -> None:

@@ -45,6 +45,9 @@ class DaySource(Protocol):
         `known`: an offset before it, and how many lines are before that.
         """
 
+    def line_before(self, offset: int) -> bytes:
+        """Return the line that ends at an offset. lines_before() must have found that one does."""
+
     def is_current(self) -> bool:
         """Return whether this is still the file from which the day has to be read."""
 

@@ -22,13 +22,13 @@ from typing import Any
 
 from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Block, Position
+from ssmd.contracts.sink import Block, End, Position
 from ssmd.errors import EngineMismatch
 from ssmd.reading.day_source import DaySource, open_day
 from ssmd.reading.days import Days, note_network
 from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.reading.pieces import cut, joined, pieces, span
-from ssmd.reading.position import first_position, require_position
+from ssmd.reading.position import first_position, require_line, require_position
 from ssmd.store.head import received_ns
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.locks import is_locked
@@ -101,6 +101,12 @@ class Follower:
         note_network(self._storage)
         self._go_to(at)
         return at
+
+    def require(self, end: End) -> None:
+        """Raise EngineMismatch unless the line before the place, to which begin() has gone, is the last one of a copy.
+        """
+        if self._source is not None:
+            require_line(end, self._source)
 
     def first(self, start: str) -> Position:
         """Return the first place that is wanted by now."""

@@ -86,6 +86,11 @@ class PackedDay:
         before = self._block[: offset - self._start]
         return self._lines + before.count(b"\n") if before.endswith(b"\n") or not offset else None
 
+    def line_before(self, offset: int) -> bytes:
+        self.lines_before(offset, (0, 0))
+        before = self._block[: offset - self._start]
+        return before[before.rfind(b"\n", 0, -1) + 1 :]
+
     def is_current(self) -> bool:
         # Somebody may unpack the day, so that a collector can go on with it. Until then the plain file is shorter.
         try:

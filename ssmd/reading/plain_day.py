@@ -17,6 +17,8 @@ from ssmd.store.torn import end_of_whole_lines
 __all__ = ["PlainDay"]
 
 _CHUNK = 1024 * 1024
+_TAIL = 64 * 1024
+"""How much is read at first to find the beginning of a line from its end."""
 _CANNOT_SYNC = (errno.EROFS, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM)
 """The errors where a file cannot be synced at all, such as on a file system that is mounted to be read only."""
 
@@ -109,6 +111,17 @@ class PlainDay:
                 lines += data.count(b"\n")
                 last = data[-1:]
         return lines if last == b"\n" else None
+
+    def line_before(self, offset: int) -> bytes:
+        size = _TAIL
+        with looking(self.path):
+            while True:
+                start = max(0, offset - size)
+                data = os.pread(self._fd, offset - start, start)
+                begin = data.rfind(b"\n", 0, -1) + 1
+                if begin or not start:
+                    return data[begin:]
+                size *= 4
 
     def is_current(self) -> bool:
         # A file that is gone is still read through its descriptor; it may have been compressed meanwhile.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from ssmd.contracts.sink import Position
+from ssmd.contracts.sink import End, Position
 from ssmd.errors import DataError, EngineMismatch, printable
 from ssmd.reading.day_source import DaySource, open_day
 from ssmd.reading.days import Days
@@ -16,8 +16,6 @@ from ssmd.store.manifest_file import read_manifest
 
 __all__ = ["first_position", "require_line", "require_position"]
 
-_LONGEST = 1024 * 1024
-"""A longer line is not looked at, in bytes."""
 _REMEDY = "find out why, and choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
 
 
@@ -66,26 +64,28 @@ def require_position(at: Position, source: DaySource | None, parts: LedgerParts,
         )
 
 
-def require_line(at: Position, folder: Path, stem: str, ts: str) -> None:
-    """Raise EngineMismatch when the line that ends at a position has another time than `ts`: in a file that was put
-    back from an older copy, and has grown since, a line may end there too.
+def require_line(end: End, source: DaySource) -> None:
+    """Raise EngineMismatch when the line that ends where a copy ends is not the one with which it ends: in a file that
+    was put back from an older copy, and has grown since, a line may end there too.
 
-    `folder`: that of the day. A day that is compressed, and a very long line, are not looked at.
+    `source`: the lines of its day. require_position() must have found that a line ends there.
     """
-    path = data_path(folder, stem)
-    try:
-        with open(path, "rb") as file:
-            start = file.seek(max(0, at.offset - _LONGEST))
-            before = file.read(at.offset - start)
-    except OSError:
+    at = end.position
+    if not at.offset or not (end.ts or end.checksum):
         return
-    begin = before.rfind(b"\n", 0, -1) + 1
-    found = printable(before[begin:][TS])
-    if (begin or not start) and found != ts:
-        raise EngineMismatch(
-            f"{path}: the line that ends at byte {at.offset:,} was received at {found}, and the engine's copy ends "
-            f"there with one that was received at {printable(ts)}; it was made of another file: {_REMEDY}"
-        )
+    line = source.line_before(at.offset)
+    ts = printable(line[TS])
+    found = End.of(at, line, ts)
+    if end.ts and end.ts != ts:
+        what = f"was received at {ts}, and the engine's copy ends there with one that was received at {end.ts}"
+    elif end.checksum and end.checksum != found.checksum:
+        what = f"is not the one with which the engine's copy ends there, although both were received at {ts}"
+    else:
+        return
+    raise EngineMismatch(
+        f"{source.path}: the line that ends at byte {at.offset:,} {printable(what)}; it was made of another file: "
+        f"{_REMEDY}"
+    )
 
 
 def _is_end_of_day(at: Position, manifest: Path) -> bool:

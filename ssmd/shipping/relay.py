@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ssmd.contracts.sink import Block, Position, Sink
+from ssmd.contracts.sink import Block, End, Position, Sink
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError, printable
 from ssmd.reading.follow import POLL_SECONDS, Follower
 from ssmd.shipping.shipped import Shipped
@@ -137,7 +137,7 @@ class Relay:
                 if warning not in self._warned:
                     self._warned.add(warning)
                     _log.warning(warning)
-            self._begin(sink.resume(), sink.lost)
+            self._begin(sink)
             while not self._stopped.is_set():
                 block = self._send_next(sink)
                 if self._plan.once and self._is_all(block, self._began_ns):
@@ -170,35 +170,51 @@ class Relay:
             if block is None:
                 time.sleep(POLL_SECONDS)
 
-    def _begin(self, position: Position | None, lost: str) -> None:
-        """Go to the end of the engine's copy, or to where a person has chosen to go on. `lost`: that of the sink."""
+    def _begin(self, sink: Sink) -> None:
+        """Become the writer, at the end of the engine's copy, or where a person has chosen to go on.
+
+        The files are compared with the copy first: a relay whose files do not fit must not end the one that ships.
+        """
+        seen = sink.end()
+        position = self._go_to(seen) if seen is not None else None
+        at = sink.resume()
+        if position is None or seen is None or at != seen.position:
+            position = self._go_to(sink.end() if at is not None else None)
+        self._tried = self._resume_at is not None
+        if not self._tried:
+            if at is not None and sink.lost:
+                raise EngineMismatch(f"{sink.lost}; to go on without them, use `ssmd ship --resume-at {at.place}`")
+            self._look_back(position)
+        self.state.up, self.state.error, self.state.position = True, None, position
+        _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
+        self._measure()
+
+    def _go_to(self, end: End | None) -> Position:
+        """Go to the end of a copy, or to where a person has chosen; return the place. Raises EngineMismatch for a copy
+        of which this is not the file.
+        """
+        position = end.position if end is not None else None
         chosen = self._resume_at
         if chosen is not None and self._tried and position is not None and _is_behind(position, chosen):
             chosen = self._resume_at = None  # What was sent there has arrived, although that was not known.
         if chosen is not None:
             _require_behind(chosen, position)
-            position = self._follower.begin(chosen)
-            self._tried = True
-        elif position is None and (was := self._shipped.read()) is not None:
+            return self._follower.begin(chosen)
+        if end is not None:
+            at = self._follower.begin(end.position)
+            self._follower.require(end)
+            return at
+        if (was := self._shipped.read()) is not None:
             raise EngineMismatch(
                 f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "
                 "another engine; choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
-        elif position is not None and lost:
-            raise EngineMismatch(f"{lost}; to go on without them, use `ssmd ship --resume-at {position.place}`")
-        else:
-            self._look_back(position)
-            position = self._follower.begin(position or self._first, self._plan.start)
-        self.state.up, self.state.error, self.state.position = True, None, position
-        _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
-        self._measure()
+        return self._follower.begin(self._first, self._plan.start)
 
-    def _look_back(self, position: Position | None) -> None:
-        """Log that the engine has lost the end of its copy, if it has. Raises EngineMismatch for another file."""
+    def _look_back(self, position: Position) -> None:
+        """Log that the engine has lost the end of its copy, if it has."""
         was = self._shipped.position()
-        if position is not None:
-            self._shipped.require_line(position)
-        if position is not None and was is not None and _is_behind(was, position):
+        if was is not None and _is_behind(was, position):
             extra = {"day": position.day, "offset": position.offset, "was": was.place}
             _log.warning("the engine has lost the end of its copy, which is sent again", extra=extra)
 

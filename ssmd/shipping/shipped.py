@@ -17,7 +17,6 @@ from pathlib import Path
 
 from ssmd.contracts.sink import Position
 from ssmd.errors import AlreadyCollected, OutputError
-from ssmd.reading.position import require_line
 from ssmd.store.layout import relay_path, shipped_path, temporary
 from ssmd.store.locks import take_lock_file
 from ssmd.store.timestamps import timestamp
@@ -79,8 +78,6 @@ class Shipped:
     """The file that says up to where a relay has shipped."""
 
     def __init__(self, storage: Path, stem: str, engine: str) -> None:
-        self._storage = storage
-        self._stem = stem
         self._path = shipped_path(storage, stem, engine)
         self._next = 0.0
         self._newest: tuple[Position, str] | None = None
@@ -104,13 +101,6 @@ class Shipped:
             return self._read()
         except (OSError, ValueError):
             return None
-
-    def require_line(self, position: Position) -> None:
-        """Raise EngineMismatch when it says that the copy ended at a position, with another line than the file has."""
-        with contextlib.suppress(OSError, ValueError, LookupError):
-            content = self._path.read_bytes()
-            if position == Position.decode(content):
-                require_line(position, self._storage / position.day, self._stem, str(json.loads(content)["last"]))
 
     def beginning(self, start: str) -> Position | None:
         """Return where the copy begins, as begun() has noted it for this `start`; None when something was shipped, or

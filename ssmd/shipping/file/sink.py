@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Block, Copied, Position, Traits
+from ssmd.contracts.sink import Block, Copied, End, Position, Traits
 from ssmd.errors import DataError, EngineError, EngineFenced, EngineMismatch, OutputError, WriteError
 from ssmd.reading.blocks import plain
+from ssmd.reading.ends import end_of
 from ssmd.shipping.file.copies import copies_of
 from ssmd.shipping.file.state import CopyState
 from ssmd.shipping.file.transport import FileConfig
@@ -66,6 +67,11 @@ class FileSink:
             if not os.access(self._root, os.W_OK | os.X_OK):
                 raise EngineError(f"{self._root}: no file can be created here; change its owner or its permissions")
         return ()
+
+    def end(self) -> End | None:
+        with self._reported():
+            state = self._read_state()
+        return state.end if state is not None else None
 
     def resume(self) -> Position | None:
         self._close_data()
@@ -147,7 +153,7 @@ class FileSink:
             state = state.at(block.start)
             write_pieces(self._fd, block.lines)
             os.fsync(self._fd)
-            state = state.grown(sum(map(len, block.lines)), len(block.lines))
+            state = state.grown(sum(map(len, block.lines)), len(block.lines), end_of(block))
             write_durably(self._position, state.encode())
         self._state = state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ssmd.contracts.sink import Position
+from ssmd.contracts.sink import End, Position
 
 __all__ = ["CopyState"]
 
@@ -39,6 +39,9 @@ class CopyState(msgspec.Struct, frozen=True):
     """The bytes and the lines in the copy of that day."""
     jumps: dict[str, tuple[_Jump, ...]] = {}
     """By day, in order."""
+    ts: str = ""
+    checksum: str = ""
+    """Of the last line, as in End."""
 
     @classmethod
     def decode(cls, data: bytes) -> CopyState:
@@ -52,6 +55,10 @@ class CopyState(msgspec.Struct, frozen=True):
     def position(self) -> Position:
         return Position(self.feed, self.shard, self.day, self.offset, self.line)
 
+    @property
+    def end(self) -> End:
+        return End(self.position, self.ts, self.checksum)
+
     def at(self, start: Position) -> CopyState:
         """Return the state with a later position, and nothing more in the copy."""
         if start == self.position:
@@ -63,14 +70,16 @@ class CopyState(msgspec.Struct, frozen=True):
             jumps = {**jumps, start.day: (*jumps.get(start.day, ()), jump)}
         return CopyState(*start, size, lines, jumps)
 
-    def grown(self, size: int, lines: int) -> CopyState:
-        """Return the state with so many more bytes and lines in the copy of the day."""
+    def grown(self, size: int, lines: int, end: End) -> CopyState:
+        """Return the state with so many more bytes and lines in the copy of the day. `end`: with its last line."""
         return msgspec.structs.replace(
             self,
             offset=self.offset + size,
             line=self.line + lines,
             size=self.size + size,
             lines=self.lines + lines,
+            ts=end.ts,
+            checksum=end.checksum,
         )
 
     def cut(self, size: int, lines: int) -> CopyState:
@@ -84,6 +93,8 @@ class CopyState(msgspec.Struct, frozen=True):
             size=size,
             lines=lines,
             jumps={**self.jumps, self.day: jumps},
+            ts="",
+            checksum="",
         )
 
     def recorded_line(self, day: str, lines: int) -> int:

@@ -9,14 +9,14 @@ from confluent_kafka import Message
 from confluent_kafka.admin import OffsetSpec
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Copied, Position
+from ssmd.contracts.sink import Copied, End
 from ssmd.errors import EngineMismatch
 from ssmd.shipping.kafka.client import Client
 from ssmd.shipping.kafka.reader import Reader
 from ssmd.shipping.kafka.topics import Place, Topics
 from ssmd.store.timestamps import day_begins
 
-__all__ = ["Copies", "last_position"]
+__all__ = ["Copies", "last_end"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,29 +27,31 @@ _TAIL = 500
 """How many of the newest records of each partition are compared with the position."""
 
 
-def last_position(client: Client, topics: Topics, feed: str, shard: Shard) -> Position | None:
+def last_end(client: Client, topics: Topics, feed: str, shard: Shard, *, committed: bool = False) -> End | None:
     """Return where the copy of a feed or shard ends; None when the engine has nothing of it.
 
-    Raises EngineError, and EngineMismatch for what is no position of this feed.
+    `committed`: look only at what is before the first open transaction, and wait for none. Raises EngineError, and
+    EngineMismatch for what is no position of this feed.
     """
     place = (topics.names.position, 0)
     first = topics.offsets([place], OffsetSpec.earliest())[place]
-    end = topics.offsets([place], OffsetSpec.latest(), committed=False)[place]
+    end = topics.offsets([place], OffsetSpec.latest(), committed=committed)[place]
     found = None
     for count in (*_LOOKS, end):
         start = max(first, end - count)
-        found = _last_from(start, place, client, topics, feed, shard)
+        reader = Reader(client, topics, {place: start}, f"ssmd-{topics.names.data}", committed=committed)
+        found = _last_of(reader, topics, feed, shard)
         if found is not None or start == first:
             break
     return found
 
 
-def _last_from(start: int, place: Place, client: Client, topics: Topics, feed: str, shard: Shard) -> Position | None:
+def _last_of(reader: Reader, topics: Topics, feed: str, shard: Shard) -> End | None:
     key, found = shard.stem(feed).encode(), None
-    reader = Reader(client, topics, {place: start}, f"ssmd-{topics.names.data}")
     try:
         for record in reader.records():
-            position = _position(record)
+            end = _end(record)
+            position = end.position if end is not None else None
             if position is not None and position.feed != feed:
                 raise EngineMismatch(
                     f"kafka has the feed {position.feed} in the topic {topics.names.data}, and this is the feed "
@@ -61,24 +63,23 @@ def _last_from(start: int, place: Place, client: Client, topics: Topics, feed: s
                         f"kafka has the position of shard `{position.shard}` under the key {key.decode()} of the topic "
                         f"{topics.names.position}: something else has written it"
                     )
-                found = position
+                found = end
     finally:
         reader.close()
     return found
 
 
-def _position(record: Message) -> Position | None:
-    """Return the position of a record; None for one that says that its key is deleted."""
+def _end(record: Message) -> End | None:
+    """Return the end of a copy that a record has; None for one that says that its key is deleted."""
     value = record.value()
     if value is None:
         return None
     try:
-        position = Position.decode(value)
+        return End.decode(value)
     except ValueError as error:
         raise EngineMismatch(
             f"kafka has something else in the topic {record.topic()}, at offset {record.offset()}: {error}"
         ) from None
-    return position
 
 
 class Copies:

@@ -32,12 +32,15 @@ class Reader:
 
     A consumer of committed records takes the beginning of the first open transaction for the end of a partition. Behind
     it may be committed records, also of this feed: several shards write to one topic. So where the partitions end is
-    asked for first, open transactions included, and then all is read up to there.
+    asked for first, open transactions included, and then all is read up to there. With `committed`, it is read
+    up to the first open transaction only.
     """
 
-    def __init__(self, client: Client, topics: Topics, starts: Mapping[Place, int], group: str) -> None:
+    def __init__(
+        self, client: Client, topics: Topics, starts: Mapping[Place, int], group: str, *, committed: bool = False
+    ) -> None:
         self._client = client
-        self._ends = topics.offsets(starts, OffsetSpec.latest(), committed=False)
+        self._ends = topics.offsets(starts, OffsetSpec.latest(), committed=committed)
         self._unread = {place for place, start in starts.items() if start < self._ends[place]}
         self._paused: set[Place] = set()
         self._heard = now()

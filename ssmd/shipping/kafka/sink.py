@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Block, Copied, Position, Traits
+from ssmd.contracts.sink import Block, Copied, End, Position, Traits
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch
 from ssmd.exchange.topics import PRIVATE, topic_of
+from ssmd.reading.ends import end_of
 from ssmd.shipping.kafka import checks
 from ssmd.shipping.kafka.client import UNREACHABLE, Client, now
-from ssmd.shipping.kafka.copies import Copies, last_position
+from ssmd.shipping.kafka.copies import Copies, last_end
 from ssmd.shipping.kafka.topics import Names, Topics
 from ssmd.shipping.kafka.transport import KafkaConfig
 from ssmd.store.head import TS
@@ -98,6 +99,11 @@ class KafkaSink:
                 "give it the right DescribeConfigs"
             ]
 
+    def end(self) -> End | None:
+        if not self.topics.check_pair()[1]:
+            return None
+        return last_end(self._client, self.topics, self._feed, self._shard, committed=True)
+
     def resume(self) -> Position | None:
         self._drop()
         self.topics.prepare()
@@ -117,9 +123,9 @@ class KafkaSink:
         self._producer = producer = self._client.make(Producer, settings)
         # From here on an older relay is fenced, and its last transaction is either whole or undone.
         self._client.wait(producer.init_transactions, producer, f"become the writer of {self.names.data}")
-        position = last_position(self._client, self.topics, self._feed, self._shard)
-        self.lost = self._lost(position) if position is not None else ""
-        return position
+        end = last_end(self._client, self.topics, self._feed, self._shard)
+        self.lost = self._lost(end.position) if end is not None else ""
+        return end.position if end is not None else None
 
     def _lost(self, position: Position) -> str:
         """Return which messages before the position the topic has lost: a broker may lose messages while another one
@@ -169,7 +175,7 @@ class KafkaSink:
             except KafkaException as error:
                 self._refused(error.args[0], payload)
                 raise
-        produce(self.names.position, block.end.encode(), self._stem, 0)
+        produce(self.names.position, end_of(block).encode(), self._stem, 0)
         self._client.repeat(producer.commit_transaction, producer, _SEND_SECONDS)
 
     def _on_delivery(self, problem: KafkaError, message: Message) -> None:

@@ -12,8 +12,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Block, Copied, Position, Traits
+from ssmd.contracts.sink import Block, Copied, End, Position, Traits
 from ssmd.errors import EngineError, EngineMismatch
+from ssmd.reading.ends import end_of
 from ssmd.shipping.mqtt.connection import TOO_LARGE, Connection, Refused
 from ssmd.shipping.mqtt.transport import MqttConfig, address_of
 from ssmd.shipping.subjects import Subjects, default_prefix, token
@@ -76,22 +77,25 @@ class MqttSink:
         self._connection.close()
         # Brokers end an older connection of the same name.
         self._connection = Connection(self._config, self._keys, f"ssmd-{self._prefix}-{self._stem}")
-        found = self._connection.retained(self._position_topic)
-        position = self._position(found) if found else None
+        end = self.end()
         self._resumed = True
-        return position
+        return end.position if end is not None else None
 
-    def _position(self, found: bytes) -> Position:
+    def end(self) -> End | None:
+        found = self._connection.retained(self._position_topic)
+        if not found:
+            return None
         try:
-            position = Position.decode(found)
+            end = End.decode(found)
         except ValueError as error:
             raise EngineMismatch(f"mqtt has something else in the topic {self._position_topic}: {error}") from None
+        position = end.position
         if (position.feed, position.shard) != (self._feed, self._shard.label):
             raise EngineMismatch(
                 f"mqtt has the position of {position.feed} {position.shard} in the topic {self._position_topic}, and "
                 f"this is {self._stem}; set another subject_prefix"
             )
-        return position
+        return end
 
     def send(self, block: Block) -> None:
         if not self._resumed:
@@ -129,7 +133,7 @@ class MqttSink:
                 connection.flush()
                 self._may_publish = True
         connection.flush()
-        connection.publish(self._position_topic, block.end.encode(), retain=True)
+        connection.publish(self._position_topic, end_of(block).encode(), retain=True)
         connection.flush()
 
     def _too_large(self, block: Block, index: int, more: str = "") -> EngineMismatch:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Copied, Position
+from ssmd.contracts.sink import Copied, End, Position
 from ssmd.errors import EngineMismatch, printable
 from ssmd.shipping.nats.messages import LENGTHS, LINE, MESSAGE_ID, TIME, place_of
 from ssmd.shipping.nats.stream import Stored, Stream
@@ -24,29 +24,30 @@ class CopyReader:
         self.nothing = Position(feed, shard.label, "", 0, 0)
         """The position of a copy that has no messages yet. It has no day."""
 
-    def end(self, last: Stored | None, last_sequence: int) -> Position | None:
+    def end(self, last: Stored | None, last_sequence: int) -> End | None:
         """Return where the copy ends; None when it has nothing.
 
         `last`: the last message with a position. `last_sequence`: that of the stream.
         """
         if last is None:
             return None
-        position = self._position_of(last)
+        end = self._end_of(last)
         if MESSAGE_ID in last.headers:
-            position = self._behind(last, position)
+            end = self._behind(last, end)
         elif LENGTHS in last.headers:
-            position = self._within(last, position, last_sequence)
-        return position if position.day else None
+            end = self._within(last, end, last_sequence)
+        return end if end.position.day else None
 
-    def _position_of(self, stored: Stored) -> Position:
+    def _end_of(self, stored: Stored) -> End:
         try:
-            position = Position.decode(stored.payload)
+            end = End.decode(stored.payload)
         except ValueError as error:
             raise self._mismatch(stored, str(error)) from None
+        position = end.position
         if (position.feed, position.shard) != (self.nothing.feed, self.nothing.shard):
             whose = printable(f"{position.feed} {position.shard}")
             raise self._mismatch(stored, f"it is the position of {whose}")
-        return position
+        return end
 
     def _mismatch(self, stored: Stored, what: str) -> EngineMismatch:
         return EngineMismatch(
@@ -54,32 +55,33 @@ class CopyReader:
             f"{self._stem}: {what}; choose another transport.subject_prefix"
         )
 
-    def _behind(self, last: Stored, position: Position) -> Position:
-        """Return the position behind messages that were sent one by one, and whose block did not get to its end."""
+    def _behind(self, last: Stored, end: End) -> End:
+        """Return the end behind messages that were sent one by one, and whose block did not get to its end."""
         for stored in self._stream.read(self._subjects, from_sequence=last.sequence + 1):
             place = place_of(stored.headers.get(MESSAGE_ID, ""), self._stem)
             if place is not None:
-                position = Position(position.feed, position.shard, *place)
-        return position
+                end = End(Position(self.nothing.feed, self.nothing.shard, *place), stored.headers.get(TIME, ""))
+        return end
 
-    def _within(self, last: Stored, position: Position, last_sequence: int) -> Position:
-        """Return the position within a batch of which a power failure has left the beginning only."""
+    def _within(self, last: Stored, whole: End, last_sequence: int) -> End:
+        """Return the end within a batch of which a power failure has left the beginning only."""
         try:
             lengths = [int(length) for length in last.headers[LENGTHS].split(",")]
         except ValueError:
             raise self._mismatch(last, f"its header {LENGTHS} cannot be read") from None
+        position = whole.position
         end = last.sequence + len(lengths)
         stored = self._stream.at(end)
         was_removed = stored is None and end <= last_sequence
         if was_removed or (stored is not None and self._line(stored) == (position.day, position.line)):
-            return position
+            return whole
         first_line = position.line - len(lengths)
-        kept = 0
+        kept, ts = 0, ""
         for stored in self._stream.read(self._subjects, from_sequence=last.sequence + 1):
             if self._line(stored) != (position.day, first_line + kept + 1):
                 break
-            kept += 1
-        return position._replace(offset=position.offset - sum(lengths[kept:]), line=first_line + kept)
+            kept, ts = kept + 1, stored.headers.get(TIME, "")
+        return End(position._replace(offset=position.offset - sum(lengths[kept:]), line=first_line + kept), ts)
 
     def _line(self, stored: Stored) -> tuple[str, int] | None:
         """Return the day and the line of a message of this copy; None for any other."""

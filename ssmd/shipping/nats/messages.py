@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ssmd.contracts.sink import Block
+from ssmd.contracts.sink import Block, End
 from ssmd.errors import EngineMismatch
+from ssmd.reading.ends import end_of
 from ssmd.shipping.subjects import Subjects
 from ssmd.store.head import TS
 
@@ -90,7 +91,7 @@ class Messages:
         parts: list[bytes] = []
         lengths = ",".join(map(str, map(len, block.lines)))
         position = f"{same}1\r\n{EXPECTED_POSITION}: {expected}\r\n{LENGTHS}: {lengths}\r\n\r\n"
-        _append(parts, self._subjects.position(block.end), position, block.end.encode())
+        _append(parts, self._subjects.position(block.end), position, end_of(block).encode())
         last = len(block.lines) + 1
         for number, message in enumerate(self._of(block), 2):
             commit = f"{_COMMIT}: 1\r\n" if number == last else ""
@@ -100,8 +101,8 @@ class Messages:
                 _append(parts, message.subject, headers, message.payload)
         return Written(b"".join(parts), message.subject, message.payload, _as_mapping(headers))
 
-    def chain(self, block: Block, expected: int, after: str, begin_id: str) -> Written:
-        """Return a block as single messages behind the position at which it begins.
+    def chain(self, block: Block, begin: End, expected: int, after: str, begin_id: str) -> Written:
+        """Return a block as single messages behind `begin`, the position at which it begins.
 
         Each is taken only if the last message of the stream is the one before it, by its id; the first comes after the
         one with the id `after`, and has the same condition as that of a batch. So nothing comes behind a message that
@@ -111,7 +112,7 @@ class Messages:
         parts: list[bytes] = []
         ids = f"{MESSAGE_ID}: {begin_id}\r\n{EXPECTED_ID}: {after}\r\n"
         position = f"{_VERSION}{ids}{EXPECTED_POSITION}: {expected}\r\n\r\n"
-        _append(parts, self._subjects.position(block.start), position, block.start.encode())
+        _append(parts, self._subjects.position(block.start), position, begin.encode())
         before, offset = begin_id, block.start.offset
         for message, text in zip(self._of(block), block.lines, strict=True):
             offset += len(text)

@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Block, Copied, Position, Traits
+from ssmd.contracts.sink import Block, Copied, End, Position, Traits
 from ssmd.errors import ConfigError, EngineError, EngineFenced, EngineMismatch
+from ssmd.reading.ends import end_of
 from ssmd.shipping.nats.address import servers_of
 from ssmd.shipping.nats.connection import Connection
 from ssmd.shipping.nats.copy import CopyReader
@@ -71,6 +72,8 @@ class NatsSink:
         self._writer = secrets.token_hex(8)
         self._count = 0
         self.traits = self._traits()
+        self._end: End | None = None
+        """Where the copy ends, as far as is known here."""
         self._last: int | None = None
         """The sequence of the last message with a position; None when it is not known."""
         self._last_id = ""
@@ -86,31 +89,36 @@ class NatsSink:
         settings.check(self._prefix, self._position_subject)
         return settings.warnings(self._limit)
 
+    def end(self) -> End | None:
+        last_sequence = self._stream.settings().last_sequence
+        return self._copy.end(self._stream.last_of(self._position_subject), last_sequence)
+
     def resume(self) -> Position | None:
         """Writes the position once more: from then on the server refuses what another relay sends, or has sent."""
         for _ in range(_ATTEMPTS):
             self._settings = self._stream.settings()
             self.traits = self._traits()
             last = self._stream.last_of(self._position_subject)
-            position = self._copy.end(last, self._settings.last_sequence)
+            end = self._copy.end(last, self._settings.last_sequence)
             try:
-                self._claim(last.sequence if last else 0, position)
+                self._claim(last.sequence if last else 0, end)
             except Refused as error:
                 if error.code not in WRONG_SEQUENCE:
                     raise
                 continue
-            return position
+            return end.position if end is not None else None
         raise EngineError(
             f"the stream {self._stream.name} gets messages from others all the time, so the position of {self._stem} "
             "cannot be written; see whether another relay ships it"
         )
 
-    def _claim(self, expected: int, position: Position | None) -> None:
+    def _claim(self, expected: int, end: End | None) -> None:
         headers = {EXPECTED_POSITION: str(expected)}
         if not self._settings.is_atomic:
             self._last_id = self._next_id()
             headers = {MESSAGE_ID: self._last_id, EXPECTED_SEQUENCE: str(self._settings.last_sequence)}
-        body = (position or self._copy.nothing).encode()
+        self._end = end
+        body = (end or End(self._copy.nothing)).encode()
         self._sent_at = time.monotonic()
         self._last = self._stream.put(Written(b"", self._position_subject, body, headers)).sequence
 
@@ -131,7 +139,7 @@ class NatsSink:
             if not self._is_aged(expected):
                 raise self._refusal(error, expected) from None
             self._last = self._put(block, 0)
-        self._sent_at = now
+        self._sent_at, self._end = now, end_of(block)
 
     def _put(self, block: Block, expected: int) -> int:
         """Send a block, and return the sequence of its position."""
@@ -139,10 +147,15 @@ class NatsSink:
         if self._settings.is_atomic:
             done = self._stream.put(self._messages.batch(block, expected, message_id))
             return done.sequence - done.messages + 1
-        written = self._messages.chain(block, expected, self._last_id, message_id)
+        written = self._messages.chain(block, self._begin_of(block), expected, self._last_id, message_id)
         done = self._stream.put(written)
         self._last_id = written.headers[MESSAGE_ID]
         return done.sequence - len(block.lines)
+
+    def _begin_of(self, block: Block) -> End:
+        """Return where the copy ends when a block begins there; it may also begin later."""
+        end = self._end
+        return end if end is not None and end.position == block.start else End(block.start)
 
     def _is_aged(self, expected: int) -> bool:
         """Return whether the last position is gone because nothing was sent for longer than the stream keeps messages.
