@@ -17,7 +17,8 @@ from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismat
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
 from ssmd.shipping.file.sink import FileSink
-from ssmd.shipping.relay import Plan, Relay
+from ssmd.shipping.plan import Plan
+from ssmd.shipping.relay import Relay
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.timestamps import day_begins
 

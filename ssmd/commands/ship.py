@@ -55,7 +55,8 @@ from ssmd.reading.day_source import open_day
 from ssmd.reading.follow import Follower
 from ssmd.runtime import logs
 from ssmd.shipping import TRANSPORTS
-from ssmd.shipping.relay import Plan, Relay
+from ssmd.shipping.plan import Plan
+from ssmd.shipping.relay import Relay
 from ssmd.shipping.relays import Relays, StatusLines
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment

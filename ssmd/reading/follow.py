@@ -3,10 +3,8 @@
     follower = Follower(storage, "kalshi", WHOLE, reader_of)
     follower.begin(sink.resume(), "today")
     while True:
-        if block := follower.read(sink.most_lines, sink.most_bytes):
-            sink.send(block)
-        else:
-            time.sleep(POLL_SECONDS)
+        block = follower.read(sink.most_lines, sink.most_bytes)
+        sink.send(block) if block else time.sleep(POLL_SECONDS)
 
 Every line is handed out once, in order, and only when it is durable: the follower syncs the data file itself.
 """
@@ -86,13 +84,14 @@ class Follower:
         self._later: str | None = None
         """A later day that has begun, so that this one is done when nothing more is in it."""
 
-    def begin(self, position: Position | None, start: str = "today") -> Position:
+    def begin(self, position: Position | End | None, start: str = "today") -> Position:
         """Go to a position, and return it; without one, to where `start` says: see first_position().
 
-        It may be called again at any time. Raises EngineMismatch for a position of another feed, and for one where no
-        line ends.
+        It may be called again at any time. Raises EngineMismatch for a position of another feed, for one where no line
+        ends, and for the end of a copy where another line ends.
         """
-        at = position or self.first(start)
+        end = position if isinstance(position, End) else End(position or self.first(start))
+        at = end.position
         if at[:2] != self._place[:2]:
             raise EngineMismatch(
                 f"the engine has a position of feed {at.feed}{f' shard {at.shard}' if at.shard else ''}, and "
@@ -100,13 +99,8 @@ class Follower:
             )
         note_network(self._storage)
         self._go_to(at)
+        require_line(end, self._source)
         return at
-
-    def require(self, end: End) -> None:
-        """Raise EngineMismatch unless the line before the place, to which begin() has gone, is the last one of a copy.
-        """
-        if self._source is not None:
-            require_line(end, self._source)
 
     def first(self, start: str) -> Position:
         """Return the first place that is wanted by now."""

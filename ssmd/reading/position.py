@@ -64,14 +64,15 @@ def require_position(at: Position, source: DaySource | None, parts: LedgerParts,
         )
 
 
-def require_line(end: End, source: DaySource) -> None:
+def require_line(end: End, source: DaySource | None) -> None:
     """Raise EngineMismatch when the line that ends where a copy ends is not the one with which it ends: in a file that
     was put back from an older copy, and has grown since, a line may end there too.
 
-    `source`: the lines of its day. require_position() must have found that a line ends there.
+    `source`: the lines of its day, None when they are not here. require_position() must have found that a line ends
+    there.
     """
     at = end.position
-    if not at.offset or not (end.ts or end.checksum):
+    if source is None or not at.offset or not (end.ts or end.checksum):
         return
     line = source.line_before(at.offset)
     ts = printable(line[TS])

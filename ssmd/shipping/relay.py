@@ -11,20 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from ssmd.contracts.sink import Block, End, Position, Sink
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError, printable
 from ssmd.reading.follow import POLL_SECONDS, Follower
+from ssmd.shipping.plan import Plan, RelayState
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.head import TS, received_ns
 
-__all__ = ["PAUSE_SECONDS", "Plan", "Relay", "RelayState"]
-
-PAUSE_SECONDS = (1.0, 60.0)
-"""How long after a failure of the engine the next attempt is made: at first, and at most. The pause doubles each time,
-until a block has been acknowledged."""
+__all__ = ["Relay"]
 
 _REST_SECONDS = 1.0
 """For how long, at most, what is left is sent after it was stopped."""
@@ -39,39 +34,6 @@ _FATAL = (EngineAuthError, EngineFenced, EngineMismatch)
 """With these a further attempt would fail again, or do harm."""
 
 _log = logging.getLogger("ssmd.ship")
-
-
-class Plan(NamedTuple):
-    """What a relay is to do."""
-
-    start: str
-    """Where to begin when the engine has nothing: see Follower.begin(). It is the place when the relay is started
-    first, so that nothing is left out when the engine takes the first block only later."""
-    resume_at: Position | None = None
-    """Where to go on instead of the end of the engine's copy, chosen by a person; once."""
-    once: bool = False
-    """End when all is shipped that was there at the beginning, and with the first failure of the engine."""
-    pause_seconds: tuple[float, float] = PAUSE_SECONDS
-
-
-@dataclass
-class RelayState:
-    """What a relay knows of itself. None is unknown."""
-
-    up: bool = False
-    """It is connected to the engine, and knows where its copy ends."""
-    messages: int = 0
-    """Messages that the engine has acknowledged to this process."""
-    failures: int = 0
-    """Times that the engine failed."""
-    error: str | None = None
-    """Why it is not connected; None while it is."""
-    position: Position | None = None
-    """Where the engine's copy ends, as far as it has acknowledged."""
-    last: str | None = None
-    """The time of the last line that this process has shipped, as in the line."""
-    lag_bytes: int | None = None
-    lag_seconds: float | None = None
 
 
 class Relay:
@@ -201,9 +163,7 @@ class Relay:
             _require_behind(chosen, position)
             return self._follower.begin(chosen)
         if end is not None:
-            at = self._follower.begin(end.position)
-            self._follower.require(end)
-            return at
+            return self._follower.begin(end)
         if (was := self._shipped.read()) is not None:
             raise EngineMismatch(
                 f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "

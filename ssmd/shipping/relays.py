@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssmd.contracts.shard import Shard
-from ssmd.shipping.relay import Relay, RelayState
+from ssmd.shipping.plan import RelayState
+from ssmd.shipping.relay import Relay
 
 __all__ = ["END_SECONDS", "Relays", "StatusLines", "Wake"]
 
