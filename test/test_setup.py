@@ -27,6 +27,7 @@ BOUNDS = dict(map(bounds, REQUIREMENTS))
 LOCKED = locked_versions(ROOT / "requirements.txt")
 EXTRA_BOUNDS = {(extra, name): each for extra in EXTRAS for name, each in map(bounds, EXTRAS[extra])}
 PACKAGES = {
+    "botocore": "boto3",
     "confluent_kafka": "confluent-kafka",
     "geventwebsocket": "gevent-websocket",
     "nats": "nats-py",
@@ -36,7 +37,8 @@ PACKAGES = {
     "websocket": "websocket-client",
     "yaml": "pyyaml",
 }
-"""The package of each module that is named otherwise. pydantic requires one exact version of pydantic_core."""
+"""The package of each module that is named otherwise. pydantic requires one exact version of pydantic_core, and
+boto3 one minor release of botocore."""
 
 OVERRIDDEN = {"gevent"}
 """The packages of which ssmd imports public classes alone, but overrides a private method: see server/health.py."""
@@ -60,7 +62,7 @@ def imported() -> dict[str, set[str]]:
     return names
 
 
-COMING = {"boto3", "pyarrow"}
+COMING = {"pyarrow"}
 DATA = {"tzdata"}
 """What is read by the standard library: zoneinfo takes it where the system has no time zones."""
 
