@@ -143,6 +143,10 @@ class ShoutingExchange(Listening):
     def reader(cls):
         return Overheard()
 
+    @classmethod
+    def tables(cls):
+        return []
+
     def prepare(self, now_ms):
         return None
 

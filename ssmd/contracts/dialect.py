@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.exchange import Exchange, Inspector, MessageReader, SnapshotPolicy
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.table import Table
 
 __all__ = ["USUAL", "Dialect", "Terms"]
 
@@ -104,3 +105,6 @@ class Dialect(Protocol):
 
     def reader(self) -> MessageReader:
         """Return what finds types and markets in recorded messages."""
+
+    def tables(self) -> Sequence[Table]:
+        """Return how each type of message is laid out in columns; empty when that is to be learned from the data."""

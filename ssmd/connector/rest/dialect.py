@@ -12,6 +12,7 @@ from ssmd.contracts.events import Asked, ChannelState
 from ssmd.contracts.exchange import Exchange, Inspection, Inspector, MessageReader, Opening
 from ssmd.contracts.http import HttpRequest
 from ssmd.contracts.listing import Listing
+from ssmd.contracts.table import Table
 from ssmd.errors import ConfigError, SsmdError
 
 __all__ = ["LOSS_NOTE", "RestDialect", "RestExchange"]
@@ -163,3 +164,6 @@ class RestDialect:
 
     def reader(self) -> MessageReader:
         return self._inner.reader()
+
+    def tables(self) -> Sequence[Table]:
+        return self._inner.tables()

@@ -8,6 +8,7 @@ from typing import Any
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.dialect import USUAL, Terms
 from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.table import Table
 from ssmd.exchange.generic.asking import Wish, wishes_of
 from ssmd.exchange.generic.connection import GenericConnection
 from ssmd.exchange.generic.description import EMPTY, Description
@@ -135,3 +136,6 @@ class Generic:
 
     def reader(self) -> MessageReader:
         return GenericReader(self._description)
+
+    def tables(self) -> Sequence[Table]:
+        return ()

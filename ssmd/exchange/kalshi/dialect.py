@@ -13,6 +13,7 @@ from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.dialect import USUAL, Terms
 from ssmd.contracts.exchange import Inspector, MessageReader, Opening
 from ssmd.contracts.http import HttpRequest
+from ssmd.contracts.table import Table
 from ssmd.errors import ConfigError, SsmdError, printable
 from ssmd.exchange.kalshi.channels import BOOKS
 from ssmd.exchange.kalshi.checks import problems_of
@@ -102,6 +103,12 @@ class Kalshi(KalshiConnection):
     @classmethod
     def reader(cls) -> MessageReader:
         return KalshiReader()
+
+    @classmethod
+    def tables(cls) -> Sequence[Table]:
+        from ssmd.exchange.kalshi.tables import TABLES  # Only what makes Parquet needs them.
+
+        return TABLES
 
     def prepare(self, now_ms: int) -> HttpRequest | None:
         return None
