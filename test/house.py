@@ -18,7 +18,7 @@ FLOORS = [
     ROLES,
     {"runtime"},
     {"reading", "metadata"},
-    {"bucket"},
+    {"bucket", "parquet"},
     {"store"},
     {"contracts"},
     {"extras", "field_path"},

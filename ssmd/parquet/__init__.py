@@ -1,0 +1,1 @@
+"""A day in Parquet: typed tables, from which every line comes back byte for byte."""

@@ -1,0 +1,158 @@
+"""Writes the lines of a day as a folder of Parquet files, one for each type of message."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.table import Table
+from ssmd.errors import OutputError, WriteError
+from ssmd.parquet import form
+from ssmd.parquet.part import Part, Rows
+from ssmd.store.durable import explain, make_directory, open_new, sync_directory
+from ssmd.store.head import HEAD, split
+
+__all__ = ["MOST_TYPES", "PartsWriter"]
+
+MOST_TYPES = 500
+"""How many types have a table. Lines of further types are kept as they are, with those without a table."""
+_BATCH = 4 * 1024 * 1024
+"""How many bytes of lines are converted at once."""
+_PENDING = 64 * 1024 * 1024
+"""How many bytes of lines wait for their row groups, in all tables together."""
+
+
+class _Open(NamedTuple):
+    file: BinaryIO
+    part: Part
+
+
+class PartsWriter:
+    """Writes all tables of a day below `folder`, which the caller renames once close() has made it durable.
+
+    `reader`: finds the types of messages, by which they get their table. `facts`: goes into the metadata of each file.
+    Raises OutputError, WriteError. After an error, or without close(), what is there is for nothing but removal.
+    """
+
+    def __init__(self, folder: Path, tables: Sequence[Table], reader: MessageReader, facts: form.Facts) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._facts = facts
+        named = {table.type: form.folder_of(table.type) for table in tables[:MOST_TYPES]}
+        self._tables = {table.type: table for table in tables if len(named.get(table.type, "")) in _LENGTHS}
+        self._open: dict[str | None, _Open] = {}
+        self._line = facts.first_line
+        self._blocks: list[tuple[bytes, str]] = []
+        self._size = 0
+
+    def add(self, block: bytes, session: str) -> None:
+        """Write whole lines, each ending in a newline, of one connection. Raises ValueError when the last has none."""
+        if not block.endswith(b"\n"):
+            if not block:
+                return
+            raise ValueError("a block must end in a newline")
+        self._blocks.append((block, session))
+        self._size += len(block)
+        if self._size >= _BATCH:
+            self._write()
+
+    def close(self) -> None:
+        """Write what waits, and make all files and their names durable."""
+        self._write()
+        if not self._open:
+            self._part(None)
+        lines = self._line - self._facts.first_line
+        source = {**self._facts.described(), "lines": lines, "types": sorted(map(form.folder_of, self._open))}
+        for type in list(self._open):
+            file, part = self._open.pop(type)
+            with file, _writing(self._folder):
+                part.close(form.folder_of(type), source)
+                file.flush()
+                os.fsync(file.fileno())
+                sync_directory(Path(file.name).parent)
+        with _writing(self._folder):
+            sync_directory(self._folder)
+
+    def _write(self) -> None:
+        blocks, self._blocks, self._size = self._blocks, [], 0
+        lines: list[bytes] = []
+        sessions: list[str] = []
+        for block, session in blocks:
+            found = split(block)
+            lines += [line[:-1] for line in found]
+            sessions += [session] * len(found)
+        if not lines:
+            return
+        payloads, types = self._types(lines)
+        groups: dict[str | None, list[int]] = {}
+        for place, type in enumerate(types):
+            groups.setdefault(type if type in self._tables else None, []).append(place)
+        with _writing(self._folder):
+            for type, places in groups.items():
+                numbers = [self._line + place for place in places]
+                chosen = [lines[place] for place in places], [payloads[place] for place in places]
+                self._part(type).add(Rows(*chosen, numbers, [sessions[place] for place in places]))
+            self._line += len(lines)
+            self._flush()
+
+    def _types(self, lines: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[str | None]]:
+        """Return the message of each line, as it stands there, and its type; None for one without a table."""
+        match = HEAD.match(lines[0])
+        if match is not None:
+            start = match.end()
+            middle = lines[0][_AFTER_TS:start]
+            payloads = [line[start:-1] for line in lines]
+            if all(line[_AFTER_TS:start] == middle for line in lines):
+                try:
+                    return payloads, [type for type, _ in self._reader.read(payloads)]
+                except (ValueError, RecursionError):
+                    pass
+        found = [self._type(line) for line in lines]
+        return [payload for payload, _ in found], [type for _, type in found]
+
+    def _type(self, line: bytes) -> tuple[bytes, str | None]:
+        match = HEAD.match(line)
+        if match is None:
+            return b"", None
+        payload = line[match.end() : -1]
+        try:
+            return payload, self._reader.read([payload])[0][0]
+        except (ValueError, RecursionError):
+            return payload, None
+
+    def _part(self, type: str | None) -> Part:
+        """Return the part of a type, which begins with its first line."""
+        known = self._open.get(type)
+        if known is None:
+            folder = self._folder / form.folder_of(type)
+            try:
+                make_directory(folder)
+            except OSError as error:
+                raise OutputError(f"{folder}: {error.strerror}") from None
+            file = open_new(folder / form.PART)
+            table = None if type is None else self._tables[type]
+            known = self._open[type] = _Open(file, Part(file, table, self._facts.shard))
+        return known.part
+
+    def _flush(self) -> None:
+        """Write row groups, the largest first, until not too much waits."""
+        parts = [opened.part for opened in self._open.values()]
+        while sum(part.pending_bytes for part in parts) > _PENDING:
+            max(parts, key=lambda part: part.pending_bytes).flush()
+
+
+_AFTER_TS = len('{"ts":"2025-12-22T10:30:00.123456Z')
+_LENGTHS = range(1, form.LONGEST_NAME + 1)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn an error of writing files into WriteError."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{folder}: {explain(error)}") from None
