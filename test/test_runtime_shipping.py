@@ -107,6 +107,11 @@ def test_what_is_not_known_to_be_overdue_has_no_series(part, other):
     assert ("ssmd_upload_overdue_seconds", other) in found
 
 
+def test_an_upload_without_segments_reports_days_alone():
+    report = {key: value for key, value in UPLOAD.items() if key != "live_overdue_seconds"}
+    assert [part for _, part in of_uploads({"upload": ship(report)}) if part] == ["day"]
+
+
 def test_of_an_upload_that_has_ended_it_is_not_known_what_is_overdue():
     found = of_uploads({"upload": ship(UPLOAD, up=False)})
     assert [name for name, part in found if part] == []

@@ -62,13 +62,12 @@ def imported() -> dict[str, set[str]]:
     return names
 
 
-COMING = {"pyarrow"}
 DATA = {"tzdata"}
 """What is read by the standard library: zoneinfo takes it where the system has no time zones."""
 
 
 def test_what_is_imported_is_required_and_nothing_else():
-    assert set(imported()) | DATA | COMING == set(BOUNDS) | {name for _, name in EXTRA_BOUNDS}
+    assert set(imported()) | DATA == set(BOUNDS) | {name for _, name in EXTRA_BOUNDS}
 
 
 def test_without_the_libraries_of_extras_everything_else_can_be_imported():

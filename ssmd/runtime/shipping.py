@@ -63,7 +63,7 @@ def shipping_of(companions: Mapping[str, CompanionState], name: str = SHIP) -> S
         lag_seconds=report["lag_seconds"] if works else None,
         until=report["shipped_until"],
         error=report["error"] if works else state.error,
-        overdue={part: report[f"{part}_overdue_seconds"] if works else None for part in parts},
+        overdue={part: report.get(f"{part}_overdue_seconds") if works else None for part in parts},
     )
 
 
