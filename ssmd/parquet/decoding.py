@@ -21,18 +21,23 @@ class Decoding:
 
     def __init__(self, kinds: Sequence[Kind]) -> None:
         self._kinds = kinds
+        self._is_whole = any(not kind.column.path for kind in kinds)
+        """Whether the one column has whole messages."""
         self._tree: dict[str, Any] = {}
         for kind in kinds:
             node = self._tree
             for key in kind.column.path[:-1]:
                 node = node.setdefault(key, {})
-            node[kind.column.path[-1]] = kind
+            if kind.column.path:
+                node[kind.column.path[-1]] = kind
         self._decode = msgspec.json.Decoder(_struct(self._tree)).decode
 
     def columns(self, payloads: Sequence[bytes]) -> list[Sequence[Any]]:
         """Return the decoded values of each column, one for each payload."""
         if not payloads:
             return [[] for _ in self._kinds]
+        if self._is_whole:
+            return [list(map(msgspec.Raw, payloads))]
         try:
             found: dict[Path, Sequence[Any]] = {}
             _spread(list(map(self._decode, payloads)), self._tree, (), found)

@@ -103,7 +103,7 @@ class Part:
             "first_line": self.first,
             "last_line": self.last,
             "source": source,
-            "columns": [list(kind.column[:6]) for kind in self._kinds],
+            "columns": [list(kind.column) for kind in self._kinds],
             "layouts": [layout.described() for layout in self._matching.layouts],
         }
         self._writer.add_key_value_metadata({form.PREFIX + name: json.dumps(value) for name, value in entries.items()})

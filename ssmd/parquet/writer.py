@@ -12,9 +12,10 @@ from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.table import Table
 from ssmd.errors import OutputError, WriteError
 from ssmd.parquet import form
+from ssmd.parquet.messages import messages_of
 from ssmd.parquet.part import Part, Rows
 from ssmd.store.durable import explain, make_directory, open_new, sync_directory
-from ssmd.store.head import HEAD, split
+from ssmd.store.head import split
 
 __all__ = ["MOST_TYPES", "PartsWriter"]
 
@@ -87,7 +88,7 @@ class PartsWriter:
             sessions += [session] * len(found)
         if not lines:
             return
-        payloads, types = self._types(lines)
+        payloads, types = messages_of(lines, self._reader)
         groups: dict[str | None, list[int]] = {}
         for place, type in enumerate(types):
             groups.setdefault(type if type in self._tables else None, []).append(place)
@@ -98,31 +99,6 @@ class PartsWriter:
                 self._part(type).add(Rows(*chosen, numbers, [sessions[place] for place in places]))
             self._line += len(lines)
             self._flush()
-
-    def _types(self, lines: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[str | None]]:
-        """Return the message of each line, as it stands there, and its type; None for one without a table."""
-        match = HEAD.match(lines[0])
-        if match is not None:
-            start = match.end()
-            middle = lines[0][_AFTER_TS:start]
-            payloads = [line[start:-1] for line in lines]
-            if all(line[_AFTER_TS:start] == middle for line in lines):
-                try:
-                    return payloads, [type for type, _ in self._reader.read(payloads)]
-                except (ValueError, RecursionError):
-                    pass
-        found = [self._type(line) for line in lines]
-        return [payload for payload, _ in found], [type for _, type in found]
-
-    def _type(self, line: bytes) -> tuple[bytes, str | None]:
-        match = HEAD.match(line)
-        if match is None:
-            return b"", None
-        payload = line[match.end() : -1]
-        try:
-            return payload, self._reader.read([payload])[0][0]
-        except (ValueError, RecursionError):
-            return payload, None
 
     def _part(self, type: str | None) -> Part:
         """Return the part of a type, which begins with its first line."""
@@ -145,7 +121,6 @@ class PartsWriter:
             max(parts, key=lambda part: part.pending_bytes).flush()
 
 
-_AFTER_TS = len('{"ts":"2025-12-22T10:30:00.123456Z')
 _LENGTHS = range(1, form.LONGEST_NAME + 1)
 
 
