@@ -13,12 +13,15 @@ from ssmd.parquet.spans import Path
 
 __all__ = ["PLACE", "Matching"]
 
-_MOST_LAYOUTS = 1000
+_MOST_LAYOUTS = 256
 """How many layouts a table may have: the metadata of its file have them all."""
-_MOST_TRIED = 16
-"""How many layouts all lines of a batch are compared with, those that were right most often."""
+_MOST_MISSES = 4
+"""How many layouts may be tried in vain on a batch, before new ones are learned from it."""
 _MOST_FAILED = 8
 """How many lines of a batch nothing may be learned from. The rest then keep their bytes."""
+_SAMPLE, _FEWEST = 64, 4
+"""A layout is kept if it is right for _FEWEST of the next _SAMPLE lines, or for that share of fewer. Otherwise a new
+field, with another value in each message, would give as many layouts as messages."""
 
 PLACE = pa.int16()
 
@@ -33,7 +36,8 @@ class Matching:
         self._kinds = {kind.column.name: kind for kind in kinds.values()}
         self.layouts: list[Layout] = []
         self._places: dict[str, int] = {}
-        self._hits: list[int] = []
+        self._hits: list[float] = []
+        """For how many lines each layout was right lately."""
 
     def match(self, columns: Columns, lines: pa.Array) -> pa.Array:
         """Return for each line, without its newline, the place of its layout; NULL for a line that must be kept.
@@ -41,22 +45,25 @@ class Matching:
         It does what a reader does: the place is given only to a row whose columns give these very bytes.
         """
         batch = _Batch(columns, lines, self._kinds)
-        usual = sorted(range(len(self.layouts)), key=self._hits.__getitem__, reverse=True)[:_MOST_TRIED]
-        for place in usual:
-            self._try(batch, place)
-        failed = 0
+        tried = set()
+        misses = failed = 0
+        for place in sorted(range(len(self.layouts)), key=self._hits.__getitem__, reverse=True):
+            if not batch.count or misses == _MOST_MISSES:
+                break
+            tried.add(place)
+            misses += not self._try(batch, place)
         while batch.count and failed < _MOST_FAILED:
-            first, learned = batch.first, self._learn(batch)
-            if learned is not None and learned not in usual:
-                self._try(batch, learned)
-            if batch.count and batch.first == first:
+            learned = self._learn(batch)
+            if learned is None or learned in tried or not self._try(batch, learned):
                 batch.pass_over()
                 failed += 1
         return batch.places()
 
-    def _try(self, batch: _Batch, place: int) -> None:
-        if batch.count:
-            self._hits[place] += batch.match(place, self.layouts[place])
+    def _try(self, batch: _Batch, place: int) -> int:
+        """Return for how many lines a layout is right."""
+        hits = batch.match(place, self.layouts[place])
+        self._hits[place] = self._hits[place] / 2 + hits
+        return hits
 
     def _learn(self, batch: _Batch) -> int | None:
         """Return the place of the layout of the first line that has none yet; None when it cannot be learned."""
@@ -64,7 +71,7 @@ class Matching:
         if layout is None:
             return None
         place = self._places.get(layout.key)
-        if place is None and len(self.layouts) < _MOST_LAYOUTS:
+        if place is None and len(self.layouts) < _MOST_LAYOUTS and batch.is_worth(layout):
             place = self._places[layout.key] = len(self.layouts)
             self.layouts.append(layout)
             self._hits.append(0)
@@ -88,14 +95,25 @@ class _Batch:
         """How many lines have no layout, and were not passed over."""
         return self._size if self._left is None else len(self._left)
 
-    @property
-    def first(self) -> int:
-        return 0 if self._left is None else int(self._left[0].as_py())
-
     def first_row(self) -> tuple[bytes, Columns]:
         """Return the first line that is left, and its columns."""
-        at = self.first
+        at = 0 if self._left is None else self._left[0].as_py()
         return self._lines[at].as_py(), {name: array.slice(at, 1) for name, array in self._columns.items()}
+
+    def is_worth(self, layout: Layout) -> bool:
+        """Return whether a layout is right for the first line that is left, and for enough of the next."""
+        rows = pa.array(range(min(_SAMPLE, self._size)), pa.int64()) if self._left is None else self._left[:_SAMPLE]
+        same = self._same(layout, rows)
+        return bool(same[0].as_py()) and pc.sum(same).as_py() * _SAMPLE >= _FEWEST * len(same)
+
+    def _same(self, layout: Layout, rows: pa.Array | None) -> pa.Array:
+        """Return for which rows a layout gives the bytes of the line. `rows`: None for all."""
+        columns = {name: self._columns[name] for name in layout.columns}
+        lines = self._lines
+        if rows is not None:
+            columns = {name: array.take(rows) for name, array in columns.items()}
+            lines = lines.take(rows)
+        return pc.equal(layout.lines(columns, self._kinds), lines)
 
     def pass_over(self) -> None:
         """Leave the first line without a layout."""
@@ -104,10 +122,7 @@ class _Batch:
     def match(self, place: int, layout: Layout) -> int:
         """Give a layout to those lines that are left and that it is right for; return how many these are."""
         left = self._left
-        names = layout.columns
-        columns = {name: self._columns[name] if left is None else self._columns[name].take(left) for name in names}
-        lines = self._lines if left is None else self._lines.take(left)
-        same = pc.equal(layout.lines(columns, self._kinds), lines)
+        same = self._same(layout, left)
         matched, others = pc.indices_nonzero(same), pc.indices_nonzero(pc.invert(same))
         if len(matched):
             self._found.append((place, matched if left is None else left.take(matched)))
