@@ -68,7 +68,7 @@ setup(
         # One extra for each engine that needs a library: the `type` of an environment's transport.
         # Before, nats-py cannot make a stream that takes atomic batches. Private: see shipping/nats/library.py.
         "nats": ["nats-py>=2.12.0,<2.17"],
-        "kafka": ["confluent-kafka>=2.6.0,<3"],
+        "kafka": ["confluent-kafka>=2.16.0,<3"],
         # Before, the reason for which a broker disconnects is lost.
         "mqtt": ["paho-mqtt>=2.2.0,<3"],
         # Before, it cannot be said which checksums a request carries.

@@ -83,10 +83,13 @@ class SinkProcess:
         """
         return self._ask("send", block=_encoded(block), kill_at=kill_at)
 
+    def names(self, block: Block) -> list[str]:
+        return self._ask("names", block=_encoded(block))
+
     def copies(self, first_day: str | None = None) -> list[Copied]:
         return [
-            Copied(where, day, line, ts, base64.b64decode(payload))
-            for where, day, line, ts, payload in self._ask("copies", first_day=first_day)
+            Copied(where, day, line, ts, base64.b64decode(payload), name)
+            for where, day, line, ts, payload, name in self._ask("copies", first_day=first_day)
         ]
 
     def pause(self) -> None:
@@ -156,7 +159,7 @@ def _send(sink: Sink, block: Block, kill_at: int | None) -> int:
 
 
 def _copies(sink: Sink, first_day: str | None) -> Sequence[Sequence[Any]]:
-    return [[*one[:4], base64.b64encode(one.payload).decode()] for one in sink.copies(first_day)]
+    return [[*one[:4], base64.b64encode(one.payload).decode(), one.name] for one in sink.copies(first_day)]
 
 
 def _done(sink: Sink, request: dict[str, Any]) -> Any:
@@ -169,6 +172,8 @@ def _done(sink: Sink, request: dict[str, Any]) -> Any:
             return sink.resume()
         case "send":
             return _send(sink, _decoded(request["block"]), request["kill_at"])
+        case "names":
+            return list(sink.names(_decoded(request["block"])))
         case "copies":
             return _copies(sink, request["first_day"])
         case other:

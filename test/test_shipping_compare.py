@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from recorded import make_day
 
 from ssmd.contracts.shard import WHOLE
-from ssmd.contracts.sink import Copied, Position
+from ssmd.contracts.sink import Block, Copied, Position
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
 from ssmd.shipping import compare as module
 from ssmd.shipping.compare import compare
-from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, MISSING, MOVED, Compared
+from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, KINDS, MISNAMED, MISSING, MOVED, Compared
 from ssmd.store.line import decode_line
 
 DAY, NEXT = "2025-12-22", "2025-12-23"
@@ -40,7 +41,9 @@ def copy_of(storage: Path) -> list[Copied]:
     copies: list[Copied] = []
     for day in (DAY, NEXT):
         for number, line in enumerate((storage / day / "kalshi.jsonl").read_bytes().splitlines(True), 1):
-            copies.append(Copied(f"place {len(copies)}", day, number, line[7:34].decode(), decode_line(line).payload))
+            payload = decode_line(line).payload
+            market = json.loads(payload)["msg"]["market_ticker"]
+            copies.append(Copied(f"place {len(copies)}", day, number, line[7:34].decode(), payload, f"market {market}"))
     return copies
 
 
@@ -48,7 +51,11 @@ def held(
     storage: Path, copies: Iterable[Copied], numbers: bool, until: Position | None = None, oldest: str = DAY
 ) -> Compared:
     with closing(Follower(storage, "kalshi", WHOLE, reader_of)) as follower:
-        return compare(follower, copies, until, oldest, numbers=numbers)
+        return compare(follower, copies, names, until, oldest, numbers=numbers)
+
+
+def names(block: Block) -> list[str]:
+    return [f"market {market}" for _, market in block.found]
 
 
 def found(result: Compared) -> list[tuple]:
@@ -129,6 +136,13 @@ def test_what_is_not_recorded_is_found(storage, numbers):
     ]
 
 
+def test_a_message_under_another_name_is_found(storage):
+    copies = copy_of(storage)
+    copies[5] = copies[5]._replace(name="market OTHER")
+    where = f"place 5: market OTHER, and not {copy_of(storage)[5].name}"
+    assert found(held(storage, copies, True)) == [(MISNAMED, DAY, 6, 6, where)]
+
+
 def test_a_copy_may_begin_anywhere_and_end_before_the_files_do(storage, numbers):
     copies = copy_of(storage)[7:40]
     result = held(storage, copies, numbers)
@@ -203,4 +217,4 @@ def test_any_loss_and_repetition_is_counted(tmp_path_factory, data):
         planted += [copy] * ((place not in lost) + (place in twice))
     for numbers in (True, False):
         result = held(storage, planted if numbers else renumbered(planted), numbers)
-        assert result.counts == {MISSING: len(lost), DOUBLED: len(twice), CHANGED: 0, MOVED: 0, FOREIGN: 0}
+        assert result.counts == dict.fromkeys(KINDS, 0) | {MISSING: len(lost), DOUBLED: len(twice)}

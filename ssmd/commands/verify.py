@@ -19,9 +19,9 @@ day that is not sealed yet is compared with its ledger only. What need not be da
 not here, is printed as a note.
 
 With --engine, every message of the copy is read back and compared with its line. Messages that are missing, there
-twice, changed, out of order or not recorded at all are named, with their line and their place in the engine, and the
-exit code is 65. A copy may begin anywhere, as in a stream that keeps only so much: what was recorded before its first
-message counts as not copied. A relay may go on meanwhile.
+twice, changed, out of order, under another subject or key than theirs, or not recorded at all are named, with their
+line and their place in the engine, and the exit code is 65. A copy may begin anywhere, as in a stream that keeps only
+so much: what was recorded before its first message counts as not copied. A relay may go on meanwhile.
 """
 
 from __future__ import annotations

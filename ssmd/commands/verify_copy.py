@@ -21,7 +21,18 @@ from ssmd.reading.follow import Follower
 from ssmd.reports.text import print_whole
 from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.compare import compare
-from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, KINDS, MISSING, MOVED, Compared, Difference, Key
+from ssmd.shipping.differences import (
+    CHANGED,
+    DOUBLED,
+    FOREIGN,
+    KINDS,
+    MISNAMED,
+    MISSING,
+    MOVED,
+    Compared,
+    Difference,
+    Key,
+)
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.shipped import Shipped
@@ -38,6 +49,7 @@ _TEXTS = {
     MISSING: "is not in the engine",
     DOUBLED: "is in the engine again, at {}",
     CHANGED: "is not the same in the engine, at {}",
+    MISNAMED: "is in the engine under another name, at {}",
     MOVED: "is out of order in the engine, at {}",
     FOREIGN: "is not recorded, but in the engine, at {}",
 }
@@ -90,7 +102,7 @@ def _compared(shipment: Shipment, transport: Transport, keys: Mapping[str, str],
     oldest = data_files([shipment.storage], shipment.feed, shard)[0].day
     follower = Follower(shipment.storage, shipment.feed, shard, reader_of)
     with closing(open_sink(transport, shipment, shard, keys)) as sink, closing(follower):
-        compared = compare(follower, sink.copies(), until, oldest, numbers=sink.traits.numbers)
+        compared = compare(follower, sink.copies(), sink.names, until, oldest, numbers=sink.traits.numbers)
         wrong = tuple(kind for kind in KINDS if kind != DOUBLED or sink.traits.exactly_once)
     return _Result(stem, compared, wrong, had if not compared.messages else None, oldest)
 

@@ -114,6 +114,8 @@ class Copied(NamedTuple):
     ts: str
     """As in its line."""
     payload: bytes
+    name: str = ""
+    """Under what the engine keeps it, as Sink.names() has it."""
 
 
 class Traits(NamedTuple):
@@ -169,6 +171,11 @@ class Sink(Protocol):
         that ssmd did not write, which are in no block. Raises EngineError when it cannot be known whether the block is
         there: then only resume() shows it. Raises EngineFenced when another relay writes, and EngineMismatch for a
         message that this engine can never take.
+        """
+
+    def names(self, block: Block) -> Sequence[str]:
+        """Return under what the engine keeps each message of a block, for people: its subject, its topic and key. Empty
+        texts where messages have no name.
         """
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:

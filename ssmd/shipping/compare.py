@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ssmd.contracts.sink import Copied, Position
+from ssmd.contracts.sink import Block, Copied, Position
 from ssmd.reading.follow import SYNC_SECONDS, Follower
-from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, MISSING, MOVED, Compared, Key
+from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, MISNAMED, MISSING, MOVED, Compared, Key
 from ssmd.shipping.ranges import LineRanges
 from ssmd.store.head import TS
 
@@ -27,15 +27,24 @@ class _Line(NamedTuple):
     key: Key
     digest: int
     """A hash of its time and its message."""
+    name: str
+    """Under what the engine should keep it."""
 
 
 def compare(
-    follower: Follower, copies: Iterable[Copied], until: Position | None, oldest: str, *, numbers: bool
+    follower: Follower,
+    copies: Iterable[Copied],
+    names: Callable[[Block], Sequence[str]],
+    until: Position | None,
+    oldest: str,
+    *,
+    numbers: bool,
 ) -> Compared:
     """Compare the messages of a copy, which may begin anywhere, with what a follower hands out.
 
-    `until`: up to where the engine must have them; when it is None, what is missing at the end does not show. `oldest`:
-    the oldest day that is here. `numbers`: as in the sink's Traits. Raises DataError and EngineError.
+    `names`: Sink.names(). `until`: up to where the engine must have them; when it is None, what is missing at the end
+    does not show. `oldest`: the oldest day that is here. `numbers`: as in the sink's Traits. Raises DataError and
+    EngineError.
     """
     result = Compared()
     rest = iter(copies)
@@ -44,7 +53,7 @@ def compare(
         if first.day < oldest:
             result.older += 1
             continue
-        lines = _recorded(follower, (first.day, first.line))
+        lines = _recorded(follower, (first.day, first.line), names)
         comparison = (_ByNumber if numbers else _ByContent)(lines, result)
         comparison.take(first)
         for copied in rest:
@@ -55,7 +64,9 @@ def compare(
     return result
 
 
-def _recorded(follower: Follower, begin: Key) -> Iterator[_Line | None]:
+def _recorded(
+    follower: Follower, begin: Key, names: Callable[[Block], Sequence[str]]
+) -> Iterator[_Line | None]:
     """Yield the recorded lines from one on, and None whenever there is no more so far."""
     follower.begin(None, begin[0])
     while True:
@@ -64,9 +75,10 @@ def _recorded(follower: Follower, begin: Key) -> Iterator[_Line | None]:
             yield None
             continue
         day, before = block.start.day, block.start.line
-        for number, (line, payload) in enumerate(zip(block.lines, block.payloads, strict=True), before + 1):
+        messages = zip(block.lines, block.payloads, names(block), strict=True)
+        for number, (line, payload, name) in enumerate(messages, before + 1):
             if (day, number) >= begin:
-                yield _Line((day, number), _digest(line[TS].decode("ascii"), payload))
+                yield _Line((day, number), _digest(line[TS].decode("ascii"), payload), name)
 
 
 def _digest(ts: str, payload: bytes) -> int:
@@ -163,6 +175,8 @@ class _ByNumber(_Comparison):
             return
         if line.digest != _digest(copied.ts, copied.payload):
             self._result.add(CHANGED, key, copied.where)
+        elif line.name != copied.name:
+            self._result.add(MISNAMED, key, f"{copied.where}: {copied.name}, and not {line.name}")
         self.go_on()
 
     def _out_of_place(self, key: Key) -> str:

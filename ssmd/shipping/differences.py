@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["CHANGED", "DOUBLED", "FOREIGN", "KINDS", "MISSING", "MOVED", "Compared", "Difference", "Key"]
+__all__ = ["CHANGED", "DOUBLED", "FOREIGN", "KINDS", "MISNAMED", "MISSING", "MOVED", "Compared", "Difference", "Key"]
 
-MISSING, DOUBLED, CHANGED, MOVED, FOREIGN = KINDS = ("missing", "doubled", "changed", "out of order", "not recorded")
+KINDS = ("missing", "doubled", "changed", "misnamed", "out of order", "not recorded")
+MISSING, DOUBLED, CHANGED, MISNAMED, MOVED, FOREIGN = KINDS
 """What may be wrong with a message of the copy."""
 
 _MOST_KEPT = 1000

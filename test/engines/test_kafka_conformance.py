@@ -82,6 +82,11 @@ class Kafka(EditableEngine):
         return message
 
 
+    def misnamed(self, message: Any) -> Any:
+        message.set_key(b"other")
+        return message
+
+
 class TestOnePartition(Conformance):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:

@@ -69,7 +69,8 @@ class _Consumed(SinkProcess):
             facts = self._consumer.facts(message)
             day, stem, line = facts["Ssmd-Line"].split("/")
             if stem == self._stem:
-                found.append(Copied(f"message {place}", day, int(line), facts["Ssmd-Ts"], message.payload))
+                name = f"topic {message.topic}"
+                found.append(Copied(f"message {place}", day, int(line), facts["Ssmd-Ts"], message.payload, name))
         return found
 
 

@@ -67,6 +67,9 @@ class JetStream(EditableEngine):
     def changed(self, message: Kept) -> Kept:
         return message._replace(payload=message.payload.replace(b"1", b"2"))
 
+    def misnamed(self, message: Kept) -> Kept:
+        return message._replace(subject=f"{message.subject}-2")
+
     def plant_position(self, data: bytes) -> None:
         assert "error" not in self.server.publish(f"{PREFIX}.position.kalshi", data)
 

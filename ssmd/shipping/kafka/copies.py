@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from confluent_kafka import Message
 from confluent_kafka.admin import OffsetSpec
@@ -12,6 +13,7 @@ from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Copied, End
 from ssmd.errors import EngineMismatch
 from ssmd.shipping.kafka.client import Client
+from ssmd.shipping.kafka.named import Named
 from ssmd.shipping.kafka.reader import Reader
 from ssmd.shipping.kafka.topics import Place, Topics
 from ssmd.store.timestamps import day_begins
@@ -82,6 +84,15 @@ def _end(record: Message) -> End | None:
         ) from None
 
 
+class _Record(NamedTuple):
+    """A message of the copy, and where it is."""
+
+    copied: Copied
+    topic: str
+    partition: int
+    key: bytes | None
+
+
 class Copies:
     """The messages that are in the topics for data and for private messages. Its methods raise EngineError."""
 
@@ -99,6 +110,7 @@ class Copies:
         places = self._places()
         if not places:
             return
+        named = {name: Named(name, len([place for place in places if place[0] == name])) for name, _ in places}
         # A message is shipped after it is received. The hour is for clocks that differ.
         point = OffsetSpec.earliest()
         if first_day is not None:
@@ -106,7 +118,8 @@ class Copies:
         starts = {place: start for place, start in self._topics.offsets(places, point).items() if start >= 0}
         reader = Reader(self._client, self._topics, starts, self._group)
         try:
-            yield from reader.merged(self._parse, lambda copied: (copied.day, copied.line))
+            for record in reader.merged(self._parse, lambda record: (record.copied.day, record.copied.line)):
+                yield record.copied._replace(name=named[record.topic].of(record.key, record.partition))
         finally:
             reader.close()
         if self._foreign:
@@ -125,8 +138,8 @@ class Copies:
         reader = Reader(self._client, self._topics, starts, self._group)
         try:
             for message in reader.records():
-                if (copied := self._parse(message)) is not None:
-                    newest = max(newest, (copied.day, copied.line))
+                if (record := self._parse(message)) is not None:
+                    newest = max(newest, (record.copied.day, record.copied.line))
                     unknown.discard((message.topic(), message.partition()))
         finally:
             reader.close()
@@ -136,7 +149,7 @@ class Copies:
         names = (self._topics.names.data, self._private)
         return [(name, number) for name in names for number in self._topics.partitions(name)]
 
-    def _parse(self, message: Message) -> Copied | None:
+    def _parse(self, message: Message) -> _Record | None:
         """Return a message of this feed; None for another shard's, and for what another program has written."""
         headers = dict(message.headers() or ())
         try:
@@ -148,7 +161,9 @@ class Copies:
         except (LookupError, ValueError, AttributeError):
             self._foreign += 1
             return None
-        return copied if stem == self._stem else None
+        if stem != self._stem:
+            return None
+        return _Record(copied, message.topic() or "", message.partition() or 0, message.key())
 
     def _where(self, message: Message) -> str:
         where = f"partition {message.partition()}, offset {message.offset()}"

@@ -14,6 +14,7 @@ from ssmd.reading.ends import end_of
 from ssmd.shipping.kafka import checks
 from ssmd.shipping.kafka.client import UNREACHABLE, Client, now
 from ssmd.shipping.kafka.copies import Copies, last_end
+from ssmd.shipping.kafka.named import name_of
 from ssmd.shipping.kafka.topics import Names, Topics
 from ssmd.shipping.kafka.transport import KafkaConfig
 from ssmd.store.head import TS
@@ -35,7 +36,7 @@ _BATCH_HEAD = 100
 def connect(config: KafkaConfig, environment: str, feed: str, shard: Shard, keys: Mapping[str, str]) -> KafkaSink:
     """Connect to the brokers, and return the sink for a feed or shard. Raises EngineError and ConfigError."""
     sink = KafkaSink(Client(config, keys), config.topic or f"{environment}.{feed}", feed, shard)
-    sink.topics.partitions(sink.names.data)
+    sink.topics.partitions(sink.topic_names.data)
     return sink
 
 
@@ -52,8 +53,8 @@ class KafkaSink:
     lost = ""
 
     def __init__(self, client: Client, topic: str, feed: str, shard: Shard) -> None:
-        self.names = Names.of(topic)
-        self.topics = Topics(client, self.names)
+        self.topic_names = Names.of(topic)
+        self.topics = Topics(client, self.topic_names)
         self._client = client
         self._feed = feed
         self._shard = shard
@@ -74,14 +75,14 @@ class KafkaSink:
             )
         self.topics.check_pair()
         for name, of_settings in (
-            (self.names.data, checks.of_data),
-            (self.names.private, checks.of_data),
-            (self.names.position, checks.of_positions),
+            (self.topic_names.data, checks.of_data),
+            (self.topic_names.private, checks.of_data),
+            (self.topic_names.position, checks.of_positions),
         ):
             if replicas := self.topics.partitions(name):
                 settings, unknown = self._settings(name)
                 warnings += [*unknown, *of_settings(name, min(replicas.values()), settings)]
-            elif name != self.names.private:
+            elif name != self.topic_names.private:
                 self.topics.create(name, only_ask=True)
                 warnings.append(
                     f"there is no topic {name} yet, and it will be created with the brokers' own settings; "
@@ -107,8 +108,8 @@ class KafkaSink:
     def resume(self) -> Position | None:
         self._drop()
         self.topics.prepare()
-        self._has_private = bool(self.topics.partitions(self.names.private))
-        names = [self.names.data, self.names.private] if self._has_private else [self.names.data]
+        self._has_private = bool(self.topics.partitions(self.topic_names.private))
+        names = [self.topic_names.data, self.topic_names.private] if self._has_private else [self.topic_names.data]
         settings = {
             "transactional.id": self._id,
             "transaction.timeout.ms": _TIME_OUT_MS,
@@ -122,7 +123,7 @@ class KafkaSink:
         }
         self._producer = producer = self._client.make(Producer, settings)
         # From here on an older relay is fenced, and its last transaction is either whole or undone.
-        self._client.wait(producer.init_transactions, producer, f"become the writer of {self.names.data}")
+        self._client.wait(producer.init_transactions, producer, f"become the writer of {self.topic_names.data}")
         end = last_end(self._client, self.topics, self._feed, self._shard)
         self.lost = self._lost(end.position) if end is not None else ""
         return end.position if end is not None else None
@@ -136,9 +137,9 @@ class KafkaSink:
             return ""
         newest = f"the newest message is line {end[1]:,} of {end[0]}" if end[1] else "there is no message"
         return (
-            f"the topic {self.names.data} has lost its newest messages: the position is behind line {position.line:,} "
-            f"of {position.day}, and {newest}; `ssmd verify --engine` lists what is missing, and another topic would "
-            "get all"
+            f"the topic {self.topic_names.data} has lost its newest messages: the position is behind line "
+            f"{position.line:,} of {position.day}, and {newest}; `ssmd verify --engine` lists what is missing, and "
+            "another topic would get all"
         )
 
     def send(self, block: Block) -> None:
@@ -146,7 +147,7 @@ class KafkaSink:
             raise EngineError("kafka: a block can be sent only after resume()")
         private = _private(block)
         if private and not self._has_private:
-            self.topics.create(self.names.private)
+            self.topics.create(self.topic_names.private)
             self._has_private = True
         began, sent = now(), False
         self._too_large = b""
@@ -162,20 +163,19 @@ class KafkaSink:
 
     def _transact(self, producer: Producer, block: Block, private: set[str]) -> None:
         """Send a block as one transaction. Raises KafkaException."""
-        data, private_topic, produce = self.names.data, self.names.private, producer.produce
+        data, private_topic, produce = self.topic_names.data, self.topic_names.private, producer.produce
         before, session = f"{block.start.day}/{self._stem}/".encode(), block.session.encode()
         producer.begin_transaction()
         number = block.start.line
         for line, payload, (kind, market) in zip(block.lines, block.payloads, block.found, strict=True):
             number += 1
             headers = [("Ssmd-Ts", line[TS]), ("Ssmd-Line", b"%b%d" % (before, number)), ("Ssmd-Session", session)]
-            key = market.encode("utf-8", "surrogatepass") if market else None
             try:
-                produce(private_topic if kind in private else data, payload, key, headers=headers)
+                produce(private_topic if kind in private else data, payload, _key(market), headers=headers)
             except KafkaException as error:
                 self._refused(error.args[0], payload)
                 raise
-        produce(self.names.position, end_of(block).encode(), self._stem, 0)
+        produce(self.topic_names.position, end_of(block).encode(), self._stem, 0)
         self._client.repeat(producer.commit_transaction, producer, _SEND_SECONDS)
 
     def _on_delivery(self, problem: KafkaError, message: Message) -> None:
@@ -203,18 +203,23 @@ class KafkaSink:
         """Return the error for a block whose transaction has failed after so many seconds."""
         if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
             index = block.payloads.index(self._too_large)
-            topic = self.names.private if block.found[index][0] in _private(block) else self.names.data
+            topic = self.topic_names.private if block.found[index][0] in _private(block) else self.topic_names.data
             limit = min(self.topics.largest(topic), _LARGEST)
             return EngineMismatch(
                 f"line {block.start.line + 1 + index} of {block.start.day}/{self._stem}.jsonl has a message of "
                 f"{len(self._too_large):,} bytes, and the topic {topic} takes {limit:,} at most; "
                 "raise its setting max.message.bytes"
             )
-        error = self._client.error(problem, f"ship to {self.names.data}")
+        error = self._client.error(problem, f"ship to {self.topic_names.data}")
         if isinstance(error, EngineFenced) and 1000 * seconds > _TIME_OUT_MS:
             # The brokers have ended the transaction. To the producer that looks the same as another relay.
             return EngineError(f"kafka: a transaction took {seconds:.0f} s, and the brokers ended it")
         return error
+
+    def names(self, block: Block) -> Sequence[str]:
+        private = _private(block)
+        topics = (self.topic_names.private if kind in private else self.topic_names.data for kind, _ in block.found)
+        return [name_of(topic, _key(market)) for topic, (_, market) in zip(topics, block.found, strict=True)]
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
         return self._copies.since(first_day)
@@ -228,6 +233,10 @@ class KafkaSink:
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
+
+
+def _key(market: str) -> bytes | None:
+    return market.encode("utf-8", "surrogatepass") if market else None
 
 
 def _private(block: Block) -> set[str]:

@@ -145,6 +145,9 @@ class MqttSink:
             "max_packet_size"
         )
 
+    def names(self, block: Block) -> Sequence[str]:
+        return [f"topic {topic}" for topic in self._subjects.of(block.exchange, block.found)]
+
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
         raise EngineError(
             "a broker of MQTT keeps no messages that could be read back, so they cannot be compared with what is "

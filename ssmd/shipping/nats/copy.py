@@ -99,4 +99,4 @@ class CopyReader:
             place = self._line(stored)
             if place is not None:
                 ts = stored.headers.get(TIME, "")
-                yield Copied(f"sequence {stored.sequence}", *place, ts, stored.payload)
+                yield Copied(f"sequence {stored.sequence}", *place, ts, stored.payload, f"subject {stored.subject}")

@@ -63,7 +63,7 @@ class NatsSink:
         self._stream = Stream(connection, stream)
         self._stem = shard.stem(feed)
         self._prefix = prefix
-        subjects = Subjects(prefix)
+        self._subjects = subjects = Subjects(prefix)
         self._copy = CopyReader(self._stream, prefix, feed, shard)
         self._position_subject = subjects.position(self._copy.nothing)
         self._settings = self._stream.settings()
@@ -182,6 +182,9 @@ class NatsSink:
         if last.sequence > expected:
             return EngineFenced(f"another relay ships {self._stem} to the stream {name}; stop one of them")
         return EngineError(f"the stream {name} has lost messages at its end: {error}")
+
+    def names(self, block: Block) -> Sequence[str]:
+        return [f"subject {subject}" for subject in self._subjects.of(block.exchange, block.found)]
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
         return self._copy.messages(first_day)
