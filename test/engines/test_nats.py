@@ -15,11 +15,12 @@ import gevent
 import pytest
 from exchange_server import Authority, eventually
 from house import ROOT
+from mounts import mounted, remount
 from nats_keys import Nkey, with_credentials
 from nats_server import PREFIX, Kept, NatsServer
 from process import Ended, make_tree, ssmd
 from server_process import free_port
-from sink_conformance import Recorded, trade, without_places
+from sink_conformance import Recorded, rest_of, trade, without_places
 from sink_process import SinkProcess
 
 from ssmd.contracts.shard import Shard
@@ -460,6 +461,47 @@ class OneWay:
             while piece := target.recv(65536):
                 if not self.is_cut:
                     peer.sendall(piece)
+
+
+@pytest.mark.needs("mount")
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_server_whose_disk_was_full_gets_the_rest_after_its_restart(tmp_path, atomic):
+    recorded = Recorded()
+    small = mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=3m", "ssmd-test")
+    with small as disk, ended(NatsServer(disk / "nats")) as full:
+        full.create(allow_atomic=atomic)
+        with contextlib.closing(opened(full)) as sink:
+            sink.resume()
+            failed = send_until_it_fails(sink, recorded)
+            with pytest.raises(EngineError, match=r"insufficient resources.*then restart the server if its log says"):
+                sink.resume()
+        remount(disk, "size=64m")
+        full.stop()
+        full.start()
+        with contextlib.closing(opened(full)) as sink:
+            had = sink.resume()
+            if had is not None and had != failed.end:
+                sink.send(rest_of(failed, had))
+            assert without_places(sink.copies()) == recorded.copies
+
+
+@contextlib.contextmanager
+def ended(server: NatsServer) -> Iterator[NatsServer]:
+    """Kill the server at the end, so that the disk is free."""
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def send_until_it_fails(sink: SinkProcess, recorded: Recorded) -> Block:
+    """Send one block after another; return the one that the engine did not acknowledge."""
+    while True:
+        block = recorded.block(*[b'{"type":"trade","msg":{"x":"%1000d"}}' % 0] * 100)
+        try:
+            sink.send(block)
+        except EngineError:
+            return block
 
 
 @pytest.mark.parametrize("atomic", [True, False])

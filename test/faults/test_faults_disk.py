@@ -22,6 +22,7 @@ import gevent
 import gevent.monkey
 import pytest
 from gevent.pool import Pool
+from mounts import mounted, remount
 from process import ROOT, Collector, Simulator
 from ship_runs import Site, wait_until
 
@@ -73,20 +74,6 @@ def torn_file(data: Path) -> Path:
     path.parent.mkdir(parents=True)
     path.write_bytes(OLD + TORN)
     return path
-
-
-@contextmanager
-def mounted(where: Path, *arguments: str | Path) -> Iterator[Path]:
-    where.mkdir(exist_ok=True)
-    subprocess.run(["mount", *arguments, where], check=True)
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", where], check=True)
-
-
-def remount(where: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", where], check=True)
 
 
 def metric(collector: Collector, name: str) -> float:

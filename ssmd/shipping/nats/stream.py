@@ -153,8 +153,10 @@ class Stream:
 _REMEDIES = {
     10054: "; raise `max_msg_size`",
     10077: "; remove messages, or raise `max_msgs` and `max_bytes`",
-    10023: "; give the server's JetStream more room, `max_file_store` or `max_memory_store`",
-    10047: "; give the server's JetStream more room, `max_file_store` or `max_memory_store`",
+    # Also when its disk was full: the server turns JetStream off then, until it is started again.
+    10023: "; give JetStream more room, on its disk or by `max_file_store` or `max_memory_store`; then restart the "
+    "server if its log says that JetStream is disabled",
+    10047: "; give JetStream more room, `max_file_store` or `max_memory_store`",
 }
 
 
