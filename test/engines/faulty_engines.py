@@ -60,6 +60,8 @@ class Engine(ABC):
 
     name: str
     transport: dict[str, Any]
+    rate = 500
+    """Messages a second that each collector gets."""
     repeats = False
     """It may have a message twice."""
 
@@ -76,6 +78,9 @@ class Engine(ABC):
 
     def empty(self) -> None:  # noqa: B027
         """Let it lose all that it has, its position too."""
+
+    def save(self) -> None:  # noqa: B027
+        """Return when it would still have, after it was killed, the position of each shard that ships to it."""
 
     def between(self) -> None:  # noqa: B027
         """Do what is to be done between two faults."""
@@ -201,6 +206,9 @@ class Kafka(Served):
         consumer.close()
         return found
 
+    def save(self) -> None:
+        self.server.wait_for_save()
+
     def empty(self) -> None:
         self.server.kill()
         shutil.rmtree(self._folder)
@@ -212,6 +220,7 @@ class Mqtt(Served):
     """Mosquitto keeps nothing for later consumers. So one is there all the time, and comes back after each fault."""
 
     name = "mqtt"
+    rate = 100
     repeats = True
 
     def __init__(self, folder: Path) -> None:
@@ -219,9 +228,7 @@ class Mqtt(Served):
         self._network = Network(folder, self.server.port)
         self.transport = {"url": f"mqtt://127.0.0.1:{self._network.port}"}
         self._consumer = Consumer(self.server)
-        self.server.stop()  # Saves the session of the consumer, without which the broker keeps nothing for it.
-        self.server.start()
-        self._consumer.connect()
+        self.server.save()  # The session of the consumer: without it the broker keeps nothing for it.
 
     def faults(self) -> dict[str, Callable[[], None]]:
         return {**super().faults(), **self._network.faults(), "server restarted": self._restarted}
@@ -235,6 +242,9 @@ class Mqtt(Served):
         time.sleep(random.uniform(0, 3))
         self.server.start()
         self._consumer.connect()
+
+    def save(self) -> None:
+        self.server.save()
 
     def empty(self) -> None:
         self._consumer.drain()

@@ -18,7 +18,8 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from server_process import DEADLINE, ServerProcess
+from server_process import DEADLINE, ServerProcess, modified
+from ship_runs import wait_until
 
 
 def program() -> Path:
@@ -34,6 +35,7 @@ class Broker(ServerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
+        self._saved = folder / "kafka.json"
         self.start()
 
     @property
@@ -44,18 +46,25 @@ class Broker(ServerProcess):
         arguments = ["start", "--data-dir", str(self._folder), "--only", "kafka", "--kafka-port", str(self.port)]
         self.launch([program(), *arguments], self._folder.with_name(f"{self._folder.name}.log"))
 
+    def wait_for_save(self) -> None:
+        """Wait until it has saved what it has now, while it gets more: it does so each second. The first one may have
+        begun before.
+        """
+        for _ in range(2):
+            before = modified(self._saved)
+            wait_until(lambda before=before: modified(self._saved) != before)  # type: ignore[misc]
+
     def forget(self, topics: Sequence[str], batches: int) -> None:
         """Remove the last batches of each partition of topics. A transaction is two: records, and the mark that ends
         them. The broker must not run.
         """
-        path = self._folder / "kafka.json"
-        kept = json.loads(path.read_text())
+        kept = json.loads(self._saved.read_text())
         partitions = (topic["partitions"] for name, topic in kept["topics"] if name in topics)
         for _, partition in itertools.chain.from_iterable(partitions):
             if gone := partition["record_batches"][-batches:]:
                 del partition["record_batches"][-batches:]
                 partition |= {"high_watermark": gone[0][0], "producer_seqs": []}
-        path.write_text(json.dumps(kept))
+        self._saved.write_text(json.dumps(kept))
 
     @contextlib.contextmanager
     def frozen_for(self, seconds: float) -> Iterator[None]:

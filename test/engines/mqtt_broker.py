@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from server_process import DEADLINE, ServerProcess
+from server_process import DEADLINE, ServerProcess, modified
+from ship_runs import wait_until
 
 PROGRAM = Path("/usr/sbin/mosquitto")
 
@@ -26,6 +28,7 @@ class MqttBroker(ServerProcess):
         folder.mkdir()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._configuration = folder / "mosquitto.conf"
+        self._saved = folder / "mosquitto.db"
         # Without `user` it would become `mosquitto`, which may not read the folder.
         lines = [f"listener {self.port} 127.0.0.1", "user root", "max_queued_messages 0", *more]
         lines += ["persistence true", f"persistence_location {folder}/"]
@@ -38,9 +41,15 @@ class MqttBroker(ServerProcess):
     def start(self) -> None:
         self.launch([PROGRAM, "-c", self._configuration], self._configuration.with_suffix(".log"))
 
+    def save(self) -> None:
+        """Let it save what it keeps; return when it has done so."""
+        before = modified(self._saved)
+        self._process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: modified(self._saved) != before)
+
     def forget(self) -> None:
         """Remove all that it has saved. It must not run."""
-        (self._configuration.parent / "mosquitto.db").unlink()
+        self._saved.unlink()
 
 
 class Consumer:

@@ -1,11 +1,12 @@
 """Random faults for a collector that ships, then the proof that the engine has what was recorded.
 
-    random_faults.py <engine> [--faults <n>] [--seed <n>]
+    random_faults.py <engine> [--faults <n>] [--seed <n>] [--shards <n>]
 
 `engine`: file, nats, nats-single (without atomic batches), kafka or mqtt. The relay, the collector and the engine's
-server are killed, frozen and restarted, the network is cut, the engine is full and emptied. Afterwards the engine must
-have every message once and in order, with MQTT once at least, and `ssmd verify --engine` must say so. The same seed
-makes the same faults, not the same moments.
+server are killed, frozen and restarted, the network is cut, the engine is full and emptied. With `--shards 2` or 3
+several collectors share the feed, and their number changes. Afterwards the engine must have every message once and in
+order, with MQTT once at least, and `ssmd verify --engine` must say so. The same seed makes the same faults, not the
+same moments.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 sys.path[1:1] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
@@ -28,10 +30,14 @@ from faulty_engines import ENGINES, FEED, Engine, Message  # noqa: E402
 from process import Collector, ssmd, start  # noqa: E402
 from ship_runs import relay_below  # noqa: E402
 
+from ssmd.contracts.shard import WHOLE, Shard  # noqa: E402
+from ssmd.shipping.shards import Shards  # noqa: E402
 from ssmd.store.line import decode_line  # noqa: E402
 
-RATE = 500
-"""Messages a second."""
+MARKETS = [f"KXSIM-{letter}" for letter in "ABCDEFGH"]
+SUBSCRIBE = f"subscribe: {{channels: [orderbook_delta, trade, ticker], market_tickers: [{', '.join(MARKETS)}]}}\n"
+SHARDS = (1, 2, 3)
+"""The numbers of shards between which a run changes."""
 EMPTIED_EVERY = 50
 """Faults between two times that the engine is emptied, which a person has to mend."""
 CAUGHT_UP_SECONDS = 90.0
@@ -41,59 +47,85 @@ REST_SECONDS = 600.0
 
 
 class Site:
-    """A collector that ships to an engine, in a folder."""
+    """A collector that ships to an engine, in a folder; or `shards` of them, each with a part of the markets."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, engine: Engine, shards: int) -> None:
         self.folder = folder
         self.engine = engine
-        self.start()
+        self.collectors: dict[Shard, Collector] = {}
+        self.start_all(shards)
 
-    def start(self) -> None:
+    def start_all(self, shards: int) -> None:
+        for shard in [Shard(index, shards) for index in range(1, shards + 1)]:
+            self.start(shard)
+        self.wait_until_shipped()
+        self.engine.save()
+
+    def start(self, shard: Shard) -> None:
         fields = {"type": self.engine.name, **self.engine.transport}
-        environment = f"transport: {json.dumps(fields)}\n"
-        self.collector = Collector(self.folder, f"sim://kalshi?rate={RATE}", environment=environment)
-        self.collector.start_up()
+        environment = f"transport: {json.dumps(fields)}\n{SUBSCRIBE}"
+        options = () if shard.is_whole else ("--shard", str(shard))
+        endpoint = f"sim://kalshi?rate={self.engine.rate}"
+        self.collectors[shard] = Collector(self.folder, endpoint, environment=environment, options=options)
+        self.collectors[shard].start_up()
 
     def faults(self) -> dict[str, Callable[[], None]]:
-        return {
+        found = {
             "relay killed": self._relay_killed,
             "relay frozen": self._relay_frozen,
             "collector killed": self._collector_killed,
             "collector restarted": self._collector_restarted,
             **self.engine.faults(),
         }
+        return found if WHOLE in self.collectors else {**found, "number of shards changed": self._number_changed}
+
+    def _relay(self) -> int | None:
+        return relay_below(random.choice(list(self.collectors.values())).process.pid)
 
     def _relay_killed(self) -> None:
         with suppress(ProcessLookupError):  # It may have ended meanwhile.
-            if (pid := relay_below(self.collector.process.pid)) is not None:
+            if (pid := self._relay()) is not None:
                 os.kill(pid, signal.SIGKILL)
 
     def _relay_frozen(self) -> None:
         with suppress(ProcessLookupError):
-            if (pid := relay_below(self.collector.process.pid)) is not None:
+            if (pid := self._relay()) is not None:
                 os.kill(pid, signal.SIGSTOP)
                 time.sleep(random.uniform(0, 4))
                 os.kill(pid, signal.SIGCONT)
 
     def _collector_killed(self) -> None:
-        self.collector.process.kill()
-        self.collector.wait()
-        self.start()
+        shard = random.choice(list(self.collectors))
+        self.collectors[shard].process.kill()
+        self.collectors[shard].wait()
+        self.start(shard)
 
     def _collector_restarted(self) -> None:
-        assert self.collector.end() == 0
-        self.start()
+        shard = random.choice(list(self.collectors))
+        assert self.collectors[shard].end() == 0
+        self.start(shard)
+
+    def _number_changed(self) -> None:
+        """Start with another number of shards, after what the earlier ones have left is shipped."""
+        before = len(self.collectors)
+        self.finish()
+        self.start_all(random.choice([number for number in SHARDS if number != before]))
 
     def emptied(self) -> None:
         """Empty the engine, and let a person choose to begin again."""
         self.wait_until_shipped()
         self.engine.empty()
-        self.collector.wait_for("companion is not started again before a reload")
-        day = min(path.parent.name for path in self.collector.data.glob(f"*/{FEED}.jsonl"))
-        ended = self.ship("--once", "--resume-at", f"{day}/0")
-        assert ended == 0, ended
-        self.collector.process.send_signal(signal.SIGUSR1)
+        for collector in self.collectors.values():
+            collector.wait_for("companion is not started again before a reload")
+        for shard in self._recorded_shards():
+            stem = shard.stem(FEED)
+            day = min(path.parent.name for path in self._data.glob(f"*/{stem}.jsonl"))
+            ended = self.ship("--once", "--shard", str(shard), "--resume-at", f"{day}/0")
+            assert ended == 0, ended
+        for collector in self.collectors.values():
+            collector.process.send_signal(signal.SIGUSR1)
         self.wait_until_shipped()
+        self.engine.save()
 
     def ship(self, *options: str) -> int:
         """Run `ssmd ship`; return its exit code."""
@@ -104,31 +136,58 @@ class Site:
         return process.returncode
 
     def wait_until_shipped(self) -> None:
-        """Wait until the relay is connected and has shipped something."""
+        """Wait until each relay is connected and has shipped something."""
         until = time.monotonic() + CAUGHT_UP_SECONDS
-        while not ((state := self._shipping()).get("up") and state["messages"]):
-            assert time.monotonic() < until, state
-            time.sleep(0.1)
-
-    def _shipping(self) -> dict:
-        return json.loads(self.collector.get("/status")[1])["shipping"] or {}
+        for collector in self.collectors.values():
+            while not ((state := _shipping(collector)).get("up") and state["messages"]):
+                assert time.monotonic() < until, state
+                time.sleep(0.1)
 
     def finish(self) -> None:
-        """End the collector, and ship the rest."""
-        assert self.collector.end() == 0
+        """End the collectors, and ship the rest."""
+        for collector in self.collectors.values():
+            assert collector.end() == 0
+        self.collectors.clear()
         until = time.monotonic() + CAUGHT_UP_SECONDS
         while (code := self.ship("--once")) == 69:  # The engine may need a while after its last start.
             assert time.monotonic() < until
             time.sleep(1)
         assert code == 0, code
 
-    def recorded(self) -> list[Message]:
-        found: list[Message] = []
-        for path in sorted(self.collector.data.glob(f"*/{FEED}.jsonl")):
-            lines = path.read_bytes().splitlines()
-            place = f"{path.parent.name}/{FEED}"
-            found += [(f"{place}/{number}", decode_line(line).payload) for number, line in enumerate(lines, 1)]
+    def close(self) -> None:
+        for collector in self.collectors.values():
+            collector.process.kill()
+            collector.wait()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _recorded_shards(self) -> list[Shard]:
+        return Shards(self._data, FEED).look()
+
+    def recorded(self) -> dict[str, list[Message]]:
+        """Return what is recorded, by the stem of the files."""
+        found: dict[str, list[Message]] = {}
+        for stem in (shard.stem(FEED) for shard in self._recorded_shards()):
+            found[stem] = []
+            for path in sorted(self._data.glob(f"*/{stem}.jsonl")):
+                lines = path.read_bytes().splitlines()
+                place = f"{path.parent.name}/{stem}"
+                for number, line in enumerate(lines, 1):
+                    found[stem].append((f"{place}/{number}", decode_line(line).payload))
         return found
+
+
+def _shipping(collector: Collector) -> dict[str, Any]:
+    return json.loads(collector.get("/status")[1])["shipping"] or {}
+
+
+def by_stem(messages: Iterable[Message]) -> dict[str, list[Message]]:
+    found: dict[str, list[Message]] = {}
+    for message in messages:
+        found.setdefault(message[0].split("/")[1], []).append(message)
+    return found
 
 
 def differences(recorded: list[Message], found: list[Message], repeats: bool) -> list[str]:
@@ -142,12 +201,11 @@ def differences(recorded: list[Message], found: list[Message], repeats: bool) ->
     return [*wrong, f"the first difference is at {recorded[place : place + 1]}, in place of {kept[place : place + 1]}"]
 
 
-def run(folder: Path, name: str, faults: int) -> list[str]:
+def run(folder: Path, name: str, faults: int, shards: int) -> list[str]:
     """Let faults happen; return what is wrong then."""
     engine = ENGINES[name](folder)
-    site = Site(folder, engine)
+    site = Site(folder, engine, shards)
     try:
-        site.wait_until_shipped()
         possible = site.faults()
         for number in range(faults):
             fault = random.choice(list(possible))
@@ -161,17 +219,17 @@ def run(folder: Path, name: str, faults: int) -> list[str]:
                 print("emptied", flush=True)
                 site.emptied()
         site.finish()
-        recorded = site.recorded()
-        wrong = differences(recorded, engine.messages(), engine.repeats)
+        recorded, found = site.recorded(), by_stem(engine.messages())
+        wrong = [] if recorded.keys() == found.keys() else [f"recorded are {[*recorded]}, and there are {[*found]}"]
+        for stem in recorded.keys() & found.keys():
+            wrong += differences(recorded[stem], found[stem], engine.repeats)
         if not engine.repeats:
             ended = ssmd("verify", "--engine", "test", "--config-dir", folder / "conf")
             wrong += [] if ended.returncode == 0 else ["verify --engine:", *ended.stdout.splitlines()]
-        print(f"{len(recorded)} messages, {faults} faults", flush=True)
+        print(f"{sum(map(len, recorded.values()))} messages of {', '.join(recorded)}; {faults} faults", flush=True)
         return wrong
     finally:
-        if site.collector.process.poll() is None:
-            site.collector.process.kill()
-            site.collector.wait()
+        site.close()
         engine.close()
 
 
@@ -179,12 +237,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("--faults", type=int, default=10)
+    parser.add_argument("--shards", type=int, choices=SHARDS, default=1)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
     print(f"{options.engine}: seed {options.seed}", flush=True)
     random.seed(options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        wrong = run(Path(folder), options.engine, options.faults)
+        wrong = run(Path(folder), options.engine, options.faults, options.shards)
     print("\n".join(wrong) or "the engine has what was recorded")
     return 1 if wrong else 0
 

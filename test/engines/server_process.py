@@ -18,6 +18,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def modified(path: Path) -> int:
+    """Return when a file was modified last, 0 when it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 class ServerProcess:
     """Listens on `port`, from launch() on. A subclass says with which command."""
 
