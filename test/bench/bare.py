@@ -38,7 +38,7 @@ async def send_nats(url: str, prefix: str, messages: int) -> None:
         await client.publish(f"{prefix}.position.bench", POSITION, headers=position)
         for number in range(start, start + count):
             headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number - start + 2), "Ssmd-Ts": TS}
-            headers["Ssmd-Line"] = f"2026-01-01/bench/{number + 1}"
+            headers |= {"Ssmd-Line": f"2026-01-01/bench/{number + 1}", "Ssmd-Session": TS}
             subject, text = subjects[number % 2], texts[number % len(texts)]
             if number < start + count - 1:
                 await client.publish(subject, text, headers=headers)
@@ -59,7 +59,7 @@ def send_kafka(servers: str, topic: str, messages: int) -> None:
     while numbers := list(islice(all_numbers, BATCH["kafka"])):
         producer.begin_transaction()
         for number in numbers:
-            headers = {"Ssmd-Ts": TS, "Ssmd-Line": f"2026-01-01/bench/{number + 1}"}
+            headers = {"Ssmd-Ts": TS, "Ssmd-Line": f"2026-01-01/bench/{number + 1}", "Ssmd-Session": TS}
             while True:
                 try:
                     producer.produce(topic, texts[number % len(texts)], TICKERS[number % 2], headers=headers)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from ssmd.contracts.exchange import Found
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.sink import Block, Copied, End, Position, Traits
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch
@@ -31,6 +32,9 @@ _LARGEST = 64 * 1024 * 1024
 _BATCH_BYTES = 1_000_000
 _BATCH_HEAD = 100
 """At least as many bytes as a batch is longer than its messages."""
+
+_Route = tuple[str, bytes | None]
+"""A topic and a key."""
 
 
 def connect(config: KafkaConfig, environment: str, feed: str, shard: Shard, keys: Mapping[str, str]) -> KafkaSink:
@@ -145,14 +149,14 @@ class KafkaSink:
     def send(self, block: Block) -> None:
         if self._producer is None:
             raise EngineError("kafka: a block can be sent only after resume()")
-        private = _private(block)
-        if private and not self._has_private:
+        routes = self._routes(block)
+        if not self._has_private and any(topic == self.topic_names.private for topic, _ in routes.values()):
             self.topics.create(self.topic_names.private)
             self._has_private = True
         began, sent = now(), False
         self._too_large = b""
         try:
-            self._transact(self._producer, block, private)
+            self._transact(self._producer, block, routes)
             sent = True
         except KafkaException as error:
             problem = self._abort(self._producer, error.args[0])
@@ -161,17 +165,27 @@ class KafkaSink:
             if not sent:  # Also after a signal that has become an exception: nothing may follow half of a block.
                 self._drop()
 
-    def _transact(self, producer: Producer, block: Block, private: set[str]) -> None:
+    def _routes(self, block: Block) -> dict[Found, _Route]:
+        """Return the topic and the key for each type and market of a block."""
+        routes: dict[Found, _Route] = {}
+        for kind, market in set(block.found):
+            is_private = topic_of(block.exchange, kind).section == PRIVATE
+            key = market.encode("utf-8", "surrogatepass") if market else None
+            routes[kind, market] = self.topic_names.private if is_private else self.topic_names.data, key
+        return routes
+
+    def _transact(self, producer: Producer, block: Block, routes: Mapping[Found, _Route]) -> None:
         """Send a block as one transaction. Raises KafkaException."""
-        data, private_topic, produce = self.topic_names.data, self.topic_names.private, producer.produce
+        produce = producer.produce
         before, session = f"{block.start.day}/{self._stem}/".encode(), block.session.encode()
         producer.begin_transaction()
         number = block.start.line
-        for line, payload, (kind, market) in zip(block.lines, block.payloads, block.found, strict=True):
+        for line, payload, found in zip(block.lines, block.payloads, block.found, strict=True):
             number += 1
             headers = [("Ssmd-Ts", line[TS]), ("Ssmd-Line", b"%b%d" % (before, number)), ("Ssmd-Session", session)]
+            topic, key = routes[found]
             try:
-                produce(private_topic if kind in private else data, payload, _key(market), headers=headers)
+                produce(topic, payload, key, headers=headers)
             except KafkaException as error:
                 self._refused(error.args[0], payload)
                 raise
@@ -203,7 +217,7 @@ class KafkaSink:
         """Return the error for a block whose transaction has failed after so many seconds."""
         if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
             index = block.payloads.index(self._too_large)
-            topic = self.topic_names.private if block.found[index][0] in _private(block) else self.topic_names.data
+            topic, _ = self._routes(block)[block.found[index]]
             limit = min(self.topics.largest(topic), _LARGEST)
             return EngineMismatch(
                 f"line {block.start.line + 1 + index} of {block.start.day}/{self._stem}.jsonl has a message of "
@@ -217,9 +231,8 @@ class KafkaSink:
         return error
 
     def names(self, block: Block) -> Sequence[str]:
-        private = _private(block)
-        topics = (self.topic_names.private if kind in private else self.topic_names.data for kind, _ in block.found)
-        return [name_of(topic, _key(market)) for topic, (_, market) in zip(topics, block.found, strict=True)]
+        routes = self._routes(block)
+        return [name_of(*routes[found]) for found in block.found]
 
     def copies(self, first_day: str | None = None) -> Iterator[Copied]:
         return self._copies.since(first_day)
@@ -233,12 +246,3 @@ class KafkaSink:
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
-
-
-def _key(market: str) -> bytes | None:
-    return market.encode("utf-8", "surrogatepass") if market else None
-
-
-def _private(block: Block) -> set[str]:
-    """Return the types of a block's messages that only the owner of the exchange's account may see."""
-    return {kind for kind, _ in block.found if topic_of(block.exchange, kind).section == PRIVATE}
