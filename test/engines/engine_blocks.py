@@ -52,8 +52,8 @@ def expected(count: int, day: str = DAY) -> list[tuple[str, int, str, bytes]]:
 
 
 def shown(copies: Iterable[Copied]) -> list[tuple[str, int, str, bytes]]:
-    """Return all of the messages but where the engine has them."""
-    return [tuple(copied[1:]) for copied in copies]  # type: ignore[misc]
+    """Return all of the messages but where the engine has them, and under which names."""
+    return [tuple(copied[1:5]) for copied in copies]  # type: ignore[misc]
 
 
 def ship(sink: Sink, total: int, a_block: int, shard: str = "") -> None:

@@ -52,8 +52,8 @@ class NatsServer(ServerProcess):
         if ready:
             self.ask("INFO")
 
-    def use(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Return what is done with a connection of nats-py."""
+    def use(self, work: Callable[[Client], Awaitable[T]], seconds: float | None = DEADLINE) -> T:
+        """Return what is done with a connection of nats-py, within so many seconds."""
 
         async def connected() -> T:
             async def ignore(error: Exception) -> None:
@@ -65,7 +65,7 @@ class NatsServer(ServerProcess):
             finally:
                 await client.close()
 
-        return asyncio.run(asyncio.wait_for(connected(), DEADLINE))
+        return asyncio.run(asyncio.wait_for(connected(), seconds))
 
     def ask(self, what: str, request: Any = None) -> dict[str, Any]:
         """Return JetStream's answer, of which it may have to wait after a start. An error of it fails the test."""
@@ -115,7 +115,7 @@ class NatsServer(ServerProcess):
                 found.append(Kept(message.subject, dict(message.headers or {}), message.data))
             return found
 
-        return self.use(read)
+        return self.use(read, None)  # Each message has a deadline of its own.
 
     def publish(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Publish one message as another program would, and return the server's answer."""

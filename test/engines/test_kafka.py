@@ -22,6 +22,7 @@ from kafka_broker import Broker
 from server_process import DEADLINE
 
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.sink import Position
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineFenced, EngineMismatch
 from ssmd.shipping.kafka import client, reader, sink
 from ssmd.shipping.kafka.sink import KafkaSink
@@ -112,7 +113,7 @@ def test_what_a_consumer_gets(shared, topic):
         "Ssmd-Ts": TS.encode(), "Ssmd-Line": f"{DAY}/kalshi/1".encode(), "Ssmd-Session": b"session-1"
     }  # fmt: skip
     (place,) = records(shared, f"{topic}.position")
-    assert (place.key(), place.value()) == (b"kalshi", position(3).encode())
+    assert (place.key(), Position.decode(place.value())) == (b"kalshi", position(3))
 
 
 def test_a_relay_that_starts_again_goes_on_where_it_was(shared, topic):
