@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ssmd.errors import UsageError, visible
-from ssmd.store.layout import LEDGER
+from ssmd.store.layout import LEDGER, LIVE
 
 __all__ = ["SCHEME", "Address", "Segment", "chain", "day_key", "is_address", "live_prefix", "read_segment"]
 
@@ -79,7 +79,7 @@ def day_key(day: str, name: str) -> str:
 
 def live_prefix(day: str, stem: str) -> str:
     """Return how the names of the segments of a day begin."""
-    return f"{day}/live/{stem}/"
+    return f"{day}/{LIVE}/{stem}/"
 
 
 class Segment(NamedTuple):

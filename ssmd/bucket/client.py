@@ -44,6 +44,8 @@ class Found(NamedTuple):
     """Bytes."""
     sha256: str | None = None
     """The SHA-256 of its content, in hex, as the server has it; None when it does not say. A listing never says."""
+    modified: int = 0
+    """When it was put, in seconds since the epoch; 0 when that is not known. A listing always says."""
 
 
 class Bucket:
@@ -188,7 +190,8 @@ class Bucket:
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.address.bucket, Prefix=self.address.key(prefix)):
                 for found in page.get("Contents", ()):
-                    yield Found(self.address.name(found["Key"]), int(found["Size"]))
+                    put = int(found["LastModified"].timestamp())
+                    yield Found(self.address.name(found["Key"]), int(found["Size"]), modified=put)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Yield what is below `prefix` as folders would be, such as `2026-01-31/`: up to the next slash."""

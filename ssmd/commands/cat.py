@@ -2,7 +2,7 @@
 
 Usage:
   ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>]
-           [--shard <i/n>] [--raw] [--jobs <n>] <path>...
+           [--shard <i/n>] [--raw] [--jobs <n>] [--cache <folder>] [--cache-size <n>] <path>...
   ssmd cat (-h | --help)
 
 Options:
@@ -15,9 +15,12 @@ Options:
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
   --jobs <n>         Read so many days at once, each in a process of its own. Default: with --type or --market the
                      cores that ssmd may use, otherwise 1.
+  --cache <folder>   Keep what was read from a bucket in this folder, for the next time.
+  --cache-size <n>   How much the folder may keep, such as 500M or 20G [default: 20G].
   -h --help          Show this.
 
-A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder. The days come one after
+A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder; or any of these in a bucket,
+such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/lake.md). The days come one after
 the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths are.
 Each file keeps its order. Of lines of the same time, those of the first feed come first, by name; within a feed, those
 of fewer shards, and then of the shard with the lower number.
@@ -46,6 +49,7 @@ from typing import Any
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order
 from ssmd.commands.jobs.outlet import Outlet, Task
+from ssmd.commands.places import Places, places
 from ssmd.commands.selecting import selection_of, shard_asked, warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.reading.merge import Trouble, by_stretch, merged
@@ -67,9 +71,14 @@ _REMEDY = (
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    jobs = jobs_asked(arguments)
     selection = selection_of(arguments)
-    paths, shard = tuple(map(Path, arguments["<path>"])), shard_asked(arguments)
+    with places(arguments["<path>"], arguments, environ, selection.may_hold) as found:
+        return _cat_all(arguments, found, selection)
+
+
+def _cat_all(arguments: Mapping[str, Any], read: Places, selection: Selection) -> int:
+    jobs = jobs_asked(arguments)
+    paths, shard = read.paths, shard_asked(arguments)
     files = data_files(paths, arguments["--feed"], shard)
     for text in pruned_data(paths, arguments["--feed"], shard, selection.may_hold):
         _note(text)
@@ -81,7 +90,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     warn_of_other_forms(files)
     troubles = _Troubles()
     found = False
-    work = partial(_cat, selection=selection, as_raw=arguments["--raw"])
+    work = read.work(partial(_cat, selection=selection, as_raw=arguments["--raw"]), shown=False)
     with contextlib.closing(in_order(work, tasks_of(files, selection), jobs, take=troubles.take, shown=False)) as days:
         for found_here, damaged in days:
             found = found or found_here

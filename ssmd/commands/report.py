@@ -1,8 +1,8 @@
 """Show what was recorded, day by day: messages, rates, gaps, outages and how much of each day was covered.
 
 Usage:
-  ssmd report <storage> [--days <n>] [--html]
-  ssmd report <storage> --markets [--days <n>] [--json]
+  ssmd report <storage> [--days <n>] [--html] [--cache <folder>] [--cache-size <n>]
+  ssmd report <storage> --markets [--days <n>] [--json] [--cache <folder>] [--cache-size <n>]
   ssmd report (-h | --help)
 
 Options:
@@ -10,9 +10,12 @@ Options:
   --html      Print an HTML page with charts, which needs no other file: `ssmd report data --html > report.html`.
   --markets   Show which followed markets were open and not collected, from when to when, and why.
   --json      Print a JSON object for each followed market that was open, one a line.
+  --cache <folder>  Keep what was read from a bucket in this folder, for the next time.
+  --cache-size <n>  How much the folder may keep, such as 500M or 20G [default: 20G].
   -h --help   Show this.
 
-<storage> is the environment's storage.path. The figures of sealed days come from their manifests; other days are
+<storage> is the environment's storage.path; or a storage in a bucket, such as s3://<bucket>/<prefix>, which needs
+`ssmd[s3]` (docs/lake.md). The figures of sealed days come from their manifests; other days are
 counted by reading them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was
 open. An archive without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest
 day with data, and one line says so. A day that cannot be read is left out, and the exit code is then 65.
@@ -28,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssmd import __version__
+from ssmd.commands.places import places
 from ssmd.commands.selecting import warn_of_other_forms
 from ssmd.errors import DataError, UsageError, visible
 from ssmd.reports.gather import gather, no_data_since
@@ -45,7 +49,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
         raise UsageError(f"--days is '{visible(days)}'; it must be a number from 1 to 99999")
     report = _markets if arguments["--markets"] else _days
-    return report(arguments, Path(arguments["<storage>"]), int(days), time.time_ns())
+    with places([arguments["<storage>"]], arguments, environ) as found:
+        return report(arguments, found.paths[0], int(days), time.time_ns())
 
 
 def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:
@@ -66,7 +71,7 @@ def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -
     if arguments["--html"]:
         from ssmd.reports.html import page
 
-        shown = os.fsencode(storage).decode("utf-8", "backslashreplace")
+        shown = os.fsencode(arguments["<storage>"]).decode("utf-8", "backslashreplace")
         text = page(figures, now_ns=now_ns, storage=shown, version=__version__, no_data_since=ended)
         # The page declares UTF-8, so it is written as UTF-8 whatever the encoding of stdout is.
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))

@@ -1,19 +1,22 @@
 """Prove that recorded data is unchanged, by comparing it with its ledgers and its manifests; or that an engine has it.
 
 Usage:
-  ssmd verify [--jobs <n>] <path>...
+  ssmd verify [--jobs <n>] [--cache <folder>] [--cache-size <n>] <path>...
   ssmd verify --engine <environment> --config-dir <path> [--shard <i/n>]
   ssmd verify (-h | --help)
 
 Options:
   --jobs <n>              Work on so many days at once, each in a process of its own. Default: the cores that ssmd may
                           use.
+  --cache <folder>        Keep what was read from a bucket in this folder, for the next time.
+  --cache-size <n>        How much the folder may keep, such as 500M or 20G [default: 20G].
   --engine <environment>  Compare the copy in the engine of this environment with what is recorded.
   --config-dir <path>     The metadata tree, with environments/, feeds/ and schemas/.
   --shard <i/n>           Only this shard, such as 2/4. Default: all shards of the feed.
   -h --help               Show this.
 
-A path is a data file, the folder of a day, or a storage folder. Every figure is counted again from the lines
+A path is a data file, the folder of a day, or a storage folder; or any of these in a bucket, such as
+s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/lake.md). Every figure is counted again from the lines
 themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
 day that is not sealed yet is compared with its ledger only. What need not be damage, such as an old day that is
 not here, is printed as a note.
@@ -26,7 +29,7 @@ so much: what was recorded before its first message counts as not copied. A rela
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ from rich.text import Text
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order
 from ssmd.commands.jobs.outlet import Outlet
+from ssmd.commands.places import Places, places
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.proof.advisories import advisories
 from ssmd.proof.missing import missing_files
@@ -60,9 +64,14 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         from ssmd.commands.verify_copy import verify_copy
 
         return verify_copy(arguments, environ)
-    paths = [Path(text) for text in arguments["<path>"]]
-    jobs = jobs_asked(arguments)
-    verdicts = list(in_order(_verify, day_tasks(_files_in(paths)), jobs))
+    with places(arguments["<path>"], arguments, environ) as read:
+        return _verify_all(read, jobs_asked(arguments))
+
+
+def _verify_all(read: Places, jobs: int | None) -> int:
+    """Verify what is there, print it, and return the exit code."""
+    paths = read.paths
+    verdicts = list(in_order(read.work(_verify), day_tasks(_files_in(paths), read.passes), jobs))
     missing = missing_files(paths, verdicts)
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -82,7 +91,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _files_in(paths: list[Path]) -> list[DayFile]:
+def _files_in(paths: Sequence[Path]) -> list[DayFile]:
     """Return the data files below the paths, each once. Raises UsageError for a path without any data.
 
     A disk that is not mounted must not pass for one on which everything is right.

@@ -127,7 +127,7 @@ class Archive:
         # A clock that was ahead may have left days to come.
         self._newest = {stem: day for day, stem in sorted(self._begun) if day <= self._today}
         self._connected = {
-            (day, stem) for stem, day in self._newest.items() if is_connected(self._folders[day], stem)
+            (day, stem) for stem, day in self._newest.items() if is_connected(self._folders[day], stem, self._today)
         }
 
     def _is_blank(self, day: str, stem: str) -> bool:

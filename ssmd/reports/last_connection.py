@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssmd.store.closed_hours import Times, closed_times
-from ssmd.store.layout import data_path, ledger_path, manifest_path
+from ssmd.store.layout import data_path, ledger_path, live_folder, manifest_path
 from ssmd.store.ledger import IMPORTED
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
@@ -39,13 +39,16 @@ def is_imported(folder: Path, stem: str) -> bool:
     return any(entry.event == IMPORTED for entry in entries) and not sessions(entries)
 
 
-def is_connected(folder: Path, stem: str) -> bool:
+def is_connected(folder: Path, stem: str, today: str) -> bool:
     """Return whether the last session in a day's folder goes on: its ledger has no end of it, and a collector runs.
 
     A run that was killed has left no end either, but holds no lock. A run that was started since holds the lock, but
     its ledger says that it was started.
     """
-    if manifest_path(folder, stem).exists() or not is_locked(data_path(folder, stem)):
+    if manifest_path(folder, stem).exists():
+        return False
+    # What a bucket has of today ends with the last segment, and more is to come.
+    if not (is_locked(data_path(folder, stem)) or (folder.name == today and live_folder(folder, stem).exists())):
         return False
     last = _last_session(folder, stem)
     return last is not None and last.ended is None and last.next is None

@@ -30,6 +30,7 @@ __all__ = [
     "FORMS",
     "LEDGER",
     "LISTING",
+    "LIVE",
     "MANIFEST",
     "PACKED_LEDGERS",
     "PRUNED",
@@ -43,6 +44,7 @@ __all__ = [
     "feed_of",
     "forms_of",
     "ledger_path",
+    "live_folder",
     "lock_path",
     "manifest_path",
     "pruned_path",
@@ -97,6 +99,9 @@ RESERVED_ENDINGS = (".ledger", *(kind.suffix for kind in DAY_FILES))
 LISTING = ".listing"
 """What ends the name of the feed in which the listings of another feed are kept. No configured feed's name may."""
 
+LIVE = "live"
+"""The folder in that of a day in which a bucket has what came of it so far, while it is not complete."""
+
 FEED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _STEM = re.compile(rf"(?P<feed>{FEED.pattern})(?:\+(?P<shard>{LABEL}))?")
@@ -142,6 +147,11 @@ def manifest_path(folder: Path, stem: str) -> Path:
 def pruned_path(folder: Path, stem: str) -> Path:
     """Return the path of the file that says where pruned data is, in a day's folder."""
     return folder / f"{stem}{PRUNED}"
+
+
+def live_folder(folder: Path, stem: str) -> Path:
+    """Return the folder that is there, in a day's folder, when the day is read from a bucket that is not complete."""
+    return folder / LIVE / stem
 
 
 def torn_path(path: Path) -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["PROGRESS", "REFUSED", "REPORT", "RESULT", "frame", "frames"]
+__all__ = ["PROGRESS", "RAISED", "REFUSED", "REPORT", "RESULT", "frame", "frames"]
 
-PROGRESS, REPORT, RESULT, REFUSED = range(4)
-"""The kinds of answers, and their values: the bytes done, what is reported, the result, and the errno of a failed write
-to stdout."""
+PROGRESS, REPORT, RESULT, RAISED, REFUSED = range(5)
+"""The kinds of answers, and their values: the bytes done, what is reported, the result, the SsmdError in its place, and
+the errno of a failed write to stdout."""
 
 _LENGTH_BYTES = 8
 

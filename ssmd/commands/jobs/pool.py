@@ -21,9 +21,9 @@ from typing import Any, NoReturn, Self
 
 import ssmd
 from ssmd.commands.jobs.display import Show
-from ssmd.commands.jobs.frames import PROGRESS, REFUSED, REPORT, RESULT, frame, frames
+from ssmd.commands.jobs.frames import PROGRESS, RAISED, REFUSED, REPORT, RESULT, frame, frames
 from ssmd.commands.jobs.outlet import Task, Work
-from ssmd.errors import printable
+from ssmd.errors import SsmdError, printable
 
 __all__ = ["Pool"]
 
@@ -87,7 +87,9 @@ class Pool:
                     self._take(thing)
                 while self._turn not in self._results:
                     self._receive()
-                yield self._results.pop(self._turn)
+                if isinstance(result := self._results.pop(self._turn), SsmdError):
+                    raise result
+                yield result
                 self._turn += 1
                 for worker in self._workers.values():
                     self._give_turn(worker)
@@ -96,7 +98,8 @@ class Pool:
             for number in sorted(self._results):
                 for thing in self._reports.pop(number, ()):
                     self._take(thing)
-                yield self._results.pop(number)
+                if not isinstance(result := self._results.pop(number), SsmdError):
+                    yield result
             self._exit(lost.worker)
 
     def _receive(self) -> None:
@@ -125,7 +128,7 @@ class Pool:
             self._reports.setdefault(number, []).append(value)
         elif kind == REFUSED:
             raise OSError(value, os.strerror(value))  # As if this process had written to stdout.
-        elif kind == RESULT:
+        elif kind in (RESULT, RAISED):
             self._results[number] = value
             if self._show is not None:
                 self._show(number, None)

@@ -15,7 +15,8 @@ import threading
 import time
 from typing import Any, BinaryIO, NoReturn
 
-from ssmd.commands.jobs.frames import PROGRESS, REFUSED, REPORT, RESULT, frame, frames
+from ssmd.commands.jobs.frames import PROGRESS, RAISED, REFUSED, REPORT, RESULT, frame, frames
+from ssmd.errors import SsmdError
 
 __all__ = ["AHEAD_BYTES", "main"]
 
@@ -117,6 +118,8 @@ def main(answers: BinaryIO) -> NoReturn:
         outlet = _Outlet(answers, shows, orders.turn)
         try:
             outlet.finish(work(unit, outlet))
+        except SsmdError as error:
+            outlet.answer(RAISED, error)
         except _Refused:
             os._exit(0)  # Not sys.exit(), which would try to write the rest.
 
