@@ -127,7 +127,7 @@ def test_shards_on_a_plain_host(checkout, home):
 def test_systemd(tmp_path):
     if reason := why_not():
         pytest.skip(reason)
-    install, simulated, live = blocks("systemd")
+    install, simulated, live, timers = blocks("systemd")
     (tmp_path / "machine").mkdir()
     with Machine(tmp_path / "machine") as machine:
         machine.run("sh", "-eu", "-c", install, check=True)
@@ -156,6 +156,11 @@ def test_systemd(tmp_path):
         machine.wait_for(lambda: machine.show("ssmd@kalshi-dev.service", "ExecMainStatus") == "69")
         assert machine.run("systemctl", "is-enabled", "ssmd@kalshi-dev").stdout == "enabled\n"
         machine.run("systemctl", "disable", "--now", "ssmd@kalshi-dev", check=True)
+
+        machine.run("sh", "-eu", "-c", timers, check=True)
+        assert "ssmd-compact.service" in machine.run("systemctl", "list-timers", "ssmd-*", check=True).stdout
+        machine.run("systemctl", "start", "ssmd-compact.service", check=True)
+        assert "kalshi-sim" not in machine.run("systemctl", "--failed").stdout
 
 
 @pytest.mark.needs("rsync")

@@ -451,6 +451,29 @@ def test_shipping_is_deployed_as_the_page_says(tmp_path, name):
     )
 
 
+def test_a_bucket_is_deployed_as_the_page_says(tmp_path):
+    overlays = tmp_path / "deploy" / "k8s" / "overlays"
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copytree(K8S, overlays.parent)
+    for name, files in {"bucket": ("kustomization", "service-account"), "export": ("kustomization",)}.items():
+        (overlays / name).mkdir()
+        for file in files:
+            path = f"deploy/k8s/overlays/{name}/{file}.yaml"
+            (tmp_path / path).write_text(snippet(f"# {path}"))
+    text = kustomize(overlays / "bucket")
+    (tmp_path / "rendered.yaml").write_text(text)
+    valid = strictly_valid(tmp_path / "rendered.yaml")
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    objects = list(yaml.safe_load_all(text))
+    [account] = [each["metadata"] for each in objects if each["kind"] == "ServiceAccount"]
+    [collector] = [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
+    assert collector["serviceAccountName"] == jobs_in(objects)["prune"]["spec"]["serviceAccountName"] == account["name"]
+    memory = collector["containers"][0]["resources"]
+    assert memory["requests"]["memory"] == memory["limits"]["memory"] == "640Mi"
+    [one] = jobs_in(list(yaml.safe_load_all(kustomize(overlays / "export"))))["export"]["spec"]["containers"]
+    assert one["args"] == ["export", "/var/lib/ssmd/data", "--to", "s3://my-bucket/lake", "--jobs", "1"]
+
+
 @pytest.mark.parametrize("where", ["above", "below"])
 def test_what_selects_a_collector_follows_its_name(tmp_path, where):
     """The components may be used by the overlay that sets the suffix, or by one that uses that overlay."""
@@ -494,6 +517,104 @@ def test_the_nightly_job_is_in_the_overlay_and_runs_on_the_node_of_its_collector
     ):
         assert not selector.items() <= labels.items()
     assert "CronJob" not in rendered("sim")
+
+
+def with_components(tmp_path: Path, *names: str, overlay: str = "prod", more: str = "") -> list[dict[str, Any]]:
+    """The objects of an overlay with further components, which are valid."""
+    components = [os.path.relpath(K8S / "components" / name, tmp_path) for name in names]
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{os.path.relpath(K8S / 'overlays' / overlay, tmp_path)}]\ncomponents: {components}\n{more}"
+    )
+    text = kustomize(tmp_path)
+    (tmp_path / "rendered.yaml").write_text(text)
+    valid = strictly_valid(tmp_path / "rendered.yaml")
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+    return list(yaml.safe_load_all(text))
+
+
+def jobs_in(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The pods of the nightly jobs, by their names."""
+    jobs = [each for each in objects if each["kind"] == "CronJob"]
+    named = {job["metadata"]["name"].removeprefix("kalshi-"): job["spec"]["jobTemplate"]["spec"] for job in jobs}
+    return {name: job["template"] for name, job in named.items()}
+
+
+def test_all_jobs_of_the_night_have_the_form_of_the_first_and_run_one_after_the_other(tmp_path):
+    objects = with_components(tmp_path, "export", "prune", more="namespace: ssmd-prod\nnameSuffix: -two\n")
+    jobs = {name.removesuffix("-two"): pod for name, pod in jobs_in(objects).items()}
+    assert set(jobs) == {"compact", "export", "prune"}
+    by_kind = {each["kind"]: each for each in objects}
+    collector = by_kind["Deployment"]["spec"]["template"]
+    for name, template in jobs.items():
+        [one] = template["spec"]["containers"]
+        [first] = jobs["compact"]["spec"]["containers"]
+        assert one["securityContext"] == first["securityContext"]
+        assert one["image"] == first["image"] == f"ssmd:{__version__}"
+        for same in ("restartPolicy", "automountServiceAccountToken", "affinity", "securityContext"):
+            assert template["spec"][same] == jobs["compact"]["spec"][same]
+        [term] = template["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert selects(term["labelSelector"]["matchLabels"], collector)
+        # No Service, policy or Deployment takes the job for a collector.
+        assert template["metadata"]["labels"] == {"app": f"kalshi-{name}"}
+        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        assert volumes["data"]["persistentVolumeClaim"]["claimName"] == "kalshi-data-two"
+        assert set(volumes) == {mount["name"] for mount in one["volumeMounts"]}
+    specs = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "CronJob"}
+    hours = [specs[f"kalshi-{name}-two"]["schedule"] for name in ("compact", "export", "prune")]
+    assert hours == ["20 1 * * *", "20 2 * * *", "20 3 * * *"]
+    for same in ("timeZone", "concurrencyPolicy", "startingDeadlineSeconds"):
+        assert len({spec[same] for spec in specs.values()}) == 1
+
+
+def test_the_job_that_prunes_has_the_environment_the_tree_and_the_keys_of_the_collector(tmp_path):
+    objects = with_components(tmp_path, "prune", more="namespace: ssmd-prod\nnameSuffix: -two\n")
+    [config] = [each["metadata"]["name"] for each in objects if each["kind"] == "ConfigMap"]
+    [collector] = [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
+    pruning = jobs_in(objects)["prune-two"]["spec"]
+    [one], [first] = pruning["containers"], collector["containers"]
+    assert one["args"] == ["prune", *first["args"][1:4]]
+    assert one["args"][1:] == ["kalshi-prod", "--config-dir", "/etc/ssmd/exchanges"]
+    volumes = {volume["name"]: volume for volume in pruning["volumes"]}
+    assert volumes["config"] in collector["volumes"]
+    assert volumes["config"]["configMap"]["name"] == config
+    assert one["volumeMounts"] == first["volumeMounts"]
+    assert one["envFrom"][0]["secretRef"]["name"] == first["envFrom"][0]["secretRef"]["name"]
+
+
+def test_the_job_that_exports_reads_the_data_and_writes_nowhere_but_into_its_temporary_folder(tmp_path):
+    exporting = jobs_in(with_components(tmp_path, "export"))["export"]["spec"]
+    [one] = exporting["containers"]
+    writable = [mount["mountPath"] for mount in one["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["/tmp"]
+    volumes = {volume["name"]: volume for volume in exporting["volumes"]}
+    assert volumes["data"]["persistentVolumeClaim"]["readOnly"] is True
+    assert "emptyDir" in volumes["temporary"]
+
+
+def test_the_component_for_parquet_changes_the_command_and_the_memory_of_the_nightly_job(tmp_path):
+    [parquet] = jobs_in(with_components(tmp_path, "compact-parquet"))["compact"]["spec"]["containers"]
+    [plain] = rendered("prod")["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    [script], [before] = parquet.pop("args"), plain["args"]
+    assert script == before.replace("compact /var/lib/ssmd/data ", "compact /var/lib/ssmd/data --parquet ")
+    assert int(parquet.pop("resources")["limits"]["memory"].removesuffix("Mi")) >= 512
+    assert parquet == {name: value for name, value in plain.items() if name not in ("args", "resources")}
+
+
+@pytest.mark.parametrize("overlay", ["prod", "shards", "sim"])
+def test_the_component_of_s3_opens_its_ports_and_gives_the_upload_memory(tmp_path, overlay):
+    objects = {each["kind"]: each for each in with_components(tmp_path, "storage-s3", overlay=overlay)}
+    before = rendered(overlay)
+    added = objects["NetworkPolicy"]["spec"]["egress"][len(before["NetworkPolicy"]["spec"]["egress"]) :]
+    assert [(port["protocol"], port["port"]) for rule in added for port in rule["ports"]] == [
+        ("TCP", 443),
+        ("TCP", 9000),
+        ("TCP", 8333),
+    ]
+    [one] = objects[workload(overlay)["kind"]]["spec"]["template"]["spec"]["containers"]
+    limits = [int(each["resources"]["limits"]["memory"].removesuffix("Mi")) for each in (container(overlay), one)]
+    assert limits[1] - limits[0] >= 384
+    for each in ("args", "env", "securityContext", "volumeMounts", "livenessProbe"):
+        assert one.get(each) == container(overlay).get(each)
 
 
 class ConfigVolume:

@@ -1,5 +1,6 @@
 """deploy/systemd: systemd's own checks find nothing in the unit, and a real systemd starts, restarts and stops it."""
 
+import gzip
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from abilities import need
 from process import KEYS, ROOT
+from recorded import make_day
 from systemd_machine import Machine, why_not
 
 from ssmd.runtime.runner import DRAIN_SECONDS
@@ -17,6 +19,10 @@ from ssmd.runtime.runner import DRAIN_SECONDS
 UNIT = ROOT / "deploy" / "systemd" / "ssmd@.service"
 SIMULATED = "ssmd@kalshi-sim.service"
 LOCAL = "ssmd@kalshi-local.service"
+
+
+NIGHTLY = ("compact", "export", "prune")
+"""The commands that a timer starts, by the names of their units: ssmd-compact.service and so on."""
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -31,6 +37,34 @@ def test_systemd_finds_nothing_wrong_in_the_unit(tmp_path):
     unit.write_text(UNIT.read_text().replace("/opt/ssmd/bin/ssmd", str(ROOT / "bin" / "ssmd")))
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_systemd_finds_nothing_wrong_in_the_units_of_the_night(tmp_path):
+    shutil.copytree(UNIT.parent, tmp_path / "units")
+    units = sorted((tmp_path / "units").glob("ssmd-*.*"))
+    for unit in units:
+        if unit.is_file():
+            unit.write_text(unit.read_text().replace("/opt/ssmd/bin/ssmd", str(ROOT / "bin" / "ssmd")))
+    named = [unit for unit in units if unit.suffix in (".service", ".timer")]
+    assert {unit.name for unit in named} == {f"ssmd-{name}.{kind}" for name in NIGHTLY for kind in ("service", "timer")}
+    done = analyze("verify", "--man=no", *named)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in NIGHTLY:
+        done = analyze("security", "--offline=true", "--threshold=15", tmp_path / "units" / f"ssmd-{name}.service")
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_timers_go_off_one_after_the_other_every_night():
+    times = []
+    for name in NIGHTLY:
+        text = (UNIT.parent / f"ssmd-{name}.timer").read_text()
+        [calendar] = re.findall(r"^OnCalendar=(.+)$", text, re.MULTILINE)
+        done = analyze("calendar", "--iterations=2", "--base-time=2026-11-28 12:00:00 UTC", calendar)
+        assert done.returncode == 0, done.stderr
+        first, second = re.findall(r"(?:elapse|#2): \w+ (\S+ \S+) UTC$", done.stdout, re.MULTILINE)
+        assert (first[:10], second[:10]) == ("2026-11-29", "2026-11-30")
+        times.append(first)
+    assert times == sorted(set(times))
 
 
 def test_the_exposure_of_the_unit_is_low():
@@ -54,10 +88,13 @@ def machine(tmp_path_factory):
         machine.run("install", "-d", "/etc/ssmd/exchanges", check=True)
         machine.run("cp", "-rT", "/opt/ssmd/conf", "/etc/ssmd/exchanges", check=True)
         machine.run("cp", "/opt/ssmd/deploy/systemd/ssmd@.service", "/etc/systemd/system/", check=True)
+        for name in ("ssmd-.service.d", *(f"ssmd-{name}.{kind}" for name in NIGHTLY for kind in ("service", "timer"))):
+            machine.run("cp", "-r", f"/opt/ssmd/deploy/systemd/{name}", "/etc/systemd/system/", check=True)
         # A Python from elsewhere, as that of the tests may be, looks for its library at the path where it was built.
-        extra = machine.path("/etc/systemd/system/ssmd@.service.d/python.conf")
-        extra.parent.mkdir()
-        extra.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
+        for units in ("ssmd@.service.d", "ssmd-.service.d"):
+            extra = machine.path(f"/etc/systemd/system/{units}/python.conf")
+            extra.parent.mkdir(exist_ok=True)
+            extra.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
         machine.run("systemctl", "daemon-reload", check=True)
         yield machine
 
@@ -239,3 +276,58 @@ def shipping(machine: Machine) -> dict:
     asked = machine.run("/opt/python/bin/python3", "-c", ask)
     found = json.loads(asked.stdout)["shipping"] if asked.returncode == 0 else None
     return found or {"messages": 0, "up": False}
+
+
+def recorded(machine: Machine, *days: str, sealed: bool = False) -> Path:
+    """Write days into the storage folder of the services, as their user owns it; return the folder."""
+    folder = machine.path("/var/lib/ssmd/data")
+    shutil.rmtree(folder, ignore_errors=True)
+    for day in days:
+        make_day(folder, day, feed="kalshi-sim", sealed=sealed)
+    machine.run("chown", "-R", "ssmd:ssmd", "/var/lib/ssmd", check=True)
+    return folder
+
+
+def nightly(machine: Machine, name: str, *settings: str) -> str:
+    """Let a service of the night run to its end, and return its result: `success` or `exit-code`."""
+    configure(machine, "nightly", *settings)
+    machine.run("systemctl", "start", f"ssmd-{name}.service")
+    return machine.show(f"ssmd-{name}.service", "Result")
+
+
+def test_the_service_of_the_night_seals_and_compresses_with_few_rights(machine):
+    folder = recorded(machine, "2025-12-20", "2025-12-21")
+    assert nightly(machine, "compact") == "success", machine.journal("ssmd-compact.service")
+    user = int(machine.run("id", "-u", "ssmd", check=True).stdout)
+    for day in ("2025-12-20", "2025-12-21"):
+        names = {path.name: path.stat() for path in (folder / day).iterdir()}
+        assert set(names) == {f"kalshi-sim.{rest}" for rest in ("jsonl.zst", "ledger.jsonl", "manifest.json")}
+        assert {stat.st_uid for stat in names.values()} == {user}
+    # The drop-in is for the services of the night alone.
+    assert machine.show("ssmd-compact.service", "MemoryMax") == str(2**30)
+    assert machine.show(SIMULATED, "MemoryMax") == str(2**29)
+
+
+def test_a_day_that_cannot_be_sealed_makes_the_service_of_the_night_fail_and_stops_no_other(machine):
+    folder = recorded(machine, "2025-12-20", "2025-12-21")
+    other = folder / "2025-12-20" / "kalshi-sim.jsonl"
+    other.with_name("kalshi-sim.jsonl.gz").write_bytes(gzip.compress(other.read_bytes()))
+    assert nightly(machine, "compact") == "exit-code"
+    assert machine.show("ssmd-compact.service", "ExecMainStatus") == "65"
+    assert not other.with_name("kalshi-sim.manifest.json").exists()
+    assert (folder / "2025-12-21" / "kalshi-sim.jsonl.zst").exists()
+
+
+def test_a_timer_starts_its_service(machine):
+    folder = recorded(machine, "2025-12-20")
+    soon = machine.path("/etc/systemd/system/ssmd-compact.timer.d/soon.conf")
+    soon.parent.mkdir()
+    try:
+        soon.write_text("[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=1us\n")
+        machine.run("systemctl", "daemon-reload", check=True)
+        machine.run("systemctl", "start", "ssmd-compact.timer", check=True)
+        machine.wait_for((folder / "2025-12-20" / "kalshi-sim.jsonl.zst").exists)
+    finally:
+        machine.run("systemctl", "stop", "ssmd-compact.timer", "ssmd-compact.service")
+        shutil.rmtree(soon.parent)
+        machine.run("systemctl", "daemon-reload", check=True)
