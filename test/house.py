@@ -13,7 +13,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"wiring"},
-    {"importing", "reports", "shipping"},
+    {"importing", "reports", "shipping", "tables"},
     {"proof"},
     ROLES,
     {"runtime"},

@@ -18,6 +18,7 @@ from recorded import make_day
 
 from ssmd.contracts.shard import Shard
 from ssmd.proof.compact import candidates, compact
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.store.layout import data_path, manifest_path
 
 pytestmark = pytest.mark.one_day
@@ -169,8 +170,8 @@ def test_at_midnight_each_shard_seals_its_day_and_compaction_runs_beside_them(tm
         await_true(lambda: all(path.exists() for path in manifests), "a day is not sealed")
 
         def all_compacted() -> bool:  # A day that is still being sealed, or written, is left as it is.
-            for file in candidates(data, "9999-12-31"):
-                compact(file, level=1, dry_run=False, progress=lambda count: None)
+            for file in candidates(data, "9999-12-31", "jsonl.zst"):
+                compact(file, ZstPacker(1), dry_run=False, progress=lambda count: None)
             return len(list(data.glob("*/*.jsonl.zst"))) == 3
 
         await_true(all_compacted, "a day is not compacted")

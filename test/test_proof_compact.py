@@ -17,17 +17,19 @@ from recorded import fail
 
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.proof.compact import Compacted, Left, candidates, compact
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.proof.seal import seal
 from ssmd.proof.verify import verify
 from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.merge import merged
 from ssmd.reading.seek import blocks, lines_before, ranges
-from ssmd.store.inventory import data_files, in_any_form
+from ssmd.store.inventory import bytes_on_disk, data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.store.line import LineEncoder
 
 NS = 1_790_000_000_000_000_000  # 2026-09-21
 LINES = 8_000
+ZST = ZstPacker(3)
 
 
 @pytest.fixture
@@ -53,8 +55,8 @@ def storage(tmp_path: Path) -> Path:
 
 
 def run(storage: Path, *, dry_run: bool = False, before: str = "2026-09-22") -> list[Compacted | Left]:
-    files = candidates(storage, before)
-    return [compact(file, level=3, dry_run=dry_run, progress=lambda count: None) for file in files]
+    files = candidates(storage, before, ZST.form)
+    return [compact(file, ZST, dry_run=dry_run, progress=lambda count: None) for file in files]
 
 
 def names(storage: Path) -> list[str]:
@@ -72,7 +74,7 @@ def test_a_day_becomes_smaller_and_keeps_its_content_times_and_permissions(stora
     before = content(storage)
     [outcome] = run(storage)
     packed = plain.with_name("kalshi.jsonl.zst")
-    assert outcome == Compacted(len(before), packed.stat().st_size, finished=False)
+    assert outcome == Compacted(len(before), packed.stat().st_size, ("kalshi.jsonl",), finished=False)
     assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
     assert content(storage) == before
     assert packed.stat().st_size < len(before)
@@ -98,18 +100,18 @@ def test_a_file_that_was_compacted_after_it_was_listed_is_read_in_its_new_form(s
     assert b"".join(blocks(file.path, *part)) == b"".join(lines[3000:5000])
     assert lines_before(file.path, part[0]) == 3000
     assert verify(file).findings == []
-    assert in_any_form(file.path, Path.stat).st_size < len(before)
+    assert in_any_form(file.path, bytes_on_disk) < len(before)
 
 
 def test_a_file_that_another_run_has_compacted_meanwhile_is_left(storage):
     [file] = data_files([storage])
     run(storage)
-    assert isinstance(compact(file, level=3, dry_run=False, progress=lambda count: None), Left)
+    assert isinstance(compact(file, ZST, dry_run=False, progress=lambda count: None), Left)
 
 
 def test_a_dry_run_changes_nothing(storage):
     before = names(storage), content(storage)
-    assert run(storage, dry_run=True) == [Compacted(len(before[1]), 0, finished=False)]
+    assert run(storage, dry_run=True) == [Compacted(len(before[1]), 0, ("kalshi.jsonl",), finished=False)]
     assert (names(storage), content(storage)) == before
 
 
@@ -266,6 +268,7 @@ from pathlib import Path
 sys.path.insert(0, "test")
 from kills import killed_at
 from ssmd.proof.compact import candidates, compact
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.store.inventory import data_files, in_any_form
 from ssmd.store.ledger import Entry, encode_entry
 from ssmd.reading.blocks import LineBlocks
@@ -275,8 +278,8 @@ kept, storage = map(Path, sys.argv[1:])
 expected = b"".join(LineBlocks(data_files([kept])[0].path))
 
 def run():
-    for file in candidates(storage, "2026-09-22"):
-        compact(file, level=1, dry_run=False, progress=len)
+    for file in candidates(storage, "2026-09-22", "jsonl.zst"):
+        compact(file, ZstPacker(1), dry_run=False, progress=len)
 
 def look():
     [file] = data_files([storage])
@@ -288,7 +291,7 @@ seen = set()
 for step in itertools.count():
     shutil.rmtree(storage, ignore_errors=True)
     shutil.copytree(kept, storage)
-    killed = killed_at(step, run, "compact.py", "durable.py")
+    killed = killed_at(step, run, "compact.py", "pack_zst.py", "durable.py")
     seen.add(tuple(sorted(look())))
     run()
     assert look() == {"kalshi.jsonl.zst"}

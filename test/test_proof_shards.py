@@ -12,6 +12,7 @@ from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.proof.advisories import advisories
 from ssmd.proof.compact import candidates, compact
 from ssmd.proof.missing import missing_files
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.proof.verify import verify
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DAY_FILES
@@ -116,9 +117,9 @@ def test_files_of_a_run_without_shards_cannot_pass_for_those_of_one(tmp_path):
 
 def test_each_shard_is_compacted_by_itself(storage):
     make_day(storage, DAYS[0], shard=WHOLE, per_hour=20)
-    for file in candidates(storage, "2026-09-30"):
+    for file in candidates(storage, "2026-09-30", "jsonl.zst"):
         if file.shard != Shard(2, 3):
-            compact(file, level=1, dry_run=False, progress=lambda done: None)
+            compact(file, ZstPacker(1), dry_run=False, progress=lambda done: None)
     assert sorted(path.name for path in (storage / DAYS[0]).glob("*.jsonl*") if "ledger" not in path.name) == [
         *("kalshi+1of3.jsonl.zst", "kalshi+2of3.jsonl", "kalshi+3of3.jsonl.zst", "kalshi.jsonl.zst")
     ]

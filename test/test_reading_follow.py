@@ -21,6 +21,7 @@ from ssmd.contracts.sink import Block, Position
 from ssmd.errors import DataError, EngineMismatch, WriteError
 from ssmd.exchange.readers import reader_of
 from ssmd.proof.compact import compact
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.proof.seal import seal
 from ssmd.reading.follow import POLL_SECONDS, SYNC_SECONDS, Follower
 from ssmd.store.inventory import data_files
@@ -188,7 +189,7 @@ class Recording:
             if seal(file, self.now + 3 * 86_400 * SECOND) is None:
                 continue
             if form == "zst":
-                compact(file, level=1, dry_run=False, progress=lambda size: None)
+                compact(file, ZstPacker(1), dry_run=False, progress=lambda size: None)
             else:
                 with gzip.open(f"{file.path}.gz", "wb") as packed:
                     packed.write(file.path.read_bytes())
@@ -381,7 +382,7 @@ def test_where_an_empty_engine_begins(tmp_path, start, day, lines):
 def test_now_is_behind_a_day_that_is_compressed(tmp_path):
     path = make_day(tmp_path, DAY)
     size, lines = path.stat().st_size, path.read_bytes().count(b"\n")
-    compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+    compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
     assert follower(tmp_path).begin(None, "now") == Position("kalshi", "", DAY, size, lines)
 
 
@@ -460,7 +461,7 @@ def test_a_day_that_is_unpacked_to_be_continued_goes_on(tmp_path, at_once):
     path = make_day(tmp_path, DAY)
     recorded = path.read_bytes()
     [file] = data_files([path])
-    compact(file, level=1, dry_run=False, progress=lambda size: None)
+    compact(file, ZstPacker(1), dry_run=False, progress=lambda size: None)
     one = begun(tmp_path)
     assert lines_of(everything(one)) == recorded
     for size in (0, 10, len(recorded) // 2, len(recorded)):
@@ -542,7 +543,7 @@ def test_lag_counts_the_lines_of_days_that_are_compressed(tmp_path, sealed):
     for day in (DAY, NEXT):
         path = make_day(tmp_path, day)
         sizes.append(path.stat().st_size)
-        compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+        compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
         if not sealed:
             (path.parent / "kalshi.manifest.json").unlink()
             sizes[-1] = path.with_name("kalshi.jsonl.zst").stat().st_size
@@ -642,7 +643,7 @@ def test_a_compressed_day_goes_on_at_a_position_of_its_lines(tmp_path, form):
     recorded = path.read_bytes()
     lines = recorded.splitlines(keepends=True)
     if form == "zst":
-        compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+        compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
     else:
         path.with_name("kalshi.jsonl.gz").write_bytes(gzip.compress(recorded))
         path.unlink()
@@ -660,7 +661,7 @@ def test_a_compressed_day_goes_on_at_a_position_of_its_lines(tmp_path, form):
 
 def test_a_compressed_day_that_is_damaged_is_an_error(tmp_path):
     path = make_day(tmp_path, DAY)
-    compact(data_files([path])[0], level=1, dry_run=False, progress=lambda size: None)
+    compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
     packed = path.with_name("kalshi.jsonl.zst")
     packed.write_bytes(packed.read_bytes()[:-100])
     with pytest.raises(DataError, match=f"{packed}: cannot be read: "):

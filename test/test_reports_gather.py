@@ -10,6 +10,7 @@ from recorded import DAY, KALSHI, fail, make_day, write_day
 
 from ssmd.errors import UsageError
 from ssmd.proof.compact import candidates, compact
+from ssmd.proof.pack_zst import ZstPacker
 from ssmd.reports.columns import remark
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
@@ -84,8 +85,8 @@ def test_a_run_that_never_connected_does_not_begin_or_prolong_the_table(tmp_path
     """Between days with data it is an outage like any other."""
     never_connected(tmp_path, "2026-09-18")
     if compacted:
-        [empty] = candidates(tmp_path, "2026-09-30")
-        assert compact(empty, level=1, dry_run=False, progress=lambda done: None)
+        [empty] = candidates(tmp_path, "2026-09-30", "jsonl.zst")
+        assert compact(empty, ZstPacker(1), dry_run=False, progress=lambda done: None)
         assert not empty.path.exists()
     assert figures(tmp_path) == {}
     make_day(tmp_path, "2026-09-19")

@@ -48,6 +48,7 @@ def test_the_files_of_a_day_are_those_of_the_list():
         ".jsonl": (True, True, True),
         ".jsonl.zst": (True, True, True),
         ".jsonl.gz": (True, True, True),
+        ".parquet": (True, True, True),
         ".ledger.jsonl": (True, True, False),
         ".manifest.json": (True, True, False),
         ".pruned.json": (False, False, False),
@@ -61,7 +62,7 @@ def test_the_files_of_a_day_are_those_of_the_list():
 
 
 def test_the_forms_of_the_data_are_in_the_order_in_which_they_are_read():
-    assert FORMS == ("jsonl", "jsonl.zst", "jsonl.gz")
+    assert FORMS == ("jsonl", "jsonl.zst", "jsonl.gz", "parquet")
     assert forms_of(FOLDER, "kalshi") == [FOLDER / f"kalshi.{form}" for form in FORMS]
 
 
@@ -92,7 +93,7 @@ def test_a_stem_gives_feed_and_shard_back(feed, shard):
 )
 def test_other_names_with_a_plus_are_of_no_feed_and_no_shard(stem):
     assert feed_and_shard(stem) is None
-    assert [read_name(path) for path in forms_of(FOLDER, stem)] == [None, None, None]
+    assert [read_name(path) for path in forms_of(FOLDER, stem)] == [None] * len(FORMS)
 
 
 def test_files_are_in_the_order_of_day_feed_number_of_shards_and_shard():

@@ -14,7 +14,7 @@ from ssmd.errors import OutputError, WriteError
 from ssmd.parquet import form
 from ssmd.parquet.messages import messages_of
 from ssmd.parquet.part import Part, Rows
-from ssmd.store.durable import explain, make_directory, open_new, sync_directory
+from ssmd.store.durable import make_directory, open_new, reason_of, sync_directory
 from ssmd.store.head import split
 
 __all__ = ["MOST_TYPES", "PartsWriter"]
@@ -60,6 +60,12 @@ class PartsWriter:
         self._size += len(block)
         if self._size >= _BATCH:
             self._write()
+
+    def use(self, reader: MessageReader) -> None:
+        """Let another reader find the types of the lines that are added from now on."""
+        if reader is not self._reader:
+            self._write()
+            self._reader = reader
 
     def close(self) -> None:
         """Write what waits, and make all files and their names durable."""
@@ -130,4 +136,4 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteError(f"{folder}: {explain(error)}") from None
+        raise WriteError(f"{folder}: {reason_of(error)}") from None

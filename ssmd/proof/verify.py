@@ -20,7 +20,7 @@ from ssmd.proof.verdict import Verdict, slim
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import split
 from ssmd.store.inventory import other_forms, packed_ledger
-from ssmd.store.layout import DayFile, live_folder, manifest_path
+from ssmd.store.layout import PARQUET, DayFile, live_folder, manifest_path
 from ssmd.store.line import decode_line
 from ssmd.store.manifest import BLOCK_LINES, Manifest, unpack_sums
 from ssmd.store.manifest_file import read_exact_manifest
@@ -83,7 +83,7 @@ def _manifest_of(file: DayFile) -> tuple[Manifest | None, list[Finding]]:
 
 
 def _of_unsealed(file: DayFile, found: Examination) -> Iterator[Finding]:
-    if file.form == "jsonl.zst" and not live_folder(file.path.parent, file.stem).exists():
+    if file.form in ("jsonl.zst", PARQUET) and not live_folder(file.path.parent, file.stem).exists():
         yield Finding(None, "is compressed but has no manifest: only sealed days are compacted")
     yield from found.findings
 

@@ -1,4 +1,4 @@
-"""Reads a data file, plain or compressed, in blocks of whole lines and with little memory."""
+"""Reads the data of a day, plain, compressed or in Parquet, in blocks of whole lines and with little memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from ssmd import extras
 from ssmd.errors import DataError
-from ssmd.store.inventory import in_any_form
+from ssmd.store.inventory import bytes_on_disk, in_any_form
+from ssmd.store.layout import PARQUET
 from ssmd.store.line import LONGEST_LINE
 from ssmd.store.on_demand import present
 
@@ -34,11 +36,13 @@ class LineBlocks:
     When the file is gone, as after compaction, another form of the same day is read. A file that is still being written
     is read up to the end that it has by then. Iterate only once. Raises DataError, naming the file, for what cannot be
     read: no permission, or compressed data that is damaged or cut off. With `partial` the iteration ends there instead.
+    `form`: that of a file whose name does not say it yet; then no other form is read.
     """
 
-    def __init__(self, path: Path, *, partial: bool = False) -> None:
+    def __init__(self, path: Path, *, partial: bool = False, form: str | None = None) -> None:
         self._path = path
         self._partial = partial
+        self._form = form
         self.broken: str | None = None
         """After the last block, with `partial`: why the rest could not be read; None when everything was read."""
         self.torn = b""
@@ -59,20 +63,34 @@ class LineBlocks:
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the content, decompressed, in pieces that may end anywhere."""
-        with in_any_form(self._path, _opened) as file:
+        opened = self._open(self._path) if self._form is not None else in_any_form(self._path, self._open)
+        if isinstance(opened, Path):
+            yield from self._of_parts(opened)
+            return
+        with opened as file:
             path = Path(file.name)
+            form = self._form or path.name
             pieces = plain(file)
-            if path.name.endswith(".zst"):
+            if form.endswith(".zst"):
                 pieces = decompressed(file, path)
-            elif path.name.endswith(".gz"):
+            elif form.endswith(".gz"):
                 pieces = unzipped(file, path)
             for data in pieces:
                 self.bytes_read = os.lseek(file.fileno(), 0, os.SEEK_CUR)
                 yield data
 
+    def _open(self, path: Path) -> FileIO | Path:
+        """Open a file. A folder of parts is returned, when it is there."""
+        if (self._form or path.suffix[1:]) != PARQUET:
+            return open(present(path), "rb", buffering=0)
+        present(path).stat()
+        return path
 
-def _opened(path: Path) -> FileIO:
-    return open(present(path), "rb", buffering=0)
+    def _of_parts(self, folder: Path) -> Iterator[bytes]:
+        lines = extras.PARQUET.load("ssmd.parquet.lines", str(folder))
+        size = bytes_on_disk(folder)
+        yield from lines.lines_in(folder)
+        self.bytes_read = size
 
 
 def whole_lines(pieces: Iterable[bytes], path: Path, longest: int) -> Generator[bytes, None, bytes]:

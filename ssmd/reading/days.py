@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssmd.errors import DataError
 from ssmd.reading.packed_day import lines_bytes
-from ssmd.store.inventory import day_folders, looking
+from ssmd.store.inventory import bytes_on_disk, day_folders, looking
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
 from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, Entry, decode_entry, time_in
 from ssmd.store.mounts import network_file_system
@@ -65,7 +65,7 @@ class Days:
             path = next((path for path in forms_of(self._storage / name, self._stem) if path.exists()), None)
             if path is not None:
                 with looking(path):
-                    yield name, lines_bytes(path, self._stem) or path.stat().st_size
+                    yield name, lines_bytes(path, self._stem) or bytes_on_disk(path)
 
     def _after(self, day: str) -> Iterator[str]:
         with looking(self._storage):

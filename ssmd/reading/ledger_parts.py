@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -105,6 +105,10 @@ class LedgerParts:
         if before.offset == part.offset:
             self._parts.pop()
         self._parts.append(part)
+
+    def all(self) -> Sequence[Part]:
+        """Return all parts, in order; one at least."""
+        return self._parts
 
     def at(self, offset: int) -> Part:
         """Return the part of the line that begins at an offset."""

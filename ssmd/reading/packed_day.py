@@ -1,4 +1,4 @@
-"""The lines of a day in a compressed file, which is whole and durable."""
+"""The lines of a day in a compressed form, which is whole and durable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from ssmd.errors import DataError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import TS
-from ssmd.store.inventory import looking
+from ssmd.store.inventory import bytes_on_disk, in_any_form, looking
 from ssmd.store.layout import data_path, manifest_path
 from ssmd.store.manifest_file import read_manifest
 
@@ -74,7 +74,7 @@ class PackedDay:
         end = lines_bytes(self.path, self._stem)
         if end is None:  # All that is known of the rest is how long it is compressed.
             with looking(self.path):
-                end = self._start + len(self._block) + self.path.stat().st_size - self._file.bytes_read
+                end = self._start + len(self._block) + in_any_form(self.path, bytes_on_disk) - self._file.bytes_read
         return max(0, end - offset)
 
     def lines_before(self, offset: int, known: tuple[int, int]) -> int | None:

@@ -14,7 +14,7 @@ from ssmd.errors import DataError
 from ssmd.proof.examine import examine
 from ssmd.reports.spans import covered, cut
 from ssmd.store.closed_hours import Times, divide
-from ssmd.store.inventory import in_any_form
+from ssmd.store.inventory import bytes_on_disk, in_any_form
 from ssmd.store.layout import DayFile, feed_of, manifest_path
 from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
 from ssmd.store.manifest_file import read_manifest
@@ -229,7 +229,7 @@ def read_figures(
     day without a manifest needs. `connected`: see figures_of().
     """
     try:
-        stored = in_any_form(file.path, Path.stat).st_size if file is not None else 0
+        stored = in_any_form(file.path, bytes_on_disk) if file is not None else 0
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     path = manifest_path(folder, stem)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import posix
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -18,10 +19,13 @@ __all__ = [
     "explain",
     "make_directory",
     "open_new",
+    "reason_of",
+    "remove",
     "require_whole",
     "sync_data",
     "sync_directory",
     "sync_file",
+    "sync_tree",
     "write_all",
     "write_durably",
     "write_pieces",
@@ -150,6 +154,29 @@ def sync_directory(path: Path) -> None:
         posix.close(fd)  # gevent's os.close() leaves a directory open until its event loop runs again.
 
 
+def sync_tree(path: Path) -> None:
+    """Make a file, or a folder and all that is in it, durable, and let the next reads come from the disk.
+
+    Raises OSError.
+    """
+    for inside in path.iterdir() if path.is_dir() else ():
+        sync_tree(inside)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+        drop_from_cache(fd)
+    finally:
+        posix.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; nothing need be there. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def drop_from_cache(fd: int) -> None:
     """Let the next read of a synced file come from the disk and not from memory, where the system can do that."""
     if hasattr(os, "posix_fadvise"):  # macOS has none.
@@ -161,3 +188,8 @@ def explain(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.strerror}; free some, then start again: the next start repairs the end of the file"
     return error.strerror or str(error)
+
+
+def reason_of(error: OSError) -> str:
+    """Return what has failed in the system's own words. Libraries put a sentence of theirs around them."""
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from ssmd.store.layout import (
     LEDGER,
     MANIFEST,
     PACKED_LEDGERS,
+    PARQUET,
     DayFile,
     day_of,
     feed_and_shard,
@@ -28,6 +30,7 @@ from ssmd.store.layout import (
 )
 
 __all__ = [
+    "bytes_on_disk",
     "data_files",
     "day_folders",
     "in_any_form",
@@ -75,7 +78,7 @@ def _below(path: Path) -> Iterator[DayFile]:
     if not path.exists():
         not_read = ", and the standard input is not read" if str(path) == "-" else ""
         raise UsageError(f"{printable(str(path))}: there is no such file or folder{not_read}")
-    if not path.is_dir():
+    if not path.is_dir() or ((file := read_name(path)) is not None and file.form == PARQUET):
         yield _one_file(path)
     elif (day := day_of(path.resolve())) is not None:
         yield from _in_folder(path, day)
@@ -90,9 +93,15 @@ def _one_file(path: Path) -> DayFile:
         raise UsageError(f"{printable(str(path))}: is a compressed ledger; {_unpack(path)}, then name its data")
     if file is None:
         raise UsageError(f"{printable(str(path))}: is not named like data of ssmd, <feed>.{' or .'.join(FORMS)}")
-    if not path.is_file():
+    if file.form == PARQUET and not path.is_dir():
+        raise UsageError(f"{printable(str(path))}: is a file, but a day in Parquet is a folder; name that folder")
+    if not _is_there(file):
         raise UsageError(f"{printable(str(path))}: is no regular file; name a file that ssmd has kept, or a folder")
     return file
+
+
+def _is_there(file: DayFile) -> bool:
+    return file.path.is_dir() if file.form == PARQUET else file.path.is_file()
 
 
 def _in_folder(folder: Path, day: str) -> Iterator[DayFile]:
@@ -103,7 +112,7 @@ def _in_folder(folder: Path, day: str) -> Iterator[DayFile]:
         return  # Old days may be moved away at any time.
     for path in paths:
         file = read_name(path, day)
-        if file is None or not path.is_file():
+        if file is None or not _is_there(file):
             continue
         known = best.get(file.stem)
         if known is None or FORMS.index(file.form) < FORMS.index(known.form):
@@ -123,7 +132,7 @@ def in_any_form(path: Path, look: Callable[[Path], T]) -> T:
 
 def other_forms(path: Path) -> list[DayFile]:
     """Return the other forms in which the day of a data file exists too, in the order of FORMS."""
-    return [other for other in _others(path) if other.path.is_file()]
+    return [other for other in _others(path) if _is_there(other)]
 
 
 def _others(path: Path) -> list[DayFile]:
@@ -132,6 +141,14 @@ def _others(path: Path) -> list[DayFile]:
         return []
     others = [read_name(other, file.day) for other in forms_of(path.parent, file.stem)]
     return [other for other in others if other is not None and other.form != file.form]
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Return the size of a day's data as it is stored: that of a file, or of all files in a folder. Raises OSError."""
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size
+    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
 
 
 def packed_ledger(folder: Path, stem: str) -> str | None:

@@ -1,6 +1,7 @@
 """What a storage folder contains, and the names of its files. Pure.
 
     {storage}/{YYYY-MM-DD}/{stem}.jsonl             the data of a feed and a UTC day; or .jsonl.zst, .jsonl.gz
+    {storage}/{YYYY-MM-DD}/{stem}.parquet           the same in tables, a folder of parts
     {storage}/{YYYY-MM-DD}/{stem}.jsonl.torn        part of a line that a killed run left
     {storage}/{YYYY-MM-DD}/{stem}.ledger.jsonl      what happened to the capture
     {storage}/{YYYY-MM-DD}/{stem}.manifest.json     what a finished day contains
@@ -33,6 +34,7 @@ __all__ = [
     "LIVE",
     "MANIFEST",
     "PACKED_LEDGERS",
+    "PARQUET",
     "PRUNED",
     "RESERVED_ENDINGS",
     "DayFile",
@@ -79,16 +81,20 @@ DAY_FILES = (
     FileKind(".jsonl", uploaded=True, verified=True, pruned=True),
     FileKind(".jsonl.zst", uploaded=True, verified=True, pruned=True),
     FileKind(".jsonl.gz", uploaded=True, verified=True, pruned=True),
+    FileKind(".parquet", uploaded=True, verified=True, pruned=True),
     FileKind(LEDGER, uploaded=True, verified=True, pruned=False),
     FileKind(MANIFEST, uploaded=True, verified=True, pruned=False),
     FileKind(PRUNED, uploaded=False, verified=False, pruned=False),
     FileKind(f".jsonl{TORN}", uploaded=True, verified=False, pruned=False),
     FileKind(f"{LEDGER}{TORN}", uploaded=True, verified=False, pruned=False),
 )
-"""Every kind of file in a day's folder; the only list of them."""
+"""Every kind of file in a day's folder; the only list of them. `.parquet` is a folder."""
 
 FORMS = tuple(kind.suffix[1:] for kind in DAY_FILES if kind.pruned)
 """The forms that a day's data may have. When there are several, as while a day is compacted, the first one is read."""
+
+PARQUET = "parquet"
+"""The form that is a folder, of files that ssmd/parquet/ writes and reads."""
 
 PACKED_LEDGERS = (f"{LEDGER}.zst", f"{LEDGER}.gz")
 """Ledgers that another program has compressed: ssmd compresses none."""
@@ -160,7 +166,7 @@ def torn_path(path: Path) -> Path:
 
 
 def temporary(path: Path) -> Path:
-    """Return the name that a file has until it is whole and durable. No command reads a file of such a name."""
+    """Return the name that a file, or a folder, has until it is whole and durable. No command reads such a name."""
     return path.with_name(f"{path.name}.new")
 
 

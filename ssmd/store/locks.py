@@ -62,11 +62,11 @@ def held(path: Path) -> Iterator[bool]:
 
 
 def _open(path: Path) -> int:
-    """Open for writing if that is allowed: NFS locks no other file."""
+    """Open for writing if that is allowed: NFS locks no other file. A day in Parquet is a folder, which never is."""
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR):
             raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ssmd.errors import AlreadyCollected, OutputError, printable
 from ssmd.store.durable import sync_directory
 from ssmd.store.inventory import other_forms
-from ssmd.store.layout import lock_path, manifest_path, read_name
+from ssmd.store.layout import lock_path, manifest_path, read_name, temporary
 from ssmd.store.locks import take_lock_file, try_lock
 from ssmd.store.pruned import read_pruned
 
@@ -102,9 +102,19 @@ def _require_not_pruned(path: Path) -> None:
 def _require_none(path: Path, packed: list[Path], *, plain: bool = False) -> None:
     if not packed:
         return
-    unpack = f"zstd -d --rm {packed[0]}" if packed[0].name.endswith(".zst") else f"gunzip {packed[0]}"
-    remedy = "finish that with `ssmd compact`, or remove the compressed file" if plain else f"`{printable(unpack)}`"
+    finish = f"finish that with `ssmd compact`, or remove {packed[0].name}"
+    remedy = finish if plain else f"`{printable(_unpack(path, packed[0]), 1000)}`"
     raise OutputError(
         f"{path}: this day is compressed already, as {packed[0].name}, and cannot be continued; "
         f"set the clock right, or {remedy} first"
     )
+
+
+def _unpack(path: Path, packed: Path) -> str:
+    """Return the command that makes the plain file of a compressed one, and removes that."""
+    if packed.name.endswith(".zst"):
+        return f"zstd -d --rm {packed}"
+    if packed.name.endswith(".gz"):
+        return f"gunzip {packed}"
+    new = temporary(path)
+    return f"ssmd cat {packed} > {new} && mv {new} {path} && rm -r {packed}"

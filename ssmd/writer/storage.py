@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ssmd.metadata.fields import Fault, Model, Seconds, Text
 
@@ -19,6 +20,8 @@ class LocalStorage(Model):
     """The folder; relative to the working directory."""
     fsync_interval_seconds: Seconds = 1.0
     """What a power failure may take: the lines of the last so many seconds."""
+    format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
+    """What `ssmd compact` makes of sealed days."""
 
     def faults(self) -> Iterator[Fault]:
         if self.path.startswith("~"):

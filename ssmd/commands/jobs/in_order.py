@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ssmd.commands.jobs.cores import jobs_for
 from ssmd.commands.jobs.display import Show, display
 from ssmd.commands.jobs.outlet import Task, Work
-from ssmd.store.inventory import in_any_form
+from ssmd.store.inventory import bytes_on_disk, in_any_form
 from ssmd.store.layout import DayFile
 
 __all__ = ["day_tasks", "in_order", "print_in_order"]
@@ -25,7 +24,7 @@ def day_tasks(files: Iterable[DayFile], passes: int = 1) -> list[Task]:
 def _size(file: DayFile) -> int:
     """Return the size in bytes, 0 when it cannot be read; the work reports why."""
     try:
-        return in_any_form(file.path, Path.stat).st_size
+        return in_any_form(file.path, bytes_on_disk)
     except OSError:
         return 0
 
