@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +13,10 @@ from ssmd.parquet.kinds import Kind
 from ssmd.parquet.spans import Path
 
 __all__ = ["Decoding"]
+
+_CHUNK = 512
+"""How many messages are decoded before their values are put into columns: few enough for a processor's cache."""
+_FIELD = "f%d"
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -37,19 +42,25 @@ class Decoding:
         if not payloads:
             return [[] for _ in self._kinds]
         if self._is_whole:
-            return [list(map(msgspec.Raw, payloads))]
-        try:
-            found: dict[Path, Sequence[Any]] = {}
-            _spread(list(map(self._decode, payloads)), self._tree, (), found)
-            return [found[kind.column.path] for kind in self._kinds]
-        except (ValueError, RecursionError, TypeError):
-            return list(zip(*map(self._row, payloads), strict=True))
-
-    def _row(self, payload: bytes) -> list[Any]:
-        """Return the values of one payload, which may be anything."""
-        found = {kind.column.path: kind.missing for kind in self._kinds}
-        _pick(msgspec.Raw(payload), self._tree, (), found)
+            return [[_decoded(kind, payload) for payload in payloads] for kind in self._kinds]
+        found: dict[Path, list[Any]] = {kind.column.path: [] for kind in self._kinds}
+        for start in range(0, len(payloads), _CHUNK):
+            chunk = payloads[start : start + _CHUNK]
+            try:
+                rows = list(map(self._decode, chunk))
+            except (ValueError, RecursionError):
+                for payload in chunk:
+                    self._add_row(payload, found)
+            else:
+                _spread(rows, self._tree, (), found)
         return list(found.values())
+
+    def _add_row(self, payload: bytes, found: Mapping[Path, list[Any]]) -> None:
+        """Add the values of one payload, which may be anything."""
+        row = {kind.column.path: kind.missing for kind in self._kinds}
+        _pick(msgspec.Raw(payload), self._tree, (), row)
+        for path, value in row.items():
+            found[path].append(value)
 
 
 def _pick(text: msgspec.Raw, tree: dict[str, Any], path: Path, found: dict[Path, Any]) -> None:
@@ -63,15 +74,20 @@ def _pick(text: msgspec.Raw, tree: dict[str, Any], path: Path, found: dict[Path,
         if isinstance(node, dict):
             _pick(members[key], node, inner, found)
             continue
-        with contextlib.suppress(ValueError, RecursionError):
-            found[inner] = node.decode(members[key])
+        found[inner] = _decoded(node, members[key])
+
+
+def _decoded(kind: Kind, text: bytes | msgspec.Raw) -> Any:
+    with contextlib.suppress(ValueError, RecursionError):
+        return kind.decode(text)
+    return kind.missing
 
 
 def _struct(tree: dict[str, Any]) -> type[msgspec.Struct]:
     fields: list[Any] = []
     names = {}
     for place, (key, node) in enumerate(tree.items()):
-        name = f"f{place}"
+        name = _FIELD % place
         names[name] = key
         if isinstance(node, dict):
             inner = _struct(node)
@@ -81,11 +97,14 @@ def _struct(tree: dict[str, Any]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Message", fields, rename=names, gc=False)
 
 
-def _spread(rows: Sequence[msgspec.Struct], tree: dict[str, Any], path: Path, found: dict[Path, Sequence[Any]]) -> None:
-    """Put the values of structs into columns."""
-    columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
-    for (key, node), values in zip(tree.items(), columns, strict=True):
+def _spread(rows: Sequence[Any], tree: dict[str, Any], path: Path, found: Mapping[Path, list[Any]]) -> None:
+    """Add the values of structs to the columns.
+
+    One column after the other makes no tuples, which the garbage collector would look through again and again.
+    """
+    for place, (key, node) in enumerate(tree.items()):
+        values = map(operator.attrgetter(_FIELD % place), rows)
         if isinstance(node, dict):
-            _spread(values, node, (*path, key), found)
+            _spread(list(values), node, (*path, key), found)
         else:
-            found[(*path, key)] = values
+            found[(*path, key)].extend(values)

@@ -74,7 +74,7 @@ class Layout:
 
 
 def learn(line: bytes, row: Mapping[str, pa.Array], paths: Mapping[Path, Kind]) -> Layout | None:
-    """Return the layout of a line, without its newline; None when it has none.
+    """Return the layout of a line, without its newline; None for a line in which no value of a column is found.
 
     `row`: its values, each an array with one. `paths`: from the line's root.
     """
@@ -94,7 +94,7 @@ def learn(line: bytes, row: Mapping[str, pa.Array], paths: Mapping[Path, Kind]) 
         pieces.append(text[at:lead])
         pieces.append(Piece(kind.column.name, params, text[lead : start + quote], text[end - quote : end]))
         at = end
-    return Layout([*pieces, text[at:]])
+    return Layout([*pieces, text[at:]]) if pieces else None
 
 
 def _params(kind: Kind, value: pa.Array, span: str) -> Params | None:
