@@ -13,10 +13,10 @@ from ssmd.contracts.table import KINDS, Column, Table
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.parquet import form
-from ssmd.parquet.learned import Learner
 from ssmd.parquet.lines import lines_in
 from ssmd.parquet.writer import PartsWriter
 from ssmd.store.line import LineEncoder
+from ssmd.tables.learned import Learner
 
 PLACES = {"decimal": (6,), "number": (6,), "levels": (6, 2)}
 EVERY_KIND = Table("t", [Column(kind, ("msg", kind), kind, PLACES.get(kind, ())) for kind in KINDS])
@@ -132,7 +132,7 @@ def test_any_message_of_kalshi_comes_back(come_back, picked, data):
     come_back(lines, Kalshi.tables(), Kalshi.reader())
 
 
-PLAIN_VALUES = st.sampled_from([1, 0.5, "0.4800", "x", None, True, [], {}, [["1", "2"]]])
+PLAIN_VALUES: st.SearchStrategy[object] = st.sampled_from([1, 0.5, "0.4800", "x", None, True, [], {}, [["1", "2"]]])
 
 
 def message_of(table, data):

@@ -10,10 +10,10 @@ from ssmd.contracts.table import BOOLEAN, DECIMAL, INTEGER, JSON, LEVELS, NUMBER
 from ssmd.exchange.generic.dialect import Generic
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.parquet import form
-from ssmd.parquet.learned import Learner
 from ssmd.parquet.lines import lines_in
 from ssmd.parquet.writer import PartsWriter
 from ssmd.store.line import LineEncoder
+from ssmd.tables.learned import Learner
 
 READER = Generic().described({"paths": {"type": "type"}}).reader()
 

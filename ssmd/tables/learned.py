@@ -16,9 +16,9 @@ from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.table import JSON, Column, Table
 from ssmd.parquet import form
 from ssmd.parquet.messages import messages_of
-from ssmd.parquet.seen import Seen
 from ssmd.parquet.spans import Path
 from ssmd.store.head import split
+from ssmd.tables.seen import Seen
 
 __all__ = ["Learner"]
 
