@@ -45,22 +45,21 @@ from typing import Any
 
 from ssmd import __version__
 from ssmd.commands.shard import read_shard
-from ssmd.commands.shipment import keys_of, open_sink, shipment_of
+from ssmd.commands.shipment import keys_of, shipment_of, transport_of
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Position, Sink
-from ssmd.contracts.transport import Transport
 from ssmd.errors import OutputError, UsageError, visible
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.day_source import open_day
 from ssmd.reading.follow import Follower
 from ssmd.runtime import logs
-from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.plan import Plan
 from ssmd.shipping.relay import Relay
 from ssmd.shipping.relays import Relays, StatusLines
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.shipped import RelayLock, Shipped
+from ssmd.shipping.transport import EngineTransport
 from ssmd.store.timestamps import day_of_ns
 
 _log = logging.getLogger("ssmd.ship")
@@ -79,7 +78,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     config_dir = arguments["--config-dir"]
     shipment = shipment_of(Path(config_dir), arguments["<environment>"])
     _require_engine(shipment, arguments["--engine"])
-    transport = TRANSPORTS[shipment.engine](shipment.config, shipment.environment, config_dir)
+    transport = transport_of(shipment, config_dir)
     keys = _keys_of_companion(shipment, environ) if _STATUS_FD in environ else keys_of(shipment, environ)
     work = _Work(shipment, transport, keys, shard)
     if arguments["--check"]:
@@ -118,7 +117,7 @@ class _Work:
     """The work on one environment. `shard`: the only one to ship; None for all."""
 
     def __init__(
-        self, shipment: Shipment, transport: Transport, keys: Mapping[str, str], shard: Shard | None
+        self, shipment: Shipment, transport: EngineTransport, keys: Mapping[str, str], shard: Shard | None
     ) -> None:
         self._shipment = shipment
         self._transport = transport
@@ -192,7 +191,7 @@ class _Work:
         return self._shards.look() if self._shard is None else [self._shard]
 
     def _open(self, shard: Shard) -> Sink:
-        return open_sink(self._transport, self._shipment, shard, self._keys)
+        return self._transport.open(self._shipment.feed, shard, self._keys)
 
     def _relay(self, shard: Shard, plan: Plan, stopped: threading.Event, stack: ExitStack) -> Relay:
         shipment = self._shipment

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Sink
-from ssmd.contracts.transport import Transport
 from ssmd.errors import ConfigError, ResolveError
 from ssmd.metadata.load_in_child import in_child
 from ssmd.resolver.fields import fields_of
+from ssmd.shipping import engine_of
 from ssmd.shipping.shipment import Shipment
+from ssmd.shipping.transport import EngineTransport
 
-__all__ = ["keys_of", "open_sink", "shipment_of"]
+__all__ = ["keys_of", "shipment_of", "transport_of"]
 
 
 def shipment_of(config_dir: Path, environment: str) -> Shipment:
@@ -38,9 +37,9 @@ def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
     return found.get(shipment.engine, {})
 
 
-def open_sink(transport: Transport, shipment: Shipment, shard: Shard, keys: Mapping[str, str]) -> Sink:
-    """Connect to the engine for a feed or shard. Raises EngineError and ConfigError."""
-    sink = transport.open(shipment.feed, shard, keys)
-    if sink is None:
+def transport_of(shipment: Shipment, config_dir: str) -> EngineTransport:
+    """Return the transport of an environment, with its engine."""
+    engine = engine_of(shipment.engine)
+    if engine is None:
         raise ConfigError(f"the transport `{shipment.engine}` hands nothing on")
-    return sink
+    return engine(shipment.config, shipment.environment, config_dir)

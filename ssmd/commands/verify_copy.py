@@ -12,14 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ssmd.commands.shard import read_shard
-from ssmd.commands.shipment import keys_of, open_sink, shipment_of
+from ssmd.commands.shipment import keys_of, shipment_of, transport_of
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.transport import Transport
 from ssmd.errors import DataError, UsageError, printable
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
 from ssmd.reports.text import print_whole
-from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.compare import compare
 from ssmd.shipping.differences import (
     CHANGED,
@@ -36,6 +34,7 @@ from ssmd.shipping.differences import (
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.shipped import Shipped
+from ssmd.shipping.transport import EngineTransport
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import data_path
 
@@ -77,7 +76,7 @@ def verify_copy(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int
     shard = None if text is None else read_shard(text)
     config_dir = arguments["--config-dir"]
     shipment = shipment_of(Path(config_dir), arguments["--engine"])
-    transport = TRANSPORTS[shipment.engine](shipment.config, shipment.environment, config_dir)
+    transport = transport_of(shipment, config_dir)
     keys = keys_of(shipment, environ)
     shards = [one for one in Shards(shipment.storage, shipment.feed).look() if shard in (None, one)]
     if not shards:
@@ -94,14 +93,14 @@ def verify_copy(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int
     return 0 if all(result.is_ok for result in results) else DataError.exit_code
 
 
-def _compared(shipment: Shipment, transport: Transport, keys: Mapping[str, str], shard: Shard) -> _Result:
+def _compared(shipment: Shipment, transport: EngineTransport, keys: Mapping[str, str], shard: Shard) -> _Result:
     stem = shard.stem(shipment.feed)
     # What is acknowledged while the copy is read need not be in what was read.
     shipped = Shipped(shipment.storage, stem, shipment.engine)
     until, had = shipped.position(), shipped.read()
     oldest = data_files([shipment.storage], shipment.feed, shard)[0].day
     follower = Follower(shipment.storage, shipment.feed, shard, reader_of)
-    with closing(open_sink(transport, shipment, shard, keys)) as sink, closing(follower):
+    with closing(transport.open(shipment.feed, shard, keys)) as sink, closing(follower):
         compared = compare(follower, sink.copies(), sink.names, until, oldest, numbers=sink.traits.numbers)
         wrong = tuple(kind for kind in KINDS if kind != DOUBLED or sink.traits.exactly_once)
     return _Result(stem, compared, wrong, had if not compared.messages else None, oldest)

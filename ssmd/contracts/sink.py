@@ -132,7 +132,7 @@ class Traits(NamedTuple):
 
 
 class Sink(Protocol):
-    """One engine's copy of one feed or shard. Opened by Transport.open(), which says what it raises.
+    """One engine's copy of one feed or shard. Opened by EngineTransport.open(), which says what it raises.
 
     No method may hold up the process for ever: each has a deadline of its own. None is called from two threads.
     """

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.sink import Sink
 
 __all__ = ["Transport"]
 
@@ -17,14 +16,9 @@ class Transport(Protocol):
 
     A class in the catalog has a `Config`, a metadata Model of the environment's `transport` section, and is made as
     `cls(config, environment, config_dir)`: the names of the environment and of its metadata tree, for a command line.
-    Neither the class nor its module imports the library of an engine: only open() does.
+    Neither the class nor its module imports the library of an engine. One that has an engine is a subclass of
+    shipping.transport.EngineTransport, whose open() does that.
     """
 
     def companions(self, shard: Shard) -> Sequence[Companion]:
         """The processes that hand on the messages of a shard, in the order in which they start."""
-
-    def open(self, feed: str, shard: Shard, keys: Mapping[str, str]) -> Sink | None:
-        """Connect to the engine, and return the sink for a feed or shard; None where nothing is handed on.
-
-        `keys`: the fields of the engine's keys. Raises EngineError, and ConfigError when its library is not installed.
-        """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ssmd.exchange.inspectors import KALSHI
+from ssmd.exchange.readers import KALSHI
 
 __all__ = ["CONTROL", "DATA", "PRIVATE", "Topic", "topic_of"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
 from ssmd.errors import DataError, OutputError
-from ssmd.exchange.inspectors import inspector_of
+from ssmd.exchange.readers import inspector_of
 from ssmd.importing.days import Day, ImportedDay, begin_day
 from ssmd.importing.source import Source, merged
 from ssmd.store.sessions import RecordedDialect

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
-from ssmd.exchange.inspectors import inspector_of
+from ssmd.exchange.readers import inspector_of
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ssmd.errors import printable
-from ssmd.exchange.inspectors import KALSHI
+from ssmd.exchange.readers import KALSHI
 from ssmd.store.ledger import Entry
 from ssmd.store.sessions import NAMING, RecordedDialect, changed_dialects
 
@@ -26,7 +26,7 @@ def not_understood(entries: Iterable[Entry]) -> list[str]:
 def _in(one: RecordedDialect) -> Iterator[str]:
     if one.exchange == KALSHI and not one.description:
         return
-    # Imported here, as in inspectors.py.
+    # Imported here, as in readers.py.
     from ssmd.exchange.catalog import EXCHANGES
 
     if one.exchange not in EXCHANGES:

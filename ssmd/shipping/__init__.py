@@ -14,8 +14,9 @@ from ssmd.shipping.kafka.transport import Kafka
 from ssmd.shipping.memory import Memory
 from ssmd.shipping.mqtt.transport import Mqtt
 from ssmd.shipping.nats.transport import Nats
+from ssmd.shipping.transport import EngineTransport
 
-__all__ = ["TRANSPORTS"]
+__all__ = ["TRANSPORTS", "engine_of"]
 
 TRANSPORTS: dict[str, Any] = {
     "file": File,
@@ -24,3 +25,9 @@ TRANSPORTS: dict[str, Any] = {
     "mqtt": Mqtt,
     "nats": Nats,
 }
+
+
+def engine_of(name: str) -> type[EngineTransport] | None:
+    """Return the transport of that name if it has an engine, to which `ssmd ship` ships; else None."""
+    part = TRANSPORTS[name]
+    return part if issubclass(part, EngineTransport) else None

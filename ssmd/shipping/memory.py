@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +30,3 @@ class Memory:
 
     def companions(self, shard: Shard) -> Sequence[Companion]:
         return ()
-
-    def open(self, feed: str, shard: Shard, keys: Mapping[str, str]) -> None:
-        return None

@@ -39,7 +39,7 @@ _log = logging.getLogger("ssmd.ship")
 class Relay:
     """Ships one feed or shard. All but the constructor is for one thread.
 
-    `open_sink`: connects to the engine, see Transport.open(). `stopped`: set from outside to end it.
+    `open_sink`: connects to the engine, see EngineTransport.open(). `stopped`: set from outside to end it.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from ssmd.contracts.exchange import Found
 from ssmd.contracts.sink import Position
-from ssmd.exchange.inspectors import KALSHI
+from ssmd.exchange.readers import KALSHI
 from ssmd.exchange.topics import topic_of
 
 __all__ = ["LONGEST", "Subjects", "default_prefix", "fault_of_prefix", "token"]

@@ -107,6 +107,10 @@ class EngineTransport:
         return (Companion(SHIP, tuple(arguments), keys=(kind,) if self.credentials else ()),)
 
     def open(self, feed: str, shard: Shard, keys: Mapping[str, str]) -> Sink:
+        """Connect to the engine, and return the sink for a feed or shard. `keys`: the fields of the engine's keys.
+
+        Raises EngineError, and ConfigError when its library is not installed.
+        """
         sink: Sink = self._load().connect(self.config, self.environment, feed, shard, keys)
         return sink
 

@@ -30,8 +30,7 @@ from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.server.health import HealthServer
 from ssmd.server.status import STATUS
-from ssmd.shipping import TRANSPORTS
-from ssmd.shipping.transport import EngineTransport
+from ssmd.shipping import engine_of
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
@@ -73,9 +72,10 @@ def shipped(deployment: Deployment) -> str:
     Empty when nothing is shipped.
     """
     environment = deployment.environment
-    transport = TRANSPORTS[environment.transport.type](deployment.transport, environment.name, deployment.config_dir)
-    if not isinstance(transport, EngineTransport):
+    engine = engine_of(environment.transport.type)
+    if engine is None:
         return ""
+    transport = engine(deployment.transport, environment.name, deployment.config_dir)
     lack = transport.lack()
     return transport.described() + (f"; {lack}" if lack else "")
 

@@ -8,7 +8,7 @@ from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.parts import Parts
 from ssmd.resolver import RESOLVERS
-from ssmd.shipping import TRANSPORTS
+from ssmd.shipping import TRANSPORTS, engine_of
 from ssmd.wiring.source import simulator_fault, simulator_lists
 from ssmd.writer import WRITERS
 
@@ -21,7 +21,7 @@ def parts() -> Parts:
         connectors={name: part.Config for name, part in CONNECTORS.items()},
         writers={name: part.Config for name, part in WRITERS.items()},
         transports={name: part.Config for name, part in TRANSPORTS.items()},
-        credentials={name: part.credentials for name, part in TRANSPORTS.items() if hasattr(part, "credentials")},
+        credentials={name: engine.credentials for name in TRANSPORTS if (engine := engine_of(name)) is not None},
         exchanges=EXCHANGES,
         dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
         resolvers=RESOLVERS,

@@ -12,7 +12,7 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_process
 from ssmd.metadata.problem import excerpt
 from ssmd.runtime.status import Status
-from ssmd.shipping import TRANSPORTS
+from ssmd.shipping import engine_of
 from ssmd.shipping.shipment import Shipment
 from ssmd.wiring import parts
 from ssmd.writer import WRITERS
@@ -24,7 +24,7 @@ def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
     """Return what is to be shipped. Raises ConfigError, also for an environment that ships nothing."""
     deployment = load_in_process(config_dir, environment, today, parts())
     kind = deployment.environment.transport.type
-    if not hasattr(TRANSPORTS[kind], "credentials"):
+    if engine_of(kind) is None:
         message = f"is `{kind}`, which hands nothing on; name an engine to ship to"
         raise ConfigError(str(deployment.problem(("transport", "type"), message)))
     writer: Writer = WRITERS[deployment.environment.storage.type](
