@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -132,6 +133,71 @@ def test_one_shard_can_be_shipped_alone(site):
     site.write(6, stem="test+2of2")
     assert site.ship("--once", "--shard", "2/2").returncode == 0
     assert [path.rpartition("/")[2] for path in site.copied()] == ["test+2of2.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("shard", "shipped"),
+    [
+        ("2/5", ["test+2of4", "test+2of5"]),
+        ("1/3", ["test", "test+1of3", "test+1of4", "test+4of4"]),
+        ("1/1", ["test", "test+1of3", "test+1of4", "test+2of4", "test+2of5", "test+3of3", "test+4of4"]),
+    ],
+)
+@TODAY_ONLY
+def test_what_shards_of_another_number_have_left_is_shipped_by_one_of_those_that_run(site, shard, shipped):
+    stems = ("test", "test+1of3", "test+3of3", "test+1of4", "test+2of4", "test+4of4", "test+2of5")
+    for count, stem in enumerate(stems, 1):
+        site.write(count, stem=stem)
+    assert site.ship("--once", "--shard", shard).returncode == 0
+    assert sorted(Path(name).stem for name in site.copied()) == shipped
+    assert site.copied().items() <= site.recorded().items()
+    again = events(site.ship("--once", "--shard", shard).stderr)
+    # The engine is not asked for what is shipped already.
+    assert len([entry for entry in again if entry["event"] == "connected to the engine"]) == 1
+
+
+@TODAY_ONLY
+@pytest.mark.parametrize("holds", ["its data", "its lock"])
+def test_a_shard_of_another_number_that_is_still_collected_or_shipped_is_left_to_its_own_relay(site, holds):
+    site.write(5, stem="test+2of4")
+    site.write(6, stem="test+2of5")
+    [data] = site.data.glob("*/test+2of4.jsonl")
+    with open(data if holds == "its data" else site.data / ".test+2of4.file.relay", "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert site.ship("--once", "--shard", "2/5").returncode == 0
+        assert [Path(name).stem for name in site.copied()] == ["test+2of5"]
+    assert site.ship("--once", "--shard", "2/5").returncode == 0
+    assert site.copied() == site.recorded()
+
+
+@TODAY_ONLY
+@pytest.mark.parametrize("once", [True, False])
+def test_a_shard_that_cannot_be_shipped_does_not_hold_up_the_others(site, once):
+    site.write(5, stem="test+1of2")
+    site.write(6, stem="test+2of2")
+    (site.data / ".test+1of2.file.relay").mkdir()
+    with site.shipping(*["--once"][:once]) as ship:
+        if not once:
+            failed = ship.wait_for("a shard is not shipped, until 60 s later; the others are")
+            assert (failed["level"], failed["shard"]) == ("error", "1of2")
+            assert "cannot be opened: Is a directory" in failed["reason"]
+            site.write(7, stem="test+2of2")
+            wait_until(lambda: [data.count(b"\n") for data in site.copied().values()] == [13])
+            ship.process.send_signal(signal.SIGTERM)
+        assert ship.wait() == 73
+    assert [Path(name).stem for name in site.copied()] == ["test+2of2"]
+
+
+def test_a_relay_that_waits_for_the_end_of_another_one_ends_at_once(site):
+    site.write(1)
+    with site.shipping() as first:
+        first.wait_for("connected to the engine")
+        with site.shipping() as second:
+            second.wait_for("starting")
+            second.process.send_signal(signal.SIGTERM)
+            assert second.wait() == 0
+            assert second.events[-1]["reason"] == "SIGTERM"
+            assert second.lasted() < 1
 
 
 def test_a_second_relay_to_the_same_engine_is_refused(site):

@@ -16,9 +16,11 @@ from ssmd.contracts.sink import Block, Position
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
+from ssmd.shipping import plan
 from ssmd.shipping.file.sink import FileSink
 from ssmd.shipping.plan import Plan
 from ssmd.shipping.relay import Relay
+from ssmd.shipping.reporting import report_of
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.timestamps import day_begins
 
@@ -116,6 +118,7 @@ def ship(relay: Relay) -> None:
     while relay.state.lag_bytes != 0 or not relay.state.up:
         relay_thread.join(0.01)
         assert relay_thread.is_alive()
+        relay.measure()
     relay._stopped.set()
     relay_thread.join()
 
@@ -260,6 +263,35 @@ def test_today_is_when_the_relay_starts_although_the_engine_is_there_only_after_
 
     ship(site.relay(start="today", refuse=refuse))
     assert site.copied() == site.recorded
+
+
+def test_while_an_engine_does_not_answer_it_is_not_up_and_the_lag_grows(site, monkeypatch):
+    monkeypatch.setattr(plan, "STALL_SECONDS", 0.05)
+    answers = threading.Event()
+
+    def wait(number: int) -> None:
+        if number == 3:
+            answers.wait()
+
+    relay = site.relay(before=wait)
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    wait_until(lambda: FailingSink.count == 3)
+    relay.measure()
+    before = report_of("file", [relay.state])
+    added = site.add(10)
+    site.now_ns += 7 * 10**9
+    wait_until(lambda: relay.state.stalled())
+    relay.measure()
+    report = report_of("file", [relay.state])
+    assert report["up"] is False
+    assert report["error"] == "the engine has acknowledged nothing for 0 s"
+    assert report["lag_bytes"] == before["lag_bytes"] + len(added)
+    assert report["lag_seconds"] >= before["lag_seconds"] + 6
+    answers.set()
+    wait_until(lambda: report_of("file", [relay.state])["up"])
+    relay._stopped.set()
+    thread.join()
 
 
 def test_what_it_knows_of_itself(site):

@@ -8,8 +8,9 @@ Usage:
 Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
   --engine <type>       The engine, such as `nats`: refused unless it is the environment's. Default: the environment's.
-  --shard <i/n>         Only this shard, such as 2/4. Default: all shards of the feed that the storage has, also those
-                        that are begun later.
+  --shard <i/n>         Only this shard, such as 2/4, and what shard i of another number of shards has left; with i 1
+                        also what shards above n have left. Default: all shards of the feed that the storage has, also
+                        those that are begun later.
   --check               Connect to the engine, print what is wrong with its settings, and send nothing.
   --once                Send what is there, and end. A failure of the engine ends it too.
   --resume-at <place>   Go on at this place, <day>/<offset>, and not where the engine's copy ends: lines between the two
@@ -38,7 +39,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,14 @@ from ssmd.commands.shipment import keys_of, shipment_of, transport_of
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.sink import Position, Sink
 from ssmd.errors import OutputError, UsageError, visible
-from ssmd.exchange.readers import reader_of
 from ssmd.reading.day_source import open_day
-from ssmd.reading.follow import Follower
 from ssmd.runtime import logs
 from ssmd.shipping.plan import Plan
-from ssmd.shipping.relay import Relay
-from ssmd.shipping.relays import Relays, StatusLines
+from ssmd.shipping.relay_maker import RelayMaker
+from ssmd.shipping.relays import Relays
+from ssmd.shipping.reporting import StatusLines
 from ssmd.shipping.shards import Shards
 from ssmd.shipping.shipment import Shipment
-from ssmd.shipping.shipped import RelayLock, Shipped
 from ssmd.shipping.transport import EngineTransport
 from ssmd.store.timestamps import day_of_ns
 
@@ -147,24 +146,17 @@ class _Work:
         _log.info("starting", extra=self._described())
         for warning in self._warnings(alone=_STATUS_FD not in environ):
             _log.warning(warning)
-        with ExitStack() as stack:
-            relays = Relays(
-                self._shipment.engine,
-                self._find,
-                lambda shard, first: self._relay(shard, plan if first else _from_its_beginning(plan), stopped, stack),
-                stopped,
-                once=once,
-                lines=lines,
-            )
-            relays.wake.on_signals(_SIGNALS)
-            ended = relays.run()
-            report = relays.report()
-            totals = {"messages": report["messages"], "failures": report["failures"]}
-            _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
-            if not ended:
-                # The engine has not answered. Its library's threads may never end, and there is nothing to save.
-                sys.stderr.flush()
-                os._exit(0)
+        maker = RelayMaker(self._shipment, self._shards, self._shard, self._open, plan, stopped)
+        relays = Relays(self._shipment.engine, maker, stopped, once=once, lines=lines)
+        relays.wake.on_signals(_SIGNALS)
+        ended = relays.run()
+        report = relays.report()
+        totals = {"messages": report["messages"], "failures": report["failures"]}
+        _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
+        if not ended:
+            # The engine has not answered. Its library's threads may never end, and there is nothing to save.
+            sys.stderr.flush()
+            os._exit(0)
         return 0
 
     def _warnings(self, *, alone: bool) -> list[str]:
@@ -193,14 +185,6 @@ class _Work:
     def _open(self, shard: Shard) -> Sink:
         return self._transport.open(self._shipment.feed, shard, self._keys)
 
-    def _relay(self, shard: Shard, plan: Plan, stopped: threading.Event, stack: ExitStack) -> Relay:
-        shipment = self._shipment
-        stem = shard.stem(shipment.feed)
-        stack.enter_context(closing(RelayLock(shipment.storage, stem, shipment.engine)))
-        follower = Follower(shipment.storage, shipment.feed, shard, reader_of)
-        shipped = Shipped(shipment.storage, stem, shipment.engine)
-        return Relay(follower, lambda: self._open(shard), shipped, plan, stopped)
-
     def _position(self, place: tuple[str, int] | None) -> Position | None:
         """Return the position of a place that a person has chosen. Raises UsageError when it is none."""
         if place is None:
@@ -220,8 +204,3 @@ class _Work:
         if lines is None:
             raise UsageError(f"--resume-at is {day}/{offset}, and no line of {folder / stem} ends there")
         return Position(self._shipment.feed, found[0].label, day, offset, lines)
-
-
-def _from_its_beginning(plan: Plan) -> Plan:
-    """Return the plan for a shard that has begun after this process: none of its lines is left out."""
-    return plan._replace(start="oldest" if plan.start == "now" else plan.start, resume_at=None)

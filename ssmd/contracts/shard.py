@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
-__all__ = ["LABEL", "MOST_SHARDS", "WHOLE", "Shard", "parse_shard", "shard_of_label"]
+__all__ = ["LABEL", "MOST_SHARDS", "WHOLE", "Shard", "is_for", "parse_shard", "shard_of_label"]
 
 MOST_SHARDS = 999
 
@@ -65,6 +65,15 @@ class Shard:
 
 WHOLE = Shard()
 """All markets, in one process."""
+
+
+def is_for(left: Shard, shard: Shard) -> bool:
+    """Return whether what a shard has left, perhaps of another number of shards, is for one of those that run now.
+
+    The second of five takes what the second of four has left, which may be in a folder that only it has. What is left
+    of shards that are no more is for the first.
+    """
+    return left.index == shard.index or (shard.is_first and left.index > shard.of)
 
 
 def parse_shard(text: str) -> Shard:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ssmd.contracts.shard import Shard
+from ssmd.contracts.shard import Shard, is_for
 from ssmd.errors import DataError, OutputError
 from ssmd.proof.examine import Examination, examine
 from ssmd.store.durable import write_durably
@@ -34,17 +34,8 @@ def unsealed(storage: Path, before: str, feed: str | None = None, shard: Shard |
     return [
         file
         for file in data_files([storage], feed)
-        if file.day and file.day < before and (shard is None or _is_for(file, shard)) and not _has_manifest(file)
+        if file.day and file.day < before and (shard is None or is_for(file.shard, shard)) and not _has_manifest(file)
     ]
-
-
-def _is_for(file: DayFile, shard: Shard) -> bool:
-    """Return whether a shard, of those that run side by side, is the one to seal a file.
-
-    When the number of shards has changed, the second of five seals what the second of four has left, which may be in a
-    folder that only it has. What is left of shards that are no more is for the first.
-    """
-    return file.shard.index == shard.index or (shard.is_first and file.shard.index > shard.of)
 
 
 def _has_manifest(file: DayFile) -> bool:

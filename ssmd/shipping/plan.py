@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ssmd.contracts.sink import Position
 
-__all__ = ["PAUSE_SECONDS", "Plan", "RelayState"]
+__all__ = ["PAUSE_SECONDS", "STALL_SECONDS", "Plan", "RelayState"]
 
 PAUSE_SECONDS = (1.0, 60.0)
 """How long after a failure of the engine the next attempt is made: at first, and at most. The pause doubles each time,
 until a block has been acknowledged."""
+
+
+STALL_SECONDS = 5.0
+"""An engine that has not acknowledged a block for longer does not work, although the connection is there."""
 
 
 class Plan(NamedTuple):
@@ -45,3 +50,20 @@ class RelayState:
     """The time of the last line that this process has shipped, as in the line."""
     lag_bytes: int | None = None
     lag_seconds: float | None = None
+    """As at `measured`."""
+    measured: float = 0.0
+    """When the lag was measured, by time.monotonic()."""
+    sending: float | None = None
+    """Since when the engine has been asked to acknowledge a block, by time.monotonic(); None while it is not asked."""
+
+    def stalled(self) -> float:
+        """Return for how long the engine has not answered, in seconds; 0 while that is not longer than usual."""
+        began = self.sending
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return seconds if seconds > STALL_SECONDS else 0.0
+
+    def lag(self) -> tuple[int | None, float | None]:
+        """Return bytes and seconds of the lag by now: what could not be measured again has become older."""
+        if not self.lag_bytes or self.lag_seconds is None:
+            return self.lag_bytes, self.lag_seconds
+        return self.lag_bytes, self.lag_seconds + time.monotonic() - self.measured

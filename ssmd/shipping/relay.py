@@ -13,7 +13,16 @@ import time
 from collections.abc import Callable
 
 from ssmd.contracts.sink import Block, End, Position, Sink
-from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError, printable
+from ssmd.errors import (
+    DataError,
+    EngineAuthError,
+    EngineError,
+    EngineFenced,
+    EngineMismatch,
+    UsageError,
+    WriteError,
+    printable,
+)
 from ssmd.reading.follow import POLL_SECONDS, Follower
 from ssmd.shipping.plan import Plan, RelayState
 from ssmd.shipping.shipped import Shipped
@@ -27,8 +36,8 @@ _REST_SECONDS = 1.0
 _LONGEST_ERROR = 400
 """Characters: a line of the status is to be written at once."""
 
-_MEASURE_SECONDS = 1.0
-"""How often the lag is measured."""
+_MEASURE_SECONDS = 0.5
+"""How long measure() waits for the follower, at most."""
 
 _FATAL = (EngineAuthError, EngineFenced, EngineMismatch)
 """With these a further attempt would fail again, or do harm."""
@@ -37,7 +46,7 @@ _log = logging.getLogger("ssmd.ship")
 
 
 class Relay:
-    """Ships one feed or shard. All but the constructor is for one thread.
+    """Ships one feed or shard. Its run() is for one thread.
 
     `open_sink`: connects to the engine, see EngineTransport.open(). `stopped`: set from outside to end it.
     """
@@ -49,9 +58,10 @@ class Relay:
         shipped: Shipped,
         plan: Plan,
         stopped: threading.Event,
+        state: RelayState | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.state = RelayState()
+        self.state = state or RelayState()
         self._follower = follower
         self._open_sink = open_sink
         self._shipped = shipped
@@ -64,7 +74,8 @@ class Relay:
         self._stopped = stopped
         self._clock = clock
         self._began_ns = clock()
-        self._next_measure = 0.0
+        self._follower_lock = threading.Lock()
+        """Held while the follower is used. The engine may hold up the relay, but not measure()."""
         self._pause = plan.pause_seconds[0]
         self._warned: set[str] = set()
 
@@ -89,9 +100,10 @@ class Relay:
                         raise
                     self._wait()
         finally:
-            self.state.up = False
+            self.state.up, self.state.sending = False, None
             self._shipped.flush()
-            self._follower.close()
+            with self._follower_lock:
+                self._follower.close()
 
     def _connect_and_ship(self) -> None:
         with contextlib.closing(self._open_sink()) as sink:
@@ -110,11 +122,15 @@ class Relay:
 
     def _send_next(self, sink: Sink) -> Block | None:
         """Send the next block, if there is any now, and return it."""
-        block = self._follower.read(sink.most_lines, sink.most_bytes)
+        with self._follower_lock:
+            block = self._follower.read(sink.most_lines, sink.most_bytes)
         if block is not None:
+            self.state.sending = time.monotonic()
             sink.send(block)
+            self.state.sending = None
             self._acknowledged(block)
-        self._measure()
+        else:
+            self._shipped.flush_in_time()
         return block
 
     def _is_all(self, block: Block | None, ns: int) -> bool:
@@ -138,10 +154,13 @@ class Relay:
         The files are compared with the copy first: a relay whose files do not fit must not end the one that ships.
         """
         seen = sink.end()
-        position = self._go_to(seen) if seen is not None else None
+        with self._follower_lock:
+            position = self._go_to(seen) if seen is not None else None
         at = sink.resume()
         if position is None or seen is None or at != seen.position:
-            position = self._go_to(sink.end() if at is not None else None)
+            end = sink.end() if at is not None else None
+            with self._follower_lock:
+                position = self._go_to(end)
         self._tried = self._resume_at is not None
         if not self._tried:
             if at is not None and sink.lost:
@@ -149,7 +168,6 @@ class Relay:
             self._look_back(position)
         self.state.up, self.state.error, self.state.position = True, None, position
         _log.info("connected to the engine", extra={"day": position.day, "offset": position.offset})
-        self._measure()
 
     def _go_to(self, end: End | None) -> Position:
         """Go to the end of a copy, or to where a person has chosen; return the place. Raises EngineMismatch for a copy
@@ -188,7 +206,7 @@ class Relay:
 
     def _failed(self, error: EngineError) -> None:
         self._shipped.flush()
-        self.state.up = False
+        self.state.up, self.state.sending = False, None
         self.state.failures += 1
         self.state.error = printable(str(error), _LONGEST_ERROR)
         if not (isinstance(error, _FATAL) or self._plan.once):
@@ -196,20 +214,23 @@ class Relay:
             _log.warning("the engine failed", extra={"reason": str(error), "next_attempt_seconds": pause})
 
     def _wait(self) -> None:
-        """Wait before the next attempt, and measure the lag meanwhile."""
-        until = time.monotonic() + self._pause
+        """Wait before the next attempt."""
+        self._stopped.wait(self._pause)
         self._pause = min(2 * self._pause, self._plan.pause_seconds[1])
-        while (left := until - time.monotonic()) > 0 and not self._stopped.wait(min(left, _MEASURE_SECONDS)):
-            self._measure()
 
-    def _measure(self) -> None:
-        """Note how far the engine's copy is, and how far that is behind, once a second. Before it is known where it
-        ends, so is not this.
-        """
-        if self.state.position is not None and time.monotonic() >= self._next_measure:
-            self._next_measure = time.monotonic() + _MEASURE_SECONDS
-            self._shipped.flush()
-            self.state.lag_bytes, self.state.lag_seconds = self._follower.lag()
+    def measure(self) -> None:
+        """Note how far the engine's copy is behind what is recorded, as far as that is known. For any thread."""
+        # Before it is known where the copy ends, so is not this.
+        if self.state.position is None or not self._follower_lock.acquire(timeout=_MEASURE_SECONDS):
+            return
+        try:
+            lag: tuple[int | None, float | None] = self._follower.lag()
+        except (DataError, WriteError):  # The relay finds it too, and ends.
+            lag = None, None
+        finally:
+            self._follower_lock.release()
+        self.state.lag_bytes, self.state.lag_seconds = lag
+        self.state.measured = time.monotonic()
 
 
 def _is_behind(one: Position, other: Position) -> bool:

@@ -2,192 +2,187 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import select
-import signal
+import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ssmd.contracts.shard import Shard
+from ssmd.errors import AuthError, ConfigError, SsmdError, UsageError, printable
 from ssmd.shipping.plan import RelayState
 from ssmd.shipping.relay import Relay
+from ssmd.shipping.relay_maker import RelayMaker
+from ssmd.shipping.reporting import StatusLines, report_of
+from ssmd.shipping.wake import Wake
 
-__all__ = ["END_SECONDS", "Relays", "StatusLines", "Wake"]
+__all__ = ["AGAIN_SECONDS", "END_SECONDS", "Relays"]
 
 END_SECONDS = 2.5
 """How long the relays may take to end: less than a companion has, and more than an acknowledgement takes."""
 
+AGAIN_SECONDS = 60.0
+"""How long after its end a relay is started again, while others go on."""
+
 _LOOK_SECONDS = 1.0
 """How often new shards are looked for, and the state is reported."""
 
+_USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.exit_code)
+"""Exit codes with which a relay would only fail again."""
 
-class Wake:
-    """Lets the main thread wait for a signal or for another thread. Signal handlers are of no use for that: one that
-    interrupts the wait for a lock must not touch this lock.
-    """
-
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
-
-    def on_signals(self, numbers: tuple[signal.Signals, ...]) -> None:
-        """Let these signals end wait(). For the main thread."""
-        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        for number in numbers:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup sets it.
-                signal.signal(number, lambda number, _: None)
-
-    def now(self) -> None:
-        """Let wait() return. For any thread."""
-        with contextlib.suppress(BlockingIOError):  # Full of such bytes: it will return.
-            os.write(self._writing, b"\0")
-
-    def wait(self, seconds: float) -> list[str]:
-        """Wait so long, or until something happens; return the names of the signals that have come."""
-        select.select([self._reading], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            return [signal.Signals(number).name for number in os.read(self._reading, 512) if number]
-        return []
+_log = logging.getLogger("ssmd.ship")
 
 
-class StatusLines:
-    """Reports the state as JSON lines on a descriptor, as runtime/companions.py reads them."""
+class _Work:
+    """What is done for one shard."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        os.set_blocking(fd, False)
+    def __init__(self, shard: Shard, first: bool) -> None:
+        self.shard = shard
+        self.first = first
+        self.state = RelayState()
+        self.relay: Relay | None = None
+        self.thread: threading.Thread | None = None
+        self.error: BaseException | None = None
+        self.is_noted = False
+        """Whether the error is in the log."""
+        self.again = 0.0
+        """When it may be started again, by time.monotonic()."""
+        self.runs = False
 
-    def write(self, report: Mapping[str, Any]) -> bool:
-        """Write a line; return False when nobody reads them any longer. One for which there is no room is left out."""
+    def start(self, maker: RelayMaker, ended: Callable[[], object]) -> None:
+        """Ship the shard in a new thread, which calls `ended` at its end."""
+        self.runs, self.is_noted = True, False
+        name = f"ship {self.shard.label or 'all'}"
+        self.thread = threading.Thread(target=self._run, args=(maker, ended), name=name, daemon=True)
+        self.thread.start()
+
+    def _run(self, maker: RelayMaker, ended: Callable[[], object]) -> None:
         try:
-            os.write(self._fd, json.dumps(report).encode() + b"\n")
-        except BlockingIOError:
-            pass
-        except OSError:
-            return False
-        return True
+            with maker.relay(self.shard, self.first, self.state) as self.relay:
+                if self.relay is not None:
+                    self.relay.run()
+                    self.state.lag_bytes, self.state.lag_seconds = 0, 0.0
+            self.error = self.state.error = None
+        except BaseException as error:  # Whatever it is, Relays.run() raises it.
+            self.error = error
+            self.state.error = self.state.error or printable(str(error))
+        is_useless = isinstance(self.error, SsmdError) and self.error.exit_code in _USELESS_TO_RESTART
+        self.again = math.inf if is_useless else time.monotonic() + AGAIN_SECONDS
+        self.relay, self.runs = None, False
+        ended()
 
 
 class Relays:
     """The relays of a process.
 
-    `engine`: its name. `find`: returns the shards that are to be shipped, again and again. `make`: returns the relay of
-    a shard; it raises what its parts raise. The second argument says whether the shard was there at the beginning.
+    `engine`: its name. `stopped` is set when they have to end.
     """
 
     def __init__(
         self,
         engine: str,
-        find: Callable[[], list[Shard]],
-        make: Callable[[Shard, bool], Relay],
+        maker: RelayMaker,
         stopped: threading.Event,
         *,
         once: bool = False,
         lines: StatusLines | None = None,
     ) -> None:
         self._engine = engine
-        self._find = find
-        self._make = make
+        self._maker = maker
         self._stopped = stopped
         self._once = once
         self._lines = lines
         self.wake = Wake()
-        self._relays: dict[Shard, Relay] = {}
-        self._threads: list[threading.Thread] = []
-        self._errors: list[BaseException] = []
+        self._works: dict[Shard, _Work] = {}
         self.reason = ""
         """Why it has ended, when it has not failed."""
 
     def run(self) -> bool:
-        """Ship until a signal comes, nobody reads the status lines, or a relay fails; with `once` until all are done.
+        """Ship until a signal comes, or nobody reads the status lines; with `once` until all are done.
 
-        Returns whether all relays have ended. Those that wait for an engine go with the process. Raises what the first
-        of them has raised.
+        When one relay fails, the others go on; it is started again, unless that is of no use. When none goes on, or an
+        error is a bug, that ends it. Returns whether all relays have ended: those that wait for an engine go with the
+        process. Raises what the first of them has raised, also after a signal.
         """
         self._report()
         first = True
         try:
-            while not self.reason and not self._errors:
+            while not self.reason and not self._has_failed():
                 if first or not self._once:
-                    self._begin_new(first)
+                    self._begin(first)
                 first = False
                 signals = self.wake.wait(_LOOK_SECONDS)
+                self._measure()
                 if signals:
                     self.reason = signals[0]
                 elif not self._report():
                     self.reason = "the collector has ended"
-                elif self._once and not any(thread.is_alive() for thread in self._threads):
+                elif self._once and not self._running():
                     self.reason = "all is shipped"
         finally:
             self._stopped.set()
             ended = self._join()
             self._report()
-        if self._errors:
-            raise self._errors[0]
+        for work in self._works.values():
+            # What is left of another shard is shipped another time.
+            may_wait = self._is_rest(work) and not self._once and isinstance(work.error, SsmdError)
+            if work.error is not None and not may_wait:
+                raise work.error
         return ended
 
-    def _begin_new(self, first: bool) -> None:
-        for shard in self._find():
-            if shard not in self._relays:
-                relay = self._relays[shard] = self._make(shard, first)
-                name = f"ship {shard.label or 'all'}"
-                thread = threading.Thread(target=self._run, args=(relay,), name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+    def _begin(self, first: bool) -> None:
+        """Start the relays of new shards, and those again whose time has come."""
+        for shard in self._maker.find():
+            work = self._works.setdefault(shard, _Work(shard, first))
+            if not work.runs and time.monotonic() >= work.again:
+                work.start(self._maker, self.wake.now)
 
-    def _run(self, relay: Relay) -> None:
-        try:
-            relay.run()
-        except BaseException as error:  # Whatever it is, run() raises it.
-            self._errors.append(error)
-        finally:
-            self.wake.now()
+    def _running(self) -> list[_Work]:
+        return [work for work in self._works.values() if work.runs]
+
+    def _errors(self) -> list[BaseException]:
+        return [work.error for work in self._works.values() if work.error is not None and not work.runs]
+
+    def _has_failed(self) -> bool:
+        """Return whether an error has to end the process; log those of relays without which the others go on."""
+        if not self._errors():
+            return False
+        if not self._running() or not all(isinstance(error, SsmdError) for error in self._errors()):
+            return True
+        for work in self._works.values():
+            if work.error is not None and not work.runs and not work.is_noted:
+                work.is_noted = True
+                then = "and is not started again" if work.again == math.inf else f"until {AGAIN_SECONDS:.0f} s later"
+                extra = {"shard": work.shard.label, "reason": str(work.error)}
+                _log.error(f"a shard is not shipped, {then}; the others are", extra=extra)
+        return False
+
+    def _measure(self) -> None:
+        for work in self._running():
+            if (relay := work.relay) is not None:
+                relay.measure()
 
     def _join(self) -> bool:
         until = time.monotonic() + END_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        for work in self._running():
+            if work.thread is not None:
+                work.thread.join(max(0.0, until - time.monotonic()))
+        return not self._running()
+
+    def _is_rest(self, work: _Work) -> bool:
+        return self._maker.is_rest(work.shard)
 
     def _report(self) -> bool:
         return self._lines is None or self._lines.write(self.report())
 
     def report(self) -> dict[str, Any]:
         """Return the state of all relays together. None is unknown."""
-        states = [relay.state for relay in self._relays.values()]
-        return {
-            "engine": self._engine,
-            "up": bool(states) and all(state.up for state in states),
-            "messages": sum(state.messages for state in states),
-            "failures": sum(state.failures for state in states),
-            "lag_bytes": _sum([state.lag_bytes for state in states]),
-            "lag_seconds": _most([state.lag_seconds for state in states]),
-            "error": next((state.error for state in states if state.error), None),
-            "shipped_until": _until(states),
-        }
+        works = list(self._works.values())
+        states = [work.state for work in works if not self._is_rest(work)]
+        rests = [work.state for work in works if self._is_rest(work) and work.state.position is not None]
+        return report_of(self._engine, states, rests)
 
-
-def _sum(values: list[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known and len(known) == len(values) else None
-
-
-def _most(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return max(known) if known and len(known) == len(values) else None
-
-
-def _until(states: list[RelayState]) -> dict[str, Any] | None:
-    """Return where the engine's copy ends; of several shards, that of the one that is behind the others."""
-    if not states or any(state.position is None for state in states):
-        return None
-    state = min(states, key=lambda state: (state.last or "", state.position or ()))
-    position = state.position
-    if position is None:
-        return None
-    return {"day": position.day, "offset": position.offset, "line": position.line, "last": state.last}
+    def reports(self) -> dict[str, dict[str, Any]]:
+        """Return the state of each relay, by the label of its shard."""
+        return {shard.label: report_of(self._engine, [work.state]) for shard, work in list(self._works.items())}

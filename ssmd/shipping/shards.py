@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ssmd.contracts.shard import Shard
+from ssmd.contracts.shard import Shard, is_for
 from ssmd.store.inventory import day_folders, looking
 from ssmd.store.layout import read_name
 
@@ -34,6 +34,10 @@ class Shards:
         if folders:
             self._newest = folders[-1].name
         return sorted(self._found)
+
+    def look_for(self, shard: Shard) -> list[Shard]:
+        """Return a shard, and those of another number of shards of which it ships what is left."""
+        return [shard, *(other for other in self.look() if other.of != shard.of and is_for(other, shard))]
 
     def _look_in(self, folder: Path) -> None:
         for path in folder.iterdir():

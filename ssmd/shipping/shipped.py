@@ -12,6 +12,7 @@ import errno
 import json
 import logging
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -36,33 +37,34 @@ _log = logging.getLogger("ssmd.ship")
 class RelayLock:
     """The lock that one relay of a feed or shard to an engine holds on this host, until it is closed.
 
-    Raises AlreadyCollected when another relay holds it, and OutputError when it cannot be used.
+    Raises OutputError when it cannot be used.
     """
 
-    def __init__(self, storage: Path, stem: str, engine: str, seconds: float = LOCK_SECONDS) -> None:
-        path = relay_path(storage, stem, engine)
+    def __init__(self, storage: Path, stem: str, engine: str) -> None:
+        self._path = path = relay_path(storage, stem, engine)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise OutputError(f"{path}: {_why(error)}") from None
-        with contextlib.ExitStack() as on_error:
-            on_error.callback(self.close)
-            self._take(path, time.monotonic() + seconds)
-            on_error.pop_all()
 
-    def _take(self, path: Path, until: float) -> None:
+    def take(self, stopped: threading.Event, seconds: float = LOCK_SECONDS) -> bool:
+        """Take it; return False when that is `stopped` before. Raises AlreadyCollected when another relay goes on to
+        hold it for some seconds, and OutputError.
+        """
+        until = time.monotonic() + seconds
         while True:
             try:
                 holder = take_lock_file(self._fd)
             except OSError as error:
-                raise OutputError(f"{path}: cannot be locked: {error.strerror}") from None
+                raise OutputError(f"{self._path}: cannot be locked: {error.strerror}") from None
             if holder is None:
-                return
+                return True
             if time.monotonic() >= until:
                 raise AlreadyCollected(
-                    f"{path}: process {holder} ships this feed to the same engine already; stop one of the two"
+                    f"{self._path}: process {holder} ships this feed to the same engine already; stop one of the two"
                 )
-            time.sleep(_TRY_SECONDS)
+            if stopped.wait(_TRY_SECONDS):
+                return False
 
     def close(self) -> None:
         os.close(self._fd)
@@ -127,6 +129,10 @@ class Shipped:
         second, the newest one at flush().
         """
         self._newest = position, ts
+        self.flush_in_time()
+
+    def flush_in_time(self) -> None:
+        """Write the newest place, if the last one was not written less than a second ago."""
         if time.monotonic() >= self._next:
             self.flush()
 
