@@ -33,8 +33,9 @@ class Object(Protocol):
 class LiveDay(NamedTuple):
     """A day that is not complete: its segments, in order, each line in one of them."""
 
+    segments: tuple[Segment, ...]
     data: tuple[str, ...]
-    """The names of the objects with its lines."""
+    """The names of the objects with its lines, in parallel to `segments`."""
     ledger: tuple[str, ...]
     """The names of those with its ledger."""
     lines: int
@@ -101,6 +102,7 @@ def _live_day(prefix: str, stem: _Stem) -> LiveDay:
     lines = segments[-1].last if segments else 0
     end = Segment(lines + 1, lines)
     return LiveDay(
+        tuple(segments),
         tuple(prefix + segment.data for segment in segments),
         tuple(prefix + segment.ledger for segment in [*segments, end] if segment in stem.ledgers),
         lines,

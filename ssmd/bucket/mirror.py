@@ -52,22 +52,28 @@ class Mirror:
     modified: dict[Path, int] = field(default_factory=dict)
     """When the object was put, in seconds since the epoch: an object of another time is another one."""
     progress: Progress | None = None
-    _bucket: Bucket | None = None
+    bucket: Bucket | None = None
+    """The client; None for one that is made when it is needed, with the credentials that boto3 finds."""
     _kept: dict[Path, int] = field(default_factory=dict)
     """The sizes of files with content that this process has brought, the oldest first."""
 
     def __getstate__(self) -> Mapping[str, object]:
-        return {**self.__dict__, "progress": None, "_bucket": None, "_kept": {}}
+        return {**self.__dict__, "progress": None, "bucket": None, "_kept": {}}
 
     def use(self) -> None:
         """From now on bring in this process what is read below the root."""
         bring_with(self.root, self.bring)
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Bring nothing more."""
         bring_with(self.root, None)
-        if self._bucket is not None:
-            self._bucket.close()
-            self._bucket = None
+
+    def close(self) -> None:
+        """Bring nothing more, and close the client."""
+        self.leave()
+        if self.bucket is not None:
+            self.bucket.close()
+            self.bucket = None
 
     def lay_out(self, wanted: Callable[[str], bool], only: str | None = None) -> None:
         """List the bucket, and make the names of the days that are `wanted`; `only`: of this day alone.
@@ -160,9 +166,9 @@ class Mirror:
         return path.relative_to(self.root).parts[0]
 
     def _open(self) -> Bucket:
-        if self._bucket is None:
-            self._bucket = open_bucket(self.address, region=self.region, endpoint=self.endpoint)
-        return self._bucket
+        if self.bucket is None:
+            self.bucket = open_bucket(self.address, region=self.region, endpoint=self.endpoint)
+        return self.bucket
 
 
 def _files(path: Path) -> Iterator[Path]:

