@@ -224,7 +224,7 @@ class Mqtt(Served):
     repeats = True
 
     def __init__(self, folder: Path) -> None:
-        self.server = MqttBroker(folder / "engine")
+        self.server = MqttBroker(folder / "engine", changes=2000)
         self._network = Network(folder, self.server.port)
         self.transport = {"url": f"mqtt://127.0.0.1:{self._network.port}"}
         self._consumer = Consumer(self.server)
@@ -254,7 +254,7 @@ class Mqtt(Served):
         self._consumer.connect()
 
     def between(self) -> None:
-        # The more the server keeps for its consumer, the longer it takes to save that, after each hundred messages.
+        # The more the server keeps for its consumer, the longer it takes to save that.
         self._consumer.drain(most_seconds=0.5)
 
     def messages(self) -> list[Message]:

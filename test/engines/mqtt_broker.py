@@ -18,12 +18,12 @@ PROGRAM = Path("/usr/sbin/mosquitto")
 
 
 class MqttBroker(ServerProcess):
-    """Started by its constructor, and by start() after kill(). It saves what it keeps after each hundred changes.
+    """Started by its constructor, and by start() after kill(). It saves what it keeps after so many `changes`.
 
     `more`: further lines of its configuration.
     """
 
-    def __init__(self, folder: Path, *more: str, scheme: str = "mqtt") -> None:
+    def __init__(self, folder: Path, *more: str, scheme: str = "mqtt", changes: int = 100) -> None:
         super().__init__()
         folder.mkdir()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
@@ -32,7 +32,7 @@ class MqttBroker(ServerProcess):
         # Without `user` it would become `mosquitto`, which may not read the folder.
         lines = [f"listener {self.port} 127.0.0.1", "user root", "max_queued_messages 0", *more]
         lines += ["persistence true", f"persistence_location {folder}/"]
-        lines += ["autosave_on_changes true", "autosave_interval 100"]
+        lines += ["autosave_on_changes true", f"autosave_interval {changes}"]
         if not any(line.startswith("allow_anonymous") for line in more):
             lines.append("allow_anonymous true")
         self._configuration.write_text("\n".join(lines) + "\n")
