@@ -96,7 +96,7 @@ def test_a_stream_to_which_nothing_can_be_shipped(config, expected):
         ({"discard": "old", "max_msgs": 9, "max_bytes": 9}, "when it has `max_msgs` or `max_bytes`, it drops"),
         ({"max_msgs_per_subject": 5}, "it keeps 5 messages of each subject"),
         ({"max_age": 3600 * 10**9}, "it removes messages after 1 hours (`max_age`)"),
-        ({"storage": "memory"}, "it is in memory, and lost when the server ends"),
+        ({"storage": "memory"}, "it is in memory, and lost when the server stops"),
         ({"cluster": "c"}, "it has 1 replicas in a cluster"),
         ({"limit": 2000}, "a message may have 2000 bytes at most, and some may be larger; raise `max_payload`"),
     ],

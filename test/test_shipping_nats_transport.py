@@ -35,12 +35,12 @@ def test_addresses(url):
         (
             "url",
             "nats://a,",
-            "transport.url: has a server that is more or less than a host and a port; write nats://host:4222",
+            "transport.url: has a server that is not just a host and a port; write nats://host:4222",
         ),
         (
             "url",
             "nats://a/b",
-            "transport.url: has a server that is more or less than a host and a port; write nats://host:4222",
+            "transport.url: has a server that is not just a host and a port; write nats://host:4222",
         ),
         (
             "stream",

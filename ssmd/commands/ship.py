@@ -7,7 +7,7 @@ Usage:
 
 Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --engine <type>       The engine, such as `nats`: refused unless it is the environment's. Default: the environment's.
+  --engine <type>       The engine, such as `nats`. Another one than that of the environment is refused.
   --shard <i/n>         Only this shard, such as 2/4, and what shard i of another number of shards has left; with i 1
                         also what shards above n have left. Default: all shards of the feed that the storage has, also
                         those that are begun later.

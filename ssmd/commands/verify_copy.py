@@ -1,4 +1,4 @@
-"""The work of `ssmd verify --engine`: holds an engine's copy against what is recorded, and prints the result."""
+"""The work of `ssmd verify --engine`: compares an engine's copy with what is recorded, and prints the result."""
 
 from __future__ import annotations
 

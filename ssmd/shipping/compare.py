@@ -1,8 +1,9 @@
-"""Holds an engine's copy of a feed against what is recorded, message for message."""
+"""Compares an engine's copy of a feed with what is recorded, message for message."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -85,7 +86,7 @@ def _digest(ts: str, payload: bytes) -> int:
     return hash((ts, payload))
 
 
-class _Comparison:
+class _Comparison(ABC):
     """Goes through the recorded lines, of which it knows some that come next."""
 
     window: int
@@ -148,9 +149,9 @@ class _Comparison:
         self._missing.add(*line.key)
         return line
 
+    @abstractmethod
     def take(self, copied: Copied) -> None:
         """Take the next message of the copy."""
-        raise NotImplementedError
 
     def end(self, until: Key) -> None:
         """Take the end of the copy, which should have all lines up to one."""

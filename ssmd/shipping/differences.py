@@ -1,4 +1,4 @@
-"""What is found when an engine's copy is held against what is recorded. Pure."""
+"""The differences between an engine's copy and what is recorded. Pure."""
 
 from __future__ import annotations
 

@@ -372,7 +372,7 @@ def test_a_topic_that_has_something_else_in_place_of_positions_is_refused(shared
     other = Producer(shared.settings)
     other.produce(f"{topic}.position", b"x", b"y", 0)
     other.flush(DEADLINE)
-    with pytest.raises(EngineMismatch, match=rf"something else in the topic {topic}.position, at offset 2"):
+    with pytest.raises(EngineMismatch, match=rf"no position in the topic {topic}.position, at offset 2"):
         opened(shared, topic).resume()
 
 

@@ -258,7 +258,7 @@ def test_another_feed_under_the_same_prefix(broker):
         opened(broker, subject_prefix="p").resume()
     connected.publish("p/$position/kalshi", b"x", retain=True)
     connected.flush()
-    with pytest.raises(EngineMismatch, match="something else in the topic"):
+    with pytest.raises(EngineMismatch, match="mqtt has no position in the topic"):
         opened(broker, subject_prefix="p").resume()
 
 

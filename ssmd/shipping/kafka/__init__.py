@@ -1,1 +1,1 @@
-"""Kafka: each block is one transaction, and so is the position at which it ends."""
+"""The transport `kafka`: a topic. A block and the position at which it ends are one transaction."""

@@ -1,4 +1,4 @@
-"""What all clients of librdkafka have in common here: their settings, what they report, and errors in plain words."""
+"""What all clients of librdkafka have in common here: settings, reports, and errors in plain words."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def now() -> float:
 
 
 class Client:
-    """The settings for the clients of one transport, and the last that they have reported.
+    """The settings of the clients of one transport, and their last reports.
 
     Raises ConfigError for settings that librdkafka does not take, such as a file that is not there.
     """
@@ -159,7 +159,7 @@ class Client:
         if code in _FENCED:
             return EngineFenced(
                 f"{self._at(doing)}: another relay ships this feed to this topic and has taken over; "
-                "run one of them only"
+                "run only one of them"
             )
         if code in _REFUSED or (code in UNREACHABLE and self._refused):
             said = self._refused or self._text(problem)

@@ -23,7 +23,7 @@ __all__ = ["Copies", "last_end"]
 _log = logging.getLogger(__name__)
 
 _LOOKS = (1_000, 100_000)
-"""How many of the newest positions are read: as a rule one of them is of this feed. Then all are."""
+"""How many of the newest positions are read: as a rule one of them is of this feed. If none is, all are."""
 _HOUR_MS = 3600 * 1000
 _TAIL = 500
 """How many of the newest records of each partition are compared with the position."""
@@ -80,7 +80,7 @@ def _end(record: Message) -> End | None:
         return End.decode(value)
     except ValueError as error:
         raise EngineMismatch(
-            f"kafka has something else in the topic {record.topic()}, at offset {record.offset()}: {error}"
+            f"kafka has no position in the topic {record.topic()}, at offset {record.offset()}: {error}"
         ) from None
 
 

@@ -1,1 +1,1 @@
-"""MQTT: at least once, because the protocol knows no transactions. Consumers may get messages twice."""
+"""The transport `mqtt`: a broker of MQTT 5. It has no transactions, so consumers may get messages twice."""

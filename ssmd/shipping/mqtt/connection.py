@@ -202,7 +202,7 @@ class Connection:
             return EngineAuthError(f"{self._at(doing)}: the broker refuses {_LOGIN[code.value]}: {said}")
         if code.value == _TAKEN_OVER:
             return EngineFenced(
-                f"{self._at(doing)}: another relay ships this feed under this prefix; run one of them only"
+                f"{self._at(doing)}: another relay ships this feed under this prefix; run only one of them"
             )
         if code.value in _VERSION:
             return EngineError(f"{self._at(doing)}: the broker does not know MQTT 5, which the relay needs")

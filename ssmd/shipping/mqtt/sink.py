@@ -88,7 +88,7 @@ class MqttSink:
         try:
             end = End.decode(found)
         except ValueError as error:
-            raise EngineMismatch(f"mqtt has something else in the topic {self._position_topic}: {error}") from None
+            raise EngineMismatch(f"mqtt has no position in the topic {self._position_topic}: {error}") from None
         position = end.position
         if (position.feed, position.shard) != (self._feed, self._shard.label):
             raise EngineMismatch(

@@ -1,1 +1,1 @@
-"""NATS: a stream of JetStream. Each block is one batch, of which all or nothing is stored, with its position in it."""
+"""The transport `nats`: a stream of JetStream. A block and its position are one batch: all is stored, or nothing."""

@@ -40,5 +40,5 @@ def _server(text: str) -> Server:
     if url.scheme not in ("nats", "tls"):
         raise ValueError("has a server whose scheme is not `nats` or `tls`; write nats://host:4222 or tls://host:4222")
     if not url.hostname or url.path.strip("/") or url.query or url.fragment or url.username is not None:
-        raise ValueError("has a server that is more or less than a host and a port; write nats://host:4222")
+        raise ValueError("has a server that is not just a host and a port; write nats://host:4222")
     return Server(url.hostname, port, url.scheme == "tls")

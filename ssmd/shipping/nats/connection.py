@@ -59,7 +59,7 @@ class Connection:
         self._client: NatsClient | None = None
         self._lost = self._loop.create_future()
         self._said = ""
-        """What the server has said last that is an error."""
+        """The last error that the server has reported."""
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
             self._call(self._connect(servers, login, context, name), CONNECT_SECONDS * (len(servers) + 1))
@@ -114,7 +114,7 @@ class Connection:
         try:
             return task.result()
         except errors.NoRespondersError:
-            raise EngineError("nothing answers at NATS: JetStream is off, or no stream has the subject") from None
+            raise EngineError("NATS does not answer this: JetStream is off, or no stream has the subject") from None
         except errors.ConnectionClosedError:
             raise self._lost_error() from None
         except FAILURES as error:
@@ -187,7 +187,7 @@ class Connection:
             self._lost.set_result(None)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-        """Take note of what failed in the library beside our requests. These notice that in time."""
+        """Note an error of the library that is not the result of a request. Requests end by their deadlines then."""
         self._said = words(context.get("exception") or errors.Error(context["message"]))
 
     def _connected(self) -> NatsClient:

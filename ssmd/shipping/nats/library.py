@@ -1,6 +1,6 @@
-"""nats-py's client, as ssmd uses it: with what the library leaves out, and its errors in words for people.
+"""The client of nats-py, extended by what it lacks, and its errors in words for people.
 
-It has three private names of the library's client: _process_info, _public_nkey and _transport. setup.py names the
+It uses three private names of the library's client: _process_info, _public_nkey and _transport. setup.py names the
 versions with which they were tried.
 """
 
@@ -37,15 +37,15 @@ _NEVER = 10**9
 _OF_KEYS = ("authorization violation", "authentication expired", "authentication revoked", "permissions violation")
 
 
-# Both log what is of no use to people: errors with their traceback, after which the next request is not answered, and
-# how a connection with TLS ends.
+# What both log is of no use to people: tracebacks of errors that are reported here in words, and how a connection with
+# TLS ends.
 for _name in ("nats", "asyncio"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
 
 
 class NatsClient(Client):
-    """A connection to one server. It is not opened again by itself: nobody would know what the library sends twice."""
+    """A connection to one server. The library does not open it again, because it would send some messages twice."""
 
     def __init__(self, server: Server, login: Login) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class NatsClient(Client):
         await asyncio.wait_for(connecting, CONNECT_SECONDS)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        # The library encrypts only when the server demands it. So somebody between could take away the demand, and
-        # would get the password.
+        # The library encrypts only when the server demands it. So somebody between the two could remove the demand, and
+        # read the password.
         if initial_connection and self._server.tls:
             if not (info.get("tls_required") or info.get("tls_available")):
                 raise errors.Error("the server offers no TLS; write nats:// in transport.url if it needs none")
@@ -89,14 +89,14 @@ class NatsClient(Client):
 
 
 def refusal(text: str) -> EngineAuthError | None:
-    """Return the error for what a server says when it does not accept the keys; None for anything else."""
+    """Return the error for the text with which a server refuses the keys; None for any other text."""
     if any(phrase in text.lower() for phrase in _OF_KEYS):
         return EngineAuthError(f"{text}; check the environment's key of the type nats, and what its user may do")
     return None
 
 
 def words(error: Exception) -> str:
-    """Return what an error of the library says, for people."""
+    """Return an error of the library in words for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}; see transport.ca_file"
     if isinstance(error, socket.gaierror):

@@ -1,4 +1,4 @@
-"""The settings of a stream: what must be so that a feed can be shipped to it, and what is worth a warning. Pure.
+"""The settings of a stream: those that a feed needs to be shipped, and those that are worth a warning. Pure.
 
 Source: https://docs.nats.io/nats-concepts/jetstream/streams
 """
@@ -83,8 +83,8 @@ class Settings:
         limits = [name for name in ("max_msgs", "max_bytes") if config.get(name, _NONE) > 0]
         if config.get("discard", "old") == "old" and limits:
             yield (
-                f"when it has `{'` or `'.join(limits)}`, it drops the oldest messages, whether anybody has read them "
-                "or not (`discard: old`); set `discard: new`, and shipping waits until there is room"
+                f"when it has `{'` or `'.join(limits)}`, it drops the oldest messages, whether or not they have been "
+                "read (`discard: old`); set `discard: new`, and shipping waits until there is room"
             )
         if config.get("max_msgs_per_subject", _NONE) > 0:
             yield (
@@ -97,11 +97,11 @@ class Settings:
                 "position of a feed that was silent so long; set it to a week or longer"
             )
         if config.get("storage") == "memory":
-            yield "it is in memory, and lost when the server ends (`storage: memory`); make it with `storage: file`"
+            yield "it is in memory, and lost when the server stops (`storage: memory`); make it with `storage: file`"
         if self._clustered and config.get("num_replicas", 1) < 3:
             yield (
-                f"it has {config.get('num_replicas', 1)} replicas in a cluster, so one server that is lost may take "
-                "it along; set `num_replicas` to 3"
+                f"it has {config.get('num_replicas', 1)} replicas in a cluster, so it may be lost with one server; "
+                "set `num_replicas` to 3"
             )
         if limit.bytes < _USUAL_BYTES:
             yield f"a message may have {limit.bytes} bytes at most, and some may be larger; raise {limit.setting}"

@@ -129,7 +129,7 @@ class NatsSink:
     def send(self, block: Block) -> None:
         expected, self._last = self._last, None
         if expected is None:
-            raise EngineError("where the copy ends is not known; resume() says it")
+            raise EngineError("nats: a block can be sent only after resume()")
         now = time.monotonic()
         try:
             self._last = self._put(block, expected)

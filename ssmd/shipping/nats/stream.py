@@ -141,7 +141,7 @@ class Stream:
             found = json.loads(answer.data)
             error = found.get("error")
         except (ValueError, AttributeError):
-            raise EngineError(f"NATS answers what is no answer of JetStream: {printable(answer.data)}") from None
+            raise EngineError(f"the answer of NATS is not one of JetStream: {printable(answer.data)}") from None
         if error is None:
             return dict(found)
         said, code = printable(str(error.get("description", ""))), error.get("err_code", 0)
