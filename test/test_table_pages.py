@@ -9,8 +9,8 @@ from test_docs import named, section, table
 from ssmd.contracts.table import KINDS
 from ssmd.exchange.kalshi.tables import TABLES
 from ssmd.parquet import form
+from ssmd.parquet.conversion import Conversion
 from ssmd.parquet.kinds import kind_of
-from ssmd.parquet.part import schema_of
 
 TEXT = PAGE.read_text()
 
@@ -22,7 +22,7 @@ def test_the_page_shows_the_tables_as_they_are():
 
 def test_the_page_has_the_columns_of_every_table():
     assert named(table(section(TEXT, "## Columns of every table"))) == set(form.RESERVED)
-    assert [field.name for field in schema_of([])] == list(form.RESERVED)
+    assert Conversion(None, "").schema.names == list(form.RESERVED)
 
 
 @pytest.mark.parametrize("declared", TABLES, ids=lambda declared: declared.type)

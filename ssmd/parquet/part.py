@@ -3,124 +3,95 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ssmd.contracts.table import TIME, Column, Table
-from ssmd.parquet import form, times
-from ssmd.parquet.decoding import Decoding
-from ssmd.parquet.kinds import Kind, kind_of
-from ssmd.parquet.matching import PLACE, Matching
-from ssmd.store.head import TS
+from ssmd.contracts.table import Table
+from ssmd.parquet import form
+from ssmd.parquet.conversion import Conversion, Rows
 
-__all__ = ["RECEIVED_KIND", "ROWS", "Part", "Rows"]
+__all__ = ["ROWS", "Part"]
 
 ROWS = 32 * 1024
 """How many rows a row group has at most."""
 _BYTES = 32 * 1024 * 1024
-"""How many bytes of lines a row group has, unless its last batch has more."""
+"""How many bytes of lines a row group has, unless its last lines are long."""
+
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 2 * 1024 * 1024
+"""How many lines, or bytes of lines, wait before they are converted: what is done for a whole array takes a millisecond
+or two for any number of rows."""
+
 _LEVEL = 3
 """The level of zstd."""
 
-RECEIVED_KIND = kind_of(Column(form.RECEIVED, ("ts",), TIME, usual=(6,)))
-
-
-class Rows(NamedTuple):
-    """Lines of one type, in order; the sequences are parallel."""
-
-    lines: Sequence[bytes]
-    """Without their newlines."""
-    payloads: Sequence[bytes]
-    """The messages, as they stand in the lines."""
-    numbers: Sequence[int]
-    sessions: Sequence[str]
-
 
 class Part:
-    """`file`: new, open for writing; it stays open. `table`: None for lines that are kept as they are."""
+    """`file`: new, open for writing; it stays open. `table` and `shard`: as for Conversion."""
 
     def __init__(self, file: BinaryIO, table: Table | None, shard: str) -> None:
-        self._shard = shard
-        self._kinds = [kind_of(column) for column in table.columns] if table else []
-        self._decoding = Decoding(self._kinds)
-        paths = {("data", *kind.column.path): kind for kind in self._kinds}
-        self._matching = Matching({RECEIVED_KIND.column.path: RECEIVED_KIND, **paths} if table else {})
-        self._schema = schema_of(self._kinds)
-        self._writer = pq.ParquetWriter(file, self._schema, **_settings(self._schema))
-        self._pending: list[pa.RecordBatch] = []
-        self._rows = 0
+        self._conversion = Conversion(table, shard)
+        self._writer = pq.ParquetWriter(file, self._conversion.schema, **_settings(self._conversion.schema))
+        self._lines = Rows([], [], [], [])
+        self._line_bytes = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._batch_rows = 0
         self.pending_bytes = 0
-        """How many bytes of lines the rows have that wait for their row group."""
-        self.rows = 0
-        self.bytes = 0
-        self.first, self.last = 0, 0
-        """The numbers of the first and the last line."""
+        """How many bytes of lines wait for their row group, converted or not."""
+        self._rows = 0
+        self._bytes = 0
+        self._first, self._last = 0, 0
 
     def add(self, rows: Rows) -> None:
-        lines = pa.array(rows.lines, pa.binary())
-        received = _received(lines)
-        arrays = [pa.array(rows.numbers, pa.int64()), received, pa.array(rows.sessions, pa.string())]
-        arrays.append(pa.repeat(pa.scalar(self._shard, pa.string()), len(lines)))
-        columns = {form.RECEIVED: received}
-        for kind, values in zip(self._kinds, self._decoding.columns(rows.payloads) if self._kinds else (), strict=True):
-            found = kind.arrays(values)
-            columns[kind.column.name] = found[0]
-            arrays += found
-        places = self._matching.match(columns, lines) if self._kinds else pa.nulls(len(lines), PLACE)
-        arrays += [places, pc.if_else(pc.is_null(places), lines, None)]
-        self._pending.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        size = sum(map(len, rows.lines)) + len(lines)
-        self._rows += len(lines)
+        size = sum(map(len, rows.lines)) + len(rows.lines)
+        self._first, self._last = self._first or rows.numbers[0], rows.numbers[-1]
+        self._rows, self._bytes = self._rows + len(rows.lines), self._bytes + size
+        self._lines.extend(rows)
+        self._line_bytes += size
         self.pending_bytes += size
-        self.first, self.last = self.first or rows.numbers[0], rows.numbers[-1]
-        self.rows, self.bytes = self.rows + len(lines), self.bytes + size
-        while self._rows >= ROWS or self.pending_bytes >= _BYTES:
+        if len(self._lines.lines) >= _ROWS_AT_ONCE or self._line_bytes >= _BYTES_AT_ONCE:
+            self._convert()
+        while self._batch_rows >= ROWS or self.pending_bytes >= _BYTES:
             self.flush()
 
+    def _convert(self) -> None:
+        lines, self._lines, self._line_bytes = self._lines, Rows([], [], [], []), 0
+        if lines.lines:
+            self._batches.append(self._conversion.batch(lines))
+            self._batch_rows += len(lines.lines)
+
     def flush(self) -> None:
-        """Write a row group of the rows that wait."""
-        table = pa.Table.from_batches(self._pending, self._schema)
+        """Write a row group of what waits."""
+        if self._batch_rows < ROWS:
+            self._convert()
+        table = pa.Table.from_batches(self._batches, self._conversion.schema)
         group, rest = table.slice(0, ROWS), table.slice(ROWS)
         self._writer.write_table(group, row_group_size=ROWS)
-        self.pending_bytes = self.pending_bytes * rest.num_rows // max(1, self._rows)
-        self._pending, self._rows = rest.to_batches(), rest.num_rows
+        waiting = self.pending_bytes - self._line_bytes
+        self.pending_bytes = self._line_bytes + waiting * rest.num_rows // max(1, self._batch_rows)
+        self._batches, self._batch_rows = rest.to_batches(), rest.num_rows
 
     def close(self, type: str, source: Mapping[str, Any]) -> None:
         """Write what waits, and the end of the file. `type`: as in the name of its folder. `source`: about all lines of
         the day.
         """
-        while self._rows:
+        while self.pending_bytes:
             self.flush()
         entries = {
             "form": form.FORM,
             "type": type,
-            "rows": self.rows,
-            "bytes": self.bytes,
-            "first_line": self.first,
-            "last_line": self.last,
+            "rows": self._rows,
+            "bytes": self._bytes,
+            "first_line": self._first,
+            "last_line": self._last,
             "source": source,
-            "columns": [list(kind.column) for kind in self._kinds],
-            "layouts": [layout.described() for layout in self._matching.layouts],
+            "columns": [list(kind.column) for kind in self._conversion.kinds],
+            "layouts": [layout.described() for layout in self._conversion.layouts],
         }
         self._writer.add_key_value_metadata({form.PREFIX + name: json.dumps(value) for name, value in entries.items()})
         self._writer.close()
-
-
-def schema_of(kinds: Sequence[Kind]) -> pa.Schema:
-    fields = [
-        pa.field(form.LINE, pa.int64(), nullable=False),
-        pa.field(form.RECEIVED, RECEIVED_KIND.type),
-        pa.field(form.SESSION, pa.string()),
-        pa.field(form.SHARD, pa.string()),
-        *(field for kind in kinds for field in kind.fields()),
-        pa.field(form.LAYOUT, PLACE),
-        pa.field(form.RAW, pa.binary()),
-    ]
-    return pa.schema(fields)
 
 
 def _settings(schema: pa.Schema) -> dict[str, Any]:
@@ -142,13 +113,3 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
             yield from (f"{field.name}.list.element.{inner.name}" for inner in field.type.value_type)
         else:
             yield field.name
-
-
-def _received(lines: pa.Array) -> pa.Array:
-    """Return when each line was received; NULL where that cannot be read."""
-    texts = pc.binary_slice(lines, TS.start, TS.stop)
-    try:
-        texts = texts.cast(pa.string())
-    except pa.ArrowInvalid:
-        texts = pa.array([text.decode("ascii", "replace") for text in texts.to_pylist()], pa.string())
-    return times.from_text(texts)

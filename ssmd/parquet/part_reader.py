@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from ssmd.contracts.table import Column
 from ssmd.errors import DataError, printable
 from ssmd.parquet import form
+from ssmd.parquet.conversion import RECEIVED_KIND
 from ssmd.parquet.kinds import kind_of
 from ssmd.parquet.layout import Layout
-from ssmd.parquet.part import RECEIVED_KIND
 
 __all__ = ["PartReader"]
 

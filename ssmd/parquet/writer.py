@@ -12,8 +12,9 @@ from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.table import Table
 from ssmd.errors import OutputError, WriteError
 from ssmd.parquet import form
+from ssmd.parquet.conversion import Rows
 from ssmd.parquet.messages import messages_of
-from ssmd.parquet.part import Part, Rows
+from ssmd.parquet.part import Part
 from ssmd.store.durable import make_directory, open_new, reason_of, sync_directory
 from ssmd.store.head import split
 
@@ -21,8 +22,8 @@ __all__ = ["MOST_TYPES", "PartsWriter"]
 
 MOST_TYPES = 500
 """How many types have a table. Lines of further types are kept as they are, with those without a table."""
-_BATCH = 4 * 1024 * 1024
-"""How many bytes of lines are converted at once."""
+_BATCH = 1024 * 1024
+"""How many bytes of lines are divided by type at once."""
 _PENDING = 64 * 1024 * 1024
 """How many bytes of lines wait for their row groups, in all tables together."""
 
