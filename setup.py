@@ -73,8 +73,8 @@ setup(
         "mqtt": ["paho-mqtt>=2.2.0,<3"],
         # Before, it cannot be said which checksums a request carries.
         "s3": ["boto3>=1.36.0,<2"],
-        # One for a form of a recorded day: the `format` of an environment's storage. Before, it demands numpy.
-        "parquet": ["pyarrow>=18.0.0,<27"],
+        # For a form of a recorded day: the `format` of a storage. Before, a file without rows cannot be read.
+        "parquet": ["pyarrow>=19.0.1,<27"],
         "bench": [
             "aiofastnet",
             "aiohttp",
