@@ -18,6 +18,7 @@ Commands:
   report     show what was recorded, day by day, as text or HTML
   import     bring in recordings of other programs
   ship       copy what is recorded to an engine, such as NATS or Kafka
+  export     write recorded days as Parquet, to a folder or a bucket
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
 64 wrong usage, 65 data damaged, 69 exchange or engine unreachable, 70 a bug, 73 output cannot be created,

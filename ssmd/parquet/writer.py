@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -37,13 +37,25 @@ class PartsWriter:
     """Writes all tables of a day below `folder`, which the caller renames once close() has made it durable.
 
     `reader`: finds the types of messages, by which they get their table. `facts`: goes into the metadata of each file.
-    Raises OutputError, WriteError. After an error, or without close(), what is there is for nothing but removal.
+    `types`: only lines with messages of these types are written; None for all, which lines_in() needs. `name`: of each
+    file. Raises OutputError, WriteError. After an error, or without close(), what is there is for nothing but removal.
     """
 
-    def __init__(self, folder: Path, tables: Sequence[Table], reader: MessageReader, facts: form.Facts) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Sequence[Table],
+        reader: MessageReader,
+        facts: form.Facts,
+        *,
+        types: Collection[str] | None = None,
+        name: str = form.PART,
+    ) -> None:
         self._folder = folder
         self._reader = reader
         self._facts = facts
+        self._types = types
+        self._name = name
         named = {table.type: form.folder_of(table.type) for table in tables[:MOST_TYPES]}
         self._tables = {table.type: table for table in tables if len(named.get(table.type, "")) in _LENGTHS}
         self._open: dict[str | None, _Open] = {}
@@ -98,7 +110,8 @@ class PartsWriter:
         payloads, types = messages_of(lines, self._reader)
         groups: dict[str | None, list[int]] = {}
         for place, type in enumerate(types):
-            groups.setdefault(type if type in self._tables else None, []).append(place)
+            if self._types is None or type in self._types:
+                groups.setdefault(type if type in self._tables else None, []).append(place)
         with _writing(self._folder):
             for type, places in groups.items():
                 numbers = [self._line + place for place in places]
@@ -116,7 +129,7 @@ class PartsWriter:
                 make_directory(folder)
             except OSError as error:
                 raise OutputError(f"{folder}: {error.strerror}") from None
-            file = open_new(folder / form.PART)
+            file = open_new(folder / self._name)
             table = None if type is None else self._tables[type]
             known = self._open[type] = _Open(file, Part(file, table, self._facts.shard))
         return known.part

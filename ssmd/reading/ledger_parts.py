@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -14,7 +14,7 @@ from ssmd.store.ledger import CONNECTED, CONTINUED, FIRST_OF_A_RUN, GAP, IMPORTE
 from ssmd.store.sessions import recorded_dialects
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["LedgerParts", "Part"]
+__all__ = ["LedgerParts", "Part", "divided_by_part"]
 
 _IS_GAP = f'"event":"{GAP}"'.encode()
 _HEAD_BYTES = 64
@@ -127,3 +127,19 @@ class LedgerParts:
 
     def _place(self, offset: int) -> int:
         return bisect_right(self._parts, offset, key=operator.itemgetter(0)) - 1
+
+
+def divided_by_part(blocks: Iterable[bytes], parts: LedgerParts) -> Iterator[tuple[bytes, Part]]:
+    """Yield blocks of whole lines, from the beginning of a day on, each with its part, cut where the next begins."""
+    offset = 0
+    for block in blocks:
+        begin = 0
+        while begin < len(block):
+            part, end = parts.at(offset + begin), parts.end(offset + begin)
+            until = len(block)
+            if end is not None and end < offset + len(block):
+                # In a damaged ledger it may lie within a line, which then belongs to what ends there.
+                until = block.rfind(b"\n", begin, end - offset) + 1 or block.find(b"\n", begin) + 1
+            yield block[begin:until], part
+            begin = until
+        offset += len(block)

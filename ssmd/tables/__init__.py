@@ -1,1 +1,1 @@
-"""Makes tables of recorded days."""
+"""Tables out of recorded days: schemas that are learned from a day, and exports for other programs."""
