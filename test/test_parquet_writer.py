@@ -117,6 +117,7 @@ def test_any_line_comes_back_from_a_declared_table(come_back, lines):
 
 
 @given(LINES)
+@example([line_of('{"type":"t","msg":{"\\"":0,"\\\\":1,"\\u001f":2,"a":3}}', 0)] * 2)
 @SETTINGS
 def test_any_line_comes_back_from_a_learned_table(come_back, lines):
     learner = Learner(READER)

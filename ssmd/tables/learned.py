@@ -8,6 +8,7 @@ line with it keeps its bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -31,6 +32,9 @@ _DEEPEST = 6
 _ALL_OF = 2000
 """How many messages of a type are looked at, before it is only every _EACH-th."""
 _EACH = 64
+
+_NOT_DECODED = re.compile(r'[\x00-\x1f"\\]')
+"""Characters of which msgspec takes none in the name of a field: such a field is in no column."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -125,7 +129,8 @@ def _leaves(node: _Node, path: Path) -> Iterator[tuple[Path, _Node]]:
             yield path, node
         return
     for key, member in node.members.items():
-        yield from _leaves(member, (*path, key))
+        if not _NOT_DECODED.search(key):
+            yield from _leaves(member, (*path, key))
 
 
 def _free(name: str, taken: set[str]) -> str:
