@@ -41,6 +41,9 @@ class MqttBroker(ServerProcess):
     def start(self) -> None:
         self.launch([PROGRAM, "-c", self._configuration], self._configuration.with_suffix(".log"))
 
+    def log(self) -> str:
+        return self._configuration.with_suffix(".log").read_text()
+
     def save(self) -> None:
         """Let it save what it keeps; return when it has done so."""
         before = modified(self._saved)
@@ -74,8 +77,9 @@ class Consumer:
         self._client.connect("127.0.0.1", self._broker.port, clean_start=False, properties=lasting)
         end = time.monotonic() + DEADLINE
         while not self._client.is_connected():
-            self._client.loop(0.1)
-            assert time.monotonic() < end
+            if self._client.loop(0.1):  # The connection has been ended.
+                self._client.reconnect()
+            assert time.monotonic() < end, self._broker.log()[-2000:]
         self._client.subscribe("#", qos=1)
         while not self._subscribed:
             self._client.loop(0.1)

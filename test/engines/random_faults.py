@@ -106,9 +106,12 @@ class Site:
         self.start(shard)
 
     def _number_changed(self) -> None:
-        """Start with another number of shards, after what the earlier ones have left is shipped."""
+        """Start with another number of shards, which ship what the earlier ones have left."""
         before = len(self.collectors)
-        self.finish()
+        if random.random() < 0.5:
+            self._end_all()
+        else:
+            self.close()
         self.start_all(random.choice([number for number in SHARDS if number != before]))
 
     def emptied(self) -> None:
@@ -145,19 +148,23 @@ class Site:
 
     def finish(self) -> None:
         """End the collectors, and ship the rest."""
-        for collector in self.collectors.values():
-            assert collector.end() == 0
-        self.collectors.clear()
+        self._end_all()
         until = time.monotonic() + CAUGHT_UP_SECONDS
         while (code := self.ship("--once")) == 69:  # The engine may need a while after its last start.
             assert time.monotonic() < until
             time.sleep(1)
         assert code == 0, code
 
+    def _end_all(self) -> None:
+        for collector in self.collectors.values():
+            assert collector.end() == 0
+        self.collectors.clear()
+
     def close(self) -> None:
         for collector in self.collectors.values():
             collector.process.kill()
             collector.wait()
+        self.collectors.clear()
 
     @property
     def _data(self) -> Path:
