@@ -200,6 +200,14 @@ def test_it_does_not_wait_for_what_a_collector_still_writes(storage, numbers, mo
     assert len(waits) <= 2
 
 
+def test_it_says_how_much_is_left(storage, numbers):
+    left: list[int] = []
+    with closing(Follower(storage, "kalshi", WHOLE, reader_of)) as follower:
+        compare(follower, copy_of(storage), names, None, DAY, numbers=numbers, progress=left.append)
+    sizes = [(storage / day / "kalshi.jsonl").stat().st_size for day in (DAY, NEXT)]
+    assert left == [sizes[1], 0]
+
+
 def test_an_empty_copy_has_nothing_to_compare(storage, numbers):
     assert held(storage, [], numbers) == Compared()
 

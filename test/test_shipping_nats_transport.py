@@ -63,8 +63,8 @@ def test_a_wrong_field_is_an_error_that_names_it(field, value, expected):
     assert problems(**{field: value}) == [expected]
 
 
-def test_a_stream_is_needed():
-    assert problems(stream="") == ["transport.stream: is required; add it"]
+def test_a_stream_need_not_be_named():
+    assert problems(stream="") == []
 
 
 def test_ways_to_log_in():

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ssmd.commands.jobs.display import display
+from ssmd.commands.jobs.outlet import Task
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, shipment_of, transport_of
 from ssmd.contracts.shard import Shard
@@ -100,8 +102,16 @@ def _compared(shipment: Shipment, transport: EngineTransport, keys: Mapping[str,
     until, had = shipped.position(), shipped.read()
     oldest = data_files([shipment.storage], shipment.feed, shard)[0].day
     follower = Follower(shipment.storage, shipment.feed, shard, reader_of)
-    with closing(transport.open(shipment.feed, shard, keys)) as sink, closing(follower):
-        compared = compare(follower, sink.copies(), sink.names, until, oldest, numbers=sink.traits.numbers)
+    follower.begin(None, oldest)
+    total = follower.lag()[0]
+    with (
+        closing(transport.open(shipment.feed, shard, keys)) as sink,
+        closing(follower),
+        display([Task(shard, stem, total)]) as show,
+    ):
+        progress = (lambda left: show(0, max(0, total - left))) if show is not None else (lambda left: None)
+        numbers = sink.traits.numbers
+        compared = compare(follower, sink.copies(), sink.names, until, oldest, numbers=numbers, progress=progress)
         wrong = tuple(kind for kind in KINDS if kind != DOUBLED or sink.traits.exactly_once)
     return _Result(stem, compared, wrong, had if not compared.messages else None, oldest)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ssmd.contracts.sink import Block, Copied, Position
 from ssmd.reading.follow import SYNC_SECONDS, Follower
+from ssmd.reading.pieces import span
 from ssmd.shipping.differences import CHANGED, DOUBLED, FOREIGN, MISNAMED, MISSING, MOVED, Compared, Key
 from ssmd.shipping.ranges import LineRanges
 from ssmd.store.head import TS
@@ -40,12 +41,13 @@ def compare(
     oldest: str,
     *,
     numbers: bool,
+    progress: Callable[[int], object] = lambda left: None,
 ) -> Compared:
     """Compare the messages of a copy, which may begin anywhere, with what a follower hands out.
 
     `names`: Sink.names(). `until`: up to where the engine must have them; when it is None, what is missing at the end
-    does not show. `oldest`: the oldest day that is here. `numbers`: as in the sink's Traits. Raises DataError and
-    EngineError.
+    does not show. `oldest`: the oldest day that is here. `numbers`: as in the sink's Traits. `progress` is called
+    with how many bytes of recorded lines are left. Raises DataError and EngineError.
     """
     result = Compared()
     rest = iter(copies)
@@ -54,7 +56,7 @@ def compare(
         if first.day < oldest:
             result.older += 1
             continue
-        lines = _recorded(follower, (first.day, first.line), names)
+        lines = _recorded(follower, (first.day, first.line), names, progress)
         comparison = (_ByNumber if numbers else _ByContent)(lines, result)
         comparison.take(first)
         for copied in rest:
@@ -66,15 +68,18 @@ def compare(
 
 
 def _recorded(
-    follower: Follower, begin: Key, names: Callable[[Block], Sequence[str]]
+    follower: Follower, begin: Key, names: Callable[[Block], Sequence[str]], progress: Callable[[int], object]
 ) -> Iterator[_Line | None]:
     """Yield the recorded lines from one on, and None whenever there is no more so far."""
     follower.begin(None, begin[0])
+    left = follower.lag()[0]
     while True:
         block = follower.read(_BLOCK_LINES, _BLOCK_BYTES)
         if block is None:
             yield None
             continue
+        left -= span(block)
+        progress(max(0, left))
         day, before = block.start.day, block.start.line
         messages = zip(block.lines, block.payloads, names(block), strict=True)
         for number, (line, payload, name) in enumerate(messages, before + 1):

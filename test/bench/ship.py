@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -165,13 +166,26 @@ def ship(engine: Engine, folder: Path, day: Path, messages: int) -> CaughtUp:
         with open(tree / "log", "wb") as log:
             began = time.monotonic()
             relay = subprocess.Popen(command, env=environ(), stderr=log)
+            memory_mb = _peak_mb(relay.pid)
             _, status, used = os.wait4(relay.pid, 0)
             seconds = time.monotonic() - began
         relay.returncode = os.waitstatus_to_exitcode(status)
         if relay.returncode:
             raise RuntimeError(f"ssmd ship has ended with {relay.returncode}: {(tree / 'log').read_text()[-1000:]}")
     cpu_us = (used.ru_utime + used.ru_stime) / messages * 1e6
-    return CaughtUp(messages / seconds, cpu_us, used.ru_maxrss / 1e3)
+    return CaughtUp(messages / seconds, cpu_us, memory_mb)
+
+
+def _peak_mb(pid: int) -> float:
+    """Return the highest resident memory of a process, when it has ended: what the system says of it afterwards has the
+    memory of this program in it, from before the child became another program.
+    """
+    peak = float("nan")
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        peak = int(found[1]) * 1024 / 1e6 if found else peak
+        time.sleep(0.01)
+    return peak
 
 
 def make_day(folder: Path, messages: int) -> Path:

@@ -2,7 +2,8 @@
 
 It is killed, frozen and started again on the same data folder and port. What it has not: a user's password is not
 checked, there is one broker, a transaction that is left open stays open until its producer comes back, and what came in
-the last second may be lost when it is killed.
+the last second may be lost when it is killed. It answers one request with all that a partition has, whatever
+`fetch.max.bytes` is, and so much memory a consumer takes.
 """
 
 from __future__ import annotations

@@ -152,6 +152,33 @@ def test_the_command_tries_the_keys_and_looks_at_the_settings(started, tmp_path:
     assert "Traceback" not in right.stderr + wrong.stderr
 
 
+def test_a_stream_that_is_not_named_is_the_one_that_has_the_subjects(server):
+    server.create("OTHER", subjects=["prod.polymarket.>"])
+    recorded = Recorded()
+    with contextlib.closing(opened(server, stream=None)) as sink:
+        assert sink.resume() is None
+        sink.send(recorded.trades(3))
+        assert without_places(sink.copies()) == recorded.copies
+    assert [kept.payload for kept in data(server)] == [copied.payload for copied in recorded.copies]
+
+
+def test_a_stream_that_is_not_named_and_not_there_is_an_error(server):
+    none = refusal(server, stream=None, subject_prefix="prod.coinbase")
+    assert str(none) == (
+        "no stream of NATS has the subjects prod.coinbase.>; make one, or correct transport.subject_prefix"
+    )
+
+
+def test_of_several_streams_one_has_to_be_named(server):
+    server.create("B", subjects=["test.json.>"])
+    server.create("A", subjects=["test.position.>", "test.control.>"])
+    several = refusal(server, stream=None, subject_prefix="test")
+    assert str(several) == (
+        "several streams have the subjects test.>: A, B; name one of them as transport.stream, which has to have all "
+        "of them"
+    )
+
+
 def test_a_token(started):
     server = started("authorization { token: a-long-token }", token="a-long-token")
     server.create()

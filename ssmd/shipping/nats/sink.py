@@ -45,7 +45,9 @@ def connect(config: NatsConfig, environment: str, feed: str, shard: Shard, keys:
     connection = Connection(servers_of(config.url), login_of(keys), context, name)
     with contextlib.ExitStack() as failed:
         failed.callback(connection.close)
-        sink = NatsSink(connection, config.stream, prefix, feed, shard)
+        named = config.stream
+        stream = Stream(connection, named) if named is not None else Stream.of(connection, f"{prefix}.>")
+        sink = NatsSink(connection, stream, prefix, feed, shard)
         failed.pop_all()
     return sink
 
@@ -58,9 +60,9 @@ class NatsSink:
     most_bytes = 4 * 1024 * 1024
     lost = ""
 
-    def __init__(self, connection: Connection, stream: str, prefix: str, feed: str, shard: Shard) -> None:
+    def __init__(self, connection: Connection, stream: Stream, prefix: str, feed: str, shard: Shard) -> None:
         self._connection = connection
-        self._stream = Stream(connection, stream)
+        self._stream = stream
         self._stem = shard.stem(feed)
         self._prefix = prefix
         self._subjects = subjects = Subjects(prefix)

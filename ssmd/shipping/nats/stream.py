@@ -67,6 +67,21 @@ class Stream:
         self._connection = connection
         self.name = name
 
+    @classmethod
+    def of(cls, connection: Connection, subjects: str) -> Stream:
+        """Return the stream that has some subjects. Raises EngineError when none has them, or several have."""
+        names = cls(connection, "")._ask("STREAM.NAMES", {"subject": subjects}).get("streams") or []
+        if not names:
+            raise EngineError(
+                f"no stream of NATS has the subjects {subjects}; make one, or correct transport.subject_prefix"
+            )
+        if len(names) > 1:
+            raise EngineError(
+                f"several streams have the subjects {subjects}: {printable(', '.join(sorted(names)))}; name one of "
+                "them as transport.stream, which has to have all of them"
+            )
+        return cls(connection, names[0])
+
     def settings(self) -> Settings:
         return Settings(self.name, self._ask(f"STREAM.INFO.{self.name}", {}))
 

@@ -1,4 +1,4 @@
-"""The transport `nats`: the fields of its configuration. The stream must exist."""
+"""The transport `nats`: the fields of its configuration. A stream must exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def _prefix(text: str) -> str:
 class NatsConfig(ServerConfig):
     """`url`: one server or, with commas, several of a cluster: `nats://a:4222,nats://b:4222`; `tls://` for TLS."""
 
-    stream: Annotated[Text, After(_stream)]
+    stream: Annotated[Text, After(_stream)] | None = None
+    """Which stream gets the messages; None for the one that has the subjects."""
     subject_prefix: Annotated[Text, After(_prefix)] | None = None
     """How the subjects begin; None for `{environment}.{feed}`."""
 
