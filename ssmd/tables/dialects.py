@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.table import Table
 from ssmd.exchange.catalog import dialect_of
-from ssmd.exchange.inspectors import KALSHI
 from ssmd.exchange.kalshi.reader import KalshiReader
-from ssmd.exchange.readers import reader_of
+from ssmd.exchange.readers import KALSHI, reader_of
 from ssmd.parquet.learned import Learner
 from ssmd.reading.ledger_parts import Part
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from ssmd.exchange.inspectors import KALSHI
+from ssmd.exchange.readers import KALSHI
 from ssmd.store.layout import DayFile
 from ssmd.store.timestamps import DAY_NS, day_begins
 from ssmd.tables.dialects import Dialects
