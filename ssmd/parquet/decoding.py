@@ -49,11 +49,21 @@ class Decoding:
             try:
                 rows = list(map(self._decode, chunk))
             except (ValueError, RecursionError):
-                for payload in chunk:
-                    self._add_row(payload, found)
+                self._add_one_by_one(chunk, found)
             else:
                 _spread(rows, self._tree, (), found)
         return list(found.values())
+
+    def _add_one_by_one(self, payloads: Sequence[bytes], found: Mapping[Path, list[Any]]) -> None:
+        rows = []
+        for payload in payloads:
+            try:
+                rows.append(self._decode(payload))
+            except (ValueError, RecursionError):
+                _spread(rows, self._tree, (), found)
+                rows = []
+                self._add_row(payload, found)
+        _spread(rows, self._tree, (), found)
 
     def _add_row(self, payload: bytes, found: Mapping[Path, list[Any]]) -> None:
         """Add the values of one payload, which may be anything."""

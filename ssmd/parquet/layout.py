@@ -51,13 +51,12 @@ class Layout:
                 continue
             values = kinds[piece.column].text(columns[piece.column], piece.params)
             if values.null_count:
-                members = pc.binary_join_element_wise(piece.lead, values, piece.trail, "")
-                parts += [text, pc.fill_null(members, "")]
+                parts += [text, pc.binary_join_element_wise(piece.lead, values, piece.trail, "")]
                 text = ""
             else:
                 parts += [text + piece.lead, values]
                 text = piece.trail
-        return pc.binary_join_element_wise(*parts, text, "").cast(pa.binary())
+        return pc.binary_join_element_wise(*parts, text, "", null_handling="replace").cast(pa.binary())
 
     def described(self) -> list[Any]:
         """Return the layout as JSON."""
