@@ -9,8 +9,8 @@ from ssmd.contracts.table import Table
 from ssmd.exchange.catalog import dialect_of
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.exchange.readers import KALSHI, reader_of
-from ssmd.parquet.learned import Learner
 from ssmd.reading.ledger_parts import Part
+from ssmd.tables.learned import Learner
 
 __all__ = ["Dialects"]
 
