@@ -375,7 +375,7 @@ def test_a_day_that_is_gone_is_skipped_only_when_a_person_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "expected"),
     [
-        (("--engine", "nats"), 64, "--engine is 'nats', and `transport.type` of the environment test is `file`"),
+        (("--engine", "nats"), 64, "--engine is 'nats', and the environment test ships to `file`"),
         (("--shard", "3/2"), 64, "--shard is '3/2'; it must be a shard from 1/2 to 2/2"),
         (("--resume-at", "today"), 64, "--resume-at is 'today'; it must be a day and how many bytes of its lines"),
         (("--resume-at", "2026-02-30/0"), 64, "--resume-at is '2026-02-30/0'; it must be a day and"),

@@ -10,9 +10,9 @@ from ssmd.metadata.keys import KeySpec
 WAYS = (("user", "password"), ("token",))
 
 
-def problems(transport: str, **keys: tuple[str, ...]) -> list[str]:
+def problems(engine: str, section: str = "transport", **keys: tuple[str, ...]) -> list[str]:
     specs = {name: KeySpec(type=kind, fields=tuple(fields), source="env") for name, (kind, *fields) in keys.items()}
-    found = engine_key_problems(specs, transport, WAYS)
+    found = engine_key_problems(specs, section, engine, WAYS)
     return [
         f"{'warning' if problem.warning else 'error'}{' (lenient)' if problem.lenient else ''} "
         f"{problem.path}: {problem.message}"
@@ -39,6 +39,18 @@ def test_a_key_of_another_engine_has_no_effect_whatever_its_fields_are(transport
     assert problems(transport, one=("nats", "x")) == [
         f"warning (lenient) ('one', 'type'): has no effect: `transport.type` is `{transport}`, and only a key of that "
         "type is used"
+    ]
+
+
+def test_a_key_for_a_bucket_has_an_effect_where_the_storage_is_one():
+    assert problems("s3", "storage", one=("s3", "token"), two=("nats", "x")) == []
+    assert problems("local", "storage", one=("s3", "token")) == [
+        "warning (lenient) ('one', 'type'): has no effect: `storage.type` is `local`, and only a key of that type is "
+        "used"
+    ]
+    assert problems("s3", "storage", one=("s3", "user")) == [
+        "error ('one', 'fields'): are not the fields of one way to log in; the storage `s3` takes `user` and "
+        "`password`, or `token`"
     ]
 
 

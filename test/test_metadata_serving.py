@@ -114,10 +114,10 @@ def test_two_keys_of_one_type_may_not_share_a_field(tmp_path):
 
 
 def test_a_key_of_an_unknown_type_is_a_warning_and_a_misspelt_type_is_an_error(tmp_path):
-    for kind in ("s3", "oauth"):
+    for kind in ("vault", "oauth"):
         assert problems(tmp_path, f"keys: {{one: {RIGHT}, two: {KEY.format(kind, 'x')}}}") == [
             "warning (lenient): keys.two.type: has no effect in this version: only keys of the types api_key, nats, "
-            "kafka and mqtt are used"
+            "kafka, mqtt and s3 are used"
         ]
     found = problems(tmp_path, f"keys: {{one: {KEY.format('api-key', 'api_key, api_secret')}}}")
     assert found[0] == "error: keys.one.type: is not a type that ssmd knows; did you mean `api_key`?"

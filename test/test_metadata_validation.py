@@ -112,6 +112,7 @@ PLACES = {
 
 KNOWN = {("calendar", "holidays"), ("versions[0]", "rest_endpoint"), ("transport", "start"), ("transport", "topic")}
 """Those of HONEST that are fields of ssmd by now."""
+KNOWN |= {("storage", "prefix"), ("storage", "format"), ("storage", "region"), ("storage", "endpoint")}
 KNOWN |= {("transport", "topics")}
 """And those that are taken for such a field, misspelt."""
 
@@ -161,7 +162,7 @@ name: x
 feed: y
 schema: a:b
 keys:
-  one: {type: s3, description: d, required: true, fields: [a], source: env, rotation_days: 9}
+  one: {type: vault, description: d, required: true, fields: [a], source: env, rotation_days: 9}
 subscribe: {channels: [trade]}
 data_timeout_seconds: 9
 channel_timeout_seconds: {trade: 9}
@@ -169,7 +170,8 @@ silent_after_seconds: 9
 keep_listing: true
 snapshots: {after_gap: end, daily: false, per_second: 9}
 expected_silence: [{timezone: UTC, weekday: monday, from: 00:00, to: 01:00}]
-storage: {type: local, path: data, fsync_interval_seconds: 1, format: parquet, bucket: b, region: r}
+storage: {type: local, path: data, fsync_interval_seconds: 1, bucket: b, prefix: p, region: r,
+  endpoint: e, format: parquet, live_seconds: 9, keep_days: 9}
 transport: {type: memory, url: u, path: p, stream: s, topic: t, subject_prefix: p, ca_file: f, sasl_mechanism: m,
   start: now, relay: r}
 schedule: {timezone: UTC, day_start: 00:00, day_end: 01:00, weekdays: [monday], auto_roll: true, enforce: true}
@@ -218,7 +220,7 @@ defaults: {a: b}
 }
 
 
-OF_ONE_TYPE = re.compile("with `type: (rest|file|nats|kafka)`")
+OF_ONE_TYPE = re.compile("with `type: (rest|file|nats|kafka|s3)`")
 """What the document says of a field of a part, which has no effect with another."""
 
 
@@ -253,7 +255,7 @@ def test_a_field_without_effect_is_a_warning_and_passes_strict_validation():
     assert without_effect(Feed, version("auth_method: mtls")) == ["versions[0].auth_method"]
     assert without_effect(Feed, version("auth_method: api_key")) == []
     assert without_effect(Feed, version("auth_method: none")) == []
-    assert without_effect(Environment, ENVIRONMENT + (KEYS % "env").replace("type: api_key", "type: s3")) == [
+    assert without_effect(Environment, ENVIRONMENT + (KEYS % "env").replace("type: api_key", "type: vault")) == [
         "keys.kalshi.type"
     ]
     assert without_effect(Environment, ENVIRONMENT.replace("path: data", "path: data, bucket: b")) == ["storage.bucket"]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import botocore.session
 from botocore.config import Config
@@ -19,11 +19,12 @@ from botocore.exceptions import ClientError
 
 from ssmd.bucket.address import Address
 from ssmd.bucket.failures import Failures, code_of
+from ssmd.bucket.objects import Found, ObjectDiffers
 from ssmd.bucket.parts import LARGEST_PUT, PART_BYTES, PartsUpload
-from ssmd.errors import EngineError, EngineMismatch
+from ssmd.errors import EngineError
 from ssmd.store.durable import open_new
 
-__all__ = ["Bucket", "Found"]
+__all__ = ["Bucket", "Found", "ObjectDiffers"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -33,19 +34,6 @@ _CHUNK = 1024 * 1024
 _TAKEN = ("PreconditionFailed", 412)
 _CONFLICT = ("ConditionalRequestConflict", "OperationAborted")
 _MISSING = ("NoSuchKey", "404", "NotFound")
-
-
-class Found(NamedTuple):
-    """An object that is there."""
-
-    name: str
-    """Its name within the storage: its key without the prefix."""
-    size: int
-    """Bytes."""
-    sha256: str | None = None
-    """The SHA-256 of its content, in hex, as the server has it; None when it does not say. A listing never says."""
-    modified: int = 0
-    """When it was put, in seconds since the epoch; 0 when that is not known. A listing always says."""
 
 
 class Bucket:
@@ -80,7 +68,7 @@ class Bucket:
     def put_new(self, name: str, content: Path | bytes) -> bool:
         """Put an object that is not there yet; return False when it is there with the same content.
 
-        The server checks the content's SHA-256. Raises EngineMismatch when another object has the name: nothing is ever
+        The server checks the content's SHA-256. Raises ObjectDiffers when another object has the name: nothing is ever
         overwritten. Raises OSError for a file that cannot be read.
         """
         with open(content, "rb") if isinstance(content, Path) else BytesIO(content) as file:
@@ -94,7 +82,14 @@ class Bucket:
             except _Taken:
                 self.require_same(name, size, digest.hex())
                 return False
+        self._require_stored(name, size, digest.hex())
         return True
+
+    def _require_stored(self, name: str, size: int, sha256: str) -> None:
+        """Raise EngineError unless the server says that it has what was put."""
+        found = self.find(name)
+        if found is None or found.size != size or found.sha256 not in (None, sha256):
+            raise EngineError(f"{self.address}/{name}: the server has not stored what it accepted; look into its log")
 
     def _put(self, name: str, file: BinaryIO, size: int, digest: bytes) -> None:
         """Put an object. Raises _Taken when there is one of that name, and what botocore raises."""
@@ -117,7 +112,7 @@ class Bucket:
             raise
 
     def require_same(self, name: str, size: int, sha256: str) -> None:
-        """Raise EngineMismatch unless an object is there with this content: `size` in bytes, `sha256` in hex.
+        """Raise ObjectDiffers unless an object is there with this content: `size` in bytes, `sha256` in hex.
 
         The server is asked for its checksum. One that has none sends the object, which is read.
         """
@@ -126,7 +121,7 @@ class Bucket:
             raise EngineError(f"{self.address}/{name}: is not there any more; it is tried again")
         there = (found.sha256 or self._digest(name)) if found.size == size else None
         if there != sha256:
-            raise EngineMismatch(
+            raise ObjectDiffers(
                 f"{self.address}/{name}: is there already, with another content ({found.size:,} bytes, here {size:,}); "
                 "nothing is overwritten: find out which one is right, and move the other one away"
             )
@@ -207,13 +202,18 @@ class Bucket:
         with self._failures.around(name):
             self._client.delete_object(**self._target(name))
 
-    def abort_unfinished(self, prefix: str) -> int:
-        """Abort the multipart uploads that a killed process has begun below a prefix; return how many."""
+    def abort_unfinished(self, prefix: str, is_ours: Callable[[str], bool] = lambda name: True) -> int:
+        """Abort the multipart uploads that a killed process has begun below a prefix; return how many.
+
+        `is_ours`: whether a name is of an object that only this process puts.
+        """
         count = 0
         with self._failures.around(prefix):
             pages = self._client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self.address.bucket, Prefix=self.address.key(prefix)):
                 for upload in page.get("Uploads", ()):
+                    if not is_ours(self.address.name(upload["Key"])):
+                        continue
                     self._client.abort_multipart_upload(
                         Bucket=self.address.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                     )

@@ -40,10 +40,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ssmd import extras
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
+from ssmd.commands.packers import packer_of
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.metadata.load_in_child import in_child
 from ssmd.proof.compact import Compacted, Left, candidates, compact
@@ -57,7 +57,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     level = _level(arguments["--level"])
     jobs = jobs_asked(arguments)
     storage, feeds, form = _place(arguments)
-    packer = _packer(PARQUET if arguments["--parquet"] else form, level)
+    packer = packer_of(PARQUET if arguments["--parquet"] else form, level)
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
     before = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
@@ -79,13 +79,6 @@ def _load(config_dir: Path, environment: str) -> Any:
     from ssmd.wiring.kept import load_kept
 
     return load_kept(config_dir, environment, datetime.now(UTC).date())
-
-
-def _packer(form: str, level: int) -> Packer:
-    if form != PARQUET:
-        return ZstPacker(level)
-    packer: Packer = extras.PARQUET.load("ssmd.tables.packer", "a day in Parquet").ParquetPacker()
-    return packer
 
 
 def _compact(file: DayFile, outlet: Outlet, *, packer: Packer, dry_run: bool) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Copy what is recorded to the engine that the environment's `transport` names, and go on as more is recorded.
+"""Copy what is recorded to the engine that the environment names, and go on as more is recorded.
 
 Usage:
   ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--once] [--resume-at <place>]
@@ -7,7 +7,8 @@ Usage:
 
 Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --engine <type>       The engine, such as `nats`. Another one than that of the environment is refused.
+  --engine <type>       The engine: the `type` of the environment's `transport`, such as `nats`, or `s3` for the bucket
+                        of its `storage`. Required where the environment has both.
   --shard <i/n>         Only this shard, such as 2/4, and what shard i of another number of shards has left; with i 1
                         also what shards above n have left. Default: all shards of the feed that the storage has, also
                         those that are begun later.
@@ -17,6 +18,9 @@ Options:
                         are not sent. For an engine that has lost its copy, or a day that is gone. The place must be the
                         end of a line, `0` for the beginning of the day; it may not be before the end of the copy.
   -h --help             Show this.
+
+To a bucket, sealed days go as a whole, and the lines of today in segments, when they are `storage.live_seconds` old.
+Objects that are there are never overwritten.
 
 A collector does this by itself, in a process of its own, when `transport.relay` is `companion`, the default. With
 `external`, run this command beside it, in another container or on another host that has the same storage folder; it
@@ -31,41 +35,23 @@ SSMD_LOG_FORMAT is text or json.
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import signal
-import sys
-import threading
-import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ssmd import __version__
+from ssmd.commands.relaying import Relaying
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, shipment_of, transport_of
-from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.contracts.sink import Position, Sink
-from ssmd.errors import OutputError, UsageError, visible
-from ssmd.reading.day_source import open_day
+from ssmd.commands.shipping_work import STATUS_FD
+from ssmd.commands.uploading import Uploading
+from ssmd.errors import UsageError, visible
 from ssmd.runtime import logs
-from ssmd.shipping.plan import Plan
-from ssmd.shipping.relay_maker import RelayMaker
-from ssmd.shipping.relays import Relays
-from ssmd.shipping.reporting import StatusLines
-from ssmd.shipping.shards import Shards
+from ssmd.shipping import TRANSPORTS
 from ssmd.shipping.shipment import Shipment
-from ssmd.shipping.transport import EngineTransport
-from ssmd.store.timestamps import day_of_ns
 
-_log = logging.getLogger("ssmd.ship")
-
-_STATUS_FD = "SSMD_STATUS_FD"
-"""Set for a companion, which also gets its keys in variables of its own: see runtime/companions.py."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PLACE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{1,18})")
 
 
@@ -75,22 +61,16 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     shard = None if text is None else read_shard(text)
     place = _place(arguments["--resume-at"])
     config_dir = arguments["--config-dir"]
-    shipment = shipment_of(Path(config_dir), arguments["<environment>"])
-    _require_engine(shipment, arguments["--engine"])
-    transport = transport_of(shipment, config_dir)
-    keys = _keys_of_companion(shipment, environ) if _STATUS_FD in environ else keys_of(shipment, environ)
-    work = _Work(shipment, transport, keys, shard)
+    shipment = shipment_of(Path(config_dir), arguments["<environment>"], arguments["--engine"], with_bucket=True)
+    keys = _keys_of_companion(shipment, environ) if STATUS_FD in environ else keys_of(shipment, environ)
+    work: Relaying | Uploading
+    if shipment.engine in TRANSPORTS:
+        work = Relaying(shipment, transport_of(shipment, config_dir), keys, shard)
+    else:
+        work = Uploading(shipment, keys, shard)
     if arguments["--check"]:
         return work.check()
     return work.ship(place, once=arguments["--once"], environ=environ)
-
-
-def _require_engine(shipment: Shipment, engine: str | None) -> None:
-    if engine not in (None, shipment.engine):
-        raise UsageError(
-            f"--engine is '{visible(str(engine))}', and `transport.type` of the environment {shipment.environment} is "
-            f"`{shipment.engine}`"
-        )
 
 
 def _place(text: str | None) -> tuple[str, int] | None:
@@ -110,97 +90,3 @@ def _keys_of_companion(shipment: Shipment, environ: Mapping[str, str]) -> dict[s
     """Return the fields of the engine's keys, as the collector has handed them on."""
     variables = {field: f"SSMD_KEY_{field.upper()}" for key in shipment.keys.values() for field in key.fields}
     return {field: environ[variable] for field, variable in variables.items() if variable in environ}
-
-
-class _Work:
-    """The work on one environment. `shard`: the only one to ship; None for all."""
-
-    def __init__(
-        self, shipment: Shipment, transport: EngineTransport, keys: Mapping[str, str], shard: Shard | None
-    ) -> None:
-        self._shipment = shipment
-        self._transport = transport
-        self._keys = keys
-        self._shard = shard
-        self._shards = Shards(shipment.storage, shipment.feed)
-
-    def check(self) -> int:
-        """Print what is wrong with the engine's settings; return the exit code."""
-        [shard, *_] = [*self._find(), WHOLE] if self._shipment.storage.is_dir() else [self._shard or WHOLE]
-        with closing(self._open(shard)) as sink:
-            for warning in (*self._warnings(alone=True), *sink.check()):
-                print(f"warning: {warning}")
-        print(f"ok: {self._shipment.environment} can be shipped to {self._shipment.engine}")
-        return 0
-
-    def ship(self, place: tuple[str, int] | None, *, once: bool, environ: Mapping[str, str]) -> int:
-        """Ship until it is stopped; return the exit code."""
-        self._require_storage()
-        plan = Plan(self._shipment.config.start, self._position(place), once)
-        lines = None
-        if _STATUS_FD in environ:
-            with suppress(OSError):
-                os.nice(10)  # The collector beside it comes first.
-            lines = StatusLines(int(environ[_STATUS_FD]))
-        stopped = threading.Event()
-        _log.info("starting", extra=self._described())
-        for warning in self._warnings(alone=_STATUS_FD not in environ):
-            _log.warning(warning)
-        maker = RelayMaker(self._shipment, self._shards, self._shard, self._open, plan, stopped)
-        relays = Relays(self._shipment.engine, maker, stopped, once=once, lines=lines)
-        relays.wake.on_signals(_SIGNALS)
-        ended = relays.run()
-        report = relays.report()
-        totals = {"messages": report["messages"], "failures": report["failures"]}
-        _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
-        if not ended:
-            # The engine has not answered. Its library's threads may never end, and there is nothing to save.
-            sys.stderr.flush()
-            os._exit(0)
-        return 0
-
-    def _warnings(self, *, alone: bool) -> list[str]:
-        """Return what is doubtful in the environment's `transport` and keys. A collector logs most of it itself."""
-        warnings = [str(problem) for problem in self._shipment.warnings] if alone else []
-        start = self._shipment.config.start
-        if start[0].isdigit() and start > day_of_ns(time.time_ns()):
-            warnings.append(f"transport.start is {start}, and nothing is shipped before that day")
-        return warnings
-
-    def _described(self) -> dict[str, Any]:
-        shipment = self._shipment
-        found = {"version": __version__, "environment": shipment.environment, "feed": shipment.feed}
-        shard = {} if self._shard is None or self._shard.is_whole else {"shard": str(self._shard)}
-        return {**found, **shard, "engine": shipment.engine, "storage": str(shipment.storage)}
-
-    def _require_storage(self) -> None:
-        if not self._shipment.storage.is_dir():
-            raise OutputError(
-                f"{self._shipment.storage}: there is no such folder; `ssmd run` makes it, so start that first"
-            )
-
-    def _find(self) -> list[Shard]:
-        return self._shards.look() if self._shard is None else [self._shard]
-
-    def _open(self, shard: Shard) -> Sink:
-        return self._transport.open(self._shipment.feed, shard, self._keys)
-
-    def _position(self, place: tuple[str, int] | None) -> Position | None:
-        """Return the position of a place that a person has chosen. Raises UsageError when it is none."""
-        if place is None:
-            return None
-        found = self._find()
-        if len(found) != 1:
-            shards = ", ".join(map(str, found)) or "no data so far"
-            raise UsageError(f"--resume-at is for one shard, and the feed has {shards}; name one with --shard")
-        day, offset = place
-        folder, stem = self._shipment.storage / day, found[0].stem(self._shipment.feed)
-        source = open_day(folder, stem)
-        if source is None:
-            lines = None if offset else 0
-        else:
-            with closing(source):
-                lines = source.lines_before(offset, (0, 0))
-        if lines is None:
-            raise UsageError(f"--resume-at is {day}/{offset}, and no line of {folder / stem} ends there")
-        return Position(self._shipment.feed, found[0].label, day, offset, lines)

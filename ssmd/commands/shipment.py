@@ -16,16 +16,18 @@ from ssmd.shipping.transport import EngineTransport
 __all__ = ["keys_of", "shipment_of", "transport_of"]
 
 
-def shipment_of(config_dir: Path, environment: str) -> Shipment:
-    """Return what an environment ships. Raises ConfigError, also for one that ships nothing."""
-    return in_child(lambda: _load(config_dir, environment))
+def shipment_of(
+    config_dir: Path, environment: str, engine: str | None = None, *, with_bucket: bool = False
+) -> Shipment:
+    """Return what an environment ships to an engine: see load_shipment(), whose errors it raises."""
+    return in_child(lambda: _load(config_dir, environment, engine, with_bucket))
 
 
-def _load(config_dir: Path, environment: str) -> Shipment:
+def _load(config_dir: Path, environment: str, engine: str | None, with_bucket: bool) -> Shipment:
     # Not at the top: it imports the libraries of a run, which the child takes with it when it ends.
     from ssmd.wiring.shipment import load_shipment
 
-    return load_shipment(config_dir, environment, datetime.now(UTC).date())
+    return load_shipment(config_dir, environment, datetime.now(UTC).date(), engine, with_bucket=with_bucket)
 
 
 def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["DAY", "SHIP", "UPLOAD", "Companion"]
+__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "SHIP", "UPLOAD", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
+
+ENVIRONMENT = "{environment}"
+CONFIG_DIR = "{config_dir}"
+"""Stand in a companion's arguments for the names of the environment and of its metadata tree."""
 
 SHIP = "ship"
 """The name of the companion that copies what is recorded to an engine, and of its command. /metrics and /status show
@@ -27,6 +31,8 @@ class Companion(NamedTuple):
     """The ssmd command that it runs, without `ssmd` itself: ("seal", "data", "--before", DAY)."""
     keys: Sequence[str] = ()
     """The types of the keys that it gets, each field as the environment variable SSMD_KEY_<FIELD>. It gets no other."""
+    variables: Sequence[str] = ()
+    """Prefixes of further environment variables that it gets, such as `AWS_`."""
     daily: bool = False
     """It does its work and ends, once after the start and once after each change of the day. Otherwise it runs as long
     as the collection does, and is started again when it ends."""

@@ -12,13 +12,23 @@ from ssmd.metadata.fields import Fault, Filled, Model, Prose, Text
 from ssmd.metadata.markers import Within
 from ssmd.spelling import misspelling
 
-__all__ = ["ENGINE_KEYS", "EXCHANGE_KEY", "SOURCE_FAULT", "KeySpec", "is_for_exchange"]
+__all__ = [
+    "ENGINE_KEYS",
+    "EXCHANGE_KEY",
+    "SOURCE_FAULT",
+    "STORAGE_KEYS",
+    "TRANSPORT_KEYS",
+    "KeySpec",
+    "is_for_exchange",
+]
 
 EXCHANGE_KEY = "api_key"
 """The type of the keys that the exchange's dialect gets."""
 
-ENGINE_KEYS = ("nats", "kafka", "mqtt")
-"""The types of the keys that an engine gets: the `transport.type` of that engine."""
+TRANSPORT_KEYS = ("nats", "kafka", "mqtt")
+STORAGE_KEYS = ("s3",)
+ENGINE_KEYS = (*TRANSPORT_KEYS, *STORAGE_KEYS)
+"""The types of the keys that an engine gets: the `transport.type`, or the `storage.type`, of that engine."""
 
 _TYPES = (EXCHANGE_KEY, *ENGINE_KEYS)
 """The types of keys that ssmd knows."""

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import IO, NoReturn, TypeVar
 
-from ssmd.errors import EXIT_BUG, ConfigError
+from ssmd.errors import EXIT_BUG, ConfigError, UsageError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.parts import Parts
 from ssmd.unpatched import unpatched
@@ -37,8 +37,8 @@ def load_in_child(config_dir: FilePath, environment: str, today: date, parts: Pa
 
 
 def in_child(work: Callable[[], T]) -> T:
-    """Return what work() returns, or raise ConfigError as it does. To be called before there are threads or a gevent
-    hub.
+    """Return what work() returns, or raise ConfigError or UsageError as it does. To be called before there are threads
+    or a gevent hub.
 
     A bug in it ends both processes with the exit code of a bug; the child prints its traceback. When a signal ends
     the child, this process logs that and ends with 128 and the signal's number.
@@ -60,8 +60,8 @@ def in_child(work: Callable[[], T]) -> T:
     if code := os.waitstatus_to_exitcode(status):
         raise SystemExit(code if code == EXIT_BUG else _ended(code))
     # Only the child above has written this.
-    outcome: T | ConfigError = pickle.loads(content)  # nosec B301
-    if isinstance(outcome, ConfigError):
+    outcome: T | ConfigError | UsageError = pickle.loads(content)  # nosec B301
+    if isinstance(outcome, ConfigError | UsageError):
         raise outcome
     return outcome
 
@@ -78,7 +78,7 @@ def _send(output: IO[bytes], work: Callable[[], object]) -> NoReturn:
     outcome: object
     try:
         outcome = work()
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         outcome = error
     with contextlib.suppress(BrokenPipeError):  # The parent has been stopped meanwhile.
         pickle.dump(outcome, output)

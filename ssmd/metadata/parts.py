@@ -27,7 +27,7 @@ class Parts:
     transports: Mapping[str, type[Model]]
     """By `transport.type`: fields of the `transport` section."""
     credentials: Mapping[str, Sequence[Sequence[str]]]
-    """By `transport.type`, of those that take keys: the fields of a key, each a way to log in."""
+    """By `transport.type` and `storage.type`, of those that take keys: the fields of a key, each a way to log in."""
     exchanges: Mapping[str, Dialect]
     """By a feed version's `exchange`."""
     dialects: Mapping[str, Callable[[Dialect], Dialect]]

@@ -69,7 +69,11 @@ class Storage(_ForPart):
 
     path: Annotated[Text | None, NO_EFFECT] = None
     bucket: Annotated[Text | None, NO_EFFECT] = None
+    prefix: Annotated[Text | None, NO_EFFECT] = None
     region: Annotated[Text | None, NO_EFFECT] = None
+    endpoint: Annotated[Text | None, NO_EFFECT] = None
+    live_seconds: Annotated[Text | None, NO_EFFECT] = None
+    keep_days: Annotated[Text | None, NO_EFFECT] = None
 
 
 @dataclass(frozen=True, kw_only=True)

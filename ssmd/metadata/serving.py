@@ -51,8 +51,12 @@ def check_environment(environment: MetadataFile[Environment], parts: Parts) -> N
     _report(environment, ("keys",), _shared_fields(keys))
     # Without a valid type it is not known which keys are used.
     transport = environment.field(Text, "transport", "type") if environment.value("transport") else "memory"
-    if transport in parts.transports:
-        _report(environment, ("keys",), engine_key_problems(keys, transport, parts.credentials.get(transport, ())))
+    storage = environment.field(Text, "storage", "type")
+    engines = (("transport", transport, parts.transports), ("storage", storage, parts.writers))
+    for section, engine, catalog in engines:
+        if engine is not None and engine in catalog:
+            ways = parts.credentials.get(engine, ())
+            _report(environment, ("keys",), engine_key_problems(keys, section, engine, ways))
 
 
 def _keys(environment: MetadataFile[Environment]) -> dict[str, KeySpec]:

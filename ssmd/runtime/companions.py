@@ -223,15 +223,19 @@ def _variables(
     companion: Companion, keys: Mapping[str, Mapping[str, str]], environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment variables of a companion, with the keys that it has declared."""
-    found = passed_on(environ) | {"SSMD_LOG_FORMAT": "json"}  # Its log lines become lines of ours: CompanionLog.
+    found = passed_on(environ, companion.variables)
+    found["SSMD_LOG_FORMAT"] = "json"  # Its log lines become lines of ours: CompanionLog.
     for kind in companion.keys:
         found |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
     return found
 
 
-def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for another process of this program: no keys, and where its modules are."""
-    found = {name: value for name, value in environ.items() if name.startswith(_PASSED_ON)}
+def passed_on(environ: Mapping[str, str], further: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment variables for another process of this program: no keys, and where its modules are.
+
+    `further`: prefixes of others that it gets.
+    """
+    found = {name: value for name, value in environ.items() if name.startswith((*_PASSED_ON, *further))}
     folder = str(Path(ssmd.__file__).parent.parent)
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, found.get("PYTHONPATH"))))
     return found

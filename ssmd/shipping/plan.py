@@ -1,4 +1,4 @@
-"""What a relay is to do, and what it knows of itself."""
+"""What a relay is to do, and what it, or an uploader to a bucket, knows of itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from ssmd.contracts.sink import Position
 
-__all__ = ["PAUSE_SECONDS", "STALL_SECONDS", "Plan", "RelayState"]
+__all__ = ["DAY", "LIVE", "PAUSE_SECONDS", "STALL_SECONDS", "Plan", "RelayState"]
 
 PAUSE_SECONDS = (1.0, 60.0)
 """How long after a failure of the engine the next attempt is made: at first, and at most. The pause doubles each time,
-until a block has been acknowledged."""
+until something has been acknowledged."""
 
+DAY = "day"
+LIVE = "live"
+"""What an uploader has to do: days that are over, and lines of today."""
 
 STALL_SECONDS = 5.0
 """An engine that has not acknowledged a block for longer does not work, although the connection is there."""
@@ -53,6 +56,10 @@ class RelayState:
     """As at `measured`."""
     measured: float = 0.0
     """When the lag was measured, by time.monotonic()."""
+    part: str = ""
+    """Of an uploader, whether this is about DAY or LIVE; otherwise empty."""
+    overdue_seconds: float | None = None
+    """Of an uploader, for how long something that should be there has not been; 0 when there is nothing of the kind."""
     sending: float | None = None
     """Since when the engine has been asked to acknowledge a block, by time.monotonic(); None while it is not asked."""
 

@@ -13,17 +13,9 @@ import time
 from collections.abc import Callable
 
 from ssmd.contracts.sink import Block, End, Position, Sink
-from ssmd.errors import (
-    DataError,
-    EngineAuthError,
-    EngineError,
-    EngineFenced,
-    EngineMismatch,
-    UsageError,
-    WriteError,
-    printable,
-)
+from ssmd.errors import DataError, EngineMismatch, UsageError, WriteError
 from ssmd.reading.follow import POLL_SECONDS, Follower
+from ssmd.shipping.attempts import Attempts
 from ssmd.shipping.plan import Plan, RelayState
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.head import TS, received_ns
@@ -33,14 +25,8 @@ __all__ = ["Relay"]
 _REST_SECONDS = 1.0
 """For how long, at most, what is left is sent after it was stopped."""
 
-_LONGEST_ERROR = 400
-"""Characters: a line of the status is to be written at once."""
-
 _MEASURE_SECONDS = 0.5
 """How long measure() waits for the follower, at most."""
-
-_FATAL = (EngineAuthError, EngineFenced, EngineMismatch)
-"""With these a further attempt would fail again, or do harm."""
 
 _log = logging.getLogger("ssmd.ship")
 
@@ -76,7 +62,7 @@ class Relay:
         self._began_ns = clock()
         self._follower_lock = threading.Lock()
         """Held while the follower is used. The engine may hold up the relay, but not measure()."""
-        self._pause = plan.pause_seconds[0]
+        self._attempts = Attempts(self.state, stopped, once=plan.once, pause_seconds=plan.pause_seconds)
         self._warned: set[str] = set()
 
     def run(self) -> None:
@@ -90,15 +76,7 @@ class Relay:
                 start = self._plan.start
                 self._first = self._shipped.beginning(start) or self._follower.first(start)
                 self._shipped.begun(self._first, start)
-            while not self._stopped.is_set():
-                try:
-                    self._connect_and_ship()
-                    return
-                except EngineError as error:
-                    self._failed(error)
-                    if isinstance(error, _FATAL) or self._plan.once:
-                        raise
-                    self._wait()
+            self._attempts.run(self._connect_and_ship, self._shipped.flush)
         finally:
             self.state.up, self.state.sending = False, None
             self._shipped.flush()
@@ -198,25 +176,11 @@ class Relay:
 
     def _acknowledged(self, block: Block) -> None:
         self._resume_at = None
-        self._pause = self._plan.pause_seconds[0]
+        self._attempts.succeeded()
         self.state.messages += len(block.lines)
         self.state.position = block.end
         self.state.last = block.lines[-1][TS].decode("ascii", "replace")
         self._shipped.note(block.end, self.state.last)
-
-    def _failed(self, error: EngineError) -> None:
-        self._shipped.flush()
-        self.state.up, self.state.sending = False, None
-        self.state.failures += 1
-        self.state.error = printable(str(error), _LONGEST_ERROR)
-        if not (isinstance(error, _FATAL) or self._plan.once):
-            pause = round(self._pause, 1)
-            _log.warning("the engine failed", extra={"reason": str(error), "next_attempt_seconds": pause})
-
-    def _wait(self) -> None:
-        """Wait before the next attempt."""
-        self._stopped.wait(self._pause)
-        self._pause = min(2 * self._pause, self._plan.pause_seconds[1])
 
     def measure(self) -> None:
         """Note how far the engine's copy is behind what is recorded, as far as that is known. For any thread."""

@@ -1,4 +1,4 @@
-"""The relays of one process, one for each shard, each in a thread of its own; and what ends them all in order."""
+"""The relays or uploaders of one process, each in a thread of its own, and what ends them all in order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
-from ssmd.contracts.shard import Shard
 from ssmd.errors import AuthError, ConfigError, SsmdError, UsageError, printable
 from ssmd.shipping.plan import RelayState
-from ssmd.shipping.relay import Relay
-from ssmd.shipping.relay_maker import RelayMaker
 from ssmd.shipping.reporting import StatusLines, report_of
 from ssmd.shipping.wake import Wake
 
-__all__ = ["AGAIN_SECONDS", "END_SECONDS", "Relays"]
+__all__ = ["AGAIN_SECONDS", "END_SECONDS", "Maker", "Relays", "Ships"]
 
 END_SECONDS = 2.5
 """How long the relays may take to end: less than a companion has, and more than an acknowledgement takes."""
@@ -34,14 +32,44 @@ _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.ex
 _log = logging.getLogger("ssmd.ship")
 
 
-class _Work:
+class Ships(Protocol):
+    """What ships a shard: a relay, or an uploader."""
+
+    def run(self) -> None:
+        """Ship until it is stopped. Raises errors of ssmd."""
+
+    def measure(self) -> None:
+        """Note the lag in the state. For any thread."""
+
+
+class _Labelled(Hashable, Protocol):
+    @property
+    def label(self) -> str:
+        """Its name within the process; empty for the only one."""
+
+
+T = TypeVar("T", bound=_Labelled)
+"""What is shipped: a shard, say."""
+
+
+class Maker(Protocol[T]):
+    """Says what is to be shipped, and makes what ships it: see RelayMaker."""
+
+    def find(self) -> list[T]: ...
+
+    def is_rest(self, shard: T) -> bool: ...
+
+    def relay(self, shard: T, first: bool, state: RelayState) -> AbstractContextManager[Ships | None]: ...
+
+
+class _Work(Generic[T]):
     """What is done for one shard."""
 
-    def __init__(self, shard: Shard, first: bool) -> None:
+    def __init__(self, shard: T, first: bool) -> None:
         self.shard = shard
         self.first = first
         self.state = RelayState()
-        self.relay: Relay | None = None
+        self.relay: Ships | None = None
         self.thread: threading.Thread | None = None
         self.error: BaseException | None = None
         self.is_noted = False
@@ -50,14 +78,14 @@ class _Work:
         """When it may be started again, by time.monotonic()."""
         self.runs = False
 
-    def start(self, maker: RelayMaker, ended: Callable[[], object]) -> None:
+    def start(self, maker: Maker[T], ended: Callable[[], object]) -> None:
         """Ship the shard in a new thread, which calls `ended` at its end."""
         self.runs, self.is_noted = True, False
         name = f"ship {self.shard.label or 'all'}"
         self.thread = threading.Thread(target=self._run, args=(maker, ended), name=name, daemon=True)
         self.thread.start()
 
-    def _run(self, maker: RelayMaker, ended: Callable[[], object]) -> None:
+    def _run(self, maker: Maker[T], ended: Callable[[], object]) -> None:
         try:
             with maker.relay(self.shard, self.first, self.state) as self.relay:
                 if self.relay is not None:
@@ -73,7 +101,7 @@ class _Work:
         ended()
 
 
-class Relays:
+class Relays(Generic[T]):
     """The relays of a process.
 
     `engine`: its name. `stopped` is set when they have to end.
@@ -82,7 +110,7 @@ class Relays:
     def __init__(
         self,
         engine: str,
-        maker: RelayMaker,
+        maker: Maker[T],
         stopped: threading.Event,
         *,
         once: bool = False,
@@ -94,7 +122,7 @@ class Relays:
         self._once = once
         self._lines = lines
         self.wake = Wake()
-        self._works: dict[Shard, _Work] = {}
+        self._works: dict[T, _Work[T]] = {}
         self.reason = ""
         """Why it has ended, when it has not failed."""
 
@@ -138,7 +166,7 @@ class Relays:
             if not work.runs and time.monotonic() >= work.again:
                 work.start(self._maker, self.wake.now)
 
-    def _running(self) -> list[_Work]:
+    def _running(self) -> list[_Work[T]]:
         return [work for work in self._works.values() if work.runs]
 
     def _errors(self) -> list[BaseException]:
@@ -170,7 +198,7 @@ class Relays:
                 work.thread.join(max(0.0, until - time.monotonic()))
         return not self._running()
 
-    def _is_rest(self, work: _Work) -> bool:
+    def _is_rest(self, work: _Work[T]) -> bool:
         return self._maker.is_rest(work.shard)
 
     def _report(self) -> bool:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssmd.shipping.plan import RelayState
+from ssmd.shipping.plan import DAY, RelayState
 
 __all__ = ["StatusLines", "report_of"]
 
@@ -23,6 +23,8 @@ def report_of(engine: str, states: Sequence[RelayState], rests: Sequence[RelaySt
     errors = [state.error for state in everyone if state.error]
     if stalled:
         errors.append(f"the engine has acknowledged nothing for {stalled:.0f} s")
+    parts = sorted({state.part for state in everyone if state.part})
+    overdue = {part: [state.overdue_seconds for state in everyone if state.part == part] for part in parts}
     return {
         "engine": engine,
         "up": bool(states) and not stalled and all(state.up for state in states),
@@ -32,6 +34,7 @@ def report_of(engine: str, states: Sequence[RelayState], rests: Sequence[RelaySt
         "lag_seconds": _most([seconds for _, seconds in lags]),
         "error": next(iter(errors), None),
         "shipped_until": _until(states),
+        **{f"{part}_overdue_seconds": _most(seconds) for part, seconds in overdue.items()},
     }
 
 
@@ -45,8 +48,10 @@ def _most(values: list[float | None]) -> float | None:
     return max(known) if known and len(known) == len(values) else None
 
 
-def _until(states: Sequence[RelayState]) -> dict[str, Any] | None:
+def _until(all_states: Sequence[RelayState]) -> dict[str, Any] | None:
     """Return where the engine's copy ends; of several shards, that of the one that is behind the others."""
+    # Where lines of today are uploaded too, these alone are at one place.
+    states = [state for state in all_states if state.part != DAY] or all_states
     if not states or any(state.position is None for state in states):
         return None
     state = min(states, key=lambda state: (state.last or "", state.position or ()))

@@ -21,7 +21,7 @@ class Shipment:
     feed: str
     storage: Path
     config: Any
-    """The configuration of the transport: the environment's `transport` section."""
+    """The configuration of the engine: the environment's `transport` section, or `storage` for a bucket."""
     keys: Mapping[str, KeySpec]
     """The environment's keys for this engine, by name."""
     places: Mapping[str, Problem]
@@ -30,5 +30,5 @@ class Shipment:
 
     @property
     def engine(self) -> str:
-        """The name of the engine: `transport.type`."""
+        """The name of the engine: the `type` of that section."""
         return str(self.config.type)

@@ -10,6 +10,7 @@
     {storage}/.{stem}.errors                        how its runs ended
     {storage}/.{stem}.{engine}.relay                held by the relay that copies these files to an engine
     {storage}/.{stem}.{engine}.shipped              up to where it has copied them, for people
+    {storage}/.{stem}.upload/                       temporary files of what uploads them to a bucket
 
 The stem is the feed's name or, when shards share the feed, the name with the shard: `kalshi+2of4`. The name of a feed
 has no `+`. What `follow` keeps of its listings is a feed of its own, `kalshi.listing`; a shard's is
@@ -52,6 +53,7 @@ __all__ = [
     "pruned_path",
     "read_name",
     "relay_path",
+    "scratch_path",
     "shipped_path",
     "temporary",
     "torn_path",
@@ -186,6 +188,11 @@ def relay_path(storage: Path, stem: str, engine: str) -> Path:
     It does not end in `.lock`: the lock of a feed may have the name of an engine in it, as `.kalshi.nats.lock` has.
     """
     return storage / f".{stem}.{engine}.relay"
+
+
+def scratch_path(storage: Path, stem: str) -> Path:
+    """Return the path of the folder for temporary files of the uploader of a feed, or of a shard, to a bucket."""
+    return storage / f".{stem}.upload"
 
 
 def shipped_path(storage: Path, stem: str, engine: str) -> Path:

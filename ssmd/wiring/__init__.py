@@ -82,8 +82,8 @@ def shipped(deployment: Deployment) -> str:
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
     """Return which keys of the environment cannot be found, or do not suit the exchange."""
-    kind = deployment.environment.transport.type
-    _, of_engine = resolve(deployment, environ, lambda found: found == kind and is_of_engine(found))
+    engines = (deployment.environment.transport.type, deployment.environment.storage.type)
+    _, of_engine = resolve(deployment, environ, lambda kind: kind in engines and is_of_engine(kind))
     if is_simulated(deployment):
         return of_engine
     keys, problems = resolve(deployment, environ, lambda kind: not is_of_engine(kind))

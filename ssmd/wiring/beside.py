@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 from prometheus_client import CollectorRegistry
 
-from ssmd.contracts.companion import Companion
+from ssmd.contracts.companion import CONFIG_DIR, ENVIRONMENT, Companion
 from ssmd.contracts.service import Service
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.transport import Transport
@@ -86,10 +86,15 @@ class Beside:
         transport: Transport = TRANSPORTS[environment.transport.type](
             deployment.transport, environment.name, deployment.config_dir
         )
-        declared = [*self.writer.companions(), *transport.companions(self._shard), *further]
+        declared = [*map(self._named, self.writer.companions()), *transport.companions(self._shard), *further]
         engines = {kind for companion in declared for kind in companion.keys if is_of_engine(kind)}
         keys = {**keys, **engine_keys(deployment, environ, engines)}
         return Companions(declared, self.status, keys=keys, environ=environ)
+
+    def _named(self, companion: Companion) -> Companion:
+        """Return a companion with the names of this deployment in its arguments."""
+        names = {ENVIRONMENT: self._deployment.environment.name, CONFIG_DIR: self._deployment.config_dir}
+        return companion._replace(arguments=[names.get(word, word) for word in companion.arguments])
 
 
 @dataclass(frozen=True)

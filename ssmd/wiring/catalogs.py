@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.dialect import Dialect
 from ssmd.exchange.catalog import EXCHANGES
@@ -21,13 +23,19 @@ def parts() -> Parts:
         connectors={name: part.Config for name, part in CONNECTORS.items()},
         writers={name: part.Config for name, part in WRITERS.items()},
         transports={name: part.Config for name, part in TRANSPORTS.items()},
-        credentials={name: engine.credentials for name in TRANSPORTS if (engine := engine_of(name)) is not None},
+        credentials=_credentials(),
         exchanges=EXCHANGES,
         dialects={name: part.dialect_of for name, part in CONNECTORS.items() if hasattr(part, "dialect_of")},
         resolvers=RESOLVERS,
         endpoints={"sim": simulator_fault},
         lists={"sim": simulator_lists},
     )
+
+
+def _credentials() -> dict[str, Sequence[Sequence[str]]]:
+    """Return by the name of each engine, of a transport or of a storage, the ways to log in there."""
+    engines = {name: engine.credentials for name in TRANSPORTS if (engine := engine_of(name)) is not None}
+    return engines | {name: part.credentials for name, part in WRITERS.items() if hasattr(part, "credentials")}
 
 
 def dialect_of(deployment: Deployment) -> Dialect:

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 from ssmd.contracts.writer import Writer
-from ssmd.errors import ConfigError
+from ssmd.errors import ConfigError, UsageError, visible
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_process
-from ssmd.metadata.problem import excerpt
+from ssmd.metadata.problem import excerpt, quoted
 from ssmd.runtime.status import Status
 from ssmd.shipping import engine_of
 from ssmd.shipping.shipment import Shipment
@@ -20,14 +20,19 @@ from ssmd.writer import WRITERS
 __all__ = ["load_shipment"]
 
 
-def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
-    """Return what is to be shipped. Raises ConfigError, also for an environment that ships nothing."""
+def load_shipment(
+    config_dir: Path, environment: str, today: date, engine: str | None, *, with_bucket: bool
+) -> Shipment:
+    """Return what is to be shipped to an engine; None for the only one that the environment has.
+
+    `with_bucket`: whether the bucket of the storage counts. Raises ConfigError, also for an environment that ships
+    nothing, and UsageError for an engine that it does not have, or when it has two.
+    """
     deployment = load_in_process(config_dir, environment, today, parts())
-    kind = deployment.environment.transport.type
-    if engine_of(kind) is None:
-        message = f"is `{kind}`, which hands nothing on; name an engine to ship to"
-        raise ConfigError(str(deployment.problem(("transport", "type"), message)))
-    writer: Writer = WRITERS[deployment.environment.storage.type](
+    kind = _engine(deployment, engine, with_bucket)
+    storage_type = deployment.environment.storage.type
+    config, section = (deployment.storage, "storage") if kind == storage_type else (deployment.transport, "transport")
+    writer: Writer = WRITERS[storage_type](
         deployment.storage, deployment.feed.name, status=Status(), clock=time.time_ns
     )
     if writer.state_folder is None:
@@ -38,11 +43,28 @@ def load_shipment(config_dir: Path, environment: str, today: date) -> Shipment:
         environment=deployment.environment.name,
         feed=deployment.feed.name,
         storage=writer.state_folder,
-        config=deployment.transport,
+        config=config,
         keys=keys,
         places={name: deployment.problem(("keys", name), "") for name in keys},
-        warnings=tuple(problem for problem in deployment.warnings if problem.field.startswith(("transport", "keys"))),
+        warnings=tuple(problem for problem in deployment.warnings if problem.field.startswith((section, "keys"))),
     )
+
+
+def _engine(deployment: Deployment, asked: str | None, with_bucket: bool) -> str:
+    """Return the engine of an environment that is asked for."""
+    environment = deployment.environment
+    found = [environment.transport.type] if engine_of(environment.transport.type) is not None else []
+    if with_bucket and hasattr(WRITERS[environment.storage.type], "credentials"):
+        found.append(environment.storage.type)
+    if not found:
+        message = f"is `{environment.transport.type}`, which hands nothing on; name an engine to ship to"
+        raise ConfigError(str(deployment.problem(("transport", "type"), message)))
+    ships = f"the environment {environment.name} ships to {quoted(found)}"
+    if asked is None and len(found) > 1:
+        raise UsageError(f"{ships}; name one of them with --engine")
+    if asked not in (None, *found):
+        raise UsageError(f"--engine is '{visible(str(asked))}', and {ships}")
+    return asked or found[0]
 
 
 def _require_another_folder(deployment: Deployment, storage: Path) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ssmd.writer.file import FileWriter
+from ssmd.writer.s3 import S3, S3Writer
 
 __all__ = ["WRITERS"]
 
 WRITERS: dict[str, Any] = {
     "local": FileWriter,
+    S3: S3Writer,
 }

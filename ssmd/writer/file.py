@@ -47,7 +47,7 @@ class FileWriter:
     `clock`: the wall clock, ns since the epoch; read once, for the date of the first file.
     """
 
-    Config: ClassVar = LocalStorage
+    Config: ClassVar[type[LocalStorage]] = LocalStorage
 
     def __init__(
         self,

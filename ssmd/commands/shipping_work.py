@@ -1,0 +1,87 @@
+"""What `ssmd ship` does with any engine: it stops at signals, and reports to the collector that has started it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Generic
+
+from ssmd import __version__
+from ssmd.contracts.shard import Shard
+from ssmd.errors import OutputError
+from ssmd.shipping.relays import Maker, Relays, T
+from ssmd.shipping.reporting import StatusLines
+from ssmd.shipping.shipment import Shipment
+
+__all__ = ["STATUS_FD", "ShippingWork"]
+
+STATUS_FD = "SSMD_STATUS_FD"
+"""Set for a companion, which also gets its keys in variables of its own: see runtime/companions.py."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_log = logging.getLogger("ssmd.ship")
+
+
+class ShippingWork(Generic[T]):
+    """The work on one environment. A subclass says what is shipped, and how.
+
+    `keys`: the fields of the engine's keys. `shard`: the only one to ship; None for all.
+    """
+
+    def __init__(self, shipment: Shipment, keys: Mapping[str, str], shard: Shard | None) -> None:
+        self.shipment = shipment
+        self.keys = keys
+        self.shard = shard
+
+    def maker(self, place: tuple[str, int] | None, stopped: threading.Event, *, once: bool) -> Maker[T]:
+        """Return what says what is to be shipped, and makes what ships it.
+
+        `place`: the day and the offset where a person wants to go on. Raises UsageError when that is no place.
+        """
+        raise NotImplementedError
+
+    def warnings(self, *, alone: bool) -> list[str]:
+        """Return what is doubtful in the configuration of the engine and its keys.
+
+        `alone`: not as a companion; a collector logs most of it itself.
+        """
+        return [str(problem) for problem in self.shipment.warnings] if alone else []
+
+    def ship(self, place: tuple[str, int] | None, *, once: bool, environ: Mapping[str, str]) -> int:
+        """Ship until it is stopped; return the exit code."""
+        shipment = self.shipment
+        if not shipment.storage.is_dir():
+            raise OutputError(f"{shipment.storage}: there is no such folder; `ssmd run` makes it, so start that first")
+        stopped = threading.Event()
+        maker = self.maker(place, stopped, once=once)
+        lines = None
+        if STATUS_FD in environ:
+            with suppress(OSError):
+                os.nice(10)  # The collector beside it comes first.
+            lines = StatusLines(int(environ[STATUS_FD]))
+        _log.info("starting", extra=self._described())
+        for warning in self.warnings(alone=STATUS_FD not in environ):
+            _log.warning(warning)
+        relays = Relays(shipment.engine, maker, stopped, once=once, lines=lines)
+        relays.wake.on_signals(_SIGNALS)
+        ended = relays.run()
+        report = relays.report()
+        totals = {"messages": report["messages"], "failures": report["failures"]}
+        _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
+        if not ended:
+            # The engine has not answered. Its library's threads may never end, and there is nothing to save.
+            sys.stderr.flush()
+            os._exit(0)
+        return 0
+
+    def _described(self) -> dict[str, Any]:
+        shipment = self.shipment
+        found = {"version": __version__, "environment": shipment.environment, "feed": shipment.feed}
+        shard = {} if self.shard is None or self.shard.is_whole else {"shard": str(self.shard)}
+        return {**found, **shard, "engine": shipment.engine, "storage": str(shipment.storage)}

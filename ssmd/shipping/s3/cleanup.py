@@ -1,0 +1,76 @@
+"""Removes the segments of a day that is complete in the bucket, once it is shown that the day has their very bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import zstandard
+
+from ssmd.bucket.address import Segment, chain, live_prefix, read_segment
+from ssmd.bucket.client import Bucket
+from ssmd.reading.blocks import LineBlocks
+from ssmd.store.head import split
+from ssmd.store.layout import ledger_path
+
+__all__ = ["remove_segments"]
+
+_log = logging.getLogger("ssmd.ship")
+
+
+def remove_segments(bucket: Bucket, folder: Path, stem: str, data: Path | None) -> int:
+    """Remove the segments of a day; return how many lines those had that belong together.
+
+    `data`: the lines of the day here, which the bucket has too; None when they are not here, and nothing is removed.
+    What is not in the day is kept, and logged. Raises DataError, and what the bucket raises.
+    """
+    prefix = live_prefix(folder.name, stem)
+    names = [found.name.removeprefix(prefix) for found in bucket.list(prefix)]
+    found = {name: read for name in names if (read := read_segment(name)) is not None}
+    if not found or data is None:
+        return 0
+    lines = _digests(data, sorted({segment for segment, is_ledger in found.values() if not is_ledger}))
+    ledger = ledger_path(folder, stem).read_bytes() if ledger_path(folder, stem).exists() else b""
+    # Lines go before their part of the ledger, which says nothing without them.
+    for name, (segment, is_ledger) in sorted(found.items(), key=lambda one: one[1][1]):
+        if is_ledger:
+            is_in_day = bucket.get(prefix + name) in ledger
+        else:
+            is_in_day = _digest_there(bucket, prefix + name) == lines[segment]
+        if is_in_day:
+            bucket.delete(prefix + name)
+        else:
+            _log.warning(
+                "segment is not in the day that was uploaded, and is kept",
+                extra={"object": f"{bucket.address}/{prefix}{name}", "day": folder.name, "stem": stem},
+            )
+    reached = chain(segment for segment, is_ledger in found.values() if not is_ledger)
+    return reached[-1].last if reached else 0
+
+
+def _digests(data: Path, segments: list[Segment]) -> dict[Segment, bytes]:
+    """Return the SHA-256 of the lines of each segment, in the order of their first lines."""
+    digests = {segment: hashlib.sha256() for segment in segments}
+    line = 0
+    """How many lines were read."""
+    for block in LineBlocks(data) if segments else ():
+        lines = block.count(b"\n")
+        for segment, digest in digests.items():
+            if segment.first <= line + lines and segment.last > line:
+                first, last = max(0, segment.first - 1 - line), min(lines, segment.last - line)
+                whole = (first, last) == (0, lines)
+                digest.update(block if whole else b"".join(split(block)[first:last]))
+        line += lines
+    return {segment: digest.digest() for segment, digest in digests.items()}
+
+
+def _digest_there(bucket: Bucket, name: str) -> bytes:
+    digest = hashlib.sha256()
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        for piece in bucket.read(name):
+            digest.update(frame.decompress(piece))
+    except zstandard.ZstdError:
+        return b""
+    return digest.digest()

