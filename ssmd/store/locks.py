@@ -13,6 +13,8 @@ from ssmd.errors import DataError
 
 __all__ = ["held", "is_locked", "take_lock_file", "try_lock"]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def try_lock(fd: int, path: Path) -> bool:
     """Lock an open file until it is closed. Raises OSError.
@@ -37,7 +39,11 @@ def take_lock_file(fd: int) -> str | None:
     except BlockingIOError:
         return os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
     os.ftruncate(fd, 0)
-    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    try:
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    except OSError as error:
+        if error.errno not in _FULL:  # The number is for people, and the lock holds without it.
+            raise
     return None
 
 

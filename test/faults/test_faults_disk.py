@@ -536,3 +536,24 @@ def test_a_copy_whose_disk_is_full_gets_the_rest_when_there_is_room(tmp_path):
         collector.wait_for("connected to the engine")
         assert collector.end() == 0
         assert site.copied() == site.recorded()
+
+
+@pytest.mark.needs("mount")
+def test_what_is_on_a_full_disk_is_shipped_and_where_that_ended_is_noted_when_there_is_room(tmp_path):
+    site = Site(tmp_path)
+    with mounted(site.data, "-t", "tmpfs", "-o", "size=1m", "ssmd-test"):
+        site.write(1000)
+        filler = site.data / "filler"
+        filled = subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True, check=False)
+        assert b"No space left on device" in filled.stderr
+        full = site.ship("--once")
+        assert full.returncode == 0
+        assert site.copied() == site.recorded()
+        [warning] = [entry for entry in map(json.loads, full.stderr.splitlines()) if entry["level"] == "warning"]
+        assert (warning["event"], warning["reason"]) == ("cannot be written", "No space left on device")
+        assert not [path for path in site.data.iterdir() if "shipped" in path.name]
+        filler.unlink()
+        site.write(1)
+        assert site.ship("--once").returncode == 0
+        noted = json.loads((site.data / ".test.file.shipped").read_text())
+        assert (noted["line"], noted["offset"]) == (1001, len(next(iter(site.recorded().values()))))
