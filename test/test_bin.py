@@ -414,6 +414,8 @@ def test_extras_for_an_environment_that_is_not_there(used, tree):
         ("run --config=TREE live", True),
         ("ship --config-dir TREE --check live", True),
         ("verify --engine live --config-dir TREE", True),
+        ("compact live --config-dir TREE", True),
+        ("prune live --config-dir TREE --dry-run", True),
         ("verify --jobs 1 live", False),
         ("run other --config-dir TREE", False),
         ("run live", False),

@@ -173,11 +173,16 @@ def test_wrong_usage(arguments, text):
     assert text in err
 
 
+@pytest.mark.parametrize("form", ["jsonl.zst", "parquet"])
 @pytest.mark.parametrize("twice", [False, True])
-def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, twice):
+def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, twice, form):
     job = yaml.safe_load((ROOT / "deploy/k8s/components/compact/cronjob.yaml").read_text())
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     [script] = container["args"]
+    if form == "parquet":
+        component = yaml.safe_load((ROOT / "deploy/k8s/components/compact-parquet/kustomization.yaml").read_text())
+        changes = yaml.safe_load(component["patches"][0]["patch"])
+        [script] = [each["value"] for each in changes if "args" in each["path"]]
     assert script.count("/opt/ssmd/bin/ssmd ") == script.count("/var/lib/ssmd/data") == 2
     for deployed, here in (("/opt/ssmd/bin/ssmd", f"{sys.executable} -m ssmd"), ("/var/lib/ssmd/data", str(tmp_path))):
         script = script.replace(deployed, here)
@@ -188,7 +193,7 @@ def test_the_job_of_kubernetes_seals_and_then_compacts(tmp_path, twice):
     # A day that cannot be sealed does not stop the others, and makes the job fail.
     assert ended.returncode == (65 if twice else 0), ended.stderr
     assert (old.exists(), other.exists()) == (False, twice)
-    assert old.with_name("test.jsonl.zst").exists()
+    assert old.with_name(f"test.{form}").exists()
 
 
 def test_the_cron_line_uses_options_that_exist():

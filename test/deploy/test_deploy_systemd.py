@@ -331,3 +331,32 @@ def test_a_timer_starts_its_service(machine):
         machine.run("systemctl", "stop", "ssmd-compact.timer", "ssmd-compact.service")
         shutil.rmtree(soon.parent)
         machine.run("systemctl", "daemon-reload", check=True)
+
+
+def test_parquet_is_made_and_exported_with_the_rights_of_the_services_of_the_night(machine):
+    folder = recorded(machine, "2025-12-20", "2025-12-21")
+    stamp = machine.path("/opt/ssmd/.venv/.installed-deploy-extras-parquet.txt")
+    settings = ("SSMD_COMPACT=--parquet", "SSMD_EXPORT_TO=/var/lib/ssmd/lake")
+    try:
+        # The service may not install the library, and the journal has the command that does.
+        assert nightly(machine, "compact", *settings) == "exit-code"
+        assert machine.show("ssmd-compact.service", "ExecMainStatus") == "78"
+        assert "/opt/ssmd/bin/extras parquet\n" in machine.journal("ssmd-compact.service")
+        shutil.copy(ROOT / "deploy" / "extras" / "parquet.txt", stamp)  # It is among the libraries of the tests.
+        for name in ("compact", "export"):
+            assert nightly(machine, name, *settings) == "success", machine.journal(f"ssmd-{name}.service")
+        assert {path.name for path in (folder / "2025-12-20").iterdir()} == {
+            f"kalshi-sim.{rest}" for rest in ("parquet", "ledger.jsonl", "manifest.json")
+        }
+        exported = machine.path("/var/lib/ssmd/lake").glob("feed=kalshi-sim/type=trade/date=*/part-0000.parquet")
+        assert sorted(path.parent.name for path in exported) == ["date=2025-12-20", "date=2025-12-21"]
+    finally:
+        stamp.unlink(missing_ok=True)
+
+
+def test_an_export_without_a_place_fails_and_says_so(machine):
+    recorded(machine, "2025-12-20")
+    stamp = machine.path("/opt/ssmd/.venv/.installed-deploy-extras-parquet.txt")
+    shutil.copy(ROOT / "deploy" / "extras" / "parquet.txt", stamp)
+    assert nightly(machine, "export") == "exit-code"
+    assert "--to is empty" in machine.journal("ssmd-export.service")
