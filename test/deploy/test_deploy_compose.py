@@ -35,7 +35,7 @@ def check(text: str) -> dict[str, Any]:
 
 def test_each_engine_that_is_a_server_has_a_compose_file():
     extras = {path.stem for path in (ROOT / "deploy" / "extras").iterdir()}
-    assert {path.stem for path in FILES} == extras - {"parquet", "s3"}
+    assert {path.stem for path in FILES} == extras - {"parquet"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -76,10 +76,11 @@ def test_the_collector_has_the_image_of_this_version_and_an_environment_that_loa
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "kalshi-sim.yaml").write_text(data["configs"]["environment"]["content"])
     deployment = load(tmp_path, "kalshi-sim", datetime.now(UTC).date(), wiring.parts())
-    assert deployment.transport.type == file.stem
-    # It ships to the server that the file starts.
+    # It ships, or uploads, to the server that the file starts.
     [server] = set(data["services"]) - {"collector", "stream"}
-    assert re.match(rf"\w+://{server}:\d+$", deployment.transport.url)
+    copied = deployment.storage if file.stem == "s3" else deployment.transport
+    assert copied.type == file.stem
+    assert re.match(rf"\w+://{server}:\d+$", copied.endpoint if file.stem == "s3" else copied.url)
     # Every port is for this host alone.
     for service in data["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
