@@ -291,3 +291,20 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_finishes(tmp_path, fo
         f"kalshi.{form}+kalshi.parquet.new",
         "kalshi.parquet",
     ]
+
+
+def test_tables_are_learned_where_the_dialect_declares_none(tmp_path):
+    """A field that is not always of one kind, and one that comes late, are no reason to lose a byte."""
+    odd = b'{"e":"trade","p":0.10,"n":9007199254740993,"late":[1,{"a":null}]}'
+    messages = [(n, b'{"e":"trade","p":%d,"n":%d}' % (n, n)) for n in range(2, 40)]
+    plain = write_day(
+        tmp_path, DAY, (0, "started", {**GENERIC, "description": {"paths": {"type": "e"}}}), (1, "connected", {}),
+        *messages, (40, odd), (41, b"PONG"), (42, "stopped", {}),
+    )  # fmt: skip
+    before = plain.read_bytes()
+    run(tmp_path)
+    assert content(tmp_path) == before
+    table = pq.read_table(plain.with_suffix(".parquet") / "type=trade" / "part-0000.parquet")
+    assert [str(price) for price in table["p"].to_pylist()[-2:]] == ["39.00", "0.10"]
+    assert table["n"].to_pylist()[-2:] == [39, 9007199254740993]
+    assert table["raw"].null_count == len(table)

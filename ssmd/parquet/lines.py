@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssmd.errors import DataError
+from ssmd.errors import DataError, SsmdError
 from ssmd.parquet import form
+from ssmd.parquet.checksum import problems_in
 from ssmd.parquet.part_reader import PartReader
 
 __all__ = ["BLOCK_BYTES", "lines_in"]
@@ -26,6 +27,19 @@ def lines_in(folder: Path) -> Iterator[bytes]:
 
     Raises DataError, naming the file, for what cannot be read, and when a file or a row is missing.
     """
+    try:
+        yield from _lines_in(folder)
+    except SsmdError:
+        raise
+    except Exception:
+        # A damaged file may raise anything.
+        problem = next(problems_in(folder), None)
+        if problem is None:
+            raise
+        raise DataError(f"{folder}/{problem}") from None
+
+
+def _lines_in(folder: Path) -> Iterator[bytes]:
     parts = _opened(folder)
     source = parts[0].source
     first = wanted = source.get("first_line", 1)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ssmd.contracts.table import Table
-from ssmd.parquet import form
+from ssmd.parquet import checksum, form
 from ssmd.parquet.conversion import Conversion, Rows
 
 __all__ = ["ROWS", "Part"]
@@ -32,6 +32,7 @@ class Part:
     """`file`: new, open for writing; it stays open. `table` and `shard`: as for Conversion."""
 
     def __init__(self, file: BinaryIO, table: Table | None, shard: str) -> None:
+        self._file = file
         self._conversion = Conversion(table, shard)
         self._writer = pq.ParquetWriter(file, self._conversion.schema, **_settings(self._conversion.schema))
         self._lines = Rows([], [], [], [])
@@ -89,9 +90,11 @@ class Part:
             "source": source,
             "columns": [list(kind.column) for kind in self._conversion.kinds],
             "layouts": [layout.described() for layout in self._conversion.layouts],
+            checksum.NAME: checksum.UNSIGNED,
         }
         self._writer.add_key_value_metadata({form.PREFIX + name: json.dumps(value) for name, value in entries.items()})
         self._writer.close()
+        checksum.sign(self._file)
 
 
 def _settings(schema: pa.Schema) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class PartReader:
         with _reading(path):
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
             metadata = _metadata_of(path, self._file.metadata.metadata or {})
+            if metadata["type"] != path.parent.name:
+                raise DataError(f"{path}: cannot be read: it is that of {printable(str(metadata['type']))}")
             self.source: dict[str, Any] = metadata["source"]
             kinds = [kind_of(Column(*fields)) for fields in _columns(metadata["columns"])]
             self._layouts = [Layout.of(described) for described in metadata["layouts"]]
@@ -98,7 +100,7 @@ def _metadata_of(path: Path, entries: dict[bytes, bytes]) -> dict[str, Any]:
         raise DataError(
             f"{path}: is of form {printable(str(found['form']))}, which this ssmd does not read; use a later version"
         )
-    if missing := {"source", "columns", "layouts", "bytes", "rows"} - found.keys():
+    if missing := {"type", "source", "columns", "layouts", "bytes", "rows"} - found.keys():
         raise DataError(f"{path}: cannot be read: its metadata lack `{min(missing)}`")
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ssmd.errors import DataError
+from ssmd.parquet.checksum import problems_in
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest import Manifest
@@ -39,10 +40,13 @@ class Packer(Protocol):
 
 def proved(path: Path, manifest: Manifest, progress: Progress, form: str | None = None) -> Iterator[bytes]:
     """Yield the lines of a day in blocks, as every other reader of ssmd reads them. Raises DataError, at their end
-    unless they cannot be read, when they do not match the manifest.
+    unless they cannot be read, when they do not match the manifest; and for a file in Parquet in which any byte has
+    changed.
 
     `form`: that of a file whose name does not say it yet.
     """
+    for problem in problems_in(path) if path.is_dir() else ():
+        raise DataError(f"{path}/{problem}; nothing is removed")
     digest = hashlib.sha256()
     size = 0
     blocks = LineBlocks(path, form=form)

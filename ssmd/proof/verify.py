@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ssmd.errors import DataError
+from ssmd.parquet.checksum import problems_in
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
@@ -40,10 +41,12 @@ def verify(file: DayFile, progress: Callable[[int], None] = lambda done: None) -
     """
     manifest, findings = _manifest_of(file)
     sealed = manifest is not None
+    if file.form == PARQUET:
+        findings += [Finding(None, problem) for problem in problems_in(file.path)]
     try:
         found = examine(file, progress, partial=True, format=FORMAT if manifest is None else manifest.format)
     except DataError as error:
-        return Verdict(file, sealed, None, [*findings, Finding(None, str(error))])
+        return Verdict(file, sealed, None, [*findings, Finding(None, str(error).removeprefix(f"{file.path}/"))])
     if found.unread is not None:
         return Verdict(file, sealed, slim(found), [*findings, *_of_beginning(file, found, manifest)])
     findings += _of_unsealed(file, found) if manifest is None else _of_sealed(file, found, manifest)
@@ -129,7 +132,7 @@ def _of_beginning(file: DayFile, found: Examination, manifest: Manifest | None) 
         # The sums of a block that is not whole cannot be compared.
         yield from _located(file, manifest, manifest.lines if read >= manifest.lines else read - read % BLOCK_LINES)
     yield from found.findings
-    reason = str(found.unread).removeprefix(f"{file.path}: ")
+    reason = str(found.unread).removeprefix(f"{file.path}: ").removeprefix(f"{file.path}/")
     yield Finding(read, f"is the last whole line before the file {reason}")
 
 

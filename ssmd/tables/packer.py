@@ -14,10 +14,12 @@ from ssmd.exchange.readers import reader_of
 from ssmd.parquet.form import Facts
 from ssmd.parquet.writer import PartsWriter
 from ssmd.proof.packer import Progress, proved
+from ssmd.reading.blocks import LineBlocks
 from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.store.durable import remove
 from ssmd.store.layout import PARQUET, DayFile, ledger_path
 from ssmd.store.manifest import Manifest
+from ssmd.tables.learned import Learner
 
 __all__ = ["ParquetPacker"]
 
@@ -36,28 +38,48 @@ class ParquetPacker(NamedTuple):
         new.mkdir()
         ledger = LedgerParts(ledger_path(file.path.parent, file.stem))
         ledger.update()
-        dialects = _Dialects()
+        dialects = _Dialects(ledger.all())
+        tables = dialects.tables
+        if not dialects.declare_all:
+            # Then the day is read twice, and each time counts for half of its bytes.
+            progress = _half(progress)
+            tables = _learned(file, ledger, dialects, progress)
         facts = Facts(file.feed, file.shard.label, file.day, manifest.sha256)
-        writer = PartsWriter(new, dialects.tables(ledger.all()), dialects.reader(ledger.at(0)), facts)
+        writer = PartsWriter(new, tables, dialects.reader(ledger.at(0)), facts)
         for block, part in _divided(proved(file.path, manifest, progress), ledger):
             writer.use(dialects.reader(part))
             writer.add(block, part.session)
         writer.close()
 
 
+def _half(progress: Progress) -> Progress:
+    return lambda count: progress(count / 2)
+
+
+def _learned(file: DayFile, ledger: LedgerParts, dialects: _Dialects, progress: Progress) -> list[Table]:
+    """Return the tables that are declared, and those of all other messages of a day."""
+    learner = Learner(dialects.reader(ledger.at(0)), dialects.tables)
+    for block, part in _divided(LineBlocks(file.path), ledger):
+        learner.use(dialects.reader(part))
+        learner.add(block)
+        progress(len(block))
+    return learner.tables()
+
+
 class _Dialects:
-    """The dialects of a day, each made once."""
+    """The dialects of the parts of a day, each made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Iterable[Part]) -> None:
         self._readers: dict[str, MessageReader] = {}
-
-    def tables(self, parts: Iterable[Part]) -> list[Table]:
-        """Return the tables that the dialects declare; of two for one type, the first."""
         tables: dict[str, Table] = {}
+        self.declare_all = True
+        """Whether each of them declares its tables."""
         for part in {_name(part): part for part in parts}.values():
-            for table in dialect_of(part.exchange, part.description).tables():
-                tables.setdefault(table.type, table)
-        return list(tables.values())
+            declared = dialect_of(part.exchange, part.description).tables()
+            self.declare_all = self.declare_all and bool(declared)
+            tables = {**{table.type: table for table in declared}, **tables}
+        self.tables = list(tables.values())
+        """Those that are declared; of two for one type, the first."""
 
     def reader(self, part: Part) -> MessageReader:
         """Return what finds the types of messages. Where nothing says how, they are read as Kalshi's: many other
@@ -75,7 +97,7 @@ def _name(part: Part) -> str:
     return repr((part.exchange, part.description))
 
 
-def _divided(blocks: Iterator[bytes], ledger: LedgerParts) -> Iterator[tuple[bytes, Part]]:
+def _divided(blocks: Iterable[bytes], ledger: LedgerParts) -> Iterator[tuple[bytes, Part]]:
     """Yield blocks of whole lines, each of one part of the ledger."""
     offset = 0
     for block in blocks:
