@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssmd.errors import DataError, SsmdError
+from ssmd.errors import DataError
 from ssmd.parquet import form
 from ssmd.parquet.checksum import problems_in
 from ssmd.parquet.part_reader import PartReader
@@ -17,6 +17,9 @@ __all__ = ["BLOCK_BYTES", "lines_in"]
 
 BLOCK_BYTES = 128 * 1024
 """About how long a block is. A block with a longer line is as long as that line."""
+
+_OF_DAMAGE = (pa.ArrowException, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+"""What a file may raise whose metadata have changed."""
 
 _IN_MEMORY = 32 * 1024 * 1024
 """How many bytes of lines are in memory, of all tables together, as far as lines are of about the same length."""
@@ -29,10 +32,7 @@ def lines_in(folder: Path) -> Iterator[bytes]:
     """
     try:
         yield from _lines_in(folder)
-    except SsmdError:
-        raise
-    except Exception:
-        # A damaged file may raise anything.
+    except _OF_DAMAGE:
         problem = next(problems_in(folder), None)
         if problem is None:
             raise
