@@ -19,10 +19,13 @@ from sink_process import ENVIRONMENT
 
 from ssmd.store.line import decode_line
 
-__all__ = ["ENGINES", "Engine", "Message"]
+__all__ = ["ENGINES", "REST_SECONDS", "Engine", "Message"]
 
 FEED = "test"
 PREFIX = f"{ENVIRONMENT}.{FEED}"
+
+REST_SECONDS = 600.0
+"""After hundreds of faults much may be left to ship, to read and to verify."""
 
 Message = tuple[str, bytes]
 """The place of a message, `{day}/{stem}/{line}`, and its payload."""
@@ -258,7 +261,7 @@ class Mqtt(Served):
         self._consumer.drain(most_seconds=0.5)
 
     def messages(self) -> list[Message]:
-        self._consumer.drain(most_seconds=60)
+        self._consumer.read_all(REST_SECONDS)
         return [(self._consumer.facts(message)["Ssmd-Line"], message.payload) for message in self._consumer.got]
 
     def close(self) -> None:

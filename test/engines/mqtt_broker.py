@@ -129,11 +129,11 @@ class Consumer:
             assert self._client.loop(0.1) == 0, "the connection is lost"
             assert time.monotonic() < end
 
-    def read_all(self) -> None:
+    def read_all(self, seconds: float = DEADLINE) -> None:
         """Read all that the broker has by now: a message that is published now comes back behind it."""
         marker = secrets.token_bytes(16)
         self.publish("test/$position/marker", marker)
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + seconds
         while marker not in self.positions:
             assert self._client.loop(0.1) == 0, "the connection is lost"
             assert time.monotonic() < end

@@ -26,8 +26,8 @@ from typing import Any
 
 sys.path[1:1] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
-from faulty_engines import ENGINES, FEED, Engine, Message  # noqa: E402
-from process import Collector, ssmd, start  # noqa: E402
+from faulty_engines import ENGINES, FEED, REST_SECONDS, Engine, Message  # noqa: E402
+from process import Collector, start  # noqa: E402
 from ship_runs import relay_below  # noqa: E402
 
 from ssmd.contracts.shard import WHOLE, Shard  # noqa: E402
@@ -42,8 +42,6 @@ EMPTIED_EVERY = 50
 """Faults between two times that the engine is emptied, which a person has to mend."""
 CAUGHT_UP_SECONDS = 90.0
 """More than the longest pause of a relay."""
-REST_SECONDS = 600.0
-"""After hundreds of faults much may be left to ship, and to verify."""
 
 
 class Site:
@@ -138,6 +136,12 @@ class Site:
             print(log, flush=True)
         return process.returncode
 
+    def verify(self) -> list[str]:
+        """Return what `ssmd verify --engine` finds wrong."""
+        process = start("verify", "--engine", "test", "--config-dir", self.folder / "conf")
+        out, log = process.communicate(timeout=REST_SECONDS)
+        return ["verify --engine:", *out.splitlines(), *log.splitlines()] if process.returncode else []
+
     def wait_until_shipped(self) -> None:
         """Wait until each relay is connected and has shipped something."""
         until = time.monotonic() + CAUGHT_UP_SECONDS
@@ -231,8 +235,7 @@ def run(folder: Path, name: str, faults: int, shards: int) -> list[str]:
         for stem in recorded.keys() & found.keys():
             wrong += differences(recorded[stem], found[stem], engine.repeats)
         if not engine.repeats:
-            ended = ssmd("verify", "--engine", "test", "--config-dir", folder / "conf")
-            wrong += [] if ended.returncode == 0 else ["verify --engine:", *ended.stdout.splitlines()]
+            wrong += site.verify()
         print(f"{sum(map(len, recorded.values()))} messages of {', '.join(recorded)}; {faults} faults", flush=True)
         return wrong
     finally:
