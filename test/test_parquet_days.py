@@ -289,3 +289,11 @@ def test_any_flipped_bit_is_found_and_none_is_a_bug(packed, tmp_path):
             pass
         shutil.copy(packed / DAY / "kalshi.parquet" / name, folder / name)
     assert list(problems_in(folder)) == []
+
+
+def test_the_progress_of_reading_ends_at_the_size_on_the_disk(packed):
+    folder = packed / DAY / "kalshi.parquet"
+    blocks = LineBlocks(folder)
+    seen = [blocks.bytes_read for _ in blocks]
+    assert seen == sorted(seen)
+    assert blocks.bytes_read == sum(path.stat().st_size for path in folder.rglob("part-*"))

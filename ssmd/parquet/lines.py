@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,13 +25,14 @@ _IN_MEMORY = 32 * 1024 * 1024
 """How many bytes of lines are in memory, of all tables together, as far as lines are of about the same length."""
 
 
-def lines_in(folder: Path) -> Iterator[bytes]:
+def lines_in(folder: Path, progress: Callable[[float], None] = lambda share: None) -> Iterator[bytes]:
     """Yield the lines of a day in order, in blocks that each end in a newline, of about BLOCK_BYTES.
 
+    `progress` is called with what part of the day was read, from 0 to 1.
     Raises DataError, naming the file, for what cannot be read, and when a file or a row is missing.
     """
     try:
-        yield from _lines_in(folder)
+        yield from _lines_in(folder, progress)
     except _OF_DAMAGE:
         problem = next(problems_in(folder), None)
         if problem is None:
@@ -39,7 +40,7 @@ def lines_in(folder: Path) -> Iterator[bytes]:
         raise DataError(f"{folder}/{problem}") from None
 
 
-def _lines_in(folder: Path) -> Iterator[bytes]:
+def _lines_in(folder: Path, progress: Callable[[float], None]) -> Iterator[bytes]:
     parts = _opened(folder)
     source = parts[0].source
     first = wanted = source.get("first_line", 1)
@@ -48,6 +49,7 @@ def _lines_in(folder: Path) -> Iterator[bytes]:
             raise DataError(f"{folder}: cannot be read: rows are missing after line {wanted - 1:,}")
         wanted += len(numbers)
         yield from _blocks(lines)
+        progress((wanted - first) / max(1, source["lines"]))
     if wanted - first != source["lines"]:
         raise DataError(f"{folder}: cannot be read: it has {wanted - first:,} lines of {source['lines']:,}")
 

@@ -89,7 +89,11 @@ class LineBlocks:
     def _of_parts(self, folder: Path) -> Iterator[bytes]:
         lines = extras.PARQUET.load("ssmd.parquet.lines", str(folder))
         size = bytes_on_disk(folder)
-        yield from lines.lines_in(folder)
+
+        def advance(share: float) -> None:
+            self.bytes_read = int(size * share)
+
+        yield from lines.lines_in(folder, advance)
         self.bytes_read = size
 
 

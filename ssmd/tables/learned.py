@@ -50,10 +50,6 @@ class Learner:
         self._known = {table.type: table for table in known}
         self._types: dict[str, _Type] = {}
 
-    def use(self, reader: MessageReader) -> None:
-        """Let another reader find the types of the lines that are added from now on."""
-        self._reader = reader
-
     def add(self, block: bytes) -> None:
         """Learn from whole lines."""
         payloads, types = messages_of([line[:-1] for line in split(block)], self._reader)
