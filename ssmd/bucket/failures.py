@@ -124,7 +124,7 @@ class Failures:
     def _refused(self, error: ClientError, what: str) -> SsmdError:
         code, status = code_of(error)
         place = f"{self._address}/{what}" if what else str(self._address)
-        said = printable(str(error.response.get("Error", {}).get("Message", "")), hidden=self._hidden)
+        said = printable(str(error.response.get("Error", {}).get("Message", "")), hidden=self._hidden).rstrip(".")
         for codes, kind in ((_REFUSED, EngineAuthError), (_MISFIT, EngineMismatch), (_PASSING, EngineError)):
             if code in codes:
                 return kind(f"{place}: {codes[code]} ({code})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from s3_server import BUCKET, KEY, S3Server
 
 from ssmd.bucket.address import Address, Segment, chain, live_prefix, read_segment
 from ssmd.bucket.client import Bucket
-from ssmd.store.layout import MANIFEST
+from ssmd.reading.blocks import LineBlocks
+from ssmd.store.layout import MANIFEST, forms_of
 from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
 
@@ -78,9 +80,18 @@ class Site:
             day, _, name = one.name.partition("/")
             if name.endswith(MANIFEST):
                 stem = name.removesuffix(MANIFEST)
-                packed = self.bucket.get(f"{day}/{stem}.jsonl.zst")
-                found[day, stem] = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+                found[day, stem] = self._lines(day, stem)
         return found
+
+    def _lines(self, day: str, stem: str) -> bytes:
+        """Return the lines of a day in the bucket, in whatever form; nothing when it has none."""
+        with tempfile.TemporaryDirectory() as folder:
+            for one in list(self.bucket.list(f"{day}/{stem}.")):
+                path = Path(folder) / one.name.removeprefix(f"{day}/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self.bucket.download(one.name, path)
+            forms = [path for path in forms_of(Path(folder), stem) if path.exists()]
+            return b"".join(LineBlocks(forms[0])) if forms else b""
 
     def differences(self) -> list[str]:
         """Return what is wrong with the days in the bucket: every sealed one must be there, and equal."""
