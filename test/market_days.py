@@ -18,6 +18,8 @@ from ssmd.store.timestamps import day_begins
 
 DAY = "2026-11-27"
 TICKERS = [f"KXBTC-26NOV27-B{60 + number}.5" for number in range(12)]
+BURST = 14 * 3600 + 2 * 60
+"""A second of the day."""
 ODD = [
     b'{"type":"trade","sid":2,"seq":7,"msg":{"market_ticker":"KX-ODD","count_fp":"12345678901234567890.00"}}',
     b'{"type": "trade", "msg": {"market_ticker": "KX-\\u00e9"}, "type": "again"}',
@@ -45,16 +47,20 @@ class Sent(NamedTuple):
         return body
 
 
-def messages(day: str = DAY, count: int = 2000, lost: Iterable[int] = (), seed: int = 1) -> Iterator[Sent]:
-    """Yield `count` messages over a whole day, in order.
+def messages(
+    day: str = DAY, count: int = 2000, lost: Iterable[int] = (), seed: int = 1, burst: int = 0
+) -> Iterator[Sent]:
+    """Yield `count` messages over a whole day, in order, and `burst` more in the second of BURST.
 
     Before the messages with the numbers in `lost`, counted from 0, two messages of each numbered channel are missing.
     """
     some = random.Random(seed)
     begin_us, gone = day_begins(day) // 1000, frozenset(lost)
     seqs = {1: 0, 2: 0}
-    for number in range(count):
-        received_us = begin_us + number * 86_400_000_000 // count + some.randrange(1000)
+    times = [number * 86_400_000_000 // count + some.randrange(1000) for number in range(count)]
+    times += [BURST * 1_000_000 + number * 1_000_000 // burst for number in range(burst)]
+    for number, after_us in enumerate(sorted(times)):
+        received_us = begin_us + after_us
         sent_ms = received_us // 1000 - some.randrange(3, 60)
         if number in gone:
             seqs = {sid: seq + 2 for sid, seq in seqs.items()}
@@ -126,6 +132,7 @@ def write_market_day(
     lost: Iterable[int] = (),
     odd: Iterable[bytes] = (),
     seed: int = 1,
+    burst: int = 0,
     sealed: bool = True,
 ) -> Path:
     """Write a day of messages() with its ledger, and return its data file. `odd`: further messages at its end."""
@@ -134,7 +141,7 @@ def write_market_day(
     begin_ns, encoder = day_begins(day), LineEncoder(feed)
     sent = [
         (one.received_us * 1000, json.dumps(one.message, separators=(",", ":")).encode())
-        for one in messages(day, count, lost, seed)
+        for one in messages(day, count, lost, seed, burst)
     ]
     sent += [(begin_ns + 86_399_000_000_000, message) for message in odd]
     lines = [encoder.encode(ns, [message]) for ns, message in sent]
