@@ -10,6 +10,8 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from process import ssmd
@@ -186,6 +188,41 @@ def test_a_shard_that_cannot_be_shipped_does_not_hold_up_the_others(site, once):
             ship.process.send_signal(signal.SIGTERM)
         assert ship.wait() == 73
     assert [Path(name).stem for name in site.copied()] == ["test+2of2"]
+
+
+@TODAY_ONLY
+def test_what_it_reports_of_each_shard_is_served(site):
+    site.write(5, stem="test+1of2")
+    site.write(6, stem="test+2of2")
+    with site.shipping("--listen", "127.0.0.1:0") as ship:
+        url = f"http://{ship.wait_for('listening')['address']}"
+
+        def metrics() -> set[str]:
+            return {line for line in fetched(f"{url}/metrics").splitlines() if not line.startswith("#")}
+
+        def expected(shard: str, messages: int) -> set[str]:
+            labels = f'{{engine="file",feed="test",shard="{shard}"}}'
+            values = {"up": 1.0, "lag_bytes": 0.0, "lag_seconds": 0.0, "failures_total": 0.0}
+            lines = {f"ssmd_ship_{name}{labels} {value}" for name, value in values.items()}
+            return lines | {f"ssmd_shipped_messages_total{labels} {float(messages)}"}
+
+        wait_until(lambda: metrics() == expected("1of2", 5) | expected("2of2", 6))
+        health = json.loads(fetched(f"{url}/health"))
+        assert (health["status"], health["engine"], health["up"], health["messages"]) == ("ok", "file", True, 11)
+        site.copy.rename(site.folder / "away")
+        site.write(1, stem="test+1of2")
+        wait_until(lambda: not json.loads(fetched(f"{url}/health"))["up"])
+        with pytest.raises(HTTPError, match="404"):
+            fetched(f"{url}/status")
+        second = site.ship("--once", "--listen", url.removeprefix("http://"))
+        assert second.returncode == 78
+        assert "Address already in use" in error(second)
+        assert ship.end() == 0
+
+
+def fetched(url: str) -> str:
+    with urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_a_relay_that_waits_for_the_end_of_another_one_ends_at_once(site):
@@ -479,7 +516,7 @@ def most_memory(pid: int) -> int:
 
 def test_it_needs_neither_gevent_nor_the_libraries_that_check_the_metadata(site):
     site.write(1)
-    with site.shipping() as ship:
+    with site.shipping("--listen", "127.0.0.1:0") as ship:
         ship.wait_for("connected to the engine")
         maps = Path(f"/proc/{ship.process.pid}/maps")
         loaded = maps.read_text() if maps.exists() else ""

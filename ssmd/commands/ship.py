@@ -2,6 +2,7 @@
 
 Usage:
   ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--once] [--resume-at <place>]
+            [--listen <host:port>]
   ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] --check
   ssmd ship (-h | --help)
 
@@ -17,6 +18,7 @@ Options:
   --resume-at <place>   Go on at this place, <day>/<offset>, and not where the engine's copy ends: lines between the two
                         are not sent. For an engine that has lost its copy, or a day that is gone. The place must be the
                         end of a line, `0` for the beginning of the day; it may not be before the end of the copy.
+  --listen <host:port>  Serve /metrics and /health there, for a relay that runs by itself. Default: nothing is served.
   -h --help             Show this.
 
 To a bucket, sealed days go as a whole, and the lines of today in segments, when they are `storage.live_seconds` old.
@@ -42,6 +44,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ssmd.commands.listen import parse_listen
 from ssmd.commands.relaying import Relaying
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, shipment_of, transport_of
@@ -70,7 +73,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         work = Uploading(shipment, keys, shard)
     if arguments["--check"]:
         return work.check()
-    return work.ship(place, once=arguments["--once"], environ=environ)
+    listen = None if arguments["--listen"] is None else parse_listen(arguments["--listen"])
+    return work.ship(place, listen, once=arguments["--once"], environ=environ)
 
 
 def _place(text: str | None) -> tuple[str, int] | None:

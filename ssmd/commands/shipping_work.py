@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Generic
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from typing import Any, ClassVar, Generic
 
 from ssmd import __version__
+from ssmd.contracts.companion import SHIP
 from ssmd.contracts.shard import Shard
 from ssmd.errors import OutputError
 from ssmd.shipping.relays import Maker, Relays, T
@@ -34,6 +36,9 @@ class ShippingWork(Generic[T]):
     `keys`: the fields of the engine's keys. `shard`: the only one to ship; None for all.
     """
 
+    kind: ClassVar[str] = SHIP
+    """The name that it has as a companion."""
+
     def __init__(self, shipment: Shipment, keys: Mapping[str, str], shard: Shard | None) -> None:
         self.shipment = shipment
         self.keys = keys
@@ -53,8 +58,19 @@ class ShippingWork(Generic[T]):
         """
         return [str(problem) for problem in self.shipment.warnings] if alone else []
 
-    def ship(self, place: tuple[str, int] | None, *, once: bool, environ: Mapping[str, str]) -> int:
-        """Ship until it is stopped; return the exit code."""
+    def reports(self, relays: Relays[T]) -> Mapping[str, Mapping[str, Any]]:
+        """Return what is shipped of each shard, by its label."""
+        return relays.reports()
+
+    def ship(
+        self,
+        place: tuple[str, int] | None,
+        listen: tuple[str, int] | None,
+        *,
+        once: bool,
+        environ: Mapping[str, str],
+    ) -> int:
+        """Ship until it is stopped; return the exit code. `listen`: where to serve metrics, if at all."""
         shipment = self.shipment
         if not shipment.storage.is_dir():
             raise OutputError(f"{shipment.storage}: there is no such folder; `ssmd run` makes it, so start that first")
@@ -70,7 +86,8 @@ class ShippingWork(Generic[T]):
             _log.warning(warning)
         relays = Relays(shipment.engine, maker, stopped, once=once, lines=lines)
         relays.wake.on_signals(_SIGNALS)
-        ended = relays.run()
+        with self._serving(listen, relays):
+            ended = relays.run()
         report = relays.report()
         totals = {"messages": report["messages"], "failures": report["failures"]}
         _log.info("stopped", extra={"reason": relays.reason, "exit_code": 0, **totals})
@@ -79,6 +96,20 @@ class ShippingWork(Generic[T]):
             sys.stderr.flush()
             os._exit(0)
         return 0
+
+    @contextmanager
+    def _serving(self, listen: tuple[str, int] | None, relays: Relays[T]) -> Iterator[None]:
+        """Serve what the relays report, if that is asked for."""
+        if listen is None:
+            yield
+            return
+        # Not at the top: a companion reports to its collector, and needs none of it.
+        from ssmd.shipping.server import RelayServer
+
+        reports = partial(self.reports, relays)
+        with closing(RelayServer(listen, self.shipment.feed, self.kind, relays, reports)) as server:
+            _log.info("listening", extra={"address": f"{listen[0]}:{server.port}"})
+            yield
 
     def _described(self) -> dict[str, Any]:
         shipment = self.shipment

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ssmd.bucket import open_bucket
 from ssmd.commands.packers import packer_of
 from ssmd.commands.shipping_work import ShippingWork
-from ssmd.contracts.shard import Shard
+from ssmd.contracts.companion import UPLOAD
+from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import UsageError
 from ssmd.extras import S3
-from ssmd.shipping.relays import Maker
+from ssmd.shipping.relays import Maker, Relays
 from ssmd.shipping.s3.parts import Part, Parts
 from ssmd.shipping.shipment import Shipment
 
@@ -27,6 +28,8 @@ _LOCAL = ("http://127.", "http://localhost", "http://[::1]")
 
 class Uploading(ShippingWork[Part]):
     """Uploads sealed days, and the lines of today, of each feed or shard."""
+
+    kind: ClassVar = UPLOAD
 
     def __init__(self, shipment: Shipment, keys: Mapping[str, str], shard: Shard | None) -> None:
         super().__init__(shipment, keys, shard)
@@ -58,6 +61,9 @@ class Uploading(ShippingWork[Part]):
         plan = module.Plan(shipment.storage, self._open, packer_of(config.format), config.live_seconds, once)
         maker: Maker[Part] = module.UploadMaker(parts, plan, stopped)
         return maker
+
+    def reports(self, relays: Relays[Part]) -> Mapping[str, Mapping[str, Any]]:
+        return {(self.shard or WHOLE).label: relays.report()}
 
     def _open(self) -> Bucket:
         config = self._config

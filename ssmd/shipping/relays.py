@@ -123,6 +123,8 @@ class Relays(Generic[T]):
         self._lines = lines
         self.wake = Wake()
         self._works: dict[T, _Work[T]] = {}
+        self.looked = time.monotonic()
+        """When run() has looked at them last, by time.monotonic()."""
         self.reason = ""
         """Why it has ended, when it has not failed."""
 
@@ -142,6 +144,7 @@ class Relays(Generic[T]):
                 first = False
                 signals = self.wake.wait(_LOOK_SECONDS)
                 self._measure()
+                self.looked = time.monotonic()
                 if signals:
                     self.reason = signals[0]
                 elif not self._report():

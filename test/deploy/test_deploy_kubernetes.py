@@ -447,7 +447,7 @@ def test_shipping_is_deployed_as_the_page_says(tmp_path, name):
         for same in ("image", "securityContext", "volumeMounts", "envFrom"):
             assert one[same] == first[same]
     assert [one["args"] for one in others] == (
-        [["ship", *first["args"][1:]]] if name == "relay" else []
+        [["ship", *first["args"][1:], "--listen", "0.0.0.0:8081"]] if name == "relay" else []
     )
 
 
