@@ -91,15 +91,17 @@ class Relay:
                     _log.warning(warning)
             self._begin(sink)
             while not self._stopped.is_set():
-                block = self._send_next(sink)
-                if self._plan.once and self._is_all(block, self._began_ns):
+                line = self._send_next(sink)
+                if self._plan.once and self._is_all(line, self._began_ns):
                     return
-                if block is None:
+                if line is None:
                     self._stopped.wait(POLL_SECONDS)
             self._send_rest(sink)
 
-    def _send_next(self, sink: Sink) -> Block | None:
-        """Send the next block, if there is any now, and return it."""
+    def _send_next(self, sink: Sink) -> bytes | None:
+        """Send the next block, if there is any now, and return its last line. The block itself, which may be large, is
+        not kept until the next one is read.
+        """
         with self._follower_lock:
             block = self._follower.read(sink.most_lines, sink.most_bytes)
         if block is not None:
@@ -109,21 +111,21 @@ class Relay:
             self._acknowledged(block)
         else:
             self._shipped.flush_in_time()
-        return block
+        return block.lines[-1] if block is not None else None
 
-    def _is_all(self, block: Block | None, ns: int) -> bool:
-        """Return whether all is sent that was received before `ns`. `block`: what was sent last."""
-        if block is None:
+    def _is_all(self, line: bytes | None, ns: int) -> bool:
+        """Return whether all is sent that was received before `ns`. `line`: what was sent last, None for nothing."""
+        if line is None:
             return not self._follower.lag()[0]
         with contextlib.suppress(ValueError):
-            return received_ns(block.lines[-1]) >= ns
+            return received_ns(line) >= ns
         return False
 
     def _send_rest(self, sink: Sink) -> None:
         """Send what the collector has written before it was stopped, as long as that is done soon."""
         ended_ns, until = self._clock(), time.monotonic() + _REST_SECONDS
-        while time.monotonic() < until and not self._is_all(block := self._send_next(sink), ended_ns):
-            if block is None:
+        while time.monotonic() < until and not self._is_all(line := self._send_next(sink), ended_ns):
+            if line is None:
                 time.sleep(POLL_SECONDS)
 
     def _begin(self, sink: Sink) -> None:
