@@ -252,6 +252,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{options.engine}: seed {options.seed}", flush=True)
     random.seed(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Its servers and collectors end too.
     with tempfile.TemporaryDirectory() as folder:
         wrong = run(Path(folder), options.engine, options.faults, options.shards)
     print("\n".join(wrong) or "the engine has what was recorded")
