@@ -19,6 +19,8 @@ Commands:
   import     bring in recordings of other programs
   ship       copy what is recorded to an engine, such as NATS or Kafka
   export     write recorded days as Parquet, to a folder or a bucket
+  restore    bring back what this host has lost and a bucket has
+  prune      remove old local data that a bucket has
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
 64 wrong usage, 65 data damaged, 69 exchange or engine unreachable, 70 a bug, 73 output cannot be created,

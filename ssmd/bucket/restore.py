@@ -30,7 +30,7 @@ from ssmd.store.repair import repair
 if TYPE_CHECKING:
     from ssmd.bucket.client import Bucket
 
-__all__ = ["Restored", "restore", "unfinished_days"]
+__all__ = ["Restored", "restore", "unfinished_days", "unfinished_stems"]
 
 _CHUNK = 1024 * 1024
 
@@ -48,9 +48,17 @@ class _Differ(Exception):
     """A line is another one here than in the bucket."""
 
 
-def unfinished_days(bucket: Bucket, stem: str) -> list[str]:
-    """Return the days of a stem that are not complete in the bucket and have segments, oldest first."""
-    return [day for day, name, _ in Listing(bucket.list()).live() if name == stem]
+def unfinished_days(bucket: Bucket, stem: str, only: str | None = None) -> list[str]:
+    """Return the days of a stem that are not complete in the bucket and have segments, oldest first.
+
+    `only`: look at this day alone.
+    """
+    return [day for day, name, _ in Listing(bucket.list(f"{only}/" if only else "")).live() if name == stem]
+
+
+def unfinished_stems(bucket: Bucket) -> list[str]:
+    """Return the stems that have such days."""
+    return sorted({name for _, name, _ in Listing(bucket.list()).live()})
 
 
 def restore(bucket: Bucket, folder: Path, stem: str, now_ns: int) -> Restored:

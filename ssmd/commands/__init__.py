@@ -17,9 +17,13 @@ COMMANDS = {
     "report": "ssmd.commands.report",
     "import": "ssmd.commands.import_",
     "ship": "ssmd.commands.ship",
+    "restore": "ssmd.commands.restore",
+    "prune": "ssmd.commands.prune",
     "export": "ssmd.commands.export",
 }
 
-ON_FILES_ONLY = frozenset({"init", "verify", "seal", "cat", "compact", "report", "import", "ship", "export"})
+ON_FILES_ONLY = frozenset(
+    {"init", "verify", "seal", "cat", "compact", "report", "import", "ship", "export", "restore", "prune"}
+)
 """The commands that only read and write files, or use the library of an engine. They run without gevent, which takes
 half of the time to start, and which the threads of such a library do not get on with."""

@@ -20,7 +20,7 @@ Options:
   -h --help          Show this.
 
 A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder; or any of these in a bucket,
-such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/lake.md). The days come one after
+such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/bucket.md). The days come one after
 the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths are.
 Each file keeps its order. Of lines of the same time, those of the first feed come first, by name; within a feed, those
 of fewer shards, and then of the shard with the lower number.

@@ -2,7 +2,7 @@
 
 Usage:
   ssmd export <storage> --to <target> [--day <day>]... [--feed <feed>] [--type <type>]... [--layout <layout>]
-              [--stream <name>] [--unsealed] [--again] [--jobs <n>]
+              [--stream <name>] [--unsealed] [--again] [--jobs <n>] [--cache <folder>] [--cache-size <n>]
   ssmd export (-h | --help)
 
 Options:
@@ -16,12 +16,15 @@ Options:
   --unsealed         Also export days that are not sealed, and today's, with the lines that they have so far.
   --again            Also export what is there already.
   --jobs <n>         Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
+  --cache <folder>   Keep what was read from a bucket in this folder, for the next time.
+  --cache-size <n>   How much the folder may keep, such as 500M or 20G [default: 20G].
   -h --help          Show this.
 
-<storage> is the environment's storage.path. What is missing in the target is exported, and what has changed since is
-replaced, so the command can run daily, be killed at any time and run again. A file gets its name when it is whole and
-durable. Days that are not sealed are left out: their lines are not final. The lines of a sealed day are compared with
-its manifest; when they do not agree, nothing is exported of the day, and the exit code is 65.
+<storage> is the environment's storage.path, or a storage in a bucket, such as s3://<bucket>/<prefix>. What is missing
+in the target is exported, and what has changed since is replaced, so the command can run daily, be killed at any time
+and run again. A file gets its name when it is whole and durable. Days that are not sealed are left out: their lines
+are not final. The lines of a sealed day are compared with its manifest; when they do not agree, nothing is exported
+of the day, and the exit code is 65.
 
 The layout hive has a file for each feed, type of message and day, in the order in which the messages were received:
   <target>/feed=kalshi/type=trade/date=2025-12-22/part-0000.parquet
@@ -41,12 +44,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
+from ssmd.commands.places import Places, places
 from ssmd.commands.selecting import warn_of_other_forms
 from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.spelling import nearest
@@ -62,10 +65,16 @@ _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    days = frozenset(map(_day, arguments["--day"]))
+    with places([arguments["<storage>"]], arguments, environ, lambda day: not days or day in days) as read:
+        return _export_days(arguments, read, days)
+
+
+def _export_days(arguments: Mapping[str, Any], read: Places, days: frozenset[str]) -> int:
+    """Export what is asked for; return the exit code."""
     jobs, layout = jobs_asked(arguments), _layout(arguments)
     types = frozenset(arguments["--type"]) or None
-    days = frozenset(map(_day, arguments["--day"]))
-    files = [file for file in data_files([Path(arguments["<storage>"])], arguments["--feed"]) if file.day]
+    files = [file for file in data_files(read.paths, arguments["--feed"]) if file.day]
     files = _of_days(files, days, unsealed=arguments["--unsealed"])
     warn_of_other_forms(files)
     with contextlib.suppress(OSError):
@@ -81,10 +90,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 
     todo = list(plan.jobs(files, unsealed=arguments["--unsealed"], left=left))
     _note_types(types, plan.seen)
-    tasks = [task._replace(unit=job) for task, job in zip(day_tasks(job.file for job in todo), todo, strict=True)]
+    reading = day_tasks((job.file for job in todo), read.passes)
+    tasks = [task._replace(unit=job) for task, job in zip(reading, todo, strict=True)]
     if not tasks and plan.done:
         print(f"{_count(plan.done, 'day')} {'is' if plan.done == 1 else 'are'} exported already")
-    return print_in_order(in_order(partial(_export, target=target, layout=layout), tasks, jobs)) or code
+    return print_in_order(in_order(read.work(partial(_export, target=target, layout=layout)), tasks, jobs)) or code
 
 
 def _export(job: Job, outlet: Outlet, *, target: Target, layout: Layout) -> tuple[str, int]:

@@ -15,7 +15,7 @@ Options:
   -h --help   Show this.
 
 <storage> is the environment's storage.path; or a storage in a bucket, such as s3://<bucket>/<prefix>, which needs
-`ssmd[s3]` (docs/lake.md). The figures of sealed days come from their manifests; other days are
+`ssmd[s3]` (docs/bucket.md). The figures of sealed days come from their manifests; other days are
 counted by reading them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was
 open. An archive without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest
 day with data, and one line says so. A day that cannot be read is left out, and the exit code is then 65.

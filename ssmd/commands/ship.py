@@ -47,13 +47,12 @@ from typing import Any
 from ssmd.commands.listen import parse_listen
 from ssmd.commands.relaying import Relaying
 from ssmd.commands.shard import read_shard
-from ssmd.commands.shipment import keys_of, shipment_of, transport_of
+from ssmd.commands.shipment import keys_of, keys_of_companion, shipment_of, transport_of
 from ssmd.commands.shipping_work import STATUS_FD
 from ssmd.commands.uploading import Uploading
 from ssmd.errors import UsageError, visible
 from ssmd.runtime import logs
 from ssmd.shipping import TRANSPORTS
-from ssmd.shipping.shipment import Shipment
 
 _PLACE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{1,18})")
 
@@ -65,7 +64,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     place = _place(arguments["--resume-at"])
     config_dir = arguments["--config-dir"]
     shipment = shipment_of(Path(config_dir), arguments["<environment>"], arguments["--engine"], with_bucket=True)
-    keys = _keys_of_companion(shipment, environ) if STATUS_FD in environ else keys_of(shipment, environ)
+    keys = keys_of_companion(shipment, environ) if STATUS_FD in environ else keys_of(shipment, environ)
     work: Relaying | Uploading
     if shipment.engine in TRANSPORTS:
         work = Relaying(shipment, transport_of(shipment, config_dir), keys, shard)
@@ -88,9 +87,3 @@ def _place(text: str | None) -> tuple[str, int] | None:
         f"--resume-at is '{visible(text)}'; it must be a day and how many bytes of its lines are before the place, "
         "such as 2026-01-31/0"
     )
-
-
-def _keys_of_companion(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of the engine's keys, as the collector has handed them on."""
-    variables = {field: f"SSMD_KEY_{field.upper()}" for key in shipment.keys.values() for field in key.fields}
-    return {field: environ[variable] for field, variable in variables.items() if variable in environ}

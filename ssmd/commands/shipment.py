@@ -13,7 +13,7 @@ from ssmd.shipping import engine_of
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.transport import EngineTransport
 
-__all__ = ["keys_of", "shipment_of", "transport_of"]
+__all__ = ["keys_of", "keys_of_companion", "shipment_of", "transport_of"]
 
 
 def shipment_of(
@@ -45,3 +45,9 @@ def transport_of(shipment: Shipment, config_dir: str) -> EngineTransport:
     if engine is None:
         raise ConfigError(f"the transport `{shipment.engine}` hands nothing on")
     return engine(shipment.config, shipment.environment, config_dir)
+
+
+def keys_of_companion(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of the engine's keys, as the collector has handed them on."""
+    variables = {field: f"SSMD_KEY_{field.upper()}" for key in shipment.keys.values() for field in key.fields}
+    return {field: environ[variable] for field, variable in variables.items() if variable in environ}

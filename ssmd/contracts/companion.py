@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "SHIP", "UPLOAD", "Companion"]
+__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "RESTORE", "SHIP", "UPLOAD", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
@@ -22,6 +22,10 @@ UPLOAD = "upload"
 """The name of the companion that copies finished days, and today's segments, to a bucket. They show its reports too."""
 
 
+RESTORE = "restore"
+"""The name of the companion that brings back what the bucket has more of today, and of its command."""
+
+
 class Companion(NamedTuple):
     """Declared by the part that needs it; runtime/companions.py starts, watches, restarts and stops it."""
 
@@ -36,3 +40,5 @@ class Companion(NamedTuple):
     daily: bool = False
     """It does its work and ends, once after the start and once after each change of the day. Otherwise it runs as long
     as the collection does, and is started again when it ends."""
+    first: bool = False
+    """It does its work and ends before the writer is opened: see runtime/preparing.py."""

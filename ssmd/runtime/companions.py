@@ -15,22 +15,22 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import gevent
 from gevent import subprocess
 from gevent.event import Event
 from gevent.fileobject import FileObject
 
-import ssmd
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.errors import AuthError, ConfigError, UsageError
 from ssmd.runtime.companion_log import CompanionLog
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.companion_variables import variables_of
+from ssmd.runtime.preparing import prepare
 from ssmd.runtime.process_output import follow
 from ssmd.runtime.status import Status
 
-__all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions", "passed_on"]
+__all__ = ["DELAY_SECONDS", "GRACE_SECONDS", "RETRY_SECONDS", "Companions"]
 
 DELAY_SECONDS = 5.0
 """How long after the start, or after midnight, a daily companion begins: the collector is busy then."""
@@ -47,9 +47,6 @@ GRACE_SECONDS = 3.0
 
 _USELESS_TO_RESTART = (UsageError.exit_code, AuthError.exit_code, ConfigError.exit_code)
 """Exit codes with which it would only fail again: usage, keys refused, configuration."""
-
-_PASSED_ON = ("LANG", "LC_", "LD_", "PATH", "PYTHON", "SSMD_LOG_", "TZ")
-"""Prefixes of the environment variables passed to a companion. It gets no key that it has not declared."""
 
 _log = logging.getLogger("ssmd.companions")
 
@@ -72,17 +69,22 @@ class Companions:
         retry_seconds: float = RETRY_SECONDS,
         pause_seconds: tuple[float, float] = PAUSE_SECONDS,
     ) -> None:
+        self._status = status
         self._watches = []
         for companion in companions:
             state = status.companions[companion.name] = CompanionState()
-            variables = _variables(companion, keys or {}, environ)
+            variables = variables_of(companion, keys or {}, environ)
             loop = _Watch(companion, state, status, variables, (delay_seconds, retry_seconds), pause_seconds)
             self._watches.append(loop)
         self._greenlets: list[gevent.Greenlet] = []
 
+    def prepare(self, ended: Event) -> None:
+        """Run to their end those that come first; to be called before the writer is opened. Raises OutputError."""
+        prepare([watch for watch in self._watches if watch.companion.first], self._status, ended)
+
     def start(self) -> None:
         """Begin; to be called when the writer is open."""
-        self._greenlets = [gevent.spawn(watch.run) for watch in self._watches]
+        self._greenlets = [gevent.spawn(watch.run) for watch in self._watches if not watch.companion.first]
 
     def start_again(self) -> None:
         """Start those again that have ended for good: what was wrong may be right by now."""
@@ -112,7 +114,7 @@ class _Watch:
         daily_seconds: tuple[float, float],
         pause_seconds: tuple[float, float],
     ) -> None:
-        self._companion = companion
+        self.companion = companion
         self._state = state
         self._status = status
         self._variables = variables
@@ -123,8 +125,12 @@ class _Watch:
         """Set to start it again although it has ended for good."""
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def error(self) -> str | None:
+        return self._state.error
+
     def run(self) -> None:
-        if self._companion.daily:
+        if self.companion.daily:
             self._run_daily()
         else:
             self._run_always()
@@ -136,17 +142,17 @@ class _Watch:
             at_work = self._status.connected or self._status.closed_until_ns is not None
             if at_work and (day != tried or time.monotonic() >= again):
                 tried, again = day, math.inf
-                if self._run_once() != 0:
+                if self.run_once() != 0:
                     again = time.monotonic() + self._retry_seconds
 
     def _run_always(self) -> None:
         pause, longest = self._pause_seconds
         while not self._stopped.is_set():
             began = time.monotonic()
-            code = self._run_once()
+            code = self.run_once()
             if code in _USELESS_TO_RESTART:
                 _log.error(
-                    "companion is not started again before a reload", extra={"companion": self._companion.name}
+                    "companion is not started again before a reload", extra={"companion": self.companion.name}
                 )
                 self.again.clear()
                 gevent.wait([self._stopped, self.again], count=1)
@@ -157,9 +163,9 @@ class _Watch:
             self._stopped.wait(pause)
             pause = min(2 * pause, longest)
 
-    def _run_once(self) -> int | None:
+    def run_once(self) -> int | None:
         """Run the companion to its end; return its exit code, None when it could not be started."""
-        arguments = [self._status.day if word == DAY else word for word in self._companion.arguments]
+        arguments = [self._status.day if word == DAY else word for word in self.companion.arguments]
         reading, writing = os.pipe()
         with FileObject(reading, "rb") as reports:
             try:
@@ -173,7 +179,7 @@ class _Watch:
             if self._stopped.is_set():  # While it was being started.
                 process.terminate()
             self._state.up, self._state.starts = True, self._state.starts + 1
-            log = CompanionLog(self._companion.name)
+            log = CompanionLog(self.companion.name)
             code = follow(
                 process, (process.stdout, log.printed), (process.stderr, log.complained), (reports, self._report)
             )
@@ -182,7 +188,7 @@ class _Watch:
             return 0
         if code:
             self._failed(log.reason(code))
-        elif not self._companion.daily:
+        elif not (self.companion.daily or self.companion.first):
             self._failed("it ended by itself")
         return code
 
@@ -207,7 +213,7 @@ class _Watch:
     def _failed(self, reason: str) -> None:
         self._state.failures += 1
         self._state.error = reason
-        _log.warning("companion failed", extra={"companion": self._companion.name, "reason": reason})
+        _log.warning("companion failed", extra={"companion": self.companion.name, "reason": reason})
 
     def stop(self) -> None:
         self._stopped.set()
@@ -217,25 +223,3 @@ class _Watch:
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-
-
-def _variables(
-    companion: Companion, keys: Mapping[str, Mapping[str, str]], environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the environment variables of a companion, with the keys that it has declared."""
-    found = passed_on(environ, companion.variables)
-    found["SSMD_LOG_FORMAT"] = "json"  # Its log lines become lines of ours: CompanionLog.
-    for kind in companion.keys:
-        found |= {f"SSMD_KEY_{name.upper()}": value for name, value in keys.get(kind, {}).items()}
-    return found
-
-
-def passed_on(environ: Mapping[str, str], further: Sequence[str] = ()) -> dict[str, str]:
-    """Return the environment variables for another process of this program: no keys, and where its modules are.
-
-    `further`: prefixes of others that it gets.
-    """
-    found = {name: value for name, value in environ.items() if name.startswith((*_PASSED_ON, *further))}
-    folder = str(Path(ssmd.__file__).parent.parent)
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, found.get("PYTHONPATH"))))
-    return found

@@ -29,11 +29,13 @@ class Output:
         self._status = status
         self.queue = queue
 
-    def open(self, ended: Event, seconds: float) -> None:
+    def open(self, ended: Event, seconds: float, prepare: Callable[[Event], None] = lambda ended: None) -> None:
         """Open the writer. Even a dead disk leaves the probes answering, and the run can be stopped.
 
-        `ended`: set when the run ends; then the disk has `seconds` left. Raises OutputError and WriteError.
+        `ended`: set when the run ends; then the disk has `seconds` left. `prepare` is called first. Raises OutputError
+        and WriteError.
         """
+        prepare(ended)
         status, location = self._status, self._writer.location
         status.location, status.write_began = location, time.monotonic()
         opening = gevent.spawn(outcome, self._writer.open)

@@ -132,7 +132,7 @@ class Runner:
 
     def _collect(self, services: list[gevent.Greenlet]) -> None:
         self._clock.now()  # The writer opens the file of this day; no message may be of an earlier one.
-        self._output.open(self._ended, self._drain_seconds)
+        self._output.open(self._ended, self._drain_seconds, self.companions.prepare)
         if self._lister is not None:
             self._lister.open(self._ended, self._drain_seconds)
         begin: dict[str, Mapping[str, object]] = {STARTED: self._identity}

@@ -140,6 +140,8 @@ class Status:
     """Bytes free for the output, as of the last sync."""
     queue_messages: Callable[[], float] = lambda: 0.0
     queue_bytes: Callable[[], float] = lambda: 0.0
+    unprepared: str = ""
+    """Why what comes before the opening of the writer was not done; empty when it was."""
     companions: dict[str, CompanionState] = field(default_factory=dict)
     """By name."""
     listing: ListingState | None = None

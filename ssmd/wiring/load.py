@@ -18,7 +18,7 @@ from gevent import subprocess
 from ssmd.errors import ConfigError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_process
-from ssmd.runtime.companions import passed_on
+from ssmd.runtime.companion_variables import passed_on
 from ssmd.wiring import parts
 
 __all__ = ["SECONDS", "load_again"]

@@ -15,12 +15,15 @@ from urllib.parse import urlsplit
 
 from ssmd.bucket import CREDENTIALS, VARIABLES
 from ssmd.bucket.address import Address
-from ssmd.contracts.companion import CONFIG_DIR, ENVIRONMENT, SHIP, UPLOAD, Companion
+from ssmd.contracts.companion import CONFIG_DIR, ENVIRONMENT, RESTORE, SHIP, UPLOAD, Companion
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.metadata.fields import Fault, Text
 from ssmd.metadata.markers import After, Complaint, Within
 from ssmd.metadata.problem import excerpt
 from ssmd.runtime.status import Status
+from ssmd.store.joining import finish_join
+from ssmd.store.ledger import APART
+from ssmd.store.repair import Repaired
 from ssmd.writer.file import FileWriter
 from ssmd.writer.storage import LocalStorage
 
@@ -100,7 +103,20 @@ class S3Writer(FileWriter):
     ) -> None:
         super().__init__(config, feed, shard=shard, status=status, clock=clock)
         arguments = (SHIP, ENVIRONMENT, "--config-dir", CONFIG_DIR, "--engine", S3, "--shard", str(shard))
+        restore = (RESTORE, ENVIRONMENT, "--config-dir", CONFIG_DIR, "--shard", str(shard), "--day", "today")
+        self._restore = Companion(RESTORE, restore, keys=(S3,), variables=VARIABLES, first=True)
+        self._copy = str(config.address)
         self._upload = Companion(UPLOAD, arguments, keys=(S3,), variables=VARIABLES)
 
     def companions(self) -> Sequence[Companion]:
-        return [*super().companions(), self._upload]
+        return [self._restore, *super().companions(), self._upload]
+
+    def _open(self) -> list[Repaired]:
+        now = self._clock()
+        finish_join(self._path(now).parent, self._stem)
+        repaired = super()._open()
+        if why := self._status.unprepared:
+            # So the lines that follow may be put after those that the bucket turns out to have.
+            self._ledger.add(APART, now, {"copy": self._copy, "why": why})
+            self._ledger.write()
+        return repaired

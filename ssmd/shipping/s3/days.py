@@ -13,6 +13,7 @@ from ssmd.contracts.sink import Position
 from ssmd.errors import EngineAuthError, EngineMismatch
 from ssmd.shipping.plan import RelayState
 from ssmd.shipping.s3.cleanup import remove_segments
+from ssmd.shipping.s3.lost import lost_days, put_together
 from ssmd.shipping.s3.packing import Packing
 from ssmd.shipping.s3.parts import Part
 from ssmd.shipping.s3.sealed import SealedDay
@@ -45,7 +46,11 @@ class DaysUploader(Uploader):
         self._asked = False
 
     def _round(self, bucket: Bucket) -> None:
-        for work in (self._ask, self._upload):
+        if not self._asked:
+            today = day_of_ns(self._plan.clock())
+            for day in lost_days(bucket, self._plan.storage, self._stem, today):
+                self._try(day, None, partial(self._bring, bucket, self._plan.storage / day, None))
+        for work in (self._ask, self._bring, self._upload):
             for folder, signature in self._left():
                 if self._stopped.is_set():
                     return
@@ -73,6 +78,10 @@ class DaysUploader(Uploader):
         day = SealedDay(bucket, folder, self._stem, self._packing)
         if day.is_complete():
             self._done(bucket, folder, signature, day, was_there=True)
+
+    def _bring(self, bucket: Bucket, folder: Path, signature: Signature | None) -> None:
+        """Bring what the bucket has more of a day, which is sealed anew then."""
+        put_together(bucket, folder, self._stem, self._plan.clock())
 
     def _upload(self, bucket: Bucket, folder: Path, signature: Signature) -> None:
         """Upload a day."""

@@ -14,7 +14,6 @@ import zstandard
 from ssmd.bucket.address import Segment, chain, live_prefix, read_segment
 from ssmd.bucket.client import Bucket
 from ssmd.bucket.objects import ObjectDiffers
-from ssmd.errors import EngineMismatch
 from ssmd.reading.day_source import DaySource
 from ssmd.shipping.s3.ledger_part import LedgerPart
 from ssmd.store.head import TS, received_ns, split
@@ -33,7 +32,7 @@ class LiveDay:
     """The segments of one day of one feed or shard.
 
     `source`: its lines; it is closed with this. The constructor asks the bucket up to where it has them. It raises
-    EngineMismatch when these are not the lines that are here.
+    ObjectDiffers when these are not the lines that are here.
     """
 
     def __init__(self, bucket: Bucket, folder: Path, stem: str, source: DaySource) -> None:
@@ -59,7 +58,7 @@ class LiveDay:
         before = self._read_over(found[-1].first - 1)
         after = self._read_over(found[-1].last)
         if before is None or after is None:
-            raise EngineMismatch(
+            raise ObjectDiffers(
                 f"{self._bucket.address}/{self._prefix}: has {found[-1].last:,} lines, and {self._source.path} has "
                 f"{self.line:,}; `ssmd run` restores the file from the bucket before it goes on"
             )

@@ -1,0 +1,67 @@
+"""Whether a bucket has all of a day: the copy that `ssmd prune` asks."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssmd.bucket.mirror import Mirror
+from ssmd.commands.caches import temporary_folder
+from ssmd.errors import DataError, EngineMismatch, UsageError
+from ssmd.reading.blocks import LineBlocks
+from ssmd.store.inventory import data_files
+from ssmd.store.layout import DayFile, ledger_path, manifest_path
+from ssmd.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    from ssmd.bucket.client import Bucket
+
+__all__ = ["BucketCopy"]
+
+
+class BucketCopy:
+    """Keeps the Copy contract of proof/prune.py. The bucket is asked for the checksums of ledger and manifest; the
+    lines are read back, because this may be the only other copy.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.name = str(bucket.address)
+
+    def lack(self, file: DayFile, manifest: Manifest) -> str:
+        folder = file.path.parent
+        for path in (manifest_path(folder, file.stem), ledger_path(folder, file.stem)):
+            if reason := self._lack_of(path, f"{file.day}/{path.name}"):
+                return reason
+        with temporary_folder() as root:
+            mirror = Mirror(self._bucket.address, root, bucket=self._bucket)
+            mirror.use()
+            try:
+                return self._lack_of_lines(mirror, file, manifest)
+            finally:
+                mirror.leave()
+
+    def _lack_of(self, path: Path, name: str) -> str:
+        content = path.read_bytes()
+        if self._bucket.find(name) is None:
+            return f"is not complete: {path.name} is not there,"
+        try:
+            self._bucket.require_same(name, len(content), hashlib.sha256(content).hexdigest())
+        except EngineMismatch:
+            return f"is another day: {path.name} is not the same"
+        return ""
+
+    def _lack_of_lines(self, mirror: Mirror, file: DayFile, manifest: Manifest) -> str:
+        try:
+            mirror.lay_out(lambda day: True, file.day)
+            there = [found.path for found in data_files([mirror.root / file.day]) if found.stem == file.stem]
+            if not there:
+                return "is not complete: its data is not there,"
+            digest, size = hashlib.sha256(), 0
+            for block in LineBlocks(there[0]):
+                digest.update(block)
+                size += len(block)
+        except (UsageError, DataError):
+            return "cannot be read back"
+        return "" if (size, digest.hexdigest()) == (manifest.bytes, manifest.sha256) else "has other lines"

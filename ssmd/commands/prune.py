@@ -1,0 +1,79 @@
+"""Remove the data of old days from this host, once the bucket of the environment has all of it.
+
+Usage:
+  ssmd prune <environment> --config-dir <path> [--dry-run]
+  ssmd prune (-h | --help)
+
+Options:
+  --config-dir <path>  The metadata tree, with environments/, feeds/ and schemas/. Required.
+  --dry-run            Print what would be done, and do nothing.
+  -h --help            Show this.
+
+The environment has `storage.type: s3`, and `storage.keep_days` says how many days before today stay. The data of an
+older day is removed when the day is sealed, its lines are proved as by `ssmd verify`, and the bucket has the same
+ledger and manifest, by its checksums, and the same lines, which are read back. Ledger, manifest and a note that names
+the bucket stay here, so every command knows that the day is not lost; `ssmd cat s3://...` reads it. All shards of the
+feed are looked at, and its listings. Today is never touched, nor a day that another process works on.
+
+A line is printed for each day. The command may be killed at any time and run again. The exit code is 65 when a day is
+not what was sealed, and that of the error when the bucket cannot be asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ssmd.bucket import open_bucket
+from ssmd.commands.bucket_copy import BucketCopy
+from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
+from ssmd.commands.jobs.outlet import Outlet
+from ssmd.commands.shipment import keys_of, shipment_of
+from ssmd.errors import ConfigError, EngineError, SsmdError
+from ssmd.proof.prune import Kept, Pruned, prunable, prune
+from ssmd.store.layout import LISTING, DayFile
+from ssmd.store.timestamps import day_of_ns
+
+_S3 = "s3"
+
+
+def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    shipment = shipment_of(Path(arguments["--config-dir"]), arguments["<environment>"], _S3, with_bucket=True)
+    config = shipment.config
+    if config.keep_days is None:
+        raise ConfigError(
+            f"environment {shipment.environment}: storage.keep_days is not set, so local data stays for ever; set it "
+            "to the number of days to keep"
+        )
+    with contextlib.suppress(OSError):
+        os.nice(19)  # The collector beside it comes first.
+    feeds = frozenset([shipment.feed, shipment.feed + LISTING])
+    files = prunable(shipment.storage, feeds, day_of_ns(time.time_ns()), config.keep_days)
+    bucket = open_bucket(
+        config.address, region=config.region, endpoint=config.endpoint, credentials=keys_of(shipment, environ)
+    )
+    with contextlib.closing(bucket):
+        work = partial(_prune, copy=BucketCopy(bucket), dry_run=arguments["--dry-run"])
+        return print_in_order(in_order(work, day_tasks(files), 1))
+
+
+def _prune(file: DayFile, outlet: Outlet, *, copy: BucketCopy, dry_run: bool) -> tuple[str, int]:
+    """Return what to print about a day, and the exit code."""
+    try:
+        outcome = prune(file, copy, time.time_ns(), dry_run=dry_run, progress=outlet.progress)
+    except EngineError:
+        raise  # No other day would fare better.
+    except SsmdError as error:
+        return f"ssmd: {error}", error.exit_code
+    return f"{file.path}: {_text(outcome, copy, dry_run)}", 0
+
+
+def _text(outcome: Pruned | Kept, copy: BucketCopy, dry_run: bool) -> str:
+    if isinstance(outcome, Kept):
+        return f"{outcome.why}; left as it is"
+    return f"{'would be removed' if dry_run else 'removed'}, {outcome.bytes:,} bytes; {copy.name} has it"

