@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 import yaml
 import zstandard
-from process import ROOT, Collector, Simulator, ssmd, start
+from process import ROOT, Collector, Simulator, make_tree, ssmd, start
 
 from ssmd.store.line import LineEncoder
 
 pytestmark = pytest.mark.one_day
+
+NOON_NS = 1_790_000_000_000_000_000
 
 
 def make_day(storage: Path, ago: int, *, lines: int = 1000, sealed: bool = True) -> Path:
@@ -52,6 +54,55 @@ def test_days_that_are_old_enough_are_compacted_with_a_line_for_each(tmp_path):
     assert ssmd("compact", tmp_path)[1].startswith(f"{unsealed}: is not sealed")
     assert not new.exists()
     assert ssmd("cat", old.parent)[1].count("\n") == 1000
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "made"),
+    [("", (), "jsonl.zst"), ("format: parquet", (), "parquet"), ("format: jsonl.zst", ("--parquet",), "parquet")],
+)
+def test_an_environment_says_where_its_days_are_and_what_they_become(tmp_path, format, option, made):
+    day = make_day(tmp_path / "data", 2, lines=10)
+    for name in ("test.listing", "other"):
+        day.with_name(f"{name}.jsonl").write_bytes(LineEncoder(name).encode(NOON_NS, [b'{"n":1}']))
+    assert ssmd("seal", tmp_path / "data")[0] == 0
+    storage = f"storage: {{type: local, path: {tmp_path}/data, {format}}}\n"
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", storage)
+    code, out, err = ssmd("compact", "test", "--config-dir", tree, *option)
+    assert (code, err, out.count(": compacted, ")) == (0, "", 2)
+    names = {path.name for path in day.parent.iterdir() if "manifest" not in path.name}
+    assert names == {"other.jsonl", f"test.{made}", f"test.listing.{made}"}
+    assert ssmd("cat", day.parent, "--feed", "test")[1].count("\n") == 10
+
+
+@pytest.mark.parametrize(
+    ("storage", "code", "text"),
+    [
+        ("type: local, path: data, format: zip", 78, "test.yaml:3: storage.format: must be one of jsonl.zst, parquet"),
+        ("type: local, path: none", 64, "none: there is no such file or folder"),
+    ],
+)
+def test_an_environment_whose_days_cannot_be_found(tmp_path, storage, code, text):
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", f"storage: {{{storage}}}\n")
+    ended = ssmd("compact", "test", "--config-dir", tree)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert text in ended.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_plain_and_compressed_days_become_parquet(tmp_path, jobs):
+    first, second = make_day(tmp_path, 3, lines=500), make_day(tmp_path, 2, lines=500)
+    whole = first.read_bytes() + second.read_bytes()
+    assert ssmd("compact", tmp_path, "--older-than", "3d")[0] == 0
+    packed = first.with_name("test.jsonl.zst")
+    dry = ssmd("compact", tmp_path, "--parquet", "--dry-run", "--jobs", jobs)
+    would = [f"{path}: would be compacted, {path.stat().st_size:,} bytes" for path in (packed, second)]
+    assert (dry.returncode, dry.stdout.splitlines(), dry.stderr) == (0, would, "")
+    code, out, err = ssmd("compact", tmp_path, "--parquet", "--jobs", jobs)
+    assert (code, err) == (0, "")
+    assert [line.partition(", ")[0] for line in out.splitlines()] == [f"{path}: compacted" for path in (packed, second)]
+    assert [path.name for path in sorted(tmp_path.glob("*/*")) if path.is_dir()] == ["test.parquet"] * 2
+    assert ssmd("cat", tmp_path)[1].encode() == whole
+    assert ssmd("compact", tmp_path, "--parquet") == (0, "", "")
 
 
 def test_a_day_that_was_changed_since_it_was_sealed_does_not_stop_the_others(tmp_path):
