@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,7 @@ def _message(some: random.Random, kind: str, ticker: str, ms: int, seqs: dict[in
     if kind == "orderbook_delta":
         body: dict[str, Any] = {
             "market_ticker": ticker,
-            "market_id": f"31185e50-0db4-4c57-b95d-{some.getrandbits(48):012x}",
+            "market_id": f"31185e50-0db4-4c57-b95d-{zlib.crc32(ticker.encode()):012x}",
             "price_dollars": f"0.{price:02d}00",
             "delta_fp": f"{some.choice('- ').strip()}{size / 100:.2f}",
             "side": some.choice(("yes", "no")),
@@ -89,7 +90,7 @@ def _message(some: random.Random, kind: str, ticker: str, ms: int, seqs: dict[in
         }
     elif kind == "ticker":
         body = {
-            "market_id": f"31185e50-0db4-4c57-b95d-{some.getrandbits(48):012x}",
+            "market_id": f"31185e50-0db4-4c57-b95d-{zlib.crc32(ticker.encode()):012x}",
             "market_ticker": ticker,
             "price_dollars": f"0.{price:02d}00",
             "yes_bid_dollars": f"0.{price - 1:02d}50",

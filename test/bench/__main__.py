@@ -15,6 +15,8 @@ Options:
     --follow           instead measure what following 1,000, 10,000 and 100,000 markets costs, or the numbers of --only
     --ship             instead measure what shipping to NATS and Kafka costs a collector, how late a consumer is, and
                        how fast a day of --size is caught up with; --only takes names of engines
+    --lake             instead measure what Parquet costs and is worth: an export beside other programs', an upload,
+                       and the questions of docs/lake.md, on a day of --size
     --hot-path         instead measure what a message costs between the socket and the disk
     --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
                        latter are about version 0.1.0
@@ -72,6 +74,10 @@ def main() -> None:
 
         rounds, seconds = int(number(options, "--rounds", 3)), number(options, "--seconds", 10)
         sys.exit(ship.main(folder, number(options, "--size"), seconds, rounds, (options["--only"] or "").split(";")))
+    if options["--lake"]:
+        from bench import lake  # It needs DuckDB and the server of a bucket.
+
+        sys.exit(lake.main(folder, number(options, "--size"), int(number(options, "--rounds", 3))))
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     compare(folder, options)
