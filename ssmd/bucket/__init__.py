@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from ssmd.bucket.address import Address
+from ssmd.errors import ConfigError
 from ssmd.extras import S3
 
 if TYPE_CHECKING:
     from ssmd.bucket.client import Bucket
 
-__all__ = ["CREDENTIALS", "VARIABLES", "open_bucket"]
+__all__ = ["CREDENTIALS", "VARIABLES", "lack", "open_bucket"]
 
 CREDENTIALS = (("access_key_id", "secret_access_key"), ("access_key_id", "secret_access_key", "session_token"))
 """The fields that a key of the type `s3` may have, each a way to log in."""
@@ -39,6 +40,18 @@ def open_bucket(
 
     Raises ConfigError when boto3 is not installed, or settings are wrong.
     """
-    module = S3.load("ssmd.bucket.client", f"the bucket {address}")
-    bucket: Bucket = module.Bucket(address, region=region, endpoint=endpoint, credentials=credentials)
+    bucket: Bucket = _client(address).Bucket(address, region=region, endpoint=endpoint, credentials=credentials)
     return bucket
+
+
+def lack(address: Address) -> str | None:
+    """Return what has to be installed before a bucket can be used; None when nothing has."""
+    try:
+        _client(address)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _client(address: Address) -> ModuleType:
+    return S3.load("ssmd.bucket.client", f"the bucket {address}")

@@ -11,7 +11,7 @@ Options:
   --keys               Also look up the keys; their values are never shown.
   -h --help            Show this.
 
-Prints a line for each file without a problem, for each problem, for the markets that are followed, and for the engine
+Prints a line for each file without a problem, for each problem, for the markets that are followed, and for each engine
 to which messages are shipped, without asking it: `ssmd ship --check` does that. The exit code is 0, or 78 when there is
 an error. With --strict a warning on which it fails begins with `warning (fails with --strict)`. When environments are
 named, only these are checked, and the feeds and schemas that they refer to.
@@ -50,7 +50,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             print(f"ok: {file}")
         for text in followed.get(file, ()):
             print(f"ok: {file}: follows {text}")
-        if place := shipped.get(file):
+        for place in shipped.get(file, ()):
             print(f"ok: {file}: ships to {place}")
     _print([problem for problem in problems if problem.file not in report.files], strict)
     failed = any(not problem.warning or (strict and not problem.lenient) for problem in problems)

@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass
 from datetime import date
 
 from ssmd import __version__
+from ssmd.bucket import lack
 from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.dialect import Terms
@@ -46,6 +47,7 @@ from ssmd.wiring.source import (
     rest_endpoint,
     simulated,
 )
+from ssmd.writer.s3 import S3Storage
 
 __all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts", "shipped"]
 
@@ -66,18 +68,18 @@ def followed(deployment: Deployment) -> Sequence[str]:
     return dialect_of(deployment).followed(deployment.environment.subscribe)
 
 
-def shipped(deployment: Deployment) -> str:
-    """Return to where the environment's messages are shipped, for people, and what has to be installed before that.
-
-    Empty when nothing is shipped.
-    """
+def shipped(deployment: Deployment) -> list[str]:
+    """Return to where the environment's messages are shipped, for people, and what has to be installed before that."""
     environment = deployment.environment
+    found: list[tuple[str, str | None]] = []
     engine = engine_of(environment.transport.type)
-    if engine is None:
-        return ""
-    transport = engine(deployment.transport, environment.name, deployment.config_dir)
-    lack = transport.lack()
-    return transport.described() + (f"; {lack}" if lack else "")
+    if engine is not None:
+        transport = engine(deployment.transport, environment.name, deployment.config_dir)
+        found.append((transport.described(), transport.lack()))
+    storage = deployment.storage
+    if isinstance(storage, S3Storage):
+        found.append((str(storage.address), lack(storage.address)))
+    return [place + (f"; {missing}" if missing else "") for place, missing in found]
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:

@@ -28,7 +28,9 @@ KEYS = """keys:
 class Site:
     """A folder with a metadata tree and a storage folder, and a storage in a bucket."""
 
-    def __init__(self, folder: Path, server: S3Server, endpoint: str = "sim://kalshi", **storage: Any) -> None:
+    def __init__(
+        self, folder: Path, server: S3Server, endpoint: str = "sim://kalshi", environment: str = "", **storage: Any
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.data.mkdir()
@@ -36,12 +38,13 @@ class Site:
         fields = {"bucket": BUCKET, "prefix": folder.name, "region": "us-east-1", "endpoint": server.endpoint}
         self.storage = {"type": "s3", **fields, "path": str(self.data), **storage}
         self._endpoint = endpoint
+        self._more = environment
         self.configure()
 
     def configure(self, **storage: Any) -> None:
         """Write the metadata tree, with other values in the environment's `storage`."""
         self.storage |= storage
-        self.environment = f"{KEYS}storage: {json.dumps(self.storage)}\n"
+        self.environment = f"{KEYS}storage: {json.dumps(self.storage)}\n{self._more}"
         self.tree = make_tree(self.folder, self._endpoint, "kalshi", "", self.environment)
 
     def collect(self) -> Collector:

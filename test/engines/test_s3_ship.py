@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import time
+import uuid
 from contextlib import suppress
 
 import pytest
 import zstandard
-from s3_runs import FEED, Site
+from canaries import leaked, pieces
+from process import ssmd
+from s3_runs import FEED, VARIABLES, Site
 from s3_server import READER, S3Server, is_installed
 from ship_runs import wait_until
 
@@ -109,6 +112,38 @@ def test_a_clock_that_is_wrong_is_named(site, faketime_library):
     ended = site.ship("--check", LD_PRELOAD=str(faketime_library), FAKETIME="-2h")
     assert ended.returncode == 69
     assert "clocks of this host and of the server differ too much; set the clock right" in error(ended)
+
+
+def test_validate_names_the_bucket(site):
+    ended = ssmd("validate", "--config-dir", site.tree)
+    assert f"test.yaml: ships to {site.bucket.address}\n" in ended.stdout
+    assert ended.returncode == 0
+
+
+def test_the_engine_has_to_be_named_where_there_are_two(tmp_path, server):
+    site = Site(tmp_path, server, environment="transport: {type: file, path: copy}\n")
+    ended = site.ship("--once")
+    assert ended.returncode == 64
+    assert error(ended) == "the environment test ships to `file`, `s3`; name one of them with --engine"
+    assert site.ship("--once", "--engine", "s3").returncode == 0
+
+
+def test_no_piece_of_a_key_is_shown(tmp_path, server, monkeypatch):
+    secret = uuid.uuid4().hex + uuid.uuid4().hex
+    monkeypatch.setitem(VARIABLES, "S3_SECRET", secret)
+    site = Site(tmp_path, server)
+    site.write("2026-01-30", 5)
+    site.seal()
+    output = {"once": "".join(site.ship("--once")[1:]), "check": "".join(site.ship("--check")[1:])}
+    with site.collect() as collector:
+        collector.start_up()
+        wait_until(lambda: (json.loads(collector.get("/status")[1])["uploading"] or {}).get("error"))
+        output |= {path: collector.get(path)[1] for path in ("/status", "/metrics")}
+        collector.end()
+        output["log"] = json.dumps(collector.events) + "".join(collector.other)
+    output |= {str(path): path.read_text("utf-8", "replace") for path in site.data.rglob("*") if path.is_file()}
+    assert "secret access key is wrong" in output["log"]
+    assert leaked(output, pieces(secret)) == []
 
 
 def test_check_names_the_bucket_and_sends_nothing(site):
