@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,16 +26,22 @@ class Rows(NamedTuple):
 
     lines: list[bytes]
     """Without their newlines."""
-    payloads: list[bytes]
-    """The messages, as they stand in the lines."""
+    starts: list[int]
+    """Where in each line its message begins, which ends before the last character; 0 for a line without a message."""
     numbers: list[int]
     sessions: list[str]
 
     def extend(self, rows: Rows) -> None:
         self.lines.extend(rows.lines)
-        self.payloads.extend(rows.payloads)
+        self.starts.extend(rows.starts)
         self.numbers.extend(rows.numbers)
         self.sessions.extend(rows.sessions)
+
+    def pieces(self, size: int) -> Iterator[Rows]:
+        """Yield the lines in order, so many at once."""
+        for at in range(0, len(self.lines), size):
+            part = slice(at, at + size)
+            yield Rows(self.lines[part], self.starts[part], self.numbers[part], self.sessions[part])
 
 
 class Conversion:
@@ -60,13 +67,18 @@ class Conversion:
         arrays = [pa.array(rows.numbers, pa.int64()), received, pa.array(rows.sessions, pa.string())]
         arrays.append(pa.repeat(pa.scalar(self._shard, pa.string()), len(lines)))
         columns = {form.RECEIVED: received}
-        for kind, values in zip(self.kinds, self._decoding.columns(rows.payloads), strict=True):
+        for kind, values in zip(self.kinds, self._decoded(rows), strict=True):
             found = kind.arrays(values)
             columns[kind.column.name] = found[0]
             arrays += found
         places = self._matching.match(columns, lines) if self.kinds else pa.nulls(len(lines), PLACE)
         arrays += [places, pc.if_else(pc.is_null(places), lines, None)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _decoded(self, rows: Rows) -> Sequence[Sequence[Any]]:
+        if not self.kinds:
+            return ()
+        return self._decoding.columns([line[start:-1] for line, start in zip(rows.lines, rows.starts, strict=True)])
 
 
 def _schema_of(kinds: list[Kind]) -> pa.Schema:

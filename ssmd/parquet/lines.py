@@ -21,7 +21,7 @@ BLOCK_BYTES = 128 * 1024
 _OF_DAMAGE = (pa.ArrowException, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
 """What a file may raise whose metadata have changed."""
 
-_IN_MEMORY = 32 * 1024 * 1024
+_IN_MEMORY = 8 * 1024 * 1024
 """How many bytes of lines are in memory, of all tables together, as far as lines are of about the same length."""
 
 

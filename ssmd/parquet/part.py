@@ -16,13 +16,12 @@ from ssmd.parquet.conversion import Conversion, Rows
 __all__ = ["ROWS", "Part"]
 
 ROWS = 32 * 1024
-"""How many rows a row group has at most."""
+"""How many rows make a row group; the last lines that are added together may make it a little longer."""
 _BYTES = 32 * 1024 * 1024
-"""How many bytes of lines a row group has, unless its last lines are long."""
+"""How many bytes of lines make a row group."""
 
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 2 * 1024 * 1024
-"""How many lines, or bytes of lines, wait before they are converted: what is done for a whole array takes a millisecond
-or two for any number of rows."""
+_AT_ONCE = 8192
+"""How many lines are converted at once."""
 
 _LEVEL = 3
 """The level of zstd."""
@@ -35,12 +34,9 @@ class Part:
         self._file = file
         self._conversion = Conversion(table, shard)
         self._writer = pq.ParquetWriter(file, self._conversion.schema, **_settings(self._conversion.schema))
-        self._lines = Rows([], [], [], [])
-        self._line_bytes = 0
-        self._batches: list[pa.RecordBatch] = []
-        self._batch_rows = 0
+        self._waiting = Rows([], [], [], [])
         self.pending_bytes = 0
-        """How many bytes of lines wait for their row group, converted or not."""
+        """How many bytes of lines wait for their row group."""
         self._rows = 0
         self._bytes = 0
         self._first, self._last = 0, 0
@@ -49,37 +45,24 @@ class Part:
         size = sum(map(len, rows.lines)) + len(rows.lines)
         self._first, self._last = self._first or rows.numbers[0], rows.numbers[-1]
         self._rows, self._bytes = self._rows + len(rows.lines), self._bytes + size
-        self._lines.extend(rows)
-        self._line_bytes += size
+        self._waiting.extend(rows)
         self.pending_bytes += size
-        if len(self._lines.lines) >= _ROWS_AT_ONCE or self._line_bytes >= _BYTES_AT_ONCE:
-            self._convert()
-        while self._batch_rows >= ROWS or self.pending_bytes >= _BYTES:
+        if len(self._waiting.lines) >= ROWS or self.pending_bytes >= _BYTES:
             self.flush()
 
-    def _convert(self) -> None:
-        lines, self._lines, self._line_bytes = self._lines, Rows([], [], [], []), 0
-        if lines.lines:
-            self._batches.append(self._conversion.batch(lines))
-            self._batch_rows += len(lines.lines)
-
     def flush(self) -> None:
-        """Write a row group of what waits."""
-        if self._batch_rows < ROWS:
-            self._convert()
-        table = pa.Table.from_batches(self._batches, self._conversion.schema)
-        group, rest = table.slice(0, ROWS), table.slice(ROWS)
-        self._writer.write_table(group, row_group_size=ROWS)
-        waiting = self.pending_bytes - self._line_bytes
-        self.pending_bytes = self._line_bytes + waiting * rest.num_rows // max(1, self._batch_rows)
-        self._batches, self._batch_rows = rest.to_batches(), rest.num_rows
+        """Convert what waits, and write it as a row group."""
+        rows, self._waiting, self.pending_bytes = self._waiting, Rows([], [], [], []), 0
+        if rows.lines:
+            batches = list(map(self._conversion.batch, rows.pieces(_AT_ONCE)))
+            table = pa.Table.from_batches(batches, self._conversion.schema)
+            self._writer.write_table(table, row_group_size=len(rows.lines))
 
     def close(self, type: str, source: Mapping[str, Any]) -> None:
         """Write what waits, and the end of the file. `type`: as in the name of its folder. `source`: about all lines of
         the day.
         """
-        while self.pending_bytes:
-            self.flush()
+        self.flush()
         entries = {
             "form": form.FORM,
             "type": type,

@@ -47,14 +47,15 @@ class PartReader:
 
     def __iter__(self) -> Iterator[tuple[pa.Array, pa.Array]]:
         names = [form.LINE, form.LAYOUT, form.RAW, *self._kinds]
-        with _reading(self.path):
-            for batch in self._file.iter_batches(self._batch_rows, columns=names, use_threads=False):
+        for group in range(self._file.num_row_groups):
+            with _reading(self.path):
+                rows = self._file.read_row_group(group, columns=names, use_threads=False)
+            for batch in rows.to_batches(self._batch_rows):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                lines = self._lines(columns, batch.num_rows)
-                yield columns[form.LINE], pc.binary_join_element_wise(lines, b"\n", b"")
+                yield columns[form.LINE], pc.binary_join_element_wise(self._lines(columns), b"\n", b"")
         self._file.close()
 
-    def _lines(self, columns: dict[str, pa.Array], count: int) -> pa.Array:
+    def _lines(self, columns: dict[str, pa.Array]) -> pa.Array:
         places, raw = columns[form.LAYOUT], columns[form.RAW]
         used = pc.unique(places).to_pylist()
         if used == [None]:

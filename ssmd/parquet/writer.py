@@ -13,7 +13,7 @@ from ssmd.contracts.table import Table
 from ssmd.errors import OutputError, WriteError
 from ssmd.parquet import form
 from ssmd.parquet.conversion import Rows
-from ssmd.parquet.messages import messages_of
+from ssmd.parquet.messages import types_of
 from ssmd.parquet.part import Part
 from ssmd.store.durable import make_directory, open_new, reason_of, sync_directory
 from ssmd.store.head import split
@@ -107,7 +107,7 @@ class PartsWriter:
             sessions += [session] * len(found)
         if not lines:
             return
-        payloads, types = messages_of(lines, self._reader)
+        starts, types = types_of(lines, self._reader)
         groups: dict[str | None, list[int]] = {}
         for place, type in enumerate(types):
             if self._types is None or type in self._types:
@@ -115,7 +115,7 @@ class PartsWriter:
         with _writing(self._folder):
             for type, places in groups.items():
                 numbers = [self._line + place for place in places]
-                chosen = [lines[place] for place in places], [payloads[place] for place in places]
+                chosen = [lines[place] for place in places], [starts[place] for place in places]
                 self._part(type).add(Rows(*chosen, numbers, [sessions[place] for place in places]))
             self._line += len(lines)
             self._flush()

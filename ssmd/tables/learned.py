@@ -16,7 +16,7 @@ import msgspec
 from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.table import JSON, Column, Table
 from ssmd.parquet import form
-from ssmd.parquet.messages import messages_of
+from ssmd.parquet.messages import types_of
 from ssmd.parquet.spans import Path
 from ssmd.store.head import split
 from ssmd.tables.seen import Seen
@@ -52,8 +52,8 @@ class Learner:
 
     def add(self, block: bytes) -> None:
         """Learn from whole lines."""
-        payloads, types = messages_of([line[:-1] for line in split(block)], self._reader)
-        for payload, type in zip(payloads, types, strict=True):
+        lines = [line[:-1] for line in split(block)]
+        for line, start, type in zip(lines, *types_of(lines, self._reader), strict=True):
             if type is None or type in self._known:
                 continue
             known = self._types.get(type)
@@ -61,7 +61,7 @@ class Learner:
                 known = self._types[type] = _Type()
             known.messages += 1
             if known.messages <= _ALL_OF or not known.messages % _EACH:
-                known.learn(payload)
+                known.learn(line[start:-1])
 
     def tables(self) -> list[Table]:
         """Return the known tables and those that were learned, the types with the most messages first."""
