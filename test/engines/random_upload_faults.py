@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 sys.path[1:1] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
@@ -29,13 +30,28 @@ from s3_runs import FEED, Site  # noqa: E402
 from s3_server import S3Server  # noqa: E402
 from ship_runs import relay_below, wait_until  # noqa: E402
 
+from ssmd.errors import EngineError  # noqa: E402
 from ssmd.store.timestamps import day_of_ns  # noqa: E402
+
+T = TypeVar("T")
 
 RATE = 500
 """Messages a second."""
 FIRST_DAY = date(2026, 1, 1)
 UP_SECONDS = 90.0
 """More than the longest pause of an uploader."""
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Return what it returns. A server that has just been started answers with errors for a while."""
+    until = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            return work()
+        except EngineError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 class Faults:
@@ -118,6 +134,9 @@ class Faults:
 
     def wrong_now(self) -> list[str]:
         """Return what is wrong with what the bucket has so far."""
+        return patiently(self._wrong_now)
+
+    def _wrong_now(self) -> list[str]:
         wrong = []
         for (day, stem), lines in self.site.complete_days().items():
             if lines != (self.site.data / day / f"{stem}.jsonl").read_bytes():
@@ -139,9 +158,9 @@ class Faults:
             time.sleep(1)
         if ended.returncode:
             return [ended.stderr]
-        wrong = self.wrong_now() + self.site.differences()
+        wrong = self.wrong_now() + patiently(self.site.differences)
         today = day_of_ns(time.time_ns())
-        lines, ledger = self.site.live(today)
+        lines, ledger = patiently(lambda: self.site.live(today))
         if lines != (self.site.data / today / f"{FEED}.jsonl").read_bytes():
             wrong.append("the segments do not have the lines of today")
         if not (self.site.data / today / f"{FEED}.ledger.jsonl").read_bytes().startswith(ledger):
