@@ -22,15 +22,19 @@ from ssmd.errors import DataError, EngineMismatch, WriteError
 from ssmd.exchange.readers import reader_of
 from ssmd.proof.compact import compact
 from ssmd.proof.pack_zst import ZstPacker
+from ssmd.proof.packer import Packer
 from ssmd.proof.seal import seal
 from ssmd.reading.follow import POLL_SECONDS, SYNC_SECONDS, Follower
-from ssmd.store.inventory import data_files
+from ssmd.store.durable import remove
+from ssmd.store.inventory import bytes_on_disk, data_files
 from ssmd.store.line import LineEncoder, decode_line
 from ssmd.store.locks import held
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, timestamp
+from ssmd.tables.packer import ParquetPacker
 
 DAY, NEXT = "2025-12-22", "2025-12-23"
 MOST = 1 << 20
+PACKERS: dict[str, Packer] = {"jsonl.zst": ZstPacker(1), "parquet": ParquetPacker()}
 
 
 _made: list[Follower] = []
@@ -188,8 +192,8 @@ class Recording:
         for file in [file for file in data_files([self.storage]) if file.form == "jsonl"][:-1]:
             if seal(file, self.now + 3 * 86_400 * SECOND) is None:
                 continue
-            if form == "zst":
-                compact(file, ZstPacker(1), dry_run=False, progress=lambda size: None)
+            if form != "jsonl.gz":
+                compact(file, PACKERS[form], dry_run=False, progress=lambda size: None)
             else:
                 with gzip.open(f"{file.path}.gz", "wb") as packed:
                     packed.write(file.path.read_bytes())
@@ -225,7 +229,7 @@ STEPS = st.one_of(
     st.tuples(st.just("stop")),
     st.tuples(st.just("start"), st.sampled_from([1, 3600, 100_000])),
     st.tuples(st.just("midnight"), st.sampled_from([1, 2])),
-    st.tuples(st.just("pack"), st.sampled_from(["zst", "gz"])),
+    st.tuples(st.just("pack"), st.sampled_from(["jsonl.zst", "jsonl.gz", "parquet"])),
     st.tuples(st.just("read"), st.integers(1, 9)),
     st.tuples(st.just("restart follower")),
 )
@@ -457,17 +461,18 @@ def test_another_file_in_its_place_is_refused(tmp_path):
         one.read(1, MOST)
 
 
-def test_a_day_that_is_unpacked_to_be_continued_goes_on(tmp_path, at_once):
+@pytest.mark.parametrize("form", ["jsonl.zst", "parquet"])
+def test_a_day_that_is_unpacked_to_be_continued_goes_on(tmp_path, at_once, form):
     path = make_day(tmp_path, DAY)
     recorded = path.read_bytes()
     [file] = data_files([path])
-    compact(file, ZstPacker(1), dry_run=False, progress=lambda size: None)
+    compact(file, PACKERS[form], dry_run=False, progress=lambda size: None)
     one = begun(tmp_path)
     assert lines_of(everything(one)) == recorded
     for size in (0, 10, len(recorded) // 2, len(recorded)):
         path.write_bytes(recorded[:size])
         assert one.read(1, MOST) is None
-    path.with_name(path.name + ".zst").unlink()
+    remove(path.with_name(f"kalshi.{form}"))
     put(tmp_path, DAY, line(86_000))
     assert lines_of(everything(one)) == line(86_000)
 
@@ -537,16 +542,17 @@ def test_the_data_of_the_very_day_with_which_it_begins_may_not_be_gone(tmp_path,
         begun(tmp_path).read(1, MOST)
 
 
+@pytest.mark.parametrize("form", ["jsonl.zst", "parquet"])
 @pytest.mark.parametrize("sealed", [True, False])
-def test_lag_counts_the_lines_of_days_that_are_compressed(tmp_path, sealed):
+def test_lag_counts_the_lines_of_days_that_are_compressed(tmp_path, sealed, form):
     sizes = []
     for day in (DAY, NEXT):
         path = make_day(tmp_path, day)
         sizes.append(path.stat().st_size)
-        compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
+        compact(data_files([path])[0], PACKERS[form], dry_run=False, progress=lambda size: None)
         if not sealed:
             (path.parent / "kalshi.manifest.json").unlink()
-            sizes[-1] = path.with_name("kalshi.jsonl.zst").stat().st_size
+            sizes[-1] = bytes_on_disk(path.with_name(f"kalshi.{form}"))
     one = begun(tmp_path)
     assert one.lag()[0] == sum(sizes)
 
@@ -637,13 +643,13 @@ def test_lines_of_two_feeds_in_one_file_are_handed_out(tmp_path):
     assert block.payloads == [b"{}", b'{"type":"trade"}']
 
 
-@pytest.mark.parametrize("form", ["zst", "gz"])
+@pytest.mark.parametrize("form", ["jsonl.zst", "jsonl.gz", "parquet"])
 def test_a_compressed_day_goes_on_at_a_position_of_its_lines(tmp_path, form):
-    path = make_day(tmp_path, DAY, per_hour=500, sealed=form == "zst")
+    path = make_day(tmp_path, DAY, per_hour=500, sealed=form != "jsonl.gz")
     recorded = path.read_bytes()
     lines = recorded.splitlines(keepends=True)
-    if form == "zst":
-        compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
+    if form != "jsonl.gz":
+        compact(data_files([path])[0], PACKERS[form], dry_run=False, progress=lambda size: None)
     else:
         path.with_name("kalshi.jsonl.gz").write_bytes(gzip.compress(recorded))
         path.unlink()
@@ -655,14 +661,16 @@ def test_a_compressed_day_goes_on_at_a_position_of_its_lines(tmp_path, form):
         one.begin(at)
         assert (one.lag()[0] > 0) == (count < len(lines))
     for wrong in (at._replace(offset=7), at._replace(offset=len(recorded) + 1), at._replace(offset=len(lines[0]))):
-        with pytest.raises(EngineMismatch, match=f"{path}.{form}: "):
+        with pytest.raises(EngineMismatch, match=f"{path.parent}/kalshi.{form}: "):
             one.begin(wrong)
 
 
-def test_a_compressed_day_that_is_damaged_is_an_error(tmp_path):
+@pytest.mark.parametrize("name", ["kalshi.jsonl.zst", "kalshi.parquet/type=trade/part-0000.parquet"])
+def test_a_compressed_day_that_is_damaged_is_an_error(tmp_path, name):
     path = make_day(tmp_path, DAY)
-    compact(data_files([path])[0], ZstPacker(1), dry_run=False, progress=lambda size: None)
-    packed = path.with_name("kalshi.jsonl.zst")
+    packer = PACKERS["jsonl.zst" if name.endswith(".zst") else "parquet"]
+    compact(data_files([path])[0], packer, dry_run=False, progress=lambda size: None)
+    packed = path.parent / name
     packed.write_bytes(packed.read_bytes()[:-100])
     with pytest.raises(DataError, match=f"{packed}: cannot be read: "):
         everything(begun(tmp_path))
