@@ -247,6 +247,7 @@ class Mqtt(Served):
         self._consumer.connect()
 
     def save(self) -> None:
+        self._consumer.read_all(REST_SECONDS)  # Otherwise there is more and more to save.
         self.server.save()
 
     def empty(self) -> None:

@@ -67,6 +67,7 @@ class Consumer:
         self._different: set[int] = set()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "consumer", protocol=mqtt.MQTTv5)
         self._client.on_message = self._on_message
+        self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *arguments: setattr(self, "_subscribed", True)
         self.connect()
 
@@ -80,10 +81,18 @@ class Consumer:
             if self._client.loop(0.1):  # The connection has been ended.
                 self._client.reconnect()
             assert time.monotonic() < end, self._broker.log()[-2000:]
-        self._client.subscribe("#", qos=1)
         while not self._subscribed:
             self._client.loop(0.1)
             assert time.monotonic() < end
+
+    def _on_connect(
+        self, client: mqtt.Client, data: object, flags: mqtt.ConnectFlags, code: object, more: object
+    ) -> None:
+        """Subscribe, unless the broker has kept the session."""
+        if flags.session_present:
+            self._subscribed = True
+        else:
+            client.subscribe("#", qos=1)
 
     def _on_message(self, _: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         if "/$position/" in message.topic:
