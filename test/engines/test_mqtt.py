@@ -19,6 +19,7 @@ from house import ROOT
 from mqtt_broker import Consumer, MqttBroker
 
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.sink import Position
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineFenced, EngineMismatch
 from ssmd.shipping.mqtt import connection
 from ssmd.shipping.mqtt.sink import MqttSink
@@ -83,7 +84,7 @@ def test_what_a_consumer_gets(broker):
     assert (first.qos, first.retain) == (1, False)
     assert consumer.facts(first) == {"Ssmd-Ts": TS, "Ssmd-Line": f"{DAY}/kalshi/1", "Ssmd-Session": "session-1"}
     assert consumer.lines == [1, 2, 3]
-    assert consumer.wait_for_position() == position(3).encode()
+    assert Position.decode(consumer.wait_for_position()) == position(3)
 
 
 def test_a_relay_that_starts_again_goes_on_where_it_was(broker):
