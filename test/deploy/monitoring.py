@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from process import KEYS, ROOT, Simulator
+from s3_server import BUCKET, KEY, S3Server
 
 RULES = sorted((ROOT / "deploy" / "prometheus").glob("[ar]*.yaml"))
 """alerts.yaml and recording.yaml."""
@@ -31,6 +32,11 @@ MINUTE = 2.0
 """How long a minute of the rules lasts here, in seconds."""
 SCRAPE = 15 / 60 * MINUTE
 """The scrape and evaluation interval, shortened like the rest."""
+AWS = {
+    "AWS_ACCESS_KEY_ID": KEY["access_key_id"],
+    "AWS_SECRET_ACCESS_KEY": KEY["secret_access_key"],
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 SUBSCRIBE = """\
@@ -58,6 +64,9 @@ COLLECTORS: Mapping[str, str] = {
     # What they record is shipped to an engine, which the second one never reaches.
     "shipped": "rate=50",
     "unshipped": "rate=50",
+    # The days of these are in buckets; the second one is never reached.
+    "uploaded": "rate=50",
+    "unuploaded": "rate=50",
 }
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _OFF = _WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
@@ -75,7 +84,10 @@ ENVIRONMENTS = {
     "unshipped": "transport: {type: kafka, url: 'kafka://127.0.0.1:1'}\n",
 }
 """Further lines of the environments of these collectors."""
-HEALTHY = ("healthy", "kalshi-sim", "shipped")
+LOCAL = "type: local"
+BUCKETS = dict.fromkeys(("uploaded", "unuploaded"), f"type: s3, bucket: {BUCKET}, live_seconds: 1")
+"""What the storage of a collector is, without its path."""
+HEALTHY = ("healthy", "kalshi-sim", "shipped", "uploaded")
 """The collectors without a fault; kalshi-sim is the environment of the example tree."""
 STOPPED = "stopped"
 """The feed of a simulator in a process of its own, which is stopped: the run ends with 75, and no run can connect."""
@@ -198,7 +210,7 @@ class Loop:
             self._shell = subprocess.Popen(
                 ["sh", "-c", loop, "sh", *run],
                 cwd=folder,
-                env=os.environ | KEYS | {"PYTHONPATH": str(ROOT), "SSMD_LOG_FORMAT": "json"},
+                env=os.environ | KEYS | AWS | {"PYTHONPATH": str(ROOT), "SSMD_LOG_FORMAT": "json"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -236,8 +248,11 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def make_tree(folder: Path, stopped: str) -> Path:
-    """Make a copy of the example tree with an environment and a feed for each collector; `stopped` is an endpoint."""
+def make_tree(folder: Path, stopped: str, s3: str) -> Path:
+    """Make a copy of the example tree with an environment and a feed for each collector.
+
+    `stopped`: the endpoint of an exchange. `s3`: that of a server with a bucket.
+    """
     tree = folder / "conf"
     (folder / "copy").mkdir()  # Of "shipped".
     shutil.copytree(ROOT / "conf", tree)
@@ -250,9 +265,10 @@ def make_tree(folder: Path, stopped: str) -> Path:
             f"name: {name}\ntype: websocket\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
             f"  endpoint: {endpoint}\n  exchange: kalshi\n  auth_method: none\n{idle}"
         )
+        bucket = f", endpoint: '{s3 if name in HEALTHY else 'http://127.0.0.1:1'}'" if name in BUCKETS else ""
         (tree / "environments" / f"{name}.yaml").write_text(
             f"name: {name}\nfeed: {name}\n{SUBSCRIBE}{ENVIRONMENTS.get(name, '')}"
-            "storage: {type: local, path: data, fsync_interval_seconds: 0.1}\n"
+            f"storage: {{{BUCKETS.get(name, LOCAL)}{bucket}, path: data, fsync_interval_seconds: 0.1}}\n"
             "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
             "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"
         )
@@ -265,7 +281,9 @@ def monitor(folder: Path) -> Iterator[Monitored]:
     disks = ON_A_DEAD_DISK if shutil.which("strace") else {}
     with ExitStack() as ends:
         simulator = ends.enter_context(Simulator())
-        tree = make_tree(folder, simulator.endpoint)
+        bucket = S3Server(folder)
+        ends.callback(bucket.kill)
+        tree = make_tree(folder, simulator.endpoint, bucket.endpoint)
         loops = {}
         for name in ["kalshi-sim", *COLLECTORS, STOPPED, *disks]:
             loops[name] = Loop(name, tree, folder)

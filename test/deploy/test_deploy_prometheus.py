@@ -108,6 +108,7 @@ EXPECTED = {
     ("SsmdSequenceGaps", "damaged"),
     ("SsmdNotJson", "damaged"),
     ("SsmdShipDown", "unshipped"),
+    ("SsmdShipDown", "unuploaded"),
 }
 ON_DISK = {
     ("SsmdWriterStuck", "stuck"),
