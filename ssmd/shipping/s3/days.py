@@ -24,6 +24,9 @@ from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 __all__ = ["DaysUploader"]
 
+_RECENT_DAYS = 7
+"""Of these the bucket is asked again after each failure, and segments are looked for whenever a process begins."""
+
 Signature = tuple[int, int, int]
 
 
@@ -42,8 +45,11 @@ class DaysUploader(Uploader):
     """Whether the bucket was asked about all days."""
 
     def _begin(self) -> None:
-        self._complete.clear()
+        self._complete = {day: known for day, known in self._complete.items() if not self._is_recent(day)}
         self._asked = False
+
+    def _is_recent(self, day: str) -> bool:
+        return day >= day_of_ns(self._plan.clock() - _RECENT_DAYS * DAY_NS)
 
     def _round(self, bucket: Bucket) -> None:
         if not self._asked:
@@ -92,13 +98,19 @@ class DaysUploader(Uploader):
 
     def _done(self, bucket: Bucket, folder: Path, signature: Signature, day: SealedDay, *, was_there: bool) -> None:
         """Take that the bucket has a whole day."""
-        with self._lock:
-            files = [file.path for file in data_files([folder]) if file.stem == self._stem]
-            live = remove_segments(bucket, folder, self._stem, next(iter(files), None))
+        live = 0
+        if not was_there or self._is_recent(folder.name):
+            live = self._remove_segments(bucket, folder)
         self._complete[folder.name] = signature
         manifest = day.manifest
         position = Position(self._part.feed, self._part.shard.label, folder.name, manifest.bytes, manifest.lines)
         self._acknowledged(0 if was_there else max(0, manifest.lines - live), position, manifest.last)
+
+    def _remove_segments(self, bucket: Bucket, folder: Path) -> int:
+        """Remove the segments of a day; return how many lines they had."""
+        with self._lock:
+            files = [file.path for file in data_files([folder]) if file.stem == self._stem]
+            return remove_segments(bucket, folder, self._stem, next(iter(files), None))
 
     def _abort(self, bucket: Bucket, day: str) -> None:
         """Remove what a killed process has left of a multipart upload of a day."""
