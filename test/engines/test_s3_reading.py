@@ -159,6 +159,31 @@ def test_two_commands_do_not_share_a_cache_at_once(read, tmp_path):
     assert "another ssmd command uses this folder" in ended.stderr
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_day_in_parquet_is_read_too(server, read, tmp_path, jobs):
+    bucket = server.bucket(Address(BUCKET, f"parquet{jobs}"))
+    storage = tmp_path / "data"
+    for day in SEALED:
+        make_day(storage, day, per_hour=20)
+    printed = ssmd("cat", storage)
+    assert ssmd("compact", "--parquet", storage).returncode == 0
+    for path in sorted(storage.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            bucket.put_new(path.relative_to(storage).as_posix(), path)
+    address = f"s3://{BUCKET}/parquet{jobs}"
+    assert read("cat", "--jobs", jobs, address) == printed
+    verified = read("verify", "--jobs", jobs, address)
+    assert verified.returncode == 0, verified.stdout
+    assert "2025-12-20" in read("report", "--days", "9", address).stdout
+    exported = read("export", address, "--to", tmp_path / "lake", "--jobs", jobs)
+    assert exported.returncode == 0, exported.stderr
+    assert ssmd("export", storage, "--to", tmp_path / "other").returncode == 0
+    lake, other = (
+        {one.relative_to(tmp_path / name) for one in (tmp_path / name).rglob("*.parquet")} for name in ("lake", "other")
+    )
+    assert lake == other != set()
+
+
 @pytest.mark.parametrize(
     ("address", "code", "text"),
     [
