@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -99,3 +100,13 @@ def test_the_metadata_say_what_the_lines_are(tmp_path):
             "types": ["type=orderbook_delta", "type=trade"],
         },
     }
+
+
+def test_a_query_for_one_market_passes_over_row_groups_without_it(tmp_path):
+    folder = written(tmp_path / "day", lines_of([TRADE % 1, TRADE % 2]))
+    file = folder / "type=trade" / form.PART
+    query = f"SELECT path_in_schema FROM parquet_metadata('{file}') WHERE bloom_filter_offset IS NOT NULL"
+    assert duckdb.sql(query).fetchall() == [("market_ticker",)]
+    query = "SELECT bloom_filter_excludes FROM parquet_bloom_probe(?, 'market_ticker', ?)"
+    for market, is_excluded in (("KXGOLD-30", False), ("KXGOLD-31", True)):
+        assert duckdb.execute(query, [str(file), market]).fetchall() == [(is_excluded,)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssmd.contracts.table import Table
+from ssmd.contracts.table import TEXT, Table
 from ssmd.parquet import checksum, form
 from ssmd.parquet.conversion import Conversion, Rows
 
@@ -26,14 +26,21 @@ _AT_ONCE = 8192
 _LEVEL = 3
 """The level of zstd."""
 
+_BLOOM_FILTER = {"ndv": 1024, "fpp": 0.05}
+"""1 KiB in each row group, from which a query for one market sees that the row group does not have it."""
+
 
 class Part:
-    """`file`: new, open for writing; it stays open. `table` and `shard`: as for Conversion."""
+    """`file`: new, open for writing; it stays open. `table` and `shard`: as for Conversion. `market_field`: where a
+    message has its market, such as `msg.market_ticker`; empty when that is not known.
+    """
 
-    def __init__(self, file: BinaryIO, table: Table | None, shard: str) -> None:
+    def __init__(self, file: BinaryIO, table: Table | None, shard: str, market_field: str = "") -> None:
         self._file = file
         self._conversion = Conversion(table, shard)
-        self._writer = pq.ParquetWriter(file, self._conversion.schema, **_settings(self._conversion.schema))
+        columns = [kind.column for kind in self._conversion.kinds]
+        markets = [column.name for column in columns if ".".join(column.path) == market_field and column.kind == TEXT]
+        self._writer = pq.ParquetWriter(file, self._conversion.schema, **_settings(self._conversion.schema, markets))
         self._waiting = Rows([], [], [], [])
         self.pending_bytes = 0
         """How many bytes of lines wait for their row group."""
@@ -80,7 +87,7 @@ class Part:
         checksum.sign(self._file)
 
 
-def _settings(schema: pa.Schema) -> dict[str, Any]:
+def _settings(schema: pa.Schema, markets: Sequence[str]) -> dict[str, Any]:
     """Return how the columns are written. Numbers and times mostly rise, so their differences are small."""
     rising = [field.name for field in schema if pa.types.is_int64(field.type) or pa.types.is_timestamp(field.type)]
     return {
@@ -88,6 +95,7 @@ def _settings(schema: pa.Schema) -> dict[str, Any]:
         "compression_level": _LEVEL,
         "use_dictionary": [name for name in _leaves(schema) if name not in rising],
         "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+        "bloom_filter_options": dict.fromkeys(markets, _BLOOM_FILTER) or None,
         "store_decimal_as_integer": True,
         "write_page_checksum": True,
     }

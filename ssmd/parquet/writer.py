@@ -131,7 +131,7 @@ class PartsWriter:
                 raise OutputError(f"{folder}: {error.strerror}") from None
             file = open_new(folder / self._name)
             table = None if type is None else self._tables[type]
-            known = self._open[type] = _Open(file, Part(file, table, self._facts.shard))
+            known = self._open[type] = _Open(file, Part(file, table, self._facts.shard, self._reader.market_field))
         return known.part
 
     def _flush(self) -> None:
