@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -37,11 +39,15 @@ class Rows(NamedTuple):
         self.numbers.extend(rows.numbers)
         self.sessions.extend(rows.sessions)
 
-    def pieces(self, size: int) -> Iterator[Rows]:
-        """Yield the lines in order, so many at once."""
-        for at in range(0, len(self.lines), size):
-            part = slice(at, at + size)
+    def pieces(self, most_lines: int, most_bytes: int) -> Iterator[Rows]:
+        """Yield the lines in order, up to so many at once; one at least."""
+        ends = list(itertools.accumulate(map(len, self.lines), initial=0))
+        at = 0
+        while at < len(self.lines):
+            fitting = bisect_right(ends, ends[at] + most_bytes) - 1
+            part = slice(at, max(at + 1, min(at + most_lines, fitting)))
             yield Rows(self.lines[part], self.starts[part], self.numbers[part], self.sessions[part])
+            at = part.stop
 
 
 class Conversion:

@@ -21,7 +21,8 @@ _BYTES = 32 * 1024 * 1024
 """How many bytes of lines make a row group."""
 
 _AT_ONCE = 8192
-"""How many lines are converted at once."""
+_AT_ONCE_BYTES = 4 * 1024 * 1024
+"""How many lines, and how many of their bytes, are converted at once. Decoded, an order book has ten times its bytes."""
 
 _LEVEL = 3
 """The level of zstd."""
@@ -61,7 +62,7 @@ class Part:
         """Convert what waits, and write it as a row group."""
         rows, self._waiting, self.pending_bytes = self._waiting, Rows([], [], [], []), 0
         if rows.lines:
-            batches = list(map(self._conversion.batch, rows.pieces(_AT_ONCE)))
+            batches = list(map(self._conversion.batch, rows.pieces(_AT_ONCE, _AT_ONCE_BYTES)))
             table = pa.Table.from_batches(batches, self._conversion.schema)
             self._writer.write_table(table, row_group_size=len(rows.lines))
 
