@@ -110,3 +110,32 @@ def test_a_query_for_one_market_passes_over_row_groups_without_it(tmp_path):
     query = "SELECT bloom_filter_excludes FROM parquet_bloom_probe(?, 'market_ticker', ?)"
     for market, is_excluded in (("KXGOLD-30", False), ("KXGOLD-31", True)):
         assert duckdb.execute(query, [str(file), market]).fetchall() == [(is_excluded,)]
+
+
+LARGE = {
+    "many levels": ("orderbook_snapshot", "yes_dollars_fp", "[" + ",".join(['["0.4800","1.00"]'] * 50_000) + "]"),
+    "long text": ("trade", "market_ticker", '"' + "x" * 3_000_000 + '"'),
+    "deep lists": ("market_lifecycle_v2", "custom_strike", "[" * 900 + "]" * 900),
+    "too deep": ("trade", "new", "[" * 100_000 + "]" * 100_000),
+    "deep objects": ("trade", "new", '{"a":' * 900 + "1" + "}" * 900),
+}
+
+
+@pytest.mark.parametrize(("type", "field", "value"), LARGE.values(), ids=LARGE)
+def test_large_and_deep_messages_come_back(tmp_path, type, field, value):
+    message = f'{{"type":"{type}","msg":{{"{field}":{value}}}}}'
+    [line] = lines_of([message])
+    lines = [line, *lines_of([TRADE % 1]), line.replace(b'{"ts":', b'{"ts" :')]
+    assert b"".join(lines_in(written(tmp_path / "day", lines))) == b"".join(lines)
+
+
+def test_a_new_field_with_another_value_in_each_message_gives_few_layouts(tmp_path):
+    numbers = itertools.count()
+    new = '{"type":"trade","sid":2,"msg":{"trade_id":"a","market_ticker":"KXGOLD-30","new":%d}}'
+    lines = lines_of([text % next(numbers) for _ in range(1000) for text in (TRADE, new)])
+    folder = written(tmp_path / "day", lines, block=200)
+    assert b"".join(lines_in(folder)) == b"".join(lines)
+    table = pq.read_table(folder / "type=trade" / form.PART, columns=["market_ticker", "raw"])
+    assert (table["market_ticker"].null_count, table["raw"].null_count) == (0, 1000)
+    entries = pq.read_metadata(folder / "type=trade" / form.PART).metadata
+    assert len(json.loads(entries[b"ssmd.layouts"])) == 1
