@@ -22,7 +22,7 @@ _BYTES = 32 * 1024 * 1024
 
 _AT_ONCE = 8192
 _AT_ONCE_BYTES = 4 * 1024 * 1024
-"""How many lines, and how many of their bytes, are converted at once. Decoded, an order book has ten times its bytes."""
+"""How many lines, and how many of their bytes, are converted at once. A decoded order book takes ten times as much."""
 
 _LEVEL = 3
 """The level of zstd."""
