@@ -13,9 +13,9 @@ def entries(*found: tuple[str, int, int, dict]) -> bytes:
     return b"".join(encode_entry(Entry(1_766_404_800 * 10**9, *one)) for one in found)
 
 
-STARTED = ("started", 0, 0, {})
+STARTED: tuple[str, int, int, dict] = ("started", 0, 0, {})
 THERE = entries(STARTED, ("mark", 100, 5, {}))
-ROTATED = ("rotated", 40, 2, {"lines": 2, "bytes": 40})
+ROTATED: tuple[str, int, int, dict] = ("rotated", 40, 2, {"lines": 2, "bytes": 40})
 HERE = entries(("apart", 0, 0, {}), STARTED, ("lost", 0, 0, {"lines": 5}), ROTATED)
 
 

@@ -13,7 +13,8 @@ The environment has `storage.type: s3`, and `storage.keep_days` says how many da
 older day is removed when the day is sealed, its lines are proved as by `ssmd verify`, and the bucket has the same
 ledger and manifest, by its checksums, and the same lines, which are read back. Ledger, manifest and a note that names
 the bucket stay here, so every command knows that the day is not lost; `ssmd cat s3://...` reads it. All shards of the
-feed are looked at, and its listings. Today is never touched, nor a day that another process works on.
+feed are looked at, and its listings. Today is never touched, nor a day that another process works on, nor one that the
+relay of a `transport` has not shipped yet.
 
 A line is printed for each day. The command may be killed at any time and run again. The exit code is 65 when a day is
 not what was sealed, and that of the error when the bucket cannot be asked.
@@ -36,6 +37,8 @@ from ssmd.commands.jobs.outlet import Outlet
 from ssmd.commands.shipment import keys_of, shipment_of
 from ssmd.errors import ConfigError, EngineError, SsmdError
 from ssmd.proof.prune import Kept, Pruned, prunable, prune
+from ssmd.shipping.shipment import Shipment
+from ssmd.shipping.shipped import Shipped
 from ssmd.store.layout import LISTING, DayFile
 from ssmd.store.timestamps import day_of_ns
 
@@ -57,13 +60,37 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     bucket = open_bucket(
         config.address, region=config.region, endpoint=config.endpoint, credentials=keys_of(shipment, environ)
     )
+    relayed = _relayed(Path(arguments["--config-dir"]), arguments["<environment>"])
     with contextlib.closing(bucket):
-        work = partial(_prune, copy=BucketCopy(bucket), dry_run=arguments["--dry-run"])
+        work = partial(_prune, copy=BucketCopy(bucket), relayed=relayed, dry_run=arguments["--dry-run"])
         return print_in_order(in_order(work, day_tasks(files), 1))
 
 
-def _prune(file: DayFile, outlet: Outlet, *, copy: BucketCopy, dry_run: bool) -> tuple[str, int]:
+def _relayed(config_dir: Path, environment: str) -> Shipment | None:
+    """Return what the environment ships to the engine of its `transport`; None when it has none."""
+    try:
+        return shipment_of(config_dir, environment)
+    except ConfigError:  # Whatever else is wrong was found before.
+        return None
+
+
+def _waits(file: DayFile, relayed: Shipment | None) -> bool:
+    """Return whether a relay has not shipped a day yet: it reads the data here."""
+    if relayed is None or file.feed != relayed.feed:
+        return False
+    position = Shipped(relayed.storage, file.stem, relayed.engine).position()
+    if position is None:
+        start: str = relayed.config.start
+        return start == "oldest" or (start[0].isdigit() and file.day >= start)
+    return position.day <= file.day
+
+
+def _prune(
+    file: DayFile, outlet: Outlet, *, copy: BucketCopy, relayed: Shipment | None, dry_run: bool
+) -> tuple[str, int]:
     """Return what to print about a day, and the exit code."""
+    if relayed is not None and _waits(file, relayed):
+        return f"{file.path}: is not shipped to {relayed.engine} yet; left as it is", 0
     try:
         outcome = prune(file, copy, time.time_ns(), dry_run=dry_run, progress=outlet.progress)
     except EngineError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
-from process import ssmd
+from process import make_tree, ssmd
 from recorded import make_day
 from s3_runs import FEED, VARIABLES, Site
 from s3_server import S3Server, is_installed
@@ -92,6 +93,17 @@ def test_a_bucket_with_other_lines_is_no_copy(site):
     site.bucket.put_new(f"{ago(5)}/{FEED}.ledger.jsonl", b"")
     assert f"is another day: {FEED}.ledger.jsonl is not the same" in prune(site).stdout
     assert ago(5) in here(site)
+
+
+def test_a_day_that_a_relay_still_needs_stays(site, tmp_path):
+    transport = f"transport: {{type: file, path: {tmp_path / 'copy'}}}\n"
+    tree = make_tree(site.folder, "sim://kalshi", "kalshi", "", site.environment + transport)
+    position = {"feed": FEED, "shard": "", "day": ago(3), "offset": 0, "line": 0}
+    (site.data / f".{FEED}.file.shipped").write_text(json.dumps(position))
+    pruned = ssmd("prune", "test", "--config-dir", tree, **VARIABLES)
+    assert pruned.returncode == 0, pruned.stderr
+    assert f"{path(site, 3)}: is not shipped to file yet; left as it is" in pruned.stdout
+    assert f"{path(site, 5)}: removed" in pruned.stdout
 
 
 def test_without_keep_days_or_a_server_nothing_goes(site):
