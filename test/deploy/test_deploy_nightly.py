@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from process import ROOT, ssmd
 from recorded import make_day
+from s3_runs import FEED, VARIABLES, Site
+from s3_server import S3Server
+from s3_storage import put_day
+
+from ssmd.store.inventory import data_files
 
 DEPLOY = ROOT / "deploy"
 STORAGE = "/var/lib/ssmd/data"
@@ -54,3 +60,26 @@ def test_the_export_of_the_night_exports_what_is_missing(tmp_path, of):
     code, again, err = ssmd(*arguments)
     assert (code, err) == (0, "")
     assert again != out
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = S3Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize("of", [by_cron, by_systemd, on_kubernetes])
+def test_the_pruning_of_the_night_removes_what_the_bucket_has(server, tmp_path, of):
+    folder = tmp_path / of.__name__
+    folder.mkdir()
+    site = Site(folder, server, keep_days=2)
+    day = make_day(site.data, "2025-12-20", feed=FEED, per_hour=5)
+    other = make_day(site.data, "2025-12-21", feed=FEED, per_hour=5)
+    put_day(site.bucket, next(file for file in data_files([site.data]) if file.path == day))
+    command, environment, option, tree = of("prune")
+    assert environment in ("kalshi-prod", "kalshi-dev", "${SSMD_PRUNE}")
+    assert (command, option, tree) == ("prune", "--config-dir", "/etc/ssmd/exchanges")
+    pruned = ssmd(command, "test", option, site.tree, **VARIABLES)
+    assert pruned.returncode == 0, pruned.stderr
+    assert (day.exists(), other.exists()) == (False, True)

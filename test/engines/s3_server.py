@@ -26,10 +26,6 @@ _VOLUMES = 8
 """Few and small ones: each takes a file."""
 
 
-def is_installed() -> bool:
-    return _WEED.exists()
-
-
 class S3Server(ServerProcess):
     """SeaweedFS with all its parts in one process. `bucket`: whether to make one."""
 

