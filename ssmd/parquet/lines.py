@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _OF_DAMAGE = (pa.ArrowException, LookupError, ValueError, TypeError, ArithmeticE
 
 _IN_MEMORY = 8 * 1024 * 1024
 """How many bytes of lines are in memory, of all tables together, as far as lines are of about the same length."""
+_FEWEST_BYTES = 64 * 1024
+"""How many bytes of lines are put together at once, however many tables there are."""
 
 
 def lines_in(folder: Path, progress: Callable[[float], None] = lambda share: None) -> Iterator[bytes]:
@@ -62,7 +65,7 @@ def _opened(folder: Path) -> list[PartReader]:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
     if not names:
         raise DataError(f"{folder}: cannot be read: there is no {form.PART} in it")
-    parts = [PartReader(folder / name / form.PART, _IN_MEMORY // len(names)) for name in names]
+    parts = [PartReader(folder / name / form.PART, max(_FEWEST_BYTES, _IN_MEMORY // len(names))) for name in names]
     for part in parts:
         if part.source != parts[0].source:
             raise DataError(f"{part.path}: cannot be read: it belongs to another day than {parts[0].path}")
@@ -81,24 +84,28 @@ class _Cursor:
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
-        self.numbers, self.lines = pa.array([], pa.int64()), pa.array([], pa.binary())
+        self._at = self._size = 0
 
     def has_rows(self) -> bool:
         """Read on when the batch is used up; return False at the end of the part."""
-        while not len(self.numbers):
+        while self._at == self._size:
             batch = next(self._batches, None)
             if batch is None:
                 return False
-            self.numbers, self.lines = batch
-        self.first, self.last = self.numbers[0].as_py(), self.numbers[-1].as_py()
+            self._numbers, self._lines = batch
+            self._at, self._size = 0, len(self._numbers)
+            if self._size:
+                offset = self._numbers.offset
+                self._values = memoryview(self._numbers.buffers()[1]).cast("q")[offset : offset + self._size]
+                self.first, self.last = self._values[0], self._values[-1]
         return True
 
     def up_to(self, bound: int) -> Batch:
-        """Take the lines up to a number."""
-        end = len(self.numbers) if self.last <= bound else pc.sum(pc.less_equal(self.numbers, bound)).as_py()
-        taken = self.numbers.slice(0, end), self.lines.slice(0, end)
-        self.numbers, self.lines = self.numbers.slice(end), self.lines.slice(end)
-        return taken
+        """Take the lines up to a number. There are many parts at times, so it is found without Arrow."""
+        start, self._at = self._at, self._size if self.last <= bound else bisect_right(self._values, bound, self._at)
+        if self._at < self._size:
+            self.first = self._values[self._at]
+        return self._numbers.slice(start, self._at - start), self._lines.slice(start, self._at - start)
 
 
 def _in_order(parts: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
