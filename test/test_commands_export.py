@@ -157,17 +157,20 @@ def test_days_that_are_not_sealed_are_named_and_exported_only_when_asked(tmp_pat
     assert export(storage, layout).stdout == "1 day is exported already\n"
 
 
-@pytest.mark.parametrize("form", ["zst", "gz"])
-def test_a_compressed_day_gives_the_same_files(storage, layout, form):
+@pytest.mark.parametrize("form", ["zst", "gz", "parquet"])
+def test_a_day_in_another_form_gives_the_same_files(storage, layout, form):
     export(storage, layout)
     before = tree(storage)
     shutil.rmtree(storage.parent / "lake")
+    if form == "parquet":
+        assert ssmd("compact", storage, "--parquet").returncode == 0
     for day in DAYS:
         path = storage / day / "kalshi.jsonl"
+        assert path.exists() is (form != "parquet")
         if form == "zst":
             path.with_suffix(".jsonl.zst").write_bytes(zstandard.compress(path.read_bytes()))
             path.unlink()
-        else:
+        elif form == "gz":
             subprocess.run(["gzip", path], check=True)
     code, out, err = export(storage, layout)
     assert (code, out.count(": exported, 100 lines"), err) == (0, 3, "")

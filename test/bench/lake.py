@@ -3,9 +3,9 @@
     bin/bench --lake [--size=<MB>] [--rounds=<n>]
 
 `ssmd export` beside DuckDB's COPY, polars and pyarrow.json, each as a process, in turn: speed, memory, size, and
-whether the very bytes of the lines come back. The upload of a file with its checksum and its condition beside the library
-alone. And the five questions of docs/lake.md, asked by DuckDB of JSONL, of .jsonl.zst and of Parquet. The tables have
-medians.
+whether the very bytes of the lines come back. The upload of a file with its checksum and its condition, beside the
+library alone. And the five questions of docs/lake.md, asked by DuckDB of JSONL, of .jsonl.zst and of Parquet. The
+tables have medians.
 """
 
 from __future__ import annotations
