@@ -49,6 +49,7 @@ LINE_BYTES = 330
 OURS = "ssmd export"
 MEMORY_MB = 300
 """What an export may use at most."""
+_LOOK_SECONDS = 0.02
 TIMES = 1.5
 """How many times as long as DuckDB's own conversion it may take."""
 
@@ -128,13 +129,24 @@ def run(command: Sequence[str], environ: dict[str, str]) -> Run | None:
     began = time.monotonic()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
+        done, peak = 0, 0.0
+        # Not `ru_maxrss`: that is at least the memory of the process that has started it.
+        while not done:
+            peak = max(peak, _peak(process.pid))
+            time.sleep(_LOOK_SECONDS)
+            done, status, usage = os.wait4(process.pid, os.WNOHANG)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
             print(f"bench: {command[4]}: {errors.read().decode().strip().splitlines()[-1]}", file=sys.stderr)
             return None
-    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak)
+
+
+def _peak(pid: int) -> float:
+    """Return the highest resident memory of a process so far, in MB; 0 when it has ended."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found is not None else 0.0
 
 
 def rows(root: Path, day: Path, runs: dict[str, list[Run]]) -> Iterator[list[str]]:
