@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -87,6 +88,7 @@ class Faults:
             "uploader frozen": self._uploader_frozen,
             "collector killed": self._collector_killed,
             "collector restarted": self._collector_restarted,
+            "today lost": self._today_lost,
             "server killed": self._server_killed,
             "server frozen": self._server_frozen,
             "days added": self.add_days,
@@ -119,7 +121,21 @@ class Faults:
         self.start()
 
     def _collector_restarted(self) -> None:
-        assert self.collector.end() == 0
+        self._end_collector()
+        self.start()
+
+    def _end_collector(self) -> None:
+        assert self.collector.end() == 0, (self.collector.events[-5:], self.collector.other)
+
+    def _today_lost(self) -> None:
+        """Lose what the host has of today: the next run begins with what the bucket has."""
+        uploader = relay_below(self.collector.process.pid)
+        self.collector.process.kill()
+        self.collector.wait()
+        if uploader is not None:
+            with suppress(ProcessLookupError):
+                os.kill(uploader, signal.SIGKILL)
+        shutil.rmtree(self.site.data / day_of_ns(time.time_ns()), ignore_errors=True)  # It may be lost already.
         self.start()
 
     def _server_killed(self) -> None:
@@ -151,7 +167,7 @@ class Faults:
 
     def finish(self) -> list[str]:
         """End the collector, upload the rest, and return what is wrong then."""
-        assert self.collector.end() == 0
+        self._end_collector()
         until = time.monotonic() + UP_SECONDS
         while (ended := self.site.ship("--once")).returncode == 69:  # The server may need a while after its last start.
             assert time.monotonic() < until, ended.stderr
