@@ -24,9 +24,9 @@ Today's file is never touched, nor a file that is being written, nor a day that 
 beside a collector, be killed at any time and run again: deploy/cron/ssmd-compact and deploy/k8s/components/compact run
 it daily. The exit code is 65 when a day does not agree with its manifest.
 
-A day in Parquet is a folder with a table for each type of message, a third as large as a .zst file. All commands of
-ssmd read it as any other day, `ssmd cat` prints the very bytes that it was made of, and other programs can query it:
-see docs/lake.md. It needs the Python package pyarrow.
+A day in Parquet is a folder with a table for each type of message; one of Kalshi has less than half the size of the
+.jsonl.zst. All commands of ssmd read it as any other day, `ssmd cat` prints the very bytes that it was made of, and
+other programs can query it: see docs/lake.md. It needs the Python package pyarrow.
 """
 
 from __future__ import annotations
