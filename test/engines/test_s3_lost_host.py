@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from process import ssmd
+from process import ssmd, start
 from recorded import make_day
 from s3_runs import FEED, VARIABLES, Site
 from s3_server import S3Server
@@ -177,3 +177,38 @@ def test_a_day_that_was_begun_apart_becomes_one_day_when_it_is_over(server, tmp_
     assert not list(site.bucket.list(f"{yesterday()}/live/"))
     assert ssmd("verify", site.data).returncode == 0
     assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+
+
+@pytest.mark.parametrize("left", [0, 7000])
+def test_a_restore_that_is_killed_leaves_what_the_next_one_completes(server, tmp_path, left):
+    site = site_in(tmp_path, server)
+    make_day(site.data, yesterday(), feed=FEED, per_hour=4000, connected=[(0, 86_000, "killed")], sealed=False)
+    path = data(site, yesterday())
+    there = path.read_bytes()
+    [file] = data_files([site.data])
+    put_segments(site.bucket, file, *range(5000, there.count(b"\n"), 5000), there.count(b"\n"))
+    if left:
+        path.write_bytes(b"".join(there.splitlines(keepends=True)[:left]))
+    else:
+        lose(site)
+    killed = 0
+    for _ in range(20):
+        process = start("restore", "test", "--config-dir", site.tree, **VARIABLES)
+        before = sizes(site)
+        wait_for(lambda process=process, before=before: sizes(site) != before or process.poll() is not None)
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -9
+        whole = path.read_bytes() if path.exists() else b""
+        assert there.startswith(whole)
+        if whole == there:
+            break
+    assert killed
+    restored = ssmd("restore", "test", "--config-dir", site.tree, **VARIABLES)
+    assert restored.returncode == 0, restored.stderr
+    assert path.read_bytes() == there
+    assert ssmd("verify", path).returncode == 0
+
+
+def sizes(site: Site) -> dict[str, int]:
+    return {one.name: one.stat().st_size for one in site.data.glob("*/*")}
