@@ -69,9 +69,7 @@ def test_the_writer_declares_what_uploads_its_files(tmp_path):
     config = S3Storage(type="s3", path=str(tmp_path), bucket="abc", prefix="/capture/")
     assert config.address == Address("abc", "capture")
     writer = S3Writer(config, "kalshi", shard=Shard(2, 4), status=Status())
-    seal, upload = writer.companions()
-    assert seal.daily
-    assert upload.name == UPLOAD
+    [upload] = [companion for companion in writer.companions() if companion.name == UPLOAD]
     words = ("ship", "{environment}", "--config-dir", "{config_dir}", "--engine", "s3", "--shard", "2/4")
     assert tuple(upload.arguments) == words
     assert upload.keys == ("s3",)
