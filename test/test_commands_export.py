@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from kills import killed_at
 from market_days import DAY, write_market_day
-from process import Ended, ssmd, start
+from process import ROOT, Ended, ssmd, start
 from recorded import fail
 
 from ssmd.contracts.shard import Shard
@@ -324,3 +324,16 @@ def test_a_wrong_option_is_one_clear_error(storage, options, error):
     code, out, err = ssmd("export", storage, *to, *options)
     assert (code, out, err) == (64, "", f"ssmd: {error}\n")
     assert not (storage.parent / "lake").exists()
+
+
+def test_without_pyarrow_one_error_says_what_to_install(storage, layout):
+    missing = storage.parent / "missing" / "pyarrow"
+    missing.mkdir(parents=True)
+    (missing / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'pyarrow'\", name='pyarrow')")
+    paths = f"{missing.parent}:{ROOT}"
+    code, out, err = ssmd("export", storage, "--to", storage.parent / "lake", "--layout", layout, PYTHONPATH=paths)
+    assert (code, out) == (78, "")
+    assert err == (
+        "ssmd: `ssmd export` needs the Python package pyarrow, which is not installed; run `bin/extras parquet` in a "
+        "checkout, and elsewhere `pip install 'ssmd[parquet]'`\n"
+    )

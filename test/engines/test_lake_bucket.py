@@ -12,13 +12,21 @@ from typing import Any
 
 import duckdb
 import pytest
+from kills import killed_at
 from lake_queries import QUESTIONS, answer, rounded, rows_of, statement
 from market_days import DAY, messages, write_market_day
 from process import Ended, ssmd
+from recorded import fail
 from s3_server import BUCKET, KEY, READER, S3Server
 from s3_storage import environment
 
 from ssmd.bucket.address import Address
+from ssmd.store.inventory import data_files
+from ssmd.tables.export import in_bucket
+from ssmd.tables.export.day import export_day
+from ssmd.tables.export.in_bucket import BucketTarget
+from ssmd.tables.export.open import open_layout
+from ssmd.tables.export.plan import Plan
 
 SENT: dict[str, Any] = {"count": 5_000, "lost": (100, 3_000, 3_001, 4_900), "burst": 300}
 LAKE = f"s3://{BUCKET}/lake"
@@ -120,3 +128,32 @@ def test_each_failure_is_one_clear_error(server, storage, tmp_path):
     code, out, err = export(server, storage, f"s3://{BUCKET}/other", key=READER)
     assert (code, out, err.count("\n")) == (77, "", 1)
     assert objects(server, "other") == {}
+
+
+def test_a_kill_at_any_moment_leaves_no_day_that_looks_complete(server, tmp_path, monkeypatch):
+    for name, value in environment(server.endpoint, KEY, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    write_market_day(tmp_path / "data", count=12)
+    [file] = data_files([tmp_path / "data"])
+    target, layout = BucketTarget(f"s3://{BUCKET}/killed"), open_layout("hive", "all")
+
+    def work() -> None:
+        in_bucket._bucket.cache_clear()  # A connection is for one process.
+        for job in Plan(target, layout, None).jobs([file], unsealed=False, left=lambda *why: fail(why)):
+            export_day(job, target, layout, lambda done: None)
+
+    work()
+    whole = objects(server, "killed")
+    step = 0
+    while True:
+        for name in objects(server, "killed"):
+            target.remove(name)
+        killed = killed_at(step, work, "bucket/client.py", "tables/export/in_bucket.py", "tables/export/day.py")
+        found = objects(server, "killed")
+        assert found.items() <= whole.items()
+        if any(name.startswith("_ssmd/") for name in found):
+            assert found == whole
+        if not killed:
+            break
+        step += 5
+    assert step > 20
