@@ -1,7 +1,8 @@
-"""The storage of the type s3: its fields, and the companion that it declares."""
+"""The storage of the type s3: its fields, its companions, and what the ledger says when the bucket was not asked."""
 
 import pytest
 from metadata_texts import ENVIRONMENT
+from writer_runs import NOON, begin, ledger, put
 
 from ssmd.bucket.address import Address
 from ssmd.contracts.companion import UPLOAD
@@ -11,6 +12,7 @@ from ssmd.metadata.fields import Model
 from ssmd.metadata.model import Environment
 from ssmd.metadata.validation import validate
 from ssmd.runtime.status import Status
+from ssmd.store.joining import joined_path
 from ssmd.writer.s3 import S3Storage, S3Writer
 
 
@@ -74,3 +76,45 @@ def test_the_writer_declares_what_uploads_its_files(tmp_path):
     assert tuple(upload.arguments) == words
     assert upload.keys == ("s3",)
     assert "AWS_" in upload.variables
+
+
+def writer(tmp_path, status: Status, feed: str = "kalshi", shard: Shard | None = None) -> S3Writer:
+    config = S3Storage(type="s3", bucket="market-data", prefix="prod", path=str(tmp_path))
+    return S3Writer(config, feed, shard=shard or Shard(1, 1), status=status, clock=lambda: NOON)
+
+
+def test_what_restores_comes_first_and_what_uploads_last(tmp_path):
+    found = writer(tmp_path, Status(), shard=Shard(2, 4)).companions()
+    assert [(one.name, one.first) for one in found] == [("restore", True), ("seal", False), ("upload", False)]
+    assert all("2/4" in one.arguments for one in found)
+
+
+def test_a_listing_leaves_that_to_its_feed(tmp_path):
+    assert [one.name for one in writer(tmp_path, Status(), "kalshi.listing").companions()] == ["seal"]
+
+
+@pytest.mark.parametrize("why", ["", "the bucket cannot be reached"])
+def test_the_ledger_says_when_the_bucket_was_not_asked(tmp_path, why):
+    status = Status()
+    status.unprepared = why
+    one = writer(tmp_path, status)
+    one.open()
+    try:
+        begin(one, NOON)
+        put(one, NOON, b"{}")
+    finally:
+        one.close()
+    events = [entry["event"] for entry in ledger(tmp_path)]
+    assert events == (["apart"] if why else []) + ["started", "connected"]
+    if why:
+        assert {"copy": "s3://market-data/prod", "why": why}.items() <= ledger(tmp_path)[0].items()
+
+
+def test_two_parts_that_were_being_put_together_are_as_before(tmp_path):
+    folder = tmp_path / "2025-12-22"
+    folder.mkdir()
+    joined_path(folder / "kalshi.jsonl").write_bytes(b"half")
+    one = writer(tmp_path, Status())
+    one.open()
+    one.close()
+    assert not list(folder.glob("*.new"))

@@ -22,6 +22,7 @@ from ssmd.metadata.markers import After, Complaint, Within
 from ssmd.metadata.problem import excerpt
 from ssmd.runtime.status import Status
 from ssmd.store.joining import finish_join
+from ssmd.store.layout import LISTING, feed_of
 from ssmd.store.ledger import APART
 from ssmd.store.repair import Repaired
 from ssmd.writer.file import FileWriter
@@ -109,7 +110,9 @@ class S3Writer(FileWriter):
         self._upload = Companion(UPLOAD, arguments, keys=(S3,), variables=VARIABLES)
 
     def companions(self) -> Sequence[Companion]:
-        return [self._restore, *super().companions(), self._upload]
+        """Those of the feed restore and upload what it keeps of its listings too."""
+        own = super().companions()
+        return own if feed_of(self._stem).endswith(LISTING) else [self._restore, *own, self._upload]
 
     def _open(self) -> list[Repaired]:
         now = self._clock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import ssmd, start
@@ -191,9 +192,10 @@ def test_a_restore_that_is_killed_leaves_what_the_next_one_completes(server, tmp
         path.write_bytes(b"".join(there.splitlines(keepends=True)[:left]))
     else:
         lose(site)
+    variables: dict[str, Any] = VARIABLES
     killed = 0
     for _ in range(20):
-        process = start("restore", "test", "--config-dir", site.tree, **VARIABLES)
+        process = start("restore", "test", "--config-dir", site.tree, **variables)
         before = sizes(site)
         wait_for(lambda process=process, before=before: sizes(site) != before or process.poll() is not None)
         process.kill()
