@@ -270,11 +270,45 @@ def test_a_relay_ships_with_the_rights_of_the_unit(machine, engine):
         stamp.unlink(missing_ok=True)
 
 
-def shipping(machine: Machine) -> dict:
-    """What /status says of shipping; nothing has been shipped as long as it says nothing."""
+BUCKET = """
+storage: {type: s3, bucket: market-data, prefix: sim, region: us-east-1, endpoint: "http://127.0.0.1:8333", path: data,
+  format: parquet, live_seconds: 1}
+"""
+WEED = ["/opt/ssmd/weed", "mini", "-dir=/tmp/buckets", "-bucket=market-data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+
+
+def test_days_are_uploaded_with_the_rights_of_the_unit(machine):
+    environment = machine.path("/etc/ssmd/exchanges/environments/kalshi-sim.yaml")
+    before = environment.read_text()
+    stamps = {name: machine.path(f"/opt/ssmd/.venv/.installed-deploy-extras-{name}.txt") for name in ("s3", "parquet")}
+    folder = recorded(machine, "2025-12-20")
+    try:
+        environment.write_text(re.sub(r"^storage:.*\n(?: .*\n)*", BUCKET, before, flags=re.MULTILINE))
+        configure(machine, "kalshi-sim", "AWS_ACCESS_KEY_ID=collector", "AWS_SECRET_ACCESS_KEY=try-it-here")
+        for name, stamp in stamps.items():
+            shutil.copy(ROOT / "deploy" / "extras" / f"{name}.txt", stamp)  # They are among the libraries of the tests.
+        shutil.copy(Path(sys.executable).parent / "weed", machine.path("/opt/ssmd"))
+        machine.run("mkdir", "-p", "/tmp/buckets", check=True)
+        variables = ("AWS_ACCESS_KEY_ID=collector", "AWS_SECRET_ACCESS_KEY=try-it-here", "HOME=/root")
+        machine.run("systemd-run", "--unit=exchange", *(f"--setenv={each}" for each in variables), *WEED, check=True)
+        machine.run("systemctl", "start", SIMULATED, check=True)
+        machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8080"))
+        # A segment of today, and the day that is over, which the companion of the collector has sealed.
+        machine.wait_for(lambda: shipping(machine, "uploading")["messages"] > 0)
+        machine.wait_for(lambda: '"event": "day uploaded"' in machine.journal(SIMULATED))
+        machine.wait_for(lambda: shipping(machine, "uploading").get("day_overdue_seconds") == 0)
+        assert (folder / "2025-12-20" / "kalshi-sim.jsonl").exists()
+    finally:
+        environment.write_text(before)
+        for stamp in stamps.values():
+            stamp.unlink(missing_ok=True)
+
+
+def shipping(machine: Machine, what: str = "shipping") -> dict:
+    """What /status says of shipping, or of uploading; nothing has been copied as long as it says nothing."""
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status', timeout=5).read().decode())"
     asked = machine.run("/opt/python/bin/python3", "-c", ask)
-    found = json.loads(asked.stdout)["shipping"] if asked.returncode == 0 else None
+    found = json.loads(asked.stdout)[what] if asked.returncode == 0 else None
     return found or {"messages": 0, "up": False}
 
 
