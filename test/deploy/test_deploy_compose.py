@@ -3,8 +3,12 @@
 They are not run, because that needs a container engine.
 """
 
+import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,3 +96,19 @@ def test_the_stream_is_made_as_the_page_says():
     [shown] = [code for code in codes if "add_stream" in code]
     code = yaml.safe_load((FOLDER / "nats.yaml").read_text())["configs"]["stream"]["content"]
     assert code.replace("nats://nats:", "nats://127.0.0.1:") == shown
+
+
+def test_seaweedfs_knows_its_options_and_the_key_of_the_collector():
+    data = yaml.safe_load((FOLDER / "s3.yaml").read_text())
+    command, *options = data["services"]["seaweedfs"]["command"]
+    weed = Path(sys.executable).with_name("weed")
+    shown = subprocess.run([weed, command, "-h"], capture_output=True, text=True, timeout=60, check=False)
+    known = set(re.findall(r"^  (-[\w.]+)", shown.stdout + shown.stderr, re.MULTILINE))
+    assert {option.partition("=")[0] for option in options} <= known
+    storage = yaml.safe_load(data["configs"]["environment"]["content"])["storage"]
+    assert f"-bucket={storage['bucket']}" in options
+    [identity] = json.loads(data["configs"]["keys"]["content"])["identities"]
+    collector = data["services"]["collector"]["environment"]
+    assert identity["credentials"] == [
+        {"accessKey": collector["AWS_ACCESS_KEY_ID"], "secretKey": collector["AWS_SECRET_ACCESS_KEY"]}
+    ]
