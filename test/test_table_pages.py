@@ -2,15 +2,18 @@
 
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from table_pages import BEGIN, END, PAGE, pages, sql
 from test_docs import named, section, table
 
 from ssmd.contracts.table import KINDS
+from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.exchange.kalshi.tables import TABLES
 from ssmd.parquet import form
 from ssmd.parquet.conversion import Conversion
 from ssmd.parquet.kinds import kind_of
+from ssmd.parquet.writer import PartsWriter
 
 TEXT = PAGE.read_text()
 
@@ -23,6 +26,15 @@ def test_the_page_shows_the_tables_as_they_are():
 def test_the_page_has_the_columns_of_every_table():
     assert named(table(section(TEXT, "## Columns of every table"))) == set(form.RESERVED)
     assert Conversion(None, "").schema.names == list(form.RESERVED)
+
+
+def test_the_page_has_every_key_of_the_metadata(tmp_path):
+    writer = PartsWriter(tmp_path / "day", (), Kalshi.reader(), form.Facts("kalshi"))
+    writer.add(b"a line\n", "one")
+    writer.close()
+    written = pq.read_metadata(tmp_path / "day" / form.folder_of(None) / form.PART).metadata
+    keys = {key.decode() for key in written if key.startswith(form.PREFIX.encode())}
+    assert named(table(section(TEXT, "## The metadata of a file"))) == keys
 
 
 @pytest.mark.parametrize("declared", TABLES, ids=lambda declared: declared.type)
