@@ -34,14 +34,13 @@ from ssmd.bucket.restore import Restored, restore, unfinished_days, unfinished_s
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, keys_of_companion, shipment_of
 from ssmd.commands.shipping_work import STATUS_FD
-from ssmd.errors import UsageError, visible
+from ssmd.errors import AlreadyCollected, OutputError, UsageError, visible
 from ssmd.runtime import logs
 from ssmd.shipping.shipment import Shipment
 from ssmd.store.durable import make_directory
-from ssmd.store.layout import LISTING, data_path, feed_of
-from ssmd.store.locks import held
+from ssmd.store.layout import LISTING, data_path, feed_of, lock_path
+from ssmd.store.locks import held, take_lock_file
 from ssmd.store.timestamps import day_of_ns
-from ssmd.writer.day import lock_files
 
 if TYPE_CHECKING:
     from ssmd.bucket.client import Bucket
@@ -85,8 +84,7 @@ def _restored(bucket: Bucket, shipment: Shipment, stem: str, day: str | None) ->
     if not days:
         return
     make_directory(shipment.storage)
-    lock = lock_files(shipment.storage, stem)
-    try:
+    with _alone(shipment.storage, stem):
         for name in days:
             path = data_path(shipment.storage / name, stem)
             with held(path) as ours:
@@ -97,5 +95,21 @@ def _restored(bucket: Bucket, shipment: Shipment, stem: str, day: str | None) ->
             if done != Restored():
                 where = ", before those that were here" if done.joined else ""
                 yield f"{path}: {done.lines:,} lines restored from {bucket.address}{where}"
+
+
+@contextlib.contextmanager
+def _alone(storage: Path, stem: str) -> Iterator[None]:
+    """Hold the lock of a collector. Raises OutputError, and AlreadyCollected when a collector holds it."""
+    path = lock_path(storage, stem)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}") from None
+    try:
+        holder = take_lock_file(fd)
+        if holder is not None:
+            whose = f"a collector (process {holder}) is writing the files of {stem}"
+            raise AlreadyCollected(f"{path}: {whose}; stop it first")
+        yield
     finally:
-        os.close(lock)
+        os.close(fd)
