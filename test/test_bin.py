@@ -416,6 +416,7 @@ def test_extras_for_an_environment_that_is_not_there(used, tree):
         ("verify --engine live --config-dir TREE", True),
         ("compact live --config-dir TREE", True),
         ("prune live --config-dir TREE --dry-run", True),
+        ("restore --config-dir TREE live", True),
         ("verify --jobs 1 live", False),
         ("run other --config-dir TREE", False),
         ("run live", False),
