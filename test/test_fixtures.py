@@ -202,9 +202,7 @@ PROBLEMS = {
         78,
         untimed("direct", "kalshi-dev", "kalshi-prod", "rates")
         | {
-            ("error", "environments/direct.yaml", "storage.type"),
-            ("error", "environments/kalshi-prod.yaml", "storage.type"),
-            ("error", "environments/kalshi-prod.yaml", "transport.stream"),
+            ("error", "environments/direct.yaml", "feed"),
             ("error", "environments/kalshi-prod.yaml", "keys.kalshi.source"),
             ("error", "environments/kalshi-prod.yaml", "keys.s3.source"),
             ("error", "environments/rates.yaml", "keys.rates.source"),
@@ -213,7 +211,6 @@ PROBLEMS = {
             (NO_EFFECT, "feeds/rates.yaml", "versions[0].auth_method"),
             (NO_EFFECT, "environments/kalshi-dev.yaml", "schedule"),
             (NO_EFFECT, "environments/kalshi-dev.yaml", "cache"),
-            (NO_EFFECT, "environments/kalshi-prod.yaml", "keys.s3.type"),
             (NO_EFFECT, "environments/kalshi-prod.yaml", "cache"),
             (NO_EFFECT, "environments/rates.yaml", "keys.rates.type"),
             (NO_EFFECT, "feeds/kalshi.yaml", "calendar"),

@@ -85,11 +85,10 @@ transport:
     subject_prefix: prod.kalshi
 storage:
     type: s3
-    bucket: b
+    bucket: archive
     region: us-east-1
 cache: {type: redis, url: redis://localhost, max_size: 1GB}
 """
-    # Which fields act for a type that no part serves is not known, and that is an error of its own.
     assert without_effect(Environment, text) == ["schedule", "cache"]
     text = text.replace("type: nats", "type: memory").replace("type: s3", "type: local\n    path: data")
     ineffective = ["transport.url", "transport.stream", "transport.subject_prefix", "storage.bucket", "storage.region"]
@@ -99,7 +98,7 @@ cache: {type: redis, url: redis://localhost, max_size: 1GB}
     assert environment.schedule.day_start == "00:10"
     assert environment.keys["kalshi"].required is True
     assert environment.keys["kalshi"].rotation_days == 90
-    assert environment.storage.bucket == "b"
+    assert environment.storage.bucket == "archive"
 
 
 def test_what_is_left_out_or_left_empty_has_its_default():
@@ -213,7 +212,7 @@ def test_a_required_field_that_is_missing_is_an_error():
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
-        ("storage: {type: s3}", []),
+        ("storage: {type: s3}", ["storage.bucket: is required; add it"]),
         ("storage: {type: local}", ["storage.path: is required; add it"]),
         ("storage: {type: local, path: ~/data}", ["storage.path: begins with `~`"]),
         ("storage: {type: local, path: $HOME/data}", ["storage.path: has a `$`"]),

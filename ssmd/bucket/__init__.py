@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["CREDENTIALS", "VARIABLES", "lack", "open_bucket"]
 
-CREDENTIALS = (("access_key_id", "secret_access_key"), ("access_key_id", "secret_access_key", "session_token"))
-"""The fields that a key of the type `s3` may have, each a way to log in."""
+CREDENTIALS = (
+    ("access_key_id", "secret_access_key"),
+    ("access_key_id", "secret_access_key", "session_token"),
+    ("access_key", "secret_key"),
+)
+"""The fields that a key of the type `s3` may have, each a way to log in. Existing environments have the last."""
 
 VARIABLES = ("AWS_", "HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 """Prefixes of the environment variables that boto3 reads: without a key in the environment's metadata it finds

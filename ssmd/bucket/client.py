@@ -59,8 +59,8 @@ class Bucket:
                 "s3",
                 region_name=region or session.get_config_variable("region") or "us-east-1",
                 endpoint_url=endpoint,
-                aws_access_key_id=credentials.get("access_key_id"),
-                aws_secret_access_key=credentials.get("secret_access_key"),
+                aws_access_key_id=credentials.get("access_key_id") or credentials.get("access_key"),
+                aws_secret_access_key=credentials.get("secret_access_key") or credentials.get("secret_key"),
                 aws_session_token=credentials.get("session_token"),
                 config=_config(endpoint),
             )

@@ -64,6 +64,8 @@ def _endpoint(text: str) -> str:
 class S3Storage(LocalStorage):
     """Messages are kept in files of a folder on this host, and their days in a bucket."""
 
+    path: Text = "data"
+    """The folder; relative to the working directory."""
     bucket: Annotated[Text, After(_bucket)]
     prefix: Annotated[Text, After(_prefix)] = ""
     """What the keys of all objects begin with."""

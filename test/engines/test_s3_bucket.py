@@ -113,6 +113,11 @@ def test_parts_of_a_killed_process_are_removed(server):
     assert bucket.abort_unfinished("") == 0
 
 
+def test_the_fields_of_a_key_may_have_their_shorter_names(server):
+    key = {"access_key": KEY["access_key_id"], "secret_key": KEY["secret_access_key"]}
+    assert server.bucket(Address(BUCKET, "shorter"), key).put_new("day", b"one\n")
+
+
 @pytest.mark.parametrize(
     ("key", "address", "error", "words"),
     [
