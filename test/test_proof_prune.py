@@ -78,8 +78,8 @@ def test_a_dry_run_removes_nothing(storage):
 
 def test_what_the_copy_lacks_is_the_reason(storage):
     before = names(storage)
-    outcome = prune(day(storage), Elsewhere("its ledger is not there"), NOW)
-    assert outcome == Kept("its ledger is not there in s3://market-data/prod")
+    outcome = prune(day(storage), Elsewhere("is not complete in s3://market-data/prod"), NOW)
+    assert outcome == Kept("is not complete in s3://market-data/prod")
     with pytest.raises(EngineError):
         prune(day(storage), Unreachable(), NOW)
     assert names(storage) == before

@@ -1,4 +1,4 @@
-"""Whether a bucket has all of a day: the copy that `ssmd prune` asks."""
+"""Finds out for `ssmd prune` whether a bucket has all of a day."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class BucketCopy:
     def _lack_of(self, path: Path, name: str) -> str:
         content = path.read_bytes()
         if self._bucket.find(name) is None:
-            return f"is not complete: {path.name} is not there,"
+            return f"is not complete in {self.name}: {path.name} is missing"
         try:
             self._bucket.require_same(name, len(content), hashlib.sha256(content).hexdigest())
         except EngineMismatch:
-            return f"is another day: {path.name} is not the same"
+            return f"is another day in {self.name}: {path.name} differs"
         return ""
 
     def _lack_of_lines(self, mirror: Mirror, file: DayFile, manifest: Manifest) -> str:
@@ -57,11 +57,12 @@ class BucketCopy:
             mirror.lay_out(lambda day: True, file.day)
             there = [found.path for found in data_files([mirror.root / file.day]) if found.stem == file.stem]
             if not there:
-                return "is not complete: its data is not there,"
+                return f"is not complete in {self.name}: its data is missing"
             digest, size = hashlib.sha256(), 0
             for block in LineBlocks(there[0]):
                 digest.update(block)
                 size += len(block)
         except (UsageError, DataError):
-            return "cannot be read back"
-        return "" if (size, digest.hexdigest()) == (manifest.bytes, manifest.sha256) else "has other lines"
+            return f"cannot be read back from {self.name}"
+        same = (size, digest.hexdigest()) == (manifest.bytes, manifest.sha256)
+        return "" if same else f"has other lines in {self.name}"

@@ -1,4 +1,4 @@
-"""Remove the data of old days from this host, once the bucket of the environment has all of it.
+"""Remove the data of old days from this host, once the environment's bucket has all of it.
 
 Usage:
   ssmd prune <environment> --config-dir <path> [--dry-run]
@@ -10,14 +10,14 @@ Options:
   -h --help            Show this.
 
 The environment has `storage.type: s3`, and `storage.keep_days` says how many days before today stay. The data of an
-older day is removed when the day is sealed, its lines are proved as by `ssmd verify`, and the bucket has the same
-ledger and manifest, by its checksums, and the same lines, which are read back. Ledger, manifest and a note that names
-the bucket stay here, so every command knows that the day is not lost; `ssmd cat s3://...` reads it. All shards of the
-feed are looked at, and its listings. Today is never touched, nor a day that another process works on, nor one that the
-relay of a `transport` has not shipped yet.
+older day is removed when the day is sealed, `ssmd verify` would find nothing wrong with it, and the bucket has the same
+ledger and manifest, by the server's checksums, and the same lines, which are read back. Ledger, manifest and a note
+that names the bucket stay here, so every command knows that the day is not lost; `ssmd cat s3://...` reads it. This
+includes all shards of the feed, and its kept listings. Today is never touched, nor a day that another process works on,
+nor one that the relay of a `transport` has not shipped yet.
 
 A line is printed for each day. The command may be killed at any time and run again. The exit code is 65 when a day is
-not what was sealed, and that of the error when the bucket cannot be asked.
+not what was sealed; when the bucket cannot be asked, it is 69, 77 or 78, and no further day is looked at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Removes the data of a sealed day here, once it is proved and a complete copy of it is elsewhere.
+"""Removes the data of a sealed day from this host, once it is proved and a complete copy of it is elsewhere.
 
 Ledger and manifest stay, and a note says where the data is. The order of the steps makes a kill or a power failure safe
-at any time: first the note is durable, then the data goes. Of a day that has both, the next run removes the data.
+at any time: first the note is written durably, then the data is removed. Where a kill has left both, the next run
+removes the data.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ class Copy(Protocol):
     """Its address: `s3://bucket/prefix`."""
 
     def lack(self, file: DayFile, manifest: Manifest) -> str:
-        """Return what a day lacks there, as a phrase without its subject, such as "is not there"; empty for nothing.
+        """Return what a day lacks in the copy, as a phrase without its subject that names the copy, such as "is not
+        complete in s3://bucket/prefix"; empty for nothing.
 
         It asks the copy each time. Raises EngineError when that is not possible.
         """
 
 
 class Pruned(NamedTuple):
-    """The data was removed, or would be in a dry run."""
+    """The data was removed, or would be without `dry_run`."""
 
     bytes: int
-    """How much space that gives, in bytes."""
+    """How much space this frees, in bytes."""
 
 
 class Kept(NamedTuple):
@@ -73,8 +75,8 @@ def prune(
 ) -> Pruned | Kept:
     """Remove the data of one day, in every form, if all is proved. `progress`: as of verify().
 
-    Raises EngineError, OutputError, WriteError, and DataError for a day that is not what was sealed. After an error all
-    of the data is still there, or the note is.
+    Raises EngineError, OutputError, WriteError, and DataError for a day that is not what was sealed. After an error,
+    there is all of the data, or the note.
     """
     folder = file.path.parent
     if file.path.is_symlink() or folder.is_symlink():
@@ -86,7 +88,7 @@ def prune(
         if not ours:
             return Kept("is being written, or another ssmd command is working on it")
         if lack := copy.lack(file, manifest):
-            return Kept(f"{lack} in {copy.name}")
+            return Kept(lack)
         if findings := verify(file, progress).findings:
             raise DataError(f"{file.path}: nothing is removed: it {findings[0].text}; `ssmd verify` reports all of it")
         forms = [path for path in forms_of(folder, file.stem) if path.exists()]
@@ -105,7 +107,7 @@ def _size(path: Path) -> int:
 def _remove(forms: list[Path]) -> None:
     try:
         for path in forms:
-            if path.is_dir():  # Half of a folder must not pass for a day.
+            if path.is_dir():  # Half of a folder must not be taken for a day.
                 path = path.rename(temporary(path))
                 sync_directory(path.parent)
                 shutil.rmtree(path)

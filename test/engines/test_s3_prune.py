@@ -65,7 +65,7 @@ def test_only_old_days_go_that_the_bucket_has(site):
     copy = str(site.bucket.address)
     assert [line.partition(": ")[2].partition(",")[0] for line in pruned.stdout.splitlines()] == [
         "removed",
-        f"is not complete: {FEED}.manifest.json is not there",
+        f"is not complete in {copy}: {FEED}.manifest.json is missing; left as it is",
         "removed",
     ]
     assert f"{path(site, 3)}: removed, " in pruned.stdout
@@ -81,15 +81,15 @@ def test_a_bucket_with_other_lines_is_no_copy(site):
     name = f"{ago(5)}/{FEED}.jsonl.zst"
     other = site.bucket.get(f"{ago(3)}/{FEED}.jsonl.zst")
     site.bucket.delete(name)
-    assert "its data is not there" in prune(site).stdout
+    assert "its data is missing" in prune(site).stdout
     site.bucket.put_new(name, other)
     assert f"{path(site, 5)}: has other lines in " in prune(site).stdout
     site.bucket.delete(name)
     site.bucket.put_new(name, b"cut off")
-    assert f"{path(site, 5)}: cannot be read back in " in prune(site).stdout
+    assert f"{path(site, 5)}: cannot be read back from " in prune(site).stdout
     site.bucket.delete(f"{ago(5)}/{FEED}.ledger.jsonl")
     site.bucket.put_new(f"{ago(5)}/{FEED}.ledger.jsonl", b"")
-    assert f"is another day: {FEED}.ledger.jsonl is not the same" in prune(site).stdout
+    assert f"{FEED}.ledger.jsonl differs" in prune(site).stdout
     assert ago(5) in here(site)
 
 
