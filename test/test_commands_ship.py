@@ -180,7 +180,7 @@ def test_a_shard_that_cannot_be_shipped_does_not_hold_up_the_others(site, once):
     (site.data / ".test+1of2.file.relay").mkdir()
     with site.shipping(*["--once"][:once]) as ship:
         if not once:
-            failed = ship.wait_for("a shard is not shipped, until 60 s later; the others are")
+            failed = ship.wait_for("the relay of a shard has failed, and is started again in 60 s; the others go on")
             assert (failed["level"], failed["shard"]) == ("error", "1of2")
             assert "cannot be opened: Is a directory" in failed["reason"]
             site.write(7, stem="test+2of2")

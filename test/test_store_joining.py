@@ -38,7 +38,7 @@ def test_a_ledger_that_is_the_beginning_of_the_other_adds_nothing(tmp_path):
 
 
 def test_other_entries_about_the_same_lines_are_refused(tmp_path):
-    with pytest.raises(OutputError, match="has other entries about the same lines"):
+    with pytest.raises(OutputError, match="have different entries about the same lines"):
         merged_ledger(THERE, entries(("mark", 10, 1, {})), (50, 2), (100, 5), tmp_path)
 
 

@@ -89,7 +89,7 @@ class Bucket:
         """Raise EngineError unless the server says that it has what was put."""
         found = self.find(name)
         if found is None or found.size != size or found.sha256 not in (None, sha256):
-            raise EngineError(f"{self.address}/{name}: the server has not stored what it accepted; look into its log")
+            raise EngineError(f"{self.address}/{name}: the server accepted it and does not have it; look into its log")
 
     def _put(self, name: str, file: BinaryIO, size: int, digest: bytes) -> None:
         """Put an object. Raises _Taken when there is one of that name, and what botocore raises."""
@@ -105,7 +105,7 @@ class Bucket:
         except ClientError as error:
             code, status = code_of(error)
             if code in _CONFLICT:
-                reason = "is being written by somebody else; it is tried again"
+                reason = "another process is writing it; a later attempt may succeed"
                 raise EngineError(f"{self.address}/{name}: {reason}") from None
             if code in _TAKEN or status in _TAKEN:
                 raise _Taken from None
@@ -118,7 +118,7 @@ class Bucket:
         """
         found = self.find(name)
         if found is None:
-            raise EngineError(f"{self.address}/{name}: is not there any more; it is tried again")
+            raise EngineError(f"{self.address}/{name}: was there and is gone; a later attempt may succeed")
         there = (found.sha256 or self._digest(name)) if found.size == size else None
         if there != sha256:
             raise ObjectDiffers(
@@ -168,7 +168,7 @@ class Bucket:
                 read += len(piece)
                 yield piece
         if read != size:
-            raise EngineError(f"{self.address}/{name}: {read:,} of {size:,} bytes have come; it is tried again")
+            raise EngineError(f"{self.address}/{name}: cut off at {read:,} of {size:,} bytes; a later attempt may succeed")
 
     def download(self, name: str, path: Path) -> None:
         """Write the content of an object to a file, which replaces one of that name and is not synced.

@@ -1,4 +1,4 @@
-"""What botocore raises, as errors of ssmd: one sentence each, with what to do."""
+"""Turns what botocore raises into errors of ssmd: one sentence each, with what to do."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _REFUSED = {
     "AuthorizationHeaderMalformed": "the region is another one; set `region` to that of the bucket",
     "AccessDenied": "these credentials may not do this; allow them s3:GetObject, s3:PutObject, s3:DeleteObject, "
     "s3:AbortMultipartUpload and s3:ListBucket",
-    "AllAccessDisabled": "all access to it is disabled; ask who has the account",
-    "AccountProblem": "there is a problem with the account; ask who has it",
+    "AllAccessDisabled": "all access to it is disabled; ask the owner of the account",
+    "AccountProblem": "there is a problem with the account; ask its owner",
     "ExpiredToken": "the session token has expired; get a new one",
     "ExpiredTokenException": "the session token has expired; get a new one",
     "InvalidAccessKeyId": "the server does not know the access key id; give the right key",
@@ -31,20 +31,20 @@ _REFUSED = {
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 _MISFIT = {
-    "InvalidBucketName": "no bucket can have this name; set `bucket` right",
-    "NoSuchBucket": "there is no such bucket; create it, or set `bucket` and `region` right",
-    "PermanentRedirect": "the bucket is in another region; set `region` right",
-    "NotImplemented": "the server cannot do what is asked of it, such as a PUT with `If-None-Match: *`; use another",
+    "InvalidBucketName": "no bucket can have this name; correct `bucket`",
+    "NoSuchBucket": "there is no such bucket; create it, or correct `bucket` or `region`",
+    "PermanentRedirect": "the bucket is in another region; correct `region`",
+    "NotImplemented": "the server does not know such a request, as a PUT with `If-None-Match: *`; use another server",
     "KeyTooLongError": "the name is too long for the server; set a shorter `prefix`",
     "EntityTooLarge": "the object is too large for the server; raise its limit",
     "InvalidObjectState": "the object is in an archive; restore it there first",
-    "ObjectLocked": "the object is locked; ask who has the bucket",
+    "ObjectLocked": "the object is locked; ask the owner of the bucket",
 }
 
 _PASSING = {
     "RequestTimeTooSkewed": "the clocks of this host and of the server differ too much; set the clock right",
     "RequestExpired": "the clocks of this host and of the server differ too much; set the clock right",
-    "SlowDown": "the server asks to send less; it is tried again",
+    "SlowDown": "the server asks for fewer requests; a later attempt may succeed",
     "QuotaExceeded": "the bucket is full; raise its quota, or remove something",
     "XMinioStorageFull": "the server's disk is full; free some space there",
     "StorageFull": "the server's disk is full; free some space there",
@@ -56,8 +56,8 @@ _NOT_FOUND = 404
 _UNREACHABLE: tuple[tuple[type[Exception], str], ...] = (
     (aws.SSLError, "TLS fails"),
     (aws.ProxyConnectionError, "the proxy cannot be reached"),
-    (aws.ConnectTimeoutError, "no connection within the time"),
-    (aws.ReadTimeoutError, "no answer within the time"),
+    (aws.ConnectTimeoutError, "no connection in time"),
+    (aws.ReadTimeoutError, "no answer in time"),
     (aws.EndpointConnectionError, "cannot connect"),
     (aws.ConnectionClosedError, "the connection was closed"),
     (aws.HTTPClientError, "the connection failed"),
@@ -90,7 +90,7 @@ def code_of(error: ClientError) -> tuple[str, int]:
 
 
 class Failures:
-    """Turns errors around requests to a bucket into those of ssmd. `hidden`: what no message may show."""
+    """Turns errors of requests to a bucket into errors of ssmd. `hidden`: what no message may show."""
 
     def __init__(self, address: Address, endpoint: Callable[[], str], hidden: Iterable[str]) -> None:
         self._address = address
@@ -99,7 +99,7 @@ class Failures:
 
     @contextmanager
     def around(self, what: str = "") -> Iterator[None]:
-        """Let only errors of ssmd out. `what`: the object that it is about."""
+        """Raise only errors of ssmd. `what`: the object that the request is about."""
         try:
             yield
         except ClientError as error:
@@ -110,11 +110,11 @@ class Failures:
             if error.filename is not None:  # A file of this host, which the caller explains.
                 raise
             reason = printable(error.strerror or str(error))
-            raise EngineError(f"{self._address}: {reason}; it is tried again") from None
+            raise EngineError(f"{self._address}: {reason}; a later attempt may succeed") from None
 
     @contextmanager
     def around_settings(self) -> Iterator[None]:
-        """Let only errors of ssmd out while the client is made, which asks the server nothing."""
+        """Raise only errors of ssmd while the client is made, which sends no request."""
         try:
             with self.around():
                 yield
@@ -133,7 +133,7 @@ class Failures:
             return EngineAuthError(f"{place}: {_REFUSED['AccessDenied']} ({answer})")
         if status == _NOT_FOUND:
             return EngineMismatch(f"{place}: there is no such object ({answer}); somebody has removed it")
-        remedy = "it is tried again" if status >= 500 or not status else "look into the server's log"
+        remedy = "a later attempt may succeed" if status >= 500 or not status else "look into the server's log"
         return EngineError(f"{place}: the server answers {answer}{f', {said}' if said else ''}; {remedy}")
 
     def _failed(self, error: Exception) -> SsmdError:
@@ -145,9 +145,9 @@ class Failures:
             return self._wrong_settings(error)
         for kind, text in _UNREACHABLE:
             if isinstance(error, kind):
-                remedy = "see whether the endpoint is right and the server works"
+                remedy = "check that the endpoint is right and the server works"
                 return EngineError(f"{self._address}: {self._endpoint()}: {text}{self._cause(error)}; {remedy}")
-        return EngineError(f"{self._address}: {self._text(error)}; it is tried again")
+        return EngineError(f"{self._address}: {self._text(error)}; a later attempt may succeed")
 
     def _wrong_settings(self, error: Exception) -> ConfigError:
         return ConfigError(f"{self._address}: {self._text(error)}; correct the region, the endpoint or the bucket")

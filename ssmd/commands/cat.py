@@ -19,11 +19,11 @@ Options:
   --cache-size <n>   How much the folder may keep, such as 500M or 20G [default: 20G].
   -h --help          Show this.
 
-A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day's folder or the storage folder; or any of these in a bucket,
-such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/bucket.md). The days come one after
-the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths are.
-Each file keeps its order. Of lines of the same time, those of the first feed come first, by name; within a feed, those
-of fewer shards, and then of the shard with the lower number.
+A path is a file (.jsonl, .jsonl.zst or .jsonl.gz), a day in Parquet (.parquet), a day's folder or the storage folder;
+or any of these in a bucket, such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/bucket.md). The days come one
+after the other, and the lines of each are merged by time; with a file that is in no day's folder, those of all paths
+are. Each file keeps its order. Of lines of the same time, those of the first feed come first, by name; within a feed,
+those of fewer shards, and then of the shard with the lower number.
 A message that was not valid JSON is printed by --raw unchanged, with any newlines that it contains. A line that
 ssmd did not write is left out and reported on stderr, with file and line; the exit code is then 65. A line that is
 still being written is left out too.

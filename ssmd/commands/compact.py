@@ -1,4 +1,4 @@
-"""Pack sealed days of a storage folder as .jsonl.zst or Parquet, and remove the form that they had once that is proved.
+"""Pack sealed days of a storage folder as .jsonl.zst or Parquet, and remove the originals once that is proved.
 
 Usage:
   ssmd compact <storage> [--parquet] [--older-than <days>] [--level <n>] [--jobs <n>] [--dry-run]
@@ -25,8 +25,8 @@ beside a collector, be killed at any time and run again: deploy/cron/ssmd-compac
 it daily. The exit code is 65 when a day does not agree with its manifest.
 
 A day in Parquet is a folder with a table for each type of message; one of Kalshi has less than half the size of the
-.jsonl.zst. All commands of ssmd read it as any other day, `ssmd cat` prints the very bytes that it was made of, and
-other programs can query it: see docs/lake.md. It needs the Python package pyarrow.
+.jsonl.zst. All commands of ssmd read it like any other day, `ssmd cat` prints the exact bytes that it was made from,
+and other programs can query it: see docs/lake.md. It needs the Python package pyarrow.
 """
 
 from __future__ import annotations

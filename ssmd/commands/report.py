@@ -6,19 +6,21 @@ Usage:
   ssmd report (-h | --help)
 
 Options:
-  --days <n>  How many days; the last one is today, or the newest day with data when the archive is over [default: 7].
-  --html      Print an HTML page with charts, which needs no other file: `ssmd report data --html > report.html`.
-  --markets   Show which followed markets were open and not collected, from when to when, and why.
-  --json      Print a JSON object for each followed market that was open, one a line.
+  --days <n>        How many days; the last one is today, or the newest day with data when the archive is over
+                    [default: 7].
+  --html            Print an HTML page with charts, which needs no other file:
+                    `ssmd report data --html > report.html`.
+  --markets         Show which followed markets were open and not collected, from when to when, and why.
+  --json            Print a JSON object for each followed market that was open, one a line.
   --cache <folder>  Keep what was read from a bucket in this folder, for the next time.
   --cache-size <n>  How much the folder may keep, such as 500M or 20G [default: 20G].
-  -h --help   Show this.
+  -h --help         Show this.
 
 <storage> is the environment's storage.path; or a storage in a bucket, such as s3://<bucket>/<prefix>, which needs
-`ssmd[s3]` (docs/bucket.md). The figures of sealed days come from their manifests; other days are
-counted by reading them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was
-open. An archive without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest
-day with data, and one line says so. A day that cannot be read is left out, and the exit code is then 65.
+`ssmd[s3]` (docs/bucket.md). The figures of sealed days come from their manifests; other days are counted by reading
+them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was open. An archive
+without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest day with data, and
+one line says so. A day that cannot be read is left out, and the exit code is then 65.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ Options:
 
 The environment has `storage.type: s3`. Where the bucket has more lines of a day than the folder `storage.path`, they
 are added to the file, with their part of the ledger; a file that is not there is written whole. A collector does this
-for today by itself before it begins, and the process that uploads does it for older days, so the command is for people
-who look into what a lost host has left. It is refused while a collector writes these files.
+for today by itself before it begins, and the uploader does it for older days. So you need this command only to look at
+what a lost host has left. It is refused while a collector writes these files.
 
-The exit code is 73 where a line here is another one than in the bucket: then nothing is changed.
+The exit code is 73 where a line here differs from that of the bucket: then nothing is changed.
 """
 
 from __future__ import annotations

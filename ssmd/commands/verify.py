@@ -15,11 +15,11 @@ Options:
   --shard <i/n>           Only this shard, such as 2/4. Default: all shards of the feed.
   -h --help               Show this.
 
-A path is a data file, the folder of a day, or a storage folder; or any of these in a bucket, such as
-s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/bucket.md). Every figure is counted again from the lines
-themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named. A
-day that is not sealed yet is compared with its ledger only. What need not be damage, such as an old day that is
-not here, is printed as a note.
+A path is a data file, a day in Parquet (.parquet), the folder of a day, or a storage folder; or any of these in a
+bucket, such as s3://<bucket>/<prefix>, which needs `ssmd[s3]` (docs/bucket.md). Every figure is counted again from the
+lines themselves. The exit code is 0 when everything agrees. Otherwise it is 65, and the lines that are wrong are named.
+A day that is not sealed yet is compared with its ledger only. What need not be damage, such as an old day that is not
+here, is printed as a note.
 
 With --engine, every message of the copy is read back and compared with its line. Messages that are missing, there
 twice, changed, out of order, under another subject or key than theirs, or not recorded at all are named, with their

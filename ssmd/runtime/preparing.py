@@ -63,5 +63,5 @@ def _outcome(once: Once, ended: Event, seconds: float) -> str:
     else:
         reason = once.error or "it could not be done"
     if not ended.is_set():
-        _log.error("the start was not prepared; what comes is recorded nevertheless", extra={"reason": reason})
+        _log.error("preparing the start has failed; the recording begins all the same", extra={"reason": reason})
     return reason

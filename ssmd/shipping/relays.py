@@ -184,9 +184,10 @@ class Relays(Generic[T]):
         for work in self._works.values():
             if work.error is not None and not work.runs and not work.is_noted:
                 work.is_noted = True
-                then = "and is not started again" if work.again == math.inf else f"until {AGAIN_SECONDS:.0f} s later"
+                lasting = work.again == math.inf
+                then = "is not started again" if lasting else f"is started again in {AGAIN_SECONDS:.0f} s"
                 extra = {"shard": work.shard.label, "reason": str(work.error)}
-                _log.error(f"a shard is not shipped, {then}; the others are", extra=extra)
+                _log.error(f"the relay of a shard has failed, and {then}; the others go on", extra=extra)
         return False
 
     def _measure(self) -> None:

@@ -64,8 +64,8 @@ def merged_ledger(there: bytes, here: bytes, start: tuple[int, int], end: tuple[
         entry = decode_entry(line)
         if (entry.offset, entry.line) < start:
             raise OutputError(
-                f"{path}: its ledger has other entries about the same lines than the bucket: another collector uploads "
-                "to the same place, or the files were replaced; move the files away that are wrong"
+                f"{path}: its ledger and that of the bucket have different entries about the same lines: another "
+                "collector uploads to the same place, or the files were replaced; move the wrong files away"
             )
         if entry.event != LOST:  # What it says was lost is there again.
             found.append(encode_entry(_moved(entry, end[0] - start[0], end[1] - start[1])))

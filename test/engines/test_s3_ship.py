@@ -181,7 +181,7 @@ def test_segments_are_removed_when_the_day_has_their_very_bytes(site):
     site.seal()
     ended = site.ship("--once")
     assert ended.returncode == 0
-    assert "segment is not in the day that was uploaded, and is kept" in ended.stderr
+    assert "segment has lines that the uploaded day does not have, and is kept" in ended.stderr
     assert site.differences() == []
     assert [found.name for found in site.bucket.list(prefix)] == [foreign]
 
@@ -256,7 +256,7 @@ def test_a_server_that_is_killed_is_waited_for(tmp_path):
             ship.wait_for("day uploaded")
             server.kill()
             failed = ship.wait_for("the engine failed")
-            assert "see whether the endpoint is right and the server works" in failed["reason"]
+            assert "check that the endpoint is right and the server works" in failed["reason"]
             server.start()
             wait_until(lambda: len(site.complete_days()) == 9, 60)
             assert ship.end() == 0

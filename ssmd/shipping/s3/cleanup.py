@@ -42,7 +42,7 @@ def remove_segments(bucket: Bucket, folder: Path, stem: str, data: Path | None) 
             bucket.delete(prefix + name)
         else:
             _log.warning(
-                "segment is not in the day that was uploaded, and is kept",
+                "segment has lines that the uploaded day does not have, and is kept",
                 extra={"object": f"{bucket.address}/{prefix}{name}", "day": folder.name, "stem": stem},
             )
     reached = chain(segment for segment, is_ledger in found.values() if not is_ledger)

@@ -52,7 +52,7 @@ def put_together(bucket: Bucket, folder: Path, stem: str, now_ns: int) -> bool:
     if done == Restored():
         return False
     extra = {"day": folder.name, "stem": stem, "lines": done.lines, "joined": done.joined}
-    _log.warning("the bucket had more lines of a day than this host; they are here now", extra=extra)
+    _log.warning("the bucket had lines of a day that this host did not have; they were restored", extra=extra)
     manifest_path(folder, stem).unlink(missing_ok=True)
     for file in data_files([folder]):
         if file.stem == stem:

@@ -35,7 +35,8 @@ class Packing:
         """
         found = [file for file in data_files([folder]) if file.stem == stem]
         if not found:
-            raise DataError(f"{folder / stem}.jsonl: is not here, and the bucket does not have the day; put it back")
+            reason = "is missing, and the bucket does not have the day either; put it back"
+            raise DataError(f"{folder / stem}.jsonl: {reason}")
         [file] = found
         forms = {one.form: one.path for one in (file, *other_forms(file.path))}
         if self.form in forms:

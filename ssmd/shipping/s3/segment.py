@@ -89,7 +89,8 @@ class LiveDay:
         if here.digest() != there.digest():
             raise ObjectDiffers(
                 f"{self._bucket.address}/{self._prefix}{segment.data}: has other lines than {self._source.path}; "
-                "another collector uploads to the same place, or the file was replaced: give each a prefix of its own"
+                "another collector uploads to the same place, or the file was replaced; give each collector a prefix "
+                "of its own"
             )
 
     def _sync(self) -> None:
