@@ -168,7 +168,7 @@ class Bucket:
                 read += len(piece)
                 yield piece
         if read != size:
-            raise EngineError(f"{self.address}/{name}: cut off at {read:,} of {size:,} bytes; a later attempt may succeed")
+            raise EngineError(f"{self.address}/{name}: {read:,} of {size:,} bytes came; a later attempt may succeed")
 
     def download(self, name: str, path: Path) -> None:
         """Write the content of an object to a file, which replaces one of that name and is not synced.
