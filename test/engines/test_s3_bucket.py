@@ -149,7 +149,7 @@ def unreachable(endpoint: str) -> str:
 
 
 def test_a_server_that_cannot_be_reached(server):
-    assert "http://127.0.0.1:1: cannot connect (Connection refused); see whether" in unreachable("http://127.0.0.1:1")
+    assert "http://127.0.0.1:1: cannot connect (Connection refused); check that" in unreachable("http://127.0.0.1:1")
     assert "http://nowhere.invalid: cannot connect (" in unreachable("http://nowhere.invalid")
     assert "TLS fails (" in unreachable(f"https://127.0.0.1:{server.port}")
 
