@@ -1,4 +1,4 @@
-"""The lines and the ledger of a day here, as far as they are compared with those of a bucket."""
+"""The lines and the ledger of a day on this host, for the comparison with those of a bucket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 1024 * 1024
 
 
 class LocalDay:
-    """A plain data file of whole lines, which need not be there, and its ledger. Raises OSError."""
+    """A plain data file of whole lines, and its ledger. Neither need exist. Raises OSError."""
 
     def __init__(self, path: Path, ledger: Path) -> None:
         self.path = path
@@ -27,19 +27,19 @@ class LocalDay:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if self.exists else -1
         self.size = os.fstat(self._fd).st_size if self.exists else 0
         self._places = [(0, 0), *((one.line, one.offset) for one in self.entries() if one.offset <= self.size)]
-        """Numbers of lines, and where these end: so the whole file need not be read."""
+        """Numbers of lines, and where these end, from the ledger: so the whole file need not be read."""
         self.lines, _ = self._go(*max(self._places), None)
 
     def entries(self) -> list[Entry]:
         return list(readable_entries(self.ledger_path))
 
     def offset_of(self, line: int) -> int:
-        """Return how many bytes the first so many lines have; of all lines when there are fewer."""
+        """Return how many bytes the first `line` lines have, or all lines when there are fewer."""
         start = max(place for place in self._places if place[0] <= line)
         return self._go(*start, line)[1]
 
     def _go(self, line: int, offset: int, until: int | None) -> tuple[int, int]:
-        """Return the number of lines and their end, going on from there; `until`: at most to this line."""
+        """Count lines from a place on, up to the line `until`; return the number of the last one and where it ends."""
         while data := self.read(offset, _CHUNK):
             count = data.count(b"\n")
             if until is not None and line + count >= until:

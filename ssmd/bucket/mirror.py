@@ -1,7 +1,8 @@
-"""A storage in a bucket as a folder here: every file has its name and its size, and its content once it is read.
+"""Shows a storage in a bucket as a folder: each file has its name and size, and gets its content when it is read.
 
-The names come from one listing. A file without content yet is a hole that nobody may read; store/on_demand.py asks for
-the content when the file is opened. Only the content of one day at a time is kept or, in a cache, up to so many bytes.
+The names come from one listing. A file whose content was not brought yet is a hole that nobody may read;
+store/on_demand.py asks for the content when the file is opened. Only the content of one day is kept at a time, or, in a
+cache, a given number of bytes.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ _AGAIN_SECONDS = (1.0, 3.0)
 """How long to wait after each failure but the last."""
 
 Progress = Callable[[Path, int], None]
-"""Is called with the file that is brought, and how many bytes came just now."""
+"""Called with the file that is brought, and with how many bytes came since the last call."""
 
 
 @dataclass
 class Mirror:
-    """Can be pickled, to be used in other processes too. `keeps`: how many bytes of content one process keeps besides
-    those of the day that it reads.
+    """Can be pickled, to be used in other processes too.
+
+    `keeps`: how many bytes of content one process keeps beside those of the day that it reads.
     """
 
     address: Address
@@ -61,7 +63,7 @@ class Mirror:
         return {**self.__dict__, "progress": None, "bucket": None, "_kept": {}}
 
     def use(self) -> None:
-        """From now on bring in this process what is read below the root."""
+        """From now on, bring the content of what this process reads below the root."""
         bring_with(self.root, self.bring)
 
     def leave(self) -> None:
@@ -155,7 +157,7 @@ class Mirror:
             new.unlink(missing_ok=True)
 
     def _make_room(self, path: Path, size: int) -> None:
-        """Give up content of other days, the oldest first, until there is room for a file of `size` bytes."""
+        """Drop content of other days, the oldest first, until there is room for a file of `size` bytes."""
         day = self._day(path)
         others = [one for one in self._kept if self._day(one) != day]
         while others and sum(self._kept.values()) + size > self.keeps:

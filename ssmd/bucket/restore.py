@@ -1,11 +1,11 @@
-"""Brings back what a storage folder has lost of a day that is not complete in the bucket.
+"""Restores what a storage folder has lost of a day that is not complete in the bucket.
 
-The bucket's segments and the file here have the same lines, and one of them may end earlier. Where the file ends
-earlier, the rest is added to it, and its ledger becomes that of the bucket. Where a run could not ask the bucket and
-began without these lines, its ledger says so by `apart`: then its lines follow those of the bucket. In any other case
-the two differ, and a person has to look.
+Usually the bucket's segments and the file here have the same lines, up to where one of them ends. Where the file ends
+earlier, the rest is added to it, and its ledger becomes that of the bucket. A run that could not ask the bucket, and
+began without these lines, has written an entry `apart`: then its lines are put after those of the bucket. In any other
+case the two differ, and a person has to decide.
 
-Nobody else may write the files meanwhile. A kill at any moment leaves what the next call goes on with.
+No other process may write the files meanwhile. After a kill at any moment, the next call completes the work.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _CHUNK = 1024 * 1024
 
 
 class Restored(NamedTuple):
-    """What was done to a day; nothing when there are no lines more."""
+    """What was done to a day. The defaults mean that nothing was to be done."""
 
     lines: int = 0
-    """How many lines the bucket had more."""
+    """How many lines the bucket had that were not here."""
     joined: bool = False
-    """The lines that were here follow them now."""
+    """The lines that were recorded apart follow them now."""
 
 
 class _Differ(Exception):
-    """A line is another one here than in the bucket."""
+    """A line here differs from that of the bucket."""
 
 
 def unfinished_days(bucket: Bucket, stem: str, only: str | None = None) -> list[str]:
@@ -62,7 +62,7 @@ def unfinished_stems(bucket: Bucket) -> list[str]:
 
 
 def restore(bucket: Bucket, folder: Path, stem: str, now_ns: int) -> Restored:
-    """Add to the file of a day what the bucket has more; `folder`: the day's, which need not be there.
+    """Add to the file of a day the lines that only the bucket has. `folder`: the day's, which need not be there.
 
     Raises OutputError when the two differ, DataError for segments that cannot be read, WriteError, and what the bucket
     raises.
@@ -90,7 +90,10 @@ def _live(bucket: Bucket, day: str, stem: str) -> LiveDay | None:
 
 
 def _compare(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Restored:
-    """Compare one segment, the last one of which there are lines here: whoever had it has had those before it."""
+    """Compare the last segment of which there are lines here, and add what follows.
+
+    The segments before it need no comparison: a file that has lines of one segment has those of all earlier ones.
+    """
     segments = live.segments
     if not segments:
         return Restored()
@@ -147,7 +150,7 @@ def _end_of(bucket: Bucket, live: LiveDay) -> _End:
 
 
 def _join(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Restored:
-    """Put the lines of the bucket before those that a run has added without knowing them. Raises OutputError."""
+    """Put the lines of the bucket before those that a run has recorded apart. Raises OutputError."""
     same = _common(bucket, live, local)
     if not any(entry.event == APART and entry.line == same.line for entry in local.entries()):
         raise OutputError(

@@ -1,4 +1,4 @@
-"""Removes the segments of a day that is complete in the bucket, once it is shown that the day has their very bytes."""
+"""Removes the segments of a day that is complete in the bucket, after comparing their bytes with those of the day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("ssmd.ship")
 
 
 def remove_segments(bucket: Bucket, folder: Path, stem: str, data: Path | None) -> int:
-    """Remove the segments of a day; return how many lines those had that belong together.
+    """Remove the segments of a day; return how many lines they had, from line 1 on without a break.
 
     `data`: the lines of the day here, which the bucket has too; None when they are not here, and nothing is removed.
     What is not in the day is kept, and logged. Raises DataError, and what the bucket raises.

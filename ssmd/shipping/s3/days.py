@@ -25,7 +25,7 @@ from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 __all__ = ["DaysUploader"]
 
 _RECENT_DAYS = 7
-"""Of these the bucket is asked again after each failure, and segments are looked for whenever a process begins."""
+"""How many days back the bucket is asked again after each failure, and is searched for segments that are left."""
 
 Signature = tuple[int, int, int]
 
@@ -86,7 +86,7 @@ class DaysUploader(Uploader):
             self._done(bucket, folder, signature, day, was_there=True)
 
     def _bring(self, bucket: Bucket, folder: Path, signature: Signature | None) -> None:
-        """Bring what the bucket has more of a day, which is sealed anew then."""
+        """Bring lines of a day that only the bucket has. The day is then sealed anew."""
         put_together(bucket, folder, self._stem, self._plan.clock())
 
     def _upload(self, bucket: Bucket, folder: Path, signature: Signature) -> None:
@@ -97,7 +97,7 @@ class DaysUploader(Uploader):
             self._done(bucket, folder, signature, day, was_there=False)
 
     def _done(self, bucket: Bucket, folder: Path, signature: Signature, day: SealedDay, *, was_there: bool) -> None:
-        """Take that the bucket has a whole day."""
+        """Note that the bucket has a whole day, and remove its segments."""
         live = 0
         if not was_there or self._is_recent(folder.name):
             live = self._remove_segments(bucket, folder)
@@ -120,7 +120,7 @@ class DaysUploader(Uploader):
             bucket.abort_unfinished(f"{day}/{self._stem}", own.__contains__)
 
     def _measure(self) -> None:
-        """Note how much is over and not in the bucket: sealed days, and since when the oldest day has been over."""
+        """Note how many bytes of finished days are not in the bucket, and how long ago the oldest ended."""
         state = self.state
         if not self._asked:
             return

@@ -24,10 +24,10 @@ class LedgerPart:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.at = 0
-        """Up to where it was gone through, in bytes."""
+        """How many bytes of the ledger were gone through."""
 
     def take(self, offset: int) -> None:
-        """Go over the entries with a place in the data before `offset`."""
+        """Pass over the entries with a place in the data before `offset`."""
         self.at, _ = self.before(offset)
 
     def before(self, offset: int) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
-"""Days that are over and of which the bucket has more than this host: they are put together and sealed, then uploaded.
+"""Restores and seals days that are over and of which the bucket has lines that this host does not have.
 
-A host is lost before a day is sealed: then the bucket has its segments alone. Or a run could not ask the bucket, and
-began a day without the lines that it has: then the two parts follow each other.
+There are two cases. A host was lost before a day was sealed: then the bucket has only its segments. Or a run could not
+ask the bucket, and began without the lines that the bucket has: then the two parts are put together.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def lost_days(bucket: Bucket, storage: Path, stem: str, today: str) -> list[str]
 
 
 def put_together(bucket: Bucket, folder: Path, stem: str, now_ns: int) -> bool:
-    """Bring what the bucket has more of a day that is over, and seal the day anew; return whether there was something.
+    """Bring lines that only the bucket has of a day that is over, and seal it anew; return whether there were any.
 
     Raises DataError, also where the two differ, WriteError, and what the bucket raises.
     """

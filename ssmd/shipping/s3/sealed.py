@@ -80,8 +80,8 @@ class SealedDay:
             return False
 
     def _put_data(self, packed: Path) -> None:
-        """Put the objects of the day's data. Others that are there and hold the very same lines are right too: they may
-        have been made by another version of a library.
+        """Put the objects of the day's data. Other objects that are there already are right too when they have the same
+        lines: another version of a library may have made them.
         """
         name = f"{self._stem}.{self._packing.form}"
         paths = sorted(path for path in packed.rglob("*") if path.is_file()) if packed.is_dir() else [packed]

@@ -1,7 +1,7 @@
-"""The lines of one day that is not sealed, in segments: whole lines that are durable, each with its part of the ledger.
+"""Uploads one day that is not sealed, in segments: whole lines that are durable, and the part of the ledger about them.
 
-The part of the ledger with a segment depends on the lines alone: it is the entries whose place is before the end of the
-segment, and not before that of the one before. So whoever makes the segment of the same lines makes the same objects.
+That part depends on the lines alone: it has the entries whose place is before the end of the segment, and not before
+the end of the segment before it. So two processes that make a segment of the same lines make the same objects.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _LEVEL = 3
 class LiveDay:
     """The segments of one day of one feed or shard.
 
-    `source`: its lines; it is closed with this. The constructor asks the bucket up to where it has them. It raises
-    ObjectDiffers when these are not the lines that are here.
+    `source`: its lines; close() closes it too. The constructor asks the bucket which lines it has already. It raises
+    ObjectDiffers when these differ from the lines here.
     """
 
     def __init__(self, bucket: Bucket, folder: Path, stem: str, source: DaySource) -> None:
@@ -134,7 +134,7 @@ class LiveDay:
         try:
             self._bucket.put_new(name, content)
         except ObjectDiffers:
-            # Of a run whose file is lost, and which was killed before it has put the lines: it describes nothing.
+            # It was put by a run that was killed before it put the lines, and whose file is lost: it describes nothing.
             if self._bucket.find(f"{self._prefix}{segment.data}") is not None:
                 raise
             self._bucket.delete(name)
@@ -145,7 +145,7 @@ class LiveDay:
         if rest := self._ledger.rest():
             segment = Segment(self.line + 1, self.line)
             name = f"{self._prefix}{segment.ledger}"
-            if self._bucket.find(name) is None:  # Of an earlier end after the same line, which says enough.
+            if self._bucket.find(name) is None:  # One of an earlier end after the same line says enough.
                 self._bucket.put_new(name, rest)
 
     def close(self) -> None:

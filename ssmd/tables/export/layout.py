@@ -17,9 +17,9 @@ class Layout(Protocol):
     """One layout. It can be pickled."""
 
     name: str
-    """Tells its receipts from those of other layouts in the same target."""
+    """In the names of its receipts, so that several layouts can share a target."""
     divisible: bool
-    """Each type of message has files of its own, so that further types can be added to a day that was exported."""
+    """Whether each type of message has files of its own, so that types can be added to an exported day."""
 
     def prefix(self, feed: str) -> str:
         """Return how the names of all files of a feed begin; it ends in `/`."""
