@@ -24,7 +24,7 @@ __all__ = ["Layout", "Piece", "learn"]
 
 
 class Piece(NamedTuple):
-    """A column and the text around it. A row with NULL there has nothing of all that."""
+    """A column and the text around it. In a row where the column is NULL, all of it is left out."""
 
     column: str
     params: Params
@@ -97,7 +97,7 @@ def learn(line: bytes, row: Mapping[str, pa.Array], paths: Mapping[Path, Kind]) 
 
 
 def _params(kind: Kind, value: pa.Array, span: str) -> Params | None:
-    """Return how the value is written; None when text() does not give the very text."""
+    """Return how the value is written; None when text() does not give exactly this text."""
     if value.null_count or (kind.quoted and not span.startswith('"')):
         return None
     expected = span[1:-1] if kind.quoted else span

@@ -17,10 +17,10 @@ from ssmd.parquet.part_reader import PartReader
 __all__ = ["BLOCK_BYTES", "lines_in"]
 
 BLOCK_BYTES = 128 * 1024
-"""About how long a block is. A block with a longer line is as long as that line."""
+"""About how long a block is. It ends with the line that makes it so long, so a long line makes it longer."""
 
 _OF_DAMAGE = (pa.ArrowException, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
-"""What a file may raise whose metadata have changed."""
+"""What reading may raise when the metadata of a file was damaged."""
 
 _IN_MEMORY = 8 * 1024 * 1024
 """How many bytes of lines are in memory, of all tables together, as far as lines are of about the same length."""
@@ -80,7 +80,7 @@ Batch = tuple[pa.Array, pa.Array]
 
 
 class _Cursor:
-    """Where the reading of one part has come to."""
+    """How far one part was read."""
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches

@@ -1,4 +1,4 @@
-"""Finds for each line the layout that gives its very bytes, and learns layouts from lines that have none yet."""
+"""Finds for each line the layout that gives its exact bytes, and learns layouts from lines that have none yet."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MOST_LAYOUTS = 256
 _MOST_MISSES = 4
 """How many layouts may be tried in vain on a batch, before new ones are learned from it."""
 _MOST_FAILED = 8
-"""How many lines of a batch nothing may be learned from. The rest then keep their bytes."""
+"""After so many lines of a batch from which nothing can be learned, the rest keep their bytes."""
 _SAMPLE, _FEWEST = 64, 4
-"""A layout is kept if it is right for _FEWEST of the next _SAMPLE lines, or for that share of fewer. Otherwise a new
-field, with another value in each message, would give as many layouts as messages."""
+"""A layout is kept if it is right for _FEWEST of the next _SAMPLE lines, or for the same share where there are fewer.
+Otherwise a new field with another value in each message would make a layout for each message."""
 
 PLACE = pa.int16()
 
@@ -37,12 +37,12 @@ class Matching:
         self.layouts: list[Layout] = []
         self._places: dict[str, int] = {}
         self._hits: list[float] = []
-        """For how many lines each layout was right lately."""
+        """For about how many lines each layout was right in the last batches."""
 
     def match(self, columns: Columns, lines: pa.Array) -> pa.Array:
         """Return for each line, without its newline, the place of its layout; NULL for a line that must be kept.
 
-        It does what a reader does: the place is given only to a row whose columns give these very bytes.
+        It does what a reader does: the place is given only to a row whose columns give exactly these bytes.
         """
         batch = _Batch(columns, lines, self._kinds)
         tried = set()

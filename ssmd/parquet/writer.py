@@ -38,7 +38,7 @@ class PartsWriter:
 
     `reader`: finds the types of messages, by which they get their table. `facts`: goes into the metadata of each file.
     `types`: only lines with messages of these types are written; None for all, which lines_in() needs. `name`: of each
-    file. Raises OutputError, WriteError. After an error, or without close(), what is there is for nothing but removal.
+    file. Raises OutputError, WriteError. After an error, or without close(), the folder is incomplete: remove it.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class PartsWriter:
         return known.part
 
     def _flush(self) -> None:
-        """Write row groups, the largest first, until not too much waits."""
+        """Write row groups, the largest first, until at most _PENDING bytes wait."""
         parts = [opened.part for opened in self._open.values()]
         while sum(part.pending_bytes for part in parts) > _PENDING:
             max(parts, key=lambda part: part.pending_bytes).flush()

@@ -33,17 +33,16 @@ class Packer(Protocol):
     def pack(self, file: DayFile, new: Path, manifest: Manifest, progress: Progress) -> None:
         """Write all lines of a file to `new`, a file or a folder, which replaces what an earlier run has left there.
 
-        It need not be proved or durable. `progress` is called with bytes of lines. Raises OutputError, DataError for a
-        file that does not match its manifest or cannot be read, and OSError when something cannot be written.
+        The caller proves it and makes it durable. `progress` is called with bytes of lines. Raises OutputError, DataError
+        for a file that does not match its manifest or cannot be read, and OSError when something cannot be written.
         """
 
 
 def proved(path: Path, manifest: Manifest, progress: Progress, form: str | None = None) -> Iterator[bytes]:
-    """Yield the lines of a day in blocks, as every other reader of ssmd reads them. Raises DataError, at their end
-    unless they cannot be read, when they do not match the manifest; and for a file in Parquet in which any byte has
-    changed.
+    """Yield the lines of a day in blocks, as every other reader of ssmd reads them.
 
-    `form`: that of a file whose name does not say it yet.
+    Raises DataError for what cannot be read, for a file in Parquet in which any byte has changed, and, after the last
+    line, when the lines do not match the manifest. `form`: that of a file whose name does not say it yet.
     """
     for problem in problems_in(path) if path.is_dir() else ():
         raise DataError(f"{path}/{problem}; nothing is removed")

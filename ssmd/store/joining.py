@@ -1,7 +1,7 @@
-"""Puts lines before those of a day that is here: its data and its ledger are replaced together.
+"""Puts lines before those that a day has: its data and its ledger are replaced together.
 
-Both are written under other names. The rename of the data is the moment from which on the new ones count; finish_join()
-completes what a kill has left after it, and removes what one has left before it.
+Both are first written under other names. They count from the moment at which the data is renamed. After a kill before
+that moment, finish_join() removes them; after a kill later than that, it completes the replacement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Files of a storage folder whose content is brought when it is first read, as those of a bucket.
+"""Lets a folder have files whose content is brought, from a bucket for example, when it is first read.
 
-Such a folder has every file under its name and with its size, so that whoever lists it finds what there is. What opens
-a file of a day for reading calls present() first; bring_with() is the other end. Without such a folder it does nothing.
+Such a folder has each file under its name and with its size, so a listing of it is right. Code that opens a file of a
+day for reading calls present() first, which calls what bring_with() has set for the folder. For other folders it does
+nothing.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["FOLDER", "FORMAT", "File", "Made", "Receipt", "Source", "decode_receipt", "encode_receipt", "receipt_name"]
 
 FOLDER = "_ssmd"
-"""Holds what is not for readers. Spark, Arrow and others pass over names that begin with an underscore."""
+"""The folder for what is no data. Spark, Arrow and others pass over names that begin with an underscore."""
 
 FORMAT = 1
 
