@@ -33,8 +33,9 @@ class Packer(Protocol):
     def pack(self, file: DayFile, new: Path, manifest: Manifest, progress: Progress) -> None:
         """Write all lines of a file to `new`, a file or a folder, which replaces what an earlier run has left there.
 
-        The caller proves it and makes it durable. `progress` is called with bytes of lines. Raises OutputError, DataError
-        for a file that does not match its manifest or cannot be read, and OSError when something cannot be written.
+        The caller proves it and makes it durable. `progress` is called with bytes of lines. Raises OutputError,
+        DataError for a file that does not match its manifest or cannot be read, and OSError when something cannot be
+        written.
         """
 
 
