@@ -13,11 +13,11 @@ Commands:
   verify     prove that recorded data is unchanged, or name the lines that are not
   seal       write the manifests of finished days
   cat        print recorded lines, or the exchange's own messages
-  compact    compress sealed days
+  compact    compress sealed days, or make Parquet of them
   replay     serve recorded days over a WebSocket, as the exchange did
   report     show what was recorded, day by day, as text or HTML
   import     bring in recordings of other programs
-  ship       copy what is recorded to an engine, such as NATS or Kafka
+  ship       copy what is recorded to an engine, such as NATS or Kafka, or to a bucket
   export     write recorded days as Parquet, to a folder or a bucket
   restore    bring back what this host has lost and a bucket has
   prune      remove old local data that a bucket has

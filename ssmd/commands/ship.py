@@ -1,4 +1,4 @@
-"""Copy what is recorded to the engine that the environment names, and go on as more is recorded.
+"""Copy what is recorded to the engine or the bucket that the environment names, and go on as more is recorded.
 
 Usage:
   ssmd ship <environment> --config-dir <path> [--engine <type>] [--shard <i/n>] [--once] [--resume-at <place>]
@@ -24,14 +24,15 @@ Options:
 To a bucket, sealed days go as a whole, and the lines of today in segments, when they are `storage.live_seconds` old.
 Objects that are there are never overwritten.
 
-A collector does this by itself, in a process of its own, when `transport.relay` is `companion`, the default. With
-`external`, run this command beside it, in another container or on another host that has the same storage folder; it
-also works when no collector runs. What is on the disk and synced is sent, in order. The command asks the engine where
-its copy ends, so it may be killed at any time and run again. Two at once for one feed are refused.
+A collector does this by itself, in a process of its own: for a bucket always, for a transport when `transport.relay` is
+`companion`, the default. With `external`, run this command beside it, in another container or on another host that has
+the same storage folder; it also works when no collector runs. What is on the disk and synced is sent, in order. The
+command asks the engine where its copy ends, so it may be killed at any time and run again. Two at once for one feed are
+refused.
 
 While the engine fails, it tries again after 1 s, then after longer and longer pauses of up to 60 s. SIGTERM, SIGHUP and
-Ctrl-C end it when what is there is sent, after a second at the latest. Only the keys of the engine's type are used,
-from the sources that the environment's `keys` section names. SSMD_LOG_LEVEL is debug, info, warning or error;
+Ctrl-C end it; before that it sends what is there, for 2.5 s at most. Only the keys of the engine's type are used, from
+the sources that the environment's `keys` section names. SSMD_LOG_LEVEL is debug, info, warning or error;
 SSMD_LOG_FORMAT is text or json.
 """
 
