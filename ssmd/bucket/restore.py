@@ -23,7 +23,7 @@ from ssmd.bucket.local_day import LocalDay
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.store.durable import explain, make_directory, sync_directory, write_durably
 from ssmd.store.joining import commit_join, finish_join, joined_path, merged_ledger
-from ssmd.store.layout import data_path, forms_of, ledger_path, temporary
+from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path, temporary
 from ssmd.store.ledger import APART
 from ssmd.store.repair import repair
 
@@ -90,14 +90,14 @@ def _live(bucket: Bucket, day: str, stem: str) -> LiveDay | None:
 
 
 def _compare(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Restored:
-    """Compare the last segment of which there are lines here, and add what follows.
+    """Compare the segment that has the last line here, and add what follows that line.
 
     The segments before it need no comparison: a file that has lines of one segment has those of all earlier ones.
     """
     segments = live.segments
     if not segments:
         return Restored()
-    place = next((at for at, segment in enumerate(segments) if segment.last > local.lines), len(segments) - 1)
+    place = next((at for at, segment in enumerate(segments) if segment.last >= local.lines), len(segments) - 1)
     start, end = local.offset_of(segments[place].first - 1), local.offset_of(segments[place].last)
     try:
         read = start
@@ -106,20 +106,26 @@ def _compare(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Resto
             read = at + len(here)
             if here != piece[: len(here)]:
                 raise _Differ
+            if len(here) < len(piece):
+                break
         if read != end:
             raise _Differ
         if local.lines >= live.lines:
             return Restored()
-        return _extend(bucket, live, local, place, start)
+        return _extend(bucket, live, local, stem, place, start)
     except _Differ:
         return _join(bucket, live, local, stem)
 
 
-def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, place: int, start: int) -> Restored:
-    """Add the lines that follow those here; `place`: of the segment that has the next one, and begins at `start`."""
+def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str, place: int, start: int) -> Restored:
+    """Add the lines that follow those here; `place`: of the segment that has the last one here, and begins at `start`.
+
+    The manifest goes first: it would not be true any longer.
+    """
     missing = live.lines - local.lines
     there = _ledger(bucket, live)
     rest = (piece[max(0, local.size - at) :] for at, piece in _from(start, _pieces(bucket, live.data[place:])))
+    manifest_path(local.path.parent, stem).unlink(missing_ok=True)
     if local.exists:
         # First the ledger: entries without their lines do no harm, lines without their entries do.
         end = _End(local.size, local.lines)

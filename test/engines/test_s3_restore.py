@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from s3_storage import put_day, put_segments
 from ssmd.bucket.address import Address
 from ssmd.bucket.restore import Restored, restore, unfinished_days
 from ssmd.errors import DataError, OutputError
+from ssmd.proof.seal import seal
 from ssmd.store.inventory import data_files
 from ssmd.store.joining import joined_path
 from ssmd.store.layout import DayFile
@@ -90,6 +92,34 @@ def test_a_folder_that_was_set_back_gets_the_rest(bucket, file, left):
     assert before[1].startswith(content(file)[1])
 
 
+def test_a_folder_that_was_set_back_within_a_large_segment_gets_the_rest(bucket, tmp_path):
+    """Such a segment comes in several pieces, and the lines here end in the first of them."""
+    noise = random.Random(17)
+    messages = [b'{"type":"x","msg":"%b"}' % noise.randbytes(500).hex().encode() for _ in range(3000)]
+    begin = [(0, "started", {"version": "9.9", "exchange": "kalshi"}), (0, "connected", {})]
+    happened = [(1 + number, message) for number, message in enumerate(messages)]
+    write_day(tmp_path / "data", DAY, *begin, *happened, sealed=False)
+    [file] = data_files([tmp_path / "data"])
+    before = content(file)[0]
+    put_segments(bucket, file, len(messages))
+    [segment] = [found for found in bucket.list() if found.name.endswith(".zst")]
+    assert segment.size > 1024 * 1024
+    cut(file, 10)
+    assert restored(bucket, file) == Restored(len(messages) - 10)
+    assert content(file)[0] == before
+
+
+def test_a_sealed_day_that_gets_more_lines_is_not_sealed_any_longer(bucket, file):
+    before, count = content(file), len(lines_of(file))
+    put_segments(bucket, file, 100, count)
+    cut(file, 50)
+    assert seal(file, NOW) is not None
+    assert restored(bucket, file) == Restored(count - 50)
+    assert content(file)[0] == before[0]
+    verified = ssmd("verify", file.path)
+    assert (verified.returncode, "not sealed" in verified.stdout) == (0, True), verified.stdout
+
+
 def test_a_torn_line_is_set_aside_first(bucket, file):
     before, count = content(file), len(lines_of(file))
     put_segments(bucket, file, 100, count)
@@ -132,6 +162,17 @@ def test_another_line_stops_it(bucket, file, line):
     file.path.write_bytes(b"".join(lines))
     before = content(file)
     with pytest.raises(OutputError, match=rf"kalshi\.jsonl: line {line} is not the one that s3://"):
+        restored(bucket, file)
+    assert content(file) == before
+
+
+@pytest.mark.parametrize("left", [100, 110])
+def test_other_lines_that_end_where_a_segment_ends_stop_it_too(bucket, file, left):
+    put_segments(bucket, file, 100, 110, 300)
+    cut(file, left)
+    file.path.write_bytes(file.path.read_bytes().replace(b"0.4", b"0.6"))
+    before = content(file)
+    with pytest.raises(OutputError, match=r"kalshi\.jsonl: line 1 is not the one that s3://"):
         restored(bucket, file)
     assert content(file) == before
 
