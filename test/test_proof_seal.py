@@ -18,6 +18,8 @@ from recorded_runs import (
     open_writer,
 )
 
+from ssmd.store.joining import joined_path
+
 
 def test_a_sealed_day_and_a_held_file_are_left_alone(own_storage, status, metrics):
     manifest = manifest_in(own_storage)
@@ -30,6 +32,19 @@ def test_a_sealed_day_and_a_held_file_are_left_alone(own_storage, status, metric
     assert (done.returncode, "is being written" in done.stdout, manifest.exists()) == (0, True, False)
     writer.close()
     assert "sealed, 2,500 lines" in ssmd("seal", own_storage).stdout
+    assert findings_in(own_storage) == []
+
+
+def test_parts_of_a_day_that_were_being_put_together_are_completed_first(own_storage):
+    """A kill right after the rename of the data has left the ledger under its other name."""
+    manifest_in(own_storage).unlink()
+    ledger = ledger_in(own_storage)
+    right = ledger.read_bytes()
+    joined_path(ledger).write_bytes(right)
+    ledger.write_bytes(right.splitlines(keepends=True)[0])
+    assert ssmd("seal", own_storage).returncode == 0
+    assert ledger.read_bytes() == right
+    assert not joined_path(ledger).exists()
     assert findings_in(own_storage) == []
 
 

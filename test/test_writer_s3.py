@@ -1,5 +1,7 @@
 """The storage of the type s3: its fields, its companions, and what the ledger says when the bucket was not asked."""
 
+import os
+
 import pytest
 from metadata_texts import ENVIRONMENT
 from writer_runs import NOON, begin, ledger, put
@@ -7,12 +9,14 @@ from writer_runs import NOON, begin, ledger, put
 from ssmd.bucket.address import Address
 from ssmd.contracts.companion import UPLOAD
 from ssmd.contracts.shard import Shard
+from ssmd.errors import AlreadyCollected
 from ssmd.metadata.document import parse
 from ssmd.metadata.fields import Model
 from ssmd.metadata.model import Environment
 from ssmd.metadata.validation import validate
 from ssmd.runtime.status import Status
 from ssmd.store.joining import joined_path
+from ssmd.writer.day import lock_files
 from ssmd.writer.s3 import S3Storage, S3Writer
 
 
@@ -118,3 +122,18 @@ def test_two_parts_that_were_being_put_together_are_as_before(tmp_path):
     one.open()
     one.close()
     assert not list(folder.glob("*.new"))
+
+
+def test_a_restore_at_work_on_the_files_is_not_disturbed(tmp_path):
+    """It holds the lock of a collector, and what it has written under other names is not for another one to remove."""
+    folder = tmp_path / "2025-12-22"
+    folder.mkdir()
+    half = joined_path(folder / "kalshi.jsonl")
+    half.write_bytes(b"half")
+    lock = lock_files(tmp_path, "kalshi")
+    try:
+        with pytest.raises(AlreadyCollected):
+            writer(tmp_path, Status()).open()
+    finally:
+        os.close(lock)
+    assert half.read_bytes() == b"half"

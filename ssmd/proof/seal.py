@@ -12,6 +12,7 @@ from ssmd.errors import DataError, OutputError
 from ssmd.proof.examine import Examination, examine
 from ssmd.store.durable import write_durably
 from ssmd.store.inventory import data_files, other_forms
+from ssmd.store.joining import finish_join
 from ssmd.store.layout import DayFile, ledger_path, manifest_path
 from ssmd.store.locks import held
 from ssmd.store.manifest import Manifest
@@ -61,6 +62,7 @@ def seal(
     with held(file.path) as ours:
         if not ours:
             return None
+        _finish_join(file)
         if others := other_forms(file.path):
             raise DataError(
                 f"{file.path}: the day exists in two forms, so it is not sealed: {others[0].path.name} is beside it; "
@@ -73,6 +75,13 @@ def seal(
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         write_durably(manifest_path(file.path.parent, file.stem), encode_manifest(manifest))
         return manifest
+
+
+def _finish_join(file: DayFile) -> None:
+    try:
+        finish_join(file.path.parent, file.stem)
+    except OSError as error:
+        raise OutputError(f"{error.filename or file.path}: {error.strerror}") from None
 
 
 def _is_torn(found: Examination) -> bool:

@@ -117,11 +117,14 @@ class S3Writer(FileWriter):
         return own if feed_of(self._stem).endswith(LISTING) else [self._restore, *own, self._upload]
 
     def _open(self) -> list[Repaired]:
-        now = self._clock()
-        finish_join(self._path(now).parent, self._stem)
         repaired = super()._open()
         if why := self._status.unprepared:
             # So the lines that follow may be put after those that the bucket turns out to have.
-            self._ledger.add(APART, now, {"copy": self._copy, "why": why})
+            self._ledger.add(APART, self._clock(), {"copy": self._copy, "why": why})
             self._ledger.write()
         return repaired
+
+    def _open_day(self, ns: int) -> list[Repaired]:
+        # Under the collector's lock: until then, `ssmd restore` may be at work on the files.
+        finish_join(self._path(ns).parent, self._stem)
+        return super()._open_day(ns)
