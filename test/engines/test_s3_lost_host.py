@@ -16,6 +16,7 @@ from s3_storage import put_segments
 
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
+from ssmd.store.locks import held
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 
@@ -157,6 +158,42 @@ def test_a_day_of_which_only_segments_are_left_is_sealed_and_uploaded(server, tm
     assert not list(site.bucket.list(f"{yesterday()}/live/"))
     verified = ssmd("verify", site.data)
     assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.zst", "parquet", "both"])
+def test_a_sealed_day_of_which_the_bucket_has_more_is_uploaded_with_all_of_it(server, tmp_path, form):
+    """As after the folder was put back from an older copy, while the bucket could not be reached."""
+    site = site_in(tmp_path, server)
+    there = recorded_yesterday(site)
+    path = data(site, yesterday())
+    path.write_bytes(b"".join(there.splitlines(keepends=True)[:100]))
+    ledger = path.with_name(f"{FEED}.ledger.jsonl")
+    entries = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(entry for entry in entries if decode_entry(entry).line < 100))
+    site.seal()
+    plain = path.read_bytes()
+    if form != "jsonl":
+        assert ssmd("compact", site.data, *(["--parquet"] if form == "parquet" else [])).returncode == 0
+    if form == "both":  # As a kill leaves it, after the plain file was made again.
+        path.write_bytes(plain)
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.complete_days() == {(yesterday(), FEED): there}
+    assert [file.name for file in path.parent.glob(f"{FEED}.*") if file.suffix in (".zst", ".parquet")] == []
+    assert ssmd("verify", site.data).returncode == 0
+
+
+def test_a_day_on_which_another_command_works_waits(server, tmp_path):
+    site = site_in(tmp_path, server)
+    there = recorded_yesterday(site)
+    path = data(site, yesterday())
+    path.write_bytes(b"".join(there.splitlines(keepends=True)[:100]))
+    site.seal()
+    with held(path) as ours:
+        assert ours
+        assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.complete_days() == {}
+    assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+    assert site.complete_days() == {(yesterday(), FEED): there}
 
 
 @pytest.mark.parametrize("compacted", [False, True])

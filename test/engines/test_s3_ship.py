@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 import zstandard
@@ -18,8 +18,14 @@ from s3_server import READER, S3Server
 from ship_runs import wait_until
 
 from ssmd.errors import EngineError
+from ssmd.proof.pack_zst import ZstPacker
+from ssmd.proof.packer import Packer
+from ssmd.reading.blocks import LineBlocks
+from ssmd.shipping.s3.packing import Packing
+from ssmd.shipping.s3.sealed import SealedDay
 from ssmd.store.layout import MANIFEST
 from ssmd.store.timestamps import day_of_ns
+from ssmd.tables.packer import ParquetPacker
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +232,52 @@ def test_a_day_goes_up_in_the_form_that_the_storage_names_and_the_file_here_stay
     assert all(name.startswith(f"2026-01-30/{FEED}.{form}") for name in names[:-1] if not name.endswith(MANIFEST))
     assert any(form in name for name in names)
     assert (site.data / "2026-01-30" / f"{FEED}.jsonl").read_bytes() == data
+
+
+def sealed_day(site: Site, day: str, packer: Packer, packing: type[Packing] = Packing) -> SealedDay:
+    return SealedDay(site.bucket, site.data / day, FEED, packing(packer, site.data / ".scratch"))
+
+
+class Compacted(Packing):
+    """Is asked for a day that `ssmd compact --parquet` packs as soon as it is proved."""
+
+    @contextmanager
+    def of(self, folder, stem, manifest):
+        with super().of(folder, stem, manifest) as packed:
+            assert ssmd("compact", folder.parent, "--parquet").returncode == 0
+            yield packed
+
+
+def test_a_day_that_is_compacted_meanwhile_is_uploaded_the_next_time(site):
+    site.write("2026-01-30", 500)
+    site.seal()
+    assert ssmd("compact", site.data).returncode == 0
+    assert not sealed_day(site, "2026-01-30", ZstPacker(9), Compacted).upload()
+    assert site.complete_days() == {}
+    assert sealed_day(site, "2026-01-30", ZstPacker(9)).upload()
+    assert list(site.complete_days()) == [("2026-01-30", FEED)]
+
+
+@pytest.mark.parametrize("form", ["jsonl.zst", "parquet"])
+@pytest.mark.parametrize("left", ["parquet/type=old/part-0000.parquet", "jsonl"])
+def test_an_object_that_readers_would_take_for_a_part_of_the_day_stops_it(site, form, left):
+    site.write("2026-01-30", 5)
+    site.seal()
+    site.configure(format=form)
+    site.bucket.put_new(f"2026-01-30/{FEED}.{left}", b"of an upload that was killed")
+    ended = site.ship("--once")
+    assert ended.returncode == 78
+    assert f"{FEED}.{left}: is not a part of the day as it is here" in error(ended)
+    assert site.complete_days() == {}
+
+
+def test_the_same_lines_in_another_format_may_be_beside_them(site):
+    site.write("2026-01-30", 500)
+    site.seal()
+    assert ssmd("compact", site.data, "--parquet").returncode == 0
+    name = f"2026-01-30/{FEED}.jsonl.zst"
+    site.bucket.put_new(name, zstandard.compress(b"".join(LineBlocks(site.data / f"2026-01-30/{FEED}.parquet"))))
+    assert sealed_day(site, "2026-01-30", ParquetPacker()).upload()
 
 
 def test_a_server_that_is_full_is_an_error_and_nothing_looks_complete(tmp_path):

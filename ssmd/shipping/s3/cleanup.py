@@ -1,4 +1,4 @@
-"""Removes the segments of a day that is complete in the bucket, after comparing their bytes with those of the day."""
+"""Compares the segments of a day with its lines here, and removes those of a day that is complete in the bucket."""
 
 from __future__ import annotations
 
@@ -14,9 +14,25 @@ from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import split
 from ssmd.store.layout import ledger_path
 
-__all__ = ["remove_segments"]
+__all__ = ["has_segments", "remove_segments"]
 
 _log = logging.getLogger("ssmd.ship")
+
+
+def has_segments(bucket: Bucket, folder: Path, stem: str, data: Path) -> bool:
+    """Return whether a day here has the lines of its segments. `data`: its file or folder. Only the last segment is
+    compared: a file that has its lines has those of all earlier ones. Raises DataError, and what the bucket raises.
+    """
+    prefix = live_prefix(folder.name, stem)
+    last = chain(segment for segment, is_ledger in _found(bucket, prefix).values() if not is_ledger)[-1:]
+    lines = _digests(data, last)
+    return all(_digest_there(bucket, prefix + segment.data) == lines[segment] for segment in last)
+
+
+def _found(bucket: Bucket, prefix: str) -> dict[str, tuple[Segment, bool]]:
+    """Return the segments below a prefix by name, each with whether the object is its part of the ledger."""
+    names = (found.name.removeprefix(prefix) for found in bucket.list(prefix))
+    return {name: read for name in names if (read := read_segment(name)) is not None}
 
 
 def remove_segments(bucket: Bucket, folder: Path, stem: str, data: Path | None) -> int:
@@ -26,8 +42,7 @@ def remove_segments(bucket: Bucket, folder: Path, stem: str, data: Path | None) 
     What is not in the day is kept, and logged. Raises DataError, and what the bucket raises.
     """
     prefix = live_prefix(folder.name, stem)
-    names = [found.name.removeprefix(prefix) for found in bucket.list(prefix)]
-    found = {name: read for name in names if (read := read_segment(name)) is not None}
+    found = _found(bucket, prefix)
     if not found or data is None:
         return 0
     lines = _digests(data, sorted({segment for segment, is_ledger in found.values() if not is_ledger}))

@@ -43,6 +43,8 @@ class DaysUploader(Uploader):
 
     _asked = False
     """Whether the bucket was asked about all days."""
+    _busy: frozenset[str] = frozenset()
+    """The days that another command was working on, when they were to be put together with what the bucket has."""
 
     def _begin(self) -> None:
         self._complete = {day: known for day, known in self._complete.items() if not self._is_recent(day)}
@@ -52,6 +54,7 @@ class DaysUploader(Uploader):
         return day >= day_of_ns(self._plan.clock() - _RECENT_DAYS * DAY_NS)
 
     def _round(self, bucket: Bucket) -> None:
+        self._busy = frozenset()
         if not self._asked:
             today = day_of_ns(self._plan.clock())
             for day in lost_days(bucket, self._plan.storage, self._stem, today):
@@ -87,10 +90,13 @@ class DaysUploader(Uploader):
 
     def _bring(self, bucket: Bucket, folder: Path, signature: Signature | None) -> None:
         """Bring lines of a day that only the bucket has. The day is then sealed anew."""
-        put_together(bucket, folder, self._stem, self._plan.clock())
+        if not put_together(bucket, folder, self._stem, self._plan.clock()):
+            self._busy |= {folder.name}
 
     def _upload(self, bucket: Bucket, folder: Path, signature: Signature) -> None:
-        """Upload a day."""
+        """Upload a day of which all is here that the bucket has."""
+        if folder.name in self._busy:
+            return
         day = SealedDay(bucket, folder, self._stem, self._packing)
         self._abort(bucket, folder.name)
         if day.upload():

@@ -33,7 +33,7 @@ class LiveUploader(Uploader):
                 self._try(folder.name, found.st_ino, work)
 
     def _folders(self) -> list[Path]:
-        """Return the folders of the days that may have lines to upload, and drop those that were sealed."""
+        """Return the folders of days that may have lines to upload, and drop the days that were sealed or are older."""
         now = self._plan.clock()
         names = [day_of_ns(now - DAY_NS), day_of_ns(now)]
         folders = [self._plan.storage / name for name in names]
@@ -41,6 +41,8 @@ class LiveUploader(Uploader):
         days = self._days or {}
         for name in set(days) - {folder.name for folder in is_open}:
             days.pop(name).close()
+        for name in set(self._problems) - {folder.name for folder in is_open}:
+            del self._problems[name]  # What is left to do is for the uploader of days that are over.
         return is_open
 
     def _upload(self, bucket: Bucket, folder: Path, all_lines: bool) -> None:

@@ -6,22 +6,24 @@ ask the bucket, and began without the lines that the bucket has: then the two pa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ssmd.bucket.client import Bucket
 from ssmd.bucket.restore import Restored, restore, unfinished_days
-from ssmd.errors import DataError, OutputError
+from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.proof.seal import seal
 from ssmd.reading.blocks import LineBlocks
-from ssmd.store.durable import open_new, sync_directory
+from ssmd.shipping.s3.cleanup import has_segments
+from ssmd.shipping.s3.packing import require_lines
+from ssmd.store.durable import explain, open_new, remove, sync_directory, sync_tree
 from ssmd.store.inventory import data_files, other_forms
-from ssmd.store.layout import data_path, ledger_path, manifest_path, temporary
-from ssmd.store.ledger import APART
-from ssmd.store.ledger_file import readable_entries
+from ssmd.store.layout import FORMS, DayFile, data_path, manifest_path, temporary
 from ssmd.store.locks import held
+from ssmd.store.manifest_file import read_manifest
 
 __all__ = ["lost_days", "put_together"]
 
@@ -35,44 +37,63 @@ def lost_days(bucket: Bucket, storage: Path, stem: str, today: str) -> list[str]
 
 
 def put_together(bucket: Bucket, folder: Path, stem: str, now_ns: int) -> bool:
-    """Bring lines that only the bucket has of a day that is over, and seal it anew; return whether there were any.
+    """Bring lines that only the bucket has of a day that is over, and seal it anew.
+
+    Return False when another command is working on the day: then nobody knows whether all lines are here, and this has
+    to be called again.
 
     Raises DataError, also where the two differ, WriteError, and what the bucket raises.
     """
     path = data_path(folder, stem)
-    if not path.exists() and any(entry.event == APART for entry in readable_entries(ledger_path(folder, stem))):
-        _unpack(path)
+    if packed := other_forms(path):
+        if has_segments(bucket, folder, stem, path if path.exists() else packed[0].path):
+            return True
+        if not _unpack(path, stem, packed):
+            return False
     with held(path) as ours:
         if path.exists() and not ours:
-            return False  # It is being sealed; the next round finds it as it is then.
+            return False
         try:
             done = restore(bucket, folder, stem, now_ns)
         except OutputError as error:
             raise DataError(str(error)) from None
-    if done == Restored():
-        return False
-    extra = {"day": folder.name, "stem": stem, "lines": done.lines, "joined": done.joined}
-    _log.warning("the bucket had lines of a day that this host did not have; they were restored", extra=extra)
-    manifest_path(folder, stem).unlink(missing_ok=True)
-    for file in data_files([folder]):
-        if file.stem == stem:
-            seal(file, now_ns)
+    if done != Restored():
+        extra = {"day": folder.name, "stem": stem, "lines": done.lines, "joined": done.joined}
+        _log.warning("the bucket had lines of a day that this host did not have; they were restored", extra=extra)
+        for file in data_files([folder]):
+            if file.stem == stem:
+                seal(file, now_ns)
     return True
 
 
-def _unpack(path: Path) -> None:
-    """Make the plain file of a day that was compacted already, and remove the compacted one. Raises OutputError."""
-    for other in other_forms(path):
-        new = temporary(path)
-        with open_new(new) as file:
-            for block in LineBlocks(other.path):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(new, path)
-        sync_directory(path.parent)
-        if other.path.is_dir():
-            shutil.rmtree(other.path)
-        else:
-            other.path.unlink()
-        return
+def _unpack(path: Path, stem: str, packed: Sequence[DayFile]) -> bool:
+    """Make the plain file of a day that was compacted already, and remove the compacted ones once it is proved. Return
+    False when another command is working on them. A kill leaves both, and the next call removes the compacted ones.
+
+    Raises DataError, OutputError, WriteError.
+    """
+    manifest = read_manifest(manifest_path(path.parent, stem))
+    new = temporary(path)
+    with contextlib.ExitStack() as locks:
+        if manifest is None or not all(locks.enter_context(held(one.path)) for one in packed):
+            return False
+        try:
+            if not path.exists():
+                with open_new(new) as file:
+                    for block in LineBlocks(packed[0].path):
+                        file.write(block)
+                sync_tree(new)
+                require_lines(new, manifest, FORMS[0])
+                os.rename(new, path)
+                sync_directory(path.parent)
+            else:
+                require_lines(path, manifest)
+            for one in packed:
+                remove(one.path)
+            sync_directory(path.parent)
+            return True
+        except OSError as error:
+            raise WriteError(f"{error.filename or path}: {explain(error)}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                remove(new)

@@ -60,7 +60,10 @@ class Packing:
                 remove(self.scratch)
 
 
-def require_lines(path: Path, manifest: Manifest) -> None:
-    """Raise DataError unless the lines of a day, in any form, are those of the manifest."""
-    for _ in proved(path, manifest, lambda done: None):
+def require_lines(path: Path, manifest: Manifest, form: str | None = None) -> None:
+    """Raise DataError unless the lines of a day, in any form, are those of the manifest.
+
+    `form`: that of a file whose name does not say it yet.
+    """
+    for _ in proved(path, manifest, lambda done: None, form):
         pass
