@@ -43,7 +43,10 @@ class BucketCopy:
                 mirror.leave()
 
     def _lack_of(self, path: Path, name: str) -> str:
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read, so nothing is removed: {error.strerror}") from None
         if self._bucket.find(name) is None:
             return f"is not complete in {self.name}: {path.name} is missing"
         try:

@@ -93,6 +93,16 @@ def test_a_bucket_with_other_lines_is_no_copy(site):
     assert ago(5) in here(site)
 
 
+def test_a_day_whose_ledger_is_gone_stays_and_the_others_go(site):
+    ledger = path(site, 5).with_name(f"{FEED}.ledger.jsonl")
+    ledger.unlink()
+    pruned = prune(site)
+    assert pruned.returncode == 65
+    assert f"{ledger}: cannot be read, so nothing is removed: No such file" in pruned.stdout + pruned.stderr
+    assert "Traceback" not in pruned.stderr
+    assert here(site) == [ago(5), ago(4), ago(2), ago(1)]
+
+
 def test_a_day_that_a_relay_still_needs_stays(site, tmp_path):
     transport = f"transport: {{type: file, path: {tmp_path / 'copy'}}}\n"
     tree = make_tree(site.folder, "sim://kalshi", "kalshi", "", site.environment + transport)
