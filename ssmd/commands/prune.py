@@ -78,11 +78,15 @@ def _waits(file: DayFile, relayed: Shipment | None) -> bool:
     """Return whether a relay has not shipped a day yet: it reads the data here."""
     if relayed is None or file.feed != relayed.feed:
         return False
-    position = Shipped(relayed.storage, file.stem, relayed.engine).position()
-    if position is None:
-        start: str = relayed.config.start
-        return start == "oldest" or (start[0].isdigit() and file.day >= start)
-    return position.day <= file.day
+    start: str = relayed.config.start
+    shipped = Shipped(relayed.storage, file.stem, relayed.engine)
+    # A relay that has shipped nothing so far, because the engine cannot be reached, begins where it began at first.
+    position = shipped.position() or shipped.beginning(start)
+    if position is not None:
+        return position.day <= file.day
+    if shipped.read() is not None:  # It is there, and cannot be read: a power failure may have emptied it.
+        return True
+    return start == "oldest" or (start[0].isdigit() and file.day >= start)
 
 
 def _prune(

@@ -103,15 +103,28 @@ def test_a_day_whose_ledger_is_gone_stays_and_the_others_go(site):
     assert here(site) == [ago(5), ago(4), ago(2), ago(1)]
 
 
-def test_a_day_that_a_relay_still_needs_stays(site, tmp_path):
+def prune_beside_a_relay(site: Site, tmp_path: Path, shipped: str) -> str:
+    """Prune where the relay of a transport has left this beside the data; return what is printed."""
     transport = f"transport: {{type: file, path: {tmp_path / 'copy'}}}\n"
     tree = make_tree(site.folder, "sim://kalshi", "kalshi", "", site.environment + transport)
-    position = {"feed": FEED, "shard": "", "day": ago(3), "offset": 0, "line": 0}
-    (site.data / f".{FEED}.file.shipped").write_text(json.dumps(position))
+    (site.data / f".{FEED}.file.shipped").write_text(shipped)
     pruned = ssmd("prune", "test", "--config-dir", tree, **VARIABLES)
     assert pruned.returncode == 0, pruned.stderr
-    assert f"{path(site, 3)}: is not shipped to file yet; left as it is" in pruned.stdout
-    assert f"{path(site, 5)}: removed" in pruned.stdout
+    return pruned.stdout
+
+
+@pytest.mark.parametrize("more", [{}, {"start": "today"}], ids=["shipped", "begun"])
+def test_a_day_that_a_relay_still_needs_stays(site, tmp_path, more):
+    """It has shipped up to this day, or it was to begin there, and has not reached the engine so far."""
+    position = {"feed": FEED, "shard": "", "day": ago(3), "offset": 0, "line": 0, **more}
+    printed = prune_beside_a_relay(site, tmp_path, json.dumps(position))
+    assert f"{path(site, 3)}: is not shipped to file yet; left as it is" in printed
+    assert f"{path(site, 5)}: removed" in printed
+
+
+def test_where_it_is_not_known_what_a_relay_has_shipped_all_days_stay(site, tmp_path):
+    assert prune_beside_a_relay(site, tmp_path, "").count("is not shipped to file yet") == 3
+    assert here(site) == [ago(days) for days in (5, 4, 3, 2, 1)]
 
 
 def test_without_keep_days_or_a_server_nothing_goes(site):
