@@ -116,6 +116,21 @@ def test_what_is_missing_or_cut_off_is_exported_again(storage, layout, damage):
     assert tree(storage) == before
 
 
+def test_files_of_another_program_are_not_replaced(storage, layout):
+    export(storage, layout)
+    before = tree(storage)
+    [receipt] = (storage.parent / "lake" / "_ssmd" / DAYS[1]).glob("*.json")
+    receipt.unlink()
+    code, _, err = export(storage, layout)
+    assert code == 73
+    assert f"{storage / DAYS[1] / 'kalshi.jsonl'}: is not exported: the target has {FOLDER[layout]}/" in err
+    assert "which no export of ssmd has written" in err
+    assert tree(storage) == before
+    assert DAYS[1] not in receipts(storage)
+    assert export(storage, layout, "--again", "--day", DAYS[1]).returncode == 0
+    assert receipts(storage).keys() == set(DAYS)
+
+
 def test_a_day_that_does_not_match_its_manifest_is_not_exported_and_the_others_are(storage, layout):
     wrong = storage / DAYS[1] / "kalshi.jsonl"
     data = wrong.read_bytes()

@@ -14,7 +14,7 @@ Options:
   --layout <layout>  hive or ssmd; see below [default: hive].
   --stream <name>    The name of the stream in the paths of the layout ssmd [default: all].
   --unsealed         Also export days that are not sealed, and today's, with the lines that they have so far.
-  --again            Also export days that the target has already.
+  --again            Also export days that the target has already, and replace files of other programs.
   --jobs <n>         Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.
   --cache <folder>   Keep what was read from a bucket in this folder, for the next time.
   --cache-size <n>   How much the folder may keep, such as 500M or 20G [default: 20G].

@@ -9,7 +9,16 @@ from ssmd import __version__
 from ssmd.tables.export.layout import Layout
 from ssmd.tables.export.lines import DayLines
 from ssmd.tables.export.plan import Job
-from ssmd.tables.export.receipt import FORMAT, File, Made, Receipt, Source, encode_receipt, receipt_name
+from ssmd.tables.export.receipt import (
+    FORMAT,
+    File,
+    Made,
+    Receipt,
+    Source,
+    begun_name,
+    encode_receipt,
+    receipt_name,
+)
 from ssmd.tables.export.target import Target
 
 __all__ = ["Exported", "export_day"]
@@ -46,14 +55,19 @@ def export_day(job: Job, target: Target, layout: Layout, progress: Callable[[int
 
 
 def _put(job: Job, target: Target, layout: Layout, made: list[Made], receipt: Receipt) -> None:
-    name = receipt_name(job.file.day, job.file.stem, layout.name)
-    if job.kept is None and job.present:
-        target.remove(name)  # What is there is about to change, so nothing must say that it is complete.
+    place = job.file.day, job.file.stem, layout.name
+    name, begun = receipt_name(*place), begun_name(*place)
+    if job.kept is None:
+        target.write(begun, b"{}\n")
+        if job.present:
+            target.remove(name)  # What is there is about to change, so nothing must say that it is complete.
     for one in made:
         target.put(one.path, one.name)
     for stale in _stale(job, receipt):
         target.remove(stale)
     target.write(name, encode_receipt(receipt))
+    if job.kept is None:
+        target.remove(begun)
 
 
 def _receipt(job: Job, layout: Layout, source: Source, files: list[File]) -> Receipt:

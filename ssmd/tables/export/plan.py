@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ssmd.errors import DataError
+from ssmd.errors import DataError, OutputError
 from ssmd.store.inventory import in_any_form
 from ssmd.store.layout import DayFile, manifest_path
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_file import read_manifest
 from ssmd.tables.export.layout import Layout
-from ssmd.tables.export.receipt import Receipt, Source, decode_receipt, receipt_name
+from ssmd.tables.export.receipt import Receipt, Source, begun_name, decode_receipt, receipt_name
 from ssmd.tables.export.target import Target
 
 __all__ = ["Job", "Plan"]
 
 _UNSEALED = "is not sealed; `ssmd seal` does that, and --unsealed exports the lines that it has so far"
+
+
+class _NotOurs(OutputError):
+    """The target has files that another program has written."""
 
 
 class Job(NamedTuple):
@@ -68,7 +72,11 @@ class Plan:
                 left(file, _UNSEALED, 0)
                 continue
             self.seen |= set(manifest.messages_by_type) if manifest is not None else set()
-            job = self._job(file, manifest)
+            try:
+                job = self._job(file, manifest)
+            except _NotOurs as error:
+                left(file, str(error), error.exit_code)
+                continue
             if job is None:
                 self.done += 1
             else:
@@ -80,6 +88,8 @@ class Plan:
         sizes = self._sizes_of(file.feed)
         present = tuple(name for name in sizes if self._layout.is_of(name, file))
         if receipt is None:
+            if data is None and present and not self._again:
+                self._require_begun(file, present[0])
             return Job(file, self._types, present)
         whole = all(sizes.get(made.name) == made.bytes for made in receipt.files)
         if whole and not self._again and _is_same(file, manifest, receipt.source):
@@ -88,6 +98,16 @@ class Plan:
             if self._layout.divisible and self._types is not None and receipt.types is not None:
                 return Job(file, self._types - set(receipt.types), present, kept=receipt)
         return Job(file, _united(self._types, receipt.types), present, old=receipt)
+
+    def _require_begun(self, file: DayFile, name: str) -> None:
+        """Raise _NotOurs unless an export that was killed has left the file `name`: other programs, such as that from
+        which the layout `ssmd` comes, may keep their own files under such names.
+        """
+        if self._target.read(begun_name(file.day, file.stem, self._layout.name)) is None:
+            raise _NotOurs(
+                f"{file.path}: is not exported: the target has {name}, which no export of ssmd has written; use "
+                "another target or, to replace what the target has of this day, --again"
+            )
 
     def _sizes_of(self, feed: str) -> Mapping[str, int]:
         if feed not in self._sizes:

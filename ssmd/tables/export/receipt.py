@@ -4,6 +4,7 @@ It is written after all files of the day, so its presence means that they are co
 learn what is there already, and what has changed since.
 
     {target}/_ssmd/{YYYY-MM-DD}/{stem}.{layout}.json
+    {target}/_ssmd/{YYYY-MM-DD}/{stem}.{layout}.begun.json    until the receipt is there: an export has begun to write
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["FOLDER", "FORMAT", "File", "Made", "Receipt", "Source", "decode_receipt", "encode_receipt", "receipt_name"]
+__all__ = [
+    "FOLDER",
+    "FORMAT",
+    "File",
+    "Made",
+    "Receipt",
+    "Source",
+    "begun_name",
+    "decode_receipt",
+    "encode_receipt",
+    "receipt_name",
+]
 
 FOLDER = "_ssmd"
 """The folder for what is no data. Spark, Arrow and others pass over names that begin with an underscore."""
@@ -76,6 +88,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 def receipt_name(day: str, stem: str, layout: str) -> str:
     """Return the name of a receipt below the target."""
     return f"{FOLDER}/{day}/{stem}.{layout}.json"
+
+
+def begun_name(day: str, stem: str, layout: str) -> str:
+    """Return the name below the target of what says, without a receipt, that the files of a day are of an export."""
+    return f"{FOLDER}/{day}/{stem}.{layout}.begun.json"
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
