@@ -19,6 +19,7 @@ from recorded import fail
 
 from ssmd.contracts.shard import Shard
 from ssmd.store.inventory import data_files
+from ssmd.store.pruned import PrunedDay, write_pruned
 from ssmd.tables.export.day import export_day
 from ssmd.tables.export.folder import FolderTarget
 from ssmd.tables.export.open import open_layout
@@ -114,6 +115,17 @@ def test_what_is_missing_or_cut_off_is_exported_again(storage, layout, damage):
     code, out, _ = export(storage, layout)
     assert (code, out.count("\n"), f"/{DAYS[1]}/" in out) == (0, 1, True)
     assert tree(storage) == before
+
+
+def test_a_day_that_was_pruned_before_it_was_exported_is_noted(storage, layout):
+    export(storage, layout, "--day", DAYS[0])
+    for day in DAYS[:2]:
+        write_pruned(storage / day, "kalshi", PrunedDay("2026-11-27T00:17:00.000000Z", "s3://market-data/x", "00"))
+        (storage / day / "kalshi.jsonl").unlink()
+    code, _, err = export(storage, layout)
+    assert (code, err.count("\n")) == (0, 1)
+    assert f"kalshi on {DAYS[1]} is not here: `ssmd prune` has removed it, and s3://market-data/x has it" in err
+    assert f"kalshi on {DAYS[1]} is not here" in export(storage, layout, "--day", DAYS[1]).stderr
 
 
 def test_files_of_another_program_are_not_replaced(storage, layout):

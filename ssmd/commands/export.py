@@ -44,6 +44,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ssmd.commands.jobs.cores import jobs_asked
@@ -55,10 +56,12 @@ from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.spelling import nearest
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
+from ssmd.store.pruned import pruned_data
 from ssmd.tables.export.day import Exported, export_day
 from ssmd.tables.export.layout import Layout
 from ssmd.tables.export.open import open_layout, open_target
 from ssmd.tables.export.plan import Job, Plan
+from ssmd.tables.export.receipt import FOLDER
 from ssmd.tables.export.target import Target
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -74,12 +77,13 @@ def _export_days(arguments: Mapping[str, Any], read: Places, days: frozenset[str
     """Export what is asked for; return the exit code."""
     jobs, layout = jobs_asked(arguments), _layout(arguments)
     types = frozenset(arguments["--type"]) or None
+    target = open_target(arguments["--to"])
     files = [file for file in data_files(read.paths, arguments["--feed"]) if file.day]
+    _note_pruned(read.paths, arguments["--feed"], days, target, layout)
     files = _of_days(files, days, unsealed=arguments["--unsealed"])
     warn_of_other_forms(files)
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
-    target = open_target(arguments["--to"])
     plan = Plan(target, layout, types, again=arguments["--again"])
     code = 0
 
@@ -123,6 +127,18 @@ def _of_days(files: Sequence[DayFile], days: frozenset[str], *, unsealed: bool) 
         raise UsageError(f"there is no data of {', '.join(sorted(missing))} here")
     today = datetime.now(UTC).date().isoformat()
     return [file for file in files if (file.day in days if days else unsealed or file.day < today)]
+
+
+def _note_pruned(
+    paths: Sequence[Path], feed: str | None, days: frozenset[str], target: Target, layout: Layout
+) -> None:
+    """Note on stderr the days whose data `ssmd prune` has removed before they were exported."""
+    if next(pruned_data(paths, feed), None) is None:
+        return
+    receipts = [name for name in target.sizes(f"{FOLDER}/") if name.endswith(f".{layout.name}.json")]
+    exported = {name.split("/")[1] for name in receipts}
+    for text in pruned_data(paths, feed, wanted=lambda day: day not in exported and (not days or day in days)):
+        print(f"ssmd: {text}; export it from there", file=sys.stderr)
 
 
 def _note_types(types: frozenset[str] | None, seen: set[str]) -> None:
