@@ -215,7 +215,9 @@ class KafkaSink:
 
     def _error(self, problem: KafkaError, block: Block, seconds: float) -> EngineError:
         """Return the error for a block whose transaction has failed after so many seconds."""
-        if problem.code() == KafkaError.MSG_SIZE_TOO_LARGE and self._too_large in block.payloads:
+        # When the brokers refuse a message while the next ones are handed over, only the state of the producer is wrong.
+        may_be_size = problem.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._STATE)
+        if may_be_size and self._too_large in block.payloads:
             index = block.payloads.index(self._too_large)
             topic, _ = self._routes(block)[block.found[index]]
             limit = min(self.topics.largest(topic), _LARGEST)
