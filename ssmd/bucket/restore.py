@@ -92,22 +92,23 @@ def _live(bucket: Bucket, day: str, stem: str) -> LiveDay | None:
 def _compare(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Restored:
     """Compare the segment that has the last line here, and add what follows that line.
 
-    The segments before it need no comparison: a file that has lines of one segment has those of all earlier ones.
+    The segments before it need no comparison: a file that has lines of one segment has those of all earlier ones. The
+    segment with the next line is read too, so that nothing is changed when it is damaged.
     """
     segments = live.segments
     if not segments:
         return Restored()
-    place = next((at for at, segment in enumerate(segments) if segment.last >= local.lines), len(segments) - 1)
-    start, end = local.offset_of(segments[place].first - 1), local.offset_of(segments[place].last)
+    last = len(segments) - 1
+    place = next((at for at, segment in enumerate(segments) if segment.last >= local.lines), last)
+    following = next((at for at, segment in enumerate(segments) if segment.last > local.lines), last)
+    start, end = local.offset_of(segments[place].first - 1), local.offset_of(segments[following].last)
     try:
         read = start
-        for at, piece in _from(start, _pieces(bucket, live.data[place : place + 1])):
+        for at, piece in _from(start, _pieces(bucket, live.data[place : following + 1])):
             here = local.read(at, len(piece))
-            read = at + len(here)
+            read += len(here)
             if here != piece[: len(here)]:
                 raise _Differ
-            if len(here) < len(piece):
-                break
         if read != end:
             raise _Differ
         if local.lines >= live.lines:
