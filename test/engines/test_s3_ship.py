@@ -174,6 +174,19 @@ def test_lines_of_today_go_up_in_segments_and_the_last_ones_at_the_end(tmp_path,
     assert ledger == (site.data / today / f"{FEED}.ledger.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_lines_whose_age_cannot_be_seen_go_up_too(tmp_path, server, damaged):
+    """As when the clock was set back: their time is still to come. Or the first of them is damaged."""
+    site = Site(tmp_path, server, live_seconds=1)
+    day = day_of_ns(time.time_ns())
+    data = site.write(day, 5, first=86_390)
+    if damaged:
+        data = b'{"ts":"no time at all' + data[21:]
+        (site.data / day / f"{FEED}.jsonl").write_bytes(data)
+    with site.shipping():
+        wait_until(lambda: site.live(day)[0] == data)
+
+
 def test_segments_are_removed_when_the_day_has_their_very_bytes(site):
     yesterday = day_of_ns(time.time_ns() - 24 * 3600 * 10**9)
     prefix = f"{yesterday}/live/{FEED}/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from functools import partial
 from pathlib import Path
 
@@ -78,9 +79,12 @@ class LiveUploader(Uploader):
 
     def _is_due(self, day: LiveDay) -> bool:
         size, received = day.pending()
-        if size >= SEGMENT_BYTES:
-            return True
-        return received is not None and self._age(received) >= self._plan.live_seconds
+        if not size or size >= SEGMENT_BYTES:
+            return size > 0
+        if received is None or received > self._plan.clock():
+            # The line is damaged, or the clock was set back: its time does not say how old it is.
+            return time.monotonic() - day.uploaded >= self._plan.live_seconds
+        return self._age(received) >= self._plan.live_seconds
 
     def _age(self, ns: int) -> float:
         return max(0.0, (self._plan.clock() - ns) / 1e9)

@@ -7,6 +7,7 @@ the end of the segment before it. So two processes that make a segment of the sa
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import zstandard
@@ -43,6 +44,8 @@ class LiveDay:
         self._ledger = LedgerPart(ledger_path(folder, stem))
         self.line = self.offset = 0
         """How many lines the bucket has, and where the last of them ends, in bytes."""
+        self.uploaded = time.monotonic()
+        """When the last segment was uploaded, or this was made, by time.monotonic()."""
         self.last: str | None = None
         """The time of the last line that was uploaded here, as in the line."""
         self._go_on()
@@ -126,6 +129,7 @@ class LiveDay:
         self._bucket.put_new(f"{self._prefix}{segment.data}", b"".join([*packed, frame.flush()]))
         self._ledger.at = end
         self.offset, self.line = offset, segment.last
+        self.uploaded = time.monotonic()
         self.last = data[data.rfind(b"\n", 0, -1) + 1 :][TS].decode("ascii", "replace")
         return lines
 
