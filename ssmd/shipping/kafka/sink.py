@@ -215,7 +215,7 @@ class KafkaSink:
 
     def _error(self, problem: KafkaError, block: Block, seconds: float) -> EngineError:
         """Return the error for a block whose transaction has failed after so many seconds."""
-        # When the brokers refuse a message while the next ones are handed over, only the state of the producer is wrong.
+        # When the brokers refuse a message while others are handed over, only the state of the producer is wrong.
         may_be_size = problem.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._STATE)
         if may_be_size and self._too_large in block.payloads:
             index = block.payloads.index(self._too_large)
