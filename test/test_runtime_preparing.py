@@ -46,7 +46,7 @@ def test_what_fails_is_noted_and_the_run_begins(caplog, code):
     status.beside = [beside]
     prepare([Companion(lambda one: code, "the bucket cannot be reached")], status, Event())
     assert status.unprepared == beside.unprepared == "the bucket cannot be reached"
-    assert "what comes is recorded nevertheless" in caplog.text
+    assert "the recording begins all the same" in caplog.text
 
 
 def test_when_nothing_may_be_written_the_run_does_not_begin():
