@@ -16,10 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import zstandard
-
 from ssmd.bucket.listing import Listing, LiveDay
 from ssmd.bucket.local_day import LocalDay
+from ssmd.bucket.segments import lines_in_segment
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.store.durable import explain, make_directory, sync_directory, write_durably
 from ssmd.store.joining import commit_join, finish_join, joined_path, merged_ledger
@@ -212,15 +211,7 @@ def _from(start: int, pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
 def _pieces(bucket: Bucket, names: Sequence[str]) -> Iterator[bytes]:
     """Yield the lines of segments, in pieces that end anywhere. Raises DataError."""
     for name in names:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            for piece in bucket.read(name):
-                if data := frame.decompress(piece):
-                    yield data
-        except zstandard.ZstdError as error:
-            raise DataError(f"{bucket.address}/{name}: cannot be read: {error}") from None
-        if not frame.eof:
-            raise DataError(f"{bucket.address}/{name}: cannot be read: it is cut off")
+        yield from lines_in_segment(bucket, name)
 
 
 def _append(path: Path, pieces: Iterator[bytes], lines: int) -> None:

@@ -6,10 +6,10 @@ import hashlib
 import logging
 from pathlib import Path
 
-import zstandard
-
 from ssmd.bucket.address import Segment, chain, live_prefix, read_segment
 from ssmd.bucket.client import Bucket
+from ssmd.bucket.segments import lines_in_segment
+from ssmd.errors import DataError
 from ssmd.reading.blocks import LineBlocks
 from ssmd.store.head import split
 from ssmd.store.layout import ledger_path
@@ -82,10 +82,9 @@ def _digests(data: Path, segments: list[Segment]) -> dict[Segment, bytes]:
 
 def _digest_there(bucket: Bucket, name: str) -> bytes:
     digest = hashlib.sha256()
-    frame = zstandard.ZstdDecompressor().decompressobj()
     try:
-        for piece in bucket.read(name):
-            digest.update(frame.decompress(piece))
-    except zstandard.ZstdError:
+        for piece in lines_in_segment(bucket, name):
+            digest.update(piece)
+    except DataError:
         return b""
     return digest.digest()

@@ -15,6 +15,7 @@ import zstandard
 from ssmd.bucket.address import Segment, chain, live_prefix, read_segment
 from ssmd.bucket.client import Bucket
 from ssmd.bucket.objects import ObjectDiffers
+from ssmd.bucket.segments import lines_in_segment
 from ssmd.reading.day_source import DaySource
 from ssmd.shipping.s3.ledger_part import LedgerPart
 from ssmd.store.head import TS, received_ns, split
@@ -86,9 +87,8 @@ class LiveDay:
         while at < end and (data := self._source.read(at, _CHUNK)[: end - at]):
             here.update(data)
             at += len(data)
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        for piece in self._bucket.read(f"{self._prefix}{segment.data}"):
-            there.update(frame.decompress(piece))
+        for piece in lines_in_segment(self._bucket, f"{self._prefix}{segment.data}"):
+            there.update(piece)
         if here.digest() != there.digest():
             raise ObjectDiffers(
                 f"{self._bucket.address}/{self._prefix}{segment.data}: has other lines than {self._source.path}; "
