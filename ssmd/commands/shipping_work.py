@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -30,7 +31,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger("ssmd.ship")
 
 
-class ShippingWork(Generic[T]):
+class ShippingWork(ABC, Generic[T]):
     """The work on one environment. A subclass says what is shipped, and how.
 
     `keys`: the fields of the engine's keys. `shard`: the only one to ship; None for all.
@@ -44,12 +45,12 @@ class ShippingWork(Generic[T]):
         self.keys = keys
         self.shard = shard
 
+    @abstractmethod
     def maker(self, place: tuple[str, int] | None, stopped: threading.Event, *, once: bool) -> Maker[T]:
         """Return what says what is to be shipped, and makes what ships it.
 
         `place`: the day and the offset where a person wants to go on. Raises UsageError when that is no place.
         """
-        raise NotImplementedError
 
     def warnings(self, *, alone: bool) -> list[str]:
         """Return what is doubtful in the configuration of the engine and its keys.

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, printable
+from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, SsmdError, printable
 from ssmd.shipping.plan import RelayState
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "shown"]
 
 _LONGEST_ERROR = 400
 """Characters: a line of the status is to be written at once."""
@@ -68,10 +68,15 @@ class Attempts:
         """Note a failure in the state."""
         self._state.up, self._state.sending = False, None
         self._state.failures += 1
-        self._state.error = printable(str(error), _LONGEST_ERROR)
+        self._state.error = shown(error)
 
     def _wait(self, measure: Callable[[], None]) -> None:
         until = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, self._longest)
         while (left := until - time.monotonic()) > 0 and not self._stopped.wait(min(left, _MEASURE_SECONDS)):
             measure()
+
+
+def shown(error: SsmdError) -> str:
+    """Return what a status says of an error."""
+    return printable(str(error), _LONGEST_ERROR)

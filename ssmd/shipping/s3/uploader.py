@@ -13,9 +13,9 @@ from typing import NamedTuple
 from ssmd.bucket.client import Bucket
 from ssmd.bucket.objects import ObjectDiffers
 from ssmd.contracts.sink import Position
-from ssmd.errors import DataError, SsmdError, printable
+from ssmd.errors import DataError, SsmdError
 from ssmd.proof.packer import Packer
-from ssmd.shipping.attempts import Attempts
+from ssmd.shipping.attempts import Attempts, shown
 from ssmd.shipping.plan import PAUSE_SECONDS, RelayState
 from ssmd.shipping.s3.parts import Part
 
@@ -23,8 +23,6 @@ __all__ = ["Plan", "Uploader"]
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether there is something to upload."""
-
-_LONGEST_ERROR = 400
 
 _log = logging.getLogger("ssmd.ship")
 
@@ -94,7 +92,7 @@ class Uploader:
         if not self.state.up:
             _log.info("connected to the bucket", extra={"stem": self._stem, "part": self._part.part})
         self.state.up = True
-        self.state.error = next((printable(str(error), _LONGEST_ERROR) for _, error in self._problems.values()), None)
+        self.state.error = next((shown(error) for _, error in self._problems.values()), None)
 
     def _try(self, day: str, signature: object, work: Callable[[], None]) -> None:
         """Do the work on a day. Where something is wrong with this day alone, that is noted, and the others go on.
