@@ -82,11 +82,11 @@ class ShippingWork(ABC, Generic[T]):
             with suppress(OSError):
                 os.nice(10)  # The collector beside it comes first.
             lines = StatusLines(int(environ[STATUS_FD]))
+        relays = Relays(shipment.engine, maker, stopped, once=once, lines=lines)
+        relays.wake.on_signals(_SIGNALS)  # Before the first line of the log: who has read it may send one.
         _log.info("starting", extra=self._described())
         for warning in self.warnings(alone=STATUS_FD not in environ):
             _log.warning(warning)
-        relays = Relays(shipment.engine, maker, stopped, once=once, lines=lines)
-        relays.wake.on_signals(_SIGNALS)
         with self._serving(listen, relays):
             ended = relays.run()
         report = relays.report()
