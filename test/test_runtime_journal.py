@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from ssmd.contracts.events import Acknowledged, Asked, Gap, NotAsked, Refused, SnapshotsReceived, SnapshotsRequested
-from ssmd.contracts.writer import Note
+from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import ConnectError, Disconnected
 from ssmd.runtime.journal import PRESSURE_NS, Journal
 from ssmd.runtime.reporter import Reporter
@@ -100,17 +100,38 @@ def test_what_is_asked_for_is_noted_with_its_commands(journal):
         ("asked", 0, {**head, "markets": ["A", "B"], "commands": [command]}),
         ("asked", 0, {**head, "subscription": 2, "channel": "ticker", "markets": "all", "commands": []}),
     ]
-    assert not journal.has_unwritten_requests()
+    journal.write_gathered(never)
+
+
+def never() -> int:
+    raise AssertionError("nothing is gathered, so nothing needs the time")
 
 
 def test_a_change_waits_for_its_minute_and_is_not_lost_at_the_end(journal):
     journal.events([Asked(1, "trade", "add", ["C"], [{"id": 2}])], 7)
     assert noted(journal) == []
-    assert journal.has_unwritten_requests()
-    journal.write_requests(59 * 10**9)
+    journal.write_gathered(lambda: 59 * 10**9)
     assert noted(journal) == []
     journal.end(60 * 10**9 - 1, "SIGTERM", None)
     assert [event for event, _, _ in noted(journal)] == ["asked", "stopped"]
+
+
+class Observing:
+    """An observer that has a note each time it is asked."""
+
+    def observe(self, reads: Reads, payloads: list[bytes]) -> None:
+        raise NotImplementedError
+
+    def notes(self, now_ns: int, *, end: bool) -> list[Note]:
+        return [Note("seen", now_ns, 0, {"end": end})]
+
+
+def test_the_notes_of_an_observer_come_once_a_second_and_before_the_end(status, metrics, reporter):
+    journal = Journal(status, metrics, reporter, [Observing()])
+    journal.write_gathered(lambda: 5)
+    journal.end(6, "SIGTERM", None)
+    seen = [("seen", 5, {"end": False}), ("seen", 6, {"end": True})]
+    assert recorded(journal) == [*seen, ("stopped", 6, {"reason": "SIGTERM"})]
 
 
 def test_a_refusal_has_its_place_and_is_logged_once(journal, reporter, status, caplog):

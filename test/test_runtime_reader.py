@@ -18,7 +18,7 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.events import Event, Gap, SnapshotsRequested
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED, Inspection, Opening
-from ssmd.contracts.writer import Batch, Reads
+from ssmd.contracts.writer import Batch, Note, Reads
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
@@ -443,6 +443,35 @@ class Refusing(TickingExchange):
 def test_what_came_after_midnight_with_a_message_that_ends_the_run_is_kept(record, tmp_path):
     record(Refusing(tick_seconds=None), [(MIDNIGHT - 1, [b"{}"]), (MIDNIGHT, [b"{}"] * 2)])
     assert [len(data(tmp_path, day).splitlines()) for day in (BEFORE, AFTER)] == [1, 2]
+
+
+class Looking:
+    """An observer that notes what it has seen, and how much was in the queue by then."""
+
+    def __init__(self, queue: BatchQueue) -> None:
+        self._queue = queue
+        self.seen: list[tuple] = []
+
+    def observe(self, reads: Reads, payloads: list[bytes]) -> None:
+        self.seen.append((list(reads), list(payloads), self._queue.messages))
+
+    def notes(self, now_ns: int, *, end: bool) -> list[Note]:
+        raise NotImplementedError
+
+
+def test_an_observer_sees_all_messages_once_they_are_in_the_queue(status, metrics):
+    now = [NOW]
+    connector = Gathering([(NOW + 1, [b"1", b"2"]), (NOW + 2, [b"3"])], [(NOW + 3, [b"4"])], now=now)
+    journal = Journal(status, metrics, Reporter("toy", status))
+    queue = BatchQueue(1 << 26)
+    looking = Looking(queue)
+    parts = RunParts("toy", connector, TickingExchange(answering(), tick_seconds=None), ToyWriter(), [looking])
+    with pytest.raises(Disconnected, match="the end"):
+        Reader(parts, queue, journal, RunClock(lambda: now[-1], journal.clock_stepped), status, metrics).run()
+    assert looking.seen == [
+        ([(NOW + 1, 2), (NOW + 2, 1)], [b"1", b"2", b"3"], 3),
+        ([(NOW + 3, 1)], [b"4"], 4),
+    ]
 
 
 def test_messages_that_come_together_are_inspected_and_encoded_together(status, metrics):

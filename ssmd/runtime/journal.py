@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ssmd.contracts.events import (
     Acknowledged,
@@ -19,6 +19,7 @@ from ssmd.contracts.events import (
     SnapshotsRequested,
     Unfollowed,
 )
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.gathering import Gathering
@@ -58,10 +59,13 @@ class Journal:
     Nothing in it waits, so that several greenlets may call it.
     """
 
-    def __init__(self, status: Status, metrics: Metrics, reporter: Reporter) -> None:
+    def __init__(
+        self, status: Status, metrics: Metrics, reporter: Reporter, observers: Sequence[Observer] = ()
+    ) -> None:
         self._status = status
         self._metrics = metrics
         self._reporter = reporter
+        self._observers = observers
         self._gathering = Gathering()
         self.pending: list[Note] = []
         """What take() returns next."""
@@ -158,13 +162,18 @@ class Journal:
     def _add(self, notes: Iterable[Note], place: int) -> None:
         self.pending += [note._replace(place=place) for note in notes]
 
-    def has_unwritten_requests(self) -> bool:
-        """Return whether something that was asked for is not in a note yet."""
-        return bool(self._gathering.changes)
+    def write_gathered(self, now: Callable[[], int]) -> None:
+        """Make notes of what was asked for, when its minute is over, and of what was observed; called once a second.
 
-    def write_requests(self, ts_ns: int) -> None:
-        """Make notes of what was asked for, when their minute is over; called once a second."""
-        self.pending += self._gathering.due(ts_ns)
+        `now`: returns the time, ns since the epoch. It is called only where there may be such notes.
+        """
+        if self._gathering.changes or self._observers:
+            self._take_gathered(now(), end=False)
+
+    def _take_gathered(self, ts_ns: int, *, end: bool) -> None:
+        self.pending += self._gathering.due(ts_ns, end=end)
+        for observer in self._observers:
+            self.pending += observer.notes(ts_ns, end=end)
 
     def waited(self, seconds: float, ts_ns: int) -> None:
         """Record that the reader waited `seconds` for queue space (0: it did not), at time `ts_ns`."""
@@ -182,7 +191,7 @@ class Journal:
 
     def end(self, ts_ns: int, stopped_by: str | None, error: BaseException | None) -> None:
         """Record the end of the run: `stopped_by` is the reason of a stop, `error` the one that ended the reader."""
-        self.pending += self._gathering.due(ts_ns, end=True)
+        self._take_gathered(ts_ns, end=True)
         if self.pressed:
             self._pressure_ended()
         if stopped_by is None and isinstance(error, SsmdError) and not isinstance(error, ConnectError):

@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, Inspection
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.writer import Batch, Reads, Writer
 from ssmd.errors import ConfigError, ConnectError, Disconnected
 from ssmd.runtime.clock import RunClock
@@ -35,6 +36,7 @@ class RunParts(NamedTuple):
     connector: Connector
     exchange: Exchange
     writer: Writer
+    observers: Sequence[Observer] = ()
 
 
 class Reader:
@@ -49,7 +51,7 @@ class Reader:
         status: Status,
         metrics: Metrics,
     ) -> None:
-        self._feed, self._connector, self._exchange, self._writer = parts
+        self._feed, self._connector, self._exchange, self._writer, self._observers = parts
         self._queue = queue
         self._journal = journal
         self._clock = clock
@@ -155,6 +157,8 @@ class Reader:
             data = off_the_hub(self._writer.encode, reads, payloads, inspection.decoded)
         self._queue.put(Batch(self._feed, received_ns, data, len(payloads), notes))
         del data  # See _read().
+        for observer in self._observers:
+            observer.observe(reads, payloads)
         if journal.pressed:
             journal.waited(0.0, self._clock.now())
         if inspection.exchange_ms is not None:

@@ -78,7 +78,7 @@ class Runner:
         self.companions = companions or Companions([], status)
         self._identity = identity
         self._open_hours = open_hours
-        self._journal = Journal(status, metrics, reporter)
+        self._journal = Journal(status, metrics, reporter, parts.observers)
         self._clock = RunClock(clock, self._journal.clock_stepped)
         self._drain_seconds = drain_seconds
         self._queue = BatchQueue(queue_bytes, lambda waited: self._journal.waited(waited, self._clock.now()))
@@ -187,8 +187,7 @@ class Runner:
             self._reporter.tick(unacknowledged, self._exchange.unsent())
             self._watch.tick()
             self._status.state_since(time.time_ns())
-            if self._journal.has_unwritten_requests():
-                self._journal.write_requests(self._clock.now())
+            self._journal.write_gathered(self._clock.now)
             if self._journal.pending and not self._queue.awaited and self._connector.held_ns is None:
                 self.reader.hand_in_notes(self._clock.now())
             self._queue.wake()  # The writer also notices that a sync has failed when nothing arrives.
