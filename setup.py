@@ -59,7 +59,8 @@ setup(
         "rich>=14.3.0,<16",
         # Time zones where the system has none. It is data, numbered by the year: a later one is always right.
         "tzdata>=2024.1,<2100",
-        "urllib3>=2.2.0,<3",
+        # botocore, which boto3 needs, refuses 2.2.0.
+        "urllib3>=2.2.1,<3",
         # Before, redirects are followed and proxies are not asked. Private: see connector/dial.py and frames.py.
         "websocket-client>=1.9.1,<1.10",
         "werkzeug>=3.0.0,<4",
