@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 
 from ssmd import wiring
@@ -93,7 +94,7 @@ def test_kalshi_with_keys(name, endpoint, source):
     assert (key.type, key.fields, key.required) == ("api_key", ("api_key", "api_secret"), True)
     assert key.source == source
     assert (deployment.storage.path, deployment.environment.subscribe) == ("data", {})
-    assert (deployment.schema.name, deployment.schema_version.version) == ("kalshi", "v1")
+    assert (deployment.schema.name, deployment.schema_version.version) == ("kalshi", "v2")
 
 
 def test_the_keys_of_demo_and_real_exchange_are_kept_apart():
@@ -155,7 +156,7 @@ def test_the_commented_example_works_when_uncommented(tmp_path):
     ]
 
 
-def test_the_definition_is_json():
-    definition = json.loads((CONF / "schemas/kalshi.json").read_text(encoding="utf-8"))
-    assert definition["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert definition["required"] == ["type"]
+@pytest.mark.parametrize("file", ["kalshi.json", "kalshi-v2.json"])
+def test_a_definition_is_a_json_schema(file):
+    definition = json.loads((CONF / "schemas" / file).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(definition)
