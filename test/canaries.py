@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import gevent
+from ports import free_port
 from process import start
 
 PIECE = 16
@@ -48,8 +48,7 @@ def output_of(
     That is its command line, what it prints, the answers of its probes, and its files.
     """
     folder.mkdir(exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = "{}:{}".format(*free.getsockname())
+    listen = f"127.0.0.1:{free_port()}"
     if arguments[0] == "run":
         arguments = (*arguments, "--listen", listen)
     process = start(*arguments, cwd=folder, **({"SSMD_LOG_LEVEL": "debug"} | variables))

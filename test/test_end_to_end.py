@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -22,6 +21,7 @@ import gevent.event
 import pytest
 from exchange_server import BINARY, CLOSE, close_frame, eventually, serving
 from exchange_server import frame as ws_frame
+from ports import free_port
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
 pytestmark = pytest.mark.one_day
@@ -385,8 +385,7 @@ def test_missing_keys_are_reported_in_one_line_that_names_the_simulator():
 
 def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
     """The pipe has room for one page: a longer line waits for a reader, although poll() reports room."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     with Simulator("--rate", "500") as simulator:
         # With numbers there is no warning, so that the long line is the first.
         numbers = "  dialect: {paths: {sequence: {plus_one: n, scope: connection}}}\n"

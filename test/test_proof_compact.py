@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from compact_kills import killed_everywhere
 from process import ROOT
 from recorded import fail
 
@@ -262,53 +263,9 @@ def test_files_that_another_user_has_left_do_not_stop_the_owner_of_the_folder(st
     assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
 
 
-STEPS = """
-import itertools, shutil, sys
-from pathlib import Path
-sys.path.insert(0, "test")
-from kills import killed_at
-from ssmd.proof.compact import candidates, compact
-from ssmd.proof.pack_zst import ZstPacker
-from ssmd.store.inventory import data_files, in_any_form
-from ssmd.store.ledger import Entry, encode_entry
-from ssmd.reading.blocks import LineBlocks
-from ssmd.proof.verify import verify
-
-kept, storage = map(Path, sys.argv[1:])
-expected = b"".join(LineBlocks(data_files([kept])[0].path))
-
-def run():
-    for file in candidates(storage, "2026-09-22", "jsonl.zst"):
-        compact(file, ZstPacker(1), dry_run=False, progress=len)
-
-def look():
-    [file] = data_files([storage])
-    assert b"".join(LineBlocks(file.path)) == expected
-    return {path.name for path in storage.glob("*/kalshi.jsonl*")}
-
-progress = len = lambda count: None
-seen = set()
-for step in itertools.count():
-    shutil.rmtree(storage, ignore_errors=True)
-    shutil.copytree(kept, storage)
-    killed = killed_at(step, run, "compact.py", "pack_zst.py", "durable.py")
-    seen.add(tuple(sorted(look())))
-    run()
-    assert look() == {"kalshi.jsonl.zst"}
-    if not killed:
-        break
-assert not (wrong := verify(data_files([storage])[0]).findings), wrong
-print(step, *sorted("+".join(names) for names in seen), sep="\\n")
-"""
-
-
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_finishes(storage, tmp_path):
-    ended = subprocess.run(
-        [sys.executable, "-c", STEPS, storage, tmp_path / "copy"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    steps, *states = ended.stdout.split()
-    assert int(steps) > 40
+    steps, states = killed_everywhere(storage, tmp_path / "copy", "jsonl.zst")
+    assert steps > 40
     # These are all states that can be found on the disk.
     assert states == [
         "kalshi.jsonl",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from process import ROOT
+from compact_kills import killed_everywhere
 from recorded import GENERIC, KALSHI, make_day, trade, write_day
 
 from ssmd.contracts.shard import WHOLE, Shard
@@ -233,57 +232,14 @@ def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage, lef
     assert not (storage / DAY / "kalshi.parquet" / "type=x").exists()
 
 
-STEPS = """
-import itertools, shutil, sys
-from pathlib import Path
-sys.path.insert(0, "test")
-from kills import killed_at
-from ssmd.proof.compact import candidates, compact
-from ssmd.proof.verify import verify
-from ssmd.reading.blocks import LineBlocks
-from ssmd.store.inventory import data_files
-from ssmd.tables.packer import ParquetPacker
-
-kept, storage = map(Path, sys.argv[1:])
-expected = b"".join(LineBlocks(data_files([kept])[0].path))
-
-def run():
-    for file in candidates(storage, "2026-09-30", "parquet"):
-        compact(file, ParquetPacker(), dry_run=False, progress=lambda count: None)
-
-def look():
-    [file] = data_files([storage])
-    assert b"".join(LineBlocks(file.path)) == expected
-    return {path.name for path in storage.glob("*/kalshi.[jp]*")}
-
-seen = set()
-for step in itertools.count():
-    shutil.rmtree(storage, ignore_errors=True)
-    shutil.copytree(kept, storage)
-    killed = killed_at(step, run, "compact.py", "packer.py", "durable.py", "parquet/writer.py", "shutil.py")
-    seen.add(tuple(sorted(look())))
-    if not killed:
-        break
-    run()
-    assert look() == {"kalshi.parquet"}
-    assert not (wrong := verify(data_files([storage])[0]).findings), wrong
-print(step, *sorted("+".join(names) for names in seen), sep="\\n")
-"""
-
-
 @pytest.mark.parametrize("form", ["jsonl", "jsonl.zst"])
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_finishes(tmp_path, form):
     write_day(tmp_path / "data", DAY, (0, "started", KALSHI), (1, "connected", {}), (2, trade(1)), (3, "stopped", {}))
     if form != "jsonl":
         [file] = data_files([tmp_path / "data"])
         assert isinstance(compact(file, ZstPacker(1), dry_run=False, progress=lambda count: None), Compacted)
-    ended = subprocess.run(
-        [sys.executable, "-c", STEPS, tmp_path / "data", tmp_path / "copy"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    steps, *states = ended.stdout.split()
-    assert int(steps) > 60
+    steps, states = killed_everywhere(tmp_path / "data", tmp_path / "copy", "parquet")
+    assert steps > 60
     # These are all states that can be found on the disk.
     assert states == [
         f"kalshi.{form}",

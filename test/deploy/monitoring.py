@@ -11,7 +11,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
 from process import KEYS, ROOT, Simulator
 from s3_server import BUCKET, KEY, S3Server
 
@@ -241,11 +241,6 @@ class Loop:
         if self._shell.poll() is None:
             os.killpg(self._shell.pid, signal.SIGKILL)
             self._shell.wait(10)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def make_tree(folder: Path, stopped: str, s3: str) -> Path:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ports import free_port, free_ports
 from process import KEYS, ROOT, Simulator, make_tree
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -59,12 +60,6 @@ class Host:
     def collector(self, environment: str = "kalshi-sim") -> int:
         status = self.run("status", environment).stdout
         return int(re.search(r"process  (\d+),", status).group(1))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, seconds: float = 60) -> None:
@@ -410,16 +405,6 @@ def test_a_full_disk_does_not_end_the_keeper(tmp_path):
     finally:
         host.run("stop", "--force", "kalshi-sim")
         subprocess.run(["umount", tmp_path / "disk"], check=True)
-
-
-def free_ports(count: int) -> int:
-    """Return the first of so many ports that are free, one after the other."""
-    while True:
-        first = free_port()
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 def states(host: Host) -> tuple[int, list[str]]:

@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from server_process import DEADLINE, ServerProcess, free_port
+from ports import free_port
+from server_process import DEADLINE, ServerProcess
 
 from ssmd.bucket import open_bucket
 from ssmd.bucket.address import Address

@@ -9,13 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ports import free_port
+
 DEADLINE = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def modified(path: Path) -> int:

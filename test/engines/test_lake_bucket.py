@@ -6,7 +6,6 @@ import importlib.util
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,6 @@ SENT: dict[str, Any] = {"count": 5_000, "lost": (100, 3_000, 3_001, 4_900), "bur
 LAKE = f"s3://{BUCKET}/lake"
 
 
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from house import ROOT
 from mounts import mounted, remount
 from nats_keys import Nkey, with_credentials
 from nats_server import PREFIX, Kept, NatsServer
+from ports import free_port
 from process import Ended, make_tree, ssmd
-from server_process import free_port
 from sink_conformance import Recorded, rest_of, trade, without_places
 from sink_process import SinkProcess
 

@@ -5,19 +5,12 @@ import os
 import threading
 
 import pytest
-from s3_server import ADDRESS, BUCKET, KEY, READER, S3Server
+from s3_server import ADDRESS, BUCKET, KEY, READER
 
 from ssmd.bucket import open_bucket
 from ssmd.bucket.address import Address
 from ssmd.bucket.client import Bucket
 from ssmd.errors import ConfigError, EngineAuthError, EngineError, EngineMismatch
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

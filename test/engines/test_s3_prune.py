@@ -10,18 +10,10 @@ import pytest
 from process import make_tree, ssmd
 from recorded import make_day
 from s3_runs import FEED, VARIABLES, Site
-from s3_server import S3Server
 from s3_storage import put_day
 
 from ssmd.store.inventory import data_files
 from ssmd.store.timestamps import DAY_NS, day_of_ns
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
 
 
 def ago(days: int) -> str:

@@ -10,7 +10,7 @@ import time
 import pytest
 from process import ssmd, start
 from recorded import make_day
-from s3_server import BUCKET, KEY, READER, S3Server
+from s3_server import BUCKET, KEY, READER
 from s3_storage import environment, put_day, put_segments
 
 from ssmd.bucket.address import Address
@@ -18,13 +18,6 @@ from ssmd.store.inventory import data_files
 from ssmd.store.timestamps import day_of_ns
 
 SEALED = ("2025-12-20", "2025-12-21")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from process import ssmd
 from recorded import make_day, trade, write_day
-from s3_server import BUCKET, S3Server
+from s3_server import BUCKET
 from s3_storage import put_day, put_segments
 
 from ssmd.bucket.address import Address
@@ -24,13 +24,6 @@ from ssmd.store.timestamps import day_begins
 
 DAY = "2025-12-22"
 NOW = day_begins(DAY) + 86_000 * 10**9
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -28,13 +28,6 @@ from ssmd.store.timestamps import day_of_ns
 from ssmd.tables.packer import ParquetPacker
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = S3Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill()
-
-
 @pytest.fixture
 def site(tmp_path, server):
     return Site(tmp_path, server)

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from exchange_server import TEXT, Authority, Peer, accepting, close_frame, frame, serving
 from gevent.pool import Pool
+from ports import free_port
 from process import ROOT, make_tree, start
 
 KEY_ID = str(uuid.uuid4())
@@ -214,8 +215,7 @@ class Sim:
     """`ssmd sim` with the keys of the test."""
 
     def __init__(self, **variables: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self._process = start("sim", "--listen", f"127.0.0.1:{port}", **variables)
         self.endpoint = f"ws://127.0.0.1:{port}/trade-api/ws/v2"
         until = time.monotonic() + 20
