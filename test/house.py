@@ -18,7 +18,7 @@ FLOORS = [
     ROLES,
     {"runtime"},
     {"reading", "metadata"},
-    {"bucket", "parquet"},
+    {"bucket", "parquet", "schema"},
     {"store"},
     {"contracts"},
     {"extras", "field_path"},

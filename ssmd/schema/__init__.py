@@ -1,0 +1,1 @@
+"""Checks messages against a schema. Nothing here knows a dialect, a file of ours or the network."""
