@@ -44,6 +44,11 @@ def test_of_several_forms_the_one_that_the_message_has_is_named() -> None:
     assert checked(schema, b'{"type":"book","levels":["1",2]}') == [
         Violation(0, "book", "levels[1]", 'is not of type "string"')
     ]
+    sided = {"properties": {"type": {"const": "trade"}, "side": {"enum": ["buy", "sell"]}}}
+    other = {"properties": {"type": {"not": {"enum": ["trade", "book"]}}}}
+    assert checked({"anyOf": [sided, BOOK, other]}, b'{"type":"trade","side":"x"}') == [
+        Violation(0, "trade", "side", 'is not one of "buy" or "sell"')
+    ]
     [violation] = checked(schema, b'{"type":"other"}')
     assert (violation.type, violation.path) == ("other", "")
     assert "oneOf" in violation.reason

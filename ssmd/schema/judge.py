@@ -117,19 +117,26 @@ def _text(error: Any) -> str:
 def _meant(error: Any) -> Any:
     """Return the error of the alternative that the message was most likely meant to be, when it is none of several.
 
-    A message has the constant of its own alternative, such as its type, and not those of the others. When no
-    alternative has it, the error stays the one of all of them.
+    Where alternatives have constants, such as their types, a message has those of its own alternative. When that does
+    not say which one it is, the error stays the one of all of them.
     """
     while error.kind.name in ("oneOf", "anyOf") and hasattr(error.kind, "context"):
-        meant = [errors for errors in error.kind.context if errors and not any(map(_is_of_another, errors))]
+        alternatives = error.kind.context
+        differing = _places(alternatives, "const") or _places(alternatives, "enum")
+        meant = [errors for errors in alternatives if errors and differing.isdisjoint(map(_place, errors))]
         if len(meant) != 1:
             return error
         error = meant[0][0]
     return error
 
 
-def _is_of_another(error: Any) -> bool:
-    return error.kind.name in ("const", "enum")
+def _places(alternatives: Sequence[Sequence[Any]], kind: str) -> set[tuple[str | int, ...]]:
+    """Return where alternatives have errors of a kind."""
+    return {_place(error) for errors in alternatives for error in errors if error.kind.name == kind}
+
+
+def _place(error: Any) -> tuple[str | int, ...]:
+    return tuple(error.instance_path)
 
 
 def _path(steps: Sequence[str | int]) -> str:
