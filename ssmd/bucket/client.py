@@ -156,11 +156,11 @@ class Bucket:
             self._client.list_objects_v2(Bucket=self.address.bucket, Prefix=self.address.key(""), MaxKeys=1)
 
     def get(self, name: str) -> bytes:
-        """Return the content of an object. Raises EngineMismatch when there is none."""
+        """Return the content of an object. Raises EngineError when there is none."""
         return b"".join(self.read(name))
 
     def read(self, name: str) -> Iterator[bytes]:
-        """Yield the content of an object, in pieces. Raises EngineMismatch when there is none."""
+        """Yield the content of an object, in pieces. Raises EngineError when there is none."""
         with self._failures.around(name):
             answer = self._client.get_object(**self._target(name), ChecksumMode="ENABLED")
             size, read = int(answer["ContentLength"]), 0

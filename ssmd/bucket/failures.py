@@ -132,7 +132,9 @@ class Failures:
         if status in (401, _FORBIDDEN):
             return EngineAuthError(f"{place}: {_REFUSED['AccessDenied']} ({answer})")
         if status == _NOT_FOUND:
-            return EngineMismatch(f"{place}: there is no such object ({answer}); somebody has removed it")
+            # It was there when the bucket was listed: an uploader removes segments of days that are complete.
+            reason = f"there is no such object ({answer}), or not any longer"
+            return EngineError(f"{place}: {reason}; a later attempt may succeed")
         remedy = "a later attempt may succeed" if status >= 500 or not status else "look into the server's log"
         return EngineError(f"{place}: the server answers {answer}{f', {said}' if said else ''}; {remedy}")
 

@@ -50,7 +50,7 @@ def test_what_is_put_is_there(bucket, tmp_path):
     bucket.delete("2026-01-31/a.jsonl")
     bucket.delete("2026-01-31/a.jsonl")
     assert bucket.find("2026-01-31/a.jsonl") is None
-    with pytest.raises(EngineMismatch, match="no such object"):
+    with pytest.raises(EngineError, match="no such object"):
         bucket.get("2026-01-31/a.jsonl")
 
 

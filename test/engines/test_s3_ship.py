@@ -215,7 +215,7 @@ def test_a_restart_goes_on_behind_what_the_bucket_has(site):
     path.write_bytes(one)
     ended = site.ship("--once")
     assert ended.returncode == 78
-    assert "`ssmd run` restores the file from the bucket" in error(ended)
+    assert "`ssmd run` restores today's file from the bucket" in error(ended)
 
 
 def fill(site: Site) -> None:

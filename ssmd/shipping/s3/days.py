@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ssmd.bucket.client import Bucket
 from ssmd.contracts.sink import Position
-from ssmd.errors import EngineAuthError, EngineMismatch
+from ssmd.errors import DataError, EngineAuthError, EngineMismatch
 from ssmd.shipping.plan import RelayState
 from ssmd.shipping.s3.cleanup import remove_segments
 from ssmd.shipping.s3.lost import lost_days, put_together
@@ -19,7 +19,7 @@ from ssmd.shipping.s3.parts import Part
 from ssmd.shipping.s3.sealed import SealedDay
 from ssmd.shipping.s3.uploader import Plan, Uploader
 from ssmd.store.inventory import bytes_on_disk, data_files, day_folders, looking
-from ssmd.store.layout import DAY_FILES, manifest_path, scratch_path
+from ssmd.store.layout import DAY_FILES, data_path, manifest_path, scratch_path
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 __all__ = ["DaysUploader"]
@@ -40,11 +40,11 @@ class DaysUploader(Uploader):
         self._packing = Packing(plan.packer, scratch_path(plan.storage, self._stem))
         self._complete: dict[str, Signature] = {}
         """The days that the bucket has, with the state of the manifest here."""
+        self._undone: dict[str, str] = {}
+        """The days that could not be uploaded in this round, with the reason; the next round tries them again."""
 
     _asked = False
     """Whether the bucket was asked about all days."""
-    _busy: frozenset[str] = frozenset()
-    """The days that another command was working on, when they were to be put together with what the bucket has."""
 
     def _begin(self) -> None:
         self._complete = {day: known for day, known in self._complete.items() if not self._is_recent(day)}
@@ -54,7 +54,7 @@ class DaysUploader(Uploader):
         return day >= day_of_ns(self._plan.clock() - _RECENT_DAYS * DAY_NS)
 
     def _round(self, bucket: Bucket) -> None:
-        self._busy = frozenset()
+        self._undone.clear()
         if not self._asked:
             today = day_of_ns(self._plan.clock())
             for day in lost_days(bucket, self._plan.storage, self._stem, today):
@@ -90,17 +90,26 @@ class DaysUploader(Uploader):
 
     def _bring(self, bucket: Bucket, folder: Path, signature: Signature | None) -> None:
         """Bring lines of a day that only the bucket has. The day is then sealed anew."""
-        if not put_together(bucket, folder, self._stem, self._plan.clock()):
-            self._busy |= {folder.name}
+        with self._lock:  # Until all lines are here, the uploader of segments would find fewer than the bucket has.
+            if not put_together(bucket, folder, self._stem, self._plan.clock()):
+                self._undone[folder.name] = "another ssmd command is working on it"
 
     def _upload(self, bucket: Bucket, folder: Path, signature: Signature) -> None:
         """Upload a day of which all is here that the bucket has."""
-        if folder.name in self._busy:
+        if folder.name in self._undone:
             return
         day = SealedDay(bucket, folder, self._stem, self._packing)
         self._abort(bucket, folder.name)
         if day.upload():
             self._done(bucket, folder, signature, day, was_there=False)
+        else:
+            self._undone[folder.name] = "it was compacted, or its manifest was changed, meanwhile"
+
+    def _raise_problem(self) -> None:
+        super()._raise_problem()
+        for day, why in self._undone.items():
+            path = data_path(self._plan.storage / day, self._stem)
+            raise DataError(f"{path}: is not uploaded, because {why}; run `ssmd ship` again when that has ended")
 
     def _done(self, bucket: Bucket, folder: Path, signature: Signature, day: SealedDay, *, was_there: bool) -> None:
         """Note that the bucket has a whole day, and remove its segments."""

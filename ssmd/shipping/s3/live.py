@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -47,16 +48,28 @@ class LiveUploader(Uploader):
         return is_open
 
     def _upload(self, bucket: Bucket, folder: Path, all_lines: bool) -> None:
-        day = self._day(bucket, folder)
-        while day is not None and (all_lines or self._is_due(day)):
-            # Those of a day that is over may be removed at any time, as soon as it is sealed and uploaded.
-            with self._lock if folder.name < day_of_ns(self._plan.clock()) else contextlib.nullcontext():
-                if manifest_path(folder, self._stem).exists():
-                    return  # It was sealed meanwhile, and its segments may be removed.
-                lines = day.upload()
-            if not lines:
+        while True:
+            with self._alone_on(folder) as ours:
+                if not ours or manifest_path(folder, self._stem).exists():
+                    return  # It is for the uploader of days that are over, which may remove its segments.
+                day = self._day(bucket, folder)
+                lines = day.upload() if day is not None and (all_lines or self._is_due(day)) else 0
+            if day is None or not lines:
                 return
             self._note(day, lines)
+
+    @contextlib.contextmanager
+    def _alone_on(self, folder: Path) -> Iterator[bool]:
+        """Keep the uploader of days that are over from a day; yield False when that is at work already. Lines of today
+        never wait for it.
+        """
+        is_over = folder.name < day_of_ns(self._plan.clock())
+        ours = not is_over or self._lock.acquire(blocking=False)
+        try:
+            yield ours
+        finally:
+            if is_over and ours:
+                self._lock.release()
 
     def _day(self, bucket: Bucket, folder: Path) -> LiveDay | None:
         days = self._days

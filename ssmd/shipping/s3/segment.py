@@ -64,7 +64,8 @@ class LiveDay:
         if before is None or after is None:
             raise ObjectDiffers(
                 f"{self._bucket.address}/{self._prefix}: has {found[-1].last:,} lines, and {self._source.path} has "
-                f"{self.line:,}; `ssmd run` restores the file from the bucket before it goes on"
+                f"{self.line:,}; `ssmd run` restores today's file from the bucket before it goes on, and the uploader "
+                "restores a day that is sealed"
             )
         self._require_lines(found[-1], before, after)
         self._ledger.take(self.offset)

@@ -24,6 +24,9 @@ __all__ = ["Plan", "Uploader"]
 LOOK_SECONDS = 1.0
 """How often it is looked whether there is something to upload."""
 
+AGAIN_SECONDS = 3600.0
+"""After how long a day with which something is wrong is tried again, although its files here are the same."""
+
 _log = logging.getLogger("ssmd.ship")
 
 
@@ -38,7 +41,18 @@ class Plan(NamedTuple):
     once: bool = False
     """End when all is uploaded that is there, and with the first failure."""
     pause_seconds: tuple[float, float] = PAUSE_SECONDS
+    again_seconds: float = AGAIN_SECONDS
     clock: Callable[[], int] = time.time_ns
+
+
+class _Problem(NamedTuple):
+    """What is wrong with a day."""
+
+    signature: object
+    """The state of its files when that was found."""
+    error: SsmdError
+    again: float
+    """When it is tried again, by time.monotonic()."""
 
 
 class Uploader:
@@ -57,8 +71,8 @@ class Uploader:
         self._stopped = stopped
         self._lock = lock
         self._attempts = Attempts(self.state, stopped, once=plan.once, pause_seconds=plan.pause_seconds)
-        self._problems: dict[str, tuple[object, SsmdError]] = {}
-        """By day, what is wrong with it, and the state of its files when that was found."""
+        self._problems: dict[str, _Problem] = {}
+        """By day, what is wrong with it."""
 
     def run(self) -> None:
         """Upload until it is stopped, or with `once` until all is there.
@@ -92,26 +106,29 @@ class Uploader:
         if not self.state.up:
             _log.info("connected to the bucket", extra={"stem": self._stem, "part": self._part.part})
         self.state.up = True
-        self.state.error = next((shown(error) for _, error in self._problems.values()), None)
+        self.state.error = next((shown(found.error) for found in self._problems.values()), None)
 
     def _try(self, day: str, signature: object, work: Callable[[], None]) -> None:
         """Do the work on a day. Where something is wrong with this day alone, that is noted, and the others go on.
 
-        It is not tried again while its files are in the same state, `signature`.
+        It is tried again when its files are in another state than `signature`, and after an hour: what is wrong may be
+        in the bucket.
         """
-        if day in self._problems and self._problems[day][0] == signature:
+        known = self._problems.pop(day, None)
+        if known is not None and known.signature == signature and time.monotonic() < known.again:
+            self._problems[day] = known
             return
-        self._problems.pop(day, None)
         try:
             work()
         except (DataError, ObjectDiffers) as error:
-            self._problems[day] = signature, error
+            self._problems[day] = _Problem(signature, error, time.monotonic() + self._plan.again_seconds)
             self.state.failures += 1
             _log.error("day cannot be uploaded", extra={"day": day, "stem": self._stem, "reason": str(error)})
 
     def _raise_problem(self) -> None:
-        for _, error in self._problems.values():
-            raise error
+        """Raise what is wrong with a day, if anything is: with `once` nothing is tried again."""
+        for found in self._problems.values():
+            raise found.error
 
     def _acknowledged(self, lines: int, position: Position, last: str | None) -> None:
         """Note that the bucket has more lines."""
