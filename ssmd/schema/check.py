@@ -7,16 +7,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from ssmd.errors import ConfigError, printable
+from ssmd.schema.compiled import Compiled, compile_schema
 from ssmd.schema.judge import Judge, judge_of
+from ssmd.store.json_limits import are_within_limits, is_utf8
 
-__all__ = ["Checker", "TypeOf", "Violation", "make_checker", "type_field"]
+__all__ = ["Checker", "JsonChecker", "TypeOf", "Violation", "make_checker", "type_field"]
 
 TypeOf = Callable[[bytes], str]
 """Returns the type of a message, empty when it has none. It is asked only for messages that are not valid, and may
@@ -44,17 +46,38 @@ class Checker(Protocol):
         """Return a Violation for each message that is not valid, in order. Never raises, whatever the bytes are."""
 
 
-class _JsonChecker:
-    def __init__(self, judge: Judge, type_of: TypeOf) -> None:
+class JsonChecker:
+    """Checks by a JSON Schema: what its compiled form accepts is valid, and the judge decides the rest.
+
+    `compiled`: None when the schema cannot be compiled.
+    """
+
+    def __init__(self, judge: Judge, compiled: Compiled | None, type_of: TypeOf) -> None:
         self._judge = judge
+        self._compiled = compiled
         self._type_of = type_of
 
     def check(self, payloads: list[bytes]) -> list[Violation]:
+        return self.judged(payloads, self._doubtful(payloads))
+
+    def judged(self, payloads: Sequence[bytes], indexes: Iterable[int]) -> list[Violation]:
+        """Do what check() does for the payloads with these indexes, one by one."""
         violations = []
-        for index, payload in enumerate(payloads):
-            if (reason := self._judge.reason(payload)) is not None:
-                violations.append(Violation(index, _type(self._type_of, payload), *reason))
+        for index in indexes:
+            if (reason := self._judge.reason(payloads[index])) is not None:
+                violations.append(Violation(index, _type(self._type_of, payloads[index]), *reason))
         return violations
+
+    def _doubtful(self, payloads: list[bytes]) -> Iterable[int]:
+        """Return the indexes of those messages that are not surely valid."""
+        if self._compiled is None or not payloads:
+            return range(len(payloads))
+        decoded, refused = self._compiled.decode_all(payloads, lambda payload: None)
+        # What the decoder skips need not be UTF-8, and may be nested too deep. What it accepts begins and ends with
+        # ASCII, so all can be looked at together.
+        if not (are_within_limits(payloads) and is_utf8(b"".join(payloads))):
+            return range(len(payloads))
+        return sorted([*refused, *self._compiled.doubtful(decoded)])
 
 
 def type_field(payload: bytes) -> str:
@@ -64,12 +87,13 @@ def type_field(payload: bytes) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def make_checker(definition: bytes, name: str, type_of: TypeOf = type_field) -> Checker:
+def make_checker(definition: bytes, name: str, type_of: TypeOf = type_field) -> JsonChecker:
     """Return what checks messages against a JSON Schema. `name`: what errors call its file.
 
     Raises ConfigError with what is wrong with the definition.
     """
-    return _JsonChecker(judge_of(_schema(definition, name), name), type_of)
+    schema = _schema(definition, name)
+    return JsonChecker(judge_of(schema, name), compile_schema(schema), type_of)
 
 
 def _schema(definition: bytes, name: str) -> Any:
