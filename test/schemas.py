@@ -69,7 +69,8 @@ class _Maker:
 
     def value(self, depth: int) -> dict[str, Any]:
         random = self.random
-        kinds = ["string", "pattern", "integer", "number", "enum", "const", "boolean", "null", "several", "bare", "either"]
+        kinds = ["string", "pattern", "integer", "number", "enum", "const", "boolean", "null"]
+        kinds += ["several", "bare", "either"]
         kind = random.choice(kinds + ["object", "array", "tuple"] * 2 if depth > 0 else kinds)
         if kind == "string":
             return {"type": "string"} | self.some(minLength=random.randint(0, 2), maxLength=random.randint(1, 4))
@@ -88,7 +89,7 @@ class _Maker:
             kinds = ["string", "number", "integer", "null", "object", "array"]
             return {"type": random.sample(kinds, random.randint(1, 3))}
         if kind == "bare":
-            bare = [{}, {"description": "anything"}, {"type": "object"}, {"type": "array"}, {"minimum": 1}]
+            bare: list[dict[str, Any]] = [{}, {"description": "anything"}, {"type": "object"}, {"type": "array"}, {"minimum": 1}]
             return random.choice(bare)
         if kind == "either":
             return {random.choice(["anyOf", "oneOf"]): [self.value(0), {"type": "null"}]}
