@@ -75,8 +75,8 @@ class _Maker:
         if kind == "string":
             return {"type": "string"} | self.some(minLength=random.randint(0, 2), maxLength=random.randint(1, 4))
         if kind == "pattern":
-            kinds = random.choice(["string", ["string", "null"]])
-            return {"pattern": random.choice(list(PATTERNS))} | self.some(type=kinds)
+            texts: Any = random.choice(["string", ["string", "null"]])
+            return {"pattern": random.choice(list(PATTERNS))} | self.some(type=texts)
         if kind in ("integer", "number"):
             low = random.randint(-2, 2)
             limits = {"minimum": low, "maximum": low + 2, "exclusiveMinimum": low, "exclusiveMaximum": 2**53}
@@ -89,8 +89,8 @@ class _Maker:
             kinds = ["string", "number", "integer", "null", "object", "array"]
             return {"type": random.sample(kinds, random.randint(1, 3))}
         if kind == "bare":
-            bare: list[dict[str, Any]] = [{}, {"description": "anything"}, {"type": "object"}, {"type": "array"}, {"minimum": 1}]
-            return random.choice(bare)
+            bare: list[dict[str, Any]] = [{}, {"description": "anything"}, {"minimum": 1}]
+            return random.choice([*bare, {"type": "object"}, {"type": "array"}])
         if kind == "either":
             return {random.choice(["anyOf", "oneOf"]): [self.value(0), {"type": "null"}]}
         if kind == "object":
