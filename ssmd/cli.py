@@ -11,6 +11,7 @@ Commands:
   init       write an example of a metadata tree
   sim        serve a simulated exchange, or a recording, over a WebSocket
   verify     prove that recorded data is unchanged, or name the lines that are not
+  check      check recorded messages against a schema
   seal       write the manifests of finished days
   cat        print recorded lines, or the exchange's own messages
   compact    compress sealed days, or make Parquet of them

@@ -10,6 +10,7 @@ COMMANDS = {
     "init": "ssmd.commands.init",
     "sim": "ssmd.commands.sim",
     "verify": "ssmd.commands.verify",
+    "check": "ssmd.commands.check",
     "seal": "ssmd.commands.seal",
     "cat": "ssmd.commands.cat",
     "compact": "ssmd.commands.compact",
@@ -23,7 +24,7 @@ COMMANDS = {
 }
 
 ON_FILES_ONLY = frozenset(
-    {"init", "verify", "seal", "cat", "compact", "report", "import", "ship", "export", "restore", "prune"}
+    {"init", "verify", "check", "seal", "cat", "compact", "report", "import", "ship", "export", "restore", "prune"}
 )
 """The commands that only read and write files, or use the library of an engine. They run without gevent, which takes
 half of the time to start, and which the threads of such a library do not get on with."""

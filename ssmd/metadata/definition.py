@@ -13,10 +13,11 @@ from ssmd.metadata.fields import Text
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Schema, SchemaVersion
 
-__all__ = ["check_definition", "check_definitions"]
+__all__ = ["LARGEST", "check_definition", "check_definitions"]
 
 _HASH = re.compile("sha256:[0-9a-f]{64}")
-_LARGEST = 16 << 20
+LARGEST = 16 << 20
+"""The most bytes that a definition may have."""
 
 
 def check_definitions(schema: MetadataFile[Schema], folder: FilePath) -> None:
@@ -45,7 +46,7 @@ def check_definition(schema: MetadataFile[Schema], index: int, folder: FilePath)
         schema.report(at, f"`{shown}` leads out of schemas/; name a file within it")
         return
     try:
-        content = read_bytes(folder / inside, _LARGEST)
+        content = read_bytes(folder / inside, LARGEST)
     except (OSError, ValueError) as error:
         schema.report(at, f"schemas/{shown} cannot be read: {why_unusable(error)}; put the file there, or name another")
         return
