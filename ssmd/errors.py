@@ -17,6 +17,7 @@
     ├── ClockError               75  the clock is far behind an earlier time; a restart accepts it
     ├── ConfigError              78  the metadata is wrong
     │   └── ResolveError         78  a key is missing
+    │       └── SourceUnavailable 69 the place where a key is kept cannot be reached; a restart may help
     ├── ListenError              78  the address for the probes cannot be used
     └── SubscriptionRefused      78  the exchange refused a subscription of the environment
 
@@ -48,6 +49,7 @@ __all__ = [
     "NewVersion",
     "OutputError",
     "ResolveError",
+    "SourceUnavailable",
     "SsmdError",
     "SubscriptionRefused",
     "UsageError",
@@ -161,6 +163,10 @@ class ConfigError(SsmdError):
 
 class ResolveError(ConfigError):
     label = "keys"
+
+
+class SourceUnavailable(ResolveError):
+    exit_code = 69
 
 
 class ListenError(SsmdError):

@@ -22,6 +22,7 @@ from ssmd.contracts.companion import DAY, Companion
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
 from ssmd.contracts.exchange import COUNTER, Inspection, Opening
+from ssmd.contracts.resolver import Found
 from ssmd.contracts.writer import Reads
 from ssmd.errors import ConfigError, Disconnected, ResolveError
 from ssmd.exchange.catalog import EXCHANGES
@@ -315,7 +316,7 @@ class PostTransport:
 class DiaryResolver:
     """Finds keys in a diary."""
 
-    def __init__(self, environ):
+    def __init__(self, environ, until):
         self.environ = environ
 
     @classmethod
@@ -327,7 +328,7 @@ class DiaryResolver:
         page = key.source.removeprefix("diary:")
         if page != "may":
             raise ResolveError(f"the diary has no page {page}")
-        return {key.fields[0]: "sesame"}
+        return Found({key.fields[0]: "sesame"})
 
 
 @pytest.fixture

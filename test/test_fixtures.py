@@ -203,7 +203,6 @@ PROBLEMS = {
         untimed("direct", "kalshi-dev", "kalshi-prod", "rates")
         | {
             ("error", "environments/direct.yaml", "feed"),
-            ("error", "environments/kalshi-prod.yaml", "keys.kalshi.source"),
             ("error", "environments/kalshi-prod.yaml", "keys.s3.source"),
             ("error", "environments/rates.yaml", "keys.rates.source"),
             ("error", "feeds/direct.yaml", "type"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ssmd import wiring
 from ssmd.errors import ConfigError
+from ssmd.metadata.keys import SOURCE_FAULT
 from ssmd.metadata.loader import Deployment, Problem, check, load
 
 TODAY = date(2026, 3, 1)
@@ -249,7 +250,7 @@ def test_a_key_that_was_pasted_in_place_of_its_source_is_not_shown(tree, source)
     """It looks like the name of a resolver."""
     edit(tree / "environments/kalshi-dev.yaml", '"env:A,B"', source)
     [found] = errors(tree)
-    assert found.endswith("keys.kalshi.source: must be `env:VARIABLE,...` (one variable for each field), or `env`")
+    assert found.endswith(f"keys.kalshi.source: {SOURCE_FAULT}")
     assert "hunter2" not in found
 
 

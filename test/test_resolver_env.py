@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import pytest
 
@@ -14,10 +15,10 @@ from ssmd.resolver.env import EnvResolver, variables
 CANARY = "canary-6b1f"
 
 
-def resolve(source: str, **environ: str) -> dict[str, str]:
+def resolve(source: str, **environ: str) -> Mapping[str, str]:
     """Return the values by the names of their variables, which here are also the names of the fields."""
     names = [name.strip() for name in source.removeprefix("env:").split(",")]
-    return EnvResolver(environ).resolve(KeySource("kalshi", source, names))
+    return EnvResolver(environ).resolve(KeySource("kalshi", source, names)).values
 
 
 def refusal(source: str, **environ: str) -> str:
@@ -31,7 +32,7 @@ def refusal(source: str, **environ: str) -> str:
 
 
 def test_the_catalog_has_it():
-    assert RESOLVERS["env"]({"A": "1"}).resolve(KeySource("k", "env:A", ["a"])) == {"a": "1"}
+    assert RESOLVERS["env"]({"A": "1"}, 0.0).resolve(KeySource("k", "env:A", ["a"])).values == {"a": "1"}
 
 
 @pytest.mark.parametrize("source", ["env:KEY_ID,KEY_SECRET", "env: KEY_ID , KEY_SECRET ", "env:KEY_SECRET,KEY_ID"])
@@ -123,20 +124,22 @@ def test_a_file_too_large_for_a_key_is_refused(tmp_path):
     file.write_bytes(b"k" * (64 * 1024))
     assert len(resolve("env:KEY", KEY=str(file))["KEY"]) == 64 * 1024
     file.write_bytes(b"k" * (64 * 1024 + 1))
-    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file of more than 65536 bytes, too large for a key"
+    assert refusal("env:KEY", KEY=str(file)) == (
+        "KEY names a file that has more than 65536 bytes, which is too large for a key"
+    )
 
 
 def test_a_file_of_bytes_is_refused(tmp_path):
     file = tmp_path / "canary"
     file.write_bytes(b"0\x82\x04\xbecanary")
-    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that is not text; a PEM file is needed"
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that is not text in UTF-8; a PEM file is needed"
 
 
 @pytest.mark.parametrize("content", ["", "\n", "  \r\n"])
 def test_an_empty_file_is_refused(tmp_path, content):
     file = tmp_path / "canary"
     file.write_text(content)
-    assert refusal("env:KEY", KEY=str(file)).startswith("KEY names an empty file; set it to")
+    assert refusal("env:KEY", KEY=str(file)) == "KEY names a file that is empty; write the value to it"
 
 
 def key(source: str, *fields: str, name: str = "kalshi") -> KeySource:
@@ -157,7 +160,7 @@ def key(source: str, *fields: str, name: str = "kalshi") -> KeySource:
 def test_which_variables_hold_a_key(source, names):
     assert variables(source) == names
     assert list(EnvResolver.check(source)) == []
-    values = EnvResolver({name: f"value of {name}" for name in names}).resolve(source)
+    values = EnvResolver({name: f"value of {name}" for name in names}).resolve(source).values
     assert values == {field: f"value of {name}" for field, name in zip(source.fields, names, strict=True)}
 
 

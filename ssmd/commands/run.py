@@ -14,10 +14,10 @@ Options:
                         SSMD_SHARD, or without it everything.
   -h --help             Show this.
 
-Keys come from the environment variables that the environment's `keys` section names. SSMD_LOG_LEVEL is
-debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for --page, and SSMD_SHARD
-a value for --shard. On SIGUSR1 the run loads the metadata again, and takes a changed `subscribe` section of its
-environment without a new connection; companions that have ended for good are started again.
+Keys come from where the environment's `keys` section says: from environment variables, files, Vault or a
+command. SSMD_LOG_LEVEL is debug, info, warning or error; SSMD_LOG_FORMAT is text or json; SSMD_PAGE is a level for
+--page, and SSMD_SHARD a value for --shard. On SIGUSR1 the run loads the metadata again, and takes a changed `subscribe`
+section of its environment without a new connection; companions that have ended for good are started again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from ssmd.contracts.shard import Shard
 from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.load_in_child import load_in_child
+from ssmd.metadata.problem import Problem
 from ssmd.metadata.schedule import hours_of
 from ssmd.runtime import logs
 from ssmd.runtime.anew import execute_anew
@@ -77,7 +78,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             listener = wait.server.hold()
             signals = _act_on_signals(wait.closed.stop, partial(_not_now, wait.closed.companions))
             address = f"{listen[0]}:{wait.server.port}"  # Signals are handled before the log says that it has begun.
-            _log_begin("closed by schedule", deployment, shard, address, until=second(opening))
+            _log_begin("closed by schedule", deployment, wait.warnings, shard, address, until=second(opening))
             code, again = _wait(wait, signals)
         else:
             hours = open_hours(times, now) if times is not None else None
@@ -87,7 +88,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
             listener = run.server.hold() if hours is not None else -1
             reloads = Reloads(deployment, shard, run.runner.reader, companions=run.runner.companions)
             signals = _act_on_signals(run.runner.stop, reloads.ask)
-            _log_begin("starting", deployment, shard, f"{listen[0]}:{run.server.port}")
+            _log_begin("starting", deployment, run.warnings, shard, f"{listen[0]}:{run.server.port}")
             del deployment  # It has the line of each value of the metadata, of which there may be many.
             code, again = _collect(run, signals, terminal)
     if again:
@@ -98,7 +99,11 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return code
 
 
-def _log_begin(event: str, deployment: Deployment, shard: Shard, listen: str, **more: str) -> None:
+def _log_begin(
+    event: str, deployment: Deployment, warnings: Iterable[Problem], shard: Shard, listen: str, **more: str
+) -> None:
+    for problem in warnings:
+        _log.warning(str(problem))
     extra = {
         "version": __version__,
         "environment": deployment.environment.name,

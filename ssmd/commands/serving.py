@@ -129,7 +129,7 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
     if _is_of_an_ended_simulator(environ.get("KALSHI_API_SECRET", "")):
         note = f"{' and '.join(_VARIABLES)} are those of an earlier simulator that has ended, so there is a new key.\n"
     elif any(environ.get(name) for name in _VARIABLES):
-        values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES))
+        values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES)).values
         try:
             key_id, private = read_key_id(values["KALSHI_API_KEY"]), read_private_key(values["KALSHI_API_SECRET"])
         except ConfigError as error:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ssmd.errors import ConfigError, ResolveError
+from ssmd.errors import ConfigError
 from ssmd.metadata.load_in_child import in_child
-from ssmd.resolver.fields import fields_of
+from ssmd.resolver.lookup import Lookup, gravest
 from ssmd.shipping import engine_of
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.transport import EngineTransport
@@ -32,11 +32,11 @@ def _load(config_dir: Path, environment: str, engine: str | None, with_bucket: b
 
 def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
-    found, missing = fields_of(shipment.keys, environ)
-    if missing:
-        problems = (shipment.places[name]._replace(message=reason) for name, reason in missing.items())
-        raise ResolveError("\n".join(map(str, problems)))
-    return found.get(shipment.engine, {})
+    result = Lookup(environ).look_up(shipment.keys)
+    if result.missing:
+        problems = (shipment.places[name]._replace(message=str(error)) for name, error in result.missing.items())
+        raise gravest(result.missing)("\n".join(map(str, problems)))
+    return result.values.get(shipment.engine, {})
 
 
 def transport_of(shipment: Shipment, config_dir: str) -> EngineTransport:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ssmd.contracts.configuration import FieldProblem
 
-__all__ = ["KeyResolver", "KeySource"]
+__all__ = ["Found", "KeyResolver", "KeySource"]
 
 
 class KeySource(NamedTuple):
@@ -21,8 +21,25 @@ class KeySource(NamedTuple):
     """The names of the values that belong to the key, in the order of the metadata."""
 
 
+class Found(NamedTuple):
+    """What was found at a key's source."""
+
+    values: Mapping[str, str]
+    """The value of every field, by its name."""
+    changed: float | None = None
+    """When a value of the key was last changed, Unix seconds; None when the source does not say."""
+    warnings: Sequence[str] = ()
+    """What people should do about the source; never a value."""
+
+
 class KeyResolver(Protocol):
-    """Finds the values of keys. A class in the catalog is made as `cls(environ)`."""
+    """Finds the values of keys.
+
+    A class in the catalog is made as `cls(environ, until)`: the process's environment variables, and the time at which
+    all sources together must have answered, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, environ: Mapping[str, str], until: float) -> None: ...
 
     @classmethod
     def check(cls, key: KeySource) -> Iterable[FieldProblem]:
@@ -31,8 +48,9 @@ class KeyResolver(Protocol):
         No message shows the source: people paste keys there.
         """
 
-    def resolve(self, key: KeySource) -> dict[str, str]:
-        """Return the value of every field, by its name.
+    def resolve(self, key: KeySource) -> Found:
+        """Return the value of every field.
 
-        Raises ResolveError, which names all that is missing, and never a value.
+        Raises ResolveError, which names all that is missing, and never a value or the source; it raises
+        SourceUnavailable where another attempt may find it.
         """

@@ -1,7 +1,7 @@
 """Key resolvers, which find the values of keys.
 
-A new one is one file here, with a class that keeps the KeyResolver contract of contracts/resolver.py and takes the
-process's environment variables, and one line in this catalog. Its key is the scheme of a key's `source`, the text up to
+A new one is one file here, or one package, with a class that keeps the KeyResolver contract of contracts/resolver.py,
+and one line in this catalog. Its key is the scheme of a key's `source`, the text up to
 the first colon or slash.
 """
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from ssmd.resolver.env import EnvResolver
+from ssmd.resolver.vault.resolver import VaultResolver
 
 __all__ = ["RESOLVERS"]
 
 RESOLVERS: dict[str, Any] = {
     "env": EnvResolver,
+    "vault": VaultResolver,
 }

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ssmd.contracts.configuration import FieldProblem
-from ssmd.contracts.resolver import KeySource
+from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
 from ssmd.metadata.problem import quoted
+from ssmd.resolver.key_file import Unusable, cannot_be_read, newest, read_key_file
 
-__all__ = ["EnvResolver", "variables"]
-
-_MAX_FILE_BYTES = 64 * 1024
-"""No key is longer than this."""
+__all__ = ["EnvResolver", "value_of", "variables"]
 
 _REMEDY = "set {} to the value, or to the absolute path of a file that contains the value"
 
@@ -30,7 +29,7 @@ class EnvResolver:
     When a variable's value is the absolute path of a file, the key is the content of the file, as with mounted secrets.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], until: float = math.inf) -> None:
         self._environ = environ
 
     @classmethod
@@ -43,15 +42,14 @@ class EnvResolver:
         if key.source != "env":
             yield from _variable_problems(key)
 
-    def resolve(self, key: KeySource) -> dict[str, str]:
+    def resolve(self, key: KeySource) -> Found:
         names = variables(key)
         missing = [name for name in names if not self._environ.get(name, "").strip()]
         if missing:
             verb, them = ("is", "it") if len(missing) == 1 else ("are", "each")
             raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
-        return {
-            field: _from_file(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)
-        }
+        found = {field: value_of(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)}
+        return Found({field: text for field, (text, _) in found.items()}, newest(time for _, time in found.values()))
 
 
 def variables(key: KeySource) -> list[str]:
@@ -81,26 +79,24 @@ def _upper(name: str) -> str:
     return _NOT_ALPHANUMERIC.sub("_", name.upper())
 
 
-def _from_file(name: str, value: str) -> str:
-    """Return the content of the file that a variable's value names, or the value itself when it names none."""
+def value_of(name: str, value: str) -> tuple[str, float | None]:
+    """Return the content of the file that a variable's value names, or the value itself when it names none; and when
+    that file was last changed, where that is known.
+
+    Raises ResolveError for a file that is no key.
+    """
     named = os.path.expanduser(value.strip().strip("\"'"))
     if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
-        return value
+        return value, None
     path = Path(named)
     try:
         if not path.is_file():
-            return value
-        with open(path, "rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-        if len(content) > _MAX_FILE_BYTES:
-            raise ResolveError(f"{name} names a file of more than {_MAX_FILE_BYTES} bytes, too large for a key")
-        if not content.strip():
-            raise ResolveError(f"{name} names an empty file; {_REMEDY.format('it')}")
-        return content.decode("utf-8")
+            return value, None
+        file = read_key_file(path)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            return value  # No file can have such a name: it is a key that happens to begin with a slash.
-        reason = f"{error.strerror}; let the user that ssmd runs as read it"
-        raise ResolveError(f"{name} names a file that cannot be read: {reason}") from None
-    except UnicodeDecodeError:
-        raise ResolveError(f"{name} names a file that is not text; a PEM file is needed") from None
+            return value, None  # No file can have such a name: it is a key that happens to begin with a slash.
+        raise ResolveError(f"{name} names a file that {cannot_be_read(error)}") from None
+    except Unusable as error:
+        raise ResolveError(f"{name} names a file that {error}") from None
+    return file.text, file.changed

@@ -1,11 +1,11 @@
-"""On which kind of file system a folder is."""
+"""On which kind of file system a folder or a file is."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-__all__ = ["network_file_system"]
+__all__ = ["file_system", "network_file_system"]
 
 _NETWORK = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre"}
@@ -19,6 +19,15 @@ _MOUNTS = Path("/proc/self/mountinfo")
 def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
     """Return the type of the network file system that a path is on; None when it is on none, or when that is not known.
 
+    `mounts`: see file_system().
+    """
+    kind = file_system(path, mounts)
+    return kind if kind in _NETWORK else None
+
+
+def file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
+    """Return the type of the file system that a path is on; None when that is not known.
+
     `mounts`: a file as in https://docs.kernel.org/filesystems/proc.html, section 3.5.
     """
     try:
@@ -30,6 +39,5 @@ def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
     for line in lines:
         mounted, _, system = line.partition(" - ")
         if mounted.split(" ")[2:3] == [name]:
-            kind = system.partition(" ")[0]
-            return kind if kind in _NETWORK else None
+            return system.partition(" ")[0]
     return None

@@ -35,18 +35,10 @@ from ssmd.shipping import engine_of
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
+from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.room import require_shard
-from ssmd.wiring.source import (
-    Keys,
-    Source,
-    is_of_engine,
-    is_simulated,
-    live,
-    resolve,
-    rest_endpoint,
-    simulated,
-)
+from ssmd.wiring.source import Source, is_simulated, rest_endpoint, source_of
 from ssmd.writer.s3 import S3Storage
 
 __all__ = ["ClosedRun", "Run", "assemble", "assemble_closed", "followed", "key_problems", "parts", "shipped"]
@@ -61,6 +53,8 @@ class Run:
     error_counts: ErrorCounts
     server: HealthServer
     """Of the probes."""
+    warnings: Sequence[Problem]
+    """What people should do about the keys."""
 
 
 def followed(deployment: Deployment) -> Sequence[str]:
@@ -83,18 +77,19 @@ def shipped(deployment: Deployment) -> list[str]:
 
 
 def key_problems(deployment: Deployment, environ: Mapping[str, str]) -> list[Problem]:
-    """Return which keys of the environment cannot be found, or do not suit the exchange."""
+    """Return which keys of the environment cannot be found, do not suit the exchange, or need some care."""
+    ring = KeyRing(deployment, environ)
     engines = (deployment.environment.transport.type, deployment.environment.storage.type)
-    _, of_engine = resolve(deployment, environ, lambda kind: kind in engines and is_of_engine(kind))
-    if is_simulated(deployment):
-        return of_engine
-    keys, problems = resolve(deployment, environ, lambda kind: not is_of_engine(kind))
-    if not problems:
-        try:
-            _dialect(deployment, keys, rest_endpoint(deployment))
-        except ConfigError as error:
-            problems.append(deployment.problem(("keys",), str(error)))
-    return problems + of_engine
+    _, of_engine = ring.try_all(lambda kind: kind in engines and is_of_engine(kind))
+    problems: list[Problem] = []
+    if not is_simulated(deployment):
+        keys, problems = ring.try_all(lambda kind: not is_of_engine(kind))
+        if not problems:
+            try:
+                _dialect(deployment, keys, rest_endpoint(deployment))
+            except ConfigError as error:
+                problems.append(deployment.problem(("keys",), str(error)))
+    return problems + of_engine + ring.warnings
 
 
 def assemble(
@@ -115,13 +110,13 @@ def assemble(
     server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in which the environment is
     open now; None without a schedule. What it raises is counted, where the next run finds it.
     """
-    beside = Beside(deployment, shard, page, clock, hours)
+    beside = Beside(deployment, environ, shard, page, clock, hours)
     with beside.error_counts:
-        source = simulated(deployment) if is_simulated(deployment) else live(deployment, environ)
+        source = source_of(deployment, beside.keys)
         connector, exchange = _connection(deployment, source, shard)
         listing = listing_parts(deployment, shard, exchange, beside.status, clock, direct=source.direct)
-        companions = beside.companions(source.keys, environ, listing.companions)
-        server = beside.probes(listen, environ)
+        companions = beside.companions(source.keys, listing.companions)
+        server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
         RunParts(beside.feed, connector, exchange, beside.writer),
@@ -136,7 +131,7 @@ def assemble(
         lister=listing.lister,
         clock=clock,
     )
-    return Run(runner, reporter, beside.error_counts, server)
+    return Run(runner, reporter, beside.error_counts, server, beside.keys.warnings)
 
 
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:

@@ -16,6 +16,7 @@ from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
 from ssmd.metadata.deployment import Deployment
+from ssmd.metadata.problem import Problem
 from ssmd.runtime.alarm import Alarm
 from ssmd.runtime.anew import inherited_listener
 from ssmd.runtime.closed import Closed
@@ -28,8 +29,9 @@ from ssmd.server.health import HealthServer, make_app
 from ssmd.server.status import STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.configuration import configuration_of
+from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.room import require_shard
-from ssmd.wiring.source import Keys, engine_keys, is_of_engine, is_simulated, live
+from ssmd.wiring.source import is_simulated
 from ssmd.writer import WRITERS
 
 __all__ = ["Beside", "ClosedRun", "alarms", "assemble_closed"]
@@ -44,12 +46,15 @@ class Beside:
     def __init__(
         self,
         deployment: Deployment,
+        environ: Mapping[str, str],
         shard: Shard,
         page: str,
         clock: Callable[[], int],
         hours: OpenHours | None = None,
     ) -> None:
         self._deployment = deployment
+        self._environ = environ
+        self.keys = KeyRing(deployment, environ)
         self._shard = shard
         self._page = page
         self.feed = deployment.feed.name
@@ -71,12 +76,12 @@ class Beside:
             earlier_errors=lambda: self.error_counts.earlier,
         )
 
-    def probes(self, listen: tuple[str, int], environ: Mapping[str, str]) -> HealthServer:
+    def probes(self, listen: tuple[str, int]) -> HealthServer:
         """Return the server of the probes. Raises ListenError."""
         app = make_app(self.status, self.registry, lambda: describe(self.status, self._about, self._page))
-        return HealthServer(*listen, app, inherited_listener(environ))
+        return HealthServer(*listen, app, inherited_listener(self._environ))
 
-    def companions(self, keys: Keys, environ: Mapping[str, str], further: Sequence[Companion] = ()) -> Companions:
+    def companions(self, keys: Keys, further: Sequence[Companion] = ()) -> Companions:
         """Return the companions that the writer and the transport declare, and further ones.
 
         `keys`: those of the exchange. Those of engines are looked up here. Raises ResolveError.
@@ -88,8 +93,8 @@ class Beside:
         )
         declared = [*map(self._named, self.writer.companions()), *transport.companions(self._shard), *further]
         engines = {kind for companion in declared for kind in companion.keys if is_of_engine(kind)}
-        keys = {**keys, **engine_keys(deployment, environ, engines)}
-        return Companions(declared, self.status, keys=keys, environ=environ)
+        keys = {**keys, **self.keys.of_engines(engines)}
+        return Companions(declared, self.status, keys=keys, environ=self._environ)
 
     def _named(self, companion: Companion) -> Companion:
         """Return a companion with the names of this deployment in its arguments."""
@@ -105,6 +110,8 @@ class ClosedRun:
     error_counts: ErrorCounts
     server: HealthServer
     """Of the probes."""
+    warnings: Sequence[Problem]
+    """What people should do about the keys."""
 
 
 def assemble_closed(
@@ -122,12 +129,12 @@ def assemble_closed(
 
     The keys are looked up now, so that a missing one does not show only at the opening.
     """
-    beside = Beside(deployment, shard, page, clock)
+    beside = Beside(deployment, environ, shard, page, clock)
     with beside.error_counts:
         require_shard(deployment, shard)
-        keys: Keys = {} if is_simulated(deployment) else live(deployment, environ).keys
-        companions = beside.companions(keys, environ)
-        server = beside.probes(listen, environ)
+        keys: Keys = {} if is_simulated(deployment) else beside.keys.of_exchange()
+        companions = beside.companions(keys)
+        server = beside.probes(listen)
     folder = beside.writer.state_folder
     if not (folder is None or folder.exists()):
         beside.status.companions.clear()  # Before the first run there is nothing that one could work on.
@@ -140,7 +147,7 @@ def assemble_closed(
         clock=clock,
         status_line=status_line or (lambda text: None),
     )
-    return ClosedRun(closed, beside.error_counts, server)
+    return ClosedRun(closed, beside.error_counts, server, beside.keys.warnings)
 
 
 def alarms(

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ssmd.contracts.service import Service
-from ssmd.errors import ConfigError, ResolveError
+from ssmd.errors import ConfigError
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.metadata.deployment import Deployment
-from ssmd.metadata.keys import ENGINE_KEYS, EXCHANGE_KEY
-from ssmd.metadata.problem import Problem
-from ssmd.resolver.fields import fields_of
+from ssmd.metadata.keys import EXCHANGE_KEY
+from ssmd.wiring.keys import KeyRing, Keys
 
 __all__ = [
-    "Keys",
     "Source",
-    "engine_keys",
-    "is_of_engine",
     "is_simulated",
-    "live",
-    "resolve",
     "rest_endpoint",
-    "simulated",
     "simulator_fault",
     "simulator_lists",
+    "source_of",
 ]
-
-Keys = Mapping[str, Mapping[str, str]]
-"""The fields of the keys by type, each a mapping of names to values."""
 
 
 class Source(NamedTuple):
@@ -45,34 +36,11 @@ class Source(NamedTuple):
     services: Sequence[Service] = ()
 
 
-def resolve(
-    deployment: Deployment, environ: Mapping[str, str], is_wanted: Callable[[str], bool]
-) -> tuple[Keys, list[Problem]]:
-    """Return the fields of all keys that can be found, of the types that are wanted, and which required keys cannot."""
-    wanted = {name: key for name, key in deployment.environment.keys.items() if is_wanted(key.type)}
-    keys, missing = fields_of(wanted, environ)
-    return keys, [deployment.problem(("keys", name), reason) for name, reason in missing.items()]
-
-
-def live(deployment: Deployment, environ: Mapping[str, str]) -> Source:
-    keys, problems = resolve(deployment, environ, lambda kind: not is_of_engine(kind))
-    if problems:
-        hint = "; to see ssmd at work without keys, run kalshi-sim"
-        raise ResolveError("\n".join(f"{problem}{hint}" for problem in problems))
-    return Source(deployment.version.endpoint, rest_endpoint(deployment), keys)
-
-
-def is_of_engine(kind: str) -> bool:
-    """Return whether keys of this type are for an engine. Others are for the exchange, or for nothing that is known."""
-    return kind in ENGINE_KEYS
-
-
-def engine_keys(deployment: Deployment, environ: Mapping[str, str], engines: Collection[str]) -> Keys:
-    """Return the fields of the keys of these engines. Raises ResolveError."""
-    keys, problems = resolve(deployment, environ, engines.__contains__)
-    if problems:
-        raise ResolveError("\n".join(map(str, problems)))
-    return keys
+def source_of(deployment: Deployment, keys: KeyRing) -> Source:
+    """Return where the messages come from, with the keys for it. Raises ResolveError."""
+    if is_simulated(deployment):
+        return _simulated(deployment)
+    return Source(deployment.version.endpoint, rest_endpoint(deployment), keys.of_exchange())
 
 
 def rest_endpoint(deployment: Deployment) -> str:
@@ -81,7 +49,7 @@ def rest_endpoint(deployment: Deployment) -> str:
     return version.rest_endpoint or EXCHANGES[deployment.dialect].rest_endpoint(version.endpoint)
 
 
-def simulated(deployment: Deployment) -> Source:
+def _simulated(deployment: Deployment) -> Source:
     # Imported here: production code has nothing to do with the simulator unless the endpoint says so.
     from ssmd.sim.embedded import embedded
 

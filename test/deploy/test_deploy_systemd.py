@@ -194,7 +194,7 @@ def test_two_environments_run_beside_each_other_and_the_key_comes_as_a_credentia
     machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8081"))
     # Without the file it reports what is missing, and is started again.
     machine.wait_for(lambda: machine.show(LOCAL, "ExecMainStatus") == "78")
-    machine.wait_for(lambda: "KALSHI_API_SECRET names an empty file" in machine.journal(LOCAL), 10)
+    machine.wait_for(lambda: "KALSHI_API_SECRET names a file that is empty" in machine.journal(LOCAL), 10)
     key.touch(mode=0o600)
     key.write_text(KEYS["KALSHI_API_SECRET"])
     machine.wait_for(lambda: is_ready(machine, "127.0.0.1:8082"))

@@ -1,0 +1,69 @@
+"""Files that contain one value of a key."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmd.store.mounts import file_system
+
+__all__ = ["MAX_BYTES", "KeyFile", "Unusable", "cannot_be_read", "newest", "read_key_file"]
+
+MAX_BYTES = 64 * 1024
+"""No key is longer than this."""
+
+_IN_MEMORY = ("tmpfs", "ramfs")
+"""File systems whose files are new with each start: systemd's credentials, and the mounted Secrets of Kubernetes. Their
+times say when they were put there, not how old a key is."""
+
+
+class Unusable(Exception):
+    """Why a file is no key, as the end of a sentence about the file, such as "is empty"."""
+
+
+class KeyFile(NamedTuple):
+    """What a file of a key contains."""
+
+    text: str
+    changed: float | None
+    """When it was last changed, Unix seconds; None when its time does not say that."""
+    open_to_all: bool
+    """Every user of the host may read it."""
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """Read a file that contains one value of a key. Raises OSError, and Unusable for one that is no key."""
+    # Neither a pipe that nobody writes to nor a terminal may hold it up.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if stat.S_ISDIR(state.st_mode):
+            raise Unusable("is a folder; name a file in it")
+        if not stat.S_ISREG(state.st_mode):
+            raise Unusable("is a pipe, a socket or a device; write the value to a file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise Unusable(f"has more than {MAX_BYTES} bytes, which is too large for a key")
+    if not content.strip():
+        raise Unusable("is empty; write the value to it")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Unusable("is not text in UTF-8; a PEM file is needed") from None
+    changed = None if file_system(path) in _IN_MEMORY else state.st_mtime
+    return KeyFile(text, changed, bool(state.st_mode & stat.S_IROTH))
+
+
+def cannot_be_read(error: OSError) -> str:
+    """Return why a file cannot be read, as the end of a sentence about the file."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    return f"cannot be read: {error.strerror}; let the user that ssmd runs as read it"
+
+
+def newest(times: Iterable[float | None]) -> float | None:
+    """Return the latest time; None when none is known."""
+    return max((time for time in times if time is not None), default=None)
