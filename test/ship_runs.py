@@ -65,12 +65,25 @@ def _data_in(folder: Path) -> dict[str, bytes]:
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Return whether the process has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
 def relay_below(pid: int) -> int | None:
     """Return the process that ships for a collector, None while there is none."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in children_of(pid):
         with suppress(OSError):  # It may have ended meanwhile.
             if b"\0ship\0" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+                return child
     return None
 
 
