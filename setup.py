@@ -36,7 +36,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["ssmd", "ssmd.*"]),
-    package_data={"ssmd": ["py.typed", "reports/report.html"]},
+    package_data={"ssmd": ["py.typed", "reports/report.html", "server/page/templates/*.html", "server/page/static/*"]},
     # Each minimum is the oldest version with which bin/check-versions passes. The upper bound is the next major
     # release, or the next minor one of a package whose major number is 0, or whose private names ssmd imports.
     install_requires=[

@@ -210,6 +210,7 @@ class TapeConnector:
     decompress = ""
     not_decompressed = 0
     unchanged: int | None = None
+    last_read: float | None = None
     missing: Sequence[str] = ()
     sent: list[bytes] = []  # noqa: RUF012 - shared, so that the test can look into it
 

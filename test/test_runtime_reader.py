@@ -43,6 +43,7 @@ class ScriptedConnector:
     decompress = ""
     not_decompressed = 0
     unchanged: int | None = None
+    last_read: float | None = None
     missing: Sequence[str] = ()
 
     def __init__(self, *lists: list[bytes], refusing: int | None = None) -> None:

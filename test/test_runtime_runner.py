@@ -48,6 +48,7 @@ class ToyConnector:
     decompress = ""
     not_decompressed = 0
     unchanged: int | None = None
+    last_read: float | None = None
     missing: Sequence[str] = ()
 
     def __init__(

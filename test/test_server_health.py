@@ -31,7 +31,9 @@ from ssmd.errors import ListenError
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import STUCK_SECONDS, Status
 from ssmd.server import health
-from ssmd.server.health import HealthServer, make_app
+from ssmd.server.answers import MOST_TYPES, Answers
+from ssmd.server.app import make_app
+from ssmd.server.health import HealthServer
 
 
 @contextmanager
@@ -483,11 +485,11 @@ def test_metrics_are_made_once_for_many_requests_and_never_before_the_request() 
 
 def test_clients_that_name_ever_more_versions_take_no_memory() -> None:
     """Each version that a client names in `Accept` is another type of answer."""
-    answers = health._Answers()
+    answers = Answers()
     with Flask("x").test_request_context():
         for number in range(100):
             assert answers.text(f"version=1.0.{number}", lambda: b"metrics") == b"metrics"
-    assert len(answers._made) <= health.MOST_TYPES
+    assert len(answers._made) <= MOST_TYPES
 
 
 def test_the_status_is_made_once_for_many_requests_and_never_before_the_request() -> None:

@@ -48,6 +48,7 @@ LISTING = ListingState(
     responses={200: 17, 429: 1, 0: 1},
     waiting_since_ms=NOW // 1_000_000 - 70_000,
 )
+NO_RATE = {"bytes_per_day": None, "full_in_days": None}
 FILLS = ChannelStatus("fill", None, None, None, True, False, None, None, None, True)
 
 SHIP = CompanionState(
@@ -169,9 +170,12 @@ def test_what_is_not_known_is_null():
         "missed": None,
         "last": None,
         "age_seconds": None,
+        "last_byte_age_seconds": None,
     }
     assert found["notes"] == [LOSS_NOT_DETECTED]
-    assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None}
+    assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None} | NO_RATE
+    assert found["rates"] == {"messages_per_second": None, "bytes_per_second": None}
+    assert (found["age"], found["today"]) == ({"p50_seconds": None, "p99_seconds": None}, None)
     assert found["runs"] == {"starts_today": None, "earlier_errors": None}
     assert (found["connected_since"], found["channels"], found["missing"]) == (None, None, ["not connected"])
 
@@ -209,6 +213,7 @@ def test_a_channel_has_its_counts_ages_and_with_full_the_first_of_its_names():
         "books_pending": 10,
         "books_missing": 0,
         "may_be_silent": False,
+        "messages_per_second": None,
         "unconfirmed": ["KX-orderbook_delta-0"],
         "unheard": [f"KX-orderbook_delta-{number}" for number in range(20)],
     }

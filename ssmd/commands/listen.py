@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 
 from ssmd.errors import UsageError, visible
+from ssmd.server.local import is_loopback
 from ssmd.server.status import FULL, LEVELS, STATUS
 
 __all__ = ["parse_listen", "parse_page"]
@@ -29,15 +29,7 @@ def parse_page(text: str | None, environ: Mapping[str, str], host: str) -> str:
     """
     name = "--page"
     if text is None:
-        name, text = _PAGE_VARIABLE, environ.get(_PAGE_VARIABLE) or (FULL if _is_loopback(host) else STATUS)
+        name, text = _PAGE_VARIABLE, environ.get(_PAGE_VARIABLE) or (FULL if is_loopback(host) else STATUS)
     if text not in LEVELS:
         raise UsageError(f"{name} is '{visible(text)}'; it may be {', '.join(LEVELS)}")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether only this host can reach an address; a name other than localhost may be any address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

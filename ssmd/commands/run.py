@@ -6,9 +6,10 @@ Usage:
 
 Options:
   --config-dir <path>   The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --listen <host:port>  Where to serve /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
-  --page <level>        How much /status shows: `off`, `status` or, with the names of markets, `full`. The default is
-                        SSMD_PAGE, or without it `full` where only this host can reach the address, else `status`.
+  --listen <host:port>  Where to serve the page, /health, /ready, /metrics and /status [default: 0.0.0.0:8080].
+  --page <level>        How much the page and /status show: `off`, `status` or, with the names of markets, `full`.
+                        The default is SSMD_PAGE, or without it `full` where only this host can reach the address, else
+                        `status`.
   --shard <i/n>         Collect only part i of n parts of the markets, such as 2/4; other runs collect the other parts.
                         The first part also has what cannot be divided: channels that are for all markets. Default:
                         SSMD_SHARD, or without it everything.

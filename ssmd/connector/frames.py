@@ -115,6 +115,11 @@ class FrameReader(FrameSender):
         reads = self._reads
         return next((received_ns for end, received_ns in reads.stamps if end > reads.start), None)
 
+    @property
+    def read_at(self) -> float:
+        """When the last read of the socket was, seconds of the monotonic clock; 0 before the first."""
+        return self._reads.read_at
+
     def hurry(self) -> None:
         """Return from recv_batch() with the next read at once."""
         self._reads.hurry()

@@ -68,7 +68,7 @@ class ReadBuffer:
         """Whether the next read is the first that is not handed over."""
         self._is_large = False
         """Whether the last read was so large that there is probably more."""
-        self._read_at = 0.0
+        self.read_at = 0.0
         """When the last read was, seconds of the monotonic clock."""
 
     def gather(self, sock: Any, until: float) -> None:
@@ -119,7 +119,7 @@ class ReadBuffer:
             raise self._failure
 
     def _may_have_more(self) -> bool:
-        return self._is_large or _monotonic() - self._read_at > EMPTY_SECONDS
+        return self._is_large or _monotonic() - self.read_at > EMPTY_SECONDS
 
     def _read_some(self) -> bool:
         """Read what has arrived, with pauses where they are due; return whether it is time to work on it.
@@ -147,7 +147,7 @@ class ReadBuffer:
                 return True
             self.end += size
             stamps.append((self.end, self.clock()))
-            now = self._read_at = _monotonic()
+            now = self.read_at = _monotonic()
             pauses.learn(size, now)
             self._is_large = size >= LARGE_BYTES or size == len(view)
             if self._is_first or now >= self._due or self.end >= ENOUGH_BYTES:

@@ -133,6 +133,10 @@ class WebSocketConnector:
         return (self._inflating or self._reader).held_ns
 
     @property
+    def last_read(self) -> float | None:
+        return self._reader.read_at or None
+
+    @property
     def _host(self) -> str:
         """The address that it is connected to, for the log and errors."""
         return self._opener.place.host

@@ -65,6 +65,12 @@ class Connector(Protocol):
         """
 
     @property
+    def last_read(self) -> float | None:
+        """When something last came over the connection, of any kind, in seconds of the monotonic clock; None before
+        messages().
+        """
+
+    @property
     def events(self) -> Sequence[Event]:
         """What the connector itself has to report of the messages that messages() yielded last; nearly always empty."""
 

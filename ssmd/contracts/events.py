@@ -190,3 +190,6 @@ class ChannelState(NamedTuple):
     """Whether a part of what asks for it is still to be sent, at the pace of the feed, or is not known yet."""
     changing: int = 0
     """How many of the markets that are not confirmed were asked for only just now, or will be at once."""
+    numbered: int | None = None
+    """A number that grows by one with each message of the channel, and by those that are missing; None when its
+    messages have no numbers, or when none has come."""

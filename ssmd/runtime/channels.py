@@ -145,6 +145,7 @@ class ChannelWatch:
             books_pending=_sum(state.books_pending for state in states),
             books_missing=_sum(state.books_missing for state in states),
             may_be_silent=may_be_silent,
+            numbered=_sum(state.numbered for state in states),
         )
         if not now.books_pending:
             self._status.broken_books.discard(name)

@@ -111,6 +111,7 @@ class Runner:
         self._status.idle = self._exchange.idle
         self._status.shows_loss = lambda: self._exchange.shows_loss
         self._status.not_decompressed = self._not_decompressed
+        self._status.last_read = lambda: self._connector.last_read
         self._status.unchanged = lambda: self._connector.unchanged
         self._status.unanswered = lambda: self._connector.missing
         self._status.unheard, self._status.unconfirmed = self._exchange.unheard, self._exchange.unconfirmed

@@ -56,6 +56,8 @@ class ChannelStatus:
     """It may have nothing to send for days. Its markets are not shown: it may be private to an account."""
     missing: Sequence[str] = ()
     """The reasons why something that was asked for is not coming; empty when everything is."""
+    numbered: int | None = None
+    """See ChannelState."""
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Status:
     """When that was taken during the run, ns since the epoch; None for the one with which the run began."""
     last_received_ns: int | None = None
     """When the last message with data was received, ns since the epoch; None before the first."""
+    last_read: Callable[[], float | None] = lambda: None
+    """Returns when the last byte of any kind was received, seconds of the monotonic clock; None before the first."""
     messages: int = 0
     """Messages written."""
     received_bytes: int = 0

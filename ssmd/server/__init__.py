@@ -1,1 +1,1 @@
-"""What the process shows of itself over HTTP: the probes and the metrics."""
+"""What the process shows of itself over HTTP: the probes, the metrics, the page."""

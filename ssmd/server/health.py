@@ -1,4 +1,4 @@
-"""The HTTP server: /health (liveness), /ready (readiness), /metrics (Prometheus) and /status (JSON for people)."""
+"""The HTTP server: it answers the probes in time, whatever other clients do."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from socket import socket
 from typing import Any
 
 import gevent
-from flask import Flask, Response, jsonify, request
+from flask import Flask
 from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIHandler
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import CollectorRegistry
-from werkzeug.exceptions import HTTPException
 
 from ssmd.errors import ListenError, printable
 from ssmd.runtime.listener import Listener
-from ssmd.runtime.status import CLOSED, Status
+from ssmd.server.answers import REQUESTED
+from ssmd.server.app import DESCRIBING, PROBES
 
-__all__ = ["HealthServer", "make_app"]
+__all__ = ["HealthServer"]
 
 MAX_CONNECTIONS = 512
 """When there are more connections, the oldest is closed. With so many, a probe that has connected but not sent its
@@ -38,92 +36,9 @@ CONNECTION_SECONDS = 5.0
 """The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
 off."""
 
-MOST_TYPES = 4
-"""How many answers are kept, one for each content type. A client may name any version of OpenMetrics, each a type of
-its own."""
-
-PROBES = ("/health", "/ready")
-"""The paths whose answers may not wait for any other."""
-
-_REQUESTED = "ssmd.requested"
-"""The key of the WSGI environment for when the request had come, as time.monotonic()."""
-
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _log = logging.getLogger("ssmd.server")
-
-
-def make_app(status: Status, registry: CollectorRegistry, describe: Callable[[], Mapping[str, Any]]) -> Flask:
-    """Return the app with its routes. Every other request is answered with a JSON error.
-
-    `describe`: returns what /status says.
-    """
-    app = Flask("ssmd", static_folder=None)
-    answers = _Answers()
-
-    @app.get("/health", provide_automatic_options=False)
-    def health() -> tuple[Response, int]:
-        reason = status.trouble()
-        if reason is None:
-            return jsonify(status="ok"), 200
-        return jsonify(status="error", reason=reason), 503
-
-    @app.get("/ready", provide_automatic_options=False)
-    def ready() -> tuple[Response, int]:
-        reasons = status.not_ready()
-        if status.closed_until_ns is not None:
-            return jsonify(status="ready", state=CLOSED), 200
-        if not reasons:
-            return jsonify(status="ready"), 200
-        return jsonify(status="not_ready", reason="; ".join(reasons)), 503
-
-    @app.get("/status", provide_automatic_options=False)
-    def describe_run() -> Response:
-        text = answers.text("application/json", lambda: jsonify(describe()).get_data())
-        return Response(text, content_type="application/json")
-
-    @app.get("/metrics", provide_automatic_options=False)
-    def metrics() -> Response:
-        try:
-            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # An invalid version. RFC 9110 allows a server to ignore the field.
-            encode, content_type = choose_encoder("")
-        return Response(answers.text(content_type, lambda: encode(registry)), content_type=content_type)
-
-    app.errorhandler(HTTPException)(_other)
-    app.after_request(_close)
-    return app
-
-
-class _Answers:
-    """Answers to /metrics and /status, made once for all requests that have come by then: that takes milliseconds."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[float, bytes]] = {}
-
-    def text(self, content_type: str, make: Callable[[], bytes]) -> bytes:
-        """Return the text of a type, made after the present request had come. No two answers share a type."""
-        requested = request.environ.get(_REQUESTED, time.monotonic())
-        if content_type not in self._made or self._made[content_type][0] < requested:
-            if len(self._made) >= MOST_TYPES:
-                self._made.clear()
-            self._made[content_type] = time.monotonic(), make()
-        return self._made[content_type][1]
-
-
-def _other(error: HTTPException) -> Response:
-    """Answer a request that has no route."""
-    response = jsonify(error=error.name)
-    response.status_code = error.code or 500
-    if response.status_code == 405:
-        response.headers["Allow"] = "GET, HEAD"
-    return response
-
-
-def _close(response: Response) -> Response:
-    # Probes do not need keep-alive, and idle connections would crowd out others.
-    response.headers["Connection"] = "close"
-    return response
 
 
 class _Turns:
@@ -132,18 +47,21 @@ class _Turns:
     So many clients cannot delay the probes. After each other answer, the probes that have come meanwhile go first.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], before: Callable[[], object]) -> None:
         self._app = app
+        self._before = before
         self._turn = BoundedSemaphore(1)
         self.waiting: dict[gevent.Greenlet, None] = {}
         """The greenlets that wait for their turn or have it, the oldest first."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[_REQUESTED] = time.monotonic()
+        environ[REQUESTED] = time.monotonic()
         if environ["PATH_INFO"] in PROBES:
             return self._app(environ, start_response)
         self.waiting[gevent.getcurrent()] = None
         try:
+            if environ["PATH_INFO"] in DESCRIBING:
+                self._before()
             with self._turn:
                 answer = self._app(environ, start_response)
                 gevent.sleep(1e-6)  # With a timer, however short, the hub looks at its sockets; with 0 it would not.
@@ -157,12 +75,20 @@ class HealthServer:
 
     It listens from the construction on, so that a port that is in use ends the run before anything else has begun.
     Raises ListenError. Port 0 takes any free port; the attribute `port` says which. `inherited`: a socket that listens
-    already, and is used instead.
+    already, and is used instead. `before` is called before an answer that describes the run, and may take a while: no
+    other answer waits for it.
     """
 
-    def __init__(self, host: str, port: int, app: Flask, inherited: socket | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: Flask,
+        inherited: socket | None = None,
+        before: Callable[[], object] = lambda: None,
+    ) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
-        self._turns = _Turns(app)
+        self._turns = _Turns(app, before)
         self._is_held = False
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.

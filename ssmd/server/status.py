@@ -13,8 +13,12 @@ from typing import Any
 from ssmd import __version__
 from ssmd.contracts.companion import SHIP, UPLOAD
 from ssmd.contracts.shard import Shard
+from ssmd.contracts.strip import Strip
+from ssmd.runtime.recent import Recent
 from ssmd.runtime.shipping import shipping_of
 from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.server import present
+from ssmd.server.verdict import verdict
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import timestamp
 
@@ -29,7 +33,7 @@ NAMES = 20
 
 @dataclass(frozen=True)
 class About:
-    """What does not change during a run."""
+    """What does not change during a run, and where else its figures are."""
 
     feed: str
     shard: Shard
@@ -40,6 +44,10 @@ class About:
     started_ns: int
     earlier_errors: Callable[[], Mapping[str, int] | None] = lambda: None
     """Returns how often earlier runs have ended with an error, by type; None when that is not known."""
+    recent: Recent | None = None
+    """The last minutes; None when nobody takes samples."""
+    days: Callable[[], Sequence[Strip] | None] = lambda: None
+    """Returns the last days, today as the last one; None when they are not known."""
 
 
 def describe(status: Status, about: About, level: str, clock: Callable[[], int] = time.time_ns) -> dict[str, Any]:
@@ -49,9 +57,13 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
     brief = {"format": FORMAT, "state": state, "since": timestamp(since_ns)}
     if level == OFF:
         return brief
-    names = level == FULL
+    found = {**brief, **_in_full(status, about, now_ns, level == FULL)}
+    said = verdict(found, status.trouble(), now_ns)
+    return {**found, "verdict": said._asdict()}
+
+
+def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str, Any]:
     return {
-        **brief,
         "missing": status.not_ready(),
         "notes": status.notes(),
         "feed": about.feed,
@@ -66,7 +78,10 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         "connected": status.connected,
         "connected_since": _time(status.connected_ns) if status.connected else None,
         "messages": _messages(status, now_ns),
-        "channels": _channels(status, now_ns, names),
+        "rates": present.rates(about.recent),
+        "age": present.age(about.recent),
+        "today": present.today(about.days()),
+        "channels": _channels(status, now_ns, names, present.channel_rates(about.recent)),
         "following": _following(status, now_ns, names),
         "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
         "disk": {
@@ -74,6 +89,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
             "free_bytes": status.disk_free,
             "last_write": _seconds(status.last_write),
             "last_sync": _seconds(status.last_sync),
+            **present.disk_rate(about.recent, status.disk_free),
         },
         "schedule": _schedule(status),
         "expected_silence_until": _time(status.silence_until_ns),
@@ -95,6 +111,7 @@ def _schedule(status: Status) -> dict[str, Any] | None:
 
 
 def _messages(status: Status, now_ns: int) -> dict[str, Any]:
+    read = status.last_read()
     return {
         "written": status.messages,
         "received_bytes": status.received_bytes,
@@ -106,6 +123,7 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "missed": status.known_missed,
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
+        "last_byte_age_seconds": None if read is None else round(time.monotonic() - read, 3),
     }
 
 
@@ -131,10 +149,15 @@ def _from_ms(ms: int | None) -> int | None:
     return None if ms is None else ms * 1_000_000
 
 
-def _channels(status: Status, now_ns: int, names: bool) -> list[dict[str, Any]] | None:
+def _channels(
+    status: Status, now_ns: int, names: bool, rates: Mapping[str, float]
+) -> list[dict[str, Any]] | None:
     if status.channels is None:
         return None
-    return [_channel(channel, status, now_ns, names) for channel in status.channels]
+    return [
+        {**_channel(channel, status, now_ns, names), "messages_per_second": rates.get(channel.channel)}
+        for channel in status.channels
+    ]
 
 
 def _channel(channel: ChannelStatus, status: Status, now_ns: int, names: bool) -> dict[str, Any]:

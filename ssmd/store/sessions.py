@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ssmd.contracts.strip import NOT_STARTED
 from ssmd.store.ledger import (
     CLOCK_STEPPED,
     CONNECTED,
@@ -35,9 +36,6 @@ __all__ = [
 
 UNKNOWN = "unknown"
 """The cause of an outage when there is data but no ledger, as before ssmd wrote ledgers."""
-
-NOT_STARTED = "not_started"
-"""The cause of an outage before the first run of all, and of one from an opening of the schedule to a late start."""
 
 KILLED = "killed"
 """The cause of an end that no entry describes: the collector was killed, or lost its power or its disk."""

@@ -123,7 +123,7 @@ def assemble(
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
-        services=[server, *source.services, *alarms(deployment, today, hours, clock)],
+        services=[server, beside.recent, *source.services, *alarms(deployment, today, hours, clock)],
         companions=companions,
         identity=_identity(deployment, shard),
         limits=_limits(deployment.environment),

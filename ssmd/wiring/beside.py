@@ -6,27 +6,36 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from ssmd.contracts.companion import CONFIG_DIR, ENVIRONMENT, Companion
 from ssmd.contracts.service import Service
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.contracts.strip import Strip
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.problem import Problem
+from ssmd.reports.strips import Strips
 from ssmd.runtime.alarm import Alarm
 from ssmd.runtime.anew import inherited_listener
 from ssmd.runtime.closed import Closed
 from ssmd.runtime.companions import Companions
 from ssmd.runtime.error_counts import ErrorCounts
+from ssmd.runtime.kept_fresh import KeptFresh
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.open_hours import OpenHours
+from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
-from ssmd.server.health import HealthServer, make_app
-from ssmd.server.status import STATUS, About, describe
+from ssmd.server.app import make_app
+from ssmd.server.health import HealthServer
+from ssmd.server.local import is_loopback
+from ssmd.server.page.routes import PageSource
+from ssmd.server.status import OFF, STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
@@ -35,6 +44,11 @@ from ssmd.wiring.source import is_simulated
 from ssmd.writer import WRITERS
 
 __all__ = ["Beside", "ClosedRun", "alarms", "assemble_closed"]
+
+FRESH_SECONDS = 15.0
+"""How often the last days are read from the disk while somebody looks at them."""
+DAYS_SECONDS = 2.0
+"""How long the first answer that shows them waits for the disk."""
 
 
 class Beside:
@@ -66,6 +80,9 @@ class Beside:
         self.writer: Writer = make_writer(deployment.storage, self.feed, shard=shard, status=self.status, clock=clock)
         self.error_counts = ErrorCounts(self.writer.state_folder, shard.stem(self.feed), self.metrics.errors)
         self.error_counts.load()
+        self.recent = Recent(self.status, self.metrics.age)
+        days = self._days(clock)
+        self._await_days = (lambda: None) if days is None else partial(days.ask, DAYS_SECONDS)
         self._about = About(
             feed=self.feed,
             shard=shard,
@@ -74,12 +91,27 @@ class Beside:
             endpoint=deployment.shown_endpoint,
             started_ns=clock(),
             earlier_errors=lambda: self.error_counts.earlier,
+            recent=self.recent,
+            days=lambda: None if days is None else days.ask(),
         )
 
+    def _days(self, clock: Callable[[], int]) -> KeptFresh[Sequence[Strip]] | None:
+        """Return what reads the last days from the disk; None when they are not kept in a folder."""
+        folder = self.writer.state_folder
+        if folder is None:
+            return None
+        strips = Strips(folder, self._shard.stem(self.feed), lambda: self.status.connected, clock)
+        return KeptFresh(strips.read, FRESH_SECONDS)
+
     def probes(self, listen: tuple[str, int]) -> HealthServer:
-        """Return the server of the probes. Raises ListenError."""
-        app = make_app(self.status, self.registry, lambda: describe(self.status, self._about, self._page))
-        return HealthServer(*listen, app, inherited_listener(self._environ))
+        """Return the server of the probes and the page. Raises ListenError."""
+
+        def said() -> dict[str, Any]:
+            return describe(self.status, self._about, self._page)
+
+        page = None if self._page == OFF else PageSource(said, self._about.days, self.recent)
+        app = make_app(self.status, self.registry, said, page, only_local=is_loopback(listen[0]))
+        return HealthServer(*listen, app, inherited_listener(self._environ), before=self._await_days)
 
     def companions(self, keys: Keys, further: Sequence[Companion] = ()) -> Companions:
         """Return the companions that the writer and the transport declare, and further ones.
@@ -142,7 +174,7 @@ def assemble_closed(
     closed = Closed(
         until,
         beside.status,
-        [server],
+        [server, beside.recent],
         companions,
         clock=clock,
         status_line=status_line or (lambda text: None),

@@ -84,6 +84,7 @@ reads = [payloads[first:first + read] for first in range(0, messages, read)]
 
 class Prepared:
     decompress, not_decompressed, unchanged, held_ns, events, missing = "", 0, None, None, (), ()
+    last_read = None
     def no_data(self): pass
     def connect(self): pass
     def close(self): pass

@@ -66,6 +66,7 @@ class RestConnector:
         self._running: list[gevent.Greenlet] = []
         self.events: Sequence[events.Event] = ()
         self.unchanged: int | None = 0
+        self.last_read: float | None = None
         pace = Pace(exchange.requests_per_second)
         limits = Limits(config.request_timeout_seconds, config.max_message_bytes, pace, BoundedSemaphore(1), direct)
         deal = Deal(self._take, self._take_answer, self._count_unchanged, self._wait_for_room)
@@ -131,6 +132,7 @@ class RestConnector:
 
     def _take_answer(self) -> None:
         self._answered = True
+        self.last_read = time.monotonic()
         self._news.set()
 
     def _count_unchanged(self) -> None:

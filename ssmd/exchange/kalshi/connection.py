@@ -136,6 +136,7 @@ class KalshiConnection(KalshiInspector):
                 may_be_silent=channel_named(channel.name).may_be_silent,
                 unsent=channel.has_nothing or not channel.pending.isdisjoint(self._sending.unsent),
                 changing=self.subscriptions.updates.changing(channel),
+                numbered=self._next_seq.get(sid),
             )
 
     def tick(self, now_ms: int) -> Inspection:

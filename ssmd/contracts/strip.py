@@ -1,0 +1,61 @@
+"""A day as a strip of time: when the collector listened, and when and why it did not. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["CLOSED", "LISTENING", "NOT_STARTED", "OUTAGE", "UNKNOWN", "Piece", "Strip"]
+
+LISTENING, OUTAGE, CLOSED, UNKNOWN = "listening", "outage", "closed", "unknown"
+"""What a piece of a day is. CLOSED: by schedule, which is no outage. UNKNOWN: no ledger says it."""
+
+NOT_STARTED = "not_started"
+"""The cause of an outage before the first run of all, and of one from an opening of the schedule to a late start."""
+
+
+class Piece(NamedTuple):
+    """A part of a day, in ns since the epoch."""
+
+    begin_ns: int
+    end_ns: int
+    kind: str
+    cause: str = ""
+    """Of an OUTAGE: why nobody listened, as a ledger names it; else empty."""
+
+
+class Strip(NamedTuple):
+    """A UTC day of a feed, or of one shard of it."""
+
+    day: str
+    """YYYY-MM-DD."""
+    pieces: Sequence[Piece]
+    """In order, without holes, from the beginning of the day to its end, or to now."""
+    gaps_ns: Sequence[int] = ()
+    """When sequence gaps were found, ns since the epoch; of several in a row the first and the last. Empty for a sealed
+    day, whose manifest only counts them."""
+    gaps: int | None = None
+    """How many gaps a sealed day has; None when that is not known."""
+    missing: int | None = None
+    """How many messages are missing in them; None when that is not known."""
+
+    @property
+    def outages(self) -> Sequence[Piece]:
+        return [piece for piece in self.pieces if piece.kind == OUTAGE]
+
+    @property
+    def before_all(self) -> Piece | None:
+        """The time before the first run of all, if it was on this day; None otherwise. It counts as an outage."""
+        first = self.pieces[0] if self.pieces else None
+        return first if first is not None and first.cause == NOT_STARTED else None
+
+    @property
+    def coverage(self) -> float | None:
+        """The percentage of the time in which it was not closed that it listened; None when nothing is known of it."""
+        by_kind = dict.fromkeys((LISTENING, OUTAGE, CLOSED, UNKNOWN), 0)
+        for piece in self.pieces:
+            by_kind[piece.kind] += piece.end_ns - piece.begin_ns
+        open_ns = by_kind[LISTENING] + by_kind[OUTAGE]
+        if open_ns:
+            return 100.0 if not by_kind[OUTAGE] else 100 * by_kind[LISTENING] / open_ns
+        return 100.0 if by_kind[CLOSED] else None

@@ -1,0 +1,110 @@
+"""The days of a feed as strips, from their manifests and ledgers: what the live page shows. It reads no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, Piece, Strip
+from ssmd.errors import DataError
+from ssmd.proof.coverage import open_times, unconnected
+from ssmd.store.layout import ledger_path, manifest_path
+from ssmd.store.ledger import GAP, OF_A_RUN, Entry
+from ssmd.store.ledger_file import readable_entries
+from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
+from ssmd.store.manifest_file import read_manifest
+from ssmd.store.manifest_formats import known
+from ssmd.store.sessions import KILLED, sessions
+from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, parse_timestamp
+
+__all__ = ["DAYS", "Strips", "of_entries", "of_manifest"]
+
+DAYS = 8
+"""How many days there are: today, and the seven before it."""
+
+
+class Strips:
+    """Reads the days of one stem in a storage folder. A manifest is read once: a sealed day does not change.
+
+    `is_connected`: returns whether this process is connected now. `clock`: returns ns since the epoch.
+    """
+
+    def __init__(self, storage: Path, stem: str, is_connected: Callable[[], bool], clock: Callable[[], int]) -> None:
+        self._storage = storage
+        self._stem = stem
+        self._is_connected = is_connected
+        self._clock = clock
+        self._sealed: dict[str, Strip] = {}
+
+    def read(self) -> Sequence[Strip]:
+        """Return the days as of now, the oldest first, the last one today. It may be called in a thread."""
+        now_ns = self._clock()
+        begins = [day_begins(day_of_ns(now_ns)) - number * DAY_NS for number in reversed(range(DAYS))]
+        days = [day_of_ns(begin) for begin in begins]
+        self._sealed = {day: strip for day, strip in self._sealed.items() if day in days}
+        return [self._day(day, now_ns) for day in days]
+
+    def _day(self, day: str, now_ns: int) -> Strip:
+        if day not in self._sealed:
+            folder = self._storage / day
+            try:
+                manifest = read_manifest(manifest_path(folder, self._stem))
+            except DataError:  # `ssmd verify` reports it. The ledger may say more.
+                manifest = None
+            if manifest is None:
+                entries = readable_entries(ledger_path(folder, self._stem)).outline()
+                return of_entries(day, entries, now_ns, is_connected=self._is_connected())
+            self._sealed[day] = of_manifest(manifest)
+        return self._sealed[day]
+
+
+def of_manifest(manifest: Manifest) -> Strip:
+    """Return a sealed day."""
+    manifest = known(manifest)
+    begin = day_begins(manifest.day)
+    if manifest.gaps is None:
+        pieces = [Piece(begin, begin + DAY_NS, UNKNOWN)]
+    else:
+        pieces = list(_whole(begin, begin + DAY_NS, _pieces(manifest.gaps, manifest.closed or ())))
+    return Strip(manifest.day, pieces, gaps=manifest.sequence_gaps, missing=manifest.missing)
+
+
+def of_entries(day: str, entries: Sequence[Entry], now_ns: int, *, is_connected: bool) -> Strip:
+    """Return a day that is not sealed, from the entries of its ledger: in full, or in outline.
+
+    `is_connected`: its collector is connected now, so that a connection that has no end in the ledger goes on.
+    """
+    begin = day_begins(day)
+    end = max(begin, min(begin + DAY_NS, now_ns))
+    is_today = now_ns < begin + DAY_NS
+    if not any(entry.event in OF_A_RUN for entry in entries):
+        # A connection that was open at midnight has no file of this day before its first message.
+        goes_on = is_today and is_connected and not entries
+        return Strip(day, [Piece(begin, end, LISTENING if goes_on else UNKNOWN)] if begin < end else [])
+    found = sessions(entries)
+    times = open_times(day, found, {})
+    if times and found[-1].cause == KILLED and is_today and is_connected and found[-1].next is None:
+        times[-1] = times[-1]._replace(end_ns=max(end + 1000, times[-1].begin_ns))  # Outages are in whole microseconds.
+    gone = unconnected(day, times, entries)
+    pieces = _whole(begin, end, _pieces(gone.outages, gone.closed))
+    return Strip(day, list(pieces), [entry.ts_ns for entry in entries if entry.event == GAP])
+
+
+def _pieces(outages: Sequence[TimeGap], closed: Sequence[ClosedTime]) -> list[Piece]:
+    found = [Piece(parse_timestamp(gap.from_), parse_timestamp(gap.to), OUTAGE, gap.cause) for gap in outages]
+    return found + [Piece(parse_timestamp(time.from_), parse_timestamp(time.to), CLOSED) for time in closed]
+
+
+def _whole(begin: int, end: int, pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Yield the pieces, cut to a stretch of time, and LISTENING for the rest of it."""
+    cursor = begin
+    for piece in sorted(pieces):
+        since, until = max(piece.begin_ns, cursor), min(piece.end_ns, end)
+        if since >= until:
+            continue
+        if since > cursor:
+            yield Piece(cursor, since, LISTENING)
+        yield piece._replace(begin_ns=since, end_ns=until)
+        cursor = until
+    if cursor < end:
+        yield Piece(cursor, end, LISTENING)

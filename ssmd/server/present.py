@@ -1,0 +1,65 @@
+"""What /status says of the last minutes and of today: rates, ages, the time until the disk is full, outages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ssmd.contracts.strip import Strip
+from ssmd.runtime.recent import Recent
+from ssmd.store.timestamps import timestamp
+
+__all__ = ["PIECES", "age", "channel_rates", "disk_rate", "rates", "today"]
+
+PIECES = 200
+"""How many pieces of today are listed: the newest."""
+
+
+def rates(recent: Recent | None) -> dict[str, Any]:
+    found = recent.rates() if recent is not None else None
+    return {
+        "messages_per_second": None if found is None else round(found.messages, 3),
+        "bytes_per_second": None if found is None else round(found.bytes, 3),
+    }
+
+
+def channel_rates(recent: Recent | None) -> dict[str, float]:
+    """Return how many messages a second come on each channel whose messages are counted."""
+    found = recent.rates() if recent is not None else None
+    return {} if found is None else {name: round(rate, 3) for name, rate in found.channels.items()}
+
+
+def age(recent: Recent | None) -> dict[str, Any]:
+    found = recent.ages() if recent is not None else None
+    return {
+        "p50_seconds": None if found is None else round(found.p50, 6),
+        "p99_seconds": None if found is None else round(found.p99, 6),
+    }
+
+
+def disk_rate(recent: Recent | None, free: int | None) -> dict[str, Any]:
+    per_day = recent.bytes_per_day() if recent is not None else None
+    full = free / per_day if free is not None and per_day else None
+    return {
+        "bytes_per_day": None if per_day is None else round(per_day),
+        "full_in_days": None if full is None else round(full, 3),
+    }
+
+
+def today(days: Sequence[Strip] | None) -> dict[str, Any] | None:
+    if not days:
+        return None
+    strip = days[-1]
+    coverage, before = strip.coverage, strip.before_all
+    pieces = [
+        {"from": timestamp(piece.begin_ns), "to": timestamp(piece.end_ns), "state": piece.kind, "cause": piece.cause}
+        for piece in strip.pieces[-PIECES:]
+    ]
+    return {
+        "day": strip.day,
+        "coverage_percent": None if coverage is None else int(coverage * 10_000) / 10_000,
+        "first_run": None if before is None else timestamp(before.end_ns),
+        "outages": len(strip.outages) - (before is not None),
+        "gaps": len(strip.gaps_ns),
+        "pieces": pieces,
+    }

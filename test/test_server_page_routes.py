@@ -1,0 +1,163 @@
+"""The page over a real socket: what it shows at each level, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from test_server_health import ask, exchange, served
+from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
+
+from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
+from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.recent import Recent
+from ssmd.runtime.status import Status
+from ssmd.server.app import make_app
+from ssmd.server.health import HealthServer
+from ssmd.server.page.routes import FILES, PageSource
+from ssmd.server.status import FULL, STATUS, describe
+
+EVIL = "<script>alert(1)</script>&\"'"
+
+
+@contextmanager
+def page_of(
+    status: Status, level: str = FULL, about: Any = ABOUT, *, only_local: bool = False
+) -> Iterator[HealthServer]:
+    def said() -> dict[str, Any]:
+        return describe(status, about, level, lambda: NOW)
+
+    app = make_app(status, CollectorRegistry(), said, PageSource(said, about.days, about.recent), only_local=only_local)
+    with served(app) as server:
+        yield server
+
+
+def html(status: Status, level: str = FULL, about: Any = ABOUT) -> str:
+    with page_of(status, level, about) as server:
+        answer = ask(server, "/")
+    assert (answer.code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    return answer.body.decode()
+
+
+def test_it_shows_the_verdict_and_why():
+    text = html(busy())
+    assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s</h1>" in text
+    assert "<li>orderbook_delta: 1 of 40 markets not confirmed for 11 s</li>" in text
+    assert "never heard from: KX-orderbook_delta-0, " in text
+
+
+def test_what_is_not_known_is_a_question_mark():
+    found = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html(Status()))
+    assert {name: value for name, value in found if value == "?"}.keys() >= {"last byte", "disk free", "last message"}
+    assert "Not known yet." in html(Status())  # The days.
+
+
+def test_without_names_at_the_level_status():
+    text = html(busy(), STATUS)
+    assert "KX-" not in text
+    assert "orderbook_delta" in text
+
+
+def test_without_a_page_there_is_nothing():
+    with served(make_app(Status(), CollectorRegistry(), dict)) as server:
+        assert [ask(server, f"/{name}").code for name in ("", *FILES)] == [404] * 4
+
+
+def test_hostile_names_stay_text():
+    """Whatever an exchange, a configuration or an error may hold."""
+    status = busy()
+    status.channels = [replace(BOOKS, channel=EVIL, missing=(EVIL,))]
+    status.unheard = lambda channel: [EVIL]
+    status.companions["ship"].report["error"] = EVIL
+    status.disk_free = None
+    about = replace(ABOUT, environment=EVIL, endpoint=EVIL, feed=EVIL, exchange=EVIL)
+    strip = Strip("2026-09-21", [Piece(NOW - SECOND, NOW, OUTAGE, EVIL)])
+    text = html(status, FULL, replace(about, days=lambda: [strip]))
+    assert "alert(1)" in text
+    assert "<script>alert" not in text
+    assert not re.search(r"[\"']\s*on\w+\s*=", text)
+    assert text.count("<script") == 1
+
+
+def test_a_name_that_is_no_unicode_does_not_break_it():
+    assert "KX?" in html(busy(), FULL, replace(ABOUT, feed="KX\ud800"))
+
+
+def test_the_days_and_the_chart_are_drawn():
+    begin = NOW // (86_400 * SECOND) * 86_400 * SECOND
+    strip = Strip(
+        "2026-09-21",
+        [Piece(begin, NOW - 94 * SECOND, LISTENING), Piece(NOW - 94 * SECOND, NOW, OUTAGE, "disconnected")],
+        gaps_ns=[begin + SECOND],
+    )
+    now, status = 0.0, busy()
+    recent = Recent(status, Histogram("age", "", (1.0,)), lambda: now)
+    for _ in range(30):
+        recent.sample()
+        now, status.messages = now + 1, status.messages + 10
+    text = html(status, FULL, replace(ABOUT, days=lambda: [strip], recent=recent))
+    assert 'aria-label="2026-09-21: listened to 99.81 %, 1 gap"' in text
+    assert "<li>14:11:46 to 14:13:20 UTC: not listening, the connection was lost (94 s)</li>" in text
+    assert 'class="gap"' in text
+    assert re.search(r'<path class="band b0" d="M\d+ \d', text)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_its_files(name):
+    with page_of(Status()) as server:
+        answer = ask(server, f"/{name}")
+        assert (answer.code, answer.headers["content-type"]) == (200, f"{FILES[name]}; charset=utf-8")
+        assert len(answer.body) > 100
+
+
+def test_it_names_no_other_origin_and_no_code_of_its_own():
+    with page_of(busy()) as server:
+        whole = [ask(server, path).body.decode() for path in ("/", *(f"/{name}" for name in FILES))]
+    for text in whole:
+        assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}
+        assert " style=" not in text
+    assert set(re.findall(r'(?:src|href)="([^"#]+)"', whole[0])) <= {*FILES, "status", "metrics", "health", "ready"}
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/status", "/health", "/nothing"])
+def test_every_answer_forbids_what_a_browser_would_do_beyond_it(path):
+    with page_of(Status()) as server:
+        headers = ask(server, path).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/page.js"])
+def test_it_is_only_to_be_read(path, method):
+    with page_of(Status()) as server:
+        answer = ask(server, path, method)
+        assert (answer.code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("/", 403), ("/status", 403), ("/page.js", 403), ("/health", 200), ("/metrics", 200)]
+)
+def test_where_only_this_host_reaches_it_no_other_name_is_served(path, code):
+    """A page of a stranger whose name leads to 127.0.0.1 can read nothing (DNS rebinding)."""
+    with page_of(Status(), only_local=True) as server:
+        request = "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n"
+        assert ask_as(server, request.format(path, f"evil.example:{server.port}")) == code
+        for name in (f"localhost:{server.port}", f"127.0.0.1:{server.port}", f"[::1]:{server.port}"):
+            assert ask_as(server, request.format(path, name)) == 200
+    with page_of(Status()) as server:
+        assert ask_as(server, request.format(path, "collector.example")) == 200
+
+
+def ask_as(server: HealthServer, request: str) -> int:
+    return int(exchange(server, request.encode()).split(b" ")[1])

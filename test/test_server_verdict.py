@@ -1,0 +1,159 @@
+"""The verdict: one sentence for each state of a run, from what /status says of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_server_status import ABOUT, BOOKS, NOW, SECOND, UPLOAD
+
+from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
+from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.recent import Recent
+from ssmd.runtime.status import STUCK_SECONDS, Status
+from ssmd.server.status import FULL, About, describe
+from ssmd.store.timestamps import DAY_NS
+
+BEGIN = NOW // DAY_NS * DAY_NS
+TRADES = replace(BOOKS, channel="trade", confirmed=True, confirmed_markets=40, heard=40, missing=(), last_ns=NOW)
+
+
+def running(**changes: Any) -> Status:
+    """A run to which nothing has happened, at 14:13:20 UTC."""
+    status = Status(connected=True, connected_ns=NOW, last_received_ns=NOW - SECOND // 4, day="2026-09-21")
+    status.channels = [TRADES]
+    for name, value in changes.items():
+        setattr(status, name, value)
+    return status
+
+
+def verdict(status: Status, days: list[Strip] | None = None, since: int = NOW - 3600 * SECOND) -> tuple[str, str]:
+    """Return the grade and the sentence, after five seconds with 830 messages in each."""
+    now = 0.0
+    recent = Recent(status, Histogram("age", "", (1.0,)), lambda: now)
+    for _ in range(6):
+        recent.sample()
+        now, status.messages = now + 1, status.messages + 830
+    about: About = replace(ABOUT, recent=recent, days=lambda: days, started_ns=since)
+    found = describe(status, about, FULL, lambda: NOW)["verdict"]
+    assert 0 < len(found["brief"]) < 40
+    assert not any(letter.isdigit() for letter in found["brief"].replace("s3", ""))
+    return found["grade"], found["text"]
+
+
+def day(*pieces: Piece, gaps: tuple[int, ...] = ()) -> list[Strip]:
+    return [Strip("2026-09-21", pieces, gaps_ns=gaps)]
+
+
+WHOLE = day(Piece(BEGIN, NOW, LISTENING))
+LATE = day(Piece(BEGIN, BEGIN + DAY_NS // 4, OUTAGE, "not_started"), Piece(BEGIN + DAY_NS // 4, NOW, LISTENING))
+LOST = day(Piece(BEGIN, NOW - 5122 * SECOND, LISTENING), Piece(NOW - 5122 * SECOND, NOW, OUTAGE, "stopped"))
+
+
+@pytest.mark.parametrize(
+    ("days", "how"),
+    [
+        (None, ""),
+        (WHOLE, ", complete so far today"),
+        (LATE, ", complete since 06:00 UTC"),
+        (LOST, ", 89.99 % of today so far"),
+        (day(*WHOLE[0].pieces, gaps=(NOW,)), ", messages are missing today"),
+    ],
+    ids=["not known", "whole", "first run", "outage", "gap"],
+)
+def test_how_much_of_today_is_there(days, how):
+    assert verdict(running(), days) == ("good", f"Collecting 40 markets, 830 messages a second{how}")
+
+
+def test_where_lost_messages_do_not_show_it_does_not_say_complete():
+    text = verdict(running(loss_shown_by=None), WHOLE)[1]
+    assert text.endswith("830 messages a second, connected without a break so far today")
+
+
+def test_gaps_of_this_run():
+    assert verdict(running(gaps=2, missed=1234), WHOLE)[1].endswith(", 1,234 messages are missing since the start")
+    assert verdict(running(gaps=2, missed=None), WHOLE)[1].endswith(", messages are missing since the start")
+
+
+@pytest.mark.parametrize(
+    ("status", "grade", "text"),
+    [
+        (lambda: running(ending="the disk is full"), "bad", "The run is ending: the disk is full"),
+        (lambda: running(connected=False), "bad", "Not connected to the exchange since 14:13:20 UTC"),
+        (
+            lambda: running(channels=[BOOKS]),
+            "bad",
+            "Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s",
+        ),
+        (
+            lambda: running(channels=[silent("orderbook_delta", 94)]),
+            "bad",
+            "Connected, but no orderbook_delta messages for 94 s",
+        ),
+        (
+            lambda: running(channels=[silent("ticker", 300), silent("trade", 94), BOOKS]),
+            "bad",
+            "Connected, but no ticker or trade messages for 5 min (and 1 more)",
+        ),
+        (lambda: running(closed_until_ns=NOW + DAY_NS), "waiting", "Closed by schedule until 2026-09-22 14:13:20 UTC"),
+        (
+            lambda: running(silence_until_ns=NOW + 600 * SECOND),
+            "waiting",
+            "Connected; no message is expected until 14:23:20 UTC",
+        ),
+        (
+            lambda: running(last_received_ns=NOW - 94 * SECOND),
+            "attention",
+            "Connected, but no message has come for 94 s",
+        ),
+        (
+            lambda: running(queue_messages=lambda: 41_000.0, queue_bytes=lambda: 2e7),
+            "attention",
+            "Collecting, but the disk is behind: 41,000 messages wait to be written",
+        ),
+        (
+            lambda: running(companions={"upload": UPLOAD}),
+            "attention",
+            "Collecting, but nothing is copied to s3 now",
+        ),
+    ],
+)
+def test_each_state_has_its_sentence(status: Callable[[], Status], grade, text):
+    assert verdict(status()) == (grade, text)
+
+
+def silent(channel: str, seconds: int):
+    reason = f"{channel}: no message for {seconds} s"
+    return replace(TRADES, channel=channel, silent=True, last_ns=NOW - seconds * SECOND, missing=(reason,))
+
+
+def test_a_disk_that_does_not_answer_comes_first():
+    status = running(channels=[BOOKS], location="/data/x.jsonl", sync_began=time.monotonic() - STUCK_SECONDS - 33)
+    grade, text = verdict(status)
+    assert grade == "bad"
+    assert text.startswith("Nothing reaches the disk: a sync to /data/x.jsonl has been stuck for ")
+
+
+def test_a_start_has_some_seconds_to_connect():
+    status = running(connected=False)
+    assert verdict(status, since=NOW - SECOND) == ("attention", "Connecting to the exchange")
+    assert verdict(status, since=NOW - 16 * SECOND)[0] == "bad"
+
+
+def test_a_disk_that_will_be_full_within_a_day():
+    status = running(disk_free=43_200_000, written_bytes=0)
+    now = 0.0
+    recent = Recent(status, Histogram("age", "", (1.0,)), lambda: now)
+    recent.sample()
+    now, status.written_bytes = 100.0, 100_000
+    found = describe(status, replace(ABOUT, recent=recent), FULL, lambda: NOW)
+    assert (found["disk"]["bytes_per_day"], found["disk"]["full_in_days"]) == (86_400_000, 0.5)
+    assert found["verdict"]["text"] == "Collecting, but the disk will be full in 12 h"
+
+
+def test_all_markets():
+    status = running(channels=[replace(TRADES, asked=None, confirmed_markets=None, heard=None)])
+    assert verdict(status)[1] == "Collecting all markets, 830 messages a second"
