@@ -33,7 +33,10 @@ ENGINE_KEYS = (*TRANSPORT_KEYS, *STORAGE_KEYS)
 _TYPES = (EXCHANGE_KEY, *ENGINE_KEYS)
 """The types of keys that ssmd knows."""
 
-SOURCE_FAULT = "must be `env:VARIABLE,...` (one variable for each field), `env`, or `vault:<mount>/<path>`"
+SOURCE_FAULT = (
+    "must be `env:VARIABLE,...` or `file:<path>,...`, with one for each field, `env`, `vault:<mount>/<path>` or "
+    "`exec:<command>`"
+)
 """What is wrong with a source that may be the key itself: it does not repeat it."""
 
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}([:/].+)?", re.DOTALL)

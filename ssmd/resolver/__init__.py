@@ -10,11 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 from ssmd.resolver.env import EnvResolver
+from ssmd.resolver.exec import ExecResolver
+from ssmd.resolver.file import FileResolver
 from ssmd.resolver.vault.resolver import VaultResolver
 
 __all__ = ["RESOLVERS"]
 
 RESOLVERS: dict[str, Any] = {
     "env": EnvResolver,
+    "exec": ExecResolver,
+    "file": FileResolver,
     "vault": VaultResolver,
 }

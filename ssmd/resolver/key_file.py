@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ssmd.store.mounts import file_system
 
-__all__ = ["MAX_BYTES", "KeyFile", "Unusable", "cannot_be_read", "newest", "read_key_file"]
+__all__ = ["MAX_BYTES", "KeyFile", "Unusable", "cannot_be_read", "newest", "read_key_file", "without_line_end"]
 
 MAX_BYTES = 64 * 1024
 """No key is longer than this."""
@@ -38,13 +38,16 @@ def read_key_file(path: Path) -> KeyFile:
     """Read a file that contains one value of a key. Raises OSError, and Unusable for one that is no key."""
     # Neither a pipe that nobody writes to nor a terminal may hold it up.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
+    try:
         state = os.fstat(descriptor)
         if stat.S_ISDIR(state.st_mode):
             raise Unusable("is a folder; name a file in it")
         if not stat.S_ISREG(state.st_mode):
             raise Unusable("is a pipe, a socket or a device; write the value to a file")
-        content = file.read(MAX_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise Unusable(f"has more than {MAX_BYTES} bytes, which is too large for a key")
     if not content.strip():
@@ -62,6 +65,11 @@ def cannot_be_read(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     return f"cannot be read: {error.strerror}; let the user that ssmd runs as read it"
+
+
+def without_line_end(text: str) -> str:
+    """Return a text without the one line end that an editor or `echo` has put behind it."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def newest(times: Iterable[float | None]) -> float | None:

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,6 +23,7 @@ __all__ = ["Answer", "Client", "sendable"]
 
 _MAX_BYTES = 1024 * 1024
 """What Vault keeps under one path is no larger."""
+_PIECE_BYTES = 64 * 1024
 
 _SERVER = "the address of the server, such as https://vault.example:8200"
 _IS_IT_VAULT = f"set VAULT_ADDR to {_SERVER}"
@@ -84,14 +85,15 @@ class Client:
         try:
             return in_time(lambda: self._exchange(connection, method, url, headers, content), self._until)
         except TimeoutError:
-            raise self._too_slow() from None
+            _hang_up(connection)
+            raise SourceUnavailable(
+                f"{self.server} has not answered in time; check that the server is well"
+            ) from None
         except ssl.SSLCertVerificationError as error:
             reason = f"its certificate is not accepted: {error.verify_message}"
             raise ResolveError(
                 f"{self.server}: {reason}; name the certificate of its authority in VAULT_CACERT"
             ) from None
-        finally:
-            _hang_up(connection)
 
     def _connection(self) -> HTTPConnection:
         # Not at the top: only runs with keys in Vault load it.
@@ -112,7 +114,9 @@ class Client:
         try:
             connection.request(method, url, body, headers, preload_content=False, decode_content=False)
             response = connection.getresponse()
-            content = response.read(_MAX_BYTES + 1)
+            content = b""
+            while len(content) <= _MAX_BYTES and (piece := response.read(_PIECE_BYTES)):
+                content += piece
         except ssl.SSLCertVerificationError:
             raise
         except (HTTPError, HTTPException, OSError, ValueError) as error:
@@ -123,6 +127,8 @@ class Client:
             raise SourceUnavailable(
                 f"{self.server} cannot be reached: {reason}; check VAULT_ADDR, and that the server is up"
             ) from None
+        finally:
+            connection.close()
         return self._answer(response, content)
 
     def _answer(self, response: BaseHTTPResponse, content: bytes) -> Answer:
@@ -152,9 +158,6 @@ class Client:
             raise SourceUnavailable(f"{self.server} has too many requests (429); wait, or raise its quota")
         if status == 412 or status in (472, 473) or status >= 500:
             raise SourceUnavailable(f"{self.server} has answered with status {status}; its log says why")
-
-    def _too_slow(self) -> SourceUnavailable:
-        return SourceUnavailable(f"{self.server} has not answered in time; check that the server is well")
 
 
 def _address(text: str) -> SplitResult:
@@ -194,12 +197,11 @@ def _reason(error: BaseException) -> str:
         return "it does not speak TLS" if error.reason == "WRONG_VERSION_NUMBER" else "the TLS handshake has failed"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "it has hung up" if isinstance(error, ConnectionError) else "its answer is not HTTP"
+    return "it has hung up" if isinstance(error, ConnectionError | IncompleteRead) else "its answer is not HTTP"
 
 
 def _hang_up(connection: HTTPConnection) -> None:
-    """Close a connection, also one on which a thread still waits."""
+    """End a connection on which a thread still waits, which then closes it."""
     if isinstance(connection.sock, socket.socket):
         with suppress(OSError):
             connection.sock.shutdown(socket.SHUT_RDWR)
-    connection.close()

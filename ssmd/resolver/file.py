@@ -1,0 +1,85 @@
+"""The resolver for keys in files, such as systemd's credentials and the mounted Secrets of Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ssmd.contracts.configuration import FieldProblem
+from ssmd.contracts.resolver import Found, KeySource
+from ssmd.errors import ResolveError
+from ssmd.metadata.problem import excerpt, quoted
+from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, newest, read_key_file, without_line_end
+
+__all__ = ["FileResolver"]
+
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Set by systemd: https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Credentials"""
+
+
+class FileResolver:
+    """Resolves `file:<path>,<path>`, one for each field; keeps the KeyResolver contract of contracts/resolver.py.
+
+    A path is absolute, or the name of a credential that systemd has put into the folder of CREDENTIALS_DIRECTORY.
+    """
+
+    def __init__(self, environ: Mapping[str, str], until: float) -> None:
+        self._folder = environ.get(_CREDENTIALS, "")
+
+    @classmethod
+    def check(cls, key: KeySource) -> Iterator[FieldProblem]:
+        paths = _paths(key)
+        if not key.source.startswith("file:") or not all(map(_is_path, paths)):
+            message = (
+                "must name files, as in `file:/run/secrets/api-key,/run/secrets/api-secret`: each an absolute path, or "
+                "the name of a systemd credential; never put a key here"
+            )
+        elif len(set(paths)) != len(paths):
+            message = "names the same file twice; each field has a file of its own"
+        elif len(paths) != len(key.fields):
+            message = (
+                f"names {len(paths)} file(s) for {len(key.fields)} field(s) ({quoted(key.fields)}); name one for each, "
+                "in the same order"
+            )
+        else:
+            return
+        yield FieldProblem(("source",), message)
+
+    def resolve(self, key: KeySource) -> Found:
+        files: dict[str, KeyFile] = {}
+        problems = []
+        for field, path in zip(key.fields, _paths(key), strict=True):
+            try:
+                files[field] = read_key_file(self._whole(path))
+            except OSError as error:
+                problems.append(f"the file of `{excerpt(field)}` {cannot_be_read(error)}")
+            except Unusable as error:
+                problems.append(f"the file of `{excerpt(field)}` {error}")
+        if problems:
+            raise ResolveError(", and ".join(problems))
+        open_to_all = [field for field, file in files.items() if file.open_to_all]
+        warning = f"every user of this host may read the files of {quoted(open_to_all)}; remove that right: chmod o-r"
+        return Found(
+            {field: without_line_end(file.text) for field, file in files.items()},
+            newest(file.changed for file in files.values()),
+            [warning] if open_to_all else [],
+        )
+
+    def _whole(self, path: str) -> Path:
+        if not path.startswith("/") and not self._folder:
+            raise Unusable(
+                f"is named as a credential of systemd, and {_CREDENTIALS} is not set; add LoadCredential= to the unit, "
+                "or name the file with an absolute path"
+            )
+        return Path(self._folder, path)
+
+
+def _paths(key: KeySource) -> list[str]:
+    return [path.strip() for path in key.source.removeprefix("file:").split(",")]
+
+
+def _is_path(path: str) -> bool:
+    """Return whether a text is an absolute path, or the name of a credential."""
+    if "\0" in path or "\n" in path or len(path) > 4096:
+        return False
+    return path.startswith("/") or ("/" not in path and path.strip(".") != "")
