@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ports import free_port
 
 PROGRAM = Path(sys.executable).with_name("bao")
 """Installed for the tests by requirements.txt beside this file."""
@@ -30,8 +31,7 @@ class VaultServer:
 
     def __init__(self, folder: Path, *, tls: bool = False) -> None:
         self.root = f"root-{uuid.uuid4().hex}"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self.authority = folder / "vault-ca.pem"
         options = ["-dev-tls", f"-dev-tls-cert-dir={folder}"] if tls else ["-dev"]
