@@ -6,7 +6,8 @@ Usage:
   ssmd check (-h | --help)
 
 Options:
-  --schema <schema>    A schema of the metadata tree, such as kalshi:v2, with --config-dir; or a file (.json).
+  --schema <schema>    A schema of the metadata tree, such as kalshi:v2, with --config-dir; or a file, .json, .proto or
+                       .capnp.
   --config-dir <path>  The metadata tree, with environments/, feeds/ and schemas/.
   --json               Print one JSON object.
   --jobs <n>           Work on so many days at once, each in a process of its own. Default: the cores that ssmd may use.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ssmd.schema.translating import TRANSLATORS, translate
+
 __all__ = ["FORMATS", "Definition", "json_schema_of"]
 
-FORMATS = {".json": "json_schema"}
+FORMATS = {".json": "json_schema", ".proto": "protobuf", ".capnp": "capnp"}
 """The format of a definition by the ending of its file."""
 
 
@@ -19,5 +21,12 @@ class Definition(NamedTuple):
 
 
 def json_schema_of(definition: Definition) -> bytes:
-    """Return the JSON Schema that says what a definition says."""
-    return definition.content
+    """Return the JSON Schema that says what a definition says.
+
+    Raises ConfigError, which names the file and the line, for one of another format that is not valid, and when the
+    library for its format is not installed. A JSON Schema is returned as it is.
+    """
+    translator = TRANSLATORS.get(definition.format)
+    if translator is None:
+        return definition.content
+    return translate(definition.content, definition.name, translator)
