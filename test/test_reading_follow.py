@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from recorded import KALSHI, make_day, write_day
 from recorded_runs import HOUR, SECOND, Run, record_run
 
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.contracts.sink import Block, Position
+from ssmd.contracts.sink import Block, End, Position
 from ssmd.errors import DataError, EngineMismatch, WriteError
 from ssmd.exchange.readers import reader_of
 from ssmd.proof.compact import compact
@@ -25,10 +26,13 @@ from ssmd.proof.pack_zst import ZstPacker
 from ssmd.proof.packer import Packer
 from ssmd.proof.seal import seal
 from ssmd.reading.follow import POLL_SECONDS, SYNC_SECONDS, Follower
+from ssmd.reading.restored_days import MISSED
 from ssmd.store.durable import remove
+from ssmd.store.head import TS
 from ssmd.store.inventory import bytes_on_disk, data_files
 from ssmd.store.line import LineEncoder, decode_line
 from ssmd.store.locks import held
+from ssmd.store.restored import RestoredLines, note_restored
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, timestamp
 from ssmd.tables.packer import ParquetPacker
 
@@ -682,3 +686,80 @@ def test_lag_of_a_damaged_line_counts_from_the_beginning_of_its_day(tmp_path):
     one = follower(tmp_path, clock=lambda: now)
     one.begin(None, "today")
     assert one.lag() == (2 + len(line(5)), 100.0)
+
+
+def restored(storage: Path, before: bytes, lines: bytes, after: bytes, *, whole: bool = True) -> Path:
+    """Put lines into the data of a day, at the end or before it, as `ssmd restore` does it, and note it."""
+    path = storage / DAY / "kalshi.jsonl"
+    data = before + lines + after
+    note = RestoredLines(DAY, len(before), before.count(b"\n"), len(lines), lines.count(b"\n"), len(data))
+    note_restored(storage, "kalshi", note if whole else structs.replace(note, bytes=0, size=None))
+    if after:
+        path.with_suffix(".x").write_bytes(data)
+        path.with_suffix(".x").rename(path)
+    else:
+        put(storage, DAY, lines)
+    return path
+
+
+def messages(caplog) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+@pytest.mark.parametrize("after", [b"", line(9)])
+def test_lines_that_are_restored_into_a_day_that_was_left_do_not_stop_it(tmp_path, at_once, caplog, after):
+    put(tmp_path, DAY, line(1) + after)
+    put(tmp_path, NEXT, line(1, day=NEXT))
+    one = begun(tmp_path)
+    everything(one)
+    path = restored(tmp_path, line(1), line(2) + line(3), after, whole=False)
+    assert one.read(1, MOST) is None
+    assert messages(caplog) == []
+    size = path.stat().st_size
+    note_restored(tmp_path, "kalshi", RestoredLines(DAY, len(line(1)), 1, len(line(2) + line(3)), 2, size))
+    assert one.read(1, MOST) is None
+    put(tmp_path, NEXT, line(2, day=NEXT))
+    assert lines_of(everything(one)) == line(2, day=NEXT)
+    assert messages(caplog) == [MISSED]
+    put(tmp_path, DAY, line(4))
+    with pytest.raises(DataError, match="the clock was set back"):
+        one.read(1, MOST)
+
+
+def test_it_goes_on_behind_lines_that_are_put_before_what_it_has_handed_out(tmp_path, at_once, caplog):
+    put(tmp_path, DAY, line(1), line(8), line(9))
+    one = begun(tmp_path)
+    [block] = everything(one)
+    path = restored(tmp_path, line(1), line(2) + line(3), line(8) + line(9) + line(10))
+    assert lines_of(everything(one)) == line(10)
+    assert messages(caplog) == [MISSED]
+    again = begun(tmp_path)
+    end = End.of(block.end, line(9), line(9)[TS].decode())
+    assert again.begin(end) == Position("kalshi", "", DAY, path.stat().st_size - len(line(10)), 5)
+    assert lines_of(everything(again)) == line(10)
+
+
+def test_it_goes_on_with_what_is_put_behind_what_it_has_handed_out(tmp_path, at_once, caplog):
+    put(tmp_path, DAY, line(1))
+    one = begun(tmp_path)
+    everything(one)
+    restored(tmp_path, line(1), line(2) + line(3), line(9))
+    assert lines_of(everything(one)) == line(2) + line(3) + line(9)
+    assert messages(caplog) == []
+
+
+def test_another_file_is_refused_although_a_line_ends_at_the_same_place(tmp_path, at_once):
+    path = put(tmp_path, DAY, line(1), line(2))
+    one = begun(tmp_path)
+    everything(one)
+    path.unlink()
+    put(tmp_path, DAY, line(3), line(4), line(5))
+    with pytest.raises(EngineMismatch, match="it was made of another file"):
+        one.read(1, MOST)
+
+
+def test_notes_that_cannot_be_read_are_one_clear_error(tmp_path):
+    put(tmp_path, DAY, line(1))
+    (tmp_path / ".kalshi.restored").write_text("{\n")
+    with pytest.raises(DataError, match=r"\.kalshi\.restored: cannot be read: .*; move it away"):
+        begun(tmp_path).begin(Position("kalshi", "", DAY, 10, 1))

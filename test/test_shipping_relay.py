@@ -141,6 +141,27 @@ def test_a_place_that_a_person_has_chosen_counts_until_a_block_has_arrived(site,
     assert relay.state.failures == 1
 
 
+def test_a_day_that_is_restored_from_a_bucket_is_waited_for(site):
+    """As on a new host: the engine has the beginning of a day that only the bucket has."""
+    relay = site.relay(once=True)
+    relay.run()
+    path = site.storage / DAY / "kalshi.jsonl"
+    lines = path.read_bytes()
+    path.parent.rename(away := site.storage / "away")
+    with pytest.raises(EngineMismatch, match=f"{path}: is not here"):
+        site.relay(once=True).run()
+    relay = site.relay(has_bucket=True)
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    wait_until(lambda: relay.state.error)
+    assert "the relay goes on by itself when the uploader has restored the day" in relay.state.error
+    away.rename(path.parent)
+    more = site.add(3)
+    wait_until(lambda: site.copied() == lines + more)
+    relay._stopped.set()
+    thread.join()
+
+
 def test_where_a_copy_begins_is_found_once(site):
     site.relay(start="now", once=True).run()
     last = site.add(3)

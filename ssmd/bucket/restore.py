@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from ssmd.bucket.listing import Listing, LiveDay
 from ssmd.bucket.local_day import LocalDay
 from ssmd.bucket.segments import lines_in_segment
@@ -25,6 +27,7 @@ from ssmd.store.joining import commit_join, finish_join, joined_path, merged_led
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path, temporary
 from ssmd.store.ledger import APART
 from ssmd.store.repair import repair
+from ssmd.store.restored import RestoredLines, note_restored
 
 if TYPE_CHECKING:
     from ssmd.bucket.client import Bucket
@@ -130,8 +133,12 @@ def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str, place: in
         # First the ledger: entries without their lines do no harm, lines without their entries do.
         end = _End(local.size, local.lines)
         final = end if there.startswith(local.ledger) else _end_of(bucket, live)
+        note = RestoredLines(local.path.parent.name, *end, 0, missing, None)
+        note_restored(local.path.parent.parent, stem, note)
         write_durably(local.ledger_path, merged_ledger(there, local.ledger, (end.offset, end.line), final, local.path))
         _append(local.path, rest, missing)
+        size = local.path.stat().st_size
+        note_restored(local.path.parent.parent, stem, structs.replace(note, bytes=size - local.size, size=size))
     else:
         new = temporary(local.path)
         make_directory(local.path.parent)
@@ -172,6 +179,8 @@ def _join(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str) -> Restored
     end = _End(new.stat().st_size, live.lines)
     ledger = merged_ledger(_ledger(bucket, live), local.ledger, same, end, local.path)
     _append(new, local.pieces(same.offset), local.lines - same.line)
+    added = RestoredLines(folder.name, *same, end.offset - same.offset, end.line - same.line, new.stat().st_size)
+    note_restored(folder.parent, stem, added)
     commit_join(folder, stem, ledger)
     return Restored(live.lines - same.line, joined=True)
 

@@ -42,8 +42,9 @@ class Relaying(ShippingWork[Shard]):
         return 0
 
     def maker(self, place: tuple[str, int] | None, stopped: threading.Event, *, once: bool) -> RelayMaker:
-        plan = Plan(self.shipment.config.start, self._position(place), once)
-        return RelayMaker(self.shipment, self._shards, self.shard, self._open, plan, stopped)
+        shipment = self.shipment
+        plan = Plan(shipment.config.start, self._position(place), once, has_bucket=shipment.has_bucket)
+        return RelayMaker(shipment, self._shards, self.shard, self._open, plan, stopped)
 
     def warnings(self, *, alone: bool) -> list[str]:
         warnings = super().warnings(alone=alone)

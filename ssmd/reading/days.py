@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ssmd.errors import DataError
 from ssmd.reading.packed_day import lines_bytes
+from ssmd.reading.restored_days import MISSED
 from ssmd.store.inventory import bytes_on_disk, day_folders, looking
 from ssmd.store.layout import data_path, forms_of, ledger_path, manifest_path
 from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, Entry, decode_entry, time_in
 from ssmd.store.mounts import network_file_system
 from ssmd.store.pruned import read_pruned
+from ssmd.store.restored import read_restored
 from ssmd.store.timestamps import day_of_ns, timestamp
 from ssmd.store.unfinished import is_unfinished_import
 
@@ -104,15 +106,24 @@ class Days:
             return
         path, size = self._left
         try:
-            grown = path.stat().st_size > size
+            found = path.stat().st_size
         except OSError:
             return  # It was compressed, or moved away.
-        if grown:
+        if found > size and not self._is_restored(path, found):
             raise DataError(
                 f"{path}: has grown after a later day was begun, so the clock was set back: its new lines are behind "
                 "what was handed out already. Move the later day away if its lines have the wrong date, and choose "
                 "where to go on with `ssmd ship --resume-at <day>/<offset>`"
             )
+
+    def _is_restored(self, path: Path, size: int) -> bool:
+        """Return whether a day that was left has grown because lines of it are being restored; log it at the end."""
+        for note in read_restored(self._storage, self._stem, path.parent.name)[-1:]:
+            if note.size == size:
+                self._left = path, size
+                _log.warning(MISSED, extra={"day": note.day, "lines": note.lines})
+            return note.size in (None, size)
+        return False
 
     def require_nothing_between(self, day: str, later: str, end_ns: int | None, *, was_read: bool) -> None:
         """Raise DataError when something was recorded between two days, or on the first of them unless it `was_read`,

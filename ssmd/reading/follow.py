@@ -26,7 +26,8 @@ from ssmd.reading.day_source import DaySource, open_day
 from ssmd.reading.days import Days, note_network
 from ssmd.reading.ledger_parts import LedgerParts, Part
 from ssmd.reading.pieces import cut, joined, pieces, span
-from ssmd.reading.position import first_position, require_line, require_position
+from ssmd.reading.position import end_at, first_position, require_line, require_position
+from ssmd.reading.restored_days import end_of_copy
 from ssmd.store.head import received_ns
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.locks import is_locked
@@ -98,18 +99,16 @@ class Follower:
                 f"{self._stem} is to be shipped; give each feed a stream, topic or prefix of its own"
             )
         note_network(self._storage)
-        self._go_to(at)
-        require_line(end, self._source)
-        return at
+        return end_of_copy(end, self._go_to, self._storage, self._stem)
 
     def first(self, start: str) -> Position:
         """Return the first place that is wanted by now."""
         return first_position(start, self._place, self._days, self._storage, self._stem)
 
-    def _go_to(self, at: Position) -> None:
-        """Read from a position on. Raises EngineMismatch when no line ends there."""
+    def _go_to(self, end: End) -> None:
+        """Read from a place on. Raises EngineMismatch when no line ends there, or another one than that of a copy."""
         self.close()
-        self._place = at
+        self._place = at = end.position
         self._later = self._handed_out = None
         self._next_sync = 0.0
         self._damaged_lines = 0
@@ -118,6 +117,7 @@ class Follower:
         self._parts.update()
         self._source = open_day(folder, self._stem)
         require_position(at, self._source, self._parts, folder, self._stem)
+        require_line(end, self._source)
 
     def read(self, most_lines: int, most_bytes: int) -> Block | None:
         """Return the next lines that are durable, one at least; None when there are none so far.
@@ -198,7 +198,7 @@ class Follower:
     def _turn(self, source: DaySource) -> bool:
         """Go on from the present end of a day; return whether there may be something to read."""
         if not source.is_current():
-            self._go_to(self._place)
+            end_of_copy(end_at(self._place, source), self._go_to, self._storage, self._stem)
             return True
         if self._later is None:
             self._later = self._days.next(self._place.day)
@@ -219,7 +219,7 @@ class Follower:
         end_ns = self._parts.last.ts_ns if self._parts.last is not None else None
         was_read = self._source is not None or self._place.offset > 0
         self._days.require_nothing_between(self._place.day, later, end_ns, was_read=was_read)
-        self._go_to(self._place._replace(day=later, offset=0, line=0))
+        self._go_to(End(self._place._replace(day=later, offset=0, line=0)))
 
     def lag(self) -> tuple[int, float]:
         """Return how far what was handed out is behind what is on the disk: bytes of lines, and the age of the oldest

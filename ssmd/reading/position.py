@@ -14,7 +14,11 @@ from ssmd.store.head import TS
 from ssmd.store.layout import data_path, manifest_path
 from ssmd.store.manifest_file import read_manifest
 
-__all__ = ["first_position", "require_line", "require_position"]
+__all__ = ["DayMissing", "end_at", "first_position", "require_line", "require_position"]
+
+class DayMissing(EngineMismatch):
+    """The day in which a copy ends is not here."""
+
 
 _REMEDY = "find out why, and choose where to go on with `ssmd ship --resume-at <day>/<offset>`"
 
@@ -36,6 +40,12 @@ def first_position(start: str, feed: Position, days: Days, storage: Path, stem: 
     return first
 
 
+def end_at(at: Position, source: DaySource) -> End:
+    """Return a position with the line that ends there."""
+    line = source.line_before(at.offset) if at.offset else b""
+    return End.of(at, line, printable(line[TS])) if line else End(at)
+
+
 def require_position(at: Position, source: DaySource | None, parts: LedgerParts, folder: Path, stem: str) -> None:
     """Raise EngineMismatch unless a position lies at the end of a line, or at the beginning of a day.
 
@@ -44,7 +54,7 @@ def require_position(at: Position, source: DaySource | None, parts: LedgerParts,
     """
     if source is None:
         if at.offset and not _is_end_of_day(at, manifest_path(folder, stem)):
-            raise EngineMismatch(
+            raise DayMissing(
                 f"{data_path(folder, stem)}: is not here, and the engine's copy ends in it, after byte {at.offset:,}; "
                 f"{_REMEDY}"
             )

@@ -33,6 +33,8 @@ class Plan(NamedTuple):
     once: bool = False
     """End when all is shipped that was there at the beginning, and with the first failure of the engine."""
     pause_seconds: tuple[float, float] = PAUSE_SECONDS
+    has_bucket: bool = False
+    """The storage has a bucket too, from which days that are not here may be restored."""
 
 
 @dataclass

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 
 from ssmd.contracts.sink import Block, End, Position, Sink
-from ssmd.errors import DataError, EngineMismatch, UsageError, WriteError
+from ssmd.errors import DataError, EngineError, EngineMismatch, UsageError, WriteError
 from ssmd.reading.follow import POLL_SECONDS, Follower
+from ssmd.reading.position import DayMissing
 from ssmd.shipping.attempts import Attempts
 from ssmd.shipping.plan import Plan, RelayState
 from ssmd.shipping.shipped import Shipped
@@ -161,7 +162,13 @@ class Relay:
             _require_behind(chosen, position)
             return self._follower.begin(chosen)
         if end is not None:
-            return self._follower.begin(end)
+            try:
+                return self._follower.begin(end)
+            except DayMissing as error:
+                if self._plan.has_bucket:
+                    hope = "the relay goes on by itself when the uploader has restored the day from the bucket"
+                    raise EngineError(f"{error}; {hope}") from None
+                raise
         if (was := self._shipped.read()) is not None:
             raise EngineMismatch(
                 f"the engine has nothing of this feed, although its copy ended at {was}: it was emptied, or this is "

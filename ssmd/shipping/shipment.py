@@ -27,6 +27,8 @@ class Shipment:
     places: Mapping[str, Problem]
     """By the name of a key, a problem with it that has no message yet."""
     warnings: tuple[Problem, ...]
+    has_bucket: bool
+    """Whether the storage has a bucket too."""
 
     @property
     def engine(self) -> str:

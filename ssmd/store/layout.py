@@ -10,6 +10,7 @@
     {storage}/.{stem}.errors                        how its runs ended
     {storage}/.{stem}.{engine}.relay                held by the relay that copies these files to an engine
     {storage}/.{stem}.{engine}.shipped              up to where it has copied them, for people
+    {storage}/.{stem}.restored                      where lines were put into a day again, for the relays
     {storage}/.{stem}.upload/                       temporary files of what uploads them to a bucket
 
 The stem is the feed's name or, when shards share the feed, the name with the shard: `kalshi+2of4`. The name of a feed

@@ -47,14 +47,19 @@ def load_shipment(
         keys=keys,
         places={name: deployment.problem(("keys", name), "") for name in keys},
         warnings=tuple(problem for problem in deployment.warnings if problem.field.startswith((section, "keys"))),
+        has_bucket=_has_bucket(storage_type),
     )
+
+
+def _has_bucket(storage_type: str) -> bool:
+    return hasattr(WRITERS[storage_type], "credentials")
 
 
 def _engine(deployment: Deployment, asked: str | None, with_bucket: bool) -> str:
     """Return the engine of an environment that is asked for."""
     environment = deployment.environment
     found = [environment.transport.type] if engine_of(environment.transport.type) is not None else []
-    if with_bucket and hasattr(WRITERS[environment.storage.type], "credentials"):
+    if with_bucket and _has_bucket(environment.storage.type):
         found.append(environment.storage.type)
     if not found:
         message = f"is `{environment.transport.type}`, which hands nothing on; name an engine to ship to"

@@ -17,6 +17,7 @@ from s3_storage import put_segments
 from ship_runs import children_of, runs, wait_until
 
 from ssmd.bucket.restore import restore
+from ssmd.reading.restored_days import MISSED
 from ssmd.store.inventory import data_files
 from ssmd.store.ledger import Entry, decode_entry, encode_entry
 from ssmd.store.locks import held
@@ -140,6 +141,16 @@ def recorded_yesterday(site: Site) -> bytes:
     return there
 
 
+def recorded_apart(site: Site) -> bytes:
+    """Record another part of yesterday, by a run that could not ask the bucket; return its lines."""
+    make_day(site.data, yesterday(), feed=FEED, connected=[(20_000, 30_000, "stopped")], sealed=False)
+    ledger = data(site, yesterday()).with_name(f"{FEED}.ledger.jsonl")
+    ns = day_begins(yesterday()) + 20_000 * 10**9
+    apart = encode_entry(Entry(ns, "apart", 0, 0, {"copy": "s3://x", "why": "cannot connect"}))
+    ledger.write_bytes(apart + ledger.read_bytes())
+    return data(site, yesterday()).read_bytes()
+
+
 def test_a_day_of_which_only_segments_are_left_is_sealed_and_uploaded(server, tmp_path):
     site = site_in(tmp_path, server)
     there = recorded_yesterday(site)
@@ -193,12 +204,7 @@ def test_a_day_that_was_begun_apart_becomes_one_day_when_it_is_over(server, tmp_
     site = site_in(tmp_path, server)
     there = recorded_yesterday(site)
     lose(site)
-    make_day(site.data, yesterday(), feed=FEED, connected=[(20_000, 30_000, "stopped")], sealed=False)
-    late = data(site, yesterday()).read_bytes()
-    ledger = data(site, yesterday()).with_name(f"{FEED}.ledger.jsonl")
-    ns = day_begins(yesterday()) + 20_000 * 10**9
-    apart = encode_entry(Entry(ns, "apart", 0, 0, {"copy": "s3://x", "why": "cannot connect"}))
-    ledger.write_bytes(apart + ledger.read_bytes())
+    late = recorded_apart(site)
     site.seal()
     if compacted:
         assert ssmd("compact", site.data).returncode == 0
@@ -243,3 +249,29 @@ def test_a_restore_that_is_killed_at_any_step_leaves_what_the_next_one_completes
     assert step > 30
     assert {left, there.count(b"\n")} < found if left else found == {0, there.count(b"\n")}
     assert ssmd("verify", path).returncode == 0
+
+
+def test_a_relay_goes_on_while_its_days_are_put_together(server, tmp_path):
+    """It has handed out the lines that were recorded apart, and the bucket puts others before them."""
+    site = site_in(tmp_path, server)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    site._more = f"transport: {{type: file, path: {copy}, start: oldest}}\n"
+    site.configure()
+    there = recorded_yesterday(site)
+    lose(site)
+    late = recorded_apart(site)
+    site.seal()
+    with site.shipping("--engine", "file") as relay:
+        wait_until(lambda: (copy / yesterday() / f"{FEED}.jsonl").exists())
+        wait_until(lambda: (copy / yesterday() / f"{FEED}.jsonl").read_bytes() == late)
+        assert site.ship("--engine", "s3", "--shard", "1/1", "--once").returncode == 0
+        warning = relay.wait_for(MISSED)
+        assert (warning["day"], warning["lines"]) == (yesterday(), there.count(b"\n"))
+        site.write(today(), 3)
+        wait_until(lambda: (copy / today() / f"{FEED}.jsonl").exists())
+        assert relay.end() == 0
+    assert data(site, yesterday()).read_bytes() == there + late
+    assert (copy / yesterday() / f"{FEED}.jsonl").read_bytes() == late
+    # What is in the engine ends in the joined day: a relay that starts anew finds its place too.
+    assert site.ship("--engine", "file", "--once").returncode == 0
