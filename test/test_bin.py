@@ -273,7 +273,7 @@ def test_reload_without_a_collector(tmp_path, arguments, code, text):
 @pytest.fixture
 def tree(used, tmp_path):
     """A metadata tree with the environment `live`, and in the checkout a lock for each of some extras."""
-    for extra in ("nats", "kafka", "parquet", "s3"):
+    for extra in ("capnp", "kafka", "nats", "parquet", "protobuf", "s3"):
         wheel = used / f"try_{extra}-1.0-py3-none-any.whl"
         facts = f"try_{extra}-1.0.dist-info"
         with zipfile.ZipFile(wheel, "w") as archive:
@@ -284,7 +284,10 @@ def tree(used, tmp_path):
         lock = used / "deploy" / "extras" / f"{extra}.txt"
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.write_text(f"file://{wheel} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
-    (tmp_path / "a tree" / "environments").mkdir(parents=True)
+    for folder in ("environments", "schemas"):
+        (tmp_path / "a tree" / folder).mkdir(parents=True)
+    (tmp_path / "a tree" / "schemas" / "book.yaml").write_text("name: book\nformat: protobuf  # or capnp\n")
+    (tmp_path / "a tree" / "schemas" / "tape.yml").write_text("name: tape\nformat: json_schema\n")
     (tmp_path / "a tree" / "environments" / "live.yaml").write_text("transport:\n  type: nats\n")
     return tmp_path / "a tree"
 
@@ -330,6 +333,13 @@ def test_extras_installs_what_an_environment_needs_once_and_then_starts_no_pytho
         ("# transport: {type: nats}\n#type: nats\nname: live # type: nats\n", ""),
         ("name: nats\nfeed: kafka\nmy_type: nats\nkeys: {x: {type: api_key}}\n", ""),
         ("transport: {type: natss}\nfurther: {type: ../nats}\n", ""),
+        ("schema: book:v1\nschema_check: sample\n", "protobuf"),
+        ("schema: 'book:v1'\nschema_check: 'count' # all\nstorage: {type: s3}\n", "protobuf s3"),
+        ("schema: book:v1\nschema_check: off\n", ""),
+        ("schema: book:v1\n", ""),
+        ("schema: tape:v1\nschema_check: count\n", ""),
+        ("schema: none:v1\nschema_check: count\n", ""),
+        ("schema_check: count\n", ""),
     ],
 )
 def test_extras_reads_the_types_of_an_environment(used, tree, text, needed):
@@ -399,7 +409,19 @@ def test_an_extra_that_is_not_there(used, tree):
 def test_wrong_usage_of_extras(used, arguments):
     ended = run(used / "bin" / "extras", *shlex.split(arguments))
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "usage: extras <environment> --config-dir <path>, or extras <extra>...\n"
+    assert ended.stderr == (
+        "usage: extras <environment> --config-dir <path>, extras --schema <schema> --config-dir <path>, or extras "
+        "<extra>...\n"
+    )
+
+
+def test_extras_installs_what_a_schema_needs(used, tree):
+    for schema, needed in (("tape:v1", []), ("none:v1", []), ("book:v1", ["protobuf"])):
+        ended = run(used / "bin" / "extras", "--schema", schema, "--config-dir", tree)
+        assert ended.returncode == 0
+        assert [line for line in ended.stderr.splitlines() if "installing" in line] == [
+            f"ssmd: installing deploy/extras/{extra}.txt into .venv; this takes a minute, once" for extra in needed
+        ]
 
 
 def test_extras_for_an_environment_that_is_not_there(used, tree):
@@ -442,6 +464,12 @@ def test_ssmd_asks_for_the_extras_of_the_environment_that_it_works_with(used, tr
         ("cat s3://bucket/data 2026-11-28 kalshi", "s3"),
         ("verify data", ""),
         ("export --help", ""),
+        ("check data --schema x.proto", "protobuf"),
+        ("check --sch=a/x.capnp s3://bucket/data", "capnp s3"),
+        ("check --schema x.json data", ""),
+        ("check --schema a:v1 data", ""),
+        ("check --schema a:v1 --config=conf data", "--schema a:v1 --config-dir conf"),
+        ("check --config-dir conf --schema a:v1 data", "--schema a:v1 --config-dir conf"),
     ],
 )
 def test_ssmd_asks_for_the_extras_that_a_command_without_an_environment_needs(used, arguments, asked):
