@@ -76,8 +76,8 @@ setup(
         "mqtt": ["paho-mqtt>=2.2.0,<3"],
         # Before, it cannot be said which checksums a request carries.
         "s3": ["boto3>=1.36.0,<2"],
-        # For a form of a recorded day: the `format` of a storage. Before, a file without rows cannot be read.
-        "parquet": ["pyarrow>=19.0.1,<27"],
+        # For a form of a recorded day: the `format` of a storage. Before, it cannot write bloom filters.
+        "parquet": ["pyarrow>=24.0.0,<27"],
         # For a form of a schema: the `format` of a schema.
         "protobuf": ["grpcio-tools>=1.70.0,<2"],
         "capnp": ["pycapnp>=2.0.0,<3"],
