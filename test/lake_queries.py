@@ -19,6 +19,7 @@ QUESTIONS = (
     "The latency from the exchange to us",
     "The gaps per hour",
     "All trades of one market in a second",
+    "Everything of one market",
 )
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "lake.md"
 
@@ -33,7 +34,7 @@ def statement(question: str) -> str:
 
 def answer(question: str, sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
     """Return the rows that a statement has to answer, from the messages of the day in order."""
-    answers = (_last_prices, _busiest, _latency, _gaps, _trades)
+    answers = (_last_prices, _busiest, _latency, _gaps, _trades, _everything)
     return answers[QUESTIONS.index(question)](sent)
 
 
@@ -99,6 +100,20 @@ def _trades(sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
         )
         for one in _of_market(sent)
         if _time(one.received_us).replace(microsecond=0) == begin
+    ]
+
+
+def _everything(sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
+    numbers = ("price_dollars", "delta_fp", "yes_price_dollars", "count_fp")
+    return [
+        (
+            _time(one.received_us),
+            one.message["type"],
+            one.body.get("side"),
+            *(Decimal(one.body[name]) if name in one.body else None for name in numbers),
+        )
+        for one in sent
+        if one.body["market_ticker"] == TICKERS[-1]
     ]
 
 

@@ -1,4 +1,4 @@
-"""The five questions of docs/lake.md, answered by DuckDB from an exported day in a folder."""
+"""The questions of docs/lake.md, answered by DuckDB from an exported day in a folder."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
     bin/bench --lake [--size=<MB>] [--rounds=<n>]
 
 `ssmd export` beside DuckDB's COPY, polars and pyarrow.json, each as a process, in turn: speed, memory, size, and
-whether the very bytes of the lines come back. The upload of a file with its checksum and its condition, beside the
-library alone. And the five questions of docs/lake.md, asked by DuckDB of JSONL, of .jsonl.zst and of Parquet. The
-tables have medians.
+whether the very bytes of the lines come back. The upload of the day by `ssmd ship`, beside boto3 alone. And the
+questions of docs/lake.md, asked by DuckDB of JSONL, of .jsonl.zst and of Parquet. The tables have medians.
 """
 
 from __future__ import annotations
@@ -23,19 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import botocore.session
 import duckdb
 import zstandard
-from botocore.config import Config
+from gevent.monkey import get_original
 from lake_queries import QUESTIONS, statement
 from market_days import DAY, messages
-from s3_server import BUCKET, KEY, S3Server
 
 from bench.archive import environ_of
 from bench.collector import ROOT
 from bench.lake_peers import PEERS
+from bench.lake_upload import upload
 from bench.markdown import table
-from ssmd.bucket.address import Address
 from ssmd.parquet.lines import lines_in
 from ssmd.proof.seal import seal
 from ssmd.store.inventory import data_files
@@ -89,11 +86,12 @@ def main(folder: Path, megabytes: float, rounds: int) -> int:
         size = day.stat().st_size
         print(f"A day of {size / 1e6:,.0f} MB, medians of {rounds} rounds.\n")
         runs = convert(root, day, rounds)
-        print(table(("", "MB/s", "CPU MB/s", "memory", "of the JSONL", "the bytes come back"), rows(root, day, runs)))
+        header = ("", "MB/s", "CPU MB/s", "memory", "of the JSONL", "the bytes come back")
+        print(table(header, rows(root, day, runs)), end="\n\n")
         packed = root / "kalshi.jsonl.zst"
         packed.write_bytes(zstandard.compress(day.read_bytes(), 3))
-        print(table(("upload", "MB/s"), upload(root, day, rounds)))
-        print(table(("seconds", "JSONL", "zst", "Parquet"), questions(root, day, packed, rounds)))
+        print(table(("upload", "MB/s of JSONL", "sent"), upload(root, day, rounds)), end="\n\n")
+        print(table(("seconds", "JSONL", "zst", "Parquet"), questions(root, day, packed, rounds)), end="\n\n")
     ours, peer = runs[OURS], runs["DuckDB, COPY"]
     times = median(ours, "cpu") / median(peer, "cpu")
     print(f"goal: at most {TIMES:g} times the CPU time of DuckDB: {times:.2f}")
@@ -130,10 +128,11 @@ def run(command: Sequence[str], environ: dict[str, str]) -> Run | None:
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=errors)
         done, peak = 0, 0.0
+        sleep = get_original("time", "sleep")  # gevent's own would let it take the child's exit code.
         # Not `ru_maxrss`: that is at least the memory of the process that has started it.
         while not done:
             peak = max(peak, _peak(process.pid))
-            time.sleep(_LOOK_SECONDS)
+            sleep(_LOOK_SECONDS)
             done, status, usage = os.wait4(process.pid, os.WNOHANG)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -180,40 +179,8 @@ def digest_of(pieces: Iterator[bytes]) -> str:
     return digest.hexdigest()
 
 
-def upload(root: Path, day: Path, rounds: int) -> Iterator[list[str]]:
-    """Measure the upload of a file by ssmd's client, and by the library alone."""
-    server = S3Server(root, volumes=100)
-    try:
-        ours = server.bucket(Address(BUCKET, "ours"))
-        bare = botocore.session.get_session().create_client(
-            "s3",
-            region_name="us-east-1",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=KEY["access_key_id"],
-            aws_secret_access_key=KEY["secret_access_key"],
-            config=Config(s3={"addressing_style": "path"}),
-        )
-
-        def put_bare(name: str) -> None:
-            with open(day, "rb") as file:
-                bare.put_object(Bucket=BUCKET, Key=f"bare/{name}", Body=file)
-
-        ways: dict[str, Callable[[str], object]] = {
-            "ssmd: checksum and condition": lambda name: ours.put_new(name, day),
-            "boto3, put_object": put_bare,
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(rounds):
-            for name, way in ways.items():
-                seconds[name].append(timed(lambda way=way, number=number: way(str(number))))  # type: ignore[misc]
-        for name, found in seconds.items():
-            yield [name, f"{day.stat().st_size / 1e6 / statistics.median(found):,.0f}"]
-    finally:
-        server.kill()
-
-
 def questions(root: Path, day: Path, packed: Path, rounds: int) -> Iterator[list[str]]:
-    """Measure the five statements on each form of the day; each form has to answer the same."""
+    """Measure the statements on each form of the day; each form has to answer the same."""
     database = duckdb.connect()
     for question in QUESTIONS:
         text = statement(question)
@@ -230,13 +197,11 @@ def questions(root: Path, day: Path, packed: Path, rounds: int) -> Iterator[list
 def in_json(text: str, path: Path) -> str:
     """Return a statement of docs/lake.md that reads the lines of a day instead."""
     fields = "market_ticker VARCHAR, ts_ms BIGINT, trade_id VARCHAR, yes_price_dollars DECIMAL(18,6), "
-    fields += "count_fp DECIMAL(18,2), taker_outcome_side VARCHAR"
+    fields += "count_fp DECIMAL(18,2), taker_outcome_side VARCHAR, side VARCHAR, "
+    fields += "price_dollars DECIMAL(18,6), delta_fp DECIMAL(18,2)"
     data = f"STRUCT(type VARCHAR, sid BIGINT, seq BIGINT, msg STRUCT({fields}))"
-    compression = "zstd" if path.suffix == ".zst" else "none"
-    lines = (
-        f"read_json('{path}', format = 'newline_delimited', compression = '{compression}', "
-        f"columns = {{ts: 'TIMESTAMPTZ', data: '{data}'}})"
-    )
+    columns = f"{{ts: 'TIMESTAMPTZ', data: '{data}'}}"
+    lines = f"read_json('{path}', format = 'newline_delimited', columns = {columns})"
     day = (
         "(SELECT row_number() OVER () AS line, ts AS received, '' AS shard, '' AS session, data.type AS type, "
         f"data.sid AS sid, data.seq AS seq, unnest(data.msg) FROM {lines})"

@@ -1,10 +1,11 @@
-"""bin/bench --ship, with small numbers: what it measures is whole, and it says what was lost."""
+"""bin/bench --ship and --lake, with small numbers: what they measure is whole, and they say what was lost."""
 
 import math
 
 import pytest
-from bench import ship
+from bench import lake, lake_upload, ship
 from bench.measure import Bench
+from lake_queries import QUESTIONS
 
 
 @pytest.fixture
@@ -44,3 +45,28 @@ def test_a_relay_that_fails_is_an_error(bench):
         engine.kill()
         with pytest.raises(RuntimeError, match="has ended with 69"):
             ship.ship(engine, bench.scratch, day, 10)
+
+
+def test_an_export_an_upload_and_the_questions_are_measured(tmp_path, capsys):
+    code = lake.main(tmp_path, 2, 1)
+    tables = [
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("|")][2:]
+        for part in capsys.readouterr().out.split("\n\n")
+    ]
+    exports, uploads, questions = filter(None, tables)
+    assert [row[0] for row in exports] == [lake.OURS, *lake.PEERS]
+    [ours, duckdb] = exports[:2]
+    assert (ours[-1], duckdb[-1]) == ("yes", "no")
+    assert [row[-1] for row in uploads[1:]] == ["2 MB", "2 MB"]
+    assert uploads[0][-1] == "0 MB"  # It is compressed.
+    assert all(row[1].isdigit() for row in (*exports[:2], *uploads))
+    assert [row[0] for row in questions] == [question.lower() for question in QUESTIONS]
+    assert all(float(cell) >= 0 for row in questions for cell in row[1:])
+    assert code in (0, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_upload_that_fails_is_an_error(tmp_path):
+    lake.make_day(tmp_path / "data", 0.1)
+    with pytest.raises(RuntimeError, match="ssmd ship has ended with 69"):
+        lake_upload.ship(tmp_path, tmp_path / "data", "http://127.0.0.1:1", "down")

@@ -1,4 +1,4 @@
-"""An export into a bucket of a real S3 server, and the five questions of docs/lake.md from there."""
+"""An export into a bucket of a real S3 server, and the questions of docs/lake.md from there."""
 
 from __future__ import annotations
 
