@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ssmd"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-ROLES = {"connector", "exchange", "writer", "resolver", "server", "sim"}
+ROLES = {"connector", "exchange", "writer", "resolver", "server", "sim", "observing"}
 FLOORS = [
     {"__main__"},
     {"cli"},

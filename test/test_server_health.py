@@ -37,8 +37,8 @@ from ssmd.server.health import HealthServer
 
 
 @contextmanager
-def served(app: Any, host: str = "127.0.0.1") -> Iterator[HealthServer]:
-    server = HealthServer(host, 0, app)
+def served(app: Any, host: str = "127.0.0.1", **more: Any) -> Iterator[HealthServer]:
+    server = HealthServer(host, 0, app, **more)
     serving = gevent.spawn(server.serve)
     try:
         yield server

@@ -19,7 +19,7 @@ from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
-from ssmd.server.page.routes import FILES, PageSource
+from ssmd.server.page.routes import FILES, Page, PageSource
 from ssmd.server.status import FULL, STATUS, describe
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -27,13 +27,14 @@ EVIL = "<script>alert(1)</script>&\"'"
 
 @contextmanager
 def page_of(
-    status: Status, level: str = FULL, about: Any = ABOUT, *, only_local: bool = False
+    status: Status, level: str = FULL, about: Any = ABOUT, *, only_local: bool = False, tail: Any = None
 ) -> Iterator[HealthServer]:
     def said() -> dict[str, Any]:
         return describe(status, about, level, lambda: NOW)
 
-    app = make_app(status, CollectorRegistry(), said, PageSource(said, about.days, about.recent), only_local=only_local)
-    with served(app) as server:
+    page = Page(PageSource(said, about.days, about.recent), tail)
+    app = make_app(status, CollectorRegistry(), said, page, only_local=only_local)
+    with served(app, streams=page.streams) as server:
         yield server
 
 

@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 from flask import request
 
-__all__ = ["MOST_TYPES", "REQUESTED", "Answers"]
+__all__ = ["LIVE", "MOST_TYPES", "REQUESTED", "STREAM", "Answers"]
+
+LIVE = "/live"
+"""The path of the live stream."""
+STREAM = "ssmd.stream"
+"""The key of the WSGI environment by which an app says that the connection goes on as a stream, and of which kind."""
 
 MOST_TYPES = 5
 """How many answers are kept, one for each content type. A client may name any version of OpenMetrics, each a type of

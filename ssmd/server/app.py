@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ssmd.runtime.status import CLOSED, Status
 from ssmd.server.answers import Answers
 from ssmd.server.local import names_this_host
-from ssmd.server.page.routes import PageSource, add_page
+from ssmd.server.page.routes import Page, add_page
 
 __all__ = ["DESCRIBING", "PROBES", "make_app"]
 
@@ -42,7 +42,7 @@ def make_app(
     status: Status,
     registry: CollectorRegistry,
     describe: Callable[[], Mapping[str, Any]],
-    page: PageSource | None = None,
+    page: Page | None = None,
     *,
     only_local: bool = False,
 ) -> Flask:

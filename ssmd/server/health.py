@@ -19,8 +19,9 @@ from gevent.pywsgi import WSGIHandler
 
 from ssmd.errors import ListenError, printable
 from ssmd.runtime.listener import Listener
-from ssmd.server.answers import REQUESTED
+from ssmd.server.answers import LIVE, REQUESTED, STREAM
 from ssmd.server.app import DESCRIBING, PROBES
+from ssmd.server.streams import Streams
 
 __all__ = ["HealthServer"]
 
@@ -36,6 +37,9 @@ CONNECTION_SECONDS = 5.0
 """The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
 off."""
 
+_SOCKET = "ssmd.socket"
+"""The key of the WSGI environment for the socket of the connection."""
+
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 _log = logging.getLogger("ssmd.server")
@@ -47,8 +51,11 @@ class _Turns:
     So many clients cannot delay the probes. After each other answer, the probes that have come meanwhile go first.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], before: Callable[[], object]) -> None:
+    def __init__(
+        self, app: Callable[..., Iterable[bytes]], before: Callable[[], object], streams: Streams | None
+    ) -> None:
         self._app = app
+        self._streams = streams
         self._before = before
         self._turn = BoundedSemaphore(1)
         self.waiting: dict[gevent.Greenlet, None] = {}
@@ -58,6 +65,8 @@ class _Turns:
         environ[REQUESTED] = time.monotonic()
         if environ["PATH_INFO"] in PROBES:
             return self._app(environ, start_response)
+        if environ["PATH_INFO"] == LIVE and self._streams is not None:
+            return self._stream(self._streams, environ, start_response)
         self.waiting[gevent.getcurrent()] = None
         try:
             if environ["PATH_INFO"] in DESCRIBING:
@@ -70,13 +79,36 @@ class _Turns:
             self.waiting.pop(gevent.getcurrent(), None)
 
 
+    def _stream(
+        self, streams: Streams, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request for a stream: with an error, or by taking the connection away from the handler."""
+        head = b""
+
+        def start(status: str, fields: list[tuple[str, str]], *failed: Any) -> Any:
+            nonlocal head
+            lines = [f"HTTP/1.1 {status}", *(f"{name}: {text}" for name, text in fields if name != "Content-Length")]
+            head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+            return start_response(status, fields, *failed)
+
+        answer = self._app(environ, start)
+        if STREAM not in environ:
+            return answer
+        streams.take(environ[_SOCKET], environ[STREAM], head)
+        raise _Taken
+
+
+class _Taken(gevent.GreenletExit):  # type: ignore[misc]
+    """The connection is a stream now, and the handler has to let it alone."""
+
+
 class HealthServer:
     """Serves an app on gevent's WSGI server; keeps the Service contract of contracts/service.py.
 
     It listens from the construction on, so that a port that is in use ends the run before anything else has begun.
     Raises ListenError. Port 0 takes any free port; the attribute `port` says which. `inherited`: a socket that listens
     already, and is used instead. `before` is called before an answer that describes the run, and may take a while: no
-    other answer waits for it.
+    other answer waits for it. `streams`: those that a request for /live may begin.
     """
 
     def __init__(
@@ -86,9 +118,11 @@ class HealthServer:
         app: Flask,
         inherited: socket | None = None,
         before: Callable[[], object] = lambda: None,
+        streams: Streams | None = None,
     ) -> None:
         self._connections: dict[gevent.Greenlet, None] = {}
-        self._turns = _Turns(app, before)
+        self._streams = streams
+        self._turns = _Turns(app, before, streams)
         self._is_held = False
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The collector gets half of the descriptors: without one it cannot begin the files of a new day.
@@ -138,6 +172,8 @@ class HealthServer:
             self._server.serve_forever()
 
     def stop(self) -> None:
+        if self._streams is not None:
+            self._streams.stop()
         self._server.stop(timeout=1)
         if self._is_held:
             gevent.joinall(list(self._connections), timeout=1)
@@ -150,6 +186,9 @@ class _Handler(WSGIHandler):  # type: ignore[misc]
     What a client does wrong is not logged above DEBUG. gevent would print a traceback for some of it, and anybody who
     reaches the port could fill the log.
     """
+
+    def get_environ(self) -> dict[str, Any]:
+        return {**super().get_environ(), _SOCKET: self.socket}
 
     def handle(self) -> None:
         with gevent.Timeout(CONNECTION_SECONDS, False), contextlib.suppress(OSError):

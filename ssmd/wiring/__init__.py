@@ -119,7 +119,7 @@ def assemble(
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
-        RunParts(beside.feed, connector, exchange, beside.writer),
+        RunParts(beside.feed, connector, exchange, beside.writer, [*filter(None, [beside.tap])]),
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,

@@ -18,8 +18,10 @@ from ssmd.contracts.strip import Strip
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
+from ssmd.exchange.topics import PRIVATE, topic_of
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.problem import Problem
+from ssmd.observing.tap import Tap
 from ssmd.reports.strips import Strips
 from ssmd.runtime.alarm import Alarm
 from ssmd.runtime.anew import inherited_listener
@@ -34,9 +36,10 @@ from ssmd.runtime.status import Status
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
 from ssmd.server.local import is_loopback
-from ssmd.server.page.routes import PageSource
-from ssmd.server.status import OFF, STATUS, About, describe
+from ssmd.server.page.routes import Page, PageSource
+from ssmd.server.status import FULL, OFF, STATUS, About, describe
 from ssmd.shipping import TRANSPORTS
+from ssmd.wiring.catalogs import dialect_of
 from ssmd.wiring.configuration import configuration_of
 from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.room import require_shard
@@ -80,6 +83,7 @@ class Beside:
         self.writer: Writer = make_writer(deployment.storage, self.feed, shard=shard, status=self.status, clock=clock)
         self.error_counts = ErrorCounts(self.writer.state_folder, shard.stem(self.feed), self.metrics.errors)
         self.error_counts.load()
+        self.tap = _tap(deployment) if page == FULL else None
         self.recent = Recent(self.status, self.metrics.age)
         days = self._days(clock)
         self._await_days = (lambda: None) if days is None else partial(days.ask, DAYS_SECONDS)
@@ -109,9 +113,10 @@ class Beside:
         def said() -> dict[str, Any]:
             return describe(self.status, self._about, self._page)
 
-        page = None if self._page == OFF else PageSource(said, self._about.days, self.recent)
+        page = None if self._page == OFF else Page(PageSource(said, self._about.days, self.recent), self.tap)
         app = make_app(self.status, self.registry, said, page, only_local=is_loopback(listen[0]))
-        return HealthServer(*listen, app, inherited_listener(self._environ), before=self._await_days)
+        streams = None if page is None else page.streams
+        return HealthServer(*listen, app, inherited_listener(self._environ), before=self._await_days, streams=streams)
 
     def companions(self, keys: Keys, further: Sequence[Companion] = ()) -> Companions:
         """Return the companions that the writer and the transport declare, and further ones.
@@ -132,6 +137,12 @@ class Beside:
         """Return a companion with the names of this deployment in its arguments."""
         names = {ENVIRONMENT: self._deployment.environment.name, CONFIG_DIR: self._deployment.config_dir}
         return companion._replace(arguments=[names.get(word, word) for word in companion.arguments])
+
+
+def _tap(deployment: Deployment) -> Tap:
+    """Return what shows messages on the page, except those that are private to an account."""
+    dialect = deployment.dialect
+    return Tap(dialect_of(deployment).reader(), lambda type: topic_of(dialect, type).section != PRIVATE)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The page at `/` and its files. It changes nothing, and loads nothing from elsewhere."""
+"""The page at `/`, its files, and its live stream. It changes nothing, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request
 
 from ssmd.contracts.strip import Strip
+from ssmd.contracts.tail import EVERYTHING, Tail, Wish
 from ssmd.runtime.recent import Recent
-from ssmd.server.answers import Answers
+from ssmd.server.answers import LIVE, STREAM, Answers
+from ssmd.server.streams import Streams
 
 if TYPE_CHECKING:
+    from ssmd.server.page.live import Live
     from ssmd.server.page.rendering import Rendering
 
-__all__ = ["FILES", "PageSource", "add_page"]
+__all__ = ["FILES", "Page", "PageSource", "add_page"]
+
+MOST_WISHES = 8
+"""So many different selections of messages are looked for at the same time: each costs a look at every message."""
+LONGEST_WISH = 200
 
 _FOLDER = Path(__file__).parent / "static"
 FILES = {"page.css": "text/css", "page.js": "text/javascript", "page.svg": "image/svg+xml"}
@@ -41,21 +48,56 @@ class PageSource(NamedTuple):
         return view(self.describe(), self.days(), steps, self.clock())
 
 
-def add_page(app: Flask, answers: Answers, source: PageSource) -> None:
-    """Add the page to an app. What renders it is imported with the first request: most runs have none."""
-    kept: list[Rendering] = []
+class Page:
+    """The page and its live streams. What renders them is imported when it is needed first: most runs show none.
 
-    def rendering() -> Rendering:
-        if not kept:
+    `tail`: shows some of the messages that are received; None for none.
+    """
+
+    def __init__(self, source: PageSource, tail: Tail | None = None) -> None:
+        self._source = source
+        self._tail = tail
+        self._kept: tuple[Rendering, Live] | None = None
+        self.streams = Streams(lambda kinds: self._made()[1].begin(kinds), lambda *kind: self._made()[1].event(*kind))
+
+    def _made(self) -> tuple[Rendering, Live]:
+        if self._kept is None:
+            from ssmd.server.page.live import Live
             from ssmd.server.page.rendering import Rendering
 
-            kept.append(Rendering())
-        return kept[0]
+            rendering = Rendering()
+            self._kept = rendering, Live(self._view, rendering, self._tail)
+        return self._kept
+
+    def _view(self) -> dict[str, Any]:
+        return {**self._source.view(), "has_tail": self._tail is not None}
+
+    def html(self) -> bytes:
+        """Return the whole document, as of now."""
+        return self._made()[0].page(self._view()).encode("utf-8", "replace")
+
+    def wish(self, type: str, market: str) -> Wish | None:
+        """Return which messages a new stream is to show; None when there is no room for it."""
+        wish = Wish(type[:LONGEST_WISH], market[:LONGEST_WISH]) if self._tail is not None else EVERYTHING
+        others = self.streams.kinds - {wish, EVERYTHING}
+        return wish if self.streams.has_room and (wish == EVERYTHING or len(others) < MOST_WISHES) else None
+
+
+def add_page(app: Flask, answers: Answers, page: Page) -> None:
+    """Add the page to an app, with its files and its stream."""
 
     @app.get("/", provide_automatic_options=False)
-    def page() -> Response:
-        text = answers.text("text/html", lambda: rendering().page(source.view()).encode("utf-8", "replace"))
-        return Response(text, content_type="text/html; charset=utf-8")
+    def document() -> Response:
+        return Response(answers.text("text/html", page.html), content_type="text/html; charset=utf-8")
+
+    @app.get(LIVE, provide_automatic_options=False)
+    def live() -> Response:
+        wish = page.wish(request.args.get("type", ""), request.args.get("market", ""))
+        if wish is None:
+            abort(503)
+        if request.method == "GET":
+            request.environ[STREAM] = wish
+        return Response(content_type="text/event-stream")
 
     def file(name: str) -> Response:
         return Response((_FOLDER / name).read_bytes(), content_type=f"{FILES[name]}; charset=utf-8")

@@ -1,30 +1,72 @@
 "use strict";
 
-// Keeps the page up to date. Everything that it shows was made by the server, which escapes what the exchange sent.
+// Keeps the page up to date. All HTML that it shows was made by the server, which escapes what the exchange sent; what
+// it shows of messages are texts.
 
 const SECONDS = 5;
-let brief = document.getElementById("brief").textContent;
+const MOST_MESSAGES = 40;
+const LONG = 300;
+const element = (id) => document.getElementById(id);
 
 /** Replace the parts of the page that have changed. `parts`: HTML by name. */
 function show(parts) {
   for (const [name, html] of Object.entries(parts)) {
     const part = document.querySelector(`[data-part="${name}"]`);
-    if (part && part.innerHTML !== html) part.innerHTML = html;
+    if (part) part.innerHTML = html;
   }
 }
 
 /** Say the state to screen readers, but only when it is another one. */
-function announce(text) {
-  if (text === brief) return;
-  brief = text;
-  document.getElementById("brief").textContent = text;
-  document.title = document.title.replace(/^[^·]*/, `${text} `);
+function announce(brief) {
+  if (element("brief").textContent === brief) return;
+  element("brief").textContent = brief;
+  document.title = document.title.replace(/^[^·]*/, `${brief} `);
 }
 
-function say(text, isBad) {
-  const line = document.getElementById("live");
-  line.textContent = text;
-  line.className = isBad ? "lost" : "soft";
+/** Say how far what is shown can be trusted. */
+function say(text, isOld) {
+  if (element("live").textContent !== text) element("live").textContent = text;
+  element("live").className = isOld ? "lost" : "soft";
+  document.body.classList.toggle("old", isOld);
+}
+
+const OLD = "The collector does not answer: what this page shows is old";
+
+// The stream.
+
+let stream = null;
+let isPaused = false;
+
+function connect() {
+  if (stream) stream.close();
+  stream = null;
+  if (document.hidden) return; // A browser has few connections to one server: another tab may need them.
+  const wish = new URLSearchParams();
+  for (const name of ["type", "market"]) {
+    const value = element(`tail-${name}`)?.value.trim();
+    if (value) wish.set(name, value);
+  }
+  stream = new EventSource(`live?${wish}`);
+  stream.onmessage = (event) => take(JSON.parse(event.data));
+  stream.onerror = () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      stream = null; // Refused, because there are too many: this page loads itself instead.
+      load();
+    } else {
+      say(OLD, true);
+    }
+  };
+}
+
+let watch = 0;
+
+function take({ brief, parts, tail }) {
+  show(parts);
+  announce(brief);
+  say("Live", false);
+  clearTimeout(watch);
+  watch = setTimeout(() => say(OLD, true), SECONDS * 1000);
+  if (element("tail-list") && !isPaused) add(tail);
 }
 
 /** Load the whole page, and take its parts. */
@@ -36,10 +78,63 @@ async function load() {
     const parts = [...page.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part.innerHTML]);
     show(Object.fromEntries(parts));
     announce(page.getElementById("brief").textContent);
-    say(`Up to date every ${SECONDS} s`, false);
+    say(`Too many pages are open: this one is up to date every ${SECONDS} s`, false);
   } catch {
-    say("The collector does not answer: what this page shows is old", true);
+    say(OLD, true);
   }
 }
 
-setInterval(load, SECONDS * 1000);
+setInterval(() => {
+  if (!stream && !document.hidden) load();
+}, SECONDS * 1000);
+setInterval(() => {
+  if (!stream && !document.hidden) connect();
+}, SECONDS * 6000);
+document.addEventListener("visibilitychange", connect);
+connect();
+
+// The messages.
+
+function text(name, className, content) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = content;
+  return made;
+}
+
+function add(tail) {
+  const list = element("tail-list");
+  for (const { time, type, market, text: content, size } of tail) {
+    const item = document.createElement("li");
+    item.append(text("span", "time", time), text("span", "type", type || "?"), text("span", "market", market));
+    const rest = size > content.length ? ` … ${size.toLocaleString("en")} bytes in all` : "";
+    if (content.length > LONG) {
+      const long = document.createElement("details");
+      long.append(text("summary", "", `${content.slice(0, LONG)} …`), text("code", "", content + rest));
+      item.append(long);
+    } else {
+      item.append(text("code", "", content + rest));
+    }
+    list.prepend(item);
+  }
+  while (list.children.length > MOST_MESSAGES) list.lastChild.remove();
+  if (tail.length) element("tail-note").textContent = "A sample: most messages are not shown";
+}
+
+function filter() {
+  element("tail-list").replaceChildren();
+  element("tail-note").textContent = "Waiting for messages";
+  connect();
+}
+
+if (element("tail-live")) {
+  element("tail-live").hidden = false;
+  element("tail-type").addEventListener("change", filter);
+  element("tail-market").addEventListener("change", filter);
+  element("tail-pause").addEventListener("click", ({ currentTarget: button }) => {
+    isPaused = !isPaused;
+    button.setAttribute("aria-pressed", String(isPaused));
+    button.textContent = isPaused ? "Go on" : "Pause";
+    element("tail-note").textContent = isPaused ? "Paused: messages that come now are not shown" : "";
+  });
+}

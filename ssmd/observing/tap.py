@@ -1,0 +1,103 @@
+"""The tap: shows people a few of the messages that are received. Nothing is looked at while nobody looks."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.tail import EVERYTHING, Seen, Wish
+from ssmd.contracts.writer import Note, Reads
+
+__all__ = ["Tap"]
+
+KEPT = 4
+"""So many messages of a wish are kept at most until they are taken, once a second: more could not be read."""
+PAUSE_SECONDS = 0.2
+"""How far the messages of a wish are apart at least."""
+LOOKS = 500
+"""How many messages are looked at in each LOOK_SECONDS for wishes that name something. A rare one may be missed."""
+LOOK_SECONDS = 0.1
+TEXT_BYTES = 4096
+"""So much of a message is shown."""
+LONGEST_BYTES = 256 * 1024
+"""A longer message is not shown: to find its type would take too long."""
+
+
+class Tap:
+    """Keeps the contracts of contracts/observer.py and contracts/tail.py.
+
+    `reader`: finds the type and the market of a message. `is_public`: returns whether everybody may see the messages of
+    a type. Others, and those that are not JSON, never come in. `monotonic`: returns seconds.
+    """
+
+    def __init__(
+        self, reader: MessageReader, is_public: Callable[[str], bool], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reader = reader
+        self._is_public = is_public
+        self._monotonic = monotonic
+        self._kept: dict[Wish, deque[Seen]] = {}
+        """By what is wanted now; empty while nobody looks."""
+        self._due: dict[Wish, float] = {}
+        self._looks, self._looks_until = 0, 0.0
+        self._turn = 0
+
+    def want(self, wishes: Collection[Wish]) -> None:
+        self._kept = {wish: self._kept.get(wish, deque(maxlen=KEPT)) for wish in wishes}
+        self._due = {wish: self._due.get(wish, 0.0) for wish in wishes}
+
+    def take(self, wish: Wish) -> Sequence[Seen]:
+        kept = self._kept.get(wish)
+        if not kept:
+            return ()
+        found = list(kept)
+        kept.clear()
+        return found
+
+    def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
+        return ()
+
+    def observe(self, reads: Reads, payloads: list[bytes]) -> None:
+        if self._kept:
+            self._look(reads[-1][0], payloads)
+
+    def _look(self, ts_ns: int, payloads: list[bytes]) -> None:
+        now = self._monotonic()
+        for wish, kept in self._kept.items():
+            if now < self._due[wish] or len(kept) == KEPT:
+                continue
+            if wish == EVERYTHING:
+                # Not always the last one of what came together: it may always be of the same kind.
+                self._turn += 1
+                seen = self._read(payloads[self._turn % len(payloads)], ts_ns, wish)
+            else:
+                seen = self._search(payloads, ts_ns, wish, now)
+            if seen is not None:
+                kept.append(seen)
+                self._due[wish] = now + PAUSE_SECONDS
+
+    def _search(self, payloads: list[bytes], ts_ns: int, wish: Wish, now: float) -> Seen | None:
+        """Return the last message that a wish is about; None when there is none, or too many were looked at by now."""
+        if now >= self._looks_until:
+            self._looks, self._looks_until = LOOKS, now + LOOK_SECONDS
+        here = payloads[-self._looks :] if self._looks else []
+        self._looks -= len(here)
+        type_, market = wish.type.encode("utf-8", "replace"), wish.market.encode("utf-8", "replace")
+        for payload in reversed(here):
+            if type_ in payload and market in payload and (seen := self._read(payload, ts_ns, wish)) is not None:
+                return seen
+        return None
+
+    def _read(self, payload: bytes, ts_ns: int, wish: Wish) -> Seen | None:
+        """Return what is shown of a message; None when it is not to be shown."""
+        if len(payload) > LONGEST_BYTES:
+            return None
+        try:
+            [(type_, market)] = self._reader.read([payload])
+        except (ValueError, RecursionError):
+            return None
+        if not self._is_public(type_) or (wish.type and wish.type != type_) or wish.market not in market:
+            return None
+        return Seen(ts_ns, type_, market, payload[:TEXT_BYTES].decode("utf-8", "replace"), len(payload))
