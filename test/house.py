@@ -18,7 +18,7 @@ FLOORS = [
     ROLES,
     {"runtime"},
     {"reading", "metadata"},
-    {"bucket", "parquet", "schema"},
+    {"bucket", "parquet", "schema", "shape"},
     {"store"},
     {"contracts"},
     {"extras", "field_path"},

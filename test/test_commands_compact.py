@@ -69,7 +69,7 @@ def test_an_environment_says_where_its_days_are_and_what_they_become(tmp_path, f
     tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", storage)
     code, out, err = ssmd("compact", "test", "--config-dir", tree, *option)
     assert (code, err, out.count(": compacted, ")) == (0, "", 2)
-    names = {path.name for path in day.parent.iterdir() if "manifest" not in path.name}
+    names = {path.name for path in day.parent.iterdir() if path.suffix != ".json"}
     assert names == {"other.jsonl", f"test.{made}", f"test.listing.{made}"}
     assert ssmd("cat", day.parent, "--feed", "test")[1].count("\n") == 10
 
@@ -112,7 +112,8 @@ def test_a_day_that_was_changed_since_it_was_sealed_does_not_stop_the_others(tmp
     assert code == 65
     assert err == f"ssmd: {wrong}: does not match its manifest; nothing is removed. `ssmd verify` reports the details\n"
     assert (wrong.exists(), right.exists()) == (True, False)
-    assert sorted(path.name for path in wrong.parent.iterdir()) == ["test.jsonl", "test.manifest.json"]
+    names = sorted(path.name for path in wrong.parent.iterdir())
+    assert names == ["test.jsonl", "test.manifest.json", "test.shape.json"]
 
 
 def test_compacting_beside_a_running_collector(tmp_path):
@@ -172,7 +173,8 @@ def test_a_collector_whose_clock_went_back_does_not_begin_a_compacted_day_again(
     ):
         assert collector.wait() == 73
     assert "this day is compressed already" in str(collector.events + collector.other)
-    assert sorted(path.name for path in old.parent.iterdir()) == ["test.jsonl.zst", "test.manifest.json"]
+    names = sorted(path.name for path in old.parent.iterdir())
+    assert names == ["test.jsonl.zst", "test.manifest.json", "test.shape.json"]
     assert ssmd("cat", tmp_path / "data")[1].count("\n") == 1000
 
 

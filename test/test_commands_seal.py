@@ -69,12 +69,12 @@ def test_sealing_imports_neither_the_writer_nor_the_runtime():
     assert not packages & {"connector", "metadata", "runtime", "server", "shipping", "sim", "wiring", "writer"}
 
 
-def test_a_manifest_that_does_not_fit_leaves_nothing_behind(storage):
+def test_a_shape_or_a_manifest_that_does_not_fit_leaves_nothing_behind(storage):
     """The kernel's limit for files stops the write half-way, as a full disk does."""
     before = sorted(storage.rglob("*"))
     code, out, err = ssmd("seal", storage, prefix=("prlimit", "--fsize=300"))
     assert (code, out) == (74, "")
-    assert err.splitlines() == [f"ssmd: {storage}/{day}/kalshi.manifest.json: File too large" for day in DAYS]
+    assert err.splitlines() == [f"ssmd: {storage}/{day}/kalshi.shape.json: File too large" for day in DAYS]
     assert [path for path in sorted(storage.rglob("*")) if path not in before] == []
     assert ssmd("seal", storage).returncode == 0
     assert sealed(storage) == list(DAYS)

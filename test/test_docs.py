@@ -30,7 +30,7 @@ from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
-from ssmd.store.layout import DAY_FILES
+from ssmd.store.file_kinds import DAY_FILES
 from ssmd.store.manifest_formats import FORMAT
 from ssmd.writer import WRITERS
 from ssmd.writer.storage import LocalStorage

@@ -158,7 +158,7 @@ def test_a_collector_does_not_begin_a_day_in_parquet_again(tmp_path, faketime_li
     command = error.partition("`")[2].rpartition("`")[0].replace("ssmd cat", f"{sys.executable} -m ssmd cat")
     subprocess.run(["sh", "-ec", command], cwd=ROOT, check=True)
     assert sorted(path.name for path in (tmp_path / "data" / DAY).iterdir()) == [
-        "test.jsonl", "test.ledger.jsonl", "test.manifest.json",
+        "test.jsonl", "test.ledger.jsonl", "test.manifest.json", "test.shape.json",
     ]  # fmt: skip
     assert (tmp_path / "data" / DAY / "test.jsonl").read_bytes() == before
 

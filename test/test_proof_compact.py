@@ -76,7 +76,7 @@ def test_a_day_becomes_smaller_and_keeps_its_content_times_and_permissions(stora
     [outcome] = run(storage)
     packed = plain.with_name("kalshi.jsonl.zst")
     assert outcome == Compacted(len(before), packed.stat().st_size, ("kalshi.jsonl",), finished=False)
-    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
     assert content(storage) == before
     assert packed.stat().st_size < len(before)
     assert (packed.stat().st_mode & 0o777, packed.stat().st_mtime_ns) == (0o640, NS)
@@ -123,7 +123,7 @@ def test_only_days_before_the_given_one_are_candidates(storage):
 def test_a_day_that_is_not_sealed_is_left_with_the_reason(storage):
     (storage / "2026-09-21" / "kalshi.manifest.json").unlink()
     assert run(storage) == [Left("is not sealed; `ssmd seal` does that")]
-    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl"]
+    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.shape.json"]
 
 
 def test_a_file_that_is_being_written_is_left_with_the_reason(storage):
@@ -163,7 +163,7 @@ def test_a_file_that_does_not_match_its_manifest_is_never_removed(storage, chang
     plain.write_bytes(data)
     with pytest.raises(DataError, match=r"kalshi\.(jsonl|manifest\.json)"):
         run(storage)
-    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
     assert plain.read_bytes() == data
 
 
@@ -174,7 +174,7 @@ def test_a_plain_file_beside_a_sound_compressed_one_is_removed(storage):
     [outcome] = run(storage)
     assert isinstance(outcome, Compacted)
     assert outcome.finished
-    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
     assert content(storage) == data
 
 
@@ -241,7 +241,7 @@ def test_files_that_an_earlier_run_has_left_are_removed_and_not_written_to(stora
     [file] = data_files([storage])
     assert seal(file, NS + 86_400 * 10**9)
     assert isinstance(run(storage)[0], Compacted)
-    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
     assert (content(storage), kept.read_bytes()) == (before, b"somebody else's")
 
 
@@ -260,7 +260,7 @@ def test_files_that_another_user_has_left_do_not_stop_the_owner_of_the_folder(st
             [*other, sys.executable, "-m", "ssmd", *command], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
-    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl.zst", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
 
 
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_finishes(storage, tmp_path):

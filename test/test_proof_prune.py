@@ -58,7 +58,7 @@ def names(storage: Path, name: str = DAYS[0]) -> list[str]:
     return sorted(path.name for path in (storage / name).iterdir())
 
 
-WITHOUT_DATA = ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.pruned.json"]
+WITHOUT_DATA = ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.pruned.json", "kalshi.shape.json"]
 
 
 def test_the_data_goes_and_the_rest_stays(storage):

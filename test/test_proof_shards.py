@@ -14,8 +14,8 @@ from ssmd.proof.compact import candidates, compact
 from ssmd.proof.missing import missing_files
 from ssmd.proof.pack_zst import ZstPacker
 from ssmd.proof.verify import verify
+from ssmd.store.file_kinds import DAY_FILES
 from ssmd.store.inventory import data_files
-from ssmd.store.layout import DAY_FILES
 
 DAYS = ("2026-09-20", "2026-09-21", "2026-09-22")
 

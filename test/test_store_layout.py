@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.store.file_kinds import DAY_FILES, LEDGER, MANIFEST
 from ssmd.store.layout import (
-    DAY_FILES,
     FEED,
     FORMS,
-    LEDGER,
-    MANIFEST,
     RESERVED_ENDINGS,
     DayFile,
     data_path,
@@ -27,12 +25,15 @@ from ssmd.store.layout import (
     manifest_path,
     pruned_path,
     read_name,
+    shape_path,
     torn_path,
 )
 
 FOLDER = Path("/data/2026-01-31")
 
-pieces = st.sampled_from(["a", "-", "1", ".", ".jsonl", ".zst", ".gz", ".ledger", ".manifest", ".json", ".torn"])
+pieces = st.sampled_from(
+    ["a", "-", "1", ".", ".jsonl", ".zst", ".gz", ".ledger", ".manifest", ".shape", ".json", ".torn"]
+)
 feeds = (
     st.lists(pieces, min_size=1, max_size=4)
     .map("".join)
@@ -51,11 +52,12 @@ def test_the_files_of_a_day_are_those_of_the_list():
         ".parquet": (True, True, True),
         ".ledger.jsonl": (True, True, False),
         ".manifest.json": (True, True, False),
+        ".shape.json": (True, True, False),
         ".pruned.json": (False, False, False),
         ".jsonl.torn": (True, False, False),
         ".ledger.jsonl.torn": (True, False, False),
     }
-    written = [data_path, ledger_path, manifest_path, pruned_path]
+    written = [data_path, ledger_path, manifest_path, shape_path, pruned_path]
     names = {path(FOLDER, "kalshi").name for path in written} | {path.name for path in forms_of(FOLDER, "kalshi")}
     names |= {torn_path(path(FOLDER, "kalshi")).name for path in (data_path, ledger_path)}
     assert names == {f"kalshi{suffix}" for suffix in suffixes}

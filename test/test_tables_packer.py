@@ -62,7 +62,7 @@ def test_a_day_becomes_a_folder_of_tables_with_the_same_lines(storage):
     [outcome] = run(storage)
     folder = storage / DAY / "kalshi.parquet"
     assert outcome == Compacted(len(before), bytes_on_disk(folder), ("kalshi.jsonl",), finished=False)
-    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet"]
+    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet", "kalshi.shape.json"]
     assert content(storage) == before
     parts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
     assert parts == [f"type={name}/part-0000.parquet" for name in ("_raw", "ticker", "trade")]
@@ -100,7 +100,7 @@ def test_compressed_days_become_parquet_too(storage, form):
     [outcome] = run(storage)
     assert isinstance(outcome, Compacted)
     assert outcome.removed == (("kalshi.jsonl", "kalshi.jsonl.zst") if form == "both" else (f"kalshi.{form}",))
-    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet"]
+    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet", "kalshi.shape.json"]
     assert content(storage) == before
 
 
@@ -174,7 +174,7 @@ def test_a_plain_file_beside_a_sound_folder_is_removed(storage, packer):
     [file] = data_files([storage])
     outcome = compact(file, packer, dry_run=False, progress=lambda count: None)
     assert outcome == Compacted(len(before), bytes_on_disk(folder), ("kalshi.jsonl",), finished=True)
-    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet"]
+    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet", "kalshi.shape.json"]
     assert content(storage) == before
 
 
@@ -195,7 +195,7 @@ def test_a_day_that_is_not_as_sealed_is_left_and_named(storage):
     for dry_run in (True, False):
         with pytest.raises(DataError, match=r"kalshi\.jsonl: does not match its manifest; nothing is removed"):
             run(storage, dry_run=dry_run)
-    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.manifest.json"]
+    assert names(storage) == ["kalshi.jsonl", "kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.shape.json"]
 
 
 def test_a_full_disk_leaves_the_plain_file_and_nothing_else(tmp_path):
@@ -227,7 +227,7 @@ def test_what_an_earlier_run_has_left_is_removed_and_not_written_to(storage, lef
         new.symlink_to(kept)
     before = content(storage)
     assert isinstance(run(storage)[0], Compacted)
-    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet"]
+    assert names(storage) == ["kalshi.ledger.jsonl", "kalshi.manifest.json", "kalshi.parquet", "kalshi.shape.json"]
     assert (content(storage), (kept / "x").read_bytes()) == (before, b"somebody else's")
     assert not (storage / DAY / "kalshi.parquet" / "type=x").exists()
 

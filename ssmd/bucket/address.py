@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ssmd.errors import UsageError, visible
-from ssmd.store.layout import LEDGER, LIVE
+from ssmd.store.file_kinds import LEDGER
+from ssmd.store.layout import LIVE
 
 __all__ = ["SCHEME", "Address", "Segment", "chain", "day_key", "is_address", "live_prefix", "read_segment"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ssmd.bucket.address import Segment, chain, live_prefix, read_segment
-from ssmd.store.layout import DAY_FILES, LEDGER, LIVE, MANIFEST, day_of, feed_and_shard
+from ssmd.store.file_kinds import DAY_FILES, LEDGER, MANIFEST
+from ssmd.store.layout import LIVE, day_of, feed_and_shard
 
 __all__ = ["Listing", "LiveDay", "Object"]
 

@@ -33,7 +33,7 @@ from ssmd.bucket import open_bucket
 from ssmd.bucket.restore import Restored, restore, unfinished_days, unfinished_stems
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, keys_of_companion, shipment_of
-from ssmd.commands.shipping_work import STATUS_FD
+from ssmd.contracts.companion import STATUS_FD
 from ssmd.errors import AlreadyCollected, OutputError, UsageError, visible
 from ssmd.runtime import logs
 from ssmd.shipping.shipment import Shipment

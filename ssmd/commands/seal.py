@@ -15,14 +15,19 @@ Options:
 start and after midnight. Of collectors that share a feed as shards, each seals its own days. This command is for days
 that were recorded elsewhere, and for cron. It prints a line for each day. It leaves alone days that have a manifest and
 files that are being written, so it may run at any time and repeatedly.
+
+The shape of the messages is written beside the manifest: which fields those of each type have, and of which kind. Where
+it differs from the days before, a line for each difference follows that of the day (docs/drift.md).
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,14 +36,22 @@ from ssmd.commands.jobs.cores import jobs_asked
 from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.commands.selecting import shard_asked
+from ssmd.contracts.companion import STATUS_FD
 from ssmd.errors import SsmdError, UsageError, visible
+from ssmd.proof.day_shape import drifts_of
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
 from ssmd.reports.units import percent
+from ssmd.shape.drift import Drift
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import day_of_ns
+
+_MOST_DRIFTS = 20
+"""How many changes of the messages' shape are named for a day."""
+
+_log = logging.getLogger("ssmd.seal")
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -53,16 +66,49 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     except ValueError:
         raise UsageError(f"--before is '{visible(before)}'; it must be a day, such as 2026-01-31") from None
     tasks = day_tasks(unsealed(Path(arguments["<storage>"]), before, arguments["--feed"], shard_asked(arguments)))
-    return print_in_order(in_order(_seal, tasks, jobs, take=_print_repaired))
+    if is_companion := STATUS_FD in environ:
+        from ssmd.runtime import logs  # Here: without a collector that passes it on, there is no log.
+
+        logs.setup(environ)
+    outcomes = in_order(_seal, tasks, jobs, take=_print_repaired)
+    return print_in_order(_with_drifts(outcomes, is_companion=is_companion))
 
 
-def _seal(file: DayFile, outlet: Outlet) -> tuple[str, int]:
-    """Return what to print about a day, and the exit code."""
+def _seal(file: DayFile, outlet: Outlet) -> tuple[DayFile, str, int]:
+    """Return a day, what to print about it, and the exit code."""
     try:
         manifest = seal(file, time.time_ns(), outlet.report, outlet.progress)
     except SsmdError as error:
-        return f"ssmd: {error}", error.exit_code
-    return f"{file.path}: {_outcome(manifest)}", 0
+        return file, f"ssmd: {error}", error.exit_code
+    return file, f"{file.path}: {_outcome(manifest)}", 0
+
+
+def _with_drifts(
+    outcomes: Generator[tuple[DayFile, str, int], None, None], *, is_companion: bool
+) -> Generator[tuple[str, int], None, None]:
+    """Yield what to print about each day, with how its messages differ from those of the days before, and the exit
+    code. The days before are sealed by then. `is_companion`: the differences go to the log.
+    """
+    with contextlib.closing(outcomes):
+        for file, text, code in outcomes:
+            lines = [text]
+            for drift in _drifts(file) if not code else ():
+                if is_companion:
+                    _log.warning(f"drift: {drift}", extra={"file": str(file.path), "line": drift.line})
+                else:
+                    lines.append(f"{file.path}: drift: {drift}; line {drift.line:,}")
+            yield "\n".join(lines), code
+
+
+def _drifts(file: DayFile) -> Iterator[Drift]:
+    try:
+        found = drifts_of(file.path.parent, file.stem)
+    except SsmdError as error:
+        print(f"ssmd: {error}; the day is not compared with the days before", file=sys.stderr)
+        return
+    yield from found[:_MOST_DRIFTS]
+    if more := len(found[_MOST_DRIFTS:]):
+        print(f"ssmd: {file.path}: {more:,} more changes of the messages' shape", file=sys.stderr)
 
 
 def _outcome(manifest: Manifest | None) -> str:

@@ -49,8 +49,8 @@ from ssmd.commands.listen import parse_listen
 from ssmd.commands.relaying import Relaying
 from ssmd.commands.shard import read_shard
 from ssmd.commands.shipment import keys_of, keys_of_companion, shipment_of, transport_of
-from ssmd.commands.shipping_work import STATUS_FD
 from ssmd.commands.uploading import Uploading
+from ssmd.contracts.companion import STATUS_FD
 from ssmd.errors import UsageError, visible
 from ssmd.runtime import logs
 from ssmd.shipping import TRANSPORTS

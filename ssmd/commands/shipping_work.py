@@ -14,18 +14,14 @@ from functools import partial
 from typing import Any, ClassVar, Generic
 
 from ssmd import __version__
-from ssmd.contracts.companion import SHIP
+from ssmd.contracts.companion import SHIP, STATUS_FD
 from ssmd.contracts.shard import Shard
 from ssmd.errors import OutputError
 from ssmd.shipping.relays import Maker, Relays, T
 from ssmd.shipping.reporting import StatusLines
 from ssmd.shipping.shipment import Shipment
 
-__all__ = ["STATUS_FD", "ShippingWork"]
-
-STATUS_FD = "SSMD_STATUS_FD"
-"""Set for a companion, which also gets its keys in variables of its own: see runtime/companions.py."""
-
+__all__ = ["ShippingWork"]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = logging.getLogger("ssmd.ship")

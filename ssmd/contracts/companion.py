@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "RESTORE", "SHIP", "UPLOAD", "Companion"]
+__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "RESTORE", "SHIP", "STATUS_FD", "UPLOAD", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
@@ -13,6 +13,10 @@ DAY = "{day}"
 ENVIRONMENT = "{environment}"
 CONFIG_DIR = "{config_dir}"
 """Stand in a companion's arguments for the names of the environment and of its metadata tree."""
+
+STATUS_FD = "SSMD_STATUS_FD"
+"""The environment variable of a companion with the descriptor on which it may report its state. A command that finds
+it runs beside a collector, and has its keys in variables of their own: see runtime/companions.py."""
 
 SHIP = "ship"
 """The name of the companion that copies what is recorded to an engine, and of its command. /metrics and /status show

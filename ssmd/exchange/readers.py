@@ -9,7 +9,7 @@ from ssmd.contracts.exchange import Inspector, MessageReader
 from ssmd.exchange.kalshi.inspector import KalshiInspector
 from ssmd.exchange.kalshi.reader import KalshiReader
 
-__all__ = ["KALSHI", "inspector_of", "reader_of"]
+__all__ = ["KALSHI", "documented_fields", "inspector_of", "reader_of"]
 
 KALSHI = "kalshi"
 
@@ -36,6 +36,17 @@ def reader_of(name: str, description: Mapping[str, Any]) -> MessageReader:
     """
     found: MessageReader = _dialect_of(name, description).reader()
     return found
+
+
+def documented_fields(name: str) -> dict[str, set[tuple[str, ...]]]:
+    """Return, for each type of message that the exchange documents, the paths of its fields; empty for a dialect that
+    does not know them, or that this version does not know.
+    """
+    # Imported here, as below.
+    from ssmd.exchange.catalog import EXCHANGES
+
+    tables = EXCHANGES[name].tables() if name in EXCHANGES else ()
+    return {table.type: {column.path for column in table.columns} for table in tables}
 
 
 def _dialect_of(name: str, description: Mapping[str, Any]) -> Any:

@@ -13,8 +13,9 @@ from ssmd.contracts.exchange import Inspector
 from ssmd.errors import OutputError, WriteError
 from ssmd.importing.found_gaps import FoundGaps
 from ssmd.store.durable import make_directory, open_new, sync_directory, write_pieces
+from ssmd.store.file_kinds import DAY_FILES
 from ssmd.store.inventory import data_files
-from ssmd.store.layout import DAY_FILES, PACKED_LEDGERS, data_path, feed_of, forms_of, ledger_path, temporary
+from ssmd.store.layout import PACKED_LEDGERS, data_path, feed_of, forms_of, ledger_path, temporary
 from ssmd.store.ledger import GAP, IMPORTED, Entry, encode_entry
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.line import LineEncoder

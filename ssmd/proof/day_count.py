@@ -14,6 +14,7 @@ from ssmd.exchange.readers import inspector_of
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
+from ssmd.shape.learned import ShapeLearner
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_A_RUN, STARTED, Entry
 from ssmd.store.ledger_file import LedgerFile
@@ -35,9 +36,11 @@ class Finding(NamedTuple):
 
 
 class DayCount:
-    """Adds up one day, block by block. `format`: of the manifest."""
+    """Adds up one day, block by block. `format`: of the manifest. `shape`: learns the shape of the messages."""
 
-    def __init__(self, file: DayFile, ledger: LedgerFile | None, format: int = FORMAT) -> None:
+    def __init__(
+        self, file: DayFile, ledger: LedgerFile | None, format: int = FORMAT, shape: ShapeLearner | None = None
+    ) -> None:
         self._file = file
         self._ledger = ledger
         self._all_entries = ledger.entries if ledger is not None else Entries()
@@ -49,6 +52,7 @@ class DayCount:
         self.tally = Tally(self._inspector(None), most_sequences(format))
         self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
+        self._shape = shape
 
     def take(self, block: bytes) -> None:
         """Take the next block of whole lines."""
@@ -65,8 +69,11 @@ class DayCount:
 
     def _take_stretch(self, lines: list[bytes], before: int) -> None:
         """Take lines of one session, which have `before` lines before them."""
-        if not self.tally.take(*self.scan.read(lines, before)) and self.scan.unchecked:
+        payloads, before, last_ns = self.scan.read(lines, before)
+        if not self.tally.take(payloads, before, last_ns) and self.scan.unchecked:
             self.scan.check_json(lines, before)
+        if self._shape is not None:
+            self._shape.add(payloads, self.tally.newest, before)
 
     def _cut_before(self, line: int) -> None:
         """Begin the runs and sessions that begin at or before a line."""

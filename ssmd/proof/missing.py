@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.proof.verdict import Days, Feed, Verdict, by_feed, storage_and_day
+from ssmd.store.file_kinds import LEDGER
 from ssmd.store.inventory import day_folders, own_ledgers, own_manifests
-from ssmd.store.layout import LEDGER, data_path, day_of, forms_of, ledger_path, pruned_path
+from ssmd.store.layout import data_path, day_of, forms_of, ledger_path, pruned_path
 from ssmd.store.ledger import CLOSED, CONNECTED, CONTINUED, OUTAGE, ROTATED, Entry, time_in
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.sessions import KILLED, sessions

@@ -1,4 +1,4 @@
-"""Seals a finished day: reads it back from the disk and writes what it contains into its manifest."""
+"""Seals a finished day: reads it back from the disk, and writes what it contains into its manifest and its shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import msgspec
 
 from ssmd.contracts.shard import Shard, is_for
 from ssmd.errors import DataError, OutputError
+from ssmd.proof.day_shape import shape_of
 from ssmd.proof.examine import Examination, examine
+from ssmd.shape.file import write_shape
+from ssmd.shape.learned import ShapeLearner
 from ssmd.store.durable import write_durably
 from ssmd.store.inventory import data_files, other_forms
 from ssmd.store.joining import finish_join
@@ -51,10 +54,11 @@ def seal(
 ) -> Manifest | None:
     """Write and return the manifest of a day; return None when a collector or another ssmd command holds its file.
 
-    The manifest gets its name when it is whole and durable, so an interruption leaves either none or a true one. A torn
-    last line is set aside first, and `on_repair` is called with what was done: where a day was only copied to, perhaps
-    no collector ever starts and does it. A torn file that was just written to is left alone, because a program that
-    holds no lock may still be copying it. `progress` is called as examine() does.
+    The manifest gets its name when it is whole and durable, so an interruption leaves either none or a true one. The
+    shape of the messages comes before it, so that a day with a manifest has both. A torn last line is set aside first,
+    and `on_repair` is called with what was done: where a day was only copied to, perhaps no collector ever starts and
+    does it. A torn file that was just written to is left alone, because a program that holds no lock may still be
+    copying it. `progress` is called as examine() does.
 
     Raises OutputError, WriteError, and DataError for a day that cannot be read, exists in two forms, or is torn and
     either compressed or just written to.
@@ -68,10 +72,11 @@ def seal(
                 f"{file.path}: the day exists in two forms, so it is not sealed: {others[0].path.name} is beside it; "
                 "move one away"
             )
-        found = examine(file, progress)
+        found = examine(file, progress, shape=(learned := ShapeLearner()))
         if _is_torn(found):
             _repair(file, now_ns, on_repair)
-            found = examine(file, progress)
+            found = examine(file, progress, shape=(learned := ShapeLearner()))
+        write_shape(file.path.parent, file.stem, shape_of(file, found, learned))
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         write_durably(manifest_path(file.path.parent, file.stem), encode_manifest(manifest))
         return manifest

@@ -54,6 +54,8 @@ class Tally:
         self._add_session(0, inspector)
         self._is_continued = False
         self.types: Counter[str] = Counter()
+        self.newest: Sequence[str] = ()
+        """The types of the messages that were taken last."""
         self.gaps = Gaps()
 
     @property
@@ -95,7 +97,8 @@ class Tally:
         inspection = inspector.inspect(payloads)
         (self._show_loss if inspector.shows_loss else self._hide_loss).add(self._new_inspector)
         heads = inspection.heads
-        self._count_types(Counter([head.type for head in heads] if heads else map(_type, payloads)))
+        self.newest = [head.type for head in heads] if heads else list(map(_type, payloads))
+        self._count_types(Counter(self.newest))
         gaps = [event for event in inspection.events if isinstance(event, Gap)]
         even = inspector.sequence == COUNTER and not (gaps or inspection.uneven)
         count = count_all if even else count_each

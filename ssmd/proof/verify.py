@@ -11,6 +11,7 @@ import msgspec
 from ssmd.errors import DataError
 from ssmd.parquet.checksum import problems_in
 from ssmd.proof.day_count import Finding
+from ssmd.proof.day_shape import wrong_shape
 from ssmd.proof.examine import Examination, examine
 from ssmd.proof.findings import against_ledger, against_manifest
 from ssmd.proof.ledger_notes import ledger_notes
@@ -99,6 +100,7 @@ def _of_sealed(file: DayFile, found: Examination, manifest: Manifest) -> Iterato
     if found.manifest.sha256 != manifest.sha256:
         yield from _located(file, manifest, manifest.lines)
     yield from against_manifest(found.manifest, manifest)
+    yield from wrong_shape(file, found)
     yield from found.findings
 
 

@@ -21,7 +21,7 @@ from gevent import subprocess
 from gevent.event import Event
 from gevent.fileobject import FileObject
 
-from ssmd.contracts.companion import DAY, Companion
+from ssmd.contracts.companion import DAY, STATUS_FD, Companion
 from ssmd.errors import AuthError, ConfigError, UsageError
 from ssmd.runtime.companion_log import CompanionLog
 from ssmd.runtime.companion_state import CompanionState
@@ -195,7 +195,7 @@ class _Watch:
     def _start(self, arguments: Sequence[str], status_fd: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "ssmd", *arguments],
-            env={**self._variables, "SSMD_STATUS_FD": str(status_fd)},
+            env={**self._variables, STATUS_FD: str(status_fd)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

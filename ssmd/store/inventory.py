@@ -16,18 +16,8 @@ from typing import TypeVar
 
 from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, UsageError, printable
-from ssmd.store.layout import (
-    FORMS,
-    LEDGER,
-    MANIFEST,
-    PACKED_LEDGERS,
-    PARQUET,
-    DayFile,
-    day_of,
-    feed_and_shard,
-    forms_of,
-    read_name,
-)
+from ssmd.store.file_kinds import LEDGER, MANIFEST
+from ssmd.store.layout import FORMS, PACKED_LEDGERS, PARQUET, DayFile, day_of, feed_and_shard, forms_of, read_name
 
 __all__ = [
     "bytes_on_disk",

@@ -5,6 +5,7 @@
     {storage}/{YYYY-MM-DD}/{stem}.jsonl.torn        part of a line that a killed run left
     {storage}/{YYYY-MM-DD}/{stem}.ledger.jsonl      what happened to the capture
     {storage}/{YYYY-MM-DD}/{stem}.manifest.json     what a finished day contains
+    {storage}/{YYYY-MM-DD}/{stem}.shape.json        which fields the messages of a finished day have
     {storage}/{YYYY-MM-DD}/{stem}.pruned.json       where the data is, after `ssmd prune` has removed it here
     {storage}/.{stem}.lock                          held by the collector that writes these files
     {storage}/.{stem}.errors                        how its runs ended
@@ -26,21 +27,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.contracts.shard import LABEL, Shard, shard_of_label
+from ssmd.store.file_kinds import DAY_FILES, LEDGER, MANIFEST, PRUNED, SHAPE, TORN
 
 __all__ = [
-    "DAY_FILES",
     "FEED",
     "FORMS",
-    "LEDGER",
     "LISTING",
     "LIVE",
-    "MANIFEST",
     "PACKED_LEDGERS",
     "PARQUET",
-    "PRUNED",
     "RESERVED_ENDINGS",
     "DayFile",
-    "FileKind",
     "data_path",
     "day_of",
     "errors_path",
@@ -55,43 +52,12 @@ __all__ = [
     "read_name",
     "relay_path",
     "scratch_path",
+    "shape_path",
     "shipped_path",
     "temporary",
     "torn_path",
 ]
 
-
-class FileKind(NamedTuple):
-    """A kind of file that a day may have for a stem."""
-
-    suffix: str
-    """What follows the stem in its name."""
-    uploaded: bool
-    """A copy of the day elsewhere needs it."""
-    verified: bool
-    """`ssmd verify` checks it against the day's other files."""
-    pruned: bool
-    """It may be removed here once a copy of the day is complete elsewhere."""
-
-
-LEDGER = ".ledger.jsonl"
-MANIFEST = ".manifest.json"
-PRUNED = ".pruned.json"
-TORN = ".torn"
-"""What is appended to the name of a data file or a ledger for the part of a line that was set aside."""
-
-DAY_FILES = (
-    FileKind(".jsonl", uploaded=True, verified=True, pruned=True),
-    FileKind(".jsonl.zst", uploaded=True, verified=True, pruned=True),
-    FileKind(".jsonl.gz", uploaded=True, verified=True, pruned=True),
-    FileKind(".parquet", uploaded=True, verified=True, pruned=True),
-    FileKind(LEDGER, uploaded=True, verified=True, pruned=False),
-    FileKind(MANIFEST, uploaded=True, verified=True, pruned=False),
-    FileKind(PRUNED, uploaded=False, verified=False, pruned=False),
-    FileKind(f".jsonl{TORN}", uploaded=True, verified=False, pruned=False),
-    FileKind(f"{LEDGER}{TORN}", uploaded=True, verified=False, pruned=False),
-)
-"""Every kind of file in a day's folder; the only list of them. `.parquet` is a folder."""
 
 FORMS = tuple(kind.suffix[1:] for kind in DAY_FILES if kind.pruned)
 """The forms that a day's data may have. When there are several, as while a day is compacted, the first one is read."""
@@ -151,6 +117,11 @@ def ledger_path(folder: Path, stem: str) -> Path:
 def manifest_path(folder: Path, stem: str) -> Path:
     """Return the path of the manifest in a day's folder."""
     return folder / f"{stem}{MANIFEST}"
+
+
+def shape_path(folder: Path, stem: str) -> Path:
+    """Return the path of the file with the shape of the messages, in a day's folder."""
+    return folder / f"{stem}{SHAPE}"
 
 
 def pruned_path(folder: Path, stem: str) -> Path:

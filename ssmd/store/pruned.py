@@ -15,8 +15,9 @@ import msgspec
 from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, printable
 from ssmd.store.durable import write_durably
+from ssmd.store.file_kinds import PRUNED
 from ssmd.store.inventory import day_folders, looking
-from ssmd.store.layout import PRUNED, day_of, feed_and_shard, forms_of, pruned_path
+from ssmd.store.layout import day_of, feed_and_shard, forms_of, pruned_path
 
 __all__ = ["PrunedDay", "is_pruned", "pruned_data", "read_pruned", "write_pruned"]
 

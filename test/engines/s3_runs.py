@@ -14,7 +14,8 @@ from s3_server import BUCKET, KEY, S3Server
 from ssmd.bucket.address import Address, Segment, chain, live_prefix, read_segment
 from ssmd.bucket.client import Bucket
 from ssmd.reading.blocks import LineBlocks
-from ssmd.store.layout import MANIFEST, forms_of
+from ssmd.store.file_kinds import MANIFEST
+from ssmd.store.layout import forms_of
 from ssmd.store.line import LineEncoder
 from ssmd.store.timestamps import day_begins
 

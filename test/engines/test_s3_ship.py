@@ -25,7 +25,7 @@ from ssmd.proof.packer import Packer
 from ssmd.reading.blocks import LineBlocks
 from ssmd.shipping.s3.packing import Packing
 from ssmd.shipping.s3.sealed import SealedDay
-from ssmd.store.layout import MANIFEST
+from ssmd.store.file_kinds import MANIFEST
 from ssmd.store.timestamps import day_of_ns
 from ssmd.tables.packer import ParquetPacker
 

@@ -18,8 +18,9 @@ from ssmd.shipping.s3.packing import Packing
 from ssmd.shipping.s3.parts import Part
 from ssmd.shipping.s3.sealed import SealedDay
 from ssmd.shipping.s3.uploader import Plan, Uploader
+from ssmd.store.file_kinds import DAY_FILES
 from ssmd.store.inventory import bytes_on_disk, data_files, day_folders, looking
-from ssmd.store.layout import DAY_FILES, data_path, manifest_path, scratch_path
+from ssmd.store.layout import data_path, manifest_path, scratch_path
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns
 
 __all__ = ["DaysUploader"]

@@ -18,7 +18,8 @@ from ssmd.bucket.objects import ObjectDiffers
 from ssmd.errors import DataError, WriteError
 from ssmd.shipping.s3.packing import Packing, require_lines
 from ssmd.store.durable import explain, remove
-from ssmd.store.layout import DAY_FILES, FORMS, MANIFEST, manifest_path
+from ssmd.store.file_kinds import DAY_FILES, MANIFEST
+from ssmd.store.layout import FORMS, manifest_path
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_formats import decode_manifest
 

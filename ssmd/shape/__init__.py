@@ -1,0 +1,1 @@
+"""The shape of messages: which fields the messages of each type have, and of which kind their values are."""
