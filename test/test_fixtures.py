@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,14 +27,18 @@ from ssmd.store.timestamps import parse_timestamp
 
 FIXTURES = Path(__file__).parent / "fixtures" / "0.1.0"
 STORAGES = FIXTURES / "storages"
-EXPECTED = json.loads((FIXTURES / "expected.json").read_text())
+VERSIONS = sorted(FIXTURES.parent.iterdir())
+FOLDERS = {path.name: path.parent for version in VERSIONS for path in (version / "storages").iterdir()}
+EXPECTED: dict[str, Any] = {}
+for version in VERSIONS:
+    EXPECTED |= json.loads((version / "expected.json").read_text())
 
 
 def in_storages(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """`ssmd` there, so that the paths in its output are short."""
+    """`ssmd` beside the storage, which is the last argument, so that the paths in its output are short."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "ssmd", *arguments]
-    return subprocess.run(argv, cwd=STORAGES, env=environ, capture_output=True, check=False)
+    return subprocess.run(argv, cwd=FOLDERS[arguments[-1]], env=environ, capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def test_cat_prints_what_it_printed(storage, command):
 def test_every_day_has_its_row_in_the_report(storage, options):
     done = in_storages("report", "--days", "9999", *options, storage)
     assert (done.returncode, done.stderr) == (0, b"")
-    days = {path.name.encode() for path in (STORAGES / storage).iterdir() if path.is_dir()}
+    days = {path.name.encode() for path in (FOLDERS[storage] / storage).iterdir() if path.is_dir()}
     assert days <= set(re.findall(rb"\d{4}-\d\d-\d\d", done.stdout))
 
 
