@@ -1,6 +1,6 @@
 """Runs the tests in several processes at the same time, one test file in each, and prints one table at the end.
 
-Usage: side_by_side.py [--began=<seconds since 1970>] <folder> <pytest argument>...
+Usage: side_by_side.py [--began=<seconds since 1970>] [--hung=<seconds>] <folder> <pytest argument>...
 
 This process loads pytest and the conftest once, and lists the test files of the folder. For each file it forks a
 process: nothing is imported twice, no file depends on what another has left behind, and a crash is that of one file.
@@ -35,8 +35,10 @@ PROCESSES = 4
 """Twice the cores of a small machine: many tests wait most of the time."""
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 10
-HUNG_SECONDS = 300
-"""A process that finishes no test for so long is aborted. The deadline of a test, in the conftest, is shorter."""
+HUNG_SECONDS = 300.0
+"""A process that finishes no test for so long is aborted, unless --hung gives another time. The deadline of a test, in
+the conftest, is shorter.
+"""
 GRACE_SECONDS = 10
 """How long an interrupted process may take to end what its tests have started."""
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -52,11 +54,11 @@ class Running:
     records_bytes: int = 0
     records_grew: float = 0
 
-    def is_hung(self) -> bool:
+    def is_hung(self, seconds: float) -> bool:
         size = (self.folder / "records").stat().st_size if (self.folder / "records").exists() else 0
         if size != self.records_bytes:
             self.records_bytes, self.records_grew = size, monotonic()
-        return monotonic() - max(self.began, self.records_grew) > HUNG_SECONDS
+        return monotonic() - max(self.began, self.records_grew) > seconds
 
     def result(self, code: int) -> Result:
         output = (self.folder / "output").read_text(errors="replace") if (self.folder / "output").exists() else ""
@@ -94,10 +96,10 @@ class Processes:
             yield process.result(os.waitstatus_to_exitcode(status))
             shutil.rmtree(process.folder, ignore_errors=True)
 
-    def abort_hung(self) -> None:
+    def abort_hung(self, seconds: float) -> None:
         """Let a hung process write where it hangs into its output, as pytest's faulthandler does upon SIGABRT."""
         for pid, process in self.running.items():
-            if process.is_hung():
+            if process.is_hung(seconds):
                 process.records_grew = monotonic()
                 os.kill(pid, signal.SIGABRT)
 
@@ -156,7 +158,7 @@ def list_files(folder: str, arguments: Sequence[str]) -> list[str]:
     return [os.path.relpath(path) for path in sorted(found, key=lambda path: -path.stat().st_size)]
 
 
-def run(files: Sequence[str], processes: Processes, began: float) -> list[Result]:
+def run(files: Sequence[str], processes: Processes, began: float, hung: float) -> list[Result]:
     """Test all files; show progress, and the output of those with a failure or a warning."""
     waiting = deque(files)
     results: list[Result] = []
@@ -169,7 +171,7 @@ def run(files: Sequence[str], processes: Processes, began: float) -> list[Result
             results.append(result)
             if result.failed or result.warned:
                 print(f"\n{result.file}:\n{result.output}", flush=True)
-        processes.abort_hung()
+        processes.abort_hung(hung)
         if monotonic() - shown >= PROGRESS_SECONDS:
             shown = monotonic()
             names = ", ".join(Path(process.file).name for process in processes.running.values())
@@ -190,8 +192,14 @@ def main(arguments: list[str]) -> int:
         return 128 + signal.SIGINT
 
 
+def _seconds(option: str, arguments: list[str], default: float) -> float:
+    """Return the value of an option if the next argument is that one, and remove the argument."""
+    return float(arguments.pop(0).removeprefix(option)) if arguments[0].startswith(option) else default
+
+
 def run_all(arguments: list[str]) -> int:
-    began = float(arguments.pop(0).partition("=")[2]) if arguments[0].startswith("--began=") else time()
+    began = _seconds("--began=", arguments, time())
+    hung = _seconds("--hung=", arguments, HUNG_SECONDS)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_by_signal)
     folder, *options = arguments
@@ -201,7 +209,7 @@ def run_all(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ssmd-test-", ignore_cleanup_errors=True) as temporary:
         processes = Processes(options, Path(temporary))
         try:
-            results = run(files, processes, began)
+            results = run(files, processes, began, hung)
         finally:
             processes.end()
     results += [Result(file, notes=[f"{file} (not run)"]) for file in set(files) - {each.file for each in results}]

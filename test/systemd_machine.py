@@ -112,7 +112,7 @@ class Machine:
 
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine to its end; with `check` it must succeed."""
-        done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=200, check=False)
         assert not check or done.returncode == 0, (command, done.stdout, done.stderr)
         return done
 

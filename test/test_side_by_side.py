@@ -73,7 +73,7 @@ def test_progress_names_what_is_at_work(suite):
 
 def test_a_hung_file_is_aborted_and_shows_where(suite):
     suite.add(test_a="import time\ndef test_before(): pass\ndef test_hangs(): time.sleep(60)\n")
-    code, lines = suite.run(code="s.HUNG_SECONDS = 5")
+    code, lines = suite.run("--hung=5")
     assert "failed  test_a.py::test_hangs (killed by SIGABRT)" in lines
     assert any('test_a.py", line 3 in test_hangs' in line for line in lines)
     assert code == 1

@@ -172,9 +172,9 @@ class Prometheus:
         return True
 
     def __enter__(self) -> Prometheus:
-        if not self.wait_for(self._ready, 30):
+        if not self.wait_for(self._ready, 60):
             self.__exit__()
-            raise AssertionError("prometheus is not ready after 30 s")
+            raise AssertionError("prometheus is not ready after 60 s")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -287,7 +287,7 @@ def monitor(folder: Path) -> Iterator[Monitored]:
             loops[name].wait_until_it_answers()
         prometheus = ends.enter_context(Prometheus(folder / "prometheus", [loop.address for loop in loops.values()]))
         seen = {(name,) for name in loops} - {("refused",)}
-        assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 60)
+        assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 180)
         for name, (_, call) in disks.items():
             [file] = folder.glob(f"data/*/{name}.jsonl")
             delay = ["-e", f"trace={call}", "-e", f"inject={call}:delay_enter=1000000000"]

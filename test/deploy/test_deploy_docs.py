@@ -124,6 +124,10 @@ def test_shards_on_a_plain_host(checkout, home):
     assert stems == {f"kalshi-sim+{each}of{of}" for of in (2, 3) for each in range(1, of + 1)}
 
 
+def until(command: str) -> str:
+    return f"until {command} 2>/dev/null; do sleep 0.1; done\n"
+
+
 def test_systemd(tmp_path):
     if reason := why_not():
         pytest.skip(reason)
@@ -135,14 +139,17 @@ def test_systemd(tmp_path):
         python.parent.mkdir()
         python.write_text("[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/python/lib\n")
         machine.run("systemctl", "daemon-reload", check=True)
-        # As a reader does, wait a moment between the start and the look at the status.
-        pause = simulated.replace("systemctl status", "sleep 5\nsystemctl status", 1)
-        output = machine.run("sh", "-eu", "-c", pause, check=True).stdout
+        # As a reader does, wait between the start and the look at the status: until there is what they look for.
+        connected = until("journalctl --unit ssmd@kalshi-sim | grep -q connected")
+        recorded = until("grep -q . /var/lib/ssmd/data/*/kalshi-sim.jsonl")
+        waiting = simulated.replace("systemctl status", f"{connected}{recorded}systemctl status", 1)
+        output = machine.run("sh", "-eu", "-c", waiting, check=True).stdout
         assert "active (running)" in output
         assert '"event": "connected"' in output
         assert "kalshi-sim.jsonl" in output
 
-        shards = blocks("Shards")[1].replace("systemctl status", "sleep 5\nsystemctl status", 1)
+        recorded = "".join(until(f"grep -q . /var/lib/ssmd/data/*/kalshi-sim+{each}of2.jsonl") for each in (1, 2))
+        shards = blocks("Shards")[1].replace("systemctl status", f"{recorded}systemctl status", 1)
         output = machine.run("sh", "-eu", "-c", shards, check=True).stdout
         assert output.count("active (running)") == 2
         names = {path.name for path in machine.path("/var/lib/ssmd/data").glob("*/*of2.jsonl")}

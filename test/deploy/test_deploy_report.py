@@ -97,8 +97,9 @@ def test_nothing_is_cut_off_in_a_narrow_window(page, tmp_path, width):
     """Every element is within the window, none scrolls by itself, and each cell has a name when the head is gone."""
     measure = """
         frame.onload = () => {
+            const width = frame.clientWidth;  // Before all else: this gives the frame's own document its width.
             const all = [...frame.contentDocument.querySelectorAll("body *")];
-            const out = all.filter(e => e.getBoundingClientRect().right > frame.clientWidth
+            const out = all.filter(e => e.getBoundingClientRect().right > width
                 || (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != "inline"));
             document.title = `${all.length > 100} ${out.map(e => e.outerHTML)}`;
         };

@@ -27,8 +27,9 @@ class Host:
         self.state = disk / "the state"
         self.etc = folder / "the settings"
         self.conf = folder / "the metadata"
-        self.state.mkdir()
-        self.etc.mkdir()
+        self.programs = folder / "the programs"
+        for path in (self.state, self.etc, self.programs):
+            path.mkdir()
         shutil.copytree(ROOT / "conf", self.conf)
 
     def settings(self, environment: str, *lines: str) -> None:
@@ -36,7 +37,18 @@ class Host:
 
     def environ(self) -> dict[str, str]:
         own = {"SSMD_STATE_DIR": self.state, "SSMD_ETC": self.etc, "SSMD_CONFIG_DIR": self.conf}
-        return {"PATH": "/usr/bin:/bin"} | {name: str(path) for name, path in own.items()}
+        return {"PATH": f"{self.programs}:/usr/bin:/bin"} | {name: str(path) for name, path in own.items()}
+
+    def hold(self, pause: int) -> Path:
+        """Let the pause of so many seconds before a start last until the returned file is removed."""
+        held, sleep = self.programs / "held", self.programs / "sleep"
+        held.touch()
+        sleep.write_text(
+            f'#!/bin/sh\n[ "$1" = {pause} ] || exec /bin/sleep "$@"\n'
+            f'while [ -e "{held}" ]; do /bin/sleep 0.1; done\n'
+        )
+        sleep.chmod(0o755)
+        return held
 
     def begin(self, name: str, *arguments: str) -> subprocess.Popen[str]:
         command = [str(ROOT / "bin" / name), *arguments]
@@ -317,12 +329,14 @@ def test_wrong_usage(host, name, arguments):
 
 
 def test_a_collector_that_dies_is_started_again(host):
+    held = host.hold(3)
     assert host.run("start", "kalshi-sim").returncode == 0
     before = host.collector()
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: "ended exit_code=137 next_start_seconds=3" in host.log())
     between = host.run("status", "kalshi-sim")
     assert (between.returncode, between.stdout.splitlines()[0]) == (1, "kalshi-sim: restarting")
+    held.unlink()
     wait_for(lambda: host.log().count("connected feed=") == 2)
     assert host.collector() != before
     assert host.run("stop", "kalshi-sim").returncode == 0
@@ -330,6 +344,7 @@ def test_a_collector_that_dies_is_started_again(host):
 
 def test_stop_works_between_two_runs(host):
     (host.conf / "environments" / "kalshi-sim.yaml").write_text("name: kalshi-sim\nfeed: nonsense\n")
+    host.hold(6)
     assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
     wait_for(lambda: "next_start_seconds=6" in host.log())  # The pause grows.
     status = host.run("status", "kalshi-sim")
@@ -344,6 +359,7 @@ def test_between_two_runs_the_collector_of_another_environment_is_not_taken_for_
     assert host.run("start", "kalshi-sim").returncode == 0
     host.settings("kalshi-local", *(host.etc / "kalshi-sim.env").read_text().splitlines())
     (host.conf / "environments" / "kalshi-local.yaml").write_text("name: kalshi-local\nfeed: nonsense\n")
+    host.hold(6)
     assert host.run("start", "--no-wait", "kalshi-local").returncode == 0
     wait_for(lambda: "next_start_seconds=6" in host.log("kalshi-local"))
     status = host.run("status", "kalshi-local")
