@@ -6,8 +6,9 @@ Usage:
 
 Options:
   --config-dir <path>  The metadata tree, with environments/, feeds/ and schemas/. Required.
-  --strict             Fail on warnings too, except on fields that have no effect in this version, and on two notes on
-                       descriptions of exchanges: no `paths.sequence`, and a match with the text yes, no, on or off.
+  --strict             Fail on warnings too, except on fields that have no effect in this version, on definitions whose
+                       library is not installed, and on two notes on descriptions of exchanges: no `paths.sequence`, and
+                       a match with the text yes, no, on or off.
   --keys               Also look up the keys; their values are never shown.
   -h --help            Show this.
 
@@ -28,12 +29,16 @@ from ssmd import wiring
 from ssmd.errors import ConfigError
 from ssmd.metadata.loader import check
 from ssmd.metadata.problem import Problem
+from ssmd.wiring.definitions import definition_problems
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     today = datetime.now(UTC).date()
     report = check(Path(arguments["--config-dir"]), today, wiring.parts(), arguments["<environment>"])
     problems = list(report.problems)
+    wrong = {problem.file for problem in problems if not problem.warning}
+    schemas = [file for file in report.files if file.startswith("schemas/") and file not in wrong]
+    problems += definition_problems(Path(arguments["--config-dir"]), schemas)
     if arguments["--keys"]:
         for deployment in report.deployments.values():
             problems += wiring.key_problems(deployment, environ)

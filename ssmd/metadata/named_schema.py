@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from ssmd.errors import ConfigError, printable
@@ -13,7 +14,7 @@ from ssmd.metadata.problem import quoted
 from ssmd.schema.definition import Definition
 from ssmd.spelling import nearest
 
-__all__ = ["definition_in", "definition_of"]
+__all__ = ["definition_in", "definition_of", "definitions_in"]
 
 
 def definition_in(config_dir: FilePath, reference: str) -> Definition:
@@ -37,6 +38,19 @@ def definition_in(config_dir: FilePath, reference: str) -> Definition:
         hint = f"{nearest(label, labels)} (it has {quoted(list(labels)[:20])})"
         raise ConfigError(f"{file.file}: there is no version `{printable(label, 40)}`{hint}")
     return definition_of(config_dir, file.model, file.model.versions[labels[label]])
+
+
+def definitions_in(config_dir: FilePath, name: str) -> Iterator[tuple[str, Definition]]:
+    """Yield each definition of a sound schema, with the field that names its file.
+
+    A version that shares the schema's file with a newer one describes an earlier content of it, which is not there.
+    """
+    schema = Folder(config_dir, "schemas", Schema).file(name).model
+    if schema is not None:
+        for index, version in enumerate(schema.versions):
+            if version.schema_file is not None or version == schema.latest():
+                at = "schema_file" if version.schema_file is None else f"versions[{index}].schema_file"
+                yield at, definition_of(config_dir, schema, version)
 
 
 def definition_of(config_dir: FilePath, schema: Schema, version: SchemaVersion) -> Definition:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ssmd.errors import ConfigError
 from ssmd.schema.translating import TRANSLATORS, translate
 
-__all__ = ["FORMATS", "Definition", "json_schema_of"]
+__all__ = ["FORMATS", "Definition", "json_schema_of", "missing_library"]
 
 FORMATS = {".json": "json_schema", ".proto": "protobuf", ".capnp": "capnp"}
 """The format of a definition by the ending of its file."""
@@ -30,3 +31,14 @@ def json_schema_of(definition: Definition) -> bytes:
     if translator is None:
         return definition.content
     return translate(definition.content, definition.name, translator)
+
+
+def missing_library(definition: Definition) -> str | None:
+    """Return what to install before a definition can be read; None when it is there."""
+    translator = TRANSLATORS.get(definition.format)
+    try:
+        if translator is not None:
+            translator.extra.require("its format")
+    except ConfigError as error:
+        return str(error)
+    return None

@@ -8,7 +8,7 @@ import signal
 import subprocess  # nosec B404
 import sys
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import ssmd
@@ -28,6 +28,8 @@ class Translator(NamedTuple):
 
     extra: Extra
     module: str
+    file: str
+    """What it wants the file to be called."""
     problem: str
     """What it writes about a mistake in a definition, after the name of the file: a regular expression with `text`, and
     with `line` where it knows one."""
@@ -36,8 +38,12 @@ class Translator(NamedTuple):
 
 
 TRANSLATORS = {
-    "capnp": Translator(CAPNP, "ssmd.schema.capnp", r":(?:(?P<line>\d+): failed:)? (?P<text>.+)", 0),
-    "protobuf": Translator(PROTOBUF, "ssmd.schema.protobuf", r":(?:(?P<line>\d+):\d+:)? (?P<text>.+)", 1),
+    "capnp": Translator(
+        CAPNP, "ssmd.schema.capnp", "definition.capnp", r":(?:(?P<line>\d+): failed:)? (?P<text>.+)", 0
+    ),
+    "protobuf": Translator(
+        PROTOBUF, "ssmd.schema.protobuf", "definition.proto", r":(?:(?P<line>\d+):\d+:)? (?P<text>.+)", 1
+    ),
 }
 """By the `format` of a schema."""
 
@@ -49,9 +55,8 @@ def translate(content: bytes, name: str, translator: Translator) -> bytes:
     process does not do its work.
     """
     translator.extra.require(name)
-    file_name = PurePosixPath(name).name
     with tempfile.TemporaryDirectory(prefix="ssmd-schema-") as folder:
-        source = Path(folder) / file_name
+        source = Path(folder) / translator.file
         source.write_bytes(content)
         try:
             done = subprocess.run(  # nosec B603
@@ -67,7 +72,7 @@ def translate(content: bytes, name: str, translator: Translator) -> bytes:
     if done.returncode == 0:
         return done.stdout
     written = done.stderr.decode("utf-8", "replace")
-    found = re.search(re.escape(file_name) + translator.problem, written)
+    found = re.search(re.escape(translator.file) + translator.problem, written)
     if found is None:
         raise ConfigError(f"{name} cannot be used: {_ended(done.returncode, written, translator)}")
     line = f":{int(found['line']) - translator.first_line + 1}" if found["line"] else ""
