@@ -98,9 +98,9 @@ def serve_exchange(listen: str, name: str, setting: Setting, faults: Faults) -> 
 
 def _serve_until_signal(server: Server, hint: str, **fields: object) -> None:
     """Print the hint, and serve. `fields`: those of the log line that says so."""
-    print(hint, end="", file=sys.stderr, flush=True)
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in (signal.SIGTERM, signal.SIGINT):  # Before the first line: who has read it may send one.
         gevent.signal_handler(each, server.stop)
+    print(hint, end="", file=sys.stderr, flush=True)
     _log.info("serving", extra={"endpoint": server.endpoint, **fields})
     server.serve()
 
