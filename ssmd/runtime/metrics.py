@@ -25,6 +25,7 @@ from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.channel_metrics import channel_metrics
 from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.key_metrics import key_metrics
 from ssmd.runtime.labelled import Labelled
 from ssmd.runtime.shipping import shipping_metrics
 from ssmd.runtime.status import Status
@@ -148,6 +149,7 @@ class _FromStatus(Collector):
             yield metric
         yield from follow_metrics(self._status.listing)
         yield from shipping_metrics(self._status.companions)
+        yield from key_metrics(self._status.keys)
         yield from self._companions()
 
     def _companions(self) -> Iterator[Metric]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.key_metrics import KeyState
 
 __all__ = [
     "CLOSED",
@@ -147,6 +148,8 @@ class Status:
     unprepared: str = ""
     """Why what comes before the opening of the writer was not done; empty when it was."""
     companions: dict[str, CompanionState] = field(default_factory=dict)
+    """By name."""
+    keys: Mapping[str, KeyState] = field(default_factory=dict)
     """By name."""
     listing: ListingState | None = None
     """How far the following of markets is; None when none are followed, and within a second of the connection."""

@@ -77,6 +77,7 @@ class Beside:
         self.feed = deployment.feed.name
         opened_ns = None if hours is None else hours.opened * 10**9
         self.status = Status(configuration=configuration_of(deployment), opened_ns=opened_ns)
+        self.status.keys = self.keys.states
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, self.feed, self.status, shard)
         make_writer = WRITERS[deployment.environment.storage.type]

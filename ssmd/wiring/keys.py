@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from ssmd.contracts.resolver import Found
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import ENGINE_KEYS
 from ssmd.metadata.problem import Problem
 from ssmd.resolver.lookup import LookedUp, Lookup, gravest
+from ssmd.runtime.key_metrics import KeyState
 
 __all__ = ["KeyRing", "Keys", "is_of_engine"]
 
 Keys = Mapping[str, Mapping[str, str]]
 """The fields of the keys by type, each a mapping of names to values."""
+
+
+_DAY_SECONDS = 86400
 
 
 def is_of_engine(kind: str) -> bool:
@@ -28,6 +34,8 @@ class KeyRing:
         self._lookup = Lookup(environ)
         self.warnings: list[Problem] = []
         """What people should do about the keys that were looked up."""
+        self.states: dict[str, KeyState] = {}
+        """The ages of the keys that were found, by name."""
 
     def of_exchange(self) -> Keys:
         """Return the fields of the keys that are not for an engine. Raises ResolveError."""
@@ -62,7 +70,23 @@ class KeyRing:
         for name, found in result.found.items():
             for warning in found.warnings:
                 self._warn(name, warning)
+            self._check_age(name, found, wanted[name].rotation_days)
         return result
 
-    def _warn(self, name: str, message: str) -> None:
-        self.warnings.append(self._deployment.problem(("keys", name), message, warning=True))
+    def _check_age(self, name: str, found: Found, rotation_days: int | None) -> None:
+        """Keep the age of a key, and warn when it is older than `rotation_days`, or when that is not known."""
+        limit = rotation_days * _DAY_SECONDS if rotation_days else None
+        state = self.states[name] = KeyState(found.changed, limit)
+        age = state.age(time.time())
+        if limit is None:
+            return
+        if age is None:
+            message = "has no effect here: the key's source does not say how old the key is"
+            self._warn(name, message, "rotation_days", lenient=True)
+        elif age > limit:
+            days = int(age // _DAY_SECONDS)
+            self._warn(name, f"is {rotation_days}, and the key is {days} days old; replace the key", "rotation_days")
+
+    def _warn(self, name: str, message: str, field: str = "", *, lenient: bool = False) -> None:
+        path = ("keys", name, field) if field else ("keys", name)
+        self.warnings.append(self._deployment.problem(path, message, warning=True)._replace(lenient=lenient))

@@ -87,6 +87,8 @@ ENVIRONMENTS = {
 LOCAL = "type: local"
 BUCKETS = dict.fromkeys(("uploaded", "unuploaded"), f"type: s3, bucket: {BUCKET}, live_seconds: 1")
 """What the storage of a collector is, without its path."""
+S3_KEY = "\n  s3: {{type: s3, fields: [{}], source: 'file:{}', rotation_days: 90}}"
+"""The key of "uploaded", which is in files."""
 HEALTHY = ("healthy", "kalshi-sim", "shipped", "uploaded")
 """The collectors without a fault; kalshi-sim is the environment of the example tree."""
 STOPPED = "stopped"
@@ -267,7 +269,17 @@ def make_tree(folder: Path, stopped: str, s3: str) -> Path:
             "keys:\n  kalshi: {type: api_key, fields: [api_key, api_secret], "
             "source: 'env:KALSHI_API_KEY,KALSHI_API_SECRET'}\n"
         )
+    _add_s3_key(folder, tree / "environments" / "uploaded.yaml")
     return tree
+
+
+def _add_s3_key(folder: Path, environment: Path) -> None:
+    files = [folder / f"{field}.key" for field in KEY]
+    for file, value in zip(files, KEY.values(), strict=True):
+        file.touch(mode=0o600)
+        file.write_text(value)
+    text = environment.read_text().rstrip("\n") + S3_KEY.format(", ".join(KEY), ",".join(map(str, files)))
+    environment.write_text(f"{text}\n")
 
 
 @contextmanager

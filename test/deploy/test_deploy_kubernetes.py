@@ -277,6 +277,23 @@ def test_an_overlay_can_hold_its_own_environment_as_the_page_says(tmp_path):
     assert config["name"] == ours["metadata"]["name"] != theirs["metadata"]["name"]
 
 
+@pytest.mark.parametrize("more", [[], ["shards"]], ids=["alone", "with shards"])
+def test_with_keys_in_vault_the_pod_has_an_account_and_a_way_there(tmp_path, more):
+    base = os.path.relpath(K8S / "base", tmp_path)
+    components = [os.path.relpath(K8S / "components" / name, tmp_path) for name in (*more, "keys-vault")]
+    overlay = {"namespace": "here", "resources": [base], "components": components}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    path = tmp_path / "out.yaml"
+    path.write_text(kustomize(tmp_path))
+    subprocess.run(["kubernetes-validate", "--strict", path], check=True, capture_output=True, timeout=60)
+    objects = {each["kind"]: each for each in yaml.safe_load_all(path.read_text())}
+    account = objects["ServiceAccount"]["metadata"]
+    assert (account["name"], account["namespace"]) == ("kalshi-collector", "here")
+    pod = (objects.get("Deployment") or objects["StatefulSet"])["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == (account["name"], True)
+    assert {"ports": [{"protocol": "TCP", "port": 8200}]} in objects["NetworkPolicy"]["spec"]["egress"]
+
+
 def test_the_pod_monitor_takes_the_place_of_the_annotations(tmp_path):
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
     template = rendered("prod")["Deployment"]["spec"]["template"]["metadata"]

@@ -121,9 +121,10 @@ class _Reading:
             return _Content(entries, _seconds(answer.get("data", "metadata", "created_time")))
         if isinstance(metadata, dict):
             which = "its newest version" if version is None else f"version {version}"
-            how = "destroyed" if metadata.get("destroyed") else "deleted"
-            undo = "" if how == "destroyed" else "restore it with `vault kv undelete`, or "
-            raise ResolveError(f"of the secret in Vault, {which} is {how}; {undo}write a new one with `vault kv put`")
+            gone, undo = "is deleted", "restore it with `vault kv undelete`, or "
+            if metadata.get("destroyed"):
+                gone, undo = "is destroyed", ""
+            raise ResolveError(f"of the secret in Vault, {which} {gone}; {undo}write a new one with `vault kv put`")
         if answer.status == 404 and version is not None and self._ask(path).get("data", "metadata") is not None:
             raise ResolveError(f"the secret in Vault has no version {version}; name another, or none for the newest")
         raise self._refusal(answer, "<mount>/data/<path>")
