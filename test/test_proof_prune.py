@@ -12,7 +12,7 @@ from process import ssmd
 from recorded import make_day
 
 from ssmd.errors import DataError, EngineError, OutputError
-from ssmd.proof.prune import Kept, Pruned, prunable, prune
+from ssmd.proof.prune import Kept, Pruned, prunable, prune, remove_rests
 from ssmd.proof.seal import unsealed
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
@@ -139,6 +139,32 @@ def test_a_kill_at_any_step_leaves_the_data_or_the_note(storage):
             file.path.write_bytes(lines)
     assert step > 10
     assert names(storage) == WITHOUT_DATA
+
+
+def test_what_a_kill_leaves_of_a_day_in_parquet_the_next_run_removes(storage):
+    assert ssmd("compact", storage, "--parquet").returncode == 0
+    shutil.copytree(storage, whole := storage.parent / "whole")
+    step, left = 1, 0
+    while killed_at(step, lambda: prune(day(storage), Elsewhere(), NOW), "proof/prune.py", "store/durable.py"):
+        step += 1
+        rest = [name for name in names(storage) if name.endswith(".new")]
+        left += "kalshi.parquet.new" in rest and "kalshi.parquet" not in names(storage)
+        removed = remove_rests(storage, frozenset(["kalshi"]))
+        assert [path.name for path in removed] == [name for name in rest if name == "kalshi.parquet.new"]
+        data = "kalshi.parquet" in names(storage)
+        assert data or (is_pruned(storage / DAYS[0], "kalshi") and "kalshi.parquet.new" not in names(storage))
+        shutil.rmtree(storage)
+        shutil.copytree(whole, storage)
+    assert left
+
+
+def test_what_another_command_is_making_is_not_removed(storage):
+    for place in DAYS[:2]:
+        (storage / place / "kalshi.parquet.new").mkdir()
+    prune(day(storage, DAYS[1]), Elsewhere(), NOW)
+    make_day(storage, DAYS[1], per_hour=10, connected=[(0, 86_400, "rotated")])
+    assert remove_rests(storage, frozenset(["kalshi"])) == []
+    assert remove_rests(storage, frozenset(["other"])) == []
 
 
 def test_a_pruned_day_is_not_a_lost_day(storage):

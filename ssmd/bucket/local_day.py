@@ -11,7 +11,7 @@ from typing import Self
 from ssmd.store.ledger import Entry
 from ssmd.store.ledger_file import readable_entries
 
-__all__ = ["LocalDay"]
+__all__ = ["LocalDay", "same_bytes"]
 
 _CHUNK = 1024 * 1024
 
@@ -68,3 +68,12 @@ class LocalDay:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self.exists:
             os.close(self._fd)
+
+
+def same_bytes(one: bytes, other: bytes) -> int:
+    """Return how many bytes at the beginning of the two are the same."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low

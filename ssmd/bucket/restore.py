@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from ssmd.bucket.listing import Listing, LiveDay
-from ssmd.bucket.local_day import LocalDay
+from ssmd.bucket.local_day import LocalDay, same_bytes
 from ssmd.bucket.segments import lines_in_segment
 from ssmd.errors import DataError, OutputError, WriteError
 from ssmd.store.durable import explain, make_directory, sync_directory, write_durably
@@ -126,6 +126,7 @@ def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str, place: in
     The manifest goes first: it would not be true any longer.
     """
     missing = live.lines - local.lines
+    described = _described(live, local)
     there = _ledger(bucket, live)
     rest = (piece[max(0, local.size - at) :] for at, piece in _from(start, _pieces(bucket, live.data[place:])))
     manifest_path(local.path.parent, stem).unlink(missing_ok=True)
@@ -145,10 +146,26 @@ def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str, place: in
         new.unlink(missing_ok=True)
         _append(new, rest, missing)
         end = _End(new.stat().st_size, live.lines)
-        write_durably(local.ledger_path, merged_ledger(there, local.ledger, (0, 0), end, local.path))
+        # Entries of a run that wrote no line come after all lines; the others are about lines that are there again.
+        place = end if described else _End(0, 0)
+        write_durably(local.ledger_path, merged_ledger(there, local.ledger, place, end, local.path))
         os.rename(new, local.path)
         sync_directory(local.path.parent)
     return Restored(missing)
+
+
+def _described(live: LiveDay, local: LocalDay) -> int:
+    """Return how many lines the ledger here is about when the data is not here. Raises OutputError when the bucket has
+    fewer: the others may still be somewhere.
+    """
+    lines = 0 if local.exists else max((entry.line for entry in local.entries()), default=0)
+    if lines > live.lines:
+        raise OutputError(
+            f"{local.path}: is not here, although its ledger is about {lines:,} lines, and the bucket has "
+            f"{live.lines:,} of them: somebody has removed it; put it back, or move {local.ledger_path.name} away too, "
+            "so that what the bucket has is restored"
+        )
+    return lines
 
 
 class _End(NamedTuple):
@@ -191,19 +208,10 @@ def _common(bucket: Bucket, live: LiveDay, local: LocalDay) -> _End:
     for at, piece in _from(0, _pieces(bucket, live.data)):
         here = local.read(at, len(piece))
         if here != piece:
-            line += piece[: _same_bytes(here, piece)].count(b"\n")
+            line += piece[: same_bytes(here, piece)].count(b"\n")
             break
         line += piece.count(b"\n")
     return _End(local.offset_of(line), line)
-
-
-def _same_bytes(one: bytes, other: bytes) -> int:
-    """Return how many bytes at the beginning of the two are the same."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low
 
 
 def _ledger(bucket: Bucket, live: LiveDay) -> bytes:

@@ -36,7 +36,7 @@ from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.commands.shipment import keys_of, shipment_of
 from ssmd.errors import ConfigError, EngineError, SsmdError
-from ssmd.proof.prune import Kept, Pruned, prunable, prune
+from ssmd.proof.prune import Kept, Pruned, prunable, prune, remove_rests
 from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.shipped import Shipped
 from ssmd.store.layout import LISTING, DayFile
@@ -57,6 +57,9 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         os.nice(19)  # The collector beside it comes first.
     feeds = frozenset([shipment.feed, shipment.feed + LISTING])
     files = prunable(shipment.storage, feeds, day_of_ns(time.time_ns()), config.keep_days)
+    if not arguments["--dry-run"]:
+        for path in remove_rests(shipment.storage, feeds):
+            print(f"{path}: removed; an earlier `ssmd prune` was killed meanwhile")
     bucket = open_bucket(
         config.address, region=config.region, endpoint=config.endpoint, credentials=keys_of(shipment, environ)
     )

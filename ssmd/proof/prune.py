@@ -16,16 +16,16 @@ from typing import NamedTuple, Protocol
 
 from ssmd.errors import DataError, WriteError, printable
 from ssmd.proof.verify import verify
-from ssmd.store.durable import sync_directory
-from ssmd.store.inventory import data_files
-from ssmd.store.layout import DayFile, forms_of, manifest_path, temporary
+from ssmd.store.durable import remove, sync_directory
+from ssmd.store.inventory import data_files, day_folders, looking
+from ssmd.store.layout import PARQUET, DayFile, feed_of, forms_of, manifest_path, temporary
 from ssmd.store.locks import held
 from ssmd.store.manifest import Manifest
 from ssmd.store.manifest_file import read_manifest
-from ssmd.store.pruned import PrunedDay, write_pruned
+from ssmd.store.pruned import PrunedDay, is_pruned, write_pruned
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["Copy", "Kept", "Pruned", "prunable", "prune"]
+__all__ = ["Copy", "Kept", "Pruned", "prunable", "prune", "remove_rests"]
 
 
 class Copy(Protocol):
@@ -63,6 +63,28 @@ def prunable(storage: Path, feeds: frozenset[str], today: str, keep_days: int) -
     """
     before = (date.fromisoformat(today) - timedelta(keep_days)).isoformat()
     return [file for file in data_files([storage]) if file.feed in feeds and file.day and file.day < before]
+
+
+def remove_rests(storage: Path, feeds: frozenset[str]) -> list[Path]:
+    """Remove folders of pruned days that a kill has left half removed, under a name that no command reads; return them.
+
+    Raises UsageError and DataError for a storage folder that is not there or cannot be read, and WriteError.
+    """
+    with looking(storage):
+        rests = [path for folder in day_folders(storage) for path in folder.glob(f"*.{temporary(Path(PARQUET)).name}")]
+    found = []
+    for path in sorted(rests):
+        stem = path.name.removesuffix(f".{temporary(Path(PARQUET)).name}")
+        # While there is data, or no note, this may be what `ssmd compact --parquet` is making.
+        if feed_of(stem) in feeds and is_pruned(path.parent, stem):
+            found.append(path)
+    try:
+        for path in found:
+            remove(path)
+            sync_directory(path.parent)
+    except OSError as error:
+        raise WriteError(f"{error.filename or path}: {error.strerror}") from None
+    return found
 
 
 def prune(

@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from process import ssmd, start
+from process import Collector, Process, ssmd, start
 from recorded import make_day
 from s3_server import BUCKET, KEY, READER
 from s3_storage import environment, put_day, put_segments
@@ -203,6 +203,27 @@ def test_a_server_that_is_not_there_is_one_clear_error(read):
     ended = read("verify", ADDRESS, AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     assert (ended.returncode, ended.stderr.count("\n")) == (69, 1)
     assert "cannot connect" in ended.stderr
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_day_is_replayed(server, storage, tmp_path, cache):
+    options = ["--cache", tmp_path / "cache"] if cache else []
+    (tmp_path / "tmp").mkdir()
+    variables = environment(server.endpoint, READER, tmp_path / "tmp")
+    arguments = ("--listen", "127.0.0.1:0", "--speed", "0", "--feed", "gate", *options, f"{ADDRESS}/2025-12-20")
+    with Process("replay", *arguments, **variables) as replay:
+        serving = replay.wait_for("serving")
+        assert serving["replay"] == f"{ADDRESS}/2025-12-20"
+        (tmp_path / "run").mkdir()
+        endpoint = serving["endpoint"].replace("/trade-api/ws/v2", "/any")
+        with Collector(tmp_path / "run", endpoint, exchange="generic") as collector:
+            assert collector.wait(50) == 75
+        assert replay.end() == 0
+    ours, theirs = (
+        ssmd("cat", "--raw", path).stdout for path in (collector.data, storage / "2025-12-20" / "gate.jsonl")
+    )
+    assert ours == theirs
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_command_that_is_ended_leaves_nothing(server, storage, tmp_path):

@@ -18,7 +18,7 @@ from ssmd.errors import DataError, OutputError
 from ssmd.proof.seal import seal
 from ssmd.store.inventory import data_files
 from ssmd.store.joining import joined_path
-from ssmd.store.layout import DayFile
+from ssmd.store.layout import DayFile, manifest_path
 from ssmd.store.ledger import decode_entry
 from ssmd.store.timestamps import day_begins
 
@@ -83,6 +83,29 @@ def test_a_folder_that_was_set_back_gets_the_rest(bucket, file, left):
     assert restored(bucket, file) == Restored(count - left)
     assert content(file)[0] == before[0]
     assert before[1].startswith(content(file)[1])
+
+
+def test_where_only_the_ledger_was_left_the_lines_come_back(bucket, file):
+    before, count = content(file), len(lines_of(file))
+    put_segments(bucket, file, 100, count)
+    file.path.unlink()
+    assert restored(bucket, file) == Restored(count)
+    assert content(file) == before
+
+
+def test_a_ledger_about_lines_that_nobody_has_is_one_clear_error(bucket, file):
+    put_segments(bucket, file, 100)
+    before, manifest = ledger(file).read_bytes(), manifest_path(file.path.parent, file.stem)
+    manifest.write_bytes(b"kept")
+    file.path.unlink()
+    with pytest.raises(OutputError) as error:
+        restored(bucket, file)
+    assert f"{file.path}: is not here, although its ledger is about " in str(error.value)
+    assert "the bucket has 100 of them: somebody has removed it; put it back, or move " in str(error.value)
+    assert (ledger(file).read_bytes(), manifest.read_bytes(), file.path.exists()) == (before, b"kept", False)
+    assert not list(file.path.parent.glob("*.new"))
+    ledger(file).unlink()
+    assert restored(bucket, file) == Restored(100)
 
 
 def test_a_folder_that_was_set_back_within_a_large_segment_gets_the_rest(bucket, tmp_path):
