@@ -140,7 +140,7 @@ def test_a_disk_that_does_not_answer_comes_first():
 def test_a_start_has_some_seconds_to_connect():
     status = running(connected=False)
     assert verdict(status, since=NOW - SECOND) == ("attention", "Connecting to the exchange")
-    assert verdict(status, since=NOW - 16 * SECOND)[0] == "bad"
+    assert verdict(status, since=NOW - 6 * SECOND)[0] == "bad"
 
 
 def test_a_disk_that_will_be_full_within_a_day():

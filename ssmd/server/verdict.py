@@ -17,7 +17,7 @@ GOOD, ATTENTION, BAD, WAITING = GRADES = ("good", "attention", "bad", "waiting")
 
 QUIET_SECONDS = 30.0
 """So long without any message is worth a word, on any channel together."""
-STARTING_SECONDS = 15.0
+STARTING_SECONDS = 5.0
 """So long a start may take to connect."""
 QUEUE_BYTES = 8 * 1024 * 1024
 """With more in the queue the disk is behind."""
