@@ -65,10 +65,10 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     make_checker(schema, definition.name)  # What is wrong with it is said once, and before anything is read.
     with places(arguments["<path>"], arguments, environ) as read:
         days = _check_all(read, schema, definition.name, jobs_asked(arguments), arguments["<path>"])
-    if arguments["--json"]:
-        print(json.dumps(_as_json(arguments["--schema"], days), indent=2))
-    else:
-        _print(days)
+        if arguments["--json"]:
+            print(json.dumps(_as_json(arguments["--schema"], days), indent=2))
+        else:
+            _print(days)
     failed = any(day.violations or day.damaged or day.broken for day in days)
     return DataError.exit_code if failed else 0
 

@@ -94,6 +94,17 @@ def test_verify_proves_it(read, storage, jobs):
     assert re.sub(" +", " ", of_bucket.stdout) == as_in_bucket(re.sub(" +", " ", of_folder), storage)
 
 
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_check_names_what_is_wrong_by_its_address(read, storage, tmp_path, jobs):
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"properties": {"type": {"not": {"const": "trade"}}}}')
+    of_bucket = read("check", "--jobs", jobs, "--schema", schema, ADDRESS)
+    of_folder = ssmd("check", "--jobs", jobs, "--schema", schema, storage)
+    assert of_bucket.returncode == of_folder.returncode == 65
+    assert f"\n{ADDRESS}/2025-12-20/gate.jsonl" in of_bucket.stdout
+    assert of_bucket.stdout.replace(".zst:", ":") == as_in_bucket(of_folder.stdout, storage)
+
+
 def test_verify_names_what_is_wrong_by_its_address(server, read, tmp_path):
     bucket = server.bucket(Address(BUCKET, "wrong"))
     make_day(tmp_path / "data", SEALED[0], per_hour=2)
