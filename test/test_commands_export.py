@@ -168,6 +168,8 @@ def test_a_manifest_that_cannot_be_read_stops_only_its_day(storage, layout):
 def test_days_that_are_not_sealed_are_named_and_exported_only_when_asked(tmp_path, layout):
     storage, today = tmp_path / "data", datetime.now(UTC).date().isoformat()
     write_market_day(storage, today, count=40, sealed=False)
+    only = "there is only today's data here, and today is not over; --unsealed exports it as it is\n"
+    assert export(storage, layout) == (0, only, "")
     old = write_market_day(storage, DAYS[0], count=50, sealed=False)
     code, out, err = export(storage, layout)
     assert (code, err) == (0, "")

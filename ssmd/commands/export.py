@@ -80,7 +80,9 @@ def _export_days(arguments: Mapping[str, Any], read: Places, days: frozenset[str
     target = open_target(arguments["--to"])
     files = [file for file in data_files(read.paths, arguments["--feed"]) if file.day]
     _note_pruned(read.paths, arguments["--feed"], days, target, layout)
-    files = _of_days(files, days, unsealed=arguments["--unsealed"])
+    here, files = files, _of_days(files, days, unsealed=arguments["--unsealed"])
+    if here and not files:
+        print("there is only today's data here, and today is not over; --unsealed exports it as it is")
     warn_of_other_forms(files)
     with contextlib.suppress(OSError):
         os.nice(19)  # The collector beside it comes first.
