@@ -103,7 +103,7 @@ def days(collector: Collector) -> list[str]:
 
 def wait_until_it_grows(path: Path) -> None:
     size = path.stat().st_size
-    until = time.monotonic() + 10
+    until = time.monotonic() + 40
     while path.stat().st_size < size + 50_000:
         assert time.monotonic() < until, "the file does not grow any more"
         time.sleep(0.05)
@@ -201,20 +201,21 @@ HOURS = "schedule: {enforce: true, timezone: America/New_York, day_start: '09:30
 
 
 @pytest.mark.parametrize(
-    ("before", "opening", "closing"),
+    ("before", "opening", "closing"),  # The closing on the day before, and what follows it.
     [
         # New York sets its clock forward on 8 March 2026 at 07:00 UTC, and back on 1 November at 06:00 UTC.
-        ("2026-03-07 20:59:50", "2026-03-08 13:30:00", "2026-03-08 20:00:00"),
-        ("2026-10-31 19:59:50", "2026-11-01 14:30:00", "2026-11-01 21:00:00"),
+        ("2026-03-07 21:00:00", "2026-03-08 13:30:00", "2026-03-08 20:00:00"),
+        ("2026-10-31 20:00:00", "2026-11-01 14:30:00", "2026-11-01 21:00:00"),
     ],
     ids=["to summer time", "to winter time"],
 )
 def test_a_schedule_opens_at_its_local_time_on_the_day_of_a_change(tmp_path, clock, before, opening, closing):
     before, opening, closing = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (before, opening, closing))
-    clock.set(before)
+    clock.set(before - timedelta(hours=1))
     with Collector(tmp_path, "sim://kalshi?rate=200", environment=HOURS, variables=clock.variables) as collector:
         collector.start_up()
         collector.wait_for_lines(100)
+        clock.set(before - timedelta(seconds=3))
         closed = collector.wait_for("closed by schedule")
         assert datetime.fromisoformat(closed["until"]) == opening
         clock.set(opening - timedelta(minutes=30))
