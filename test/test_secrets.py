@@ -6,9 +6,11 @@ No piece of one is in anything that ssmd prints, writes or serves.
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,12 @@ from canaries import leaked, output_of, pieces
 from exchange_server import TEXT, Authority, Peer, Request, accepting, close_frame, frame, serving
 from gevent.pool import Pool
 from process import make_tree
+from vault_server import VaultServer
+
+from ssmd.contracts.resolver import KeySource
+from ssmd.errors import ResolveError
+from ssmd.resolver.exec import ExecResolver
+from ssmd.resolver.vault.resolver import VaultResolver
 
 OF_PREPARE = ("prepare_path", "prepare_query", "prepare_header", "prepare_body")
 PLACES = ("path", "query", "header", "message", "reply", "keep_alive", *OF_PREPARE)
@@ -255,6 +263,7 @@ CRASHES: Mapping[str, str] = {
     "before the connection": "from ssmd.connector.dial import BoundedHead as broken\nname = 'recv'",
     "in the request": "from ssmd.connector.http_call import HttpCall as broken\nname = 'sendall'",
     "in the connection": "from ssmd.connector.frames import FrameReader as broken\nname = 'recv_batch'",
+    "in a resolver": "import ssmd.resolver.env as broken\nname = 'value_of'",
     "in the dialect": "from ssmd.exchange.generic.connection import GenericConnection as broken\nname = 'inspect'",
 }
 
@@ -283,3 +292,130 @@ def test_validate_shows_no_key(tmp_path: Path) -> None:
     for arguments in (["--keys", "--strict"], []):
         code, output = output_of(tmp_path, "validate", "--config-dir", tree, *arguments, **VARIABLES)
         assert (code, leaked(output, SECRETS)) == (0, []), output
+
+
+# Keys from other sources than the environment.
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
+    server = VaultServer(tmp_path_factory.mktemp("vault"), tls=True)
+    try:
+        server.put("test", KEYS)
+        yield server
+    finally:
+        server.stop()
+
+
+def source_of(kind: str, folder: Path) -> str:
+    """Put the keys into a source of that kind, outside of the folder of the run; return the text of `source`."""
+    if kind == "file":
+        for place, key in KEYS.items():
+            (folder / place).write_text(f"{key}\n")
+            (folder / place).chmod(0o600)
+        return "file:" + ",".join(str(folder / place) for place in PLACES)
+    (folder / "printed").write_text(json.dumps(KEYS))
+    return {"exec": f"exec:cat {folder}/printed", "vault": "vault:secret/test"}[kind]
+
+
+def sourced(folder: Path, source: str, host: str, port: int) -> Path:
+    """Write the metadata tree with another source of the keys."""
+    tree = tree_of(folder, host, f"http://127.0.0.1:{port}")
+    path = tree / "environments" / "test.yaml"
+    path.write_text(path.read_text().replace(f"'env:{','.join(VARIABLES)}'", f"'{source}'"))
+    return tree
+
+
+@pytest.mark.parametrize("kind", ["vault", "file", "exec"])
+def test_nothing_leaks_of_keys_from_another_source(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, vault: VaultServer, kind: str
+) -> None:
+    secrets = SECRETS | pieces(vault.root)
+    source = source_of(kind, tmp_path_factory.mktemp("source"))
+    options: dict[str, Any] = {**vault.environ, "no_proxy": "*", "SSMD_PAGE": "full"}
+    for exchange, code in ((Exchange(), 0), (Exchange(GIVEN, repeated("401")), 77)):
+        with serving(exchange.script) as server:
+            tree = sourced(tmp_path / str(code), source, server.host, server.port)
+            arguments = ("run", "test", "--config-dir", tree)
+            ended, output = output_of(tree.parent, *arguments, until_data=not code, **options)
+        ours = {place: text for place, text in output.items() if not place.endswith(".jsonl") or ".ledger" in place}
+        assert (ended, leaked(ours, secrets)) == (code, []), output["stderr"]
+        assert {place for place in OF_PREPARE if KEYS[place] in exchange.heard} == set(OF_PREPARE)
+    code, output = output_of(tmp_path / "validate", "validate", "--config-dir", tree, "--keys", **options)
+    assert (code, leaked(output, secrets)) == (0, [])
+
+
+LOGINS = {name: uuid.uuid4().hex + uuid.uuid4().hex for name in ("VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID")}
+BY_TOKEN = {"VAULT_TOKEN": LOGINS["VAULT_TOKEN"]}
+BY_ROLE = {name: LOGINS[name] for name in ("VAULT_ROLE_ID", "VAULT_SECRET_ID")}
+HEARD = " ".join([*LOGINS.values(), ECHO])
+OF_LOGINS = SECRETS | pieces(*LOGINS.values())
+VAULTS: dict[str, bytes] = {
+    **{status: repeated(status, HEARD) for status in ("200", "301", "400", "403", "404", "418", "429", "500", "503")},
+    "errors": answer("403 Forbidden", json.dumps({"errors": [HEARD, "preflight"]})),
+    "another kind": answer("200 OK", json.dumps({"data": {"type": HEARD, "path": HEARD, "options": HEARD}})),
+    "another type": answer("200 OK", json.dumps({"data": {"type": "kv", "metadata": KEYS, "data": HEARD}})),
+    "no entries": answer("200 OK", json.dumps({"data": {"type": "kv", "message": KEYS["message"]}})),
+    "a token with a line break": answer("200 OK", json.dumps({"auth": {"client_token": f"{TOKEN}\r\n{TOKEN}"}})),
+    "not HTTP": f"you said {HEARD}\r\n\r\n".encode(),
+    "wrong length": b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + HEARD.encode(),
+}
+
+
+class Repeating:
+    """A server in the place of Vault, which gives an answer and keeps what it has heard."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.heard = data, ""
+
+    def script(self, peer: Peer) -> None:
+        request = peer.request()
+        self.heard += str(request) + peer.read(int(request.headers.get("Content-Length", "0"))).decode()
+        peer.send(self.data)
+
+
+@pytest.mark.parametrize("login", [BY_TOKEN, BY_ROLE], ids=["token", "role"])
+def test_no_message_repeats_what_a_vault_has_answered(login: Mapping[str, str]) -> None:
+    for name, data in VAULTS.items():
+        vault = Repeating(data)
+        with serving(vault.script) as server:
+            environ = {"VAULT_ADDR": f"http://127.0.0.1:{server.port}", **login}
+            with pytest.raises(ResolveError) as refused:
+                VaultResolver(environ, time.monotonic() + 60).resolve(KeySource("test", "vault:secret/test", PLACES))
+        assert (name, leaked({"message": str(refused.value)}, OF_LOGINS)) == (name, [])
+        assert all(secret in vault.heard for secret in login.values())
+
+
+@pytest.mark.parametrize("name", ["301", "403"])
+def test_nothing_leaks_when_a_vault_repeats_what_it_received(tmp_path: Path, name: str) -> None:
+    vault = Repeating(VAULTS[name])
+    with serving(vault.script) as server:
+        tree = sourced(tmp_path, "vault:secret/test", "wss://exchange.test", 9)
+        login: dict[str, Any] = {"VAULT_ADDR": f"http://127.0.0.1:{server.port}", **BY_TOKEN}
+        code, output = output_of(tmp_path, "run", "test", "--config-dir", tree, **login)
+    assert (code, leaked(output, OF_LOGINS)) == (78, []), output["stderr"]
+    assert BY_TOKEN["VAULT_TOKEN"] in vault.heard
+
+
+COMMANDS: dict[str, str] = {
+    "fails": "cat {0}; cat {0} >&2; exit 3",
+    "is ended": "cat {0}; kill -9 $$",
+    "prints no JSON": "cat {0} {0}",
+    "prints another field": 'echo "{{\\"other\\": $(cat {0})}}"',
+    "prints too much": "cat {0}; yes",
+}
+
+
+def test_nothing_leaks_of_a_command_that_fails(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("source")
+    source_of("exec", folder)
+    for number, text in enumerate(COMMANDS.values()):
+        program = folder / f"program-{number}"
+        program.write_text(f"#!/bin/sh\n{text.format(folder / 'printed')}\n")
+        program.chmod(0o755)
+        with pytest.raises(ResolveError) as refused:
+            ExecResolver(os.environ, time.monotonic() + 60).resolve(KeySource("test", f"exec:{program}", PLACES))
+        assert (text, leaked({"message": str(refused.value)}, SECRETS)) == (text, [])
+    tree = sourced(tmp_path, f"exec:{folder}/program-0", "wss://exchange.test", 9)
+    code, output = output_of(tree.parent, "run", "test", "--config-dir", tree)
+    assert (code, leaked(output, SECRETS)) == (69, []), output["stderr"]
