@@ -24,8 +24,8 @@ Commands:
   prune      remove old local data that a bucket has
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
-64 wrong usage, 65 data damaged, 69 exchange or engine unreachable, 70 a bug, 73 output cannot be created,
-74 write failed, 75 disconnected, 77 keys refused, 78 configuration or keys wrong.
+64 wrong usage, 65 data damaged, 69 exchange, engine or source of a key unreachable, 70 a bug, 73 output cannot be
+created, 74 write failed, 75 disconnected, 77 keys refused, 78 configuration or keys wrong.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,29 @@ def test_a_command_without_gevent_looks_them_up_too(tmp_path: Path, vault: Vault
     done = ssmd(*ship, **vault.environ | {"VAULT_TOKEN": "s.wrong"})
     assert done.returncode == 78
     assert "keys.test: Vault at" in done.stderr
+
+
+def test_a_companion_gets_its_key_and_nothing_with_which_it_was_looked_up(tmp_path: Path, vault: VaultServer) -> None:
+    vault.put("nats", {"token": "the-token"})
+    environment = "transport: {type: nats, url: 'nats://127.0.0.1:9', stream: S}\n"
+    environment += "keys: {test: {type: nats, fields: [token], source: 'vault:secret/nats'}}\n"
+    with Collector(tmp_path, "sim://kalshi", environment=environment, variables=vault.environ) as collector:
+        collector.start_up()
+        begun: list[set[str]] = []
+        eventually(lambda: begun.extend(environments_of_children(collector.process.pid)) or begun)
+        assert all("SSMD_KEY_TOKEN=the-token" in variables for variables in begun)
+        assert not any(variable.startswith("VAULT") for variables in begun for variable in variables)
+        assert collector.end() == 0
+
+
+def environments_of_children(pid: int) -> list[set[str]]:
+    """Return the environment variables of the processes that run `ssmd ship`, and that a process has started."""
+    found = []
+    for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            if b"\0ship\0" in Path("/proc", number, "cmdline").read_bytes():
+                found.append(set(Path("/proc", number, "environ").read_text().split("\0")))
+    return found
 
 
 PAGE = (ROOT / "docs" / "keys.md").read_text()
