@@ -168,6 +168,7 @@ data_timeout_seconds: 9
 channel_timeout_seconds: {trade: 9}
 silent_after_seconds: 9
 keep_listing: true
+drift_check: sample
 snapshots: {after_gap: end, daily: false, per_second: 9}
 expected_silence: [{timezone: UTC, weekday: monday, from: 00:00, to: 01:00}]
 storage: {type: local, path: data, fsync_interval_seconds: 1, bucket: b, prefix: p, region: r,

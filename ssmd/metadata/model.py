@@ -237,6 +237,8 @@ class Environment(Model):
     expected_silence: tuple[ExpectedSilence, ...] = ()
     """When no message is expected: then silence raises no alarm."""
     snapshots: Snapshots = field(default_factory=Snapshots)
+    drift_check: Literal["off", "sample", "all"] = "off"
+    """Whether the shape of messages is compared with the days before as they come."""
     keep_listing: bool = False
     """Whether the exchange's answers are kept by which the markets to follow are found."""
 

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from ssmd import __version__, errors
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.channel_metrics import channel_metrics
+from ssmd.runtime.drift import drift_metrics
 from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.key_metrics import key_metrics
@@ -148,6 +149,7 @@ class _FromStatus(Collector):
             metric.add_metric((), float(count))
             yield metric
         yield from follow_metrics(self._status.listing)
+        yield from drift_metrics(self._status.drift)
         yield from shipping_metrics(self._status.companions)
         yield from key_metrics(self._status.keys)
         yield from self._companions()

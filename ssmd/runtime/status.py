@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.drift import DriftState
 from ssmd.runtime.key_metrics import KeyState
 
 __all__ = [
@@ -123,6 +124,8 @@ class Status:
     """The UTC day that is being written, YYYY-MM-DD; empty before the writer is open."""
     starts: int | None = None
     """How many runs have begun on that day; 0 when this run began earlier."""
+    drift: DriftState | None = None
+    """What has changed in the shape of the messages; None when nobody looks."""
     ending: str | None = None
     """Why the run is ending, when it ends with an error."""
     opened_ns: int | None = None

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ssmd.contracts.strip import Strip
+from ssmd.runtime.drift import DriftState
 from ssmd.runtime.recent import Recent
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["PIECES", "age", "channel_rates", "disk_rate", "rates", "today"]
+__all__ = ["DRIFTS", "PIECES", "age", "channel_rates", "disk_rate", "drift", "rates", "today"]
 
+DRIFTS = 100
+"""How many changes of the messages' shape are listed: the newest."""
 PIECES = 200
 """How many pieces of today are listed: the newest."""
 
@@ -44,6 +47,20 @@ def disk_rate(recent: Recent | None, free: int | None) -> dict[str, Any]:
         "bytes_per_day": None if per_day is None else round(per_day),
         "full_in_days": None if full is None else round(full, 3),
     }
+
+
+def drift(state: DriftState | None, names: bool) -> dict[str, Any] | None:
+    """Return what has changed in the shape of messages. `names`: also where; a field may be named after a market."""
+    if state is None:
+        return None
+    found: dict[str, Any] = {
+        "level": state.level,
+        "days_before": state.days_before,
+        "looked_at": state.looked_at,
+        "passed_over": state.passed_over,
+        "changes": len(state.found),
+    }
+    return found | ({"found": [one._asdict() for one in state.found[-DRIFTS:]]} if names else {})
 
 
 def today(days: Sequence[Strip] | None) -> dict[str, Any] | None:

@@ -94,6 +94,7 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         "schedule": _schedule(status),
         "expected_silence_until": _time(status.silence_until_ns),
         "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
+        "drift": present.drift(status.drift, names),
         "companions": _companions(status, names),
         "shipping": _shipping(status, SHIP, names),
         "uploading": _shipping(status, UPLOAD, names),

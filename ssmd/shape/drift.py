@@ -67,15 +67,16 @@ class Known:
         self.types = before
         self.messages = sum(one.messages for one in before.values())
         self._data = {name: _objects_of_data(one) for name, one in before.items()}
+        self._maps = {name: _maps(one) for name, one in before.items()}
 
     def is_news(self, type: str) -> bool:
         """Return whether a message of a type shows something new: the days before had none."""
         known = type in self.types or type in self.documented or OTHERS in self.types
         return not known and self.messages >= MANY
 
-    def maps(self, type: str) -> set[Path]:
+    def maps(self, type: str) -> Collection[Path]:
         """Return where the objects of a type have so many keys that these are data."""
-        return _maps(self.types[type]) if type in self.types else set()
+        return self._maps.get(type, ())
 
     def new_fields(self, type: str, paths: Collection[str]) -> Iterator[str]:
         """Yield which of these fields are new, without those that are within another one of them."""

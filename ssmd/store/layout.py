@@ -9,6 +9,7 @@
     {storage}/{YYYY-MM-DD}/{stem}.pruned.json       where the data is, after `ssmd prune` has removed it here
     {storage}/.{stem}.lock                          held by the collector that writes these files
     {storage}/.{stem}.errors                        how its runs ended
+    {storage}/.{stem}.drift                         which changes of the messages' shape were reported today
     {storage}/.{stem}.{engine}.relay                held by the relay that copies these files to an engine
     {storage}/.{stem}.{engine}.shipped              up to where it has copied them, for people
     {storage}/.{stem}.restored                      where lines were put into a day again, for the relays
@@ -40,6 +41,7 @@ __all__ = [
     "DayFile",
     "data_path",
     "day_of",
+    "drift_path",
     "errors_path",
     "feed_and_shard",
     "feed_of",
@@ -152,6 +154,11 @@ def lock_path(storage: Path, stem: str) -> Path:
 def errors_path(storage: Path, stem: str) -> Path:
     """Return the path of the file that counts how the runs of a feed, or of a shard, ended."""
     return storage / f".{stem}.errors"
+
+
+def drift_path(storage: Path, stem: str) -> Path:
+    """Return the path of the file that says which changes of the messages' shape were reported today."""
+    return storage / f".{stem}.drift"
 
 
 def relay_path(storage: Path, stem: str, engine: str) -> Path:

@@ -16,6 +16,7 @@ from ssmd.connector import CONNECTORS
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.dialect import Terms
 from ssmd.contracts.exchange import Exchange, SnapshotPolicy
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import ConfigError
 from ssmd.metadata.deployment import Deployment
@@ -35,6 +36,7 @@ from ssmd.shipping import engine_of
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
+from ssmd.wiring.drift import shape_observer
 from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.room import require_shard
@@ -119,7 +121,7 @@ def assemble(
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
-        RunParts(beside.feed, connector, exchange, beside.writer, [*filter(None, [beside.tap])]),
+        RunParts(beside.feed, connector, exchange, beside.writer, _observers(deployment, beside, shard, clock)),
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
@@ -132,6 +134,13 @@ def assemble(
         clock=clock,
     )
     return Run(runner, reporter, beside.error_counts, server, beside.keys.warnings)
+
+
+def _observers(deployment: Deployment, beside: Beside, shard: Shard, clock: Callable[[], int]) -> list[Observer]:
+    """Return what looks at the messages: only what is asked for."""
+    drift = shape_observer(deployment, beside.writer.state_folder, shard, beside.status, clock)
+    asked_for: list[Observer | None] = [beside.tap, drift]
+    return [*filter(None, asked_for)]
 
 
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:

@@ -1,0 +1,164 @@
+"""Drift in the collector: what is new is reported once, with the first message, and the time for it is bounded."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drifting import PLANTED, Message, learned, messages
+from prometheus_client import CollectorRegistry
+
+from ssmd.exchange.catalog import EXCHANGES
+from ssmd.observing.reported import Reported
+from ssmd.observing.shape import ALL, LARGEST_BYTES, PART, SAMPLE, ShapeObserver, Sources
+from ssmd.runtime.drift import MOST_TYPES, OTHERS, DriftState, FoundDrift
+from ssmd.runtime.kept_fresh import KeptFresh
+from ssmd.runtime.metrics import Metrics
+from ssmd.runtime.status import Status
+from ssmd.shape.drift import Known
+from ssmd.store.timestamps import DAY_NS, day_begins, timestamp
+
+NOW = day_begins("2026-02-03") + DAY_NS // 2
+READER = EXCHANGES["generic"].described({"paths": {"type": "type"}}).reader()
+AT_ONCE = [name for name, planted in PLANTED.items() if planted.reported[0][0] != "vanished"]
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    return Known(learned(list(messages(15_000))), {})
+
+
+class Observed:
+    """An observer that gets 20 messages in each read, and reads that are a millisecond apart."""
+
+    def __init__(self, known: Known | None, level: str = ALL, path: Path | None = None, **options) -> None:
+        self.state = DriftState(level)
+        self.source = KeptFresh(lambda: known or Known({}, {}), 600.0)
+        reported = None if path is None else Reported(path)
+        sources = Sources(READER, lambda type: type != "trade2", self.source, reported)
+        self.observer = ShapeObserver(sources, self.state, NOW, **options)
+        self.observer.begin(10)
+        self.now_ns = NOW
+
+    def see(self, found: list[Message]) -> None:
+        for at in range(0, len(found), 20):
+            some = [json.dumps(one).encode() for one in found[at : at + 20]]
+            self.now_ns += 1_000_000
+            self.observer.observe([(self.now_ns - 1000, 5), (self.now_ns, len(some) - 5)], some)
+
+    def notes(self) -> list[dict]:
+        return [dict(note.fields) for note in self.observer.notes(self.now_ns, end=True)]
+
+
+class Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(record)
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[logging.LogRecord]]:
+    logger, handler = logging.getLogger("ssmd.drift"), Records()
+    logger.addHandler(handler)
+    yield handler.found
+    logger.removeHandler(handler)
+
+
+def test_an_ordinary_day_has_no_drift(known, warnings):
+    observed = Observed(known)
+    observed.see(list(messages(10_000, seed=4)))
+    assert (observed.state.found, observed.notes(), warnings) == ([], [], [])
+    assert (observed.state.looked_at, observed.state.passed_over, observed.state.days_before) == (10_000, 0, True)
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_what_is_new_is_reported_with_the_first_message_that_shows_it(known, warnings, name):
+    change, reported = PLANTED[name]
+    now = list(messages(2_000, seed=4))
+    before = [str(one) for one in now]
+    now[1_234:] = map(change, now[1_234:])
+    first = next(place for place, (old, new) in enumerate(zip(before, now, strict=True)) if old != str(new))
+    observed = Observed(known)
+    observed.see(now)
+    received = timestamp(NOW + (first // 20 + 1) * 1_000_000 - (1000 if first % 20 < 5 else 0))
+    expected = FoundDrift(*reported[0], received)
+    assert (observed.state.found, observed.notes()) == ([expected], [expected._asdict()])
+    assert observed.state.counts == {(expected.kind, expected.type): 1}
+    assert observed.notes() == []
+    [record] = warnings
+    assert (record.levelname, record.path, record.received) == ("WARNING", expected.path, received)
+    if name == "new type":
+        assert not hasattr(record, "first")  # Messages of this type are private to an account.
+    else:
+        assert record.first == json.dumps(now[first])[:200]
+
+
+def test_without_days_before_nothing_is_looked_at_until_there_are_some(known):
+    observed = Observed(None)
+    change, _ = PLANTED["new type"]
+    observed.see([change(one) for one in messages(100)])
+    assert (observed.notes(), observed.state.looked_at, observed.state.days_before) == ([], 0, False)
+    observed.source.value = known
+    assert observed.notes() == []
+    observed.see([change(one) for one in messages(100)])
+    assert [note["type"] for note in observed.notes()] == ["trade2"]
+
+
+def test_a_restart_does_not_report_the_same_drift_again_on_the_same_day(known, tmp_path, warnings):
+    change, _ = PLANTED["new field"]
+    now = [change(one) for one in messages(100)]
+    path = tmp_path / ".kalshi.drift"
+    first = Observed(known, path=path)
+    first.see(now)
+    assert len(first.notes()) == 1
+    again = Observed(known, path=path)
+    again.see(now)
+    assert (again.notes(), again.state.counts, len(again.state.found)) == ([], {}, 1)
+    path.write_bytes(path.read_bytes().replace(b"2026-02-03", b"2026-02-02"))
+    tomorrow = Observed(known, path=path)
+    tomorrow.see(now)
+    assert len(tomorrow.notes()) == 1
+    for damaged in (b"", b"{}", b"\xff"):
+        path.write_bytes(damaged)
+        assert Observed(known, path=path).state.found == []
+
+
+def test_with_sample_the_time_is_bounded_and_a_slow_feed_is_looked_at_whole(known):
+    """By a timer in which every look takes 2 ms: twice as long as the time between two reads."""
+    ticks = iter(range(0, 10**12, 2_000_000))
+    busy = Observed(known, SAMPLE, timer=lambda: next(ticks))
+    busy.see(list(messages(40_000, seed=4)))
+    assert busy.state.looked_at / (busy.state.looked_at + busy.state.passed_over) == pytest.approx(PART / 2, rel=0.5)
+    idle = Observed(known, SAMPLE, timer=lambda: 0)
+    idle.see(list(messages(4_000, seed=4)))
+    assert (idle.state.looked_at, idle.state.passed_over) == (4_000, 0)
+
+
+def test_messages_that_are_no_json_or_too_large_do_not_matter(known):
+    observed = Observed(known)
+    too_large = b'{"type":"new","a":"' + b"x" * LARGEST_BYTES + b'"}'
+    observed.observer.observe([(NOW, 4)], [b"pong", b"", b"\xff", too_large])
+    assert observed.notes() == []
+    observed.observer.observe([(NOW, 2)], [b"pong", b'{"type":"new"}'])
+    assert [note["type"] for note in observed.notes()] == ["new"]
+
+
+def test_the_metric_tells_at_most_a_hundred_types_apart():
+    status = Status(drift=DriftState(ALL))
+    for number in range(MOST_TYPES + 3):
+        status.drift.add(FoundDrift("new_type", f"T{number}", "", "", "", ""))
+    status.drift.add(FoundDrift("retyped", "T1", "a", "text", "null", ""))
+    metrics = Metrics(CollectorRegistry(), "kalshi", status)
+
+    def value(kind: str, type: str) -> float | None:
+        labels = {"feed": "kalshi", "shard": "", "kind": kind, "type": type}
+        return metrics.registry.get_sample_value("ssmd_drift_total", labels)
+
+    assert (value("new_type", "T0"), value("new_type", OTHERS), value("retyped", "T1")) == (1, 3, 1)
+    assert value("new_type", "T102") is None
