@@ -40,7 +40,7 @@ def test_each_fault_is_named_with_its_first_line_and_65(tmp_path):
     write(tmp_path, "2026-09-21", delta(side="left"), delta(delta_fp=...), b'{"type":"new"}', b"pong", b'{"a":1}')
     done = ssmd("check", *KALSHI, tmp_path)
     second = first.parent.parent / "2026-09-21" / first.name
-    assert (done.returncode, done.stderr) == (65, "")
+    assert done.returncode == 65
     table, faults = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:]
     assert [line.split() for line in table] == [
         ["type", "messages", "violations"],
@@ -113,6 +113,17 @@ def test_types_without_end_are_counted_together(tmp_path):
     assert len(done.stdout.splitlines()) == 1 + len(table) + 100
 
 
+def test_types_that_the_schema_is_not_about_are_named(tmp_path):
+    path = write(tmp_path, "2026-09-20", delta(), b'{"type":"new"}', b'{"type":"ok","sid":1}', b'{"type":"new"}')
+    schema = ("--schema", CONF / "schemas" / "kalshi.json")
+    done = ssmd("check", *schema, path)
+    note = "ssmd: note: no part of the schema is about messages of the type new, ok\n"
+    assert (done.returncode, done.stderr) == (0, note)
+    assert json.loads(ssmd("check", *schema, "--json", path).stdout)["not_described"] == ["new", "ok"]
+    (tmp_path / "x.json").write_text('{"required": ["type"]}')  # It does not tell types apart.
+    assert ssmd("check", "--schema", tmp_path / "x.json", path).stderr == ""
+
+
 def test_json_has_the_same(tmp_path):
     path = write(tmp_path, "2026-09-20", delta(), delta(side="both"))
     done = ssmd("check", *KALSHI, "--json", path)
@@ -131,6 +142,7 @@ def test_json_has_the_same(tmp_path):
             }
         ],
         "unread": [],
+        "not_described": [],
     }
 
 

@@ -45,10 +45,12 @@ from ssmd.commands.places import Places, places
 from ssmd.commands.selecting import stretches_of, warn_of_other_forms
 from ssmd.errors import DataError, UsageError, printable, visible
 from ssmd.metadata.named_schema import definition_in
-from ssmd.proof.schema_check import CheckedDay, Fault, check_day
+from ssmd.proof.schema_check import OTHERS, CheckedDay, Fault, check_day
 from ssmd.reports.text import print_whole
 from ssmd.schema.check import Checker, make_checker
 from ssmd.schema.definition import FORMATS, Definition, json_schema_of
+from ssmd.schema.rules import Inexpressible
+from ssmd.schema.variants import variants_of
 from ssmd.store.inventory import data_files
 from ssmd.store.pruned import pruned_data
 
@@ -56,6 +58,7 @@ _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
 _NAMED_LINES = 10
 """How many damaged lines of a file are named."""
+_NAMED_TYPES = 10
 _NO_TYPE = "(none)"
 
 
@@ -65,10 +68,14 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     make_checker(schema, definition.name)  # What is wrong with it is said once, and before anything is read.
     with places(arguments["<path>"], arguments, environ) as read:
         days = _check_all(read, schema, definition.name, jobs_asked(arguments), arguments["<path>"])
+        others = _without_a_part(schema, days)
         if arguments["--json"]:
-            print(json.dumps(_as_json(arguments["--schema"], days), indent=2))
+            print(json.dumps({**_as_json(arguments["--schema"], days), "not_described": others}, indent=2))
         else:
             _print(days)
+            if others:
+                named = ", ".join(map(printable, others[:_NAMED_TYPES])) + (", …" if others[_NAMED_TYPES:] else "")
+                print(f"ssmd: note: no part of the schema is about messages of the type {named}", file=sys.stderr)
     failed = any(day.violations or day.damaged or day.broken for day in days)
     return DataError.exit_code if failed else 0
 
@@ -108,6 +115,19 @@ def _check(file: Any, outlet: Outlet, *, schema: bytes, name: str) -> CheckedDay
 def _checker(schema: bytes, name: str) -> Checker:
     """Return the checker of this process; it is made once."""
     return make_checker(schema, name)
+
+
+def _without_a_part(schema: bytes, days: Sequence[CheckedDay]) -> list[str]:
+    """Return the types of which the schema has no part of their own; none where that is not known."""
+    try:
+        variants = variants_of(json.loads(schema))
+    except Inexpressible:
+        return []
+    found: set[str] = set()
+    for day in days:
+        if {stretch.reader.type_field for stretch in stretches_of(day.file)} == {variants.field}:
+            found |= day.messages.keys() - {"", OTHERS}
+    return sorted(found - set(filter(None, variants.tags)))
 
 
 def _totals(days: Sequence[CheckedDay]) -> list[tuple[str, int, int]]:
