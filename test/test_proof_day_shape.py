@@ -60,8 +60,13 @@ def test_sealing_several_days_at_once_names_what_has_changed(days, tmp_path):
     path = record(tmp_path, DAYS[2], planted("text to number"), sealed=False)
     ended = ssmd("seal", tmp_path, "--jobs", "2")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.splitlines()[3:] == [
-        f"{path}: drift: messages of type trade: the field msg.price was decimal text, and is number; line 10"
+    what = "messages of type trade: the field msg.price was decimal text, and is number; line 10"
+    assert ended.stdout.splitlines()[3:] == [f"{path}: drift: {what}"]
+    reported = ssmd("report", tmp_path)
+    assert (reported.returncode, reported.stderr) == (0, "")
+    assert reported.stdout.splitlines()[-2:] == [
+        "changes in the shape of messages, compared with the days before (docs/drift.md):",
+        f"{DAYS[2]} kalshi: {what}",
     ]
 
 

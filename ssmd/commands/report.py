@@ -20,7 +20,8 @@ Options:
 `ssmd[s3]` (docs/bucket.md). The figures of sealed days come from their manifests; other days are counted by reading
 them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was open. An archive
 without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest day with data, and
-one line says so. A day that cannot be read is left out, and the exit code is then 65.
+one line says so. A day that cannot be read is left out, and the exit code is then 65. After the tables comes what has
+changed in the shape of the messages of sealed days (docs/drift.md).
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from typing import TYPE_CHECKING, Any
 from ssmd import __version__
 from ssmd.commands.places import places
 from ssmd.commands.selecting import warn_of_other_forms
-from ssmd.errors import DataError, UsageError, visible
+from ssmd.errors import DataError, UsageError, printable, visible
+from ssmd.reports.drift import drift_lines
+from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather, no_data_since
 from ssmd.store.layout import DayFile
 
@@ -81,9 +84,20 @@ def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -
         from ssmd.reports.text import print_report
 
         print_report(figures, _console(), ended)
+        code = _print_drifts(storage, figures) or code
     else:
         print("there is no data here")
     return code
+
+
+def _print_drifts(storage: Path, figures: Sequence[Figures]) -> int:
+    """Print what has changed in the shape of messages; return the exit code."""
+    troubles: list[DataError] = []
+    lines = list(drift_lines(storage, figures, troubles.append))
+    if lines:
+        print("changes in the shape of messages, compared with the days before (docs/drift.md):")
+        print("\n".join(map(printable, lines)))
+    return _report_troubles(troubles)
 
 
 def _markets(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:

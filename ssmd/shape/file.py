@@ -13,7 +13,7 @@ from ssmd.store.inventory import day_folders, looking
 from ssmd.store.layout import feed_and_shard, shape_path
 from ssmd.store.on_demand import present
 
-__all__ = ["DAYS_BEFORE", "day_shapes", "read_shape", "shapes_before", "write_shape"]
+__all__ = ["DAYS_BEFORE", "day_shapes", "read_shape", "shape_stems", "shapes_before", "write_shape"]
 
 DAYS_BEFORE = 7
 """With how many of the days before, those that have a shape, a day is compared."""
@@ -55,14 +55,17 @@ def shapes_before(storage: Path, feed: str, day: str, *, days: int = DAYS_BEFORE
     return found
 
 
+def shape_stems(folder: Path, feed: str) -> list[str]:
+    """Return the stems of a feed, with and without a shard, that have a shape in a day's folder."""
+    stems = [path.name.removesuffix(SHAPE) for path in sorted(folder.glob(f"{feed}*{SHAPE}"))]
+    return [stem for stem in stems if (named := feed_and_shard(stem)) is not None and named[0] == feed]
+
+
 def day_shapes(folder: Path, feed: str) -> Iterator[Shape]:
     """Yield the shapes of a feed in a day's folder, of all shards. A file that cannot be read counts as none."""
-    for path in sorted(folder.glob(f"{feed}*{SHAPE}")):
-        stem = feed_and_shard(path.name.removesuffix(SHAPE))
-        if stem is None or stem[0] != feed:
-            continue
+    for stem in shape_stems(folder, feed):
         try:
-            shape = read_shape(path)
+            shape = read_shape(shape_path(folder, stem))
         except DataError:
             continue
         if shape is not None:
