@@ -58,7 +58,7 @@ def output_of(
             while process.poll() is None:
                 with suppress(OSError):
                     output["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
-                for path in ("/health", "/ready", "/metrics", "/status", "/nothing"):
+                for path in ("/health", "/ready", "/metrics", "/status", "/", "/nothing"):
                     output.update(answer(listen, path))
                 if until_data and any(file.stat().st_size > 2000 for file in folder.rglob("*[!r].jsonl")):
                     process.send_signal(signal.SIGTERM)

@@ -46,9 +46,13 @@ def html(status: Status, level: str = FULL, about: Any = ABOUT) -> str:
 
 
 def test_it_shows_the_verdict_and_why():
-    text = html(busy())
-    assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s</h1>" in text
+    status = busy()
+    assert "<li>orderbook" not in html(status)
+    status.channels = [BOOKS, replace(BOOKS, channel="trade", missing=("trade: no message for 94 s",))]
+    text = html(status)
+    assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s (and 1 more)</h1>" in text
     assert "<li>orderbook_delta: 1 of 40 markets not confirmed for 11 s</li>" in text
+    assert "<li>trade: no message for 94 s</li>" in text
     assert "never heard from: KX-orderbook_delta-0, " in text
 
 

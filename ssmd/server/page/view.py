@@ -54,7 +54,8 @@ def _verdict(found: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
     return {
         **found["verdict"],
         "since": f"{found['state']} for {long_duration((now_ns - since) / 1e9)}, since {clock(since, now_ns)} UTC",
-        "missing": found["missing"] if found["state"] == "incomplete" else [],
+        # A single one is in the sentence.
+        "missing": found["missing"] if found["state"] == "incomplete" and len(found["missing"]) > 1 else [],
         "notes": found["notes"],
     }
 
