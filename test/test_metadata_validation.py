@@ -172,7 +172,7 @@ drift_check: sample
 snapshots: {after_gap: end, daily: false, per_second: 9}
 expected_silence: [{timezone: UTC, weekday: monday, from: 00:00, to: 01:00}]
 storage: {type: local, path: data, fsync_interval_seconds: 1, bucket: b, prefix: p, region: r,
-  endpoint: e, format: parquet, live_seconds: 9, keep_days: 9}
+  endpoint: e, ca_file: f, format: parquet, live_seconds: 9, keep_days: 9}
 transport: {type: memory, url: u, path: p, stream: s, topic: t, subject_prefix: p, ca_file: f, sasl_mechanism: m,
   start: now, relay: r}
 schedule: {timezone: UTC, day_start: 00:00, day_end: 01:00, weekdays: [monday], auto_roll: true, enforce: true}

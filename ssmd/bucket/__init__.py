@@ -35,17 +35,36 @@ def open_bucket(
     region: str | None = None,
     endpoint: str | None = None,
     credentials: Mapping[str, str] = _NONE,
+    ca_file: str | None = None,
 ) -> Bucket:
     """Return the client for a bucket; it asks the server nothing so far. The library is imported here, and only here.
 
     `region`: None for the one that AWS_REGION, AWS_DEFAULT_REGION or a profile names. `endpoint`: the URL of another
     server than that of AWS; None for AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, a profile's, or AWS. `credentials`: the
-    fields of a key of the type `s3`; empty for boto3's own search.
+    fields of a key of the type `s3`; empty for boto3's own search. `ca_file`: the certificates of the authorities to
+    trust; None for AWS_CA_BUNDLE, a profile's, or those that come with botocore.
 
     Raises ConfigError when boto3 is not installed, or settings are wrong.
     """
-    bucket: Bucket = _client(address).Bucket(address, region=region, endpoint=endpoint, credentials=credentials)
+    if ca_file is not None:
+        _require_certificates(ca_file)
+    client = _client(address)
+    bucket: Bucket = client.Bucket(
+        address, region=region, endpoint=endpoint, credentials=credentials, ca_file=ca_file
+    )
     return bucket
+
+
+def _require_certificates(path: str) -> None:
+    """Raise ConfigError for a file that has no certificates: botocore does not name it."""
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ConfigError(f"storage.ca_file: {path} has no certificates in the form PEM") from None
+    except OSError as error:
+        raise ConfigError(f"storage.ca_file: cannot read {path}: {error.strerror}") from None
 
 
 def lack(address: Address) -> str | None:

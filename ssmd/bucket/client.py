@@ -14,21 +14,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import botocore.session
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ssmd.bucket.address import Address
 from ssmd.bucket.failures import Failures, code_of
 from ssmd.bucket.objects import Found, ObjectDiffers
 from ssmd.bucket.parts import LARGEST_PUT, PART_BYTES, PartsUpload
+from ssmd.bucket.settings import client_settings
 from ssmd.errors import EngineError
 from ssmd.store.durable import open_new
 
 __all__ = ["Bucket", "Found", "ObjectDiffers"]
-
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
-"""The longest time without a byte from the server."""
 
 _CHUNK = 1024 * 1024
 _TAKEN = ("PreconditionFailed", 412)
@@ -46,6 +42,7 @@ class Bucket:
         region: str | None = None,
         endpoint: str | None = None,
         credentials: Mapping[str, str],
+        ca_file: str | None = None,
         largest_put: int = LARGEST_PUT,
         part_bytes: int = PART_BYTES,
     ) -> None:
@@ -62,7 +59,8 @@ class Bucket:
                 aws_access_key_id=credentials.get("access_key_id") or credentials.get("access_key"),
                 aws_secret_access_key=credentials.get("secret_access_key") or credentials.get("secret_key"),
                 aws_session_token=credentials.get("session_token"),
-                config=_config(endpoint),
+                config=client_settings(endpoint),
+                verify=ca_file,
             )
 
     def put_new(self, name: str, content: Path | bytes) -> bool:
@@ -234,17 +232,3 @@ class _Taken(Exception):
 
 class _Missing(Exception):
     """There is no object of that name."""
-
-
-def _config(endpoint: str | None) -> Config:
-    return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        # Other servers are seldom known under a name for each bucket.
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        # What is put has a checksum of its own. Others that newer versions of botocore add are unknown to some servers.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        user_agent_extra="ssmd",
-    )

@@ -148,6 +148,8 @@ class Failures:
         for kind, text in _UNREACHABLE:
             if isinstance(error, kind):
                 remedy = "check that the endpoint is right and the server works"
+                if kind is aws.SSLError:
+                    remedy = "for an authority of your own, set `storage.ca_file`, or AWS_CA_BUNDLE, to its certificate"
                 return EngineError(f"{self._address}: {self._endpoint()}: {text}{self._cause(error)}; {remedy}")
         return EngineError(f"{self._address}: {self._text(error)}; a later attempt may succeed")
 

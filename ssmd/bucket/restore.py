@@ -147,8 +147,8 @@ def _extend(bucket: Bucket, live: LiveDay, local: LocalDay, stem: str, place: in
         _append(new, rest, missing)
         end = _End(new.stat().st_size, live.lines)
         # Entries of a run that wrote no line come after all lines; the others are about lines that are there again.
-        place = end if described else _End(0, 0)
-        write_durably(local.ledger_path, merged_ledger(there, local.ledger, place, end, local.path))
+        begin = end if described else _End(0, 0)
+        write_durably(local.ledger_path, merged_ledger(there, local.ledger, begin, end, local.path))
         os.rename(new, local.path)
         sync_directory(local.path.parent)
     return Restored(missing)

@@ -60,9 +60,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if not arguments["--dry-run"]:
         for path in remove_rests(shipment.storage, feeds):
             print(f"{path}: removed; an earlier `ssmd prune` was killed meanwhile")
-    bucket = open_bucket(
-        config.address, region=config.region, endpoint=config.endpoint, credentials=keys_of(shipment, environ)
-    )
+    bucket = open_bucket(config.address, **config.server, credentials=keys_of(shipment, environ))
     relayed = _relayed(Path(arguments["--config-dir"]), arguments["<environment>"])
     with contextlib.closing(bucket):
         work = partial(_prune, copy=BucketCopy(bucket), relayed=relayed, dry_run=arguments["--dry-run"])

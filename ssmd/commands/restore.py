@@ -55,7 +55,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     shipment = shipment_of(Path(arguments["--config-dir"]), arguments["<environment>"], _S3, with_bucket=True)
     config = shipment.config
     keys = keys_of_companion(shipment, environ) if STATUS_FD in environ else keys_of(shipment, environ)
-    bucket = open_bucket(config.address, region=config.region, endpoint=config.endpoint, credentials=keys)
+    bucket = open_bucket(config.address, **config.server, credentials=keys)
     with contextlib.closing(bucket):
         feeds = (shipment.feed, shipment.feed + LISTING)
         stems = [shard.stem(feed) for feed in feeds] if shard is not None else _stems(bucket, feeds)

@@ -67,4 +67,4 @@ class Uploading(ShippingWork[Part]):
 
     def _open(self) -> Bucket:
         config = self._config
-        return open_bucket(config.address, region=config.region, endpoint=config.endpoint, credentials=self.keys)
+        return open_bucket(config.address, **config.server, credentials=self.keys)

@@ -72,6 +72,7 @@ class Storage(_ForPart):
     prefix: Annotated[Text | None, NO_EFFECT] = None
     region: Annotated[Text | None, NO_EFFECT] = None
     endpoint: Annotated[Text | None, NO_EFFECT] = None
+    ca_file: Annotated[Text | None, NO_EFFECT] = None
     live_seconds: Annotated[Text | None, NO_EFFECT] = None
     keep_days: Annotated[Text | None, NO_EFFECT] = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
@@ -73,6 +73,8 @@ class S3Storage(LocalStorage):
     """None for the one that the environment variables or the profile of boto3 name."""
     endpoint: Annotated[Text, After(_endpoint)] | None = None
     """The URL of a server that is not that of AWS."""
+    ca_file: Text | None = None
+    """A PEM file with the certificates of the authorities to trust; None for those of AWS_CA_BUNDLE, or the usual."""
     live_seconds: Annotated[float, Within(ge=0, le=86400)] = 300.0
     """How old a line of today is at most before it is uploaded; 0 for never: then only sealed days are."""
     keep_days: Annotated[int, Within(ge=1, le=36500)] | None = None
@@ -82,8 +84,15 @@ class S3Storage(LocalStorage):
     def address(self) -> Address:
         return Address.of(self.bucket, self.prefix)
 
+    @property
+    def server(self) -> Mapping[str, str | None]:
+        """Return the arguments of open_bucket() that say how to reach the server."""
+        return {"region": self.region, "endpoint": self.endpoint, "ca_file": self.ca_file}
+
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
+        if self.ca_file is not None and (self.endpoint or "https:").startswith("http:"):
+            yield ("ca_file",), "is for TLS, so the endpoint must begin with `https://`"
         if 0 < self.live_seconds < 1:
             yield ("live_seconds",), "must be 0, or 1 at least: each upload makes an object"
 

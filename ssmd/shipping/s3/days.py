@@ -51,6 +51,12 @@ class DaysUploader(Uploader):
         self._complete = {day: known for day, known in self._complete.items() if not self._is_recent(day)}
         self._asked = False
 
+    def _last(self, bucket: Bucket) -> None:
+        """Leave what is not uploaded: the next start goes on with it."""
+
+    def _end(self) -> None:
+        """Nothing is open."""
+
     def _is_recent(self, day: str) -> bool:
         return day >= day_of_ns(self._plan.clock() - _RECENT_DAYS * DAY_NS)
 

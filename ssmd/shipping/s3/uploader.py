@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +56,7 @@ class _Problem(NamedTuple):
     """When it is tried again, by time.monotonic()."""
 
 
-class Uploader:
+class Uploader(ABC):
     """Runs in a thread of its own. A subclass says what is done; all but the constructor is for that thread.
 
     `lock`: held while segments of a day are put, and while those of a complete day are removed.
@@ -101,6 +102,7 @@ class Uploader:
 
     def measure(self) -> None:
         """Do nothing: an uploader notes its lag itself. In between, that only becomes older."""
+        return
 
     def _note_up(self) -> None:
         if not self.state.up:
@@ -141,19 +143,22 @@ class Uploader:
         self._measure()
         self.state.measured = time.monotonic()
 
+    @abstractmethod
     def _round(self, bucket: Bucket) -> None:
         """Upload what is there now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _measure(self) -> None:
         """Note the lag in the state."""
-        raise NotImplementedError
 
-    def _last(self, bucket: Bucket) -> None:
-        """Upload what has to be there at the end."""
-
+    @abstractmethod
     def _begin(self) -> None:
         """Forget what was known of the bucket: it may have changed."""
 
+    @abstractmethod
+    def _last(self, bucket: Bucket) -> None:
+        """Upload what has to be there at the end."""
+
+    @abstractmethod
     def _end(self) -> None:
         """Close what is open."""
