@@ -19,8 +19,9 @@ from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
+from ssmd.server.levels import FULL, STATUS
 from ssmd.server.page.routes import FILES, Page, PageSource
-from ssmd.server.status import FULL, STATUS, describe
+from ssmd.server.status import describe
 
 EVIL = "<script>alert(1)</script>&\"'"
 

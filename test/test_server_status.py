@@ -17,7 +17,8 @@ from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.status import ChannelStatus, Status
-from ssmd.server.status import FULL, LEVELS, OFF, STATUS, About, describe
+from ssmd.server.levels import FULL, LEVELS, OFF, STATUS
+from ssmd.server.status import About, describe
 
 NOW = 1_790_000_000_000_000_000
 SECOND = 10**9

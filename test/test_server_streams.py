@@ -20,8 +20,8 @@ from ssmd.contracts.tail import EVERYTHING, Seen, Wish
 from ssmd.runtime.status import Status
 from ssmd.server import health, streams
 from ssmd.server.health import HealthServer
+from ssmd.server.levels import STATUS
 from ssmd.server.page.routes import MOST_WISHES
-from ssmd.server.status import STATUS
 from ssmd.server.streams import MOST_STREAMS, Streams
 
 

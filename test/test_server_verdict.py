@@ -14,7 +14,8 @@ from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import STUCK_SECONDS, Status
-from ssmd.server.status import FULL, About, describe
+from ssmd.server.levels import FULL
+from ssmd.server.status import About, describe
 from ssmd.store.timestamps import DAY_NS
 
 BEGIN = NOW // DAY_NS * DAY_NS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ssmd.errors import UsageError, visible
+from ssmd.server.levels import FULL, LEVELS, STATUS
 from ssmd.server.local import is_loopback
-from ssmd.server.status import FULL, LEVELS, STATUS
 
 __all__ = ["parse_listen", "parse_page"]
 

@@ -18,15 +18,14 @@ from ssmd.runtime.recent import Recent
 from ssmd.runtime.shipping import shipping_of
 from ssmd.runtime.status import ChannelStatus, Status
 from ssmd.server import present
+from ssmd.server.levels import FULL, OFF
 from ssmd.server.verdict import verdict
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["FULL", "LEVELS", "OFF", "STATUS", "About", "describe"]
+__all__ = ["About", "describe"]
 
 FORMAT = 1
-OFF, STATUS, FULL = LEVELS = ("off", "status", "full")
-"""How much is shown: `off` the state alone, `status` everything but the names of markets and the texts of errors."""
 NAMES = 20
 """How many markets of a channel are named."""
 

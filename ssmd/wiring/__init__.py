@@ -31,7 +31,7 @@ from ssmd.runtime.reader import RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
 from ssmd.server.health import HealthServer
-from ssmd.server.status import STATUS
+from ssmd.server.levels import STATUS
 from ssmd.shipping import engine_of
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
@@ -109,7 +109,7 @@ def assemble(
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
     `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: one of
-    server.status.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in which the environment is
+    server.levels.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in which the environment is
     open now; None without a schedule. What it raises is counted, where the next run finds it.
     """
     beside = Beside(deployment, environ, shard, page, clock, hours)

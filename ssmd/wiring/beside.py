@@ -35,9 +35,10 @@ from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
+from ssmd.server.levels import FULL, OFF, STATUS
 from ssmd.server.local import is_loopback
 from ssmd.server.page.routes import Page, PageSource
-from ssmd.server.status import FULL, OFF, STATUS, About, describe
+from ssmd.server.status import About, describe
 from ssmd.shipping import TRANSPORTS
 from ssmd.wiring.catalogs import dialect_of
 from ssmd.wiring.configuration import configuration_of
