@@ -66,6 +66,7 @@ class Listening:
 
     sequence = COUNTER
     shows_loss = True
+    heads = None
     loss_note = ""
 
     def __init__(self) -> None:

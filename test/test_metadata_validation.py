@@ -161,6 +161,7 @@ EVERYTHING = {
 name: x
 feed: y
 schema: a:b
+schema_check: count
 keys:
   one: {type: vault, description: d, required: true, fields: [a], source: env, rotation_days: 9}
 subscribe: {channels: [trade]}

@@ -99,6 +99,7 @@ class ToyConnector:
 class ToyExchange:
     sequence = COUNTER
     shows_loss = True
+    heads = None
     loss_note = LOSS_NOT_DETECTED
     tick_seconds: float | None = None
     idle = ""

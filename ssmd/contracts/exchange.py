@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from ssmd.contracts.events import Asked, ChannelState, Event
 from ssmd.contracts.http import HttpRequest
@@ -20,6 +22,7 @@ __all__ = [
     "Exchange",
     "Found",
     "Head",
+    "HeadDecoder",
     "Inspection",
     "Inspector",
     "MessageReader",
@@ -65,6 +68,22 @@ class Opening(NamedTuple):
     what was taken from the answer to prepare(), except addresses. It holds as long as the connection lasts."""
     signed: bool = False
     """Whether a key is used in `url` or `headers`, so that a refusal may be about the key."""
+
+
+class HeadDecoder:
+    """How a dialect decodes the head of each message. Who looks at more of a message than the head puts a function
+    into `decode` that does both at once: to decode a message twice would cost too much.
+
+    `type`: a Struct of msgspec for the heads.
+    """
+
+    def __init__(self, type: type[msgspec.Struct]) -> None:
+        self.type = type
+        decode = msgspec.json.Decoder(type).decode
+        self.decode: Callable[[list[bytes]], list[Any]] = lambda payloads: list(map(decode, payloads))
+        """Return for each message an object with the attributes of a `type`, and the values that it would have.
+
+        Raises ValueError or RecursionError when one of them is not JSON, or has no such head."""
 
 
 class Head(Protocol):
@@ -145,6 +164,10 @@ class Exchange(Inspector, Protocol):
 
     loss_note: str
     """What people should know about lost messages when `sequence` is empty, such as LOSS_NOT_DETECTED."""
+
+    @property
+    def heads(self) -> HeadDecoder | None:
+        """How it decodes the head of each message; None when that cannot be shared."""
 
     @property
     def tick_seconds(self) -> float | None:

@@ -9,6 +9,7 @@ from ssmd.metadata.line_map import LineMap
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.problem import Path, Problem
 from ssmd.metadata.shown import shown_endpoint
+from ssmd.schema.definition import Definition
 
 __all__ = ["Deployment"]
 
@@ -25,6 +26,8 @@ class Deployment:
     """Its position in the feed's file, for the path of a problem: ("versions", version_index, "endpoint")."""
     schema: Schema | None
     schema_version: SchemaVersion | None
+    definition: Definition | None
+    """What messages are checked against; None when they are not."""
     dialect: str
     """The name of the exchange's dialect in the catalog."""
     connection: Any

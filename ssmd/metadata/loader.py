@@ -16,6 +16,7 @@ from typing import Any
 
 from ssmd.errors import ConfigError, visible
 from ssmd.metadata.checking_hours import check_calendar, check_schedule, check_silences
+from ssmd.metadata.checking_schema import definition_to_check
 from ssmd.metadata.definition import check_definitions
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.document import why_unusable
@@ -176,6 +177,7 @@ class _Tree:
             check_calendar(feed.file, self.environments.files)
         check_schedule(environment, feed.file if feed else None, self._today)
         check_silences(environment, self._today)
+        definition = definition_to_check(environment, schema, schema_version, FilePath(self._config_dir))
         used = (environment, feed.file if feed else None, schema)
         files = [file for file in used if file is not None]
         if not all(file.sound for file in files) or feed is None or feed.version is None or feed.index is None:
@@ -190,6 +192,7 @@ class _Tree:
             version_index=feed.index,
             schema=schema.model if schema else None,
             schema_version=schema_version,
+            definition=definition,
             dialect=self._parts.dialect_name(feed.file.name, feed.version.exchange),
             connection=feed.file.sections[("versions", feed.index)],
             storage=environment.sections[("storage",)],

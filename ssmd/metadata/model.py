@@ -221,6 +221,8 @@ class Environment(Model):
     feed: Name
     schema: Annotated[Text, After(_schema_reference)] | None = None
     """`name:version`."""
+    schema_check: Literal["off", "sample", "count"] = "off"
+    """Whether the collector checks messages by the schema: a sample of them, or all."""
     schedule: Schedule | None = None
     keys: dict[Name, KeySpec] = field(default_factory=dict)
     transport: Transport = field(default_factory=lambda: Transport(type="memory"))

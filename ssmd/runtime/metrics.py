@@ -28,6 +28,7 @@ from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.key_metrics import key_metrics
 from ssmd.runtime.labelled import Labelled
+from ssmd.runtime.schema_counts import schema_metrics
 from ssmd.runtime.shipping import shipping_metrics
 from ssmd.runtime.status import Status
 
@@ -138,6 +139,7 @@ class _FromStatus(Collector):
                     metric.add_metric((), float(number))
                 yield metric
         yield from channel_metrics(self._status.channels or ())
+        yield from schema_metrics(self._status.schema)
         if (count := self._status.not_decompressed()) is not None:  # Most exchanges do not compress their messages.
             text = "Messages that could not be decompressed, kept as they came."
             metric = CounterMetricFamily("ssmd_messages_not_decompressed", text, labels=())

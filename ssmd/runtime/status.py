@@ -11,6 +11,7 @@ from ssmd.contracts.listing import ListingState
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.drift import DriftState
 from ssmd.runtime.key_metrics import KeyState
+from ssmd.runtime.schema_counts import SchemaCounts
 
 __all__ = [
     "CLOSED",
@@ -154,6 +155,8 @@ class Status:
     """By name."""
     keys: Mapping[str, KeyState] = field(default_factory=dict)
     """By name."""
+    schema: SchemaCounts | None = None
+    """What the check of messages against a schema has found; None when they are not checked."""
     listing: ListingState | None = None
     """How far the following of markets is; None when none are followed, and within a second of the connection."""
     not_followed: Sequence[str] = ()

@@ -49,13 +49,23 @@ class Checker(Protocol):
 class JsonChecker:
     """Checks by a JSON Schema: what its compiled form accepts is valid, and the judge decides the rest.
 
-    `compiled`: None when the schema cannot be compiled.
+    `schema`: as decoded JSON, which `judge` decides by.
     """
 
-    def __init__(self, judge: Judge, compiled: Compiled | None, type_of: TypeOf) -> None:
+    def __init__(self, schema: Any, judge: Judge, type_of: TypeOf) -> None:
+        self._schema = schema
         self._judge = judge
-        self._compiled = compiled
+        self._compiled = compile_schema(schema)
         self._type_of = type_of
+
+    @property
+    def types(self) -> Sequence[str]:
+        """The types of messages that the compiled form knows; empty when the schema does not tell types apart."""
+        return () if self._compiled is None else self._compiled.tags
+
+    def compiled_for(self, head: type[msgspec.Struct]) -> Compiled | None:
+        """Return the schema compiled such that messages have the attributes of a `head`; None when that cannot be."""
+        return compile_schema(self._schema, head)
 
     def check(self, payloads: list[bytes]) -> list[Violation]:
         return self.judged(payloads, self._doubtful(payloads))
@@ -93,7 +103,7 @@ def make_checker(definition: bytes, name: str, type_of: TypeOf = type_field) -> 
     Raises ConfigError with what is wrong with the definition.
     """
     schema = _schema(definition, name)
-    return JsonChecker(judge_of(schema, name), compile_schema(schema), type_of)
+    return JsonChecker(schema, judge_of(schema, name), type_of)
 
 
 def _schema(definition: bytes, name: str) -> Any:

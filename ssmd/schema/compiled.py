@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 import msgspec
 
 from ssmd.schema.forms import Default, Form, Forms
-from ssmd.schema.patterns import Check
 from ssmd.schema.rules import Inexpressible, gather
 from ssmd.schema.variants import Variants, variants_of
 
@@ -25,10 +25,12 @@ __all__ = ["Compiled", "compile_schema"]
 class Compiled:
     """Accepts messages that are valid, though perhaps not all of them."""
 
-    def __init__(self, forms: Mapping[type, Check | None]) -> None:
-        """`forms`: what a message becomes, and the check of the patterns in it."""
-        self._checks = forms
-        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(reduce(operator.or_, forms)).decode
+    def __init__(self, forms: Mapping[str | None, Form]) -> None:
+        """`forms`: by the constant that messages of the form have; None for a schema without variants."""
+        self._checks = {form.type: form.check for form in forms.values()}
+        self.tags = [tag for tag in forms if tag is not None]
+        """The constants by which it tells messages apart."""
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(reduce(operator.or_, self._checks)).decode
         """Decode one message. Raises msgspec.ValidationError when it may not be valid, and ValueError or RecursionError
         when it is not JSON. It does not look whether what it skips is UTF-8."""
 
@@ -52,12 +54,13 @@ class Compiled:
     def doubtful(self, decoded: Sequence[Any]) -> list[int]:
         """Return the indexes of those messages whose patterns do not match. What decode() has not made is not one."""
         found: list[int] = []
-        kinds = set(map(type, decoded))
-        for kind in kinds:
-            if (check := self._checks.get(kind)) is not None:
-                of_kind = list(decoded) if len(kinds) == 1 else [value for value in decoded if type(value) is kind]
-                if not check(of_kind):
-                    found += [at for at, value in enumerate(decoded) if type(value) is kind and not check([value])]
+        of_kinds: defaultdict[type, list[Any]] = defaultdict(list)
+        for value in decoded:
+            of_kinds[type(value)].append(value)
+        for kind, values in of_kinds.items():
+            check = self._checks.get(kind)
+            if check is not None and not check(values):
+                found += [at for at, value in enumerate(decoded) if type(value) is kind and not check([value])]
         return sorted(found)
 
 
@@ -78,7 +81,7 @@ def compile_schema(schema: Any, head: type[msgspec.Struct] | None = None) -> Com
     if len(forms) == 1:  # msgspec would not demand the field that has the constant.
         [tag] = forms
         forms[tag] = _form(schema, variants, tag, head, is_alone=True)
-    return Compiled({form.type: form.check for form in forms.values()}) if forms else None
+    return Compiled(forms) if forms else None
 
 
 def _form(

@@ -16,7 +16,10 @@ import msgspec
 from ssmd.errors import ConfigError, printable
 from ssmd.store.json_limits import is_json
 
-__all__ = ["Judge", "Reason", "judge_of"]
+__all__ = ["NOT_JSON", "Judge", "Reason", "judge_of"]
+
+NOT_JSON = "is not valid JSON"
+"""The reason for a message that is not JSON at all."""
 
 _LONGEST_REASON = 200
 _LONGEST_PATH = 200
@@ -52,7 +55,7 @@ class Judge:
         """Return why a message is not valid; None when it is. Never raises, whatever the bytes are."""
         payload = payload.strip(b" \t\r\n")
         if not is_json(payload):
-            return Reason("", "is not valid JSON")
+            return Reason("", NOT_JSON)
         try:
             document = _decode(payload)
             if self.is_valid(document):

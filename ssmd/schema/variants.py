@@ -59,6 +59,8 @@ def variants_of(root: Any) -> Variants:
     if "oneOf" in root and "anyOf" in root:
         raise Inexpressible("oneOf")
     alternatives = [_whole(each, root) for each in root.get("oneOf") or root.get("anyOf") or ()]
+    if "anyOf" in root:  # A message need not be checked against alternatives that it need not have, such as `other`.
+        alternatives = [each for each in alternatives if _constants(each)] or alternatives
     ifs = [_condition(part["if"]) for part in conditional]
     constants = [*map(_constants, alternatives), *ifs]
     names = set.intersection(*map(set, constants)) if constants else set(_constants(rest))

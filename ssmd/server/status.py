@@ -82,6 +82,7 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         "today": present.today(about.days()),
         "channels": _channels(status, now_ns, names, present.channel_rates(about.recent)),
         "following": _following(status, now_ns, names),
+        "schema": _schema(status),
         "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
         "disk": {
             "day": status.day or None,
@@ -97,6 +98,19 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         "companions": _companions(status, names),
         "shipping": _shipping(status, SHIP, names),
         "uploading": _shipping(status, UPLOAD, names),
+    }
+
+
+def _schema(status: Status) -> dict[str, Any] | None:
+    counts = status.schema
+    if counts is None:
+        return None
+    return {
+        "name": counts.schema,
+        "sample": counts.is_sample,
+        "checked": counts.checked,
+        "not_checked": counts.not_checked,
+        "violations": dict(counts.violations),
     }
 
 

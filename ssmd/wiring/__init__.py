@@ -40,6 +40,7 @@ from ssmd.wiring.drift import shape_observer
 from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.room import require_shard
+from ssmd.wiring.schema_check import schema_observer
 from ssmd.wiring.source import Source, is_simulated, rest_endpoint, source_of
 from ssmd.writer.s3 import S3Storage
 
@@ -121,7 +122,7 @@ def assemble(
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
     runner = Runner(
-        RunParts(beside.feed, connector, exchange, beside.writer, _observers(deployment, beside, shard, clock)),
+        RunParts(beside.feed, connector, exchange, beside.writer, _observers(deployment, beside, exchange, shard, clock)),
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
@@ -136,10 +137,12 @@ def assemble(
     return Run(runner, reporter, beside.error_counts, server, beside.keys.warnings)
 
 
-def _observers(deployment: Deployment, beside: Beside, shard: Shard, clock: Callable[[], int]) -> list[Observer]:
+def _observers(
+    deployment: Deployment, beside: Beside, exchange: Exchange, shard: Shard, clock: Callable[[], int]
+) -> list[Observer]:
     """Return what looks at the messages: only what is asked for."""
     drift = shape_observer(deployment, beside.writer.state_folder, shard, beside.status, clock)
-    asked_for: list[Observer | None] = [beside.tap, drift]
+    asked_for: list[Observer | None] = [beside.tap, drift, schema_observer(deployment, exchange, beside.status)]
     return [*filter(None, asked_for)]
 
 

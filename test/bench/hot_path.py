@@ -1,8 +1,9 @@
 """What a message costs between the socket and the disk: the runner, the dialect and the file writer.
 
 There is no socket and there are no frames: the runner gets messages as the frame reader would yield them, in reads of
-1, 20 and 240 messages, and they end in a file. They are read by the Kalshi dialect, and by the generic one: bare, with
-a description that has no paths, and with one that has the paths of type, time and sequence. Prints microseconds of CPU
+1, 20 and 240 messages, and they end in a file. They are read by the Kalshi dialect, without and with a check of every
+message against its schema, and by the generic one: bare, with a description that has no paths, and with one that has
+the paths of type, time and sequence. Prints microseconds of CPU
 time per message, the best and the median of eleven rounds, and the ratio to the bare generic dialect of the last
 checkout. Dialects and checkouts are measured in turn, so that other load on the machine affects all of them alike.
 """
@@ -30,6 +31,9 @@ MESSAGES = {1: 60_000, 20: 200_000, 240: 400_000}
 ROUNDS = 11
 
 BARE = "generic"
+SCHEMA = ROOT / "conf/schemas/kalshi-v2.json"
+TIME, SECONDS = b"2026-01-01T00:00:00.123456Z", 1767225600
+"""What the fields of time have: of the load source's messages, they hold the time of sending instead."""
 
 
 class Dialect(NamedTuple):
@@ -38,10 +42,13 @@ class Dialect(NamedTuple):
     exchange: str
     description: Mapping[str, Any] | None = None
     """Of the feed; None for none."""
+    schema: str | None = None
+    """The file of the schema that every message is checked against; None for none."""
 
 
 DIALECTS = {
     "kalshi": Dialect("kalshi"),
+    "kalshi, schema checked": Dialect("kalshi", schema=str(SCHEMA)),
     BARE: Dialect("generic"),
     "generic, no paths": Dialect("generic", {"keep_alive": [{"every_seconds": 20, "send": "ping"}]}),
     "generic, with paths": Dialect("generic", DESCRIPTION),
@@ -100,7 +107,7 @@ class Prepared:
 key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-name, description = json.loads(sys.argv[5])
+name, description, schema = json.loads(sys.argv[5])
 dialect = EXCHANGES[name]
 if description is not None:
     if not hasattr(dialect, "described"):
@@ -112,7 +119,16 @@ try:
 except TypeError:  # A checkout from before the writer wrote its times into the status.
     writer = FileWriter(LocalStorage(type="local", path=folder), "kalshi", status=status, metrics=metrics)
 reporter = Reporter("kalshi", status)
-runner = join("kalshi", Prepared(), exchange, writer, status=status, metrics=metrics, reporter=reporter)
+observers = []
+if schema is not None:
+    try:
+        from ssmd.wiring.schema_check import schema_check
+    except ImportError:
+        sys.exit()  # A checkout from before messages were checked.
+    with open(schema, "rb") as file:
+        observers = [schema_check(file.read(), schema, "kalshi:bench", exchange, dialect.reader(), status)]
+further = [observers] if observers else []  # 0.1.0 knows none.
+runner = join("kalshi", Prepared(), exchange, writer, *further, status=status, metrics=metrics, reporter=reporter)
 began = time.process_time()
 try:
     runner.run()
@@ -120,13 +136,22 @@ except Disconnected:
     pass
 print((time.process_time() - began) / messages * 1e6)
 assert status.messages == messages
+assert schema is None or (status.schema.checked, sum(status.schema.violations.values())) == (messages, 0)
 """
+
+
+def as_specified(text: bytes) -> bytes:
+    """Return a message of the load source with times as Kalshi has them, so that it is valid by Kalshi's schema."""
+    zeros = b'"ts":"' + b"0" * len(TIME) + b'"'
+    if b'"orderbook_delta"' in text:
+        return text.replace(zeros, b'"ts":"%b"' % TIME, 1)
+    return text.replace(zeros, b'"ts":%d,"time":"%b"' % (SECONDS, TIME), 1)
 
 
 def run_round(folder: Path, checkout: Path, read: int, sent: Path, dialect: Dialect) -> float | None:
     """Run one round with `checkout`, `read` messages in a read; return the microseconds of CPU time per message.
 
-    None when the checkout does not know descriptions. Raises RunFailed.
+    None when the checkout does not know descriptions, or schemas. Raises RunFailed.
     """
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as data:
         arguments = [data, str(read), str(MESSAGES[read]), str(sent), json.dumps(dialect)]
@@ -146,7 +171,7 @@ def main(folder: Path, others: Sequence[Path], only: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="ssmd-bench-", dir=folder) as scratch:
         for read in READS:
             sent = Path(scratch, "sent")
-            sent.write_bytes(b"".join(map(cycle.text, range(MESSAGES[read]))))
+            sent.write_bytes(b"".join(as_specified(cycle.text(number)) for number in range(MESSAGES[read])))
             costs: dict[tuple[str, Path], list[float]] = {(name, path): [] for name in names for path in checkouts}
             for _ in range(ROUNDS):
                 for (name, checkout), found in costs.items():

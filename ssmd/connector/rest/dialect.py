@@ -35,6 +35,7 @@ class RestExchange:
 
     sequence = idle = ""
     shows_loss = False
+    heads = None
     loss_note = LOSS_NOTE
     tick_seconds: float | None = None
     listing: Listing | None = None

@@ -39,6 +39,7 @@ class GenericConnection(GenericInspector):
     `keys`: the values of the key fields by name. `subscribe`: the environment's section.
     """
 
+    heads = None
     loss_note = LOSS_NOT_DETECTED
 
     def __init__(

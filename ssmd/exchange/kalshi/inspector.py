@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ssmd.contracts.events import Event, Gap
-from ssmd.contracts.exchange import COUNTER, Inspection
+from ssmd.contracts.exchange import COUNTER, HeadDecoder, Inspection
 from ssmd.errors import Disconnected, SsmdError
 
 __all__ = ["MOST_SIDS", "SNAPSHOT", "KalshiInspector", "MessageHead", "content", "mapping", "whole"]
@@ -74,6 +74,7 @@ class KalshiInspector:
     """The types of messages without an id that _read_special() is to get too."""
 
     def __init__(self) -> None:
+        self.heads = HeadDecoder(MessageHead)
         self._next_seq: dict[int, int] = {}
         self._last_batch: dict[int, int] = {}
         """For each confirmed sid the number of the batch that had its last message without a number."""
@@ -101,7 +102,7 @@ class KalshiInspector:
     def inspect(self, payloads: list[bytes]) -> Inspection:
         decoded = True
         try:
-            heads = list(map(_decode_head, payloads))
+            heads = self.heads.decode(payloads)
         except (ValueError, RecursionError):
             decoded = False
             heads = [_head(payload) for payload in payloads]
