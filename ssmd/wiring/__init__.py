@@ -121,8 +121,9 @@ def assemble(
         companions = beside.companions(source.keys, listing.companions)
         server = beside.probes(listen)
     reporter = Reporter(beside.feed, beside.status, status_line)
+    observers = _observers(deployment, beside, exchange, shard, clock)
     runner = Runner(
-        RunParts(beside.feed, connector, exchange, beside.writer, _observers(deployment, beside, exchange, shard, clock)),
+        RunParts(beside.feed, connector, exchange, beside.writer, observers),
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
