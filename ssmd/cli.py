@@ -12,6 +12,7 @@ Commands:
   sim        serve a simulated exchange, or a recording, over a WebSocket
   verify     prove that recorded data is unchanged, or name the lines that are not
   check      check recorded messages against a schema
+  shape      show which fields recorded messages have, and of which kind
   seal       write the manifests of finished days
   cat        print recorded lines, or the exchange's own messages
   compact    compress sealed days, or make Parquet of them

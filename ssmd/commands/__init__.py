@@ -11,6 +11,7 @@ COMMANDS = {
     "sim": "ssmd.commands.sim",
     "verify": "ssmd.commands.verify",
     "check": "ssmd.commands.check",
+    "shape": "ssmd.commands.shape",
     "seal": "ssmd.commands.seal",
     "cat": "ssmd.commands.cat",
     "compact": "ssmd.commands.compact",
@@ -24,7 +25,10 @@ COMMANDS = {
 }
 
 ON_FILES_ONLY = frozenset(
-    {"init", "verify", "check", "seal", "cat", "compact", "report", "import", "ship", "export", "restore", "prune"}
+    {
+        *("init", "verify", "check", "shape", "seal", "cat", "compact", "report", "import", "ship", "export"),
+        *("restore", "prune"),
+    }
 )
 """The commands that only read and write files, or use the library of an engine. They run without gevent, which takes
 half of the time to start, and which the threads of such a library do not get on with."""

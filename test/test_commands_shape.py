@@ -1,0 +1,88 @@
+"""`ssmd shape`: the shape of recorded days, and a JSON Schema that their messages satisfy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from drifting import messages
+from hypothesis import given
+from hypothesis import strategies as st
+from process import ssmd
+from recorded import GENERIC, write_day
+
+from ssmd.schema.check import make_checker
+from ssmd.shape.json_schema import json_schema
+from ssmd.shape.learned import ShapeLearner
+from ssmd.shape.walk import MOST_KEYS
+
+DAYS = ["2026-01-01", "2026-01-02"]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory) -> Path:
+    """A sealed day and one that is not, of 3,000 messages each."""
+    storage = tmp_path_factory.mktemp("data")
+    dialect = {**GENERIC, "description": {"paths": {"type": "type"}}}
+    for day, sealed in zip(DAYS, (True, False), strict=True):
+        payloads = [(1, json.dumps(one).encode()) for one in messages(3000)]
+        write_day(storage, day, (0, "started", dialect), (0, "connected", {}), *payloads, sealed=sealed)
+    return storage
+
+
+def test_the_shape_is_that_beside_a_sealed_day_or_is_read(storage):
+    beside = json.loads((storage / DAYS[0] / "kalshi.shape.json").read_bytes())["types"]
+    for day in DAYS:
+        done = ssmd("shape", "--json", storage / day)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout) == {"format": 1, "types": beside}
+    both = json.loads(ssmd("shape", "--json", "--type", "trade", storage).stdout)["types"]
+    assert {name: one["messages"] for name, one in both.items()} == {"trade": 600}
+
+
+def test_people_get_a_table_for_each_type(storage):
+    done = ssmd("shape", "--type", "trade", storage / DAYS[0])
+    title, heads, *rows = done.stdout.splitlines()
+    assert (title, heads.split()) == ("trade: 300 messages", ["field", "in", "first", "line", "kinds"])
+    assert ["msg.settled", "100", "%", "10", "null"] in [row.split() for row in rows]
+
+
+def test_the_messages_satisfy_the_schema_that_is_made_of_them(storage, tmp_path):
+    path = tmp_path / "made.json"
+    path.write_text(ssmd("shape", "--schema", storage).stdout)
+    done = ssmd("check", "--schema", path, storage)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats(-1e9, 1e9) | st.sampled_from(["", "1.5", "x"]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "", "a.b"]), inside),
+    max_leaves=8,
+)
+
+
+@given(st.lists(json_values, min_size=1, max_size=8))
+def test_any_messages_satisfy_the_schema_that_is_made_of_them(values):
+    payloads = [json.dumps(value).encode() for value in values]
+    learner = ShapeLearner(exact=True)
+    learner.add(payloads, [""] * len(payloads), 0)
+    schema = json.dumps(json_schema(learner.types())).encode()
+    assert list(make_checker(schema, "made").check(payloads)) == []
+
+
+def test_objects_whose_keys_are_data_have_one_schema_for_all_values():
+    payloads = [json.dumps({"at": {f"K{n}": {"bid": 1}}}).encode() for n in range(MOST_KEYS + 9)]
+    learner = ShapeLearner(exact=True)
+    learner.add(payloads, [""] * len(payloads), 0)
+    [form] = json_schema(learner.types())["anyOf"]
+    inner = {"type": "object", "properties": {"bid": {"type": "integer"}}, "required": ["bid"]}
+    assert form["properties"]["at"] == {"type": "object", "additionalProperties": inner}
+
+
+def test_a_path_without_data_is_named(tmp_path):
+    done = ssmd("shape", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        64,
+        f"ssmd: {tmp_path}: no data here; name a storage folder, a day or a file\n",
+    )
