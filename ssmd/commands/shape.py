@@ -1,8 +1,8 @@
 """Show the shape of recorded messages: which fields those of each type have, and of which kind the values are.
 
 Usage:
-  ssmd shape [--feed <feed>] [--type <type>]... [--json | --schema] [--jobs <n>] [--cache <folder>]
-             [--cache-size <n>] <path>...
+  ssmd shape [--feed <feed>] [--type <type>]... [--json] [--jobs <n>] [--cache <folder>] [--cache-size <n>] <path>...
+  ssmd shape --schema [--feed <feed>] [--type <type>]... [--jobs <n>] [--cache <folder>] [--cache-size <n>] <path>...
   ssmd shape (-h | --help)
 
 Options:
