@@ -46,8 +46,6 @@ class Mirror:
 
     address: Address
     root: Path
-    endpoint: str | None = None
-    region: str | None = None
     keeps: int = 0
     live: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     """Of files that are several objects here: their names."""
@@ -169,7 +167,7 @@ class Mirror:
 
     def _open(self) -> Bucket:
         if self.bucket is None:
-            self.bucket = open_bucket(self.address, region=self.region, endpoint=self.endpoint)
+            self.bucket = open_bucket(self.address)
         return self.bucket
 
 

@@ -72,7 +72,7 @@ _REMEDY = (
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     selection = selection_of(arguments)
-    with places(arguments["<path>"], arguments, environ, selection.may_hold) as found:
+    with places(arguments["<path>"], arguments, selection.may_hold) as found:
         return _cat_all(arguments, found, selection)
 
 

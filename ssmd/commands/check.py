@@ -66,7 +66,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     definition = _definition(arguments["--schema"], arguments["--config-dir"])
     schema = json_schema_of(definition)
     make_checker(schema, definition.name)  # What is wrong with it is said once, and before anything is read.
-    with places(arguments["<path>"], arguments, environ) as read:
+    with places(arguments["<path>"], arguments) as read:
         days = _check_all(read, schema, definition.name, jobs_asked(arguments), arguments["<path>"])
         others = _without_a_part(schema, days)
         if arguments["--json"]:

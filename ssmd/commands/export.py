@@ -69,7 +69,7 @@ _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     days = frozenset(map(_day, arguments["--day"]))
-    with places([arguments["<storage>"]], arguments, environ, lambda day: not days or day in days) as read:
+    with places([arguments["<storage>"]], arguments, lambda day: not days or day in days) as read:
         return _export_days(arguments, read, days)
 
 

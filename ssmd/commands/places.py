@@ -87,7 +87,6 @@ class _Counted:
 def places(
     texts: Sequence[str],
     arguments: Mapping[str, Any],
-    environ: Mapping[str, str],
     wanted: Callable[[str], bool] = lambda day: True,
 ) -> Iterator[Places]:
     """Yield what `texts` name; those that begin with s3:// are looked up in their buckets.
@@ -105,7 +104,7 @@ def places(
         stack.enter_context(_ended_by_sigterm())
         cache, size = cache_asked(arguments)
         folder = stack.enter_context(temporary_folder() if cache is None else cache_folder(cache))
-        buckets = _Buckets(folder, size // cores(), environ, wanted, stack)
+        buckets = _Buckets(folder, size // cores(), wanted, stack)
         stack.enter_context(_shown(buckets.names))
         paths = [buckets.path_of(text) if is_address(text) else Path(text) for text in texts]
         yield Places(paths, list(buckets.mirrors.values()))
@@ -118,14 +117,11 @@ class _Buckets:
         self,
         folder: Path,
         keeps: int,
-        environ: Mapping[str, str],
         wanted: Callable[[str], bool],
         stack: ExitStack,
     ) -> None:
         self._folder = folder
         self._keeps = keeps
-        # With a server of one's own, the name of the bucket belongs into the path of URLs, so the client has to know.
-        self._endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or None
         self._wanted = wanted
         self._stack = stack
         self.mirrors: dict[Address, Mirror] = {}
@@ -147,7 +143,7 @@ class _Buckets:
         if address not in self.mirrors:
             root = self._folder / address.bucket / address.prefix
             root.mkdir(parents=True, exist_ok=True)
-            mirror = self.mirrors[address] = Mirror(address, root, self._endpoint, keeps=self._keeps)
+            mirror = self.mirrors[address] = Mirror(address, root, keeps=self._keeps)
             mirror.progress = _Announced(mirror)
             self.names[str(root)] = str(address)
             self._stack.callback(mirror.close)

@@ -45,7 +45,7 @@ from ssmd.sim.replay import Recording
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     selection, shard = selection_of(arguments), shard_asked(arguments)
-    with places(arguments["<path>"], arguments, environ, selection.may_hold) as read:
+    with places(arguments["<path>"], arguments, selection.may_hold) as read:
         logs.setup(environ)  # Here: the log has the address of a bucket too, and not the folder that stands for it.
         replay = Recording(tuple(read.paths), arguments["--feed"], selection, shard)
         warn_of_other_forms(replay.files())

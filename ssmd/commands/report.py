@@ -54,7 +54,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     if not (days.isascii() and days.isdigit() and len(days) < 6 and int(days)):
         raise UsageError(f"--days is '{visible(days)}'; it must be a number from 1 to 99999")
     report = _markets if arguments["--markets"] else _days
-    with places([arguments["<storage>"]], arguments, environ) as found:
+    with places([arguments["<storage>"]], arguments) as found:
         return report(arguments, found.paths[0], int(days), time.time_ns())
 
 

@@ -64,7 +64,7 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         from ssmd.commands.verify_copy import verify_copy
 
         return verify_copy(arguments, environ)
-    with places(arguments["<path>"], arguments, environ) as read:
+    with places(arguments["<path>"], arguments) as read:
         return _verify_all(read, jobs_asked(arguments))
 
 
