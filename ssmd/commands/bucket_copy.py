@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ssmd.bucket.mirror import Mirror
 from ssmd.commands.caches import temporary_folder
 from ssmd.errors import DataError, EngineMismatch, UsageError
-from ssmd.reading.blocks import LineBlocks
+from ssmd.proof.packer import proved
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile, ledger_path, manifest_path
 from ssmd.store.manifest import Manifest
+from ssmd.store.on_demand import present
 
 if TYPE_CHECKING:
     from ssmd.bucket.client import Bucket
@@ -61,11 +62,8 @@ class BucketCopy:
             there = [found.path for found in data_files([mirror.root / file.day]) if found.stem == file.stem]
             if not there:
                 return f"is not complete in {self.name}: its data is missing"
-            digest, size = hashlib.sha256(), 0
-            for block in LineBlocks(there[0]):
-                digest.update(block)
-                size += len(block)
+            for _ in proved(present(there[0]), manifest, lambda done: None):
+                pass
         except (UsageError, DataError):
-            return f"cannot be read back from {self.name}"
-        same = (size, digest.hexdigest()) == (manifest.bytes, manifest.sha256)
-        return "" if same else f"has other lines in {self.name}"
+            return f"has other lines in {self.name}, or they cannot be read back"
+        return ""
