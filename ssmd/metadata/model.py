@@ -220,9 +220,8 @@ class Environment(Model):
     name: Name
     feed: Name
     schema: Annotated[Text, After(_schema_reference)] | None = None
-    """`name:version`."""
     schema_check: Literal["off", "sample", "count"] = "off"
-    """Whether the collector checks messages by the schema: a sample of them, or all."""
+    """Whether messages are checked by the schema `name:version` as they come: a sample of them, or all."""
     schedule: Schedule | None = None
     keys: dict[Name, KeySpec] = field(default_factory=dict)
     transport: Transport = field(default_factory=lambda: Transport(type="memory"))
@@ -247,6 +246,5 @@ class Environment(Model):
     @classmethod
     def without_effect(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
         yield from super().without_effect(data)
-        schedule = data.get("schedule")
-        if schedule not in (None, "") and not is_enforced(schedule):
+        if (schedule := data.get("schedule")) not in (None, "") and not is_enforced(schedule):
             yield ("schedule",), f"{WITHOUT_ENFORCE}: ssmd collects until it is stopped"

@@ -109,9 +109,8 @@ def assemble(
 ) -> Run:
     """Choose and construct every part. Raises ConfigError, ResolveError or ListenError; starts nothing.
 
-    `listen`: host and port for the probes. `status_line`: shows a line of state, once a second. `page`: one of
-    server.levels.LEVELS. `today`: the day on which the metadata was loaded. `hours`: those in which the environment is
-    open now; None without a schedule. What it raises is counted, where the next run finds it.
+    `listen`: of the probes. `status_line`: shows a line of state, once a second. `page`: one of server.levels.LEVELS.
+    `today`: when the metadata was loaded. `hours`: the present open hours; None without a schedule. Errors are counted.
     """
     beside = Beside(deployment, environ, shard, page, clock, hours)
     with beside.error_counts:
