@@ -81,6 +81,22 @@ def test_each_row_has_the_connection_that_received_it(storage):
     ]  # fmt: skip
 
 
+def test_a_message_with_an_unknown_field_has_its_columns_and_beside_them_its_line(tmp_path):
+    """More of them than are learned as a form of their own: whoever queries the tables sees them as any other."""
+    payloads = [TICKER.replace(b'"ts":', b'"unknown":%d,"ts":' % (number * number)) for number in range(40)]
+    messages = [(10 + number, payload) for number, payload in enumerate(payloads)]
+    write_day(tmp_path, DAY, (0, "started", KALSHI), (1, "connected", {}), *messages)
+    before = content(tmp_path)
+    run(tmp_path)
+    rows = pq.read_table(tmp_path / DAY / "kalshi.parquet" / "type=ticker" / "part-0000.parquet").to_pylist()
+    assert {(row["market_ticker"], str(row["price_dollars"])) for row in rows} == {("KX-1", "0.480000")}
+    raw = [row["raw"] for row in rows if row["raw"] is not None]
+    assert len(rows) == 40
+    assert raw
+    assert all(b'"unknown":' in line for line in raw)
+    assert content(tmp_path) == before
+
+
 def test_a_dry_run_changes_nothing(storage):
     before = names(storage), content(storage)
     assert run(storage, dry_run=True) == [Compacted(len(before[1]), 0, ("kalshi.jsonl",), finished=False)]
