@@ -28,6 +28,7 @@ from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVe
 from ssmd.metadata.sections import Cache, Calendar, ExpectedSilence, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
+from ssmd.runtime.schema_counts import SchemaCounts
 from ssmd.runtime.status import Status
 from ssmd.shipping import TRANSPORTS
 from ssmd.store.file_kinds import DAY_FILES
@@ -64,6 +65,7 @@ SHIP = CompanionState(report={**REPORT, "lag_bytes": None, "lag_seconds": None})
 def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
     status = Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING, companions={"ship": SHIP})
+    status.schema = SchemaCounts("kalshi:v2", is_sample=False)
     Metrics(registry, "kalshi", status)
     # The library appends _total to the names of counters only when it prints them.
     real = {
