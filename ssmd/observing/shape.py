@@ -26,7 +26,7 @@ OFF, SAMPLE, ALL = LEVELS = ("off", "sample", "all")
 
 PART = 0.03
 """With SAMPLE, the part of the time that may be spent here. Up to it every message is looked at."""
-_SAVED_SECONDS = 1.0
+_SAVED_SECONDS = 0.2
 """So much time, at most, may be saved up for a burst, as the time in which it is spent."""
 LARGEST_BYTES = 256 * 1024
 """A longer message is not looked at: that would take too long. When the day is sealed, it is."""

@@ -44,11 +44,15 @@ class Dialect(NamedTuple):
     """Of the feed; None for none."""
     schema: str | None = None
     """The file of the schema that every message is checked against; None for none."""
+    drift: str = ""
+    """`drift_check` of the environment: messages are compared with the shape of the first 20,000 of them."""
 
 
 DIALECTS = {
     "kalshi": Dialect("kalshi"),
     "kalshi, schema checked": Dialect("kalshi", schema=str(SCHEMA)),
+    "kalshi, drift sample": Dialect("kalshi", drift="sample"),
+    "kalshi, drift all": Dialect("kalshi", drift="all"),
     BARE: Dialect("generic"),
     "generic, no paths": Dialect("generic", {"keep_alive": [{"every_seconds": 20, "send": "ping"}]}),
     "generic, with paths": Dialect("generic", DESCRIPTION),
@@ -107,7 +111,7 @@ class Prepared:
 key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 status = Status()
 metrics = Metrics(CollectorRegistry(), "kalshi", status)
-name, description, schema = json.loads(sys.argv[5])
+name, description, schema, drift = json.loads(sys.argv[5])
 dialect = EXCHANGES[name]
 if description is not None:
     if not hasattr(dialect, "described"):
@@ -127,6 +131,21 @@ if schema is not None:
         sys.exit()  # A checkout from before messages were checked.
     with open(schema, "rb") as file:
         observers = [schema_check(file.read(), schema, "kalshi:bench", exchange, dialect.reader(), status)]
+if drift:
+    try:
+        from ssmd.observing.shape import ShapeObserver, Sources
+        from ssmd.runtime.drift import DriftState
+        from ssmd.runtime.kept_fresh import KeptFresh
+        from ssmd.shape.drift import Known
+        from ssmd.shape.learned import ShapeLearner
+    except ImportError:
+        sys.exit()  # A checkout from before there was drift.
+    finder, learner = dialect.reader(), ShapeLearner()
+    learner.add(payloads[:20_000], [type for type, _ in finder.read(payloads[:20_000])], 0)
+    known = Known(learner.types(), {})
+    sources = Sources(finder, lambda type: True, KeptFresh(lambda: known, 600), None)
+    observers = [ShapeObserver(sources, DriftState(drift), time.time_ns())]
+    observers[0].begin(10)
 further = [observers] if observers else []  # 0.1.0 knows none.
 runner = join("kalshi", Prepared(), exchange, writer, *further, status=status, metrics=metrics, reporter=reporter)
 began = time.process_time()
