@@ -52,7 +52,7 @@ _WIDE = 160
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    with places(arguments["<path>"], arguments, environ) as read:
+    with places(arguments["<path>"], arguments) as read:
         shapes = _shapes(arguments, read)
     wanted = arguments["--type"]
     types = {name: one for name, one in together(shapes).items() if not wanted or name in wanted}
