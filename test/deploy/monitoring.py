@@ -229,15 +229,20 @@ class Loop:
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.read().decode()
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_works(self) -> None:
+        """Wait until it is connected, and what it starts beside it works."""
         until = time.monotonic() + 60
-        while True:
-            try:
-                self.get("/health")
-                return
-            except OSError:
-                assert time.monotonic() < until, self.log.read_text()
-                time.sleep(0.1)
+        while not self._works():
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.1)
+
+    def _works(self) -> bool:
+        try:
+            self.get("/ready")  # 503 is an OSError too.
+            metrics = self.get("/metrics")
+        except OSError:
+            return False
+        return not re.search(r'^ssmd_companion_up\{.*companion="(ship|upload)".* 0\.0$', metrics, re.MULTILINE)
 
     def kill(self) -> None:
         if self._shell.poll() is None:
@@ -296,7 +301,7 @@ def monitor(folder: Path) -> Iterator[Monitored]:
             loops[name] = Loop(name, tree, folder)
             ends.callback(loops[name].kill)
         for name in HEALTHY:  # A slow start on a busy machine would be an outage.
-            loops[name].wait_until_it_answers()
+            loops[name].wait_until_it_works()
         prometheus = ends.enter_context(Prometheus(folder / "prometheus", [loop.address for loop in loops.values()]))
         seen = {(name,) for name in loops} - {("refused",)}
         assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 180)
