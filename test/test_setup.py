@@ -28,8 +28,12 @@ LOCKED = locked_versions(ROOT / "requirements.txt")
 EXTRA_BOUNDS = {(extra, name): each for extra in EXTRAS for name, each in map(bounds, EXTRAS[extra])}
 PACKAGES = {
     "botocore": "boto3",
+    "capnp": "pycapnp",
     "confluent_kafka": "confluent-kafka",
     "geventwebsocket": "gevent-websocket",
+    "google": "grpcio-tools",
+    "grpc_tools": "grpcio-tools",
+    "jsonschema_rs": "jsonschema-rs",
     "nats": "nats-py",
     "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
@@ -37,8 +41,8 @@ PACKAGES = {
     "websocket": "websocket-client",
     "yaml": "pyyaml",
 }
-"""The package of each module that is named otherwise. pydantic requires one exact version of pydantic_core, and
-boto3 one minor release of botocore."""
+"""The package of each module that is named otherwise. pydantic requires one exact version of pydantic_core, boto3
+one minor release of botocore; and grpcio-tools brings google.protobuf."""
 
 OVERRIDDEN = {"gevent"}
 """The packages of which ssmd imports public classes alone, but overrides a private method: see server/health.py."""
@@ -74,7 +78,7 @@ def test_without_the_libraries_of_extras_everything_else_can_be_imported():
     """A library is imported when a sink is opened or a file is read, and not when a catalog or a command is loaded."""
     program = """
 import sys
-for module in ("nats", "confluent_kafka", "paho", "boto3", "botocore", "pyarrow"):
+for module in ("nats", "confluent_kafka", "paho", "boto3", "botocore", "pyarrow", "grpc_tools", "google", "capnp"):
     sys.modules[module] = None
 import ssmd.__main__
 from ssmd import wiring
@@ -86,7 +90,7 @@ print(*sorted(wiring.parts().transports))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(done.stdout.split()) == {"file", "memory", *EXTRAS} - {"s3", "parquet"}
+    assert set(done.stdout.split()) == {"file", "memory", *EXTRAS} - {"s3", "parquet", "protobuf", "capnp"}
 
 
 @pytest.mark.parametrize("name", BOUNDS)
