@@ -22,7 +22,7 @@ FLOORS = [
     {"store"},
     {"contracts"},
     {"extras", "field_path"},
-    {"errors", "pace", "spelling", "unpatched"},
+    {"errors", "pace", "spelling", "unpatched", "words"},
 ]
 """The packages, and the modules at the top, from the top of the house down. Each imports from lower floors only."""
 

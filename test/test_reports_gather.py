@@ -14,9 +14,9 @@ from ssmd.proof.pack_zst import ZstPacker
 from ssmd.reports.columns import remark
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather
-from ssmd.reports.units import percent
 from ssmd.store.layout import DayFile
 from ssmd.store.timestamps import day_begins
+from ssmd.words import percent
 
 LATER = day_begins("2026-12-01")
 

@@ -41,12 +41,12 @@ from ssmd.errors import SsmdError, UsageError, visible
 from ssmd.proof.day_shape import drifts_of
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
-from ssmd.reports.units import percent
 from ssmd.shape.drift import Drift
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import day_of_ns
+from ssmd.words import percent
 
 _MOST_DRIFTS = 20
 """How many changes of the messages' shape are named for a day."""

@@ -48,11 +48,11 @@ from ssmd.proof.verdict import Verdict
 from ssmd.proof.verify import verify
 from ssmd.reports.figures import coverage_of, outages_of
 from ssmd.reports.text import print_whole
-from ssmd.reports.units import count, duration, percent
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 from ssmd.store.manifest_formats import known
 from ssmd.store.pruned import pruned_data
+from ssmd.words import count, duration, percent
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ssmd.reports.comparison import change
 from ssmd.reports.figures import Figures
-from ssmd.reports.units import count, duration, more_or_less, percent, short_bytes, short_rate
+from ssmd.words import bytes_text, count, duration, more_or_less, percent, short_rate
 
 __all__ = ["COLUMNS", "COVERED", "Column", "Row", "remark", "rows"]
 
@@ -58,8 +58,8 @@ def _unless_zero(number: Callable[[Figures], int | None]) -> Callable[[Row], str
 COLUMNS = (
     Column("messages", lambda row: f"{row.day.messages:,}"),
     Column("change", lambda row: more_or_less(row.change), 4),
-    Column("bytes", lambda row: short_bytes(row.day.bytes), 8),
-    Column("on disk", lambda row: short_bytes(row.day.stored_bytes), 1),
+    Column("bytes", lambda row: bytes_text(row.day.bytes), 8),
+    Column("on disk", lambda row: bytes_text(row.day.stored_bytes), 1),
     Column("mean", _mean, 5),
     Column("peak hour", lambda row: short_rate(max(row.day.rates)), 2),
     Column("peak second", lambda row: count(row.day.peak_second, "/s"), 3),

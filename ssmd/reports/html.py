@@ -12,8 +12,8 @@ from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
 from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
 from ssmd.reports.shards import who_was_missing
-from ssmd.reports.units import duration, percent, short_bytes, short_count, short_rate
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
+from ssmd.words import bytes_text, duration, percent, short_count, short_rate
 
 __all__ = ["page"]
 
@@ -89,7 +89,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
             ("outages", *_outages(days, f"{len(outages):,}")),
             ("not connected", *_outages(days, duration(sum(day.seconds_out for day in days)))),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
-            ("data", short_bytes(sum(day.bytes for day in days)), "plain"),
+            ("data", bytes_text(sum(day.bytes for day in days)), "plain"),
         ],
         "days": [_day(row) for row in reversed(table)],
         "highest_rate": short_rate(table[-1].highest_rate),

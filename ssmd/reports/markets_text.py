@@ -9,8 +9,8 @@ from typing import Any
 from ssmd.errors import printable
 from ssmd.proof.missed_markets import MissedMarket
 from ssmd.reports.markets import FeedMarkets
-from ssmd.reports.units import duration
 from ssmd.store.timestamps import timestamp
+from ssmd.words import duration
 
 __all__ = ["json_lines", "text_lines"]
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from ssmd.contracts.shard import Shard
 from ssmd.reports.figures import Absence, Figures
 from ssmd.reports.spans import covered, span
-from ssmd.reports.units import duration
 from ssmd.store.closed_hours import Times, divide, joined
 from ssmd.store.manifest import ClosedTime, TimeGap
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
+from ssmd.words import duration
 
 __all__ = ["together", "who_was_missing"]
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
 from ssmd.reports.comparison import by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
-from ssmd.reports.units import duration
 from ssmd.store.manifest import TimeGap
+from ssmd.words import duration
 
 __all__ = ["print_report", "print_whole"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ssmd.runtime.status import CLOSED, CONNECTING, ENDING, INCOMPLETE
-from ssmd.server.words import clock, count, long_duration, rate, seconds_text
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
+from ssmd.words import clock, count, long_duration, percent, rate, seconds_text
 
 __all__ = ["ATTENTION", "BAD", "GOOD", "GRADES", "WAITING", "Verdict", "verdict"]
 
@@ -138,12 +138,7 @@ def _how_complete(found: Mapping[str, Any], now_ns: int) -> str:
     if not today or today["coverage_percent"] is None:
         return ""
     if today["outages"]:
-        return f"{_percent(today['coverage_percent'])} of today so far"
+        return f"{percent(today['coverage_percent'])} of today so far"
     how = "complete" if gaps is not None else "connected without a break"
     first = today["first_run"]
     return f"{how} so far today" if first is None else f"{how} since {clock(parse_timestamp(first), now_ns)} UTC"
-
-
-def _percent(value: float) -> str:
-    """Return a percentage below 100, rounded down."""
-    return f"{int(value * 100) / 100:.2f} %"

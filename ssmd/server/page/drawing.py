@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, Piece, Strip
 from ssmd.runtime.recent import CHART_SECONDS, Rates
-from ssmd.server.words import seconds_text
 from ssmd.store.timestamps import day_begins, timestamp
+from ssmd.words import seconds_text
 
 __all__ = ["DAY_MINUTES", "Band", "Bar", "Chart", "bars", "chart", "sentence"]
 

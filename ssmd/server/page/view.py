@@ -9,9 +9,9 @@ from ssmd.contracts.strip import Strip
 from ssmd.runtime.recent import Rates
 from ssmd.server.page.drawing import bars, chart, sentence
 from ssmd.server.verdict import ATTENTION, BAD, GOOD, QUEUE_BYTES, QUIET_SECONDS
-from ssmd.server.words import bytes_text, clock, count, long_duration, rate, seconds_text
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
+from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
 
 __all__ = ["Figure", "view"]
 
@@ -91,7 +91,6 @@ def _days(days: Sequence[Strip] | None) -> dict[str, Any]:
 
 def _day(strip: Strip, *, is_today: bool) -> dict[str, Any]:
     coverage = strip.coverage
-    text = "?" if coverage is None else "100 %" if coverage >= 100 else f"{int(coverage * 100) / 100:.2f} %"
     gaps = len(strip.gaps_ns) if is_today else strip.gaps
     grade = "" if coverage is None else GOOD if coverage >= 100 else ATTENTION if coverage >= 99 else BAD
     if strip.before_all is not None and strip.outages == [strip.before_all]:
@@ -100,7 +99,7 @@ def _day(strip: Strip, *, is_today: bool) -> dict[str, Any]:
         "name": "today" if is_today else strip.day[5:],
         "day": strip.day,
         "bars": bars(strip),
-        "coverage": text,
+        "coverage": percent(coverage),
         "grade": grade,
         "gaps": "" if not gaps else f"{gaps:,} gap{'s' if gaps > 1 else ''}",
     }

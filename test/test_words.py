@@ -1,4 +1,4 @@
-"""Percentages, durations, counts, sizes and rates as text."""
+"""Percentages, times, counts, sizes and rates as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ssmd.reports.units import count, duration, more_or_less, percent, short_bytes, short_count, short_rate
+from ssmd.store.timestamps import parse_timestamp
+from ssmd.words import (
+    bytes_text,
+    clock,
+    count,
+    duration,
+    long_duration,
+    more_or_less,
+    percent,
+    rate,
+    seconds_text,
+    short_count,
+    short_rate,
+)
+
+NOW = parse_timestamp("2026-03-01T00:00:10.000000Z")
 
 
 @pytest.mark.parametrize(
@@ -36,11 +51,18 @@ from ssmd.reports.units import count, duration, more_or_less, percent, short_byt
         (duration(4.24), "4.2 s"),
         (duration(3725), "01:02:05"),
         (duration(90_000), "1 d 01:00:00"),
-        (short_bytes(999), "999 B"),
-        (short_bytes(12_345), "12.3 kB"),
-        (short_bytes(2e18), "2,000,000 TB"),
+        (bytes_text(None), "?"),
+        (seconds_text(None), "?"),
+        (bytes_text(999), "999 B"),
+        (bytes_text(12_345), "12.3 kB"),
+        (bytes_text(2e18), "2,000,000 TB"),
+        (bytes_text(999.6), "1.00 kB"),
+        (bytes_text(99_960), "100 kB"),
         (short_count(1_234_567), "1.23 M"),
         (short_count(0), "0"),
+        (rate(None), "?"),
+        (rate(0.04), "less than 0.1"),
+        (rate(1234.4), "1,234"),
         (short_rate(0), "0/s"),
         (short_rate(None), "?"),
         (short_rate(0.001), "<0.1/s"),
@@ -65,3 +87,34 @@ def test_a_percentage_is_never_rounded_up(covered):
     """`covered`: the microseconds of a day in which a connection was open. The files have no shorter times."""
     whole = 86_400 * 10**6
     assert percent(100 * covered / whole) == f"{covered * 100 // whole}.{covered * 10_000 // whole % 100:02} %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "short", "long"),
+    [
+        (0, "0 ms", "0 s"),
+        (0.0001, "1 ms", "0 s"),
+        (0.05, "50 ms", "0 s"),
+        (0.25, "0.2 s", "0 s"),
+        (9.96, "10 s", "9 s"),
+        (94, "94 s", "1 min 34 s"),
+        (300, "5 min", "5 min"),
+        (11_100, "3 h 5 min", "3 h 5 min"),
+        (86_400, "1 d", "1 d"),
+        (86_400 * 2 + 59, "2 d", "2 d"),
+    ],
+)
+def test_seconds(seconds, short, long):
+    assert (seconds_text(seconds), long_duration(seconds)) == (short, long)
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        ("2026-03-01T09:30:00.000000Z", "09:30"),
+        ("2026-03-01T09:30:01.999999Z", "09:30:01"),
+        ("2026-02-28T23:59:00.000000Z", "2026-02-28 23:59"),
+    ],
+)
+def test_times_of_day_have_the_date_when_it_is_not_today(time, text):
+    assert clock(parse_timestamp(time), NOW) == text
