@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from drifting import PLANTED, Message, messages
 from process import ssmd
-from recorded import GENERIC, write_day
+from recorded import GENERIC, KALSHI, write_day
 
 from ssmd.proof.day_shape import drifts_of
 from ssmd.proof.verify import verify
@@ -52,6 +52,26 @@ def test_a_sealed_day_has_a_shape_of_its_lines(days):
     assert {name: one.messages for name, one in shape.types.items()} == manifest["messages_by_type"]
     assert drifts_of(folder, "kalshi") == drifts_of(days / DAYS[0], "kalshi") == []
     assert [verify(file).findings for file in data_files([days])] == [[], []]
+
+
+HALF_A_PAIR = {
+    "type": b'{"type":"\\ud800","a":1}',
+    "type beside another": b'{"type":1e999,"type":"\\ud800"}',
+    "name": b'{"type":"trade","a":1e999,"\\ud800":1}',
+    "encoded name": b'{"type":"trade","a":1e999,"\xed\xa0\x80":1}',
+}
+"""Python's json reads half a surrogate pair, and no file can hold it."""
+DIALECTS = {"kalshi": KALSHI, "generic": {**GENERIC, "description": {"paths": {"type": "type"}}}}
+
+
+@pytest.mark.parametrize("payload", HALF_A_PAIR.values(), ids=HALF_A_PAIR)
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_no_message_keeps_a_day_from_being_sealed(tmp_path, dialect, payload):
+    ends = [(3600.0, "stopped", {"reason": "SIGTERM"})]
+    write_day(tmp_path, DAYS[0], (0, "started", dialect), (0, "connected", {}), (1, payload), *ends, sealed=True)
+    [file] = data_files([tmp_path])
+    assert verify(file).findings == []
+    assert ssmd("shape", tmp_path, "--json").stderr == ""
 
 
 def test_sealing_several_days_at_once_names_what_has_changed(days, tmp_path):

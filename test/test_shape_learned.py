@@ -97,7 +97,9 @@ def test_of_the_skeleton_of_a_message_only_values_are_missing():
 
 def test_messages_that_are_no_json_are_in_no_shape():
     learner = ShapeLearner()
-    learner.add([b"", b"pong", b'{"a":NaN}', b'{"type":"x"', b"[" * 100_000, b"\xff", b'{"a":1E400}'], [""] * 7, 0)
+    no_json = [b"", b"pong", b'{"a":NaN}', b'{"type":"x"', b"[" * 100_000, b"\xff"]
+    no_json += [b'{"a":1E400,"b":NaN}', b'{"a":1E400,"\\ud800":1}', b'{"a":1E400,"\xed\xa0\x80":1}']
+    learner.add([*no_json, b'{"a":1E400}'], [""] * (len(no_json) + 1), 0)
     found = learner.types()[""]
     assert (found.messages, set(found.fields)) == (1, {"", "a"})
 

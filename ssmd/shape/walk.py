@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -23,6 +23,7 @@ Found = dict[Path, dict[str, int]]
 """By path: how many values of each kind one message has there."""
 
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def found_in(payload: bytes, maps: Collection[Path] = ()) -> Found | None:
@@ -40,11 +41,8 @@ def _decoded(payload: bytes) -> Any:
     try:
         return _decode(payload)
     except msgspec.ValidationError:  # A number that no float can hold. Python's json makes an infinite one of it.
-        return json.loads(payload, parse_constant=_refuse)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+        _check_syntax(payload)  # Python's json also reads half surrogate pairs, which no file can hold, and NaN.
+        return json.loads(payload.decode())
 
 
 def _walk(path: Path, value: Any, found: Found, maps: Collection[Path]) -> None:

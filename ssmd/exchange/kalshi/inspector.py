@@ -7,6 +7,7 @@ subscription is a `sid`, and `seq` counts the messages of one `sid`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -53,6 +54,8 @@ class _Time(msgspec.Struct, gc=False):
 class _Dated(msgspec.Struct, gc=False):
     msg: _Time
 
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 _decode_head = msgspec.json.Decoder(MessageHead).decode
 _decode_time = msgspec.json.Decoder(_Dated).decode
@@ -197,7 +200,9 @@ def _head(payload: bytes) -> MessageHead:
         message = content(payload)
     kind = message.get("type")
     sid, seq, command_id = (whole(message.get(name)) for name in ("sid", "seq", "id"))
-    return MessageHead(kind if isinstance(kind, str) else "", sid, seq or None, command_id)
+    # No manifest can hold half a surrogate pair, so a type that has one counts as none.
+    is_type = isinstance(kind, str) and _HALF_A_PAIR.search(kind) is None
+    return MessageHead(kind if is_type else "", sid, seq or None, command_id)
 
 
 def whole(value: object) -> int:

@@ -30,6 +30,7 @@ class _AnyMessage(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Message).decode
+_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_any = msgspec.json.Decoder(_AnyMessage | str | float | bool | list[msgspec.Raw] | None).decode
 
 
@@ -51,7 +52,8 @@ def _read(payload: bytes) -> tuple[str, str]:
     try:
         message = _decode_any(payload)
     except msgspec.ValidationError:  # A number that no float can hold, in place of a text or an object.
-        return _read_slowly(json.loads(payload))
+        _check_syntax(payload)  # Python's json also reads half surrogate pairs, which no file can hold, and NaN.
+        return _read_slowly(json.loads(payload.decode()))
     if not isinstance(message, _AnyMessage):
         return "", ""
     return _text(message.type), _text(message.msg.market_ticker if isinstance(message.msg, _AnyBody) else None)
