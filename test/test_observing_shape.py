@@ -12,6 +12,7 @@ from drifting import PLANTED, Message, learned, messages
 from prometheus_client import CollectorRegistry
 
 from ssmd.exchange.catalog import EXCHANGES
+from ssmd.observing import shape
 from ssmd.observing.reported import Reported
 from ssmd.observing.shape import ALL, LARGEST_BYTES, PART, SAMPLE, ShapeObserver, Sources
 from ssmd.runtime.drift import MOST_TYPES, OTHERS, DriftState, FoundDrift
@@ -19,6 +20,7 @@ from ssmd.runtime.kept_fresh import KeptFresh
 from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 from ssmd.shape.drift import Known
+from ssmd.shape.learned import MOST_FIELDS
 from ssmd.store.timestamps import DAY_NS, day_begins, timestamp
 
 NOW = day_begins("2026-02-03") + DAY_NS // 2
@@ -147,6 +149,46 @@ def test_messages_that_are_no_json_or_too_large_do_not_matter(known):
     assert observed.notes() == []
     observed.observer.observe([(NOW, 2)], [b"pong", b'{"type":"new"}'])
     assert [note["type"] for note in observed.notes()] == ["new"]
+
+
+def test_names_of_any_length_take_little_memory_and_can_be_written(known, tmp_path, warnings):
+    """Half a surrogate pair in a name has Python's json as its reader where a number is too large for a float."""
+    observed = Observed(known, path=tmp_path / ".kalshi.drift")
+    for number in range(50):
+        long = b"k" * number + b"7" * 200_000
+        observed.observer.observe([(NOW, 2)], [b'{"type":"%b"}' % long, b'{"type":"trade","%b":1}' % long])
+    observed.observer.observe([(NOW, 1)], [b'{"type":"trade","a":1E999,"\\ud800x":1}'])
+    notes = observed.notes()
+    assert (len(notes), len(observed.state.found)) == (100, 100)
+    assert max(len(text) for note in notes for text in note.values()) == 200
+    assert observed.observer._bytes < 2 * 1024 * 1024 + 400_000
+    assert (tmp_path / ".kalshi.drift").stat().st_size < 100_000
+
+
+def test_a_message_with_very_many_fields_is_looked_at_as_far_as_a_shape_goes(known):
+    observed = Observed(known)
+    observed.see([{"type": "trade", "msg": {"new": [{f"a{number}": 1} for number in range(3 * MOST_FIELDS)]}}])
+    [note] = observed.notes()
+    assert note["path"] == "msg.new"
+    observed.see([{"type": "trade", "msg": {}, **{f"b{number}": [] for number in range(60)}}])
+    assert len(observed.notes()) == 60
+
+
+def test_each_day_has_its_own_drifts_and_the_first_ones_are_not_reported_again_at_midnight(known, monkeypatch):
+    monkeypatch.setattr(shape, "MOST_DRIFTS", 3)
+    observed = Observed(known)
+
+    def day(*names: str) -> list[str]:
+        observed.observer.notes(observed.now_ns, end=False)
+        observed.see([{"type": "trade", "msg": {}, name: 1} for name in names])
+        return [note["path"] for note in observed.notes()]
+
+    assert day("k", "l", "m", "n") == ["k", "l", "m"]
+    assert day("n") == []
+    observed.now_ns += DAY_NS
+    assert day("k", "n", "o") == ["n", "o"]
+    observed.now_ns += DAY_NS
+    assert day("k", "n") == ["k"]
 
 
 def test_the_metric_tells_at_most_a_hundred_types_apart():

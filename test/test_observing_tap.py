@@ -146,3 +146,13 @@ def test_all_who_want_the_same_share_it_and_others_get_their_own(tapped):
     tapped.tap.want([EVERYTHING])
     tapped.receive(message())
     assert (len(tapped.taken(EVERYTHING)), tapped.taken(TRADES)) == (1, [])
+
+
+def test_names_are_short_and_can_be_encoded(tapped):
+    """The market may have any length. Where a number is too large for a float, a reader might take Python's json, which
+    takes half a surrogate pair.
+    """
+    tapped.receive(message(market="KX" * 1000))
+    tapped.receive(b'{"type":"trade","msg":{"market_ticker":1e999,"market_ticker":"\\ud800"}}')
+    tapped.receive(message(market="a\nb\u202e"))
+    assert [len(seen.market) for seen in tapped.tap.take(EVERYTHING)] == [200, 3]

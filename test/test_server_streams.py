@@ -209,6 +209,17 @@ def test_the_end_of_the_server_ends_all_streams_at_once(fast):
         assert not pool_of(server).has_room
 
 
+def test_a_bug_in_an_event_leaves_no_stream_open(capsys):
+    pool = Streams(lambda kinds: None, lambda kind, is_new: b"%d" % (1 // 0))
+    server, client = gevent.socket.socketpair()
+    pool.take(server, EVERYTHING, b"head\n")
+    server.close()
+    client.settimeout(5)
+    assert client.recv(600) == b""
+    assert len(pool) == 0
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
 def test_it_is_only_to_be_read(method):
     with live() as server:

@@ -12,7 +12,8 @@ __all__ = ["Observer"]
 
 class Observer(Protocol):
     """Looks at what is received, and changes nothing: a check against a schema, what learns the shape of messages, the
-    live page. A run has only those that its environment asks for; without any, there is no cost.
+    live page. A run has only those that its environment asks for; without any, there is no cost. One that
+    raises all the same is off from then on, and the run goes on.
     """
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from typing import Any, NamedTuple
 
 from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.writer import Note, Reads
+from ssmd.errors import printable
 from ssmd.observing.reported import Reported
 from ssmd.runtime.drift import DriftState, FoundDrift
 from ssmd.runtime.kept_fresh import KeptFresh
 from ssmd.shape.drift import NEW_FIELD, NEW_TYPE, RETYPED, Drift, Known
+from ssmd.shape.learned import MOST_FIELDS
 from ssmd.shape.paths import text_of
 from ssmd.shape.skeleton import skeletons
 from ssmd.shape.walk import found_in
@@ -33,7 +36,9 @@ LARGEST_BYTES = 256 * 1024
 MOST_DRIFTS = 1000
 """How many drifts of a day are reported."""
 _MOST_SKELETONS, _MOST_BYTES = 4096, 2 * 1024 * 1024
-"""How many skeletons are remembered, and how long they are together."""
+"""How many skeletons are remembered, and how long they are together, with their types."""
+_LONGEST_TEXT = 200
+"""So many characters of a type or a path are kept: an exchange may send names of any length."""
 _AGAIN_NS = 60_000_000_000
 """After so long, one message of each skeleton is decoded again."""
 _EXCERPT = 200
@@ -77,7 +82,7 @@ class ShapeObserver:
         self._day = day_of_ns(now_ns)
         self._unkept = False
         state.found = [] if self._reported is None else self._reported.load(self._day)
-        self._done = {(one.kind, one.type, one.path, one.now) for one in state.found}
+        self._done = set(map(_key, state.found))
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
         if self._known is None:
@@ -103,6 +108,7 @@ class ShapeObserver:
         if now_ns >= self._forget_ns:
             self._forget(now_ns)
         if (day := day_of_ns(now_ns)) != self._day:
+            self._done = set(map(_key, self._state.found))
             self._day, self._state.found = day, []
         if self._unkept and self._reported is not None:
             self._unkept = not self._reported.keep(self._day, self._state.found)
@@ -139,7 +145,7 @@ class ShapeObserver:
                     self._seen.clear()
                     self._bytes = 0
                 self._seen.add(key)
-                self._bytes += len(key[1])
+                self._bytes += len(key[0]) + len(key[1])
                 for drift in _drifts(known, key[0], payload):
                     self._report(drift, payload, _time_at(reads, place))
 
@@ -150,21 +156,27 @@ class ShapeObserver:
             return ""
 
     def _report(self, drift: Drift, payload: bytes, received_ns: int) -> None:
-        """Report a drift once a run, and once a day."""
-        key = (drift.kind, drift.type, drift.path, drift.now)
-        if key in self._done or len(self._done) >= MOST_DRIFTS:
+        """Report a drift, unless it was reported on this day or the one before: then that day may not be sealed yet."""
+        is_public = self._is_public(drift.type)
+        drift = drift._replace(type=printable(drift.type, _LONGEST_TEXT), path=printable(drift.path, _LONGEST_TEXT))
+        key = _key(drift)
+        if key in self._done or len(self._state.found) >= MOST_DRIFTS:
             return
         self._done.add(key)
         found = FoundDrift(*drift[:5], timestamp(received_ns))
         self._state.add(found)
         self._unkept = True
         self._notes.append(found._asdict())
-        first = payload[:_EXCERPT].decode("utf-8", "replace") if self._is_public(drift.type) else None
+        first = payload[:_EXCERPT].decode("utf-8", "replace") if is_public else None
         fields = {"received": found.received, **({"first": first} if first is not None else {})}
         _log.warning(f"drift: {drift}", extra={**{name: getattr(found, name) for name in _LOGGED}, **fields})
 
 
 _LOGGED = ("kind", "type", "path", "was", "now")
+
+
+def _key(drift: Drift | FoundDrift) -> tuple[str, str, str, str]:
+    return drift.kind, drift.type, drift.path, drift.now
 
 
 def _drifts(known: Known, type: str, payload: bytes) -> list[Drift]:
@@ -174,7 +186,8 @@ def _drifts(known: Known, type: str, payload: bytes) -> list[Drift]:
         return []
     if known.is_news(type):
         return [Drift(NEW_TYPE, type, "", "", "", 0)]
-    kinds = {text_of(path): list(kinds) for path, kinds in found.items()}
+    # No shape has more fields, and a hostile message may have so many that it would take seconds.
+    kinds = {text_of(path): list(kinds) for path, kinds in itertools.islice(found.items(), MOST_FIELDS)}
     drifts = [Drift(NEW_FIELD, type, path, "", ", ".join(kinds[path]), 0) for path in known.new_fields(type, kinds)]
     for path, here in kinds.items():
         if changed := known.new_kinds(type, path, here):

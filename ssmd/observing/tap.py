@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.tail import EVERYTHING, Seen, Wish
 from ssmd.contracts.writer import Note, Reads
+from ssmd.errors import printable
 
 __all__ = ["Tap"]
 
@@ -21,6 +22,8 @@ LOOKS = 500
 LOOK_SECONDS = 0.1
 TEXT_BYTES = 4096
 """So much of a message is shown."""
+_LONGEST_NAME = 200
+"""So many characters of a type and of a market are shown."""
 LONGEST_BYTES = 256 * 1024
 """A longer message is not shown: to find its type would take too long."""
 
@@ -100,4 +103,5 @@ class Tap:
             return None
         if not self._is_public(type_) or (wish.type and wish.type != type_) or wish.market not in market:
             return None
-        return Seen(ts_ns, type_, market, payload[:TEXT_BYTES].decode("utf-8", "replace"), len(payload))
+        text = payload[:TEXT_BYTES].decode("utf-8", "replace")
+        return Seen(ts_ns, printable(type_, _LONGEST_NAME), printable(market, _LONGEST_NAME), text, len(payload))

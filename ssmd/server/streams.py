@@ -122,6 +122,7 @@ class Streams:
             self._begin(set())
         finally:
             self._feeding = None
+            self._close_all()  # None is left open that nobody feeds any more, were there a bug.
 
     def _send_events(self) -> None:
         self._begin(self.kinds)
@@ -139,6 +140,9 @@ class Streams:
         self._closed = True
         if self._feeding is not None:
             self._feeding.kill(block=False)
+        self._close_all()
+
+    def _close_all(self) -> None:
         for stream in self._streams:
             stream.close()
         self._streams.clear()

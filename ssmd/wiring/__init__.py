@@ -24,6 +24,7 @@ from ssmd.metadata.keys import EXCHANGE_KEY
 from ssmd.metadata.model import Environment
 from ssmd.metadata.problem import Problem
 from ssmd.metadata.schedule import silences_of
+from ssmd.observing.harmless import Harmless
 from ssmd.runtime.channels import Limits
 from ssmd.runtime.error_counts import ErrorCounts
 from ssmd.runtime.open_hours import OpenHours
@@ -143,7 +144,7 @@ def _observers(
     """Return what looks at the messages: only what is asked for."""
     drift = shape_observer(deployment, beside.writer.state_folder, shard, beside.status, clock)
     asked_for: list[Observer | None] = [beside.tap, drift, schema_observer(deployment, exchange, beside.status)]
-    return [*filter(None, asked_for)]
+    return [Harmless(each) for each in asked_for if each is not None]
 
 
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:

@@ -200,9 +200,9 @@ def _head(payload: bytes) -> MessageHead:
         message = content(payload)
     kind = message.get("type")
     sid, seq, command_id = (whole(message.get(name)) for name in ("sid", "seq", "id"))
-    # No manifest can hold half a surrogate pair, so a type that has one counts as none.
-    is_type = isinstance(kind, str) and _HALF_A_PAIR.search(kind) is None
-    return MessageHead(kind if is_type else "", sid, seq or None, command_id)
+    if not isinstance(kind, str) or _HALF_A_PAIR.search(kind):  # Which no manifest can hold.
+        kind = ""
+    return MessageHead(kind, sid, seq or None, command_id)
 
 
 def whole(value: object) -> int:

@@ -1,0 +1,59 @@
+"""What an observer does wrong does not end the run."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from ssmd.contracts.writer import Note, Reads
+from ssmd.observing.harmless import Harmless
+
+
+class Panic(BaseException):
+    """As a library in Rust raises."""
+
+
+class Failing:
+    """An observer that raises an error when it is asked for the second time."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+        self.asked = 0
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.asked == 2:
+            raise self._error
+
+    def observe(self, reads: Reads, payloads: list[bytes]) -> None:
+        self._ask()
+
+    def notes(self, now_ns: int, *, end: bool) -> list[Note]:
+        self._ask()
+        return [Note("seen", now_ns, 0, {"end": end})]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, ""), Panic()])
+@pytest.mark.parametrize("at", ["observe", "notes"])
+def test_an_observer_that_fails_is_logged_once_and_asked_no_more(caplog, at, error):
+    failing = Failing(error)
+    harmless = Harmless(failing)
+    assert harmless.notes(1, end=False) == [Note("seen", 1, 0, {"end": False})]
+    if at == "observe":
+        harmless.observe([(2, 1)], [b"{}"])
+    else:
+        assert harmless.notes(2, end=False) == []
+    harmless.observe([(3, 1)], [b"{}"])
+    assert harmless.notes(3, end=True) == []
+    assert failing.asked == 2
+    [record] = caplog.records
+    assert (record.levelname, record.observer) == ("ERROR", "Failing")
+    assert record.exc_info[1] is error
+
+
+@pytest.mark.parametrize("end", [gevent.GreenletExit(), gevent.Timeout(), KeyboardInterrupt(), SystemExit(1)])
+def test_what_ends_the_greenlet_is_no_fault_of_the_observer(end):
+    harmless = Harmless(Failing(end))
+    harmless.observe([(1, 1)], [b"{}"])
+    with pytest.raises(type(end)):
+        harmless.observe([(2, 1)], [b"{}"])
