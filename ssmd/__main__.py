@@ -22,9 +22,9 @@ if os.getpid() == 1:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os._exit(128 + number))
 
-from ssmd.commands import ON_FILES_ONLY  # noqa: E402
+from ssmd.commands import WITHOUT_GEVENT  # noqa: E402
 
-if ON_FILES_ONLY.isdisjoint(sys.argv[1:2]):
+if WITHOUT_GEVENT.isdisjoint(sys.argv[1:2]):
     from gevent import monkey
 
     # Before all other imports, so that no module keeps a socket, lock or thread that would block gevent's event loop.

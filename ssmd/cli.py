@@ -23,6 +23,7 @@ Commands:
   export     write recorded days as Parquet, to a folder or a bucket
   restore    bring back what this host has lost and a bucket has
   prune      remove old local data that a bucket has
+  status     show how running collectors are
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
 64 wrong usage, 65 data damaged, 69 exchange, engine or source of a key unreachable, 70 a bug, 73 output cannot be

@@ -13,7 +13,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"wiring"},
-    {"importing", "reports", "shipping", "tables"},
+    {"collectors", "importing", "reports", "shipping", "tables"},
     {"proof"},
     ROLES,
     {"runtime"},

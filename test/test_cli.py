@@ -18,7 +18,7 @@ from recorded import make_day
 
 from ssmd import __version__, errors
 from ssmd.cli import EXIT_SIGPIPE, run_command
-from ssmd.commands import COMMANDS, ON_FILES_ONLY
+from ssmd.commands import COMMANDS, WITHOUT_GEVENT
 from ssmd.commands.listen import parse_listen
 from ssmd.errors import EXIT_BUG, ConfigError, SsmdError, UsageError
 
@@ -339,7 +339,7 @@ def test_validate_reports_a_field_that_only_the_dialect_can_check(capsys, tree):
     assert lines[0].startswith("error: environments/example-dev.yaml:5: subscribe.messages[0]: is empty; write")
 
 
-@pytest.mark.parametrize("command", sorted(ON_FILES_ONLY))
+@pytest.mark.parametrize("command", sorted(WITHOUT_GEVENT))
 def test_a_command_on_files_starts_without_gevent(command):
     """gevent takes half of the time of a short command."""
     started = "import runpy, sys; runpy.run_module('ssmd', run_name='__main__')"

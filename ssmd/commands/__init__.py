@@ -22,13 +22,14 @@ COMMANDS = {
     "restore": "ssmd.commands.restore",
     "prune": "ssmd.commands.prune",
     "export": "ssmd.commands.export",
+    "status": "ssmd.commands.status",
 }
 
-ON_FILES_ONLY = frozenset(
+WITHOUT_GEVENT = frozenset(
     {
         *("init", "verify", "check", "shape", "seal", "cat", "compact", "report", "import", "ship", "export"),
-        *("restore", "prune"),
+        *("restore", "prune", "status"),
     }
 )
-"""The commands that only read and write files, or use the library of an engine. They run without gevent, which takes
-half of the time to start, and which the threads of such a library do not get on with."""
+"""The commands that read and write files, use the library of an engine, or ask one collector after the other. They run
+without gevent, which takes half of the time to start, and which the threads of such a library do not get on with."""

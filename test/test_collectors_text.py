@@ -1,0 +1,107 @@
+"""The lines about a collector: what it says, and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
+
+from ssmd.collectors.said import read
+from ssmd.collectors.text import lines, name_of, plain, strip_of
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, Piece, Strip
+from ssmd.runtime.status import Status
+from ssmd.server.levels import FULL, LEVELS, OFF
+from ssmd.server.status import describe
+from ssmd.store.timestamps import day_begins
+
+AT = datetime.fromtimestamp(NOW / 1e9, UTC)
+BEGIN = day_begins("2026-09-21")
+HOUR = 3600 * SECOND
+
+
+def said(status, level=FULL, about=ABOUT):
+    return read(json.dumps(describe(status, about, level, lambda: NOW)).encode())
+
+
+def shown(status, level=FULL, about=ABOUT):
+    return [plain(line) for line in lines(said(status, level, about), AT)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_of_every_state_can_be_shown(level):
+    for status in (busy(), Status()):
+        assert shown(status, level)[0].startswith("  feed     ")
+
+
+def test_without_details():
+    assert shown(busy(), OFF) == ["  feed     incomplete; SSMD_PAGE=off hides the rest"]
+
+
+def test_what_is_missing_is_named():
+    status = busy()
+    status.channels = [BOOKS, replace(BOOKS, channel="trade", silent=True, missing=("trade: no message for 94 s",))]
+    found = shown(status)
+    assert found[0].startswith("  feed     Connected, but no trade messages for ")
+    assert "  missing  trade: no message for 94 s" in found
+    assert any(line.startswith("  silent   trade, last message ") for line in found)
+
+
+def test_an_earlier_version_that_has_no_verdict():
+    old = b'{"state":"incomplete","since":"2026-09-21T14:00:00.000000Z","connected":true,"missing":["a","b"]}'
+    assert plain(next(lines(read(old), AT))) == "  feed     incomplete; a; b"
+
+
+def test_what_a_collector_says_cannot_steer_the_terminal():
+    about = replace(ABOUT, environment="a\x1b[2Jb", shard=Shard(2, 4))
+    status = busy()
+    status.channels = [replace(BOOKS, channel="\x1b]0;x\x07\n", missing=("\x1b[31m",), silent=True)]
+    found = said(status, about=about)
+    assert name_of(found) == "a [2Jb shard 2/4"
+    assert all(line.text.isprintable() for line in lines(found, AT))
+
+
+def test_a_day_as_letters():
+    strip = Strip(
+        "2026-09-21",
+        [
+            Piece(BEGIN, BEGIN + HOUR, UNKNOWN),
+            Piece(BEGIN + HOUR, BEGIN + 2 * HOUR, CLOSED),
+            Piece(BEGIN + 2 * HOUR, BEGIN + 3 * HOUR, LISTENING),
+            Piece(BEGIN + 3 * HOUR, BEGIN + 3 * HOUR + SECOND, OUTAGE, "disconnected"),
+            Piece(BEGIN + 3 * HOUR + SECOND, BEGIN + 4 * HOUR, LISTENING),
+        ],
+    )
+    found = said(busy(), about=replace(ABOUT, days=lambda: [strip]))
+    assert strip_of(found.today) == "??--==x=".ljust(48)
+    assert any(line.name == "today" and line.text.endswith("listened, 1 outage") for line in lines(found, AT))
+
+
+def test_before_the_first_run_nothing_was_missed():
+    first = BEGIN + HOUR
+    strip = Strip("2026-09-21", [Piece(BEGIN, first, OUTAGE, NOT_STARTED), Piece(first, first + HOUR, LISTENING)])
+    found = said(busy(), about=replace(ABOUT, days=lambda: [strip]))
+    assert strip_of(found.today) == "  ==".ljust(48)
+    assert any(line.name == "today" and line.text == "first run at 01:00 UTC" for line in lines(found, AT))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"state":1,"since":"2026-09-21T14:00:00.000000Z"}',
+        b'{"state":"x","since":"2026-99-21T14:00:00.000000Z"}',
+        b'{"state":"x","since":"2026-09-21T14:00:00"}',
+        b'{"state":"x","since":"2026-09-21T14:00:00.000000Z","channels":[{"channel":null}]}',
+        b"[" * 100_000,
+        b'{"state":"x","since":"2026-09-21T14:00:00.000000Z","more":' + b"[" * 100_000,
+    ],
+)
+def test_what_is_no_answer_of_a_collector(answer):
+    with pytest.raises(ValueError, match=r".+"):
+        read(answer)
