@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmd.shape.kinds import JSON_TYPES, kind_of
-from ssmd.shape.learned import MOST_FIELDS, MOST_TYPES, OTHERS, ShapeLearner
+from ssmd.shape.learned import LONGEST_PATH, MOST_FIELDS, MOST_FIELDS_OF_ALL, MOST_TYPES, OTHERS, ShapeLearner
 from ssmd.shape.paths import ITEM, VALUE, path_of, text_of
 from ssmd.shape.shape import Shape, decode_shape, encode_shape
 from ssmd.shape.skeleton import skeletons
@@ -136,6 +136,22 @@ def test_a_shape_is_bounded():
     assert max(map(len, map(path_of, learned([{"type": "t", "at": deep}])["t"].fields))) == DEEPEST
     types = learned([{"type": f"T{n}"} for n in range(MOST_TYPES + 5)])
     assert (len(types), types[OTHERS].messages) == (MOST_TYPES + 1, 5)
+
+
+def test_all_types_together_have_only_so_many_fields_and_none_has_a_name_without_end():
+    """A collector reads the shapes of a week, and an exchange may send names and types of any kind."""
+    wide = [{"type": f"T{n}", **{f"o{n}": {f"f{m}": 1 for m in range(60)} for n in range(16)}} for n in range(40)]
+    found = learned(wide)
+    fields = [len(one.fields) for one in found.values()]
+    assert (len(found), sum(fields), min(fields)) == (40, MOST_FIELDS_OF_ALL + fields.count(1), 1)
+    assert [one.messages for one in found.values()] == [1] * 40
+    # What became one path gives its room back.
+    maps = [{"type": f"T{n}", "at": {f"{n}k{m}": {"bid": 1} for m in range(60)}} for n in range(700)]
+    assert not any(one.more for one in learned(maps[:100]).values())
+    many = [{"type": "t", "at": {f"{n}k{m}": {"bid": 1} for m in range(60)}} for n in range(700)]
+    assert not learned(many)["t"].more
+    long = learned([{"type": "t", "a" * LONGEST_PATH: {"b": 1}}])["t"]
+    assert (set(long.fields), long.more) == ({"", "type", "a" * LONGEST_PATH}, True)
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,16 @@ MOST_TYPES = 1000
 OTHERS = "(others)"
 MOST_FIELDS = 1000
 """How many fields of a type are kept."""
+MOST_FIELDS_OF_ALL = 20_000
+"""How many fields of all types are kept: a collector may hold the shapes of seven days, of all shards."""
+LONGEST_PATH = 1000
+"""A field to which names of more characters lead is not kept."""
 
 _ALL_OF = 200
 """How many messages of a skeleton are decoded, before it is only every _EACH-th."""
 _EACH = 64
 _MOST_SKELETONS, _MOST_BYTES = 4096, 8 * 1024 * 1024
-"""How many skeletons are remembered, and how long they are together."""
+"""How many skeletons are remembered, and how long they are together, with their types."""
 
 Key = tuple[str, bytes]
 """A type and a skeleton."""
@@ -55,6 +59,7 @@ class ShapeLearner:
     def __init__(self, *, exact: bool = False) -> None:
         self._exact = exact
         self._types: dict[str, _Type] = {}
+        self._room = _Room()
         self._known: dict[Key, _Known] = {}
         self._bytes = 0
 
@@ -85,7 +90,7 @@ class ShapeLearner:
         return {name: one.shape() for name, one in found}
 
     def _remember(self, key: Key) -> _Known:
-        self._bytes += len(key[1])
+        self._bytes += len(key[0]) + len(key[1])
         if len(self._known) >= _MOST_SKELETONS or self._bytes > _MOST_BYTES:
             self._settle()
             self._known.clear()
@@ -111,7 +116,7 @@ class ShapeLearner:
         if found is None:
             if len(self._types) >= MOST_TYPES and name != OTHERS:
                 return self._type(OTHERS, line)
-            found = self._types[name] = _Type(line, self._look_again)
+            found = self._types[name] = _Type(line, self._look_again, self._room)
         return found
 
     def _settle(self) -> None:
@@ -136,12 +141,26 @@ def _apply(look: _Look | None, messages: int) -> None:
             kind.count += count * messages
 
 
+class _Room:
+    """The room for the fields of all types."""
+
+    def __init__(self) -> None:
+        self.fields = 0
+        """How many there are."""
+
+    def has(self, path: Path) -> bool:
+        """Return whether there is room for one more field."""
+        names = sum(len(step) for step in path if isinstance(step, str))
+        return self.fields < MOST_FIELDS_OF_ALL and names <= LONGEST_PATH
+
+
 class _Type:
     """The shape of the messages of a type, while it is learned. The message itself is the field without a path."""
 
-    def __init__(self, line: int, before_merge: Callable[[], None]) -> None:
+    def __init__(self, line: int, before_merge: Callable[[], None], room: _Room) -> None:
         self._line = line
         self._before_merge = before_merge
+        self._room = room
         self._fields: dict[Path, Field] = {}
         self._keys: Counter[Path] = Counter()
         """How many keys the objects have at each path."""
@@ -173,9 +192,11 @@ class _Type:
         """Add a field where there is none."""
         if path in self._fields:
             return
-        if len(self._fields) > MOST_FIELDS:
+        # The message itself always has its place.
+        if path and (len(self._fields) > MOST_FIELDS or not self._room.has(path)):
             self._more = True
             return
+        self._room.fields += 1
         self._fields[path] = Field(0, line, {})
         if path and isinstance(path[-1], str):
             self._keys[path[:-1]] += 1
@@ -191,6 +212,7 @@ class _Type:
             into = self._fields.setdefault(self._merged(path), field)
             if into is not field:
                 _add_field(into, field)
+        self._room.fields += len(self._fields) - len(old)
         merged: Found = {}
         for path, kinds in found.items():
             there = merged.setdefault(self._merged(path), {})
