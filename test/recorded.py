@@ -105,7 +105,11 @@ def fail(trouble: object) -> NoReturn:
 
 
 def write_day(
-    storage: Path, day: str, *happened: tuple[float, bytes] | tuple[float, str, dict], sealed: bool = True
+    storage: Path,
+    day: str,
+    *happened: tuple[float, bytes] | tuple[float, str, dict],
+    feed: str = "kalshi",
+    sealed: bool = True,
 ) -> Path:
     """Write a day of messages and ledger entries, each after its second of the day; return its data file.
 
@@ -113,7 +117,7 @@ def write_day(
     """
     folder = storage / day
     folder.mkdir(parents=True, exist_ok=True)
-    encoder = LineEncoder("kalshi")
+    encoder = LineEncoder(feed)
     lines: list[bytes] = []
     entries: list[bytes] = []
     size = 0
@@ -125,9 +129,9 @@ def write_day(
             continue
         totals = {"lines": len(lines), "bytes": size} if what in ("stopped", "rotated") else {}
         entries.append(encode_entry(Entry(ns, what, size, len(lines), {**fields[0], **totals})))
-    path = folder / "kalshi.jsonl"
+    path = data_path(folder, feed)
     path.write_bytes(b"".join(lines))
-    (folder / "kalshi.ledger.jsonl").write_bytes(b"".join(entries))
+    ledger_path(folder, feed).write_bytes(b"".join(entries))
     if sealed:
         [file] = data_files([path])
         assert seal(file, day_begins(day)) is not None

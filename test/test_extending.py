@@ -164,6 +164,9 @@ class ShoutingExchange(Listening):
     def unsent(self):
         return 0
 
+    def hidden(self):
+        return ()
+
     def expects_text(self, payload):
         return False
 

@@ -11,6 +11,7 @@ import pytest
 from drifting import PLANTED, Message, learned, messages
 from prometheus_client import CollectorRegistry
 
+from ssmd.errors import printable
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.observing import shape
 from ssmd.observing.reported import Reported
@@ -25,6 +26,7 @@ from ssmd.store.timestamps import DAY_NS, day_begins, timestamp
 
 NOW = day_begins("2026-02-03") + DAY_NS // 2
 READER = EXCHANGES["generic"].described({"paths": {"type": "type"}}).reader()
+SECRET = "canary-0123456789-abcdefghij"
 AT_ONCE = [name for name, planted in PLANTED.items() if planted.reported[0][0] != "vanished"]
 
 
@@ -40,7 +42,7 @@ class Observed:
         self.state = DriftState(level)
         self.source = KeptFresh(lambda: known or Known({}, {}), 600.0)
         reported = None if path is None else Reported(path)
-        sources = Sources(READER, lambda type: type != "trade2", self.source, reported)
+        sources = Sources(READER, lambda type: type != "trade2", lambda: [SECRET], self.source, reported)
         self.observer = ShapeObserver(sources, self.state, NOW, **options)
         self.observer.begin(10)
         self.now_ns = NOW
@@ -98,7 +100,20 @@ def test_what_is_new_is_reported_with_the_first_message_that_shows_it(known, war
     if name == "new type":
         assert not hasattr(record, "first")  # Messages of this type are private to an account.
     else:
-        assert record.first == json.dumps(now[first])[:200]
+        assert record.first == printable(json.dumps(now[first]))
+
+
+def test_what_the_exchange_repeats_of_a_key_is_not_shown(known, warnings, tmp_path):
+    """Neither as a value nor as a name, and not a piece of it; and a name may be long."""
+    observed = Observed(known, path=tmp_path / ".test.drift")
+    observed.see([{"type": "trade", "msg": {"market": "A", f"was {SECRET}": SECRET[:20], "n" * 5000: 1}}])
+    observed.see([{"type": f"token {SECRET[:20]}", "msg": "\u202e\n"}])
+    shown = [str(observed.notes()), *(str(vars(record)) for record in warnings), (tmp_path / ".test.drift").read_text()]
+    assert [record.path[:12] for record in warnings] == ["msg.was (hid", "msg.nnnnnnnn", ""]
+    for text in shown:
+        assert not any(SECRET[at : at + 16] in text for at in range(len(SECRET) - 15))
+        assert "n" * 201 not in text
+        assert len(text) < 8000
 
 
 def test_without_days_before_nothing_is_looked_at_until_there_are_some(known):

@@ -1,7 +1,7 @@
 """The runner with toy parts: order of calls, links, drain, and which error wins."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,9 @@ class ToyExchange:
 
     def prepared(self, answer: bytes) -> None:
         pass
+
+    def hidden(self) -> Collection[str]:
+        return ()
 
     def expects_text(self, payload: bytes) -> bool:
         return False

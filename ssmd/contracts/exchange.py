@@ -229,9 +229,10 @@ class Exchange(Inspector, Protocol):
         """Return the markets that were asked for on a channel and that the exchange has not confirmed."""
 
     def expects_text(self, payload: bytes) -> bool:
-        """Return whether a message that is not JSON is one that the exchange is known to send, such as `pong`. It may
-        be called in a thread.
-        """
+        """Return whether a message that is not JSON, such as `pong`, is to be expected. May be called in a thread."""
+
+    def hidden(self) -> Collection[str]:
+        """Return what the log must not show of a message now, although the exchange repeats it: see Opening.hidden."""
 
     @property
     def listing(self) -> Listing | None:

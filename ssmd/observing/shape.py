@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from ssmd.contracts.exchange import MessageReader
@@ -54,6 +54,8 @@ class Sources(NamedTuple):
     """Finds the types of messages."""
     is_public: Callable[[str], bool]
     """Returns whether everybody may see messages of a type."""
+    hidden: Callable[[], Collection[str]]
+    """Returns what the log must not show of a message: Exchange.hidden()."""
     known: KeptFresh[Known]
     """Reads what the days before have shown."""
     reported: Reported | None
@@ -69,7 +71,7 @@ class ShapeObserver:
     def __init__(
         self, sources: Sources, state: DriftState, now_ns: int, timer: Callable[[], int] = time.perf_counter_ns
     ) -> None:
-        self._reader, self._is_public, self._source, self._reported = sources
+        self._reader, self._is_public, self._hidden, self._source, self._reported = sources
         self._state = state
         self._timer = timer
         self._known: Known | None = None
@@ -157,8 +159,9 @@ class ShapeObserver:
 
     def _report(self, drift: Drift, payload: bytes, received_ns: int) -> None:
         """Report a drift, unless it was reported on this day or the one before: then that day may not be sealed yet."""
-        is_public = self._is_public(drift.type)
-        drift = drift._replace(type=printable(drift.type, _LONGEST_TEXT), path=printable(drift.path, _LONGEST_TEXT))
+        hidden, is_public = self._hidden(), self._is_public(drift.type)
+        type, path = (printable(name, _LONGEST_TEXT, hidden) for name in (drift.type, drift.path))
+        drift = drift._replace(type=type, path=path)
         key = _key(drift)
         if key in self._done or len(self._state.found) >= MOST_DRIFTS:
             return
@@ -167,8 +170,9 @@ class ShapeObserver:
         self._state.add(found)
         self._unkept = True
         self._notes.append(found._asdict())
-        first = payload[:_EXCERPT].decode("utf-8", "replace") if is_public else None
-        fields = {"received": found.received, **({"first": first} if first is not None else {})}
+        fields = {"received": found.received}
+        if is_public:
+            fields["first"] = printable(payload, _EXCERPT, hidden)
         _log.warning(f"drift: {drift}", extra={**{name: getattr(found, name) for name in _LOGGED}, **fields})
 
 

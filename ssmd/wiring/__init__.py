@@ -142,7 +142,7 @@ def _observers(
     deployment: Deployment, beside: Beside, exchange: Exchange, shard: Shard, clock: Callable[[], int]
 ) -> list[Observer]:
     """Return what looks at the messages: only what is asked for."""
-    drift = shape_observer(deployment, beside.writer.state_folder, shard, beside.status, clock)
+    drift = shape_observer(deployment, exchange, beside.writer.state_folder, shard, beside.status, clock)
     asked_for: list[Observer | None] = [beside.tap, drift, schema_observer(deployment, exchange, beside.status)]
     return [Harmless(each) for each in asked_for if each is not None]
 

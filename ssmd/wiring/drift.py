@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ssmd.contracts.exchange import Exchange
 from ssmd.contracts.shard import Shard
 from ssmd.errors import SsmdError
 from ssmd.exchange.topics import PRIVATE, topic_of
@@ -29,7 +30,12 @@ START_SECONDS = 2.0
 
 
 def shape_observer(
-    deployment: Deployment, folder: Path | None, shard: Shard, status: Status, clock: Callable[[], int]
+    deployment: Deployment,
+    exchange: Exchange,
+    folder: Path | None,
+    shard: Shard,
+    status: Status,
+    clock: Callable[[], int],
 ) -> ShapeObserver | None:
     """Return the observer that the environment asks for, None when it asks for none, or no folder has days before.
 
@@ -50,6 +56,7 @@ def shape_observer(
     sources = Sources(
         dialect_of(deployment).reader(),
         lambda type: topic_of(dialect, type).section != PRIVATE,
+        exchange.hidden,
         KeptFresh(known, FRESH_SECONDS),
         Reported(drift_path(folder, shard.stem(feed))),
     )

@@ -143,7 +143,7 @@ if drift:
     finder, learner = dialect.reader(), ShapeLearner()
     learner.add(payloads[:20_000], [type for type, _ in finder.read(payloads[:20_000])], 0)
     known = Known(learner.types(), {})
-    sources = Sources(finder, lambda type: True, KeptFresh(lambda: known, 600), None)
+    sources = Sources(finder, lambda type: True, tuple, KeptFresh(lambda: known, 600), None)
     observers = [ShapeObserver(sources, DriftState(drift), time.time_ns())]
     observers[0].begin(10)
 further = [observers] if observers else []  # 0.1.0 knows none.

@@ -94,6 +94,9 @@ class RestExchange:
     def expects_text(self, payload: bytes) -> bool:
         return False
 
+    def hidden(self) -> Collection[str]:
+        return () if self._inner is None else self._inner.hidden()
+
     def reconfigure(self, subscribe: Any) -> None:
         raise ConfigError("a feed of the type rest cannot change `subscribe` while it runs; restart the run")
 

@@ -225,6 +225,9 @@ class GenericConnection(GenericInspector):
         # Its own Batch, because this is called in another thread.
         return bool(self._matcher.find(self.fields.read([payload])))
 
+    def hidden(self) -> Collection[str]:
+        return self._handshake.hidden()
+
     def closed(self, code: int | None, reason: str) -> SsmdError | None:
         return self._endings.by_code(code, reason)
 

@@ -142,8 +142,10 @@ class Kalshi(KalshiConnection):
     def opening(self, endpoint: str, now_ms: int) -> Opening:
         self.begin(now_ms)
         self._sent_headers = self._signed("GET", urlsplit(endpoint).path or "/", now_ms)
-        hidden = self._sent_headers.values()
-        return Opening(endpoint, self._sent_headers, hidden=hidden, signed=True)
+        return Opening(endpoint, self._sent_headers, hidden=self._sent_headers.values(), signed=True)
+
+    def hidden(self) -> Collection[str]:
+        return [self._key_id, *self._sent_headers.values()]
 
     def _signed(self, method: str, path: str, now_ms: int) -> Mapping[str, str]:
         """Return the headers of a signed request. The signature is of the time in ms, the method and the path without
@@ -172,4 +174,4 @@ class Kalshi(KalshiConnection):
 
     def _shown(self, value: object) -> str:
         """Leave out what was sent in the handshake, which Kalshi's errors may repeat."""
-        return printable(str(value), hidden=[self._key_id, *self._sent_headers.values()])
+        return printable(str(value), hidden=self.hidden())

@@ -1,0 +1,121 @@
+"""Drift in a real `ssmd run`: what a real exchange sends is compared with a real sealed day before."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from drifting import PLANTED, messages
+from exchange_server import Peer
+from process import ssmd
+from recorded import GENERIC, write_day
+from test_described_live import CANARY, KEYS, collecting
+from test_never_silent import entries, eventually
+
+from ssmd.errors import printable
+
+pytestmark = pytest.mark.one_day
+
+DIALECT = {"paths": {"type": "type"}}
+SENT = [*messages(400, seed=7), *(PLANTED["text to number"].change(one) for one in messages(60, seed=8))]
+SENT.append({"type": "quote", "msg": {"market": "M", "note": CANARY}})
+"""An ordinary stretch, then prices that have become numbers, and at the end a new field that repeats a key."""
+FOUND = [("retyped", "trade", "msg.price", "decimal text", "number"), ("new_field", "quote", "msg.note", "", "text")]
+
+
+@pytest.fixture(scope="module")
+def day_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage folder with yesterday in it, sealed."""
+    storage: Path = tmp_path_factory.mktemp("days")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+    payloads = [(1 + number / 1000, json.dumps(one).encode()) for number, one in enumerate(messages(12_000))]
+    begin: list[Any] = [(0.0, "started", {**GENERIC, "description": DIALECT}), (0.0, "connected", {})]
+    write_day(storage, yesterday, *begin, *payloads, (86_000.0, "stopped", {"reason": "SIGTERM"}), feed="test")
+    return storage
+
+
+def script(peer: Peer) -> None:
+    peer.upgrade()
+    peer.text(*[json.dumps(message).encode() for message in SENT])
+    peer.drained()
+
+
+def values(metrics: str) -> dict[str, float]:
+    return {series: float(value) for series, value in re.findall(r"^(ssmd_drift\S+) (\S+)$", metrics, re.MULTILINE)}
+
+
+class Seen(NamedTuple):
+    """What a run shows of drift."""
+
+    warnings: list[dict[str, Any]]
+    noted: list[dict[str, Any]]
+    """The entries of the day's ledger."""
+    metrics: dict[str, float]
+    status: dict[str, Any]
+    """`drift` of /status."""
+
+
+def run(folder: Path, level: str, lines: int) -> Seen:
+    """Collect until the file has so many lines, and the ledger all drifts."""
+    with collecting(folder, script, DIALECT, drift_check=level, **KEYS) as (collector, _):
+        collector.wait_for_lines(lines)
+        eventually(lambda: len(entries(collector, "drift")) >= len(FOUND))
+        eventually(lambda: json.loads(collector.get("/status")[1])["drift"]["looked_at"] == len(SENT))
+        metrics, status = collector.get("/metrics")[1], json.loads(collector.get("/status")[1])["drift"]
+        assert collector.end() == 0
+    warnings = [event for event in collector.events if event["event"].startswith("drift:")]
+    for text in (metrics, json.dumps([status, collector.events, entries(collector, "drift")])):
+        assert CANARY not in text
+    return Seen(warnings, entries(collector, "drift"), values(metrics), status)
+
+
+def keys(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [tuple(one[name] for name in ("kind", "type", "path", "was", "now")) for one in found]
+
+
+@pytest.mark.parametrize("level", ["all", "sample"])
+def test_what_is_new_is_reported_everywhere_and_after_a_restart_not_again(
+    tmp_path: Path, day_before: Path, level: str
+) -> None:
+    shutil.copytree(day_before, tmp_path / "data")
+    first = run(tmp_path, level, len(SENT))
+    assert keys(first.warnings) == keys(first.noted) == FOUND
+    price = next(one for one in SENT if one["type"] == "trade" and isinstance(one["msg"]["price"], float))
+    assert first.warnings[0]["first"] == printable(json.dumps(price))
+    assert first.warnings[1]["first"] == json.dumps({**SENT[-1], "msg": {"market": "M", "note": "(hidden)"}})
+    assert first.metrics == {
+        'ssmd_drift_total{feed="test",kind="retyped",shard="",type="trade"}': 1,
+        'ssmd_drift_total{feed="test",kind="new_field",shard="",type="quote"}': 1,
+        'ssmd_drift_looked_at_messages_total{feed="test",shard=""}': len(SENT),
+        'ssmd_drift_passed_over_messages_total{feed="test",shard=""}': 0,
+    }
+    assert (first.status["level"], first.status["days_before"], first.status["changes"]) == (level, True, 2)
+    data = next(path for path in (tmp_path / "data").glob("*/test.jsonl") if len(first_lines(path)) == len(SENT))
+    for one in first.warnings:
+        assert any(line.startswith(b'{"ts":"%b"' % one["received"].encode()) for line in first_lines(data))
+
+    again = run(tmp_path, level, 2 * len(SENT))
+    assert (again.warnings, again.noted) == ([], first.noted)
+    assert not any(series.startswith("ssmd_drift_total") for series in again.metrics)
+    assert again.status["changes"] == 2
+    assert leaked_by_shapes(tmp_path / "data") == []
+
+
+def first_lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
+
+
+def leaked_by_shapes(storage: Path) -> list[Path]:
+    """Seal the day; return the files beside the data that have the key which the exchange has repeated."""
+    [path] = [path for path in storage.glob("*/test.jsonl") if CANARY.encode() in path.read_bytes()]
+    ended = ssmd("seal", storage, "--before", "9999-12-31")
+    assert ended.returncode == 0, ended
+    assert CANARY not in ended.stdout + ended.stderr
+    beside = [*path.parent.glob("test.*.json*"), *storage.glob(".test.*")]
+    assert {each.name for each in beside} >= {"test.shape.json", "test.manifest.json", ".test.drift"}
+    return [each for each in beside if CANARY.encode() in each.read_bytes()]
