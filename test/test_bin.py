@@ -399,7 +399,7 @@ def test_extras_can_be_named(used, tree):
 def test_an_extra_that_is_not_there(used, tree):
     ended = run(used / "bin" / "extras", "nats", "s4")
     assert (ended.returncode, ended.stdout) == (78, "")
-    assert ended.stderr == "ssmd: there is no extra s4; there are: kafka nats parquet s3\n"
+    assert ended.stderr == "ssmd: there is no extra s4; there are: capnp kafka nats parquet protobuf s3\n"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ def target(storage: Path, exchange: str | None = None, feed: str = "other") -> T
     return Target(storage, feed, lambda day: RecordedDialect(exchange, {}) if exchange else None)
 
 
+SEALED = [f"2026-09-20/other.{kind}" for kind in ("jsonl", "ledger.jsonl", "manifest.json", "shape.json")]
+"""The files of a day that is brought in, as names() returns them."""
+
+
 def names(storage: Path) -> list[str]:
     return sorted(str(path.relative_to(storage)) for path in storage.rglob("*") if path.is_file())
 
@@ -105,7 +109,7 @@ def test_with_a_dialect_the_ledger_has_the_gaps_of_the_recording(tmp_path):
     gaps = [entry for entry in ledger.entries if entry.event == "gap"]
     assert [(gap.line, *gap.fields.values()) for gap in gaps] == [(2, 1, 9, 11, 2), (4, 1, 13, 14, 1)]
     assert not wrong(storage)
-    assert names(storage) == [f"2026-09-20/other.{kind}" for kind in ("jsonl", "ledger.jsonl", "manifest.json")]
+    assert names(storage) == SEALED
 
 
 def test_many_gaps_wait_on_the_disk(tmp_path, monkeypatch):
@@ -114,7 +118,7 @@ def test_many_gaps_wait_on_the_disk(tmp_path, monkeypatch):
     sent = [b'{"type":"trade","sid":1,"seq":%d,"msg":{}}' % seq for seq in range(1, 200, 2)]
     bring_in([recording(tmp_path / "a", *(line(0, message) for message in sent))], target(storage, "kalshi"), NOW)
     assert not wrong(storage)
-    assert names(storage) == [f"2026-09-20/other.{kind}" for kind in ("jsonl", "ledger.jsonl", "manifest.json")]
+    assert names(storage) == SEALED
 
 
 @pytest.mark.parametrize(("exchange", "missing"), [(None, None), ("generic", None), ("kalshi", 0)])
@@ -257,7 +261,7 @@ def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
     storage = tmp_path / "data"
     bring_in([recording(tmp_path / "a", line(0))], target(storage), NOW)
     assert not wrong(storage)
-    assert names(storage) == [f"2026-09-20/other.{kind}" for kind in ("jsonl", "ledger.jsonl", "manifest.json")]
+    assert names(storage) == SEALED
 
 
 STEPS = """
