@@ -3,25 +3,30 @@
 import hashlib
 import json
 import logging
+import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from exchange_server import Peer
 from process import KEYS, make_tree, ssmd
+from schemas import broken
 from test_described_live import collecting
 from test_never_silent import entries, eventually
 
 from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.exchange.kalshi.inspector import MessageHead
 from ssmd.exchange.kalshi.reader import KalshiReader
-from ssmd.observing.schema import MOST_A_SECOND, SchemaCheck
+from ssmd.observing.schema import MOST_A_SECOND, MOST_GATHERED, MOST_GATHERED_BYTES, SchemaCheck
 from ssmd.runtime.schema_counts import MOST_TYPES, OTHERS, SchemaCounts, schema_metrics
 from ssmd.runtime.threads import LARGE_BYTES
 from ssmd.schema.check import make_checker
+from ssmd.schema.judge import judge_of
 from ssmd.wiring.schema_check import schema_check
 
 KALSHI = Path(__file__).parent.parent.joinpath("conf/schemas/kalshi.json").read_bytes()
+KALSHI_V2 = Path(__file__).parent.parent.joinpath("conf/schemas/kalshi-v2.json").read_bytes()
 SECOND = 10**9
 NOW = 1_767_225_600 * SECOND
 """The beginning of a minute."""
@@ -40,6 +45,7 @@ def checking(schema: Any, *, is_sample: bool = False, **options: Any) -> tuple[S
 
 def observe(check: SchemaCheck, *payloads: bytes, ns: int = NOW) -> None:
     check.observe([(ns, len(payloads))], list(payloads))
+    check.check_gathered()
 
 
 NUMBERS = {"type": "object", "properties": {"a": {"type": "number"}}}
@@ -153,6 +159,7 @@ class Shared:
         received = list(payloads)
         inspection = self.exchange.inspect(received)
         self.check.observe([(NOW, len(received))], received)
+        self.check.notes(NOW, end=False)
         return inspection
 
 
@@ -176,7 +183,7 @@ def test_the_dialect_reads_messages_that_are_not_as_the_schema_says(shared):
     assert [head.seq for head in inspection.heads] == [1, 2, 3, 4, 6]
     assert len(inspection.events) == 1
     assert shared.counts.violations["orderbook_delta"] == 2
-    assert [note.fields["path"] for note in shared.check.notes(NOW, end=True)] == ["msg.delta_fp"]
+    assert [note.fields["path"] for note in shared.check.notes(NOW, end=True)] == ["msg.side"]
 
 
 def test_a_type_that_the_schema_does_not_name_is_left_to_the_judge(shared):
@@ -200,10 +207,79 @@ def test_a_large_message_is_passed_over_and_counted(shared):
     assert sum(shared.counts.violations.values()) == 0
 
 
-def test_nothing_of_the_messages_is_kept(shared):
-    shared.receive(delta(1))
-    assert not shared.check._shared._payloads
-    assert not shared.check._shared._decoded
+def test_nothing_of_the_messages_is_kept_once_they_are_checked(shared):
+    payload = b"".join([delta(1)])
+    before = sys.getrefcount(payload)
+    shared.receive(payload)
+    assert sys.getrefcount(payload) == before
+    assert not any(bucket.values for bucket in shared.check._shared._compiled._buckets)
+
+
+def test_patterns_are_checked_when_there_are_many_messages_or_notes_are_taken(shared):
+    def receive(*payloads: bytes) -> int:
+        received = list(payloads)
+        shared.exchange.inspect(received)
+        shared.check.observe([(NOW, len(received))], received)
+        return shared.counts.violations["orderbook_delta"]
+
+    assert [receive(delta(seq, price="x")) for seq in range(1, MOST_GATHERED)] == [0] * (MOST_GATHERED - 1)
+    assert receive(delta(MOST_GATHERED)) == MOST_GATHERED - 1
+    assert receive(delta(MOST_GATHERED + 1, price="x")) == MOST_GATHERED - 1
+    assert shared.check.notes(NOW, end=False) == []
+    assert receive(delta(MOST_GATHERED + 2)) == MOST_GATHERED
+    padded = delta(MOST_GATHERED + 3, price="x").replace(b'"A"', b'"' + b"A" * MOST_GATHERED_BYTES + b'"')
+    assert receive(padded) == MOST_GATHERED + 1
+    assert shared.counts.checked == MOST_GATHERED + 3
+
+
+def test_a_message_that_is_decoded_but_not_observed_yet_is_checked_all_the_same(shared):
+    received = [delta(1), delta(2, price="x")]
+    shared.exchange.inspect(received)
+    shared.check.notes(NOW, end=False)  # As once a second, while the reader waits between the two.
+    shared.check.observe([(NOW, 2)], received)
+    shared.check.notes(NOW, end=False)
+    assert (shared.counts.checked, shared.counts.violations["orderbook_delta"]) == (2, 1)
+
+
+def test_the_time_of_a_violation_is_that_of_its_read(shared):
+    for second, price in enumerate(("1.00", "x", "1.00")):
+        received = [delta(2 * second + 1), delta(2 * second + 2, price=price)]
+        shared.exchange.inspect(received)
+        shared.check.observe([(NOW + second * SECOND, 2)], received)
+    [note] = shared.check.notes(NOW + 3 * SECOND, end=True)
+    assert note.fields["first"] == "2026-01-01T00:00:01.000000Z"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_counted_is_always_the_verdict_of_the_judge(status, seed):
+    random = Random(seed)
+    shared = Shared(status, KALSHI_V2)
+    judge = judge_of(json.loads(KALSHI_V2), "kalshi-v2.json")
+    seen: list[bytes] = []
+    while len(seen) < 1000:
+        received = [a_message(random) for _ in range(random.choice((1, 1, 2, 20, 240)))]
+        shared.exchange.inspect(received)
+        if random.random() < 0.1:
+            shared.check.notes(NOW, end=False)
+        shared.check.observe([(NOW, len(received))], received)
+        seen += received
+    shared.check.notes(NOW, end=True)
+    assert shared.counts.checked == len(seen)
+    assert sum(shared.counts.violations.values()) == sum(judge.reason(payload) is not None for payload in seen)
+
+
+WRONG = ((b'"0.2900"', b'"0.29000000"'), (b".00", b",00"), (b'"yes"', b"7"), (b'"A"', b'"\xff"'))
+
+
+def a_message(random: Random) -> bytes:
+    """Return a change of an order book, of which one in twenty is not as the schema says, or is no JSON."""
+    payload = delta(random.randrange(1, 9), random.choice(("0.2900", "1")), random.choice(("-7.00", "12345.67")))
+    payload = payload.replace(b'"side"', b'"market_id":"a","side"')
+    if random.random() < 0.05:
+        payload = broken(random, payload)
+    if random.random() < 0.05:
+        payload = payload.replace(*random.choice(WRONG))
+    return payload
 
 
 def test_a_schema_that_contradicts_the_head_is_checked_with_a_decoding_of_its_own(status):

@@ -34,8 +34,8 @@ def compiled(schema: Any, head: type[msgspec.Struct] | None = None) -> Compiled:
 
 def accepts(made: Compiled, payload: bytes) -> bool:
     """Whether a message is found valid without the judge."""
-    decoded, refused = made.decode_all([payload], lambda payload: None)
-    return not refused and not made.doubtful(decoded)
+    _, refused = made.decode_all([payload], lambda payload: None)
+    return made.patterns_match() and not refused
 
 
 def random_cases(seed: int) -> tuple[dict[str, Any], Judge, list[bytes]]:
@@ -114,10 +114,25 @@ def test_kalshis_messages_need_no_judge(head: type[msgspec.Struct] | None) -> No
 def test_a_message_whose_pattern_does_not_match_is_found_among_others() -> None:
     made = compiled(KALSHI)
     bad = DELTA.replace(b'"-32.00"', b'"-32,00"')
-    decoded, refused = made.decode_all([DELTA, SNAPSHOT, bad, DELTA, b"{", bad], lambda payload: None)
-    assert refused == [4]
-    assert made.doubtful(decoded) == [2, 5]
-    assert made.doubtful(decoded[:2]) == []
+    payloads = [*[DELTA, SNAPSHOT] * 16, bad, DELTA, *[SNAPSHOT] * 30, b"{"]
+    _, refused = made.decode_all(payloads, lambda payload: None)
+    assert refused == [64]
+    assert not made.patterns_match()
+    assert made.patterns_match()  # The messages since the last call: none.
+    found = made.doubtful(payloads)
+    assert {32, 64} < {*found} < {*range(32, 65)}
+    assert made.doubtful(payloads[:32]) == []
+
+
+def test_an_object_with_patterns_is_checked_wherever_it_is() -> None:
+    price = {"type": "string", "pattern": "^[0-9]+$"}
+    inner = {"type": "object", "properties": {"price": price}}
+    level = {"type": "object", "properties": {"price": price, "next": inner}}
+    made = compiled({"type": "object", "properties": {"levels": {"type": "array", "items": level}}})
+    assert accepts(made, b'{"levels":[{"price":"1"},{},{"price":"2","next":{"price":"3"}}]}')
+    assert not accepts(made, b'{"levels":[{"price":"1"},{"price":"x"}]}')
+    assert not accepts(made, b'{"levels":[{"price":"1"},{"price":"2","next":{"price":"x"}}]}')
+    assert accepts(made, b"{}")
 
 
 def test_no_pattern_is_given_to_python() -> None:

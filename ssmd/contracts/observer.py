@@ -19,7 +19,8 @@ class Observer(Protocol):
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
         """Look at messages that have just been queued for the writer, in wire order. Never raises, never waits.
 
-        The reader waits for it, so its time is taken from the collection. It keeps no payload: each may have 16 MiB.
+        The reader waits for it, so its time is taken from the collection. It may keep payloads until notes() is called,
+        but no more than 512 KiB of them: each may have 16 MiB.
         """
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import printable
@@ -20,6 +20,12 @@ __all__ = ["MOST_A_SECOND", "SchemaCheck"]
 
 MOST_A_SECOND = 100
 """How many messages a sample has in a second."""
+
+MOST_GATHERED, MOST_GATHERED_BYTES = 200, 256 * 1024
+"""How many messages wait until their patterns are checked, and how long they are together. A check of few costs nearly
+as much as one of many."""
+_FEW = 64
+"""More messages than these in one read are not long together: connectors hand over long ones alone."""
 
 _MINUTE_NS = 60 * 1_000_000_000
 _LOGGED_OF_A_TYPE = 3
@@ -37,6 +43,25 @@ class _Violations:
     reason: str
     first_ns: int
     count: int = 0
+
+
+@dataclass
+class _Gathered:
+    """Messages that have been received and wait for their check."""
+
+    payloads: list[bytes] = field(default_factory=list)
+    reads: list[tuple[int, int]] = field(default_factory=list)
+    """For each read its time, and how many messages it had."""
+    size: int = 0
+    """In bytes, of reads of few messages."""
+
+    def received_ns(self, index: int) -> int:
+        """Return the time of the message with this index."""
+        for received_ns, count in self.reads:
+            if index < count:
+                return received_ns
+            index -= count
+        raise IndexError(index)
 
 
 class SchemaCheck:
@@ -58,32 +83,64 @@ class SchemaCheck:
         self._shared = shared
         self._expects_text = expects_text
         self._room, self._room_ns = float(MOST_A_SECOND), 0
-        self._gathered: dict[tuple[int, str], _Violations] = {}
+        self._waiting = _Gathered()
+        self._found: dict[tuple[int, str], _Violations] = {}
         self._logged: dict[str, set[str]] = {}
         self._minute, self._logged_in_minute = 0, 0
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
-        """See Observer. Messages of more than LARGE_BYTES are passed over, because no probe would be answered."""
-        counts = self._counts
+        """See Observer. Messages of more than LARGE_BYTES are passed over, because no probe would be answered.
+
+        What the decoding refuses is judged at once. The others wait until there are many, or until notes() is called.
+        """
+        counts, waiting, received_ns = self._counts, self._waiting, reads[-1][0]
         if counts.is_sample:
-            payloads = payloads[: self._take_room(reads[-1][0], len(payloads))]
-        if self._shared is not None:
-            doubtful = self._shared.doubtful(payloads)
-            counts.checked += len(payloads)
-            if not doubtful:
-                return
-            large = [index for index in doubtful if len(payloads[index]) > LARGE_BYTES]
-            counts.checked -= len(large)
-            violations = self._checker.judged(payloads, [index for index in doubtful if index not in large])
+            payloads = payloads[: self._take_room(received_ns, len(payloads))]
+        counts.checked += len(payloads)
+        if self._shared is None:
+            payloads = self._without_large(payloads)
         else:
-            fit = [payload for payload in payloads if len(payload) <= LARGE_BYTES]
-            counts.checked += len(fit)
-            large = [0] * (len(payloads) - len(fit))
-            violations, payloads = self._checker.check(fit), fit
-        counts.not_checked += len(large)
+            refused = self._shared.refused(payloads)
+            if refused:
+                self._judge(payloads, refused, received_ns)
+                judged = set(refused)
+                payloads = [payload for index, payload in enumerate(payloads) if index not in judged]
+        waiting.payloads += payloads
+        waiting.reads.append((received_ns, len(payloads)))
+        if len(payloads) < _FEW:
+            waiting.size += sum(map(len, payloads))
+        if len(waiting.payloads) >= MOST_GATHERED or waiting.size > MOST_GATHERED_BYTES:
+            self.check_gathered()
+
+    def check_gathered(self) -> None:
+        """Check the messages that wait."""
+        found, self._waiting = self._waiting, _Gathered()
+        if self._shared is None:
+            violations = self._checker.check(found.payloads)
+        else:
+            violations = self._checker.judged(found.payloads, self._shared.doubtful(found.payloads))
         for violation in violations:
-            if violation.reason != NOT_JSON or not self._expects_text(payloads[violation.index]):
-                self._record(violation, reads[-1][0])
+            self._take(violation, found.payloads, found.received_ns(violation.index))
+
+    def _judge(self, payloads: list[bytes], indexes: Sequence[int], received_ns: int) -> None:
+        """Check those messages of a read that may not be valid."""
+        fit = [index for index in indexes if len(payloads[index]) <= LARGE_BYTES]
+        self._pass_over(len(indexes) - len(fit))
+        for violation in self._checker.judged(payloads, fit):
+            self._take(violation, payloads, received_ns)
+
+    def _without_large(self, payloads: list[bytes]) -> list[bytes]:
+        fit = [payload for payload in payloads if len(payload) <= LARGE_BYTES]
+        self._pass_over(len(payloads) - len(fit))
+        return fit
+
+    def _pass_over(self, count: int) -> None:
+        self._counts.checked -= count
+        self._counts.not_checked += count
+
+    def _take(self, violation: Violation, payloads: Sequence[bytes], received_ns: int) -> None:
+        if violation.reason != NOT_JSON or not self._expects_text(payloads[violation.index]):
+            self._record(violation, received_ns)
 
     def _take_room(self, now_ns: int, count: int) -> int:
         """Return how many of `count` messages the sample still has room for, and take that room."""
@@ -97,7 +154,10 @@ class SchemaCheck:
         kind = self._counts.add(printable(violation.type, _LONGEST_TYPE))
         minute = received_ns // _MINUTE_NS
         first = _Violations(violation.path, violation.reason, received_ns)
-        self._gathered.setdefault((minute, kind), first).count += 1
+        found = self._found.setdefault((minute, kind), first)
+        found.count += 1
+        if received_ns < found.first_ns:
+            found.path, found.reason, found.first_ns = violation.path, violation.reason, received_ns
         logged = self._logged.setdefault(kind, set())
         if violation.path in logged or len(logged) >= _LOGGED_OF_A_TYPE:
             return
@@ -111,9 +171,10 @@ class SchemaCheck:
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
         """Return one note for each type and minute that is over; at the end, of the present minute too."""
-        minute = now_ns // _MINUTE_NS
-        over = [at for at in self._gathered if end or at[0] != minute]
-        return [self._note(at[1], self._gathered.pop(at), now_ns) for at in over]
+        self.check_gathered()
+        minute = (now_ns + 1) // _MINUTE_NS
+        over = [at for at in self._found if end or at[0] != minute]
+        return [self._note(at[1], self._found.pop(at), now_ns) for at in over]
 
     def _note(self, kind: str, found: _Violations, now_ns: int) -> Note:
         fields = {

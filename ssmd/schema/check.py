@@ -82,12 +82,13 @@ class JsonChecker:
         """Return the indexes of those messages that are not surely valid."""
         if self._compiled is None or not payloads:
             return range(len(payloads))
-        decoded, refused = self._compiled.decode_all(payloads, lambda payload: None)
+        _, refused = self._compiled.decode_all(payloads, lambda payload: None)
+        match = self._compiled.patterns_match()
         # What the decoder skips need not be UTF-8, and may be nested too deep. What it accepts begins and ends with
         # ASCII, so all can be looked at together.
         if not (are_within_limits(payloads) and is_utf8(b"".join(payloads))):
             return range(len(payloads))
-        return sorted([*refused, *self._compiled.doubtful(decoded)])
+        return refused if match else self._compiled.doubtful(payloads)
 
 
 def type_field(payload: bytes) -> str:

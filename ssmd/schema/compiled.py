@@ -8,31 +8,43 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from ssmd.schema.forms import Default, Form, Forms
+from ssmd.schema.forms import Bucket, Default, Forms
 from ssmd.schema.rules import Inexpressible, gather
 from ssmd.schema.variants import Variants, variants_of
 
 __all__ = ["Compiled", "compile_schema"]
 
+_PORTION = 16
+"""Where a text does not match its pattern, so many messages are given to the judge."""
+
+
+class Structure(NamedTuple):
+    """A form of messages."""
+
+    type: Any
+    """For msgspec."""
+    buckets: Sequence[Bucket]
+
 
 class Compiled:
     """Accepts messages that are valid, though perhaps not all of them."""
 
-    def __init__(self, forms: Mapping[str | None, Form]) -> None:
+    def __init__(self, forms: Mapping[str | None, Structure]) -> None:
         """`forms`: by the constant that messages of the form have; None for a schema without variants."""
-        self._checks = {form.type: form.check for form in forms.values()}
+        self._buckets = [bucket for form in forms.values() for bucket in form.buckets]
         self.tags = [tag for tag in forms if tag is not None]
         """The constants by which it tells messages apart."""
-        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(reduce(operator.or_, self._checks)).decode
-        """Decode one message. Raises msgspec.ValidationError when it may not be valid, and ValueError or RecursionError
-        when it is not JSON. It does not look whether what it skips is UTF-8."""
+        union = reduce(operator.or_, (form.type for form in forms.values()))
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(union).decode
+        """Decode one message, whose texts patterns_match() will look at. Raises msgspec.ValidationError when it may not
+        be valid, and ValueError or RecursionError when it is not JSON. It does not look whether what it skips is UTF-8.
+        """
 
     def decode_all(self, payloads: Sequence[bytes], instead: Callable[[bytes], Any]) -> tuple[list[Any], list[int]]:
         """Decode messages, in order; return them, and the indexes of those that decode() has refused.
@@ -51,17 +63,26 @@ class Compiled:
                 decoded.append(instead(payloads[at]))
                 refused.append(at)
 
-    def doubtful(self, decoded: Sequence[Any]) -> list[int]:
-        """Return the indexes of those messages whose patterns do not match. What decode() has not made is not one."""
+    def patterns_match(self) -> bool:
+        """Return whether all texts match their patterns, in the messages that were decoded since the last call."""
+        match = True
+        for bucket, check in self._buckets:
+            if bucket:
+                match = match and check(bucket)
+                bucket.clear()
+        return match
+
+    def doubtful(self, payloads: Sequence[bytes]) -> list[int]:
+        """Return the indexes of those messages that may not be valid, and of a few beside them. They are decoded again.
+
+        No other messages may have been decoded since the last patterns_match().
+        """
         found: list[int] = []
-        of_kinds: defaultdict[type, list[Any]] = defaultdict(list)
-        for value in decoded:
-            of_kinds[type(value)].append(value)
-        for kind, values in of_kinds.items():
-            check = self._checks.get(kind)
-            if check is not None and not check(values):
-                found += [at for at, value in enumerate(decoded) if type(value) is kind and not check([value])]
-        return sorted(found)
+        for first in range(0, len(payloads), _PORTION):
+            portion = payloads[first : first + _PORTION]
+            _, refused = self.decode_all(portion, lambda payload: None)
+            found += range(first, first + len(portion)) if not self.patterns_match() else (first + at for at in refused)
+        return found
 
 
 def compile_schema(schema: Any, head: type[msgspec.Struct] | None = None) -> Compiled | None:
@@ -74,7 +95,7 @@ def compile_schema(schema: Any, head: type[msgspec.Struct] | None = None) -> Com
         variants = variants_of(schema)
     except Inexpressible:
         return None
-    forms: dict[str | None, Form] = {}
+    forms: dict[str | None, Structure] = {}
     for tag in variants.tags:
         with contextlib.suppress(Inexpressible):
             forms[tag] = _form(schema, variants, tag, head, is_alone=False)
@@ -86,7 +107,7 @@ def compile_schema(schema: Any, head: type[msgspec.Struct] | None = None) -> Com
 
 def _form(
     root: Mapping[str, Any], variants: Variants, tag: str | None, head: type[msgspec.Struct] | None, *, is_alone: bool
-) -> Form:
+) -> Structure:
     """Return the form of messages with one tag; None is for messages of a schema without tags.
 
     `is_alone`: whether there is no other form.
@@ -113,7 +134,8 @@ def _form(
             options = {"tag": tag, "tag_field": variants.field}
             if variants.field in defaults:
                 options["namespace"] = {defaults.pop(variants.field).name: tag}
-    return Forms(root).structure(rules, defaults=defaults, **options)
+    places = Forms(root)
+    return Structure(places.structure(rules, defaults=defaults, **options), places.buckets)
 
 
 def _properties(head: type[msgspec.Struct]) -> dict[str, Any]:

@@ -11,9 +11,6 @@ from ssmd.schema.compiled import Compiled
 
 __all__ = ["SharedDecoding"]
 
-_FEW = 64
-"""A read of so many messages has no large one: connectors hand over large messages alone."""
-
 
 class SharedDecoding:
     """Decodes messages for a dialect, and remembers which of them may not be valid.
@@ -27,24 +24,38 @@ class SharedDecoding:
         self._plain = msgspec.json.Decoder(head).decode
         self._largest = largest
         self._payloads: Sequence[bytes] = ()
-        self._decoded: Sequence[Any] = ()
         self._refused: Sequence[int] = ()
 
     def decode(self, payloads: list[bytes]) -> list[Any]:
         """Return what the dialect reads of each message. Raises ValueError or RecursionError for what is not JSON."""
+        refused: Sequence[int] = ()
         self._payloads = ()
-        if len(payloads) < _FEW and max(map(len, payloads), default=0) > self._largest:
-            decoded, refused = list(map(self._plain, payloads)), list(range(len(payloads)))
+        if payloads and len(payloads[-1]) > self._largest:  # A read ends with its large message.
+            decoded, refused = list(map(self._plain, payloads)), range(len(payloads))
         else:
-            decoded, refused = self._compiled.decode_all(payloads, self._plain)
-        self._payloads, self._decoded, self._refused = payloads, decoded, refused
+            try:
+                decoded = list(map(self._compiled.decode, payloads))
+            except (ValueError, RecursionError):
+                decoded, refused = self._compiled.decode_all(payloads, self._plain)
+        self._payloads, self._refused = payloads, refused
         return decoded
 
-    def doubtful(self, payloads: list[bytes]) -> Sequence[int]:
-        """Return the indexes of those messages that may not be valid: of all, unless they are those decoded last."""
-        if self._payloads is not payloads:
-            return range(len(payloads))
-        refused, decoded = self._refused, self._decoded
-        self._payloads = self._decoded = ()  # Nothing is kept while the next messages are received.
-        found = self._compiled.doubtful(decoded)
-        return sorted({*refused, *found}) if found else refused
+    def refused(self, payloads: list[bytes]) -> Sequence[int]:
+        """Return the indexes of those messages that decode() has refused: of all, unless they are those decoded last.
+
+        The others are valid unless doubtful() returns them.
+        """
+        found, refused = self._payloads, self._refused
+        self._payloads = ()  # Nothing is kept while the next messages are received.
+        return refused if found is payloads else range(len(payloads))
+
+    def doubtful(self, payloads: Sequence[bytes]) -> list[int]:
+        """Return the indexes of those messages that may not be valid, and of a few beside them.
+
+        They must be all that refused() was called for since the last call, except for those that it has returned.
+        """
+        if self._compiled.patterns_match():
+            return []
+        # What was decoded last and is not asked for yet may be what does not match.
+        self._refused = range(len(self._payloads))
+        return self._compiled.doubtful(payloads)
