@@ -90,3 +90,14 @@ def test_a_source_that_takes_all_the_time_leaves_none_to_the_next() -> None:
     assert time.monotonic() - begin >= 1.0
     assert set(result.missing) == {"one", "two"}
     assert gravest(result.missing) is SourceUnavailable
+
+
+@pytest.mark.parametrize("character", ["\\u0000", "\\ud800"])
+def test_a_value_that_no_process_can_be_given_is_refused(character: str) -> None:
+    """Such a value ended the greenlet that starts the uploader, with a traceback."""
+    source = f"""exec:printf '%s' '{{"a":"CANARY{character}"}}'"""
+    for required in (True, False):
+        result = Lookup({"PATH": "/usr/bin:/bin"}).look_up({"one": spec(source, kind="s3", required=required)})
+        assert (result.values, result.unavailable) == ({}, {})
+        texts = [str(each) for each in result.missing.values()]
+        assert texts == required * ["`a` has a character that no key has: NUL, or half a surrogate pair"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,12 @@ from dataclasses import dataclass, field
 from ssmd.contracts.resolver import Found, KeyResolver
 from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.metadata.keys import KeySpec
+from ssmd.metadata.problem import excerpt
 from ssmd.resolver import RESOLVERS
 
 __all__ = ["SECONDS", "LookedUp", "Lookup", "gravest"]
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 SECONDS = 15.0
 """How long all sources together may take."""
@@ -48,6 +52,7 @@ class Lookup:
         for name, key in keys.items():
             try:
                 found = self._resolver(key.source_scheme, self._until).resolve(key.at(name))
+                _require_text(found)
             except ResolveError as error:
                 if key.required:
                     result.missing[name] = error
@@ -62,6 +67,15 @@ class Lookup:
         if scheme not in self._resolvers:
             self._resolvers[scheme] = RESOLVERS[scheme](self._environ, until)
         return self._resolvers[scheme]
+
+
+def _require_text(found: Found) -> None:
+    """Raise ResolveError for a value that no process and no server can be given. Vault and commands write JSON, which
+    can write such.
+    """
+    for name, value in found.values.items():
+        if _NO_TEXT.search(value):
+            raise ResolveError(f"`{excerpt(name)}` has a character that no key has: NUL, or half a surrogate pair")
 
 
 def gravest(errors: Mapping[str, ResolveError]) -> type[ResolveError]:
