@@ -3,6 +3,8 @@
 Usage:
   ssmd cat [--from <time>] [--to <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>]
            [--shard <i/n>] [--raw] [--jobs <n>] [--cache <folder>] [--cache-size <n>] <path>...
+  ssmd cat --follow [--from <time>] [--type <type>]... [--market <ticker>]... [--feed <feed>] [--shard <i/n>]
+           [--raw] <storage>
   ssmd cat (-h | --help)
 
 Options:
@@ -12,6 +14,8 @@ Options:
   --market <ticker>  Only messages of this market; may be given several times.
   --feed <feed>      Only this feed, with all its shards.
   --shard <i/n>      Only this shard, such as 2/4; 1/1 for what was recorded without shards.
+  --follow           Print what is recorded from now on, or from --from on, until Ctrl-C: of all feeds of a storage
+                     folder, also those that begin later. A line is printed when it is safe on the disk.
   --raw              Print the exchange's bytes, one message a line, instead of ssmd's lines.
   --jobs <n>         Read so many days at once, each in a process of its own. Default: with --type or --market the
                      cores that ssmd may use, otherwise 1.
@@ -71,6 +75,11 @@ _REMEDY = (
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    if arguments["--follow"]:
+        # Imported here: it makes each other use slower to start.
+        from ssmd.commands.following import follow
+
+        return follow(arguments)
     selection = selection_of(arguments)
     with places(arguments["<path>"], arguments, selection.may_hold) as found:
         return _cat_all(arguments, found, selection)

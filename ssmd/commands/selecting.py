@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ssmd.commands.shard import read_shard
+from ssmd.contracts.exchange import MessageReader
 from ssmd.contracts.shard import Shard
 from ssmd.errors import DataError, UsageError
 from ssmd.exchange.kalshi.reader import KalshiReader
@@ -18,7 +19,7 @@ from ssmd.store.layout import DayFile, feed_and_shard, ledger_path
 from ssmd.store.ledger_file import read_ledger
 from ssmd.store.sessions import changed_dialects
 
-__all__ = ["selection_of", "shard_asked", "stretches_of", "warn_of_other_forms"]
+__all__ = ["reader_or_kalshi", "selection_of", "shard_asked", "stretches_of", "warn_of_other_forms"]
 
 
 def selection_of(arguments: Mapping[str, Any]) -> Selection:
@@ -60,6 +61,15 @@ def warn_of_other_forms(files: Iterable[DayFile]) -> None:
                 "they hold the same",
                 file=sys.stderr,
             )
+
+
+def reader_or_kalshi(exchange: str, description: Mapping[str, Any]) -> MessageReader:
+    """Return what reads the types and markets of a dialect's messages, from its name and its description.
+
+    Where these do not say it, messages are read as Kalshi's: many other exchanges have a `type` too.
+    """
+    reader = reader_of(exchange, description)
+    return reader if reader.type_field or reader.market_field else KalshiReader()
 
 
 def stretches_of(file: DayFile) -> list[Stretch]:
