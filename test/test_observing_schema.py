@@ -309,17 +309,29 @@ def with_schema(folder: Path, definition: str, format: str = "json_schema") -> N
     (schemas / "x.yaml").write_text(f"name: x\nformat: {format}\nschema_file: x.json\nversions: [{version}]\n")
 
 
+PROTOBUF = 'syntax = "proto3"; message Message { double a = 1; }'
+CAPNP = "@0xbf5147cbbecf40c1; struct Message { a @0 :Float64; }"
+
+
 @pytest.mark.one_day
-@pytest.mark.parametrize("mode", ["count", "sample"])
-def test_a_run_checks_what_it_receives_and_drops_nothing(tmp_path, mode):
-    sent = [{"type": "x", "a": 1}, {"type": "x", "a": "secret"}, {"type": "y", "a": None}, {"a": 2.5}]
+@pytest.mark.parametrize(
+    ("mode", "format", "definition"),
+    [
+        ("count", "json_schema", json.dumps(NUMBERS)),
+        ("sample", "json_schema", json.dumps(NUMBERS)),
+        ("count", "protobuf", PROTOBUF),
+        ("sample", "capnp", CAPNP),
+    ],
+)
+def test_a_run_checks_what_it_receives_and_drops_nothing(tmp_path, mode, format, definition):
+    sent = [{"type": "x", "a": 1}, {"type": "x", "a": "secret"}, {"type": "y", "a": []}, {"a": 2.5}]
 
     def script(peer: Peer) -> None:
         peer.upgrade()
         peer.text(*[json.dumps(message).encode() for message in sent], b"pong")
         peer.drained()
 
-    with_schema(tmp_path, json.dumps(NUMBERS))
+    with_schema(tmp_path, definition, format)
     dialect = {"paths": {"type": "type"}, "ignore": [{"text": "pong"}]}
     options = {"schema": "x:v1", "schema_check": mode}
     with collecting(tmp_path, script, dialect, **options) as (collector, _):
@@ -362,7 +374,7 @@ def problems(folder: Path, environment: str) -> list[str]:
     ("definition", "format", "environment", "expected"),
     [
         ("{}", "json_schema", "schema_check: count\n", "schema_check: needs a schema; name one in `schema`"),
-        ("{}", "capnp", "schema: x:v1\nschema_check: sample\n", "schema_check: checks by a JSON Schema, and the"),
+        ("\n{}", "protobuf", "schema: x:v1\nschema_check: sample\n", "schema: schemas/x.json:2: "),
         ("{", "json_schema", "schema: x:v1\nschema_check: count\n", "schema: schemas/x.json is not JSON"),
         ('{"$ref": "https://a.b/c"}', "json_schema", "schema: x:v1\nschema_check: count\n", "nothing is fetched"),
         ("{}", "json_schema", "schema: x:v1\nschema_check: always\n", "schema_check: must be one of"),

@@ -9,7 +9,7 @@ from ssmd.errors import ConfigError
 from ssmd.metadata.folder import MetadataFile
 from ssmd.metadata.model import Environment, Schema, SchemaVersion
 from ssmd.metadata.named_schema import definition_of
-from ssmd.schema.definition import Definition
+from ssmd.schema.definition import Definition, json_schema_of
 
 __all__ = ["definition_to_check"]
 
@@ -22,8 +22,8 @@ def definition_to_check(
     version: SchemaVersion | None,
     config_dir: FilePath,
 ) -> Definition | None:
-    """Return the definition that messages are to be checked against; None when they are not, and when something is
-    wrong, which is reported.
+    """Return the definition that messages are to be checked against, as a JSON Schema; None when they are not, and when
+    something is wrong, which is reported.
     """
     if environment.field(Literal["off", "sample", "count"], "schema_check") in (None, "off"):
         return None
@@ -31,16 +31,13 @@ def definition_to_check(
         environment.report(_AT, "needs a schema; name one in `schema`, such as kalshi:v1, or set this to `off`")
     if schema is None or schema.model is None or version is None:
         return None
-    if schema.model.format != "json_schema":
-        message = f"checks by a JSON Schema, and the format of `{schema.name}` is {schema.model.format}"
-        environment.report(_AT, f"{message}; name a schema of the format json_schema, or set this to `off`")
-        return None
     from ssmd.schema.check import make_checker  # Only such environments need jsonschema-rs.
 
     try:
         definition = definition_of(config_dir, schema.model, version)
-        make_checker(definition.content, definition.name)
+        content = json_schema_of(definition)
+        make_checker(content, definition.name)
     except ConfigError as error:
         environment.report(("schema",), str(error))
         return None
-    return definition
+    return definition._replace(format="json_schema", content=content)
