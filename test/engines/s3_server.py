@@ -77,7 +77,10 @@ class S3Server(ServerProcess):
         self._wait()
 
     def _wait(self) -> None:
-        """Wait until it answers requests, and not only accepts connections."""
+        """Wait until it answers requests, and not only accepts connections.
+
+        After a restart it can list objects before it can read them.
+        """
         end = time.monotonic() + DEADLINE
         while (reason := self._fault()) is not None:
             assert time.monotonic() < end, reason
@@ -85,7 +88,9 @@ class S3Server(ServerProcess):
 
     def _fault(self) -> str | None:
         try:
-            list(self.bucket().list())
+            bucket = self.bucket(Address(BUCKET, ""))
+            for each in bucket.list():
+                bucket.get(each.name)
         except EngineError as error:
             return None if "no such bucket" in str(error) else str(error)
         return None
