@@ -18,15 +18,19 @@ from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.websocket import WebSocketConnector
 from ssmd.contracts.events import Event, Gap, SnapshotsRequested
 from ssmd.contracts.exchange import LOSS_NOT_DETECTED, Inspection, Opening
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.writer import Batch, Note, Reads
 from ssmd.errors import ClockError, Disconnected, SsmdError, SubscriptionRefused
+from ssmd.observing.schema import SchemaCheck
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.queue import BatchQueue
 from ssmd.runtime.reader import Reader, RunParts
 from ssmd.runtime.reporter import Reporter
 from ssmd.runtime.runner import Runner
+from ssmd.runtime.schema_counts import SchemaCounts
 from ssmd.runtime.threads import LARGE_BYTES
+from ssmd.schema.check import make_checker
 from ssmd.store.line import decode_line
 from ssmd.store.timestamps import day_of_ns, timestamp
 from ssmd.writer.file import FileWriter
@@ -378,11 +382,11 @@ class Gathering(ScriptedConnector):
 def record(tmp_path, status, metrics) -> Callable[..., None]:
     """Run the whole runner over reads that are yielded together, with the real writer."""
 
-    def run(exchange: ToyExchange, *gatherings: list[Read]) -> None:
+    def run(exchange: ToyExchange, *gatherings: list[Read], observers: Sequence[Observer] = ()) -> None:
         now = [gatherings[0][0][0] - SECOND]
         storage = LocalStorage(type="local", path=str(tmp_path))
         writer: Any = FileWriter(storage, "kalshi", status=status, clock=lambda: now[-1])
-        parts = RunParts("kalshi", Gathering(*gatherings, now=now), exchange, writer)
+        parts = RunParts("kalshi", Gathering(*gatherings, now=now), exchange, writer, observers)
         reporter = Reporter("kalshi", status)
         runner = Runner(parts, status=status, metrics=metrics, reporter=reporter, clock=lambda: now[-1])
         with pytest.raises(Disconnected, match="the end"):
@@ -415,6 +419,19 @@ def test_messages_of_two_days_that_come_together_are_in_the_files_of_their_days(
         ("disconnected", 6),
         ("stopped", 6),
     ]
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+def test_what_was_observed_until_midnight_is_in_the_ledger_of_that_day(record, tmp_path, is_together):
+    checker = make_checker(b'{"required":["a"]}', "x.json")
+    check = SchemaCheck(checker, SchemaCounts("x:v1", is_sample=False))
+    reads = [(MIDNIGHT - 5, [b"{}"]), (MIDNIGHT - 1, [b"{}", b"{}"]), (MIDNIGHT, [b"{}"]), (MIDNIGHT + 5, [b"1"])]
+    gatherings = [reads] if is_together else [[read] for read in reads]
+    record(TickingExchange(tick_seconds=None), *gatherings, observers=[check])
+    for day, count, line in ((BEFORE, 3, 3), (AFTER, 1, 2)):
+        entries = ledger(tmp_path, day)
+        assert [(each["count"], each["line"]) for each in entries if each["event"] == "violations"] == [(count, line)]
+        assert [each["ts"] for each in entries] == sorted(each["ts"] for each in entries)
 
 
 class GapAtEach(TickingExchange):

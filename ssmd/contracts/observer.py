@@ -24,7 +24,8 @@ class Observer(Protocol):
         """
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
-        """Return what belongs into the ledger since the last call. Called once a second, and at the end of the run.
+        """Return what belongs into the ledger since the last call. Called once a second, at the end of the run, and
+        with the last nanosecond of a day before the first message of the next day.
 
         A note with time `now_ns` and place 0 belongs after all that was observed. `end`: nothing follows.
         """

@@ -9,11 +9,20 @@ from typing import NamedTuple, Protocol
 
 from ssmd.contracts.companion import Companion
 
-__all__ = ["Batch", "Note", "Reads", "Writer"]
+__all__ = ["Batch", "Note", "Reads", "Writer", "time_at"]
 
 Reads = Sequence[tuple[int, int]]
 """For each read of the socket, in order: the time right after it, ns since the epoch, and how many messages it has
 completed. The times never decrease."""
+
+
+def time_at(reads: Reads, place: int) -> int:
+    """Return the time of the message with this index, in ns since the epoch."""
+    for received_ns, count in reads:
+        if place < count:
+            return received_ns
+        place -= count
+    return reads[-1][0]
 
 
 class Note(NamedTuple):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ssmd.contracts.writer import Note, Reads
+from ssmd.contracts.writer import Note, Reads, time_at
 from ssmd.errors import printable
 from ssmd.runtime.schema_counts import SchemaCounts
 from ssmd.runtime.threads import LARGE_BYTES
@@ -54,14 +54,6 @@ class _Gathered:
     """For each read its time, and how many messages it had."""
     size: int = 0
     """In bytes, of reads of few messages."""
-
-    def received_ns(self, index: int) -> int:
-        """Return the time of the message with this index."""
-        for received_ns, count in self.reads:
-            if index < count:
-                return received_ns
-            index -= count
-        raise IndexError(index)
 
 
 class SchemaCheck:
@@ -120,7 +112,7 @@ class SchemaCheck:
         else:
             violations = self._checker.judged(found.payloads, self._shared.doubtful(found.payloads))
         for violation in violations:
-            self._take(violation, found.payloads, found.received_ns(violation.index))
+            self._take(violation, found.payloads, time_at(found.reads, violation.index))
 
     def _judge(self, payloads: list[bytes], indexes: Sequence[int], received_ns: int) -> None:
         """Check those messages of a read that may not be valid."""

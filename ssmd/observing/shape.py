@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from ssmd.contracts.exchange import MessageReader
-from ssmd.contracts.writer import Note, Reads
+from ssmd.contracts.writer import Note, Reads, time_at
 from ssmd.errors import printable
 from ssmd.observing.reported import Reported
 from ssmd.runtime.drift import DriftState, FoundDrift
@@ -149,7 +149,7 @@ class ShapeObserver:
                 self._seen.add(key)
                 self._bytes += len(key[0]) + len(key[1])
                 for drift in _drifts(known, key[0], payload):
-                    self._report(drift, payload, _time_at(reads, place))
+                    self._report(drift, payload, time_at(reads, place))
 
     def _type(self, payload: bytes) -> str:
         try:
@@ -197,12 +197,3 @@ def _drifts(known: Known, type: str, payload: bytes) -> list[Drift]:
         if changed := known.new_kinds(type, path, here):
             drifts.append(Drift(RETYPED, type, path, known.kinds(type, path), ", ".join(changed), 0))
     return drifts
-
-
-def _time_at(reads: Reads, place: int) -> int:
-    """Return the time of the message with this index, in ns since the epoch."""
-    for received_ns, count in reads:
-        if place < count:
-            return received_ns
-        place -= count
-    return reads[-1][0]

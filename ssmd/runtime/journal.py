@@ -20,7 +20,7 @@ from ssmd.contracts.events import (
     Unfollowed,
 )
 from ssmd.contracts.observer import Observer
-from ssmd.contracts.writer import Note, Reads
+from ssmd.contracts.writer import Note, Reads, time_at
 from ssmd.errors import ConnectError, Disconnected, SsmdError, SubscriptionRefused
 from ssmd.runtime.gathering import Gathering
 from ssmd.runtime.metrics import Metrics
@@ -66,6 +66,7 @@ class Journal:
         self._metrics = metrics
         self._reporter = reporter
         self._observers = observers
+        self._observed_ns = 0
         self._gathering = Gathering()
         self.pending: list[Note] = []
         """What take() returns next."""
@@ -112,7 +113,7 @@ class Journal:
         place, ts_ns = 0, reads[0][0]
         for event in events:
             place = getattr(event, "place", place)
-            ts_ns = _time_at(reads, place)
+            ts_ns = time_at(reads, place)
             self._record(event, ts_ns, place)
         self._add(self._gathering.due(ts_ns), place)
 
@@ -170,7 +171,13 @@ class Journal:
         if self._gathering.changes or self._observers:
             self._take_gathered(now(), end=False)
 
+    def end_day(self, ts_ns: int) -> None:
+        """Make notes of what was observed on a day, whose last nanosecond is `ts_ns`, before the next day begins."""
+        if self._observers and self._observed_ns <= ts_ns:
+            self._take_gathered(ts_ns, end=False)
+
     def _take_gathered(self, ts_ns: int, *, end: bool) -> None:
+        self._observed_ns = ts_ns
         self.pending += self._gathering.due(ts_ns, end=end)
         for observer in self._observers:
             self.pending += observer.notes(ts_ns, end=end)
@@ -203,15 +210,6 @@ class Journal:
         self.pressed = False
         fields = {"seconds": round(self._waited, 6), "waits": self._waits}
         self.note(BACKPRESSURE_ENDED, self._last_wait_ns, **fields)
-
-
-def _time_at(reads: Reads, place: int) -> int:
-    """Return the time of the message with this index, in ns since the epoch."""
-    for received_ns, count in reads:
-        if place < count:
-            return received_ns
-        place -= count
-    return reads[-1][0]
 
 
 def _without_place(event: Refused | Response | SnapshotsReceived | SnapshotsRequested) -> dict[str, object]:

@@ -198,7 +198,12 @@ class Reader:
         self._day_ends_ns = (now_ns // DAY_NS + 1) * DAY_NS
 
     def _first_of_day(self, payloads: list[bytes], received_ns: int) -> Inspection:
-        """Inspect the first messages of a day's file; before that, let the dialect know that the day has begun."""
+        """Inspect the first messages of a day's file; before that, end the day before, whose notes belong into its own
+        ledger, and let the dialect know that the day has begun.
+        """
+        self._journal.end_day(self._day_ends_ns - 1)
+        if self._journal.pending:
+            self.hand_in_notes(self._day_ends_ns - 1)
         self._begin_day(received_ns)
         turn = self._turn(received_ns) if self._exchange.tick_seconds is not None else Inspection(True)
         found = self._exchange.inspect(payloads)
