@@ -21,8 +21,9 @@ from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.observing.schema import MOST_A_SECOND, MOST_GATHERED, MOST_GATHERED_BYTES, SchemaCheck
 from ssmd.runtime.schema_counts import MOST_TYPES, OTHERS, SchemaCounts, schema_metrics
 from ssmd.runtime.threads import LARGE_BYTES
+from ssmd.schema.budget import LONGEST_EXPLAINED, Budget
 from ssmd.schema.check import make_checker
-from ssmd.schema.judge import judge_of
+from ssmd.schema.judge import NOT_EXPLAINED, judge_of
 from ssmd.wiring.schema_check import schema_check
 
 KALSHI = Path(__file__).parent.parent.joinpath("conf/schemas/kalshi.json").read_bytes()
@@ -127,6 +128,25 @@ def test_the_log_has_the_first_of_each_type_and_field_and_never_a_value(caplog):
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
+def test_a_reason_is_sought_only_while_there_is_time_and_the_verdict_stays_the_same(caplog):
+    """By a timer in which each takes 10 s. Half a minute was spent on a message of 900 kB, and the run stood still."""
+    now = iter(range(0, 10**9, 10))
+    checker = make_checker(json.dumps(NUMBERS).encode(), "schemas/x.json")
+    checker.limit(Budget(lambda: next(now)))
+    counts = SchemaCounts("x:v1", is_sample=False, types=checker.types)
+    check = SchemaCheck(checker, counts)
+    long = b'{"type":"x","a":"' + b"b" * LONGEST_EXPLAINED + b'"}'
+    observe(check, long, b'{"type":"x","a":""}', b'{"type":"x","a":[]}', b'{"type":"x","a":1}', b'{"type":"y","a":""}')
+    assert counts.violations == {"": 0, "x": 3, "y": 1}
+    assert [(record.type, record.path, record.reason) for record in caplog.records] == [
+        ("x", "", NOT_EXPLAINED),
+        ("x", "a", 'is not of type "number"'),
+        ("y", "", NOT_EXPLAINED),
+    ]
+    found = [(note.fields["type"], note.fields["count"], note.fields["path"]) for note in check.notes(NOW, end=True)]
+    assert found == [("x", 3, "a"), ("y", 1, "")]
+
+
 def test_a_sample_looks_at_a_hundred_messages_a_second_at_most():
     check, counts = checking(NUMBERS, is_sample=True)
     observe(check, *[b'{"a":""}'] * 1000)
@@ -166,6 +186,11 @@ class Shared:
 @pytest.fixture
 def shared(status):
     return Shared(status)
+
+
+def test_a_run_limits_the_time_for_reasons(shared):
+    """Where an exchange has renamed a field, all messages are violations."""
+    assert shared.check._checker._judge.budget is not None
 
 
 def test_a_message_is_decoded_once_for_the_dialect_and_for_the_check(shared):

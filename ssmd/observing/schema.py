@@ -11,7 +11,7 @@ from ssmd.errors import printable
 from ssmd.runtime.schema_counts import SchemaCounts
 from ssmd.runtime.threads import LARGE_BYTES
 from ssmd.schema.check import JsonChecker, Violation
-from ssmd.schema.judge import NOT_JSON
+from ssmd.schema.judge import NOT_EXPLAINED, NOT_JSON
 from ssmd.schema.shared import SharedDecoding
 from ssmd.store.ledger import VIOLATIONS
 from ssmd.store.timestamps import timestamp
@@ -37,7 +37,8 @@ _log = logging.getLogger("ssmd.schema")
 
 @dataclass
 class _Violations:
-    """Those of one type within a minute; the path, the reason and the time are those of the first."""
+    """Those of one type within a minute; the time is that of the first, the path and the reason are those of the first
+    whose reason is known."""
 
     path: str
     reason: str
@@ -148,8 +149,10 @@ class SchemaCheck:
         first = _Violations(violation.path, violation.reason, received_ns)
         found = self._found.setdefault((minute, kind), first)
         found.count += 1
-        if received_ns < found.first_ns:
-            found.path, found.reason, found.first_ns = violation.path, violation.reason, received_ns
+        is_earlier = found.reason == NOT_EXPLAINED or received_ns < found.first_ns
+        if is_earlier and violation.reason != NOT_EXPLAINED:
+            found.path, found.reason = violation.path, violation.reason
+        found.first_ns = min(found.first_ns, received_ns)
         logged = self._logged.setdefault(kind, set())
         if violation.path in logged or len(logged) >= _LOGGED_OF_A_TYPE:
             return

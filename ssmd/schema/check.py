@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ssmd.errors import ConfigError, printable
+from ssmd.schema.budget import Budget
 from ssmd.schema.compiled import Compiled, compile_schema
 from ssmd.schema.judge import Judge, judge_of
 from ssmd.store.json_limits import are_within_limits, is_utf8
@@ -66,6 +67,10 @@ class JsonChecker:
     def compiled_for(self, head: type[msgspec.Struct]) -> Compiled | None:
         """Return the schema compiled such that messages have the attributes of a `head`; None when that cannot be."""
         return compile_schema(self._schema, head)
+
+    def limit(self, budget: Budget) -> None:
+        """Find out why a message is not valid only while there is time; the verdict stays the same."""
+        self._judge.budget = budget
 
     def check(self, payloads: list[bytes]) -> list[Violation]:
         return self.judged(payloads, self._doubtful(payloads))

@@ -14,12 +14,16 @@ import jsonschema_rs
 import msgspec
 
 from ssmd.errors import ConfigError, printable
+from ssmd.schema.budget import Budget
 from ssmd.store.json_limits import is_json
 
-__all__ = ["NOT_JSON", "Judge", "Reason", "judge_of"]
+__all__ = ["NOT_EXPLAINED", "NOT_JSON", "Judge", "Reason", "judge_of"]
 
 NOT_JSON = "is not valid JSON"
 """The reason for a message that is not JSON at all."""
+
+NOT_EXPLAINED = "is not as the schema says; `ssmd check` finds out where"
+"""The reason where there is no time to find it out."""
 
 _LONGEST_REASON = 200
 _LONGEST_PATH = 200
@@ -50,6 +54,8 @@ class Judge:
         self._validator = validator
         self.is_valid = validator.is_valid
         """Whether a decoded JSON value is valid. Raises ValueError for one that cannot be checked."""
+        self.budget: Budget | None = None
+        """What limits the time for reasons; None where that does not matter."""
 
     def reason(self, payload: bytes) -> Reason | None:
         """Return why a message is not valid; None when it is. Never raises, whatever the bytes are."""
@@ -60,9 +66,15 @@ class Judge:
             document = _decode(payload)
             if self.is_valid(document):
                 return None
-            return _reason(next(self._validator.iter_errors(document)))
+            if self.budget is None:
+                return self._explain(document)
+            return self.budget.spend(payload, lambda: self._explain(document)) or Reason("", NOT_EXPLAINED)
         except (ValueError, RecursionError) as error:
             return Reason("", printable(f"cannot be checked: {error}", _LONGEST_REASON))
+
+
+    def _explain(self, document: Any) -> Reason:
+        return _reason(next(self._validator.iter_errors(document)))
 
 
 def judge_of(schema: Any, name: str) -> Judge:

@@ -41,10 +41,12 @@ def schema_check(
     from ssmd.observing.schema import SchemaCheck
     from ssmd.runtime.schema_counts import SchemaCounts
     from ssmd.runtime.threads import LARGE_BYTES
+    from ssmd.schema.budget import Budget
     from ssmd.schema.check import make_checker
     from ssmd.schema.shared import SharedDecoding
 
     checker = make_checker(content, name, lambda payload: reader.read([payload])[0][0])
+    checker.limit(Budget())
     status.schema = SchemaCounts(reference, is_sample=is_sample, types=checker.types)
     shared, heads = None, exchange.heads
     if heads is not None and not is_sample:
