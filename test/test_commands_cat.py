@@ -189,7 +189,7 @@ def test_plain_files_need_no_heavy_library(storage):
 def test_to_find_types_in_kalshis_messages_the_dialects_are_not_imported(storage, ledger):
     """They take a fifth of the time of a short command, and cryptography is among what they import."""
     (storage / "2026-09-21" / "kalshi.ledger.jsonl").write_text(ledger)
-    arguments = {"<path>": [str(storage)], "--type": ["trade"], "--market": [], "--raw": False}
+    arguments = {"<path>": [str(storage)], "--type": ["trade"], "--market": [], "--raw": False, "--follow": False}
     arguments |= dict.fromkeys(("--feed", "--shard", "--from", "--to", "--jobs"))
     code = f"import sys, ssmd.commands.cat as cat; cat.main({arguments!r}, {{}}); print(*sys.modules, file=sys.stderr)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
