@@ -24,6 +24,7 @@ Commands:
   restore    bring back what this host has lost and a bucket has
   prune      remove old local data that a bucket has
   status     show how running collectors are
+  dashboard  serve a page over several collectors
 
 `ssmd <command> --help` explains each command. Exit codes: 0 success, or stopped on request,
 64 wrong usage, 65 data damaged, 69 exchange, engine or source of a key unreachable, 70 a bug, 73 output cannot be

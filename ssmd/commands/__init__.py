@@ -23,6 +23,7 @@ COMMANDS = {
     "prune": "ssmd.commands.prune",
     "export": "ssmd.commands.export",
     "status": "ssmd.commands.status",
+    "dashboard": "ssmd.commands.dashboard",
 }
 
 WITHOUT_GEVENT = frozenset(

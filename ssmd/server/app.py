@@ -15,7 +15,7 @@ from ssmd.server.answers import Answers
 from ssmd.server.local import names_this_host
 from ssmd.server.page.routes import Page, add_page
 
-__all__ = ["DESCRIBING", "PROBES", "make_app"]
+__all__ = ["DESCRIBING", "PROBES", "harden", "make_app"]
 
 PROBES = ("/health", "/ready")
 """The paths whose answers may not wait for any other."""
@@ -54,13 +54,20 @@ def make_app(
     answers = Answers()
     if page is not None:
         add_page(app, answers, page)
-    if only_local:
-        app.before_request(_require_local_name)
     _add_probes(app, status)
     _add_figures(app, answers, registry, describe)
+    harden(app, only_local=only_local)
+    return app
+
+
+def harden(app: Flask, *, only_local: bool) -> None:
+    """Let an app send the headers that protect a page, answer errors in JSON and, with `only_local`, refuse requests
+    under names that may not mean this host.
+    """
+    if only_local:
+        app.before_request(_require_local_name)
     app.errorhandler(HTTPException)(_other)
     app.after_request(_close)
-    return app
 
 
 def _add_probes(app: Flask, status: Status) -> None:

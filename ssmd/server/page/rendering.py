@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ _FOLDER = Path(__file__).with_name("templates")
 
 
 class Rendering:
-    """The templates, compiled once."""
+    """The templates, compiled once. `document`: that of the whole page; `parts`: the names of those that change."""
 
-    def __init__(self) -> None:
+    def __init__(self, document: str = "page.html", parts: Sequence[str] = PARTS) -> None:
+        self._document = document
+        self._parts = parts
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_FOLDER),
             autoescape=True,
@@ -31,8 +33,8 @@ class Rendering:
 
     def page(self, view: Mapping[str, Any]) -> str:
         """Return the whole document."""
-        return self._environment.get_template("page.html").render(view)
+        return self._environment.get_template(self._document).render(view)
 
     def parts(self, view: Mapping[str, Any]) -> dict[str, str]:
         """Return the HTML of each part, by its name."""
-        return {name: self._environment.get_template(f"{name}.html").render(view) for name in PARTS}
+        return {name: self._environment.get_template(f"{name}.html").render(view) for name in self._parts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flask import Flask, Response, abort, request
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ssmd.server.page.live import Live
     from ssmd.server.page.rendering import Rendering
 
-__all__ = ["FILES", "Page", "PageSource", "add_page"]
+__all__ = ["FILES", "Page", "PageSource", "ViewSource", "add_page"]
 
 MOST_WISHES = 8
 """So many different selections of messages are looked for at the same time: each costs a look at every message."""
@@ -30,8 +30,15 @@ FILES = {"page.css": "text/css", "page.js": "text/javascript", "page.svg": "imag
 """The files that the page loads, with their types."""
 
 
+class ViewSource(Protocol):
+    """Where a page has its figures from."""
+
+    def view(self) -> dict[str, Any]:
+        """Return the variables of the templates, as of now."""
+
+
 class PageSource(NamedTuple):
-    """Where the page has its figures from."""
+    """Where the page of a run has its figures from; keeps the ViewSource contract."""
 
     describe: Callable[[], Mapping[str, Any]]
     """Returns what /status says, at the level of the page."""
@@ -51,10 +58,14 @@ class PageSource(NamedTuple):
 class Page:
     """The page and its live streams. What renders them is imported when it is needed first: most runs show none.
 
-    `tail`: shows some of the messages that are received; None for none.
+    `tail`: shows some of the messages that are received; None for none. `rendering`: makes what renders the page; None
+    for that of a run.
     """
 
-    def __init__(self, source: PageSource, tail: Tail | None = None) -> None:
+    def __init__(
+        self, source: ViewSource, tail: Tail | None = None, rendering: Callable[[], Rendering] | None = None
+    ) -> None:
+        self._rendering = rendering
         self._source = source
         self._tail = tail
         self._kept: tuple[Rendering, Live] | None = None
@@ -65,7 +76,7 @@ class Page:
             from ssmd.server.page.live import Live
             from ssmd.server.page.rendering import Rendering
 
-            rendering = Rendering()
+            rendering = (self._rendering or Rendering)()
             self._kept = rendering, Live(self._view, rendering, self._tail)
         return self._kept
 

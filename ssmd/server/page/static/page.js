@@ -30,7 +30,7 @@ function say(text, isOld) {
   document.body.classList.toggle("old", isOld);
 }
 
-const OLD = "The collector does not answer: what this page shows is old";
+const OLD = "No answer: what this page shows is old";
 
 // The stream.
 

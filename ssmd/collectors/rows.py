@@ -1,0 +1,115 @@
+"""What the page over several collectors shows: the texts and shapes of its templates. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ssmd.collectors.said import Said, Today
+from ssmd.collectors.text import name_of
+from ssmd.collectors.watch import Watched
+from ssmd.contracts.strip import Piece, Strip
+from ssmd.server.page.drawing import bars
+from ssmd.server.verdict import ATTENTION, BAD, GOOD, WAITING
+from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
+
+__all__ = ["view"]
+
+_NAMED = 5
+"""So many collectors are named in the sentence at the top."""
+
+
+_NOT_WELL = (BAD, ATTENTION, "")
+"""The grades of rows with which not all is well, or not known to be."""
+
+
+def view(collectors: Sequence[Watched], problem: str | None, now: float, now_ns: int) -> dict[str, Any]:
+    """Return the variables of the templates. `problem`: with the file of collectors; `now`: by time.monotonic()."""
+    rows = [_row(one, now, now_ns) for one in collectors]
+    return {"rows": rows, "verdict": _overall(rows) | {"notes": [problem] if problem else []}}
+
+
+def _overall(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the state of all in one sentence."""
+    names = Counter(row["name"] for row in rows)
+    shown = {row["address"]: row["name" if names[row["name"]] == 1 else "address"] for row in rows}
+    bad, attention, unknown = ([shown[row["address"]] for row in rows if row["grade"] == each] for each in _NOT_WELL)
+    wrong = [*bad, *attention]
+    number = f"{count(len(rows))} collector{'' if len(rows) == 1 else 's'}"
+    if not rows:
+        grade, brief, text = ATTENTION, "No collectors", "No collectors are named"
+    elif wrong:
+        named = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
+        grade, brief = BAD if bad else ATTENTION, f"{len(wrong)} of {number} not well"
+        text = f"{brief}: {named}"
+    elif unknown:
+        grade, brief, text = WAITING, "Asking", f"Asking {number}"
+    else:
+        grade, brief, text = GOOD, "All is well", f"All is well with {number}"
+    return {"grade": grade, "brief": brief, "text": text, "since": "", "missing": []}
+
+
+def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
+    said = one.said
+    row = {
+        "name": (name_of(said) if said is not None else "") or str(one.address),
+        "address": str(one.address),
+        "labels": ", ".join(f"{name}={value}" for name, value in sorted(one.labels.items())),
+        "bars": [],
+        "coverage": "?",
+    }
+    if one.reason is not None:
+        since = one.since_ns if one.since_ns is not None else now_ns
+        lasted = long_duration((now_ns - since) / 1e9)
+        state = f"{one.reason}, for {lasted}, since {clock(since, now_ns)} UTC"
+        return row | _figures(None, 0.0, now_ns) | {"grade": BAD, "brief": "No answer", "state": state}
+    if said is None or one.answered is None:
+        return row | _figures(None, 0.0, now_ns) | {"grade": "", "brief": "Asking", "state": ""}
+    return row | _figures(said, now - one.answered, now_ns) | _state(said, now_ns) | _today(said.today)
+
+
+def _state(said: Said, now_ns: int) -> dict[str, Any]:
+    since = _ns(said.since)
+    lasted = f"{said.state} for {long_duration((now_ns - since) / 1e9)}, since {clock(since, now_ns)} UTC"
+    if said.verdict is None:  # An earlier version, or --page off.
+        return {"grade": GOOD if said.is_well else BAD, "brief": said.state, "state": lasted}
+    return {"grade": said.verdict.grade, "brief": said.verdict.brief, "state": f"{said.verdict.text}; {lasted}"}
+
+
+def _figures(said: Said | None, past: float, now_ns: int) -> dict[str, str]:
+    """Return the figures of a row. `past`: how many seconds ago the collector has answered."""
+    messages = said.messages if said is not None else None
+    speed = said.rates.messages_per_second if said is not None and said.rates is not None else None
+    synced = said.disk.last_sync if said is not None and said.disk is not None else None
+    return {
+        "rate": rate(speed),
+        "last_byte": _older(messages.last_byte_age_seconds if messages is not None else None, past),
+        "last_message": _older(messages.age_seconds if messages is not None else None, past),
+        "last_sync": "?" if synced is None else seconds_text(max(0.0, (now_ns - _ns(synced)) / 1e9)),
+        "gaps": count(messages.gaps if messages is not None else None),
+        "lag": _lag(said) if said is not None else "?",
+    }
+
+
+def _older(seconds: float | None, past: float) -> str:
+    return seconds_text(None if seconds is None else seconds + past)
+
+
+def _lag(said: Said) -> str:
+    """Return how far behind are the disk and the copies, as far as there are any."""
+    queue = "?" if said.queue is None else bytes_text(said.queue.bytes)
+    lags = [(copy.engine, seconds_text(copy.lag_seconds) if copy.up else "not reached") for _, copy in said.copies]
+    return ", ".join([f"disk {queue}", *(f"{engine} {lag}" for engine, lag in lags)])
+
+
+def _today(today: Today | None) -> dict[str, Any]:
+    if today is None:
+        return {}
+    pieces = [Piece(_ns(piece.begin), _ns(piece.end), piece.state, piece.cause) for piece in today.pieces]
+    return {"bars": bars(Strip(today.day, pieces)), "coverage": percent(today.coverage_percent)}
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000
