@@ -230,3 +230,16 @@ def test_what_an_installed_simulator_prints_works_as_it_stands(installed, tmp_pa
         simulator.communicate(timeout=10)
     [data] = tmp_path.glob("data/*/kalshi-local.jsonl")
     assert len(data.read_bytes().splitlines()) == 100
+
+
+def test_no_link_in_the_checkout_leads_out_of_it():
+    """Such a link works on one machine only. What is ignored, such as .venv, may be one."""
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    links = [
+        Path(folder) / name
+        for folder, folders, files in os.walk(ROOT)
+        for name in [*folders, *files]
+        if (Path(folder) / name).is_symlink()
+    ]
+    ours = [path for path in links if not ignored & set(path.relative_to(ROOT).parts)]
+    assert [path for path in ours if not path.resolve().is_relative_to(ROOT.resolve())] == []
