@@ -50,6 +50,15 @@ def test_missing_messages_are_added_up_as_far_as_they_are_known(missing, shown):
     assert tiles(*days, day(5, messages=0, coverage=0.0))["missing messages"] == shown
 
 
+@pytest.mark.parametrize(
+    ("peaks", "shown"),
+    [([7], "7"), ([7, 1234], "1,234 on 09-21"), ([None, 3], "at least 3 on 09-21"), ([None], "?"), ([0, 0], "0")],
+)
+def test_the_busiest_second_of_all_days(peaks, shown):
+    days = [day(number, peak_second=count) for number, count in enumerate(peaks)]
+    assert tiles(*days)["in the busiest second"] == (shown, "plain")
+
+
 def test_gaps_of_an_unknown_size_are_not_shown_as_nothing():
     assert tiles(day(0, sequence_gaps=2, missing=None), day(1, sequence_gaps=0, missing=0))["missing messages"] == (
         "?",

@@ -90,6 +90,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
             ("not connected", *_outages(days, duration(sum(day.seconds_out for day in days)))),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
             ("data", bytes_text(sum(day.bytes for day in days)), "plain"),
+            ("in the busiest second", _busiest(days), "plain"),
         ],
         "days": [_day(row) for row in reversed(table)],
         "highest_rate": short_rate(table[-1].highest_rate),
@@ -109,6 +110,16 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         "has_closed": any(day.closed for day in days),
         "more_outages": max(len(outages) - _MOST_OUTAGES, 0),
     }
+
+
+def _busiest(days: Sequence[Figures]) -> str:
+    """Return the most messages in one second, and the day of it, as far as it is known."""
+    known = [(day.peak_second, day.day) for day in days if day.peak_second is not None]
+    if not any(count for count, _ in known):
+        return "?" if len(known) < len(days) else "0"
+    most, day = max(known)
+    at_least = "at least " if len(known) < len(days) else ""
+    return f"{at_least}{most:,}" + (f" on {day[5:]}" if len(days) > 1 else "")
 
 
 def _missing(days: Sequence[Figures]) -> tuple[str, str]:
