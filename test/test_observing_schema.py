@@ -19,11 +19,13 @@ from ssmd.exchange.kalshi.dialect import Kalshi
 from ssmd.exchange.kalshi.inspector import MessageHead
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.observing.schema import MOST_A_SECOND, MOST_GATHERED, MOST_GATHERED_BYTES, SchemaCheck
+from ssmd.proof.examine import examine
 from ssmd.runtime.schema_counts import MOST_TYPES, OTHERS, SchemaCounts, schema_metrics
 from ssmd.runtime.threads import LARGE_BYTES
 from ssmd.schema.budget import LONGEST_EXPLAINED, Budget
 from ssmd.schema.check import make_checker
 from ssmd.schema.judge import NOT_EXPLAINED, judge_of
+from ssmd.store.inventory import data_files
 from ssmd.wiring.schema_check import schema_check
 
 KALSHI = Path(__file__).parent.parent.joinpath("conf/schemas/kalshi.json").read_bytes()
@@ -368,6 +370,9 @@ def test_a_run_checks_what_it_receives_and_drops_nothing(tmp_path, mode, format,
         assert 'ssmd_schema_checked_total{feed="test",shard=""} 5.0' in metrics
         assert collector.end() == 0
     assert [json.loads(payload) for payload in collector.payloads()[:4]] == sent
+    assert [entry["schema"] for entry in entries(collector, "started")] == ["x:v1"]
+    [file] = data_files([collector.data])
+    assert examine(file).manifest.schema_violations == {"x": 1, "y": 1}
     found = [{name: entry[name] for name in ("type", "count", "path")} for entry in entries(collector, "violations")]
     assert found == [{"type": kind, "count": 1, "path": "a"} for kind in "xy"]
     logged = [event for event in collector.events if event["event"] == "a message is not as the schema says"]

@@ -21,7 +21,8 @@ Options:
 them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was open. An archive
 without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest day with data, and
 one line says so. A day that cannot be read is left out, and the exit code is then 65. After the tables comes what has
-changed in the shape of the messages of sealed days (docs/drift.md).
+changed in the shape of the messages of sealed days (docs/drift.md), and how many of them were not as their schema says
+(docs/schemas.md).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from ssmd.errors import DataError, UsageError, printable, visible
 from ssmd.reports.drift import drift_lines
 from ssmd.reports.figures import Figures
 from ssmd.reports.gather import gather, no_data_since
+from ssmd.reports.violations import violation_lines
 from ssmd.store.layout import DayFile
 
 if TYPE_CHECKING:
@@ -47,6 +49,11 @@ if TYPE_CHECKING:
 
 _WIDE = 200
 """Columns for a file or a pipe, where nothing has to be cut off."""
+
+DRIFTS = "changes in the shape of messages, compared with the days before (docs/drift.md):"
+VIOLATIONS = "messages that are not as their schema says, by type (docs/schemas.md):"
+
+_Lines = Callable[[Path, Sequence[Figures], Callable[[DataError], None]], Iterable[str]]
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -84,18 +91,19 @@ def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -
         from ssmd.reports.text import print_report
 
         print_report(figures, _console(), ended)
-        code = _print_drifts(storage, figures) or code
+        code = _print_below(DRIFTS, drift_lines, storage, figures) or code
+        code = _print_below(VIOLATIONS, violation_lines, storage, figures) or code
     else:
         print("there is no data here")
     return code
 
 
-def _print_drifts(storage: Path, figures: Sequence[Figures]) -> int:
-    """Print what has changed in the shape of messages; return the exit code."""
+def _print_below(title: str, lines_of: _Lines, storage: Path, figures: Sequence[Figures]) -> int:
+    """Print what there is to say below the tables, if there is anything; return the exit code."""
     troubles: list[DataError] = []
-    lines = list(drift_lines(storage, figures, troubles.append))
+    lines = list(lines_of(storage, figures, troubles.append))
     if lines:
-        print("changes in the shape of messages, compared with the days before (docs/drift.md):")
+        print(title)
         print("\n".join(map(printable, lines)))
     return _report_troubles(troubles)
 

@@ -14,6 +14,7 @@ from ssmd.exchange.readers import inspector_of
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
+from ssmd.proof.violations import violations_in
 from ssmd.shape.learned import ShapeLearner
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_A_RUN, STARTED, Entry
@@ -129,6 +130,7 @@ class DayCount:
             peak_second=scan.peak.most,
             sequence_gaps=len(tally.gaps),
             missing=tally.gaps.missing,
+            schema_violations=violations_in(self._entries),
             sessions=tally.records(found, times, self._entries, self.lines),
             gaps=without.outages,
             closed=without.closed or UNSET,

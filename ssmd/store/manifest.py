@@ -108,6 +108,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     peak_second: int | msgspec.UnsetType = msgspec.UNSET
     sequence_gaps: int | None
     missing: int | None
+    schema_violations: dict[str, int] | msgspec.UnsetType | None = msgspec.UNSET
+    """By the type of the messages; UNSET for a day whose messages were not checked."""
     sessions: list[SessionRecord]
     gaps: list[TimeGap] | None
     closed: list[ClosedTime] | msgspec.UnsetType = msgspec.UNSET

@@ -97,7 +97,7 @@ def closed_seconds(day: Manifest) -> float:
 
 
 _FORMATS: Mapping[int, _Format] = {
-    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second", "closed"}), most_sequences=None),
+    1: _Format(_write_1, _read_1, lacks=frozenset({"peak_second", "closed", "schema_violations"}), most_sequences=None),
     2: _Format(_write_2, lambda day: day, lacks=frozenset(), most_sequences=1000),
 }
 
@@ -162,7 +162,7 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-_MAY_BE_ABSENT = frozenset({"closed"})
+_MAY_BE_ABSENT = frozenset({"closed", "schema_violations"})
 """The fields that a manifest has only where they say something."""
 
 

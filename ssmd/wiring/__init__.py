@@ -174,6 +174,7 @@ def _identity(deployment: Deployment, shard: Shard) -> dict[str, object]:
         "environment": deployment.environment.name,
         "shard": shard.label,
         "description": dialect_of(deployment).needed_to_read(deployment.description),
+        **({} if deployment.definition is None else {"schema": deployment.environment.schema}),
     }
 
 
