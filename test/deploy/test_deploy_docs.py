@@ -194,7 +194,8 @@ def test_backups(checkout, home):
     sh(prove, checkout, home)
     sh(compress, checkout, home)
     left = {str(path.relative_to(checkout / "data")) for path in (checkout / "data").glob("*/*")}
-    finished = {f"{day}/kalshi.{form}" for day in ("2025-12-22", yesterday) for form in ("jsonl.zst", "manifest.json")}
+    forms = ("jsonl.zst", "manifest.json", "shape.json")
+    finished = {f"{day}/kalshi.{form}" for day in ("2025-12-22", yesterday) for form in forms}
     ledgers = {f"{day}/kalshi.ledger.jsonl" for day in ("2025-12-22", yesterday, today)}
     assert left == finished | ledgers | {f"{today}/kalshi.jsonl"}
     assert sh("bin/ssmd cat --raw data/2025-12-22", checkout, home) == "{}\n" * 3

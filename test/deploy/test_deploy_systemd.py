@@ -335,7 +335,8 @@ def test_the_service_of_the_night_seals_and_compresses_with_few_rights(machine):
     user = int(machine.run("id", "-u", "ssmd", check=True).stdout)
     for day in ("2025-12-20", "2025-12-21"):
         names = {path.name: path.stat() for path in (folder / day).iterdir()}
-        assert set(names) == {f"kalshi-sim.{rest}" for rest in ("jsonl.zst", "ledger.jsonl", "manifest.json")}
+        kept = ("jsonl.zst", "ledger.jsonl", "manifest.json", "shape.json")
+        assert set(names) == {f"kalshi-sim.{rest}" for rest in kept}
         assert {stat.st_uid for stat in names.values()} == {user}
     # The drop-in is for the services of the night alone.
     assert machine.show("ssmd-compact.service", "MemoryMax") == str(2**30)
@@ -380,7 +381,7 @@ def test_parquet_is_made_and_exported_with_the_rights_of_the_services_of_the_nig
         for name in ("compact", "export"):
             assert nightly(machine, name, *settings) == "success", machine.journal(f"ssmd-{name}.service")
         assert {path.name for path in (folder / "2025-12-20").iterdir()} == {
-            f"kalshi-sim.{rest}" for rest in ("parquet", "ledger.jsonl", "manifest.json")
+            f"kalshi-sim.{rest}" for rest in ("parquet", "ledger.jsonl", "manifest.json", "shape.json")
         }
         exported = machine.path("/var/lib/ssmd/lake").glob("feed=kalshi-sim/type=trade/date=*/part-0000.parquet")
         assert sorted(path.parent.name for path in exported) == ["date=2025-12-20", "date=2025-12-21"]
