@@ -98,6 +98,8 @@ class SchemaCheck:
                 self._judge(payloads, refused, received_ns)
                 judged = set(refused)
                 payloads = [payload for index, payload in enumerate(payloads) if index not in judged]
+        if not payloads:
+            return
         waiting.payloads += payloads
         waiting.reads.append((received_ns, len(payloads)))
         if len(payloads) < _FEW:
