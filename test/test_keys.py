@@ -303,3 +303,26 @@ def test_other_warnings_about_keys_are_logged_and_printed(tmp_path: Path, simula
         assert collector.end() == 0
     code, lines = validated(tmp_path / "conf", "--keys")
     assert (code, [line.split(": ", 2)[2] for line in lines]) == (0, [no_field, *expected])
+
+
+def test_commands_that_are_started_by_hand_log_the_same_warnings(tmp_path: Path) -> None:
+    """Of the keys of their engine, once, before they connect to it."""
+    password = tmp_path / "password"
+    password.write_text("canary-of-the-engine")
+    password.chmod(0o644)
+    os.utime(password, (time.time(), time.time() - 100 * DAY))
+    fields = "type: nats, fields: [token], rotation_days: 90"
+    environment = (
+        "transport: {type: nats, url: 'nats://127.0.0.1:9', stream: S}\n"
+        f"keys: {{engine: {{{fields}, source: 'env:ENGINE_PASSWORD'}}}}\n"
+    )
+    tree = make_tree(tmp_path, "sim://kalshi", "kalshi", "", environment)
+    (tmp_path / "data").mkdir()
+    for arguments in (("ship", "test", "--once"), ("verify", "--engine", "test")):
+        ended = ssmd(*arguments, "--config-dir", tree, ENGINE_PASSWORD=str(password), SSMD_LOG_FORMAT="text")
+        assert "canary" not in ended.stdout + ended.stderr
+        for text in (
+            "keys.engine: every user of this host may read the files of `ENGINE_PASSWORD`; remove that right: chmod",
+            "keys.engine.rotation_days: is 90, and the key is 100 days old; replace the key",
+        ):
+            assert ended.stderr.count(text) == 1, ended

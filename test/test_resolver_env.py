@@ -71,6 +71,18 @@ def test_the_path_of_a_file_gives_the_content_of_the_file(tmp_path):
         assert resolve("env:KEY", KEY=value) == {"KEY": content}
 
 
+def test_a_file_that_every_user_may_read_gives_a_warning(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for file, mode in ((one, 0o644), (two, 0o640)):
+        file.write_text(CANARY)
+        file.chmod(mode)
+    key = KeySource("test", "env:ONE,TWO,THREE", ["a", "b", "c"])
+    found = EnvResolver({"ONE": str(one), "TWO": str(two), "THREE": CANARY}).resolve(key)
+    assert list(found.warnings) == [
+        "every user of this host may read the files of `ONE`; remove that right: chmod o-r"
+    ]
+
+
 def test_a_mounted_secret_is_a_link_to_a_link(tmp_path):
     (tmp_path / "..2026").mkdir()
     (tmp_path / "..2026" / "key").write_text(CANARY)

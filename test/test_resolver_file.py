@@ -50,7 +50,7 @@ def test_each_field_has_a_file_in_order(tmp_path: Path) -> None:
     os.utime(one, (0, 1_000))
     os.utime(two, (0, 2_000))
     found = resolve(f"file:{one} , {two}", "api_key", "api_secret")
-    assert found == Found({"api_key": "id", "api_secret": CANARY}, 2_000.0, [])
+    assert found == Found({"api_key": "id", "api_secret": CANARY}, 2_000.0, ())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_time_of_a_file_in_memory_says_nothing_of_the_key(tmp_path: Path) ->
     """It is new with each start, as credentials and mounted Secrets are."""
     shared = Path("/dev/shm", f"ssmd-test-{os.getpid()}")
     try:
-        assert resolve(f"file:{written(shared, CANARY)}") == Found({"a": CANARY}, None, [])
+        assert resolve(f"file:{written(shared, CANARY)}") == Found({"a": CANARY}, None, ())
     finally:
         shared.unlink()
     assert resolve(f"file:{written(tmp_path / 'key', CANARY)}").changed == pytest.approx(time.time(), abs=60)
@@ -91,7 +91,7 @@ def test_the_time_of_a_file_in_memory_says_nothing_of_the_key(tmp_path: Path) ->
 
 def test_a_file_that_all_may_read_gives_a_warning(tmp_path: Path) -> None:
     one, two = written(tmp_path / "one", CANARY, 0o644), written(tmp_path / "two", CANARY, 0o640)
-    assert resolve(f"file:{one},{two}", "a", "b").warnings == [
+    assert list(resolve(f"file:{one},{two}", "a", "b").warnings) == [
         "every user of this host may read the files of `a`; remove that right: chmod o-r"
     ]
 

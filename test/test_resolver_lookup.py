@@ -12,7 +12,7 @@ from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.metadata.keys import KeySpec
 from ssmd.resolver import RESOLVERS
-from ssmd.resolver.lookup import SECONDS, LookedUp, Lookup, gravest
+from ssmd.resolver.lookup import SECONDS, KeyWarning, LookedUp, Lookup, gravest
 
 
 def spec(source: str, *fields: str, kind: str = "api_key", required: bool = True) -> KeySpec:
@@ -69,7 +69,7 @@ def test_a_key_that_is_not_required_may_be_missing_and_an_outage_is_reported() -
     }
     result = Lookup({}).look_up(keys)
     assert {name: str(each) for name, each in result.missing.items()} == {"needed": "it is wrong", "down": "it is down"}
-    assert {name: str(each) for name, each in result.unavailable.items()} == {"unknown": "it is down"}
+    assert result.warnings == [KeyWarning("unknown", "is not used, because it is not required: it is down")]
     assert gravest(result.missing) is ResolveError
     assert gravest({"down": result.missing["down"]}) is SourceUnavailable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from ssmd.shipping.shipment import Shipment
 from ssmd.shipping.transport import EngineTransport
 
 __all__ = ["keys_of", "keys_of_companion", "shipment_of", "transport_of"]
+
+_log = logging.getLogger("ssmd.keys")
 
 
 def shipment_of(
@@ -31,8 +34,15 @@ def _load(config_dir: Path, environment: str, engine: str | None, with_bucket: b
 
 
 def keys_of(shipment: Shipment, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of the engine's keys, from their sources. Raises ResolveError."""
+    """Return the fields of the engine's keys, from their sources, and log what people should know of them.
+
+    Raises ResolveError.
+    """
     result = Lookup(environ).look_up(shipment.keys)
+    for warning in result.warnings:
+        place = shipment.places[warning.name]
+        field = ".".join(filter(None, [place.field, warning.field]))
+        _log.warning(str(place._replace(field=field, message=warning.message)))
     if result.missing:
         problems = (shipment.places[name]._replace(message=str(error)) for name, error in result.missing.items())
         raise gravest(result.missing)("\n".join(map(str, problems)))

@@ -13,7 +13,7 @@ from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
 from ssmd.metadata.problem import quoted
-from ssmd.resolver.key_file import Unusable, cannot_be_read, newest, read_key_file
+from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, newest, open_to_all, read_key_file
 
 __all__ = ["EnvResolver", "value_of", "variables"]
 
@@ -48,8 +48,12 @@ class EnvResolver:
         if missing:
             verb, them = ("is", "it") if len(missing) == 1 else ("are", "each")
             raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
-        found = {field: value_of(name, self._environ[name]) for field, name in zip(key.fields, names, strict=True)}
-        return Found({field: text for field, (text, _) in found.items()}, newest(time for _, time in found.values()))
+        values, files = {}, {}
+        for field, name in zip(key.fields, names, strict=True):
+            file = files[name] = file_of(name, self._environ[name])
+            values[field] = self._environ[name] if file is None else file.text
+        found = {name: file for name, file in files.items() if file is not None}
+        return Found(values, newest(file.changed for file in found.values()), open_to_all(found))
 
 
 def variables(key: KeySource) -> list[str]:
@@ -79,24 +83,28 @@ def _upper(name: str) -> str:
     return _NOT_ALPHANUMERIC.sub("_", name.upper())
 
 
-def value_of(name: str, value: str) -> tuple[str, float | None]:
-    """Return the content of the file that a variable's value names, or the value itself when it names none; and when
-    that file was last changed, where that is known.
+def value_of(name: str, value: str) -> str:
+    """Return the content of the file that a variable's value names, or the value itself when it names none.
 
     Raises ResolveError for a file that is no key.
     """
+    file = file_of(name, value)
+    return value if file is None else file.text
+
+
+def file_of(name: str, value: str) -> KeyFile | None:
+    """Return the file that a variable's value names, None when it names none. Raises ResolveError for one that is no
+    key.
+    """
     named = os.path.expanduser(value.strip().strip("\"'"))
     if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
-        return value, None
+        return None
     path = Path(named)
     try:
-        if not path.is_file():
-            return value, None
-        file = read_key_file(path)
+        return read_key_file(path) if path.is_file() else None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            return value, None  # No file can have such a name: it is a key that happens to begin with a slash.
+            return None  # No file can have such a name: it is a key that happens to begin with a slash.
         raise ResolveError(f"{name} names a file that {cannot_be_read(error)}") from None
     except Unusable as error:
         raise ResolveError(f"{name} names a file that {error}") from None
-    return file.text, file.changed

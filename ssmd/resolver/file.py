@@ -9,7 +9,15 @@ from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
 from ssmd.metadata.problem import excerpt, quoted
-from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, newest, read_key_file, without_line_end
+from ssmd.resolver.key_file import (
+    KeyFile,
+    Unusable,
+    cannot_be_read,
+    newest,
+    open_to_all,
+    read_key_file,
+    without_line_end,
+)
 
 __all__ = ["FileResolver"]
 
@@ -57,12 +65,10 @@ class FileResolver:
                 problems.append(f"the file of `{excerpt(field)}` {error}")
         if problems:
             raise ResolveError(", and ".join(problems))
-        open_to_all = [field for field, file in files.items() if file.open_to_all]
-        warning = f"every user of this host may read the files of {quoted(open_to_all)}; remove that right: chmod o-r"
         return Found(
             {field: without_line_end(file.text) for field, file in files.items()},
             newest(file.changed for file in files.values()),
-            [warning] if open_to_all else [],
+            open_to_all(files),
         )
 
     def _whole(self, path: str) -> Path:

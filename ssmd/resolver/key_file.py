@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ssmd.metadata.problem import quoted
 from ssmd.store.mounts import file_system
 
-__all__ = ["MAX_BYTES", "KeyFile", "Unusable", "cannot_be_read", "newest", "read_key_file", "without_line_end"]
+__all__ = [
+    "MAX_BYTES",
+    "KeyFile",
+    "Unusable",
+    "cannot_be_read",
+    "newest",
+    "open_to_all",
+    "read_key_file",
+    "without_line_end",
+]
 
 MAX_BYTES = 64 * 1024
 """No key is longer than this."""
@@ -75,3 +85,10 @@ def without_line_end(text: str) -> str:
 def newest(times: Iterable[float | None]) -> float | None:
     """Return the latest time; None when none is known."""
     return max((time for time in times if time is not None), default=None)
+
+
+def open_to_all(files: Mapping[str, KeyFile]) -> Sequence[str]:
+    """Return a warning about the files that every user may read, if there are any. `files`: by a name for people."""
+    names = [name for name, file in files.items() if file.open_to_all]
+    warning = f"every user of this host may read the files of {quoted(names)}; remove that right: chmod o-r"
+    return (warning,) if names else ()

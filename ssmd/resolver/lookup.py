@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ssmd.contracts.resolver import Found, KeyResolver
 from ssmd.errors import ResolveError, SourceUnavailable
@@ -13,12 +14,26 @@ from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.problem import excerpt
 from ssmd.resolver import RESOLVERS
 
-__all__ = ["SECONDS", "LookedUp", "Lookup", "gravest"]
+__all__ = ["SECONDS", "KeyWarning", "LookedUp", "Lookup", "gravest"]
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 SECONDS = 15.0
 """How long all sources together may take."""
+
+_DAY_SECONDS = 86400
+
+
+class KeyWarning(NamedTuple):
+    """What people should do about a key that was looked up, or know of it."""
+
+    name: str
+    """Of the key."""
+    message: str
+    field: str = ""
+    """Of the key's section; empty for the key as a whole."""
+    lenient: bool = False
+    """Whether `validate --strict` passes all the same."""
 
 
 @dataclass
@@ -31,8 +46,7 @@ class LookedUp:
     """The keys that were found, by name."""
     missing: dict[str, ResolveError] = field(default_factory=dict)
     """Why a required key was not found, by its name."""
-    unavailable: dict[str, SourceUnavailable] = field(default_factory=dict)
-    """Why it is not known whether there is a key that is not required, by its name."""
+    warnings: list[KeyWarning] = field(default_factory=list)
 
 
 class Lookup:
@@ -57,9 +71,12 @@ class Lookup:
                 if key.required:
                     result.missing[name] = error
                 elif isinstance(error, SourceUnavailable):
-                    result.unavailable[name] = error
+                    reason = f"is not used, because it is not required: {error}"
+                    result.warnings.append(KeyWarning(name, reason))
                 continue
             result.found[name] = found
+            result.warnings += [KeyWarning(name, warning) for warning in found.warnings]
+            result.warnings += _of_age(name, key.rotation_days, found.changed)
             result.values.setdefault(key.type, {}).update(found.values)
         return result
 
@@ -76,6 +93,18 @@ def _require_text(found: Found) -> None:
     for name, value in found.values.items():
         if _NO_TEXT.search(value):
             raise ResolveError(f"`{excerpt(name)}` has a character that no key has: NUL, or half a surrogate pair")
+
+
+def _of_age(name: str, rotation_days: int | None, changed: float | None) -> Iterator[KeyWarning]:
+    """Yield a warning for a key that is older than `rotation_days`, or when that is not known."""
+    if not rotation_days:
+        return
+    if changed is None:
+        message = "has no effect here: the key's source does not say how old the key is"
+        yield KeyWarning(name, message, "rotation_days", lenient=True)
+    elif (age := time.time() - changed) > rotation_days * _DAY_SECONDS:
+        days = int(age // _DAY_SECONDS)
+        yield KeyWarning(name, f"is {rotation_days}, and the key is {days} days old; replace the key", "rotation_days")
 
 
 def gravest(errors: Mapping[str, ResolveError]) -> type[ResolveError]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from ssmd.contracts.resolver import Found
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import ENGINE_KEYS
 from ssmd.metadata.problem import Problem
@@ -65,28 +63,11 @@ class KeyRing:
     def _look_up(self, is_wanted: Callable[[str], bool]) -> LookedUp:
         wanted = {name: key for name, key in self._deployment.environment.keys.items() if is_wanted(key.type)}
         result = self._lookup.look_up(wanted)
-        for name, error in result.unavailable.items():
-            self._warn(name, f"is not used, because it is not required: {error}")
+        for warning in result.warnings:
+            path = ("keys", warning.name, *filter(None, [warning.field]))
+            problem = self._deployment.problem(path, warning.message, warning=True)
+            self.warnings.append(problem._replace(lenient=warning.lenient))
         for name, found in result.found.items():
-            for warning in found.warnings:
-                self._warn(name, warning)
-            self._check_age(name, found, wanted[name].rotation_days)
+            rotation_days = wanted[name].rotation_days
+            self.states[name] = KeyState(found.changed, rotation_days * _DAY_SECONDS if rotation_days else None)
         return result
-
-    def _check_age(self, name: str, found: Found, rotation_days: int | None) -> None:
-        """Keep the age of a key, and warn when it is older than `rotation_days`, or when that is not known."""
-        limit = rotation_days * _DAY_SECONDS if rotation_days else None
-        state = self.states[name] = KeyState(found.changed, limit)
-        age = state.age(time.time())
-        if limit is None:
-            return
-        if age is None:
-            message = "has no effect here: the key's source does not say how old the key is"
-            self._warn(name, message, "rotation_days", lenient=True)
-        elif age > limit:
-            days = int(age // _DAY_SECONDS)
-            self._warn(name, f"is {rotation_days}, and the key is {days} days old; replace the key", "rotation_days")
-
-    def _warn(self, name: str, message: str, field: str = "", *, lenient: bool = False) -> None:
-        path = ("keys", name, field) if field else ("keys", name)
-        self.warnings.append(self._deployment.problem(path, message, warning=True)._replace(lenient=lenient))

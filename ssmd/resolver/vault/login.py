@@ -102,7 +102,7 @@ def _file(path: Path, what: str) -> str:
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
     """Return the value of a variable, or the content of the file that it names."""
-    return _checked(value_of(name, environ[name])[0].strip(), name)
+    return _checked(value_of(name, environ[name]).strip(), name)
 
 
 def _checked(text: str, what: str) -> str:
