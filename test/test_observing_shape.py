@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from drifting import PLANTED, Message, learned, messages
 from prometheus_client import CollectorRegistry
 
+from ssmd.contracts.exchange import HeadDecoder
 from ssmd.errors import printable
 from ssmd.exchange.catalog import EXCHANGES
+from ssmd.exchange.kalshi.inspector import MessageHead
 from ssmd.observing import shape
+from ssmd.observing.before import Before
 from ssmd.observing.reported import Reported
 from ssmd.observing.shape import ALL, LARGEST_BYTES, PART, SAMPLE, ShapeObserver, Sources
 from ssmd.runtime.drift import MOST_TYPES, OTHERS, DriftState, FoundDrift
@@ -36,13 +41,25 @@ def known() -> Known:
 
 
 class Observed:
-    """An observer that gets 20 messages in each read, and reads that are a millisecond apart."""
+    """An observer that gets 20 messages in each read, and reads that are a millisecond apart.
 
-    def __init__(self, known: Known | None, level: str = ALL, path: Path | None = None, **options) -> None:
+    `heads`: how a dialect decodes the heads of the messages, which it does first.
+    """
+
+    def __init__(
+        self,
+        known: Known | None,
+        level: str = ALL,
+        path: Path | None = None,
+        heads: HeadDecoder | None = None,
+        **options,
+    ) -> None:
         self.state = DriftState(level)
-        self.source = KeptFresh(lambda: known or Known({}, {}), 600.0)
+        self.heads = heads
+        before = Before.of(known or Known({}, {}), READER, heads)
+        self.source = KeptFresh(lambda: before, 600.0)
         reported = None if path is None else Reported(path)
-        sources = Sources(READER, lambda type: type != "trade2", lambda: [SECRET], self.source, reported)
+        sources = Sources(READER, lambda type: type != "trade2", lambda: [SECRET], heads, self.source, reported)
         self.observer = ShapeObserver(sources, self.state, NOW, **options)
         self.observer.begin(10)
         self.now_ns = NOW
@@ -51,6 +68,8 @@ class Observed:
         for at in range(0, len(found), 20):
             some = [json.dumps(one).encode() for one in found[at : at + 20]]
             self.now_ns += 1_000_000
+            if self.heads is not None:
+                self.heads.decode(some)
             self.observer.observe([(self.now_ns - 1000, 5), (self.now_ns, len(some) - 5)], some)
 
     def notes(self) -> list[dict]:
@@ -116,12 +135,51 @@ def test_what_the_exchange_repeats_of_a_key_is_not_shown(known, warnings, tmp_pa
         assert len(text) < 8000
 
 
+def no_time() -> Callable[[], int]:
+    """Return a timer in which nothing of the first look is left for a second one."""
+    ticks = itertools.count(0, 10**12)
+    return lambda: next(ticks)
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_where_the_dialect_shares_its_decoding_no_message_is_decoded_again(known, name):
+    """All but a text that still is one is found by the decoding itself, without any time for skeletons."""
+    change, reported = PLANTED[name]
+    observed = Observed(known, heads=HeadDecoder(MessageHead), timer=no_time())
+    observed.see(list(messages(2_000, seed=4)))
+    assert (observed.state.found, observed.state.looked_at, observed.state.passed_over) == ([], 2_000, 0)
+    now = list(map(change, messages(200, seed=5)))
+    observed.see(now)
+    found = [(one.kind, one.type, one.path, one.was, one.now) for one in observed.state.found]
+    assert found == ([] if name == "decimal to integer" else reported[:1])
+    in_time = Observed(known, heads=HeadDecoder(MessageHead))
+    in_time.see(now)
+    assert [one[:5] for one in in_time.state.found] == reported[:1]
+
+
+def test_the_shared_decoding_gives_the_dialect_its_heads_and_refuses_no_ordinary_message(known):
+    heads, plain = HeadDecoder(MessageHead), HeadDecoder(MessageHead)
+    observed = Observed(known, heads=heads)
+    assert heads.decode is not plain.decode
+    day = [json.dumps(one).encode() for one in messages(3_000, seed=4)]
+    more = [b'{"type":"new","sid":3,"seq":4}', b'{"type":"quote","id":6,"msg":{"a":1}}', b'{"type":"quote"}', b"{}"]
+    for some in (day, more):
+        found, expected = heads.decode(some), plain.decode(some)
+        assert [(h.type, h.sid, h.seq, h.id) for h in found] == [(h.type, h.sid, h.seq, h.id) for h in expected]
+    accepts = observed.source.value.accepts
+    refused = [accepts.decode_all(some, lambda payload: None)[1] for some in (day, more)]
+    assert refused == [[], [0, 1, 3]]
+    for payload in (b"pong", b"[", b'{"type":"quote","sid":-1}'):
+        with pytest.raises((msgspec.DecodeError, msgspec.ValidationError)):
+            heads.decode([payload])
+
+
 def test_without_days_before_nothing_is_looked_at_until_there_are_some(known):
     observed = Observed(None)
     change, _ = PLANTED["new type"]
     observed.see([change(one) for one in messages(100)])
     assert (observed.notes(), observed.state.looked_at, observed.state.days_before) == ([], 0, False)
-    observed.source.value = known
+    observed.source.value = Before(known)
     assert observed.notes() == []
     observed.see([change(one) for one in messages(100)])
     assert [note["type"] for note in observed.notes()] == ["trade2"]

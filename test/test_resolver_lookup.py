@@ -98,6 +98,6 @@ def test_a_value_that_no_process_can_be_given_is_refused(character: str) -> None
     source = f"""exec:printf '%s' '{{"a":"CANARY{character}"}}'"""
     for required in (True, False):
         result = Lookup({"PATH": "/usr/bin:/bin"}).look_up({"one": spec(source, kind="s3", required=required)})
-        assert (result.values, result.unavailable) == ({}, {})
+        assert (result.values, result.warnings) == ({}, [])
         texts = [str(each) for each in result.missing.values()]
         assert texts == required * ["`a` has a character that no key has: NUL, or half a surrogate pair"]

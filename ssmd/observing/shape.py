@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.exchange import HeadDecoder, MessageReader
 from ssmd.contracts.writer import Note, Reads, time_at
 from ssmd.errors import printable
+from ssmd.observing.before import Before
 from ssmd.observing.reported import Reported
 from ssmd.runtime.drift import DriftState, FoundDrift
 from ssmd.runtime.kept_fresh import KeptFresh
+from ssmd.schema.shared import SharedDecoding
 from ssmd.shape.drift import NEW_FIELD, NEW_TYPE, RETYPED, Drift, Known
 from ssmd.shape.learned import MOST_FIELDS
 from ssmd.shape.paths import text_of
@@ -56,7 +58,9 @@ class Sources(NamedTuple):
     """Returns whether everybody may see messages of a type."""
     hidden: Callable[[], Collection[str]]
     """Returns what the log must not show of a message: Exchange.hidden()."""
-    known: KeptFresh[Known]
+    heads: HeadDecoder | None
+    """How the dialect decodes the heads of messages; None when it does not share that, or another one has it."""
+    before: KeptFresh[Before]
     """Reads what the days before have shown."""
     reported: Reported | None
     """Keeps what was reported on this day; None where no folder is kept."""
@@ -65,20 +69,25 @@ class Sources(NamedTuple):
 class ShapeObserver:
     """Keeps the contract of contracts/observer.py. `state`: is for the probes. `timer`: returns ns.
 
-    Messages with a type and a skeleton that were looked at already are not looked at again for a minute.
+    Messages with a type and a skeleton that were looked at already are not looked at again for a minute. To find the
+    skeletons costs much, so with ALL each message is rather decoded as one of the days before, in place of the decoding
+    by the dialect. Then only those that are refused are looked at in any case, and the others as with SAMPLE: the
+    decoding does not show whether a text still holds a decimal.
     """
 
     def __init__(
         self, sources: Sources, state: DriftState, now_ns: int, timer: Callable[[], int] = time.perf_counter_ns
     ) -> None:
-        self._reader, self._is_public, self._hidden, self._source, self._reported = sources
+        self._reader, self._is_public, self._hidden, self._heads, self._source, self._reported = sources
         self._state = state
         self._timer = timer
+        self._before: Before | None = None
         self._known: Known | None = None
+        self._shared: SharedDecoding | None = None
         self._seen: set[tuple[str, bytes]] = set()
         self._bytes = 0
         self._forget_ns = 0
-        self._samples = state.level == SAMPLE
+        self._all = state.level == ALL
         self._left_ns, self._last_ns = 0.0, 0
         self._notes: list[dict[str, Any]] = []
         self._day = day_of_ns(now_ns)
@@ -87,25 +96,34 @@ class ShapeObserver:
         self._done = set(map(_key, state.found))
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
-        if self._known is None:
+        known = self._known
+        if known is None:
             return
-        if not self._samples:
-            self._look(self._known, reads, payloads)
-            return
+        if self._all:
+            self._state.looked_at += len(payloads)
+            if self._shared is None:
+                self._look(known, reads, payloads)
+                return
+            if refused := self._shared.refused(payloads):
+                self._look(known, reads, payloads, refused)
+        self._look_in_time(known, reads, payloads)
+
+    def _look_in_time(self, known: Known, reads: Reads, payloads: list[bytes]) -> None:
+        """Look at messages if there is time for it."""
         now_ns = reads[-1][0]
         self._left_ns = min(self._left_ns + (now_ns - self._last_ns) * PART, _SAVED_SECONDS * PART * 1e9)
         self._last_ns = now_ns
-        if self._left_ns <= 0:
-            self._state.passed_over += len(payloads)
-            return
-        began = self._timer()
-        self._look(self._known, reads, payloads)
-        self._left_ns -= self._timer() - began
+        is_time = self._left_ns > 0
+        if is_time:
+            began = self._timer()
+            self._look(known, reads, payloads)
+            self._left_ns -= self._timer() - began
+        if not self._all:
+            self._state.looked_at += len(payloads) if is_time else 0
+            self._state.passed_over += 0 if is_time else len(payloads)
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
-        known = self._source.ask()
-        if known is not None and known.messages and known is not self._known:
-            self._known, self._forget_ns = known, 0
+        self._compare_with(self._source.ask())
         self._state.days_before = self._known is not None
         if now_ns >= self._forget_ns:
             self._forget(now_ns)
@@ -122,26 +140,35 @@ class ShapeObserver:
 
     def begin(self, wait_seconds: float) -> None:
         """Wait for what the days before have shown, but not for longer."""
-        known = self._source.ask(wait_seconds)
-        self._known = known if known is not None and known.messages else None
+        self._compare_with(self._source.ask(wait_seconds))
+
+    def _compare_with(self, before: Before | None) -> None:
+        """Compare messages with this from now on, if it is new and there is something in it."""
+        if before is None or before is self._before or not before.known.messages:
+            return
+        self._before, self._known, self._forget_ns = before, before.known, 0
+        if self._all and self._heads is not None and before.accepts is not None:
+            self._shared = SharedDecoding(before.accepts, self._heads.type, LARGEST_BYTES)
+            self._heads.decode = self._shared.decode
 
     def _forget(self, now_ns: int) -> None:
         self._seen.clear()
         self._bytes = 0
         self._forget_ns = now_ns + _AGAIN_NS
 
-    def _look(self, known: Known, reads: Reads, payloads: list[bytes]) -> None:
-        if max(map(len, payloads)) > LARGEST_BYTES:
-            payloads = [payload if len(payload) <= LARGEST_BYTES else b"" for payload in payloads]
-        self._state.looked_at += len(payloads)
+    def _look(self, known: Known, reads: Reads, payloads: list[bytes], places: Sequence[int] | None = None) -> None:
+        """Look at the messages with these indexes; None for all."""
+        some = payloads if places is None else [payloads[place] for place in places]
+        if max(map(len, some)) > LARGEST_BYTES:
+            some = [payload if len(payload) <= LARGEST_BYTES else b"" for payload in some]
         try:
-            types = [type for type, _ in self._reader.read(payloads)]
+            types = [type for type, _ in self._reader.read(some)]
         except (ValueError, RecursionError):
-            types = list(map(self._type, payloads))
-        keys = list(zip(types, skeletons(payloads), strict=True))
+            types = list(map(self._type, some))
+        keys = list(zip(types, skeletons(some), strict=True))
         if self._seen.issuperset(keys):
             return
-        for place, (key, payload) in enumerate(zip(keys, payloads, strict=True)):
+        for place, key, payload in zip(places or itertools.count(), keys, some, strict=False):
             if key not in self._seen:
                 if len(self._seen) >= _MOST_SKELETONS or self._bytes > _MOST_BYTES:
                     self._seen.clear()

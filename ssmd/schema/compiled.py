@@ -18,7 +18,7 @@ from ssmd.schema.forms import Bucket, Default, Forms
 from ssmd.schema.rules import Inexpressible, gather
 from ssmd.schema.variants import Variants, variants_of
 
-__all__ = ["Compiled", "compile_schema"]
+__all__ = ["Compiled", "Structure", "compile_schema"]
 
 _PORTION = 16
 """Where a text does not match its pattern, so many messages are given to the judge."""

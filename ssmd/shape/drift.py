@@ -78,6 +78,10 @@ class Known:
         """Return where the objects of a type have so many keys that these are data."""
         return self._maps.get(type, ())
 
+    def data(self, type: str) -> set[Path]:
+        """Return where the objects of a type have keys that are data, so that a new one is no news."""
+        return self._data.get(type, set())
+
     def new_fields(self, type: str, paths: Collection[str]) -> Iterator[str]:
         """Yield which of these fields are new, without those that are within another one of them."""
         one = self.types.get(type)

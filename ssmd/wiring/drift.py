@@ -10,8 +10,9 @@ from ssmd.contracts.shard import Shard
 from ssmd.errors import SsmdError
 from ssmd.exchange.topics import PRIVATE, topic_of
 from ssmd.metadata.deployment import Deployment
+from ssmd.observing.before import Before
 from ssmd.observing.reported import Reported
-from ssmd.observing.shape import OFF, ShapeObserver, Sources
+from ssmd.observing.shape import ALL, OFF, ShapeObserver, Sources
 from ssmd.proof.day_shape import known_before
 from ssmd.runtime.drift import DriftState
 from ssmd.runtime.kept_fresh import KeptFresh
@@ -46,18 +47,24 @@ def shape_observer(
         return None
     feed, dialect = deployment.feed.name, deployment.dialect
 
-    def known() -> Known:
+    reader = dialect_of(deployment).reader()
+    # The check of every message against a schema shares the decoding already.
+    shares = level == ALL and deployment.environment.schema_check != "count"
+    heads = exchange.heads if shares else None
+
+    def before() -> Before:
         try:
-            return known_before(folder, feed, day_of_ns(clock()), [dialect])
+            return Before.of(known_before(folder, feed, day_of_ns(clock()), [dialect]), reader, heads)
         except SsmdError:  # Before the first run there is no folder.
-            return Known({}, {})
+            return Before(Known({}, {}))
 
     status.drift = DriftState(level)
     sources = Sources(
-        dialect_of(deployment).reader(),
+        reader,
         lambda type: topic_of(dialect, type).section != PRIVATE,
         exchange.hidden,
-        KeptFresh(known, FRESH_SECONDS),
+        heads,
+        KeptFresh(before, FRESH_SECONDS),
         Reported(drift_path(folder, shard.stem(feed))),
     )
     observer = ShapeObserver(sources, status.drift, clock())

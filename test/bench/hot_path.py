@@ -133,6 +133,7 @@ if schema is not None:
         observers = [schema_check(file.read(), schema, "kalshi:bench", exchange, dialect.reader(), status)]
 if drift:
     try:
+        from ssmd.observing.before import Before
         from ssmd.observing.shape import ShapeObserver, Sources
         from ssmd.runtime.drift import DriftState
         from ssmd.runtime.kept_fresh import KeptFresh
@@ -143,7 +144,9 @@ if drift:
     finder, learner = dialect.reader(), ShapeLearner()
     learner.add(payloads[:20_000], [type for type, _ in finder.read(payloads[:20_000])], 0)
     known = Known(learner.types(), {})
-    sources = Sources(finder, lambda type: True, tuple, KeptFresh(lambda: known, 600), None)
+    heads = exchange.heads if drift == "all" else None
+    before = Before.of(known, finder, heads)
+    sources = Sources(finder, lambda type: True, tuple, heads, KeptFresh(lambda: before, 600), None)
     observers = [ShapeObserver(sources, DriftState(drift), time.time_ns())]
     observers[0].begin(10)
 further = [observers] if observers else []  # 0.1.0 knows none.
