@@ -37,7 +37,6 @@ from ssmd.shipping import engine_of
 from ssmd.wiring.beside import Beside, ClosedRun, alarms, assemble_closed
 from ssmd.wiring.catalogs import dialect_of, parts
 from ssmd.wiring.configuration import configuration_of
-from ssmd.wiring.drift import shape_observer
 from ssmd.wiring.keys import KeyRing, Keys, is_of_engine
 from ssmd.wiring.listing import listing_parts
 from ssmd.wiring.room import require_shard
@@ -142,9 +141,19 @@ def _observers(
     deployment: Deployment, beside: Beside, exchange: Exchange, shard: Shard, clock: Callable[[], int]
 ) -> list[Observer]:
     """Return what looks at the messages: only what is asked for."""
-    drift = shape_observer(deployment, exchange, beside.writer.state_folder, shard, beside.status, clock)
+    drift = _drift(deployment, exchange, beside, shard, clock)
     asked_for: list[Observer | None] = [beside.tap, drift, schema_observer(deployment, exchange, beside.status)]
     return [Harmless(each) for each in asked_for if each is not None]
+
+
+def _drift(
+    deployment: Deployment, exchange: Exchange, beside: Beside, shard: Shard, clock: Callable[[], int]
+) -> Observer | None:
+    if deployment.environment.drift_check == "off":
+        return None
+    from ssmd.wiring.drift import shape_observer  # Not at the top: it takes 4 MB.
+
+    return shape_observer(deployment, exchange, beside.writer.state_folder, shard, beside.status, clock)
 
 
 def _connection(deployment: Deployment, source: Source, shard: Shard) -> tuple[Connector, Exchange]:

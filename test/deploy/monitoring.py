@@ -314,6 +314,8 @@ def monitor(folder: Path) -> Iterator[Monitored]:
             )
             ends.callback(strace.wait)
             ends.callback(strace.kill)
+        # Its faults come once, some seconds after its start: so it starts when Prometheus has seen its counters at 0.
+        os.kill(loops["damaged"].pid(), signal.SIGKILL)
         loops["killed"].kill()
         # Room for the log, and for the count of errors that the next run begins with.
         resource.prlimit(loops["full"].pid(), resource.RLIMIT_FSIZE, (8192, 8192))
