@@ -12,8 +12,8 @@ from pathlib import Path
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
-from ssmd.metadata.problem import quoted
 from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, newest, open_to_all, read_key_file
+from ssmd.resolver.named import not_one_each
 
 __all__ = ["EnvResolver", "value_of", "variables"]
 
@@ -66,17 +66,13 @@ def variables(key: KeySource) -> list[str]:
 def _variable_problems(key: KeySource) -> Iterator[FieldProblem]:
     names = variables(key)
     if not key.source.startswith("env:") or not all(map(_VARIABLE.fullmatch, names)):
-        message = "must name environment variables, as in `env:KALSHI_API_KEY,KALSHI_API_SECRET`; never put a key here"
-    elif len(set(names)) != len(names):
-        message = "names the same variable twice; each field has a variable of its own"
-    elif len(names) != len(key.fields):
-        message = (
-            f"names {len(names)} variable(s) for {len(key.fields)} field(s) ({quoted(key.fields)}); "
-            "name one for each, in the same order"
+        message: str | None = (
+            "must name environment variables, as in `env:KALSHI_API_KEY,KALSHI_API_SECRET`; never put a key here"
         )
     else:
-        return
-    yield FieldProblem(("source",), message)
+        message = not_one_each(names, "variable", key.fields)
+    if message is not None:
+        yield FieldProblem(("source",), message)
 
 
 def _upper(name: str) -> str:

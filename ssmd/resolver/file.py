@@ -8,7 +8,7 @@ from pathlib import Path
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
-from ssmd.metadata.problem import excerpt, quoted
+from ssmd.metadata.problem import excerpt
 from ssmd.resolver.key_file import (
     KeyFile,
     Unusable,
@@ -18,6 +18,7 @@ from ssmd.resolver.key_file import (
     read_key_file,
     without_line_end,
 )
+from ssmd.resolver.named import not_one_each
 
 __all__ = ["FileResolver"]
 
@@ -38,20 +39,14 @@ class FileResolver:
     def check(cls, key: KeySource) -> Iterator[FieldProblem]:
         paths = _paths(key)
         if not key.source.startswith("file:") or not all(map(_is_path, paths)):
-            message = (
+            message: str | None = (
                 "must name files, as in `file:/run/secrets/api-key,/run/secrets/api-secret`: each an absolute path, or "
                 "the name of a systemd credential; never put a key here"
             )
-        elif len(set(paths)) != len(paths):
-            message = "names the same file twice; each field has a file of its own"
-        elif len(paths) != len(key.fields):
-            message = (
-                f"names {len(paths)} file(s) for {len(key.fields)} field(s) ({quoted(key.fields)}); name one for each, "
-                "in the same order"
-            )
         else:
-            return
-        yield FieldProblem(("source",), message)
+            message = not_one_each(paths, "file", key.fields)
+        if message is not None:
+            yield FieldProblem(("source",), message)
 
     def resolve(self, key: KeySource) -> Found:
         files: dict[str, KeyFile] = {}
