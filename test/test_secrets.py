@@ -263,7 +263,7 @@ CRASHES: Mapping[str, str] = {
     "before the connection": "from ssmd.connector.dial import BoundedHead as broken\nname = 'recv'",
     "in the request": "from ssmd.connector.http_call import HttpCall as broken\nname = 'sendall'",
     "in the connection": "from ssmd.connector.frames import FrameReader as broken\nname = 'recv_batch'",
-    "in a resolver": "import ssmd.resolver.env as broken\nname = 'value_of'",
+    "in a resolver": "import ssmd.resolver.env as broken\nname = 'file_of'",
     "in the dialect": "from ssmd.exchange.generic.connection import GenericConnection as broken\nname = 'inspect'",
 }
 
