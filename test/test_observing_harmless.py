@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from ssmd.contracts.writer import Note, Reads
-from ssmd.observing.harmless import Harmless
+from ssmd.observing.harmless import Harmless, HarmlessService
 
 
 class Panic(BaseException):
@@ -41,8 +41,7 @@ def test_an_observer_that_fails_is_logged_once_and_asked_no_more(caplog, at, err
     assert harmless.notes(1, end=False) == [Note("seen", 1, 0, {"end": False})]
     if at == "observe":
         harmless.observe([(2, 1)], [b"{}"])
-    else:
-        assert harmless.notes(2, end=False) == []
+    assert harmless.notes(2, end=False) == [Note("observer_failed", 2, 0, {"observer": "Failing"})]
     harmless.observe([(3, 1)], [b"{}"])
     assert harmless.notes(3, end=True) == []
     assert failing.asked == 2
@@ -57,3 +56,31 @@ def test_what_ends_the_greenlet_is_no_fault_of_the_observer(end):
     harmless.observe([(1, 1)], [b"{}"])
     with pytest.raises(type(end)):
         harmless.observe([(2, 1)], [b"{}"])
+
+
+class Sampler:
+    """A service that ends at once, with an error or without."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self._error = error
+        self.stopped = False
+
+    def serve(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError(), Panic()])
+def test_a_service_that_only_looks_at_the_run_does_not_end_it(caplog, error):
+    sampler = Sampler(error)
+    service = HarmlessService(sampler)
+    serving = gevent.spawn(service.serve)
+    gevent.sleep(0)
+    assert not serving.ready()
+    assert [record.exc_info[1] for record in caplog.records] == ([error] if error is not None else [])
+    service.stop()
+    serving.join(timeout=5)
+    assert (serving.successful(), sampler.stopped) == (True, True)

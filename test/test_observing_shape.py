@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gevent
 import msgspec
 import pytest
 from drifting import PLANTED, Message, learned, messages
@@ -17,7 +19,7 @@ from ssmd.contracts.exchange import HeadDecoder
 from ssmd.errors import printable
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.exchange.kalshi.inspector import MessageHead
-from ssmd.observing import shape
+from ssmd.observing import reported, shape
 from ssmd.observing.before import Before
 from ssmd.observing.reported import Reported
 from ssmd.observing.shape import ALL, LARGEST_BYTES, PART, SAMPLE, ShapeObserver, Sources
@@ -27,6 +29,7 @@ from ssmd.runtime.metrics import Metrics
 from ssmd.runtime.status import Status
 from ssmd.shape.drift import Known
 from ssmd.shape.learned import MOST_FIELDS
+from ssmd.store.durable import write_durably
 from ssmd.store.timestamps import DAY_NS, day_begins, timestamp
 
 NOW = day_begins("2026-02-03") + DAY_NS // 2
@@ -174,6 +177,16 @@ def test_the_shared_decoding_gives_the_dialect_its_heads_and_refuses_no_ordinary
             heads.decode([payload])
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\0"])
+def test_the_days_before_may_have_names_that_no_field_of_msgspec_has(name):
+    """The run could not start then, since the decoding is made at its start."""
+    day: list[Message] = [{"type": kind, name: 1, "msg": {name: 1}} for kind in ("trade", "quote") for _ in range(600)]
+    observed = Observed(Known(learned(day), {}), heads=HeadDecoder(MessageHead))
+    observed.see(day)
+    observed.see([{"type": "trade", name: 1, "msg": {name: "text"}}])
+    assert [(one.kind, one.now) for one in observed.state.found] == [("retyped", "text")]
+
+
 def test_without_days_before_nothing_is_looked_at_until_there_are_some(known):
     observed = Observed(None)
     change, _ = PLANTED["new type"]
@@ -202,6 +215,27 @@ def test_a_restart_does_not_report_the_same_drift_again_on_the_same_day(known, t
     for damaged in (b"", b"{}", b"\xff"):
         path.write_bytes(damaged)
         assert Observed(known, path=path).state.found == []
+
+
+def test_what_is_found_while_the_file_is_being_written_is_kept_at_the_end(known, tmp_path, monkeypatch):
+    path, (read, write) = tmp_path / ".kalshi.drift", os.pipe()
+    slow = [read]
+
+    def write_slowly(to: Path, data: bytes) -> None:
+        if slow:
+            os.read(slow.pop(), 1)
+        write_durably(to, data)
+
+    monkeypatch.setattr(reported, "write_durably", write_slowly)
+    observed = Observed(known, path=path)
+    observed.see([{"type": "trade", "msg": {}, "first": 1}])
+    observed.observer.notes(observed.now_ns, end=False)
+    observed.see([{"type": "trade", "msg": {}, "second": 1}])
+    ending = gevent.spawn(observed.observer.notes, observed.now_ns, end=True)
+    gevent.sleep(0)
+    os.write(write, b"x")
+    ending.get(timeout=10)
+    assert [one.path for one in Reported(path).load("2026-02-03")] == ["first", "second"]
 
 
 def test_with_sample_the_time_is_bounded_and_a_slow_feed_is_looked_at_whole(known):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from exchange_server import eventually
 
+from ssmd.errors import DataError
 from ssmd.runtime.kept_fresh import KeptFresh
 
 
@@ -35,20 +37,22 @@ def test_it_is_found_again_afterwards_and_the_old_one_answers_meanwhile():
     eventually(lambda: (kept.ask() or 0) >= 3)
 
 
-def test_when_it_cannot_be_found_the_last_one_stays():
+@pytest.mark.parametrize("error", [OSError("gone"), DataError("2026-01-01: is no folder")])
+def test_when_it_cannot_be_found_the_last_one_stays(error):
     results = iter([7])
 
     def find() -> int:
         for result in results:
             return result
-        raise OSError("gone")
+        raise error
 
     kept = KeptFresh(find, 0)
     assert [kept.ask(5.0) for _ in range(10)] == [7] * 10
 
 
-def test_when_it_was_never_found_there_is_none():
+@pytest.mark.parametrize("error", [OSError("gone"), DataError("2026-01-01: is no folder")])
+def test_when_it_was_never_found_there_is_none(error):
     def find() -> int:
-        raise OSError("gone")
+        raise error
 
     assert KeptFresh(find, 60).ask(5.0) is None

@@ -56,6 +56,13 @@ def test_a_process_that_was_stopped_has_a_rate_over_the_time_that_passed():
     assert run.recent.rates().messages == pytest.approx(40 / 100)
 
 
+def test_a_rate_of_long_ago_is_not_shown_as_the_present_one():
+    run = Run()
+    run.seconds(5, messages=10)
+    run.now += 61
+    assert run.recent.rates() is None
+
+
 def test_rates_by_channel_of_those_whose_messages_have_numbers():
     run = Run()
     run.status.channels = [channel("trade", 50), channel("ticker", None)]

@@ -1,4 +1,4 @@
-"""An observer whose faults do not end the run: the messages are recorded whatever happens to those who look at them."""
+"""What looks at a run without ending it: the messages are recorded whatever happens to those who look at them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 import gevent
+from gevent.event import Event
 
 from ssmd.contracts.observer import Observer
+from ssmd.contracts.service import Service
 from ssmd.contracts.writer import Note, Reads
+from ssmd.store.ledger import OBSERVER_FAILED
 
-__all__ = ["Harmless"]
+__all__ = ["Harmless", "HarmlessService"]
 
 _log = logging.getLogger("ssmd.observer")
 
@@ -20,29 +23,63 @@ class Harmless:
     something, which it should never do. Then it is logged once, and asked no more.
     """
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, begin: Callable[[], object] = lambda: None) -> None:
+        """`begin`: does what the observer has to do before the first message."""
         self._observer: Observer | None = observer
+        self._failed: str | None = None
+        self._try(begin)
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
         if (observer := self._observer) is not None:
             self._try(lambda: observer.observe(reads, payloads))
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
+        """Return the notes of the observer; once one that says that it has failed, so that its silence is not taken
+        for a finding.
+        """
         found: list[Note] = []
         if (observer := self._observer) is not None:
             self._try(lambda: found.extend(observer.notes(now_ns, end=end)))
+        if self._failed is not None:
+            found.append(Note(OBSERVER_FAILED, now_ns, 0, {"observer": self._failed}))
+            self._failed = None
         return found
 
     def _try(self, ask: Callable[[], object]) -> None:
-        try:
-            ask()
-        except (gevent.GreenletExit, gevent.Timeout, KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:  # A panic of a library in Rust is no Exception.
-            _log.error(
-                "what looks at the messages has failed, and is off until a restart; the recording goes on. "
-                "This is a bug in ssmd; please report it",
-                exc_info=True,
-                extra={"observer": type(self._observer).__name__},
-            )
-            self._observer = None
+        name = type(self._observer).__name__
+        if not _is_done(ask, "what looks at the messages has failed, and is off until a restart", name):
+            self._failed, self._observer = name, None
+
+
+class HarmlessService:
+    """Keeps the contract of contracts/service.py for a service that only looks at the run. When that fails, or returns,
+    it is logged, and the run goes on without it.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._stopped = Event()
+
+    def serve(self) -> None:
+        name = type(self._service).__name__
+        _is_done(self._service.serve, "what measures the run for people has failed, and is off until a restart", name)
+        self._stopped.wait()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._service.stop()
+
+
+def _is_done(work: Callable[[], object], failed: str, name: str) -> bool:
+    """Do the work; return False when it has raised something, which is logged as a bug: `failed` says what that means,
+    and `name` who it was.
+    """
+    try:
+        work()
+    except (gevent.GreenletExit, gevent.Timeout, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # A panic of a library in Rust is no Exception.
+        text = f"{failed}; the recording goes on. This is a bug in ssmd; please report it"
+        _log.error(text, exc_info=True, extra={"observer": name})
+        return False
+    return True

@@ -130,10 +130,13 @@ class ShapeObserver:
         if (day := day_of_ns(now_ns)) != self._day:
             self._done = set(map(_key, self._state.found))
             self._day, self._state.found = day, []
-        if self._unkept and self._reported is not None:
-            self._unkept = not self._reported.keep(self._day, self._state.found)
-        if end and self._reported is not None:
-            self._reported.finish()
+        if self._reported is not None:
+            if end:
+                self._reported.finish()  # What is being written lacks what was found since.
+            if self._unkept:
+                self._unkept = not self._reported.keep(self._day, self._state.found)
+            if end:
+                self._reported.finish()
         notes = [Note(DRIFT, now_ns, 0, fields) for fields in self._notes]
         self._notes.clear()
         return notes

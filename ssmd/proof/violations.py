@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import UNSET, UnsetType
 
-from ssmd.store.ledger import CONTINUED, ROTATED, STARTED, STOPPED, VIOLATIONS, Entry
+from ssmd.store.ledger import CONTINUED, OBSERVER_FAILED, ROTATED, STARTED, STOPPED, VIOLATIONS, Entry
 
 __all__ = ["violations_in"]
 
@@ -15,7 +15,8 @@ __all__ = ["violations_in"]
 def violations_in(entries: Iterable[Entry]) -> dict[str, int] | UnsetType | None:
     """Return how many violations a day's ledger has, by the type of the messages; empty when there was none.
 
-    UNSET when no run has checked messages; None when one that did was killed, since what it counted last is lost.
+    UNSET when no run has checked messages; None when one that did was killed, since what it counted last is lost, and
+    when its check failed.
     """
     found: Counter[str] = Counter()
     checked = lost = checking = False
@@ -26,6 +27,8 @@ def violations_in(entries: Iterable[Entry]) -> dict[str, int] | UnsetType | None
             checked |= checking
         elif entry.event in (STOPPED, ROTATED):
             checking = False
+        elif entry.event == OBSERVER_FAILED:
+            lost |= checking and entry.fields.get("observer") == "SchemaCheck"
         elif entry.event == VIOLATIONS:
             kind, count = entry.fields.get("type"), entry.fields.get("count")
             if isinstance(kind, str) and isinstance(count, int):

@@ -38,7 +38,7 @@ def violation_lines(storage: Path, figures: Sequence[Figures], trouble: Callable
 def _described(violations: object) -> str:
     """Return what a manifest says of violations; empty for none, and where messages were not checked."""
     if violations is None:
-        return "not known: a collector that checked messages was killed"
+        return "not known: a collector that checked messages was killed, or its check failed"
     if not isinstance(violations, dict):
         return ""
     return ", ".join(f"{kind or '(none)'} {count:,}" for kind, count in violations.items())

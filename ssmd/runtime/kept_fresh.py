@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ssmd.errors import SsmdError
 from ssmd.runtime.threads import Pending
 
 __all__ = ["KeptFresh"]
@@ -17,7 +18,8 @@ T = TypeVar("T")
 class KeptFresh(Generic[T]):
     """The newest value of `find`, which is called in a thread of gevent's pool, and only when somebody asks.
 
-    `seconds`: how long a value is fresh. When `find` raises OSError, or no thread can be started, the last one stays.
+    `seconds`: how long a value is fresh. When `find` raises OSError or SsmdError, or no thread can be started, the last
+    one stays.
     """
 
     def __init__(self, find: Callable[[], T], seconds: float) -> None:
@@ -40,7 +42,7 @@ class KeptFresh(Generic[T]):
             except OSError:
                 self._until = time.monotonic() + self._seconds
         if self.value is None and self._pending is not None and wait_seconds:
-            with contextlib.suppress(OSError):  # TimeoutError too: it goes on.
+            with contextlib.suppress(OSError, SsmdError):  # TimeoutError too: it goes on.
                 self._pending.result(wait_seconds)
             self._take()
         return self.value
@@ -50,5 +52,5 @@ class KeptFresh(Generic[T]):
         if self._pending is not None and self._pending.done():
             self._until = time.monotonic() + self._seconds
             pending, self._pending = self._pending, None
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, SsmdError):
                 self.value = pending.result()

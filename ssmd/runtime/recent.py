@@ -20,6 +20,8 @@ STEP_SECONDS = 10
 """How far apart the points of a chart are."""
 RATE_SECONDS = 5
 """The present rate is the mean over this time."""
+_LATE_SECONDS = 60
+"""A sample that is older says nothing of the present."""
 AGE_SECONDS = 60
 """The present age of messages is that of this time."""
 DAY_SECONDS = 86_400
@@ -88,8 +90,11 @@ class Recent:
             self._day, self._day_began = status.day, (now, status.written_bytes)
 
     def rates(self) -> Rates | None:
-        """Return the present rates; None before the second sample."""
-        return _between(self._seconds[0], self._seconds[-1]) if len(self._seconds) > 1 else None
+        """Return the present rates; None before the second sample, and when no more samples are taken."""
+        seconds = self._seconds
+        if len(seconds) < 2 or self._monotonic() - seconds[-1].at > _LATE_SECONDS:
+            return None
+        return _between(seconds[0], seconds[-1])
 
     def chart(self) -> list[tuple[float, Rates]]:
         """Return the rates of each step, the oldest first, each with how many seconds ago it ended."""

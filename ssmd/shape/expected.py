@@ -7,6 +7,7 @@ need not be new. Whether a text still holds a decimal is not looked at.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
@@ -22,6 +23,10 @@ __all__ = ["MOST_FIELDS", "expected"]
 
 MOST_FIELDS = 2000
 """How many fields of all types together are in the types that are made; the rarest types of messages are left out."""
+
+_IMPOSSIBLE = re.compile(r'["\\\x00-\x1f]')
+"""What no name of a field of msgspec may have. A message with such a name is refused, unless any is
+allowed."""
 
 _PLAIN = {"null": None, "boolean": bool, "number": float, "string": str}
 
@@ -97,6 +102,7 @@ def _structure(
     head: Mapping[str, tuple[str, Any, Any]], fields: Mapping[str, Any], *, forbids: bool, **options: Any
 ) -> type[msgspec.Struct]:
     """Return a Struct of fields that may be missing. `head`: for a name the attribute, the type and the default."""
+    fields = {name: type for name, type in fields.items() if not _IMPOSSIBLE.search(name)}
     attributes = {name: f"field_{number}" for number, name in enumerate(fields)}
     names = {attribute: name for name, attribute in attributes.items()}
     names |= {attribute: name for name, (attribute, _, _) in head.items()}

@@ -36,6 +36,7 @@ __all__ = [
     "IMPORTED",
     "LOST",
     "MARK",
+    "OBSERVER_FAILED",
     "OF_A_LINE",
     "OF_A_RUN",
     "OF_WHAT_IS_DURABLE",
@@ -96,6 +97,7 @@ UNFOLLOWED = "unfollowed"
 APART = "apart"
 DRIFT = "drift"
 VIOLATIONS = "violations"
+OBSERVER_FAILED = "observer_failed"
 
 EVENTS = frozenset(
     {
@@ -103,6 +105,7 @@ EVENTS = frozenset(
         *(ROTATED, CONTINUED, OUTAGE, DISCONNECTED, STOPPED, MARK),
         *(ASKED, REFUSED, SILENT, HEARD, SILENCE_EXPECTED, SNAPSHOT_REQUESTED, SNAPSHOTS_RECEIVED, IMPORTED),
         *(RESPONSE, RECONFIGURED, OPENED, CLOSED, FOLLOWED, UNFOLLOWED, APART, DRIFT, VIOLATIONS),
+        OBSERVER_FAILED,
     }
 )
 """All of them."""

@@ -126,7 +126,7 @@ def assemble(
         status=beside.status,
         metrics=beside.metrics,
         reporter=reporter,
-        services=[server, beside.recent, *source.services, *alarms(deployment, today, hours, clock)],
+        services=[server, beside.measures, *source.services, *alarms(deployment, today, hours, clock)],
         companions=companions,
         identity=_identity(deployment, shard),
         limits=_limits(deployment.environment),
@@ -142,8 +142,8 @@ def _observers(
 ) -> list[Observer]:
     """Return what looks at the messages: only what is asked for."""
     drift = _drift(deployment, exchange, beside, shard, clock)
-    asked_for: list[Observer | None] = [beside.tap, drift, schema_observer(deployment, exchange, beside.status)]
-    return [Harmless(each) for each in asked_for if each is not None]
+    asked_for: list[Observer | None] = [beside.tap, schema_observer(deployment, exchange, beside.status)]
+    return [*(Harmless(each) for each in asked_for if each is not None), *([drift] if drift is not None else [])]
 
 
 def _drift(

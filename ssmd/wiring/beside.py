@@ -21,6 +21,7 @@ from ssmd.errors import NewVersion, printable
 from ssmd.exchange.topics import PRIVATE, topic_of
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.problem import Problem
+from ssmd.observing.harmless import HarmlessService
 from ssmd.observing.tap import Tap
 from ssmd.reports.strips import Strips
 from ssmd.runtime.alarm import Alarm
@@ -87,6 +88,7 @@ class Beside:
         self.error_counts.load()
         self.tap = _tap(deployment) if page == FULL else None
         self.recent = Recent(self.status, self.metrics.age)
+        self.measures = HarmlessService(self.recent)
         days = self._days(clock)
         self._await_days = (lambda: None) if days is None else partial(days.ask, DAYS_SECONDS)
         self._about = About(
@@ -187,7 +189,7 @@ def assemble_closed(
     closed = Closed(
         until,
         beside.status,
-        [server, beside.recent],
+        [server, beside.measures],
         companions,
         clock=clock,
         status_line=status_line or (lambda text: None),

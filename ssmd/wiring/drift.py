@@ -11,6 +11,7 @@ from ssmd.errors import SsmdError
 from ssmd.exchange.topics import PRIVATE, topic_of
 from ssmd.metadata.deployment import Deployment
 from ssmd.observing.before import Before
+from ssmd.observing.harmless import Harmless
 from ssmd.observing.reported import Reported
 from ssmd.observing.shape import ALL, OFF, ShapeObserver, Sources
 from ssmd.proof.day_shape import known_before
@@ -37,7 +38,7 @@ def shape_observer(
     shard: Shard,
     status: Status,
     clock: Callable[[], int],
-) -> ShapeObserver | None:
+) -> Harmless | None:
     """Return the observer that the environment asks for, None when it asks for none, or no folder has days before.
 
     `folder`: where the days are.
@@ -68,5 +69,4 @@ def shape_observer(
         Reported(drift_path(folder, shard.stem(feed))),
     )
     observer = ShapeObserver(sources, status.drift, clock())
-    observer.begin(START_SECONDS)
-    return observer
+    return Harmless(observer, lambda: observer.begin(START_SECONDS))
