@@ -49,7 +49,10 @@ def run(began: int, *happened: tuple[str, dict[str, Any]], schema: bool = True, 
         (run(0, violations("trade", 2), ("observer_failed", {"observer": "Tap"})), {"trade": 2}),
         (run(0, ("observer_failed", {"observer": "SchemaCheck"}), schema=False), UNSET),
     ],
-    ids=["off", "none", "some", "off_later", "killed", "killed_before", "killed_without", "damaged", "failed", "other_failed", "off_failed"],
+    ids=[
+        *("off", "none", "some", "off later", "killed", "killed before", "killed without", "damaged", "failed"),
+        *("another failed", "failed without"),
+    ],
 )
 @pytest.mark.parametrize("format", [1, 2])
 def test_the_manifest_has_the_sums_of_the_ledger(tmp_path, happened, expected, format):
