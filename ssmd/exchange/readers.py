@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.exchange import Inspector, MessageReader
-from ssmd.exchange.kalshi.inspector import KalshiInspector
+from ssmd.contracts.market_finder import MarketFinder
 from ssmd.exchange.kalshi.reader import KalshiReader
+from ssmd.exchange.kalshi.recorded import RecordedInspector
 
-__all__ = ["KALSHI", "documented_fields", "inspector_of", "reader_of"]
+__all__ = ["KALSHI", "documented_fields", "inspector_of", "markets_of", "reader_of"]
 
 KALSHI = "kalshi"
 
@@ -17,7 +18,7 @@ KALSHI = "kalshi"
 class _Kalshi:
     """What is read of the dialect of Kalshi. The dialect itself would bring much more with it."""
 
-    inspector = KalshiInspector
+    inspector = RecordedInspector
     reader = KalshiReader
 
 
@@ -36,6 +37,28 @@ def reader_of(name: str, description: Mapping[str, Any]) -> MessageReader:
     """
     found: MessageReader = _dialect_of(name, description).reader()
     return found
+
+
+def markets_of(
+    inspector: Inspector, name: str, description: Mapping[str, Any]
+) -> Callable[[Sequence[bytes]], Sequence[str]] | None:
+    """Return what gives the markets of messages that an inspector of this dialect has just inspected; see MarketFinder.
+
+    Call it before the first of them. For an inspector that does not find markets the dialect's reader does.
+    """
+    if isinstance(inspector, MarketFinder):
+        return inspector.with_markets()
+    reader = reader_of(name, description)
+    if not reader.market_field:
+        return None
+
+    def market_of(payload: bytes) -> str:
+        try:
+            return reader.read((payload,))[0][1]
+        except (ValueError, RecursionError):
+            return ""
+
+    return lambda payloads: list(map(market_of, payloads))
 
 
 def documented_fields(name: str) -> dict[str, set[tuple[str, ...]]]:

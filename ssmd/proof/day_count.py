@@ -10,12 +10,13 @@ from msgspec import UNSET
 
 from ssmd import __version__
 from ssmd.contracts.exchange import Inspector
-from ssmd.exchange.readers import inspector_of
+from ssmd.exchange.readers import inspector_of, markets_of
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.proof.scan import Scan
 from ssmd.proof.tally import Tally
 from ssmd.proof.violations import violations_in
 from ssmd.shape.learned import ShapeLearner
+from ssmd.shape.markets import MarketCount
 from ssmd.store.layout import DayFile
 from ssmd.store.ledger import CONTINUED, IMPORTED, OF_A_RUN, STARTED, Entry
 from ssmd.store.ledger_file import LedgerFile
@@ -37,10 +38,17 @@ class Finding(NamedTuple):
 
 
 class DayCount:
-    """Adds up one day, block by block. `format`: of the manifest. `shape`: learns the shape of the messages."""
+    """Adds up one day, block by block. `format`: of the manifest. `shape`: learns the shape of the messages. `markets`:
+    counts the messages of each market.
+    """
 
     def __init__(
-        self, file: DayFile, ledger: LedgerFile | None, format: int = FORMAT, shape: ShapeLearner | None = None
+        self,
+        file: DayFile,
+        ledger: LedgerFile | None,
+        format: int = FORMAT,
+        shape: ShapeLearner | None = None,
+        markets: MarketCount | None = None,
     ) -> None:
         self._file = file
         self._ledger = ledger
@@ -54,6 +62,10 @@ class DayCount:
         self.scan = Scan(file.feed, file.day, self._all_entries)
         self.lines = self.bytes = 0
         self._shape = shape
+        self._markets = markets
+        if markets is not None:
+            markets.expect(self._entries)
+        self._find_markets(None)
 
     def take(self, block: bytes) -> None:
         """Take the next block of whole lines."""
@@ -75,6 +87,8 @@ class DayCount:
             self.scan.check_json(lines, before)
         if self._shape is not None:
             self._shape.add(payloads, self.tally.newest, before)
+        if self._markets is not None:
+            self._markets.add(None if self._markets_of is None else self._markets_of(payloads))
 
     def _cut_before(self, line: int) -> None:
         """Begin the runs and sessions that begin at or before a line."""
@@ -86,21 +100,32 @@ class DayCount:
 
     def _begin_session(self, session: Session, line: int) -> None:
         self.tally.begin_session(line, self._inspector(session), continued=session.began.event == CONTINUED)
+        self._find_markets(session)
+
+    def _find_markets(self, session: Session | None) -> None:
+        """Let the tally's new inspector find markets, if they are to be counted."""
+        if self._markets is not None:
+            found = self._dialect(session)
+            name, description = ("generic", {}) if found is None else (found.exchange, found.description)
+            self._markets_of = markets_of(self.tally.inspector, name, description)
 
     def _inspector(self, session: Session | None) -> Callable[[], Inspector]:
-        """Return what makes an inspector of the dialect that a connection used, or of the generic one if none is named.
-
-        The description is that of the same entry of the ledger. Lines before all connections are read as those of the
-        day's first run, or as the import says.
-        """
-        found = session.dialect if session is not None else None
-        found = found or next(recorded_dialects(self._entries), None)
+        """Return what makes an inspector of the dialect of a connection, or of the generic one if none is named."""
+        found = self._dialect(session)
         if found is None:
             return inspector_of("generic", {})
         known = self._last_dialect
         if known is None or not found.is_like(known[0]):  # A day may have thousands of connections.
             self._last_dialect = known = found, inspector_of(found.exchange, found.description)
         return known[1]
+
+    def _dialect(self, session: Session | None) -> RecordedDialect | None:
+        """Return the dialect that a connection used, with the description of the same entry of the ledger.
+
+        Lines before all connections are read as those of the day's first run, or as the import says.
+        """
+        found = session.dialect if session is not None else None
+        return found or next(recorded_dialects(self._entries), None)
 
     def finish(self) -> Manifest:
         """Return all that was counted, as in_format() needs it."""

@@ -12,6 +12,7 @@ from ssmd.proof.examine import Examination
 from ssmd.shape.drift import Drift, Known, drifts
 from ssmd.shape.file import read_shape, shapes_before
 from ssmd.shape.learned import ShapeLearner
+from ssmd.shape.markets import MarketCount
 from ssmd.shape.shape import Shape
 from ssmd.shape.together import together
 from ssmd.store.layout import DayFile, feed_of, shape_path
@@ -20,12 +21,12 @@ from ssmd.store.sessions import recorded_dialects
 __all__ = ["drifts_of", "known_before", "shape_of", "wrong_shape"]
 
 
-def shape_of(file: DayFile, found: Examination, learned: ShapeLearner) -> Shape:
-    """Return the shape of a day that was examined with a learner."""
+def shape_of(file: DayFile, found: Examination, learned: ShapeLearner, counted: MarketCount) -> Shape:
+    """Return the shape of a day that was examined with a learner and a count of its markets."""
     entries = found.ledger.entries.outline() if found.ledger is not None else ()
     exchanges = sorted({one.exchange for one in recorded_dialects(entries)})
     manifest = found.manifest
-    return Shape(file.feed, file.day, manifest.lines, manifest.sha256, exchanges, learned.types())
+    return Shape(file.feed, file.day, manifest.lines, manifest.sha256, exchanges, learned.types(), counted.found())
 
 
 def wrong_shape(file: DayFile, found: Examination) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from ssmd.proof.day_count import DayCount, Finding
 from ssmd.proof.gaps import Gaps
 from ssmd.reading.blocks import LineBlocks
 from ssmd.shape.learned import ShapeLearner
+from ssmd.shape.markets import MarketCount
 from ssmd.store.layout import DayFile, ledger_path
 from ssmd.store.ledger import OF_WHAT_IS_DURABLE, Entry
 from ssmd.store.ledger_file import LedgerFile, read_ledger
@@ -53,17 +54,18 @@ def examine(
     partial: bool = False,
     format: int = FORMAT,
     shape: ShapeLearner | None = None,
+    markets: MarketCount | None = None,
 ) -> Examination:
     """Read the file and its ledger. Raises DataError for what cannot be read, or is not in a day's folder.
 
     `progress` is called now and then with the bytes of the file, compressed or not, that are read so far. `partial`:
     when only the beginning can be read, examine that. `format`: of the manifest. `shape`: learns the shape of the
-    messages.
+    messages. `markets`: counts the messages of each market.
     """
     if not file.day:
         raise DataError(f"{file.path}: is not in a folder named after its day, so nothing can be proved about the day")
     limit, ledger = _read_together(file)
-    day = DayCount(file, ledger, format, shape)
+    day = DayCount(file, ledger, format, shape, markets)
     blocks = LineBlocks(file.path, partial=partial)
     reported = 0
     for block in _up_to(limit, blocks):

@@ -13,6 +13,7 @@ from ssmd.proof.day_shape import shape_of
 from ssmd.proof.examine import Examination, examine
 from ssmd.shape.file import write_shape
 from ssmd.shape.learned import ShapeLearner
+from ssmd.shape.markets import MarketCount
 from ssmd.store.durable import write_durably
 from ssmd.store.inventory import data_files, other_forms
 from ssmd.store.joining import finish_join
@@ -72,11 +73,11 @@ def seal(
                 f"{file.path}: the day exists in two forms, so it is not sealed: {others[0].path.name} is beside it; "
                 "move one away"
             )
-        found = examine(file, progress, shape=(learned := ShapeLearner()))
+        found = examine(file, progress, shape=(learned := ShapeLearner()), markets=(counted := MarketCount()))
         if _is_torn(found):
             _repair(file, now_ns, on_repair)
-            found = examine(file, progress, shape=(learned := ShapeLearner()))
-        write_shape(file.path.parent, file.stem, shape_of(file, found, learned))
+            found = examine(file, progress, shape=(learned := ShapeLearner()), markets=(counted := MarketCount()))
+        write_shape(file.path.parent, file.stem, shape_of(file, found, learned, counted))
         manifest = msgspec.structs.replace(found.manifest, sealed=timestamp(now_ns))
         write_durably(manifest_path(file.path.parent, file.stem), encode_manifest(manifest))
         return manifest

@@ -67,6 +67,11 @@ class Tally:
         """
         return self._hide_loss <= self._show_loss
 
+    @property
+    def inspector(self) -> Inspector:
+        """The one of the current session."""
+        return self._inspector
+
     def last_sessions(self, count: int) -> list[SessionTally]:
         """Return the tallies of the last `count` sessions, in order."""
         return self._sessions[len(self._sessions) - count :]

@@ -1,23 +1,18 @@
-"""The figures of one day of one feed: from its manifest when it is sealed, otherwise counted by reading it."""
+"""The figures of one day of one feed, from a manifest: that of the day, or what was counted by reading it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import UNSET
 
 from ssmd.contracts.shard import Shard
-from ssmd.errors import DataError
-from ssmd.proof.examine import examine
 from ssmd.reports.spans import covered, cut
+from ssmd.shape.shape import Markets
 from ssmd.store.closed_hours import Times, divide
-from ssmd.store.inventory import bytes_on_disk, in_any_form
-from ssmd.store.layout import DayFile, feed_of, manifest_path
 from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
-from ssmd.store.manifest_file import read_manifest
 from ssmd.store.manifest_formats import closed_seconds, known
 from ssmd.store.sessions import KILLED
 from ssmd.store.timestamps import DAY_NS, day_begins, parse_timestamp, timestamp
@@ -29,7 +24,6 @@ __all__ = [
     "figures_of",
     "figures_without_data",
     "outages_of",
-    "read_figures",
 ]
 
 _HOUR_NS = DAY_NS // 24
@@ -63,6 +57,8 @@ class Figures:
     """The most messages in one second, of shards in that of the busiest one; None for a day that was sealed with format
     1, which does not have it."""
     by_type: dict[str, int] = field(default_factory=dict)
+    markets: Markets | None = None
+    """None when they are not known; of days before the newest ones they were not looked for."""
     not_json: int = 0
     sequence_gaps: int | None = None
     """None when it is not known, because the messages have no sequence numbers."""
@@ -211,34 +207,3 @@ def figures_without_data(
             outages.append(TimeGap(from_, to, seconds, "no data"))
     coverage = covered(known_ns, outages, hours)
     return Figures(day, feed, outages=outages, closed=hours, known_ns=known_ns, coverage=coverage)
-
-
-def read_figures(
-    folder: Path,
-    day: str,
-    stem: str,
-    file: DayFile | None,
-    now_ns: int,
-    progress: Callable[[DayFile], None],
-    *,
-    connected: bool,
-) -> Figures:
-    """Return the figures of a day that has data or a manifest in `folder`. Raises DataError.
-
-    `file`: the data, None when only the manifest is here. `progress` is called with it before it is read, which only a
-    day without a manifest needs. `connected`: see figures_of().
-    """
-    try:
-        stored = in_any_form(file.path, bytes_on_disk) if file is not None else 0
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    path = manifest_path(folder, stem)
-    manifest = read_manifest(path)
-    if manifest is not None and (manifest.day, manifest.feed) != (day, feed_of(stem)):
-        raise DataError(f"{path}: is the manifest of {manifest.feed} on {manifest.day}")
-    if manifest is not None:
-        return figures_of(manifest, now_ns, stored_bytes=stored, sealed=True)
-    if file is None:  # Its manifest was there a moment ago.
-        raise DataError(f"{path}: has been removed")
-    progress(file)
-    return figures_of(examine(file).manifest, now_ns, stored_bytes=stored, sealed=False, connected=connected)

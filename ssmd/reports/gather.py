@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.errors import DataError, UsageError
-from ssmd.reports.figures import Figures, figures_without_data, read_figures
+from ssmd.reports.figures import Figures, figures_without_data
 from ssmd.reports.last_connection import closed_after, connected_until, has_connection, is_connected, is_imported
+from ssmd.reports.read import read_figures
 from ssmd.reports.shards import together
 from ssmd.store.closed_hours import Times
 from ssmd.store.inventory import data_files, day_folders, looking, own_manifests
@@ -96,7 +97,7 @@ def _of_stem(
             continue
         before = day
         try:
-            yield day, archive.read(day, stem, progress)
+            yield day, archive.read(day, stem, progress, markets=day >= earlier(last, 1))
         except DataError as error:
             trouble(error)
             yield day, None
@@ -193,10 +194,12 @@ class Archive:
         folder = self._folders[day]
         return None if is_imported(folder, stem) else connected_until(folder, stem)
 
-    def read(self, day: str, stem: str, progress: Callable[[DayFile], None]) -> Figures:
-        """Return the figures of one of the `known` days. Raises DataError."""
+    def read(self, day: str, stem: str, progress: Callable[[DayFile], None], *, markets: bool) -> Figures:
+        """Return the figures of one of the `known` days, with those of its `markets` if wanted. Raises DataError."""
         file, connected = self._by_day.get((day, stem)), (day, stem) in self._connected
-        return read_figures(self._folders[day], day, stem, file, self.now_ns, progress, connected=connected)
+        return read_figures(
+            self._folders[day], day, stem, file, self.now_ns, progress, connected=connected, markets=markets
+        )
 
 
 def no_data_since(newest: str, now_ns: int) -> str:

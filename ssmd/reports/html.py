@@ -12,6 +12,7 @@ from ssmd.reports.columns import COLUMNS, COVERED, Row, remark, rows
 from ssmd.reports.comparison import DAYS_BEFORE, by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
 from ssmd.reports.shards import who_was_missing
+from ssmd.reports.top_markets import newest_markets
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
 from ssmd.words import bytes_text, duration, percent, short_count, short_rate
 
@@ -96,6 +97,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         "highest_rate": short_rate(table[-1].highest_rate),
         "loss_note": loss_note(days),
         "types": _types(days),
+        "markets": newest_markets(days),
         "outages": [
             (
                 outage.from_[:19].replace("T", " "),

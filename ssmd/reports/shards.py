@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ssmd.contracts.shard import Shard
 from ssmd.reports.figures import Absence, Figures
 from ssmd.reports.spans import covered, span
+from ssmd.reports.top_markets import markets_of_shards
 from ssmd.store.closed_hours import Times, divide, joined
 from ssmd.store.manifest import ClosedTime, TimeGap
 from ssmd.store.timestamps import day_begins, parse_timestamp, timestamp
@@ -50,7 +51,9 @@ def together(days: Mapping[Shard, Figures], in_force: int) -> tuple[Figures, int
     begin_ns, known_ns = day_begins(parts[0].day), max(day.known_ns for day in parts)
     listening = {shard: list(_listening(day, begin_ns, begin_ns + known_ns)) for shard, day in days.items()}
     stretches, in_force = _stretches(listening, begin_ns, begin_ns + known_ns, in_force)
-    whole = _sums(parts, known_ns)
+    # Markets that moved from one division to another would count twice.
+    markets = markets_of_shards([day.markets for day in parts]) if len({shard.of for shard in days}) == 1 else None
+    whole = replace(_sums(parts, known_ns), markets=markets)
     unknown = [day for day in parts if day.coverage is None]
     if len(unknown) == len(parts) or any(day.messages for day in unknown):
         return replace(whole, coverage=None), in_force

@@ -12,6 +12,7 @@ from rich.text import Text
 from ssmd.reports.columns import COLUMNS, COVERED, Column, Row, remark, rows
 from ssmd.reports.comparison import by_feed, joined_outages, loss_note, missing_shards
 from ssmd.reports.figures import Figures
+from ssmd.reports.top_markets import market_lines
 from ssmd.store.manifest import TimeGap
 from ssmd.words import duration
 
@@ -36,6 +37,10 @@ def print_report(figures: Sequence[Figures], console: Console, no_data_since: st
             print_whole(_outages(shown, missing_shards(days, shown), console), console)
             if len(outages) > _MOST_OUTAGES:
                 console.print(f"and {len(outages) - _MOST_OUTAGES} earlier ones")
+        if about_markets := list(market_lines(days)):
+            console.print()
+            for line in about_markets:
+                console.print(Text(line, overflow="fold"))
         if note := loss_note(days):
             console.print()
             console.print(Text(note), soft_wrap=True)

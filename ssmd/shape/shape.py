@@ -10,7 +10,7 @@ import msgspec
 from ssmd.shape.kinds import JSON_TYPES
 from ssmd.shape.paths import path_of
 
-__all__ = ["FORMAT", "Field", "Kind", "Shape", "TypeShape", "decode_shape", "encode_shape"]
+__all__ = ["FORMAT", "Field", "Kind", "Markets", "Shape", "TypeShape", "decode_shape", "encode_shape"]
 
 FORMAT = 1
 
@@ -51,6 +51,25 @@ class TypeShape(msgspec.Struct):
     """Whether there were more fields than a shape holds."""
 
 
+class Markets(msgspec.Struct):
+    """The markets of the messages. Those of which there are many are named in part."""
+
+    messages: int
+    """How many messages were of a market."""
+    exact: bool
+    """Whether all of them were counted; otherwise this number and those of `top` are estimates, of one of 16."""
+    heard: int | None
+    """How many markets had a message; None when that is not known, because there were too many."""
+    top: dict[str, int]
+    """The messages of those that had the most, the most first."""
+    asked: int | None
+    """How many were asked for by name; None when none was."""
+    silent: int | None
+    """How many of these had no message; None when that is not known."""
+    silent_names: list[str]
+    """The first of these, by name."""
+
+
 class Shape(msgspec.Struct):
     """The shape of a day of a feed, or of one of its shards."""
 
@@ -63,6 +82,8 @@ class Shape(msgspec.Struct):
     """The dialects with which the messages were read."""
     types: dict[str, TypeShape]
     """By type, as in the manifest's `messages_by_type`."""
+    markets: Markets | None = None
+    """None when they are not known, or there are none."""
     format: int = FORMAT
 
 

@@ -29,6 +29,7 @@ def test_nothing_is_cut_off_at_any_width(browser: Browser, tmp_path: Path, width
     try:
         with browser.page(f"127.0.0.1:{server.server_port}", viewport={"width": width, "height": 800}) as page:
             page.wait_for_text("h1", "What was recorded")
+            page.wait_for_text("main", "Of the markets, 9 had a message, none were asked for by name.")
             assert page.call("evaluate", "() => document.documentElement.scrollWidth") == width
             assert page.problems == []
     finally:

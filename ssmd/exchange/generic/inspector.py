@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ssmd.contracts.exchange import COUNTER, Inspection
@@ -50,6 +50,7 @@ class GenericInspector:
     def __init__(self, description: Description, *, live: bool = False) -> None:
         paths = description.paths
         self._recorded = not live
+        self._market = paths.market
         self.fields = Fields()
         self.batch = NOTHING
         self._type = self.texts_of(_type_of_heads(paths)) if self._recorded else None
@@ -66,6 +67,11 @@ class GenericInspector:
     @property
     def shows_loss(self) -> bool:
         return self._numbers is not None and self._numbers.seen
+
+    def with_markets(self) -> Callable[[Sequence[bytes]], Sequence[str]] | None:
+        """Keep the MarketFinder contract."""
+        texts = self.texts_of(self._market)
+        return None if texts is None else lambda payloads: texts.column(self.batch.heads)
 
     def texts_of(self, pick: Pick | None) -> Texts | None:
         """Return what reads a pick in `batch`; None for None."""
