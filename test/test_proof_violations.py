@@ -78,16 +78,38 @@ def report(storage: Path) -> list[str]:
     assert ended.returncode == 0, ended
     lines = ended.stdout.splitlines()
     title = "messages that are not as their schema says, by type (docs/schemas.md):"
-    return lines[lines.index(title) + 1 :] if title in lines else []
+    found = lines[lines.index(title) + 1 :] if title in lines else []
+    page = ssmd("report", storage, "--days", "99999", "--html").stdout
+    assert [line for line in found if f"<li>{line}</li>" not in page] == []
+    return found
 
 
-def test_the_report_has_a_line_for_each_day_with_violations(tmp_path):
-    write_day(tmp_path, DAY, *run(0, violations("trade", 2000), violations("", 1)))
+FIRST = "the first at 2026-09-20T00:00:01.000000Z: msg.side is missing"
+
+
+def test_the_report_has_a_line_for_each_type_of_a_day_with_violations(tmp_path):
+    write_day(tmp_path, DAY, *run(0, violations("trade", 1999), violations("", 1), violations("trade", 1)))
     write_day(tmp_path, "2026-09-21", *run(0))
     write_day(tmp_path, "2026-09-22", *run(0, schema=False))
-    assert report(tmp_path) == [f"{DAY} kalshi: (none) 1, trade 2,000"]
-    write_day(tmp_path, "2026-09-23", *run(0, ended=""))
-    assert report(tmp_path)[-1].startswith("2026-09-23 kalshi: not known: a collector that checked messages was ")
+    shown = [f"{DAY} kalshi: trade: 2,000 messages, {FIRST}", f"{DAY} kalshi: (none): 1 message, {FIRST}"]
+    assert report(tmp_path) == shown
+    (tmp_path / DAY / "kalshi.ledger.jsonl").unlink()
+    assert report(tmp_path) == [f"{DAY} kalshi: trade: 2,000 messages", f"{DAY} kalshi: (none): 1 message"]
+
+
+def test_of_a_day_on_which_a_collector_was_killed_the_report_has_what_is_known(tmp_path):
+    write_day(tmp_path, DAY, *run(0, violations("trade", 3), ended=""))
+    assert report(tmp_path) == [
+        f"{DAY} kalshi: not all are known: a collector that checked messages was killed, or its check failed",
+        f"{DAY} kalshi: trade: at least 3 messages, {FIRST}",
+    ]
+
+
+def test_a_hundred_types_of_a_day_are_not_a_hundred_lines(tmp_path):
+    write_day(tmp_path, DAY, *run(0, *(violations(f"t{number:02}", 100 - number) for number in range(23))))
+    found = report(tmp_path)
+    assert (len(found), found[-1]) == (21, f"{DAY} kalshi: and 3 more types")
+    assert found[0] == f"{DAY} kalshi: t00: 100 messages, {FIRST}"
 
 
 def test_a_day_that_was_not_checked_has_no_such_field(tmp_path):

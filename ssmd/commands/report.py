@@ -21,8 +21,9 @@ Options:
 them. Days without data are shown too, up to today, with a coverage of 0 % when no connection was open. An archive
 without data for 7 days, or for --days, is taken for one that is over: its rows end with the newest day with data, and
 one line says so. A day that cannot be read is left out, and the exit code is then 65. After the tables comes what has
-changed in the shape of the messages of sealed days (docs/drift.md), and how many of them were not as their schema says
-(docs/schemas.md).
+changed in the shape of the messages of sealed days (docs/drift.md), each with the beginning of the first message that
+shows it, and which of them were not as their schema says (docs/schemas.md). Messages that are private to an account are
+not shown, and neither are those of a bucket.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +51,16 @@ if TYPE_CHECKING:
 _WIDE = 200
 """Columns for a file or a pipe, where nothing has to be cut off."""
 
-DRIFTS = "changes in the shape of messages, compared with the days before (docs/drift.md):"
-VIOLATIONS = "messages that are not as their schema says, by type (docs/schemas.md):"
+_LONGEST_LINE = 800
+"""Characters of a line below the tables, which names a field and ends with a message."""
 
 _Lines = Callable[[Path, Sequence[Figures], Callable[[DataError], None]], Iterable[str]]
+
+_BELOW: Sequence[tuple[str, str, _Lines]] = (
+    ("changes in the shape of messages, compared with the days before", "docs/drift.md", drift_lines),
+    ("messages that are not as their schema says, by type", "docs/schemas.md", violation_lines),
+)
+"""What comes below the tables: a title, the document about it, and what finds its lines."""
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -79,33 +86,34 @@ def _days(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -
         ended=newest.append,
     )
     ended = no_data_since(newest[0], now_ns) if newest else ""
+    below = list(_below(storage, figures, troubles.append))
     code = _report_troubles(troubles)
     if arguments["--html"]:
         from ssmd.reports.html import page
 
         shown = os.fsencode(arguments["<storage>"]).decode("utf-8", "backslashreplace")
-        text = page(figures, now_ns=now_ns, storage=shown, version=__version__, no_data_since=ended)
+        text = page(figures, now_ns=now_ns, storage=shown, version=__version__, no_data_since=ended, below=below)
         # The page declares UTF-8, so it is written as UTF-8 whatever the encoding of stdout is.
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     elif figures:
         from ssmd.reports.text import print_report
 
         print_report(figures, _console(), ended)
-        code = _print_below(DRIFTS, drift_lines, storage, figures) or code
-        code = _print_below(VIOLATIONS, violation_lines, storage, figures) or code
+        for title, document, lines in below:
+            print(f"{title} ({document}):")
+            print("\n".join(lines))
     else:
         print("there is no data here")
     return code
 
 
-def _print_below(title: str, lines_of: _Lines, storage: Path, figures: Sequence[Figures]) -> int:
-    """Print what there is to say below the tables, if there is anything; return the exit code."""
-    troubles: list[DataError] = []
-    lines = list(lines_of(storage, figures, troubles.append))
-    if lines:
-        print(title)
-        print("\n".join(map(printable, lines)))
-    return _report_troubles(troubles)
+def _below(
+    storage: Path, figures: Sequence[Figures], trouble: Callable[[DataError], None]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yield what there is to say below the tables: a title, the document about it, and its lines."""
+    for title, document, lines_of in _BELOW:
+        if lines := [printable(line, _LONGEST_LINE) for line in lines_of(storage, figures, trouble)]:
+            yield title, document, lines
 
 
 def _markets(arguments: Mapping[str, Any], storage: Path, days: int, now_ns: int) -> int:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from ssmd.errors import DataError
+from ssmd.errors import DataError, SsmdError, printable
+from ssmd.exchange.topics import PRIVATE, topic_of
 from ssmd.proof.day_shape import drifts_of
+from ssmd.reading.blocks import LineBlocks
+from ssmd.reading.messages import payloads
 from ssmd.reports.figures import Figures
-from ssmd.shape.file import shape_stems
-from ssmd.store.layout import day_of
+from ssmd.shape.drift import Drift
+from ssmd.shape.file import read_shape, shape_stems
+from ssmd.store.head import split
+from ssmd.store.layout import data_path, day_of, shape_path
+from ssmd.store.on_demand import is_on_demand
 
 __all__ = ["drift_lines"]
 
@@ -18,7 +25,7 @@ _MOST = 20
 
 
 def drift_lines(storage: Path, figures: Sequence[Figures], trouble: Callable[[DataError], None]) -> Iterator[str]:
-    """Yield a line for each change on the days, as far as they are sealed, with the first line that shows it.
+    """Yield a line for each change on the days, as far as they are sealed, with the first message that shows it.
 
     `trouble` is called with the error of a shape that cannot be read.
     """
@@ -27,10 +34,42 @@ def drift_lines(storage: Path, figures: Sequence[Figures], trouble: Callable[[Da
         for stem in shape_stems(folder, day.feed) if day.sealed else ():
             try:
                 found = drifts_of(folder, stem)
+                public = _public(folder, stem, found[:_MOST])
             except DataError as error:
                 trouble(error)
                 continue
+            messages = _messages(data_path(folder, stem), {drift.line for drift in public})
             for drift in found[:_MOST]:
-                yield f"{day.day} {stem}: {drift}; line {drift.line:,}"
+                message = messages.get(drift.line, "") if drift in public else ""
+                yield f"{day.day} {stem}: {drift}; line {drift.line:,}" + (f": {message}" if message else "")
             if more := len(found[_MOST:]):
                 yield f"{day.day} {stem}: and {more:,} more changes"
+
+
+def _public(folder: Path, stem: str, found: Sequence[Drift]) -> Collection[Drift]:
+    """Return those whose messages are not private to an account: a report may be passed on. Raises DataError."""
+    shape = read_shape(shape_path(folder, stem)) if found else None
+    exchanges = shape.exchanges if shape is not None else ()
+    return [one for one in found if not any(topic_of(name, one.type).section == PRIVATE for name in exchanges)]
+
+
+def _messages(path: Path, lines: Collection[int]) -> dict[int, str]:
+    """Return the beginnings of the messages with these numbers, from 1, as far as they can be read.
+
+    Nothing is fetched for them from a bucket: that could be a whole day.
+    """
+    found: dict[int, str] = {}
+    wanted, before = sorted(lines, reverse=True), 0
+    if not wanted or is_on_demand(path):
+        return found
+    with suppress(SsmdError, OSError, ValueError):
+        for block in LineBlocks(path):
+            count = block.count(b"\n")
+            while wanted and wanted[-1] <= before + count:
+                number = wanted.pop()
+                [message] = payloads([split(block)[number - before - 1]])
+                found[number] = printable(message)
+            if not wanted:
+                break
+            before += count
+    return found

@@ -55,8 +55,18 @@ class Day(NamedTuple):
     line: Sequence[Segment]
 
 
-def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str, no_data_since: str = "") -> str:
-    """Return the whole document. `no_data_since`: a sentence about an archive without recent data."""
+def page(
+    figures: Sequence[Figures],
+    *,
+    now_ns: int,
+    storage: str,
+    version: str,
+    no_data_since: str = "",
+    below: Sequence[tuple[str, str, Sequence[str]]] = (),
+) -> str:
+    """Return the whole document. `no_data_since`: a sentence about an archive without recent data. `below`: what
+    follows the feeds, each with a title, the document about it, and its lines.
+    """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -73,6 +83,7 @@ def page(figures: Sequence[Figures], *, now_ns: int, storage: str, version: str,
         version=version,
         columns=[column.name for column in (COVERED, *COLUMNS)],
         days_before=DAYS_BEFORE,
+        below=below,
     )
 
 

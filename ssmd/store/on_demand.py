@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["bring_with", "present"]
+__all__ = ["bring_with", "is_on_demand", "present"]
 
 Bring = Callable[[Path], None]
 """Brings the content of a file, or of all files in a folder, unless it is there already. Raises SsmdError."""
@@ -32,3 +32,8 @@ def present(path: Path) -> Path:
         if path.is_relative_to(folder):
             bring(path)
     return path
+
+
+def is_on_demand(path: Path) -> bool:
+    """Return whether the content of a file may have to be brought before it can be read."""
+    return any(path.is_relative_to(folder) for folder in _folders)
