@@ -99,7 +99,7 @@ def _body(answer: bytes) -> bytes:
         body = response.read()
     except http.client.IncompleteRead:
         raise NoAnswer("its answer is cut off") from None
-    except (http.client.HTTPException, ValueError):
+    except (http.client.HTTPException, ValueError, OverflowError):
         raise NoAnswer("it does not answer in HTTP") from None
     if response.status == 404:
         raise NoAnswer("it has no /status: it is another program, or an earlier version of ssmd")

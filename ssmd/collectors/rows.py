@@ -11,14 +11,17 @@ from ssmd.collectors.said import Said, Today
 from ssmd.collectors.text import name_of
 from ssmd.collectors.watch import Watched
 from ssmd.contracts.strip import Piece, Strip
+from ssmd.errors import printable
 from ssmd.server.page.drawing import bars
-from ssmd.server.verdict import ATTENTION, BAD, GOOD, WAITING
+from ssmd.server.verdict import ATTENTION, BAD, GOOD, GRADES, WAITING
 from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
 
 __all__ = ["view"]
 
 _NAMED = 5
 """So many collectors are named in the sentence at the top."""
+_LONGEST_BRIEF, _LONGEST = 60, 500
+"""How many characters are shown of a word or two, and of a sentence, whoever sends it."""
 
 
 _NOT_WELL = (BAD, ATTENTION, "")
@@ -62,7 +65,7 @@ def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
     }
     if one.reason is not None:
         since = one.since_ns if one.since_ns is not None else now_ns
-        lasted = long_duration((now_ns - since) / 1e9)
+        lasted = long_duration(max(0.0, (now_ns - since) / 1e9))
         state = f"{one.reason}, for {lasted}, since {clock(since, now_ns)} UTC"
         return row | _figures(None, 0.0, now_ns) | {"grade": BAD, "brief": "No answer", "state": state}
     if said is None or one.answered is None:
@@ -72,10 +75,16 @@ def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
 
 def _state(said: Said, now_ns: int) -> dict[str, Any]:
     since = _ns(said.since)
-    lasted = f"{said.state} for {long_duration((now_ns - since) / 1e9)}, since {clock(since, now_ns)} UTC"
+    lasted = f"{said.state} for {long_duration(max(0.0, (now_ns - since) / 1e9))}, since {clock(since, now_ns)} UTC"
     if said.verdict is None:  # An earlier version, or --page off.
-        return {"grade": GOOD if said.is_well else BAD, "brief": said.state, "state": lasted}
-    return {"grade": said.verdict.grade, "brief": said.verdict.brief, "state": f"{said.verdict.text}; {lasted}"}
+        brief = printable(said.state, _LONGEST_BRIEF)
+        return {"grade": GOOD if said.is_well else BAD, "brief": brief, "state": printable(lasted)}
+    grade = said.verdict.grade if said.verdict.grade in GRADES else ATTENTION
+    return {
+        "grade": grade,
+        "brief": printable(said.verdict.brief, _LONGEST_BRIEF),
+        "state": f"{printable(said.verdict.text, _LONGEST)}; {printable(lasted)}",
+    }
 
 
 def _figures(said: Said | None, past: float, now_ns: int) -> dict[str, str]:
@@ -94,20 +103,23 @@ def _figures(said: Said | None, past: float, now_ns: int) -> dict[str, str]:
 
 
 def _older(seconds: float | None, past: float) -> str:
-    return seconds_text(None if seconds is None else seconds + past)
+    return seconds_text(None if seconds is None else max(0.0, seconds + past))
 
 
 def _lag(said: Said) -> str:
     """Return how far behind are the disk and the copies, as far as there are any."""
     queue = "?" if said.queue is None else bytes_text(said.queue.bytes)
-    lags = [(copy.engine, seconds_text(copy.lag_seconds) if copy.up else "not reached") for _, copy in said.copies]
-    return ", ".join([f"disk {queue}", *(f"{engine} {lag}" for engine, lag in lags)])
+    lags = [
+        f"{printable(copy.engine, _LONGEST_BRIEF)} {seconds_text(copy.lag_seconds) if copy.up else 'not reached'}"
+        for _, copy in said.copies
+    ]
+    return ", ".join([f"disk {queue}", *lags])
 
 
 def _today(today: Today | None) -> dict[str, Any]:
     if today is None:
         return {}
-    pieces = [Piece(_ns(piece.begin), _ns(piece.end), piece.state, piece.cause) for piece in today.pieces]
+    pieces = [Piece(_ns(piece.begin), _ns(piece.end), piece.state, printable(piece.cause)) for piece in today.pieces]
     return {"bars": bars(Strip(today.day, pieces)), "coverage": percent(today.coverage_percent)}
 
 

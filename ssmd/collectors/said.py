@@ -1,12 +1,14 @@
 """What a collector says at /status, as far as it is shown elsewhere. docs/status.md has the fields.
 
-A collector of another version may leave fields out, or say more. What is not known is None.
+A collector of another version may leave fields out, or say more. What is not known is None. Another program may answer
+too, and with anything. So every number, text, time and list has a limit, far beyond what a collector says. Who shows
+an answer need not be prepared for more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -33,6 +35,12 @@ __all__ = [
 ]
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+_Number = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]
+_Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+_MOST = msgspec.Meta(max_length=2000)
+"""How many items a list has at most."""
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 COLLECTING, CLOSED = "collecting", "closed"
 """The states in which nothing is wrong with what comes."""
@@ -40,113 +48,135 @@ BAD = "bad"
 """The grade of a verdict when data is being lost, or may be."""
 
 
-class Verdict(msgspec.Struct):
-    grade: str
-    brief: str
-    text: str
+class _Part(msgspec.Struct):
+    def __post_init__(self) -> None:
+        """Refuse times that no clock shows, with which nobody can calculate."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, datetime) and not _FIRST_YEAR <= value.year < _LAST_YEAR:
+                raise ValueError(f"`{name}` is no time of today")
 
 
-class Messages(msgspec.Struct):
-    written: int
-    gaps: int | None = None
-    missed: int | None = None
-    age_seconds: float | None = None
-    last_byte_age_seconds: float | None = None
+class Verdict(_Part):
+    grade: _Text
+    brief: _Text
+    text: _Text
 
 
-class Rates(msgspec.Struct):
-    messages_per_second: float | None = None
-    bytes_per_second: float | None = None
+class Messages(_Part):
+    written: _Count
+    gaps: _Count | None = None
+    missed: _Count | None = None
+    age_seconds: _Number | None = None
+    last_byte_age_seconds: _Number | None = None
 
 
-class Piece(msgspec.Struct):
+class Rates(_Part):
+    messages_per_second: _Number | None = None
+    bytes_per_second: _Number | None = None
+
+
+class Piece(_Part):
     begin: Time = msgspec.field(name="from")
     end: Time = msgspec.field(name="to")
-    state: str
-    cause: str = ""
+    state: _Text
+    cause: _Text = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.end < self.begin:
+            raise ValueError("ends before it begins")
 
 
-class Today(msgspec.Struct):
-    day: str
-    coverage_percent: float | None = None
+class Today(_Part):
+    day: _Text
+    coverage_percent: _Number | None = None
     first_run: Time | None = None
-    outages: int = 0
-    gaps: int = 0
-    pieces: Sequence[Piece] = ()
+    outages: _Count = 0
+    gaps: _Count = 0
+    pieces: Annotated[Sequence[Piece], _MOST] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.day.startswith(("19", "20", "21")):
+            raise ValueError("is no day of today")
+        begin = datetime.fromisoformat(f"{self.day}T00:00:00+00:00")
+        if any(piece.begin < begin or piece.end > begin + timedelta(1) for piece in self.pieces):
+            raise ValueError("has a piece of another day")
 
 
-class Channel(msgspec.Struct):
-    channel: str
+class Channel(_Part):
+    channel: _Text
     silent: bool = False
-    age_seconds: float | None = None
+    age_seconds: _Number | None = None
 
 
-class Following(msgspec.Struct):
-    listed: int | None = None
-    not_subscribed: int | None = None
+class Following(_Part):
+    listed: _Count | None = None
+    not_subscribed: _Count | None = None
 
 
-class Queue(msgspec.Struct):
-    messages: int
-    bytes: int
+class Queue(_Part):
+    messages: _Count
+    bytes: _Count
 
 
-class Disk(msgspec.Struct):
-    free_bytes: int | None = None
+class Disk(_Part):
+    free_bytes: _Count | None = None
     last_sync: Time | None = None
-    full_in_days: float | None = None
+    full_in_days: _Number | None = None
 
 
-class Schedule(msgspec.Struct):
+class Schedule(_Part):
     closed_until: Time | None = None
 
 
-class Runs(msgspec.Struct):
-    starts_today: int | None = None
-    earlier_errors: Mapping[str, int] | None = None
+class Runs(_Part):
+    starts_today: _Count | None = None
+    earlier_errors: Annotated[Mapping[_Text, _Count], _MOST] | None = None
 
 
-class Companion(msgspec.Struct):
-    name: str
+class Companion(_Part):
+    name: _Text
     up: bool
-    failures: int = 0
+    failures: _Count = 0
 
 
-class Copy(msgspec.Struct):
+class Copy(_Part):
     """How far a copy in an engine or a bucket is."""
 
-    engine: str
+    engine: _Text
     up: bool
-    lag_bytes: int | None = None
-    lag_seconds: float | None = None
-    day_overdue_seconds: float | None = None
-    error: str | None = None
+    lag_bytes: _Count | None = None
+    lag_seconds: _Number | None = None
+    day_overdue_seconds: _Number | None = None
+    error: _Text | None = None
 
 
-class Said(msgspec.Struct):
+class Said(_Part):
     """The answer of one collector. With `--page off` it has only the first fields, and `connected` is None."""
 
-    state: str
+    state: _Text
     since: Time
-    environment: str = ""
-    feed: str = ""
-    shard: str = ""
-    version: str = ""
+    environment: _Text = ""
+    feed: _Text = ""
+    shard: _Text = ""
+    version: _Text = ""
     connected: bool | None = None
-    missing: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    missing: Annotated[Sequence[_Text], _MOST] = ()
+    notes: Annotated[Sequence[_Text], _MOST] = ()
     verdict: Verdict | None = None
     messages: Messages | None = None
     rates: Rates | None = None
     today: Today | None = None
-    channels: Sequence[Channel] | None = None
+    channels: Annotated[Sequence[Channel], _MOST] | None = None
     following: Following | None = None
     queue: Queue | None = None
     disk: Disk | None = None
     schedule: Schedule | None = None
     expected_silence_until: Time | None = None
     runs: Runs | None = None
-    companions: Sequence[Companion] = ()
+    companions: Annotated[Sequence[Companion], _MOST] = ()
     shipping: Copy | None = None
     uploading: Copy | None = None
 
