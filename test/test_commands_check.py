@@ -11,6 +11,8 @@ from market_days import ODD, write_market_day
 from process import ROOT, ssmd
 from recorded import write_day
 
+from ssmd.proof.schema_check import MOST_EXPLAINED
+
 CONF = ROOT / "conf"
 KALSHI = ("--schema", "kalshi:v2", "--config-dir", CONF)
 MSG = {"market_ticker": "KX", "market_id": "x", "price_dollars": "0.5000", "delta_fp": "1.00", "side": "yes"}
@@ -111,6 +113,27 @@ def test_types_without_end_are_counted_together(tmp_path):
     assert len(table) < 300
     assert sum(int(count.replace(",", "")) for _, count, _ in table) == 1000
     assert len(done.stdout.splitlines()) == 1 + len(table) + 100
+
+
+def test_of_very_many_violations_the_first_ones_are_explained(tmp_path):
+    (tmp_path / "x.json").write_text('{"required": ["sid"]}')
+    many = [b'{"type":"a"}'] * (MOST_EXPLAINED + 7)
+    path = write(tmp_path, "2026-09-20", *many, b'{"type":"b"}')
+    done = ssmd("check", "--schema", tmp_path / "x.json", path)
+    assert done.stdout.splitlines()[1:] == [
+        "a       10,007      10,007",
+        "b            1           1",
+        f"{path}:1: a: sid is missing (10,000 messages)",
+        f"{path}:10001: a: is not as the schema says; the reason is sought for the first 10,000 only (7 messages)",
+        f"{path}:10008: b: sid is missing",
+    ]
+
+
+def test_types_of_any_length_take_little_memory(tmp_path):
+    (tmp_path / "x.json").write_text('{"required": ["sid"]}')
+    path = write(tmp_path, "2026-09-20", *(b'{"type":"%d%s"}' % (n, b"x" * 100_000) for n in range(20)))
+    done = ssmd("check", "--json", "--schema", tmp_path / "x.json", path)
+    assert {len(name) for name in json.loads(done.stdout)["types"]} == {200}
 
 
 def test_types_that_the_schema_is_not_about_are_named(tmp_path):

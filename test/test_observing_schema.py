@@ -227,6 +227,27 @@ def test_what_is_not_json_is_a_violation_and_the_others_are_checked_all_the_same
     assert {kind: count for kind, count in shared.counts.violations.items() if count} == {"": 1, "orderbook_delta": 1}
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(b'"x":"\xff"', b'"\xff":1', b'"x":{"\xc3":[]}'),
+        *(b'"x":%b1%b' % (b"[" * 251, b"]" * 251), b'"x":%b' % (b"7" * 4301)),
+    ],
+    ids=["text", "name", "inner name", "deep", "digits"],
+)
+@pytest.mark.parametrize("count", [1, 300])
+def test_what_the_decoding_skips_has_to_be_json_too(status, field, count):
+    """Such a message is kept as bytes, since it is no JSON that everybody reads; the check says so as well."""
+    shared, plain = Shared(status), Shared(status)
+    plain.exchange.heads.decode = plain.plain
+    payloads = [delta(seq) for seq in range(1, count + 1)]
+    payloads[count // 2] = payloads[count // 2].replace(b'"sid"', field + b',"sid"')
+    found, expected = (one.receive(*payloads) for one in (shared, plain))
+    assert found.decoded == expected.decoded
+    assert [head.seq for head in found.heads] == [head.seq for head in expected.heads]
+    assert shared.counts.violations["orderbook_delta"] + shared.counts.violations.get("", 0) == 1
+
+
 def test_a_large_message_is_passed_over_and_counted(shared):
     large = delta(1, size="x").rstrip().replace(b'"A"', b'"' + b"A" * LARGE_BYTES + b'"')
     inspection = shared.receive(large)

@@ -56,8 +56,6 @@ from ssmd.store.pruned import pruned_data
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
-_NAMED_LINES = 10
-"""How many damaged lines of a file are named."""
 _NAMED_TYPES = 10
 _NO_TYPE = "(none)"
 
@@ -180,9 +178,9 @@ def _unread(days: Sequence[CheckedDay]) -> list[str]:
     """Return a line for each line that was not checked, and for each file whose end was not."""
     texts = []
     for day in days:
-        texts += [f"{day.file.path}:{line}: not a line of ssmd" for line in day.damaged[:_NAMED_LINES]]
-        if len(day.damaged) > _NAMED_LINES:
-            texts.append(f"{day.file.path}: {len(day.damaged) - _NAMED_LINES:,} more lines that are none of ssmd")
+        texts += [f"{day.file.path}:{line}: not a line of ssmd" for line in day.damaged]
+        if day.more_damaged:
+            texts.append(f"{day.file.path}: {day.more_damaged:,} more lines that are none of ssmd")
         texts += [day.broken] if day.broken is not None else []
     return texts
 

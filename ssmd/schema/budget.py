@@ -8,9 +8,8 @@ from typing import TypeVar
 
 __all__ = ["LONGEST_EXPLAINED", "PART", "Budget"]
 
-LONGEST_EXPLAINED = 2048
-"""Of longer messages no reason is sought: jsonschema-rs lists every fault of every alternative, which takes a
-millisecond for a short message and half a minute for 900 kB."""
+LONGEST_EXPLAINED = 64 * 1024
+"""Of longer messages no reason is sought, because nothing else can be done meanwhile."""
 PART = 0.03
 """So much of the time may be spent."""
 _SAVED_SECONDS = 0.1

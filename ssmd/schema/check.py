@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,13 +18,17 @@ from ssmd.errors import ConfigError, printable
 from ssmd.schema.budget import Budget
 from ssmd.schema.compiled import Compiled, compile_schema
 from ssmd.schema.judge import Judge, judge_of
-from ssmd.store.json_limits import are_within_limits, is_utf8
+from ssmd.schema.shared import are_surely_json
 
-__all__ = ["Checker", "JsonChecker", "TypeOf", "Violation", "make_checker", "type_field"]
+__all__ = ["Checker", "IsSought", "JsonChecker", "TypeOf", "Violation", "make_checker", "type_field"]
 
 TypeOf = Callable[[bytes], str]
 """Returns the type of a message, empty when it has none. It is asked only for messages that are not valid, and may
 raise ValueError."""
+
+
+IsSought = Callable[[int], bool]
+"""Asked once for each message that is not valid, by its place among the payloads: whether to find out why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Violation:
 class Checker(Protocol):
     """Checks messages against one schema."""
 
-    def check(self, payloads: list[bytes]) -> list[Violation]:
+    def check(self, payloads: list[bytes], is_sought: IsSought = lambda index: True) -> list[Violation]:
         """Return a Violation for each message that is not valid, in order. Never raises, whatever the bytes are."""
 
 
@@ -72,14 +77,16 @@ class JsonChecker:
         """Find out why a message is not valid only while there is time; the verdict stays the same."""
         self._judge.budget = budget
 
-    def check(self, payloads: list[bytes]) -> list[Violation]:
-        return self.judged(payloads, self._doubtful(payloads))
+    def check(self, payloads: list[bytes], is_sought: IsSought = lambda index: True) -> list[Violation]:
+        return self.judged(payloads, self._doubtful(payloads), is_sought)
 
-    def judged(self, payloads: Sequence[bytes], indexes: Iterable[int]) -> list[Violation]:
+    def judged(
+        self, payloads: Sequence[bytes], indexes: Iterable[int], is_sought: IsSought = lambda index: True
+    ) -> list[Violation]:
         """Do what check() does for the payloads with these indexes, one by one."""
         violations = []
         for index in indexes:
-            if (reason := self._judge.reason(payloads[index])) is not None:
+            if (reason := self._judge.reason(payloads[index], functools.partial(is_sought, index))) is not None:
                 violations.append(Violation(index, _type(self._type_of, payloads[index]), *reason))
         return violations
 
@@ -89,9 +96,7 @@ class JsonChecker:
             return range(len(payloads))
         _, refused = self._compiled.decode_all(payloads, lambda payload: None)
         match = self._compiled.patterns_match()
-        # What the decoder skips need not be UTF-8, and may be nested too deep. What it accepts begins and ends with
-        # ASCII, so all can be looked at together.
-        if not (are_within_limits(payloads) and is_utf8(b"".join(payloads))):
+        if not are_surely_json(payloads):
             return range(len(payloads))
         return refused if match else self._compiled.doubtful(payloads)
 

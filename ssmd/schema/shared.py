@@ -8,8 +8,18 @@ from typing import Any
 import msgspec
 
 from ssmd.schema.compiled import Compiled
+from ssmd.store.json_limits import are_within_limits, is_utf8
 
-__all__ = ["SharedDecoding"]
+__all__ = ["SharedDecoding", "are_surely_json"]
+
+
+def are_surely_json(payloads: Sequence[bytes]) -> bool:
+    """Return whether all messages that a Compiled has accepted, or an empty list, are JSON within the limits.
+
+    What it skips need not be UTF-8, and may be nested too deep. What it accepts begins and ends with ASCII, so all can
+    be looked at together.
+    """
+    return not payloads or (are_within_limits(payloads) and is_utf8(b"".join(payloads)))
 
 
 class SharedDecoding:
@@ -54,8 +64,9 @@ class SharedDecoding:
 
         They must be all that refused() was called for since the last call, except for those that it has returned.
         """
-        if self._compiled.patterns_match():
-            return []
-        # What was decoded last and is not asked for yet may be what does not match.
-        self._refused = range(len(self._payloads))
-        return self._compiled.doubtful(payloads)
+        match = self._compiled.patterns_match()
+        if not match:  # What was decoded last and is not asked for yet may be what does not match.
+            self._refused = range(len(self._payloads))
+        if not are_surely_json(payloads):
+            return list(range(len(payloads)))
+        return [] if match else self._compiled.doubtful(payloads)

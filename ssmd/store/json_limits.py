@@ -10,7 +10,7 @@ import codecs
 import itertools
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -42,7 +42,7 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x02\xff\xfe")
 _DIGITS = b"0123456789"
 
 
-def are_within_limits(documents: list[bytes]) -> bool:
+def are_within_limits(documents: Sequence[bytes]) -> bool:
     """Return whether valid JSON documents are surely not too deep, and hold no integer that is too long.
 
     `documents`: at least one. False means only that each has to be checked with is_json().
