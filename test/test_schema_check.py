@@ -1,11 +1,15 @@
 """ssmd/schema/check.py and judge.py: messages against a JSON Schema, and definitions that are none."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from process import ROOT
 
 from ssmd.errors import ConfigError
 from ssmd.schema.check import Violation, make_checker
+from ssmd.schema.steps import MOST_STEPS, most_steps
 
 TRADE = {
     "type": "object",
@@ -139,6 +143,46 @@ def test_a_schema_that_refers_to_itself_is_fine() -> None:
     tree = {"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}
     assert [each.index for each in checked(tree, b"[[],[[]]]", b"[[1]]")] == [1]
     assert checked({"$ref": "#"}, b"1") == []
+
+
+def doubled(keyword: str, refer: Callable[[int], Any]) -> Any:
+    """Return a schema in which each of 40 parts refers to the next one twice."""
+    parts = {f"p{at}": {"$anchor": f"p{at}", keyword: [refer(at + 1), refer(at + 1)]} for at in range(40)}
+    return {**refer(0), "$defs": {**parts, "p40": {"$anchor": "p40", "type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "refer"),
+    [
+        ("anyOf", lambda at: {"$ref": f"#/$defs/p{at}"}),
+        ("oneOf", lambda at: {"$ref": f"#p{at}"}),
+        ("allOf", lambda at: {"not": {"if": {"$ref": f"#/$defs/p{at}"}}}),
+        ("anyOf", lambda at: {"properties": {"a": {"$ref": f"#/$defs/p{at}"}}}),
+        ("anyOf", lambda at: {"items": {"$ref": f"#/$defs/p{at}"}}),
+        ("anyOf", lambda at: {"dependentSchemas": {"a": {"$dynamicRef": f"#p{at}"}}}),
+    ],
+    ids=["anyOf", "anchor", "not", "properties", "items", "dependent"],
+)
+def test_alternatives_that_multiply_are_an_error_of_the_schema(keyword, refer):
+    """One number would be looked at for hours, and the collector would stand still."""
+    with pytest.raises(ConfigError, match="one value may take more than a trillion steps"):
+        checked(doubled(keyword, refer), b"1")
+
+
+def test_parts_that_are_about_different_fields_do_not_multiply():
+    parts = {
+        f"p{at}": {"properties": {name: {"$ref": f"#/$defs/p{at + 1}"} for name in "abcdefgh"}} for at in range(40)
+    }
+    schema = {"$ref": "#/$defs/p0", "$defs": {**parts, "p40": {"type": "string"}}}
+    assert checked(schema, b'{"a":{"b":1}}') == []
+    tree = {"oneOf": [{"type": "string"}, {"items": {"$ref": "#"}}, {"additionalProperties": {"$ref": "#"}}]}
+    assert most_steps(tree) < MOST_STEPS / 100
+
+
+@pytest.mark.parametrize("name", ["kalshi", "kalshi-v2"])
+def test_the_schemas_of_this_repository_take_few_steps(name):
+    schema = json.loads((ROOT / "conf" / "schemas" / f"{name}.json").read_bytes())
+    assert most_steps(schema) < MOST_STEPS / 100
 
 
 def test_no_pattern_and_no_text_takes_for_ever() -> None:

@@ -16,6 +16,7 @@ import msgspec
 from ssmd.errors import ConfigError, printable
 from ssmd.schema.budget import Budget
 from ssmd.schema.explaining import Explainer, Reason, path_of, text_of
+from ssmd.schema.steps import MOST_STEPS, most_steps
 from ssmd.schema.validators import whole
 from ssmd.store.json_limits import is_json
 
@@ -33,6 +34,7 @@ NOT_EXPLAINED = f"{UNKNOWN}; `ssmd check` finds out where"
 _LONGEST_REASON = 200
 
 _LOOK_AROUND = "a pattern may have neither look-around nor back-references, and must be a regular expression"
+_TOO_MANY = f"correct it, such that it takes at most {MOST_STEPS:,}"
 _REFERENCE = "put what it names under `$defs` of the same file: nothing is fetched"
 
 
@@ -74,7 +76,11 @@ def judge_of(schema: Any, name: str) -> Judge:
     Nothing that the schema refers to is fetched. Raises ConfigError.
     """
     try:
-        return Judge(schema, whole(schema))
+        validator = whole(schema)
+        if (steps := most_steps(schema)) <= MOST_STEPS:
+            return Judge(schema, validator)
+        many = f"{steps:,}" if steps < 10**12 else "more than a trillion"
+        problem = f"one value may take {many} steps, because alternatives are within alternatives; {_TOO_MANY}"
     except jsonschema_rs.ValidationError as error:
         problem = _problem(error)
     except (ValueError, RecursionError) as error:
