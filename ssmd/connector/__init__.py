@@ -6,14 +6,13 @@ this catalog. Its key is the feed's `type`.
 
 from __future__ import annotations
 
-from typing import Any
-
-from ssmd.connector.rest.connector import RestConnector
-from ssmd.connector.websocket import WebSocketConnector
+from ssmd.catalog import Catalog
 
 __all__ = ["CONNECTORS"]
 
-CONNECTORS: dict[str, Any] = {
-    "rest": RestConnector,
-    "websocket": WebSocketConnector,
-}
+CONNECTORS = Catalog(
+    {
+        "rest": "ssmd.connector.rest.connector:RestConnector",
+        "websocket": "ssmd.connector.websocket:WebSocketConnector",
+    }
+)

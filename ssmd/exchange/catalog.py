@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssmd.catalog import Catalog
 from ssmd.contracts.dialect import Dialect
-from ssmd.exchange.generic.dialect import Generic
-from ssmd.exchange.kalshi.dialect import Kalshi
 
 __all__ = ["EXCHANGES", "dialect_of"]
 
-EXCHANGES: dict[str, Dialect] = {
-    "generic": Generic(),
-    "kalshi": Kalshi,
-}
+EXCHANGES = Catalog(
+    {
+        "generic": "ssmd.exchange.generic.dialect:GENERIC",
+        "kalshi": "ssmd.exchange.kalshi.dialect:Kalshi",
+    }
+)
 
 
 def dialect_of(name: str, description: Mapping[str, Any]) -> Dialect:
@@ -27,4 +28,5 @@ def dialect_of(name: str, description: Mapping[str, Any]) -> Dialect:
 
     Of a dialect that this version does not know, nothing is known of the messages.
     """
-    return EXCHANGES[name].described(description) if name in EXCHANGES else EXCHANGES["generic"]
+    found: Dialect = EXCHANGES[name].described(description) if name in EXCHANGES else EXCHANGES["generic"]
+    return found

@@ -7,18 +7,15 @@ the first colon or slash.
 
 from __future__ import annotations
 
-from typing import Any
-
-from ssmd.resolver.env import EnvResolver
-from ssmd.resolver.exec import ExecResolver
-from ssmd.resolver.file import FileResolver
-from ssmd.resolver.vault.resolver import VaultResolver
+from ssmd.catalog import Catalog
 
 __all__ = ["RESOLVERS"]
 
-RESOLVERS: dict[str, Any] = {
-    "env": EnvResolver,
-    "exec": ExecResolver,
-    "file": FileResolver,
-    "vault": VaultResolver,
-}
+RESOLVERS = Catalog(
+    {
+        "env": "ssmd.resolver.env:EnvResolver",
+        "exec": "ssmd.resolver.exec:ExecResolver",
+        "file": "ssmd.resolver.file:FileResolver",
+        "vault": "ssmd.resolver.vault.resolver:VaultResolver",
+    }
+)

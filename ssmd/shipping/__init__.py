@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssmd.shipping.file.transport import File
-from ssmd.shipping.kafka.transport import Kafka
-from ssmd.shipping.memory import Memory
-from ssmd.shipping.mqtt.transport import Mqtt
-from ssmd.shipping.nats.transport import Nats
+from ssmd.catalog import Catalog
 from ssmd.shipping.transport import EngineTransport
 
 __all__ = ["TRANSPORTS", "engine_of"]
 
-TRANSPORTS: dict[str, Any] = {
-    "file": File,
-    "kafka": Kafka,
-    "memory": Memory,
-    "mqtt": Mqtt,
-    "nats": Nats,
-}
+TRANSPORTS = Catalog(
+    {
+        "file": "ssmd.shipping.file.transport:File",
+        "kafka": "ssmd.shipping.kafka.transport:Kafka",
+        "memory": "ssmd.shipping.memory:Memory",
+        "mqtt": "ssmd.shipping.mqtt.transport:Mqtt",
+        "nats": "ssmd.shipping.nats.transport:Nats",
+    }
+)
 
 
 def engine_of(name: str) -> type[EngineTransport] | None:
     """Return the transport of that name if it has an engine, to which `ssmd ship` ships; else None."""
-    part = TRANSPORTS[name]
+    part: type[Any] = TRANSPORTS[name]
     return part if issubclass(part, EngineTransport) else None

@@ -6,14 +6,13 @@ catalog. Its key is the environment's `storage.type`.
 
 from __future__ import annotations
 
-from typing import Any
-
-from ssmd.writer.file import FileWriter
-from ssmd.writer.s3 import S3, S3Writer
+from ssmd.catalog import Catalog
 
 __all__ = ["WRITERS"]
 
-WRITERS: dict[str, Any] = {
-    "local": FileWriter,
-    S3: S3Writer,
-}
+WRITERS = Catalog(
+    {
+        "local": "ssmd.writer.file:FileWriter",
+        "s3": "ssmd.writer.s3:S3Writer",
+    }
+)

@@ -20,7 +20,7 @@ from ssmd.exchange.generic.template import KEY, NOW_MS, NOW_S, PREPARED, faults_
 from ssmd.exchange.generic.uses import key_fields
 from ssmd.spelling import misspelling
 
-__all__ = ["Generic"]
+__all__ = ["GENERIC", "Generic"]
 
 _MESSAGES = "messages"
 
@@ -139,3 +139,7 @@ class Generic:
 
     def tables(self) -> Sequence[Table]:
         return ()
+
+
+GENERIC = Generic()
+"""Of an exchange of which nothing is known."""
