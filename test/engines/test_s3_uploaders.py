@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from process import ssmd
@@ -25,6 +26,7 @@ from ssmd.shipping.s3.uploader import Plan
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import ledger_path
 from ssmd.store.ledger import decode_entry
+from ssmd.store.line import LineEncoder
 from ssmd.store.locks import held
 from ssmd.store.timestamps import day_begins
 
@@ -174,3 +176,32 @@ def test_while_yesterday_is_extended_no_error_is_logged(site, caplog):
     assert site.complete_days() == {(YESTERDAY, FEED): there}
     assert not [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert uploaders.live.state.failures == 0
+
+
+class Growing(Bucket):
+    """The day has got another line whenever one of its segments is there."""
+
+    file: Path
+    uploaders: Uploaders
+
+    def put_new(self, name, content):
+        put = super().put_new(name, content)
+        if name.endswith(".jsonl.zst") and not self.uploaders.stopped.is_set():
+            with self.file.open("ab") as file:
+                file.write(LineEncoder(FEED).encode(day_begins(TODAY) - 10**9, [b'{"n":1}']))
+        return put
+
+
+def test_an_upload_that_never_catches_up_is_up_and_its_lag_is_known(site):
+    make_day(site.data, YESTERDAY, feed=FEED, sealed=False)
+    [day] = data_files([site.data])
+    site.bucket.__class__ = Growing
+    uploaders = Uploaders(site)
+    site.bucket.file, site.bucket.uploaders = day.path, uploaders
+    live = uploaders.live.state
+    with uploaders.run(uploaders.live):
+        wait_for(lambda: live.up)
+        assert live.lag_bytes is not None
+        before = live.messages
+        wait_for(lambda: live.messages > before + 3)
+        assert live.up

@@ -57,6 +57,9 @@ class LiveUploader(Uploader):
             if day is None or not lines:
                 return
             self._note(day, lines)
+            # With a slow bucket lines may be due again each time: what is known must not wait for the end.
+            self._measured()
+            self._note_up()
 
     @contextlib.contextmanager
     def _alone_on(self, folder: Path) -> Iterator[bool]:
