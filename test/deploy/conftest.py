@@ -9,7 +9,7 @@ from abilities import need
 from monitoring import Monitored, monitor
 from process import ROOT
 
-TEST_SECONDS = 240
+TEST_SECONDS = 900
 
 
 @pytest.fixture(autouse=True)

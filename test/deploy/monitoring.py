@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
 from ports import free_port
 from process import KEYS, ROOT, Simulator
 from s3_server import BUCKET, KEY, S3Server
@@ -30,7 +31,7 @@ RULES = sorted((ROOT / "deploy" / "prometheus").glob("[ar]*.yaml"))
 """alerts.yaml and recording.yaml."""
 MINUTE = 2.0
 """How long a minute of the rules lasts here, in seconds."""
-SCRAPE = 15 / 60 * MINUTE
+SCRAPE = MINUTE / 4
 """The scrape and evaluation interval, shortened like the rest."""
 AWS = {
     "AWS_ACCESS_KEY_ID": KEY["access_key_id"],
@@ -89,7 +90,9 @@ BUCKETS = dict.fromkeys(("uploaded", "unuploaded"), f"type: s3, bucket: {BUCKET}
 """What the storage of a collector is, without its path."""
 S3_KEY = "\n  s3: {{type: s3, fields: [{}], source: 'file:{}', rotation_days: 90}}"
 """The key of "uploaded", which is in files."""
-HEALTHY = ("healthy", "kalshi-sim", "shipped", "uploaded")
+SHIPPED = ("shipped", "uploaded")
+"""Those of them without a fault whose data is copied by a companion."""
+HEALTHY = ("healthy", "kalshi-sim", *SHIPPED)
 """The collectors without a fault; kalshi-sim is the environment of the example tree."""
 STOPPED = "stopped"
 """The feed of a simulator in a process of its own, which is stopped: the run ends with 75, and no run can connect."""
@@ -101,28 +104,31 @@ ON_A_DEAD_DISK: Mapping[str, tuple[str, str]] = {
 }
 
 
-def shrink(rules: str) -> str:
-    """Return the rules with every duration shortened so that a minute lasts MINUTE: ranges, offsets, `for:`, and the
-    numbers of seconds, which the rules write as products with 60 or 3600.
+def shrink(rules: str, minute: float = MINUTE) -> str:
+    """Return the rules with every duration shortened so that a minute lasts so many seconds: ranges, offsets, `for:`,
+    and the numbers of seconds, which the rules write as products with 60 or 3600.
     """
 
     def shorter(found: re.Match[str]) -> str:
         before, number, unit, after = found.groups()
-        return f"{before}{round(int(number) * SECONDS[unit] / 60 * MINUTE * 1000)}ms{after}"
+        return f"{before}{round(int(number) * SECONDS[unit] / 60 * minute * 1000)}ms{after}"
 
     rules = re.sub(r"(\[|\boffset |\bfor: )(\d+)([smhd])(\]|\b)", shorter, rules)
-    return re.sub(r"(\* )(60|3600)\b", lambda found: f"{found[1]}{int(found[2]) / 60 * MINUTE:g}", rules)
+    return re.sub(r"(\* )(60|3600)\b", lambda found: f"{found[1]}{int(found[2]) / 60 * minute:g}", rules)
 
 
 class Prometheus:
-    """The server, on a free port, with its data and its shortened rules below `folder`."""
+    """The server, on a free port, with its data and its shortened rules below `folder`.
 
-    def __init__(self, folder: Path, targets: Iterable[str]) -> None:
+    `minute`: how many seconds a minute of the rules lasts. The scrape and evaluation interval is shortened too.
+    """
+
+    def __init__(self, folder: Path, targets: Iterable[str], minute: float = MINUTE) -> None:
         folder.mkdir()
         for path in RULES:
-            (folder / path.name).write_text(shrink(path.read_text()))
+            (folder / path.name).write_text(shrink(path.read_text(), minute))
         config = (ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text()
-        config = config.replace(": 15s", f": {SCRAPE * 1000:.0f}ms")
+        config = config.replace(": 15s", f": {minute / 4 * 1000:.0f}ms")
         config = re.sub(r"- localhost:8080.*", f"- {json.dumps(list(targets))}"[2:], config)
         (folder / "prometheus.yaml").write_text(config)
         self.address = f"127.0.0.1:{free_port()}"
@@ -164,7 +170,12 @@ class Prometheus:
         alerts = json.loads(self._get("/api/v1/alerts"))["data"]["alerts"]
         return [alert for alert in alerts if alert["state"] == "firing"]
 
-    def wait_for(self, condition: Callable[[], object], seconds: float) -> bool:
+    def fired(self) -> set[tuple[str, str, str]]:
+        """Return the alertname, feed and instance of all alerts that have fired so far, empty for a missing label."""
+        fired = self.labels('max_over_time(ALERTS{alertstate="firing"}[1h])', "alertname", "feed", "instance")
+        return {(alert, feed, instance) for alert, feed, instance in fired}
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
         """Wait until a condition is true; return whether it was within that time."""
         until = time.monotonic() + seconds
         while not condition():
@@ -174,30 +185,41 @@ class Prometheus:
         return True
 
     def __enter__(self) -> Prometheus:
-        if not self.wait_for(self._ready, 60):
+        if not self.wait_for(self._ready):
             self.__exit__()
-            raise AssertionError("prometheus is not ready after 60 s")
+            raise AssertionError("prometheus is not ready")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
 
 
 class Monitored:
-    """A Prometheus and the collectors that it scrapes."""
+    """A Prometheus and the collectors that it scrapes. `folder`: for the data of further ones."""
 
-    def __init__(self, prometheus: Prometheus, collectors: Mapping[str, Loop]) -> None:
+    def __init__(self, prometheus: Prometheus, collectors: Mapping[str, Loop], folder: Path) -> None:
         self.prometheus = prometheus
         self.collectors = collectors
+        self._folder = folder
 
     def firing(self) -> set[tuple[str, str]]:
         """Return (alert, feed) of all alerts that have fired so far; without a label feed, the feed of the instance."""
+        return self._with_feeds(self.prometheus)
+
+    def firing_for(self, feeds: Iterable[str], minute: float) -> set[tuple[str, str]]:
+        """Return the same of another Prometheus, which scrapes only the collectors of these feeds, for 16 minutes.
+
+        `minute`: how many seconds a minute lasts there.
+        """
+        targets = [self.collectors[feed].address for feed in feeds]
+        with Prometheus(self._folder / f"prometheus-{minute:g}", targets, minute) as prometheus:
+            time.sleep(16 * minute)
+            return self._with_feeds(prometheus)
+
+    def _with_feeds(self, prometheus: Prometheus) -> set[tuple[str, str]]:
         feeds = {loop.address: feed for feed, loop in self.collectors.items()}
-        fired = self.prometheus.labels(
-            'max_over_time(ALERTS{alertstate="firing"}[1h])', "alertname", "feed", "instance"
-        )
-        return {(alert, feed or feeds.get(instance, "")) for alert, feed, instance in fired}
+        return {(alert, feed or feeds.get(instance, "")) for alert, feed, instance in prometheus.fired()}
 
 
 class Loop:
@@ -226,28 +248,29 @@ class Loop:
 
     def get(self, path: str, **headers: str) -> str:
         request = urllib.request.Request(f"http://{self.address}{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.read().decode()
 
-    def wait_until_it_works(self) -> None:
-        """Wait until it is connected, and what it starts beside it works."""
-        until = time.monotonic() + 60
-        while not self._works():
+    def wait_until_it_works(self, ships: bool) -> None:
+        """Wait until it is connected, and, if it `ships`, so is what copies its data."""
+        until = time.monotonic() + PATIENCE
+        while not self._works(ships):
             assert time.monotonic() < until, self.log.read_text()
             time.sleep(0.1)
 
-    def _works(self) -> bool:
+    def _works(self, ships: bool) -> bool:
         try:
             self.get("/ready")  # 503 is an OSError too.
             metrics = self.get("/metrics")
         except OSError:
             return False
-        return not re.search(r'^ssmd_companion_up\{.*companion="(ship|upload)".* 0\.0$', metrics, re.MULTILINE)
+        # Its companion may run for long before it has connected.
+        return not ships or re.search(r"^ssmd_ship_up\{.* 1\.0$", metrics, re.MULTILINE) is not None
 
     def kill(self) -> None:
         if self._shell.poll() is None:
             os.killpg(self._shell.pid, signal.SIGKILL)
-            self._shell.wait(10)
+            self._shell.wait(PATIENCE)
 
 
 def make_tree(folder: Path, stopped: str, s3: str) -> Path:
@@ -301,10 +324,10 @@ def monitor(folder: Path) -> Iterator[Monitored]:
             loops[name] = Loop(name, tree, folder)
             ends.callback(loops[name].kill)
         for name in HEALTHY:  # A slow start on a busy machine would be an outage.
-            loops[name].wait_until_it_works()
+            loops[name].wait_until_it_works(ships=name in SHIPPED)
         prometheus = ends.enter_context(Prometheus(folder / "prometheus", [loop.address for loop in loops.values()]))
         seen = {(name,) for name in loops} - {("refused",)}
-        assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen, 180)
+        assert prometheus.wait_for(lambda: prometheus.labels("ssmd_last_message_timestamp > 0", "feed") >= seen)
         for name, (_, call) in disks.items():
             [file] = folder.glob(f"data/*/{name}.jsonl")
             delay = ["-e", f"trace={call}", "-e", f"inject={call}:delay_enter=1000000000"]
@@ -321,4 +344,4 @@ def monitor(folder: Path) -> Iterator[Monitored]:
         resource.prlimit(loops["full"].pid(), resource.RLIMIT_FSIZE, (8192, 8192))
         simulator.process.send_signal(signal.SIGSTOP)
         ends.callback(simulator.process.send_signal, signal.SIGCONT)
-        yield Monitored(prometheus, loops)
+        yield Monitored(prometheus, loops, folder)

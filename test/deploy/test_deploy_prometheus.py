@@ -87,7 +87,7 @@ def test_shrinking_changes_nothing_but_durations(path):
 @pytest.mark.needs("prometheus")
 def test_without_any_collector_the_alert_is_that_it_is_missing(tmp_path):
     with Prometheus(tmp_path / "prometheus", []) as prometheus:
-        assert prometheus.wait_for(prometheus.alerts, 60)
+        assert prometheus.wait_for(prometheus.alerts)
         [alert] = prometheus.alerts()
     assert alert["labels"] == {"alertname": "SsmdMissing", "job": "ssmd", "severity": "critical"}
 
@@ -120,28 +120,37 @@ ON_DISK = {
 
 def test_the_alerts_fire_for_real_collectors_in_trouble(monitored: Monitored):
     expected = EXPECTED | (ON_DISK if set(ON_A_DEAD_DISK) <= set(monitored.collectors) else set())
-    monitored.prometheus.wait_for(lambda: monitored.firing() >= expected, 60 * MINUTE)
+    monitored.prometheus.wait_for(lambda: monitored.firing() >= expected)
     assert expected - monitored.firing() == set()
 
 
 def test_a_frozen_exchange_is_reported_although_the_collector_is_connected(monitored: Monitored):
     prometheus = monitored.prometheus
-    assert prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
+    assert prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing())
     [sample] = prometheus.query('ssmd_connected{feed="frozen"}')
     assert sample["value"][1] == "1"
     assert ("SsmdNotConnected", "frozen") not in monitored.firing()
 
 
 def test_a_healthy_collector_has_no_alert_about_its_feed(monitored: Monitored):
-    monitored.prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing(), 30 * MINUTE)
+    assert monitored.prometheus.wait_for(lambda: ("SsmdFeedSilent", "frozen") in monitored.firing())
     # The alerts about the disk are left out: a minute lasts only seconds here, and the disk may be slow for so long.
     of_the_disk = {alert for alert, _ in ON_DISK}
-    for feed in HEALTHY:
-        assert {alert for alert, of in monitored.firing() if of == feed} - of_the_disk == set(), feed
+
+    def wrong(firing: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        return {(alert, feed) for alert, feed in firing if feed in HEALTHY and alert not in of_the_disk}
+
+    # A busy machine may stop a collector for some seconds, which are minutes here. With longer minutes such a stall is
+    # short, as it is for the real rules. An alert that is wrong fires with all of them.
+    found = wrong(monitored.firing())
+    for minute in (5 * MINUTE, 15 * MINUTE):
+        if found:
+            found = wrong(monitored.firing_for(HEALTHY, minute))
+    assert not found
 
 
 def test_the_texts_of_the_alerts_are_filled_in(monitored: Monitored):
-    assert monitored.prometheus.wait_for(monitored.prometheus.alerts, 30 * MINUTE)
+    assert monitored.prometheus.wait_for(monitored.prometheus.alerts)
     for alert in monitored.prometheus.alerts():
         for text in alert["annotations"].values():
             assert not re.search(r"\{\{|no value|error|%!", text.replace("ssmd_errors_total", "")), alert
