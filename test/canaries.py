@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import gevent
+from patience import PATIENCE
 from ports import free_port
 from process import start
 
@@ -54,7 +55,7 @@ def output_of(
     process = start(*arguments, cwd=folder, **({"SSMD_LOG_LEVEL": "debug"} | variables))
     output: dict[str, str] = {}
     try:
-        with gevent.Timeout(30):
+        with gevent.Timeout(PATIENCE):
             while process.poll() is None:
                 with suppress(OSError):
                     output["cmdline"] = Path("/proc", str(process.pid), "cmdline").read_text()
@@ -79,7 +80,7 @@ def answer(listen: str, path: str) -> dict[str, str]:
     """Return the answer of a probe, by its path; nothing when there is none."""
     with suppress(OSError):
         try:
-            with urllib.request.urlopen(f"http://{listen}{path}", timeout=2) as response:
+            with urllib.request.urlopen(f"http://{listen}{path}", timeout=PATIENCE) as response:
                 return {path: response.read().decode()}
         except urllib.error.HTTPError as error:
             return {f"{path} {error.code}": error.read().decode()}

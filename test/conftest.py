@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import gevent
 import hypothesis
 import pytest
+from patience import PATIENCE
 from prometheus_client import CollectorRegistry
 
 from ssmd.runtime.metrics import Metrics
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["abilities", "recorded_runs", "writer_runs"]
 
-TEST_SECONDS = 120
-"""Several times what the longest test takes, since a busy machine needs longer."""
+TEST_SECONDS = 1.5 * PATIENCE
+"""Longer than each single wait of a test, which says what has not come. Many times what the longest test takes."""
 MOST_DESCRIPTORS = 200
 
 # How long an example takes depends on the machine; a test that takes too long meets its own deadline. A test that sets

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import yaml
+from patience import PATIENCE
 from process import ROOT, Probed
 
 from ssmd.sim.exchanges import EXCHANGES
@@ -52,7 +53,7 @@ class ExchangeRun(Probed):
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
         self.server.stop()
-        self._serving.get(timeout=10)
+        self._serving.get(timeout=PATIENCE)
 
     def connect(self) -> None:
         """Wait until it has connected."""
@@ -63,7 +64,7 @@ class ExchangeRun(Probed):
         status: dict[str, Any] = json.loads(self.get("/status")[1])
         return status
 
-    def until(self, condition: Callable[[dict[str, Any]], Any], seconds: float = 60) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until the condition holds for /status; return that."""
         with gevent.Timeout(seconds, AssertionError(f"{self.name}: this did not come in {seconds} s")):
             while not condition(status := self.status()):

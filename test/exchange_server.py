@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from patience import PATIENCE
 
 from ssmd.contracts.connector import Connector
 
@@ -181,7 +182,7 @@ class ExchangeServer:
         finally:
             sock.close()
 
-    def result(self, index: int = 0, seconds: float = 30) -> Any:
+    def result(self, index: int = 0, seconds: float = PATIENCE) -> Any:
         """Return what the script of that connection has returned, or the error of the socket that ended it."""
         with gevent.Timeout(seconds):
             while len(self._scripts) <= index:
@@ -222,7 +223,7 @@ def lists_of(connector: Connector) -> Iterator[list[bytes]]:
         del payloads  # As the reader does: the next message may be large too.
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Wait until a condition holds, which another greenlet brings about."""
     with gevent.Timeout(seconds):
         while not condition():

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 KEYS = {
@@ -54,7 +55,7 @@ class Ended(NamedTuple):
 def ssmd(*arguments: str | Path, prefix: Sequence[str | Path] = (), **variables: Any) -> Ended:
     """Run `ssmd <arguments>` to its end."""
     process = start(*arguments, prefix=prefix, **variables)
-    out, err = process.communicate(timeout=50)
+    out, err = process.communicate(timeout=PATIENCE)
     return Ended(process.returncode, out, err)
 
 
@@ -76,7 +77,7 @@ class Process:
                 return self.events[-1]
         raise AssertionError(f"ended before {event!r}: {self.events} {self.other}")
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait until the process has ended; return its exit code."""
         _, rest = self.process.communicate(timeout=seconds)
         for line in rest.splitlines():
@@ -133,7 +134,7 @@ class Probed(Process):
     def get(self, path: str) -> tuple[int, str]:
         """Return the status and the body of a probe's answer."""
         try:
-            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=PATIENCE) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -168,7 +169,7 @@ class Collector(Probed):
 
         return [decode_line(line).payload for line in self.lines()]
 
-    def wait_for_lines(self, count: int, seconds: float = 40) -> None:
+    def wait_for_lines(self, count: int, seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
         while len(self.lines()) < count:
             assert time.monotonic() < until, f"{len(self.lines())} lines after {seconds} s"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
 from process import Ended, Process, make_tree, ssmd
 
 from ssmd.store.line import LineEncoder
@@ -55,7 +56,7 @@ class Site:
             file.write(data)
         return data
 
-    def wait_for_copy(self, seconds: float = 30) -> None:
+    def wait_for_copy(self, seconds: float = PATIENCE) -> None:
         """Wait until all that is recorded is copied."""
         wait_until(lambda: self.copied() == self.recorded() != {}, seconds)
 
@@ -87,7 +88,7 @@ def relay_below(pid: int) -> int | None:
     return None
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "not within the time"

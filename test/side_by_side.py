@@ -35,7 +35,7 @@ PROCESSES = 4
 """Twice the cores of a small machine: many tests wait most of the time."""
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 10
-HUNG_SECONDS = 300.0
+HUNG_SECONDS = 400.0
 """A process that finishes no test for so long is aborted, unless --hung gives another time. The deadline of a test, in
 the conftest, is shorter.
 """

@@ -14,6 +14,7 @@ import gevent
 import websocket
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from patience import PATIENCE
 
 from ssmd.sim.server import Simulator
 
@@ -57,7 +58,7 @@ def served(**settings: Any) -> Iterator[Simulator]:
     finally:
         simulator.stop()
         simulator.stop()
-        serving.get(timeout=5)
+        serving.get(timeout=PATIENCE)
         assert simulator.clients == 0
 
 
@@ -125,7 +126,7 @@ class Client:
                 return int.from_bytes(data[:2], "big"), data[2:].decode()
 
 
-def eventually(condition: Any, seconds: float = 30) -> None:
+def eventually(condition: Any, seconds: float = PATIENCE) -> None:
     """Wait until the condition holds, while other greenlets run."""
     with gevent.Timeout(seconds):
         while not condition():

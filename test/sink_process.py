@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
+
 from ssmd import errors
 from ssmd.contracts.shard import WHOLE, Shard, parse_shard
 from ssmd.contracts.sink import Block, Copied, End, Position, Sink, Traits
@@ -109,7 +111,7 @@ class SinkProcess:
         assert self._process.stdout
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
+from patience import PATIENCE
 from process import ROOT
 
 PASSING = """
@@ -50,7 +51,7 @@ class Suite:
     def run(self, *arguments: str, code: str = "") -> tuple[int, list[str]]:
         """Its exit code, and what it has printed, by line; the seconds are replaced by `0.0`."""
         process = self.start(*arguments, code=code)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
         assert not list(self.temporary.iterdir())
         return process.returncode, re.sub(r"(?m)^ *\d+\.\d(?=  )", "0.0", out).splitlines()
 
@@ -66,7 +67,7 @@ def command_lines(word: Path) -> list[bytes]:
 
 def assert_gone(word: Path) -> None:
     """No process is left. What was killed may take a moment to end."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while (lines := command_lines(word)) and time.monotonic() < until:
         time.sleep(0.02)
     assert not lines

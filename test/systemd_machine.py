@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from patience import PATIENCE
 from process import ROOT
 
 BOOT = Path(__file__).parent / "deploy" / "boot-systemd"
@@ -112,7 +113,7 @@ class Machine:
 
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine to its end; with `check` it must succeed."""
-        done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or done.returncode == 0, (command, done.stdout, done.stderr)
         return done
 
@@ -123,7 +124,7 @@ class Machine:
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--unit", unit, "--output", "cat", check=True).stdout
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < until, f"not within {seconds} s"

@@ -24,6 +24,7 @@ from bench.load import Load, Source
 from bench.measure import Bench, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
 from bench.peers import SINK, Collector, peers
+from patience import PATIENCE
 from process import ROOT
 
 from ssmd.sim.frames import TEXT, encode
@@ -92,7 +93,7 @@ def test_a_size_too_small_for_a_message_is_refused():
 def subscribe(source: Source, context: ssl.SSLContext | None = None) -> websocket.WebSocket:
     scheme = "wss" if context else "ws"
     connection = websocket.create_connection(
-        f"{scheme}://127.0.0.1:{source.port}", sslopt={"context": context} if context else None, timeout=20
+        f"{scheme}://127.0.0.1:{source.port}", sslopt={"context": context} if context else None, timeout=PATIENCE
     )
     connection.send(SUBSCRIBE)
     assert json.loads(connection.recv()) == {
@@ -346,7 +347,7 @@ def start(folder, *arguments) -> subprocess.Popen[str]:
 def test_the_command_prints_tables_with_ratios(tmp_path):
     out = tmp_path / "out.md"
     ended = start(tmp_path, "--only=ssmd;websocket-client", "--rounds=1", "--seconds=0.1", f"--out={out}", "saturation")
-    tables, progress = ended.communicate(timeout=50)
+    tables, progress = ended.communicate(timeout=PATIENCE)
     assert ended.returncode == 0, progress
     assert out.read_text() == tables
     rows = [
@@ -360,12 +361,12 @@ def test_the_command_prints_tables_with_ratios(tmp_path):
 def test_ctrl_c_leaves_nothing_behind(tmp_path):
     process = start(tmp_path, "--only=ssmd", "--seconds=0.2", "--rounds=99", "saturation")
     try:
-        until = time.monotonic() + 40
+        until = time.monotonic() + PATIENCE
         while not list(tmp_path.glob("*/*/data/*/bench.jsonl")):
             assert time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, progress = process.communicate(timeout=20)
+        _, progress = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 130
@@ -393,7 +394,7 @@ def command_line(pid: str) -> bytes:
 )
 def test_wrong_usage_is_refused_in_one_line(arguments, reason):
     process = start(None, *arguments)
-    _, progress = process.communicate(timeout=20)
+    _, progress = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert f"bench: {reason}" in progress
     assert len(progress.splitlines()) == 1

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 
 from ssmd import __version__
@@ -23,7 +24,7 @@ def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import Collector, Simulator, ssmd
 
 from ssmd.proof.verify import verify as prove
@@ -73,7 +74,7 @@ def test_a_kill_is_an_outage_and_the_next_start_seals_and_proves_the_day(tmp_pat
         day = move_to("2026-01-05", collector.data)
         with Collector(tmp_path, simulator.endpoint) as collector:
             collector.wait_for_lines(400)
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while not (day / "test.manifest.json").exists():
                 assert time.monotonic() < until
                 time.sleep(0.1)

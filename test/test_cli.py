@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 from recorded import make_day
 
@@ -431,7 +432,7 @@ def test_a_full_output_gives_one_line_and_74(arguments: tuple[str, ...], unbuffe
     environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            command, cwd=ROOT, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+            command, cwd=ROOT, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
         )
     message = "the standard output cannot be written: No space left on device; send it elsewhere or free some"
     assert (done.returncode, done.stderr) == (74, f"ssmd: {message}\n")
@@ -451,7 +452,7 @@ def test_every_command_can_print_a_path_that_is_not_valid_text(tmp_path: Path, e
             (storage / "2025-12-23" / "kalshi.manifest.json").write_bytes(b"{")
         done = subprocess.run(
             [sys.executable, "-m", "ssmd", *command, storage],
-            cwd=ROOT, env=environ, capture_output=True, check=False, timeout=50,
+            cwd=ROOT, env=environ, capture_output=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (code, b""), (command, done)
         if command == ["cat"]:

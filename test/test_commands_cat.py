@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from late_reader import PIPE_BYTES
+from patience import PATIENCE
 from process import ROOT, start
 from test_commands_jobs_pool import await_true, has_ended
 
@@ -156,7 +157,7 @@ def test_of_a_file_of_another_kind_only_ten_lines_are_named(tmp_path):
 def test_wrong_usage(tmp_path, arguments, text):
     (tmp_path / "kalshi.jsonl").touch()
     process = start("cat", *arguments, cwd=tmp_path)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (64, "")
     assert text in err
 
@@ -171,7 +172,7 @@ def test_it_ends_without_a_message_when_the_reader_closes_the_pipe(tmp_path, raw
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())
     process.stdout.close()
-    assert process.wait(timeout=30) == 141
+    assert process.wait(timeout=PATIENCE) == 141
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
@@ -360,7 +361,7 @@ def ended(process: subprocess.Popen[bytes], children: list[int]) -> tuple[int, s
     """Return the exit code and stderr, once the process and those that it has started have ended."""
     assert process.stdout is not None
     assert process.stderr is not None
-    code = process.wait(timeout=30)
+    code = process.wait(timeout=PATIENCE)
     await_true(lambda: all(map(has_ended, children)))
     err = process.stderr.read().decode()
     process.stdout.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 import zstandard
+from patience import PATIENCE
 from process import ROOT, Collector, Simulator, make_tree, ssmd, start
 
 from ssmd.store.line import LineEncoder
@@ -206,7 +207,7 @@ def test_a_terminal_shows_the_progress(tmp_path):
     os.close(controller)
     assert process.stdout is not None
     assert process.stdout.read().startswith(f"{path}: compacted, ".encode())
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
     process.stdout.close()
     assert f"{path.parent.name} test".encode() in shown
 

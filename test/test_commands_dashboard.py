@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from patience import PATIENCE
 from ports import free_port
 from process import Collector, Probed, ssmd
 
@@ -46,7 +47,7 @@ def rows(running: Probed) -> dict[str, str]:
     return {address: re.sub(r"<[^>]*>", " ", first + second) for address, first, second in found}
 
 
-def wait_for(running: Probed, address: str, text: str, seconds: float = 40) -> str:
+def wait_for(running: Probed, address: str, text: str, seconds: float = PATIENCE) -> str:
     until = time.monotonic() + seconds
     while text not in (found := rows(running)).get(address, ""):
         assert time.monotonic() < until, f"{text!r} is not in {found}"
@@ -107,7 +108,7 @@ def test_it_is_as_closed_as_the_page_of_a_collector(collectors):
         import http.client
 
         def ask(method: str, path: str, host: str = "localhost") -> tuple[int, str]:
-            connection = http.client.HTTPConnection(running.listen, timeout=10)
+            connection = http.client.HTTPConnection(running.listen, timeout=PATIENCE)
             connection.request(method, path, headers={"Host": host})
             answer = connection.getresponse()
             return answer.status, answer.headers["Content-Security-Policy"]

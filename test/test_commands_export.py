@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from kills import killed_at
 from market_days import DAY, write_market_day
+from patience import PATIENCE
 from process import ROOT, Ended, ssmd, start
 from recorded import fail
 
@@ -267,7 +268,7 @@ def test_two_exports_at_once_are_one(storage, layout):
     lake = storage.parent / "lake"
     runs = [start("export", storage, "--to", lake, "--layout", layout) for _ in range(3)]
     for run in runs:
-        _, err = run.communicate(timeout=60)
+        _, err = run.communicate(timeout=PATIENCE)
         assert (run.returncode, err) == (0, "")
     assert export(storage, layout).stdout == "3 days are exported already\n"
     receipts(storage)

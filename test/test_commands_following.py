@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+from patience import PATIENCE
 from process import ROOT, Collector
 
 from ssmd.store.line import LineEncoder
@@ -58,7 +59,7 @@ class Following:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, bytes, str]:
         """Send a signal; return the exit code, the rest of its output and what it says on stderr."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err.decode()
 
 
@@ -155,7 +156,7 @@ def test_it_ends_when_nobody_reads_although_no_line_comes(tmp_path):
     with following("--from", f"{TODAY:%Y-%m-%d}", tmp_path) as running:
         running.line()
         running.process.stdout.close()
-        assert running.process.wait(timeout=30) == 141
+        assert running.process.wait(timeout=PATIENCE) == 141
         assert running.process.stderr.read() == b""
 
 
@@ -165,7 +166,7 @@ def test_a_signal_ends_it_also_while_nobody_takes_what_it_prints(tmp_path):
     with following("--from", f"{TODAY:%Y-%m-%d}", tmp_path) as running:
         running.line()  # The rest is more than a pipe takes.
         running.process.terminate()
-        assert running.process.wait(timeout=30) == 0
+        assert running.process.wait(timeout=PATIENCE) == 0
 
 
 def test_a_real_collector(tmp_path):
@@ -185,6 +186,6 @@ def test_only_a_storage_folder_can_be_followed(tmp_path, place):
     (tmp_path / "file.jsonl").touch()
     path = place if "://" in place else tmp_path / place
     with following(path) as running:
-        out, err = running.process.communicate(timeout=30)
+        out, err = running.process.communicate(timeout=PATIENCE)
     assert (running.process.returncode, out) == (64, b"")
     assert "--follow takes a storage folder, in which each day has a folder" in err.decode()

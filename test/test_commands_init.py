@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT, ssmd, start
 
 CONF = ROOT / "conf"
@@ -51,7 +52,7 @@ def test_it_writes_the_example_tree_with_commands_that_work_from_here(tmp_path):
 
 def test_from_another_directory_the_program_has_its_whole_path(tmp_path):
     process = start("init", "tree", cwd=tmp_path)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert f"  {ROOT}/bin/ssmd run kalshi-sim --config-dir tree\n" in out
     assert files(tmp_path / "tree") == FILES
@@ -61,7 +62,7 @@ def test_a_folder_that_exists_and_is_empty_is_filled_and_stays_the_same(tmp_path
     """It may be a mount, or the working directory of the shell."""
     inode = tmp_path.stat().st_ino
     process = start("init", ".", cwd=tmp_path)
-    assert process.communicate(timeout=30)[1] == ""
+    assert process.communicate(timeout=PATIENCE)[1] == ""
     assert (process.returncode, tmp_path.stat().st_ino) == (0, inode)
     assert files(tmp_path) == FILES
     assert sorted(os.listdir(tmp_path)) == ["environments", "feeds", "schemas"]

@@ -9,6 +9,7 @@ import pty
 import signal
 
 import pytest
+from patience import PATIENCE
 from test_commands_jobs_pool import works
 
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
@@ -48,7 +49,7 @@ def test_the_bars_of_the_days_and_of_all_of_them_move(tmp_path, monkeypatch, job
         terminal.read_until(b"the day b")
         (tmp_path / "b.go").touch()
         terminal.read_until(SHOW)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE)
     shown = terminal.close()
     assert (process.returncode, out) == (0, "a is done\nb is done\n")
     assert shown.count(HIDE) == shown.count(SHOW) == 1
@@ -64,7 +65,7 @@ def test_a_signal_ends_the_command_and_leaves_the_cursor_visible(tmp_path, monke
         terminal.read_until(b"30/100 bytes")
         process.send_signal(number)
         terminal.read_until(SHOW)
-        assert process.wait(30) == -number
+        assert process.wait(PATIENCE) == -number
     shown = terminal.close()
     assert shown.rindex(SHOW) > shown.rindex(HIDE)
     assert b"Traceback" not in shown

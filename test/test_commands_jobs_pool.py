@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 
 from ssmd.commands.jobs.worker import AHEAD_BYTES
@@ -50,7 +51,7 @@ def works(
 
 
 def await_true(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -80,7 +81,7 @@ def test_all_results_come_in_the_order_of_the_tasks(tmp_path):
         go_on(tmp_path, "b")
         begun(tmp_path, "D")  # By the second process, while the first waits.
         go_on(tmp_path, "a")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines() == [line for unit in "abCD" for line in (f"{unit} begins", f"{unit} is done")]
 
@@ -102,7 +103,7 @@ def test_a_killed_process_ends_the_command_at_once(tmp_path, ignores):
     with works(tmp_path, "waits", "a", "B", "c", "d", preexec_fn=ignore_children if ignores else None) as process:
         others, killed = begun(tmp_path, "a"), begun(tmp_path, "c")
         os.kill(killed, signal.SIGKILL)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 137
     assert err == (
         "ssmd: the process that worked on the day c was killed by SIGKILL; "
@@ -117,7 +118,7 @@ def test_a_bug_in_a_process_is_reported_as_a_bug(tmp_path):
     with works(tmp_path, "waits", "a", "b!") as process:
         other = begun(tmp_path, "a")
         go_on(tmp_path, "b!")
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 70
     assert "ZeroDivisionError: b!" in err
     assert "the process that worked on the day b! has ended with exit code 1" in err
@@ -130,7 +131,7 @@ def test_the_processes_end_with_their_command(tmp_path, number):
     with works(tmp_path, "waits", "a", "b") as process:
         pids = [begun(tmp_path, unit) for unit in "ab"]
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
         await_true(lambda: all(map(has_ended, pids)))
     assert (process.returncode, err) == (-number, "")
 
@@ -140,7 +141,7 @@ def test_ctrl_c_goes_to_all_of_them_and_none_complains(tmp_path):
     with works(tmp_path, "waits", "a", "b", code=code, start_new_session=True) as process:
         pids = [begun(tmp_path, unit) for unit in "ab"]
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
         await_true(lambda: all(map(has_ended, pids)))
     assert (process.returncode, err) == (-signal.SIGINT, "")
 
@@ -148,7 +149,7 @@ def test_ctrl_c_goes_to_all_of_them_and_none_complains(tmp_path):
 def test_without_a_further_process_the_command_does_the_work_itself(tmp_path):
     code = f"import os\ndef none(*_, **__): raise BlockingIOError\nos.posix_spawn = none\n{WORKS}"
     with works(tmp_path, "waits", "A", "B", code=code) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert out == "A begins\nA is done\nB begins\nB is done\n"
 
@@ -159,7 +160,7 @@ def test_what_is_written_comes_in_order_and_at_once_for_the_first(tmp_path):
         assert {process.stdout.readline() for _ in range(2)} == {"a begins\n", "a first\n"}
         go_on(tmp_path, "b")
         go_on(tmp_path, "a")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert [line for line in out.splitlines() if "first" in line or "last" in line] == [
         "a last", "b first", "b last", "C first", "C last",
@@ -172,7 +173,7 @@ def test_a_task_that_is_ahead_keeps_a_bounded_amount_and_waits(tmp_path):
         limit = -(-AHEAD_BYTES // 1_000_000) - 1
         await_true(lambda: all(taken(tmp_path, unit) == limit for unit in "bc"))
         assert taken(tmp_path, "a") == 0
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     assert out.replace("\n", "").startswith("a" * 100_000_000)
     assert out.count("b") == out.count("c") == 100_000_001
@@ -189,12 +190,12 @@ def test_a_closed_pipe_ends_all_of_them_without_a_message(tmp_path):
     with works(tmp_path, "floods", "a", "b") as process:
         assert process.stdout.read(3) == "aaa"
         process.stdout.close()
-        assert process.wait(30) == 141
+        assert process.wait(PATIENCE) == 141
         assert process.stderr.read() == ""
 
 
 def test_a_full_disk_behind_stdout_is_one_clear_line(tmp_path):
     with open("/dev/full", "wb") as full, works(tmp_path, "floods", "a", "b", stdout=full) as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, len(err.splitlines())) == (74, 1)
     assert err.startswith("ssmd: the standard output cannot be written: No space left on device; ")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from patience import PATIENCE
 from process import KEYS, ROOT, Collector, Process, Simulator, start
 
 from ssmd.store.layout import ledger_path
@@ -39,7 +40,7 @@ def raw(*paths: Path) -> bytes:
 def collect(folder: Path, endpoint: str, exchange: str) -> Path:
     """Collect until the exchange closes the connection; return the storage folder."""
     with Collector(folder, endpoint, exchange=exchange) as collector:
-        assert collector.wait(50) == 75
+        assert collector.wait(PATIENCE) == 75
     return collector.data
 
 
@@ -125,7 +126,7 @@ def test_a_recording_of_another_exchange_needs_no_key_and_no_feed_of_kalshi(tmp_
 def test_a_replay_that_cannot_work_is_refused_at_the_start(tmp_path, arguments, code, text):
     (tmp_path / "cut.jsonl.zst").write_bytes(zstandard.compress(b"x" * 100)[:-4])
     process = start("replay", "--listen", "127.0.0.1:0", *arguments, cwd=tmp_path)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert text in err
     assert "Traceback" not in err

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT, Ended, ssmd, start
 from recorded import DAY, make_day
 from rich.console import Console
@@ -141,7 +142,7 @@ def test_a_closed_or_a_full_output_gives_the_same_error_in_every_command(storage
     full = "ssmd: the standard output cannot be written: No space left on device; send it elsewhere or free some\n"
     for output, expected in ((writer, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, full))):
         done = subprocess.run(
-            command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=50
+            command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
         )
         os.close(output)
         assert (done.returncode, done.stderr) == expected

@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from patience import PATIENCE
 from process import ssmd
 from ship_runs import Site, wait_until
 
@@ -223,7 +224,7 @@ def test_what_it_reports_of_each_shard_is_served(site):
 
 
 def fetched(url: str) -> str:
-    with urlopen(url, timeout=10) as answer:
+    with urlopen(url, timeout=PATIENCE) as answer:
         return answer.read().decode()
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from patience import PATIENCE
 from ports import free_port
 from process import ROOT, Collector, ssmd, start
 
@@ -73,7 +74,7 @@ def test_colours_are_for_a_terminal_without_no_color(collector, no_color):
     leader, follower = pty.openpty()
     environ = {"TERM": "xterm", "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "NO_COLOR": no_color}
     command = [sys.executable, "-m", "ssmd", "status", collector.listen]
-    process = subprocess.run(command, stdout=follower, env=environ, cwd=ROOT, timeout=30, stderr=subprocess.PIPE)
+    process = subprocess.run(command, stdout=follower, env=environ, cwd=ROOT, timeout=PATIENCE, stderr=subprocess.PIPE)
     os.close(follower)
     seen = os.read(leader, 65536)  # All of it is less than a terminal keeps.
     os.close(leader)
@@ -89,7 +90,7 @@ def test_watching_goes_on_until_a_signal(collector):
         while seen < 2:
             seen += process.stdout.readline().startswith("test (")
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
 
 

@@ -11,6 +11,7 @@ import gevent
 import pytest
 from descriptors import nothing_left_open
 from exchange_server import serving
+from patience import PATIENCE
 
 from ssmd.connector.config import WebSocketConfig
 from ssmd.connector.dial import open_socket
@@ -68,7 +69,7 @@ def test_an_address_that_is_late_is_taken_when_no_other_answers(name):
         gevent.sleep(0.6)
         assert not opening.ready()
         late.accept()  # Now the queue has room, and the kernel tries again, a second after the first time.
-        sock = opening.get(timeout=10)
+        sock = opening.get(timeout=PATIENCE)
         assert sock.getpeername() == late.getsockname()
         sock.close()
 

@@ -15,6 +15,7 @@ import gevent
 import pytest
 import websocket
 from exchange_server import BINARY, CONT, PING, TEXT, Authority, frame
+from patience import PATIENCE
 from test_connector_tls import Pair
 
 from ssmd.connector import reads
@@ -264,7 +265,7 @@ def test_each_message_has_the_time_of_the_read_that_completed_it(seed: int, tls:
 
     counted = Counted(pair.client, chance)
     sending = gevent.spawn(send)
-    with gevent.Timeout(60):
+    with gevent.Timeout(PATIENCE):
         found = list(received(counted))
     sending.get()
     pair.close()
@@ -283,7 +284,7 @@ def test_the_end_of_tls_behind_a_message_is_found_although_the_socket_is_quiet(
     end = b"\x17\x03\x03\x00\x20" + bytes(32) if is_broken else pair.server.end_of_tls()
     pair.server.sock.sendall(message + end)
     held = ReadBuffer(0.0)
-    with gevent.Timeout(20):
+    with gevent.Timeout(PATIENCE):
         held.gather(pair.client, math.inf)
         assert bytes(held.view[: held.end]) == b"message"
         held.start = held.end

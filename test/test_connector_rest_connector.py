@@ -16,6 +16,7 @@ import gevent
 import pytest
 from exchange_server import Peer
 from gevent.lock import BoundedSemaphore
+from patience import PATIENCE
 from process import KEYS, ROOT, Collector, Probed, ssmd
 from rest_site import Ask, Site, reply, site
 from test_never_silent import entries, eventually
@@ -293,7 +294,7 @@ def test_a_fault_is_logged_and_ends_the_run_within_its_deadline(tmp_path: Path, 
         with collecting(tmp_path, made, *requests, version=SHORT, data_timeout_seconds=4) as run:
             eventually(lambda: made.count("/bad"))
             bad["fails"] = True
-            assert run.wait(60) == 75
+            assert run.wait(PATIENCE) == 75
     [ended] = [event for event in run.events if event["event"] == "stopped"]
     assert ended["reason"].startswith("/bad has failed for 4 s (data_timeout_seconds): no usable answer from http://127")
     assert expected in ended["reason"]
@@ -416,7 +417,7 @@ def test_a_run_that_gets_no_answer_at_all_is_not_connected(tmp_path: Path) -> No
         collecting(tmp_path, made, {"path": "/a", "every": "1s"}, data_timeout_seconds=3) as run,
     ):
         assert run.get("/ready")[0] == 503
-        assert run.wait(60) == 69
+        assert run.wait(PATIENCE) == 69
     assert "it answered 500" in run.events[-1]["reason"]
     assert not of_test(run, "connected")
 
@@ -460,7 +461,7 @@ def test_keys_that_are_refused_end_the_run_with_77(tmp_path: Path, status: str) 
         site(refused) as made,
         collecting(tmp_path, made, {"path": "/a", "every": "1s"}, version=version, **GENERIC_KEYS) as run,
     ):
-        assert run.wait(60) == 77
+        assert run.wait(PATIENCE) == 77
     assert "refused the keys" in run.events[-1]["reason"]
     good = iter([reply()])
     with site({"/a": lambda ask: next(good, None) or refused["/a"]}) as made:
@@ -468,7 +469,7 @@ def test_keys_that_are_refused_end_the_run_with_77(tmp_path: Path, status: str) 
         with collecting(
             later, made, {"path": "/a", "every": "100ms"}, version=version, data_timeout_seconds=2, **GENERIC_KEYS
         ) as run:
-            assert run.wait(60) == 77
+            assert run.wait(PATIENCE) == 77
     assert "/a has failed for 2 s (data_timeout_seconds)" in run.events[-1]["reason"]
 
 
@@ -487,7 +488,7 @@ def test_no_key_is_shown_anywhere(tmp_path: Path) -> None:
         with collecting(tmp_path, made, request, version=version, **fields) as run:
             eventually(run.lines)
             shown = "".join(run.get(path)[1] for path in ("/status", "/metrics", "/ready"))
-            assert run.wait(60) == 75
+            assert run.wait(PATIENCE) == 75
     ask = made.asked[0]
     assert (ask.params, ask.headers["x-token"]) == ({"key": CANARY, "b": "1 2"}, f"Bearer {CANARY}")
     assert abs(int(ask.headers["x-now"]) / 1000 - time.time()) < 60

@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
+from patience import PATIENCE
 
 from ssmd.connector.timed_socket import TimedSocket
 
@@ -59,7 +60,7 @@ def test_a_second_wait_until_the_same_time_ends_too(pair: Pair) -> None:
     timed, _ = pair
     until = time.monotonic() + 0.05
     for _ in range(3):
-        with gevent.Timeout(20):
+        with gevent.Timeout(PATIENCE):
             assert not timed.wait_while(until, lambda: True)
     assert time.monotonic() >= until
 
@@ -123,7 +124,7 @@ def test_a_shutdown_wakes_a_greenlet_that_waits(pair: Pair) -> None:
     waiting = gevent.spawn(timed.recv, 10)
     gevent.sleep(0.01)
     timed.shutdown(socket.SHUT_RDWR)
-    assert waiting.get(timeout=5) == b""
+    assert waiting.get(timeout=PATIENCE) == b""
 
 
 @pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv-cffi"])
@@ -152,7 +153,7 @@ waiting.get()
 waits()
 """
     environ = os.environ | {"GEVENT_LOOP": loop}
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == (2 * "Bad file descriptor\n", "")
 
 
@@ -173,7 +174,7 @@ gevent.spawn_later(0.2, far.sendall, b"y")
 print(timed.wait_while(math.inf, read))
 """
     environ = os.environ | {"GEVENT_LOOP": loop}
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
 
 
@@ -183,7 +184,7 @@ def test_closing_ends_the_wait_of_a_greenlet(pair: Pair) -> None:
     waiting = gevent.spawn(outcome, timed)
     gevent.sleep(0.01)
     timed.close()
-    assert isinstance(waiting.get(timeout=5), OSError)
+    assert isinstance(waiting.get(timeout=PATIENCE), OSError)
     assert isinstance(outcome(timed), OSError)
 
 
@@ -201,7 +202,7 @@ def test_what_is_called_for_each_arrival_may_raise(pair: Pair) -> None:
         raise LookupError("broken")
 
     far.sendall(b"x")
-    with gevent.Timeout(5), pytest.raises(LookupError, match="broken"):
+    with gevent.Timeout(PATIENCE), pytest.raises(LookupError, match="broken"):
         timed.wait_while(time.monotonic() + 60, broken)
     assert timed.recv(1) == b"x"
 

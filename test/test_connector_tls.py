@@ -19,6 +19,7 @@ import pytest
 import websocket
 from exchange_server import PONG, TEXT, Authority, Peer, eventually, frame, serving
 from gevent.subprocess import PIPE, Popen
+from patience import PATIENCE
 from test_connector_frames import LIMIT, Streams
 
 from ssmd.connector.dial import open_socket
@@ -340,7 +341,7 @@ def test_another_greenlet_ends_the_wait(pair: Pair, end: Any) -> None:
     waiting = gevent.spawn(wait)
     gevent.sleep(0.05)
     end(pair.client)
-    assert isinstance(waiting.get(timeout=2), OSError | bytes)
+    assert isinstance(waiting.get(timeout=PATIENCE), OSError | bytes)
 
 
 def test_what_has_arrived_is_still_decrypted_after_a_shutdown(pair: Pair) -> None:

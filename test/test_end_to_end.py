@@ -21,6 +21,7 @@ import gevent.event
 import pytest
 from exchange_server import BINARY, CLOSE, close_frame, eventually, serving
 from exchange_server import frame as ws_frame
+from patience import PATIENCE
 from ports import free_port
 from process import KEYS, ROOT, Collector, Process, Simulator, make_tree, start
 
@@ -136,7 +137,7 @@ def test_every_fault_ends_the_run_with_its_code_and_everything_received_is_in_th
             environment="data_timeout_seconds: 2\n" if "freeze" in fault else "",
         ) as collector,
     ):
-        assert collector.wait(50) == code
+        assert collector.wait(PATIENCE) == code
         assert collector.lasted() <= 10 + ACTS_WITHIN
         assert collector.lasted() >= 2 or "429" not in fault  # As long as the simulator's Retry-After says.
         stopped = collector.events[-1]
@@ -394,12 +395,12 @@ def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
         try:
             assert process.stderr is not None
             fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
-            until = time.monotonic() + 20
+            until = time.monotonic() + PATIENCE
             while ask(f"http://{listen}/ready") != 200:
                 assert time.monotonic() < until
                 time.sleep(0.1)
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
             *_, last = process.stderr.read().splitlines(keepends=True)
             assert not last.endswith("\n"), "the pipe had room for the whole line"
         finally:
@@ -410,7 +411,7 @@ def test_a_log_that_is_not_read_delays_neither_the_probes_nor_the_end(tmp_path):
 def ask(url: str) -> int | None:
     """Return the status of the answer; None without an answer."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             return response.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -444,4 +445,4 @@ def test_a_simulator_without_keys_makes_one_and_accepts_no_other(tmp_path):
             assert "refused the keys: 401" in collector.events[-1]["reason"]
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from exchange_server import eventually
+from patience import PATIENCE
 from process import Collector, Simulator, ssmd
 
 from ssmd.store.line import decode_line
@@ -38,7 +39,7 @@ def seconds(time: str) -> float:
 def open_markets(simulator: Simulator) -> dict[str, Any]:
     """Return the markets of the two series that are open now, by ticker."""
     url = f"http://{urlsplit(simulator.endpoint).netloc}/trade-api/v2/markets?status=open&limit=1000"
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
         rows = json.load(response)["markets"]
     return {row["ticker"]: row for row in rows if row["ticker"].startswith(("KXSIMBTC-", "KXSIMETH-"))}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from process import Collector, Process, make_tree
 
 IGNORING = ("sh", "-c", 'trap "" CHLD; exec "$@"', "sh")
@@ -46,7 +47,7 @@ def run(tree: Path, *prefix: str, **variables: Any) -> Process:
 
 def child_of(run: Process) -> int:
     """The process that loads the metadata, stopped while it does."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while not (found := children(run.process.pid)):
         assert time.monotonic() < until
         assert run.process.poll() is None
@@ -118,7 +119,7 @@ def test_a_signal_ends_a_collector_that_waits_for_its_metadata(huge_tree, number
     with run(huge_tree) as collector:
         child = child_of(collector)
         collector.process.send_signal(number)
-        assert collector.process.wait(timeout=30) == -number
+        assert collector.process.wait(timeout=PATIENCE) == -number
         os.kill(child, signal.SIGCONT)
         collector.wait()  # The child has the same stderr, so this waits for its end, too.
     assert (collector.events, collector.other) == ([], [])

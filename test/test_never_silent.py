@@ -21,6 +21,7 @@ from typing import Any
 import gevent
 import pytest
 from moved_clock import FastClocks
+from patience import PATIENCE
 from process import Collector, Simulator, ssmd
 
 pytestmark = pytest.mark.one_day
@@ -72,7 +73,7 @@ def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
-def eventually(condition: Any, seconds: float = 40) -> Any:
+def eventually(condition: Any, seconds: float = PATIENCE) -> Any:
     """Wait until the condition returns something; return that."""
     until = time.monotonic() + seconds
     while not (found := condition()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
+from patience import PATIENCE
 
 from ssmd.contracts.writer import Note, Reads
 from ssmd.observing.harmless import Harmless, HarmlessService
@@ -82,5 +83,5 @@ def test_a_service_that_only_looks_at_the_run_does_not_end_it(caplog, error):
     assert not serving.ready()
     assert [record.exc_info[1] for record in caplog.records] == ([error] if error is not None else [])
     service.stop()
-    serving.join(timeout=5)
+    serving.join(timeout=PATIENCE)
     assert (serving.successful(), sampler.stopped) == (True, True)

@@ -13,6 +13,7 @@ import gevent
 import msgspec
 import pytest
 from drifting import PLANTED, Message, learned, messages
+from patience import PATIENCE
 from prometheus_client import CollectorRegistry
 
 from ssmd.contracts.exchange import HeadDecoder
@@ -234,7 +235,7 @@ def test_what_is_found_while_the_file_is_being_written_is_kept_at_the_end(known,
     ending = gevent.spawn(observed.observer.notes, observed.now_ns, end=True)
     gevent.sleep(0)
     os.write(write, b"x")
-    ending.get(timeout=10)
+    ending.get(timeout=PATIENCE)
     assert [one.path for one in Reported(path).load("2026-02-03")] == ["first", "second"]
 
 

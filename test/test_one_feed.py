@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from moved_clock import DAY_SECONDS, MovedClock
+from patience import PATIENCE
 from process import Collector, Simulator, ssmd, start
 from recorded import make_day
 
@@ -52,7 +53,7 @@ def lines_of(storage: Path, shard: Shard) -> list[bytes]:
 
 
 def await_true(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.05)
@@ -128,7 +129,7 @@ def test_shards_seal_side_by_side_and_no_file_is_sealed_twice(storage, tmp_path)
     options = ("--feed", "test", "--before", "9999-12-31", "--jobs", "1")
     running = {shard: start("seal", copied, "--shard", str(shard), *options) for shard in shards(3)}
     for shard, process in running.items():
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (0, "")
         expected = [one for one in (*shards(2), *shards(3)) if one.index == shard.index]
         assert [Path(line.partition(":")[0]).name for line in out.splitlines()] == [

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from books import Books
 from moved_clock import DAY_SECONDS, MovedClock
+from patience import PATIENCE
 from process import Collector, Simulator
 
 from ssmd.proof.verify import verify
@@ -52,7 +53,7 @@ class Day:
 
     def wait_for(self, event: str, after: int = -1) -> dict[str, Any]:
         """Wait until the ledger has an entry of an event after a line of the data; return the first."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not (found := [entry for entry in self.entries(event) if entry["line"] > after]):
             assert time.monotonic() < until, f"no {event} in {self.entries()}"
             time.sleep(0.05)

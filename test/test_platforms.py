@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT, Process, ssmd
 from recorded import make_day
 
@@ -115,7 +116,7 @@ def collected(data: Path, past: Path) -> int:
 
 
 def await_true(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)

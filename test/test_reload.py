@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from process import Collector, Simulator, make_tree
 
 pytestmark = pytest.mark.one_day
@@ -139,7 +140,7 @@ def test_many_reloads_at_once_end_with_the_last_section(tmp_path: Path) -> None:
             run.collector.process.send_signal(signal.SIGUSR1)
         run.write({**TRADES, "market_tickers": ["KXSIM-Z"]})
         run.collector.process.send_signal(signal.SIGUSR1)
-        until = time.monotonic() + 40
+        until = time.monotonic() + PATIENCE
         while (counts := run.counts("trade")) != (1, 1):
             assert time.monotonic() < until, counts
             time.sleep(0.05)
@@ -191,7 +192,7 @@ def test_other_markets_are_followed_after_a_reload(tmp_path: Path) -> None:
         run = Reloading(tmp_path, endpoint, collector)
         run.write(sections[1])
         run.reload(IN_FORCE)
-        until = time.monotonic() + 40
+        until = time.monotonic() + PATIENCE
         # An answer to a change lists all markets of the subscription.
         while not any(b'"ok"' in each and b"KXSIMETH-" in each and b"KXSIMBTC" not in each
                       for each in collector.payloads()):

@@ -6,6 +6,7 @@ import fcntl
 from pathlib import Path
 
 import gevent
+from patience import PATIENCE
 from recorded import fail
 from recorded_runs import Run, at, record_run, seal_all
 
@@ -68,7 +69,7 @@ def test_a_collector_can_start_while_a_report_looks_at_its_lock(tmp_path, monkey
     monkeypatch.setattr(fcntl, "flock", flock)
     assert figures(tmp_path, at("20T14:00:00"))["2025-12-20"].outages[-1].to[11:19] == "14:00:00"
     [start] = starting
-    start.get(timeout=30).kill()
+    start.get(timeout=PATIENCE).kill()
 
 
 def test_a_day_without_a_message_counts_when_a_later_message_proves_the_connection(tmp_path):

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import pytest
 from exchange_server import eventually
+from patience import PATIENCE
 
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError, SourceUnavailable
@@ -187,7 +188,7 @@ assert "gevent" not in sys.modules
 
 
 def test_it_does_the_same_without_gevent() -> None:
-    done = subprocess.run([sys.executable, "-c", UNPATCHED], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", UNPATCHED], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == (f"{{'a': 'x'}}\n{SLOW}\n", "")
 
 

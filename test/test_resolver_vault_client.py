@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from exchange_server import Authority, Peer, dripping, eventually, flooding, serving
+from patience import PATIENCE
 
 from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.resolver.vault.client import Answer, Client
@@ -170,7 +171,7 @@ def test_the_time_ends_it_without_gevent_too() -> None:
     with serving(dripping(DRIPPED)) as server:
         address = f"http://127.0.0.1:{server.port}"
         done = subprocess.run(
-            [sys.executable, "-c", UNPATCHED, address], cwd=ROOT, capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", UNPATCHED, address], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
         )
     assert done.stderr == ""
     assert done.stdout.replace(address.partition("://")[2], "HOST") == f"{SLOW}\n"

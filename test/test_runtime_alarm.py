@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
+from patience import PATIENCE
 
 from ssmd.errors import NewVersion
 from ssmd.runtime import alarm
@@ -25,7 +26,7 @@ def test_it_rings_when_the_clock_is_set_forward_and_not_before(monkeypatch):
     serving.join(timeout=0.1)
     assert not serving.dead
     clock.ns = 10**12
-    assert serving.get(timeout=5) == "time"
+    assert serving.get(timeout=PATIENCE) == "time"
 
 
 def test_it_may_end_the_run_with_an_error():
@@ -41,4 +42,4 @@ def test_it_ends_without_a_reason_when_it_is_stopped():
     serving = gevent.spawn(late.serve)
     gevent.sleep(0)
     late.stop()
-    assert serving.get(timeout=5) is None
+    assert serving.get(timeout=PATIENCE) is None

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from patience import PATIENCE
 
 from ssmd.contracts.companion import DAY, Companion
 from ssmd.runtime import companions as companions_module
@@ -56,7 +57,7 @@ def make(status):
         each.stop()
 
 
-def wait_until(condition, seconds: float = 40) -> None:
+def wait_until(condition, seconds: float = PATIENCE) -> None:
     with gevent.Timeout(seconds):
         while not condition():
             gevent.sleep(0.02)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import gevent
 import pytest
 from exchange_server import ExchangeServer, Peer, eventually, serving
+from patience import PATIENCE
 from recorded_runs import data_files
 from test_runtime_runner import ToyConnector, ToyExchange, ToyWriter
 
@@ -123,7 +124,7 @@ class Scene:
 
     def stop(self) -> None:
         self.runner.stop("SIGTERM")
-        self.running.get(timeout=20)
+        self.running.get(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_a_bug_in_the_listing_ends_the_run(server: ExchangeServer, scene: Any, t
     eventually(lambda: listing.answers)
     listing.bug = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError):
-        made.running.get(timeout=20)
+        made.running.get(timeout=PATIENCE)
     assert len(lines_of(tmp_path)) == len(listing.answers)
 
 
@@ -251,7 +252,7 @@ def test_the_connection_that_ends_ends_the_files_with_its_reason(
     eventually(lambda: made.listing.answers)
     made.connector.ends.set()
     with pytest.raises(Disconnected, match="gone"):
-        made.running.get(timeout=20)
+        made.running.get(timeout=PATIENCE)
     assert ledger_of(tmp_path)[-1]["reason"] == "gone"
     assert [verify(file).findings for file in data_files([tmp_path])] == [[]]
 
@@ -293,7 +294,7 @@ def test_a_disk_that_fails_ends_the_run(server: ExchangeServer, scene: Any, step
         eventually(lambda: made.listing.answers)
         made.runner.stop("SIGTERM")
     with pytest.raises(WriteError, match="disk full"):
-        made.running.get(timeout=20)
+        made.running.get(timeout=PATIENCE)
     assert made.listing.failures == []
 
 
@@ -309,7 +310,7 @@ def test_a_disk_that_does_not_answer_holds_the_requests(
     assert made.listing.asked == 1
     made.runner.stop("SIGTERM")
     with pytest.raises(WriteError, match="the disk did not take the rest within the drain time"):
-        made.running.get(timeout=20)
+        made.running.get(timeout=PATIENCE)
     writer.gate.set()
 
 
@@ -337,7 +338,7 @@ def test_two_runs_never_write_the_same_files(server: ExchangeServer, scene: Any,
     other.open()
     made = scene(ToyListing(f"http://127.0.0.1:{server.port}", "/"))
     with pytest.raises(AlreadyCollected):
-        made.running.get(timeout=20)
+        made.running.get(timeout=PATIENCE)
     assert server.connections == 0
     other.close()
 

@@ -4,6 +4,7 @@ import time
 
 import gevent
 import pytest
+from patience import PATIENCE
 
 from ssmd.contracts.writer import Batch, Note
 from ssmd.runtime.queue import BATCH_BYTES, NOTE_BYTES, PACE_BYTES, BatchQueue
@@ -62,7 +63,7 @@ def test_put_blocks_while_there_is_no_room_and_tells_for_how_long():
     assert not putting.ready()
     queue.take(10)
     queue.done()
-    putting.get(timeout=1)
+    putting.get(timeout=PATIENCE)
     assert 0.02 <= sum(blocked) <= time.monotonic() - began
     assert queue.bytes == 8 + BATCH_BYTES
 
@@ -96,7 +97,7 @@ def test_a_wait_for_room_is_told_of_while_it_lasts(monkeypatch):
     assert not putting.ready()
     assert 0.02 <= sum(blocked) <= time.monotonic() - began
     queue.close()
-    putting.get(timeout=1)
+    putting.get(timeout=PATIENCE)
 
 
 def test_a_batch_larger_than_the_bound_is_let_in_when_the_queue_is_empty():
@@ -112,7 +113,7 @@ def test_wait_returns_when_woken_although_nothing_has_come(call):
     gevent.sleep(0)
     assert not waiting.ready()
     getattr(queue, call)()
-    waiting.get(timeout=1)
+    waiting.get(timeout=PATIENCE)
     assert queue.take(10) == []
 
 
@@ -122,7 +123,7 @@ def test_close_frees_whoever_waits_for_room_and_loses_nothing():
     putting = gevent.spawn(queue.put, batch(b"y" * 8))
     gevent.sleep(0)
     queue.close()
-    putting.get(timeout=1)
+    putting.get(timeout=PATIENCE)
     assert queue.messages == 2
 
 
@@ -152,8 +153,8 @@ def test_wait_returns_by_itself_at_the_time_that_was_asked_for():
     queue = BatchQueue(1000)
     queue.wake_in(None)
     queue.wake_in(0.05)
-    queue.wake_in(30.0)  # The earlier one stays.
-    with gevent.Timeout(20):
+    queue.wake_in(3600.0)  # The earlier one stays.
+    with gevent.Timeout(PATIENCE):
         queue.wait()
         queue.wake_in(0.01)
         queue.wait()

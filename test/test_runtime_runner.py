@@ -9,6 +9,7 @@ import gevent
 import pytest
 from exchange_server import eventually
 from gevent.event import Event
+from patience import PATIENCE
 
 from ssmd.contracts.companion import Companion
 from ssmd.contracts.events import Acknowledged, Asked, ChannelState, Gap
@@ -263,7 +264,7 @@ def test_stop_drains_and_returns_without_error(make, status):
     eventually(status.ready)
     eventually(lambda: status.messages)
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
     assert writer.kept == [b"1"]
     assert connector.closed.is_set()
     assert not status.ready()
@@ -278,7 +279,7 @@ def test_stop_while_connecting_ends_at_once(make, status):
     connector.connecting.wait()
     assert not status.ready()
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
 
 
 def test_stop_before_run_ends_at_once(make):
@@ -341,7 +342,7 @@ def test_a_failed_write_frees_a_reader_that_waits_for_room(make, caplog):
     writer.fail["flush"] = WriteError("disk full")
     writer.gate.set()
     with pytest.raises(WriteError):
-        running.get(timeout=3)
+        running.get(timeout=PATIENCE)
 
 
 def test_an_output_that_cannot_be_opened_ends_the_run_before_anything_connects(make):
@@ -423,7 +424,7 @@ def test_back_pressure_stops_the_reading_and_loses_nothing(make, status, metrics
     assert status.queue_bytes() <= 50
     writer.gate.set()
     with pytest.raises(Disconnected):
-        running.get(timeout=2)
+        running.get(timeout=PATIENCE)
     assert len(writer.kept) == 100
     assert sample(metrics, "ssmd_backpressure_seconds_total") >= 0.04
 
@@ -461,7 +462,7 @@ def test_the_ledger_is_told_of_a_stop_although_the_reader_does_not_end(make):
     connector.connecting.wait()
     gevent.sleep(0.05)
     runner.stop("SIGTERM")
-    running.get(timeout=10)
+    running.get(timeout=PATIENCE)
     [stopped] = [note for batch in writer.batches for note in batch.notes if note.event == "stopped"]
     assert stopped.fields["reason"] == "SIGTERM"
     assert writer.kept == [b"1"]
@@ -479,7 +480,7 @@ def test_what_a_reader_still_holds_counts_as_not_written(make, caplog):
     gevent.sleep(0.05)
     runner.stop("SIGTERM")
     with pytest.raises(WriteError, match="drain"):
-        running.get(timeout=3)
+        running.get(timeout=PATIENCE)
     [record] = [record for record in caplog.records if record.message == "messages received but not written"]
     assert record.messages == 3
     writer.gate.set()
@@ -502,7 +503,7 @@ def test_a_disk_that_is_dead_at_the_start_makes_the_run_unhealthy(make, status, 
     writer.gate.set()
     eventually(lambda: status.trouble() is None)
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
 
 
 def test_a_refused_subscription_ends_the_run_with_its_message_in_the_file(make):
@@ -558,7 +559,7 @@ def test_the_writer_syncs_although_nothing_comes(make):
     before = writer.syncs
     eventually(lambda: writer.syncs > before)
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
 
 
 def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
@@ -582,7 +583,7 @@ def test_a_feed_that_never_pauses_is_synced_all_the_same(make):
     while writer.syncs < 5:  # Without that this would meet the test's deadline.
         gevent.sleep(0.01)
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
 
 
 def test_a_writer_that_wants_to_sync_soon_is_called_although_nothing_comes(make):
@@ -594,12 +595,12 @@ def test_a_writer_that_wants_to_sync_soon_is_called_although_nothing_comes(make)
     writer = Wanting()
     runner = make(ToyConnector([[b"1"]]), writer=writer)
     running = gevent.spawn(runner.run)
-    with gevent.Timeout(20):
+    with gevent.Timeout(PATIENCE):
         # The ticker alone would call it once a second, and this would meet the deadline.
-        while writer.syncs < 50:
+        while writer.syncs < 300:
             gevent.sleep(0.01)
     runner.stop("SIGTERM")
-    running.get(timeout=5)
+    running.get(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("stop_first", [True, False])
@@ -617,7 +618,7 @@ def test_a_bug_while_draining_is_not_hidden_by_what_it_follows(make, stop_first)
     if stop_first:
         runner.stop("SIGTERM")
     with pytest.raises(ZeroDivisionError):
-        running.get(timeout=2)
+        running.get(timeout=PATIENCE)
     assert writer.closed
 
 
@@ -633,7 +634,7 @@ def test_an_opening_that_hangs_can_be_stopped_and_shows_in_health(make, status):
     eventually(lambda: status.write_began is not None)
     runner.stop("SIGTERM")
     with pytest.raises(WriteError, match="the disk did not answer"):
-        running.get(timeout=2)
+        running.get(timeout=PATIENCE)
     never.set()
 
 
@@ -668,7 +669,7 @@ def test_a_note_is_written_although_no_message_comes(make):
     running = gevent.spawn(runner.run)
     eventually(lambda: any(note.event == "silent" for batch in writer.batches for note in batch.notes))
     runner.stop("SIGTERM")
-    running.get(timeout=2)
+    running.get(timeout=PATIENCE)
 
 
 def test_a_note_never_comes_before_messages_that_were_received_earlier(make, status):
@@ -690,7 +691,7 @@ def test_a_note_never_comes_before_messages_that_were_received_earlier(make, sta
     writer.release = True
     eventually(lambda: any(note.event == "silent" for batch in writer.batches for note in batch.notes))
     runner.stop("SIGTERM")
-    running.get(timeout=5)
+    running.get(timeout=PATIENCE)
     times = [batch.received_ns for batch in writer.batches]
     assert times == sorted(times)
     [message] = [place for place, batch in enumerate(writer.batches) if batch.messages]
@@ -719,7 +720,7 @@ def test_a_note_that_is_made_while_reads_are_held_has_its_place_among_their_mess
     release.set()
     eventually(lambda: writer.kept)
     runner.stop("SIGTERM")
-    running.get(timeout=5)
+    running.get(timeout=PATIENCE)
     [together] = [batch for batch in writer.batches if batch.messages]
     assert [(note.event, note.place) for note in together.notes] == [("silent", 2)]
     times = [note.ts_ns for batch in writer.batches for note in batch.notes]

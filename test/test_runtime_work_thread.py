@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from gevent import monkey
+from patience import PATIENCE
 from sim_client import eventually
 
 from ssmd.runtime.work_thread import WorkThread
@@ -70,7 +71,7 @@ def test_a_task_that_blocks_lets_other_greenlets_run(thread: WorkThread) -> None
         gevent.sleep(0.001)
         assert not waiting.ready()
     gate.open()
-    assert waiting.get(timeout=60) == "passed"
+    assert waiting.get(timeout=PATIENCE) == "passed"
 
 
 def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(thread: WorkThread) -> None:
@@ -86,7 +87,7 @@ def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(th
     gevent.sleep(0.01)
     assert (done, second.ready()) == ([], False)
     gate.open()
-    second.get(timeout=60)
+    second.get(timeout=PATIENCE)
     assert done == ["first", "second"]
 
 
@@ -132,7 +133,7 @@ from ssmd.runtime.work_thread import WorkThread
 thread = WorkThread()
 print(thread.run(monkey.get_original("time", "sleep"), 0.05), thread.run(lambda: 7))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("None 7\n", "")
 
 
@@ -165,5 +166,5 @@ while count() > threads:
 print("ended")
 """
     environ = os.environ | {"GEVENT_LOOP": loop}
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("ended\n", "")

@@ -4,6 +4,7 @@ import sys
 
 import gevent
 import pytest
+from patience import PATIENCE
 from sim_client import eventually
 from test_runtime_runner import ToyWriter
 
@@ -29,4 +30,4 @@ def test_no_message_stays_in_memory_after_it_is_written(status, messages):
     eventually(lambda: status.messages == messages)
     assert sys.getrefcount(data) == before
     queue.close()
-    running.get(timeout=5)
+    running.get(timeout=PATIENCE)

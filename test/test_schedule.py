@@ -15,6 +15,7 @@ from functools import partial
 import pytest
 from exchange_server import eventually
 from moved_clock import MovedClock
+from patience import PATIENCE
 from process import Collector
 
 from ssmd.store.ledger import decode_entry
@@ -74,7 +75,7 @@ def always_answered(collector: Collector) -> Iterator[None]:
 
     def ask() -> None:
         while not over.is_set():
-            with urllib.request.urlopen(f"http://{collector.listen}/health", timeout=60) as response:
+            with urllib.request.urlopen(f"http://{collector.listen}/health", timeout=PATIENCE) as response:
                 answers.append(response.status)
 
     with ThreadPoolExecutor(1) as pool:
@@ -194,7 +195,7 @@ def test_a_day_that_is_over_is_sealed_while_it_is_closed(tmp_path, clock):
         collector.closed()
         assert not (day / "test.manifest.json").exists()
         clock.forward(12 * HOUR)
-        until = time.monotonic() + 40
+        until = time.monotonic() + PATIENCE
         while not (day / "test.manifest.json").exists():
             assert time.monotonic() < until
             time.sleep(0.1)

@@ -21,6 +21,7 @@ import gevent.event
 import pytest
 from exchange_server import eventually
 from flask import Flask
+from patience import PATIENCE
 from process import Collector
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -44,7 +45,7 @@ def served(app: Any, host: str = "127.0.0.1", **more: Any) -> Iterator[HealthSer
         yield server
     finally:
         server.stop()
-        serving.get(timeout=5)
+        serving.get(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -412,7 +413,7 @@ def test_a_probe_in_a_burst_of_silent_connections_is_answered() -> None:
         for probe in socks[5:100:10]:
             assert to_its_end(probe).startswith(b"HTTP/1.1 200 ")
         server.stop()
-        serving.get(timeout=1)
+        serving.get(timeout=PATIENCE)
 
 
 # Listening.
@@ -427,7 +428,7 @@ def test_who_has_connected_is_answered_before_another_program_goes_on_listening(
             gevent.sleep(0)  # It has begun to stop.
             client.sendall(HEALTH + b"\r\n")
             assert to_its_end(client).startswith(b"HTTP/1.1 200 ")
-            stopping.get(timeout=5)
+            stopping.get(timeout=PATIENCE)
         with connected(server):
             pass  # The socket listens still.
     finally:
@@ -529,7 +530,7 @@ def test_a_probe_does_not_wait_for_the_metrics_of_others() -> None:
         waiting = gevent.spawn(answer_of_the_probe)
         for sock in socks:
             sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        waiting.get(timeout=20)
+        waiting.get(timeout=PATIENCE)
         assert answered[0] > 150, "still waiting when the probe was answered"
         for sock in socks:
             to_its_end(sock)
@@ -635,7 +636,7 @@ def test_it_listens_before_it_serves() -> None:
         serving = gevent.spawn(server.serve)
         assert to_its_end(sock).startswith(b"HTTP/1.1 200 ")
         server.stop()
-        serving.get(timeout=1)
+        serving.get(timeout=PATIENCE)
 
 
 def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
@@ -648,7 +649,7 @@ def test_stop_releases_the_port_and_the_connections(status: Status) -> None:
         began = time.monotonic()
         server.stop()
         server.stop()
-        serving.get(timeout=1)
+        serving.get(timeout=PATIENCE)
         assert time.monotonic() - began < 10
         assert to_its_end(sock) == b""
     again = HealthServer("127.0.0.1", server.port, app)
@@ -659,6 +660,6 @@ def test_after_stop_serve_does_not_listen_again() -> None:
     server = HealthServer("127.0.0.1", 0, make_app(Status(), CollectorRegistry(), dict))
     server.stop()
     serving = gevent.spawn(server.serve)
-    serving.get(timeout=1)
+    serving.get(timeout=PATIENCE)
     with pytest.raises(ConnectionRefusedError):
         connected(server)

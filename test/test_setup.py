@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from check_versions import FOR_WORK, bounds, left_out, locked_versions
 from packaging.version import Version
+from patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS, EXTRAS = (
@@ -183,7 +184,9 @@ def test_an_installed_ssmd_writes_its_example_tree_and_collects_from_it(installe
         environ = {**os.environ, "PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"}
         environ.pop("PYTHONPATH", None)
         argv = [installed / "ssmd", *arguments]
-        done = subprocess.run(argv, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            argv, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True, timeout=PATIENCE
+        )
         return done.stdout
 
     printed = run("init", "example")
@@ -223,11 +226,12 @@ def test_what_an_installed_simulator_prints_works_as_it_stands(installed, tmp_pa
         [(line, file)] = re.findall(r"Set `(endpoint: \S+)` in (\S+), then:", printed)
         change = f"sed -i 's,endpoint: .*,{line},' {file}"
         script = "\n".join([*commands[:-1], change, f"{commands[-1]} --listen 127.0.0.1:0"])
-        ended = subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environ, capture_output=True, timeout=60)
+        command = ["sh", "-e", "-c", script]
+        ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=PATIENCE)
         assert ended.returncode == 75, ended.stderr
     finally:
         simulator.terminate()
-        simulator.communicate(timeout=10)
+        simulator.communicate(timeout=PATIENCE)
     [data] = tmp_path.glob("data/*/kalshi-local.jsonl")
     assert len(data.read_bytes().splitlines()) == 100
 

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from patience import PATIENCE
 from suite import PASSING, Suite, assert_gone
 
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 def test_meets_the_others():
     Path(__file__).with_suffix(".here").touch()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 240
     while len(list(Path(__file__).parent.glob("*.here"))) < 4:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -67,7 +68,7 @@ def test_progress_names_what_is_at_work(suite):
     process = suite.start("--began=0", code="s.PROGRESS_SECONDS = 0")
     assert re.fullmatch(r"\d+ s: 0 of 1 files, 0 tests; now test_a.py\n", process.stdout.readline())
     (suite.files / "go").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -97,7 +98,7 @@ def test_waits(tmp_path):
 def interrupt(suite: Suite, *numbers: int, code: str = "s.GRACE_SECONDS = 20") -> tuple[int, str]:
     """Signal a run whose files wait, again once that was noticed; return its exit code and what it has printed."""
     process = suite.start(code=code)
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while len(list(suite.files.glob("*.here"))) < len(list(suite.files.glob("test_*.py"))):
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -107,7 +108,7 @@ def interrupt(suite: Suite, *numbers: int, code: str = "s.GRACE_SECONDS = 20") -
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(number)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert not list(suite.temporary.iterdir())
     assert_gone(suite.temporary)
     return process.returncode, out

@@ -11,6 +11,7 @@ import gevent
 import pytest
 import websocket
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from patience import PATIENCE
 from sim_client import Client, headers
 
 from ssmd.errors import ConfigError
@@ -75,7 +76,7 @@ def test_births_and_the_rest_interface() -> None:
         assert client.until("market_lifecycle_v2")[-1]["msg"]["event_type"]
     answers = []
     for _ in range(3):
-        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=PATIENCE)
         connection.request("GET", f"{urlsplit(simulator.rest_endpoint).path}/markets?status=unopened")
         answers.append(connection.getresponse().read())
         connection.close()
@@ -137,7 +138,7 @@ def test_another_exchange_needs_no_key_and_the_generic_dialect() -> None:
     assert started.keys == {}
     assert isinstance(started.service, ExchangeServer)
     gevent.spawn(started.service.serve)
-    client = websocket.create_connection(started.endpoint, timeout=10)
+    client = websocket.create_connection(started.endpoint, timeout=PATIENCE)
     client.send('{"method":"subscribe","params":{"channel":"trade","symbol":["BTC/USD"]}}')
     assert [json.loads(client.recv()) for _ in range(9)][-1]["channel"] == "trade"
     assert client.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import gevent
 import pytest
 import websocket
+from patience import PATIENCE
 
 from ssmd.sim.exchanges import EXCHANGES
 from ssmd.sim.exchanges.rules import Setting
@@ -28,14 +29,14 @@ def served(name: str, *faults: str, **setting: Any) -> Iterator[ExchangeServer]:
         yield server
     finally:
         server.stop()
-        serving.get(timeout=5)
+        serving.get(timeout=PATIENCE)
 
 
 class Client:
     """A plain client. Messages are JSON documents, or texts."""
 
     def __init__(self, endpoint: str) -> None:
-        self.ws = websocket.create_connection(endpoint, timeout=10)
+        self.ws = websocket.create_connection(endpoint, timeout=PATIENCE)
 
     def __enter__(self) -> Client:
         return self
@@ -85,7 +86,7 @@ def address(server: ExchangeServer) -> str:
     """Return where to connect; KuCoin gives a token for it first."""
     if server.rules is not EXCHANGES["kucoin"]:
         return server.endpoint
-    with urllib.request.urlopen(f"http://{server.address}/api/v1/bullet-public", b"", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{server.address}/api/v1/bullet-public", b"", timeout=PATIENCE) as response:
         data = json.load(response)["data"]
     return f"{data['instanceServers'][0]['endpoint']}?token={urllib.parse.quote(data['token'])}"
 

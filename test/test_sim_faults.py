@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 import websocket
+from patience import PATIENCE
 from sim_client import PATH, Client, eventually, served
 
 from ssmd.errors import UsageError
@@ -215,7 +216,7 @@ def test_error_after() -> None:
 @pytest.mark.parametrize("status", [200, 302, 403, 429, 503, 599])
 def test_status(status: int) -> None:
     with faulty(f"status={status}") as simulator:
-        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=PATIENCE)
         connection.request("GET", "/other", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
         response = connection.getresponse()
         body = response.read()

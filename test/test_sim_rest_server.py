@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import gevent
 import pytest
+from patience import PATIENCE
 from sim_client import PATH, Client, headers, served
 
 from ssmd.sim.births import Births
@@ -30,7 +31,7 @@ class Rest:
     """A client that keeps its connection open."""
 
     def __init__(self, simulator: Simulator) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=10)
+        self.http = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=PATIENCE)
 
     def ask(self, path: str, signed: dict[str, str] | None = None, **params: Any) -> tuple[int, Any]:
         query = f"?{urlencode(params)}" if params else ""

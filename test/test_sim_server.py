@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 import websocket
+from patience import PATIENCE
 from sim_client import ED_KEY, ED_KEY_ID, PATH, Client, eventually, headers, served
 
 from ssmd.errors import ListenError
@@ -49,7 +50,7 @@ def test_signatures_and_messages_go_by_the_clock_that_is_given() -> None:
 
 
 def http(simulator: Simulator, request: str) -> str:
-    with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=PATIENCE) as sock:
         sock.sendall(request.replace("\n", "\r\n").encode())
         answer = b""
         while chunk := sock.recv(4096):
@@ -100,7 +101,7 @@ def test_stop_closes_connections_with_code_1001() -> None:
         client.messages(2)
         stopping = gevent.spawn(simulator.stop)
         assert client.close_code() == (1001, "the simulator is stopping")
-        stopping.get(timeout=5)
+        stopping.get(timeout=PATIENCE)
 
 
 def books_of(messages: list[Any]) -> dict[str, dict[str, dict[str, int]]]:
@@ -265,7 +266,7 @@ def test_a_flood_of_commands_waits_until_the_client_reads_the_replies() -> None:
         text = json.dumps({"id": 1, "cmd": "nonsense " + "x" * 50})
         flood = gevent.spawn(lambda: [client.ws.send(text) for _ in range(30_000)])
         assert [client.message()["msg"]["code"] for _ in range(30_000)] == [5] * 30_000
-        flood.get(timeout=5)
+        flood.get(timeout=PATIENCE)
 
 
 def test_a_bug_is_logged_with_its_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 from recorded import fail
 
@@ -79,7 +80,7 @@ for step in itertools.count():
 
 def collect(*arguments: object) -> None:
     command = [sys.executable, "-c", COLLECT, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 

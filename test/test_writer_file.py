@@ -14,6 +14,7 @@ from typing import Any
 
 import gevent
 import pytest
+from patience import PATIENCE
 
 from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import OutputError, WriteError
@@ -192,7 +193,7 @@ def test_what_waits_for_the_lock_does_not_take_a_file_that_was_removed_meanwhile
         assert not opening.ready()
         path.rename(path.with_name("kalshi.jsonl.zst"))
     with pytest.raises(OutputError, match="compressed already"):
-        opening.get(timeout=30)
+        opening.get(timeout=PATIENCE)
     assert not path.exists()
 
 
@@ -205,7 +206,7 @@ def test_a_start_waits_for_what_is_at_work_on_the_file(tmp_path, make):
         opening = gevent.spawn(writer.open)
         gevent.sleep(0.3)
         assert not opening.ready()
-    opening.get(timeout=30)
+    opening.get(timeout=PATIENCE)
     assert writer.location == str(path)
 
 

@@ -145,7 +145,7 @@ class Prometheus:
     def _get(self, path: str, **parameters: str) -> str:
         query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}{query}", timeout=20) as response:
+            with urllib.request.urlopen(f"http://{self.address}{path}{query}", timeout=PATIENCE) as response:
                 return response.read().decode()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{path}{query}: {error.read().decode()}") from None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from compose_spec import PyOptions
+from patience import PATIENCE
 from process import ROOT
 
 from ssmd import __version__, wiring
@@ -102,7 +103,7 @@ def test_seaweedfs_knows_its_options_and_the_key_of_the_collector():
     data = yaml.safe_load((FOLDER / "s3.yaml").read_text())
     command, *options = data["services"]["seaweedfs"]["command"]
     weed = Path(sys.executable).with_name("weed")
-    shown = subprocess.run([weed, command, "-h"], capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run([weed, command, "-h"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     known = set(re.findall(r"^  (-[\w.]+)", shown.stdout + shown.stderr, re.MULTILINE))
     assert {option.partition("=")[0] for option in options} <= known
     storage = yaml.safe_load(data["configs"]["environment"]["content"])["storage"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 
 from ssmd import __version__
@@ -99,7 +100,7 @@ class Container:
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the running container to its end."""
         return subprocess.run(
-            [*self._runc, "exec", self._id, *command], capture_output=True, text=True, timeout=60, check=False
+            [*self._runc, "exec", self._id, *command], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
 
     def signal(self, name: str) -> None:
@@ -107,14 +108,14 @@ class Container:
 
     def wait(self) -> tuple[int, str, str]:
         """Wait for the end; return the exit code, stdout and stderr."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
     def file(self) -> Path | None:
         return next(self.data.glob("data/*/kalshi-sim.jsonl"), None)
 
     def wait_for_lines(self, count: int) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not (file := self.file()) or file.read_bytes().count(b"\n") < count:
             assert self.process.poll() is None, self.wait()
             assert time.monotonic() < until
@@ -122,7 +123,7 @@ class Container:
 
     def remove(self) -> None:
         subprocess.run([*self._runc, "delete", "--force", self._id], capture_output=True, check=False)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import PATIENCE
 from process import KEYS, ROOT
 from systemd_machine import Machine, why_not
 
@@ -62,7 +63,7 @@ def sh(script: str, cwd: Path, home: Path, prefix: tuple[str, ...] = ()) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, (script, done.stdout, done.stderr)

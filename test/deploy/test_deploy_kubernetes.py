@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import PATIENCE
 from process import ROOT, Process
 from prometheus_rule import OBJECT, RULES, prometheus_rule
 
@@ -40,7 +41,8 @@ RELEASES = ["1.27", "1.32", "1.37"]
 
 
 def kustomize(folder: Path) -> str:
-    ended = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
+    command: list[str | Path] = ["kubectl", "kustomize", folder]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 
@@ -78,7 +80,7 @@ def container(overlay: str) -> dict[str, Any]:
 
 def strictly_valid(file: Path, release: str = RELEASES[-1]) -> subprocess.CompletedProcess[str]:
     command = ["kubernetes-validate", "--strict", "--kubernetes-version", release, str(file)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_all_overlays_are_tested():
@@ -285,7 +287,7 @@ def test_with_keys_in_vault_the_pod_has_an_account_and_a_way_there(tmp_path, mor
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
     path = tmp_path / "out.yaml"
     path.write_text(kustomize(tmp_path))
-    subprocess.run(["kubernetes-validate", "--strict", path], check=True, capture_output=True, timeout=60)
+    subprocess.run(["kubernetes-validate", "--strict", path], check=True, capture_output=True, timeout=PATIENCE)
     objects = {each["kind"]: each for each in yaml.safe_load_all(path.read_text())}
     account = objects["ServiceAccount"]["metadata"]
     assert (account["name"], account["namespace"]) == ("kalshi-collector", "here")
@@ -695,7 +697,7 @@ def lines(folder: Path) -> int:
 
 
 def wait_for_lines(folder: Path, count: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while lines(folder) < count:
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 
 PAGE = (ROOT / "docs" / "markets.md").read_text()
@@ -23,7 +24,7 @@ def sh(script: str, cwd: Path) -> str:
     alone = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(cwd)}
     command = [*alone, "sh", "-eu", "-c", script]
-    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, (script, done.stdout, done.stderr)
     return done.stdout
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from monitoring import HEALTHY, MINUTE, ON_A_DEAD_DISK, RULES, Monitored, Prometheus, shrink
+from patience import PATIENCE
 from process import ROOT
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
@@ -25,7 +26,7 @@ UNIT_TESTS = [HERE / f"{name}_test.yaml" for name in ("alerts", "alerts_day", "k
 def promtool(*arguments: str | Path, stdin: str = "") -> str:
     """Run promtool, which must find nothing wrong; return its output."""
     ended = subprocess.run(
-        ["promtool", *arguments], input=stdin, capture_output=True, text=True, timeout=200, check=False
+        ["promtool", *arguments], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr

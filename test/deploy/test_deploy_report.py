@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from patience import PATIENCE
 from process import start
 from recorded import DAY, make_day
 
@@ -32,7 +33,7 @@ def page(tmp_path: Path) -> str:
         make_day(storage, f"2026-09-{day}")
     make_day(storage, "2026-09-21", lost_after=50, connected=[(0, 40_000, "disconnected"), (43_600, DAY, "stopped")])
     process = start("report", storage, "--html", PYTHONIOENCODING="utf-8")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     return out
 
@@ -78,7 +79,7 @@ def browse(profile: Path, address: str, *arguments: str) -> tuple[str, list[str]
             f"--host-resolver-rules=MAP * {urlsplit(address).netloc}",
             "--window-size=1400,900", "--enable-logging=stderr", *arguments, address,
         ],
-        capture_output=True, text=True, timeout=100, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     return ended.stdout, re.findall(r":CONSOLE\S*\] (.*)", ended.stderr)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from ports import free_port, free_ports
 from process import KEYS, ROOT, Simulator, make_tree
 
@@ -59,7 +60,7 @@ class Host:
 
     def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         process = self.begin(name, *arguments)
-        stdout, stderr = process.communicate(timeout=100)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def log(self, environment: str = "kalshi-sim") -> str:
@@ -74,7 +75,7 @@ class Host:
         return int(re.search(r"process  (\d+),", status).group(1))
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s"
@@ -280,7 +281,7 @@ def test_the_page_may_show_the_state_alone(host):
 
 def test_two_starts_at_once_start_one_collector(host):
     first, second = host.begin("start", "kalshi-sim"), host.begin("start", "kalshi-sim")
-    output = first.communicate(timeout=100)[0] + second.communicate(timeout=100)[0]
+    output = first.communicate(timeout=PATIENCE)[0] + second.communicate(timeout=PATIENCE)[0]
     assert (first.returncode, second.returncode) == (0, 0), output
     assert host.log().count("starting version") == 1
 
@@ -394,7 +395,7 @@ def test_a_collector_that_loses_a_signal_gets_it_again(host, tmp_path):
         wait_for((tmp_path / "begun").exists)
         keeper.terminate()
         try:
-            assert keeper.wait(10) == 128 + signal.SIGTERM
+            assert keeper.wait(PATIENCE) == 128 + signal.SIGTERM
         finally:
             host.run("stop", "--force", "kalshi-sim")
 

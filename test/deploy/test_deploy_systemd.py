@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from abilities import need
+from patience import PATIENCE
 from process import KEYS, ROOT
 from recorded import make_day
 from systemd_machine import Machine, why_not
@@ -28,7 +29,7 @@ NIGHTLY = ("compact", "export", "prune")
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     need("systemd-analyze")
     command = ["systemd-analyze", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_systemd_finds_nothing_wrong_in_the_unit(tmp_path):
@@ -116,7 +117,7 @@ def configure(machine: Machine, environment: str, *lines: str) -> None:
 
 
 def is_ready(machine: Machine, listen: str) -> bool:
-    ask = f"import urllib.request as u; u.urlopen('http://{listen}/ready', timeout=5)"
+    ask = f"import urllib.request as u; u.urlopen('http://{listen}/ready', timeout=60)"
     return machine.run("/opt/python/bin/python3", "-c", ask).returncode == 0
 
 
@@ -306,7 +307,7 @@ def test_days_are_uploaded_with_the_rights_of_the_unit(machine):
 
 def shipping(machine: Machine, what: str = "shipping") -> dict:
     """What /status says of shipping, or of uploading; nothing has been copied as long as it says nothing."""
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status', timeout=5).read().decode())"
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/status', timeout=60).read().decode())"
     asked = machine.run("/opt/python/bin/python3", "-c", ask)
     found = json.loads(asked.stdout)[what] if asked.returncode == 0 else None
     return found or {"messages": 0, "up": False}

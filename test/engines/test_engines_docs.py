@@ -14,6 +14,7 @@ import pytest
 from kafka_broker import Broker
 from mqtt_broker import MqttBroker
 from nats_server import NatsServer
+from patience import PATIENCE
 from process import ROOT, Probed
 
 from ssmd.store.line import decode_line
@@ -50,7 +51,7 @@ def environ() -> dict[str, str]:
 def run(checkout: Path, *command: str) -> str:
     """Run a command to its end, which must be a success; return what it printed."""
     done = subprocess.run(
-        command, cwd=checkout, env=environ(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=checkout, env=environ(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
@@ -66,7 +67,7 @@ def collector(checkout: Path) -> Probed:
 def wait_until_shipped(collector: Probed, messages: int = 100) -> None:
     """Wait until so many messages are in the engine: there are trades among them."""
     collector.start_up()
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while ((json.loads(collector.get("/status")[1])["shipping"] or {}).get("messages") or 0) < messages:
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -160,13 +161,13 @@ def test_a_consumer_of_mqtt(checkout):
         write_transport(checkout, f"transport: {{type: mqtt, url: '{broker.url}'}}\n")
         command = [sys.executable, "-W", "error", "-c", code.replace("1883", str(broker.port))]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as consumer:
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while "Sending SUBACK" not in (checkout / "broker" / "mosquitto.log").read_text():
                 assert time.monotonic() < until
                 time.sleep(0.05)
             with collector(checkout) as process:
                 process.start_up()
-                printed, _ = consumer.communicate(timeout=60)
+                printed, _ = consumer.communicate(timeout=PATIENCE)
         assert consumer.returncode == 0
         assert_shown(checkout, printed)
     finally:

@@ -19,6 +19,7 @@ from engine_blocks import DAY, FEED, MARKETS, TS, block, expected, market, paylo
 from exchange_server import Authority
 from house import ROOT
 from kafka_broker import Broker
+from patience import PATIENCE
 from server_process import DEADLINE
 
 from ssmd.contracts.shard import WHOLE, Shard
@@ -263,7 +264,7 @@ def test_a_relay_that_is_killed_again_and_again_ships_all_once(shared, topic, po
     total, a_block, kills = 5000, 400, 5
     for _ in range(kills):
         killed(shared, topic, total, a_block, point)
-    done = subprocess.run(capture_output=True, timeout=60, **shipper(shared, topic, total, a_block, "none"))
+    done = subprocess.run(capture_output=True, timeout=PATIENCE, **shipper(shared, topic, total, a_block, "none"))
     assert (done.returncode, done.stderr) == (0, b"")
     sink = opened(shared, topic)
     assert shown(sink.copies()) == expected(total)

@@ -18,6 +18,7 @@ from house import ROOT
 from mounts import mounted, remount
 from nats_keys import Nkey, with_credentials
 from nats_server import PREFIX, Kept, NatsServer
+from patience import PATIENCE
 from ports import free_port
 from process import Ended, make_tree, ssmd
 from sink_conformance import Recorded, rest_of, trade, without_places
@@ -294,7 +295,7 @@ def test_the_password_is_not_sent_to_a_server_that_offers_no_tls(server):
 
         pretending = gevent.spawn(pretend)
         refusal(server, USER, url=f"tls://127.0.0.1:{listener.getsockname()[1]}")
-        pretending.get(timeout=30)
+        pretending.get(timeout=PATIENCE)
     assert heard == b""
 
 
@@ -618,7 +619,7 @@ def test_a_server_that_is_killed_while_it_stores_batches_has_all_or_nothing_of_e
             killer = gevent.spawn_later(0.05 + 0.02 * kill, server.kill)
             with contextlib.suppress(EngineError):
                 ship_rest(sink, blocks)
-            killer.get(timeout=30)
+            killer.get(timeout=PATIENCE)
         server.start()
     with contextlib.closing(opened(server)) as sink:
         ship_rest(sink, blocks)
@@ -648,7 +649,7 @@ def test_what_answers_is_no_nats_server(server, greeting):
 
         pretending = gevent.spawn(pretend)
         error = refusal(server, url=f"nats://127.0.0.1:{listener.getsockname()[1]}")
-        pretending.get(timeout=30)
+        pretending.get(timeout=PATIENCE)
     assert type(error) is EngineError
     assert len(str(error)) < 300
 
@@ -703,7 +704,7 @@ def ship_rest(sink: SinkProcess, blocks: list[Block]) -> None:
 
 def retried(config: dict[str, Any], work: Callable[[SinkProcess], T]) -> T:
     """Return what a new sink does; try again for a while, as a relay does: the cluster may be electing a leader."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             with contextlib.closing(SinkProcess(config, {})) as sink:

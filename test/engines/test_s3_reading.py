@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+from patience import PATIENCE
 from process import Collector, Process, ssmd, start
 from recorded import make_day
 from s3_server import BUCKET, KEY, READER
@@ -228,7 +229,7 @@ def test_a_day_is_replayed(server, storage, tmp_path, cache):
         (tmp_path / "run").mkdir()
         endpoint = serving["endpoint"].replace("/trade-api/ws/v2", "/any")
         with Collector(tmp_path / "run", endpoint, exchange="generic") as collector:
-            assert collector.wait(50) == 75
+            assert collector.wait(PATIENCE) == 75
         assert replay.end() == 0
     ours, theirs = (
         ssmd("cat", "--raw", path).stdout for path in (collector.data, storage / "2025-12-20" / "gate.jsonl")

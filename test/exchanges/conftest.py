@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-TEST_SECONDS = 240
+TEST_SECONDS = 600
 
 
 @pytest.fixture(autouse=True)

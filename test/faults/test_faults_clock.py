@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from patience import PATIENCE
 from process import Collector, Simulator
 
 from ssmd.proof.verify import verify
@@ -103,7 +104,7 @@ def days(collector: Collector) -> list[str]:
 
 def wait_until_it_grows(path: Path) -> None:
     size = path.stat().st_size
-    until = time.monotonic() + 40
+    until = time.monotonic() + PATIENCE
     while path.stat().st_size < size + 50_000:
         assert time.monotonic() < until, "the file does not grow any more"
         time.sleep(0.05)

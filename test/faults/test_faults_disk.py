@@ -23,6 +23,7 @@ import gevent.monkey
 import pytest
 from gevent.pool import Pool
 from mounts import mounted, remount
+from patience import PATIENCE
 from process import ROOT, Collector, Simulator
 from ship_runs import Site, wait_until
 
@@ -96,7 +97,7 @@ def test_20_kills_under_load_lose_no_byte_and_join_no_lines(tmp_path):
                 collector.wait_for("connected")
                 path = today(collector.data)
                 kill_at = len(written) + choose.randrange(8_000_000)
-                until = time.monotonic() + 20
+                until = time.monotonic() + PATIENCE
                 while os.stat(path).st_size < kill_at and time.monotonic() < until:
                     precise_sleep(0.0002)
                 os.kill(collector.process.pid, signal.SIGKILL)
@@ -201,7 +202,7 @@ def run_with_failing_call(folder: Path, endpoint: str, call: str, number: int, e
         prefix=prefix,
         environment=f"storage: {{type: local, path: {folder}/data, fsync_interval_seconds: 0.05}}\n",
     ) as collector:
-        collector.wait(60)
+        collector.wait(PATIENCE)
     return collector, "(INJECTED)" in (folder / "strace").read_text()
 
 
@@ -306,7 +307,7 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
                     rss_mb.append(metric(collector, "process_resident_memory_bytes") / 1e6)
                     backpressure.append(metric(collector, "ssmd_backpressure_seconds_total"))
                 time.sleep(0.1)
-        assert collector.wait(60) == 75
+        assert collector.wait(PATIENCE) == 75
     assert sum("(DELAYED)" in line for line in (tmp_path / "strace").read_text().splitlines()) > 10
     assert len(rss_mb) > 10, "the queue has never been full"
     print(

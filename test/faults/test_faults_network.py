@@ -19,6 +19,7 @@ from typing import Any
 import gevent
 import pytest
 from exchange_server import CONT, PING, TEXT, Authority, Peer, close_frame, frame, serving
+from patience import PATIENCE
 from process import Collector, Process, Simulator
 
 from ssmd.runtime.queue import QUEUE_BYTES
@@ -72,7 +73,7 @@ class Network:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=10)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
 @pytest.fixture

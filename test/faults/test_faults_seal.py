@@ -4,6 +4,7 @@ import sys
 from subprocess import run
 
 import pytest
+from patience import PATIENCE
 from process import ROOT
 from recorded import make_day
 
@@ -23,14 +24,14 @@ def test_a_kill_leaves_no_wrong_manifest_and_the_next_run_seals(tmp_path, call):
     for number in range(1, 20):
         trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(day), "-P", str(manifest), "-P", f"{manifest}.new"]
         trace += ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
-        done = run([*trace, *command], cwd=ROOT, capture_output=True, check=False, timeout=60)
+        done = run([*trace, *command], cwd=ROOT, capture_output=True, check=False, timeout=PATIENCE)
         for path in data_files([tmp_path]):
             assert verify(path).findings == []
         if done.returncode == 0:
             break
         killed += 1
         if not manifest.exists():
-            assert run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == 0
+            assert run(command, cwd=ROOT, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
         assert verify(data_files([tmp_path])[0]).sealed
         manifest.unlink()
     assert killed

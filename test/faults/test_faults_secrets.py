@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from exchange_server import TEXT, Authority, Peer, accepting, close_frame, frame, serving
 from gevent.pool import Pool
+from patience import PATIENCE
 from ports import free_port
 from process import ROOT, make_tree, start
 
@@ -218,14 +219,14 @@ class Sim:
         port = free_port()
         self._process = start("sim", "--listen", f"127.0.0.1:{port}", **variables)
         self.endpoint = f"ws://127.0.0.1:{port}/trade-api/ws/v2"
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
             gevent.sleep(0.05)
 
     def printed(self) -> dict[str, str]:
         """Stop it; return what it has printed."""
         self._process.terminate()
-        out, err = self._process.communicate(timeout=10)
+        out, err = self._process.communicate(timeout=PATIENCE)
         assert "127.0.0.1" in out + err
         return {"sim stdout": out, "sim stderr": err}
 
