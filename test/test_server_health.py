@@ -262,6 +262,15 @@ GARBAGE = {
 }
 
 
+def test_a_long_head_is_refused_before_all_of_it_is_there(server: HealthServer) -> None:
+    """Python would keep 100 fields of 64 kB for each of 512 connections, 3 GB."""
+    fields = b"X: " + b"a" * 1000 + b"\r\n"
+    room = health.MOST_HEAD_BYTES // len(fields)
+    assert exchange(server, HEALTH + fields * (room - 1) + b"\r\n").split(b" ")[1] == b"200"
+    # Without the empty line after it: nothing more is waited for.
+    assert exchange(server, HEALTH + fields * (room + 1)).split(b" ")[1] == b"400"
+
+
 @pytest.mark.parametrize("leaves", ["waits", "hangs up", "resets"])
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_disturbs_neither_the_probes_nor_the_log(

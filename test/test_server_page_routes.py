@@ -165,5 +165,30 @@ def test_where_only_this_host_reaches_it_no_other_name_is_served(path, code):
         assert ask_as(server, request.format(path, "collector.example")) == 200
 
 
+FOREIGN = {
+    "a stream of another site": "Origin: http://evil.example",
+    "one of a frame without an origin": "Origin: null",
+    "an image of another site": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors",
+    "a script of another port": "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors",
+}
+OWN = {
+    "its own page": "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors",
+    "its own page, by its name": "Origin: http://collector.example:80",
+    "a link": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate",
+    "what a person types": "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate",
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/page.js", "/status"])
+def test_pages_of_other_sites_load_nothing(path):
+    """They could not read it; but their streams would take the places of others, and cost time."""
+    with page_of(Status()) as server:
+        request = f"HEAD {path} HTTP/1.1\r\nHost: collector.example:80\r\n{{}}\r\n\r\n"
+        assert {name: ask_as(server, request.format(fields)) for name, fields in FOREIGN.items()} == dict.fromkeys(
+            FOREIGN, 403
+        )
+        assert {name: ask_as(server, request.format(fields)) for name, fields in OWN.items()} == dict.fromkeys(OWN, 200)
+
+
 def ask_as(server: HealthServer, request: str) -> int:
     return int(exchange(server, request.encode()).split(b" ")[1])

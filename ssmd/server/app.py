@@ -61,9 +61,10 @@ def make_app(
 
 
 def harden(app: Flask, *, only_local: bool) -> None:
-    """Let an app send the headers that protect a page, answer errors in JSON and, with `only_local`, refuse requests
-    under names that may not mean this host.
+    """Let an app send the headers that protect a page, answer errors in JSON, refuse requests that pages of other sites
+    make and, with `only_local`, those under names that may not mean this host.
     """
+    app.before_request(_require_own_site)
     if only_local:
         app.before_request(_require_local_name)
     app.errorhandler(HTTPException)(_other)
@@ -117,6 +118,20 @@ def _other(error: HTTPException) -> Response:
 def _require_local_name() -> None:
     """Refuse a request under a name that may not mean this host, except for what every scraper asks for."""
     if request.path not in FOR_SCRAPERS and not names_this_host(request.headers.get("Host", "")):
+        abort(403)
+
+
+def _require_own_site() -> None:
+    """Refuse what a page of another site loads, as far as the browser says so. A link on it may lead here.
+
+    Such a page could not read the answer, but its streams would take the places of others.
+    """
+    fields = request.headers
+    origin = fields.get("Origin")
+    is_foreign = origin is not None and origin.partition("://")[2] != fields.get("Host")
+    is_elsewhere = fields.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    is_link = fields.get("Sec-Fetch-Mode") == "navigate"
+    if request.path not in FOR_SCRAPERS and (is_foreign or (is_elsewhere and not is_link)):
         abort(403)
 
 

@@ -37,6 +37,9 @@ CONNECTION_SECONDS = 5.0
 """The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
 off."""
 
+MOST_HEAD_BYTES = 32 * 1024
+"""A request with a longer head is refused. Python itself would keep 100 fields of 64 kB for each connection."""
+
 _SOCKET = "ssmd.socket"
 """The key of the WSGI environment for the socket of the connection."""
 
@@ -180,12 +183,31 @@ class HealthServer:
         gevent.killall(list(self._connections), timeout=1)
 
 
+class _Head:
+    """The head of a request, up to MOST_HEAD_BYTES. Raises ValueError beyond."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = MOST_HEAD_BYTES
+
+    def readline(self, size: int) -> bytes:
+        line: bytes = self._file.readline(min(size, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise ValueError("the head is too long")
+        return line
+
+
 class _Handler(WSGIHandler):  # type: ignore[misc]
     """Serves one connection: one request, within CONNECTION_SECONDS.
 
     What a client does wrong is not logged above DEBUG. gevent would print a traceback for some of it, and anybody who
     reaches the port could fill the log.
     """
+
+    def MessageClass(self, file: Any, _: int) -> Any:
+        """Read the fields of the head. What this raises goes to _handle_client_error()."""
+        return super().MessageClass(_Head(file), 0)
 
     def get_environ(self) -> dict[str, Any]:
         return {**super().get_environ(), _SOCKET: self.socket}

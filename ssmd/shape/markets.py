@@ -42,6 +42,8 @@ class MarketCount:
         self._asked: set[str] = set()
         self._unheard: set[str] = set()
         """Those of the markets that were asked for which had no message, once not every message is counted."""
+        self._room = 0
+        """How many there were when that set was made."""
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Take the day's ledger, which says which markets were to be collected at some time of it."""
@@ -58,7 +60,7 @@ class MarketCount:
             return
         self._messages += len(names)
         if self._sampled is not None:
-            self._unheard.difference_update(names)
+            self._hear(names)
             some = names[self._skip :: EACH]
             self._skip = (self._skip - len(names)) % EACH
             self._count(self._sampled, some, EACH)
@@ -67,6 +69,13 @@ class MarketCount:
             if len(self._counts) > self._exact[0] and self._messages > self._exact[1]:
                 self._sampled = Counter()
                 self._unheard = self._asked - self._counts.keys()
+                self._room = len(self._unheard)
+
+    def _hear(self, names: Sequence[str]) -> None:
+        self._unheard.difference_update(names)
+        if len(self._unheard) <= self._room // 2:
+            self._unheard = set(self._unheard)  # A set keeps its memory. A small one is much faster to look into.
+            self._room = len(self._unheard)
 
     def _count(self, counts: Counter[str], names: Sequence[str], each: int) -> None:
         before = len(counts)
