@@ -4,8 +4,8 @@ Usage: side_by_side.py [--began=<seconds since 1970>] [--hung=<seconds>] <folder
 
 This process loads pytest and the conftest once, and lists the test files of the folder. For each file it forks a
 process: nothing is imported twice, no file depends on what another has left behind, and a crash is that of one file.
-The largest files begin first, since they tend to take longest. What pytest prints about a file is shown when a test of
-it has failed or there was a warning. The exit code is 0 when all tests have passed, 1 when not, 130 after Ctrl-C.
+The files of LONGEST begin first, then the largest. What pytest prints about a file is shown when a test of it has
+failed or there was a warning. The exit code is 0 when all tests have passed, 1 when not, 130 after Ctrl-C.
 """
 
 import io
@@ -33,6 +33,20 @@ from side_by_side_results import Listing, Records, Result, read_result, table
 
 PROCESSES = 4
 """Twice the cores of a small machine: many tests wait most of the time."""
+LONGEST = (
+    "test_deploy_container.py",
+    "test_deploy_systemd.py",
+    "test_deploy_scripts.py",
+    "test_commands_compact.py",
+    "test_commands_export.py",
+    "test_connector_rest_connector.py",
+    "test_parquet_days.py",
+    "test_never_silent.py",
+    "test_commands_ship.py",
+    "test_secrets.py",
+    "test_bench.py",
+)
+"""The files that take longest, by the tables of complete runs. One that begins late works alone at the end."""
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 10
 HUNG_SECONDS = 400.0
@@ -146,7 +160,7 @@ def run_pytest(arguments: Sequence[str], folder: Path) -> NoReturn:
 
 
 def list_files(folder: str, arguments: Sequence[str]) -> list[str]:
-    """The test files that pytest finds, the largest first. Exits when pytest cannot begin."""
+    """The test files that pytest finds, in the order in which they begin. Exits when pytest cannot begin."""
     listing = Listing()
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
         code = pytest.main([*arguments, "--collect-only", folder], plugins=[listing])
@@ -155,7 +169,12 @@ def list_files(folder: str, arguments: Sequence[str]) -> list[str]:
         sys.exit(int(code))
     # On its way to a folder pytest also visits the files beside it.
     found = [path for path in listing.paths if path.is_relative_to(Path(folder).resolve())]
-    return [os.path.relpath(path) for path in sorted(found, key=lambda path: -path.stat().st_size)]
+    return [os.path.relpath(path) for path in sorted(found, key=_rank)]
+
+
+def _rank(path: Path) -> tuple[int, int]:
+    place = LONGEST.index(path.name) if path.name in LONGEST else len(LONGEST)
+    return place, -path.stat().st_size
 
 
 def run(files: Sequence[str], processes: Processes, began: float, hung: float) -> list[Result]:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from patience import PATIENCE
+from process import ROOT
 from suite import PASSING, Suite, assert_gone
 
 
@@ -43,6 +44,20 @@ def test_files_beside_the_folder_are_not_tested(suite):
     suite.add(**{"test_beside": PASSING, "inner/test_in": PASSING})
     _, lines = suite.run(code="print(s.list_files('inner', ['-c', 'pytest.ini', '-p', 'no:hypothesispytest'])), exit()")
     assert lines == ["['inner/test_in.py']"]
+
+
+def test_the_files_that_take_longest_begin_first_then_the_largest(suite):
+    suite.add(test_small=PASSING, test_large=PASSING * 2, test_longest=PASSING, test_long=PASSING)
+    names = "s.LONGEST = ('test_longest.py', 'test_long.py')"
+    _, lines = suite.run(code=f"{names}; print(s.list_files('.', ['-c', 'pytest.ini', '-p', 'no:hypothesispytest'])); "
+                              "exit()")  # fmt: skip
+    assert lines == ["['test_longest.py', 'test_long.py', 'test_large.py', 'test_small.py']"]
+
+
+def test_the_files_that_take_longest_are_there():
+    from side_by_side import LONGEST
+
+    assert set(LONGEST) <= {path.name for path in (ROOT / "test").rglob("test_*.py")}
 
 
 def test_never_more_than_four_at_a_time(suite):
