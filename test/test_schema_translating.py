@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 
 import pytest
 
 from ssmd.errors import ConfigError
 from ssmd.extras import CAPNP
+from ssmd.schema.check import make_checker
 from ssmd.schema.translating import TRANSLATORS, Translator, translate
 
 ID = b"@0xbf5147cbbecf40c1;\n"
@@ -59,14 +61,60 @@ def program(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("import os; os.abort()", "was killed by SIGABRT: "),
-        ("raise SystemExit(3)", "ended with exit code 3: "),
+        ("import os; os.abort()", "was killed by SIGABRT; correct the definition, or make it simpler"),
+        ("raise SystemExit(3)", "ended with exit code 3; correct the definition"),
         ("raise KeyError('x')", "ended with exit code 1: KeyError: 'x'"),
     ],
 )
 def test_a_process_that_ends_badly_is_one_error(program, text, reason):
     expected = f"schemas/x.capnp cannot be used: the process that reads it with pycapnp {reason}"
     assert refused("x.capnp", b"", program(text)).startswith(expected)
+
+
+LISTS = ID + b"struct Message { a @0 :" + b"List(" * 3000 + b"Int32" + b")" * 3000 + b"; }"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.capnp", LISTS, " cannot be used: the process that reads it with pycapnp was killed by SIGSEGV; "),
+        ("x.proto", b"message M {" * 5000 + b"}" * 5000, ":1: Reached maximum recursion limit for nested messages"),
+    ],
+)
+def test_a_definition_that_is_nested_very_deep_is_one_error(name, content, reason):
+    assert refused(name, content).startswith(f"schemas/{name}{reason}")
+
+
+FIELDS = range(1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "x.proto",
+            b'syntax = "proto3"; message Message { oneof any { %b } }'
+            % b"".join(b"int32 f%d = %d;" % (at, at + 1) for at in FIELDS),
+        ),
+        (
+            "x.capnp",
+            ID + b"struct Message { union { %b } }" % b"".join(b"f%d @%d :Int32;" % (at, at) for at in FIELDS),
+        ),
+    ],
+)
+def test_of_very_many_fields_one_at_most_may_be_there(name, content):
+    """All pairs of them took a gigabyte, and more than a minute."""
+    made = translate(content, name, TRANSLATORS[{"p": "protobuf", "c": "capnp"}[name[2]]])
+    assert len(made) < 5_000_000
+    fields = ["f1", "f998", "f999"]
+    payloads = [json.dumps(dict.fromkeys(some, 1)).encode() for some in ([], fields[:1], fields[::2], fields[1:])]
+    assert [each.index for each in make_checker(made, name).check([*payloads, b'{"f1":1,"f2":null}'])] == [2, 3]
+
+
+def test_a_definition_that_takes_very_much_memory_does_not_take_that_of_the_host(program):
+    large = "from ssmd.schema.assembly import be_bounded\nbe_bounded()\nx = bytes(3 << 30)"
+    text = refused("x.capnp", b"", program(large))
+    assert "ended with exit code 1: MemoryError; correct the definition, or make it simpler" in text
 
 
 def test_a_process_that_does_not_end_is_one_error(program, monkeypatch):

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
+import resource
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ssmd.schema.names import of_types
 
-__all__ = ["ANYTHING", "BASE64", "ROOT", "described", "finish", "integer", "message", "nullable", "number", "whole"]
+__all__ = [
+    "ANYTHING",
+    "BASE64",
+    "ROOT",
+    "be_bounded",
+    "described",
+    "finish",
+    "integer",
+    "message",
+    "nullable",
+    "number",
+    "whole",
+]
 
 ANYTHING: Mapping[str, Any] = {}
 BASE64 = "^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2,3}={0,2})?$"
@@ -19,6 +31,16 @@ ROOT = "Message"
 """The name of the message that describes every type for which there is none."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+_MOST_MEMORY = 2 << 30
+"""In bytes of addresses; the library itself takes a tenth of that."""
+
+
+def be_bounded() -> None:
+    """Let this process fail, rather than the host, when a definition takes very much memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 def described(name: str) -> dict[str, Any]:
@@ -59,9 +81,20 @@ def message(
         schema["properties"].update(dict.fromkeys(spellings, value))
     demands: list[Any] = [_is_there(spellings) for spellings in required]
     for group in either:
-        pairs = itertools.combinations(map(_is_there, group), 2)
-        demands += [{"not": {"allOf": list(pair)}} for pair in pairs]
+        demands += _at_most_one(list(map(_is_there, group)))
     return schema | ({"if": {"type": "object"}, "then": {"allOf": demands}} if demands else {})
+
+
+def _at_most_one(conditions: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what demands that at most one condition holds: none in one half if there is one in the other half, and so
+    on in each half. All pairs would be millions, where a group has thousands of fields.
+    """
+    if len(conditions) > 1:
+        middle = len(conditions) // 2
+        halves = conditions[:middle], conditions[middle:]
+        yield {"not": {"allOf": [{"anyOf": list(half)} for half in halves]}}
+        for half in halves:
+            yield from _at_most_one(half)
 
 
 def _is_there(spellings: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ faulty.
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,18 @@ from typing import Any
 
 import capnp
 
-from ssmd.schema.assembly import ANYTHING, BASE64, described, finish, integer, message, nullable, number, whole
+from ssmd.schema.assembly import (
+    ANYTHING,
+    BASE64,
+    be_bounded,
+    described,
+    finish,
+    integer,
+    message,
+    nullable,
+    number,
+    whole,
+)
 from ssmd.schema.names import of_values, snake_cases
 
 __all__ = ["Translation"]
@@ -99,7 +109,7 @@ def _values(enum: Any) -> Iterator[str]:
 
 
 def main(path: str) -> int:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    be_bounded()
     capnp.remove_import_hook()
     # pycapnp has the definitions of Cap'n Proto itself, such as /capnp/c++.capnp.
     module = capnp.load(path, imports=[str(Path(capnp.__file__).parent.parent)])

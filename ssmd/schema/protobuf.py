@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
-from ssmd.schema.assembly import ANYTHING, BASE64, described, finish, integer, message, nullable, whole
+from ssmd.schema.assembly import ANYTHING, BASE64, be_bounded, described, finish, integer, message, nullable, whole
 
 __all__ = ["translated"]
 
@@ -35,6 +35,8 @@ _BITS = {
     _Field.TYPE_FIXED64: (64, False),
 }
 """How many bits an integer has, and whether it has a sign."""
+
+
 def _integer(bits: int, *, signed: bool) -> dict[str, Any]:
     """Return the schema of an integer, which may also be a text of its digits."""
     digits = "^-?[0-9]+$" if signed else "^[0-9]+$"
@@ -117,7 +119,6 @@ def _messages_in(outer: DescriptorProto, path: str) -> Iterator[tuple[str, Descr
 
 
 
-
 def _message(kind: DescriptorProto, kinds: Mapping[str, Any], tops: Mapping[str, str]) -> dict[str, Any]:
     groups: dict[int, list[Sequence[str]]] = {}
     for field in kind.field:
@@ -182,6 +183,7 @@ def _compiled(source: Path) -> FileDescriptorSet | None:
 
 
 def main(path: str) -> int:
+    be_bounded()
     source = Path(path)
     compiled = _compiled(source)
     if compiled is None:

@@ -90,4 +90,6 @@ def _ended(code: int, written: str, translator: Translator) -> str:
     """Return how the other process ended, and the last thing that it wrote."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     last = written.strip().rpartition("\n")[2]
-    return f"the process that reads it with {translator.extra.library} {how}: {printable(last, _LONGEST)}"
+    said = f": {printable(last, _LONGEST)}" if last else ""
+    remedy = "correct the definition, or make it simpler"
+    return f"the process that reads it with {translator.extra.library} {how}{said}; {remedy}"
