@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from process import ROOT
 from prometheus_client import CollectorRegistry
+from recorded import make_day
 from test_server_health import ask, exchange, served
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
 
@@ -20,6 +26,7 @@ from ssmd.runtime.status import Status
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
 from ssmd.server.levels import FULL, STATUS
+from ssmd.server.page.report import Report
 from ssmd.server.page.routes import FILES, Page, PageSource
 from ssmd.server.status import describe
 
@@ -163,6 +170,60 @@ def test_where_only_this_host_reaches_it_no_other_name_is_served(path, code):
             assert ask_as(server, request.format(path, name)) == 200
     with page_of(Status()) as server:
         assert ask_as(server, request.format(path, "collector.example")) == 200
+
+
+@contextmanager
+def page_with_report(folder: Path, *, only_local: bool = False) -> Iterator[HealthServer]:
+    source = PageSource(lambda: describe(Status(), ABOUT, FULL, lambda: NOW), ABOUT.days, None)
+    page = Page(source, report=Report(folder))
+    with served(make_app(Status(), CollectorRegistry(), dict, page, only_local=only_local)) as server:
+        yield server
+
+
+def test_it_links_to_the_report_that_lies_beside_the_days(tmp_path):
+    with page_with_report(tmp_path) as server:
+        assert '<a href="report">' in ask(server, "/").body.decode()
+        missing = ask(server, "/report")
+        assert (missing.code, missing.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+        command = missing.body.decode().splitlines()[-1]
+        assert command.startswith(f"ssmd report {tmp_path} --html > ")
+        make_day(tmp_path, "2026-09-20")
+        command = command.replace("ssmd", f"{sys.executable} -m ssmd", 1)
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        made = ask(server, "/report")
+        assert (made.code, made.body) == (200, (tmp_path / "report.html").read_bytes())
+        assert b"What was recorded" in made.body
+        policy = made.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+        assert "script" not in policy
+        assert ask(server, "/report", "POST").code == 405
+    with page_with_report(tmp_path, only_local=True) as server:
+        assert ask_as(server, "GET /report HTTP/1.1\r\nHost: evil.example\r\n\r\n") == 403
+
+
+def test_a_report_that_cannot_be_read_says_why(tmp_path):
+    with page_with_report(tmp_path) as server:
+        (tmp_path / "report.html").mkdir()
+        answer = ask(server, "/report")
+        assert (answer.code, answer.body.decode()) == (
+            503,
+            f"{tmp_path}/report.html: cannot be read: Is a directory\n",
+        )
+        (tmp_path / "report.html").rmdir()
+        with open(tmp_path / "report.html", "wb") as file:
+            file.truncate(1 << 30)
+        assert "is it a report?" in ask(server, "/report").body.decode()
+
+
+def test_a_disk_that_does_not_answer_takes_one_thread_and_no_other_answer(tmp_path):
+    os.mkfifo(tmp_path / "report.html")  # Opening it waits for somebody who writes.
+    with page_with_report(tmp_path) as server:
+        assert [ask(server, "/report").code for _ in range(3)] == [503] * 3
+        assert ask(server, "/health").code == 200
+        with open(tmp_path / "report.html", "wb") as file:
+            file.write(b"late")
+    assert 'href="report"' not in html(Status())
 
 
 FOREIGN = {

@@ -136,7 +136,8 @@ def _require_own_site() -> None:
 
 
 def _close(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     # Probes do not need keep-alive, and idle connections would crowd out others.
     response.headers["Connection"] = "close"
     return response

@@ -38,6 +38,7 @@ from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
 from ssmd.server.levels import FULL, OFF, STATUS
 from ssmd.server.local import is_loopback
+from ssmd.server.page.report import Report
 from ssmd.server.page.routes import Page, PageSource
 from ssmd.server.status import About, describe
 from ssmd.shipping import TRANSPORTS
@@ -117,7 +118,10 @@ class Beside:
         def said() -> dict[str, Any]:
             return describe(self.status, self._about, self._page)
 
-        page = None if self._page == OFF else Page(PageSource(said, self._about.days, self.recent), self.tap)
+        source, folder = PageSource(said, self._about.days, self.recent), self.writer.state_folder
+        # A report names markets.
+        report = Report(folder) if folder is not None and self._page == FULL else None
+        page = None if self._page == OFF else Page(source, self.tap, report=report)
         app = make_app(self.status, self.registry, said, page, only_local=is_loopback(listen[0]))
         streams = None if page is None else page.streams
         return HealthServer(*listen, app, inherited_listener(self._environ), before=self._await_days, streams=streams)

@@ -13,6 +13,7 @@ from ssmd.contracts.strip import Strip
 from ssmd.contracts.tail import EVERYTHING, Tail, Wish
 from ssmd.runtime.recent import Recent
 from ssmd.server.answers import LIVE, STREAM, Answers
+from ssmd.server.page.report import Report
 from ssmd.server.streams import Streams
 
 if TYPE_CHECKING:
@@ -59,15 +60,20 @@ class Page:
     """The page and its live streams. What renders them is imported when it is needed first: most runs show none.
 
     `tail`: shows some of the messages that are received; None for none. `rendering`: makes what renders the page; None
-    for that of a run.
+    for that of a run. `report`: the one to which the page links; None for none.
     """
 
     def __init__(
-        self, source: ViewSource, tail: Tail | None = None, rendering: Callable[[], Rendering] | None = None
+        self,
+        source: ViewSource,
+        tail: Tail | None = None,
+        rendering: Callable[[], Rendering] | None = None,
+        report: Report | None = None,
     ) -> None:
         self._rendering = rendering
         self._source = source
         self._tail = tail
+        self.report = report
         self._kept: tuple[Rendering, Live] | None = None
         self.streams = Streams(lambda kinds: self._made()[1].begin(kinds), lambda *kind: self._made()[1].event(*kind))
 
@@ -81,7 +87,7 @@ class Page:
         return self._kept
 
     def _view(self) -> dict[str, Any]:
-        return {**self._source.view(), "has_tail": self._tail is not None}
+        return {**self._source.view(), "has_tail": self._tail is not None, "has_report": self.report is not None}
 
     def html(self) -> bytes:
         """Return the whole document, as of now."""
@@ -109,6 +115,9 @@ def add_page(app: Flask, answers: Answers, page: Page) -> None:
         if request.method == "GET":
             request.environ[STREAM] = wish
         return Response(content_type="text/event-stream")
+
+    if page.report is not None:
+        app.add_url_rule("/report", "report", page.report.answer, methods=["GET"], provide_automatic_options=False)
 
     def file(name: str) -> Response:
         return Response((_FOLDER / name).read_bytes(), content_type=f"{FILES[name]}; charset=utf-8")

@@ -1,0 +1,61 @@
+"""The report that somebody has made with `ssmd report --html`, as the page serves it from the folder of the days."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Response, abort
+
+from ssmd.errors import printable
+from ssmd.runtime.threads import Pending
+
+__all__ = ["NAME", "Report"]
+
+NAME = "report.html"
+_MOST_BYTES = 8 * 1024 * 1024
+"""A report has some 10 kB for each feed and day."""
+_SECONDS = 2.0
+"""How long the disk may take."""
+# The style of a report stands in it, so that it needs no other file. It has no scripts.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+
+
+class Report:
+    """The report in a folder. It is read when somebody asks for it, once at a time: a stuck disk takes one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._reading: Pending[bytes] | None = None
+
+    def answer(self) -> Response:
+        """Return the report, or a text that says how to make it. Raises 503 when the disk does not answer in time."""
+        if self._reading is not None and not self._reading.done():
+            abort(503)
+        try:
+            self._reading = Pending(self._read)
+            data = self._reading.result(_SECONDS)
+        except FileNotFoundError:
+            return _text(404, f"There is no report. To make one, as the user who owns the data:\n\n{self._command()}\n")
+        except TimeoutError:
+            abort(503)
+        except OSError as error:
+            return _text(503, f"{printable(str(self._path))}: cannot be read: {error.strerror}\n")
+        if len(data) > _MOST_BYTES:
+            return _text(503, f"{printable(str(self._path))}: is longer than {_MOST_BYTES:,} bytes; is it a report?\n")
+        return Response(data, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+
+    def _read(self) -> bytes:
+        with open(self._path, "rb") as file:
+            return file.read(_MOST_BYTES + 1)
+
+    def _command(self) -> str:
+        """Return what makes a report. What was there stays until the new one is whole."""
+        folder = printable(str(self._path.parent))
+        return f"ssmd report {folder} --html > {folder}/report.new && mv {folder}/report.new {folder}/{NAME}"
+
+
+def _text(code: int, text: str) -> Response:
+    return Response(text, code, content_type="text/plain; charset=utf-8")
