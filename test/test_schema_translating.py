@@ -85,7 +85,7 @@ def test_a_definition_that_is_nested_very_deep_is_one_error(name, content, reaso
     assert refused(name, content).startswith(f"schemas/{name}{reason}")
 
 
-FIELDS = range(1000)
+FIELDS = range(500)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ FIELDS = range(1000)
     ],
 )
 def test_of_very_many_fields_one_at_most_may_be_there(name, content):
-    """All pairs of them took a gigabyte, and more than a minute."""
+    """All pairs of a thousand took a gigabyte, and a minute."""
     made = translate(content, name, TRANSLATORS[{"p": "protobuf", "c": "capnp"}[name[2]]])
-    assert len(made) < 5_000_000
-    fields = ["f1", "f998", "f999"]
+    assert len(made) < 2_000_000
+    fields = ["f1", "f498", "f499"]
     payloads = [json.dumps(dict.fromkeys(some, 1)).encode() for some in ([], fields[:1], fields[::2], fields[1:])]
     assert [each.index for each in make_checker(made, name).check([*payloads, b'{"f1":1,"f2":null}'])] == [2, 3]
 
