@@ -117,6 +117,15 @@ def shrink(rules: str, minute: float = MINUTE) -> str:
     return re.sub(r"(\* )(60|3600)\b", lambda found: f"{found[1]}{int(found[2]) / 60 * minute:g}", rules)
 
 
+def promtool(*arguments: str | Path, stdin: str = "") -> str:
+    """Run promtool, which must find nothing wrong; return its output."""
+    ended = subprocess.run(
+        ["promtool", *arguments], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
 class Prometheus:
     """The server, on a free port, with its data and its shortened rules below `folder`.
 
