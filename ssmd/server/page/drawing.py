@@ -73,7 +73,8 @@ def bars(strip: Strip) -> list[Bar]:
         for piece in strip.pieces:
             if piece.kind != kind:
                 continue
-            if joined and piece.begin_ns - joined[-1][-1].end_ns < _NEAR_MINUTES * _MINUTE_NS:
+            is_near = joined and piece.begin_ns - joined[-1][-1].end_ns < _NEAR_MINUTES * _MINUTE_NS
+            if is_near and joined[-1] != [strip.before_all]:
                 joined[-1].append(piece)
             else:
                 joined.append([piece])
