@@ -18,6 +18,7 @@ __all__ = [
     "seconds_text",
     "short_count",
     "short_rate",
+    "since_text",
 ]
 
 _ROUNDING_ERROR = 1e-9
@@ -126,3 +127,9 @@ def _short(value: float, units: Sequence[str]) -> str:
         place += 1
     digits = 0 if not place or value >= 99.95 else 1 if value >= 9.995 else 2
     return f"{value:,.{digits}f}{units[place]}"
+
+
+def since_text(since_ns: int, now_ns: int) -> str:
+    """Return `since 17:29:15 UTC, for 94 s`."""
+    seconds = round(max(0, now_ns - since_ns) / 1e9)
+    return f"since {clock(since_ns, now_ns)} UTC, for {f'{seconds} s' if seconds < 180 else long_duration(seconds)}"

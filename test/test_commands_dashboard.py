@@ -64,7 +64,7 @@ def test_one_row_for_each_with_its_verdict(collectors):
     addresses = [each.listen for each in collectors]
     with dashboard(*addresses) as running:
         for address in addresses:
-            assert "Collecting " in wait_for(running, address, "; collecting for ")
+            assert "Collecting " in wait_for(running, address, "; since ")
         assert list(rows(running)) == addresses
         assert verdict(running) == "All is well with 2 collectors"
         assert running.end() == 0
@@ -78,12 +78,12 @@ def test_a_frozen_collector_and_one_that_nobody_runs_delay_no_other(collectors):
         with dashboard(nobody, frozen.listen, well.listen) as running:
             # It is there although the first answer of the frozen one is still waited for.
             wait_for(running, well.listen, "Collecting ")
-            assert "; collecting for " in rows(running)[well.listen]
-            assert "connection refused, for " in wait_for(running, nobody, "No answer")
-            assert "no answer within 5 s, for " in wait_for(running, frozen.listen, "No answer")
+            assert "; since " in rows(running)[well.listen]
+            assert "connection refused, since " in wait_for(running, nobody, "No answer")
+            assert "no answer within 5 s, since " in wait_for(running, frozen.listen, "No answer")
             assert verdict(running) == f"2 of 3 collectors not well: {nobody}, {frozen.listen}"
             os.kill(frozen.process.pid, signal.SIGCONT)
-            wait_for(running, frozen.listen, "; collecting for ")
+            wait_for(running, frozen.listen, "; since ")
     finally:
         os.kill(frozen.process.pid, signal.SIGCONT)
 

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from ssmd import __version__, errors
 from ssmd.contracts.shard import WHOLE, Shard
+from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
-from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.status import Status
 
 CHANNEL = ChannelStatus(
     "trade",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.recent import CHART_SECONDS, STEP_SECONDS, Recent
-from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.status import Status
 
 
 class Run:

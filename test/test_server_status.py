@@ -15,8 +15,9 @@ from process import ROOT, Collector, Simulator
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
+from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
-from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.status import Status
 from ssmd.server.levels import FULL, LEVELS, OFF, STATUS
 from ssmd.server.status import About, describe
 
@@ -169,12 +170,15 @@ def test_what_is_not_known_is_null():
         "loss_shown_by": None,
         "gaps": None,
         "missed": None,
+        "last_gap": None,
+        "lost_since": None,
         "last": None,
         "age_seconds": None,
         "last_byte_age_seconds": None,
     }
     assert found["notes"] == [LOSS_NOT_DETECTED]
-    assert found["disk"] == {"day": None, "free_bytes": None, "last_write": None, "last_sync": None} | NO_RATE
+    nothing_written = {"day": None, "free_bytes": None, "last_write": None, "last_sync": None, "waiting_seconds": 0}
+    assert found["disk"] == nothing_written | NO_RATE
     assert found["rates"] == {"messages_per_second": None, "bytes_per_second": None}
     assert (found["age"], found["today"]) == ({"p50_seconds": None, "p99_seconds": None}, None)
     assert found["runs"] == {"starts_today": None, "earlier_errors": None}
@@ -182,8 +186,8 @@ def test_what_is_not_known_is_null():
 
 
 def test_it_says_how_lost_messages_show():
-    status = Status(loss_shown_by=CHAIN, gaps=2)
-    status.add_missed(None)
+    status = Status(loss_shown_by=CHAIN, gaps=1)
+    status.add_gap(None, NOW)
     messages = said(status)["messages"]
     assert (messages["loss_shown_by"], messages["gaps"], messages["missed"]) == ("chain", 2, None)
     assert said(status)["notes"] == []

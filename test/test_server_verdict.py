@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from test_server_status import ABOUT, BOOKS, NOW, SECOND, UPLOAD
+from test_server_status import ABOUT, BOOKS, NOW, SECOND, SHIP, UPLOAD
 
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
+from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.histogram import Histogram
-from ssmd.runtime.recent import Recent
-from ssmd.runtime.status import STUCK_SECONDS, Status
+from ssmd.runtime.recent import QUEUE, Recent
+from ssmd.runtime.status import LOSS_SECONDS, STUCK_SECONDS, Status
 from ssmd.server.levels import FULL
 from ssmd.server.status import About, describe
-from ssmd.store.timestamps import DAY_NS
+from ssmd.store.timestamps import DAY_NS, parse_timestamp
 
 BEGIN = NOW // DAY_NS * DAY_NS
 TRADES = replace(BOOKS, channel="trade", confirmed=True, confirmed_markets=40, heard=40, missing=(), last_ns=NOW)
@@ -31,10 +34,10 @@ def running(**changes: Any) -> Status:
     return status
 
 
-def verdict(status: Status, days: list[Strip] | None = None, since: int = NOW - 3600 * SECOND) -> tuple[str, str]:
-    """Return the grade and the sentence, after five seconds with 830 messages in each."""
+def described(status: Status, days: list[Strip] | None = None, since: int = NOW - 3600 * SECOND) -> dict[str, Any]:
+    """Return the verdict of /status, after five seconds with 830 messages in each."""
     now = 0.0
-    recent = Recent(status, Histogram("age", "", (1.0,)), lambda: now)
+    recent = Recent(status, Histogram("age", "", (1.0,)), lambda: now, lambda: NOW - 5 * SECOND + int(now * SECOND))
     for _ in range(6):
         recent.sample()
         now, status.messages = now + 1, status.messages + 830
@@ -42,7 +45,19 @@ def verdict(status: Status, days: list[Strip] | None = None, since: int = NOW - 
     found = describe(status, about, FULL, lambda: NOW)["verdict"]
     assert 0 < len(found["brief"]) < 40
     assert not any(letter.isdigit() for letter in found["brief"].replace("s3", ""))
+    return found
+
+
+def verdict(status: Status, days: list[Strip] | None = None, since: int = NOW - 3600 * SECOND) -> tuple[str, str]:
+    """Return the grade and the sentence."""
+    found = described(status, days, since)
     return found["grade"], found["text"]
+
+
+def since(status: Status, days: list[Strip] | None = None) -> int | None:
+    """Return for how many seconds it has been so."""
+    began = described(status, days)["since"]
+    return None if began is None else (NOW - parse_timestamp(began)) // SECOND
 
 
 def day(*pieces: Piece, gaps: tuple[int, ...] = ()) -> list[Strip]:
@@ -98,6 +113,16 @@ def test_gaps_of_this_run():
             lambda: running(channels=[silent("ticker", 300), silent("trade", 94), BOOKS]),
             "bad",
             "Connected, but no ticker or trade messages for 5 min (and 1 more)",
+        ),
+        (
+            lambda: running(refused={"trade": 26}, channels=[replace(TRADES, missing=("trade: not confirmed",))]),
+            "bad",
+            "Connected, but the exchange refuses trade (error 26)",
+        ),
+        (
+            lambda: running(refused={"trade": 26, "": None}),
+            "bad",
+            "Connected, but the exchange refuses trade (error 26) (and 1 more)",
         ),
         (lambda: running(closed_until_ns=NOW + DAY_NS), "waiting", "Closed by schedule until 2026-09-22 14:13:20 UTC"),
         (
@@ -158,3 +183,79 @@ def test_a_disk_that_will_be_full_within_a_day():
 def test_all_markets():
     status = running(channels=[replace(TRADES, asked=None, confirmed_markets=None, heard=None)])
     assert verdict(status)[1] == "Collecting all markets, 830 messages a second"
+
+
+def lost(*seconds_ago: int) -> Status:
+    status = running()
+    for ago in seconds_ago:
+        status.add_gap(3, NOW - ago * SECOND)
+    return status
+
+
+def test_lost_messages_are_a_state_for_ten_minutes():
+    text = "Collecting, but messages were lost: 6 since the start, the last at 14:11:46 UTC"
+    assert verdict(lost(1200, 94), WHOLE) == ("bad", text)
+    assert verdict(lost(int(LOSS_SECONDS)), WHOLE)[0] == "good"
+    chain = running()
+    chain.add_gap(None, NOW - 94 * SECOND)
+    assert verdict(chain)[1] == "Collecting, but messages were lost: the last at 14:11:46 UTC"
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [
+        (lambda: running(), 0),
+        (lambda: running(channels=[silent("ticker", 300), silent("trade", 94), BOOKS]), 300),
+        (lambda: running(last_received_ns=NOW - 94 * SECOND), 94),
+        (lambda: lost(1200, 500, 94), 500),
+        (lambda: running(queue_messages=lambda: 41_000.0, queue_bytes=lambda: 2e7), 5),
+        (lambda: running(companions={"upload": UPLOAD}), 5),
+        (lambda: running(companions={"seal": CompanionState(failures=1)}), 5),
+        (lambda: running(silence_until_ns=NOW + 600 * SECOND), None),
+    ],
+    ids=["well", "silent", "quiet", "lost", "disk", "engine", "companion", "silence"],
+)
+def test_each_state_says_since_when(status: Callable[[], Status], seconds):
+    assert since(status()) == seconds
+
+
+def test_a_copy_that_is_behind_has_been_since_its_oldest_line():
+    report = {**SHIP.report, "up": True, "lag_seconds": 300.0}
+    ship = replace(SHIP, report=report, reported=time.monotonic())
+    assert since(running(companions={"ship": ship})) == 300
+
+
+def test_a_disk_that_does_not_answer_has_not_since_the_call_began():
+    assert since(running(sync_began=time.monotonic() - 33)) == 33
+
+
+def test_what_is_late_has_not_been_for_longer_when_it_was_in_time_between():
+    status = running(queue_bytes=lambda: 2e7)
+    clock = itertools.count()
+    recent = Recent(status, Histogram("age", "", (1.0,)), clock=lambda: next(clock))
+    seen = []
+    for size in (2e7, 2e7, 0.0, 2e7, 2e7):
+        status.queue_bytes = partial(float, size)
+        recent.sample()
+        seen.append(recent.late_since(QUEUE))
+    assert seen == [0, 0, None, 2, 2]
+
+
+def test_without_a_connection_the_earlier_runs_count_too():
+    """A process that cannot connect ends, and is started again and again."""
+    away = running(connected=False)
+    text = "Not connected to the exchange since 12:47:58 UTC"
+    assert described(away, LOST, since=NOW - SECOND) | {"brief": ""} == {
+        "grade": "bad",
+        "brief": "",
+        "text": text,
+        "since": "2026-09-21T12:47:58.000000Z",
+    }
+    yesterday = Strip("2026-09-20", [Piece(BEGIN - DAY_NS, BEGIN - 60 * SECOND, LISTENING), out(BEGIN - 60 * SECOND)])
+    assert since(away, [yesterday, *day(out(BEGIN, NOW))]) == (NOW - BEGIN) // SECOND + 60
+    first = [Piece(BEGIN, NOW - 60 * SECOND, OUTAGE, "not_started"), out(NOW - 60 * SECOND, NOW)]
+    assert since(away, day(*first)) == 60
+
+
+def out(begin: int, end: int = BEGIN) -> Piece:
+    return Piece(begin, end, OUTAGE, "disconnected")

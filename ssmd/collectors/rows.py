@@ -14,7 +14,7 @@ from ssmd.contracts.strip import Piece, Strip
 from ssmd.errors import printable
 from ssmd.server.page.drawing import bars
 from ssmd.server.verdict import ATTENTION, BAD, GOOD, GRADES, WAITING
-from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
+from ssmd.words import bytes_text, count, percent, rate, seconds_text, since_text
 
 __all__ = ["view"]
 
@@ -65,8 +65,7 @@ def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
     }
     if one.reason is not None:
         since = one.since_ns if one.since_ns is not None else now_ns
-        lasted = long_duration(max(0.0, (now_ns - since) / 1e9))
-        state = f"{one.reason}, for {lasted}, since {clock(since, now_ns)} UTC"
+        state = f"{one.reason}, {since_text(since, now_ns)}"
         return row | _figures(None, 0.0, now_ns) | {"grade": BAD, "brief": "No answer", "state": state}
     if said is None or one.answered is None:
         return row | _figures(None, 0.0, now_ns) | {"grade": "", "brief": "Asking", "state": ""}
@@ -74,16 +73,15 @@ def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
 
 
 def _state(said: Said, now_ns: int) -> dict[str, Any]:
-    since = _ns(said.since)
-    lasted = f"{said.state} for {long_duration(max(0.0, (now_ns - since) / 1e9))}, since {clock(since, now_ns)} UTC"
     if said.verdict is None:  # An earlier version, or --page off.
         brief = printable(said.state, _LONGEST_BRIEF)
-        return {"grade": GOOD if said.is_well else BAD, "brief": brief, "state": printable(lasted)}
-    grade = said.verdict.grade if said.verdict.grade in GRADES else ATTENTION
+        state = printable(f"{said.state} {since_text(_ns(said.since), now_ns)}")
+        return {"grade": GOOD if said.is_well else BAD, "brief": brief, "state": state}
+    since, state = said.verdict.since, printable(said.verdict.text, _LONGEST)
     return {
-        "grade": grade,
+        "grade": said.verdict.grade if said.verdict.grade in GRADES else ATTENTION,
         "brief": printable(said.verdict.brief, _LONGEST_BRIEF),
-        "state": f"{printable(said.verdict.text, _LONGEST)}; {printable(lasted)}",
+        "state": state if since is None else f"{state}; {since_text(_ns(since), now_ns)}",
     }
 
 

@@ -61,6 +61,7 @@ class Verdict(_Part):
     grade: _Text
     brief: _Text
     text: _Text
+    since: Time | None = None
 
 
 class Messages(_Part):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd.collectors.said import Copy, Said, Today
 from ssmd.errors import printable
-from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
+from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text, since_text
 
 __all__ = ["Line", "lines", "name_of", "plain", "strip_of"]
 
@@ -50,8 +50,9 @@ def _lines(said: Said, now: datetime) -> Iterator[Line]:
         yield Line("feed", "; ".join([said.state, *said.missing]))
     else:
         yield Line("feed", said.verdict.text, said.verdict.grade)
-    past = max(0.0, (now - said.since).total_seconds())
-    yield Line("since", f"{said.state} for {long_duration(past)}, since {_clock(said.since, now)} UTC")
+    since = said.since if said.verdict is None else said.verdict.since
+    if since is not None:
+        yield Line("since", since_text(_ns(since), _ns(now)).removeprefix("since "))
     if said.state == "incomplete":
         yield from (Line("missing", reason) for reason in said.missing)
     yield from (Line("note", note) for note in said.notes)
@@ -61,7 +62,11 @@ def _lines(said: Said, now: datetime) -> Iterator[Line]:
 
 
 def _clock(moment: datetime, now: datetime) -> str:
-    return clock(int(moment.timestamp()) * 1_000_000_000, int(now.timestamp()) * 1_000_000_000)
+    return clock(_ns(moment), _ns(now))
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000_000
 
 
 def _traffic(said: Said, now: datetime) -> Iterator[Line]:

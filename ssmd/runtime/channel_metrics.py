@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ssmd.runtime.status import ChannelStatus
+from ssmd.runtime.channel_status import ChannelStatus
 
 __all__ = ["channel_metrics"]
 

@@ -18,10 +18,11 @@ from ssmd.contracts.events import ChannelState
 from ssmd.contracts.exchange import Exchange
 from ssmd.errors import Disconnected
 from ssmd.metadata.hours import Times
+from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.expected_silence import NO_SILENCES, ExpectedSilence
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, some
-from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.status import Status
 from ssmd.runtime.watched_channel import WatchedChannel, is_confirmed
 from ssmd.store.ledger import HEARD, SILENT
 from ssmd.store.timestamps import timestamp

@@ -123,8 +123,7 @@ class Journal:
             _log_subscribed(event)
             self.note(SUBSCRIBED, ts_ns, place, **_subscribed(event))
         elif isinstance(event, Gap):
-            self._status.gaps += 1
-            self._status.add_missed(event.missing)
+            self._status.add_gap(event.missing, ts_ns)
             self._reporter.gap(event)
             if event.books:
                 self._status.broken_books.add(event.books)

@@ -5,15 +5,27 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gevent.event import Event
 
 from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.shipping import shipping_of
 from ssmd.runtime.status import Status
 
-__all__ = ["AGE_SECONDS", "CHART_SECONDS", "STEP_SECONDS", "Ages", "Rates", "Recent"]
+__all__ = [
+    "AGE_SECONDS",
+    "BEHIND_BYTES",
+    "CHART_SECONDS",
+    "QUEUE",
+    "STEP_SECONDS",
+    "Ages",
+    "Rates",
+    "Recent",
+    "companion",
+    "engine",
+]
 
 CHART_SECONDS = 900
 STEP_SECONDS = 10
@@ -25,6 +37,9 @@ _LATE_SECONDS = 60
 AGE_SECONDS = 60
 """The present age of messages is that of this time."""
 DAY_SECONDS = 86_400
+BEHIND_BYTES = 8 * 1024 * 1024
+"""With more in the queue the disk is behind."""
+QUEUE = "queue"
 _FULL_AFTER_SECONDS = 60
 """How much of a day has to be known before its rate says anything of the disk."""
 
@@ -57,13 +72,22 @@ class _Sample(NamedTuple):
 class Recent:
     """Samples a run once a second; keeps the Service contract of contracts/service.py.
 
-    `age`: the histogram of how old messages are. `monotonic`: returns seconds. All counts are those of /metrics.
+    `age`: the histogram of how old messages are. `monotonic`: returns seconds; `clock`: ns since the epoch. All counts
+    are those of /metrics.
     """
 
-    def __init__(self, status: Status, age: Histogram, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        status: Status,
+        age: Histogram,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._status = status
         self._age = age
         self._monotonic = monotonic
+        self._clock = clock
+        self._since: dict[str, int] = {}
         self._seconds: deque[_Sample] = deque(maxlen=RATE_SECONDS + 1)
         self._steps: deque[_Sample] = deque(maxlen=CHART_SECONDS // STEP_SECONDS + 1)
         self._day = ""
@@ -88,6 +112,18 @@ class Recent:
             self._steps.append(sample)
         if status.day != self._day:
             self._day, self._day_began = status.day, (now, status.written_bytes)
+        if late := [*_late(status)]:
+            now_ns = self._clock()
+            self._since = {what: self._since.get(what, now_ns) for what in late}
+        else:
+            self._since = {}
+
+    def late_since(self, what: str) -> int | None:
+        """Return since when something is late, in ns since the epoch, as of the last sample; None while it is not.
+
+        `what`: QUEUE, which is late with more than BEHIND_BYTES; companion() or engine(), while they do not work.
+        """
+        return self._since.get(what)
 
     def rates(self) -> Rates | None:
         """Return the present rates; None before the second sample, and when no more samples are taken."""
@@ -122,6 +158,25 @@ class Recent:
         if not self._day or seconds < _FULL_AFTER_SECONDS:
             return None
         return (self._status.written_bytes - written) / seconds * DAY_SECONDS
+
+
+def companion(name: str) -> str:
+    return f"companion {name}"
+
+
+def engine(name: str) -> str:
+    """Return what the companion of this name copies to."""
+    return f"engine of {name}"
+
+
+def _late(status: Status) -> Iterator[str]:
+    if status.queue_bytes() > BEHIND_BYTES:
+        yield QUEUE
+    for name, state in status.companions.items():
+        if not state.up:
+            yield companion(name)
+        if (shipping := shipping_of(status.companions, name)) is not None and not shipping.up:
+            yield engine(name)
 
 
 def _between(earlier: _Sample, later: _Sample) -> Rates:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
+from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.drift import DriftState
 from ssmd.runtime.key_metrics import KeyState
@@ -19,8 +20,8 @@ __all__ = [
     "CONNECTING",
     "ENDING",
     "INCOMPLETE",
+    "LOSS_SECONDS",
     "STUCK_SECONDS",
-    "ChannelStatus",
     "Status",
 ]
 
@@ -28,39 +29,13 @@ STUCK_SECONDS = 10.0
 """A write or a sync that takes longer makes /health an error. A slow disk takes tenths of a second, a dead one never
 answers."""
 
+LOSS_SECONDS = 600.0
+"""So long after a gap messages count as being lost, as for the alert SsmdSequenceGaps."""
+
 CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
 CLOSED = "closed"
 """The states of a run. INCOMPLETE: connected, and something that was asked for is not coming. CLOSED: waiting for the
 opening of the schedule."""
-
-
-@dataclass(frozen=True)
-class ChannelStatus:
-    """What was asked for on a channel, in all subscriptions together, and how much of it comes."""
-
-    channel: str
-    asked: int | None
-    """How many markets were asked for; None when all were."""
-    confirmed_markets: int | None
-    """How many of them the exchange has confirmed; None when it does not say, or when all were asked for."""
-    heard: int | None
-    """From how many of them a message has come; None when all were asked for, or when that is not known."""
-    confirmed: bool | None
-    """The exchange has confirmed all that was asked for; None when its answers are not known."""
-    silent: bool
-    """No message has come for too long."""
-    last_ns: int | None
-    """When its last message was received, ns since the epoch, to the second; None before the first."""
-    books_pending: int | None
-    """How many order books are not known, while their snapshots are still to come; None without order books."""
-    books_missing: int | None
-    """How many order books the exchange does not send, although it was asked; None without order books."""
-    may_be_silent: bool
-    """It may have nothing to send for days. Its markets are not shown: it may be private to an account."""
-    missing: Sequence[str] = ()
-    """The reasons why something that was asked for is not coming; empty when everything is."""
-    numbered: int | None = None
-    """See ChannelState."""
 
 
 @dataclass
@@ -93,6 +68,10 @@ class Status:
     gaps: int = 0
     missed: int | None = 0
     """Messages missing in the gaps; None when the numbers of a gap do not say it."""
+    last_gap_ns: int | None = None
+    """When the newest gap was found, ns since the epoch; None when there was none."""
+    lost_since_ns: int | None = None
+    """When the first of the gaps was found that lie less than LOSS_SECONDS apart, the newest among them."""
     not_json: int = 0
     """Messages that are not valid JSON and were kept as a string, without those that are expected."""
     kinds_not_json: Collection[str] = ()
@@ -166,8 +145,15 @@ class Status:
     last_state: tuple[str, int] = ("", 0)
     """What state_since() returned last."""
 
-    def add_missed(self, messages: int | None) -> None:
-        """Count the messages that are missing in a gap; None when its numbers do not say how many."""
+    def add_gap(self, messages: int | None, ts_ns: int) -> None:
+        """Count a gap, and the messages that are missing in it; None when its numbers do not say how many.
+
+        `ts_ns`: when it was found, ns since the epoch.
+        """
+        self.gaps += 1
+        if self.last_gap_ns is None or ts_ns - self.last_gap_ns >= LOSS_SECONDS * 1e9:
+            self.lost_since_ns = ts_ns
+        self.last_gap_ns = ts_ns
         self.missed = None if messages is None or self.missed is None else self.missed + messages
 
     @property
@@ -198,11 +184,24 @@ class Status:
         """Return why the process is not healthy, None when it is."""
         if self.ending is not None:
             return self.ending
+        for seconds, what, location in self._disk_waits():
+            if seconds > STUCK_SECONDS:
+                return f"a {what} to {location} has been stuck for {seconds:.0f} s"
+        return None
+
+    def disk_waits(self) -> float:
+        """Return for how many seconds the disk has not answered: how long the write or the sync that is under way has
+        taken, the longer of both; 0 when there is none.
+        """
+        return max((seconds for seconds, _, _ in self._disk_waits()), default=0.0)
+
+    def _disk_waits(self) -> Iterator[tuple[float, str, str]]:
+        """Yield each write and sync that is under way: its seconds so far, what it is, and where."""
+        now = time.monotonic()
         for files in (self, *self.beside):
             for what, began in (("write", files.write_began), ("sync", files.sync_began)):
-                if began is not None and (stuck := time.monotonic() - began) > STUCK_SECONDS:
-                    return f"a {what} to {files.location} has been stuck for {stuck:.0f} s"
-        return None
+                if began is not None:
+                    yield now - began, what, files.location
 
     def not_ready(self) -> list[str]:
         """Return the reasons why something that was asked for is not coming; empty when everything is."""

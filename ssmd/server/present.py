@@ -1,16 +1,17 @@
-"""What /status says of the last minutes and of today: rates, ages, the time until the disk is full, outages."""
+"""What /status says of the last minutes and of today: rates, ages, lateness, when the disk is full, outages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ssmd.contracts.strip import Strip
+from ssmd.contracts.strip import OUTAGE, Strip
 from ssmd.runtime.drift import DriftState
-from ssmd.runtime.recent import Recent
+from ssmd.runtime.recent import QUEUE, Recent
+from ssmd.runtime.status import Status
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["DRIFTS", "PIECES", "age", "channel_rates", "disk_rate", "drift", "rates", "today"]
+__all__ = ["DRIFTS", "PIECES", "age", "channel_rates", "disk_rate", "drift", "late_since", "queue", "rates", "today"]
 
 DRIFTS = 100
 """How many changes of the messages' shape are listed: the newest."""
@@ -49,6 +50,20 @@ def disk_rate(recent: Recent | None, free: int | None) -> dict[str, Any]:
     }
 
 
+def late_since(recent: Recent | None, what: str) -> str | None:
+    """Return since when something is late, see Recent; None while it is not."""
+    since_ns = recent.late_since(what) if recent is not None else None
+    return None if since_ns is None else timestamp(since_ns)
+
+
+def queue(status: Status, recent: Recent | None) -> dict[str, Any]:
+    return {
+        "messages": int(status.queue_messages()),
+        "bytes": int(status.queue_bytes()),
+        "behind_since": late_since(recent, QUEUE),
+    }
+
+
 def drift(state: DriftState | None, names: bool) -> dict[str, Any] | None:
     """Return what has changed in the shape of messages. `names`: also where; a field may be named after a market."""
     if state is None:
@@ -77,6 +92,21 @@ def today(days: Sequence[Strip] | None) -> dict[str, Any] | None:
         "coverage_percent": None if coverage is None else int(coverage * 10_000) / 10_000,
         "first_run": None if before is None else timestamp(before.end_ns),
         "outages": len(strip.outages) - (before is not None),
+        "outage_since": _outage_since(days),
         "gaps": len(strip.gaps_ns),
         "pieces": pieces,
     }
+
+
+def _outage_since(days: Sequence[Strip]) -> str | None:
+    """Return since when nobody has listened, over all runs and midnights; None while somebody listens, or it is closed.
+
+    The time before the first run of all is no part of it.
+    """
+    since: int | None = None
+    for strip in reversed(days):
+        for piece in reversed(strip.pieces):
+            if piece.kind != OUTAGE or piece == strip.before_all:
+                return None if since is None else timestamp(since)
+            since = piece.begin_ns
+    return None if since is None else timestamp(since)

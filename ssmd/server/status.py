@@ -14,9 +14,10 @@ from ssmd import __version__
 from ssmd.contracts.companion import SHIP, UPLOAD
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import Strip
-from ssmd.runtime.recent import Recent
+from ssmd.runtime.channel_status import ChannelStatus
+from ssmd.runtime.recent import Recent, companion, engine
 from ssmd.runtime.shipping import shipping_of
-from ssmd.runtime.status import ChannelStatus, Status
+from ssmd.runtime.status import Status
 from ssmd.server import present
 from ssmd.server.levels import FULL, OFF
 from ssmd.server.verdict import verdict
@@ -58,7 +59,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
         return brief
     found = {**brief, **_in_full(status, about, now_ns, level == FULL)}
     said = verdict(found, status.trouble(), now_ns)
-    return {**found, "verdict": said._asdict()}
+    return {**found, "verdict": {**said._asdict(), "since": _time(said.since)}}
 
 
 def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str, Any]:
@@ -83,21 +84,22 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         "channels": _channels(status, now_ns, names, present.channel_rates(about.recent)),
         "following": _following(status, now_ns, names),
         "schema": _schema(status),
-        "queue": {"messages": int(status.queue_messages()), "bytes": int(status.queue_bytes())},
+        "queue": present.queue(status, about.recent),
         "disk": {
             "day": status.day or None,
             "free_bytes": status.disk_free,
             "last_write": _seconds(status.last_write),
             "last_sync": _seconds(status.last_sync),
+            "waiting_seconds": round(status.disk_waits(), 3),
             **present.disk_rate(about.recent, status.disk_free),
         },
         "schedule": _schedule(status),
         "expected_silence_until": _time(status.silence_until_ns),
         "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
         "drift": present.drift(status.drift, names),
-        "companions": _companions(status, names),
-        "shipping": _shipping(status, SHIP, names),
-        "uploading": _shipping(status, UPLOAD, names),
+        "companions": _companions(status, about.recent, names),
+        "shipping": _shipping(status, about.recent, SHIP, names),
+        "uploading": _shipping(status, about.recent, UPLOAD, names),
     }
 
 
@@ -135,6 +137,8 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "loss_shown_by": status.loss_shown_by,
         "gaps": status.known_gaps,
         "missed": status.known_missed,
+        "last_gap": _time(status.last_gap_ns),
+        "lost_since": _time(status.lost_since_ns),
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
         "last_byte_age_seconds": None if read is None else round(time.monotonic() - read, 3),
@@ -195,15 +199,16 @@ def _channel(channel: ChannelStatus, status: Status, now_ns: int, names: bool) -
     return found
 
 
-def _companions(status: Status, errors: bool) -> list[dict[str, Any]]:
+def _companions(status: Status, recent: Recent | None, errors: bool) -> list[dict[str, Any]]:
     return [
         {"name": name, "up": state.up, "starts": state.starts, "failures": state.failures}
+        | {"down_since": present.late_since(recent, companion(name))}
         | ({"error": state.error} if errors else {})
         for name, state in status.companions.items()
     ]
 
 
-def _shipping(status: Status, name: str, errors: bool) -> dict[str, Any] | None:
+def _shipping(status: Status, recent: Recent | None, name: str, errors: bool) -> dict[str, Any] | None:
     shipping = shipping_of(status.companions, name)
     if shipping is None:
         return None
@@ -211,6 +216,7 @@ def _shipping(status: Status, name: str, errors: bool) -> dict[str, Any] | None:
     found: dict[str, Any] = {
         "engine": shipping.engine,
         "up": shipping.up,
+        "down_since": present.late_since(recent, engine(name)),
         "messages": shipping.messages,
         "failures": shipping.failures,
         "lag_bytes": shipping.lag_bytes,

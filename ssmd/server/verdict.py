@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.runtime.status import CLOSED, CONNECTING, ENDING, INCOMPLETE
+from ssmd.runtime.status import CLOSED, CONNECTING, ENDING, INCOMPLETE, LOSS_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
 from ssmd.words import clock, count, long_duration, percent, rate, seconds_text
@@ -19,8 +19,6 @@ QUIET_SECONDS = 30.0
 """So long without any message is worth a word, on any channel together."""
 STARTING_SECONDS = 5.0
 """So long a start may take to connect."""
-QUEUE_BYTES = 8 * 1024 * 1024
-"""With more in the queue the disk is behind."""
 LAG_SECONDS = 60.0
 """An engine or a bucket that is further behind is worth a word."""
 FULL_DAYS = 1.0
@@ -35,77 +33,112 @@ class Verdict(NamedTuple):
     """In a few words, without figures: it changes only when the state does."""
     text: str
     """One sentence."""
+    since: int | None = None
+    """Since when it is so, ns since the epoch; None when that is not known."""
 
 
 def verdict(found: Mapping[str, Any], trouble: str | None, now_ns: int) -> Verdict:
     """Return the verdict on what /status says. `trouble`: what /health says; None when nothing is wrong."""
+    since = parse_timestamp(found["since"])
     if found["state"] == ENDING:
-        return Verdict(BAD, "Ending with an error", f"The run is ending: {trouble}")
+        return Verdict(BAD, "Ending with an error", f"The run is ending: {trouble}", since)
     if trouble is not None:
-        return Verdict(BAD, "The disk does not answer", f"Nothing reaches the disk: {trouble}")
+        stuck_since = now_ns - int(found["disk"]["waiting_seconds"] * 1e9)
+        return Verdict(BAD, "The disk does not answer", f"Nothing reaches the disk: {trouble}", stuck_since)
     if found["state"] == CLOSED:
         until = clock(parse_timestamp(found["schedule"]["closed_until"]), now_ns)
-        return Verdict(WAITING, "Closed by schedule", f"Closed by schedule until {until} UTC")
+        return Verdict(WAITING, "Closed by schedule", f"Closed by schedule until {until} UTC", since)
     if found["state"] == CONNECTING:
-        return _connecting(found, now_ns)
+        return _connecting(found, since, now_ns)
     if found["state"] == INCOMPLETE:
-        return Verdict(BAD, "Not all of it comes", f"Connected, but {_what_is_missing(found)}")
-    return _collecting(found, now_ns)
+        return _incomplete(found, since)
+    return _collecting(found, since, now_ns)
 
 
-def _connecting(found: Mapping[str, Any], now_ns: int) -> Verdict:
-    since = parse_timestamp(found["since"])
-    if now_ns - parse_timestamp(found["started"]) < STARTING_SECONDS * 1e9:
-        return Verdict(ATTENTION, "Connecting", "Connecting to the exchange")
-    return Verdict(BAD, "Not connected", f"Not connected to the exchange since {clock(since, now_ns)} UTC")
+def _connecting(found: Mapping[str, Any], since: int, now_ns: int) -> Verdict:
+    today = found["today"]
+    outage = _ns(today["outage_since"]) if today else None
+    began = parse_timestamp(found["started"])
+    if outage is not None:  # Earlier runs may not have been connected either.
+        since, began = min(since, outage), min(began, outage)
+    if now_ns - began < STARTING_SECONDS * 1e9:
+        return Verdict(ATTENTION, "Connecting", "Connecting to the exchange", since)
+    return Verdict(BAD, "Not connected", f"Not connected to the exchange since {clock(since, now_ns)} UTC", since)
 
 
-def _what_is_missing(found: Mapping[str, Any]) -> str:
+def _incomplete(found: Mapping[str, Any], since: int) -> Verdict:
     silent = [channel for channel in found["channels"] or () if channel["silent"]]
+    last = [ns for channel in silent if (ns := _ns(channel["last"])) is not None]
+    text = f"Connected, but {_what_is_missing(found, silent)}"
+    return Verdict(BAD, "Not all of it comes", text, min(since, *last) if last else since)
+
+
+def _ns(time: str | None) -> int | None:
+    return None if time is None else parse_timestamp(time)
+
+
+def _what_is_missing(found: Mapping[str, Any], silent: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first reason in words, and how many others there are, of other channels."""
     reasons = found["missing"]
-    first, more = reasons[0] if reasons else "something that was asked for does not come", len(reasons) - 1
-    if silent:
+    names = [channel["channel"] for channel in silent[:2]]
+    if names:
         ages = [channel["age_seconds"] for channel in silent if channel["age_seconds"] is not None]
-        names = " or ".join(channel["channel"] for channel in silent[:2])
-        since = f"for {seconds_text(max(ages))}" if ages else "since the start"
-        first, more = f"no {names} messages {since}", len(reasons) - min(2, len(silent))
-    return first + (f" (and {more} more)" if more > 0 else "")
+        first = f"no {' or '.join(names)} messages " + (f"for {seconds_text(max(ages))}" if ages else "since the start")
+    else:
+        first = reasons[0] if reasons else "something that was asked for does not come"
+        name, refused, code = first.partition(": refused by the exchange")
+        names = [name] if refused else []
+        first = f"the exchange refuses {name}{code}" if refused else first
+    others = len([reason for reason in reasons if reason.partition(":")[0] not in names]) - (not names)
+    return first + (f" (and {others} more)" if others > 0 else "")
 
 
-def _collecting(found: Mapping[str, Any], now_ns: int) -> Verdict:
+def _collecting(found: Mapping[str, Any], since: int, now_ns: int) -> Verdict:
     if until := found["expected_silence_until"]:
         text = f"Connected; no message is expected until {clock(parse_timestamp(until), now_ns)} UTC"
         return Verdict(WAITING, "Silence is expected", text)
-    if problem := next(_problems(found), None):
-        return Verdict(ATTENTION, problem[0], problem[1])
+    if problem := next(_problems(found, now_ns), None):
+        return problem
     first = ", ".join(filter(None, (f"Collecting {_what(found)}", _how_fast(found), _how_complete(found, now_ns))))
-    return Verdict(GOOD, "Collecting", first)
+    return Verdict(GOOD, "Collecting", first, since)
 
 
-def _problems(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is not as it should be although everything that was asked for comes, each in short and as a sentence,
-    the most important first.
-    """
+def _problems(found: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
+    """Yield what is not as it should be although everything that was asked for comes, the most important first."""
     queue, messages, disk = found["queue"], found["messages"], found["disk"]
-    if queue["bytes"] > QUEUE_BYTES:
-        waiting = count(queue["messages"])
-        yield "The disk is behind", f"Collecting, but the disk is behind: {waiting} messages wait to be written"
+    gap = _ns(messages["last_gap"])
+    if gap is not None and now_ns - gap < LOSS_SECONDS * 1e9:
+        missed = f"{count(messages['missed'])} since the start, " if messages["missed"] else ""
+        lost = f"Collecting, but messages were lost: {missed}the last at {clock(gap, now_ns)} UTC"
+        yield Verdict(BAD, "Messages were lost", lost, _ns(messages["lost_since"]))
+    if queue["behind_since"]:
+        behind = f"Collecting, but the disk is behind: {count(queue['messages'])} messages wait to be written"
+        yield Verdict(ATTENTION, "The disk is behind", behind, _ns(queue["behind_since"]))
     age = messages["age_seconds"]
     always = any(not channel["may_be_silent"] for channel in found["channels"] or ()) or not found["channels"]
     if age is not None and age > QUIET_SECONDS and always:
-        yield "No message comes", f"Connected, but no message has come for {seconds_text(age)}"
+        silence = f"Connected, but no message has come for {seconds_text(age)}"
+        yield Verdict(ATTENTION, "No message comes", silence, _ns(messages["last"]))
     for engine in filter(None, (found["shipping"], found["uploading"])):
-        lag = engine["lag_seconds"]
-        if not engine["up"]:
-            yield f"{engine['engine']} is not reached", f"Collecting, but nothing is copied to {engine['engine']} now"
-        elif lag is not None and lag > LAG_SECONDS:
-            copy = f"Collecting, but the copy in {engine['engine']} is {long_duration(lag)} behind"
-            yield f"The copy in {engine['engine']} is behind", copy
+        yield from _of_a_copy(engine, now_ns)
     if (days := disk["full_in_days"]) is not None and days < FULL_DAYS:
-        yield "The disk fills up", f"Collecting, but the disk will be full in {long_duration(days * 86_400)}"
+        full = f"Collecting, but the disk will be full in {long_duration(days * 86_400)}"
+        yield Verdict(ATTENTION, "The disk fills up", full)
     for companion in found["companions"]:
         if not companion["up"] and companion["failures"]:
-            yield f"{companion['name']} has failed", f"Collecting, but the companion {companion['name']} has failed"
+            failed = f"Collecting, but the companion {companion['name']} has failed"
+            yield Verdict(ATTENTION, f"{companion['name']} has failed", failed, _ns(companion["down_since"]))
+
+
+def _of_a_copy(engine: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
+    """Yield what is wrong with the copy in an engine or a bucket."""
+    name, lag = engine["engine"], engine["lag_seconds"]
+    if not engine["up"]:
+        text = f"Collecting, but nothing is copied to {name} now"
+        yield Verdict(ATTENTION, f"{name} is not reached", text, _ns(engine["down_since"]))
+    elif lag is not None and lag > LAG_SECONDS:
+        text = f"Collecting, but the copy in {name} is {long_duration(lag)} behind"
+        yield Verdict(ATTENTION, f"The copy in {name} is behind", text, now_ns - int(lag * 1e9))
 
 
 def _what(found: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ def test_it_is_live_and_fits(browser: Browser, tmp_path: Path, width: int):
                 page.verdict(f"1 of 2 collectors not well: {nobody}", "bad")
                 page.wait_for_text("#live", "Live")
                 page.wait_for_text('[data-part="collectors"]', "Collecting all markets, ")
-                page.wait_for_text('[data-part="collectors"]', "connection refused, for ")
+                page.wait_for_text('[data-part="collectors"]', "connection refused, since ")
                 assert page.text("#brief") == "1 of 2 collectors not well"
                 assert page.call("evaluate", "() => document.documentElement.scrollWidth") == width
                 assert page.problems == []

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from ssmd.contracts.strip import Strip
 from ssmd.runtime.recent import Rates
 from ssmd.server.page.drawing import bars, chart, sentence
-from ssmd.server.verdict import ATTENTION, BAD, GOOD, QUEUE_BYTES, QUIET_SECONDS
+from ssmd.server.verdict import ATTENTION, BAD, GOOD, QUIET_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
-from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text
+from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text, since_text
 
 __all__ = ["Figure", "view"]
 
@@ -50,10 +50,10 @@ def view(
 
 
 def _verdict(found: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
-    since = parse_timestamp(found["since"])
+    since = found["verdict"]["since"]
     return {
         **found["verdict"],
-        "since": f"{found['state']} for {long_duration((now_ns - since) / 1e9)}, since {clock(since, now_ns)} UTC",
+        "since": "" if since is None else since_text(parse_timestamp(since), now_ns).replace("since", "Since"),
         # A single one is in the sentence.
         "missing": found["missing"] if found["state"] == "incomplete" and len(found["missing"]) > 1 else [],
         "notes": found["notes"],
@@ -81,7 +81,7 @@ def _age(time: str | None, now_ns: int) -> float | None:
 def _days(days: Sequence[Strip] | None) -> dict[str, Any]:
     if not days:
         return {"rows": [], "outages": [], "more": 0}
-    outages = days[-1].outages
+    outages = [piece for piece in days[-1].outages if piece != days[-1].before_all]
     return {
         "rows": [_day(strip, is_today=strip is days[-1]) for strip in reversed(days)],
         "outages": [sentence(piece) for piece in outages[: -_OUTAGES - 1 : -1]],
@@ -179,8 +179,8 @@ def _behind(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "name": "disk",
         "lag": f"{count(queue['messages'])} messages",
         "bytes": bytes_text(queue["bytes"]),
-        "grade": GOOD if queue["bytes"] < QUEUE_BYTES else ATTENTION,
-        "state": "writing" if queue["bytes"] < QUEUE_BYTES else "behind",
+        "grade": ATTENTION if queue["behind_since"] else GOOD,
+        "state": "behind" if queue["behind_since"] else "writing",
         "error": "",
     }
     for engine in filter(None, (found["shipping"], found["uploading"])):
