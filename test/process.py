@@ -116,10 +116,10 @@ class Process:
 
 
 class Simulator(Process):
-    """`ssmd sim` on a free port, ready for clients."""
+    """`ssmd sim`, ready for clients. `port`: 0 for a free one."""
 
-    def __init__(self, *arguments: str | Path) -> None:
-        super().__init__("sim", "--listen", "127.0.0.1:0", *arguments)
+    def __init__(self, *arguments: str | Path, port: int = 0) -> None:
+        super().__init__("sim", "--listen", f"127.0.0.1:{port}", *arguments)
         self.endpoint: str = self.wait_for("serving")["endpoint"]
         self.generic = self.endpoint.replace("/trade-api/ws/v2", "/any")
 
@@ -155,10 +155,11 @@ class Collector(Probed):
         options: Sequence[str] = (),
         variables: Mapping[str, Any] = MappingProxyType({}),
         prefix: Sequence[str | Path] = (),
+        port: int = 0,
     ) -> None:
         self.data = folder / "data"
         tree = make_tree(folder, endpoint, exchange, version, environment, kind)
-        fixed = ("--config-dir", tree, "--listen", "127.0.0.1:0")
+        fixed = ("--config-dir", tree, "--listen", f"127.0.0.1:{port}")
         super().__init__("run", "test", *fixed, *options, prefix=prefix, **variables)
 
     def lines(self) -> list[bytes]:

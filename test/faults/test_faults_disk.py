@@ -26,6 +26,7 @@ from mounts import mounted, remount
 from patience import PATIENCE
 from process import ROOT, Collector, Simulator
 from ship_runs import Site, wait_until
+from slow_disk import slow_disk
 
 from ssmd.runtime.queue import QUEUE_BYTES
 from ssmd.runtime.runner import DRAIN_SECONDS
@@ -271,19 +272,6 @@ def test_whichever_call_on_the_output_fails_the_run_ends_cleanly_and_the_file_is
     assert ends[74] > 20
 
 
-@contextmanager
-def slow_disk(collector: Collector, log: Path) -> Iterator[None]:
-    """Let every write and sync of the collector take half a second longer."""
-    traced = ["-P", str(today(collector.data)), "-e", "trace=writev,fdatasync"]
-    slow = ["-e", "inject=writev,fdatasync:delay_enter=500000"]
-    command = ["strace", "-f", "-o", str(log), *traced, *slow, "-p", str(collector.process.pid)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as strace:
-        try:
-            yield
-        finally:
-            strace.terminate()
-
-
 @pytest.mark.needs("strace")
 def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
     count = 130_000
@@ -295,7 +283,7 @@ def test_a_slow_disk_slows_the_feed_and_nothing_else(tmp_path):
     ):
         collector.start_up()
         collector.wait_for_lines(500)
-        with slow_disk(collector, tmp_path / "strace"):
+        with slow_disk(collector.process.pid, today(collector.data), tmp_path / "strace"):
             until = time.monotonic() + 10
             while time.monotonic() < until:
                 began = time.monotonic()

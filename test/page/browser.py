@@ -19,7 +19,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-SECONDS = 30
+SECONDS = 60
 """How long a call may take: a busy machine needs longer."""
 
 

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from browser import Browser, Page
-from process import Collector, Simulator
+from states import CHANNELS, collecting
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.one_day]
 
-CHANNELS = """subscribe:
-- channels: [ticker, trade, orderbook_delta]
-  market_tickers: [KXSIM-1, KXSIM-2, KXSIM-3]
-"""
 EVIL = "KX<img/src=x/onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-
-
-@contextmanager
-def collecting(
-    folder: Path, *simulated: str, environment: str = CHANNELS, event: str = "starting"
-) -> Iterator[Collector]:
-    """Collect from a simulator. `event`: the first line of the log."""
-    with (
-        Simulator(*simulated) as simulator,
-        Collector(folder, simulator.endpoint, environment=environment) as collector,
-    ):
-        collector.listen = collector.wait_for(event)["listen"]
-        yield collector
 
 
 @pytest.fixture(scope="module")
@@ -53,36 +34,6 @@ def test_all_is_well(browser: Browser, listen: str):
         assert page.problems == []
 
 
-def test_a_channel_falls_silent(browser: Browser, tmp_path: Path):
-    environment = f"{CHANNELS}silent_after_seconds: 2\n"
-    fault = "mute-after=100:orderbook_delta"
-    with (
-        collecting(tmp_path, "--fault", fault, environment=environment) as collector,
-        browser.page(collector.listen) as page,
-    ):
-        page.verdict("Connected, but no orderbook_delta messages for ", "bad")
-        page.wait_for_text('[data-part="channels"] .bad', "silent")
-        assert page.text("#brief") == "Not all of it comes"
-
-
-def test_the_connection_ends_and_then_the_page_is_old(browser: Browser, tmp_path: Path):
-    with collecting(tmp_path, "--fault", "close-after=400") as collector, browser.page(collector.listen) as page:
-        page.verdict("Collecting 3 markets", "good")
-        page.wait_for_text("#live", "The collector does not answer")
-        assert collector.wait() == 75
-
-
-def test_not_connected(browser: Browser, tmp_path: Path):
-    with collecting(tmp_path, "--fault", "slow-handshake") as collector, browser.page(collector.listen) as page:
-        page.verdict("Connecting to the exchange", "attention")
-        page.wait_for_text("h1", "Not connected to the exchange since ")
-
-
-def test_gaps_are_missing_messages(browser: Browser, tmp_path: Path):
-    with collecting(tmp_path, "--fault", "gap-after=100:trade") as collector, browser.page(collector.listen) as page:
-        page.wait_for_text("h1", "messages are missing since the start")
-
-
 def test_an_engine_is_not_reached(browser: Browser, tmp_path: Path):
     environment = f"{CHANNELS}transport: {{type: nats, url: 'nats://127.0.0.1:9', stream: TEST}}\n"
     with collecting(tmp_path, environment=environment) as collector, browser.page(collector.listen) as page:
@@ -90,30 +41,18 @@ def test_an_engine_is_not_reached(browser: Browser, tmp_path: Path):
         page.wait_for_text('[data-part="behind"]', "not reached")
 
 
-def test_closed_by_schedule(browser: Browser, tmp_path: Path):
-    later = (datetime.now(UTC).hour + 2) % 24
-    hours = f"day_start: '{later:02}:30', day_end: '{(later + 1) % 24:02}:00'"
-    environment = f"{CHANNELS}schedule: {{timezone: UTC, {hours}, enforce: true}}\n"
-    with (
-        collecting(tmp_path, environment=environment, event="closed by schedule") as collector,
-        browser.page(collector.listen) as page,
-    ):
-        page.verdict(f"{later:02}:30 UTC", "waiting")
-        page.wait_for_text("h1", "Closed by schedule until ")
-
-
 def test_messages_with_filter_and_pause(browser: Browser, listen: str):
     with browser.page(listen) as page:
         page.wait_for("document.querySelectorAll('#tail-list li').length > 5")
         page.call("fill", "#tail-type", "trade")
-        page.call("fill", "#tail-market", "SIM-2")
+        page.call("fill", "#tail-market", "SIM-B")
         page.call("press", "#tail-market", "Enter")
         only = "([...document.querySelectorAll('#tail-list .{}')].every(each => each.textContent === '{}'))"
         page.wait_for("document.querySelectorAll('#tail-list li').length > 1")
         assert page.call("evaluate", only.format("type", "trade"))
-        assert page.call("evaluate", only.format("market", "KXSIM-2"))
+        assert page.call("evaluate", only.format("market", "KXSIM-B"))
         message = json.loads(page.call("evaluate", "document.querySelector('#tail-list li code').textContent"))
-        assert (message["type"], message["msg"]["market_ticker"]) == ("trade", "KXSIM-2")
+        assert (message["type"], message["msg"]["market_ticker"]) == ("trade", "KXSIM-B")
         page.call("click", "#tail-pause")
         assert page.call("get_attribute", "#tail-pause", "aria-pressed") == "true"
         before = page.text("#tail-list")

@@ -24,23 +24,76 @@ function announce(brief) {
 }
 
 /** Say how far what is shown can be trusted. */
-function say(text, isOld) {
+function say(text) {
   if (element("live").textContent !== text) element("live").textContent = text;
-  element("live").className = isOld ? "lost" : "soft";
-  document.body.classList.toggle("old", isOld);
 }
 
-const OLD = "No answer: what this page shows is old";
+// When there is no answer, that is the verdict.
+
+let answered = Date.now(); // When the last answer came, or the page began to ask.
+let verdictBefore = null; // The HTML of the last verdict, while there is no answer.
+
+function clock(ms) {
+  const [day, time] = new Date(ms).toISOString().split("T");
+  return `${day === new Date().toISOString().slice(0, 10) ? "" : `${day} `}${time.slice(0, 8)}`;
+}
+
+function text(name, className, content) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = content;
+  return made;
+}
+
+/** Say that there is no answer, since when, and what the last one was. */
+function lose() {
+  const part = element("verdict");
+  if (verdictBefore === null) {
+    verdictBefore = part.innerHTML;
+    const brief = `No answer from ${document.body.dataset.who}`;
+    const before = `It said last: ${part.querySelector("h1").textContent}`;
+    const words = document.createElement("div");
+    words.append(text("h1", "", brief), text("p", "", ""), text("p", "note", before));
+    const card = text("div", "verdict bad", "");
+    card.append(text("span", "sign", ""), words);
+    part.replaceChildren(card);
+    document.body.classList.add("old");
+    say("What is below is old");
+    announce(brief);
+  }
+  const seconds = Math.round((Date.now() - answered) / 1000);
+  const [amount, unit] = seconds < 180 ? [seconds, "s"] : [Math.floor(seconds / 60), "min"];
+  part.querySelector("p").textContent = `Since ${clock(answered)} UTC, for ${amount} ${unit}`;
+}
+
+/** Note that there is an answer. */
+function hear(how) {
+  answered = Date.now();
+  if (verdictBefore !== null) {
+    element("verdict").innerHTML = verdictBefore;
+    verdictBefore = null;
+    document.body.classList.remove("old");
+  }
+  say(how);
+}
+
+setInterval(() => {
+  if (verdictBefore !== null) lose();
+}, 1000);
 
 // The stream.
 
 let stream = null;
+let watch = 0;
 let isPaused = false;
 
 function connect() {
   if (stream) stream.close();
   stream = null;
+  clearTimeout(watch);
   if (document.hidden) return; // A browser has few connections to one server: another tab may need them.
+  if (verdictBefore === null) answered = Date.now();
+  watch = setTimeout(lose, SECONDS * 1000);
   const wish = new URLSearchParams();
   for (const name of ["type", "market"]) {
     const value = element(`tail-${name}`)?.value.trim();
@@ -51,21 +104,20 @@ function connect() {
   stream.onerror = () => {
     if (stream.readyState === EventSource.CLOSED) {
       stream = null; // Refused, because there are too many: this page loads itself instead.
+      clearTimeout(watch);
       load();
     } else {
-      say(OLD, true);
+      lose();
     }
   };
 }
 
-let watch = 0;
-
 function take({ brief, parts, tail }) {
+  hear("Live");
   show(parts);
   announce(brief);
-  say("Live", false);
   clearTimeout(watch);
-  watch = setTimeout(() => say(OLD, true), SECONDS * 1000);
+  watch = setTimeout(lose, SECONDS * 1000);
   if (element("tail-list") && !isPaused) add(tail);
 }
 
@@ -76,11 +128,11 @@ async function load() {
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const parts = [...page.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part.innerHTML]);
+    hear(`Too many pages are open: this one is up to date every ${SECONDS} s`);
     show(Object.fromEntries(parts));
     announce(page.getElementById("brief").textContent);
-    say(`Too many pages are open: this one is up to date every ${SECONDS} s`, false);
   } catch {
-    say(OLD, true);
+    lose();
   }
 }
 
@@ -94,13 +146,6 @@ document.addEventListener("visibilitychange", connect);
 connect();
 
 // The messages.
-
-function text(name, className, content) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = content;
-  return made;
-}
 
 function add(tail) {
   const list = element("tail-list");
