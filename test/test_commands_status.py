@@ -66,7 +66,8 @@ def test_a_collector_that_is_not_connected(tmp_path):
         running.start_up()
         done = ssmd("status", running.listen)
     assert done.returncode == 75
-    assert "  feed     Connecting to the exchange\n" in done.stdout
+    # A start has five seconds, which a busy machine may need.
+    assert re.search(r"  feed     (Connecting|Not connected) to the exchange", done.stdout)
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

@@ -39,6 +39,8 @@ def take(browser: Browser, name: str) -> None:
         for view, options in views.items():
             with browser.page(running.collector.listen, **options) as page:
                 page.wait_for_text("#live", "Live")
+                if name == "no answer":  # What it said last stays on the page.
+                    page.wait_for_text("h1", "messages a second")
                 running.fail()
                 page.verdict(state.text, state.grade)
                 if name != "disconnected":  # Another run will begin.
