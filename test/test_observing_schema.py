@@ -248,6 +248,35 @@ def test_what_the_decoding_skips_has_to_be_json_too(status, field, count):
     assert shared.counts.violations["orderbook_delta"] + shared.counts.violations.get("", 0) == 1
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_after_a_slow_check_nothing_is_checked_for_a_while(status, caplog, is_shared):
+    """By a timer in which each check takes a second."""
+    ticks = iter(range(10**6))
+    check: Any
+    if is_shared:
+        shared = Shared(status)
+        check, counts = shared.check, shared.counts
+        check._timer = lambda: next(ticks)
+    else:
+        check, counts = checking(json.loads(KALSHI), timer=lambda: next(ticks))
+
+    def receive(second: int) -> tuple[int, int, int]:
+        received = [delta(2 * second + 1, price="x")]
+        if is_shared:
+            shared.exchange.inspect(received)
+        check.observe([(NOW + second * SECOND, 1)], received)
+        check.notes(NOW + second * SECOND, end=False)
+        return counts.checked, counts.not_checked, counts.violations["orderbook_delta"]
+
+    assert [receive(second) for second in (0, 1, 29, 30)] == [(1, 0, 1), (1, 1, 1), (1, 2, 1), (2, 2, 2)]
+    assert [record.message.split(";")[0] for record in caplog.records if "takes long" in record.message] == [
+        "checking messages against the schema takes long"
+    ]
+    if is_shared:
+        receive(31)
+        assert not any(bucket.values for bucket in check._shared._compiled._buckets)
+
+
 def test_a_large_message_is_passed_over_and_counted(shared):
     large = delta(1, size="x").rstrip().replace(b'"A"', b'"' + b"A" * LARGE_BYTES + b'"')
     inspection = shared.receive(large)

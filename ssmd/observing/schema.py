@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,12 @@ MOST_GATHERED, MOST_GATHERED_BYTES = 200, 256 * 1024
 as much as one of many."""
 _FEW = 64
 """More messages than these in one read are not long together: connectors hand over long ones alone."""
+
+SLOW_SECONDS = 0.25
+"""A check that takes so much of the processor's time, at once, is slow: nothing else is done meanwhile. A usual one
+takes a millisecond."""
+_REST = 30
+"""After a slow check nothing is checked for so many times as long as it took."""
 
 _MINUTE_NS = 60 * 1_000_000_000
 _LOGGED_OF_A_TYPE = 3
@@ -61,7 +68,8 @@ class SchemaCheck:
     """Checks every message, or a sample of them, and counts those that are not as the schema says.
 
     `shared`: what has decoded the messages for the dialect already; None when nothing has. `expects_text`: returns
-    whether a message that is not JSON is one that the exchange is known to send.
+    whether a message that is not JSON is one that the exchange is known to send. `timer`: returns seconds of the
+    processor's time.
     """
 
     def __init__(
@@ -70,11 +78,14 @@ class SchemaCheck:
         counts: SchemaCounts,
         shared: SharedDecoding | None = None,
         expects_text: Callable[[bytes], bool] = lambda payload: False,
+        timer: Callable[[], float] = time.thread_time,
     ) -> None:
         self._checker = checker
         self._counts = counts
         self._shared = shared
         self._expects_text = expects_text
+        self._timer = timer
+        self._rest_until_ns = 0
         self._room, self._room_ns = float(MOST_A_SECOND), 0
         self._waiting = _Gathered()
         self._found: dict[tuple[int, str], _Violations] = {}
@@ -89,6 +100,12 @@ class SchemaCheck:
         counts, waiting, received_ns = self._counts, self._waiting, reads[-1][0]
         if counts.is_sample:
             payloads = payloads[: self._take_room(received_ns, len(payloads))]
+        if received_ns < self._rest_until_ns:
+            counts.not_checked += len(payloads)
+            self.check_gathered()  # What waits has been counted as checked.
+            if self._shared is not None:
+                self._shared.forget()
+            return
         counts.checked += len(payloads)
         if self._shared is None:
             payloads = self._without_large(payloads)
@@ -110,19 +127,36 @@ class SchemaCheck:
     def check_gathered(self) -> None:
         """Check the messages that wait."""
         found, self._waiting = self._waiting, _Gathered()
+        if not found.payloads:
+            return
+        began = self._timer()
         if self._shared is None:
             violations = self._checker.check(found.payloads)
         else:
             violations = self._checker.judged(found.payloads, self._shared.doubtful(found.payloads))
         for violation in violations:
             self._take(violation, found.payloads, time_at(found.reads, violation.index))
+        self._rest_after(self._timer() - began, found.reads[-1][0])
+
+    def _rest_after(self, seconds: float, now_ns: int) -> None:
+        """Check nothing for a while after a slow check: a schema and a message can always be found that make it so."""
+        if seconds < SLOW_SECONDS:
+            return
+        if not self._rest_until_ns:
+            _log.warning(
+                "checking messages against the schema takes long; for a while after each slow check none is checked",
+                extra={"schema": self._counts.schema, "seconds": round(seconds, 3)},
+            )
+        self._rest_until_ns = now_ns + int(seconds * _REST * 1e9)
 
     def _judge(self, payloads: list[bytes], indexes: Sequence[int], received_ns: int) -> None:
         """Check those messages of a read that may not be valid."""
         fit = [index for index in indexes if len(payloads[index]) <= LARGE_BYTES]
         self._pass_over(len(indexes) - len(fit))
+        began = self._timer()
         for violation in self._checker.judged(payloads, fit):
             self._take(violation, payloads, received_ns)
+        self._rest_after(self._timer() - began, received_ns)
 
     def _without_large(self, payloads: list[bytes]) -> list[bytes]:
         fit = [payload for payload in payloads if len(payload) <= LARGE_BYTES]

@@ -23,7 +23,7 @@ class SchemaCounts:
         """Whether only a part of the messages is checked."""
         self.checked = 0
         self.not_checked = 0
-        """Messages that were passed over because they are too large."""
+        """Messages that were passed over: they are too large, or a check has taken long."""
         self.violations: dict[str, int] = dict.fromkeys(list(types)[: MOST_TYPES - 1], 0) or {"": 0}
         """By the type of the message."""
 
@@ -49,7 +49,7 @@ def schema_metrics(counts: SchemaCounts | None) -> Iterator[Metric]:
     checked.add_metric((), counts.checked)
     yield checked
     passed = CounterMetricFamily(
-        "ssmd_schema_not_checked", "Messages not checked against the schema, because they are too large.", labels=()
+        "ssmd_schema_not_checked", "Messages too large to be checked against the schema, or no time for it.", labels=()
     )
     passed.add_metric((), counts.not_checked)
     yield passed

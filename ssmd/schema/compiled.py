@@ -72,6 +72,11 @@ class Compiled:
                 bucket.clear()
         return match
 
+    def forget(self) -> None:
+        """Let go of the texts that patterns_match() has not looked at."""
+        for bucket, _ in self._buckets:
+            bucket.clear()
+
     def doubtful(self, payloads: Sequence[bytes]) -> list[int]:
         """Return the indexes of those messages that may not be valid, and of a few beside them. They are decoded again.
 

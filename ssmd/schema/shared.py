@@ -59,6 +59,11 @@ class SharedDecoding:
         self._payloads = ()  # Nothing is kept while the next messages are received.
         return refused if found is payloads else range(len(payloads))
 
+    def forget(self) -> None:
+        """Let go of what was decoded last, which is not to be checked."""
+        self._payloads = ()
+        self._compiled.forget()
+
     def doubtful(self, payloads: Sequence[bytes]) -> list[int]:
         """Return the indexes of those messages that may not be valid, and of a few beside them.
 
