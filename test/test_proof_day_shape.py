@@ -134,3 +134,17 @@ def test_all_shards_of_the_days_before_count(tmp_path, days):
     record(tmp_path, DAYS[1], planted("new field"))
     assert [drift.path for drift in drifts_of(tmp_path / DAYS[1], "kalshi")] == ["msg.spread"]
     assert sum(shape.lines for shape in shapes_before(tmp_path, "kalshi", DAYS[1])) == 2 * MESSAGES
+
+
+@pytest.mark.parametrize("gone", [["jsonl", "manifest.json"], ["jsonl", "manifest.json", "ledger.jsonl"]])
+def test_a_shape_counts_for_the_days_after_it_without_its_data_and_its_manifest(tmp_path, gone):
+    record(tmp_path, DAYS[0], list(messages(MESSAGES, seed=1)))
+    for kind in gone:
+        (tmp_path / DAYS[0] / f"kalshi.{kind}").unlink()
+    record(tmp_path, DAYS[1], planted("new field"))
+    kind, type, path, *_ = PLANTED["new field"][1][0]
+    assert [(drift.kind, drift.type, drift.path) for drift in drifts_of(tmp_path / DAYS[1], "kalshi")] == [
+        (kind, type, path)
+    ]
+    shape_path(tmp_path / DAYS[0], "kalshi").unlink()
+    assert drifts_of(tmp_path / DAYS[1], "kalshi") == []

@@ -26,7 +26,8 @@ __all__ = ["Learner"]
 MOST_COLUMNS = 1000
 """How many columns a table may have; further fields are in none."""
 _MOST_KEYS = 64
-"""An object in which more keys were seen is kept as JSON text: its keys are probably markets, or other data."""
+"""An object in which more keys were seen is kept as JSON text: its keys are probably markets, or other data.
+shape/walk.py has a number of its own, which is in the shape files of recorded days: a table may take another one."""
 _DEEPEST = 6
 """How many keys lead to a column at most."""
 _ALL_OF = 2000
