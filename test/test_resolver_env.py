@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -18,7 +19,7 @@ CANARY = "canary-6b1f"
 def resolve(source: str, **environ: str) -> Mapping[str, str]:
     """Return the values by the names of their variables, which here are also the names of the fields."""
     names = [name.strip() for name in source.removeprefix("env:").split(",")]
-    return EnvResolver(environ).resolve(KeySource("kalshi", source, names)).values
+    return EnvResolver(environ, time.monotonic() + 60).resolve(KeySource("kalshi", source, names)).values
 
 
 def refusal(source: str, **environ: str) -> str:
@@ -77,7 +78,7 @@ def test_a_file_that_every_user_may_read_gives_a_warning(tmp_path):
         file.write_text(CANARY)
         file.chmod(mode)
     key = KeySource("test", "env:ONE,TWO,THREE", ["a", "b", "c"])
-    found = EnvResolver({"ONE": str(one), "TWO": str(two), "THREE": CANARY}).resolve(key)
+    found = EnvResolver({"ONE": str(one), "TWO": str(two), "THREE": CANARY}, time.monotonic() + 60).resolve(key)
     assert list(found.warnings) == [
         "every user of this host may read the files of `ONE`; remove that right: chmod o-r"
     ]
@@ -172,7 +173,7 @@ def key(source: str, *fields: str, name: str = "kalshi") -> KeySource:
 def test_which_variables_hold_a_key(source, names):
     assert variables(source) == names
     assert list(EnvResolver.check(source)) == []
-    values = EnvResolver({name: f"value of {name}" for name in names}).resolve(source).values
+    values = EnvResolver({name: f"value of {name}" for name in names}, time.monotonic() + 60).resolve(source).values
     assert values == {field: f"value of {name}" for field, name in zip(source.fields, names, strict=True)}
 
 

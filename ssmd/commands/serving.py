@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ssmd.errors import ConfigError, UsageError, visible
 from ssmd.exchange.kalshi.keys import read_key_id
 from ssmd.exchange.kalshi.signing import read_private_key
 from ssmd.resolver.env import EnvResolver
+from ssmd.resolver.lookup import SECONDS
 from ssmd.sim.births import Births
 from ssmd.sim.embedded import throwaway_key
 from ssmd.sim.exchanges.rules import Setting
@@ -129,7 +131,8 @@ def _credentials(environ: Mapping[str, str], scratch: Path) -> tuple[dict[str, P
     if _is_of_an_ended_simulator(environ.get("KALSHI_API_SECRET", "")):
         note = f"{' and '.join(_VARIABLES)} are those of an earlier simulator that has ended, so there is a new key.\n"
     elif any(environ.get(name) for name in _VARIABLES):
-        values = EnvResolver(environ).resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES)).values
+        resolver = EnvResolver(environ, time.monotonic() + SECONDS)
+        values = resolver.resolve(KeySource("sim", f"env:{','.join(_VARIABLES)}", _VARIABLES)).values
         try:
             key_id, private = read_key_id(values["KALSHI_API_KEY"]), read_private_key(values["KALSHI_API_SECRET"])
         except ConfigError as error:

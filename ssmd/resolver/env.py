@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,8 @@ from pathlib import Path
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError
-from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, newest, open_to_all, read_key_file
+from ssmd.resolver.in_time import disk_in_time
+from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, kind_of, newest, open_to_all, read_key_file
 from ssmd.resolver.named import not_one_each
 
 __all__ = ["EnvResolver", "value_of", "variables"]
@@ -29,8 +29,9 @@ class EnvResolver:
     When a variable's value is the absolute path of a file, the key is the content of the file, as with mounted secrets.
     """
 
-    def __init__(self, environ: Mapping[str, str], until: float = math.inf) -> None:
+    def __init__(self, environ: Mapping[str, str], until: float) -> None:
         self._environ = environ
+        self._until = until
 
     @classmethod
     def check(cls, key: KeySource) -> Iterator[FieldProblem]:
@@ -50,7 +51,7 @@ class EnvResolver:
             raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
         values, files = {}, {}
         for field, name in zip(key.fields, names, strict=True):
-            file = files[name] = file_of(name, self._environ[name])
+            file = files[name] = file_of(name, self._environ[name], self._until)
             values[field] = self._environ[name] if file is None else file.text
         found = {name: file for name, file in files.items() if file is not None}
         return Found(values, newest(file.changed for file in found.values()), open_to_all(found))
@@ -79,28 +80,26 @@ def _upper(name: str) -> str:
     return _NOT_ALPHANUMERIC.sub("_", name.upper())
 
 
-def value_of(name: str, value: str) -> str:
+def value_of(name: str, value: str, until: float) -> str:
     """Return the content of the file that a variable's value names, or the value itself when it names none.
 
-    Raises ResolveError for a file that is no key.
+    Raises ResolveError for a file that is no key, and SourceUnavailable for one that is not read by `until`.
     """
-    file = file_of(name, value)
+    file = file_of(name, value, until)
     return value if file is None else file.text
 
 
-def file_of(name: str, value: str) -> KeyFile | None:
-    """Return the file that a variable's value names, None when it names none. Raises ResolveError for one that is no
-    key.
-    """
+def file_of(name: str, value: str, until: float) -> KeyFile | None:
+    """Return the file that a variable's value names, None when it names none. Raises what value_of() raises."""
     named = os.path.expanduser(value.strip().strip("\"'"))
     if not named.startswith("/") or "\n" in named or "\0" in named or len(named) > 4096:
         return None
     path = Path(named)
     try:
-        return read_key_file(path) if path.is_file() else None
+        return disk_in_time(lambda: read_key_file(path) if path.is_file() else None, until)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return None  # No file can have such a name: it is a key that happens to begin with a slash.
-        raise ResolveError(f"{name} names a file that {cannot_be_read(error)}") from None
+        raise kind_of(error)(f"{name} names a file that {cannot_be_read(error)}") from None
     except Unusable as error:
         raise ResolveError(f"{name} names a file that {error}") from None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
-from ssmd.errors import ResolveError
+from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.metadata.problem import excerpt
+from ssmd.resolver.in_time import disk_in_time
 from ssmd.resolver.key_file import (
     KeyFile,
     Unusable,
     cannot_be_read,
+    kind_of,
     newest,
     open_to_all,
     read_key_file,
@@ -34,6 +37,7 @@ class FileResolver:
 
     def __init__(self, environ: Mapping[str, str], until: float) -> None:
         self._folder = environ.get(_CREDENTIALS, "")
+        self._until = until
 
     @classmethod
     def check(cls, key: KeySource) -> Iterator[FieldProblem]:
@@ -50,16 +54,20 @@ class FileResolver:
 
     def resolve(self, key: KeySource) -> Found:
         files: dict[str, KeyFile] = {}
-        problems = []
+        problems: list[str] = []
+        kinds: set[type[ResolveError]] = set()
         for field, path in zip(key.fields, _paths(key), strict=True):
             try:
-                files[field] = read_key_file(self._whole(path))
+                whole = self._whole(path)
+                files[field] = disk_in_time(partial(read_key_file, whole), self._until)
             except OSError as error:
                 problems.append(f"the file of `{excerpt(field)}` {cannot_be_read(error)}")
+                kinds.add(kind_of(error))
             except Unusable as error:
                 problems.append(f"the file of `{excerpt(field)}` {error}")
+                kinds.add(ResolveError)
         if problems:
-            raise ResolveError(", and ".join(problems))
+            raise (ResolveError if ResolveError in kinds else SourceUnavailable)(", and ".join(problems))
         return Found(
             {field: without_line_end(file.text) for field, file in files.items()},
             newest(file.changed for file in files.values()),

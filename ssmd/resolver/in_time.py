@@ -1,15 +1,24 @@
-"""Work that must end in time, whatever it waits for: a name, a handshake, or an answer that comes byte by byte."""
+"""Work that must end in time, whatever it waits for: a name, a handshake, an answer that comes byte by byte, a disk."""
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["in_time"]
+from ssmd.unpatched import unpatched
+
+__all__ = ["disk_in_time", "in_time"]
 
 T = TypeVar("T")
+
+LEAST_SECONDS = 1.0
+"""So long a file may take to be read, also when other sources have taken all the time."""
 
 
 def in_time(work: Callable[[], T], until: float) -> T:
@@ -36,3 +45,44 @@ def in_time(work: Callable[[], T], until: float) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def disk_in_time(work: Callable[[], T], until: float) -> T:
+    """As in_time(), for work with files: a call on a file of a network file system without its server never returns,
+    and would stop all greenlets. So this thread is one of the system, also with gevent's patches.
+
+    It has LEAST_SECONDS in any case. Raises OSError when the system starts no further thread.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+    reading, writing = os.pipe()
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # Raised again below.
+            errors.append(error)
+        finally:
+            with suppress(BrokenPipeError):  # Nobody waits any more.
+                os.write(writing, b"!")
+            os.close(writing)
+
+    try:
+        _start(run, writing)
+        poll = select.poll()  # With gevent's patches, other greenlets go on meanwhile.
+        poll.register(reading, select.POLLIN)
+        if not poll.poll(max(LEAST_SECONDS, until - time.monotonic()) * 1000):
+            raise TimeoutError("timed out")
+    finally:
+        os.close(reading)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _start(run: Callable[[], None], writing: int) -> None:
+    try:
+        unpatched("_thread", "start_new_thread")(run, ())
+    except RuntimeError:
+        os.close(writing)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None

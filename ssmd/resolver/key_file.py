@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.metadata.problem import quoted
 from ssmd.store.mounts import file_system
 
@@ -16,6 +17,7 @@ __all__ = [
     "KeyFile",
     "Unusable",
     "cannot_be_read",
+    "kind_of",
     "newest",
     "open_to_all",
     "read_key_file",
@@ -45,7 +47,10 @@ class KeyFile(NamedTuple):
 
 
 def read_key_file(path: Path) -> KeyFile:
-    """Read a file that contains one value of a key. Raises OSError, and Unusable for one that is no key."""
+    """Read a file that contains one value of a key. Raises OSError, and Unusable for one that is no key.
+
+    On a network file system without its server it never returns: callers use disk_in_time().
+    """
     # Neither a pipe that nobody writes to nor a terminal may hold it up.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
@@ -70,8 +75,15 @@ def read_key_file(path: Path) -> KeyFile:
     return KeyFile(text, changed, bool(state.st_mode & stat.S_IROTH))
 
 
+def kind_of(error: OSError) -> type[ResolveError]:
+    """Return the error to raise for a file that cannot be read: another attempt may find a file system well."""
+    return SourceUnavailable if isinstance(error, TimeoutError) else ResolveError
+
+
 def cannot_be_read(error: OSError) -> str:
     """Return why a file cannot be read, as the end of a sentence about the file."""
+    if isinstance(error, TimeoutError):
+        return "could not be read in time; check that its file system is there"
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     return f"cannot be read: {error.strerror}; let the user that ssmd runs as read it"

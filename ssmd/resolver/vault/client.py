@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from ssmd.errors import ResolveError, SourceUnavailable, printable
-from ssmd.resolver.in_time import in_time
+from ssmd.resolver.in_time import disk_in_time, in_time
+from ssmd.resolver.key_file import cannot_be_read, kind_of
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
@@ -57,8 +58,9 @@ class Client:
     def __init__(self, environ: Mapping[str, str], until: float) -> None:
         """Raises ResolveError when the variables are wrong."""
         self._address = _address(environ.get("VAULT_ADDR", "").strip())
-        self._until = until
-        self._context = _trust(environ.get("VAULT_CACERT", "").strip()) if self._address.scheme == "https" else None
+        self.until = until
+        authority = environ.get("VAULT_CACERT", "").strip()
+        self._context = _trust(authority, until) if self._address.scheme == "https" else None
         self._headers = {"X-Vault-Request": "true", "Accept": "application/json"}
         if namespace := environ.get("VAULT_NAMESPACE", "").strip():
             if not sendable(namespace):
@@ -83,7 +85,7 @@ class Client:
         content = None if body is None else json.dumps(body).encode()
         method, url = ("GET" if content is None else "POST"), f"{self._address.path.rstrip('/')}/v1/{path}"
         try:
-            return in_time(lambda: self._exchange(connection, method, url, headers, content), self._until)
+            return in_time(lambda: self._exchange(connection, method, url, headers, content), self.until)
         except TimeoutError:
             _hang_up(connection)
             raise SourceUnavailable(
@@ -100,7 +102,7 @@ class Client:
         from urllib3.connection import HTTPConnection, HTTPSConnection
 
         host, port = self._address.hostname or "", self._address.port
-        timeout = max(0.001, self._until - time.monotonic())
+        timeout = max(0.001, self.until - time.monotonic())
         if self._context is None:
             return HTTPConnection(host, port or 80, timeout=timeout)
         return HTTPSConnection(host, port or 443, timeout=timeout, ssl_context=self._context)
@@ -173,17 +175,16 @@ def _address(text: str) -> SplitResult:
     return found
 
 
-def _trust(authority: str) -> ssl.SSLContext:
+def _trust(authority: str, until: float) -> ssl.SSLContext:
     """Return which servers are trusted: those of an authority whose certificate is in a file, or of the system's."""
     try:
-        return ssl.create_default_context(cafile=authority or None)
+        return disk_in_time(lambda: ssl.create_default_context(cafile=authority or None), until)
     except FileNotFoundError:
         raise ResolveError("VAULT_CACERT names a file that does not exist") from None
     except ssl.SSLError:
         raise ResolveError("VAULT_CACERT names a file that is no certificate in PEM form") from None
     except OSError as error:
-        reason = f"{error.strerror}; let the user that ssmd runs as read it"
-        raise ResolveError(f"VAULT_CACERT names a file that cannot be read: {reason}") from None
+        raise kind_of(error)(f"VAULT_CACERT names a file that {cannot_be_read(error)}") from None
 
 
 def sendable(text: str) -> bool:

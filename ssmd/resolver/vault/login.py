@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmd.errors import ResolveError
+from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.resolver.env import value_of
-from ssmd.resolver.key_file import Unusable, cannot_be_read, read_key_file
+from ssmd.resolver.in_time import disk_in_time
+from ssmd.resolver.key_file import Unusable, cannot_be_read, kind_of, read_key_file
 from ssmd.resolver.vault.client import Client, sendable
 
 __all__ = ["Token", "log_in"]
@@ -38,26 +39,26 @@ def log_in(client: Client, environ: Mapping[str, str]) -> Token:
     Raises ResolveError.
     """
     if environ.get("VAULT_TOKEN", "").strip():
-        return Token(_variable(environ, "VAULT_TOKEN"), "VAULT_TOKEN")
+        return Token(_variable(environ, "VAULT_TOKEN", client.until), "VAULT_TOKEN")
     if environ.get("VAULT_ROLE_ID", "").strip():
         return _by_approle(client, environ)
     if role := environ.get("VAULT_K8S_ROLE", "").strip():
         return _by_service_account(client, environ, role)
-    return _of_vault_login(environ)
+    return _of_vault_login(environ, client.until)
 
 
 def _by_approle(client: Client, environ: Mapping[str, str]) -> Token:
     """See https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle."""
     if not environ.get("VAULT_SECRET_ID", "").strip():
         raise ResolveError("VAULT_ROLE_ID is set, and VAULT_SECRET_ID is not; set it to the secret ID of the role")
-    body = {name: _variable(environ, f"VAULT_{name.upper()}") for name in ("role_id", "secret_id")}
+    body = {name: _variable(environ, f"VAULT_{name.upper()}", client.until) for name in ("role_id", "secret_id")}
     return _token(client, _mount(environ, "approle"), body, "VAULT_ROLE_ID and VAULT_SECRET_ID")
 
 
 def _by_service_account(client: Client, environ: Mapping[str, str], role: str) -> Token:
     """See https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login."""
     name = environ.get("VAULT_K8S_TOKEN_FILE", "").strip() or _SERVICE_ACCOUNT
-    body = {"role": role, "jwt": _file(Path(name), "the token file of the service account")}
+    body = {"role": role, "jwt": _file(Path(name), "the token file of the service account", client.until)}
     return _token(client, _mount(environ, "kubernetes"), body, "VAULT_K8S_ROLE and the pod's service account")
 
 
@@ -79,30 +80,32 @@ def _mount(environ: Mapping[str, str], usual: str) -> str:
     return mount
 
 
-def _of_vault_login(environ: Mapping[str, str]) -> Token:
+def _of_vault_login(environ: Mapping[str, str], until: float) -> Token:
     path = Path(environ.get("HOME") or os.path.expanduser("~"), ".vault-token")
     try:
-        exists = path.exists()
+        exists = disk_in_time(path.exists, until)
+    except TimeoutError as error:
+        raise SourceUnavailable(f"~/.vault-token {cannot_be_read(error)}") from None
     except OSError:
         exists = False
     if not exists:
         raise ResolveError(f"there is no token for Vault: set {_WAYS}, or run `vault login`")
-    return Token(_file(path, "~/.vault-token"), "~/.vault-token")
+    return Token(_file(path, "~/.vault-token", until), "~/.vault-token")
 
 
-def _file(path: Path, what: str) -> str:
+def _file(path: Path, what: str, until: float) -> str:
     try:
-        text = read_key_file(path).text.strip()
+        text = disk_in_time(lambda: read_key_file(path), until).text.strip()
     except OSError as error:
-        raise ResolveError(f"{what} {cannot_be_read(error)}") from None
+        raise kind_of(error)(f"{what} {cannot_be_read(error)}") from None
     except Unusable as error:
         raise ResolveError(f"{what} {error}") from None
     return _checked(text, what)
 
 
-def _variable(environ: Mapping[str, str], name: str) -> str:
+def _variable(environ: Mapping[str, str], name: str, until: float) -> str:
     """Return the value of a variable, or the content of the file that it names."""
-    return _checked(value_of(name, environ[name]).strip(), name)
+    return _checked(value_of(name, environ[name], until).strip(), name)
 
 
 def _checked(text: str, what: str) -> str:
