@@ -24,8 +24,9 @@ class SchemaCounts:
         self.checked = 0
         self.not_checked = 0
         """Messages that were passed over: they are too large, or a check has taken long."""
-        self.violations: dict[str, int] = dict.fromkeys(list(types)[: MOST_TYPES - 1], 0) or {"": 0}
-        """By the type of the message."""
+        # With a 0 for each that is known, so that Prometheus sees the first one as an increase.
+        self.violations: dict[str, int] = dict.fromkeys(["", *types][: MOST_TYPES - 1], 0)
+        """By the type of the message; the empty one for messages without a type, such as those that are not JSON."""
 
     def add(self, kind: str) -> str:
         """Count a violation; return the type that it is counted as."""

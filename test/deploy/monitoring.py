@@ -18,13 +18,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from patience import PATIENCE
 from ports import free_port
 from process import KEYS, ROOT, Simulator
+from recorded import KALSHI, write_day
 from s3_server import BUCKET, KEY, S3Server
 
 RULES = sorted((ROOT / "deploy" / "prometheus").glob("[ar]*.yaml"))
@@ -56,8 +57,10 @@ COLLECTORS: Mapping[str, str] = {
     # Some data and then nothing, not even pings: each run ends with 75, and the next one begins.
     "silent": "rate=200&silent-after=100",
     "refused": "status=503",
+    # Garbage is not as the schema says either.
     "damaged": "rate=50&gap-after=300&garbage-after=400",
     # One channel sends nothing more, and the others go on. It has a schedule that is open; silence is expected later.
+    # On the day before, its exchange has sent other messages.
     "muted": "rate=200&mute-after=300:trade",
     "killed": "rate=50",
     # Its files suddenly may not grow beyond a limit, which ends the run with 74; the next run has no limit.
@@ -75,11 +78,13 @@ _OFF = _WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
 MUTED = f"""\
 # The default of 900 s, shortened even more than the minutes of the rules.
 silent_after_seconds: {MINUTE * 2}
+drift_check: sample
 schedule: {{enforce: true, timezone: UTC, weekdays: [{", ".join(day for day in _WEEKDAYS if day != _OFF)}]}}
 expected_silence:
 - {{timezone: UTC, weekday: {_OFF}, from: "12:00", to: "13:00"}}
 """
 ENVIRONMENTS = {
+    "damaged": "schema: kalshi:v2\nschema_check: count\n",
     "muted": MUTED,
     "shipped": "transport: {type: file, path: copy}\n",
     "unshipped": "transport: {type: kafka, url: 'kafka://127.0.0.1:1'}\n",
@@ -260,6 +265,16 @@ class Loop:
         with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.read().decode()
 
+    def metrics(self) -> str:
+        """Return what Prometheus gets, as soon as there is an answer: a run may just be starting again."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.get("/metrics")
+            except OSError:
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.1)
+
     def wait_until_it_works(self, ships: bool) -> None:
         """Wait until it is connected, and, if it `ships`, so is what copies its data."""
         until = time.monotonic() + PATIENCE
@@ -319,6 +334,15 @@ def _add_s3_key(folder: Path, environment: Path) -> None:
     environment.write_text(f"{text}\n")
 
 
+def _add_day_before(folder: Path, feed: str) -> None:
+    """Add a sealed yesterday on which a price was a number, which Kalshi writes as text."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+    ticker = b'{"type":"ticker","msg":{"market_ticker":"KXSIM-A","price_dollars":0.5}}'
+    messages = [(1.0 + number, ticker) for number in range(1000)]
+    begin: list[Any] = [(0.0, "started", KALSHI), (0.0, "connected", {})]
+    write_day(folder / "data", yesterday, *begin, *messages, (86_000.0, "stopped", {"reason": "SIGTERM"}), feed=feed)
+
+
 @contextmanager
 def monitor(folder: Path) -> Iterator[Monitored]:
     """Start everything, and let the collectors work before their disks die and one of them is killed."""
@@ -328,6 +352,7 @@ def monitor(folder: Path) -> Iterator[Monitored]:
         bucket = S3Server(folder)
         ends.callback(bucket.kill)
         tree = make_tree(folder, simulator.endpoint, bucket.endpoint)
+        _add_day_before(folder, "muted")
         loops = {}
         for name in ["kalshi-sim", *COLLECTORS, STOPPED, *disks]:
             loops[name] = Loop(name, tree, folder)

@@ -91,9 +91,9 @@ def test_every_metric_of_ssmd_is_on_the_dashboard(monitored: Monitored):
     queries = " ".join(expr for _, expr in [*QUERIES, *ANNOTATIONS])
     shown = names(queries)
     shown |= {name for record in shown & set(RECORDED) for name in names(RECORDED[record])}
-    # Each of them names all metrics but those of followed markets, of shipping and of uploading.
-    names_of = ("healthy", "kalshi-sim", "shipped", "uploaded")
-    scraped = [parse(monitored.collectors[name].get("/metrics")) for name in names_of]
+    # Each of them names all metrics but those of followed markets, shipping, uploading, a schema and drift.
+    names_of = ("healthy", "kalshi-sim", "shipped", "uploaded", "damaged", "muted")
+    scraped = [parse(monitored.collectors[name].metrics()) for name in names_of]
     real = {family.name for families in scraped for family in families}
     missing = {name for name in real if name.startswith("ssmd_")} - {
         re.sub(r"_(total|bucket|count)$", "", n) for n in shown
@@ -103,9 +103,9 @@ def test_every_metric_of_ssmd_is_on_the_dashboard(monitored: Monitored):
 
 @pytest.mark.parametrize(("title", "expression"), QUERIES + ANNOTATIONS)
 def test_a_query_names_existing_metrics_and_returns_data(monitored: Monitored, title, expression):
-    # Only a collector with a schedule has its metrics, and so it is with followed markets, shipping and uploading.
-    names_of = ("healthy", "muted", "kalshi-sim", "shipped", "uploaded")
-    scraped = [parse(monitored.collectors[name].get("/metrics")) for name in names_of]
+    # Only a collector with a schedule has its metrics, and so it is with what else only some environments ask for.
+    names_of = ("healthy", "muted", "kalshi-sim", "shipped", "uploaded", "damaged")
+    scraped = [parse(monitored.collectors[name].metrics()) for name in names_of]
     real = {sample.name for families in scraped for family in families for sample in family.samples}
     assert names(expression) <= real | set(RECORDED) | PROMETHEUS_OWN
     query = shrink(expression.replace("[$__rate_interval]", f"[{4 * SCRAPE * 1000:.0f}ms]"))

@@ -21,6 +21,8 @@ EXPECTED = {
     ("SsmdWriteFailed", "full"),
     ("SsmdSequenceGaps", "damaged"),
     ("SsmdNotJson", "damaged"),
+    ("SsmdSchemaViolations", "damaged"),
+    ("SsmdDrift", "muted"),
     ("SsmdShipDown", "unshipped"),
     ("SsmdShipDown", "unuploaded"),
 }
