@@ -156,7 +156,7 @@ def test_a_file_of_a_dead_file_system_does_not_hold_a_run_up(tmp_path: Path, kin
     path = written(tmp_path / "canary", "x")
     hang: list[str | Path] = ["-P", path, "-e", "trace=%file", "-e", "inject=%file:delay_enter=600000000"]
     source = f"file:{path}" if kind == "file" else "env:KEY"
-    looked_up = [sys.executable, "-c", LOOKED_UP, patched, source, path]
+    looked_up: list[str | Path] = [sys.executable, "-c", LOOKED_UP, patched, source, path]
     command: list[str | Path] = ["strace", "-f", "-o", os.devnull, *hang, *looked_up]
     what = "the file of `a`" if kind == "file" else "KEY names a file that"
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
