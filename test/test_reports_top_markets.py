@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from process import ssmd
-from recorded import GENERIC, KALSHI, write_day
+from recorded import GENERIC, KALSHI, fail, write_day
 
 from ssmd.reports.figures import Figures
+from ssmd.reports.gather import gather
 from ssmd.reports.html import page
 from ssmd.reports.top_markets import market_lines, markets_of_shards
 from ssmd.shape.shape import Markets
@@ -48,7 +49,7 @@ def test_the_report_names_them_for_the_newest_day_sealed_or_not(tmp_path, sealed
         f"markets on {DAY}: 2 had a message, 3 were asked for by name\n"
         "  KX-1  2  66.7 %\n"
         "  KX-2  1  33.3 %\n"
-        "  1 had no message: KX-3\n"
+        "  1 of these had no message: KX-3\n"
     ) in done.stdout
     assert ">KX-1<" in ssmd("report", tmp_path, "--html").stdout
 
@@ -77,13 +78,26 @@ def test_the_newest_day_on_which_they_are_known_is_shown():
     assert list(market_lines(days[:1])) == []
 
 
+def test_the_newest_days_with_data_are_looked_at(tmp_path):
+    record(tmp_path, sealed=False)
+    days = gather(tmp_path, 7, day_begins("2026-11-23"), trouble=fail, progress=lambda file: None)
+    assert [day.day for day in days if day.markets is not None] == [DAY]
+    assert [day.messages for day in days][1:] == [0, 0, 0]
+
+
 def test_what_is_estimated_or_not_known_is_said_to_be():
     found = Markets(100, False, None, {"A": 80}, 9, None, [])
     assert list(market_lines([Figures(DAY, "kalshi", messages=100, markets=found)])) == [
-        f"markets on {DAY}: too many to count had a message, 9 were asked for by name",
+        f"markets on {DAY}: too many to count each, 9 were asked for by name",
         "  A  about 80  80.0 %",
         "  which of these had no message is not known",
     ]
+
+
+def test_it_is_said_when_all_had_a_message():
+    found = Markets(80, True, 1, {"A": 80}, 1, 0, [])
+    *_, last = market_lines([Figures(DAY, "kalshi", messages=80, markets=found)])
+    assert last == "  all of these had a message"
 
 
 def test_a_name_from_the_exchange_stays_text():

@@ -22,6 +22,8 @@ __all__ = ["SINCE_DAYS", "Archive", "days_between", "earlier", "gather", "no_dat
 SINCE_DAYS = 7
 """An archive without data for this many days counts as finished, or as a copy, and not as a long outage."""
 
+_WITH_MARKETS = 2
+"""Of so many days with data the markets are counted, the newest ones: the last may just have begun."""
 _SMALLEST = 32
 """In bytes. A file with a line is at least this long, compressed or not. One without a line, compressed, is shorter."""
 
@@ -91,13 +93,14 @@ def _of_stem(
 ) -> Iterator[tuple[str, Figures | None]]:
     """Yield the days of a feed without shards, or of one shard, each with its figures; None when it cannot be read."""
     before = archive.newest_before(first, stem)
+    newest = sorted(day for day, name in archive.known if name == stem and day <= last)[-_WITH_MARKETS:]
     for day in days_between(max(archive.oldest(stem), first), last):
         if (day, stem) not in archive.known:
             yield day, archive.without_data(day, stem, before)
             continue
         before = day
         try:
-            yield day, archive.read(day, stem, progress, markets=day >= earlier(last, 1))
+            yield day, archive.read(day, stem, progress, markets=day in newest)
         except DataError as error:
             trouble(error)
             yield day, None

@@ -25,7 +25,7 @@ class MarketsOfDay(NamedTuple):
     """Each with its messages, and its part of those of all markets."""
     summary: str
     silent: str
-    """A sentence about those without a message; empty when there are none, or it is not known."""
+    """A sentence about those without a message; empty when none was asked for by name."""
 
 
 def newest_markets(days: Sequence[Figures]) -> MarketsOfDay | None:
@@ -39,19 +39,20 @@ def newest_markets(days: Sequence[Figures]) -> MarketsOfDay | None:
 
 
 def _summary(found: Markets) -> str:
-    heard = "too many to count" if found.heard is None else count(found.heard)
-    asked = "none" if found.asked is None else count(found.asked)
-    return f"{heard} had a message, {asked} were asked for by name"
+    heard = "too many to count each" if found.heard is None else f"{count(found.heard)} had a message"
+    return f"{heard}, {'none' if found.asked is None else count(found.asked)} were asked for by name"
 
 
 def _silent(found: Markets) -> str:
-    if found.silent is None:
-        return "" if found.asked is None else "which of these had no message is not known"
-    if not found.silent:
+    if found.asked is None:
         return ""
+    if found.silent is None:
+        return "which of these had no message is not known"
+    if not found.silent:
+        return "all of these had a message"
     more = found.silent - len(found.silent_names)
     names = ", ".join(map(printable, found.silent_names)) + (f" and {count(more)} more" if more else "")
-    return f"{count(found.silent)} had no message: {names}"
+    return f"{count(found.silent)} of these had no message: {names}"
 
 
 def market_lines(days: Sequence[Figures]) -> Iterator[str]:
