@@ -14,7 +14,7 @@ LONGEST_FUNCTION = 40
 # Tests of the whole product, whose names are not those of modules.
 OF_THE_WHOLE = {"architecture", "bench", "bench_figures", "bin", "cli_fuzz", "conf", "docs", "end_to_end", "extending"}
 OF_THE_WHOLE |= {"capture_and_proof", "changed_description", "described_live", "followed_markets", "following"}
-OF_THE_WHOLE |= {"hostile_messages", "kalshi_schema", "keys", "parquet_days", "lake", "schemas_page"}
+OF_THE_WHOLE |= {"hostile_messages", "kalshi_schema", "keys", "parquet_days", "lake", "open_tabs", "schemas_page"}
 OF_THE_WHOLE |= {"never_silent", "one_feed", "order_books", "platforms", "reload", "schedule", "secrets", "setup"}
 OF_THE_WHOLE |= {"drift_live", "first_line", "shards", "simulated_days"}
 

@@ -10,7 +10,18 @@ import pytest
 from ssmd.contracts.tail import EVERYTHING, Wish
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.exchange.topics import PRIVATE, topic_of
-from ssmd.observing.tap import KEPT, LONGEST_BYTES, LOOKS, PAUSE_SECONDS, TEXT_BYTES, Tap
+from ssmd.observing.harmless import Harmless
+from ssmd.observing.tap import (
+    KEPT,
+    LONGEST_BYTES,
+    LOOK_BYTES,
+    LOOK_SECONDS,
+    LOOKS,
+    PAUSE_SECONDS,
+    RETRY_SECONDS,
+    TEXT_BYTES,
+    Tap,
+)
 
 SECOND = 10**9
 TRADES = Wish(type="trade")
@@ -25,8 +36,14 @@ class Tapped:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.asked = 0
+        """How often the tap has read its clock."""
         reader = EXCHANGES["kalshi"].reader()
-        self.tap = Tap(reader, lambda kind: topic_of("kalshi", kind).section != PRIVATE, lambda: self.now)
+        self.tap = Tap(reader, lambda kind: topic_of("kalshi", kind).section != PRIVATE, self._monotonic)
+
+    def _monotonic(self) -> float:
+        self.asked += 1
+        return self.now
 
     def receive(self, *payloads: bytes, seconds: float = PAUSE_SECONDS) -> None:
         self.now += seconds
@@ -54,11 +71,53 @@ def test_nothing_is_kept_while_nobody_looks():
     assert tapped.taken() == []
 
 
-def test_while_nobody_looks_no_message_is_touched():
-    """Not even its clock is read."""
-    tap = Tap(EXCHANGES["kalshi"].reader(), lambda kind: True, lambda: pytest.fail("it looked"))
-    tap.observe([(1, 1)], [message()])
-    assert tap.notes(1, end=True) == ()
+def test_it_is_an_observer_only_while_somebody_looks(tapped):
+    others = [Harmless(Tapped().tap)]
+    observers = [*others]
+    tapped.tap.join(observers)
+    assert observers == others
+    for wishes in ([EVERYTHING], [EVERYTHING, TRADES]):
+        tapped.tap.want(wishes)
+        assert len(observers) == 2
+    observers[-1].observe([(10**19, 1)], [message()])
+    assert tapped.taken() == tapped.taken(TRADES) == [message().decode()]
+    assert observers[-1].notes(1, end=True) == []
+    for _ in range(2):
+        tapped.tap.want([])
+        assert observers == others
+
+
+def test_between_two_messages_that_are_shown_it_does_not_even_read_its_clock(tapped):
+    for number in range(10_000):
+        tapped.receive(message(number=number), seconds=0.0001)
+    assert len(tapped.taken()) == KEPT
+    assert tapped.asked <= 1 / PAUSE_SECONDS + 1
+
+
+def test_when_too_many_were_looked_at_it_waits_without_looking(tapped):
+    tapped.tap.want([Wish(market="RARE")])
+    for _ in range(10_000):
+        tapped.receive(*[message()] * 100, seconds=0.0001)
+    assert tapped.asked <= (1 / LOOK_SECONDS + 1) * (LOOKS / 100 + 1)
+
+
+def test_when_a_message_is_not_to_be_shown_it_waits_a_little(tapped):
+    for _ in range(10_000):
+        tapped.receive(message("fill"), seconds=0.0001)
+    assert tapped.asked <= 1 / RETRY_SECONDS + 1
+    tapped.receive(message())
+    assert tapped.taken() == [message().decode()]
+
+
+def test_a_wall_clock_that_was_ahead_stops_it_only_until_somebody_asks_again(tapped):
+    """Which is once a second."""
+    tapped.tap.observe([(10**19, 1)], [message()])
+    tapped.now += 1
+    tapped.tap.observe([(10**18, 1)], [message("ticker")])
+    assert tapped.taken() == [message().decode()]
+    tapped.tap.want([EVERYTHING])
+    tapped.tap.observe([(10**18, 1)], [message("ticker")])
+    assert tapped.taken() == [message("ticker").decode()]
 
 
 def test_a_message_is_shown_with_its_time_type_and_market(tapped):
@@ -128,6 +187,15 @@ def test_only_so_many_messages_are_looked_at(tapped):
     tapped.receive(message("trade", "RARE"), *many)
     assert tapped.taken(rare) == []
     tapped.receive(message("trade", "RARE"), *many[1:])
+    assert len(tapped.taken(rare)) == 1
+
+
+def test_only_so_many_bytes_are_looked_at(tapped):
+    rare, long = Wish(market="RARE"), message(text="x" * (LOOK_BYTES // 4))
+    tapped.tap.want([rare])
+    tapped.receive(message("trade", "RARE"), *[long] * 4)
+    assert tapped.taken(rare) == []
+    tapped.receive(message("trade", "RARE"), *[long] * 3)
     assert len(tapped.taken(rare)) == 1
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from ssmd.server import health, streams
 from ssmd.server.health import HealthServer
 from ssmd.server.levels import STATUS
 from ssmd.server.page.routes import MOST_WISHES
-from ssmd.server.streams import MOST_STREAMS, Streams
+from ssmd.server.streams import BLOCKED_SECONDS, MOST_STREAMS, SEND_BYTES, Stream, Streams
 
 
 class ScriptedTail:
@@ -57,6 +59,10 @@ class Client:
 
     def end(self) -> bytes:
         return self._file.read()
+
+    def close(self) -> None:
+        self._file.close()
+        self.sock.close()
 
 
 @contextmanager
@@ -184,7 +190,70 @@ def test_who_never_reads_is_cut_off_and_nobody_waits_for_it(fast, monkeypatch):
 
 class LongTail(ScriptedTail):
     def take(self, wish: Wish) -> list[Seen]:
-        return [Seen(1, "trade", "KX", "x" * 500_000, 500_000)]
+        return [Seen(1, "trade", "KX", "x" * 20_000, 20_000)]
+
+
+def stream_to_a_client() -> tuple[Stream, socket.socket]:
+    """A stream that has much more unsent than the sockets hold."""
+    server, client = gevent.socket.socketpair()
+    server.settimeout(0.0)
+    stream = Stream(server, EVERYTHING, b"head\n" + bytes(2_000_000))
+    stream.send(b"event\n", 0.0)
+    return stream, client
+
+
+def test_a_slow_reader_is_kept_as_long_as_it_takes_something():
+    stream, client = stream_to_a_client()
+    received, seconds = b"", 0
+    while not received.endswith(b"event\n"):
+        received += client.recv(100_000)
+        seconds += 1
+        stream.send(b"event\n", float(seconds))
+        assert stream.is_open
+    assert seconds > 2 * BLOCKED_SECONDS
+    # Those events between are lost, and none is in parts.
+    assert received.replace(b"event\n", b"") == b"head\n" + bytes(2_000_000)
+    assert not stream.is_new
+
+
+def test_one_that_takes_nothing_is_cut_off_after_that_time():
+    stream, client = stream_to_a_client()
+    for second in (1.0, BLOCKED_SECONDS):
+        stream.send(b"event\n", second)
+        assert stream.is_open
+    stream.send(b"event\n", 0.1 + BLOCKED_SECONDS)
+    assert not stream.is_open
+    assert len(to_its_end(client)) < 2_000_000
+
+
+def test_the_system_keeps_little_for_a_client(fast):
+    with live() as server, connected(server) as never:
+        never.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: len(pool_of(server)) == 1)
+        [stream] = pool_of(server)._streams
+        assert stream._sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BYTES
+
+
+def greenlets() -> int:
+    return sum(isinstance(one, gevent.Greenlet) and not one.dead for one in gc.get_objects())
+
+
+def test_tabs_that_come_and_go_leave_nothing(fast):
+    """As fast as they can: each finds room, because those that have left make it."""
+    tail = ScriptedTail()
+    with live(tail=tail) as server:
+        assert ask(server, "/").code == 200
+        eventually(lambda: not server._connections)
+        before = greenlets(), len(os.listdir("/proc/self/fd"))
+        for number in range(1000):
+            client = Client(server, f"?type={number}")
+            assert client.code == 200
+            if number % 50 == 0:
+                client.event()
+            client.sock.shutdown(socket.SHUT_RDWR)
+            client.close()
+        eventually(lambda: len(pool_of(server)) == 0 and tail.wanted == set())
+        eventually(lambda: (greenlets(), len(os.listdir("/proc/self/fd"))) == before)
 
 
 def test_who_has_lost_an_event_gets_everything_with_the_next(fast):
@@ -192,9 +261,10 @@ def test_who_has_lost_an_event_gets_everything_with_the_next(fast):
         client = Client(server)
         assert client.event()["parts"]
         assert not client.event()["parts"]
-        gevent.sleep(0.5)  # It does not read, and the sockets hold some events only.
-        seen = [bool(client.event()["parts"]) for _ in range(40)]
-        assert True in seen
+        [stream] = pool_of(server)._streams
+        eventually(lambda: stream.is_new)  # It does not read, and the sockets hold some events only.
+        while not client.event()["parts"]:
+            pass
 
 
 def test_the_end_of_the_server_ends_all_streams_at_once(fast):

@@ -12,8 +12,8 @@ __all__ = ["Observer"]
 
 class Observer(Protocol):
     """Looks at what is received, and changes nothing: a check against a schema, what learns the shape of messages, the
-    live page. A run has only those that its environment asks for; without any, there is no cost. One that
-    raises all the same is off from then on, and the run goes on.
+    live page. A run has only those that its environment asks for, and the page's only while somebody looks at it;
+    without any, there is no cost. One that raises all the same is off from then on, and the run goes on.
     """
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:

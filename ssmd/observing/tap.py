@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
 from ssmd.contracts.exchange import MessageReader
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.tail import EVERYTHING, Seen, Wish
 from ssmd.contracts.writer import Note, Reads
 from ssmd.errors import printable
+from ssmd.observing.harmless import Harmless
 
 __all__ = ["Tap"]
 
@@ -19,7 +21,11 @@ PAUSE_SECONDS = 0.2
 """How far the messages of a wish are apart at least."""
 LOOKS = 500
 """How many messages are looked at in each LOOK_SECONDS for wishes that name something. A rare one may be missed."""
+LOOK_BYTES = 512 * 1024
+"""Nor more than so many bytes of them, one message aside."""
 LOOK_SECONDS = 0.1
+RETRY_SECONDS = 0.01
+"""How long to wait after a message that is not to be shown, when any will do."""
 TEXT_BYTES = 4096
 """So much of a message is shown."""
 _LONGEST_NAME = 200
@@ -44,12 +50,25 @@ class Tap:
         self._kept: dict[Wish, deque[Seen]] = {}
         """By what is wanted now; empty while nobody looks."""
         self._due: dict[Wish, float] = {}
-        self._looks, self._looks_until = 0, 0.0
+        self._looks, self._bytes, self._looks_until = 0, 0, 0.0
+        self._next_ns = 0
+        """Nothing that was received before this time, of the wall clock, is looked at."""
         self._turn = 0
+        self._observers: list[Observer] = []
+        self._own = Harmless(self)
+
+    def join(self, observers: list[Observer]) -> None:
+        """Be one of these observers from now on, but only while somebody looks."""
+        self._observers = observers
 
     def want(self, wishes: Collection[Wish]) -> None:
         self._kept = {wish: self._kept.get(wish, deque(maxlen=KEPT)) for wish in wishes}
         self._due = {wish: self._due.get(wish, 0.0) for wish in wishes}
+        self._next_ns = 0
+        if self._kept and self._own not in self._observers:
+            self._observers.append(self._own)
+        elif not self._kept and self._own in self._observers:
+            self._observers.remove(self._own)
 
     def take(self, wish: Wish) -> Sequence[Seen]:
         kept = self._kept.get(wish)
@@ -63,32 +82,43 @@ class Tap:
         return ()
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
-        if self._kept:
+        if reads[-1][0] >= self._next_ns:
             self._look(reads[-1][0], payloads)
 
     def _look(self, ts_ns: int, payloads: list[bytes]) -> None:
         now = self._monotonic()
         for wish, kept in self._kept.items():
-            if now < self._due[wish] or len(kept) == KEPT:
-                continue
-            if wish == EVERYTHING:
-                # Not always the last one of what came together: it may always be of the same kind.
-                self._turn += 1
-                seen = self._read(payloads[self._turn % len(payloads)], ts_ns, wish)
-            else:
-                seen = self._search(payloads, ts_ns, wish, now)
-            if seen is not None:
-                kept.append(seen)
+            if len(kept) == KEPT:
                 self._due[wish] = now + PAUSE_SECONDS
+            elif now >= self._due[wish]:
+                self._due[wish] = now + self._look_for(wish, kept, ts_ns, payloads, now)
+        self._next_ns = ts_ns + int((min(self._due.values(), default=now) - now) * 1e9)
+
+    def _look_for(self, wish: Wish, kept: deque[Seen], ts_ns: int, payloads: list[bytes], now: float) -> float:
+        """Keep a message for a wish, if there is one; return in how many seconds to look again."""
+        if wish == EVERYTHING:
+            # Not always the last one of what came together: it may always be of the same kind.
+            self._turn += 1
+            seen = self._read(payloads[self._turn % len(payloads)], ts_ns, wish)
+        else:
+            seen = self._search(payloads, ts_ns, wish, now)
+        if seen is not None:
+            kept.append(seen)
+            return PAUSE_SECONDS
+        if wish == EVERYTHING:
+            return RETRY_SECONDS
+        return 0.0 if self._looks > 0 and self._bytes > 0 else self._looks_until - now
 
     def _search(self, payloads: list[bytes], ts_ns: int, wish: Wish, now: float) -> Seen | None:
         """Return the last message that a wish is about; None when there is none, or too many were looked at by now."""
         if now >= self._looks_until:
-            self._looks, self._looks_until = LOOKS, now + LOOK_SECONDS
-        here = payloads[-self._looks :] if self._looks else []
-        self._looks -= len(here)
+            self._looks, self._bytes, self._looks_until = LOOKS, LOOK_BYTES, now + LOOK_SECONDS
         type_, market = wish.type.encode("utf-8", "replace"), wish.market.encode("utf-8", "replace")
-        for payload in reversed(here):
+        for payload in reversed(payloads):
+            if self._looks <= 0 or self._bytes <= 0:
+                break
+            self._looks -= 1
+            self._bytes -= len(payload)
             if type_ in payload and market in payload and (seen := self._read(payload, ts_ns, wish)) is not None:
                 return seen
         return None

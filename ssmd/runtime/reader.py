@@ -37,6 +37,7 @@ class RunParts(NamedTuple):
     exchange: Exchange
     writer: Writer
     observers: Sequence[Observer] = ()
+    """Some may come and go during the run."""
 
 
 class Reader:

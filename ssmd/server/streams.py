@@ -24,6 +24,9 @@ BLOCKED_SECONDS = 5.0
 """A client that takes nothing for so long is cut off."""
 EVENT_SECONDS = 1.0
 """How far the events are apart."""
+SEND_BYTES = 64 * 1024
+"""The system keeps about so much for a client that does not read, twice that with its own records of it. By default it
+would be megabytes, and take minutes to fill, before a send blocks."""
 _THROW_AWAY = struct.pack("ii", 1, 0)
 
 
@@ -41,9 +44,10 @@ class Stream:
 
     def send(self, event: bytes, now: float) -> None:
         """Send an event, or lose it when there is no room; `now`: seconds of the monotonic clock."""
-        if self._unsent and not self._flush():
+        left = len(self._unsent)
+        if left and not self._flush():
             self.is_new = True
-            if self._blocked_at is None:
+            if self._blocked_at is None or len(self._unsent) < left:
                 self._blocked_at = now
             elif now - self._blocked_at > BLOCKED_SECONDS:
                 with suppress(OSError):  # What it has not read is thrown away, and takes no memory of the system.
@@ -66,6 +70,17 @@ class Stream:
         except OSError:
             self.close()
         return True
+
+    def close_if_left(self) -> None:
+        """Close it if the client has left, which otherwise shows only when a second event is sent."""
+        try:
+            has_left = not self._sock.recv(1)  # A browser sends nothing after its request.
+        except BlockingIOError:
+            return
+        except OSError:
+            has_left = True
+        if has_left:
+            self.close()
 
     def close(self) -> None:
         self.is_open = False
@@ -105,10 +120,18 @@ class Streams:
     def has_room(self) -> bool:
         return len(self._streams) < self._most and not self._closed
 
+    def drop_left(self) -> None:
+        """Make room: close the streams whose clients have left."""
+        for stream in self._streams:
+            stream.close_if_left()
+        self._streams = [stream for stream in self._streams if stream.is_open]
+
     def take(self, sock: Any, kind: Hashable, head: bytes) -> None:
         """Go on with the connection of a socket, which the caller may close. `head`: what is sent first."""
         own = socket.socket(sock.family, sock.type, fileno=os.dup(sock.fileno()))
         own.settimeout(0.0)
+        with suppress(OSError):  # The client may have left.
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._streams.append(Stream(own, kind, head))
         if self._feeding is None:
             self._feeding = gevent.spawn(self._feed)

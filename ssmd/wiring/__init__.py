@@ -140,10 +140,15 @@ def assemble(
 def _observers(
     deployment: Deployment, beside: Beside, exchange: Exchange, shard: Shard, clock: Callable[[], int]
 ) -> list[Observer]:
-    """Return what looks at the messages: only what is asked for."""
+    """Return what looks at the messages: only what is asked for. The page's tap comes and goes."""
     drift = _drift(deployment, exchange, beside, shard, clock)
-    asked_for: list[Observer | None] = [beside.tap, schema_observer(deployment, exchange, beside.status)]
-    return [*(Harmless(each) for each in asked_for if each is not None), *([drift] if drift is not None else [])]
+    check = schema_observer(deployment, exchange, beside.status)
+    observers: list[Observer] = [Harmless(check)] if check is not None else []
+    if drift is not None:
+        observers.append(drift)
+    if beside.tap is not None:
+        beside.tap.join(observers)
+    return observers
 
 
 def _drift(

@@ -96,8 +96,13 @@ class Page:
     def wish(self, type: str, market: str) -> Wish | None:
         """Return which messages a new stream is to show; None when there is no room for it."""
         wish = Wish(type[:LONGEST_WISH], market[:LONGEST_WISH]) if self._tail is not None else EVERYTHING
+        if not self._has_room(wish):
+            self.streams.drop_left()
+        return wish if self._has_room(wish) else None
+
+    def _has_room(self, wish: Wish) -> bool:
         others = self.streams.kinds - {wish, EVERYTHING}
-        return wish if self.streams.has_room and (wish == EVERYTHING or len(others) < MOST_WISHES) else None
+        return self.streams.has_room and (wish == EVERYTHING or len(others) < MOST_WISHES)
 
 
 def add_page(app: Flask, answers: Answers, page: Page) -> None:
