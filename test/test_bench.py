@@ -17,13 +17,15 @@ from unittest.mock import Mock
 
 import pytest
 import websocket
-from bench import archive, follow, hot_path
+from bench import archive, follow, hot_path, tabs
 from bench.check import verify
 from bench.collector import OWN, Ssmd, environ
+from bench.growing import Growing
 from bench.load import Load, Source
 from bench.measure import Bench, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
 from bench.peers import SINK, Collector, peers
+from bench.tabs_report import Case
 from patience import PATIENCE
 from process import ROOT
 
@@ -291,6 +293,32 @@ def test_a_run_at_saturation_has_all_its_figures(bench):
     assert 10 < result.rss_mb < 500
     assert 0 < result.start_ms < 30_000
     assert result.health_ms
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_open_tabs_cost_is_measured_in_a_run_that_loses_nothing(bench, monkeypatch, reads):
+    monkeypatch.setattr(tabs, "HEALTH_STRETCH", 0.2)
+    pair = tabs.measure(bench, Case("tabs", 3, reads=reads), 0.4)
+    assert 0 < pair.without_us < 1000
+    assert 0 < pair.with_us < 1000
+    assert (pair.events >= 3) == reads
+    assert pair.cut == 0
+    assert pair.health_ms
+    assert 10 < pair.memory_mb < 500
+
+
+def test_a_file_that_was_counted_is_freed(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 999_999 + b"\n")
+    with Growing(path) as file:
+        for more in range(1, 4):
+            file.count()
+            assert (file.lines, file.size) == (more, more * 1_000_000)
+            assert path.stat().st_blocks * 512 < 20_000
+            with open(path, "ab") as end:
+                end.write(b"y" * 999_999 + b"\n")
+        file.await_lines(4, PATIENCE)
+        assert file.lines == 4
 
 
 def test_a_collector_that_ends_early_is_an_error_with_its_exit_code(bench):

@@ -1,5 +1,7 @@
 """The benchmark's pure parts: what is made of the files and the figures of its runs."""
 
+import math
+import re
 import struct
 
 import pytest
@@ -12,6 +14,7 @@ from bench.peers import READER
 from bench.plan import Case, Outcome
 from bench.report import BEGIN, END, goals_table, insert
 from bench.tables import TABLES
+from bench.tabs_report import CASES, Pair, interval, report
 
 SECOND_NS = 1_795_860_000 * 10**9
 """2026-11-28T10:00:00Z."""
@@ -22,6 +25,22 @@ def test_percentiles_are_by_nearest_rank():
     assert [percentile(values, share) for share in (0, 0.5, 0.99, 0.999, 1)] == [1, 50, 99, 100, 100]
     assert percentile([3.0], 0.5) == 3.0
     assert str(percentile([], 0.5)) == "nan"
+
+
+def test_an_interval_is_that_of_the_mean_of_the_pairs():
+    assert interval([1.0, 1.02, 1.04]) == pytest.approx((2.0, 2 - 4.97, 2 + 4.97), abs=0.01)
+    assert interval([1.01] * 10) == pytest.approx((1, 1, 1))
+    assert interval([1.5]) == (50, -math.inf, math.inf)
+
+
+def test_the_goals_of_open_tabs_are_judged_by_the_upper_end():
+    pairs = [Pair(1.0, 1.0 + more, 1e6, 59.04, 900, 0, [1.0, 60.0]) for more in (0.0, 0.01, 0.02)]
+    text = report({CASES[0]: pairs, CASES[2]: pairs})
+    assert re.search(r"\| 100 tabs +\| +1.000 \| 1.010 \| +\+1.00 % \| -1.48 to \+3.48 % \|", text)
+    goals = [line for line in text.splitlines() if line.startswith("- ")]
+    assert [line.rpartition(": ")[2] for line in goals] == [
+        "60.0 ms, NOT reached", "+3.48 %, NOT reached", "60.0 ms, NOT reached",
+    ]  # fmt: skip
 
 
 def test_latency_is_from_the_sending_until_the_file_is_seen_long_enough():

@@ -13,6 +13,7 @@ from pathlib import Path
 import gevent
 import pytest
 from exchange_server import ExchangeServer, Peer, eventually, serving
+from patience import PATIENCE
 from process import Collector
 
 from ssmd.server.streams import MOST_STREAMS, SEND_BYTES
@@ -111,7 +112,7 @@ def test_tabs_that_never_read_are_cut_off_and_take_little_memory(tmp_path):
             kept.extend(unread(collector))
             return descriptors(pid) <= few
 
-        eventually(all_are_cut, 100)
+        eventually(all_are_cut)
         assert SEND_BYTES / 4 < max(kept) < 2 * SEND_BYTES
         assert memory_mb(pid) - before < MAY_GROW_MB
         with tab(collector) as another:
@@ -137,5 +138,5 @@ def test_a_hundred_tabs_read_while_it_collects(tmp_path):
         first = [event(sock).partition(b"\r\n\r\n")[2] for sock in socks]
         for data in first:
             assert json.loads(data.partition(b"\n\n")[0].removeprefix(b"data: "))["parts"]
-        with urllib.request.urlopen(f"http://{collector.listen}/health", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://{collector.listen}/health", timeout=PATIENCE) as answer:
             assert answer.status == 200

@@ -18,6 +18,7 @@ Options:
     --lake             instead measure what Parquet costs and is worth: an export beside other programs', an upload,
                        and the questions of docs/lake.md, on a day of --size
     --hot-path         instead measure what a message costs between the socket and the disk
+    --tabs             instead measure what open tabs of the page cost at saturation: 11 minutes for 10 --rounds
     --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
                        latter are about version 0.1.0
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`; dialects
@@ -42,7 +43,7 @@ from typing import Any
 
 from docopt import docopt
 
-from bench import archive, follow, hot_path, soak
+from bench import archive, follow, hot_path, soak, tabs
 from bench.load import Load
 from bench.measure import Bench, RunFailed
 from bench.plan import MEASURES, QUICK, Plan
@@ -80,6 +81,9 @@ def main() -> None:
         sys.exit(lake.main(folder, number(options, "--size"), int(number(options, "--rounds", 3))))
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
+    if options["--tabs"]:
+        rounds, seconds = int(number(options, "--rounds", 10)), number(options, "--seconds", 4)
+        sys.exit(tabs.main(folder, seconds, rounds, (options["--only"] or "").split(";"), progress))
     compare(folder, options)
 
 

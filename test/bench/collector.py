@@ -114,7 +114,13 @@ class Probes:
             if process.poll() is not None:
                 raise RuntimeError((folder / "log").read_text())
             time.sleep(0.05)
-        self._listen = json.loads(found.group())["listen"]
+        self._listen: str = json.loads(found.group())["listen"]
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The host and the port."""
+        host, _, port = self._listen.rpartition(":")
+        return host, port
 
     def health_ms(self, timeout: float = 5.0) -> float:
         """Return the milliseconds until /health answered. Raises OSError when it did not, or not with 200."""

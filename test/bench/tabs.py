@@ -1,0 +1,189 @@
+"""What open tabs of the page cost a collector that is flat out.
+
+    bin/bench --tabs [--rounds=<pairs>] [--seconds=<s>] [--only=<cases>]
+
+In each run the real `ssmd run` collects at saturation. Its CPU time a message is measured for half of --seconds (4)
+without a tab, then for all of them with tabs, and for the other half without them again: a pair, in one process, from
+which a steady change of the machine's speed cancels out. While the tabs are open, but outside of the pair, /health is
+asked for, and the memory is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the
+method itself can tell apart; one; a hundred; and a hundred that never read, five times as long, so that each is cut off
+and comes back. What was written is counted and freed at once, so that a run needs little room. It takes about 11
+minutes, on a machine with two cores that has nothing else to do: the page takes its time once a second, and on a
+collector that gets a tenth of a core it weighs ten times as much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.collector import Probes, Ssmd, environ
+from bench.figures import DRAIN_SECONDS, await_output, faults_of, own_seconds, peak_mb
+from bench.growing import Growing
+from bench.load import START_SECONDS, Load, Source, kill, uninterrupted
+from bench.measure import WARM_SECONDS, Bench, RunFailed
+from bench.tabs_report import CASES, Case, Pair, report
+
+__all__ = ["main", "measure"]
+
+HEALTH_STRETCH = 1.5
+"""For so many seconds of each run /health is asked for."""
+_LOOK_SECONDS = 0.02
+
+
+class _Stretch(NamedTuple):
+    """A part of a run."""
+
+    seconds: float
+    cpu: float
+    """Seconds."""
+    size: int
+    """Bytes written."""
+
+
+class _Run:
+    """A collector at saturation, with its file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], probes: Probes, file: Growing) -> None:
+        self.process = process
+        self.probes = probes
+        self.file = file
+
+    def stretch(self, seconds: float, each: Callable[[], object] = lambda: None) -> _Stretch:
+        """Let `seconds` pass, and `each` be called all the time."""
+        began, cpu, size = time.monotonic(), own_seconds(self.process.pid), self.file.size
+        while (left := began + seconds - time.monotonic()) > 0:
+            each()
+            self.file.count()
+            time.sleep(min(_LOOK_SECONDS, left))
+        return _Stretch(time.monotonic() - began, own_seconds(self.process.pid) - cpu, self.file.size - size)
+
+    def health(self, seconds: float) -> list[float]:
+        """Return the milliseconds that each request for /health has taken."""
+        times: list[float] = []
+        self.stretch(seconds, lambda: times.append(self.probes.health_ms()))
+        return times
+
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def until_closed(self, descriptors: int) -> None:
+        """Wait until it has no more descriptors than these. Raises RuntimeError."""
+        until = time.monotonic() + START_SECONDS
+        while self.descriptors > descriptors:
+            if time.monotonic() > until:
+                raise RuntimeError(f"{self.descriptors - descriptors} streams of closed tabs are still open")
+            self.stretch(0.1)
+
+
+class _Tabs:
+    """The process of open_tabs.py."""
+
+    def __init__(self, run: _Run, *, reads: bool) -> None:
+        self._run = run
+        command = [sys.executable, "-P", "-m", "bench.open_tabs", *([] if reads else ["--never-read"])]
+        with uninterrupted():
+            self.process = subprocess.Popen(
+                [*command, *run.probes.address],
+                env=environ(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+
+    def ask(self, line: str) -> list[str]:
+        """Send it a command; return the words of its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        os.set_blocking(self.process.stdout.fileno(), False)
+        until, text = time.monotonic() + START_SECONDS, b""
+        while not text.endswith(b"\n"):
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("the tabs cannot be opened")
+            self._run.stretch(_LOOK_SECONDS)
+            text += self.process.stdout.read(100) or b""
+        return text.decode().split()
+
+
+def measure(bench: Bench, case: Case, seconds: float) -> Pair:
+    """Measure one run. Raises RunFailed."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=bench.scratch)))
+        source = bench.source(Load(), folder / "seen")
+        stack.callback(source.kill)
+        collector = Ssmd()
+        with uninterrupted():
+            process = collector.start(folder, f"ws://127.0.0.1:{source.port}", environ())
+            stack.callback(kill, process)
+        try:
+            source.line(START_SECONDS, process)
+            probes = Probes(folder, process)
+            file = stack.enter_context(Growing(await_output(collector, folder)))
+            source.send("go")
+            pair = _pair(_Run(process, probes, file), case, seconds)
+            _end(source, process, probes, file)
+        except (OSError, EOFError, RuntimeError, ValueError) as error:
+            raise RunFailed(f"{case.name}: {error} {(folder / 'log').read_text(errors='replace')[-500:]}") from None
+        return pair
+
+
+def _pair(run: _Run, case: Case, seconds: float) -> Pair:
+    run.stretch(WARM_SECONDS)
+    before, descriptors = run.stretch(seconds / 2), run.descriptors
+    tabs = _Tabs(run, reads=case.reads) if case.tabs else None
+    try:
+        if tabs:
+            tabs.ask(f"open {case.tabs}")
+        looked_at = run.stretch(seconds * case.times)
+        times = run.health(HEALTH_STRETCH)
+        memory_mb = peak_mb(run.process.pid)
+        events, cut = map(int, tabs.ask("close")[1:]) if tabs else (0, 0)
+    finally:
+        if tabs:
+            kill(tabs.process)
+    run.until_closed(descriptors)
+    after = run.stretch(seconds / 2)
+    line = run.file.size / run.file.lines
+    without_us = (before.cpu + after.cpu) / (before.size + after.size) * line * 1e6
+    with_us = looked_at.cpu / looked_at.size * line * 1e6
+    return Pair(without_us, with_us, looked_at.size / line / looked_at.seconds, memory_mb, events, cut, times)
+
+
+def _end(source: Source, process: subprocess.Popen[bytes], probes: Probes, file: Growing) -> None:
+    """End a run. Raises RuntimeError when it has lost something."""
+    source.send("stop")
+    sent = int(source.line(DRAIN_SECONDS, process)[1]) + 1  # And the acknowledgement.
+    file.await_lines(sent, DRAIN_SECONDS)
+    faults = faults_of(probes)
+    source.send("close")
+    process.wait(DRAIN_SECONDS)
+    if file.lines != sent or faults:
+        raise RuntimeError(f"{sent} messages sent, {file.lines} written; {faults}")
+
+
+def main(folder: Path, seconds: float, rounds: int, only: Sequence[str], progress: Callable[[str], None]) -> int:
+    """Measure and print the table; return the exit code. Raises RunFailed."""
+    found: dict[Case, list[Pair]] = {case: [] for case in CASES if any(name in case.name for name in only)}
+    with Bench(folder) as bench:
+        if bench.sender is None:
+            progress("no C compiler: the load is sent by Python")
+        bench.warm(seconds)
+        for number in range(1, rounds + 1):
+            for case, pairs in found.items():
+                pairs.append(pair := measure(bench, case, seconds))
+                progress(
+                    f"{number}/{rounds} {case.name}: {pair.without_us:.3f} us, {pair.with_us:.3f} us with, "
+                    f"{(pair.ratio - 1) * 100:+.2f} %, {pair.memory_mb:.1f} MB, {pair.events} events, {pair.cut} cut"
+                )
+    print(report(found), end="")
+    return 0
