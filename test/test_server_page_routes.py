@@ -19,6 +19,7 @@ from recorded import make_day
 from test_server_health import ask, exchange, served
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
 
+from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.recent import Recent
@@ -62,6 +63,16 @@ def test_it_shows_the_verdict_and_why():
     assert "<li>orderbook_delta: 1 of 40 markets not confirmed for 11 s</li>" in text
     assert "<li>trade: no message for 94 s</li>" in text
     assert "never heard from: KX-orderbook_delta-0, " in text
+
+
+def test_the_gaps_of_each_subscription():
+    status = busy()
+    status.gap_counts.subscribed(2, "trade")
+    for gap in (Gap(2, 5, 6), Gap(1, 5, 9, name=EVIL), Gap(1, 12, 19, name=EVIL, counted=False)):
+        status.add_gap(gap, NOW)
+    shown = "<li>&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#34;&#39;: 2 gaps, ? messages missing</li>"
+    assert f"{shown}\n<li>trade (sid 2): 1 gap, 1 message missing</li>" in html(status)
+    assert "trade (sid 2)" not in html(status, STATUS)
 
 
 def test_what_is_not_known_is_a_question_mark():

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from process import ROOT, Collector, Simulator
 
+from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
@@ -172,6 +173,7 @@ def test_what_is_not_known_is_null():
         "missed": None,
         "last_gap": None,
         "lost_since": None,
+        "gaps_in": [],
         "last": None,
         "age_seconds": None,
         "last_byte_age_seconds": None,
@@ -187,7 +189,7 @@ def test_what_is_not_known_is_null():
 
 def test_it_says_how_lost_messages_show():
     status = Status(loss_shown_by=CHAIN, gaps=1)
-    status.add_gap(None, NOW)
+    status.add_gap(Gap(1, 5, 9, counted=False), NOW)
     messages = said(status)["messages"]
     assert (messages["loss_shown_by"], messages["gaps"], messages["missed"]) == ("chain", 2, None)
     assert said(status)["notes"] == []

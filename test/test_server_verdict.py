@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, SHIP, UPLOAD
 
+from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.gap_counts import LOSS_SECONDS
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.recent import QUEUE, Recent
-from ssmd.runtime.status import LOSS_SECONDS, STUCK_SECONDS, Status
+from ssmd.runtime.status import STUCK_SECONDS, Status
 from ssmd.server.levels import FULL
 from ssmd.server.status import About, describe
 from ssmd.store.timestamps import DAY_NS, parse_timestamp
@@ -188,7 +190,7 @@ def test_all_markets():
 def lost(*seconds_ago: int) -> Status:
     status = running()
     for ago in seconds_ago:
-        status.add_gap(3, NOW - ago * SECOND)
+        status.add_gap(Gap(1, 5, 8), NOW - ago * SECOND)
     return status
 
 
@@ -197,7 +199,7 @@ def test_lost_messages_are_a_state_for_ten_minutes():
     assert verdict(lost(1200, 94), WHOLE) == ("bad", text)
     assert verdict(lost(int(LOSS_SECONDS)), WHOLE)[0] == "good"
     chain = running()
-    chain.add_gap(None, NOW - 94 * SECOND)
+    chain.add_gap(Gap(1, 5, 8, counted=False), NOW - 94 * SECOND)
     assert verdict(chain)[1] == "Collecting, but messages were lost: the last at 14:11:46 UTC"
 
 

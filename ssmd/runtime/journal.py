@@ -121,9 +121,10 @@ class Journal:
         """Record one event, with a note that belongs before the message with the index `place`."""
         if isinstance(event, Acknowledged):
             _log_subscribed(event)
+            self._status.gap_counts.subscribed(event.sid, event.channel)
             self.note(SUBSCRIBED, ts_ns, place, **_subscribed(event))
         elif isinstance(event, Gap):
-            self._status.add_gap(event.missing, ts_ns)
+            self._status.add_gap(event, ts_ns)
             self._reporter.gap(event)
             if event.books:
                 self._status.broken_books.add(event.books)

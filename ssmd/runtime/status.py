@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.drift import DriftState
+from ssmd.runtime.gap_counts import GapCounts
 from ssmd.runtime.key_metrics import KeyState
 from ssmd.runtime.schema_counts import SchemaCounts
 
@@ -20,7 +22,6 @@ __all__ = [
     "CONNECTING",
     "ENDING",
     "INCOMPLETE",
-    "LOSS_SECONDS",
     "STUCK_SECONDS",
     "Status",
 ]
@@ -28,9 +29,6 @@ __all__ = [
 STUCK_SECONDS = 10.0
 """A write or a sync that takes longer makes /health an error. A slow disk takes tenths of a second, a dead one never
 answers."""
-
-LOSS_SECONDS = 600.0
-"""So long after a gap messages count as being lost, as for the alert SsmdSequenceGaps."""
 
 CONNECTING, COLLECTING, INCOMPLETE, ENDING = "connecting", "collecting", "incomplete", "ending"
 CLOSED = "closed"
@@ -68,10 +66,8 @@ class Status:
     gaps: int = 0
     missed: int | None = 0
     """Messages missing in the gaps; None when the numbers of a gap do not say it."""
-    last_gap_ns: int | None = None
-    """When the newest gap was found, ns since the epoch; None when there was none."""
-    lost_since_ns: int | None = None
-    """When the first of the gaps was found that lie less than LOSS_SECONDS apart, the newest among them."""
+    gap_counts: GapCounts = field(default_factory=GapCounts)
+    """When they were, and where."""
     not_json: int = 0
     """Messages that are not valid JSON and were kept as a string, without those that are expected."""
     kinds_not_json: Collection[str] = ()
@@ -145,16 +141,11 @@ class Status:
     last_state: tuple[str, int] = ("", 0)
     """What state_since() returned last."""
 
-    def add_gap(self, messages: int | None, ts_ns: int) -> None:
-        """Count a gap, and the messages that are missing in it; None when its numbers do not say how many.
-
-        `ts_ns`: when it was found, ns since the epoch.
-        """
+    def add_gap(self, gap: Gap, ts_ns: int) -> None:
+        """Count a gap, and the messages that are missing in it. `ts_ns`: when it was found, ns since the epoch."""
         self.gaps += 1
-        if self.last_gap_ns is None or ts_ns - self.last_gap_ns >= LOSS_SECONDS * 1e9:
-            self.lost_since_ns = ts_ns
-        self.last_gap_ns = ts_ns
-        self.missed = None if messages is None or self.missed is None else self.missed + messages
+        self.missed = None if gap.missing is None or self.missed is None else self.missed + gap.missing
+        self.gap_counts.add(gap.sid, gap.name, gap.missing, ts_ns)
 
     @property
     def known_gaps(self) -> int | None:

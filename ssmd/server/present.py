@@ -7,14 +7,30 @@ from typing import Any
 
 from ssmd.contracts.strip import OUTAGE, Strip
 from ssmd.runtime.drift import DriftState
+from ssmd.runtime.gap_counts import GapCounts
 from ssmd.runtime.recent import QUEUE, Recent
 from ssmd.runtime.status import Status
 from ssmd.store.timestamps import timestamp
 
-__all__ = ["DRIFTS", "PIECES", "age", "channel_rates", "disk_rate", "drift", "late_since", "queue", "rates", "today"]
+__all__ = [
+    "DRIFTS",
+    "PIECES",
+    "SUBSCRIPTIONS",
+    "age",
+    "channel_rates",
+    "disk_rate",
+    "drift",
+    "gaps",
+    "late_since",
+    "queue",
+    "rates",
+    "today",
+]
 
 DRIFTS = 100
 """How many changes of the messages' shape are listed: the newest."""
+SUBSCRIPTIONS = 20
+"""How many subscriptions with gaps are listed: those with the most."""
 PIECES = 200
 """How many pieces of today are listed: the newest."""
 
@@ -62,6 +78,16 @@ def queue(status: Status, recent: Recent | None) -> dict[str, Any]:
         "bytes": int(status.queue_bytes()),
         "behind_since": late_since(recent, QUEUE),
     }
+
+
+def gaps(counts: GapCounts, names: bool) -> dict[str, Any]:
+    """Return when the gaps were and, with `names`, where: what their numbers count may be named after a market."""
+    found: dict[str, Any] = {
+        "last_gap": None if counts.last_ns is None else timestamp(counts.last_ns),
+        "lost_since": None if counts.lost_since_ns is None else timestamp(counts.lost_since_ns),
+    }
+    most = sorted(counts.counts.items(), key=lambda one: -one[1].gaps)[:SUBSCRIPTIONS]
+    return found | ({"gaps_in": [{"name": name, **count._asdict()} for name, count in most]} if names else {})
 
 
 def drift(state: DriftState | None, names: bool) -> dict[str, Any] | None:

@@ -77,7 +77,7 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         "reconfigured": _time(status.reconfigured_ns),
         "connected": status.connected,
         "connected_since": _time(status.connected_ns) if status.connected else None,
-        "messages": _messages(status, now_ns),
+        "messages": _messages(status, now_ns, names),
         "rates": present.rates(about.recent),
         "age": present.age(about.recent),
         "today": present.today(about.days()),
@@ -126,7 +126,7 @@ def _schedule(status: Status) -> dict[str, Any] | None:
     }
 
 
-def _messages(status: Status, now_ns: int) -> dict[str, Any]:
+def _messages(status: Status, now_ns: int, names: bool) -> dict[str, Any]:
     read = status.last_read()
     return {
         "written": status.messages,
@@ -137,8 +137,7 @@ def _messages(status: Status, now_ns: int) -> dict[str, Any]:
         "loss_shown_by": status.loss_shown_by,
         "gaps": status.known_gaps,
         "missed": status.known_missed,
-        "last_gap": _time(status.last_gap_ns),
-        "lost_since": _time(status.lost_since_ns),
+        **present.gaps(status.gap_counts, names),
         "last": _time(status.last_received_ns),
         "age_seconds": _age(status.last_received_ns, now_ns),
         "last_byte_age_seconds": None if read is None else round(time.monotonic() - read, 3),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ssmd.runtime.status import CLOSED, CONNECTING, ENDING, INCOMPLETE, LOSS_SECONDS
+from ssmd.runtime.gap_counts import LOSS_SECONDS
+from ssmd.runtime.status import CLOSED, CONNECTING, ENDING, INCOMPLETE
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
 from ssmd.words import clock, count, long_duration, percent, rate, seconds_text

@@ -56,6 +56,8 @@ def test_the_page_says_the_state_and_since_when(browser: Browser, tmp_path: Path
             assert timedelta() <= entry_of(running.collector, "disconnected") - shown < SECOND
         if name == "lost":
             assert timedelta() <= entry_of(running.collector, "gap") - shown < SECOND
+            page.wait_for_text('[data-part="channels"] li', ": 1 gap, 3 messages missing")
+            assert page.text('[data-part="channels"] li').startswith("trade (sid ")
         if name == "silent":  # Looked at once a second.
             assert shown > last_book_message(running.collector) - SECOND
             page.wait_for_text('[data-part="channels"] .bad', "silent")

@@ -43,6 +43,7 @@ def view(
         "days": _days(days),
         "rates": _rates(found, steps),
         "channels": [_channel(channel) for channel in _counted(found)],
+        "gaps": [_gap(gap) for gap in found["messages"].get("gaps_in", ())],
         "behind": list(_behind(found)),
         "figures": list(_figures(found)),
         "run": list(_run(found, now_ns)),
@@ -149,6 +150,12 @@ def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
             if channel.get(key)
         ],
     }
+
+
+def _gap(gap: Mapping[str, Any]) -> str:
+    gaps, missed = gap["gaps"], gap["missed"]
+    lost = f"{count(missed)} message{'' if missed == 1 else 's'}"
+    return f"{gap['name']}: {gaps:,} gap{'' if gaps == 1 else 's'}, {lost} missing"
 
 
 def _confirmed(channel: Mapping[str, Any]) -> str:
