@@ -47,7 +47,7 @@ def known() -> Known:
 class Observed:
     """An observer that gets 20 messages in each read, and reads that are a millisecond apart.
 
-    `heads`: how a dialect decodes the heads of the messages, which it does first.
+    `heads`: how a dialect decodes the heads of the messages, which it does first. `apart`: it does that for others.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Observed:
         level: str = ALL,
         path: Path | None = None,
         heads: HeadDecoder | None = None,
+        apart: bool = False,
         **options,
     ) -> None:
         self.state = DriftState(level)
@@ -63,7 +64,7 @@ class Observed:
         before = Before.of(known or Known({}, {}), READER, heads)
         self.source = KeptFresh(lambda: before, 600.0)
         reported = None if path is None else Reported(path)
-        sources = Sources(READER, lambda type: type != "trade2", lambda: [SECRET], heads, self.source, reported)
+        sources = Sources(READER, lambda type: type != "trade2", lambda: [SECRET], heads, self.source, reported, apart)
         self.observer = ShapeObserver(sources, self.state, NOW, **options)
         self.observer.begin(10)
         self.now_ns = NOW
@@ -145,18 +146,21 @@ def no_time() -> Callable[[], int]:
     return lambda: next(ticks)
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("name", AT_ONCE)
-def test_where_the_dialect_shares_its_decoding_no_message_is_decoded_again(known, name):
-    """All but a text that still is one is found by the decoding itself, without any time for skeletons."""
+def test_where_the_dialect_shares_its_decoding_no_message_is_looked_at_again(known, name, apart):
+    """All but a text that still is one is found by the decoding itself, without any time for skeletons; also where the
+    decoding of the dialect is for others.
+    """
     change, reported = PLANTED[name]
-    observed = Observed(known, heads=HeadDecoder(MessageHead), timer=no_time())
+    observed = Observed(known, heads=HeadDecoder(MessageHead), apart=apart, timer=no_time())
     observed.see(list(messages(2_000, seed=4)))
     assert (observed.state.found, observed.state.looked_at, observed.state.passed_over) == ([], 2_000, 0)
     now = list(map(change, messages(200, seed=5)))
     observed.see(now)
     found = [(one.kind, one.type, one.path, one.was, one.now) for one in observed.state.found]
     assert found == ([] if name == "decimal to integer" else reported[:1])
-    in_time = Observed(known, heads=HeadDecoder(MessageHead))
+    in_time = Observed(known, heads=HeadDecoder(MessageHead), apart=apart)
     in_time.see(now)
     assert [one[:5] for one in in_time.state.found] == reported[:1]
 
@@ -186,6 +190,17 @@ def test_the_days_before_may_have_names_that_no_field_of_msgspec_has(name):
     observed.see(day)
     observed.see([{"type": "trade", name: 1, "msg": {name: "text"}}])
     assert [(one.kind, one.now) for one in observed.state.found] == [("retyped", "text")]
+
+
+def test_what_others_have_put_into_the_decoding_of_the_dialect_stays_and_what_is_no_json_does_no_harm(known):
+    heads = HeadDecoder(MessageHead)
+    before = heads.decode
+    observed = Observed(known, heads=heads, apart=True)
+    assert heads.decode is before
+    change, reported = PLANTED["new type"]
+    texts = [json.dumps(change(one)).encode() for one in messages(200)]
+    observed.observer.observe([(NOW, len(texts) + 2)], [b"pong", *texts, b"["])
+    assert [one[:5] for one in observed.state.found] == reported
 
 
 def test_without_days_before_nothing_is_looked_at_until_there_are_some(known):

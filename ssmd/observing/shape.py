@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import time
@@ -59,26 +60,28 @@ class Sources(NamedTuple):
     hidden: Callable[[], Collection[str]]
     """Returns what the log must not show of a message: Exchange.hidden()."""
     heads: HeadDecoder | None
-    """How the dialect decodes the heads of messages; None when it does not share that, or another one has it."""
+    """How the dialect decodes the heads of messages; None when it does not share that."""
     before: KeptFresh[Before]
     """Reads what the days before have shown."""
     reported: Reported | None
     """Keeps what was reported on this day; None where no folder is kept."""
+    decodes_apart: bool = False
+    """Whether `heads` are decoded for another observer, so that this one has to decode messages once more."""
 
 
 class ShapeObserver:
     """Keeps the contract of contracts/observer.py. `state`: is for the probes. `timer`: returns ns.
 
     Messages with a type and a skeleton that were looked at already are not looked at again for a minute. To find the
-    skeletons costs much, so with ALL each message is rather decoded as one of the days before, in place of the decoding
-    by the dialect. Then only those that are refused are looked at in any case, and the others as with SAMPLE: the
-    decoding does not show whether a text still holds a decimal.
+    skeletons costs much, so with ALL each message is rather decoded as one of the days before, if possible in place of
+    the decoding by the dialect. Then only those that are refused are looked at in any case, and the others as with
+    SAMPLE: the decoding does not show whether a text still holds a decimal.
     """
 
     def __init__(
         self, sources: Sources, state: DriftState, now_ns: int, timer: Callable[[], int] = time.perf_counter_ns
     ) -> None:
-        self._reader, self._is_public, self._hidden, self._heads, self._source, self._reported = sources
+        self._reader, self._is_public, self._hidden, self._heads, self._source, self._reported, self._apart = sources
         self._state = state
         self._timer = timer
         self._before: Before | None = None
@@ -104,6 +107,9 @@ class ShapeObserver:
             if self._shared is None:
                 self._look(known, reads, payloads)
                 return
+            if self._apart:
+                with contextlib.suppress(ValueError, RecursionError):  # Then all of them are refused.
+                    self._shared.decode(payloads)
             if refused := self._shared.refused(payloads):
                 self._look(known, reads, payloads, refused)
         self._look_in_time(known, reads, payloads)
@@ -152,7 +158,8 @@ class ShapeObserver:
         self._before, self._known, self._forget_ns = before, before.known, 0
         if self._all and self._heads is not None and before.accepts is not None:
             self._shared = SharedDecoding(before.accepts, self._heads.type, LARGEST_BYTES)
-            self._heads.decode = self._shared.decode
+            if not self._apart:
+                self._heads.decode = self._shared.decode
 
     def _forget(self, now_ns: int) -> None:
         self._seen.clear()

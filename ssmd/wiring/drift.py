@@ -49,9 +49,7 @@ def shape_observer(
     feed, dialect = deployment.feed.name, deployment.dialect
 
     reader = dialect_of(deployment).reader()
-    # The check of every message against a schema shares the decoding already.
-    shares = level == ALL and deployment.environment.schema_check != "count"
-    heads = exchange.heads if shares else None
+    heads = exchange.heads if level == ALL else None
 
     def before() -> Before:
         try:
@@ -67,6 +65,7 @@ def shape_observer(
         heads,
         KeptFresh(before, FRESH_SECONDS),
         Reported(drift_path(folder, shard.stem(feed))),
+        decodes_apart=deployment.environment.schema_check == "count",
     )
     observer = ShapeObserver(sources, status.drift, clock())
     return Harmless(observer, lambda: observer.begin(START_SECONDS))
