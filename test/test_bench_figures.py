@@ -10,6 +10,7 @@ from bench.goals import LIMITS, Judgement, judge
 from bench.latency import latencies_ms, percentile, stamps
 from bench.load import Load
 from bench.measure import Result
+from bench.observing import CHECKED, DRIFT_ALL, DRIFT_SAMPLE
 from bench.peers import READER
 from bench.plan import Case, Outcome
 from bench.report import BEGIN, END, goals_table, insert
@@ -123,6 +124,9 @@ def test_at_saturation_the_cpu_a_message_is_judged_and_not_the_rate():
         Case("saturation", READER, Load()): outcome(4000, 0.19),
         Case("saturation", GENERIC, Load()): outcome(1200, 10),
         Case("saturation", DESCRIBED, Load()): outcome(900, 17),
+        Case("saturation", CHECKED, Load()): outcome(900, 1.24),
+        Case("saturation", DRIFT_SAMPLE, Load()): outcome(900, 1.06),
+        Case("saturation", DRIFT_ALL, Load()): outcome(900, 1.05),
         Case("tls", "ssmd", Load(tls="message")): outcome(100, 2.0),
         Case("tls", "aiohttp, tuned", Load(tls="message")): outcome(100, 3.0),
     }
@@ -136,6 +140,12 @@ def test_at_saturation_the_cpu_a_message_is_judged_and_not_the_rate():
         ("TLS, a record for each message: at least 1.5 times aiohttp, tuned, by CPU a message",
          "1.50 times; by rate 1.00 times", True),
         ("Generic with paths of type, time and sequence: at most 60 % more CPU than without", "+70 %", False),
+        ("At saturation with each message checked against Kalshi's schema: at most 25 % more CPU than without",
+         "+24 %", True),
+        ("At saturation with messages compared with the days before, `sample`: at most 5 % more CPU than without",
+         "+6 %", False),
+        ("At saturation with messages compared with the days before, `all`: at most 5 % more CPU than without",
+         "+5 %", True),
         ("Memory under 60 MB everywhere", "50 MB at the most", True),
     ]  # fmt: skip
 

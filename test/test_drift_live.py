@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import gevent
 import pytest
+from bench.messages import TICKERS, Cycle, acknowledgements
 from drifting import PLANTED, messages
-from exchange_server import Peer
-from process import ssmd
-from recorded import GENERIC, write_day
+from exchange_server import Peer, serving
+from process import ROOT, Collector, ssmd
+from recorded import GENERIC, KALSHI, write_day
 from test_described_live import CANARY, KEYS, collecting
 from test_never_silent import entries, eventually
 
@@ -147,3 +148,68 @@ def leaked_by_shapes(storage: Path) -> list[Path]:
     beside = [*path.parent.glob("test.*.json*"), *storage.glob(".test.*")]
     assert {each.name for each in beside} >= {"test.shape.json", "test.manifest.json", ".test.drift"}
     return [each for each in beside if CANARY.encode() in each.read_bytes()]
+
+
+def kalshi_messages() -> tuple[list[bytes], dict[int, bytes]]:
+    """Return messages of Kalshi in order, and those of them that are not ordinary, by their number."""
+    cycle = Cycle()
+    sent = [cycle.text(number).strip() for number in range(2_000)]
+    changed = {
+        700: re.sub(rb'"price_dollars":"[^"]*"', b'"price_dollars":"0.4800000"', sent[700]),
+        701: sent[701].replace(b'"side":"no"', b'"side":"maybe"'),
+        702: sent[702].replace(b'"side":"no"', b'"side":7'),
+        703: sent[703].replace(b'"side":"no"', b'"side":"no","queue":3'),
+        704: sent[704].replace(b'"orderbook_delta"', b'"orderbook_delta_v2"'),
+    }
+    for number, payload in changed.items():
+        assert payload != sent[number]
+        sent[number] = payload
+    return sent, changed
+
+
+def test_with_a_check_against_a_schema_each_finds_what_is_its_own(tmp_path: Path) -> None:
+    """One message is not as the schema says and also new to the days before, two are the one, and two the other."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+    cycle = Cycle()
+    before = [(1 + number / 1000, cycle.text(number).strip()) for number in range(12_000)]
+    begin: list[Any] = [(0.0, "started", KALSHI), (0.0, "connected", {})]
+    write_day(tmp_path / "data", yesterday, *begin, *before, (86_000.0, "stopped", {"reason": "SIGTERM"}), feed="test")
+    shutil.copytree(ROOT / "conf/schemas", tmp_path / "conf/schemas")
+    sent, changed = kalshi_messages()
+    sent.append(b"pong")
+    acknowledged = acknowledgements(1, ["orderbook_delta"])
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.receive()
+        peer.text(*acknowledged, *sent)
+        peer.drained()
+
+    environment = "schema: kalshi:v2\nschema_check: count\ndrift_check: all\n"
+    environment += f"subscribe: {{channels: [orderbook_delta], market_tickers: {json.dumps(TICKERS)}}}\n"
+    count = len(acknowledged) + len(sent)
+
+    def state() -> Any:
+        found = json.loads(collector.get("/status")[1])
+        return found if found["schema"]["checked"] == found["drift"]["looked_at"] == count else None
+
+    with serving(script) as server, Collector(tmp_path, f"'{server.url}'", environment=environment) as collector:
+        collector.start_up()
+        collector.wait_for_lines(len(before) + count)
+        status = eventually(state)
+        assert collector.end() == 0
+    assert status["schema"]["violations"] == {**status["schema"]["violations"], "orderbook_delta": 3, "": 1}
+    assert sum(status["schema"]["violations"].values()) == 4
+    found = [tuple(one[name] for name in ("kind", "type", "path", "was", "now")) for one in entries(collector, "drift")]
+    assert found == [
+        ("retyped", "orderbook_delta", "msg.side", "text", "integer"),
+        ("new_field", "orderbook_delta", "msg.queue", "", "integer"),
+        ("new_type", "orderbook_delta_v2", "", "", ""),
+    ]
+    noted = {(one["type"], one["count"], one["path"]) for one in entries(collector, "violations")}
+    assert noted == {("orderbook_delta", 3, "msg.side"), ("", 1, "")}
+    assert collector.payloads()[len(before) + len(acknowledged) :] == sent
+    received = {one["kind"]: one["received"].encode() for one in entries(collector, "drift")}
+    for kind, number in (("retyped", 702), ("new_field", 703), ("new_type", 704)):
+        [line] = [line for line in collector.lines() if changed[number] in line]
+        assert line.startswith(b'{"ts":"%b"' % received[kind])

@@ -3,7 +3,7 @@
 Usage:
     bench [options] [<measure>...]
 
-Measures: saturation, paced, health, tls, sizes, sids. Without any all are taken, which takes about 18 minutes.
+Measures: saturation, paced, health, tls, sizes, sids. Without any all are taken, which takes about 19 minutes.
 
 Options:
     --quick            the main rows only, two rounds: about 100 seconds

@@ -11,7 +11,7 @@ from bench.messages import Cycle
 __all__ = ["verify"]
 
 _ENVELOPE = b'{"ts":'
-_SENT = re.compile(rb'"ts": ?"(\d{27})"')
+_SENT = re.compile(rb'"(?:ts|time)": ?"(\d{27})"')
 
 
 def verify(path: Path, texts: Cycle, *, exact: bool, envelope: bool) -> int:

@@ -132,10 +132,14 @@ class Probes:
         """Return how many messages an engine has acknowledged; None while the relay is not the only companion at work,
         and connected to the engine.
         """
-        status = json.loads(urllib.request.urlopen(f"http://{self._listen}/status", timeout=10).read())
+        status = self.status()
         working = [each["name"] for each in status["companions"] if each["up"]]
         shipping = status["shipping"]  # None before the relay's first report.
         return shipping["messages"] if working == ["ship"] and shipping and shipping["up"] else None
+
+    def status(self) -> Any:
+        """Return what /status says. Raises OSError."""
+        return json.loads(urllib.request.urlopen(f"http://{self._listen}/status", timeout=10).read())
 
     def metrics(self) -> dict[str, float]:
         """Return every metric whose only label is `feed`. Raises OSError."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bench.collector import DESCRIBED, GENERIC
 from bench.latency import percentile
 from bench.load import Load
+from bench.observing import CHECKED, DRIFT_ALL, DRIFT_SAMPLE
 from bench.peers import READER
 from bench.plan import RATES, SLOW_RATE, Case, Outcome
 
@@ -26,13 +27,20 @@ LINE_P99_MS = 15.0
 """From sending to the line in the file, at any rate."""
 RSS_MB = 60
 HEALTH_MS = 50
-DESCRIBED_PERCENT = 60
-"""How much more CPU a message may cost when its type, time and number are read."""
+MORE_PERCENT = {
+    (GENERIC, DESCRIBED): (60, "Generic with paths of type, time and sequence", "described"),
+    ("ssmd", CHECKED): (25, "At saturation with each message checked against Kalshi's schema", "checked"),
+    ("ssmd", DRIFT_SAMPLE): (5, "At saturation with messages compared with the days before, `sample`", "drift"),
+    ("ssmd", DRIFT_ALL): (5, "At saturation with messages compared with the days before, `all`", "drift"),
+}
+"""By two collectors, how much more CPU a message may cost with the second; what to call that; a key of LIMITS."""
 
 LIMITS = {
     "saturation": "One core: a quarter of it is the kernel's, to read and write, a quarter checks the messages, "
     "a sixth cuts frames, and an eighth makes lines",
     "described": "One core: the decoder makes an object of each message, and each number is compared in Python",
+    "checked": "The decoder makes an object of each field that is checked, where it otherwise skips them",
+    "drift": "With `all`, the decoder makes an object of each value, to see of which type of JSON it is",
     "tls": "CPU: OpenSSL decrypts each record by itself, and Python asks for each; the rest is as at saturation",
     "cpu": "The wake-ups cost, not the messages: one for each read, and up to 100 a second for the thread that writes",
     "stamp": "The message waits while the reader pauses or works, or the process does not get the core",
@@ -63,7 +71,8 @@ def judge(outcomes: Outcomes) -> Iterator[Judgement]:
     yield from _cheaper(outcomes, Load(), "websocat", 1.0)
     yield from _cheaper(outcomes, Load(), READER, 1 / 5)
     yield from _cheaper(outcomes, Load(tls="message"), "aiohttp, tuned", 1.5)
-    yield from _described(outcomes)
+    for (plain, more), demand in MORE_PERCENT.items():
+        yield from _more(outcomes, plain, more, *demand)
     own = {case: outcome for case, outcome in outcomes.items() if case.collector == "ssmd" and outcome.results}
     if own:
         most = max(result.rss_mb for outcome in own.values() for result in outcome.results)
@@ -133,13 +142,13 @@ def _cheaper(outcomes: Outcomes, load: Load, other: str, least: float) -> Iterat
     yield Judgement(goal, f"{figure}; by rate {rate:.2f} times", cpu >= least, measure)
 
 
-def _described(outcomes: Outcomes) -> Iterator[Judgement]:
-    bare, described = (_measured(outcomes, Case("saturation", name, Load())) for name in (GENERIC, DESCRIBED))
-    if bare and described:
-        cpu = described.median(lambda result: result.cpu_us) / bare.median(lambda result: result.cpu_us)
-        goal = f"Generic with paths of type, time and sequence: at most {DESCRIBED_PERCENT} % more CPU than without"
-        figure = f"{(cpu - 1) * 100:+.0f} %"
-        yield Judgement(goal, figure, cpu <= 1 + DESCRIBED_PERCENT / 100, "described")
+def _more(outcomes: Outcomes, plain: str, more: str, most: float, what: str, limit: str) -> Iterator[Judgement]:
+    """Judge how much more CPU a message costs with one collector than with another, in percent of the latter."""
+    bare, with_more = (_measured(outcomes, Case("saturation", name, Load())) for name in (plain, more))
+    if bare and with_more:
+        cpu = with_more.median(lambda result: result.cpu_us) / bare.median(lambda result: result.cpu_us)
+        goal = f"{what}: at most {most:g} % more CPU than without"
+        yield Judgement(goal, f"{(cpu - 1) * 100:+.0f} %", cpu <= 1 + most / 100, limit)
 
 
 def _measured(outcomes: Outcomes, case: Case) -> Outcome | None:

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 __all__ = ["Stamps", "latencies_ms", "percentile", "stamps"]
 
-_LINE = re.compile(rb'"ts": ?"(\d{27})"[^\n]*\n')
-_STAMPED = re.compile(rb'^\{"ts": ?"([\d-]{10}T[\d:]{8})(?:\.(\d{1,9}))?Z"[^\n]*?"ts": ?"(\d{27})"', re.MULTILINE)
+_LINE = re.compile(rb'"(?:ts|time)": ?"(\d{27})"[^\n]*\n')
+_STAMPED = re.compile(
+    rb'^\{"ts": ?"([\d-]{10}T[\d:]{8})(?:\.(\d{1,9}))?Z"[^\n]*?"(?:ts|time)": ?"(\d{27})"', re.MULTILINE
+)
 
 
 class Stamps(NamedTuple):

@@ -30,8 +30,11 @@ SUBSCRIBE = (
 _CYCLE_FRAMES = 1000
 _CYCLE_BYTES = 4 * 1024 * 1024
 _TIME = "0" * 27
-"""The field `ts`, as wide as Kalshi's `2026-11-22T10:30:00.123456Z`, holds the time of sending in ns instead."""
-_TIME_MS = 1767225600000
+"""The field `ts` of an order book's change, and `time` of the others, as wide as Kalshi's
+`2026-11-22T10:30:00.123456Z`, holds the time of sending in ns instead. Kalshi's schema allows that."""
+_SECONDS = 1767225600
+"""The field `ts` of the others."""
+_TIME_MS = _SECONDS * 1000
 """The field `ts_ms`, where it does not hold the time of sending."""
 
 
@@ -50,7 +53,7 @@ class Cycle:
         text = text.replace(b'"seq":%d' % FIRST_SEQ, b'"seq":%d' % self.seq(number), 1)
         if not sent_ns:
             return text
-        text = text.replace(b'"ts":"%b"' % _TIME.encode(), b'"ts":"%027d"' % sent_ns, 1)
+        text = text.replace(b'"%b"' % _TIME.encode(), b'"%027d"' % sent_ns, 1)
         return text.replace(b'"ts_ms":%d' % _TIME_MS, b'"ts_ms":%013d' % (sent_ns // 1_000_000), 1)
 
     def seq(self, number: int) -> int:
@@ -98,7 +101,7 @@ def _body(index: int) -> str:
     ticker = TICKERS[index % 2]
     price, size = f"0.{index % 99 + 1:02d}00", f"{index * 7 % 1000}.00"
     market = f'"market_ticker":"{ticker}","market_id":"{uuid.UUID(int=index * 0x1F3D5B79A8C6E4)}"'
-    when = f'"ts":"{_TIME}","ts_ms":{_TIME_MS}'
+    when = f'"ts":{_SECONDS},"ts_ms":{_TIME_MS},"time":"{_TIME}"'
     if _kind(index) == "trade":
         return (
             f'{{"trade_id":"{uuid.UUID(int=index)}","market_ticker":"{ticker}","yes_price_dollars":"{price}",'
@@ -111,4 +114,4 @@ def _body(index: int) -> str:
             f'"volume_fp":"{size}","open_interest_fp":"{size}","dollar_volume":{index},"dollar_open_interest":{index},'
             f'"yes_bid_size_fp":"{size}","yes_ask_size_fp":"{size}","last_trade_size_fp":"{size}",{when}}}'
         )
-    return f'{{{market},"price_dollars":"{price}","delta_fp":"-{size}","side":"no",{when}}}'
+    return f'{{{market},"price_dollars":"{price}","delta_fp":"-{size}","side":"no","ts":"{_TIME}","ts_ms":{_TIME_MS}}}'

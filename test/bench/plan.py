@@ -14,6 +14,7 @@ from bench.collector import AT_ONCE, DESCRIBED, GENERIC, OWN
 from bench.load import Load
 from bench.measure import Bench, Result, RunFailed
 from bench.messages import Cycle
+from bench.observing import OBSERVING
 from bench.peers import READER, SINK, Collector, peers
 
 __all__ = ["MEASURES", "QUICK", "RATES", "SLOW_RATE", "SLOW_TIMES", "Case", "Outcome", "Plan"]
@@ -70,7 +71,7 @@ class Plan:
 
     def __init__(self, bench: Bench, measures: Iterable[str], only: Sequence[str], *, quick: bool) -> None:
         self._bench = bench
-        collectors: list[Collector] = [*OWN, *peers(bench.reader)]
+        collectors: list[Collector] = [*OWN, *OBSERVING, *peers(bench.reader)]
         wanted = [one for one in collectors if any(name in one.name for name in only)]
         self.missing = {one.name: one.missing() for one in wanted if one.missing()}
         self._collectors = {one.name: one for one in wanted if not one.missing()}

@@ -21,7 +21,7 @@
 #define PIECE_BYTES (128 * 1024)
 #define FIRST_SEQ 1000000000ULL
 #define SEQ_DIGITS 10
-#define NS_DIGITS 27 /* "ts", the time of sending in ns */
+#define NS_DIGITS 27 /* "ts", or "time" where "ts" is a number: the time of sending in ns */
 #define MS_DIGITS 13 /* "ts_ms", the same in ms */
 #define MOST_BURSTS 16
 
@@ -135,7 +135,8 @@ static struct frame *find_frames(char *data, size_t size, size_t *count) {
         frame->end = at = payload + length;
         if (!(frame->seq = find_after(payload, length, "\"seq\":")))
             fail("a frame without seq");
-        frame->ns = find_after(payload, length, "\"ts\":\"");
+        if (!(frame->ns = find_after(payload, length, "\"ts\":\"")))
+            frame->ns = find_after(payload, length, "\"time\":\"");
         frame->ms = find_after(payload, length, "\"ts_ms\":");
     }
     return frames;
