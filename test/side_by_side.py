@@ -49,7 +49,7 @@ LONGEST = (
 """The files that take longest, by the tables of complete runs. One that begins late works alone at the end."""
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 10
-HUNG_SECONDS = 400.0
+HUNG_SECONDS = 500.0
 """A process that finishes no test for so long is aborted, unless --hung gives another time. The deadline of a test, in
 the conftest, is shorter.
 """

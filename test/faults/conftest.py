@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
+from patience import PATIENCE
 
-TEST_SECONDS = 600
+TEST_SECONDS = 2 * PATIENCE
 
 
 @pytest.fixture(autouse=True)
