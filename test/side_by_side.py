@@ -37,6 +37,7 @@ LONGEST = (
     "test_deploy_container.py",
     "test_deploy_systemd.py",
     "test_deploy_scripts.py",
+    "test_faults_calls.py",
     "test_commands_compact.py",
     "test_commands_export.py",
     "test_connector_rest_connector.py",
