@@ -96,6 +96,8 @@ def test_a_long_message_is_explained_as_a_short_one_is():
             {"a": 1},
             ("a", "is less than the minimum of 3"),
         ),
+        ({"$schema": DRAFT_7, "prefixItems": 5, "items": {"type": "string"}}, [1], ("[0]", "string")),
+        ({"$schema": DRAFT_7, "dependentSchemas": [1], "type": "string"}, 1, ("", "string")),
         ({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "null"}}]}, [0], ("[0]", "null")),
         ({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"a": 1, "b": 1}, ("", "valid under more than one of")),
         ({"properties": {"a~b/c %": {"items": {"type": "null"}}}}, {"a~b/c %": [1]}, ("a~b/c %[0]", "null")),

@@ -185,7 +185,8 @@ def _items(part: _Part, values: Sequence[Any]) -> Iterator[_Part]:
     items = part.schema.get("items")
     prefix = "items" if isinstance(items, list) else "prefixItems"  # Of older drafts, the former.
     rest = "additionalItems" if isinstance(items, list) else "items"
-    first = len(part.schema.get(prefix, ()))
+    firsts = part.schema.get(prefix)
+    first = len(firsts) if isinstance(firsts, list) else 0  # Older drafts do not know `prefixItems`.
     for index, value in enumerate(values):
         if index < first:
             inner = _at(part, prefix, index)

@@ -80,7 +80,8 @@ class _Steps:
         found = [each for name in _LISTS for each in schema.get(name, ())]
         found += [schema[name] for name in _SINGLE if name in schema]
         for name in ("dependentSchemas", "dependencies"):
-            found += schema.get(name, {}).values()
+            if isinstance(parts := schema.get(name), dict):  # A draft may not know it, and then it may be anything.
+                found += parts.values()
         found += [self._referred(schema[name]) for name in ("$ref", "$dynamicRef", "$recursiveRef") if name in schema]
         return (each for each in found if isinstance(each, dict))
 
