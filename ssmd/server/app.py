@@ -122,7 +122,8 @@ def _require_local_name() -> None:
 
 
 def _require_own_site() -> None:
-    """Refuse what a page of another site loads, as far as the browser says so. A link on it may lead here.
+    """Refuse what a page of another site loads, also in a frame, as far as the browser says so. A link on it may lead
+    here.
 
     Such a page could not read the answer, but its streams would take the places of others.
     """
@@ -130,7 +131,7 @@ def _require_own_site() -> None:
     origin = fields.get("Origin")
     is_foreign = origin is not None and origin.partition("://")[2] != fields.get("Host")
     is_elsewhere = fields.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    is_link = fields.get("Sec-Fetch-Mode") == "navigate"
+    is_link = fields.get("Sec-Fetch-Mode") == "navigate" and fields.get("Sec-Fetch-Dest", "document") == "document"
     if request.path not in FOR_SCRAPERS and (is_foreign or (is_elsewhere and not is_link)):
         abort(403)
 
