@@ -12,22 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gevent
+import gevent.event
 import pytest
+from exchange_server import eventually
 from process import ROOT
 from prometheus_client import CollectorRegistry
 from recorded import make_day
 from test_server_health import ask, exchange, served
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
+from werkzeug.exceptions import HTTPException
 
 from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
+from ssmd.runtime.threads import Pending
 from ssmd.server.app import make_app
 from ssmd.server.health import HealthServer
 from ssmd.server.levels import FULL, STATUS
-from ssmd.server.page.report import Report
+from ssmd.server.page.report import MOST_AT_ONCE, Report
 from ssmd.server.page.routes import FILES, Page, PageSource
 from ssmd.server.status import describe
 
@@ -227,6 +232,32 @@ def test_a_report_that_cannot_be_read_says_why(tmp_path):
         assert "is it a report?" in ask(server, "/report").body.decode()
 
 
+def test_a_report_takes_memory_for_few_clients_at_once_and_for_none_later(tmp_path):
+    """Clients that read slowly would otherwise each take the 8 MiB that a report may have."""
+    (tmp_path / "report.html").write_bytes(b"x" * 100_000)
+    report, hold = Report(tmp_path), gevent.event.Event()
+    codes = []
+
+    def client() -> None:
+        try:
+            answer = report.answer()
+        except HTTPException as error:
+            codes.append(error.code)
+            return
+        codes.append(answer.status_code)
+        hold.wait()
+
+    clients = []
+    for _ in range(19):
+        clients.append(gevent.spawn(client))
+        eventually(lambda: len(codes) == len(clients))
+    assert codes == [200] * MOST_AT_ONCE + [503] * (19 - MOST_AT_ONCE)
+    hold.set()
+    gevent.joinall(clients)
+    assert report.answer().status_code == 200
+    assert not [held for held in vars(report).values() if isinstance(held, Pending)]
+
+
 def test_a_disk_that_does_not_answer_takes_one_thread_and_no_other_answer(tmp_path):
     os.mkfifo(tmp_path / "report.html")  # Opening it waits for somebody who writes.
     with page_with_report(tmp_path) as server:
@@ -242,11 +273,13 @@ FOREIGN = {
     "one of a frame without an origin": "Origin: null",
     "an image of another site": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors",
     "a script of another port": "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors",
+    "a frame in another site": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe",
 }
 OWN = {
     "its own page": "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors",
     "its own page, by its name": "Origin: http://collector.example:80",
-    "a link": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate",
+    "a link": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
+    "a link, in a browser that says less": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate",
     "what a person types": "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate",
 }
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gevent
 from flask import Response, abort
 
 from ssmd.errors import printable
 from ssmd.runtime.threads import Pending
 
-__all__ = ["NAME", "Report"]
+__all__ = ["MOST_AT_ONCE", "NAME", "Report"]
 
 NAME = "report.html"
 _MOST_BYTES = 8 * 1024 * 1024
 """A report has some 10 kB for each feed and day."""
 _SECONDS = 2.0
 """How long the disk may take."""
+MOST_AT_ONCE = 4
+"""To so many clients it is sent at the same time: for each the whole report is in memory, until the client has it."""
 # The style of a report stands in it, so that it needs no other file. It has no scripts.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -29,14 +32,20 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._reading: Pending[bytes] | None = None
+        self._served: set[gevent.Greenlet] = set()
+        """What serves the connections of those to whom it was sent last; each ends with its connection."""
 
     def answer(self) -> Response:
-        """Return the report, or a text that says how to make it. Raises 503 when the disk does not answer in time."""
-        if self._reading is not None and not self._reading.done():
+        """Return the report, or a text that says how to make it. Raises 503 when the disk does not answer in time, and
+        when it is being sent to MOST_AT_ONCE clients.
+        """
+        self._served = {each for each in self._served if not each.dead}
+        if len(self._served) >= MOST_AT_ONCE or (self._reading is not None and not self._reading.done()):
             abort(503)
         try:
             self._reading = Pending(self._read)
             data = self._reading.result(_SECONDS)
+            self._reading = None  # It holds the data.
         except FileNotFoundError:
             return _text(404, f"There is no report. To make one, as the user who owns the data:\n\n{self._command()}\n")
         except TimeoutError:
@@ -45,6 +54,7 @@ class Report:
             return _text(503, f"{printable(str(self._path))}: cannot be read: {error.strerror}\n")
         if len(data) > _MOST_BYTES:
             return _text(503, f"{printable(str(self._path))}: is longer than {_MOST_BYTES:,} bytes; is it a report?\n")
+        self._served.add(gevent.getcurrent())
         return Response(data, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
 
     def _read(self) -> bytes:
