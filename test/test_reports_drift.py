@@ -66,11 +66,12 @@ def test_without_the_messages_the_change_is_still_shown(tmp_path):
     assert report(tmp_path) == [line]
 
 
-def test_a_message_that_is_private_to_an_account_is_not_shown(tmp_path):
+@pytest.mark.parametrize("dialect", [KALSHI, {}], ids=["kalshi", "a dialect that no ledger names"])
+def test_a_message_that_is_private_to_an_account_is_not_shown(tmp_path, dialect):
     def day(number: int, **more: Any) -> None:
         fill = {"type": "fill", "msg": {"trade_id": "x", "count_fp": "1.00", **more}}
         ends: list[Any] = [(86_000.0, "stopped", {"reason": "SIGTERM"})]
-        begin: list[Any] = [(0, "started", KALSHI), (0, "connected", {})]
+        begin: list[Any] = [(0, "started", dialect), (0, "connected", {})]
         found = [(1.0 + place, json.dumps(fill).encode()) for place in range(1000)]
         write_day(tmp_path, DAYS[number], *begin, *found, *ends)
 

@@ -49,7 +49,7 @@ def drift_lines(storage: Path, figures: Sequence[Figures], trouble: Callable[[Da
 def _public(folder: Path, stem: str, found: Sequence[Drift]) -> Collection[Drift]:
     """Return those whose messages are not private to an account: a report may be passed on. Raises DataError."""
     shape = read_shape(shape_path(folder, stem)) if found else None
-    exchanges = shape.exchanges if shape is not None else ()
+    exchanges = shape.exchanges if shape is not None and shape.exchanges else [""]  # Then nobody knows the dialect.
     return [one for one in found if not any(topic_of(name, one.type).section == PRIVATE for name in exchanges)]
 
 
