@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from test_server_status import ABOUT, BOOKS, NOW, SECOND, SHIP, UPLOAD
+from test_server_status import ABOUT, BOOKS, LISTING, NOW, SECOND, SHIP, UPLOAD
 
 from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
@@ -185,6 +185,13 @@ def test_a_disk_that_will_be_full_within_a_day():
 def test_all_markets():
     status = running(channels=[replace(TRADES, asked=None, confirmed_markets=None, heard=None)])
     assert verdict(status)[1] == "Collecting all markets, 830 messages a second"
+
+
+def test_markets_that_are_named_count_beside_the_followed_ones():
+    followed = LISTING._replace(subscribed=32)
+    assert verdict(running(listing=followed))[1] == "Collecting 40 markets, 830 messages a second"
+    trades = replace(TRADES, asked=None, confirmed_markets=None, heard=None)
+    assert verdict(running(listing=followed, channels=[trades]))[1].startswith("Collecting 32 markets, ")
 
 
 def lost(*seconds_ago: int) -> Status:

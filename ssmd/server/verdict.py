@@ -144,11 +144,13 @@ def _of_a_copy(engine: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
 
 def _what(found: Mapping[str, Any]) -> str:
     """Return what is collected, in words."""
+    channels = [channel for channel in found["channels"] or () if not channel["may_be_silent"]]
     if found["following"] and found["following"]["listed"] is not None:
-        return f"{count(found['following']['subscribed'])} markets"
-    asked = [channel["asked"] for channel in found["channels"] or () if not channel["may_be_silent"]]
-    numbers = [number for number in asked if number != ALL]
-    if not asked:
+        # Those of `market_tickers` are not followed, but a channel confirms both.
+        confirmed = [channel["confirmed_markets"] or 0 for channel in channels]
+        return f"{count(max([found['following']['subscribed'], *confirmed]))} markets"
+    numbers = [channel["asked"] for channel in channels if channel["asked"] != ALL]
+    if not channels:
         return str(found["feed"])
     if not numbers:
         return "all markets"
