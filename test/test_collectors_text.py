@@ -38,7 +38,7 @@ def test_every_level_of_every_state_can_be_shown(level):
 
 
 def test_without_details():
-    assert shown(busy(), OFF) == ["  feed     incomplete; SSMD_PAGE=off hides the rest"]
+    assert shown(busy(), OFF) == ["  feed     incomplete; its --page is off, which hides the rest"]
 
 
 def test_what_is_missing_is_named():

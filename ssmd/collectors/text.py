@@ -44,7 +44,7 @@ def lines(said: Said, now: datetime) -> Iterator[Line]:
 
 def _lines(said: Said, now: datetime) -> Iterator[Line]:
     if said.connected is None:
-        yield Line("feed", f"{said.state}; SSMD_PAGE=off hides the rest")
+        yield Line("feed", f"{said.state}; its --page is off, which hides the rest")
         return
     if said.verdict is None:  # An earlier version.
         yield Line("feed", "; ".join([said.state, *said.missing]))

@@ -276,7 +276,7 @@ def test_the_page_may_show_the_state_alone(host):
     with (host.etc / "kalshi-sim.env").open("a") as settings:
         settings.write("SSMD_PAGE=off\n")
     assert host.run("start", "kalshi-sim").returncode == 0
-    assert "  feed     collecting; SSMD_PAGE=off hides the rest\n" in host.run("status", "kalshi-sim").stdout
+    assert "  feed     collecting; its --page is off, which hides the rest\n" in host.run("status", "kalshi-sim").stdout
 
 
 def test_two_starts_at_once_start_one_collector(host):

@@ -67,7 +67,7 @@ def _ages(found: Mapping[str, Any], now_ns: int) -> Iterator[Figure]:
     for name, seconds, late, note in (
         ("last byte", messages["last_byte_age_seconds"], QUIET_SECONDS, "from the socket, of any kind"),
         ("last message", messages["age_seconds"], QUIET_SECONDS, "with data"),
-        ("last sync", _age(disk["last_sync"], now_ns), _SYNC_SECONDS, "when all before was on the disk"),
+        ("last sync", _age(disk["last_sync"], now_ns), _SYNC_SECONDS, "all that was written before it is on the disk"),
     ):
         is_late = seconds is not None and seconds > late and not waits
         if name == "last sync" and found["queue"]["messages"] == 0:
