@@ -189,6 +189,9 @@ def make_tree(
     tree = folder / "conf"
     for name in ("environments", "feeds"):
         (tree / name).mkdir(parents=True, exist_ok=True)
+    if kind == "websocket" and "idle_timeout_seconds" not in version:
+        # A scripted server answers no pings, and a busy host takes long.
+        version = f"  idle_timeout_seconds: 3600\n{version}"
     (tree / "feeds" / "test.yaml").write_text(
         f"name: test\ntype: {kind}\nversions:\n- version: v1\n  effective_from: 2025-01-01\n  protocol: wss\n"
         f"  endpoint: {endpoint}\n  exchange: {exchange}\n  auth_method: none\n{version}"

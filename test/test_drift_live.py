@@ -135,6 +135,22 @@ def test_a_sample_reports_what_is_new_and_says_how_much_it_left_out(tmp_path: Pa
     assert 0 < looked_at + passed_over <= received
 
 
+def test_what_sealing_finds_is_a_metric_also_after_a_restart(tmp_path: Path) -> None:
+    """A field that has vanished shows when its day is sealed, which the collector does after its start."""
+    begin: list[Any] = [(0.0, "started", {**GENERIC, "description": DIALECT}), (0.0, "connected", {})]
+    for ago, change in ((2, dict), (1, PLANTED["vanished"].change)):
+        day = (datetime.now(UTC) - timedelta(days=ago)).strftime("%Y-%m-%d")
+        sent = [(number / 1000, json.dumps(change(one)).encode()) for number, one in enumerate(messages(4000), 1)]
+        end = (60.0, "stopped", {"reason": "SIGTERM"})
+        write_day(tmp_path / "data", day, *begin, *sent, end, feed="test", sealed=ago == 2)
+    for _ in range(2):
+        with collecting(tmp_path, script, DIALECT, **KEYS) as (collector, _):
+            eventually(lambda: "ssmd_sealed_drift{" in collector.get("/metrics")[1])
+            found = re.findall("^ssmd_sealed_drift.*", collector.get("/metrics")[1], re.MULTILINE)
+            assert collector.end() == 0
+        assert found == ['ssmd_sealed_drift{feed="test",kind="vanished",shard="",type="quote"} 1.0']
+
+
 def first_lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
 

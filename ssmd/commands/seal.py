@@ -37,8 +37,9 @@ from ssmd.commands.jobs.in_order import day_tasks, in_order, print_in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.commands.selecting import shard_asked
 from ssmd.contracts.companion import STATUS_FD
+from ssmd.contracts.shard import WHOLE
 from ssmd.errors import SsmdError, UsageError, visible
-from ssmd.proof.day_shape import drifts_of
+from ssmd.proof.day_shape import drifts_of, newest_drifts
 from ssmd.proof.seal import seal, unsealed
 from ssmd.reports.figures import coverage_of
 from ssmd.shape.drift import Drift
@@ -71,7 +72,10 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
 
         logs.setup(environ)
     outcomes = in_order(_seal, tasks, jobs, take=_print_repaired)
-    return print_in_order(_with_drifts(outcomes, is_companion=is_companion))
+    code = print_in_order(_with_drifts(outcomes, is_companion=is_companion))
+    if is_companion and arguments["--feed"] is not None:
+        _report(Path(arguments["<storage>"]), arguments, before, int(environ[STATUS_FD]))
+    return code
 
 
 def _seal(file: DayFile, outlet: Outlet) -> tuple[DayFile, str, int]:
@@ -109,6 +113,21 @@ def _drifts(file: DayFile) -> Iterator[Drift]:
     yield from found[:_MOST_DRIFTS]
     if more := len(found[_MOST_DRIFTS:]):
         print(f"ssmd: {file.path}: {more:,} more changes of the messages' shape", file=sys.stderr)
+
+
+def _report(storage: Path, arguments: Mapping[str, Any], before: str, status_fd: int) -> None:
+    """Report how the newest sealed day differs from those before it, as runtime/drift.py reads it."""
+    from ssmd.runtime.companion_report import StatusLines  # Here: without a collector there is nobody to report to.
+    from ssmd.runtime.drift import sealed_drift
+
+    try:
+        newest = newest_drifts(storage, arguments["--feed"], before, shard_asked(arguments) or WHOLE)
+    except SsmdError as error:
+        print(f"ssmd: {error}; how the newest day differs is not known", file=sys.stderr)
+        return
+    if newest is not None:
+        day, found = newest
+        StatusLines(status_fd).write({"drift": sealed_drift(day, ((drift.kind, drift.type) for drift in found))})
 
 
 def _outcome(manifest: Manifest | None) -> str:

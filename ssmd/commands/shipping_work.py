@@ -17,8 +17,8 @@ from ssmd import __version__
 from ssmd.contracts.companion import SHIP, STATUS_FD
 from ssmd.contracts.shard import Shard
 from ssmd.errors import OutputError
+from ssmd.runtime.companion_report import StatusLines
 from ssmd.shipping.relays import Maker, Relays, T
-from ssmd.shipping.reporting import StatusLines
 from ssmd.shipping.shipment import Shipment
 
 __all__ = ["ShippingWork"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "RESTORE", "SHIP", "STATUS_FD", "UPLOAD", "Companion"]
+__all__ = ["CONFIG_DIR", "DAY", "ENVIRONMENT", "RESTORE", "SEAL", "SHIP", "STATUS_FD", "UPLOAD", "Companion"]
 
 DAY = "{day}"
 """Stands in a companion's arguments for the UTC day that is being written, YYYY-MM-DD."""
@@ -25,6 +25,9 @@ what it reports."""
 UPLOAD = "upload"
 """The name of the companion that copies finished days, and today's segments, to a bucket. They show its reports too."""
 
+
+SEAL = "seal"
+"""The name of the companion that seals finished days, and of its command. /metrics shows what it reports."""
 
 RESTORE = "restore"
 """The name of the companion that brings back what the bucket has more of today, and of its command."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ssmd.contracts.shard import Shard, is_for
 from ssmd.errors import DataError
 from ssmd.exchange.readers import documented_fields
 from ssmd.proof.day_count import Finding
 from ssmd.proof.examine import Examination
 from ssmd.shape.drift import Drift, Known, drifts
-from ssmd.shape.file import read_shape, shapes_before
+from ssmd.shape.file import read_shape, shape_stems, shapes_before
 from ssmd.shape.learned import ShapeLearner
 from ssmd.shape.markets import MarketCount
 from ssmd.shape.shape import Shape
 from ssmd.shape.together import together
-from ssmd.store.layout import DayFile, feed_of, shape_path
+from ssmd.store.inventory import day_folders, looking
+from ssmd.store.layout import DayFile, feed_and_shard, feed_of, shape_path
 from ssmd.store.sessions import recorded_dialects
 
-__all__ = ["drifts_of", "known_before", "shape_of", "wrong_shape"]
+__all__ = ["drifts_of", "known_before", "newest_drifts", "shape_of", "wrong_shape"]
 
 
 def shape_of(file: DayFile, found: Examination, learned: ShapeLearner, counted: MarketCount) -> Shape:
@@ -62,3 +64,18 @@ def drifts_of(folder: Path, stem: str) -> list[Drift]:
     if shape is None:
         return []
     return drifts(known_before(folder.parent, feed_of(stem), folder.name, shape.exchanges), shape.types)
+
+
+def newest_drifts(storage: Path, feed: str, before: str, shard: Shard) -> tuple[str, list[Drift]] | None:
+    """Return the newest day before `before` that has a shape, and how it differs from the days before it; None when
+    there is no such day.
+
+    `shard`: only what is for this one to seal. Raises DataError for what cannot be read.
+    """
+    with looking(storage):
+        folders = [folder for folder in day_folders(storage) if folder.name < before]
+    for folder in reversed(folders):
+        named = ((stem, feed_and_shard(stem)) for stem in shape_stems(folder, feed))
+        if stems := [stem for stem, of in named if of is not None and is_for(of[1], shard)]:
+            return folder.name, [drift for stem in stems for drift in drifts_of(folder, stem)]
+    return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-__all__ = ["MOST_TYPES", "OTHERS", "DriftState", "FoundDrift", "drift_metrics"]
+from ssmd.contracts.companion import SEAL
+from ssmd.runtime.companion_state import CompanionState
+
+__all__ = ["MOST_TYPES", "OTHERS", "DriftState", "FoundDrift", "drift_metrics", "sealed_drift", "sealed_drift_metrics"]
 
 MOST_TYPES = 100
 """How many types of messages are told apart in the metric; the drifts of further ones have the type OTHERS."""
@@ -47,9 +50,13 @@ class DriftState:
     def add(self, drift: FoundDrift) -> None:
         """Add what this run has found."""
         self.found.append(drift)
-        types = {type for _, type in self.counts}
-        label = drift.type if drift.type in types or len(types) < MOST_TYPES else OTHERS
-        self.counts[drift.kind, label] = self.counts.get((drift.kind, label), 0) + 1
+        _count(self.counts, drift.kind, drift.type)
+
+
+def _count(counts: dict[tuple[str, str], int], kind: str, type: str) -> None:
+    types = {type for _, type in counts}
+    label = type if type in types or len(types) < MOST_TYPES else OTHERS
+    counts[kind, label] = counts.get((kind, label), 0) + 1
 
 
 def drift_metrics(state: DriftState | None) -> Iterator[Metric]:
@@ -69,3 +76,22 @@ def drift_metrics(state: DriftState | None) -> Iterator[Metric]:
         counter = CounterMetricFamily(name, text, labels=())
         counter.add_metric((), float(value))
         yield counter
+
+
+def sealed_drift(day: str, found: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return what the companion that seals reports of the newest sealed day, given the kind and type of each change."""
+    counts: dict[tuple[str, str], int] = {}
+    for kind, type in found:
+        _count(counts, kind, type)
+    return {"day": day, "counts": [[*labels, count] for labels, count in counts.items()]}
+
+
+def sealed_drift_metrics(companions: Mapping[str, CompanionState]) -> Iterator[Metric]:
+    """Yield the metric of what sealing has found, if there is a companion that seals."""
+    if SEAL not in companions:
+        return
+    text = "Changes of the messages' shape that the newest sealed day shows, compared with the days before it."
+    sealed = GaugeMetricFamily("ssmd_sealed_drift", text, labels=["kind", "type"])
+    for kind, type, count in companions[SEAL].report.get("drift", {}).get("counts", ()):
+        sealed.add_metric((kind, type), float(count))
+    yield sealed

@@ -21,9 +21,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ssmd import __version__, errors
+from ssmd.contracts.companion import SEAL
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.runtime.channel_metrics import channel_metrics
-from ssmd.runtime.drift import drift_metrics
+from ssmd.runtime.drift import drift_metrics, sealed_drift_metrics
 from ssmd.runtime.follow_metrics import follow_metrics
 from ssmd.runtime.histogram import Histogram
 from ssmd.runtime.key_metrics import key_metrics
@@ -78,7 +79,7 @@ class _FromStatus(Collector):
         (
             "ssmd_seal_failures",
             "Times that finished days could not be sealed; the failures of the companion `seal`.",
-            lambda status: status.companions["seal"].failures if "seal" in status.companions else None,
+            lambda status: status.companions[SEAL].failures if SEAL in status.companions else None,
         ),
     )
     _GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
@@ -152,6 +153,7 @@ class _FromStatus(Collector):
             yield metric
         yield from follow_metrics(self._status.listing)
         yield from drift_metrics(self._status.drift)
+        yield from sealed_drift_metrics(self._status.companions)
         yield from shipping_metrics(self._status.companions)
         yield from key_metrics(self._status.keys)
         yield from self._companions()

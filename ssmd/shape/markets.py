@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from ssmd.shape.shape import Markets
+from ssmd.store.asked import ADD, SUBSCRIBE
 from ssmd.store.ledger import ASKED, FOLLOWED, Entry
 
 __all__ = ["EACH", "LONGEST_NAME", "MOST_MARKETS", "NAMED", "MarketCount"]
@@ -48,7 +49,8 @@ class MarketCount:
     def expect(self, entries: Iterable[Entry]) -> None:
         """Take the day's ledger, which says which markets were to be collected at some time of it."""
         for entry in entries:
-            names = entry.fields.get("markets") if entry.event in (ASKED, FOLLOWED) else None
+            asks = entry.event == FOLLOWED or (entry.event == ASKED and entry.fields.get("action") in (SUBSCRIBE, ADD))
+            names = entry.fields.get("markets") if asks else None
             # A list of names, or a mapping of names to times; or the word `all`. A damaged ledger may have anything.
             if isinstance(names, list | Mapping):
                 self._asked.update(name for name in names if isinstance(name, str))

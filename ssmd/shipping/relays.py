@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
 from ssmd.errors import AuthError, ConfigError, SsmdError, UsageError, printable
+from ssmd.runtime.companion_report import StatusLines
 from ssmd.shipping.plan import RelayState
-from ssmd.shipping.reporting import StatusLines, report_of
+from ssmd.shipping.reporting import report_of
 from ssmd.shipping.wake import Wake
 
 __all__ = ["AGAIN_SECONDS", "END_SECONDS", "Maker", "Relays", "Ships"]

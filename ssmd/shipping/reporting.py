@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ssmd.shipping.plan import DAY, RelayState
 
-__all__ = ["StatusLines", "report_of"]
+__all__ = ["report_of"]
 
 
 def report_of(engine: str, states: Sequence[RelayState], rests: Sequence[RelayState] = ()) -> dict[str, Any]:
@@ -59,21 +57,3 @@ def _until(all_states: Sequence[RelayState]) -> dict[str, Any] | None:
     if position is None:
         return None
     return {"day": position.day, "offset": position.offset, "line": position.line, "last": state.last}
-
-
-class StatusLines:
-    """Reports the state as JSON lines on a descriptor, as runtime/companions.py reads them."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        os.set_blocking(fd, False)
-
-    def write(self, report: Mapping[str, Any]) -> bool:
-        """Write a line; return False when nobody reads them any longer. One for which there is no room is left out."""
-        try:
-            os.write(self._fd, json.dumps(report).encode() + b"\n")
-        except BlockingIOError:
-            pass
-        except OSError:
-            return False
-        return True

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from ssmd.contracts.companion import DAY, Companion
+from ssmd.contracts.companion import DAY, SEAL, Companion
 from ssmd.contracts.shard import WHOLE, Shard
 from ssmd.contracts.writer import Batch, Reads
 from ssmd.errors import DataError, OutputError, WriteError
@@ -61,8 +61,8 @@ class FileWriter:
         # Absolute, so that every error and log line names a place that can be found from anywhere.
         self._root = self.state_folder = Path(config.path).absolute()
         self._stem = shard.stem(feed)
-        seal = ("seal", str(self._root), "--feed", feed, "--shard", str(shard), "--before", DAY, "--jobs", "1")
-        self._seal = Companion("seal", seal, daily=True)
+        seal = (SEAL, str(self._root), "--feed", feed, "--shard", str(shard), "--before", DAY, "--jobs", "1")
+        self._seal = Companion(SEAL, seal, daily=True)
         self._status = status
         self._clock = clock
         self._encoder = LineEncoder(feed, lambda payload: status.is_expected(payload))
