@@ -8,6 +8,7 @@ from patience import PATIENCE
 
 from ssmd.contracts.writer import Note, Reads
 from ssmd.observing.harmless import Harmless, HarmlessService
+from ssmd.store.timestamps import DAY_NS
 
 
 class Panic(BaseException):
@@ -45,6 +46,12 @@ def test_an_observer_that_fails_is_logged_once_and_asked_no_more(caplog, at, err
     assert harmless.notes(2, end=False) == [Note("observer_failed", 2, 0, {"observer": "Failing"})]
     harmless.observe([(3, 1)], [b"{}"])
     assert harmless.notes(3, end=True) == []
+    # The ledger of the next day says it too, since it has no other sign that nothing was looked at. It begins with the
+    # first message of that day.
+    assert harmless.notes(DAY_NS, end=False) == []
+    harmless.observe([(DAY_NS + 1, 1)], [b"{}"])
+    assert harmless.notes(DAY_NS + 2, end=False) == [Note("observer_failed", DAY_NS + 2, 0, {"observer": "Failing"})]
+    assert harmless.notes(DAY_NS + 3, end=True) == []
     assert failing.asked == 2
     [record] = caplog.records
     assert (record.levelname, record.observer) == ("ERROR", "Failing")

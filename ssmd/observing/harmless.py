@@ -12,6 +12,7 @@ from ssmd.contracts.observer import Observer
 from ssmd.contracts.service import Service
 from ssmd.contracts.writer import Note, Reads
 from ssmd.store.ledger import OBSERVER_FAILED
+from ssmd.store.timestamps import day_of_ns
 
 __all__ = ["Harmless", "HarmlessService"]
 
@@ -27,22 +28,26 @@ class Harmless:
         """`begin`: does what the observer has to do before the first message."""
         self._observer: Observer | None = observer
         self._failed: str | None = None
+        self._missed_ns, self._noted_day = 0, ""
+        """When the last message was received that it did not look at, and the day of which that was noted."""
         self._try(begin)
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
         if (observer := self._observer) is not None:
             self._try(lambda: observer.observe(reads, payloads))
+        if self._failed is not None:
+            self._missed_ns = reads[-1][0]
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
-        """Return the notes of the observer; once one that says that it has failed, so that its silence is not taken
-        for a finding.
+        """Return the notes of the observer; once for each day one that says that it has failed, so that its silence is
+        not taken for a finding. Each day has a ledger of its own, which begins with the first message.
         """
         found: list[Note] = []
         if (observer := self._observer) is not None:
             self._try(lambda: found.extend(observer.notes(now_ns, end=end)))
-        if self._failed is not None:
+        if self._failed is not None and (day := day_of_ns(self._missed_ns)) != self._noted_day:
             found.append(Note(OBSERVER_FAILED, now_ns, 0, {"observer": self._failed}))
-            self._failed = None
+            self._noted_day = day
         return found
 
     def _try(self, ask: Callable[[], object]) -> None:
