@@ -194,7 +194,8 @@ def test_the_status_of_a_collector_that_is_not_connected_yet_is_complete(host):
     misbehave(host, "sim://kalshi?slow-handshake")
     assert host.run("start", "--no-wait", "kalshi-sim").returncode == 0
     seen = []
-    lines = [r"  feed     (Connecting|Not connected) to the exchange", "  last     message none yet", r"  disk     .+B free"]
+    feed = r"  feed     (Connecting|Not connected) to the exchange"
+    lines = [feed, "  last     message none yet", r"  disk     .+B free"]
 
     def all_in_one() -> bool:
         """Each try to connect ends after 10 s, and what is free is not known at once: one answer must have all."""
