@@ -16,7 +16,7 @@ OF_THE_WHOLE = {"architecture", "bench", "bench_figures", "bin", "cli_fuzz", "co
 OF_THE_WHOLE |= {"capture_and_proof", "changed_description", "described_live", "followed_markets", "following"}
 OF_THE_WHOLE |= {"hostile_messages", "kalshi_schema", "keys", "parquet_days", "lake", "open_tabs", "schemas_page"}
 OF_THE_WHOLE |= {"never_silent", "one_feed", "order_books", "platforms", "reload", "schedule", "secrets", "setup"}
-OF_THE_WHOLE |= {"drift_live", "first_line", "shards", "simulated_days"}
+OF_THE_WHOLE |= {"drift_live", "first_line", "pages_shell", "shards", "simulated_days"}
 
 
 def floor(module: str) -> int:

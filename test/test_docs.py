@@ -27,6 +27,7 @@ from ssmd.metadata.loader import check, load
 from ssmd.metadata.model import Environment, Feed, FeedVersion, Schema, SchemaVersion
 from ssmd.metadata.sections import Cache, Calendar, ExpectedSilence, Schedule, Snapshots, Storage, Transport
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.drift import DriftState
 from ssmd.runtime.metrics import ERROR_TYPES, Metrics
 from ssmd.runtime.schema_counts import SchemaCounts
 from ssmd.runtime.status import Status
@@ -66,6 +67,7 @@ def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
     status = Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING, companions={"ship": SHIP})
     status.schema = SchemaCounts("kalshi:v2", is_sample=False)
+    status.drift = DriftState("all")
     Metrics(registry, "kalshi", status)
     # The library appends _total to the names of counters only when it prints them.
     real = {

@@ -101,7 +101,7 @@ def test_white_space_around_the_key_id_is_removed():
     ],
 )
 def test_missing_key_fields_are_named(keys, missing):
-    with pytest.raises(ConfigError, match=f"give a value to the key field {missing}$"):
+    with pytest.raises(ConfigError, match=f"give a value to {missing}$"):
         Kalshi(keys, {})
 
 

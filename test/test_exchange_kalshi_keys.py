@@ -40,4 +40,4 @@ def test_what_cannot_be_a_key_id_is_refused_and_not_shown(text):
 def test_a_missing_value_is_named(keys, expected):
     with pytest.raises(ConfigError) as refused:
         read_keys(keys)
-    assert str(refused.value) == f"Kalshi signs every connection; give a value to the key field {expected}"
+    assert str(refused.value) == f"Kalshi signs every connection; give a value to {expected}"

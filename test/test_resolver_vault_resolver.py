@@ -112,7 +112,8 @@ def test_a_wrong_token_and_an_expired_one_are_named_as_such(vault: VaultServer) 
 def test_a_token_that_may_not_read_needs_a_policy(vault: VaultServer) -> None:
     token = vault.token('path "secret/data/other" { capabilities = ["read"] }')
     assert refusal(vault, "vault:secret/kalshi", VAULT_TOKEN=token) == (
-        "Vault at HOST does not let the token read the secret; give it a policy with `read` on `<mount>/data/<path>`"
+        "Vault at HOST does not let the token read the secret; correct the path, or give the token a policy with "
+        "`read` on `<mount>/data/<path>`"
     )
     token = vault.token('path "old/other" { capabilities = ["read"] }')
     assert refusal(vault, "vault:old/kalshi", VAULT_TOKEN=token).endswith("with `read` on `<mount>/<path>`")

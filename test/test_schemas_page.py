@@ -11,7 +11,7 @@ from process import ROOT, ssmd
 from ssmd.store.line import LineEncoder
 
 PAGE = (ROOT / "docs" / "schemas.md").read_text()
-EXAMPLES = re.findall(r"```sh\n(.+?)\n```\n\n```text\n(.+?)```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"```sh\n([^`]+)\n```\n\n```text\n([^`]+)```", PAGE)
 
 
 @pytest.fixture(scope="module")

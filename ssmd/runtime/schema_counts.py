@@ -50,7 +50,7 @@ def schema_metrics(counts: SchemaCounts | None) -> Iterator[Metric]:
     checked.add_metric((), counts.checked)
     yield checked
     passed = CounterMetricFamily(
-        "ssmd_schema_not_checked", "Messages too large to be checked against the schema, or no time for it.", labels=()
+        "ssmd_schema_not_checked", "Messages not checked: too large, or after a slow check.", labels=()
     )
     passed.add_metric((), counts.not_checked)
     yield passed

@@ -61,7 +61,7 @@ def read_keys(keys: Mapping[str, str]) -> tuple[str, PrivateKey]:
     secrets = [name for name in _SECRETS if name in given]
     missing = [name for name, there in ((_ID, _ID in given), (_SECRETS[0], secrets)) if not there]
     if missing:
-        raise ConfigError(f"Kalshi signs every connection; give a value to the key field {' and '.join(missing)}")
+        raise ConfigError(f"Kalshi signs every connection; give a value to {' and '.join(missing)}")
     return read_key_id(keys[_ID]), read_private_key(keys[secrets[0]])
 
 

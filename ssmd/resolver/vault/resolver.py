@@ -147,7 +147,8 @@ class _Reading:
         server = self._client.server
         if answer.status == 403:
             return ResolveError(
-                f"{server} does not let the token read the secret; give it a policy with `read` on `{path}`"
+                f"{server} does not let the token read the secret; correct the path, or give the token a policy with "
+                f"`read` on `{path}`"
             )
         if answer.status == 404:
             return ResolveError(f"{server} has no secret at this path; {_AS_KV_GET}, and check VAULT_NAMESPACE")
