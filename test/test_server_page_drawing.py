@@ -1,9 +1,10 @@
-"""The shapes of the page: a day as bars."""
+"""The shapes of the page: a day as bars, and rates as a chart."""
 
 from __future__ import annotations
 
 from ssmd.contracts.strip import LISTENING, NOT_STARTED, OUTAGE, Piece, Strip
-from ssmd.server.page.drawing import bars
+from ssmd.runtime.recent import Rates
+from ssmd.server.page.drawing import bars, chart
 from ssmd.store.timestamps import day_begins
 
 BEGIN = day_begins("2026-09-21")
@@ -27,3 +28,10 @@ def test_outages_that_are_near_each_other_are_one_bar():
         Piece(BEGIN + 21 * MINUTE, BEGIN + 30 * MINUTE, OUTAGE, "disconnected"),
     ]
     assert [bar.width for bar in bars(Strip("2026-09-21", pieces)) if bar.kind == OUTAGE] == [30]
+
+
+def test_the_upper_edge_of_a_chart_is_never_below_the_rate_now():
+    steps = [(5.0, Rates(messages=150.0, bytes=0.0, channels={}))]
+    assert chart(steps, "all messages").top == 200
+    assert chart(steps, "all messages", 230.0).top == 250
+    assert chart([], "all messages").top == 1

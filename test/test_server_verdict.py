@@ -68,6 +68,7 @@ def day(*pieces: Piece, gaps: tuple[int, ...] = ()) -> list[Strip]:
 
 WHOLE = day(Piece(BEGIN, NOW, LISTENING))
 LATE = day(Piece(BEGIN, BEGIN + DAY_NS // 4, OUTAGE, "not_started"), Piece(BEGIN + DAY_NS // 4, NOW, LISTENING))
+TWICE = day(*LATE[0].pieces[:1], *(Piece(ns, ns + SECOND, OUTAGE, "stopped") for ns in (BEGIN + DAY_NS // 4, NOW - 60)))
 LOST = day(Piece(BEGIN, NOW - 5122 * SECOND, LISTENING), Piece(NOW - 5122 * SECOND, NOW, OUTAGE, "stopped"))
 
 
@@ -77,10 +78,11 @@ LOST = day(Piece(BEGIN, NOW - 5122 * SECOND, LISTENING), Piece(NOW - 5122 * SECO
         (None, ""),
         (WHOLE, ", complete so far today"),
         (LATE, ", complete since 06:00 UTC"),
-        (LOST, ", 89.99 % of today so far"),
-        (day(*WHOLE[0].pieces, gaps=(NOW,)), ", messages are missing today"),
+        (TWICE, ", 2 outages since 06:00 UTC"),
+        (LOST, ", connected for 89.99 % of today so far"),
+        (day(*WHOLE[0].pieces, gaps=(NOW,)), ", messages were lost today"),
     ],
-    ids=["not known", "whole", "first run", "outage", "gap"],
+    ids=["not known", "whole", "first run", "outages since it", "outage", "gap"],
 )
 def test_how_much_of_today_is_there(days, how):
     assert verdict(running(), days) == ("good", f"Collecting 40 markets, 830 messages a second{how}")
@@ -92,8 +94,8 @@ def test_where_lost_messages_do_not_show_it_does_not_say_complete():
 
 
 def test_gaps_of_this_run():
-    assert verdict(running(gaps=2, missed=1234), WHOLE)[1].endswith(", 1,234 messages are missing since the start")
-    assert verdict(running(gaps=2, missed=None), WHOLE)[1].endswith(", messages are missing since the start")
+    assert verdict(running(gaps=2, missed=1234), WHOLE)[1].endswith(", 1,234 messages were lost since the start")
+    assert verdict(running(gaps=2, missed=None), WHOLE)[1].endswith(", messages were lost since the start")
 
 
 @pytest.mark.parametrize(
@@ -119,12 +121,12 @@ def test_gaps_of_this_run():
         (
             lambda: running(refused={"trade": 26}, channels=[replace(TRADES, missing=("trade: not confirmed",))]),
             "bad",
-            "Connected, but the exchange refuses trade (error 26)",
+            "Connected, but the exchange refused the subscription to trade (error 26)",
         ),
         (
             lambda: running(refused={"trade": 26, "": None}),
             "bad",
-            "Connected, but the exchange refuses trade (error 26) (and 1 more)",
+            "Connected, but the exchange refused the subscription to trade (error 26) (and 1 more)",
         ),
         (lambda: running(closed_until_ns=NOW + DAY_NS), "waiting", "Closed by schedule until 2026-09-22 14:13:20 UTC"),
         (
@@ -202,12 +204,12 @@ def lost(*seconds_ago: int) -> Status:
 
 
 def test_lost_messages_are_a_state_for_ten_minutes():
-    text = "Collecting, but messages were lost: 6 since the start, the last at 14:11:46 UTC"
+    text = "Collecting, but 6 messages were lost since the start, the last at 14:11:46 UTC"
     assert verdict(lost(1200, 94), WHOLE) == ("bad", text)
     assert verdict(lost(int(LOSS_SECONDS)), WHOLE)[0] == "good"
     chain = running()
     chain.add_gap(Gap(1, 5, 8, counted=False), NOW - 94 * SECOND)
-    assert verdict(chain)[1] == "Collecting, but messages were lost: the last at 14:11:46 UTC"
+    assert verdict(chain)[1] == "Collecting, but messages were lost, the last at 14:11:46 UTC"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,27 @@ from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
 from ssmd.words import clock, count, long_duration, percent, rate, seconds_text
 
-__all__ = ["ATTENTION", "BAD", "GOOD", "GRADES", "WAITING", "Verdict", "verdict"]
+__all__ = [
+    "ATTENTION",
+    "BAD",
+    "BEHIND",
+    "CLOSED_NOW",
+    "DISK_SILENT",
+    "GOOD",
+    "GRADES",
+    "LOST",
+    "NOT_CONNECTED",
+    "WAITING",
+    "Verdict",
+    "verdict",
+]
 
 GOOD, ATTENTION, BAD, WAITING = GRADES = ("good", "attention", "bad", "waiting")
 """BAD: data is being lost, or may be. ATTENTION: nothing is lost yet. WAITING: nothing is expected now."""
+
+NOT_CONNECTED, CLOSED_NOW, LOST = "Not connected", "Closed by schedule", "Messages were lost"
+DISK_SILENT, BEHIND = "The disk does not answer", "The disk is behind"
+"""What some verdicts say in brief."""
 
 QUIET_SECONDS = 30.0
 """So long without any message is worth a word, on any channel together."""
@@ -45,10 +62,10 @@ def verdict(found: Mapping[str, Any], trouble: str | None, now_ns: int) -> Verdi
         return Verdict(BAD, "Ending with an error", f"The run is ending: {trouble}", since)
     if trouble is not None:
         stuck_since = now_ns - int(found["disk"]["waiting_seconds"] * 1e9)
-        return Verdict(BAD, "The disk does not answer", f"Nothing reaches the disk: {trouble}", stuck_since)
+        return Verdict(BAD, DISK_SILENT, f"Nothing reaches the disk: {trouble}", stuck_since)
     if found["state"] == CLOSED:
         until = clock(parse_timestamp(found["schedule"]["closed_until"]), now_ns)
-        return Verdict(WAITING, "Closed by schedule", f"Closed by schedule until {until} UTC", since)
+        return Verdict(WAITING, CLOSED_NOW, f"Closed by schedule until {until} UTC", since)
     if found["state"] == CONNECTING:
         return _connecting(found, since, now_ns)
     if found["state"] == INCOMPLETE:
@@ -64,7 +81,7 @@ def _connecting(found: Mapping[str, Any], since: int, now_ns: int) -> Verdict:
         since, began = min(since, outage), min(began, outage)
     if now_ns - began < STARTING_SECONDS * 1e9:
         return Verdict(ATTENTION, "Connecting", "Connecting to the exchange", since)
-    return Verdict(BAD, "Not connected", f"Not connected to the exchange since {clock(since, now_ns)} UTC", since)
+    return Verdict(BAD, NOT_CONNECTED, f"Not connected to the exchange since {clock(since, now_ns)} UTC", since)
 
 
 def _incomplete(found: Mapping[str, Any], since: int) -> Verdict:
@@ -89,9 +106,14 @@ def _what_is_missing(found: Mapping[str, Any], silent: Sequence[Mapping[str, Any
         first = reasons[0] if reasons else "something that was asked for does not come"
         name, refused, code = first.partition(": refused by the exchange")
         names = [name] if refused else []
-        first = f"the exchange refuses {name}{code}" if refused else first
+        if refused:
+            first = f"the exchange refused {_subscription(name)}{code}"
     others = len([reason for reason in reasons if reason.partition(":")[0] not in names]) - (not names)
     return first + (f" (and {others} more)" if others > 0 else "")
+
+
+def _subscription(channel: str) -> str:
+    return channel if channel == "a command" else f"the subscription to {channel}"
 
 
 def _collecting(found: Mapping[str, Any], since: int, now_ns: int) -> Verdict:
@@ -109,12 +131,11 @@ def _problems(found: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
     queue, messages, disk = found["queue"], found["messages"], found["disk"]
     gap = _ns(messages["last_gap"])
     if gap is not None and now_ns - gap < LOSS_SECONDS * 1e9:
-        missed = f"{count(messages['missed'])} since the start, " if messages["missed"] else ""
-        lost = f"Collecting, but messages were lost: {missed}the last at {clock(gap, now_ns)} UTC"
-        yield Verdict(BAD, "Messages were lost", lost, _ns(messages["lost_since"]))
+        lost = f"Collecting, but {_lost(messages['missed'])}, the last at {clock(gap, now_ns)} UTC"
+        yield Verdict(BAD, LOST, lost, _ns(messages["lost_since"]))
     if queue["behind_since"]:
         behind = f"Collecting, but the disk is behind: {count(queue['messages'])} messages wait to be written"
-        yield Verdict(ATTENTION, "The disk is behind", behind, _ns(queue["behind_since"]))
+        yield Verdict(ATTENTION, BEHIND, behind, _ns(queue["behind_since"]))
     age = messages["age_seconds"]
     always = any(not channel["may_be_silent"] for channel in found["channels"] or ()) or not found["channels"]
     if age is not None and age > QUIET_SECONDS and always:
@@ -129,6 +150,13 @@ def _problems(found: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
         if not companion["up"] and companion["failures"]:
             failed = f"Collecting, but the companion {companion['name']} has failed"
             yield Verdict(ATTENTION, f"{companion['name']} has failed", failed, _ns(companion["down_since"]))
+
+
+def _lost(missed: int | None) -> str:
+    """Return how many messages were lost since the start, as far as that is known."""
+    if not missed:
+        return "messages were lost"
+    return f"{count(missed)} message{' was' if missed == 1 else 's were'} lost since the start"
 
 
 def _of_a_copy(engine: Mapping[str, Any], now_ns: int) -> Iterator[Verdict]:
@@ -167,14 +195,17 @@ def _how_fast(found: Mapping[str, Any]) -> str:
 
 def _how_complete(found: Mapping[str, Any], now_ns: int) -> str:
     today, gaps = found["today"], found["messages"]["gaps"]
-    if gaps or (today and today["gaps"]):
+    if gaps:
         missed = found["messages"]["missed"]
-        lost = f"{count(missed)} messages are missing" if missed else "messages are missing"
-        return f"{lost} today" if not gaps else f"{lost} since the start"
+        return _lost(missed) if missed else "messages were lost since the start"
+    if today and today["gaps"]:
+        return "messages were lost today"
     if not today or today["coverage_percent"] is None:
         return ""
-    if today["outages"]:
-        return f"{percent(today['coverage_percent'])} of today so far"
+    first, outages = today["first_run"], today["outages"]
+    if outages and first is not None:
+        return f"{count(outages)} outage{'' if outages == 1 else 's'} since {clock(parse_timestamp(first), now_ns)} UTC"
+    if outages:
+        return f"connected for {percent(today['coverage_percent'])} of today so far"
     how = "complete" if gaps is not None else "connected without a break"
-    first = today["first_run"]
     return f"{how} so far today" if first is None else f"{how} since {clock(parse_timestamp(first), now_ns)} UTC"

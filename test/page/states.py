@@ -135,8 +135,16 @@ STATES: Mapping[str, State] = {
         "Connected, but no orderbook_delta messages for ",
     ),
     "disconnected": State(_disconnected, "bad", "Not connected to the exchange since "),
-    "refused": State(_faulty("refuse=trade:26"), "bad", "Connected, but the exchange refuses trade (error 26)"),
-    "lost": State(_faulty(f"gap-after={FAULT_AFTER}:trade"), "bad", "Collecting, but messages were lost: "),
+    "refused": State(
+        _faulty("refuse=trade:26"),
+        "bad",
+        "Connected, but the exchange refused the subscription to trade (error 26)",
+    ),
+    "lost": State(
+        _faulty(f"gap-after={FAULT_AFTER}:trade"),
+        "bad",
+        "Collecting, but 3 messages were lost since the start, the last at ",
+    ),
     "behind": State(_behind, "attention", "Collecting, but the disk is behind: "),
     "closed": State(_closed, "waiting", "Closed by schedule until "),
     "no answer": State(_no_answer, "bad", "No answer from the collector"),

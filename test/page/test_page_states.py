@@ -31,11 +31,27 @@ def last_book_message(collector: Collector) -> datetime:
     return datetime.fromisoformat(json.loads(lines[-1])["ts"])
 
 
-def since(page: Page) -> datetime:
+SINCE = {
+    "collecting": r"Since the start of the run(?: at TIME)?, for .* s",
+    "silent": r"The last one came at TIME",
+    "disconnected": r"For .* s",
+    "refused": r"Since TIME, for .* s",
+    "lost": r"What comes is recorded\. This is shown until .* UTC, unless more are lost\.",
+    "behind": r"Since TIME, for .* s",
+    "closed": r"Waiting since TIME, for .* s",
+    "no answer": r"Since TIME, for .* s",
+}
+"""What stands below the sentence: the time itself may be in that."""
+TIME = r"(\d\d:\d\d(?::\d\d)?) UTC"
+
+
+def since(page: Page, name: str) -> datetime:
     """Return since when it has been so, as the page says, to the second."""
     text = page.text(".verdict p")
-    found = re.fullmatch(r"Since (\d\d:\d\d(?::\d\d)?) UTC, for .* s", text)
-    assert found, text
+    below = re.fullmatch(SINCE[name].replace("TIME", TIME), text)
+    assert below, text
+    found = below if below.groups() and below[1] else re.search(TIME, page.text("h1"))
+    assert found
     return datetime.fromisoformat(f"{datetime.now(UTC):%Y-%m-%d}T{found[1]}+00:00")
 
 
@@ -49,14 +65,14 @@ def test_the_page_says_the_state_and_since_when(browser: Browser, tmp_path: Path
         page.wait_for_text("#live", "Live")
         running.fail()
         page.verdict(state.text, state.grade)
-        shown = since(page)
+        shown = since(page, name)
         assert began <= shown <= datetime.now(UTC)
         # Where the data or the ledger knows it, it is exactly that.
         if name == "disconnected":
             assert timedelta() <= entry_of(running.collector, "disconnected") - shown < SECOND
         if name == "lost":
             assert timedelta() <= entry_of(running.collector, "gap") - shown < SECOND
-            page.wait_for_text('[data-part="channels"] li', ": 1 gap, 3 messages missing")
+            page.wait_for_text('[data-part="channels"] li', ": 1 gap, 3 messages lost")
             assert page.text('[data-part="channels"] li').startswith("trade (sid ")
         if name == "silent":  # Looked at once a second.
             assert shown > last_book_message(running.collector) - SECOND
@@ -73,16 +89,21 @@ def test_without_answers_the_page_says_so_and_then_goes_on(browser: Browser, tmp
         collector.process.send_signal(signal.SIGSTOP)
         try:
             page.verdict("No answer from the collector", "bad")
-            assert page.text(".verdict .note").startswith("It said last: Collecting 3 markets, ")
+            assert page.text(".verdict .note").startswith(
+                "The values below are from the last answer, which was: Collecting 3 markets, "
+            )
+            page.wait_for("[...document.querySelectorAll('[data-age]')].every(each => each.textContent === '?')")
+            assert page.count("[data-part=ages] [data-age]") == 3
             assert page.text("#brief") == "No answer from the collector"
             assert page.call("title").startswith("No answer from the collector · ")
-            assert page.text("#live") == "What is below is old"
+            assert page.text("#live") == "Not live"
             lasted = page.text(".verdict p")
             page.wait_for("before => document.querySelector('.verdict p').innerText !== before", lasted)
             assert page.text(".verdict p").partition(",")[0] == lasted.partition(",")[0]
         finally:
             collector.process.send_signal(signal.SIGCONT)
         page.verdict("Collecting 3 markets, ", "good")
+        page.wait_for("[...document.querySelectorAll('[data-age]')].every(each => each.textContent.endsWith(' ago'))")
         page.wait_for_text("#live", "Live")
         assert page.call("title") == before
         assert page.count("body.old") == 0

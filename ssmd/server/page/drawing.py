@@ -19,6 +19,8 @@ _LEAST_MINUTES = 5.0
 _NEAR_MINUTES = 3.0
 """Pieces of one kind that are nearer to each other are drawn as one: a day may have thousands."""
 _MINUTE_NS = 60_000_000_000
+_LEAST_TOP = 1.0
+"""The upper edge of a chart is at least so many messages a second."""
 
 _CAUSES = {
     "disconnected": "the connection was lost",
@@ -55,12 +57,14 @@ class Chart(NamedTuple):
     """The rate at the upper edge."""
 
 
-def sentence(piece: Piece) -> str:
-    """Return a piece of a day in words: from when to when, what it is, and why."""
+def sentence(piece: Piece, *, goes_on: bool = False) -> str:
+    """Return a piece of a day in words: from when to when, what it is, and why. `goes_on`: it has no end yet."""
     what = _KINDS[piece.kind]
     if piece.cause:
         what += f", {_CAUSES.get(piece.cause, piece.cause)}"
     since, until = (timestamp(ns)[11:19] for ns in (piece.begin_ns, piece.end_ns))
+    if goes_on:
+        return f"since {since} UTC: {what}"
     return f"{since} to {until} UTC: {what} ({seconds_text((piece.end_ns - piece.begin_ns) / 1e9)})"
 
 
@@ -81,7 +85,7 @@ def bars(strip: Strip) -> list[Bar]:
         found += [_bar(begin, pieces, strip.before_all) for pieces in joined]
     gaps = sorted({int((ns - begin) / _MINUTE_NS / _NEAR_MINUTES) for ns in strip.gaps_ns})
     found += [
-        Bar(place * _NEAR_MINUTES, _LEAST_MINUTES, "gap", f"{_hour(place * _NEAR_MINUTES)} UTC: messages are missing")
+        Bar(place * _NEAR_MINUTES, _LEAST_MINUTES, "gap", f"{_hour(place * _NEAR_MINUTES)} UTC: messages were lost")
         for place in gaps
     ]
     return found
@@ -99,14 +103,15 @@ def _hour(minutes: float) -> str:
     return f"{int(minutes) // 60:02}:{int(minutes) % 60:02}"
 
 
-def chart(steps: Sequence[tuple[float, Rates]], rest: str) -> Chart:
+def chart(steps: Sequence[tuple[float, Rates]], rest: str, present: float = 0.0) -> Chart:
     """Return the messages a second by channel, the busiest at the bottom.
 
     `steps`: see Recent.chart(). `rest`: the name of those messages that are not counted by channel.
+    `present`: the rate now, which is within the chart too.
     """
     names = sorted({name for _, rates in steps for name in rates.channels}, key=lambda name: -_sum(steps, name))
     columns = [_column(rates, names, rest) for _, rates in steps]
-    top = _nice(max((sum(column.values()) for column in columns), default=0.0))
+    top = _nice(max(present, _LEAST_TOP, *(sum(column.values()) for column in columns)))
     below = [0.0] * len(steps)
     bands = []
     for name in [*names, rest]:

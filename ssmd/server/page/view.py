@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ssmd.contracts.strip import Strip
 from ssmd.runtime.recent import Rates
-from ssmd.server.page.drawing import bars, chart, sentence
+from ssmd.server.page.days import days_of
+from ssmd.server.page.drawing import chart
+from ssmd.server.page.figure import Figure
+from ssmd.server.page.headline import ages, headline
 from ssmd.server.verdict import ATTENTION, BAD, GOOD, QUIET_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
-from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text, since_text
+from ssmd.words import bytes_text, clock, count, long_duration, rate, seconds_text
 
-__all__ = ["Figure", "view"]
+__all__ = ["view"]
 
-_OUTAGES = 5
-"""How many outages of today are listed in words: the newest."""
-_SYNC_SECONDS = 5.0
-"""A sync that is older, while messages come, is late."""
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-class Figure(NamedTuple):
-    """A number with its name."""
-
-    name: str
-    value: str
-    grade: str = ""
-    note: str = ""
-    """What it means, in a few words."""
 
 
 def view(
@@ -38,9 +26,9 @@ def view(
     """Return the variables of the templates. `found`: what /status says; `steps`: see Recent.chart()."""
     return {
         "found": found,
-        "verdict": _verdict(found, now_ns),
-        "ages": list(_ages(found, now_ns)),
-        "days": _days(days),
+        "verdict": headline(found, now_ns),
+        "ages": list(ages(found, now_ns)),
+        "days": days_of(days, is_connected=found["connected"]),
         "rates": _rates(found, steps),
         "channels": [_channel(channel) for channel in _counted(found)],
         "gaps": [_gap(gap) for gap in found["messages"].get("gaps_in", ())],
@@ -50,68 +38,12 @@ def view(
     }
 
 
-def _verdict(found: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
-    since = found["verdict"]["since"]
-    return {
-        **found["verdict"],
-        "since": "" if since is None else since_text(parse_timestamp(since), now_ns).replace("since", "Since"),
-        # A single one is in the sentence.
-        "missing": found["missing"] if found["state"] == "incomplete" and len(found["missing"]) > 1 else [],
-        "notes": found["notes"],
-    }
-
-
-def _ages(found: Mapping[str, Any], now_ns: int) -> Iterator[Figure]:
-    messages, disk = found["messages"], found["disk"]
-    waits = found["state"] in ("closed", "connecting") or found["expected_silence_until"] is not None
-    for name, seconds, late, note in (
-        ("last byte", messages["last_byte_age_seconds"], QUIET_SECONDS, "from the socket, of any kind"),
-        ("last message", messages["age_seconds"], QUIET_SECONDS, "with data"),
-        ("last sync", _age(disk["last_sync"], now_ns), _SYNC_SECONDS, "all that was written before it is on the disk"),
-    ):
-        is_late = seconds is not None and seconds > late and not waits
-        if name == "last sync" and found["queue"]["messages"] == 0:
-            is_late = False  # Nothing is written, so that nothing is to be synced.
-        yield Figure(name, seconds_text(seconds), ATTENTION if is_late else "" if seconds is None else GOOD, note)
-
-
-def _age(time: str | None, now_ns: int) -> float | None:
-    return None if time is None else max(0.0, (now_ns - parse_timestamp(time)) / 1e9)
-
-
-def _days(days: Sequence[Strip] | None) -> dict[str, Any]:
-    if not days:
-        return {"rows": [], "outages": [], "more": 0}
-    outages = [piece for piece in days[-1].outages if piece != days[-1].before_all]
-    return {
-        "rows": [_day(strip, is_today=strip is days[-1]) for strip in reversed(days)],
-        "outages": [sentence(piece) for piece in outages[: -_OUTAGES - 1 : -1]],
-        "more": max(0, len(outages) - _OUTAGES),
-    }
-
-
-def _day(strip: Strip, *, is_today: bool) -> dict[str, Any]:
-    coverage = strip.coverage
-    gaps = len(strip.gaps_ns) if is_today else strip.gaps
-    grade = "" if coverage is None else GOOD if coverage >= 100 else ATTENTION if coverage >= 99 else BAD
-    if strip.before_all is not None and strip.outages == [strip.before_all]:
-        grade = ""
-    return {
-        "name": "today" if is_today else strip.day[5:],
-        "day": strip.day,
-        "bars": bars(strip),
-        "coverage": percent(coverage),
-        "grade": grade,
-        "gaps": "" if not gaps else f"{gaps:,} gap{'s' if gaps > 1 else ''}",
-    }
-
-
 def _rates(found: Mapping[str, Any], steps: Sequence[tuple[float, Rates]]) -> dict[str, Any]:
     channels = found["channels"] or ()
     uncounted = [each["channel"] for each in channels if each["messages_per_second"] is None]
     public = [each["channel"] for each in channels if not each["may_be_silent"] and each["channel"] in uncounted]
     rest = public[0] if len(public) == 1 else "other messages" if len(uncounted) < len(channels) else "all messages"
-    drawn = chart(steps, rest)
+    drawn = chart(steps, rest, found["rates"]["messages_per_second"] or 0.0)
     return {
         "messages": rate(found["rates"]["messages_per_second"]),
         "bytes": bytes_text(found["rates"]["bytes_per_second"]),
@@ -135,6 +67,7 @@ def _counted(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
     asked = channel["asked"]
     state, grade = _channel_state(channel)
+    unconfirmed = "not collected" if channel["refused"] else "not confirmed"
     return {
         "name": channel["channel"],
         "asked": "all" if asked == ALL else count(asked),
@@ -146,7 +79,7 @@ def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
         "grade": grade,
         "names": [
             (what, channel[key])
-            for what, key in (("not confirmed", "unconfirmed"), ("never heard from", "unheard"))
+            for what, key in ((unconfirmed, "unconfirmed"), ("never heard from", "unheard"))
             if channel.get(key)
         ],
     }
@@ -155,7 +88,7 @@ def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
 def _gap(gap: Mapping[str, Any]) -> str:
     gaps, missed = gap["gaps"], gap["missed"]
     lost = f"{count(missed)} message{'' if missed == 1 else 's'}"
-    return f"{gap['name']}: {gaps:,} gap{'' if gaps == 1 else 's'}, {lost} missing"
+    return f"{gap['name']}: {gaps:,} gap{'' if gaps == 1 else 's'}, {lost} lost"
 
 
 def _confirmed(channel: Mapping[str, Any]) -> str:
@@ -213,7 +146,7 @@ def _figures(found: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("until it is full", text, grade, "at today's rate, uncompressed")
     gaps, missed = messages["gaps"], messages["missed"]
     yield Figure("gaps", count(gaps), ATTENTION if gaps else "", "in the sequence numbers, since the start")
-    yield Figure("messages missing", count(missed), ATTENTION if missed else "", "in these gaps")
+    yield Figure("messages lost", count(missed), ATTENTION if missed else "", "in these gaps")
 
 
 def _run(found: Mapping[str, Any], now_ns: int) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ function say(text) {
 // When there is no answer, that is the verdict.
 
 let answered = Date.now(); // When the last answer came, or the page began to ask.
-let verdictBefore = null; // The HTML of the last verdict, while there is no answer.
+let before = null; // The parts with their last HTML, while there is no answer.
 
 function clock(ms) {
   const [day, time] = new Date(ms).toISOString().split("T");
@@ -48,17 +48,19 @@ function text(name, className, content) {
 /** Say that there is no answer, since when, and what the last one was. */
 function lose() {
   const part = element("verdict");
-  if (verdictBefore === null) {
-    verdictBefore = part.innerHTML;
+  if (before === null) {
+    before = [...document.querySelectorAll("[data-part]")].map((each) => [each, each.innerHTML]);
     const brief = `No answer from ${document.body.dataset.who}`;
-    const before = `It said last: ${part.querySelector("h1").textContent}`;
+    const last = `The values below are from the last answer, which was: ${part.querySelector("h1").textContent}`;
     const words = document.createElement("div");
-    words.append(text("h1", "", brief), text("p", "", ""), text("p", "note", before));
+    words.append(text("h1", "", brief), text("p", "", ""), text("p", "note", last));
     const card = text("div", "verdict bad", "");
     card.append(text("span", "sign", ""), words);
     part.replaceChildren(card);
     document.body.classList.add("old");
-    say("What is below is old");
+    // Meanwhile more may have come: how long ago the last one did is not known.
+    for (const age of document.querySelectorAll("[data-age]")) age.textContent = "?";
+    say("Not live");
     announce(brief);
   }
   const seconds = Math.round((Date.now() - answered) / 1000);
@@ -69,16 +71,16 @@ function lose() {
 /** Note that there is an answer. */
 function hear(how) {
   answered = Date.now();
-  if (verdictBefore !== null) {
-    element("verdict").innerHTML = verdictBefore;
-    verdictBefore = null;
+  if (before !== null) {
+    for (const [part, html] of before) part.innerHTML = html;
+    before = null;
     document.body.classList.remove("old");
   }
   say(how);
 }
 
 setInterval(() => {
-  if (verdictBefore !== null) lose();
+  if (before !== null) lose();
 }, 1000);
 
 // The stream.
@@ -92,7 +94,7 @@ function connect() {
   stream = null;
   clearTimeout(watch);
   if (document.hidden) return; // A browser has few connections to one server: another tab may need them.
-  if (verdictBefore === null) answered = Date.now();
+  if (before === null) answered = Date.now();
   watch = setTimeout(lose, SECONDS * 1000);
   const wish = new URLSearchParams();
   for (const name of ["type", "market"]) {

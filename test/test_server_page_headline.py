@@ -1,0 +1,102 @@
+"""The top of the page: since when it is so, what happens next, and the three ages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_server_status import ABOUT, BOOKS, NOW, SECOND, SHIP, UPLOAD
+from test_server_verdict import TRADES, lost, out, running, silent
+
+from ssmd.contracts.strip import Strip
+from ssmd.runtime.status import Status
+from ssmd.server.levels import FULL
+from ssmd.server.page.headline import ages, headline
+from ssmd.server.status import describe
+from ssmd.store.timestamps import DAY_NS
+
+AWAY = [Strip("2026-09-21", [out(NOW - 94 * SECOND, NOW)])]
+TICKER = replace(TRADES, channel="ticker")
+
+
+def said(status: Status, started: int = NOW - 3600 * SECOND, days: Any = None) -> dict[str, Any]:
+    return describe(status, replace(ABOUT, started_ns=started, days=lambda: days), FULL, lambda: NOW)
+
+
+def since(status: Status, **about: Any) -> str:
+    return str(headline(said(status, **about), NOW)["since"])
+
+
+def well(ago: int) -> Status:
+    """A run that has collected all of it for so many seconds, which were looked at."""
+    status = running()
+    status.state_since(NOW - ago * SECOND)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (lambda: well(94), "Collecting since 14:11:46 UTC, for 94 s"),
+        (lambda: well(3600), "Since the start of the run at 13:13:20 UTC, for 1 h"),
+        (lambda: lost(94), ""),
+        (lambda: lost(500, 94), "Lost since 14:05 UTC, for 8 min 20 s"),
+        (lambda: running(closed_until_ns=NOW + DAY_NS), "Waiting since 14:13:20 UTC, for 0 s"),
+        (lambda: running(channels=[silent("trade", 94), TICKER]), "The last one came at 14:11:46 UTC"),
+        (lambda: running(channels=[BOOKS]), "Since 14:13:20 UTC"),
+        (lambda: running(last_received_ns=NOW - 94 * SECOND), "Since 14:11:46 UTC"),
+        (lambda: running(refused={"trade": 26}), "Since 14:13:20 UTC, for 0 s"),
+    ],
+    ids=["well", "start", "lost", "lost twice", "closed", "silent", "unconfirmed", "quiet", "refused"],
+)
+def test_it_says_what_began_and_no_time_twice(status: Callable[[], Status], line):
+    assert since(status()) == line
+
+
+def test_without_a_connection_the_time_is_only_in_the_sentence():
+    status = running(connected=False)
+    assert headline(said(status, days=AWAY), NOW)["text"] == "Not connected to the exchange since 14:11:46 UTC"
+    assert since(status, days=AWAY) == "For 94 s"
+
+
+def test_a_copy_that_is_behind_says_from_when_its_oldest_message_is():
+    report = {**SHIP.report, "up": True, "lag_seconds": 300.0}
+    ship = replace(SHIP, report=report, reported=time.monotonic())
+    assert since(running(companions={"ship": ship})).startswith("The oldest message that is not copied came at 14:0")
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (lambda: running(), ""),
+        (lambda: running(connected=False), "Nothing is recorded until it is connected."),
+        (lambda: lost(94), "What comes is recorded. This is shown until 14:21:46 UTC, unless more are lost."),
+        (
+            lambda: running(refused={"trade": 26}, channels=[replace(TRADES, confirmed=False), TICKER]),
+            "What the exchange answered is in the log. Still recorded: ticker.",
+        ),
+        (lambda: running(channels=[silent("trade", 94)]), ""),
+        (lambda: running(companions={"upload": UPLOAD}), "Recording to the disk goes on. It is tried again by itself."),
+    ],
+    ids=["well", "away", "lost", "refused", "silent", "engine"],
+)
+def test_it_says_what_still_works_and_what_happens_next(status: Callable[[], Status], line):
+    assert headline(said(status()), NOW)["next"] == line
+
+
+def test_what_is_refused_is_not_said_a_second_time():
+    status = running(refused={"trade": 26}, channels=[replace(TRADES, missing=("trade: not confirmed for 11 s",))])
+    assert headline(said(status), NOW)["missing"] == []
+    some = "trade: 1 of 40 markets not confirmed for 11 s"
+    status.channels = [replace(TRADES, missing=(some,))]
+    assert headline(said(status), NOW)["missing"] == ["trade: refused by the exchange (error 26)", some]
+
+
+def test_before_the_first_of_its_kind_there_is_no_age():
+    assert [age.value for age in ages(said(Status()), NOW)] == ["none yet"] * 3
+    assert [age.value for age in ages(said(Status(closed_until_ns=NOW + DAY_NS)), NOW)] == ["none expected"] * 3
+    byte, message, sync = ages(said(running()), NOW)
+    assert (byte.value, message.value, sync.value) == ("?", "0.2 s", "none yet")  # Nobody looks at the socket.
