@@ -131,7 +131,7 @@ def ages(found: Mapping[str, Any], now_ns: int) -> Iterator[Figure]:
     for name, seconds, late, note in (
         ("last byte", messages["last_byte_age_seconds"], QUIET_SECONDS, "of anything from the exchange"),
         ("last message", messages["age_seconds"], QUIET_SECONDS, "with data"),
-        ("last sync", _age(disk["last_sync"], now_ns), _SYNC_SECONDS, "all that was written before it is safe"),
+        ("last sync", _age(disk["last_sync"], now_ns), _SYNC_SECONDS, "what was written before is safe on the disk"),
     ):
         is_late = seconds is not None and seconds > late and not waits
         if name == "last sync" and found["queue"]["messages"] == 0:
