@@ -334,13 +334,15 @@ def _add_s3_key(folder: Path, environment: Path) -> None:
     environment.write_text(f"{text}\n")
 
 
-def _add_day_before(folder: Path, feed: str) -> None:
-    """Add a sealed yesterday on which a price was a number, which Kalshi writes as text."""
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
-    ticker = b'{"type":"ticker","msg":{"market_ticker":"KXSIM-A","price_dollars":0.5}}'
-    messages = [(1.0 + number, ticker) for number in range(1000)]
+def _add_days_before(folder: Path, feed: str) -> None:
+    """Add two sealed days with a price as a number, which Kalshi writes as text. A field vanishes on the second."""
     begin: list[Any] = [(0.0, "started", KALSHI), (0.0, "connected", {})]
-    write_day(folder / "data", yesterday, *begin, *messages, (86_000.0, "stopped", {"reason": "SIGTERM"}), feed=feed)
+    end = (86_000.0, "stopped", {"reason": "SIGTERM"})
+    for ago, more in ((2, b',"note":"x"'), (1, b"")):
+        day = (datetime.now(UTC) - timedelta(days=ago)).strftime("%Y-%m-%d")
+        ticker = b'{"type":"ticker","msg":{"market_ticker":"KXSIM-A","price_dollars":0.5%b}}' % more
+        messages = [(1.0 + number, ticker) for number in range(1000)]
+        write_day(folder / "data", day, *begin, *messages, end, feed=feed)
 
 
 @contextmanager
@@ -352,7 +354,7 @@ def monitor(folder: Path) -> Iterator[Monitored]:
         bucket = S3Server(folder)
         ends.callback(bucket.kill)
         tree = make_tree(folder, simulator.endpoint, bucket.endpoint)
-        _add_day_before(folder, "muted")
+        _add_days_before(folder, "muted")
         loops = {}
         for name in ["kalshi-sim", *COLLECTORS, STOPPED, *disks]:
             loops[name] = Loop(name, tree, folder)
