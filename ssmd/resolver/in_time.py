@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ssmd.unpatched import unpatched
 
@@ -21,30 +21,42 @@ LEAST_SECONDS = 1.0
 """So long a file may take to be read, also when other sources have taken all the time."""
 
 
+class _Outcome(Generic[T]):
+    """What work has returned or raised in another thread, for the thread that waits for it."""
+
+    def __init__(self) -> None:
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+
+    def take(self, work: Callable[[], T]) -> None:
+        try:
+            self._results.append(work())
+        except BaseException as error:  # Raised again by get().
+            self._errors.append(error)
+
+    def get(self) -> T:
+        if self._errors:
+            raise self._errors[0]
+        return self._results[0]
+
+
 def in_time(work: Callable[[], T], until: float) -> T:
     """Return what `work` returns, or raise what it raises. Raises TimeoutError at `until`, of the monotonic clock.
 
     It works in a thread, which is left alone when the time is over: the time-outs of a socket are for each read, and
     the system's search for a host's name has none. With gevent's patches the thread is a greenlet.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
+    outcome = _Outcome[T]()
     is_done = threading.Event()
 
     def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # Raised again below.
-            errors.append(error)
-        finally:
-            is_done.set()
+        outcome.take(work)
+        is_done.set()
 
     threading.Thread(target=run, name="in-time", daemon=True).start()
     if not is_done.wait(max(0.0, until - time.monotonic())):
         raise TimeoutError("timed out")
-    if errors:
-        raise errors[0]
-    return results[0]
+    return outcome.get()
 
 
 def disk_in_time(work: Callable[[], T], until: float) -> T:
@@ -53,19 +65,14 @@ def disk_in_time(work: Callable[[], T], until: float) -> T:
 
     It has LEAST_SECONDS in any case. Raises OSError when the system starts no further thread.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
+    outcome = _Outcome[T]()
     reading, writing = os.pipe()
 
     def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # Raised again below.
-            errors.append(error)
-        finally:
-            with suppress(BrokenPipeError):  # Nobody waits any more.
-                os.write(writing, b"!")
-            os.close(writing)
+        outcome.take(work)
+        with suppress(BrokenPipeError):  # Nobody waits any more.
+            os.write(writing, b"!")
+        os.close(writing)
 
     try:
         _start(run, writing)
@@ -75,9 +82,7 @@ def disk_in_time(work: Callable[[], T], until: float) -> T:
             raise TimeoutError("timed out")
     finally:
         os.close(reading)
-    if errors:
-        raise errors[0]
-    return results[0]
+    return outcome.get()
 
 
 def _start(run: Callable[[], None], writing: int) -> None:
