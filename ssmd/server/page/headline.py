@@ -141,7 +141,7 @@ def ages(found: Mapping[str, Any], now_ns: int) -> Iterator[Figure]:
         elif name == "last byte" and messages["last"] is not None:
             yield Figure(name, "?", note=note)  # Where messages come without a socket that is looked at.
         else:
-            yield Figure(name, "none expected" if is_closed else "none yet", "none", "since the start of the run")
+            yield Figure(name, "none expected" if is_closed else "none yet", "none", _START)
 
 
 def _age(time: str | None, now_ns: int) -> float | None:
