@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -222,17 +223,41 @@ def test_it_links_to_the_report_that_lies_beside_the_days(tmp_path):
 
 
 def test_a_report_that_cannot_be_read_says_why(tmp_path):
+    path = tmp_path / "report.html"
     with page_with_report(tmp_path) as server:
-        (tmp_path / "report.html").mkdir()
-        answer = ask(server, "/report")
-        assert (answer.code, answer.body.decode()) == (
-            503,
-            f"{tmp_path}/report.html: cannot be read: Is a directory\n",
-        )
-        (tmp_path / "report.html").rmdir()
-        with open(tmp_path / "report.html", "wb") as file:
+        with open(path, "wb") as file:
             file.truncate(1 << 30)
         assert "is it a report?" in ask(server, "/report").body.decode()
+    with page_with_report(path) as server:  # A file is where its folder should be.
+        answer = ask(server, "/report")
+        assert (answer.code, answer.body.decode()) == (503, f"{path}/report.html: cannot be read: Not a directory\n")
+
+
+def test_no_file_but_a_regular_one_in_the_folder_itself_is_shown_as_the_report(tmp_path):
+    """Who may write in that folder could otherwise make the page show any file that the collector may read."""
+    path, secret = tmp_path / "report.html", tmp_path / "secret"
+    secret.write_text("the key")
+
+    def listen() -> None:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(path))
+
+    makers: dict[str, Callable[[], object]] = {
+        "a symbolic link": lambda: path.symlink_to(secret),
+        "a symbolic link ": lambda: path.symlink_to(tmp_path / "nothing"),
+        "a folder": path.mkdir,
+        "a pipe": lambda: os.mkfifo(path),  # Opening it would wait for somebody who writes.
+        "a socket": listen,
+    }
+    with page_with_report(tmp_path) as server:
+        for kind, make in makers.items():
+            make()
+            answer = ask(server, "/report")
+            told = f"{path}: is {kind.strip()}; the report must be a regular file\n"
+            assert (answer.code, answer.body.decode()) == (503, told)
+            (path.rmdir if kind == "a folder" else path.unlink)()
+        path.write_text("a report")
+        assert ask(server, "/report").body == b"a report"
 
 
 def test_a_report_takes_memory_for_few_clients_at_once_and_for_none_later(tmp_path):
@@ -262,13 +287,28 @@ def test_a_report_takes_memory_for_few_clients_at_once_and_for_none_later(tmp_pa
 
 
 def test_a_disk_that_does_not_answer_takes_one_thread_and_no_other_answer(tmp_path):
-    os.mkfifo(tmp_path / "report.html")  # Opening it waits for somebody who writes.
-    with page_with_report(tmp_path) as server:
+    """The stuck disk is a file with a lease: whoever opens it waits until the holder of the lease gives it back."""
+    (tmp_path / "report.html").write_bytes(b"late")
+    with page_with_report(tmp_path) as server, leased(tmp_path / "report.html") as give_back:
         assert [ask(server, "/report").code for _ in range(3)] == [503] * 3
         assert ask(server, "/health").code == 200
-        with open(tmp_path / "report.html", "wb") as file:
-            file.write(b"late")
+        give_back()
+        eventually(lambda: ask(server, "/report").body == b"late")
     assert 'href="report"' not in html(Status())
+
+
+@contextmanager
+def leased(path: Path) -> Iterator[Callable[[], None]]:
+    """Hold a lease on a file in another process; yields what gives it back."""
+    code = (
+        "import fcntl, signal, sys; signal.signal(signal.SIGIO, signal.SIG_IGN); file = open(sys.argv[1], 'r+b')\n"
+        "fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == b"\n"
+        yield holder.stdin.close
 
 
 FOREIGN = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import gevent
 from flask import Response, abort
 
-from ssmd.errors import printable
+from ssmd.errors import DataError, printable
 from ssmd.runtime.threads import Pending
 
 __all__ = ["MOST_AT_ONCE", "NAME", "Report"]
@@ -19,6 +21,12 @@ _SECONDS = 2.0
 """How long the disk may take."""
 MOST_AT_ONCE = 4
 """To so many clients it is sent at the same time: for each the whole report is in memory, until the client has it."""
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 # The style of a report stands in it, so that it needs no other file. It has no scripts.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -27,7 +35,11 @@ _POLICY = (
 
 
 class Report:
-    """The report in a folder. It is read when somebody asks for it, once at a time: a stuck disk takes one thread."""
+    """The report in a folder. It is read when somebody asks for it, once at a time: a stuck disk takes one thread.
+
+    Only a regular file is shown. Whoever may write in the folder could otherwise make a symbolic link to any file that
+    the collector may read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
@@ -50,6 +62,8 @@ class Report:
             return _text(404, f"There is no report. To make one, as the user who owns the data:\n\n{self._command()}\n")
         except TimeoutError:
             abort(503)
+        except DataError as error:
+            return _text(503, f"{printable(str(self._path))}: {error}\n")
         except OSError as error:
             return _text(503, f"{printable(str(self._path))}: cannot be read: {error.strerror}\n")
         if len(data) > _MOST_BYTES:
@@ -58,8 +72,18 @@ class Report:
         return Response(data, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
 
     def _read(self) -> bytes:
-        with open(self._path, "rb") as file:
-            return file.read(_MOST_BYTES + 1)
+        """Raises DataError when it is not a regular file, and OSError."""
+        # Opening with O_PATH reads nothing and does not wait for a pipe. After the check, the same file is opened to be
+        # read, whatever has its name by then.
+        found = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(found).st_mode
+            if not stat.S_ISREG(mode):
+                raise DataError(f"is {_KINDS.get(stat.S_IFMT(mode), 'a device')}; the report must be a regular file")
+            with open(f"/proc/self/fd/{found}", "rb") as file:
+                return file.read(_MOST_BYTES + 1)
+        finally:
+            os.close(found)
 
     def _command(self) -> str:
         """Return what makes a report. What was there stays until the new one is whole."""
