@@ -341,6 +341,21 @@ def test_a_client_that_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.M
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_client_that_takes_a_long_answer_slowly_gets_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CONNECTION_SECONDS", 0.5)
+    app = make_app(Status(), CollectorRegistry(), dict)
+    app.add_url_rule("/long", view_func=lambda: b"l" * (8 << 20))
+    with served(app) as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(b"GET /long HTTP/1.1\r\nHost: p\r\n\r\n")
+        got = 0
+        while part := sock.recv(65536):
+            got += len(part)
+            gevent.sleep(0.02)  # Together at least 2.5 s.
+    assert got > 8 << 20
+
+
 def test_a_bug_in_the_app_is_logged_and_answered(status: Status, caplog: pytest.LogCaptureFixture) -> None:
     app = make_app(status, CollectorRegistry(), dict)
 

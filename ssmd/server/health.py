@@ -21,6 +21,7 @@ from ssmd.errors import ListenError, printable
 from ssmd.runtime.listener import Listener
 from ssmd.server.answers import LIVE, REQUESTED, STREAM
 from ssmd.server.app import DESCRIBING, PROBES
+from ssmd.server.sending import send_all
 from ssmd.server.streams import Streams
 
 __all__ = ["HealthServer"]
@@ -34,8 +35,8 @@ ACCEPTED_AT_ONCE = 32
 BACKLOG = 1024
 """Connections that may wait to be accepted. A probe that finds the backlog full would try again only after 1 s."""
 CONNECTION_SECONDS = 5.0
-"""The longest life of a connection. A probe needs milliseconds; a client that sends its header byte by byte is cut
-off."""
+"""The longest life of a connection, but for sending a long answer to a client that goes on taking it. A probe needs
+milliseconds; a client that sends its header byte by byte is cut off."""
 
 MOST_HEAD_BYTES = 32 * 1024
 """A request with a longer head is refused. Python itself would keep 100 fields of 64 kB for each connection."""
@@ -199,7 +200,7 @@ class _Head:
 
 
 class _Handler(WSGIHandler):  # type: ignore[misc]
-    """Serves one connection: one request, within CONNECTION_SECONDS.
+    """Serves one connection: one request, within CONNECTION_SECONDS. A client that goes on taking the answer gets all.
 
     What a client does wrong is not logged above DEBUG. gevent would print a traceback for some of it, and anybody who
     reaches the port could fill the log.
@@ -213,8 +214,16 @@ class _Handler(WSGIHandler):  # type: ignore[misc]
         return {**super().get_environ(), _SOCKET: self.socket}
 
     def handle(self) -> None:
-        with gevent.Timeout(CONNECTION_SECONDS, False), contextlib.suppress(OSError):
+        self._deadline = gevent.Timeout(CONNECTION_SECONDS, False)
+        with self._deadline, contextlib.suppress(OSError):
             super().handle()
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        """Send a part of the answer; gevent calls it for each. setup.py names the versions that were tried."""
+        self._deadline.cancel()
+        send_all(self.socket, data, CONNECTION_SECONDS)
+        self._deadline.start()
+        self.response_length += len(data)
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """Return the status and the response for a request that is not HTTP.
