@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import dead_disk
 import pytest
 from exchange_server import eventually
 from patience import PATIENCE
@@ -144,6 +145,27 @@ def test_a_command_that_cannot_be_executed(tmp_path: Path) -> None:
     assert refusal(f"exec:{path}") == refusal(f"exec:{tmp_path}") == expected
     path = script(tmp_path, "canary")
     assert refusal(f"exec:{path}") == "its command cannot be executed: Exec format error"
+
+
+DEAD = (
+    "SourceUnavailable its command could not be started in time; check that the file system of its program, and of all "
+    "folders of PATH, is there\n"
+)
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("patched", dead_disk.PATCHED)
+@pytest.mark.parametrize("named", ["by its path", "as one of PATH", "as an interpreter"])
+def test_a_program_of_a_dead_file_system_does_not_hold_a_run_up(tmp_path: Path, named: str, patched: str) -> None:
+    program = script(tmp_path, "#!/bin/sh\necho x\n")
+    source = f"exec:{program}"
+    if named == "as one of PATH":
+        source = f"exec:{program.name}"
+    elif named == "as an interpreter":
+        (tmp_path / "script").write_text(f"#! {program} -x\n")
+        (tmp_path / "script").chmod(0o755)
+        source = f"exec:{tmp_path}/script"
+    assert dead_disk.refusal(program, patched, source, f"PATH=/nowhere:{tmp_path}:{PATH}") == DEAD
 
 
 SLOW = (

@@ -11,18 +11,24 @@ import subprocess  # nosec B404
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
 from ssmd.errors import ResolveError, SourceUnavailable
 from ssmd.metadata.problem import excerpt, quoted
+from ssmd.resolver.in_time import disk_in_time
 from ssmd.resolver.key_file import MAX_BYTES, without_line_end
+from ssmd.resolver.program import touch
 
 __all__ = ["SECONDS", "VARIABLES", "ExecResolver"]
 
 SECONDS = 10.0
 """How long a command may run."""
+
+_KILL_SECONDS = 1.0
+"""How long a command that was killed is waited for."""
 
 _PASSED_ON = ("HOME", "LANG", "LC_*", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
 """The environment variables that a command gets; with a star, those that begin so."""
@@ -61,21 +67,7 @@ class ExecResolver:
 
     def _run(self, words: Sequence[str], until: float) -> bytes:
         """Return what the command prints. Raises ResolveError."""
-        try:
-            process = subprocess.Popen(  # nosec B603
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=self._passed_on(),
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise ResolveError("its command is not found; name a program of PATH, or an absolute path") from None
-        except PermissionError:
-            raise ResolveError("its command may not be executed; make the file executable with chmod +x") from None
-        except OSError as error:
-            raise ResolveError(f"its command cannot be executed: {error.strerror}") from None
+        process = self._start(words, until)
         has_ended = False
         try:
             output = _read(process, until)
@@ -93,6 +85,30 @@ class ExecResolver:
             remedy = "run it by hand, as the user that ssmd runs as and with the variables that docs/keys.md lists"
             raise SourceUnavailable(f"its command has failed: {_ending(code)}; {remedy}")
         return output
+
+    def _start(self, words: Sequence[str], until: float) -> subprocess.Popen[bytes]:
+        environ = self._passed_on()
+        try:
+            disk_in_time(partial(touch, words[0], environ.get("PATH", os.defpath)), until)
+            return subprocess.Popen(  # nosec B603
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environ,
+                start_new_session=True,
+            )
+        except TimeoutError:
+            raise SourceUnavailable(
+                "its command could not be started in time; check that the file system of its program, and of all "
+                "folders of PATH, is there"
+            ) from None
+        except FileNotFoundError:
+            raise ResolveError("its command is not found; name a program of PATH, or an absolute path") from None
+        except PermissionError:
+            raise ResolveError("its command may not be executed; make the file executable with chmod +x") from None
+        except OSError as error:
+            raise ResolveError(f"its command cannot be executed: {error.strerror}") from None
 
     def _passed_on(self) -> dict[str, str]:
         named = [name.strip() for name in self._environ.get(VARIABLES, "").split(",")]
@@ -133,7 +149,9 @@ def _kill(process: subprocess.Popen[Any]) -> None:
     """Kill a process, and all that it has started in its group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    # One that waits for a dead disk may end only when that is back.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_KILL_SECONDS)
 
 
 def _ending(code: int) -> str:

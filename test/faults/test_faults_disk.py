@@ -25,6 +25,9 @@ from process import ROOT, Collector, Simulator
 from ship_runs import Site, wait_until
 from slow_disk import slow_disk
 
+from ssmd.contracts.resolver import KeySource
+from ssmd.errors import SourceUnavailable
+from ssmd.resolver.exec import ExecResolver
 from ssmd.runtime.queue import QUEUE_BYTES
 from ssmd.runtime.runner import DRAIN_SECONDS
 from ssmd.runtime.status import STUCK_SECONDS
@@ -221,6 +224,16 @@ def frozen(where: Path) -> Iterator[None]:
         subprocess.run(["fsfreeze", "-u", where], check=True)
 
 
+@contextmanager
+def ext4(folder: Path) -> Iterator[Path]:
+    medium = folder / "disk"
+    with open(medium, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", medium], check=True)
+    with mounted(folder / "data", "-o", "loop", medium) as data:
+        yield data
+
+
 def state(pid: int) -> str:
     """Return the state of the main thread from /proc: Z when it has ended."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -229,11 +242,7 @@ def state(pid: int) -> str:
 @pytest.mark.needs("loop mounts of ext4", "fsfreeze")
 def test_a_log_on_the_dead_disk_delays_neither_the_probes_nor_the_end(tmp_path):
     """As with bin/start, the log is a file beside the data. The kernel releases the process when the disk is back."""
-    medium = tmp_path / "disk"
-    with open(medium, "wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["mkfs.ext4", "-q", medium], check=True)
-    with mounted(tmp_path / "data", "-o", "loop", medium) as data, Simulator("--rate", "500") as simulator:
+    with ext4(tmp_path) as data, Simulator("--rate", "500") as simulator:
         log = data / "log"
         to_the_log = ["sh", "-c", 'exec "$@" 2>>"$0"', str(log)]
         with Collector(tmp_path, simulator.endpoint, prefix=to_the_log) as collector:
@@ -401,3 +410,11 @@ def test_what_is_on_a_full_disk_is_shipped_and_where_that_ended_is_noted_when_th
         assert site.ship("--once").returncode == 0
         noted = json.loads((site.data / ".test.file.shipped").read_text())
         assert (noted["line"], noted["offset"]) == (1001, len(next(iter(site.recorded().values()))))
+
+
+@pytest.mark.needs("loop mounts of ext4", "fsfreeze")
+def test_a_command_for_a_key_that_cannot_be_killed_is_left_alone(tmp_path):
+    with ext4(tmp_path) as data, frozen(data):
+        source = KeySource("kalshi", f"exec:touch {data}/file", ["api_key"])
+        with pytest.raises(SourceUnavailable, match="has not ended in time, and was killed"):
+            ExecResolver({"PATH": os.environ["PATH"]}, time.monotonic() + 1).resolve(source)
