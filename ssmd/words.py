@@ -11,6 +11,7 @@ __all__ = [
     "clock",
     "count",
     "duration",
+    "for_how_long",
     "long_duration",
     "more_or_less",
     "percent",
@@ -131,5 +132,10 @@ def _short(value: float, units: Sequence[str]) -> str:
 
 def since_text(since_ns: int, now_ns: int) -> str:
     """Return `since 17:29:15 UTC, for 94 s`."""
+    return f"since {clock(since_ns, now_ns)} UTC, {for_how_long(since_ns, now_ns)}"
+
+
+def for_how_long(since_ns: int, now_ns: int) -> str:
+    """Return `for 94 s`, or `for 12 min 3 s`."""
     seconds = round(max(0, now_ns - since_ns) / 1e9)
-    return f"since {clock(since_ns, now_ns)} UTC, for {f'{seconds} s' if seconds < 180 else long_duration(seconds)}"
+    return f"for {f'{seconds} s' if seconds < 180 else long_duration(seconds)}"

@@ -13,6 +13,7 @@ from ssmd.collectors.said import read
 from ssmd.collectors.text import lines, name_of, plain, strip_of
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, Piece, Strip
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.status import Status
 from ssmd.server.levels import FULL, LEVELS, OFF
 from ssmd.server.status import describe
@@ -21,6 +22,7 @@ from ssmd.store.timestamps import day_begins
 AT = datetime.fromtimestamp(NOW / 1e9, UTC)
 BEGIN = day_begins("2026-09-21")
 HOUR = 3600 * SECOND
+SILENT = Reason("trade: no message for 94 s", "trade", says_how_long=True)
 
 
 def said(status, level=FULL, about=ABOUT):
@@ -43,7 +45,7 @@ def test_without_details():
 
 def test_what_is_missing_is_named():
     status = busy()
-    status.channels = [BOOKS, replace(BOOKS, channel="trade", silent=True, missing=("trade: no message for 94 s",))]
+    status.channels = [BOOKS, replace(BOOKS, channel="trade", silent=True, missing=(SILENT,))]
     found = shown(status)
     assert found[0].startswith("  feed     Connected, but no trade messages for ")
     assert "  missing  trade: no message for 94 s" in found
@@ -58,7 +60,7 @@ def test_an_earlier_version_that_has_no_verdict():
 def test_what_a_collector_says_cannot_steer_the_terminal():
     about = replace(ABOUT, environment="a\x1b[2Jb", shard=Shard(2, 4))
     status = busy()
-    status.channels = [replace(BOOKS, channel="\x1b]0;x\x07\n", missing=("\x1b[31m",), silent=True)]
+    status.channels = [replace(BOOKS, channel="\x1b]0;x\x07\n", missing=(Reason("\x1b[31m", "x"),), silent=True)]
     found = said(status, about=about)
     assert name_of(found) == "a [2Jb shard 2/4"
     assert all(line.text.isprintable() for line in lines(found, AT))

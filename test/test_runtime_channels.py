@@ -233,7 +233,13 @@ def test_what_is_refused_is_missing_as_long_as_the_run_lasts(run):
     assert run.status.not_ready() == ["trade: refused by the exchange (error 26)"]
     run.tick(100, trade=1)
     assert not run.status.ready()
+    run.exchange.set("trade", asked=40, confirmed=37)
+    run.tick(12, trade=1)
+    text = "trade: refused by the exchange (error 26), 3 of 40 markets not confirmed"
+    assert run.status.not_ready() == [text], "it is said once"
     run.status.refused = {"": 26}
+    run.exchange.set("trade", asked=40, confirmed=40)
+    run.tick(1, trade=1)
     assert run.status.not_ready() == ["a command: refused by the exchange (error 26)"]
 
 

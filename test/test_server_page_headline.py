@@ -47,10 +47,16 @@ def well(ago: int) -> Status:
         (lambda: running(closed_until_ns=NOW + DAY_NS), "Waiting since 14:13:20 UTC, for 0 s"),
         (lambda: running(channels=[silent("trade", 94), TICKER]), "The last one came at 14:11:46 UTC"),
         (lambda: running(channels=[BOOKS]), "Since 14:13:20 UTC"),
-        (lambda: running(last_received_ns=NOW - 94 * SECOND), "Since 14:11:46 UTC"),
+        (lambda: running(channels=[silent("trade", 94), silent("fill", 31), TICKER]), "Since 14:11:46 UTC"),
+        (lambda: running(last_received_ns=NOW - 94 * SECOND), "The last one came at 14:11:46 UTC"),
+        (lambda: running(sync_began=time.monotonic() - 94, channels=[silent("trade", 94)]), "Since 14:11:46 UTC"),
+        (lambda: running(ending="no room", channels=[silent("trade", 94)]), "Since 14:13:20 UTC, for 0 s"),
         (lambda: running(refused={"trade": 26}), "Since 14:13:20 UTC, for 0 s"),
     ],
-    ids=["well", "start", "lost", "lost twice", "closed", "silent", "unconfirmed", "quiet", "refused"],
+    ids=[
+        *("well", "start", "lost", "lost twice", "closed", "silent", "two silent", "unconfirmed", "quiet", "disk"),
+        *("ending", "refused"),
+    ],
 )
 def test_it_says_what_began_and_no_time_twice(status: Callable[[], Status], line):
     assert since(status()) == line
@@ -88,11 +94,13 @@ def test_it_says_what_still_works_and_what_happens_next(status: Callable[[], Sta
 
 
 def test_what_is_refused_is_not_said_a_second_time():
-    status = running(refused={"trade": 26}, channels=[replace(TRADES, missing=("trade: not confirmed for 11 s",))])
+    status = running(refused={"trade": 26}, channels=[replace(TRADES, confirmed=False, confirmed_markets=39)])
     assert headline(said(status), NOW)["missing"] == []
-    some = "trade: 1 of 40 markets not confirmed for 11 s"
-    status.channels = [replace(TRADES, missing=(some,))]
-    assert headline(said(status), NOW)["missing"] == ["trade: refused by the exchange (error 26)", some]
+    status.channels = [*(status.channels or ()), BOOKS]
+    assert headline(said(status), NOW)["missing"] == [
+        "trade: refused by the exchange (error 26), 1 of 40 markets not confirmed",
+        BOOKS.missing[0].text,
+    ]
 
 
 def test_before_the_first_of_its_kind_there_is_no_age():

@@ -27,6 +27,7 @@ from werkzeug.exceptions import HTTPException
 from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.recent import Recent
 from ssmd.runtime.status import Status
 from ssmd.runtime.threads import Pending
@@ -63,7 +64,7 @@ def html(status: Status, level: str = FULL, about: Any = ABOUT) -> str:
 def test_it_shows_the_verdict_and_why():
     status = busy()
     assert "<li>orderbook" not in html(status)
-    status.channels = [BOOKS, replace(BOOKS, channel="trade", missing=("trade: no message for 94 s",))]
+    status.channels = [BOOKS, replace(BOOKS, channel="trade", missing=(Reason("trade: no message for 94 s", "trade"),))]
     text = html(status)
     assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s (and 1 more)</h1>" in text
     assert "<li>orderbook_delta: 1 of 40 markets not confirmed for 11 s</li>" in text
@@ -104,7 +105,7 @@ def test_without_a_page_there_is_nothing():
 def test_hostile_names_stay_text():
     """Whatever an exchange, a configuration or an error may hold."""
     status = busy()
-    status.channels = [replace(BOOKS, channel=EVIL, missing=(EVIL,))]
+    status.channels = [replace(BOOKS, channel=EVIL, missing=(Reason(EVIL, EVIL),))]
     status.unheard = lambda channel: [EVIL]
     status.companions["ship"].report["error"] = EVIL
     status.disk_free = None

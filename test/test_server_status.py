@@ -18,6 +18,7 @@ from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
 from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.status import Status
 from ssmd.server.levels import FULL, LEVELS, OFF, STATUS
 from ssmd.server.status import About, describe
@@ -38,7 +39,7 @@ BOOKS = ChannelStatus(
     books_pending=10,
     books_missing=0,
     may_be_silent=False,
-    missing=("orderbook_delta: 1 of 40 markets not confirmed for 11 s",),
+    missing=(Reason("orderbook_delta: 1 of 40 markets not confirmed for 11 s", "orderbook_delta", says_how_long=True),),
 )
 LISTING = ListingState(
     listed=500,

@@ -17,8 +17,10 @@ from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.gap_counts import LOSS_SECONDS
 from ssmd.runtime.histogram import Histogram
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.recent import QUEUE, Recent
 from ssmd.runtime.status import STUCK_SECONDS, Status
+from ssmd.server.kinds import KINDS, MOMENTS
 from ssmd.server.levels import FULL
 from ssmd.server.status import About, describe
 from ssmd.store.timestamps import DAY_NS, parse_timestamp
@@ -47,6 +49,7 @@ def described(status: Status, days: list[Strip] | None = None, since: int = NOW 
     found = describe(status, about, FULL, lambda: NOW)["verdict"]
     assert 0 < len(found["brief"]) < 40
     assert not any(letter.isdigit() for letter in found["brief"].replace("s3", ""))
+    assert (found["kind"] in KINDS, found["since_is"] in MOMENTS) == (True, True)
     return found
 
 
@@ -116,10 +119,25 @@ def test_gaps_of_this_run():
         (
             lambda: running(channels=[silent("ticker", 300), silent("trade", 94), BOOKS]),
             "bad",
-            "Connected, but no ticker or trade messages for 5 min (and 1 more)",
+            "Connected, but no ticker messages for 5 min and no trade messages for 94 s (and 1 more)",
         ),
         (
-            lambda: running(refused={"trade": 26}, channels=[replace(TRADES, missing=("trade: not confirmed",))]),
+            lambda: running(channels=[silent("ticker", 94), silent("trade", 94), TRADES]),
+            "bad",
+            "Connected, but no ticker or trade messages for 94 s",
+        ),
+        (
+            lambda: running(channels=[silent("ticker", 31), silent("trade", 94), silent("fill", 600)]),
+            "bad",
+            "Connected, but no fill messages for 10 min and no trade messages for 94 s (and 1 more)",
+        ),
+        (
+            lambda: running(channels=[replace(silent("ticker", 1), last_ns=None), silent("trade", 94)]),
+            "bad",
+            "Connected, but no ticker messages since the start and no trade messages for 94 s",
+        ),
+        (
+            lambda: running(refused={"trade": 26}, channels=[replace(TRADES, confirmed_markets=39)]),
             "bad",
             "Connected, but the exchange refused the subscription to trade (error 26)",
         ),
@@ -156,7 +174,7 @@ def test_each_state_has_its_sentence(status: Callable[[], Status], grade, text):
 
 
 def silent(channel: str, seconds: int):
-    reason = f"{channel}: no message for {seconds} s"
+    reason = Reason(f"{channel}: no message for {seconds} s", channel, says_how_long=True)
     return replace(TRADES, channel=channel, silent=True, last_ns=NOW - seconds * SECOND, missing=(reason,))
 
 
@@ -256,11 +274,15 @@ def test_without_a_connection_the_earlier_runs_count_too():
     """A process that cannot connect ends, and is started again and again."""
     away = running(connected=False)
     text = "Not connected to the exchange since 12:47:58 UTC"
-    assert described(away, LOST, since=NOW - SECOND) | {"brief": ""} == {
+    assert described(away, LOST, since=NOW - SECOND) == {
+        "kind": "not_connected",
         "grade": "bad",
-        "brief": "",
+        "brief": "Not connected",
         "text": text,
         "since": "2026-09-21T12:47:58.000000Z",
+        "since_is": "state_began",
+        "says_since": True,
+        "says_how_long": False,
     }
     yesterday = Strip("2026-09-20", [Piece(BEGIN - DAY_NS, BEGIN - 60 * SECOND, LISTENING), out(BEGIN - 60 * SECOND)])
     assert since(away, [yesterday, *day(out(BEGIN, NOW))]) == (NOW - BEGIN) // SECOND + 60

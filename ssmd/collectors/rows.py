@@ -12,8 +12,8 @@ from ssmd.collectors.text import name_of
 from ssmd.collectors.watch import Watched
 from ssmd.contracts.strip import Piece, Strip
 from ssmd.errors import printable
+from ssmd.server.kinds import ATTENTION, BAD, GOOD, GRADES, WAITING
 from ssmd.server.page.drawing import bars
-from ssmd.server.verdict import ATTENTION, BAD, GOOD, GRADES, WAITING
 from ssmd.words import bytes_text, count, percent, rate, seconds_text, since_text
 
 __all__ = ["view"]

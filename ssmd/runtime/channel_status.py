@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssmd.runtime.reason import Reason
+
 __all__ = ["ChannelStatus"]
 
 
@@ -31,7 +33,14 @@ class ChannelStatus:
     """How many order books the exchange does not send, although it was asked; None without order books."""
     may_be_silent: bool
     """It may have nothing to send for days. Its markets are not shown: it may be private to an account."""
-    missing: Sequence[str] = ()
-    """The reasons why something that was asked for is not coming; empty when everything is."""
+    missing: Sequence[Reason] = ()
+    """The reasons why something that was asked for is not coming, but for a refusal; empty when everything is."""
     numbered: int | None = None
     """See ChannelState."""
+
+    @property
+    def some_unconfirmed(self) -> str:
+        """How many of several markets are not confirmed, in words; empty when that is not known, or none is."""
+        if self.asked is None or self.confirmed_markets is None or not self.confirmed_markets < self.asked:
+            return ""
+        return f"{self.asked - self.confirmed_markets} of {self.asked} markets not confirmed"

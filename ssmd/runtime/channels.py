@@ -21,6 +21,7 @@ from ssmd.metadata.hours import Times
 from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.expected_silence import NO_SILENCES, ExpectedSilence
 from ssmd.runtime.journal import Journal
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.reporter import ACKNOWLEDGE_SECONDS, some
 from ssmd.runtime.status import Status
 from ssmd.runtime.watched_channel import WatchedChannel, is_confirmed
@@ -115,19 +116,20 @@ class ChannelWatch:
             return 0.0
         return min(self._last_tick - last, LONGEST_TICK_SECONDS)
 
-    def _unsent_messages(self, seconds: float) -> Iterator[str]:
+    def _unsent_messages(self, seconds: float) -> Iterator[Reason]:
         """Yield how much of the opening is still to be sent, when that takes long."""
         unsent = self._exchange.unsent()
         self._unsent = self._unsent + seconds if unsent else 0.0
         if self._unsent > ACKNOWLEDGE_SECONDS:
-            yield f"{unsent} messages that ask for data are still to be sent (rate_limit_per_second)"
+            yield Reason(f"{unsent} messages that ask for data are still to be sent (rate_limit_per_second)")
 
-    def _unconfirmed_subscriptions(self, seconds: float, channels: Collection[str]) -> Iterator[str]:
+    def _unconfirmed_subscriptions(self, seconds: float, channels: Collection[str]) -> Iterator[Reason]:
         """Yield what is not confirmed, for a dialect that does not know channels."""
         count = 0 if channels or self._exchange.unsent() else self._status.unacknowledged
         self._unacknowledged = self._unacknowledged + seconds if count else 0.0
         if self._unacknowledged > ACKNOWLEDGE_SECONDS:
-            yield f"{count} subscriptions not confirmed for {self._unacknowledged:.0f} s"
+            text = f"{count} subscriptions not confirmed for {self._unacknowledged:.0f} s"
+            yield Reason(text, says_how_long=True)
 
     def _look(self, name: str, states: Sequence[ChannelState], seconds: float) -> ChannelStatus:
         watched = self._watched.get(name)
@@ -158,20 +160,19 @@ class ChannelWatch:
         self._report_books(watched, now)
         return replace(now, missing=list(self._missing(watched, now)))
 
-    def _missing(self, watched: WatchedChannel, now: ChannelStatus) -> Iterator[str]:
+    def _missing(self, watched: WatchedChannel, now: ChannelStatus) -> Iterator[Reason]:
         """Yield why what was asked for on a channel is not coming."""
         name = now.channel
-        if watched.unconfirmed > ACKNOWLEDGE_SECONDS:
-            what = "not confirmed"
-            if now.asked is not None and now.confirmed_markets is not None and now.confirmed_markets < now.asked:
-                what = f"{now.asked - now.confirmed_markets} of {now.asked} markets not confirmed"
-            yield f"{name}: {what} for {watched.unconfirmed:.0f} s"
+        if watched.unconfirmed > ACKNOWLEDGE_SECONDS and name not in self._status.refused:
+            what = now.some_unconfirmed or "not confirmed"
+            yield Reason(f"{name}: {what} for {watched.unconfirmed:.0f} s", name, says_how_long=True)
         if now.silent:
-            yield f"{name}: no message for {watched.quiet:.0f} s"
+            yield Reason(f"{name}: no message for {watched.quiet:.0f} s", name, says_how_long=True)
         if watched.books > BOOKS_SECONDS and name not in self._status.broken_books:
-            yield f"{name}: order books not known for {watched.books:.0f} s: {now.books_pending}"
+            text = f"{name}: order books not known for {watched.books:.0f} s: {now.books_pending}"
+            yield Reason(text, name, says_how_long=True)
         if now.books_missing:
-            yield f"{name}: order books not sent by the exchange: {now.books_missing}"
+            yield Reason(f"{name}: order books not sent by the exchange: {now.books_missing}", name)
 
     def _note_silence(self, watched: WatchedChannel, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""

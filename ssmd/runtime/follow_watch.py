@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from ssmd.contracts.listing import Listing, ListingState
+from ssmd.runtime.reason import Reason
 from ssmd.runtime.reporter import some
 from ssmd.runtime.status import Status
 
@@ -49,20 +50,23 @@ class FollowWatch:
         self._status.not_followed = list(self._reasons(state, now_ms))
         self._report(state, now_ms)
 
-    def _reasons(self, state: ListingState, now_ms: int) -> Iterator[str]:
+    def _reasons(self, state: ListingState, now_ms: int) -> Iterator[Reason]:
         """Yield why markets that are followed are not coming."""
         begun_ms = max(self._status.connected_ns or 0, self._status.reconfigured_ns or 0) // 1_000_000
         error = f": {state.error}" if state.error else ""
         if state.last_listed_ms is None:
             if now_ms - begun_ms > 1000 * LATE_SECONDS:
-                yield f"the markets to follow are not all listed after {(now_ms - begun_ms) // 1000} s{error}"
+                text = f"the markets to follow are not all listed after {(now_ms - begun_ms) // 1000} s{error}"
+                yield Reason(text, says_how_long=True)
         elif now_ms - state.last_listed_ms > 1000 * OLD_SECONDS:
-            yield f"the markets to follow were last listed {(now_ms - state.last_listed_ms) // 1000} s ago{error}"
+            text = f"the markets to follow were last listed {(now_ms - state.last_listed_ms) // 1000} s ago{error}"
+            yield Reason(text, says_how_long=True)
         if state.over_limit:
-            yield f"{state.over_limit} markets to follow are left out because of a limit"
+            yield Reason(f"{state.over_limit} markets to follow are left out because of a limit")
         if (seconds := _waiting_seconds(state, now_ms)) > LATE_SECONDS:
             missing = state.not_subscribed - state.over_limit
-            yield f"{max(1, missing)} markets to follow are not subscribed, the first for {seconds:.0f} s"
+            text = f"{max(1, missing)} markets to follow are not subscribed, the first for {seconds:.0f} s"
+            yield Reason(text, says_how_long=True)
 
     def _report(self, state: ListingState, now_ms: int) -> None:
         was_listed, self._is_listed = self._is_listed, state.last_listed_ms is not None

@@ -14,6 +14,7 @@ from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.drift import DriftState
 from ssmd.runtime.gap_counts import GapCounts
 from ssmd.runtime.key_metrics import KeyState
+from ssmd.runtime.reason import Reason, refusal
 from ssmd.runtime.schema_counts import SchemaCounts
 
 __all__ = [
@@ -82,10 +83,10 @@ class Status:
     """Subscriptions that the exchange has not confirmed."""
     channels: Sequence[ChannelStatus] | None = None
     """As of the last second; empty when the dialect does not know channels, None within a second of the connection."""
-    missing: Sequence[str] = ()
+    missing: Sequence[Reason] = ()
     """The reasons why something that was asked for is not coming, apart from those of single channels."""
     unanswered: Callable[[], Sequence[str]] = lambda: ()
-    """Returns the reasons why something that the connector itself asks for is not coming."""
+    """Returns the reasons why something that the connector itself asks for is not coming, each with how long."""
     refused: dict[str, int | None] = field(default_factory=dict)
     """The channels that the exchange has refused, in whole or in part, each with the error's code."""
     broken_books: set[str] = field(default_factory=set)
@@ -134,7 +135,7 @@ class Status:
     """What the check of messages against a schema has found; None when they are not checked."""
     listing: ListingState | None = None
     """How far the following of markets is; None when none are followed, and within a second of the connection."""
-    not_followed: Sequence[str] = ()
+    not_followed: Sequence[Reason] = ()
     """The reasons why markets that are followed are not coming."""
     beside: Sequence[Status] = ()
     """The states of what the run writes into further files; of these only the writes and the syncs count."""
@@ -195,22 +196,25 @@ class Status:
                     yield now - began, what, files.location
 
     def not_ready(self) -> list[str]:
+        """Return the texts of reasons()."""
+        return [reason.text for reason in self.reasons()]
+
+    def reasons(self) -> list[Reason]:
         """Return the reasons why something that was asked for is not coming; empty when everything is."""
         if self.ending is not None:
-            return ["the run is ending"]
+            return [Reason("the run is ending")]
         if self.closed_until_ns is not None:
             return []
         if not self.connected:
-            return ["not connected"]
+            return [Reason("not connected")]
         if self.silence_until_ns is not None:
             return []
-        broken = [f"{channel}: order books are not known since a gap" for channel in sorted(self.broken_books)]
-        refused = [
-            f"{channel or 'a command'}: refused by the exchange" + ("" if code is None else f" (error {code})")
-            for channel, code in self.refused.items()
-        ]
+        unanswered = [Reason(text, says_how_long=True) for text in self.unanswered()]
+        partly = {state.channel: state.some_unconfirmed for state in self.channels or ()}
+        refused = [refusal(channel, code, partly.get(channel, "")) for channel, code in self.refused.items()]
+        broken = [Reason(f"{name}: order books are not known since a gap", name) for name in sorted(self.broken_books)]
         of_channels = [reason for state in self.channels or () for reason in state.missing]
-        return [*self.missing, *self.unanswered(), *refused, *broken, *of_channels, *self.not_followed]
+        return [*self.missing, *unanswered, *refused, *broken, *of_channels, *self.not_followed]
 
     @property
     def scheduled(self) -> bool | None:
@@ -219,7 +223,7 @@ class Status:
 
     def ready(self) -> bool:
         """Return whether the run is connected, not ending, and all that was asked for is coming; or it is closed."""
-        return not self.not_ready()
+        return not self.reasons()
 
     def state_since(self, now_ns: int) -> tuple[str, int]:
         """Return one of the states above, and since when, in ns since the epoch.
@@ -233,7 +237,7 @@ class Status:
         elif not self.connected:
             state = CONNECTING
         else:
-            state = INCOMPLETE if self.not_ready() else COLLECTING
+            state = INCOMPLETE if self.reasons() else COLLECTING
         if state != self.last_state[0]:
             self.last_state = state, now_ns
         return self.last_state

@@ -58,7 +58,7 @@ def describe(status: Status, about: About, level: str, clock: Callable[[], int] 
     if level == OFF:
         return brief
     found = {**brief, **_in_full(status, about, now_ns, level == FULL)}
-    said = verdict(found, status.trouble(), now_ns)
+    said = verdict(found, status.reasons(), status.trouble(), now_ns)
     return {**found, "verdict": {**said._asdict(), "since": _time(said.since)}}
 
 

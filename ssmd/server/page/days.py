@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ssmd.contracts.strip import UNKNOWN, Strip
+from ssmd.server.kinds import ATTENTION, BAD, GOOD
 from ssmd.server.page.drawing import bars, sentence
-from ssmd.server.verdict import ATTENTION, BAD, GOOD
 from ssmd.words import percent
 
 __all__ = ["days_of"]

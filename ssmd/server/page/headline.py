@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ssmd.runtime.gap_counts import LOSS_SECONDS
-from ssmd.server.page.figure import Figure
-from ssmd.server.verdict import (
+from ssmd.server.kinds import (
     ATTENTION,
     BEHIND,
     CLOSED_NOW,
+    COLLECTING,
+    COPY_DOWN,
     DISK_SILENT,
+    FIRST_LOSS,
     GOOD,
+    INCOMPLETE,
+    LAST_MESSAGE,
     LOST,
     NOT_CONNECTED,
-    QUIET_SECONDS,
-    STARTING_SECONDS,
+    OLDEST_NOT_COPIED,
+    RUN_BEGAN,
 )
+from ssmd.server.page.figure import Figure
+from ssmd.server.verdict import QUIET_SECONDS
 from ssmd.store.timestamps import parse_timestamp
-from ssmd.words import clock, seconds_text, since_text
+from ssmd.words import clock, for_how_long, seconds_text
 
 __all__ = ["ages", "headline"]
 
@@ -31,80 +36,57 @@ _NAMES = 5
 
 _START = "since the start of the run"
 
+_MOMENTS = {
+    RUN_BEGAN: f"{_START} at",
+    LAST_MESSAGE: "the last one came at",
+    FIRST_LOSS: "lost since",
+    OLDEST_NOT_COPIED: "the oldest message that is not copied came at",
+}
+_STATES = {COLLECTING: "collecting since", CLOSED_NOW: "waiting since"}
+
 _NEXT = {
     NOT_CONNECTED: "Nothing is recorded until it is connected.",
     CLOSED_NOW: "It connects by itself when the schedule opens.",
     BEHIND: "They wait in memory, and are written as soon as the disk takes them.",
+    COPY_DOWN: "Recording to the disk goes on. It is tried again by itself.",
     DISK_SILENT: "What is received waits in memory. Nothing is written until the disk answers.",
 }
 
 
 def headline(found: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
     """Return the verdict for its template. `found`: what /status says."""
-    missing = list(_missing(found)) if found["state"] == "incomplete" else []
+    missing = found["missing"] if found["verdict"]["kind"] == INCOMPLETE else []
     return {
         **found["verdict"],
-        "since": _since(found, now_ns),
+        "since": _since(found["verdict"], now_ns),
         "next": _next(found, now_ns),
         "missing": missing if len(missing) > 1 else [],  # A single one is in the sentence.
         "notes": found["notes"],
     }
 
 
-def _missing(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what does not come, without saying of what was refused that it is not confirmed either."""
-    refused = {channel["channel"] for channel in found["channels"] or () if channel["refused"]}
-    for reason in found["missing"]:
-        channel, _, why = reason.partition(": ")
-        if channel not in refused or not why.startswith("not confirmed"):
-            yield reason
-
-
-def _since(found: Mapping[str, Any], now_ns: int) -> str:
+def _since(verdict: Mapping[str, Any], now_ns: int) -> str:
     """Return what began when, without the time or the duration that is in the sentence already."""
-    verdict = found["verdict"]
-    text, since = verdict["text"], verdict["since"]
-    if since is None or (verdict["brief"] == LOST and since == found["messages"]["last_gap"]):
+    if verdict["since"] is None:
         return ""
-    began = parse_timestamp(since)
-    what = _what_began(found, began)
-    time, _, lasted = since_text(began, now_ns).removeprefix("since ").partition(", ")
-    if re.search(rf"(?<!\d ){re.escape(time)}", text):  # Not the same time of another day.
-        time, what = "", _START if what == f"{_START} at" else ""
-    if what.endswith("came at") or re.search(r" for \d", text):
-        lasted = ""
-    shown = ", ".join(filter(None, (f"{what} {time}".strip(), lasted)))
+    began = parse_timestamp(verdict["since"])
+    what = _MOMENTS.get(verdict["since_is"]) or _STATES.get(verdict["kind"], "since")
+    if verdict["says_since"]:
+        first = _START if verdict["since_is"] == RUN_BEGAN else ""
+    else:
+        first = f"{what} {clock(began, now_ns)} UTC"
+    lasted = "" if verdict["says_how_long"] else for_how_long(began, now_ns)
+    shown = ", ".join(filter(None, (first, lasted)))
     return shown[:1].upper() + shown[1:]
-
-
-def _what_began(found: Mapping[str, Any], began: int) -> str:
-    """Return the words before the time at which it began, ns since the epoch."""
-    brief, grade = found["verdict"]["brief"], found["verdict"]["grade"]
-    if brief == LOST:
-        return "lost since"
-    if brief == CLOSED_NOW:
-        return "waiting since"
-    if grade == GOOD:
-        is_new = began - parse_timestamp(found["started"]) < STARTING_SECONDS * 1e9
-        return f"{_START} at" if is_new else "collecting since"
-    if brief.startswith("The copy in "):
-        return "the oldest message that is not copied came at"
-    if any(channel["silent"] and channel["age_seconds"] is not None for channel in found["channels"] or ()):
-        return "the last one came at"
-    return "since"
 
 
 def _next(found: Mapping[str, Any], now_ns: int) -> str:
     """Return what still works, and what happens next, as far as the collector knows it."""
-    brief = found["verdict"]["brief"]
-    if brief == LOST:
+    kind = found["verdict"]["kind"]
+    if kind == LOST:
         until = parse_timestamp(found["messages"]["last_gap"]) + int(LOSS_SECONDS * 1e9)
         return f"What comes is recorded. This is shown until {clock(until, now_ns)} UTC, unless more are lost."
-    if brief.endswith(" is not reached"):
-        return "Recording to the disk goes on. It is tried again by itself."
-    if found["state"] == "incomplete":
-        return " ".join(_of_others(found))
-    return _NEXT.get(brief, "")
+    return " ".join(_of_others(found)) if kind == INCOMPLETE else _NEXT.get(kind, "")
 
 
 def _of_others(found: Mapping[str, Any]) -> Iterator[str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from ssmd.contracts.strip import Strip
 from ssmd.runtime.recent import Rates
+from ssmd.server.kinds import ATTENTION, BAD, GOOD
 from ssmd.server.page.days import days_of
 from ssmd.server.page.drawing import chart
 from ssmd.server.page.figure import Figure
 from ssmd.server.page.headline import ages, headline
-from ssmd.server.verdict import ATTENTION, BAD, GOOD, QUIET_SECONDS
+from ssmd.server.verdict import QUIET_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
 from ssmd.words import bytes_text, clock, count, long_duration, rate, seconds_text
