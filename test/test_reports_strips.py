@@ -59,6 +59,19 @@ def test_a_connection_without_an_end_has_ended_when_this_process_is_not_connecte
     assert today.gaps_ns == [at("22T06:00:00")]
 
 
+def test_the_outage_after_a_kill_begins_with_the_last_line_and_not_with_the_last_entry_of_the_ledger(tmp_path):
+    run = Run(tmp_path, at("22T00:00:00"))
+    run.note("connected", at("22T00:00:00"))
+    run.message(at("22T05:00:00"))
+    # Two starts after it, as a collector makes them: the first cannot connect, so the second tells of the same outage.
+    for start in (at("22T05:10:00"), at("22T05:20:00")):
+        run.note("torn", start, file="kalshi.jsonl.torn", bytes=7)
+        run.note("outage", start, **{"from": timestamp(at("22T05:00:00")), "to": timestamp(start), "cause": "killed"})
+        run.note("started", start)
+    today = strips(tmp_path, at("22T05:30:00"))["2025-12-22"]
+    assert shown(today) == [("00:00:00", "05:00:00", LISTENING, ""), ("05:00:00", "05:30:00", OUTAGE, "killed")]
+
+
 def test_now_is_never_an_outage_while_it_is_connected(tmp_path):
     """Outages are in whole microseconds."""
     run = Run(tmp_path, at("22T00:00:00"))

@@ -9,12 +9,13 @@ from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, Piece, Stri
 from ssmd.errors import DataError
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.store.layout import ledger_path, manifest_path
-from ssmd.store.ledger import GAP, OF_A_RUN, Entry
+from ssmd.store.ledger import GAP, OF_A_RUN, Entry, time_in
+from ssmd.store.ledger import OUTAGE as OUTAGE_FOUND
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
 from ssmd.store.manifest_file import read_manifest
 from ssmd.store.manifest_formats import known
-from ssmd.store.sessions import KILLED, sessions
+from ssmd.store.sessions import KILLED, Session, sessions
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, parse_timestamp
 
 __all__ = ["DAYS", "Strips", "of_entries", "of_manifest"]
@@ -82,12 +83,27 @@ def of_entries(day: str, entries: Sequence[Entry], now_ns: int, *, is_connected:
         goes_on = is_today and is_connected and not entries
         return Strip(day, [Piece(begin, end, LISTENING if goes_on else UNKNOWN)] if begin < end else [])
     found = sessions(entries)
-    times = open_times(day, found, {})
+    times = open_times(day, found, _killed_at(found, entries))
     if times and found[-1].cause == KILLED and is_today and is_connected and found[-1].next is None:
         times[-1] = times[-1]._replace(end_ns=max(end + 1000, times[-1].begin_ns))  # Outages are in whole microseconds.
     gone = unconnected(day, times, entries)
     pieces = _whole(begin, end, _pieces(gone.outages, gone.closed))
     return Strip(day, list(pieces), [entry.ts_ns for entry in entries if entry.event == GAP])
+
+
+def _killed_at(found: Sequence[Session], entries: Sequence[Entry]) -> dict[int, int]:
+    """Return when the sessions that were killed had their last line, by their index, in ns.
+
+    The next start finds that line in the data, and its `outage` begins there. Nothing else says it without the data.
+    """
+    ends: dict[int, int] = {}
+    index = -1
+    for entry in entries:
+        if index + 1 < len(found) and entry is found[index + 1].began:
+            index += 1
+        elif index >= 0 and found[index].ended is None and entry.event == OUTAGE_FOUND:
+            ends.setdefault(index, time_in(entry, "from") if entry.fields.get("cause") == KILLED else 0)
+    return ends
 
 
 def _pieces(outages: Sequence[TimeGap], closed: Sequence[ClosedTime]) -> list[Piece]:
