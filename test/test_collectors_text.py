@@ -12,10 +12,10 @@ from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
 from ssmd.collectors.said import read
 from ssmd.collectors.text import lines, name_of, plain, strip_of
 from ssmd.contracts.shard import Shard
-from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, Piece, Strip
+from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, End, Piece, Strip
 from ssmd.runtime.reason import Reason
 from ssmd.runtime.status import Status
-from ssmd.server.levels import FULL, LEVELS, OFF
+from ssmd.server.levels import FULL, LEVELS, OFF, STATUS
 from ssmd.server.status import describe
 from ssmd.store.timestamps import day_begins
 
@@ -50,6 +50,14 @@ def test_what_is_missing_is_named():
     assert found[0].startswith("  feed     Connected, but no trade messages for ")
     assert "  missing  trade: no message for 94 s" in found
     assert any(line.startswith("  silent   trade, last message ") for line in found)
+
+
+def test_without_a_connection_it_says_how_the_last_run_ended():
+    days = [Strip("2026-09-21", [], last_end=End(NOW - 94 * SECOND, "no route"))]
+    about = replace(ABOUT, days=lambda: days)
+    assert "  why      the last run ended at 14:11:46 UTC: no route" in shown(Status(), FULL, about)
+    assert "  why      the last run ended at 14:11:46 UTC" in shown(Status(), STATUS, about)
+    assert not any(line.startswith("  why") for line in shown(busy(), FULL, about))
 
 
 def test_an_earlier_version_that_has_no_verdict():

@@ -169,6 +169,7 @@ def test_in_the_pause_that_an_exchange_asks_for_the_probes_answer_and_a_signal_e
         assert "429 Too Many Requests; it asks for a wait of 3600 s (Retry-After)" in pause["reason"]
         assert collector.get("/health")[0] == 200
         assert collector.get("/ready")[0] == 503
+        assert json.loads(collector.get("/status")[1])["runs"]["last_end"]["reason"] == pause["reason"]
         began = time.monotonic()
         assert collector.end() == 0
         assert time.monotonic() - began < 10

@@ -141,3 +141,26 @@ def test_the_coverage_is_that_of_the_time_that_was_not_closed():
     assert Strip("2025-12-22", hours[:1]).coverage == 100
     assert Strip("2025-12-22", hours).coverage == 100
     assert Strip("2025-12-22", [*hours, Piece(begin + 4 * HOUR, begin + 5 * HOUR, OUTAGE)]).coverage == 75
+
+
+def test_how_the_last_run_has_ended(tmp_path):
+    def last_end():
+        return strips(tmp_path, at("22T10:00:00"))["2025-12-22"].last_end
+
+    run = Run(tmp_path, at("22T06:00:00"))
+    assert last_end() is None, "it goes on"
+    run.note("connected", at("22T06:00:00"))
+    run.message(at("22T07:00:00"))
+    run.note("disconnected", at("22T08:00:00"), code=1001, reason="the exchange hung up: going\naway")
+    run.note("stopped", at("22T08:00:00"), reason="the connection has ended")
+    run.kill()
+    assert last_end() == (at("22T08:00:00"), "the exchange hung up: going away")
+    failed = Run(tmp_path, at("22T08:30:00"))
+    failed.note("stopped", at("22T08:30:07"), reason="cannot connect")
+    failed.kill()
+    assert last_end() == (at("22T08:30:07"), "cannot connect")
+    Run(tmp_path, at("22T09:00:00")).kill()
+    assert last_end() == (at("22T08:30:07"), "cannot connect"), "nothing says that this one is over"
+    Run(tmp_path, at("22T09:30:00")).kill()
+    assert last_end() == (at("22T09:00:00"), None)
+    assert strips(tmp_path, at("23T10:00:00"))["2025-12-22"].last_end == (at("22T09:30:00"), None)

@@ -11,9 +11,9 @@ import pytest
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, SHIP, UPLOAD
 from test_server_verdict import TRADES, lost, out, running, silent
 
-from ssmd.contracts.strip import Strip
+from ssmd.contracts.strip import End, Strip
 from ssmd.runtime.status import Status
-from ssmd.server.levels import FULL
+from ssmd.server.levels import FULL, STATUS
 from ssmd.server.page.headline import ages, headline
 from ssmd.server.status import describe
 from ssmd.store.timestamps import DAY_NS
@@ -66,6 +66,26 @@ def test_without_a_connection_the_time_is_only_in_the_sentence():
     status = running(connected=False)
     assert headline(said(status, days=AWAY), NOW)["text"] == "Not connected to the exchange since 14:11:46 UTC"
     assert since(status, days=AWAY) == "For 94 s"
+
+
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [
+        (None, ""),
+        (End(NOW - 94 * SECOND, "no route"), "The last run ended at 14:11:46 UTC: no route"),
+        (End(NOW - 94 * SECOND, None), "The last run was killed, or lost its power, at or after 14:11:46 UTC."),
+    ],
+)
+def test_without_a_connection_it_says_how_the_last_run_ended(end, line):
+    status, days = running(connected=False), [AWAY[0]._replace(last_end=end)]
+    assert headline(said(status, days=days), NOW)["why"] == line
+    assert headline(said(running(), days=days), NOW)["why"] == ""
+
+
+def test_without_the_texts_of_errors_it_says_where_the_reason_is():
+    days = [AWAY[0]._replace(last_end=End(NOW - 94 * SECOND, "no route"))]
+    found = describe(running(connected=False), replace(ABOUT, days=lambda: days), STATUS, lambda: NOW)
+    assert headline(found, NOW)["why"] == "The last run ended at 14:11:46 UTC. The log says why."
 
 
 def test_a_copy_that_is_behind_says_from_when_its_oldest_message_is():

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import socket
 import time
 from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
+from ports import free_port
 from process import ROOT, Collector, Simulator
 
 from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import CHAIN, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
 from ssmd.contracts.shard import WHOLE
+from ssmd.contracts.strip import End, Strip
 from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.reason import Reason
@@ -184,7 +188,7 @@ def test_what_is_not_known_is_null():
     assert found["disk"] == nothing_written | NO_RATE
     assert found["rates"] == {"messages_per_second": None, "bytes_per_second": None}
     assert (found["age"], found["today"]) == ({"p50_seconds": None, "p99_seconds": None}, None)
-    assert found["runs"] == {"starts_today": None, "earlier_errors": None}
+    assert found["runs"] == {"starts_today": None, "earlier_errors": None, "last_end": None}
     assert (found["connected_since"], found["channels"], found["missing"]) == (None, None, ["not connected"])
 
 
@@ -240,6 +244,36 @@ def test_status_shows_no_market_and_no_text_of_an_error():
     assert json.loads(text)["missing"] == ["orderbook_delta: 1 of 40 markets not confirmed for 11 s"]
 
 
+def test_how_the_last_run_has_ended_and_with_full_why():
+    days = [Strip("2026-09-20", [], last_end=End(NOW - SECOND, "no route (KX-SECRET)")), Strip("2026-09-21", [])]
+    about = replace(ABOUT, days=lambda: days)
+    time = "2026-09-21T14:13:19.000000Z"
+    assert said(Status(), FULL, about)["runs"]["last_end"] == {"time": time, "reason": "no route (KX-SECRET)"}
+    assert said(Status(), STATUS, about)["runs"]["last_end"] == {"time": time}
+    waits = Status(not_connected=End(NOW, "come back later"))
+    assert said(waits, FULL, about)["runs"]["last_end"]["reason"] == "come back later"
+    assert said(Status())["runs"]["last_end"] is None
+
+
+@pytest.mark.one_day
+def test_without_a_connection_it_says_why_and_shows_no_secret(tmp_path):
+    """The first run finds nobody at the address, the second one somebody who does not answer."""
+    port = free_port()
+    endpoint = f"ws://127.0.0.1:{port}/feed?token=sesame"
+    with Collector(tmp_path, endpoint, exchange="generic") as first:
+        assert first.wait() == 69
+    with socket.create_server(("127.0.0.1", port)), Collector(tmp_path, endpoint, exchange="generic") as second:
+        second.start_up()
+        text = second.get("/status")[1]
+        page = second.get("/")[1]
+    found = json.loads(text)
+    assert found["state"] == "connecting"
+    assert "127.0.0.1" in found["runs"]["last_end"]["reason"]
+    assert found["runs"]["last_end"]["reason"].endswith("Connection refused")
+    assert found["runs"]["last_end"]["reason"] in html.unescape(page)
+    assert "sesame" not in text + page
+
+
 @pytest.mark.one_day
 @pytest.mark.parametrize("exchange", ["kalshi", "generic"])
 def test_the_schema_holds_for_a_real_run(tmp_path, exchange):
@@ -255,7 +289,7 @@ def test_the_schema_holds_for_a_real_run(tmp_path, exchange):
         jsonschema.validate(found, no_more_than(SCHEMA))
     assert (late["state"], late["connected"], late["exchange"], late["missing"]) == ("collecting", True, exchange, [])
     assert late["endpoint"] == endpoint
-    assert late["runs"] == {"starts_today": 1, "earlier_errors": {}}
+    assert late["runs"] == {"starts_today": 1, "earlier_errors": {}, "last_end": None}
     assert late["messages"]["written"] >= 1000
     assert late["disk"]["day"] == next(collector.data.glob("*/")).name
     names = ["ticker", "trade", "market_lifecycle_v2"] if exchange == "kalshi" else []

@@ -51,7 +51,7 @@ def _overall(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         grade, brief, text = WAITING, "Asking", f"Asking {number}"
     else:
         grade, brief, text = GOOD, "All is well", f"All is well with {number}"
-    return {"grade": grade, "brief": brief, "text": text, "since": "", "next": "", "missing": []}
+    return {"grade": grade, "brief": brief, "text": text, "since": "", "why": "", "next": "", "missing": []}
 
 
 def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:

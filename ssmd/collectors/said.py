@@ -17,11 +17,13 @@ __all__ = [
     "BAD",
     "CLOSED",
     "COLLECTING",
+    "CONNECTING",
     "Channel",
     "Companion",
     "Copy",
     "Disk",
     "Following",
+    "LastEnd",
     "Messages",
     "Piece",
     "Queue",
@@ -44,6 +46,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 COLLECTING, CLOSED = "collecting", "closed"
 """The states in which nothing is wrong with what comes."""
+CONNECTING = "connecting"
 BAD = "bad"
 """The grade of a verdict when data is being lost, or may be."""
 
@@ -132,9 +135,15 @@ class Schedule(_Part):
     closed_until: Time | None = None
 
 
+class LastEnd(_Part):
+    time: Time
+    reason: _Text | None = None
+
+
 class Runs(_Part):
     starts_today: _Count | None = None
     earlier_errors: Annotated[Mapping[_Text, _Count], _MOST] | None = None
+    last_end: LastEnd | None = None
 
 
 class Companion(_Part):

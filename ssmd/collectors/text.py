@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ssmd.collectors.said import Copy, Said, Today
+from ssmd.collectors.said import CONNECTING, Copy, Said, Today
 from ssmd.errors import printable
 from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text, since_text
 
@@ -53,6 +53,10 @@ def _lines(said: Said, now: datetime) -> Iterator[Line]:
     since = said.since if said.verdict is None else said.verdict.since
     if since is not None:
         yield Line("since", since_text(_ns(since), _ns(now)).removeprefix("since "))
+    if said.state == CONNECTING and said.runs is not None and said.runs.last_end is not None:
+        end = said.runs.last_end
+        reason = f": {end.reason}" if end.reason else ""
+        yield Line("why", f"the last run ended at {_clock(end.time, now)} UTC{reason}")
     if said.state == "incomplete":
         yield from (Line("missing", reason) for reason in said.missing)
     yield from (Line("note", note) for note in said.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["CLOSED", "LISTENING", "NOT_STARTED", "OUTAGE", "UNKNOWN", "Piece", "Strip"]
+__all__ = ["CLOSED", "LISTENING", "NOT_STARTED", "OUTAGE", "UNKNOWN", "End", "Piece", "Strip"]
 
 LISTENING, OUTAGE, CLOSED, UNKNOWN = "listening", "outage", "closed", "unknown"
 """What a piece of a day is. CLOSED: by schedule, which is no outage. UNKNOWN: no ledger says it."""
@@ -24,6 +24,15 @@ class Piece(NamedTuple):
     """Of an OUTAGE: why nobody listened, as a ledger names it; else empty."""
 
 
+class End(NamedTuple):
+    """How a run has ended."""
+
+    ts_ns: int
+    """When, ns since the epoch; for a run that was killed the last time at which it is known to have lasted."""
+    reason: str | None
+    """One line for people, which may be a text of the exchange; None when nothing says it: it was killed."""
+
+
 class Strip(NamedTuple):
     """A UTC day of a feed, or of one shard of it."""
 
@@ -38,6 +47,8 @@ class Strip(NamedTuple):
     """How many gaps a sealed day has; None when that is not known."""
     missing: int | None = None
     """How many messages are missing in them; None when that is not known."""
+    last_end: End | None = None
+    """How the last run that is over has ended; None when none has on this day, and for a sealed day."""
 
     @property
     def outages(self) -> Sequence[Piece]:

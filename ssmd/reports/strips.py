@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, Piece, Strip
-from ssmd.errors import DataError
+from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, End, Piece, Strip
+from ssmd.errors import DataError, printable
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.store.layout import ledger_path, manifest_path
-from ssmd.store.ledger import GAP, OF_A_RUN, Entry, time_in
+from ssmd.store.ledger import DISCONNECTED, FIRST_OF_A_RUN, GAP, OF_A_RUN, STARTED, STOPPED, Entry, time_in
 from ssmd.store.ledger import OUTAGE as OUTAGE_FOUND
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
@@ -22,6 +22,7 @@ __all__ = ["DAYS", "Strips", "of_entries", "of_manifest"]
 
 DAYS = 8
 """How many days there are: today, and the seven before it."""
+_LONGEST_REASON = 500
 
 
 class Strips:
@@ -88,7 +89,32 @@ def of_entries(day: str, entries: Sequence[Entry], now_ns: int, *, is_connected:
         times[-1] = times[-1]._replace(end_ns=max(end + 1000, times[-1].begin_ns))  # Outages are in whole microseconds.
     gone = unconnected(day, times, entries)
     pieces = _whole(begin, end, _pieces(gone.outages, gone.closed))
-    return Strip(day, list(pieces), [entry.ts_ns for entry in entries if entry.event == GAP])
+    gaps_ns = [entry.ts_ns for entry in entries if entry.event == GAP]
+    return Strip(day, list(pieces), gaps_ns, last_end=_last_end(entries, goes_on=is_today))
+
+
+def _last_end(entries: Sequence[Entry], *, goes_on: bool) -> End | None:
+    """Return how the last run that is over has ended. `goes_on`: a run goes on if the ledger has no end of it and no
+    later run.
+    """
+    found: End | None = None
+    is_running, last_ns, why = False, 0, None
+    for entry in entries:
+        if entry.event == STARTED:
+            if is_running:
+                found = End(last_ns, None)
+            is_running, why = True, None
+        elif entry.event == DISCONNECTED:
+            why = entry.fields.get("reason")
+        elif entry.event == STOPPED:
+            # What ended the connection says more than that the run has ended with it.
+            reason = printable(str(why or entry.fields.get("reason", "")), _LONGEST_REASON)
+            found, is_running = End(entry.ts_ns, reason or None), False
+        elif entry.event == OUTAGE_FOUND and entry.fields.get("cause") == KILLED:
+            last_ns = max(last_ns, time_in(entry, "from"))  # When its last line was received.
+        if entry.event not in FIRST_OF_A_RUN or entry.event == STARTED:
+            last_ns = entry.ts_ns
+    return End(last_ns, None) if is_running and not goes_on else found
 
 
 def _killed_at(found: Sequence[Session], entries: Sequence[Entry]) -> dict[int, int]:

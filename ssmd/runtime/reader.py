@@ -13,8 +13,9 @@ from gevent.event import Event
 from ssmd.contracts.connector import Connector
 from ssmd.contracts.exchange import Exchange, Inspection
 from ssmd.contracts.observer import Observer
+from ssmd.contracts.strip import End
 from ssmd.contracts.writer import Batch, Reads, Writer
-from ssmd.errors import ConfigError, ConnectError, Disconnected
+from ssmd.errors import ConfigError, ConnectError, Disconnected, printable
 from ssmd.runtime.clock import RunClock
 from ssmd.runtime.journal import Journal
 from ssmd.runtime.metrics import Metrics
@@ -90,6 +91,7 @@ class Reader:
             self._connector.connect()
         except ConnectError as error:
             if error.wait_seconds:
+                self._status.not_connected = End(self._clock.now(), printable(str(error)))
                 _log.warning(
                     "exchange asks for a pause before the next attempt; the run ends after it",
                     extra={"seconds": round(error.wait_seconds), "reason": str(error)},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ssmd.contracts.events import Gap
 from ssmd.contracts.exchange import COUNTER, LOSS_NOT_DETECTED, NO_NUMBERS_YET
 from ssmd.contracts.listing import ListingState
+from ssmd.contracts.strip import End
 from ssmd.runtime.channel_status import ChannelStatus
 from ssmd.runtime.companion_state import CompanionState
 from ssmd.runtime.drift import DriftState
@@ -44,6 +45,8 @@ class Status:
     connected: bool = False
     connected_ns: int | None = None
     """When the connection was made, ns since the epoch."""
+    not_connected: End | None = None
+    """How the attempt to connect has failed, while the run waits before its end."""
     configuration: str | None = None
     """The hash of the configuration in force, as in the ledger."""
     reconfigured_ns: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ssmd.contracts.strip import OUTAGE, Strip
+from ssmd.contracts.strip import OUTAGE, End, Strip
 from ssmd.runtime.drift import DriftState
 from ssmd.runtime.gap_counts import GapCounts
 from ssmd.runtime.recent import QUEUE, Recent
@@ -21,6 +21,7 @@ __all__ = [
     "disk_rate",
     "drift",
     "gaps",
+    "last_end",
     "late_since",
     "queue",
     "rates",
@@ -122,6 +123,18 @@ def today(days: Sequence[Strip] | None) -> dict[str, Any] | None:
         "gaps": len(strip.gaps_ns),
         "pieces": pieces,
     }
+
+
+def last_end(status: Status, days: Sequence[Strip] | None, texts: bool) -> dict[str, Any] | None:
+    """Return how the last run has ended, or this one if it waits before its end; None when that is not known.
+
+    `texts`: with the reason, which may be a text of the exchange.
+    """
+    ends = [strip.last_end for strip in days or () if strip.last_end is not None]
+    found: End | None = status.not_connected or (ends[-1] if ends else None)
+    if found is None:
+        return None
+    return {"time": timestamp(found.ts_ns)} | ({"reason": found.reason} if texts else {})
 
 
 def _outage_since(days: Sequence[Strip]) -> str | None:

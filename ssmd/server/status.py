@@ -95,12 +95,17 @@ def _in_full(status: Status, about: About, now_ns: int, names: bool) -> dict[str
         },
         "schedule": _schedule(status),
         "expected_silence_until": _time(status.silence_until_ns),
-        "runs": {"starts_today": status.starts, "earlier_errors": about.earlier_errors()},
+        "runs": _runs(status, about, names),
         "drift": present.drift(status.drift, names),
         "companions": _companions(status, about.recent, names),
         "shipping": _shipping(status, about.recent, SHIP, names),
         "uploading": _shipping(status, about.recent, UPLOAD, names),
     }
+
+
+def _runs(status: Status, about: About, texts: bool) -> dict[str, Any]:
+    last_end = present.last_end(status, about.days(), texts)
+    return {"starts_today": status.starts, "earlier_errors": about.earlier_errors(), "last_end": last_end}
 
 
 def _schema(status: Status) -> dict[str, Any] | None:

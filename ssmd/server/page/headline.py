@@ -11,6 +11,7 @@ from ssmd.server.kinds import (
     BEHIND,
     CLOSED_NOW,
     COLLECTING,
+    CONNECTING,
     COPY_DOWN,
     DISK_SILENT,
     FIRST_LOSS,
@@ -59,6 +60,7 @@ def headline(found: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
     return {
         **found["verdict"],
         "since": _since(found["verdict"], now_ns),
+        "why": _why(found, now_ns) if found["verdict"]["kind"] in (CONNECTING, NOT_CONNECTED) else "",
         "next": _next(found, now_ns),
         "missing": missing if len(missing) > 1 else [],  # A single one is in the sentence.
         "notes": found["notes"],
@@ -78,6 +80,19 @@ def _since(verdict: Mapping[str, Any], now_ns: int) -> str:
     lasted = "" if verdict["says_how_long"] else for_how_long(began, now_ns)
     shown = ", ".join(filter(None, (first, lasted)))
     return shown[:1].upper() + shown[1:]
+
+
+def _why(found: Mapping[str, Any], now_ns: int) -> str:
+    """Return how the last run has ended, as far as that is known and may be shown."""
+    end = found["runs"]["last_end"]
+    if end is None:
+        return ""
+    time = f"{clock(parse_timestamp(end['time']), now_ns)} UTC"
+    if "reason" not in end:
+        return f"The last run ended at {time}. The log says why."
+    if end["reason"] is None:
+        return f"The last run was killed, or lost its power, at or after {time}."
+    return f"The last run ended at {time}: {end['reason']}"
 
 
 def _next(found: Mapping[str, Any], now_ns: int) -> str:
