@@ -12,7 +12,8 @@ import pytest
 from exchange_server import Peer
 from process import KEYS, make_tree, ssmd
 from schemas import broken
-from test_described_live import collecting
+from test_described_live import CANARY, collecting
+from test_described_live import KEYS as TOKEN
 from test_never_silent import entries, eventually
 
 from ssmd.exchange.kalshi.dialect import Kalshi
@@ -59,6 +60,19 @@ def test_violations_are_counted_by_type():
     observe(check, b'{"type":"x","a":1}', b'{"type":"x","a":"1"}', b'{"type":"y","a":[]}', b'{"a":{}}', b'{"type":"x"}')
     assert counts.checked == 5
     assert counts.violations == {"x": 1, "y": 1, "": 1}
+
+
+def test_what_the_exchange_repeats_of_a_key_is_not_shown(caplog):
+    """Neither in a type nor in the name of a field, and no piece of it."""
+    secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+    check, counts = checking({"additionalProperties": {"type": "string"}}, hidden=lambda: [secret])
+    observe(check, json.dumps({"type": f"no {secret}", f"was {secret[:20]}": 1}).encode())
+    [note] = check.notes(NOW, end=True)
+    assert (note.fields["type"], note.fields["path"]) == ("no (hidden)", "was (hidden)")
+    assert counts.violations == {"": 0, "no (hidden)": 1}
+    shown = str([note, counts.violations, *(vars(record) for record in caplog.records)])
+    assert "(hidden)" in shown
+    assert not any(secret[at : at + 16] in shown for at in range(17))
 
 
 def test_types_that_a_schema_names_and_messages_without_one_are_counted_from_zero():
@@ -404,7 +418,8 @@ CAPNP = "@0xbf5147cbbecf40c1; struct Message { a @0 :Float64; }"
     ],
 )
 def test_a_run_checks_what_it_receives_and_drops_nothing(tmp_path, mode, format, definition):
-    sent = [{"type": "x", "a": 1}, {"type": "x", "a": "secret"}, {"type": "y", "a": []}, {"a": 2.5}]
+    repeated = {"type": f"no {CANARY}", "a": CANARY}
+    sent = [{"type": "x", "a": 1}, {"type": "x", "a": "secret"}, repeated, {"type": "y", "a": []}, {"a": 2.5}]
 
     def script(peer: Peer) -> None:
         peer.upgrade()
@@ -413,24 +428,26 @@ def test_a_run_checks_what_it_receives_and_drops_nothing(tmp_path, mode, format,
 
     with_schema(tmp_path, definition, format)
     dialect = {"paths": {"type": "type"}, "ignore": [{"text": "pong"}]}
-    options = {"schema": "x:v1", "schema_check": mode}
+    options = {"schema": "x:v1", "schema_check": mode, **TOKEN}
     with collecting(tmp_path, script, dialect, **options) as (collector, _):
-        collector.wait_for_lines(5)
+        collector.wait_for_lines(6)
         series = 'ssmd_schema_violations_total{feed="test",shard="",type="%s"} %s'
         eventually(lambda: series % ("y", "1.0") in collector.get("/metrics")[1])
         metrics = collector.get("/metrics")[1]
         assert series % ("x", "1.0") in metrics
-        assert 'ssmd_schema_checked_total{feed="test",shard=""} 5.0' in metrics
+        assert 'ssmd_schema_checked_total{feed="test",shard=""} 6.0' in metrics
+        status = collector.get("/status")[1]
         assert collector.end() == 0
-    assert [json.loads(payload) for payload in collector.payloads()[:4]] == sent
+    assert [json.loads(payload) for payload in collector.payloads()[:5]] == sent
     assert [entry["schema"] for entry in entries(collector, "started")] == ["x:v1"]
     [file] = data_files([collector.data])
-    assert examine(file).manifest.schema_violations == {"x": 1, "y": 1}
+    assert examine(file).manifest.schema_violations == {"x": 1, "no (hidden)": 1, "y": 1}
     found = [{name: entry[name] for name in ("type", "count", "path")} for entry in entries(collector, "violations")]
-    assert found == [{"type": kind, "count": 1, "path": "a"} for kind in "xy"]
+    assert found == [{"type": kind, "count": 1, "path": "a"} for kind in ("x", "no (hidden)", "y")]
     logged = [event for event in collector.events if event["event"] == "a message is not as the schema says"]
-    assert [(event["type"], event["path"]) for event in logged] == [("x", "a"), ("y", "a")]
+    assert [(event["type"], event["path"]) for event in logged] == [("x", "a"), ("no (hidden)", "a"), ("y", "a")]
     assert "secret" not in json.dumps(collector.events)
+    assert CANARY not in json.dumps([metrics, status, collector.events, entries(collector, "violations")])
 
 
 def test_a_run_without_a_check_has_no_such_metric(tmp_path):

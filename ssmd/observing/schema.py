@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from ssmd.contracts.writer import Note, Reads, time_at
@@ -37,7 +37,7 @@ _REST = 30
 _MINUTE_NS = 60 * 1_000_000_000
 _LOGGED_OF_A_TYPE = 3
 _LOGGED_IN_A_MINUTE = 20
-_LONGEST_TYPE = 100
+_LONGEST_TYPE, _LONGEST_PATH = 100, 200
 
 _log = logging.getLogger("ssmd.schema")
 
@@ -78,12 +78,14 @@ class SchemaCheck:
         counts: SchemaCounts,
         shared: SharedDecoding | None = None,
         expects_text: Callable[[bytes], bool] = lambda payload: False,
+        hidden: Callable[[], Collection[str]] = tuple,
         timer: Callable[[], float] = time.thread_time,
     ) -> None:
         self._checker = checker
         self._counts = counts
         self._shared = shared
         self._expects_text = expects_text
+        self._hidden = hidden
         self._timer = timer
         self._rest_until_ns = 0
         self._room, self._room_ns = float(MOST_A_SECOND), 0
@@ -180,25 +182,30 @@ class SchemaCheck:
         return taken
 
     def _record(self, violation: Violation, received_ns: int) -> None:
-        kind = self._counts.add(printable(violation.type, _LONGEST_TYPE))
+        kind = self._counts.add(self._shown(violation.type, _LONGEST_TYPE))
+        path = self._shown(violation.path, _LONGEST_PATH)
         minute = received_ns // _MINUTE_NS
-        first = _Violations(violation.path, violation.reason, received_ns)
+        first = _Violations(path, violation.reason, received_ns)
         found = self._found.setdefault((minute, kind), first)
         found.count += 1
         is_earlier = found.reason == NOT_EXPLAINED or received_ns < found.first_ns
         if is_earlier and violation.reason != NOT_EXPLAINED:
-            found.path, found.reason = violation.path, violation.reason
+            found.path, found.reason = path, violation.reason
         found.first_ns = min(found.first_ns, received_ns)
         logged = self._logged.setdefault(kind, set())
-        if violation.path in logged or len(logged) >= _LOGGED_OF_A_TYPE:
+        if path in logged or len(logged) >= _LOGGED_OF_A_TYPE:
             return
         if minute != self._minute:
             self._minute, self._logged_in_minute = minute, 0
         if self._logged_in_minute < _LOGGED_IN_A_MINUTE:
             self._logged_in_minute += 1
-            logged.add(violation.path)
-            extra = {"type": kind, "path": violation.path, "reason": violation.reason}
+            logged.add(path)
+            extra = {"type": kind, "path": path, "reason": violation.reason}
             _log.warning("a message is not as the schema says", extra={"schema": self._counts.schema, **extra})
+
+    def _shown(self, name: str, limit: int) -> str:
+        """Return a type or a path without what an exchange has repeated of a key."""
+        return printable(name, limit, self._hidden()) if name not in self._counts.violations else name
 
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
         """Return one note for each type and minute that is over; at the end, of the present minute too."""

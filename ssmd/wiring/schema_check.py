@@ -54,4 +54,4 @@ def schema_check(
         if compiled is not None:
             shared = SharedDecoding(compiled, heads.type, LARGE_BYTES)
             heads.decode = shared.decode
-    return SchemaCheck(checker, status.schema, shared, exchange.expects_text)
+    return SchemaCheck(checker, status.schema, shared, exchange.expects_text, exchange.hidden)
