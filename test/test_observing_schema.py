@@ -266,22 +266,25 @@ def test_what_the_decoding_skips_has_to_be_json_too(status, field, count):
 
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_after_a_slow_check_nothing_is_checked_for_a_while(status, caplog, is_shared):
-    """By a timer in which each check takes a second."""
-    ticks = iter(range(10**6))
+    """By a timer in which each check takes a second. The wall clock jumps back by hours at every read."""
+    ticks, now = iter(range(10**6)), 0.0
     check: Any
     if is_shared:
         shared = Shared(status)
         check, counts = shared.check, shared.counts
-        check._timer = lambda: next(ticks)
+        check._timer, check._clock = lambda: next(ticks), lambda: now
     else:
-        check, counts = checking(json.loads(KALSHI), timer=lambda: next(ticks))
+        check, counts = checking(json.loads(KALSHI), timer=lambda: next(ticks), clock=lambda: now)
 
     def receive(second: int) -> tuple[int, int, int]:
+        nonlocal now
+        now = float(second)
+        wall_ns = NOW - second * 3600 * SECOND
         received = [delta(2 * second + 1, price="x")]
         if is_shared:
             shared.exchange.inspect(received)
-        check.observe([(NOW + second * SECOND, 1)], received)
-        check.notes(NOW + second * SECOND, end=False)
+        check.observe([(wall_ns, 1)], received)
+        check.notes(wall_ns, end=False)
         return counts.checked, counts.not_checked, counts.violations["orderbook_delta"]
 
     assert [receive(second) for second in (0, 1, 29, 30)] == [(1, 0, 1), (1, 1, 1), (1, 2, 1), (2, 2, 2)]

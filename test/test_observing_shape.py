@@ -327,3 +327,22 @@ def test_the_metric_tells_at_most_a_hundred_types_apart():
 
     assert (value("new_type", "T0"), value("new_type", OTHERS), value("retyped", "T1")) == (1, 3, 1)
     assert value("new_type", "T102") is None
+
+
+def test_a_clock_that_is_set_back_does_not_stop_a_sample(known):
+    """It would have to be so late again, or much later, until there is time for the next look."""
+    observed = Observed(known, SAMPLE, timer=lambda: 0)
+    observed.see([{"type": "trade", "msg": {}}])
+    observed.now_ns -= 3600 * 10**9
+    observed.see([{"type": "trade", "msg": {}, "new": 1}])
+    assert [one["path"] for one in observed.notes()] == ["new"]
+    assert observed.state.passed_over == 0
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_the_next_look_at_each_skeleton(known):
+    observed = Observed(known, SAMPLE, timer=lambda: 0)
+    observed.notes()
+    observed.see([{"type": "trade", "msg": {}, "price": "0.5"}])
+    observed.now_ns -= 3600 * 10**9
+    observed.notes()
+    assert not observed.observer._seen

@@ -80,14 +80,15 @@ class SchemaCheck:
         expects_text: Callable[[bytes], bool] = lambda payload: False,
         hidden: Callable[[], Collection[str]] = tuple,
         timer: Callable[[], float] = time.thread_time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checker = checker
         self._counts = counts
         self._shared = shared
         self._expects_text = expects_text
         self._hidden = hidden
-        self._timer = timer
-        self._rest_until_ns = 0
+        self._timer, self._clock = timer, clock
+        self._rest_until = 0.0
         self._room, self._room_ns = float(MOST_A_SECOND), 0
         self._waiting = _Gathered()
         self._found: dict[tuple[int, str], _Violations] = {}
@@ -102,7 +103,7 @@ class SchemaCheck:
         counts, waiting, received_ns = self._counts, self._waiting, reads[-1][0]
         if counts.is_sample:
             payloads = payloads[: self._take_room(received_ns, len(payloads))]
-        if received_ns < self._rest_until_ns:
+        if self._rest_until and self._clock() < self._rest_until:
             counts.not_checked += len(payloads)
             self.check_gathered()  # What waits has been counted as checked.
             if self._shared is not None:
@@ -138,18 +139,18 @@ class SchemaCheck:
             violations = self._checker.judged(found.payloads, self._shared.doubtful(found.payloads))
         for violation in violations:
             self._take(violation, found.payloads, time_at(found.reads, violation.index))
-        self._rest_after(self._timer() - began, found.reads[-1][0])
+        self._rest_after(self._timer() - began)
 
-    def _rest_after(self, seconds: float, now_ns: int) -> None:
+    def _rest_after(self, seconds: float) -> None:
         """Check nothing for a while after a slow check: a schema and a message can always be found that make it so."""
         if seconds < SLOW_SECONDS:
             return
-        if not self._rest_until_ns:
+        if not self._rest_until:
             _log.warning(
                 "checking messages against the schema takes long; for a while after each slow check none is checked",
                 extra={"schema": self._counts.schema, "seconds": round(seconds, 3)},
             )
-        self._rest_until_ns = now_ns + int(seconds * _REST * 1e9)
+        self._rest_until = self._clock() + seconds * _REST
 
     def _judge(self, payloads: list[bytes], indexes: Sequence[int], received_ns: int) -> None:
         """Check those messages of a read that may not be valid."""
@@ -158,7 +159,7 @@ class SchemaCheck:
         began = self._timer()
         for violation in self._checker.judged(payloads, fit):
             self._take(violation, payloads, received_ns)
-        self._rest_after(self._timer() - began, received_ns)
+        self._rest_after(self._timer() - began)
 
     def _without_large(self, payloads: list[bytes]) -> list[bytes]:
         fit = [payload for payload in payloads if len(payload) <= LARGE_BYTES]
@@ -175,7 +176,7 @@ class SchemaCheck:
 
     def _take_room(self, now_ns: int, count: int) -> int:
         """Return how many of `count` messages the sample still has room for, and take that room."""
-        passed = (now_ns - self._room_ns) / 1e9 * MOST_A_SECOND
+        passed = max(0, now_ns - self._room_ns) / 1e9 * MOST_A_SECOND  # A clock may be set back.
         self._room, self._room_ns = min(float(MOST_A_SECOND), self._room + passed), now_ns
         taken = min(count, int(self._room))
         self._room -= taken

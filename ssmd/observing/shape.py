@@ -117,7 +117,8 @@ class ShapeObserver:
     def _look_in_time(self, known: Known, reads: Reads, payloads: list[bytes]) -> None:
         """Look at messages if there is time for it."""
         now_ns = reads[-1][0]
-        self._left_ns = min(self._left_ns + (now_ns - self._last_ns) * PART, _SAVED_SECONDS * PART * 1e9)
+        passed_ns = max(0, now_ns - self._last_ns)  # A clock may be set back.
+        self._left_ns = min(self._left_ns + passed_ns * PART, _SAVED_SECONDS * PART * 1e9)
         self._last_ns = now_ns
         is_time = self._left_ns > 0
         if is_time:
@@ -131,7 +132,7 @@ class ShapeObserver:
     def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
         self._compare_with(self._source.ask())
         self._state.days_before = self._known is not None
-        if now_ns >= self._forget_ns:
+        if not self._forget_ns - _AGAIN_NS <= now_ns < self._forget_ns:
             self._forget(now_ns)
         if (day := day_of_ns(now_ns)) != self._day:
             self._done = set(map(_key, self._state.found))
