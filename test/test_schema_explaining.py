@@ -14,6 +14,7 @@ from schemas import broken, document, random_schema
 
 from ssmd.schema.explaining import path_of
 from ssmd.schema.judge import UNKNOWN, judge_of
+from ssmd.schema.validators import MOST_KEPT
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
@@ -113,3 +114,14 @@ def test_every_kind_of_keyword_leads_to_what_is_wrong(schema, value, expected):
     path, text = reason(schema, value) or ("", "valid")
     assert path == expected[0]
     assert expected[1] in text
+
+
+def test_of_a_large_schema_only_a_part_is_kept_in_memory():
+    """Each validator takes some kilobytes; the result is the same when one is made again."""
+    fields = {f"f{number}": {"type": "integer"} for number in range(300)}
+    types = [{"properties": {"type": {"const": f"t{number}"}, **fields}} for number in range(20)]
+    judge = judge_of({"anyOf": types}, "x.json")
+    for number in (*range(20), *range(20)):
+        message = {"type": f"t{number}", **dict.fromkeys(fields, 1), "f299": "x"}
+        assert judge.reason(json.dumps(message).encode()) == ("f299", 'is not of type "integer"')
+    assert len(judge._explainer._parts._kept) == MOST_KEPT

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
 
-__all__ = ["MASK", "Parts", "whole"]
+__all__ = ["MASK", "MOST_KEPT", "Parts", "whole"]
 
 MASK = "value"
 """What stands in the texts of jsonschema-rs in place of what a message has: a log may hold them."""
@@ -15,6 +16,9 @@ MASK = "value"
 # that could take for ever, with look-around and back-references, are errors of the schema.
 _OPTIONS: dict[str, Any] = {"offline": True, "mask": MASK, "pattern_options": jsonschema_rs.RegexOptions()}
 _HERE = "ssmd:schema"
+
+MOST_KEPT = 2_000
+"""How many validators of parts are kept. Each takes some kilobytes, and more if there is much in the part."""
 
 
 def whole(schema: Any) -> Any:
@@ -26,31 +30,43 @@ def whole(schema: Any) -> Any:
 
 
 class Parts:
-    """The validators of the parts of one schema, each made when it is asked for first. They raise what whole() does."""
+    """The validators of the parts of one schema, each made when it is asked for. They raise what whole() does.
+
+    The MOST_KEPT that were asked for last are kept.
+    """
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
         self._registry: Any = None
-        self._made: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
+        """Those that were asked for last come last."""
 
     def at(self, pointer: str) -> Any:
         """Return that of the part that a JSON pointer names, in the schema as it is: its references mean the same."""
-        found = self._made.get(pointer)
-        if found is None:
-            if self._registry is None:
-                self._registry = jsonschema_rs.Registry([(_HERE, self._schema)])
-            reference = {**self._draft(), "$ref": f"{_HERE}#{pointer}"}
-            found = self._made[pointer] = jsonschema_rs.validator_for(reference, registry=self._registry, **_OPTIONS)
-        return found
+        return self._kept_or(pointer, lambda: self._made_at(pointer))
 
     def of(self, pointer: str, keywords: dict[str, Any]) -> Any:
         """Return that of some keywords of a part, which are always the same ones; they may name what is in `$defs`."""
-        key = f"{pointer}#"  # No pointer is the same.
-        found = self._made.get(key)
+        return self._kept_or(f"{pointer}#", lambda: self._made_of(keywords))  # No pointer is the same.
+
+    def _kept_or(self, key: str, make: Callable[[], Any]) -> Any:
+        found = self._kept.pop(key, None)
         if found is None:
-            names = {name: self._schema[name] for name in ("$defs", "definitions") if name in self._schema}
-            found = self._made[key] = whole({**self._draft(), **names, **keywords})
+            found = make()
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        self._kept[key] = found
         return found
+
+    def _made_at(self, pointer: str) -> Any:
+        if self._registry is None:
+            self._registry = jsonschema_rs.Registry([(_HERE, self._schema)])
+        reference = {**self._draft(), "$ref": f"{_HERE}#{pointer}"}
+        return jsonschema_rs.validator_for(reference, registry=self._registry, **_OPTIONS)
+
+    def _made_of(self, keywords: dict[str, Any]) -> Any:
+        names = {name: self._schema[name] for name in ("$defs", "definitions") if name in self._schema}
+        return whole({**self._draft(), **names, **keywords})
 
     def _draft(self) -> dict[str, Any]:
         return {"$schema": self._schema["$schema"]} if "$schema" in self._schema else {}
