@@ -125,3 +125,33 @@ def test_of_a_large_schema_only_a_part_is_kept_in_memory():
         message = {"type": f"t{number}", **dict.fromkeys(fields, 1), "f299": "x"}
         assert judge.reason(json.dumps(message).encode()) == ("f299", 'is not of type "integer"')
     assert len(judge._explainer._parts._kept) == MOST_KEPT
+
+
+def many(more: Any = None) -> Any:
+    """Return a schema with more alternatives than are tried. `more`: what else it demands."""
+    types = [{"properties": {"type": {"const": f"t{number}"}, "a": {"type": "integer"}}} for number in range(1100)]
+    return {"anyOf": [{"required": ["type"], **each} for each in types], **(more or {})}
+
+
+@pytest.mark.parametrize("number", [0, 1099])
+def test_the_alternative_that_is_meant_may_be_one_of_very_many(number):
+    assert reason(many(), {"type": f"t{number}", "a": "x"}) == ("a", 'is not of type "integer"')
+
+
+def test_where_there_are_too_many_alternatives_to_try_no_wrong_reason_is_named():
+    """The last alternative holds; what does not hold is something else, which is not looked into."""
+    one_of = {"oneOf": [{"required": ["b"]}, {"required": ["c"]}]}
+    assert reason(many(one_of), {"type": "t1099", "a": 1}) == ("", "is not valid under any of the schemas in 'oneOf'")
+    some = {"oneOf": many()["anyOf"], "not": {"required": ["b"]}}
+    assert reason(some, {"type": "x", "a": 1}) == ("", UNKNOWN)
+    assert reason(many(), {"a": 1}) == ("", "is not valid under any of the schemas in 'anyOf'")
+
+
+@pytest.mark.parametrize("draft", [DRAFT_7, "https://json-schema.org/draft/2019-09/schema"])
+def test_prefix_items_mean_nothing_in_older_drafts(draft):
+    schema = {"$schema": draft, "prefixItems": [{"type": "string"}], "items": {"type": "integer"}}
+    assert reason(schema, [1, "x"]) == ("[1]", 'is not of type "integer"')
+    assert reason(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"}, [1, 2]) == (
+        "[0]",
+        'is not of type "string"',
+    )

@@ -24,7 +24,7 @@ _LONGEST_PATH = 200
 _DEEPEST = 64
 """How many parts of a schema lead to the one that is named, at most."""
 _MOST_ALTERNATIVES = 1000
-"""How many alternatives are tried, at most."""
+"""Of more alternatives, it is not tried which are valid, since that takes too long."""
 
 _LEAVES = frozenset(
     {
@@ -64,8 +64,11 @@ class Explainer:
 
     def __init__(self, schema: Any, unknown: str) -> None:
         self._root = schema
-        # In older drafts, nothing counts beside a reference.
-        self._lone_references = isinstance(schema, dict) and "/draft-0" in str(schema.get("$schema"))
+        draft = str(schema.get("$schema")) if isinstance(schema, dict) else ""
+        self._lone_references = "/draft-0" in draft
+        """Whether nothing counts beside a reference, as in older drafts."""
+        self._unread = {"prefixItems"} if self._lone_references or "/2019-09/" in draft else set[str]()
+        """Keywords that only newer drafts have."""
         self._parts = Parts(schema)
         self._unknown = unknown
         self._alternatives: dict[str, tuple[Sequence[_Part], Alternatives]] = {}
@@ -83,6 +86,8 @@ class Explainer:
                 break
             if self._lone_references and "$ref" in part.schema:
                 part = part._replace(schema={"$ref": part.schema["$ref"]})
+            if self._unread & part.schema.keys():
+                part = part._replace(schema={k: v for k, v in part.schema.items() if k not in self._unread})
             found = self._leaf(part) or self._inside(part)
             if isinstance(found, Reason):
                 return found
@@ -126,9 +131,15 @@ class Explainer:
         parts, known = self._known_alternatives(part, keyword)
         found = known.meant(part.value)
         one = None if found is None else _there(parts[found], part)
-        if one is not None and part.schema.keys() <= {keyword, *_NO_DEMANDS} and not self._is_valid(one):
+        is_alone = part.schema.keys() <= {keyword, *_NO_DEMANDS}
+        if one is not None and is_alone and not self._is_valid(one):
             return one
-        valid = sum(self._is_valid(_there(each, part)) for each in parts)
+        if len(parts) <= _MOST_ALTERNATIVES:
+            valid = sum(self._is_valid(_there(each, part)) for each in parts)
+        elif is_alone and keyword == "anyOf":
+            valid = 0  # Or the message were valid.
+        else:
+            return None
         if valid == 1 or (valid and keyword == "anyOf"):
             return None
         if one is not None and not valid:
@@ -141,7 +152,7 @@ class Explainer:
         key = f"{part.pointer}/{keyword}"
         if key not in self._alternatives:
             blank = part._replace(value=None, steps=())  # What is kept holds no message.
-            parts = [_at(blank, keyword, index) for index in range(len(part.schema[keyword]))][:_MOST_ALTERNATIVES]
+            parts = [_at(blank, keyword, index) for index in range(len(part.schema[keyword]))]
             self._alternatives[key] = parts, Alternatives([_resolved(each, self._root).schema for each in parts])
         return self._alternatives[key]
 
@@ -186,7 +197,7 @@ def _items(part: _Part, values: Sequence[Any]) -> Iterator[_Part]:
     prefix = "items" if isinstance(items, list) else "prefixItems"  # Of older drafts, the former.
     rest = "additionalItems" if isinstance(items, list) else "items"
     firsts = part.schema.get(prefix)
-    first = len(firsts) if isinstance(firsts, list) else 0  # Older drafts do not know `prefixItems`.
+    first = len(firsts) if isinstance(firsts, list) else 0
     for index, value in enumerate(values):
         if index < first:
             inner = _at(part, prefix, index)
