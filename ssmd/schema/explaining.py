@@ -19,8 +19,7 @@ from ssmd.schema.validators import MASK, Parts
 
 __all__ = ["Explainer", "Reason", "path_of", "text_of"]
 
-_LONGEST_REASON = 200
-_LONGEST_PATH = 200
+_LONGEST_REASON = _LONGEST_PATH = 200
 _DEEPEST = 64
 """How many parts of a schema lead to the one that is named, at most."""
 _MOST_ALTERNATIVES = 1000
@@ -35,7 +34,6 @@ _LEAVES = frozenset(
     }
 )
 """Keywords of which jsonschema-rs says what is wrong, with one error each."""
-
 
 _NO_DEMANDS = ("$comment", "$defs", "$id", "$schema", "definitions", "description", "title")
 
