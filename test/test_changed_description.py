@@ -123,7 +123,7 @@ def test_a_day_with_two_descriptions_is_verified_searched_sealed_and_reported(tm
     check_reading(tmp_path)
     sealed = ssmd("seal", storage, "--before", "2999-01-01")
     assert (sealed.returncode, sealed.stderr) == (0, "")
-    assert "an unknown number of messages missing" in sealed.stdout
+    assert "an unknown number of messages lost" in sealed.stdout
     days = manifests(tmp_path)
     assert [sum(day["messages_by_type"].get(kind, 0) for day in days) for kind in ("trade", "book")] == [5, 2]
     assert sum(day["sequence_gaps"] for day in days) == 2

@@ -91,7 +91,7 @@ def test_a_run_and_the_work_on_its_days_need_no_name_that_macos_does_not_have(tm
 
     lines = "".join(path.read_text() for path in sorted(data.glob("*/kalshi-sim.jsonl")))
     for command, expected in (
-        (["seal", data, "--before", "9999-12-31"], r"(.*: sealed, .*, coverage .* %, 0 messages missing\n)+"),
+        (["seal", data, "--before", "9999-12-31"], r"(.*: sealed, .*, coverage .* %, 0 messages lost\n)+"),
         (["compact", data], rf"(?s){past}: compacted, .*"),
         # Today is sealed before its end. A note names the markets that were open before the run, or after it.
         (["verify", data], r"day .*\n(.*  ok *\n)+(note: .* names all\n)*"),

@@ -39,7 +39,7 @@ VALUES = {
     "peak hour": "3.6/s",
     "peak second": "2,837/s",
     "gaps": "7",
-    "missing": "54",
+    "lost": "54",
     "outages": "1",
     "lasted": "01:00:00",
     "covered": "95.83 %",

@@ -43,11 +43,11 @@ def outage(number: int, begin: int, end: int) -> TimeGap:
         ([None, 3], ("at least 3", "fair")),
     ],
 )
-def test_missing_messages_are_added_up_as_far_as_they_are_known(missing, shown):
+def test_lost_messages_are_added_up_as_far_as_they_are_known(missing, shown):
     days = [day(number, missing=count) for number, count in enumerate(missing)]
-    assert tiles(*days)["missing messages"] == shown
-    # On a day without data there is nothing that could be missing.
-    assert tiles(*days, day(5, messages=0, coverage=0.0))["missing messages"] == shown
+    assert tiles(*days)["messages lost"] == shown
+    # On a day without data there is nothing that could be lost.
+    assert tiles(*days, day(5, messages=0, coverage=0.0))["messages lost"] == shown
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_busiest_second_of_all_days(peaks, shown):
 
 
 def test_gaps_of_an_unknown_size_are_not_shown_as_nothing():
-    assert tiles(day(0, sequence_gaps=2, missing=None), day(1, sequence_gaps=0, missing=0))["missing messages"] == (
+    assert tiles(day(0, sequence_gaps=2, missing=None), day(1, sequence_gaps=0, missing=0))["messages lost"] == (
         "?",
         "fair",
     )

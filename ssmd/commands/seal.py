@@ -134,8 +134,8 @@ def _outcome(manifest: Manifest | None) -> str:
     if manifest is None:
         return "is being written; left alone"
     covered = percent(coverage_of(manifest))
-    missing = "an unknown number of" if manifest.missing is None else f"{manifest.missing:,}"
-    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {missing} messages missing"
+    lost = "an unknown number of" if manifest.missing is None else f"{manifest.missing:,}"
+    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {lost} messages lost"
 
 
 def _print_repaired(repaired: Repaired) -> None:

@@ -112,7 +112,7 @@ def _verify(file: DayFile, outlet: Outlet) -> Verdict:
 
 def _table(verdicts: list[Verdict]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("day", "feed", "lines", "bytes", "covered", "outages", "lasted", "gaps", "missing", "verdict"):
+    for name in ("day", "feed", "lines", "bytes", "covered", "outages", "lasted", "gaps", "lost", "verdict"):
         table.add_column(name, justify="left" if name in ("day", "feed", "verdict") else "right", no_wrap=True)
     for verdict in verdicts:
         numbers = _numbers(verdict)

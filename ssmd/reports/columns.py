@@ -64,7 +64,7 @@ COLUMNS = (
     Column("peak hour", lambda row: short_rate(max(row.day.rates)), 2),
     Column("peak second", lambda row: count(row.day.peak_second, "/s"), 3),
     Column("gaps", lambda row: count(row.day.sequence_gaps), 9, _unless_zero(lambda day: day.sequence_gaps)),
-    Column("missing", lambda row: count(row.day.missing), 12, _unless_zero(lambda day: day.has_lost)),
+    Column("lost", lambda row: count(row.day.missing), 12, _unless_zero(lambda day: day.has_lost)),
     Column("outages", lambda row: count(row.day.outage_count), 10, _unless_zero(lambda day: day.outage_count)),
     Column("lasted", lambda row: duration(row.day.seconds_out) if row.day.outages else "", 6, lambda row: "fair"),
 )

@@ -97,7 +97,7 @@ def _feed(feed: str, days: Sequence[Figures]) -> dict[str, Any]:
         "name": feed,
         "tiles": [
             ("covered", percent(covered), _grade(covered)),
-            ("missing messages", *_missing([day for day in days if day.messages])),
+            ("messages lost", *_lost([day for day in days if day.messages])),
             ("outages", *_outages(days, f"{len(outages):,}")),
             ("not connected", *_outages(days, duration(sum(day.seconds_out for day in days)))),
             ("messages", short_count(sum(day.messages for day in days)), "plain"),
@@ -135,8 +135,8 @@ def _busiest(days: Sequence[Figures]) -> str:
     return f"{at_least}{most:,}" + (f" on {day[5:]}" if len(days) > 1 else "")
 
 
-def _missing(days: Sequence[Figures]) -> tuple[str, str]:
-    """Return how many messages are missing, as far as it is known, as text, and the grade of that."""
+def _lost(days: Sequence[Figures]) -> tuple[str, str]:
+    """Return how many messages were lost, as far as it is known, as text, and the grade of that."""
     found = sum(day.missing or 0 for day in days)
     grade = "fair" if any(day.has_lost for day in days) else "good"
     if all(day.missing is not None for day in days):

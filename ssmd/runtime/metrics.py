@@ -73,7 +73,7 @@ class _FromStatus(Collector):
         ),
         (
             "ssmd_missed_messages",
-            "Messages missing in those gaps; missing when a gap does not say how many.",
+            "Messages lost in those gaps; no value when a gap does not say how many.",
             lambda status: status.known_missed,
         ),
         (
