@@ -9,8 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
 
+from ssmd.collectors.ask import Address
+from ssmd.collectors.rows import view
 from ssmd.collectors.said import read
 from ssmd.collectors.text import lines, name_of, plain, strip_of
+from ssmd.collectors.watch import Watched
+from ssmd.contracts.events import Gap
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, End, Piece, Strip
 from ssmd.runtime.reason import Reason
@@ -90,12 +94,30 @@ def test_a_day_as_letters():
     assert any(line.name == "today" and line.text.endswith("listened, 1 outage") for line in lines(found, AT))
 
 
+def test_of_an_earlier_version_the_part_since_the_first_run_is_not_known():
+    first = BEGIN + HOUR
+    strip = Strip("2026-09-21", [Piece(BEGIN, first, OUTAGE, NOT_STARTED), Piece(first, first + HOUR, LISTENING)])
+    found = said(busy(), about=replace(ABOUT, days=lambda: [strip]))
+    assert (found.today.coverage_percent, found.today.listened_percent) == (50, 100)
+    found.today.coverage_since_first_run_percent = None
+    assert found.today.listened_percent is None
+
+
+def test_lost_messages_are_called_so():
+    status = busy()
+    status.add_gap(Gap(1, 5, 8), NOW)
+    assert "  gaps     1 since the start, 3 messages lost" in shown(status)
+
+
 def test_before_the_first_run_nothing_was_missed():
     first = BEGIN + HOUR
     strip = Strip("2026-09-21", [Piece(BEGIN, first, OUTAGE, NOT_STARTED), Piece(first, first + HOUR, LISTENING)])
     found = said(busy(), about=replace(ABOUT, days=lambda: [strip]))
     assert strip_of(found.today) == "  ==".ljust(48)
-    assert any(line.name == "today" and line.text == "first run at 01:00 UTC" for line in lines(found, AT))
+    watched = Watched(Address("127.0.0.1", 8080), {}, found, answered=0.0)
+    assert view([watched], None, 0.0, NOW)["rows"][0]["coverage"] == "100.00 %"
+    texts = {line.name: line.text for line in lines(found, AT)}
+    assert texts["today"] == "100.00 % listened since the first run, at 01:00 UTC"
 
 
 @pytest.mark.parametrize(

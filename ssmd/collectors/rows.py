@@ -118,7 +118,7 @@ def _today(today: Today | None) -> dict[str, Any]:
     if today is None:
         return {}
     pieces = [Piece(_ns(piece.begin), _ns(piece.end), piece.state, printable(piece.cause)) for piece in today.pieces]
-    return {"bars": bars(Strip(today.day, pieces)), "coverage": percent(today.coverage_percent)}
+    return {"bars": bars(Strip(today.day, pieces)), "coverage": percent(today.listened_percent)}
 
 
 def _ns(moment: datetime) -> int:

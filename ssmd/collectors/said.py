@@ -95,6 +95,7 @@ class Piece(_Part):
 class Today(_Part):
     day: _Text
     coverage_percent: _Number | None = None
+    coverage_since_first_run_percent: _Number | None = None
     first_run: Time | None = None
     outages: _Count = 0
     gaps: _Count = 0
@@ -107,6 +108,13 @@ class Today(_Part):
         begin = datetime.fromisoformat(f"{self.day}T00:00:00+00:00")
         if any(piece.begin < begin or piece.end > begin + timedelta(1) for piece in self.pieces):
             raise ValueError("has a piece of another day")
+
+    @property
+    def listened_percent(self) -> float | None:
+        """The part of the day that was listened to, without the time before the first run of all."""
+        if self.first_run is None:
+            return self.coverage_percent
+        return self.coverage_since_first_run_percent  # None from an earlier version.
 
 
 class Channel(_Part):

@@ -81,7 +81,7 @@ def _traffic(said: Said, now: datetime) -> Iterator[Line]:
         yield Line("rate", f"{rate(speed)} messages/s, {size}/s, {count(messages.written)} messages since the start")
         yield Line("last", f"message {_ago(messages.age_seconds)}, byte {_ago(messages.last_byte_age_seconds)}")
         if messages.gaps:
-            yield Line("gaps", f"{count(messages.gaps)} since the start, {count(messages.missed)} messages missing")
+            yield Line("gaps", f"{count(messages.gaps)} since the start, {count(messages.missed)} messages lost")
     if said.today is not None:
         yield from _today(said.today, now)
     if said.expected_silence_until is not None:
@@ -104,9 +104,8 @@ def _today(today: Today, now: datetime) -> Iterator[Line]:
         for number, name in ((today.outages, "outage"), (today.gaps, "gap"))
         if number
     )
-    first = today.first_run
-    how = f"{percent(today.coverage_percent)} listened" if first is None else f"first run at {_clock(first, now)} UTC"
-    yield Line("today", how + more)
+    since = "" if today.first_run is None else f" since the first run, at {_clock(today.first_run, now)} UTC"
+    yield Line("today", f"{percent(today.listened_percent)} listened{since}{more}")
     yield Line("hours", f"|{strip_of(today)}| 0 to 24 UTC")
 
 

@@ -63,10 +63,19 @@ class Strip(NamedTuple):
     @property
     def coverage(self) -> float | None:
         """The percentage of the time in which it was not closed that it listened; None when nothing is known of it."""
-        by_kind = dict.fromkeys((LISTENING, OUTAGE, CLOSED, UNKNOWN), 0)
-        for piece in self.pieces:
-            by_kind[piece.kind] += piece.end_ns - piece.begin_ns
-        open_ns = by_kind[LISTENING] + by_kind[OUTAGE]
-        if open_ns:
-            return 100.0 if not by_kind[OUTAGE] else 100 * by_kind[LISTENING] / open_ns
-        return 100.0 if by_kind[CLOSED] else None
+        return _coverage(self.pieces)
+
+    @property
+    def coverage_since_first_run(self) -> float | None:
+        """The same of the time since the first run of all, if that was on this day."""
+        return _coverage(self.pieces if self.before_all is None else self.pieces[1:])
+
+
+def _coverage(pieces: Sequence[Piece]) -> float | None:
+    by_kind = dict.fromkeys((LISTENING, OUTAGE, CLOSED, UNKNOWN), 0)
+    for piece in pieces:
+        by_kind[piece.kind] += piece.end_ns - piece.begin_ns
+    open_ns = by_kind[LISTENING] + by_kind[OUTAGE]
+    if open_ns:
+        return 100.0 if not by_kind[OUTAGE] else 100 * by_kind[LISTENING] / open_ns
+    return 100.0 if by_kind[CLOSED] else None

@@ -109,14 +109,15 @@ def today(days: Sequence[Strip] | None) -> dict[str, Any] | None:
     if not days:
         return None
     strip = days[-1]
-    coverage, before = strip.coverage, strip.before_all
+    before = strip.before_all
     pieces = [
         {"from": timestamp(piece.begin_ns), "to": timestamp(piece.end_ns), "state": piece.kind, "cause": piece.cause}
         for piece in strip.pieces[-PIECES:]
     ]
     return {
         "day": strip.day,
-        "coverage_percent": None if coverage is None else int(coverage * 10_000) / 10_000,
+        "coverage_percent": _rounded_down(strip.coverage),
+        "coverage_since_first_run_percent": _rounded_down(strip.coverage_since_first_run),
         "first_run": None if before is None else timestamp(before.end_ns),
         "outages": len(strip.outages) - (before is not None),
         "outage_since": _outage_since(days),
@@ -135,6 +136,10 @@ def last_end(status: Status, days: Sequence[Strip] | None, texts: bool) -> dict[
     if found is None:
         return None
     return {"time": timestamp(found.ts_ns)} | ({"reason": found.reason} if texts else {})
+
+
+def _rounded_down(percent: float | None) -> float | None:
+    return None if percent is None else int(percent * 10_000) / 10_000
 
 
 def _outage_since(days: Sequence[Strip]) -> str | None:

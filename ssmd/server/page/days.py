@@ -54,10 +54,7 @@ def _day(strip: Strip, *, is_first: bool, is_today: bool) -> dict[str, Any]:
     """Return a row. `is_first`: nothing is known of the days before, so that its time before the first run is not
     counted.
     """
-    counted = strip
-    if is_first and strip.before_all is not None:
-        counted = strip._replace(pieces=strip.pieces[1:])
-    coverage = counted.coverage
+    coverage = strip.coverage_since_first_run if is_first else strip.coverage
     gaps = len(strip.gaps_ns) if is_today else strip.gaps
     return {
         "name": "today" if is_today else strip.day[5:],
