@@ -354,7 +354,9 @@ def test_stop_works_between_two_runs(host):
     wait_for(lambda: "next_start_seconds=6" in host.log())  # The pause grows.
     status = host.run("status", "kalshi-sim")
     assert status.returncode == 1
-    assert "it has ended with exit code 78" in status.stdout
+    assert "it has ended with exit code 78, and will be started again soon" in status.stdout
+    (host.state / "run" / "kalshi-sim.exit").write_text("")  # As after a full disk.
+    assert "it has ended, and will be started again soon" in host.run("status", "kalshi-sim").stdout
     assert host.run("stop", "kalshi-sim").returncode == 0
     assert host.log().endswith(" WARNING not started again exit_code=78 pause_seconds=6\n")
     assert host.run("status", "kalshi-sim").returncode == 3
