@@ -10,6 +10,7 @@ __all__ = [
     "bytes_text",
     "clock",
     "count",
+    "counted",
     "duration",
     "for_how_long",
     "long_duration",
@@ -52,6 +53,11 @@ def more_or_less(value: float | None) -> str:
 def count(value: float | None, unit: str = "") -> str:
     """Return a whole number as `12,345`, and its unit; `?` for None, which means that it is not known."""
     return "?" if value is None else f"{value:,.0f}{unit}"
+
+
+def counted(value: float | None, noun: str) -> str:
+    """Return how many there are of something, as `1 gap` or `12,345 gaps`; `? gaps` when that is not known."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

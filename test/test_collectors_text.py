@@ -64,6 +64,12 @@ def test_without_a_connection_it_says_how_the_last_run_ended():
     assert not any(line.startswith("  why") for line in shown(busy(), FULL, about))
 
 
+def test_one_is_not_said_as_many():
+    status = busy()
+    status.queue_messages = lambda: 1.0
+    assert any(line.startswith("  queue    1 message, ") for line in shown(status))
+
+
 def test_an_earlier_version_that_has_no_verdict():
     old = b'{"state":"incomplete","since":"2026-09-21T14:00:00.000000Z","connected":true,"missing":["a","b"]}'
     assert plain(next(lines(read(old), AT))) == "  feed     incomplete; a; b"

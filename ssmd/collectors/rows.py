@@ -14,7 +14,7 @@ from ssmd.contracts.strip import Piece, Strip
 from ssmd.errors import printable
 from ssmd.server.kinds import ATTENTION, BAD, GOOD, GRADES, WAITING
 from ssmd.server.page.drawing import bars
-from ssmd.words import bytes_text, count, percent, rate, seconds_text, since_text
+from ssmd.words import bytes_text, count, counted, percent, rate, seconds_text, since_text
 
 __all__ = ["view"]
 
@@ -40,7 +40,7 @@ def _overall(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     shown = {row["address"]: row["name" if names[row["name"]] == 1 else "address"] for row in rows}
     bad, attention, unknown = ([shown[row["address"]] for row in rows if row["grade"] == each] for each in _NOT_WELL)
     wrong = [*bad, *attention]
-    number = f"{count(len(rows))} collector{'' if len(rows) == 1 else 's'}"
+    number = counted(len(rows), "collector")
     if not rows:
         grade, brief, text = ATTENTION, "No collectors", "No collectors are named"
     elif wrong:

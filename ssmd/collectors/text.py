@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd.collectors.said import CONNECTING, Copy, Said, Today
 from ssmd.errors import printable
-from ssmd.words import bytes_text, clock, count, long_duration, percent, rate, seconds_text, since_text
+from ssmd.words import bytes_text, clock, count, counted, long_duration, percent, rate, seconds_text, since_text
 
 __all__ = ["Line", "lines", "name_of", "plain", "strip_of"]
 
@@ -78,10 +78,11 @@ def _traffic(said: Said, now: datetime) -> Iterator[Line]:
     if messages is not None:
         speed = rates.messages_per_second if rates is not None else None
         size = bytes_text(rates.bytes_per_second if rates is not None else None)
-        yield Line("rate", f"{rate(speed)} messages/s, {size}/s, {count(messages.written)} messages since the start")
+        written = counted(messages.written, "message")
+        yield Line("rate", f"{rate(speed)} messages/s, {size}/s, {written} since the start")
         yield Line("last", f"message {_ago(messages.age_seconds)}, byte {_ago(messages.last_byte_age_seconds)}")
         if messages.gaps:
-            yield Line("gaps", f"{count(messages.gaps)} since the start, {count(messages.missed)} messages lost")
+            yield Line("gaps", f"{count(messages.gaps)} since the start, {counted(messages.missed, 'message')} lost")
     if said.today is not None:
         yield from _today(said.today, now)
     if said.expected_silence_until is not None:
@@ -100,7 +101,7 @@ def _ago(seconds: float | None) -> str:
 
 def _today(today: Today, now: datetime) -> Iterator[Line]:
     more = "".join(
-        f", {count(number)} {name}{'' if number == 1 else 's'}"
+        f", {counted(number, name)}"
         for number, name in ((today.outages, "outage"), (today.gaps, "gap"))
         if number
     )
@@ -127,12 +128,14 @@ def strip_of(today: Today) -> str:
 
 def _copies(said: Said) -> Iterator[Line]:
     if said.queue is not None and said.queue.messages:
-        yield Line("queue", f"{count(said.queue.messages)} messages, {bytes_text(said.queue.bytes)}, not written yet")
+        waiting = counted(said.queue.messages, "message")
+        yield Line("queue", f"{waiting}, {bytes_text(said.queue.bytes)}, not written yet")
     for name, copy in said.copies:
         yield Line(name, _copy(copy))
     for companion in said.companions:
         if not companion.up and companion.failures:
-            yield Line("failed", f"the companion {companion.name} does not run, {count(companion.failures)} failures")
+            failures = counted(companion.failures, "failure")
+            yield Line("failed", f"the companion {companion.name} does not run, {failures}")
 
 
 def _copy(copy: Copy) -> str:

@@ -63,6 +63,7 @@ from ssmd.tables.export.open import open_layout, open_target
 from ssmd.tables.export.plan import Job, Plan
 from ssmd.tables.export.receipt import FOLDER
 from ssmd.tables.export.target import Target
+from ssmd.words import counted
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -99,7 +100,7 @@ def _export_days(arguments: Mapping[str, Any], read: Places, days: frozenset[str
     reading = day_tasks((job.file for job in todo), read.passes)
     tasks = [task._replace(unit=job) for task, job in zip(reading, todo, strict=True)]
     if not tasks and plan.done:
-        print(f"{_count(plan.done, 'day')} {'is' if plan.done == 1 else 'are'} exported already")
+        print(f"{counted(plan.done, 'day')} {'is' if plan.done == 1 else 'are'} exported already")
     return print_in_order(in_order(read.work(partial(_export, target=target, layout=layout)), tasks, jobs)) or code
 
 
@@ -116,11 +117,7 @@ def _text(outcome: Exported | None) -> str:
     if outcome is None:
         return "another ssmd command is exporting it; left as it is"
     what = "exported again" if outcome.again else "exported"
-    return f"{what}, {_count(outcome.lines, 'line')} to {_count(outcome.files, 'file')} of {outcome.bytes:,} bytes"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{what}, {counted(outcome.lines, 'line')} to {counted(outcome.files, 'file')} of {outcome.bytes:,} bytes"
 
 
 def _of_days(files: Sequence[DayFile], days: frozenset[str], *, unsealed: bool) -> list[DayFile]:

@@ -39,7 +39,7 @@ from ssmd.server.kinds import (
 )
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
-from ssmd.words import clock, count, long_duration, percent, rate, seconds_text
+from ssmd.words import clock, count, counted, long_duration, percent, rate, seconds_text
 
 __all__ = ["QUIET_SECONDS", "STARTING_SECONDS", "verdict"]
 
@@ -202,14 +202,14 @@ def _what(found: Mapping[str, Any]) -> str:
     if found["following"] and found["following"]["listed"] is not None:
         # Those of `market_tickers` are not followed, but a channel confirms both.
         confirmed = [channel["confirmed_markets"] or 0 for channel in channels]
-        return f"{count(max([found['following']['subscribed'], *confirmed]))} markets"
+        return counted(max([found["following"]["subscribed"], *confirmed]), "market")
     numbers = [channel["asked"] for channel in channels if channel["asked"] != ALL]
     if not channels:
         return str(found["feed"])
     if not numbers:
         return "all markets"
     most = max(numbers)
-    return f"{count(most)} market{'' if most == 1 else 's'}"
+    return f"{counted(most, 'market')}"
 
 
 def _how_fast(found: Mapping[str, Any]) -> str:
@@ -231,7 +231,7 @@ def _how_complete(found: Mapping[str, Any], now_ns: int) -> tuple[str, int | Non
         return "", None
     first, outages = _ns(today["first_run"]), today["outages"]
     if outages and first is not None:
-        return f"{count(outages)} outage{'' if outages == 1 else 's'} since {clock(first, now_ns)} UTC", first
+        return f"{counted(outages, 'outage')} since {clock(first, now_ns)} UTC", first
     if outages:
         return f"connected for {percent(today['coverage_percent'])} of today so far", None
     how = "complete" if gaps is not None else "connected without a break"

@@ -8,7 +8,7 @@ from typing import Any
 from ssmd.contracts.strip import UNKNOWN, Strip
 from ssmd.server.kinds import ATTENTION, BAD, GOOD
 from ssmd.server.page.drawing import bars, sentence
-from ssmd.words import percent
+from ssmd.words import counted, percent
 
 __all__ = ["days_of"]
 
@@ -62,5 +62,5 @@ def _day(strip: Strip, *, is_first: bool, is_today: bool) -> dict[str, Any]:
         "bars": bars(strip),
         "coverage": percent(coverage),
         "grade": "none" if coverage is None else GOOD if coverage >= 100 else ATTENTION if coverage >= 99 else BAD,
-        "gaps": "" if not gaps else f"{gaps:,} gap{'s' if gaps > 1 else ''}",
+        "gaps": "" if not gaps else counted(gaps, "gap"),
     }

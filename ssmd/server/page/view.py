@@ -15,7 +15,7 @@ from ssmd.server.page.headline import ages, headline
 from ssmd.server.verdict import QUIET_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
-from ssmd.words import bytes_text, clock, count, long_duration, rate, seconds_text
+from ssmd.words import bytes_text, clock, count, counted, long_duration, rate, seconds_text
 
 __all__ = ["view"]
 
@@ -88,8 +88,7 @@ def _channel(channel: Mapping[str, Any]) -> dict[str, Any]:
 
 def _gap(gap: Mapping[str, Any]) -> str:
     gaps, missed = gap["gaps"], gap["missed"]
-    lost = f"{count(missed)} message{'' if missed == 1 else 's'}"
-    return f"{gap['name']}: {gaps:,} gap{'' if gaps == 1 else 's'}, {lost} lost"
+    return f"{gap['name']}: {counted(gaps, 'gap')}, {counted(missed, 'message')} lost"
 
 
 def _confirmed(channel: Mapping[str, Any]) -> str:
@@ -104,11 +103,11 @@ def _channel_state(channel: Mapping[str, Any]) -> tuple[str, str]:
     if channel["silent"]:
         return "silent", BAD
     if channel["books_missing"]:
-        return f"{count(channel['books_missing'])} books not sent", BAD
+        return f"{counted(channel['books_missing'], 'book')} not sent", BAD
     if channel["confirmed"] is False:
         return "not confirmed", ATTENTION
     if channel["books_pending"]:
-        return f"{count(channel['books_pending'])} books to come", ATTENTION
+        return f"{counted(channel['books_pending'], 'book')} to come", ATTENTION
     if channel["age_seconds"] is None:
         return "may be silent" if channel["may_be_silent"] else "no message yet", ""
     return "receiving", GOOD
@@ -118,7 +117,7 @@ def _behind(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     queue = found["queue"]
     yield {
         "name": "disk",
-        "lag": f"{count(queue['messages'])} messages",
+        "lag": counted(queue["messages"], "message"),
         "bytes": bytes_text(queue["bytes"]),
         "grade": ATTENTION if queue["behind_since"] else GOOD,
         "state": "behind" if queue["behind_since"] else "writing",
