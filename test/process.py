@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -69,17 +69,16 @@ class Process:
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
 
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """Wait until an event of that name is logged; return it."""
-        return self.wait_for_one(lambda found: bool(found["event"] == event), event)
-
-    def wait_for_one(self, is_it: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        """Wait until an event is logged that is the one; return it."""
+    def wait_for(self, event: str, *, begins: bool = False) -> dict[str, Any]:
+        """Wait until an event of that name is logged, or one that begins so; return it."""
         assert self.process.stderr is not None
         while line := self.process.stderr.readline():
-            if self._take(line) and is_it(self.events[-1]):
+            if not self._take(line):
+                continue
+            found = self.events[-1]["event"]
+            if found == event or (begins and found.startswith(event)):
                 return self.events[-1]
-        raise AssertionError(f"ended before {what!r}: {self.events} {self.other}")
+        raise AssertionError(f"ended before {event!r}: {self.events} {self.other}")
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait until the process has ended; return its exit code."""

@@ -176,9 +176,8 @@ def test_at_midnight_each_shard_seals_its_day_and_compaction_runs_beside_them(tm
             return len(list(data.glob("*/*.jsonl.zst"))) == 3
 
         await_true(all_compacted, "a day is not compacted")
-        for each, path in zip(two, (data_path(yesterday, one.stem("test")) for one in shards(2)), strict=True):
-            # It says so after the manifest is there.
-            each.wait_for_one(lambda event, path=path: event["event"].startswith(f"{path}: sealed, "), "sealed")
+        for each, one in zip(two, shards(2), strict=True):  # It says so after the manifest is there.
+            each.wait_for(f"{data_path(yesterday, one.stem('test'))}: sealed, ", begins=True)
         assert [each.end() for each in two] == [0, 0]
     for each, shard in zip(two, shards(2), strict=True):
         sealed = [event["event"].partition(": sealed, ") for event in each.events if event.get("companion") == "seal"]
