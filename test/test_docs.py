@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -61,11 +62,14 @@ def named(cells: list[str]) -> set[str]:
 LISTING = ListingState(0, 0, 0, 0, 0, None)
 REPORT = {"engine": "nats", "up": False, "messages": 0, "failures": 0, "shipped_until": None, "error": None}
 SHIP = CompanionState(report={**REPORT, "lag_bytes": None, "lag_seconds": None})
+UPLOAD = CompanionState(True, report=SHIP.report | {"engine": "s3", "day_overdue_seconds": 0}, reported=time.monotonic())
+SEAL = CompanionState(report={"drift": {"counts": [["new_type", "trade", 1]]}})
 
 
 def test_the_readme_has_every_metric_and_no_other():
     registry = CollectorRegistry()
-    status = Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING, companions={"ship": SHIP})
+    companions = {"ship": SHIP, "upload": UPLOAD, "seal": SEAL}
+    status = Status(not_decompressed=lambda: 0, unchanged=lambda: 0, listing=LISTING, companions=companions)
     status.schema = SchemaCounts("kalshi:v2", is_sample=False)
     status.drift = DriftState("all")
     Metrics(registry, "kalshi", status)
