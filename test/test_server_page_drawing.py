@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ssmd.contracts.strip import LISTENING, NOT_STARTED, OUTAGE, Piece, Strip
 from ssmd.runtime.recent import Rates
-from ssmd.server.page.drawing import bars, chart
+from ssmd.server.page.drawing import bars, chart, ongoing
 from ssmd.store.timestamps import day_begins
 
 BEGIN = day_begins("2026-09-21")
@@ -35,3 +35,24 @@ def test_the_upper_edge_of_a_chart_is_never_below_the_rate_now():
     assert chart(steps, "all messages").top == 200
     assert chart(steps, "all messages", 230.0).top == 250
     assert chart([], "all messages").top == 1
+
+
+def test_what_goes_on_has_no_end_yet():
+    pieces = [
+        Piece(BEGIN, BEGIN + 600 * MINUTE, LISTENING),
+        Piece(BEGIN + 600 * MINUTE, BEGIN + 640 * MINUTE, OUTAGE, "disconnected"),
+    ]
+    strip = Strip("2026-09-21", pieces)
+    titles = [bar.title for bar in bars(strip, ongoing(strip, is_connected=False))]
+    assert titles == [
+        "00:00:00 to 10:00:00 UTC: listening (10 h)",
+        "since 10:00:00 UTC: not listening, the connection was lost",
+    ]
+    assert ongoing(strip, is_connected=True) is None, "what is known of the day is a few seconds old"
+    assert ongoing(Strip("2026-09-21", pieces[:1]), is_connected=True) == pieces[0]
+    assert ongoing(Strip("2026-09-21", []), is_connected=True) is None
+
+
+def test_a_chart_begins_with_the_first_step():
+    found = chart([(0.0, Rates(messages=50.0, bytes=0.0, channels={}))], "all messages")
+    assert [band.path for band in found.bands] == ["M890 0.00L900 0.00L900 100.00L890 100.00Z"]

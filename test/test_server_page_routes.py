@@ -64,6 +64,7 @@ def html(status: Status, level: str = FULL, about: Any = ABOUT) -> str:
 def test_it_shows_the_verdict_and_why():
     status = busy()
     assert "<li>orderbook" not in html(status)
+    assert "The chart begins 10 s after the start of the run." in html(status)
     status.channels = [BOOKS, replace(BOOKS, channel="trade", missing=(Reason("trade: no message for 94 s", "trade"),))]
     text = html(status)
     assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s (and 1 more)</h1>" in text

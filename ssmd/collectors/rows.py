@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ssmd.collectors.said import Said, Today
+from ssmd.collectors.said import Said
 from ssmd.collectors.text import name_of
 from ssmd.collectors.watch import Watched
 from ssmd.contracts.strip import Piece, Strip
 from ssmd.errors import printable
 from ssmd.server.kinds import ATTENTION, BAD, GOOD, GRADES, WAITING
-from ssmd.server.page.drawing import bars
+from ssmd.server.page.drawing import bars, ongoing
 from ssmd.words import bytes_text, count, counted, percent, rate, seconds_text, since_text
 
 __all__ = ["view"]
@@ -69,7 +69,7 @@ def _row(one: Watched, now: float, now_ns: int) -> dict[str, Any]:
         return row | _figures(None, 0.0, now_ns) | {"grade": BAD, "brief": "No answer", "state": state}
     if said is None or one.answered is None:
         return row | _figures(None, 0.0, now_ns) | {"grade": "", "brief": "Asking", "state": ""}
-    return row | _figures(said, now - one.answered, now_ns) | _state(said, now_ns) | _today(said.today)
+    return row | _figures(said, now - one.answered, now_ns) | _state(said, now_ns) | _today(said)
 
 
 def _state(said: Said, now_ns: int) -> dict[str, Any]:
@@ -114,11 +114,14 @@ def _lag(said: Said) -> str:
     return ", ".join([f"disk {queue}", *lags])
 
 
-def _today(today: Today | None) -> dict[str, Any]:
+def _today(said: Said) -> dict[str, Any]:
+    today = said.today
     if today is None:
         return {}
     pieces = [Piece(_ns(piece.begin), _ns(piece.end), piece.state, printable(piece.cause)) for piece in today.pieces]
-    return {"bars": bars(Strip(today.day, pieces)), "coverage": percent(today.listened_percent)}
+    strip = Strip(today.day, pieces)
+    goes_on = ongoing(strip, is_connected=bool(said.connected))
+    return {"bars": bars(strip, goes_on), "coverage": percent(today.listened_percent)}
 
 
 def _ns(moment: datetime) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ssmd.contracts.strip import UNKNOWN, Strip
+from ssmd.contracts.strip import UNKNOWN, Piece, Strip
 from ssmd.server.kinds import ATTENTION, BAD, GOOD
-from ssmd.server.page.drawing import bars, sentence
+from ssmd.server.page.drawing import bars, ongoing, sentence
 from ssmd.words import counted, percent
 
 __all__ = ["days_of"]
@@ -26,12 +26,16 @@ def days_of(days: Sequence[Strip] | None, *, is_connected: bool) -> dict[str, An
     first = next((number for number, strip in enumerate(days[:-1]) if _is_recorded(strip)), len(days) - 1)
     today = days[-1]
     outages = [piece for piece in today.outages if piece != today.before_all]
-    rows = [_day(strip, is_first=number == first, is_today=strip is today) for number, strip in enumerate(days)]
+    now = ongoing(today, is_connected=is_connected)
+    rows = [
+        _day(strip, is_first=number == first, goes_on=now if strip is today else None, is_today=strip is today)
+        for number, strip in enumerate(days)
+    ]
     return {
         "rows": rows[: first - 1 if first else None : -1],
         "unrecorded": _unrecorded(days[:first]),
         "outages": [
-            sentence(piece, goes_on=piece == today.pieces[-1] and not is_connected)
+            sentence(piece, goes_on=piece == now)
             for piece in outages[: -_OUTAGES - 1 : -1]
         ],
         "more": max(0, len(outages) - _OUTAGES),
@@ -50,7 +54,7 @@ def _unrecorded(days: Sequence[Strip]) -> str:
     return f"{first if first == last else f'{first} to {last}'}: no records"
 
 
-def _day(strip: Strip, *, is_first: bool, is_today: bool) -> dict[str, Any]:
+def _day(strip: Strip, *, is_first: bool, goes_on: Piece | None, is_today: bool) -> dict[str, Any]:
     """Return a row. `is_first`: nothing is known of the days before, so that its time before the first run is not
     counted.
     """
@@ -59,7 +63,7 @@ def _day(strip: Strip, *, is_first: bool, is_today: bool) -> dict[str, Any]:
     return {
         "name": "today" if is_today else strip.day[5:],
         "day": strip.day,
-        "bars": bars(strip),
+        "bars": bars(strip, goes_on),
         "coverage": percent(coverage),
         "grade": "none" if coverage is None else GOOD if coverage >= 100 else ATTENTION if coverage >= 99 else BAD,
         "gaps": "" if not gaps else counted(gaps, "gap"),

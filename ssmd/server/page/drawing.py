@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ssmd.contracts.strip import CLOSED, LISTENING, NOT_STARTED, OUTAGE, UNKNOWN, Piece, Strip
-from ssmd.runtime.recent import CHART_SECONDS, Rates
+from ssmd.runtime.recent import CHART_SECONDS, STEP_SECONDS, Rates
 from ssmd.store.timestamps import day_begins, timestamp
 from ssmd.words import seconds_text
 
-__all__ = ["DAY_MINUTES", "Band", "Bar", "Chart", "bars", "chart", "sentence"]
+__all__ = ["DAY_MINUTES", "Band", "Bar", "Chart", "bars", "chart", "ongoing", "sentence"]
 
 DAY_MINUTES = 1440
 """The width of a day's strip."""
@@ -68,8 +68,18 @@ def sentence(piece: Piece, *, goes_on: bool = False) -> str:
     return f"{since} to {until} UTC: {what} ({seconds_text((piece.end_ns - piece.begin_ns) / 1e9)})"
 
 
-def bars(strip: Strip) -> list[Bar]:
-    """Return a day's strip: first what it mostly is, then the outages and what else differs, then its gaps."""
+def ongoing(strip: Strip, *, is_connected: bool) -> Piece | None:
+    """Return the piece of today that has no end yet; None when that is not known. `is_connected`: now."""
+    last = strip.pieces[-1] if strip.pieces else None
+    kinds = (LISTENING,) if is_connected else (OUTAGE, CLOSED)
+    return last if last is not None and last.kind in kinds else None
+
+
+def bars(strip: Strip, goes_on: Piece | None = None) -> list[Bar]:
+    """Return a day's strip: first what it mostly is, then the outages and what else differs, then its gaps.
+
+    `goes_on`: see ongoing().
+    """
     begin = day_begins(strip.day)
     found: list[Bar] = []
     for kind in (LISTENING, UNKNOWN, CLOSED, OUTAGE):
@@ -82,7 +92,7 @@ def bars(strip: Strip) -> list[Bar]:
                 joined[-1].append(piece)
             else:
                 joined.append([piece])
-        found += [_bar(begin, pieces, strip.before_all) for pieces in joined]
+        found += [_bar(begin, pieces, strip.before_all, goes_on) for pieces in joined]
     gaps = sorted({int((ns - begin) / _MINUTE_NS / _NEAR_MINUTES) for ns in strip.gaps_ns})
     found += [
         Bar(place * _NEAR_MINUTES, _LEAST_MINUTES, "gap", f"{_hour(place * _NEAR_MINUTES)} UTC: messages were lost")
@@ -91,10 +101,14 @@ def bars(strip: Strip) -> list[Bar]:
     return found
 
 
-def _bar(begin: int, pieces: Sequence[Piece], before: Piece | None) -> Bar:
+def _bar(begin: int, pieces: Sequence[Piece], before: Piece | None, goes_on: Piece | None) -> Bar:
     x, end = (pieces[0].begin_ns - begin) / _MINUTE_NS, (pieces[-1].end_ns - begin) / _MINUTE_NS
     width = max(end - x, _LEAST_MINUTES)
-    title = sentence(pieces[0]) if len(pieces) == 1 else f"{sentence(pieces[0])}; and {len(pieces) - 1} more"
+    title = sentence(pieces[0], goes_on=pieces[0] == goes_on)
+    if len(pieces) > 1:
+        # The newest says more, when it goes on.
+        newest = f", the last {sentence(pieces[-1], goes_on=True)}" if pieces[-1] == goes_on else ""
+        title += f"; and {len(pieces) - 1} more{newest}"
     kind = "before" if [*pieces] == [before] else pieces[0].kind
     return Bar(min(x, DAY_MINUTES - width), width, kind, title)
 
@@ -134,9 +148,10 @@ def _column(rates: Rates, names: Sequence[str], rest: str) -> Mapping[str, float
 
 
 def _area(ago: Sequence[float], below: Sequence[float], above: Sequence[float], top: float) -> str:
-    xs = [max(0.0, CHART_SECONDS - seconds) for seconds in ago]
-    upper = [f"{x:.0f} {100 - 100 * y / top:.2f}" for x, y in zip(xs, above, strict=True)]
-    lower = [f"{x:.0f} {100 - 100 * y / top:.2f}" for x, y in zip(xs, below, strict=True)]
+    # A rate is that of a whole step, which begins before the time at which it stands. So the first step can be seen.
+    xs = [max(0.0, CHART_SECONDS - seconds) for seconds in (ago[0] + STEP_SECONDS, *ago)]
+    upper = [f"{x:.0f} {100 - 100 * y / top:.2f}" for x, y in zip(xs, (above[0], *above), strict=True)]
+    lower = [f"{x:.0f} {100 - 100 * y / top:.2f}" for x, y in zip(xs, (below[0], *below), strict=True)]
     return f"M{'L'.join([*upper, *reversed(lower)])}Z"
 
 

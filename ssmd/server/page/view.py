@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.strip import Strip
-from ssmd.runtime.recent import Rates
+from ssmd.runtime.recent import STEP_SECONDS, Rates
 from ssmd.server.kinds import ATTENTION, BAD, GOOD
 from ssmd.server.page.days import days_of
 from ssmd.server.page.drawing import chart
@@ -19,6 +19,7 @@ from ssmd.words import bytes_text, clock, count, counted, long_duration, rate, s
 
 __all__ = ["view"]
 
+_NO_CHART = f"The chart begins {STEP_SECONDS} s after the start of the run."
 
 
 def view(
@@ -50,7 +51,7 @@ def _rates(found: Mapping[str, Any], steps: Sequence[tuple[float, Rates]]) -> di
         "bytes": bytes_text(found["rates"]["bytes_per_second"]),
         "bands": drawn.bands,
         "top": rate(drawn.top),
-        "is_known": bool(steps),
+        "empty": "" if drawn.bands else _NO_CHART if not steps else "No message has come within this time.",
     }
 
 
