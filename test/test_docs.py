@@ -62,7 +62,8 @@ def named(cells: list[str]) -> set[str]:
 LISTING = ListingState(0, 0, 0, 0, 0, None)
 REPORT = {"engine": "nats", "up": False, "messages": 0, "failures": 0, "shipped_until": None, "error": None}
 SHIP = CompanionState(report={**REPORT, "lag_bytes": None, "lag_seconds": None})
-UPLOAD = CompanionState(True, report=SHIP.report | {"engine": "s3", "day_overdue_seconds": 0}, reported=time.monotonic())
+S3 = {"engine": "s3", "day_overdue_seconds": 0}
+UPLOAD = CompanionState(up=True, report=SHIP.report | S3, reported=time.monotonic())
 SEAL = CompanionState(report={"drift": {"counts": [["new_type", "trade", 1]]}})
 
 
