@@ -39,6 +39,12 @@ def send_all(sock: Any, data: bytes | bytearray, seconds: float) -> None:
 
 
 def _unconfirmed(sock: Any) -> int:
-    """Return how many bytes that were sent the other end has not confirmed yet; tcp(7) calls it SIOCOUTQ."""
-    (count,) = struct.unpack("i", ioctl(sock.fileno(), TIOCOUTQ, bytes(4)))
+    """Return how many bytes that were sent the other end has not confirmed yet; tcp(7) calls it SIOCOUTQ.
+
+    0 where the system does not say it of a socket: then only what it has room for shows that the client takes some.
+    """
+    try:
+        (count,) = struct.unpack("i", ioctl(sock.fileno(), TIOCOUTQ, bytes(4)))
+    except OSError:
+        return 0
     return int(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -73,14 +74,20 @@ class Report:
 
     def _read(self) -> bytes:
         """Raises DataError when it is not a regular file, and OSError."""
-        # Opening with O_PATH reads nothing and does not wait for a pipe. After the check, the same file is opened to be
-        # read, whatever has its name by then.
-        found = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # With O_NONBLOCK it does not wait for the other end of a pipe.
+            found = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK):  # The latter on FreeBSD.
+                raise _not_regular(stat.S_IFLNK) from None
+            if error.errno == errno.ENXIO:
+                raise _not_regular(stat.S_IFSOCK) from None
+            raise
         try:
             mode = os.fstat(found).st_mode
             if not stat.S_ISREG(mode):
-                raise DataError(f"is {_KINDS.get(stat.S_IFMT(mode), 'a device')}; the report must be a regular file")
-            with open(f"/proc/self/fd/{found}", "rb") as file:
+                raise _not_regular(stat.S_IFMT(mode))
+            with open(found, "rb", closefd=False) as file:
                 return file.read(_MOST_BYTES + 1)
         finally:
             os.close(found)
@@ -89,6 +96,10 @@ class Report:
         """Return what makes a report. What was there stays until the new one is whole."""
         folder = printable(str(self._path.parent))
         return f"ssmd report {folder} --html > {folder}/report.new && mv {folder}/report.new {folder}/{NAME}"
+
+
+def _not_regular(kind: int) -> DataError:
+    return DataError(f"is {_KINDS.get(kind, 'a device')}; the report must be a regular file")
 
 
 def _text(code: int, text: str) -> Response:
