@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import yaml
 from monitoring import HEALTHY, MINUTE, ON_A_DEAD_DISK, Monitored, promtool
+from process import ROOT
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 # The alerts that must fire, with the feeds of the collectors in trouble.
@@ -32,6 +34,14 @@ ON_DISK = {
     ("SsmdQueueGrowing", "stuck"),
     ("SsmdNotSynced", "unsynced"),
 }
+
+
+def test_the_page_names_the_alerts_that_only_promtool_has_tested():
+    files = ("alerts.yaml", "kubernetes.yaml")
+    rules = [yaml.safe_load((ROOT / "deploy" / "prometheus" / name).read_text()) for name in files]
+    alerts = {rule["alert"] for file in rules for group in file["groups"] for rule in group["rules"]}
+    named = (ROOT / "docs" / "monitoring.md").read_text().split("\nSome alerts were tested only with promtool: ")[1]
+    assert sorted(re.findall(r"\bSsmd\w+", named)) == sorted(alerts - {alert for alert, _ in EXPECTED | ON_DISK})
 
 
 def test_the_alerts_fire_for_real_collectors_in_trouble(monitored: Monitored):
