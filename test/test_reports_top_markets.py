@@ -88,7 +88,7 @@ def test_the_newest_days_with_data_are_looked_at(tmp_path):
 def test_what_is_estimated_or_not_known_is_said_to_be():
     found = Markets(100, False, None, {"A": 80}, 9, None, [])
     assert list(market_lines([Figures(DAY, "kalshi", messages=100, markets=found)])) == [
-        f"markets on {DAY}: too many to count each, 9 were asked for by name",
+        f"markets on {DAY}: how many had a message is not known, 9 were asked for by name",
         "  A  about 80  80.0 %",
         "  which of these had no message is not known",
     ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
 
+import pytest
+from recorded import GENERIC, KALSHI, write_day
+
+from ssmd.proof.examine import examine
 from ssmd.shape.markets import EACH, LONGEST_NAME, NAMED, MarketCount
+from ssmd.store.inventory import data_files
 from ssmd.store.ledger import Entry
 
 
@@ -69,29 +74,64 @@ def test_the_memory_is_bounded_in_markets_and_in_their_names():
     assert (found.heard, found.asked, found.silent) == (None, 1, None)
 
 
-def test_on_a_large_day_with_many_markets_messages_are_estimated_and_the_silent_ones_still_known():
-    counted = MarketCount(exact_markets=10, exact_messages=100)
+def large() -> MarketCount:
+    """Return the count of a day after the beginning, of which all messages are counted."""
+    counted = MarketCount(exact_messages=100)
     counted.expect([asked("S", *(f"M{number}" for number in range(40)))])
     for start in range(0, 40, 20):
+        assert counted.wants_next
         counted.add([f"M{number}" for number in range(start, start + 20)] * 3)
-    # From here on only each EACH-th message counts, wherever the blocks end.
-    for _ in range(33):
+    return counted
+
+
+def test_on_a_large_day_messages_are_estimated_and_the_silent_ones_still_known():
+    counted = large()
+    # From here on only each EACH-th block counts, also where blocks alternate.
+    for _ in range(EACH):
+        assert counted.wants_next  # S may be in any block.
         counted.add(["LATE"] * 32)
         counted.add(["M39"] * 7)
     found = found_in(counted)
     assert not found.exact
-    assert found.messages == 120 + 33 * 39
-    assert list(found.top)[:2] == ["LATE", "M39"]
-    assert abs(found.top["LATE"] - 33 * 32) <= 2 * EACH
-    assert abs(found.top["M39"] - 33 * 7 - 3) <= 4 * EACH
+    assert found.messages == 120 + EACH * 39
+    assert list(found.top)[:3] == ["LATE", "M39", "M0"]
+    assert (found.top["LATE"], found.top["M39"], found.top["M0"]) == (EACH * 32, EACH * 7 + 3, 3)
     assert (found.heard, found.asked, found.silent, found.silent_names) == (None, 41, 1, ["S"])
 
 
-def test_many_markets_alone_or_many_messages_alone_are_counted_exactly():
-    few = MarketCount(exact_markets=10, exact_messages=100)
-    for _ in range(100):
-        few.add(["A", "B"])
-    assert found_in(few).top == {"A": 100, "B": 100}
-    many = MarketCount(exact_markets=10, exact_messages=100)
-    many.add([f"M{number}" for number in range(90)])
-    assert (found_in(many).exact, found_in(many).heard) == (True, 90)
+def test_once_all_have_been_heard_most_of_the_blocks_are_not_looked_at():
+    counted = large()
+    counted.add(["A"] * 3)
+    counted.add(["S"])  # It is heard in a block that is not counted.
+    wanted = 0
+    for _ in range(10 * EACH - 2):
+        wanted += counted.wants_next
+        if counted.wants_next:
+            counted.add(["A", "", "B", "A"])
+        else:
+            counted.skip(4)
+    found = found_in(counted)
+    assert wanted == 9
+    assert (found.silent, found.exact) == (0, False)
+    total = 3 + 1 + (10 * EACH - 2) * 4
+    parts = {"A": (3 + 9 * 2) / 39, "B": 9 / 39, "": 9 / 39}
+    assert [found.top[name] for name in ("A", "B")] == [round(total * parts[name]) for name in ("A", "B")]
+    assert found.messages == 120 + total - round(total * parts[""])
+
+
+@pytest.mark.parametrize("dialect", [KALSHI, {**GENERIC, "description": {"paths": {"market": "msg.market_ticker"}}}])
+def test_a_whole_day_of_which_not_all_blocks_are_looked_at(tmp_path, dialect):
+    names = [f"KX-{number % 7 if number % 3 else 0}" for number in range(40_000)] + ["LAST"]
+    messages = (b'{"type":"trade","msg":{"market_ticker":"%s","pad":"%0150d"}}' % (name.encode(), 0) for name in names)
+    asking = {"channel": "trade", "action": "subscribe", "markets": ["SILENT", "LAST", "KX-1"]}
+    happened = [(1 + number / 1000, message) for number, message in enumerate(messages)]
+    begun = [(0, "started", dialect), (0, "connected", {}), (0, "asked", asking)]
+    write_day(tmp_path, "2026-01-01", *begun, *happened)
+    (file,) = data_files([tmp_path])
+    examine(file, markets=(every := MarketCount()))
+    examine(file, markets=(some := MarketCount(exact_messages=1000)))
+    exact, found = found_in(every), found_in(some)
+    assert (exact.exact, found.exact, found.messages, found.silent_names) == (True, False, 40_001, ["SILENT"])
+    assert exact.top == Counter(names)
+    assert next(iter(found.top)) == "KX-0"
+    assert all(abs(found.top[name] - number) < 0.02 * number for name, number in exact.top.items() if name != "LAST")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssmd.contracts.exchange import Inspector, MessageReader
-from ssmd.contracts.market_finder import MarketFinder
+from ssmd.contracts.market_finder import MarketFinder, Markets
 from ssmd.exchange.kalshi.reader import KalshiReader
 from ssmd.exchange.kalshi.recorded import RecordedInspector
 
@@ -39,10 +39,9 @@ def reader_of(name: str, description: Mapping[str, Any]) -> MessageReader:
     return found
 
 
-def markets_of(
-    inspector: Inspector, name: str, description: Mapping[str, Any]
-) -> Callable[[Sequence[bytes]], Sequence[str]] | None:
-    """Return what gives the markets of messages that an inspector of this dialect has just inspected; see MarketFinder.
+def markets_of(inspector: Inspector, name: str, description: Mapping[str, Any]) -> Markets | None:
+    """Return the markets of the messages that an inspector of this dialect inspects; None when it is not known where
+    messages have theirs.
 
     Call it before the first of them. For an inspector that does not find markets the dialect's reader does.
     """
@@ -58,7 +57,7 @@ def markets_of(
         except (ValueError, RecursionError):
             return ""
 
-    return lambda payloads: list(map(market_of, payloads))
+    return Markets(lambda payloads: list(map(market_of, payloads)))
 
 
 def documented_fields(name: str) -> dict[str, set[tuple[str, ...]]]:

@@ -88,7 +88,18 @@ class DayCount:
         if self._shape is not None:
             self._shape.add(payloads, self.tally.newest, before)
         if self._markets is not None:
-            self._markets.add(None if self._markets_of is None else self._markets_of(payloads))
+            self._count_markets(self._markets, payloads)
+
+    def _count_markets(self, count: MarketCount, payloads: list[bytes]) -> None:
+        markets = self._markets_of
+        if markets is None:
+            count.add(None)
+            return
+        if markets.wanted:
+            count.add(markets.of(payloads))
+        else:
+            count.skip(len(payloads))
+        markets.wanted = count.wants_next
 
     def _cut_before(self, line: int) -> None:
         """Begin the runs and sessions that begin at or before a line."""

@@ -39,7 +39,7 @@ def newest_markets(days: Sequence[Figures]) -> MarketsOfDay | None:
 
 
 def _summary(found: Markets) -> str:
-    heard = "too many to count each" if found.heard is None else f"{count(found.heard)} had a message"
+    heard = "how many had a message is not known" if found.heard is None else f"{count(found.heard)} had a message"
     return f"{heard}, {'none' if found.asked is None else count(found.asked)} were asked for by name"
 
 

@@ -19,25 +19,29 @@ LONGEST_NAME = 256
 """A market with a longer name is none of these."""
 NAMED = 20
 """How many markets are named: those with the most messages, and those without any."""
-_EXACT_MARKETS, _EXACT_MESSAGES = 10_000, 200_000
-"""On a day with more of both, only some of the messages after that are counted. With so many markets the processor
-waits for the memory at every message, which would make reading a large day much slower."""
-EACH = 16
-"""Each so many-th message is counted then."""
+_EXACT_MESSAGES = 500_000
+"""On a day with more messages, only some of those after that are counted. Looking at each would make reading a large
+day about a sixth slower, and a third where there are many markets: then the processor waits for the memory each time.
+"""
+EACH = 17
+"""Each so many-th block of messages is counted then. A prime number, so that what recurs after a few blocks is counted
+as often as it should be."""
 
 
 class MarketCount:
-    """Say with expect() which markets were asked for, then give it the market of each message with add()."""
+    """Say with expect() which markets were asked for. Then give it the day's messages, block by block: with add() the
+    market of each, or with skip() only their number where `wants_next` is false.
+    """
 
-    def __init__(
-        self, most: int = MOST_MARKETS, exact_markets: int = _EXACT_MARKETS, exact_messages: int = _EXACT_MESSAGES
-    ) -> None:
+    def __init__(self, most: int = MOST_MARKETS, exact_messages: int = _EXACT_MESSAGES) -> None:
         self._most = most
-        self._exact = exact_markets, exact_messages
+        self._exact_messages = exact_messages
         self._counts: Counter[str] = Counter()
         self._sampled: Counter[str] | None = None
-        """The messages that stand for EACH of them; None while every message is counted."""
-        self._others = self._messages = self._skip = 0
+        """The counts of the blocks that stand for all others; None while every message is counted."""
+        self._blocks = self._passed = self._looked_at = 0
+        """Since then: the blocks, their messages, and the messages of those blocks that were counted."""
+        self._others = self._messages = 0
         self._is_known = True
         """Whether it is known of all messages which have a market."""
         self._asked: set[str] = set()
@@ -55,23 +59,37 @@ class MarketCount:
             if isinstance(names, list | Mapping):
                 self._asked.update(name for name in names if isinstance(name, str))
 
+    @property
+    def wants_next(self) -> bool:
+        """Whether it needs the markets of the next block. They are also needed as long as a market is silent."""
+        return self._sampled is None or bool(self._unheard) or self._blocks % EACH == 0
+
     def add(self, names: Sequence[str] | None) -> None:
-        """Count messages, given the market of each; empty for one without. None: it is not known which have one."""
+        """Count a block of messages, given the market of each; empty for one without. None: it is not known which have
+        one.
+        """
         if names is None:
             self._is_known = False
             return
-        self._messages += len(names)
-        if self._sampled is not None:
-            self._hear(names)
-            some = names[self._skip :: EACH]
-            self._skip = (self._skip - len(names)) % EACH
-            self._count(self._sampled, some, EACH)
-        else:
-            self._count(self._counts, names, 1)
-            if len(self._counts) > self._exact[0] and self._messages > self._exact[1]:
+        if self._sampled is None:
+            self._messages += len(names)
+            self._count(self._counts, names)
+            if self._messages > self._exact_messages:
                 self._sampled = Counter()
                 self._unheard = self._asked - self._counts.keys()
                 self._room = len(self._unheard)
+            return
+        self._hear(names)
+        if self._blocks % EACH == 0:
+            self._looked_at += len(names)
+            self._count(self._sampled, names)
+        self.skip(len(names))
+
+    def skip(self, messages: int) -> None:
+        """Count so many messages as a block whose markets are not looked at."""
+        self._messages += messages
+        self._passed += messages
+        self._blocks += 1
 
     def _hear(self, names: Sequence[str]) -> None:
         self._unheard.difference_update(names)
@@ -79,19 +97,19 @@ class MarketCount:
             self._unheard = set(self._unheard)  # A set keeps its memory. A small one is much faster to look into.
             self._room = len(self._unheard)
 
-    def _count(self, counts: Counter[str], names: Sequence[str], each: int) -> None:
+    def _count(self, counts: Counter[str], names: Sequence[str]) -> None:
         before = len(counts)
         counts.update(names)
         new = list(islice(reversed(counts), len(counts) - before))
         for place, name in enumerate(reversed(new), before):
             if place >= self._most or len(name) > LONGEST_NAME:
-                self._others += counts.pop(name) * each
+                self._others += counts.pop(name)
 
     def found(self) -> Markets | None:
         """Return what was found so far; None when it is not known, or no market was asked for by name or heard from."""
         counts = dict(self._counts)
         for name, count in (self._sampled or {}).items():
-            counts[name] = counts.get(name, 0) + count * EACH
+            counts[name] = counts.get(name, 0) + round(count * self._passed / self._looked_at)
         without = counts.pop("", 0)
         if not self._is_known or not (counts or self._others or self._asked):
             return None

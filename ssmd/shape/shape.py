@@ -57,9 +57,10 @@ class Markets(msgspec.Struct):
     messages: int
     """How many messages were of a market."""
     exact: bool
-    """Whether all of them were counted; otherwise this number and those of `top` are estimates, of one of 16."""
+    """Whether all of them were counted; otherwise this number and those of `top` are estimates."""
     heard: int | None
-    """How many markets had a message; None when that is not known, because there were too many."""
+    """How many markets had a message; None when that is not known: there were too many, or not every message was
+    counted."""
     top: dict[str, int]
     """The messages of those that had the most, the most first."""
     asked: int | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ssmd.contracts.exchange import COUNTER, Inspection
+from ssmd.contracts.market_finder import Markets
 from ssmd.errors import Disconnected
 from ssmd.exchange.generic.description import Description, Paths, Pick
 from ssmd.exchange.generic.fields import NOTHING, Batch, Fields
@@ -68,10 +69,10 @@ class GenericInspector:
     def shows_loss(self) -> bool:
         return self._numbers is not None and self._numbers.seen
 
-    def with_markets(self) -> Callable[[Sequence[bytes]], Sequence[str]] | None:
+    def with_markets(self) -> Markets | None:
         """Keep the MarketFinder contract."""
         texts = self.texts_of(self._market)
-        return None if texts is None else lambda payloads: texts.column(self.batch.heads)
+        return None if texts is None else Markets(lambda payloads: texts.column(self.batch.heads))
 
     def texts_of(self, pick: Pick | None) -> Texts | None:
         """Return what reads a pick in `batch`; None for None."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
+from ssmd.contracts.market_finder import Markets
 from ssmd.exchange.kalshi.inspector import KalshiInspector, MessageHead
 from ssmd.exchange.kalshi.reader import KalshiReader
 
@@ -22,33 +22,35 @@ class _Message(MessageHead, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Message).decode
-_market = operator.attrgetter("msg.market_ticker")
 
 
 class RecordedInspector(KalshiInspector):
     """Keeps the MarketFinder contract."""
 
-    def with_markets(self) -> Callable[[Sequence[bytes]], Sequence[str]]:
+    def with_markets(self) -> Markets:
         decode_heads = self.heads.decode
         found: list[_Message] = []
 
         def decode(payloads: list[bytes]) -> list[MessageHead]:
             nonlocal found
+            found = []  # Those of the messages before make room for the new ones, while their memory is in the cache.
+            if not markets.wanted:
+                return decode_heads(payloads)
             try:
                 found = list(map(_decode, payloads))
             except (ValueError, RecursionError):
-                found = []
                 return decode_heads(payloads)
             return found  # type: ignore[return-value]
 
-        def markets(payloads: Sequence[bytes]) -> Sequence[str]:
+        def of(payloads: Sequence[bytes]) -> Sequence[str]:
             try:
                 if found:
-                    return list(map(_market, found))
+                    return [message.msg.market_ticker for message in found]  # type: ignore[union-attr]
             except AttributeError:  # One of them has no `msg`.
                 pass
             return list(map(_market_of, payloads))
 
+        markets = Markets(of)
         self.heads.decode = decode
         return markets
 
