@@ -36,3 +36,15 @@ def test_a_feed_with_very_many_sequences_takes_no_memory():
         found.subscribed(number, "book")
         found.add(number, f"market {number}", 1, SECOND)
     assert len(found.counts) == MOST_COUNTED
+
+
+def test_of_very_many_subscriptions_the_newest_keep_their_channels():
+    """An exchange may number the subscriptions of each connection anew, or go on counting."""
+    found = GapCounts()
+    for sid in range(MOST_COUNTED):
+        found.subscribed(sid, "trade")
+    found.subscribed(0, "ticker")  # Its number is that of an earlier subscription.
+    found.subscribed(MOST_COUNTED, "book")
+    for sid in (0, 1, 2, MOST_COUNTED):
+        found.add(sid, "", 1, SECOND)
+    assert list(found.counts) == ["ticker (sid 0)", "sid 1", "trade (sid 2)", f"book (sid {MOST_COUNTED})"]

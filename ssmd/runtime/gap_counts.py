@@ -31,6 +31,7 @@ class GapCounts:
         """When the first of the gaps was found that lie less than LOSS_SECONDS apart, the newest among them."""
         self._counts: dict[str, GapCount] = {}
         self._channels: dict[int, str] = {}
+        """By sid, the newest last."""
 
     @property
     def counts(self) -> Mapping[str, GapCount]:
@@ -38,9 +39,15 @@ class GapCounts:
         return self._counts
 
     def subscribed(self, sid: int | None, channel: str) -> None:
-        """Note of which channel a subscription is."""
-        if sid is not None and len(self._channels) < MOST_COUNTED:
-            self._channels[sid] = channel
+        """Note of which channel a subscription is. Of the newest MOST_COUNTED it is known; each connection may bring
+        others, under the same numbers or further ones.
+        """
+        if sid is None:
+            return
+        self._channels.pop(sid, None)
+        if len(self._channels) >= MOST_COUNTED:
+            del self._channels[next(iter(self._channels))]
+        self._channels[sid] = channel
 
     def add(self, sid: int, name: str, missed: int | None, ts_ns: int) -> None:
         """Count a gap. `name`: what the numbers count; empty when the sid alone says it."""
