@@ -294,8 +294,23 @@ def test_types_and_markets_of_recorded_messages():
     unknown = GenericReader(EMPTY)
     assert list(unknown.read(payloads)) == [("", "")] * 5
     assert (unknown.type_field, unknown.market_field) == ("", "")
+    assert (list(reader.type_path), list(unknown.type_path)) == (["type"], [])
     with pytest.raises(ValueError, match="not JSON"):
         unknown.read([b"pong"])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (pick("arg.channel"), ["arg", "channel"]),
+        (pick("[0].type"), []),
+        (pick("subject", "type"), []),
+        (pick("topic", split=".", part=1), []),
+        (pick("type", otherwise=pick("kind")), []),
+    ],
+)
+def test_which_fields_lead_to_the_whole_type(found, expected):
+    assert list(GenericReader(described(type=found)).type_path) == expected
 
 
 def test_gaps_of_several_sequences_are_in_order():

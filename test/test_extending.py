@@ -55,6 +55,7 @@ class Overheard:
     """Finds what recorded shouts are about."""
 
     type_field = "its first word"
+    type_path = ()
     market_field = ""
 
     def read(self, payloads):

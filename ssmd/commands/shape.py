@@ -42,9 +42,11 @@ from ssmd.errors import UsageError, printable
 from ssmd.proof.read_shape import day_shape
 from ssmd.reports.text import print_whole
 from ssmd.shape.json_schema import json_schema
+from ssmd.shape.paths import Path
 from ssmd.shape.shape import FORMAT, Shape, TypeShape
 from ssmd.shape.together import together
 from ssmd.store.inventory import data_files
+from ssmd.store.layout import DayFile
 from ssmd.store.pruned import pruned_data
 
 _WIDE = 160
@@ -53,11 +55,14 @@ _WIDE = 160
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     with places(arguments["<path>"], arguments) as read:
-        shapes = _shapes(arguments, read)
+        files = _files(arguments, read)
+        work = read.work(partial(_shape, exact=arguments["--schema"]))
+        shapes = list(in_order(work, day_tasks(files, read.passes), jobs_asked(arguments)))
+        type_path = _type_path(files) if arguments["--schema"] else ()
     wanted = arguments["--type"]
     types = {name: one for name, one in together(shapes).items() if not wanted or name in wanted}
     if arguments["--schema"]:
-        print(json.dumps(json_schema(types), indent=2))
+        print(json.dumps(json_schema(types, type_path), indent=2))
     elif arguments["--json"]:
         print(json.dumps({"format": FORMAT, "types": msgspec.to_builtins(types)}, indent=1))
     else:
@@ -65,8 +70,8 @@ def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _shapes(arguments: Mapping[str, Any], read: Places) -> list[Shape]:
-    """Return the shapes of all days, oldest first."""
+def _files(arguments: Mapping[str, Any], read: Places) -> Sequence[DayFile]:
+    """Return the days, oldest first."""
     feed = arguments["--feed"]
     for text in pruned_data(read.paths, feed):
         print(f"ssmd: note: {text}", file=sys.stderr)
@@ -75,8 +80,22 @@ def _shapes(arguments: Mapping[str, Any], read: Places) -> list[Shape]:
         named = ", ".join(map(printable, arguments["<path>"]))
         raise UsageError(f"{named}: no data here; name a storage folder, a day or a file")
     warn_of_other_forms(files)
-    work = read.work(partial(_shape, exact=arguments["--schema"]))
-    return list(in_order(work, day_tasks(files, read.passes), jobs_asked(arguments)))
+    return files
+
+
+def _type_path(files: Sequence[DayFile]) -> Path:
+    """Return where all messages have their type as a text; empty where that is not one place."""
+    readers = [stretch.reader for file in files for stretch in stretches_of(file)]
+    paths = {tuple(reader.type_path) for reader in readers}
+    if len(paths) == 1 and (path := paths.pop()):
+        return path
+    fields = ", ".join(sorted({reader.type_field for reader in readers}))
+    print(
+        f"ssmd: note: the messages do not have their types as a whole text in one field ({printable(fields)}), so a "
+        "message may have the form of another type; put the types into the schema by hand (docs/schemas.md)",
+        file=sys.stderr,
+    )
+    return ()
 
 
 def _shape(file: Any, outlet: Outlet, *, exact: bool) -> Shape:

@@ -149,14 +149,13 @@ class MessageReader(Protocol):
 
     type_field: str
     """Where a message has its type, for people, such as `type`; empty when that is not known."""
+    type_path: Sequence[str]
+    """The names of the fields that lead to a text which is the type; empty where the type is found in another way."""
     market_field: str
     """Where it has its market."""
 
     def read(self, payloads: Sequence[bytes]) -> Sequence[Found]:
-        """Return the type and the market of each message, empty where it has none.
-
-        Raises ValueError when one of them is not valid JSON.
-        """
+        """Return the type and the market of each message. Raises ValueError when one of them is not valid JSON."""
 
 
 class Exchange(Inspector, Protocol):

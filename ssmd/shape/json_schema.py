@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ssmd.shape.kinds import DECIMAL_NUMBER, INTEGER, JSON_TYPES
-from ssmd.shape.paths import ITEM, VALUE, Path, path_of
+from ssmd.shape.learned import OTHERS
+from ssmd.shape.paths import ITEM, VALUE, Path, path_of, text_of
 from ssmd.shape.shape import Field, TypeShape
 
 __all__ = ["json_schema"]
@@ -14,13 +15,35 @@ __all__ = ["json_schema"]
 _TYPES = {**JSON_TYPES, INTEGER: "integer", DECIMAL_NUMBER: "number"}
 
 
-def json_schema(types: Mapping[str, TypeShape]) -> dict[str, Any]:
+def json_schema(types: Mapping[str, TypeShape], type_path: Path = ()) -> dict[str, Any]:
     """Return a schema that the messages satisfy from which these shapes were learned exactly.
 
-    A field that every object has is required. Further fields are allowed.
+    A field that every object has is required. Further fields are allowed. `type_path`: where the messages have a text
+    that is their type; empty where that is not known. The form of a type has it there as a constant, and the forms of
+    other messages exclude these constants.
     """
-    forms = [{"title": name or "without a type", **_schema(_tree(one), ())} for name, one in types.items()]
+    told = [name for name, one in types.items() if _has_type(name, one, type_path)]
+    forms = [{"title": name or "without a type", **_form(name, one, type_path, told)} for name, one in types.items()]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "anyOf": forms}
+
+
+def _has_type(name: str, one: TypeShape, path: Path) -> bool:
+    """Return whether each message of a type has it as a text at a path."""
+    field = one.fields.get(text_of(path)) if path and name and name != OTHERS else None
+    if field is None or field.messages < one.messages:
+        return False
+    return all(JSON_TYPES[kind] == "string" for kind in field.kinds)
+
+
+def _form(name: str, one: TypeShape, type_path: Path, told: Collection[str]) -> dict[str, Any]:
+    """Return the schema of the messages of a type. `told`: the types that messages have at `type_path`."""
+    form = place = _schema(_tree(one), ())
+    if not told or name == OTHERS:  # Those have any type: on another day, others may have been too many.
+        return form
+    for step in type_path:
+        place = place.setdefault("properties", {}).setdefault(step, {})
+    place.update({"const": name} if name in told else {"not": {"enum": list(told)}})
+    return form
 
 
 _Tree = dict[Path, tuple[Field, list[Path]]]

@@ -38,6 +38,7 @@ class KalshiReader:
     """Reads `type` and `msg.market_ticker`."""
 
     type_field = "type"
+    type_path: Sequence[str] = ("type",)
     market_field = "msg.market_ticker"
 
     def read(self, payloads: Sequence[bytes]) -> Sequence[tuple[str, str]]:
