@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["CLOSED", "LISTENING", "NOT_STARTED", "OUTAGE", "UNKNOWN", "End", "Piece", "Strip"]
+from ssmd.contracts.shard import Shard
+
+__all__ = ["CLOSED", "LISTENING", "NOT_STARTED", "OUTAGE", "UNKNOWN", "End", "Piece", "ShardToday", "Strip"]
 
 LISTENING, OUTAGE, CLOSED, UNKNOWN = "listening", "outage", "closed", "unknown"
 """What a piece of a day is. CLOSED: by schedule, which is no outage. UNKNOWN: no ledger says it."""
@@ -69,6 +71,16 @@ class Strip(NamedTuple):
     def coverage_since_first_run(self) -> float | None:
         """The same of the time since the first run of all, if that was on this day."""
         return _coverage(self.pieces if self.before_all is None else self.pieces[1:])
+
+
+class ShardToday(NamedTuple):
+    """A shard of a feed today, as its ledger says."""
+
+    shard: Shard
+    strip: Strip | None
+    """None when it has no ledger of today here."""
+    is_connected: bool
+    """It is connected now."""
 
 
 def _coverage(pieces: Sequence[Piece]) -> float | None:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from ssmd.contracts.companion import CONFIG_DIR, ENVIRONMENT, Companion
 from ssmd.contracts.service import Service
 from ssmd.contracts.shard import WHOLE, Shard
-from ssmd.contracts.strip import Strip
+from ssmd.contracts.strip import ShardToday, Strip
 from ssmd.contracts.transport import Transport
 from ssmd.contracts.writer import Writer
 from ssmd.errors import NewVersion, printable
@@ -23,6 +23,7 @@ from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.problem import Problem
 from ssmd.observing.harmless import HarmlessService
 from ssmd.observing.tap import Tap
+from ssmd.reports.other_shards import OtherShards
 from ssmd.reports.strips import Strips
 from ssmd.runtime.alarm import Alarm
 from ssmd.runtime.anew import inherited_listener
@@ -75,8 +76,7 @@ class Beside:
         self._deployment = deployment
         self._environ = environ
         self.keys = KeyRing(deployment, environ)
-        self._shard = shard
-        self._page = page
+        self._shard, self._page = shard, page
         self.feed = deployment.feed.name
         opened_ns = None if hours is None else hours.opened * 10**9
         self.status = Status(configuration=configuration_of(deployment), opened_ns=opened_ns)
@@ -90,6 +90,7 @@ class Beside:
         self.tap = _tap(deployment) if page == FULL else None
         self.recent = Recent(self.status, self.metrics.age)
         self.measures = HarmlessService(self.recent)
+        self._clock = clock
         days = self._days(clock)
         self._await_days = (lambda: None) if days is None else partial(days.ask, DAYS_SECONDS)
         self._about = About(
@@ -112,13 +113,21 @@ class Beside:
         strips = Strips(folder, self._shard.stem(self.feed), lambda: self.status.connected, clock)
         return KeptFresh(strips.read, FRESH_SECONDS)
 
+    def _shards(self) -> Callable[[], Sequence[ShardToday] | None]:
+        """Return what reads the other shards of the feed from the disk, while somebody looks."""
+        folder = self.writer.state_folder
+        if folder is None or self._shard.is_whole:
+            return lambda: None
+        kept = KeptFresh(OtherShards(folder, self.feed, self._shard, self._clock).read, FRESH_SECONDS)
+        return lambda: kept.ask()
+
     def probes(self, listen: tuple[str, int]) -> HealthServer:
         """Return the server of the probes and the page. Raises ListenError."""
 
         def said() -> dict[str, Any]:
             return describe(self.status, self._about, self._page)
 
-        source, folder = PageSource(said, self._about.days, self.recent), self.writer.state_folder
+        source, folder = PageSource(said, self._about.days, self.recent, self._shards()), self.writer.state_folder
         # A report names markets.
         report = Report(folder) if folder is not None and self._page == FULL else None
         page = None if self._page == OFF else Page(source, self.tap, report=report)

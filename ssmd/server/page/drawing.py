@@ -10,7 +10,7 @@ from ssmd.runtime.recent import CHART_SECONDS, STEP_SECONDS, Rates
 from ssmd.store.timestamps import day_begins, timestamp
 from ssmd.words import seconds_text
 
-__all__ = ["DAY_MINUTES", "Band", "Bar", "Chart", "bars", "chart", "ongoing", "sentence"]
+__all__ = ["DAY_MINUTES", "Band", "Bar", "Chart", "bars", "cause_text", "chart", "ongoing", "sentence"]
 
 DAY_MINUTES = 1440
 """The width of a day's strip."""
@@ -57,11 +57,16 @@ class Chart(NamedTuple):
     """The rate at the upper edge."""
 
 
+def cause_text(cause: str) -> str:
+    """Return why nobody listened, for people. `cause`: as a ledger names it."""
+    return _CAUSES.get(cause, cause)
+
+
 def sentence(piece: Piece, *, goes_on: bool = False) -> str:
     """Return a piece of a day in words: from when to when, what it is, and why. `goes_on`: it has no end yet."""
     what = _KINDS[piece.kind]
     if piece.cause:
-        what += f", {_CAUSES.get(piece.cause, piece.cause)}"
+        what += f", {cause_text(piece.cause)}"
     since, until = (timestamp(ns)[11:19] for ns in (piece.begin_ns, piece.end_ns))
     if goes_on:
         return f"since {since} UTC: {what}"

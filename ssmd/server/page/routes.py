@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flask import Flask, Response, abort, request
 
-from ssmd.contracts.strip import Strip
+from ssmd.contracts.strip import ShardToday, Strip
 from ssmd.contracts.tail import EVERYTHING, Tail, Wish
 from ssmd.runtime.recent import Recent
 from ssmd.server.answers import LIVE, STREAM, Answers
@@ -46,6 +46,8 @@ class PageSource(NamedTuple):
     days: Callable[[], Sequence[Strip] | None]
     """See About.days."""
     recent: Recent | None
+    shards: Callable[[], Sequence[ShardToday] | None] = lambda: None
+    """Returns the other shards of the feed; None when they are not known."""
     clock: Callable[[], int] = time.time_ns
 
     def view(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class PageSource(NamedTuple):
         from ssmd.server.page.view import view
 
         steps = self.recent.chart() if self.recent is not None else []
-        return view(self.describe(), self.days(), steps, self.clock())
+        return view(self.describe(), self.days(), steps, self.shards(), self.clock())
 
 
 class Page:

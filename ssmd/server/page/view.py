@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ssmd.contracts.strip import Strip
+from ssmd.contracts.strip import ShardToday, Strip
 from ssmd.runtime.recent import STEP_SECONDS, Rates
 from ssmd.server.kinds import ATTENTION, BAD, GOOD
 from ssmd.server.page.days import days_of
 from ssmd.server.page.drawing import chart
 from ssmd.server.page.figure import Figure
 from ssmd.server.page.headline import ages, headline
+from ssmd.server.page.shards import shard_text, shards_of
 from ssmd.server.verdict import QUIET_SECONDS
 from ssmd.store.asked import ALL
 from ssmd.store.timestamps import parse_timestamp
@@ -23,9 +24,16 @@ _NO_CHART = f"The chart begins {STEP_SECONDS} s after the start of the run."
 
 
 def view(
-    found: Mapping[str, Any], days: Sequence[Strip] | None, steps: Sequence[tuple[float, Rates]], now_ns: int
+    found: Mapping[str, Any],
+    days: Sequence[Strip] | None,
+    steps: Sequence[tuple[float, Rates]],
+    shards: Sequence[ShardToday] | None,
+    now_ns: int,
 ) -> dict[str, Any]:
-    """Return the variables of the templates. `found`: what /status says; `steps`: see Recent.chart()."""
+    """Return the variables of the templates. `found`: what /status says; `steps`: see Recent.chart().
+
+    `shards`: the other shards of the feed.
+    """
     return {
         "found": found,
         "verdict": headline(found, now_ns),
@@ -37,6 +45,8 @@ def view(
         "behind": list(_behind(found)),
         "figures": list(_figures(found)),
         "run": list(_run(found, now_ns)),
+        "shard": shard_text(found["shard"]),
+        "shards": shards_of(found["shard"], shards, now_ns),
     }
 
 
@@ -153,7 +163,7 @@ def _figures(found: Mapping[str, Any]) -> Iterator[Figure]:
 def _run(found: Mapping[str, Any], now_ns: int) -> Iterator[tuple[str, str]]:
     runs, started = found["runs"], parse_timestamp(found["started"])
     yield "environment", found["environment"]
-    yield "feed", found["feed"] + (f", shard {found['shard']}" if found["shard"] else "")
+    yield "feed", ", ".join(filter(None, (found["feed"], shard_text(found["shard"]))))
     yield "endpoint", found["endpoint"]
     yield "exchange", found["exchange"]
     yield "version", f"ssmd {found['version']}"

@@ -1,0 +1,44 @@
+"""The other shards of a feed as their ledgers say: with real collectors, one of which is killed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from exchange_server import eventually
+from process import Simulator
+from test_shards import collector
+
+from ssmd.contracts.shard import Shard
+from ssmd.contracts.strip import LISTENING, OUTAGE
+from ssmd.reports.other_shards import MOST_SHARDS_READ, OtherShards
+
+pytestmark = pytest.mark.one_day
+
+
+def test_a_shard_that_runs_and_one_that_was_killed(tmp_path):
+    with (
+        Simulator("--rate", "200") as simulator,
+        collector(tmp_path, simulator, Shard(1, 2)) as first,
+        collector(tmp_path, simulator, Shard(2, 2)) as second,
+    ):
+        others = OtherShards(tmp_path / "data", "test", Shard(1, 2), time.time_ns)
+        eventually(lambda: others.read()[0].is_connected)
+        [there] = others.read()
+        assert there.strip is not None
+        assert (there.shard, there.strip.pieces[-1].kind) == (Shard(2, 2), LISTENING)
+        eventually(lambda: '<td data-name="since">' in first.get("/")[1])
+        page = first.get("/")[1]
+        assert "<span>shard 1 of 2</span>" in page
+        assert "The rest is what the ledgers beside its own say of today." in page
+        second.process.kill()
+        second.wait()
+        [gone] = others.read()
+        assert gone.strip is not None
+        assert (gone.is_connected, gone.strip.pieces[-1].kind, gone.strip.pieces[-1].cause) == (False, OUTAGE, "killed")
+
+
+def test_of_shards_on_other_disks_nothing_is_known_and_of_hundreds_the_first_are_read(tmp_path):
+    found = OtherShards(tmp_path, "test", Shard(2, 900), time.time_ns).read()
+    assert [one.shard.index for one in found] == [1, *range(3, MOST_SHARDS_READ + 2)]
+    assert {one.strip for one in found} == {None}
