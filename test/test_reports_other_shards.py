@@ -30,7 +30,7 @@ def test_a_shard_that_runs_and_one_that_was_killed(tmp_path):
         eventually(lambda: '<td data-name="since">' in first.get("/")[1])
         page = first.get("/")[1]
         assert "<span>shard 1 of 2</span>" in page
-        assert "The table has what the ledgers of others in the same folder say." in page
+        assert "The table is from ledgers of the others in the same folder." in page
         second.process.kill()
         second.wait()
         [gone] = others.read()

@@ -33,7 +33,7 @@ def shards_of(label: str, others: Sequence[ShardToday] | None, now_ns: int) -> d
         return None
     here = [one for one in others or () if one.strip is not None]
     if here:
-        note = f"This page is of {_name(shard)}. The table has what the ledgers of others in the same folder say. {_ALL}"
+        note = f"This page is of {_name(shard)}. The table is from ledgers of the others in the same folder. {_ALL}"
     elif others is None:
         note = f"This page is of {_name(shard)} only. {_ALL}"
     else:
