@@ -165,6 +165,10 @@ class ResolveError(ConfigError):
     label = "keys"
 
 
+class KeyNotSet(ResolveError):
+    """The variables that would have the key are not set. Where it is not required, that is as it should be."""
+
+
 class SourceUnavailable(ResolveError):
     exit_code = 69
 

@@ -305,6 +305,32 @@ def test_other_warnings_about_keys_are_logged_and_printed(tmp_path: Path, simula
     assert (code, [line.split(": ", 2)[2] for line in lines]) == (0, [no_field, *expected])
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            "exec:false",
+            "its command has failed: it has ended with exit code 1; run it by hand, as the user that ssmd runs as and "
+            "with the variables that docs/keys.md lists",
+        ),
+        ("exec:no-such-command", "its command is not found; name a program of PATH, or an absolute path"),
+        ("env:NONE", ""),
+    ],
+)
+def test_where_a_run_ends_for_want_of_a_key_that_is_not_required_the_log_says_why_it_is_not_there(
+    tmp_path: Path, simulator: Simulator, source: str, reason: str
+) -> None:
+    """Only that a variable is not set is an ordinary thing to happen to such a key."""
+    environment = "keys: {test: {type: api_key, fields: [api_key, api_secret], source: 'SOURCE', required: false}}\n"
+    environment = environment.replace("SOURCE", "env:NONE,NO" if source == "env:NONE" else source)
+    with Collector(tmp_path, simulator.endpoint, environment=environment) as collector:
+        assert collector.wait() == 78
+        shown = [(event["level"], event["event"]) for event in collector.events]
+    expected = [("warning", f"environments/test.yaml:3: keys.test: is not used, because it is not required: {reason}")]
+    assert shown[:-1] == (expected if reason else [])
+    assert shown[-1][0] == "error"
+
+
 def test_commands_that_are_started_by_hand_log_the_same_warnings(tmp_path: Path) -> None:
     """Of the keys of their engine, once, before they connect to it."""
     password = tmp_path / "password"

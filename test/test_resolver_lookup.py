@@ -66,10 +66,14 @@ def test_a_key_that_is_not_required_may_be_missing_and_an_outage_is_reported() -
         "down": spec("toy:down"),
         "absent": spec("env:NONE", required=False),
         "unknown": spec("toy:down", required=False),
+        "refused": spec("toy:wrong", required=False),
     }
     result = Lookup({}).look_up(keys)
     assert {name: str(each) for name, each in result.missing.items()} == {"needed": "it is wrong", "down": "it is down"}
-    assert result.warnings == [KeyWarning("unknown", "is not used, because it is not required: it is down")]
+    assert result.warnings == [
+        KeyWarning("unknown", "is not used, because it is not required: it is down"),
+        KeyWarning("refused", "is not used, because it is not required: it is wrong"),
+    ]
     assert gravest(result.missing) is ResolveError
     assert gravest({"down": result.missing["down"]}) is SourceUnavailable
 
@@ -98,6 +102,8 @@ def test_a_value_that_no_process_can_be_given_is_refused(character: str) -> None
     source = f"""exec:printf '%s' '{{"a":"CANARY{character}"}}'"""
     for required in (True, False):
         result = Lookup({"PATH": "/usr/bin:/bin"}).look_up({"one": spec(source, kind="s3", required=required)})
-        assert (result.values, result.warnings) == ({}, [])
-        texts = [str(each) for each in result.missing.values()]
-        assert texts == required * ["`a` has a character that no key has: NUL, or half a surrogate pair"]
+        assert result.values == {}
+        text = "`a` has a character that no key has: NUL, or half a surrogate pair"
+        assert [str(each) for each in result.missing.values()] == required * [text]
+        expected = KeyWarning("one", f"is not used, because it is not required: {text}")
+        assert result.warnings == (not required) * [expected]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ssmd.contracts.configuration import FieldProblem
 from ssmd.contracts.resolver import Found, KeySource
-from ssmd.errors import ResolveError
+from ssmd.errors import KeyNotSet, ResolveError
 from ssmd.resolver.in_time import disk_in_time
 from ssmd.resolver.key_file import KeyFile, Unusable, cannot_be_read, kind_of, newest, open_to_all, read_key_file
 from ssmd.resolver.named import not_one_each
@@ -48,7 +48,7 @@ class EnvResolver:
         missing = [name for name in names if not self._environ.get(name, "").strip()]
         if missing:
             verb, them = ("is", "it") if len(missing) == 1 else ("are", "each")
-            raise ResolveError(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
+            raise KeyNotSet(f"{', '.join(missing)} {verb} not set in the environment; {_REMEDY.format(them)}")
         values, files = {}, {}
         for field, name in zip(key.fields, names, strict=True):
             file = files[name] = file_of(name, self._environ[name], self._until)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ssmd.contracts.resolver import Found, KeyResolver
-from ssmd.errors import ResolveError, SourceUnavailable
+from ssmd.errors import KeyNotSet, ResolveError, SourceUnavailable
 from ssmd.metadata.keys import KeySpec
 from ssmd.metadata.problem import excerpt
 from ssmd.resolver import RESOLVERS
@@ -70,7 +70,7 @@ class Lookup:
             except ResolveError as error:
                 if key.required:
                     result.missing[name] = error
-                elif isinstance(error, SourceUnavailable):
+                elif not isinstance(error, KeyNotSet):
                     reason = f"is not used, because it is not required: {error}"
                     result.warnings.append(KeyWarning(name, reason))
                 continue

@@ -113,7 +113,7 @@ def assemble(
     `today`: when the metadata was loaded. `hours`: the present open hours; None without a schedule. Errors are counted.
     """
     beside = Beside(deployment, environ, shard, page, clock, hours)
-    with beside.error_counts:
+    with beside.error_counts, beside.keys.explaining():
         source = source_of(deployment, beside.keys)
         connector, exchange = _connection(deployment, source, shard)
         listing = listing_parts(deployment, shard, exchange, beside.status, clock, direct=source.direct)

@@ -190,7 +190,7 @@ def assemble_closed(
     The keys are looked up now, so that a missing one does not show only at the opening.
     """
     beside = Beside(deployment, environ, shard, page, clock)
-    with beside.error_counts:
+    with beside.error_counts, beside.keys.explaining():
         require_shard(deployment, shard)
         keys: Keys = {} if is_simulated(deployment) else beside.keys.of_exchange()
         companions = beside.companions(keys)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 
+from ssmd.errors import SsmdError
 from ssmd.metadata.deployment import Deployment
 from ssmd.metadata.keys import ENGINE_KEYS
 from ssmd.metadata.problem import Problem
@@ -17,6 +20,8 @@ Keys = Mapping[str, Mapping[str, str]]
 
 
 _DAY_SECONDS = 86400
+
+_log = logging.getLogger("ssmd.keys")
 
 
 def is_of_engine(kind: str) -> bool:
@@ -34,6 +39,18 @@ class KeyRing:
         """What people should do about the keys that were looked up."""
         self.states: dict[str, KeyState] = {}
         """The ages of the keys that were found, by name."""
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Log the warnings when an error ends the block: a key that is not used may be why. They are logged by who
+        starts a run otherwise.
+        """
+        try:
+            yield
+        except SsmdError:
+            for problem in self.warnings:
+                _log.warning(str(problem))
+            raise
 
     def of_exchange(self) -> Keys:
         """Return the fields of the keys that are not for an engine. Raises ResolveError."""
