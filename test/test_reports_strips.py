@@ -63,6 +63,7 @@ def test_the_outage_after_a_kill_begins_with_the_last_line_and_not_with_the_last
     run = Run(tmp_path, at("22T00:00:00"))
     run.note("connected", at("22T00:00:00"))
     run.message(at("22T05:00:00"))
+    before = strips(tmp_path, at("22T05:30:00"))["2025-12-22"]  # As of a start that has written nothing yet.
     # Two starts after it, as a collector makes them: the first cannot connect, so the second tells of the same outage.
     for start in (at("22T05:10:00"), at("22T05:20:00")):
         run.note("torn", start, file="kalshi.jsonl.torn", bytes=7)
@@ -70,6 +71,7 @@ def test_the_outage_after_a_kill_begins_with_the_last_line_and_not_with_the_last
         run.note("started", start)
     today = strips(tmp_path, at("22T05:30:00"))["2025-12-22"]
     assert shown(today) == [("00:00:00", "05:00:00", LISTENING, ""), ("05:00:00", "05:30:00", OUTAGE, "killed")]
+    assert shown(before) == shown(today)
 
 
 def test_now_is_never_an_outage_while_it_is_connected(tmp_path):

@@ -1,4 +1,7 @@
-"""The days of a feed as strips, from their manifests and ledgers: what the live page shows. It reads no data."""
+"""The days of a feed as strips, from their manifests and ledgers: what the live page shows.
+
+Of the data, only the last line of a run that was killed is read.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from pathlib import Path
 from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, End, Piece, Strip
 from ssmd.errors import DataError, printable
 from ssmd.proof.coverage import open_times, unconnected
-from ssmd.store.layout import ledger_path, manifest_path
+from ssmd.store.last_line import last_received
+from ssmd.store.layout import data_path, ledger_path, manifest_path
 from ssmd.store.ledger import DISCONNECTED, FIRST_OF_A_RUN, GAP, OF_A_RUN, STARTED, STOPPED, Entry, time_in
 from ssmd.store.ledger import OUTAGE as OUTAGE_FOUND
 from ssmd.store.ledger_file import readable_entries
@@ -55,9 +59,18 @@ class Strips:
                 manifest = None
             if manifest is None:
                 entries = readable_entries(ledger_path(folder, self._stem)).outline()
-                return of_entries(day, entries, now_ns, is_connected=self._is_connected())
+                last_ns = self._last_line_ns(folder, entries)
+                return of_entries(day, entries, now_ns, is_connected=self._is_connected(), last_line_ns=last_ns)
             self._sealed[day] = of_manifest(manifest)
         return self._sealed[day]
+
+    def _last_line_ns(self, folder: Path, entries: Sequence[Entry]) -> int:
+        """Return when the last line was received after which no entry follows, not even of another start; else 0."""
+        found = sessions(entries)
+        if not found or found[-1].next is not None or self._is_connected():
+            return 0
+        last = last_received(data_path(folder, self._stem))
+        return 0 if last is None else last.ns
 
 
 def of_manifest(manifest: Manifest) -> Strip:
@@ -71,10 +84,13 @@ def of_manifest(manifest: Manifest) -> Strip:
     return Strip(manifest.day, pieces, gaps=manifest.sequence_gaps, missing=manifest.missing)
 
 
-def of_entries(day: str, entries: Sequence[Entry], now_ns: int, *, is_connected: bool) -> Strip:
+def of_entries(
+    day: str, entries: Sequence[Entry], now_ns: int, *, is_connected: bool, last_line_ns: int = 0
+) -> Strip:
     """Return a day that is not sealed, from the entries of its ledger: in full, or in outline.
 
     `is_connected`: its collector is connected now, so that a connection that has no end in the ledger goes on.
+    `last_line_ns`: otherwise it went on until then at least; 0 where the ledger says enough.
     """
     begin = day_begins(day)
     end = max(begin, min(begin + DAY_NS, now_ns))
@@ -84,7 +100,7 @@ def of_entries(day: str, entries: Sequence[Entry], now_ns: int, *, is_connected:
         goes_on = is_today and is_connected and not entries
         return Strip(day, [Piece(begin, end, LISTENING if goes_on else UNKNOWN)] if begin < end else [])
     found = sessions(entries)
-    times = open_times(day, found, _killed_at(found, entries))
+    times = open_times(day, found, {len(found) - 1: last_line_ns} | _killed_at(found, entries))
     if times and found[-1].cause == KILLED and is_today and is_connected and found[-1].next is None:
         times[-1] = times[-1]._replace(end_ns=max(end + 1000, times[-1].begin_ns))  # Outages are in whole microseconds.
     gone = unconnected(day, times, entries)

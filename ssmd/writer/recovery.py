@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmd.errors import DataError
 from ssmd.store.closed_hours import closed_until
-from ssmd.store.head import received_ns
 from ssmd.store.inventory import day_folders
+from ssmd.store.last_line import last_received
 from ssmd.store.layout import data_path, ledger_path, manifest_path
 from ssmd.store.ledger import CLOSED, OF_A_LINE, OUTAGE, ROTATED, Entry
 from ssmd.store.ledger_file import read_ledger
@@ -22,8 +21,6 @@ from ssmd.store.sessions import KILLED, NOT_STARTED, UNKNOWN, sessions
 from ssmd.store.timestamps import day_of_ns, parse_timestamp, timestamp
 
 __all__ = ["before_start", "repair_older"]
-
-_TAIL = 64 * 1024
 
 
 def repair_older(root: Path, stem: str, today: Path, now_ns: int) -> list[Repaired]:
@@ -80,7 +77,7 @@ class _End(NamedTuple):
 
 def _end(folder: Path, stem: str) -> _End | None:
     """Return how the last connection of a day ended, None when the day had none."""
-    received = _last_received(data_path(folder, stem))
+    received = last_received(data_path(folder, stem))
     ledger = read_ledger(ledger_path(folder, stem), whole=False)
     entries: list[Entry] = [] if ledger is None else list(ledger.entries)
     if received is None:
@@ -108,32 +105,3 @@ def _last_sealed(folder: Path, stem: str) -> int | None:
     except DataError:
         return None
     return None if manifest is None or manifest.last is None else parse_timestamp(manifest.last)
-
-
-class _Received(NamedTuple):
-    """The last whole line of a file."""
-
-    ns: int
-    """When it was received."""
-    whole: int
-    """Its end, in bytes from the beginning of the file."""
-
-
-def _last_received(path: Path) -> _Received | None:
-    """Return the last whole line, None when there is no file or no line. A torn one may follow it."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            length = _TAIL
-            while True:
-                start = max(0, size - length)
-                *lines, torn = os.pread(file.fileno(), size - start, start).split(b"\n")
-                if len(lines) > 1 or not start:
-                    break
-                length *= 16
-    except FileNotFoundError:
-        return None
-    try:
-        return _Received(received_ns(lines[-1]), size - len(torn))
-    except (IndexError, ValueError):
-        return None
