@@ -163,35 +163,8 @@ require_access() {
     fi
 }
 
-# address: prints the URL of the collector's HTTP server.
-address() {
-    case $listen in :*) echo "http://127.0.0.1$listen" ;; *) echo "http://$listen" ;; esac
-}
-
-# situation: prints that the collector is connected, or until when it is closed, after missing() has printed nothing.
-situation() {
-    "$python" -c 'import json, sys, urllib.request as u
-status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
-until = (status.get("schedule") or {}).get("closed_until")
-if status["state"] == "closed":
-    print("running, and is closed by schedule" + (f" until {until[:19]}Z" if until else ""))
-else:
-    print("connected, and nothing that was asked for is missing")' "$(address)/status" 2>/dev/null
-}
-
-# missing: prints what the collector is waiting for, nothing when all that was asked for is confirmed and coming; fails
-# without an answer. It ignores the proxy that the environment may set: a proxy would connect to its own 127.0.0.1.
-missing() {
-    "$python" -c 'import json, sys, urllib.request as u
-status = json.load(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=5))
-if status["state"] == "closed":
-    print("")
-elif "missing" in status:
-    channels = status["channels"]
-    # It is null where it is not known how the exchange confirms.
-    waits = channels is None or any(channel["confirmed"] is False for channel in channels)
-    print("; ".join(status["missing"]) or ("not confirmed yet" if waits else ""))
-else:  # SSMD_PAGE=off
-    print("" if status["state"] == "collecting" else status["state"])' \
-        "$(address)/status" 2>/dev/null
+# coming: prints what bin/start says of a collector for which nothing is missing; or fails with 75 and prints what it waits
+# for, or with 69 when no collector answers. It asks directly: a proxy of the environment would ask its own 127.0.0.1.
+coming() {
+    (cd -- "$root" && "$python" -m ssmd.collectors.coming "$listen" 2>/dev/null)
 }

@@ -119,6 +119,7 @@ class Today(_Part):
 
 class Channel(_Part):
     channel: _Text
+    confirmed: bool | None = None
     silent: bool = False
     age_seconds: _Number | None = None
 
