@@ -11,7 +11,7 @@ from drifting import messages
 from hypothesis import given
 from hypothesis import strategies as st
 from process import ssmd
-from recorded import GENERIC, write_day
+from recorded import GENERIC, make_day, write_day
 
 from ssmd.exchange.generic.description import Description, Paths, Pick
 from ssmd.exchange.generic.reader import GenericReader
@@ -144,3 +144,18 @@ def test_a_path_without_data_is_named(tmp_path):
         64,
         f"ssmd: {tmp_path}: no data here; name a storage folder, a day or a file\n",
     )
+
+
+def test_a_feed_that_is_not_here_is_named_with_those_that_are(tmp_path):
+    for feed in ("kalshi", "kraken"):
+        make_day(tmp_path, "2026-01-01", feed=feed, per_hour=1)
+    done = ssmd("shape", "--feed", "kalsi", tmp_path)
+    said = f"ssmd: {tmp_path}: no data of the feed kalsi here; there is data of kalshi, kraken\n"
+    assert (done.returncode, done.stderr) == (64, said)
+    done = ssmd("shape", "--feed", "kalsi", tmp_path / "2026-01-01" / "kraken.jsonl")
+    assert (done.returncode, done.stderr.endswith("of the feed kalsi here; there is data of kraken\n")) == (64, True)
+
+
+def test_messages_without_a_type_are_called_so(tmp_path):
+    write_day(tmp_path, "2026-01-01", (0, "started", GENERIC), (0, "connected", {}), (1, b"[1]"))
+    assert ssmd("shape", tmp_path).stdout.startswith("without a type: 1 messages\n")

@@ -38,7 +38,7 @@ from ssmd.commands.jobs.in_order import day_tasks, in_order
 from ssmd.commands.jobs.outlet import Outlet
 from ssmd.commands.places import Places, places
 from ssmd.commands.selecting import stretches_of, warn_of_other_forms
-from ssmd.errors import UsageError, printable
+from ssmd.errors import UsageError, printable, visible
 from ssmd.proof.read_shape import day_shape
 from ssmd.reports.text import print_whole
 from ssmd.shape.json_schema import json_schema
@@ -78,6 +78,10 @@ def _files(arguments: Mapping[str, Any], read: Places) -> Sequence[DayFile]:
     files = data_files(read.paths, feed)
     if not files:
         named = ", ".join(map(printable, arguments["<path>"]))
+        others = sorted({file.feed for file in data_files(read.paths) if file.feed})
+        if others:
+            there = ", ".join(map(printable, others))
+            raise UsageError(f"{named}: no data of the feed {visible(feed)} here; there is data of {there}")
         raise UsageError(f"{named}: no data here; name a storage folder, a day or a file")
     warn_of_other_forms(files)
     return files
@@ -107,7 +111,7 @@ def _print(types: Mapping[str, TypeShape]) -> None:
     if not out.is_terminal:
         out.width = _WIDE
     for name, one in types.items():
-        out.print(Text(f"{printable(name) or '(no type)'}: {one.messages:,} messages", style="bold"))
+        out.print(Text(f"{printable(name) or 'without a type'}: {one.messages:,} messages", style="bold"))
         print_whole(_table(one), out)
         out.print()
 
