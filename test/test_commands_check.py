@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,18 +45,18 @@ def test_each_fault_is_named_with_its_first_line_and_65(tmp_path):
     second = first.parent.parent / "2026-09-21" / first.name
     assert done.returncode == 65
     table, faults = done.stdout.splitlines()[:4], done.stdout.splitlines()[4:]
-    assert [line.split() for line in table] == [
+    assert [re.split("  +", line.strip()) for line in table] == [
         ["type", "messages", "violations"],
         ["orderbook_delta", "6", "5"],
-        ["(none)", "2", "2"],
+        ["without a type", "2", "2"],
         ["new", "1", "0"],
     ]
     assert faults == [
         f'{first}:2: orderbook_delta: msg.side is not one of "yes" or "no" (3 messages)',
         f'{first}:3: orderbook_delta: msg.price_dollars is not of type "string"',
         f"{second}:2: orderbook_delta: msg.delta_fp is missing",
-        f"{second}:4: (none): is not valid JSON",
-        f"{second}:5: (none): {faults[-1].partition('(none): ')[2]}",
+        f"{second}:4: without a type: is not valid JSON",
+        f"{second}:5: without a type: {faults[-1].partition('without a type: ')[2]}",
     ]
     assert ssmd("check", *KALSHI, "--jobs", "2", tmp_path) == done
 

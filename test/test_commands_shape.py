@@ -76,7 +76,7 @@ def test_a_message_with_the_fields_of_another_type_does_not_satisfy_it(storage, 
     assert faults == [
         "quote: msg.bids is missing",
         "new: is not valid under any of the schemas in 'anyOf'",
-        "(none): is not valid under any of the schemas in 'anyOf'",
+        "without a type: is not valid under any of the schemas in 'anyOf'",
     ]
 
 

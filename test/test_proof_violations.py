@@ -91,10 +91,10 @@ def test_the_report_has_a_line_for_each_type_of_a_day_with_violations(tmp_path):
     write_day(tmp_path, DAY, *run(0, violations("trade", 1999), violations("", 1), violations("trade", 1)))
     write_day(tmp_path, "2026-09-21", *run(0))
     write_day(tmp_path, "2026-09-22", *run(0, schema=False))
-    shown = [f"{DAY} kalshi: trade: 2,000 messages, {FIRST}", f"{DAY} kalshi: (none): 1 message, {FIRST}"]
+    shown = [f"{DAY} kalshi: trade: 2,000 messages, {FIRST}", f"{DAY} kalshi: without a type: 1 message, {FIRST}"]
     assert report(tmp_path) == shown
     (tmp_path / DAY / "kalshi.ledger.jsonl").unlink()
-    assert report(tmp_path) == [f"{DAY} kalshi: trade: 2,000 messages", f"{DAY} kalshi: (none): 1 message"]
+    assert report(tmp_path) == [f"{DAY} kalshi: trade: 2,000 messages", f"{DAY} kalshi: without a type: 1 message"]
 
 
 def test_of_a_day_on_which_a_collector_was_killed_the_report_has_what_is_known(tmp_path):

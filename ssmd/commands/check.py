@@ -57,7 +57,7 @@ from ssmd.store.pruned import pruned_data
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
 _NAMED_TYPES = 10
-_NO_TYPE = "(none)"
+_NO_TYPE = "without a type"
 
 
 def main(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:

@@ -69,7 +69,7 @@ def _types(counts: Counter[str], firsts: Mapping[str, Entry], about: str) -> lis
     """Return a line for each type, the most frequent first. `about`: what stands before each number."""
     lines = []
     for kind, count in counts.most_common(_MOST):
-        many = f"{kind or '(none)'}: {about}{count:,} message{'s' if count > 1 else ''}"
+        many = f"{kind or 'without a type'}: {about}{count:,} message{'s' if count > 1 else ''}"
         lines.append(f"{many}, {_reason(firsts[kind])}" if kind in firsts else many)
     if more := len(counts) - len(lines):
         lines.append(f"and {more:,} more types")
