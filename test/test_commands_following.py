@@ -21,8 +21,11 @@ from process import ROOT, Collector
 from ssmd.store.line import LineEncoder
 
 SECOND = 10**9
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-MIDNIGHT_NS = int(TODAY.timestamp()) * SECOND
+pytestmark = pytest.mark.one_day  # A feed that is new is looked for in the folder of the day that it is.
+
+
+def today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def message(market: str, number: int, type: str = "trade") -> bytes:
@@ -31,10 +34,10 @@ def message(market: str, number: int, type: str = "trade") -> bytes:
 
 def add(storage: Path, feed: str, second: float, *messages: bytes, days: int = 0) -> list[bytes]:
     """Record messages of today, or of a day after it, which are received a ms apart; return their lines."""
-    folder = storage / f"{TODAY + timedelta(days):%Y-%m-%d}"
+    folder = storage / f"{today() + timedelta(days):%Y-%m-%d}"
     folder.mkdir(exist_ok=True, parents=True)
     encoder = LineEncoder(feed.partition("+")[0])
-    at = MIDNIGHT_NS + days * 86_400 * SECOND + int(second * SECOND)
+    at = int(today().timestamp()) * SECOND + days * 86_400 * SECOND + int(second * SECOND)
     lines = [encoder.encode(at + number * 1_000_000, [each]) for number, each in enumerate(messages)]
     with open(folder / f"{feed}.jsonl", "ab") as file:
         file.write(b"".join(lines))
@@ -119,7 +122,7 @@ def test_from_a_time_on_lines_of_all_feeds_and_shards_are_merged(tmp_path):
         *add(tmp_path, "a+1of2", 14, message("M", 5)),
         *add(tmp_path, "a", 15, message("M", 6)),
     ]
-    begin = f"{TODAY + timedelta(seconds=11):%Y-%m-%dT%H:%M:%S}"
+    begin = f"{today() + timedelta(seconds=11):%Y-%m-%dT%H:%M:%S}"
     with following("--from", begin, tmp_path) as running:
         assert running.lines(5) == lines[1:]
         new = add(tmp_path, "b", 16, message("M", 7))
@@ -128,7 +131,7 @@ def test_from_a_time_on_lines_of_all_feeds_and_shards_are_merged(tmp_path):
 
 
 def test_the_filters_are_those_of_cat(tmp_path):
-    begin = f"{TODAY:%Y-%m-%d}"
+    begin = f"{today():%Y-%m-%d}"
     wanted = message("A", 1)
     add(tmp_path, "a", 10, message("B", 1), wanted, message("A", 2, "ticker"), b"{broken")
     add(tmp_path, "b", 10, message("A", 3))
@@ -142,18 +145,18 @@ def test_the_filters_are_those_of_cat(tmp_path):
 
 def test_a_line_that_ssmd_did_not_write_is_reported_and_left_out(tmp_path):
     add(tmp_path, "a", 10, message("A", 1))
-    path = tmp_path / f"{TODAY:%Y-%m-%d}" / "a.jsonl"
+    path = tmp_path / f"{today():%Y-%m-%d}" / "a.jsonl"
     with open(path, "ab") as file:
         file.write(b"nonsense\n")
     add(tmp_path, "a", 11, message("A", 2))
-    with following("--from", f"{TODAY:%Y-%m-%d}", "--raw", tmp_path) as running:
+    with following("--from", f"{today():%Y-%m-%d}", "--raw", tmp_path) as running:
         assert running.lines(2) == [message("A", number) + b"\n" for number in (1, 2)]
         assert running.end() == (65, b"", f"ssmd: {path}:2: not a line of ssmd, left out\n")
 
 
 def test_it_ends_when_nobody_reads_although_no_line_comes(tmp_path):
     add(tmp_path, "a", 10, message("A", 1))
-    with following("--from", f"{TODAY:%Y-%m-%d}", tmp_path) as running:
+    with following("--from", f"{today():%Y-%m-%d}", tmp_path) as running:
         running.line()
         running.process.stdout.close()
         assert running.process.wait(timeout=PATIENCE) == 141
@@ -163,7 +166,7 @@ def test_it_ends_when_nobody_reads_although_no_line_comes(tmp_path):
 def test_a_signal_ends_it_also_while_nobody_takes_what_it_prints(tmp_path):
     messages = [message("A", number) for number in range(5000)]
     add(tmp_path, "a", 10, *messages)
-    with following("--from", f"{TODAY:%Y-%m-%d}", tmp_path) as running:
+    with following("--from", f"{today():%Y-%m-%d}", tmp_path) as running:
         running.line()  # The rest is more than a pipe takes.
         running.process.terminate()
         assert running.process.wait(timeout=PATIENCE) == 0
@@ -173,7 +176,7 @@ def test_a_real_collector(tmp_path):
     with Collector(tmp_path, "sim://kalshi?rate=50", environment="subscribe: [{channels: [trade]}]\n") as collector:
         collector.start_up()
         collector.wait_for_lines(1)
-        with following("--from", f"{TODAY:%Y-%m-%d}", collector.data) as running:
+        with following("--from", f"{today():%Y-%m-%d}", collector.data) as running:
             seen = running.lines(100)
             assert seen == [line + b"\n" for line in collector.lines()[:100]]
             assert running.end()[0] == 0
