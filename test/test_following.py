@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from process import Collector, make_tree, ssmd
 
 from ssmd.store.line import decode_line
@@ -33,6 +34,7 @@ def is_birth(msg: dict[str, Any]) -> bool:
     return msg["event_type"] == "created" and msg["additional_metadata"]["event_ticker"].startswith(f"{SERIES}-")
 
 
+@pytest.mark.one_day
 def test_a_market_that_is_born_is_subscribed_to_before_it_opens(tmp_path):
     with Collector(tmp_path, ENDPOINT, environment=FOLLOW) as collector:
         collector.start_up()

@@ -35,6 +35,7 @@ def test_a_refusal_ends_the_run_with_78_and_quotes_the_exchange(tmp_path, name):
     assert REFUSALS[name] in stopped["reason"]
 
 
+@pytest.mark.one_day
 @pytest.mark.parametrize("name", [name for name in NAMES if "sequence" in described(name).get("paths", {})])
 def test_a_gap_in_the_numbers_is_counted(tmp_path, name):
     with ExchangeRun(tmp_path, name, "gap-after=100", rate=200) as run:

@@ -288,6 +288,7 @@ def test_an_endless_answer_is_not_kept_in_memory(tmp_path, script, code, reason)
         assert collector.payloads() == ([b"{}"] if code == 75 else [])
 
 
+@pytest.mark.one_day
 def test_many_messages_of_the_largest_size_do_not_fill_the_memory(tmp_path):
     """Each may have 16 MiB: the queue is bounded in bytes, not in messages."""
     count, message = 12, b'"%s"' % (b"m" * ((16 << 20) - 2))
