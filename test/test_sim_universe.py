@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ssmd.sim.births import SECOND, Births
+from ssmd.sim.births import SECOND, SERIES, Births
 from ssmd.sim.index import Entry
 from ssmd.sim.universe import FIXED, Step, Universe
 
@@ -57,6 +57,17 @@ def test_as_many_markets_are_born_in_an_hour_as_were_chosen() -> None:
     assert abs(found["created"] - 1000) <= 4
     assert abs(found["opened"] - 1000) <= 10
     assert min(found[name] for name in ("closed", "determined", "settled", "close_date_updated", "activated")) > 10
+
+
+def test_every_series_always_has_a_market_that_is_open_or_will_be() -> None:
+    """Whoever follows a single series, at any time, is not told that the exchange lists no market of it."""
+    universe = Universe(1, Births(per_hour=1440, open_after=20, life=120), NOW)
+    missing = set()
+    for second in range(0, 7200, 5):
+        universe.advance(NOW + second * SECOND)
+        coming = [m.ticker for m in universe.markets.values() if m.status in ("initialized", "active", "inactive")]
+        missing |= {each.ticker for each in SERIES if not any(name.startswith(f"{each.ticker}-") for name in coming)}
+    assert missing == set()
 
 
 def test_an_hour_passes_in_a_minute() -> None:

@@ -120,14 +120,14 @@ def births_in(slot: int, seed: int, births: Births) -> Iterator[Birth]:
     """Yield what is born in a slot, in the order of time."""
     span = births.slot_us
     rng = _random(seed, slot)
-    family, event = _event(slot, rng, span)
+    family, event = _event(slot, span)
     new = 1 + int(rng.random() * PER_SLOT)
     at_us = slot * span + int(rng.random() * span / 2)
     for number in range(new):
         yield _birth(at_us + number * span // 1000, event, family, number, rng)
     if new < PER_SLOT:
         # The event of the slot before gets more markets, as real events do when a price leaves their range.
-        family, event = _event(slot - 1, _random(seed, slot - 1), span)
+        family, event = _event(slot - 1, span)
         at_us = slot * span + int((1 + rng.random()) * span / 2)
         for number in range(PER_SLOT, 2 * PER_SLOT - new):
             yield _birth(at_us, event, family, number, rng)
@@ -145,9 +145,9 @@ def _random(seed: int, slot: int) -> Random:
     return Random(f"{seed}/{slot}")  # nosec B311
 
 
-def _event(slot: int, rng: Random, span: int) -> tuple[Family, str]:
-    """Return the series and the ticker of a slot's event. `rng`: of the slot, and not used yet."""
-    family = SERIES[int(rng.random() * len(SERIES))]
+def _event(slot: int, span: int) -> tuple[Family, str]:
+    """Return the series and the ticker of a slot's event. The series take turns, so that none is without a market."""
+    family = SERIES[slot % len(SERIES)]
     day = slot * span // (86_400 * SECOND)
     day_text = time.strftime("%y%b%d", time.gmtime(day * 86_400)).upper()
     return family, f"{family.ticker}-{day_text}-{slot - day * 86_400 * SECOND // span}"
