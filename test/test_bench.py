@@ -308,7 +308,8 @@ def test_a_run_at_saturation_has_all_its_figures(bench):
 @pytest.mark.parametrize("reads", [True, False])
 def test_what_open_tabs_cost_is_measured_in_a_run_that_loses_nothing(bench, monkeypatch, reads):
     monkeypatch.setattr(tabs, "HEALTH_STRETCH", 0.2)
-    pair = tabs.measure(bench, Case("tabs", 3, reads=reads), 0.4)
+    pair = tabs.measure(bench, Case("tabs", 3, reads=reads, slice_seconds=0.2), 0.4)
+    assert len(pair.costs) == 5
     assert 0 < pair.without_us < 1000
     assert 0 < pair.with_us < 1000
     assert (pair.events >= 3) == reads

@@ -35,7 +35,7 @@ def test_an_interval_is_that_of_the_mean_of_the_pairs():
 
 
 def test_the_goals_of_open_tabs_are_judged_by_the_upper_end():
-    pairs = [Pair(1.0, 1.0 + more, 1e6, 59.04, 900, 0, [1.0, 60.0]) for more in (0.0, 0.01, 0.02)]
+    pairs = [Pair([1.0, 1.0 + more, 1.0], 1e6, 59.04, 900, 0, [1.0, 60.0]) for more in (0.0, 0.01, 0.02)]
     text = report({CASES[0]: pairs, CASES[2]: pairs})
     assert re.search(r"\| 100 tabs +\| +1.000 \| 1.010 \| +\+1.00 % \| -1.48 to \+3.48 % \| \+10.0 +\|", text)
     goals = [line for line in text.splitlines() if line.startswith("- ")]

@@ -18,7 +18,7 @@ Options:
     --lake             instead measure what Parquet costs and is worth: an export beside other programs', an upload,
                        and the questions of docs/lake.md, on a day of --size
     --hot-path         instead measure what a message costs between the socket and the disk
-    --tabs             instead measure what open tabs of the page cost at saturation: 11 minutes for 10 --rounds
+    --tabs             instead measure what open tabs of the page cost at saturation: an hour for 10 --rounds
     --beside=<folder>  another checkout, measured in turn with this one by --hot-path and --archive; the goals of the
                        latter are about version 0.1.0
     --only=<names>     collectors whose names contain one of these, separated by `;`, as in `ssmd;picows`; dialects
@@ -82,7 +82,7 @@ def main() -> None:
     if options["--hot-path"]:
         sys.exit(hot_path.main(folder, others, (options["--only"] or "").split(";")))
     if options["--tabs"]:
-        rounds, seconds = int(number(options, "--rounds", 10)), number(options, "--seconds", 4)
+        rounds, seconds = int(number(options, "--rounds", 10)), number(options, "--seconds", 36)
         sys.exit(tabs.main(folder, seconds, rounds, (options["--only"] or "").split(";"), progress))
     compare(folder, options)
 

@@ -2,20 +2,22 @@
 
     bin/bench --tabs [--rounds=<pairs>] [--seconds=<s>] [--only=<cases>]
 
-In each run the real `ssmd run` collects at saturation. Its CPU time a message is measured for half of --seconds (4)
-without a tab, then for all of them with tabs, and for the other half without them again: a pair, in one process, from
-which a steady change of the machine's speed cancels out. While the tabs are open, but outside of the pair, /health is
-asked for, and the memory is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the
-method itself can tell apart; one; a hundred; and a hundred that never read, five times as long, so that each is cut off
-and comes back. What was written is counted and freed at once, so that a run needs little room. It takes about 11
-minutes, on a machine with two cores that has nothing else to do: the page takes its time once a second, and on a
-collector that gets a tenth of a core it weighs ten times as much.
+A pair is one run of the real `ssmd run` at saturation. Its CPU time a message is measured for short slices of time in
+turn, without tabs and with them, until there are --seconds (36) with them. Each slice with tabs is compared with the
+two beside it, since a virtual machine may change its speed by a fifth from one second to the next. In a slice the tabs
+are open already, and have had their first event. At the end of a run, with the tabs still open, /health is asked for,
+and the memory is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the method itself
+can tell apart; one; a hundred; and a hundred that never read, in longer slices, so that each is cut off and comes back.
+What was written is counted and freed at once, so that a run needs little room. It takes about an hour, on a machine
+with two cores that has nothing else to do: the page takes its time once a second, and on a collector that gets a tenth
+of a core it weighs ten times as much.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -139,24 +141,36 @@ def measure(bench: Bench, case: Case, seconds: float) -> Pair:
 
 def _pair(run: _Run, case: Case, seconds: float) -> Pair:
     run.stretch(WARM_SECONDS)
-    before, descriptors = run.stretch(seconds / 2), run.descriptors
+    pair = Pair()
     tabs = _Tabs(run, reads=case.reads) if case.tabs else None
     try:
-        if tabs:
-            tabs.ask(f"open {case.tabs}")
-        looked_at = run.stretch(seconds * case.times)
-        times = run.health(HEALTH_STRETCH)
-        memory_mb = peak_mb(run.process.pid)
-        events, cut = map(int, tabs.ask("close")[1:]) if tabs else (0, 0)
+        slices = [run.stretch(case.slice_seconds)]
+        for left in reversed(range(max(1, round(seconds / case.slice_seconds)))):
+            slices += _slices(run, case, tabs, pair, is_last=left == 0)
     finally:
         if tabs:
             kill(tabs.process)
-    run.until_closed(descriptors)
-    after = run.stretch(seconds / 2)
     line = run.file.size / run.file.lines
-    without_us = (before.cpu + after.cpu) / (before.size + after.size) * line * 1e6
-    with_us = looked_at.cpu / looked_at.size * line * 1e6
-    return Pair(without_us, with_us, looked_at.size / line / looked_at.seconds, memory_mb, events, cut, times)
+    pair.costs = [each.cpu / each.size * line * 1e6 for each in slices]
+    pair.rate = statistics.median(each.size / line / each.seconds for each in slices[1::2])
+    return pair
+
+
+def _slices(run: _Run, case: Case, tabs: _Tabs | None, pair: Pair, *, is_last: bool) -> tuple[_Stretch, _Stretch]:
+    """Measure a slice with tabs, and one without."""
+    descriptors = run.descriptors
+    if tabs:
+        tabs.ask(f"open {case.tabs}")
+    looked_at = run.stretch(case.slice_seconds)
+    if is_last:
+        pair.health_ms = run.health(HEALTH_STRETCH)
+        pair.memory_mb = peak_mb(run.process.pid)
+    if tabs:
+        events, cut = tabs.ask("close")[1:]
+        pair.events += int(events)
+        pair.cut += int(cut)
+    run.until_closed(descriptors)
+    return looked_at, run.stretch(case.slice_seconds)
 
 
 def _end(source: Source, process: subprocess.Popen[bytes], probes: Probes, file: Growing) -> None:

@@ -24,15 +24,15 @@ class Case(NamedTuple):
     name: str
     tabs: int
     reads: bool = True
-    times: float = 1
-    """How many times --seconds the stretch with tabs is."""
+    slice_seconds: float = 2
+    """Whole seconds, since the page takes its time once in each."""
 
 
 CASES = (
     Case("no tab", 0),
     Case("1 tab", 1),
     Case("100 tabs", 100),
-    Case("100 that never read", 100, reads=False, times=5),
+    Case("100 that never read", 100, reads=False, slice_seconds=18),
 )
 
 
@@ -40,28 +40,37 @@ CASES = (
 class Pair:
     """The figures of one run."""
 
-    without_us: float
-    """CPU microseconds a message, of the collector alone."""
-    with_us: float
-    """The same with the tabs."""
-    rate: float
+    costs: list[float] = field(default_factory=list)
+    """CPU microseconds a message, of slices in turn: without tabs, with them, and so on; without them at the end."""
+    rate: float = 0.0
     """Messages a second with the tabs."""
-    memory_mb: float
-    """The highest resident memory by the end of the stretch with tabs."""
-    events: int
+    memory_mb: float = 0.0
+    """The highest resident memory by the end of the last slice with tabs."""
+    events: int = 0
     """Events that the tabs have read."""
-    cut: int
+    cut: int = 0
     """How many times a tab was cut off."""
     health_ms: list[float] = field(default_factory=list)
 
     @property
+    def without_us(self) -> float:
+        return statistics.median(self.costs[::2])
+
+    @property
+    def with_us(self) -> float:
+        return statistics.median(self.costs[1::2])
+
+    @property
     def ratio(self) -> float:
-        return self.with_us / self.without_us
+        """How the slices with tabs compare with those beside them."""
+        costs = self.costs
+        ratios = [2 * costs[at] / (costs[at - 1] + costs[at + 1]) for at in range(1, len(costs), 2)]
+        return statistics.median(ratios)
 
     @property
     def more_ms(self) -> float:
         """Milliseconds of CPU that the tabs take in each second: nearly the same on a machine that is busy."""
-        return (self.with_us - self.without_us) * self.rate / 1e3
+        return (self.ratio - 1) * self.without_us * self.rate / 1e3
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
