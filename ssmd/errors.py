@@ -166,7 +166,7 @@ class ResolveError(ConfigError):
 
 
 class KeyNotSet(ResolveError):
-    """The variables that would have the key are not set. Where it is not required, that is as it should be."""
+    """The variables that would have the key are not set. For a key that is not required, that is no fault."""
 
 
 class SourceUnavailable(ResolveError):

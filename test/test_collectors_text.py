@@ -58,10 +58,12 @@ def test_what_is_missing_is_named():
 
 def test_without_a_connection_it_says_how_the_last_run_ended():
     days = [Strip("2026-09-21", [], last_end=End(NOW - 94 * SECOND, "no route"))]
-    about = replace(ABOUT, days=lambda: days)
+    about = replace(ABOUT, days=lambda: days, started_ns=NOW - 90 * SECOND)
     assert "  why      the last run ended at 14:11:46 UTC: no route" in shown(Status(), FULL, about)
-    assert "  why      the last run ended at 14:11:46 UTC" in shown(Status(), STATUS, about)
+    assert "  ended    the last run ended at 14:11:46 UTC" in shown(Status(), STATUS, about)
     assert not any(line.startswith("  why") for line in shown(busy(), FULL, about))
+    waits = Status(not_connected=End(NOW - 4 * SECOND, "HTTP 429"))
+    assert "  why      the attempt to connect failed at 14:13:16 UTC: HTTP 429" in shown(waits, FULL, about)
 
 
 def test_one_is_not_said_as_many():

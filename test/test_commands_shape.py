@@ -92,8 +92,9 @@ def test_where_types_are_only_parts_of_a_text_a_note_says_so(tmp_path):
     write_day(tmp_path, DAYS[0], (0, "started", dialect), (0, "connected", {}), *payloads)
     done = ssmd("shape", "--schema", tmp_path)
     assert done.stderr == (
-        "ssmd: note: the messages do not have their types as a whole text in one field (at.topic), so a message may "
-        "have the form of another type; put the types into the schema by hand (docs/schemas.md)\n"
+        "ssmd: note: the type of a message is not the whole text of one field (at.topic), so the schema does not tie a "
+        "type to its form, and a faulty message may pass as one of another type; add the types to the schema by hand "
+        "(docs/schemas.md)\n"
     )
     assert "trade.BTC" not in done.stdout
     assert ssmd("shape", tmp_path).stderr == ""
@@ -158,4 +159,4 @@ def test_a_feed_that_is_not_here_is_named_with_those_that_are(tmp_path):
 
 def test_messages_without_a_type_are_called_so(tmp_path):
     write_day(tmp_path, "2026-01-01", (0, "started", GENERIC), (0, "connected", {}), (1, b"[1]"))
-    assert ssmd("shape", tmp_path).stdout.startswith("without a type: 1 messages\n")
+    assert ssmd("shape", tmp_path).stdout.startswith("without a type: 1 message\n")

@@ -120,7 +120,7 @@ def test_the_report_says_which_markets_were_not_collected_when(tmp_path):
     assert all(name in text for name in born)
     verified = ssmd("verify", tmp_path / "data")
     assert verified.returncode == 0
-    assert "followed markets were open for a time in which they were not collected" in verified.stdout + verified.stderr
+    assert "followed markets were not collected at some time while they were open" in verified.stdout + verified.stderr
 
 
 def test_an_archive_without_followed_markets_says_so(tmp_path):

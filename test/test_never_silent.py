@@ -296,9 +296,9 @@ def test_a_book_that_does_not_come_again_keeps_the_run_from_being_ready(tmp_path
     with collecting(tmp_path, *faults) as collector, Readiness(collector) as readiness:
         noticed = collector.wait_for("sequence gap")
         eventually(lambda: metric(collector, "ssmd_books_pending", "orderbook_delta") == 1)
-        assert "orderbook_delta: order books are not known since a gap" in not_ready(collector)
+        assert "orderbook_delta: order books not known since a gap" in not_ready(collector)
         collector.wait_for_lines(len(collector.lines()) + 400)
-        assert "orderbook_delta: order books are not known since a gap" in not_ready(collector)
+        assert "orderbook_delta: order books not known since a gap" in not_ready(collector)
         assert collector.end() == 0
     [gap] = entries(collector, "gap")
     assert set(readiness.between(noticed["ts"], collector.events[-1]["ts"])) == {503}
@@ -320,7 +320,7 @@ def test_a_book_that_was_asked_for_three_times_is_named_as_missing(tmp_path: Pat
         def reason() -> str:
             return found if "not sent" in (found := not_ready(collector)) else ""
 
-        assert "orderbook_delta: order books not sent by the exchange: 1" in eventually(reason)
+        assert "orderbook_delta: 1 order book not sent by the exchange" in eventually(reason)
         assert metric(collector, "ssmd_books_missing", "orderbook_delta") == 1
         assert channel(collector, "orderbook_delta")["books_missing"] == 1
         unsent = collector.wait_for("the exchange sends no order book of some markets; remove those that are settled")

@@ -67,7 +67,7 @@ def test_a_gap_that_only_the_data_has_is_found_beside_a_description_of_a_later_v
     path.write_text("".join(entry for entry in entries if '"gap"' not in entry))
     [verdict] = verdicts(tmp_path)
     assert [text for _, text in verdict.findings] == [
-        "follows a gap that the ledger does not have: sid 0, expected 5, got 7, 2 missing"
+        "follows a gap that the ledger does not have: sid 0, expected 5, got 7, 2 lost"
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_gap_that_only_the_data_or_only_the_ledger_has_is_found(own_storage):
     line = decode_entry(gap).line + 1
     path.write_bytes(text.replace(gap, b""))
     manifest_in(own_storage).unlink()
-    text_of_gap = "sid 1, expected 51, got 52, 1 missing"
+    text_of_gap = "sid 1, expected 51, got 52, 1 lost"
     assert findings_in(own_storage) == [(line, f"follows a gap that the ledger does not have: {text_of_gap}")]
     path.write_bytes(text.replace(b'"got":52,"missing":1', b'"got":53,"missing":2'))
     assert [number for number, _ in findings_in(own_storage)] == [line, line]
@@ -132,9 +132,9 @@ COUNT = 100
 @pytest.mark.parametrize(
     ("step", "entries", "first", "rest"),
     [
-        (2, lambda *_: [], "follows a gap that the ledger does not have: sid 1, expected 2, got 3, 1 missing",
+        (2, lambda *_: [], "follows a gap that the ledger does not have: sid 1, expected 2, got 3, 1 lost",
          "and 79 more lines, each of which follows a gap that the ledger does not have"),
-        (1, the_entry, "has no gap before it, although the ledger has one there: sid 1, expected 2, got 3, 1 missing",
+        (1, the_entry, "has no gap before it, although the ledger has one there: sid 1, expected 2, got 3, 1 lost",
          "and 79 more gaps that only the ledger has"),
         (1, lambda *_: [b"oops\n"], "line 3 of the ledger is not a ledger entry",
          "and 79 more lines of the ledger are not ledger entries"),
@@ -160,6 +160,6 @@ def test_a_gap_that_the_ledger_has_twice_or_in_another_place_is_found_among_many
     assert found == [
         (61, f"does not begin at byte {offset}, where the ledger puts `gap`: lines before it are missing, added or "
          "changed"),
-        (41, "follows a gap that the ledger does not have: sid 1, expected 80, got 81, 1 missing"),
-        (61, "has no gap before it, although the ledger has one there: sid 1, expected 80, got 81, 1 missing"),
+        (41, "follows a gap that the ledger does not have: sid 1, expected 80, got 81, 1 lost"),
+        (61, "has no gap before it, although the ledger has one there: sid 1, expected 80, got 81, 1 lost"),
     ]  # fmt: skip

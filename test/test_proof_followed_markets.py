@@ -215,8 +215,8 @@ def test_the_sentence_names_the_markets_that_were_missed_longest():
     record = SessionRecord(timestamp(times[0].begin_ns), timestamp(times[0].end_ns), "stopped", 0, 0, [])
     [note] = note_of(DAY, ledger.entries, [record], int((BEGIN + 100) * 1e9))
     assert note.startswith(
-        "4 of 5 followed markets were open for a time in which they were not collected, 3 of them for all of it, in "
-        "sum for 11 s: M4 from 2026-11-28T00:00:10 to 2026-11-28T00:00:14 (not subscribed); M3 from "
+        "4 of 5 followed markets were not collected at some time while they were open, 3 of them at no time; added up, "
+        "that is 11 s: M4 from 2026-11-28T00:00:10 to 2026-11-28T00:00:14 (not subscribed); M3 from "
     )
     assert note.endswith("; ...; `ssmd report --markets` names all")
     assert list(note_of(DAY, ledger.entries[:2], [], 0)) == []

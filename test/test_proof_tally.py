@@ -135,7 +135,7 @@ def test_a_gap_whose_size_nobody_knows_is_not_counted_behind_the_first_message(t
     chained_over_midnight(tmp_path, (0.1, b'{"s":"A","p":5,"n":9}'), chain_gap(1, 5, 9), (1, b'{"s":"A","p":9,"n":12}'))
     [(day, line, text)] = all_findings(verdicts(tmp_path))
     assert (day, line) == ("2026-09-21", 2)
-    assert text.endswith("expected 5, got 9, an unknown number missing")
+    assert text.endswith("expected 5, got 9, an unknown number lost")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_entry_of_a_gap_at_the_beginning_of_a_new_connection_is_found(tmp_pat
     write_day(tmp_path, "2026-09-21", (0, "started", KALSHI), (0, "connected", {}), gap(1, 2, 502), (1, trade(502)))
     [(_, line, text)] = all_findings(verdicts(tmp_path))
     assert line == 1
-    assert text == "has no gap before it, although the ledger has one there: sid 1, expected 2, got 502, 500 missing"
+    assert text == "has no gap before it, although the ledger has one there: sid 1, expected 2, got 502, 500 lost"
 
 
 def sid_of(market: str) -> int:

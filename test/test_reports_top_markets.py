@@ -49,7 +49,7 @@ def test_the_report_names_them_for_the_newest_day_sealed_or_not(tmp_path, sealed
         f"markets on {DAY}: 2 had a message, 3 were asked for by name\n"
         "  KX-1  2  66.7 %\n"
         "  KX-2  1  33.3 %\n"
-        "  1 of these had no message: KX-3\n"
+        "  1 of the markets asked for by name had no message: KX-3\n"
     ) in done.stdout
     assert ">KX-1<" in ssmd("report", tmp_path, "--html").stdout
 
@@ -90,14 +90,14 @@ def test_what_is_estimated_or_not_known_is_said_to_be():
     assert list(market_lines([Figures(DAY, "kalshi", messages=100, markets=found)])) == [
         f"markets on {DAY}: how many had a message is not known, 9 were asked for by name",
         "  A  about 80  80.0 %",
-        "  which of these had no message is not known",
+        "  which of the markets asked for by name had no message is not known",
     ]
 
 
 def test_it_is_said_when_all_had_a_message():
     found = Markets(80, True, 1, {"A": 80}, 1, 0, [])
     *_, last = market_lines([Figures(DAY, "kalshi", messages=80, markets=found)])
-    assert last == "  all of these had a message"
+    assert last == "  every market that was asked for by name had a message"
 
 
 def test_a_name_from_the_exchange_stays_text():

@@ -200,7 +200,7 @@ def test_the_time_out_of_a_channel_ends_the_run(status, metrics):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"pending": True}, "trade: not confirmed for 11 s"),
+        ({"pending": True}, "trade: subscription not confirmed for 11 s"),
         ({"asked": 40, "confirmed": 37}, "trade: 3 of 40 markets not confirmed for 11 s"),
     ],
 )
@@ -248,7 +248,7 @@ def test_books_are_given_a_minute_at_first(run, caplog):
     run.tick(60, orderbook_delta=1)
     assert run.status.ready()
     run.tick(1, orderbook_delta=1)
-    assert run.status.not_ready() == ["orderbook_delta: order books not known for 61 s: 2"]
+    assert run.status.not_ready() == ["orderbook_delta: 2 order books not known for 61 s"]
     run.tick(100, orderbook_delta=1)
     [record] = logged(caplog, "order books not known: their snapshots have not come")
     assert (record.channel, record.books) == ("orderbook_delta", 2)
@@ -264,10 +264,10 @@ def test_books_behind_a_gap_are_missing_at_once_until_all_have_come(run):
     assert run.status.ready()
     run.exchange.set("orderbook_delta", books_pending=5)
     run.journal.events([Gap(1, 5, 8, books="orderbook_delta")], run.wall_clock())
-    assert run.status.not_ready() == ["orderbook_delta: order books are not known since a gap"]
+    assert run.status.not_ready() == ["orderbook_delta: order books not known since a gap"]
     run.exchange.set("orderbook_delta", books_pending=1)
     run.tick(70, orderbook_delta=1)
-    assert run.status.not_ready() == ["orderbook_delta: order books are not known since a gap"]
+    assert run.status.not_ready() == ["orderbook_delta: order books not known since a gap"]
     run.exchange.set("orderbook_delta", books_pending=0)
     run.tick(1, orderbook_delta=1)
     assert run.status.ready()
@@ -342,7 +342,7 @@ def test_nothing_is_looked_at_before_the_connection(status, metrics):
 def test_a_book_that_the_exchange_does_not_send_is_missing(run):
     run.exchange.set("orderbook_delta", asked=5, confirmed=5, heard=4, books_missing=1)
     run.tick(1, orderbook_delta=1)
-    assert run.status.not_ready() == ["orderbook_delta: order books not sent by the exchange: 1"]
+    assert run.status.not_ready() == ["orderbook_delta: 1 order book not sent by the exchange"]
     run.exchange.set("orderbook_delta", books_missing=0)
     run.tick(1, orderbook_delta=1)
     assert run.status.ready()

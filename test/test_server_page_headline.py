@@ -78,18 +78,26 @@ def test_a_disk_that_does_not_answer_has_its_duration_in_the_sentence():
     [
         (None, ""),
         (End(NOW - 94 * SECOND, "no route"), "The last run ended at 14:11:46 UTC: no route"),
-        (End(NOW - 94 * SECOND, None), "The last run was killed, or lost its power, at or after 14:11:46 UTC."),
+        (End(NOW - 94 * SECOND, None), "The last run was killed, or its host lost power, at 14:11:46 UTC or later."),
     ],
 )
 def test_without_a_connection_it_says_how_the_last_run_ended(end, line):
     status, days = running(connected=False), [AWAY[0]._replace(last_end=end)]
-    assert headline(said(status, days=days), NOW)["why"] == line
+    assert headline(said(status, NOW - 90 * SECOND, days=days), NOW)["why"] == line
     assert headline(said(running(), days=days), NOW)["why"] == ""
+
+
+def test_while_a_run_waits_before_its_end_it_says_how_its_attempt_failed():
+    status = running(connected=False)
+    status.not_connected = End(NOW - 4 * SECOND, "HTTP 429")
+    shown = headline(said(status, NOW - 5 * SECOND, days=AWAY), NOW)["why"]
+    assert shown == "The attempt to connect failed at 14:13:16 UTC: HTTP 429"
 
 
 def test_without_the_texts_of_errors_it_says_where_the_reason_is():
     days = [AWAY[0]._replace(last_end=End(NOW - 94 * SECOND, "no route"))]
-    found = describe(running(connected=False), replace(ABOUT, days=lambda: days), STATUS, lambda: NOW)
+    about = replace(ABOUT, days=lambda: days, started_ns=NOW - 90 * SECOND)
+    found = describe(running(connected=False), about, STATUS, lambda: NOW)
     assert headline(found, NOW)["why"] == "The last run ended at 14:11:46 UTC. The log says why."
 
 

@@ -67,7 +67,7 @@ def test_it_shows_the_verdict_and_why():
     assert "The chart begins 10 s after the start of the run." in html(status)
     status.channels = [BOOKS, replace(BOOKS, channel="trade", missing=(Reason("trade: no message for 94 s", "trade"),))]
     text = html(status)
-    assert "<h1>Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s (and 1 more)</h1>" in text
+    assert "<h1>Connected, but on orderbook_delta: 1 of 40 markets not confirmed for 11 s (and 1 more)</h1>" in text
     assert "<li>orderbook_delta: 1 of 40 markets not confirmed for 11 s</li>" in text
     assert "<li>trade: no message for 94 s</li>" in text
     assert "never heard from: KX-orderbook_delta-0, " in text

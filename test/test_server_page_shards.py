@@ -22,12 +22,12 @@ def test_each_other_shard_has_a_row():
     ]
     found = shards_of("1of20", others, NOW)
     assert found is not None
-    assert found["note"].startswith("This page is of shard 1 of 20. ")
+    assert found["note"].startswith("This page shows shard 1 of 20. ")
     assert [tuple(row.values()) for row in found["rows"]] == [
         ("shard 2 of 20", "connected", "good", "00:00 UTC, for 14 h 13 min", "2"),
         (
             *("shard 3 of 20", "not connected", "bad"),
-            "14:11:46 UTC, for 94 s: the collector was killed, or lost its power",
+            "14:11:46 UTC, for 94 s: the collector was killed, or its host lost power",
             "0",
         ),
         ("shard 4 of 20", "not known", "", "no ledger of today here", "?"),
@@ -38,12 +38,12 @@ def test_each_other_shard_has_a_row():
 def test_without_ledgers_of_the_others_it_says_where_they_are_shown():
     others = [ShardToday(Shard(1, 2), None, is_connected=False)]
     assert shards_of("2of2", others, NOW) == {
-        "note": f"This page is of shard 2 of 2 only: the others have no ledger of today on this disk. {DASHBOARD}",
+        "note": f"This page shows shard 2 of 2 only: the others have no ledger of today on this disk. {DASHBOARD}",
         "rows": [],
         "more": 0,
     }
     assert shards_of("2of2", None, NOW) == {
-        "note": f"This page is of shard 2 of 2 only. {DASHBOARD}",
+        "note": f"This page shows shard 2 of 2 only. {DASHBOARD}",
         "rows": [],
         "more": 0,
     }

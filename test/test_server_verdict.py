@@ -109,7 +109,7 @@ def test_gaps_of_this_run():
         (
             lambda: running(channels=[BOOKS]),
             "bad",
-            "Connected, but orderbook_delta: 1 of 40 markets not confirmed for 11 s",
+            "Connected, but on orderbook_delta: 1 of 40 markets not confirmed for 11 s",
         ),
         (
             lambda: running(channels=[silent("orderbook_delta", 94)]),

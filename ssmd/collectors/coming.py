@@ -1,7 +1,7 @@
 """For bin/start: whether all comes that was asked for, `python -m ssmd.collectors.coming <host:port>`.
 
-Exit codes: 0, it prints a few words that follow `is`; 75, it prints what is missing; 69, no collector answers, and it
-prints nothing.
+Exit codes: 0, nothing is missing, and it prints the state, in words that fit after "kalshi is"; 75, it prints what is
+missing; 69, no collector answers, and it prints nothing.
 """
 
 from __future__ import annotations

@@ -177,6 +177,7 @@ class Said(_Part):
 
     state: _Text
     since: Time
+    started: Time | None = None
     environment: _Text = ""
     feed: _Text = ""
     shard: _Text = ""

@@ -56,7 +56,9 @@ def _lines(said: Said, now: datetime) -> Iterator[Line]:
     if said.state == CONNECTING and said.runs is not None and said.runs.last_end is not None:
         end = said.runs.last_end
         reason = f": {end.reason}" if end.reason else ""
-        yield Line("why", f"the last run ended at {_clock(end.time, now)} UTC{reason}")
+        is_own = said.started is not None and end.time >= said.started  # This run waits before it ends.
+        what = "the attempt to connect failed" if is_own else "the last run ended"
+        yield Line("why" if end.reason else "ended", f"{what} at {_clock(end.time, now)} UTC{reason}")
     if said.state == "incomplete":
         yield from (Line("missing", reason) for reason in said.missing)
     yield from (Line("note", note) for note in said.notes)

@@ -47,7 +47,7 @@ from ssmd.store.layout import DayFile
 from ssmd.store.manifest import Manifest
 from ssmd.store.repair import Repaired
 from ssmd.store.timestamps import day_of_ns
-from ssmd.words import percent
+from ssmd.words import counted, percent
 
 _MOST_DRIFTS = 20
 """How many changes of the messages' shape are named for a day."""
@@ -134,8 +134,8 @@ def _outcome(manifest: Manifest | None) -> str:
     if manifest is None:
         return "is being written; left alone"
     covered = percent(coverage_of(manifest))
-    lost = "an unknown number of" if manifest.missing is None else f"{manifest.missing:,}"
-    return f"sealed, {manifest.lines:,} lines, coverage {covered}, {lost} messages lost"
+    lost = "an unknown number of messages" if manifest.missing is None else counted(manifest.missing, "message")
+    return f"sealed, {counted(manifest.lines, 'line')}, coverage {covered}, {lost} lost"
 
 
 def _print_repaired(repaired: Repaired) -> None:

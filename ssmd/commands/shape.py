@@ -48,6 +48,7 @@ from ssmd.shape.together import together
 from ssmd.store.inventory import data_files
 from ssmd.store.layout import DayFile
 from ssmd.store.pruned import pruned_data
+from ssmd.words import counted
 
 _WIDE = 160
 """Columns for a file or a pipe, where nothing has to be cut off."""
@@ -93,10 +94,11 @@ def _type_path(files: Sequence[DayFile]) -> Path:
     paths = {tuple(reader.type_path) for reader in readers}
     if len(paths) == 1 and (path := paths.pop()):
         return path
-    fields = ", ".join(sorted({reader.type_field for reader in readers}))
+    fields = printable(", ".join(sorted({reader.type_field for reader in readers}))) or "none known"
     print(
-        f"ssmd: note: the messages do not have their types as a whole text in one field ({printable(fields)}), so a "
-        "message may have the form of another type; put the types into the schema by hand (docs/schemas.md)",
+        f"ssmd: note: the type of a message is not the whole text of one field ({fields}), so the "
+        "schema does not tie a type to its form, and a faulty message may pass as one of another type; add the "
+        "types to the schema by hand (docs/schemas.md)",
         file=sys.stderr,
     )
     return ()
@@ -111,7 +113,7 @@ def _print(types: Mapping[str, TypeShape]) -> None:
     if not out.is_terminal:
         out.width = _WIDE
     for name, one in types.items():
-        out.print(Text(f"{printable(name) or 'without a type'}: {one.messages:,} messages", style="bold"))
+        out.print(Text(f"{printable(name) or 'without a type'}: {counted(one.messages, 'message')}", style="bold"))
         print_whole(_table(one), out)
         out.print()
 

@@ -32,7 +32,7 @@ __all__ = [
 
 COUNTER, RANGE, CHAIN = "counter", "range", "chain"
 """How lost messages show: each message has a number, one more than the one before; or its first and last number; or its
-own number and that of the message before it. Only a counter says how many messages are missing."""
+own number and that of the message before it. Only a counter says how many messages were lost."""
 
 LOSS_NOT_DETECTED = "lost messages cannot be detected, because it is not known whether and where messages are numbered"
 """What people should know where a dialect finds no sequence."""

@@ -52,5 +52,5 @@ class KeyResolver(Protocol):
         """Return the value of every field.
 
         Raises ResolveError, which names all that is missing, and never a value or the source; it raises
-        SourceUnavailable where another attempt may find it, and KeyNotSet where it was not put there at all.
+        SourceUnavailable where another attempt may find it, and KeyNotSet where the variables are not set.
         """

@@ -119,8 +119,8 @@ def _gaps(found: Examination, entries: Entries, of_ledger: bool) -> Iterator[Fin
 
 
 def _described(gap: FoundGap) -> str:
-    missing = "an unknown number" if gap.missing == NOT_KNOWN else gap.missing
-    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {missing} missing"
+    lost = "an unknown number" if gap.missing == NOT_KNOWN else gap.missing
+    return f"sid {gap.sid}, expected {gap.expected}, got {gap.got}, {lost} lost"
 
 
 def against_manifest(real: Manifest, sealed: Manifest) -> Iterator[Finding]:

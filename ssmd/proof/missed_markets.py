@@ -137,8 +137,8 @@ def _sentence(markets: Iterable[MissedMarket]) -> Iterator[str]:
         seconds = sum(market.seconds for market in found)
         named = "; ".join(map(_shown, found[:_NAMED]))
         yield (
-            f"{len(found):,} of {len(due):,} followed markets were open for a time in which they were not collected, "
-            f"{never:,} of them for all of it, in sum for {seconds:,.0f} s: {named}"
+            f"{len(found):,} of {len(due):,} followed markets were not collected at some time while they were open"
+            f"{f', {never:,} of them at no time' if never else ''}; added up, that is {seconds:,.0f} s: {named}"
             f"{'; ...' if len(found) > _NAMED else ''}; `ssmd report --markets` names all"
         )
 

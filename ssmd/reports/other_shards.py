@@ -17,7 +17,7 @@ from ssmd.store.timestamps import day_of_ns
 __all__ = ["MOST_SHARDS_READ", "OtherShards"]
 
 MOST_SHARDS_READ = 16
-"""Of so many other shards the ledgers are read, the first ones: a feed may have hundreds."""
+"""The ledgers of at most so many other shards are read, those with the lowest numbers: a feed may have hundreds."""
 
 
 class OtherShards:

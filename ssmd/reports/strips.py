@@ -65,7 +65,7 @@ class Strips:
         return self._sealed[day]
 
     def _last_line_ns(self, folder: Path, entries: Sequence[Entry]) -> int:
-        """Return when the last line was received after which no entry follows, not even of another start; else 0."""
+        """Return when the last line was received, in ns, if the ledger says nothing after it; else 0."""
         found = sessions(entries)
         if not found or found[-1].next is not None or self._is_connected():
             return 0

@@ -47,12 +47,12 @@ def _silent(found: Markets) -> str:
     if found.asked is None:
         return ""
     if found.silent is None:
-        return "which of these had no message is not known"
+        return "which of the markets asked for by name had no message is not known"
     if not found.silent:
-        return "all of these had a message"
+        return "every market that was asked for by name had a message"
     more = found.silent - len(found.silent_names)
     names = ", ".join(map(printable, found.silent_names)) + (f" and {count(more)} more" if more else "")
-    return f"{count(found.silent)} of these had no message: {names}"
+    return f"{count(found.silent)} of the markets asked for by name had no message: {names}"
 
 
 def market_lines(days: Sequence[Figures]) -> Iterator[str]:

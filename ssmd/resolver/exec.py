@@ -100,8 +100,8 @@ class ExecResolver:
             )
         except TimeoutError:
             raise SourceUnavailable(
-                "its command could not be started in time; check that the file system of its program, and of all "
-                "folders of PATH, is there"
+                "its command could not be started in time; check that the file systems of its program and "
+                "of all folders of PATH answer"
             ) from None
         except FileNotFoundError:
             raise ResolveError("its command is not found; name a program of PATH, or an absolute path") from None

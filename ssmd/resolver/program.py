@@ -9,9 +9,9 @@ from contextlib import suppress
 __all__ = ["touch"]
 
 _FIRST_LINE = 256
-"""So many bytes of a script Linux reads to find its interpreter: execve(2)."""
+"""How many bytes of a script Linux reads to find its interpreter: execve(2)."""
 _MOST_INTERPRETERS = 5
-"""An interpreter may be a script itself, but not more than so many one in another: execve(2)."""
+"""How many scripts may be interpreters of one another: execve(2)."""
 
 
 def touch(program: str, path: str) -> None:

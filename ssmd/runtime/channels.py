@@ -27,6 +27,7 @@ from ssmd.runtime.status import Status
 from ssmd.runtime.watched_channel import WatchedChannel, is_confirmed
 from ssmd.store.ledger import HEARD, SILENT
 from ssmd.store.timestamps import timestamp
+from ssmd.words import counted
 
 __all__ = ["BOOKS_SECONDS", "FOREIGN_SECONDS", "NO_LIMITS", "ChannelWatch", "Limits"]
 
@@ -164,15 +165,15 @@ class ChannelWatch:
         """Yield why what was asked for on a channel is not coming."""
         name = now.channel
         if watched.unconfirmed > ACKNOWLEDGE_SECONDS and name not in self._status.refused:
-            what = now.some_unconfirmed or "not confirmed"
+            what = now.some_unconfirmed or "subscription not confirmed"
             yield Reason(f"{name}: {what} for {watched.unconfirmed:.0f} s", name, says_how_long=True)
         if now.silent:
             yield Reason(f"{name}: no message for {watched.quiet:.0f} s", name, says_how_long=True)
         if watched.books > BOOKS_SECONDS and name not in self._status.broken_books:
-            text = f"{name}: order books not known for {watched.books:.0f} s: {now.books_pending}"
+            text = f"{name}: {counted(now.books_pending, 'order book')} not known for {watched.books:.0f} s"
             yield Reason(text, name, says_how_long=True)
         if now.books_missing:
-            yield Reason(f"{name}: order books not sent by the exchange: {now.books_missing}", name)
+            yield Reason(f"{name}: {counted(now.books_missing, 'order book')} not sent by the exchange", name)
 
     def _note_silence(self, watched: WatchedChannel, now: ChannelStatus) -> None:
         """Log, and write to the ledger, that a channel has fallen silent, or is heard again."""

@@ -39,8 +39,8 @@ class GapCounts:
         return self._counts
 
     def subscribed(self, sid: int | None, channel: str) -> None:
-        """Note of which channel a subscription is. Of the newest MOST_COUNTED it is known; each connection may bring
-        others, under the same numbers or further ones.
+        """Note which channel a subscription is of. That is kept for the newest MOST_COUNTED subscriptions: each
+        connection may bring new ones, with the same numbers or others.
         """
         if sid is None:
             return

@@ -73,7 +73,7 @@ class _FromStatus(Collector):
         ),
         (
             "ssmd_missed_messages",
-            "Messages lost in those gaps; no value when a gap does not say how many.",
+            "Messages lost in those gaps; no series after a gap that does not show how many.",
             lambda status: status.known_missed,
         ),
         (

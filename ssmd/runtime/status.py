@@ -215,7 +215,7 @@ class Status:
         unanswered = [Reason(text, says_how_long=True) for text in self.unanswered()]
         partly = {state.channel: state.some_unconfirmed for state in self.channels or ()}
         refused = [refusal(channel, code, partly.get(channel, "")) for channel, code in self.refused.items()]
-        broken = [Reason(f"{name}: order books are not known since a gap", name) for name in sorted(self.broken_books)]
+        broken = [Reason(f"{name}: order books not known since a gap", name) for name in sorted(self.broken_books)]
         of_channels = [reason for state in self.channels or () for reason in state.missing]
         return [*self.missing, *unanswered, *refused, *broken, *of_channels, *self.not_followed]
 

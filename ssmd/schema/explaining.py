@@ -23,7 +23,7 @@ _LONGEST_REASON = _LONGEST_PATH = 200
 _DEEPEST = 64
 """How many parts of a schema lead to the one that is named, at most."""
 _MOST_ALTERNATIVES = 1000
-"""Of more alternatives, it is not tried which are valid, since that takes too long."""
+"""With more alternatives, it is not tried which of them are valid, because that takes too long."""
 
 _LEAVES = frozenset(
     {
@@ -135,7 +135,7 @@ class Explainer:
         if len(parts) <= _MOST_ALTERNATIVES:
             valid = sum(self._is_valid(_there(each, part)) for each in parts)
         elif is_alone and keyword == "anyOf":
-            valid = 0  # Or the message were valid.
+            valid = 0  # Otherwise the message would be valid.
         else:
             return None
         if valid == 1 or (valid and keyword == "anyOf"):

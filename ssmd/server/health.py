@@ -35,8 +35,8 @@ ACCEPTED_AT_ONCE = 32
 BACKLOG = 1024
 """Connections that may wait to be accepted. A probe that finds the backlog full would try again only after 1 s."""
 CONNECTION_SECONDS = 5.0
-"""The longest life of a connection, but for sending a long answer to a client that goes on taking it. A probe needs
-milliseconds; a client that sends its header byte by byte is cut off."""
+"""The longest life of a connection, except while a long answer is sent to a client that goes on taking it. A probe
+needs milliseconds; a client that sends its header byte by byte is cut off."""
 
 MOST_HEAD_BYTES = 32 * 1024
 """A request with a longer head is refused. Python itself would keep 100 fields of 64 kB for each connection."""

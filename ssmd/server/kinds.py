@@ -71,4 +71,4 @@ class Verdict(NamedTuple):
     says_since: bool = False
     """The sentence has that time, so that nobody need say it again."""
     says_how_long: bool = False
-    """The sentence says for how long it has been so, or it does not matter."""
+    """The sentence says for how long it has been so, or how long does not matter."""

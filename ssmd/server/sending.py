@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["send_all"]
 
 _LOOKS = 10
-"""So often it looks, within the limit, whether the client has taken something. It counts the looks, not the time: a
+"""How often it looks, within the limit, whether the client has taken something. It counts looks, not time, so that a
 process that was stopped for a while does not blame the client."""
 
 

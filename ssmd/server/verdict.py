@@ -52,13 +52,13 @@ LAG_SECONDS = 60.0
 FULL_DAYS = 1.0
 """So is a disk that will be full within this time."""
 _MOST_NAMED = 2
-"""So many silent channels are named."""
+"""How many silent channels are named."""
 
 
 def verdict(found: Mapping[str, Any], reasons: Sequence[Reason], trouble: str | None, now_ns: int) -> Verdict:
     """Return the verdict on what /status says.
 
-    `reasons`: see Status.not_ready(). `trouble`: what /health says; None when nothing is wrong.
+    `reasons`: see Status.reasons(). `trouble`: what /health says; None when nothing is wrong.
     """
     since = parse_timestamp(found["since"])
     if found["state"] == status.ENDING:
@@ -103,7 +103,8 @@ def _incomplete(found: Mapping[str, Any], reasons: Sequence[Reason], since: int)
         since_is = LAST_MESSAGE if last and len(named) == 1 else STATE_BEGAN
         return make(text, min([since, *last]), since_is, says_how_long=bool(last))
     first = reasons[0] if reasons else Reason("something that was asked for does not come")
-    text = f"Connected, but {_refused(first) if first.is_refused else first.text}{_others(reasons[1:])}"
+    what = _refused(first) if first.is_refused else f"on {first.text}" if first.channel else first.text
+    text = f"Connected, but {what}{_others(reasons[1:])}"
     return make(text, since, says_how_long=first.says_how_long)
 
 

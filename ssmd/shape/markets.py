@@ -21,7 +21,7 @@ NAMED = 20
 """How many markets are named: those with the most messages, and those without any."""
 _EXACT_MESSAGES = 500_000
 """On a day with more messages, only some of those after that are counted. Looking at each would make reading a large
-day about a sixth slower, and a third where there are many markets: then the processor waits for the memory each time.
+day slower, most of all where there are many markets: then the processor waits for the memory each time.
 """
 EACH = 17
 """Each so many-th block of messages is counted then. A prime number, so that what recurs after a few blocks is counted

@@ -42,8 +42,8 @@ class KeyRing:
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Log the warnings when an error ends the block: a key that is not used may be why. They are logged by who
-        starts a run otherwise.
+        """Log the warnings when an error ends the block: a key that is not used may be why. Otherwise whoever starts
+        the run logs them.
         """
         try:
             yield

@@ -25,7 +25,7 @@ _LEAST_TOP = 1.0
 _CAUSES = {
     "disconnected": "the connection was lost",
     "stopped": "the collector was stopped",
-    "killed": "the collector was killed, or lost its power",
+    "killed": "the collector was killed, or its host lost power",
     NOT_STARTED: "the collector was not started",
     "unknown": "no ledger says why",
 }

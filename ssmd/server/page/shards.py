@@ -33,11 +33,12 @@ def shards_of(label: str, others: Sequence[ShardToday] | None, now_ns: int) -> d
         return None
     here = [one for one in others or () if one.strip is not None]
     if here:
-        note = f"This page is of {_name(shard)}. The table is from ledgers of the others in the same folder. {_ALL}"
+        table = "The table shows the others, from their ledgers in the same folder."
+        note = f"This page shows {_name(shard)}. {table} {_ALL}"
     elif others is None:
-        note = f"This page is of {_name(shard)} only. {_ALL}"
+        note = f"This page shows {_name(shard)} only. {_ALL}"
     else:
-        note = f"This page is of {_name(shard)} only: the others have no ledger of today on this disk. {_ALL}"
+        note = f"This page shows {_name(shard)} only: the others have no ledger of today on this disk. {_ALL}"
     more = shard.of - 1 - len(others or ())
     return {
         "note": note,

@@ -61,7 +61,7 @@ def _rates(found: Mapping[str, Any], steps: Sequence[tuple[float, Rates]]) -> di
         "bytes": bytes_text(found["rates"]["bytes_per_second"]),
         "bands": drawn.bands,
         "top": rate(drawn.top),
-        "empty": "" if drawn.bands else _NO_CHART if not steps else "No message has come within this time.",
+        "empty": "" if drawn.bands else _NO_CHART if not steps else "No message has come in these 15 minutes.",
     }
 
 
