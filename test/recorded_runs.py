@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -52,11 +52,13 @@ def open_writer(storage: Path, ns: int, status: Status, metrics: Metrics) -> Fil
 
 
 class Run:
-    """One run of a collector, which begins at `ns` by its clock."""
+    """One run of a collector, which begins at `ns` by its clock. `before`: what its ledger has before `started`."""
 
-    def __init__(self, storage: Path, ns: int) -> None:
+    def __init__(self, storage: Path, ns: int, *before: tuple[str, Mapping[str, object]]) -> None:
         status = Status()
         self._writer = open_writer(storage, ns, status, Metrics(CollectorRegistry(), "kalshi", status))
+        for event, fields in before:
+            self.note(event, ns, **fields)
         self.note("started", ns, version="9.9", exchange="kalshi")
 
     @property

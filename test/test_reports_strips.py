@@ -6,6 +6,8 @@ from recorded_runs import DAY, HOUR, Run, at, record_run, seal_all
 
 from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, UNKNOWN, Piece, Strip
 from ssmd.reports.strips import Strips, of_entries
+from ssmd.runtime.status import Status
+from ssmd.server import present
 from ssmd.store.ledger import Entry
 from ssmd.store.timestamps import day_begins, timestamp
 
@@ -166,3 +168,76 @@ def test_how_the_last_run_has_ended(tmp_path):
     Run(tmp_path, at("22T09:30:00")).kill()
     assert last_end() == (at("22T09:00:00"), None)
     assert strips(tmp_path, at("23T10:00:00"))["2025-12-22"].last_end == (at("22T09:30:00"), None)
+
+
+def said_last_end(storage, now, *, connected=False):
+    """Return what /status says of how the last run ended, as the time of December 2025 and the reason."""
+    days = [*strips(storage, at(now), connected=connected).values()]
+    found = present.last_end(Status(), days, texts=True)
+    return None if found is None else (found["time"][8:19], found["reason"])
+
+
+def over_midnight(storage) -> Run:
+    run = Run(storage, at("22T10:00:00"))
+    run.note("connected", at("22T10:00:00"))
+    run.message(at("22T23:59:50"))
+    return run
+
+
+def start_after_a_kill(storage, start, since) -> Run:
+    fields = {"from": timestamp(at(since)), "to": timestamp(at(start)), "cause": "killed"}
+    run = Run(storage, at(start), ("outage", fields))
+    run.note("connected", at(start))
+    run.message(at(start))
+    return run
+
+
+def test_a_run_that_goes_on_over_midnight_has_not_ended(tmp_path):
+    run = over_midnight(tmp_path)
+    assert said_last_end(tmp_path, "23T00:00:10", connected=True) is None, "before its first message of the day"
+    assert shown(strips(tmp_path, at("23T00:00:10"), connected=True)["2025-12-22"])[1:] == [
+        ("10:00:00", "00:00:00", LISTENING, "")
+    ]
+    run.message(at("23T00:30:00"))
+    assert said_last_end(tmp_path, "23T01:00:00", connected=True) is None
+    run.stop(at("23T02:00:00"))
+    assert said_last_end(tmp_path, "23T03:00:00") == ("23T02:00:00", "SIGTERM")
+
+
+def test_a_run_that_went_on_over_midnight_and_was_killed(tmp_path):
+    run = over_midnight(tmp_path)
+    run.message(at("23T00:30:00"))
+    run.message(at("23T15:00:00"))
+    run.kill()
+    start_after_a_kill(tmp_path, "23T15:10:00", "23T15:00:00")
+    for connected in (False, True):
+        assert said_last_end(tmp_path, "23T16:00:00", connected=connected) == ("23T15:00:00", None)
+
+
+def test_a_run_that_was_killed_on_an_earlier_day(tmp_path):
+    run = Run(tmp_path, at("22T10:00:00"))
+    run.note("connected", at("22T10:00:00"))
+    run.message(at("22T15:00:00"))
+    run.kill()
+    assert said_last_end(tmp_path, "23T00:05:00") == ("22T15:00:00", None)
+    start_after_a_kill(tmp_path, "23T00:10:00", "22T15:00:00")
+    for connected in (False, True):
+        assert said_last_end(tmp_path, "23T01:00:00", connected=connected) == ("22T15:00:00", None)
+        assert shown(strips(tmp_path, at("23T01:00:00"), connected=connected)["2025-12-22"])[1:] == [
+            ("10:00:00", "15:00:00", LISTENING, ""),
+            ("15:00:00", "00:00:00", OUTAGE, "killed"),
+        ]
+    seal_all(tmp_path, "2025-12-23")
+    assert said_last_end(tmp_path, "23T01:00:00", connected=True) == ("22T15:00:00", None), "from the outage of today"
+
+
+def test_a_later_attempt_counts_also_when_the_first_start_of_today_tells_of_the_kill_before_it(tmp_path):
+    run = Run(tmp_path, at("22T10:00:00"))
+    run.note("connected", at("22T10:00:00"))
+    run.message(at("22T15:00:00"))
+    run.kill()
+    failed = Run(tmp_path, at("22T15:10:00"))
+    failed.note("stopped", at("22T15:10:07"), reason="cannot connect")
+    failed.kill()
+    start_after_a_kill(tmp_path, "23T00:10:00", "22T15:00:00")
+    assert said_last_end(tmp_path, "23T01:00:00", connected=True) == ("22T15:10:07", "cannot connect")

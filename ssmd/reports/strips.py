@@ -13,7 +13,18 @@ from ssmd.errors import DataError, printable
 from ssmd.proof.coverage import open_times, unconnected
 from ssmd.store.last_line import last_received
 from ssmd.store.layout import data_path, ledger_path, manifest_path
-from ssmd.store.ledger import DISCONNECTED, FIRST_OF_A_RUN, GAP, OF_A_RUN, STARTED, STOPPED, Entry, time_in
+from ssmd.store.ledger import (
+    CONTINUED,
+    DISCONNECTED,
+    FIRST_OF_A_RUN,
+    GAP,
+    OF_A_RUN,
+    ROTATED,
+    STARTED,
+    STOPPED,
+    Entry,
+    time_in,
+)
 from ssmd.store.ledger import OUTAGE as OUTAGE_FOUND
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.manifest import ClosedTime, Manifest, TimeGap
@@ -22,7 +33,7 @@ from ssmd.store.manifest_formats import known
 from ssmd.store.sessions import KILLED, Session, sessions
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, parse_timestamp
 
-__all__ = ["DAYS", "Strips", "of_entries", "of_manifest"]
+__all__ = ["DAYS", "Strips", "last_line_ns", "of_entries", "of_manifest"]
 
 DAYS = 8
 """How many days there are: today, and the seven before it."""
@@ -48,9 +59,16 @@ class Strips:
         begins = [day_begins(day_of_ns(now_ns)) - number * DAY_NS for number in reversed(range(DAYS))]
         days = [day_of_ns(begin) for begin in begins]
         self._sealed = {day: strip for day, strip in self._sealed.items() if day in days}
-        return [self._day(day, now_ns) for day in days]
+        found: list[Strip] = []
+        goes_on = self._is_connected()  # In the file of the newest day that has one: today's has none before a message.
+        for day in reversed(days):
+            strip, is_empty = self._day(day, now_ns, goes_on)
+            found.append(strip)
+            goes_on = goes_on and is_empty
+        return found[::-1]
 
-    def _day(self, day: str, now_ns: int) -> Strip:
+    def _day(self, day: str, now_ns: int, is_connected: bool) -> tuple[Strip, bool]:
+        """Return a day, and whether nothing is recorded of it. `is_connected`: its last connection is open now."""
         if day not in self._sealed:
             folder = self._storage / day
             try:
@@ -59,18 +77,23 @@ class Strips:
                 manifest = None
             if manifest is None:
                 entries = readable_entries(ledger_path(folder, self._stem)).outline()
-                last_ns = self._last_line_ns(folder, entries)
-                return of_entries(day, entries, now_ns, is_connected=self._is_connected(), last_line_ns=last_ns)
+                last_ns = 0 if is_connected else last_line_ns(data_path(folder, self._stem), entries)
+                strip = of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
+                return strip, not entries
             self._sealed[day] = of_manifest(manifest)
-        return self._sealed[day]
+        return self._sealed[day], False
 
-    def _last_line_ns(self, folder: Path, entries: Sequence[Entry]) -> int:
-        """Return when the last line was received, in ns, if the ledger says nothing after it; else 0."""
-        found = sessions(entries)
-        if not found or found[-1].next is not None or self._is_connected():
-            return 0
-        last = last_received(data_path(folder, self._stem))
-        return 0 if last is None else last.ns
+
+def last_line_ns(data: Path, entries: Sequence[Entry]) -> int:
+    """Return when the last line was received, in ns since the epoch, if the ledger says nothing after it; else 0.
+
+    Raises OSError.
+    """
+    found = sessions(entries)
+    if not found or found[-1].next is not None:
+        return 0
+    last = last_received(data)
+    return 0 if last is None else last.ns
 
 
 def of_manifest(manifest: Manifest) -> Strip:
@@ -89,7 +112,7 @@ def of_entries(
 ) -> Strip:
     """Return a day that is not sealed, from the entries of its ledger: in full, or in outline.
 
-    `is_connected`: its collector is connected now, so that a connection that has no end in the ledger goes on.
+    `is_connected`: its last connection is open now, if the ledger has no end of it.
     `last_line_ns`: otherwise it went on until then at least; 0 where the ledger says enough.
     """
     begin = day_begins(day)
@@ -101,25 +124,31 @@ def of_entries(
         return Strip(day, [Piece(begin, end, LISTENING if goes_on else UNKNOWN)] if begin < end else [])
     found = sessions(entries)
     times = open_times(day, found, {len(found) - 1: last_line_ns} | _killed_at(found, entries))
-    if times and found[-1].cause == KILLED and is_today and is_connected and found[-1].next is None:
-        times[-1] = times[-1]._replace(end_ns=max(end + 1000, times[-1].begin_ns))  # Outages are in whole microseconds.
+    if times and found[-1].cause == KILLED and is_connected and found[-1].next is None:
+        until = min(end + 1000, begin + DAY_NS)  # Outages are in whole microseconds.
+        times[-1] = times[-1]._replace(end_ns=max(until, times[-1].begin_ns))
     gone = unconnected(day, times, entries)
     pieces = _whole(begin, end, _pieces(gone.outages, gone.closed))
     gaps_ns = [entry.ts_ns for entry in entries if entry.event == GAP]
-    return Strip(day, list(pieces), gaps_ns, last_end=_last_end(entries, goes_on=is_today))
+    last_end = _last_end(entries, last_line_ns, goes_on=is_today or is_connected)
+    return Strip(day, list(pieces), gaps_ns, last_end=last_end)
 
 
-def _last_end(entries: Sequence[Entry], *, goes_on: bool) -> End | None:
+def _last_end(entries: Sequence[Entry], last_line_ns: int, *, goes_on: bool) -> End | None:
     """Return how the last run that is over has ended. `goes_on`: a run goes on if the ledger has no end of it and no
-    later run.
+    later run. `last_line_ns`: otherwise it went on until then at least.
     """
     found: End | None = None
-    is_running, last_ns, why = False, 0, None
+    is_first, is_running, last_ns, why = True, False, 0, None
     for entry in entries:
         if entry.event == STARTED:
             if is_running:
                 found = End(last_ns, None)
-            is_running, why = True, None
+            is_first, is_running, why = False, True, None
+        elif entry.event == CONTINUED:
+            is_first, is_running = False, True
+        elif entry.event == ROTATED:  # The run goes on, in the file of another day.
+            is_running = False
         elif entry.event == DISCONNECTED:
             why = entry.fields.get("reason")
         elif entry.event == STOPPED:
@@ -127,10 +156,13 @@ def _last_end(entries: Sequence[Entry], *, goes_on: bool) -> End | None:
             reason = printable(str(why or entry.fields.get("reason", "")), _LONGEST_REASON)
             found, is_running = End(entry.ts_ns, reason or None), False
         elif entry.event == OUTAGE_FOUND and entry.fields.get("cause") == KILLED:
-            last_ns = max(last_ns, time_in(entry, "from"))  # When its last line was received.
+            killed_ns = time_in(entry, "from")  # When its last line was received.
+            last_ns = max(last_ns, killed_ns)
+            if is_first and killed_ns:  # It is of an earlier day.
+                found = End(killed_ns, None)
         if entry.event not in FIRST_OF_A_RUN or entry.event == STARTED:
             last_ns = entry.ts_ns
-    return End(last_ns, None) if is_running and not goes_on else found
+    return End(max(last_ns, last_line_ns), None) if is_running and not goes_on else found
 
 
 def _killed_at(found: Sequence[Session], entries: Sequence[Entry]) -> dict[int, int]:

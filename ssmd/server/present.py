@@ -132,7 +132,8 @@ def last_end(status: Status, days: Sequence[Strip] | None, texts: bool) -> dict[
     `texts`: with the reason, which may be a text of the exchange.
     """
     ends = [strip.last_end for strip in days or () if strip.last_end is not None]
-    found: End | None = status.not_connected or (ends[-1] if ends else None)
+    # The newest: the first start of today tells of the kill of an earlier day, after which there may have been others.
+    found: End | None = status.not_connected or max(ends, key=lambda end: end.ts_ns, default=None)
     if found is None:
         return None
     return {"time": timestamp(found.ts_ns)} | ({"reason": found.reason} if texts else {})
