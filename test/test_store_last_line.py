@@ -1,5 +1,7 @@
 """The last whole line of a data file."""
 
+import tracemalloc
+
 from ssmd.store.last_line import LastLine, last_received
 from ssmd.store.timestamps import parse_timestamp
 
@@ -24,6 +26,28 @@ def test_a_line_longer_than_what_is_read_at_first(tmp_path):
     path = tmp_path / "kalshi.jsonl"
     path.write_bytes(line() + line(f'"{"x" * 3_000_000}"'))
     assert last_received(path) == LastLine(NS, path.stat().st_size)
+
+
+def test_a_long_line_is_not_held_in_memory(tmp_path):
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(line() + line(f'"{"x" * 3_000_000}"'))
+    tracemalloc.start()
+    try:
+        assert last_received(path) == LastLine(NS, path.stat().st_size)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_longer_than_the_longest_line_is_not_read_to_its_beginning(tmp_path):
+    """A power failure can leave a hole of zeros, in which no line ends."""
+    path = tmp_path / "kalshi.jsonl"
+    path.write_bytes(line() + bytes(1_000_000))
+    assert last_received(path) == LastLine(NS, len(line()))
+    assert last_received(path, longest=999_999) is None
+    path.write_bytes(line() + line(f'"{"x" * 1_000_000}"') + b"torn")
+    assert last_received(path) == LastLine(NS, path.stat().st_size - 4)
+    assert last_received(path, longest=999_999) is None
 
 
 def test_nothing_to_find(tmp_path):
