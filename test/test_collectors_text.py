@@ -62,6 +62,9 @@ def test_without_a_connection_it_says_how_the_last_run_ended():
     assert "  why      the last run ended at 14:11:46 UTC: no route" in shown(Status(), FULL, about)
     assert "  ended    the last run ended at 14:11:46 UTC" in shown(Status(), STATUS, about)
     assert not any(line.startswith("  why") for line in shown(busy(), FULL, about))
+    days[0] = days[0]._replace(last_end=End(NOW - 94 * SECOND, None))
+    killed = "  ended    the last run was killed, or its host lost power, at 14:11:46 UTC or later"
+    assert all(killed in shown(Status(), level, about) for level in (FULL, STATUS))
     waits = Status(not_connected=End(NOW - 4 * SECOND, "HTTP 429"))
     assert "  why      the attempt to connect failed at 14:13:16 UTC: HTTP 429" in shown(waits, FULL, about)
 

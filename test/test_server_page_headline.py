@@ -99,6 +99,10 @@ def test_without_the_texts_of_errors_it_says_where_the_reason_is():
     about = replace(ABOUT, days=lambda: days, started_ns=NOW - 90 * SECOND)
     found = describe(running(connected=False), about, STATUS, lambda: NOW)
     assert headline(found, NOW)["why"] == "The last run ended at 14:11:46 UTC. The log says why."
+    days[0] = days[0]._replace(last_end=End(NOW - 94 * SECOND, None))
+    found = describe(running(connected=False), about, STATUS, lambda: NOW)
+    shown = headline(found, NOW)["why"]
+    assert shown == "The last run was killed, or its host lost power, at 14:11:46 UTC or later."
 
 
 def test_a_copy_that_is_behind_says_from_when_its_oldest_message_is():

@@ -248,8 +248,12 @@ def test_how_the_last_run_has_ended_and_with_full_why():
     days = [Strip("2026-09-20", [], last_end=End(NOW - SECOND, "no route (KX-SECRET)")), Strip("2026-09-21", [])]
     about = replace(ABOUT, days=lambda: days)
     time = "2026-09-21T14:13:19.000000Z"
-    assert said(Status(), FULL, about)["runs"]["last_end"] == {"time": time, "reason": "no route (KX-SECRET)"}
-    assert said(Status(), STATUS, about)["runs"]["last_end"] == {"time": time}
+    reason = {"reason": "no route (KX-SECRET)"}
+    assert said(Status(), FULL, about)["runs"]["last_end"] == {"time": time, "killed": False} | reason
+    assert said(Status(), STATUS, about)["runs"]["last_end"] == {"time": time, "killed": False}
+    days[0] = days[0]._replace(last_end=End(NOW - SECOND, None))
+    assert said(Status(), FULL, about)["runs"]["last_end"] == {"time": time, "killed": True, "reason": None}
+    assert said(Status(), STATUS, about)["runs"]["last_end"] == {"time": time, "killed": True}
     waits = Status(not_connected=End(NOW, "come back later"))
     assert said(waits, FULL, about)["runs"]["last_end"]["reason"] == "come back later"
     assert said(Status())["runs"]["last_end"] is None

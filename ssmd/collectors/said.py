@@ -146,6 +146,7 @@ class Schedule(_Part):
 
 class LastEnd(_Part):
     time: Time
+    killed: bool = False
     reason: _Text | None = None
 
 

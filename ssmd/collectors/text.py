@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ssmd.collectors.said import CONNECTING, Copy, Said, Today
+from ssmd.collectors.said import CONNECTING, Copy, LastEnd, Said, Today
 from ssmd.errors import printable
 from ssmd.words import bytes_text, clock, count, counted, long_duration, percent, rate, seconds_text, since_text
 
@@ -54,17 +54,22 @@ def _lines(said: Said, now: datetime) -> Iterator[Line]:
     if since is not None:
         yield Line("since", since_text(_ns(since), _ns(now)).removeprefix("since "))
     if said.state == CONNECTING and said.runs is not None and said.runs.last_end is not None:
-        end = said.runs.last_end
-        reason = f": {end.reason}" if end.reason else ""
-        is_own = said.started is not None and end.time >= said.started  # This run waits before it ends.
-        what = "the attempt to connect failed" if is_own else "the last run ended"
-        yield Line("why" if end.reason else "ended", f"{what} at {_clock(end.time, now)} UTC{reason}")
+        yield _last_end(said.runs.last_end, said.started, now)
     if said.state == "incomplete":
         yield from (Line("missing", reason) for reason in said.missing)
     yield from (Line("note", note) for note in said.notes)
     yield from _traffic(said, now)
     yield from _copies(said)
     yield from _rest(said)
+
+
+def _last_end(end: LastEnd, started: datetime | None, now: datetime) -> Line:
+    time = f"{_clock(end.time, now)} UTC"
+    if end.killed:
+        return Line("ended", f"the last run was killed, or its host lost power, at {time} or later")
+    is_own = started is not None and end.time >= started  # This run waits before it ends.
+    what = "the attempt to connect failed" if is_own else "the last run ended"
+    return Line("why", f"{what} at {time}: {end.reason}") if end.reason else Line("ended", f"{what} at {time}")
 
 
 def _clock(moment: datetime, now: datetime) -> str:

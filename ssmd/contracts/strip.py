@@ -32,7 +32,9 @@ class End(NamedTuple):
     ts_ns: int
     """When, ns since the epoch; for a run that was killed the last time at which it is known to have lasted."""
     reason: str | None
-    """One line for people, which may be a text of the exchange; None when nothing says it: it was killed."""
+    """One line for people, which may be a text of the exchange; empty when the ledger has none. None when nothing says
+    that the run has ended: it was killed.
+    """
 
 
 class Strip(NamedTuple):

@@ -154,7 +154,7 @@ def _last_end(entries: Sequence[Entry], last_line_ns: int, *, goes_on: bool) -> 
         elif entry.event == STOPPED:
             # What ended the connection says more than that the run has ended with it.
             reason = printable(str(why or entry.fields.get("reason", "")), _LONGEST_REASON)
-            found, is_running = End(entry.ts_ns, reason or None), False
+            found, is_running = End(entry.ts_ns, reason), False
         elif entry.event == OUTAGE_FOUND and entry.fields.get("cause") == KILLED:
             killed_ns = time_in(entry, "from")  # When its last line was received.
             last_ns = max(last_ns, killed_ns)

@@ -136,7 +136,8 @@ def last_end(status: Status, days: Sequence[Strip] | None, texts: bool) -> dict[
     found: End | None = status.not_connected or max(ends, key=lambda end: end.ts_ns, default=None)
     if found is None:
         return None
-    return {"time": timestamp(found.ts_ns)} | ({"reason": found.reason} if texts else {})
+    end = {"time": timestamp(found.ts_ns), "killed": found.reason is None}
+    return end | ({"reason": found.reason} if texts else {})
 
 
 def _rounded_down(percent: float | None) -> float | None:

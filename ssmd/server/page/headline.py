@@ -90,10 +90,10 @@ def _why(found: Mapping[str, Any], now_ns: int) -> str:
     time = f"{clock(parse_timestamp(end['time']), now_ns)} UTC"
     if parse_timestamp(end["time"]) >= parse_timestamp(found["started"]):  # Of this run, which waits before it ends.
         return f"The attempt to connect failed at {time}" + (f": {end['reason']}" if end.get("reason") else "")
-    if "reason" not in end:
-        return f"The last run ended at {time}. The log says why."
-    if end["reason"] is None:
+    if end["killed"]:
         return f"The last run was killed, or its host lost power, at {time} or later."
+    if not end.get("reason"):
+        return f"The last run ended at {time}. The log says why."
     return f"The last run ended at {time}: {end['reason']}"
 
 
