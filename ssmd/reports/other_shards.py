@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import ShardToday
-from ssmd.reports.strips import of_entries
+from ssmd.reports.strips import last_line_ns, of_entries
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.ledger_file import readable_entries
 from ssmd.store.locks import is_locked
@@ -31,7 +31,7 @@ class OtherShards:
         self._clock = clock
 
     def read(self) -> Sequence[ShardToday]:
-        """Return the other shards as of now. It may be called in a thread."""
+        """Return the other shards as of now. It may be called in a thread. Raises OSError."""
         now_ns = self._clock()
         return [self._read(shard, day_of_ns(now_ns), now_ns) for shard in self._others]
 
@@ -43,5 +43,8 @@ class OtherShards:
         found = sessions(entries)
         # A run that was killed has left no end of its connection either, but holds no lock.
         is_open = bool(found) and found[-1].ended is None and found[-1].next is None
-        is_connected = is_open and is_locked(data_path(folder, stem))
-        return ShardToday(shard, of_entries(day, entries, now_ns, is_connected=is_connected), is_connected)
+        data = data_path(folder, stem)
+        is_connected = is_open and is_locked(data)
+        last_ns = 0 if is_connected else last_line_ns(data, entries)
+        strip = of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
+        return ShardToday(shard, strip, is_connected)
