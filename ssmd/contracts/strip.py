@@ -82,7 +82,9 @@ class ShardToday(NamedTuple):
     strip: Strip | None
     """None when it has no ledger of today here."""
     is_connected: bool
-    """It is connected now."""
+    """It was connected when that was read."""
+    read_ns: int
+    """When its ledger was looked at, ns since the epoch."""
 
 
 def _coverage(pieces: Sequence[Piece]) -> float | None:

@@ -39,7 +39,7 @@ class OtherShards:
         folder, stem = self._storage / day, shard.stem(self._feed)
         entries = readable_entries(ledger_path(folder, stem)).outline()
         if not entries:
-            return ShardToday(shard, None, is_connected=False)
+            return ShardToday(shard, None, is_connected=False, read_ns=now_ns)
         found = sessions(entries)
         # A run that was killed has left no end of its connection either, but holds no lock.
         is_open = bool(found) and found[-1].ended is None and found[-1].next is None
@@ -47,4 +47,4 @@ class OtherShards:
         is_connected = is_open and is_locked(data)
         last_ns = 0 if is_connected else last_line_ns(data, entries)
         strip = of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
-        return ShardToday(shard, strip, is_connected)
+        return ShardToday(shard, strip, is_connected, now_ns)

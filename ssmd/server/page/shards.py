@@ -9,11 +9,14 @@ from ssmd.contracts.shard import Shard, shard_of_label
 from ssmd.contracts.strip import CLOSED, LISTENING, OUTAGE, Piece, ShardToday
 from ssmd.server.kinds import BAD, GOOD, WAITING
 from ssmd.server.page.drawing import cause_text, ongoing
+from ssmd.store.timestamps import day_of_ns
 from ssmd.words import clock, count, for_how_long
 
 __all__ = ["shard_text", "shards_of"]
 
 _STATES = {LISTENING: ("connected", GOOD), OUTAGE: ("not connected", BAD), CLOSED: ("closed by schedule", WAITING)}
+_OLD_SECONDS = 60
+"""They are read every 15 s while somebody looks."""
 _ALL = "ssmd dashboard shows all shards on one page."
 
 
@@ -31,8 +34,12 @@ def shards_of(label: str, others: Sequence[ShardToday] | None, now_ns: int) -> d
     shard = shard_of_label(label)
     if shard is None or shard.is_whole:
         return None
-    here = [one for one in others or () if one.strip is not None]
-    if here:
+    old = [one for one in others or () if _is_old(one, now_ns)]
+    here = [one for one in others or () if one.strip is not None or one in old]
+    if old:
+        table = f"The ledgers were last read at {clock(old[0].read_ns, now_ns)} UTC; how the others are is not known."
+        note = f"This page shows {_name(shard)}. {table} {_ALL}"
+    elif here:
         table = "The table shows the others, from their ledgers in the same folder."
         note = f"This page shows {_name(shard)}. {table} {_ALL}"
     elif others is None:
@@ -47,14 +54,23 @@ def shards_of(label: str, others: Sequence[ShardToday] | None, now_ns: int) -> d
     }
 
 
+def _is_old(one: ShardToday, now_ns: int) -> bool:
+    """Return whether it was read too long ago to be shown as the present, or on another day: the disk does not answer,
+    or nobody has looked until now.
+    """
+    return abs(now_ns - one.read_ns) > _OLD_SECONDS * 10**9 or day_of_ns(now_ns) != day_of_ns(one.read_ns)
+
+
 def _row(one: ShardToday, now_ns: int) -> dict[str, str]:
-    row = {"name": _name(one.shard), "state": "not known", "grade": "", "since": "no ledger of today here", "gaps": "?"}
-    if one.strip is None:
+    row = {"name": _name(one.shard), "state": "not known", "grade": "", "since": "", "gaps": "?"}
+    if _is_old(one, now_ns):
         return row
+    if one.strip is None:
+        return row | {"since": "no ledger of today here"}
     row["gaps"] = count(len(one.strip.gaps_ns))
     piece = ongoing(one.strip, is_connected=one.is_connected)
     if piece is None:
-        return row | {"since": ""}
+        return row
     state, grade = _STATES[piece.kind]
     return row | {"state": state, "grade": grade, "since": _since(piece, now_ns)}
 
