@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from test_shards import collector
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece
 from ssmd.reports.other_shards import MOST_SHARDS_READ, OtherShards
+from ssmd.store.ledger import Entry, encode_entry
 
 pytestmark = pytest.mark.one_day
 
@@ -56,6 +58,25 @@ def test_the_outage_of_a_shard_that_was_killed_begins_with_its_last_line(tmp_pat
     assert gone.strip is not None
     assert gone.strip.pieces[-1] == Piece(at("22T15:00:00"), at("22T16:00:00"), OUTAGE, "killed")
     assert not gone.is_connected
+
+
+def test_a_ledger_is_read_again_only_when_it_has_changed(tmp_path):
+    others = killed_shard(tmp_path)
+    ledger = tmp_path / "2025-12-22" / "kalshi+2of2.ledger.jsonl"
+    content, changed = ledger.read_bytes(), ledger.stat().st_mtime_ns
+    before = others.read()
+    ledger.write_bytes(b"x" * len(content))
+    os.utime(ledger, ns=(changed, changed))
+    assert others.read() == before
+    ledger.write_bytes(content)
+    with open(ledger, "ab") as file:
+        file.write(encode_entry(Entry(at("22T15:30:00"), "stopped", 0, 0, {"reason": "SIGTERM"})))
+    [stopped] = others.read()
+    assert stopped.strip is not None
+    assert (stopped.strip.pieces[-1].begin_ns, stopped.strip.pieces[-1].cause) == (at("22T15:30:00"), "stopped")
+    ledger.unlink()
+    [gone] = others.read()
+    assert gone.strip is None
 
 
 def test_of_shards_on_other_disks_nothing_is_known_and_of_hundreds_the_first_are_read(tmp_path):
