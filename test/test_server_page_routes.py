@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import math
 import os
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dead_disk
 import gevent
 import gevent.event
 import pytest
@@ -20,9 +23,8 @@ from exchange_server import eventually
 from process import ROOT
 from prometheus_client import CollectorRegistry
 from recorded import make_day
-from test_server_health import ask, exchange, served
+from test_server_health import ask, connected, exchange, served, to_its_end
 from test_server_status import ABOUT, BOOKS, NOW, SECOND, busy
-from werkzeug.exceptions import HTTPException
 
 from ssmd.contracts.events import Gap
 from ssmd.contracts.strip import LISTENING, OUTAGE, Piece, Strip
@@ -195,9 +197,11 @@ def test_where_only_this_host_reaches_it_no_other_name_is_served(path, code):
 
 
 @contextmanager
-def page_with_report(folder: Path, *, only_local: bool = False) -> Iterator[HealthServer]:
+def page_with_report(
+    folder: Path, report: Report | None = None, *, only_local: bool = False
+) -> Iterator[HealthServer]:
     source = PageSource(lambda: describe(Status(), ABOUT, FULL, lambda: NOW), ABOUT.days, None)
-    page = Page(source, report=Report(folder))
+    page = Page(source, report=report or Report(folder))
     with served(make_app(Status(), CollectorRegistry(), dict, page, only_local=only_local)) as server:
         yield server
 
@@ -254,9 +258,7 @@ def test_no_file_but_a_regular_one_in_the_folder_itself_is_shown_as_the_report(t
     with page_with_report(tmp_path) as server:
         for kind, make in makers.items():
             make()
-            answer = ask(server, "/report")
-            told = f"{path}: is {kind.strip()}; the report must be a regular file\n"
-            assert (answer.code, answer.body.decode()) == (503, told)
+            assert told(server, path) == f"is {kind.strip()}; the report must be a regular file"
             (path.rmdir if kind == "a folder" else path.unlink)()
         path.write_text("a report")
         assert ask(server, "/report").body == b"a report"
@@ -265,38 +267,97 @@ def test_no_file_but_a_regular_one_in_the_folder_itself_is_shown_as_the_report(t
 def test_a_report_takes_memory_for_few_clients_at_once_and_for_none_later(tmp_path):
     """Clients that read slowly would otherwise each take the 8 MiB that a report may have."""
     (tmp_path / "report.html").write_bytes(b"x" * 100_000)
-    report, hold = Report(tmp_path), gevent.event.Event()
-    codes = []
-
-    def client() -> None:
-        try:
-            answer = report.answer()
-        except HTTPException as error:
-            codes.append(error.code)
-            return
-        codes.append(answer.status_code)
-        hold.wait()
-
-    clients = []
-    for _ in range(19):
-        clients.append(gevent.spawn(client))
-        eventually(lambda: len(codes) == len(clients))
+    report, hold = Report(tmp_path, turn_seconds=math.inf), gevent.event.Event()
+    codes, clients = clients_of(report, hold, 19)
     assert codes == [200] * MOST_AT_ONCE + [503] * (19 - MOST_AT_ONCE)
     hold.set()
     gevent.joinall(clients)
     assert report.answer().status_code == 200
-    assert not [held for held in vars(report).values() if isinstance(held, Pending)]
+    assert not has_read_data(report)
 
 
+def clients_of(report: Report, hold: gevent.event.Event, count: int) -> tuple[list[int], list[gevent.Greenlet]]:
+    """Let so many clients ask for a report, one after the other; those that get it keep it until the event is set.
+
+    Returns the status that each gets, in a list that grows, and what serves each.
+    """
+    codes: list[int] = []
+    clients = []
+
+    def client() -> None:
+        answer = report.answer()
+        codes.append(answer.status_code)
+        if answer.status_code == 200:
+            hold.wait()
+
+    for _ in range(count):
+        clients.append(gevent.spawn(client))
+        eventually(lambda: len(codes) == len(clients))
+    return codes, clients
+
+
+def test_the_client_that_has_been_served_longest_gives_its_place_to_the_next_one(tmp_path):
+    """A few that read very slowly would otherwise keep the report from everybody else for hours."""
+    (tmp_path / "report.html").write_bytes(b"a report")
+    hold = gevent.event.Event()
+    codes, clients = clients_of(Report(tmp_path, turn_seconds=0), hold, MOST_AT_ONCE + 2)
+    assert codes == [200] * (MOST_AT_ONCE + 2)
+    gevent.joinall(clients[:2])
+    assert [client.dead for client in clients] == [True] * 2 + [False] * MOST_AT_ONCE
+    hold.set()
+    gevent.joinall(clients)
+
+
+def test_who_loses_its_place_gets_a_part_of_the_report_and_the_next_one_all(tmp_path):
+    content = b"x" * (8 << 20)  # More than the system keeps for a connection.
+    (tmp_path / "report.html").write_bytes(content)
+    with page_with_report(tmp_path, Report(tmp_path, turn_seconds=0)) as server, ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(MOST_AT_ONCE)]
+        for sock in slow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            sock.sendall(b"GET /report HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        assert ask(server, "/report").body == content
+        assert len(to_its_end(slow[0])) < len(content)
+
+
+@pytest.mark.needs("strace")
 def test_a_disk_that_does_not_answer_takes_one_thread_and_no_other_answer(tmp_path):
-    """The stuck disk is a file with a lease: whoever opens it waits until the holder of the lease gives it back."""
-    (tmp_path / "report.html").write_bytes(b"late")
-    with page_with_report(tmp_path) as server, leased(tmp_path / "report.html") as give_back:
-        assert [ask(server, "/report").code for _ in range(3)] == [503] * 3
-        assert ask(server, "/health").code == 200
+    path = tmp_path / "report.html"
+    path.write_bytes(b"late")
+    report = Report(tmp_path)
+    with page_with_report(tmp_path, report) as server:
+        with dead_disk.stuck(os.getpid(), path):
+            assert told(server, path) == "the disk has not answered within 2 s; try again later"
+            assert [told(server, path) for _ in range(3)] == ["the disk does not answer; try again later"] * 3
+            eventually(lambda: dead_disk.waiting(os.getpid()) == 1)
+            assert ask(server, "/health").code == 200
+            assert has_read_data(report)
+        # Nobody has to ask again for what was read late to be released.
+        eventually(lambda: not has_read_data(report))
+        assert ask(server, "/report").body == b"late"
+    assert 'href="report"' not in html(Status())
+
+
+def has_read_data(report: Report) -> bool:
+    return any(isinstance(held, Pending) for held in vars(report).values())
+
+
+def told(server: HealthServer, path: Path) -> str:
+    """Return why there is no report now."""
+    answer = ask(server, "/report")
+    assert answer.code == 503
+    return answer.body.decode().removeprefix(f"{path}: ").removesuffix("\n")
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETLEASE"), reason="only Linux has leases")
+def test_a_report_that_another_program_has_a_lease_on_is_to_be_asked_for_again(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_bytes(b"late")
+    with page_with_report(tmp_path) as server, leased(path) as give_back:
+        assert told(server, path) == "another program holds it for now; try again"
         give_back()
         eventually(lambda: ask(server, "/report").body == b"late")
-    assert 'href="report"' not in html(Status())
 
 
 @contextmanager
