@@ -43,7 +43,8 @@ setup(
         "cryptography>=42.0.0,<51",
         "docopt>=0.6.2,<0.7",
         "flask>=3.0.0,<4",
-        # Before, the descriptors of folders that are removed stay open. Private: pywsgi's _handle_client_error().
+        # Before, the descriptors of folders that are removed stay open. Private: _handle_client_error() and _sendall()
+        # of pywsgi's WSGIHandler.
         "gevent>=26.7.0,<26.10",
         "gevent-websocket>=0.10.1,<0.11",
         "jinja2>=3.1.2,<4",
