@@ -49,6 +49,7 @@ def answering(*pieces: bytes, pause: float = 0.0, close: bool = True) -> Iterato
         (":8080", ("127.0.0.1", 8080)),
         ("[::1]:8080", ("::1", 8080)),
         ("collector-1.example:80", ("collector-1.example", 80)),
+        ("my_host:8080", ("my_host", 8080)),  # As the resolver, and Docker.
     ],
 )
 def test_an_address(text, address):
