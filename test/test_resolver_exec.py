@@ -147,9 +147,35 @@ def test_a_command_that_cannot_be_executed(tmp_path: Path) -> None:
     assert refusal(f"exec:{path}") == "its command cannot be executed: Exec format error"
 
 
+NO_THREAD = """
+import resource, sys, time
+from ssmd.contracts.resolver import KeySource
+from ssmd.resolver.exec import ExecResolver
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+try:
+    ExecResolver({}, time.monotonic() + 60).resolve(KeySource("kalshi", "exec:/bin/true", ("a",)))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_a_system_that_starts_no_further_thread_may_do_so_later() -> None:
+    user = ("--reuid=60518", "--regid=60518", "--clear-groups")
+    rights = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")  # The interpreter may stand below /root.
+    command = ["setpriv", *user, *rights, sys.executable, "-c", NO_THREAD]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (
+        "SourceUnavailable its command could not be started: the system starts no further thread or process for this "
+        "user; raise its limit, which `ulimit -u` shows\n",
+        "",
+    )
+
+
 DEAD = (
-    "SourceUnavailable its command could not be started in time; check that the file system of its program, and of all "
-    "folders of PATH, is there\n"
+    "SourceUnavailable its command could not be started in time; check that the file systems of its program and of all "
+    "folders of PATH answer\n"
 )
 
 

@@ -107,6 +107,11 @@ class ExecResolver:
             raise ResolveError("its command is not found; name a program of PATH, or an absolute path") from None
         except PermissionError:
             raise ResolveError("its command may not be executed; make the file executable with chmod +x") from None
+        except BlockingIOError:
+            raise SourceUnavailable(
+                "its command could not be started: the system starts no further thread or process for this user; raise "
+                "its limit, which `ulimit -u` shows"
+            ) from None
         except OSError as error:
             raise ResolveError(f"its command cannot be executed: {error.strerror}") from None
 
