@@ -80,7 +80,7 @@ def test_days_before_the_one_being_written_are_sealed(tmp_path, status, metrics,
     companions = make(sealing(tmp_path))
     companions.start()
     # The line comes after the manifest.
-    wait_until(lambda: any("sealed, 1 lines" in record.getMessage() for record in caplog.records))
+    wait_until(lambda: any("sealed, 1 line," in record.getMessage() for record in caplog.records))
     companions.stop()
     assert (tmp_path / "2025-12-22" / "kalshi.manifest.json").exists()
     assert value(metrics, SEAL_FAILURES) == 0
