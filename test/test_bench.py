@@ -25,6 +25,7 @@ from bench.load import Load, Source
 from bench.measure import Bench, RunFailed
 from bench.messages import BURSTS, FIRST_SEQ, SUBSCRIBE, Cycle
 from bench.observing import OBSERVING
+from bench.open_tabs import Tabs
 from bench.peers import SINK, Collector, peers
 from bench.tabs_report import Case
 from patience import PATIENCE
@@ -316,6 +317,13 @@ def test_what_open_tabs_cost_is_measured_in_a_run_that_loses_nothing(bench, monk
     assert pair.cut == 0
     assert pair.health_ms
     assert 10 < pair.memory_mb < 500
+
+
+def test_what_comes_for_a_tab_together_with_the_command_to_close_it_ends_nothing():
+    tabs = Tabs(("127.0.0.1", 1), reads=True)
+    assert tabs.close() == "closed 0 0"
+    tabs.serve(3)
+    assert tabs.close() == "closed 0 0"
 
 
 def test_a_file_that_was_counted_is_freed(tmp_path):

@@ -72,8 +72,8 @@ class Tabs:
 
     def serve(self, fd: int) -> None:
         """Do what is to be done for a tab whose socket is readable, or at its end."""
-        tab = self._tabs[fd]
-        if self._reads and tab.read():
+        tab = self._tabs.get(fd)
+        if tab is None or (self._reads and tab.read()):  # None: closed by a command that came together with its data.
             return
         self._cut += 1
         self._close(fd)
