@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssmd.contracts.shard import Shard
 from ssmd.contracts.strip import ShardToday
-from ssmd.reports.strips import last_line_ns, of_entries
+from ssmd.reports.strips import of_files
 from ssmd.store.layout import data_path, ledger_path
 from ssmd.store.ledger import Entry
 from ssmd.store.ledger_file import readable_entries
@@ -60,8 +60,7 @@ class OtherShards:
         is_open = bool(found) and found[-1].ended is None and found[-1].next is None
         data = data_path(folder, stem)
         is_connected = is_open and is_locked(data)
-        last_ns = 0 if is_connected else last_line_ns(data, entries)
-        strip = of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
+        strip = of_files(day, data, entries, now_ns, is_connected=is_connected)
         return ShardToday(shard, strip, is_connected, now_ns)
 
     def _entries(self, shard: Shard, path: Path) -> Sequence[Entry]:

@@ -33,7 +33,7 @@ from ssmd.store.manifest_formats import known
 from ssmd.store.sessions import KILLED, Session, sessions
 from ssmd.store.timestamps import DAY_NS, day_begins, day_of_ns, parse_timestamp
 
-__all__ = ["DAYS", "Strips", "last_line_ns", "of_entries", "of_manifest"]
+__all__ = ["DAYS", "Strips", "of_entries", "of_files", "of_manifest"]
 
 DAYS = 8
 """How many days there are: today, and the seven before it."""
@@ -77,14 +77,22 @@ class Strips:
                 manifest = None
             if manifest is None:
                 entries = readable_entries(ledger_path(folder, self._stem)).outline()
-                last_ns = 0 if is_connected else last_line_ns(data_path(folder, self._stem), entries)
-                strip = of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
+                strip = of_files(day, data_path(folder, self._stem), entries, now_ns, is_connected=is_connected)
                 return strip, not entries
             self._sealed[day] = of_manifest(manifest)
         return self._sealed[day], False
 
 
-def last_line_ns(data: Path, entries: Sequence[Entry]) -> int:
+def of_files(day: str, data: Path, entries: Sequence[Entry], now_ns: int, *, is_connected: bool) -> Strip:
+    """Return a day that is not sealed, from the entries of its ledger, and from its data where they do not say enough.
+
+    See of_entries(). Raises OSError.
+    """
+    last_ns = 0 if is_connected else _last_line_ns(data, entries)
+    return of_entries(day, entries, now_ns, is_connected=is_connected, last_line_ns=last_ns)
+
+
+def _last_line_ns(data: Path, entries: Sequence[Entry]) -> int:
     """Return when the last line was received, in ns since the epoch, if the ledger says nothing after it; else 0.
 
     Raises OSError.
