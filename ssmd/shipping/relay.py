@@ -142,6 +142,8 @@ class Relay:
             end = sink.end() if at is not None else None
             with self._follower_lock:
                 position = self._go_to(end)
+        if at is None and self._resume_at is not None and not self._tried:
+            _require_unsent(position, sink)
         self._tried = self._resume_at is not None
         if not self._tried:
             if at is not None and sink.lost:
@@ -216,4 +218,18 @@ def _require_behind(chosen: Position, position: Position | None) -> None:
         raise UsageError(
             f"--resume-at is {chosen.place}, and the engine's copy ends at {position.place}: what is between would be "
             "there twice; choose that place or a later one"
+        )
+
+
+def _require_unsent(chosen: Position, sink: Sink) -> None:
+    """Raise UsageError for a place before lines of which the engine has the messages, although it has no position any
+    more: it was emptied while a relay was sending, or it has forgotten the position first.
+    """
+    if not sink.traits.exactly_once:
+        return
+    sent = max(((copied.day, copied.line) for copied in sink.copies(chosen.day)), default=("", 0))
+    if sent > (chosen.day, chosen.line):
+        raise UsageError(
+            f"--resume-at is {chosen.place}, and the engine still has the message of line {sent[1]:,} of {sent[0]}: it "
+            "would be there twice; remove this feed's messages from the engine, or choose a later place"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def simulator():
 @pytest.fixture
 def environment(server, request) -> str:
     """An environment that ships to a stream of its own."""
-    stream = request.node.name.replace("_", "-")[:30]
+    stream = re.sub(r"\W|_", "-", request.node.name)[-30:].strip("-")
     server.create(stream, subjects=[f"{stream}.>"])
     return f"""\
 keys:
@@ -109,3 +110,28 @@ def test_check_names_the_settings_that_lose_messages(tmp_path, server, simulator
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("warning: ")
     assert ended.stdout.endswith("ok: test can be shipped to nats\n")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_what_a_purge_has_left_is_not_sent_twice(tmp_path, server, simulator, environment, atomic):
+    """As when a stream is purged while a block is on its way: the end of the block is stored behind the purge."""
+    stream = environment.rpartition("subject_prefix: ")[2].rstrip("}\n")
+    settings = {"subjects": [f"{stream}.>"], "allow_atomic": atomic}
+    server.change(stream, **settings)
+    with collecting(tmp_path, simulator, environment, **RIGHT) as collector:
+        collector.wait_for_lines(10)
+        assert collector.end() == 0
+    ship = ("ship", "test", "--config-dir", tmp_path / "conf", "--once")
+    assert ssmd(*ship, **RIGHT).returncode == 0
+    days = sorted({path.parent.name for path in (tmp_path / "data").glob("*/test.jsonl")})
+    last_line = (tmp_path / "data" / days[-1] / "test.jsonl").read_bytes().count(b"\n")
+    server.ask(f"STREAM.PURGE.{stream}", {"keep": 1})
+    assert ssmd(*ship, **RIGHT).returncode == 78
+    refused = ssmd(*ship, "--resume-at", f"{days[0]}/0", **RIGHT)
+    assert refused.returncode == 64, refused.stderr
+    wanted = f"the engine still has the message of line {last_line:,} of {days[-1]}: it would be there twice"
+    assert wanted in refused.stderr
+    server.ask(f"STREAM.PURGE.{stream}", {})
+    assert ssmd(*ship, "--resume-at", f"{days[0]}/0", **RIGHT).returncode == 0
+    ended = ssmd("verify", "--engine", "test", "--config-dir", tmp_path / "conf", **RIGHT)
+    assert ended.returncode == 0, ended.stdout
