@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ssmd.contracts.observer import Observer
 from ssmd.contracts.tail import EVERYTHING, Wish
 from ssmd.exchange.catalog import EXCHANGES
 from ssmd.exchange.topics import PRIVATE, topic_of
@@ -40,6 +41,8 @@ class Tapped:
         """How often the tap has read its clock."""
         reader = EXCHANGES["kalshi"].reader()
         self.tap = Tap(reader, lambda kind: topic_of("kalshi", kind).section != PRIVATE, self._monotonic)
+        self.observers: list[Observer] = []
+        self.tap.join(self.observers)
 
     def _monotonic(self) -> float:
         self.asked += 1
@@ -47,7 +50,12 @@ class Tapped:
 
     def receive(self, *payloads: bytes, seconds: float = PAUSE_SECONDS) -> None:
         self.now += seconds
-        self.tap.observe([(int(self.now * SECOND), len(payloads))], list(payloads))
+        self.observe(int(self.now * SECOND), *payloads)
+
+    def observe(self, ts_ns: int, *payloads: bytes) -> None:
+        """Let it observe messages that were received at any time of the wall clock."""
+        for observer in self.observers:
+            observer.observe([(ts_ns, len(payloads))], list(payloads))
 
     def taken(self, wish: Wish = EVERYTHING) -> list[str]:
         return [seen.text for seen in self.tap.take(wish)]
@@ -111,12 +119,12 @@ def test_when_a_message_is_not_to_be_shown_it_waits_a_little(tapped):
 
 def test_a_wall_clock_that_was_ahead_stops_it_only_until_somebody_asks_again(tapped):
     """Which is once a second."""
-    tapped.tap.observe([(10**19, 1)], [message()])
+    tapped.observe(10**19, message())
     tapped.now += 1
-    tapped.tap.observe([(10**18, 1)], [message("ticker")])
+    tapped.observe(10**18, message("ticker"))
     assert tapped.taken() == [message().decode()]
     tapped.tap.want([EVERYTHING])
-    tapped.tap.observe([(10**18, 1)], [message("ticker")])
+    tapped.observe(10**18, message("ticker"))
     assert tapped.taken() == [message("ticker").decode()]
 
 

@@ -79,6 +79,7 @@ def pool_of(server: HealthServer) -> Streams:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "EVENT_SECONDS", 0.02)
+    monkeypatch.setattr(streams, "MOST_SECONDS", 0.02)
 
 
 def test_a_stream_begins_with_everything_and_then_says_what_has_changed(fast):
@@ -127,6 +128,26 @@ def test_all_streams_share_the_events(fast):
     assert begun[0] == {EVERYTHING}
     assert len(made) <= len(begun) + 1  # The first for all as new.
     pool.stop()
+
+
+def test_events_that_take_much_cpu_come_less_often(fast, monkeypatch):
+    monkeypatch.setattr(streams, "MOST_SECONDS", 0.06)
+    cost = taken = 0.0
+
+    def event(kind: Any, is_new: bool) -> bytes:
+        nonlocal taken
+        taken += cost
+        return b"event\n"
+
+    pool = Streams(lambda kinds: None, event, cpu=lambda: taken)
+    server, client = gevent.socket.socketpair()
+    pool.take(server, EVERYTHING, b"")
+    for cost, pause in ((0.0001, 0.04), (10.0, 0.06), (0.0, 0.02)):  # noqa: B007
+        while pool.pause_seconds != pytest.approx(pause):
+            gevent.sleep(0.01)
+    pool.stop()
+    for sock in (server, client):
+        sock.close()
 
 
 def test_the_messages_that_each_wants(fast):

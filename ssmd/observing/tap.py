@@ -16,11 +16,11 @@ from ssmd.observing.harmless import Harmless
 __all__ = ["Tap"]
 
 KEPT = 4
-"""So many messages of a wish are kept at most until they are taken, once a second: more could not be read."""
+"""So many messages of a wish are kept at most until they are taken, once a second or less often."""
 PAUSE_SECONDS = 0.2
 """How far the messages of a wish are apart at least."""
 LOOKS = 500
-"""How many messages are looked at in each LOOK_SECONDS for wishes that name something. A rare one may be missed."""
+"""How many messages are looked at in each LOOK_SECONDS for wishes that name something. A rare one may not be found."""
 LOOK_BYTES = 512 * 1024
 """Nor more than so many bytes of them, one message aside."""
 LOOK_SECONDS = 0.1
@@ -51,11 +51,11 @@ class Tap:
         """By what is wanted now; empty while nobody looks."""
         self._due: dict[Wish, float] = {}
         self._looks, self._bytes, self._looks_until = 0, 0, 0.0
-        self._next_ns = 0
+        self.next_ns = 0
         """Nothing that was received before this time, of the wall clock, is looked at."""
         self._turn = 0
         self._observers: list[Observer] = []
-        self._own = Harmless(self)
+        self._own = _WhenDue(self)
 
     def join(self, observers: list[Observer]) -> None:
         """Be one of these observers from now on, but only while somebody looks."""
@@ -64,7 +64,7 @@ class Tap:
     def want(self, wishes: Collection[Wish]) -> None:
         self._kept = {wish: self._kept.get(wish, deque(maxlen=KEPT)) for wish in wishes}
         self._due = {wish: self._due.get(wish, 0.0) for wish in wishes}
-        self._next_ns = 0
+        self.next_ns = 0
         if self._kept and self._own not in self._observers:
             self._observers.append(self._own)
         elif not self._kept and self._own in self._observers:
@@ -82,17 +82,13 @@ class Tap:
         return ()
 
     def observe(self, reads: Reads, payloads: list[bytes]) -> None:
-        if reads[-1][0] >= self._next_ns:
-            self._look(reads[-1][0], payloads)
-
-    def _look(self, ts_ns: int, payloads: list[bytes]) -> None:
-        now = self._monotonic()
+        ts_ns, now = reads[-1][0], self._monotonic()
         for wish, kept in self._kept.items():
             if len(kept) == KEPT:
                 self._due[wish] = now + PAUSE_SECONDS
             elif now >= self._due[wish]:
                 self._due[wish] = now + self._look_for(wish, kept, ts_ns, payloads, now)
-        self._next_ns = ts_ns + int((min(self._due.values(), default=now) - now) * 1e9)
+        self.next_ns = ts_ns + int((min(self._due.values(), default=now) - now) * 1e9)
 
     def _look_for(self, wish: Wish, kept: deque[Seen], ts_ns: int, payloads: list[bytes], now: float) -> float:
         """Keep a message for a wish, if there is one; return in how many seconds to look again."""
@@ -135,3 +131,21 @@ class Tap:
             return None
         text = payload[:TEXT_BYTES].decode("utf-8", "replace")
         return Seen(ts_ns, printable(type_, _LONGEST_NAME), printable(market, _LONGEST_NAME), text, len(payload))
+
+
+class _WhenDue:
+    """Hands on to a tap what it is to look at. Keeps the contract of contracts/observer.py.
+
+    It is asked for each read, and nearly always has nothing to do, so this takes as little time as it can.
+    """
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._observer = Harmless(tap)
+
+    def observe(self, reads: Reads, payloads: list[bytes]) -> None:
+        if reads[-1][0] >= self._tap.next_ns:
+            self._observer.observe(reads, payloads)
+
+    def notes(self, now_ns: int, *, end: bool) -> Sequence[Note]:
+        return self._observer.notes(now_ns, end=end)

@@ -23,7 +23,11 @@ MOST_STREAMS = 100
 BLOCKED_SECONDS = 5.0
 """A client that takes nothing for so long is cut off."""
 EVENT_SECONDS = 1.0
-"""How far the events are apart."""
+"""How far the events are apart at least."""
+MOST_SECONDS = 3.0
+"""And at most: a page takes a stream without an event for 5 s as no answer."""
+SHARE = 0.0025
+"""How much of a core the events may take before they come less often: what is received comes first."""
 SEND_BYTES = 64 * 1024
 """The system keeps about so much for a client that does not read, twice that with its own records of it. By default it
 would be megabytes, and take minutes to fill, before a send blocks."""
@@ -94,6 +98,7 @@ class Streams:
 
     `begin(kinds)` is called before each event, with the kinds that are open, also when that is none any more.
     `event(kind, is_new)` returns the event for the streams of a kind; it is called a single time for each of both.
+    `cpu`: returns the seconds of CPU that this thread has taken.
     """
 
     def __init__(
@@ -101,10 +106,14 @@ class Streams:
         begin: Callable[[set[Hashable]], None],
         event: Callable[[Hashable, bool], bytes],
         most: int = MOST_STREAMS,
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._begin = begin
         self._event = event
         self._most = most
+        self._cpu = cpu
+        self.pause_seconds = EVENT_SECONDS
+        """How long after the last events the next ones are made."""
         self._streams: list[Stream] = []
         self._feeding: gevent.Greenlet | None = None
         self._closed = False
@@ -140,8 +149,10 @@ class Streams:
         """Send events as long as there is a stream."""
         try:
             while self._streams:
+                before = self._cpu()
                 self._send_events()
-                gevent.sleep(EVENT_SECONDS)
+                self.pause_seconds = _pause_after(self._cpu() - before)
+                gevent.sleep(self.pause_seconds)
             self._begin(set())
         finally:
             self._feeding = None
@@ -169,3 +180,8 @@ class Streams:
         for stream in self._streams:
             stream.close()
         self._streams.clear()
+
+
+def _pause_after(cpu_seconds: float) -> float:
+    """Return how long to wait after events that have taken so much CPU."""
+    return max(EVENT_SECONDS, min(cpu_seconds / SHARE, MOST_SECONDS))

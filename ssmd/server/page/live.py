@@ -1,4 +1,4 @@
-"""What a live stream says once a second: the parts of the page that have changed, and the newest messages."""
+"""What a live stream says with each event: the parts of the page that have changed, and the newest messages."""
 
 from __future__ import annotations
 
