@@ -15,7 +15,7 @@ from time import monotonic
 
 from bench.collector import environ
 
-__all__ = ["START_SECONDS", "Load", "Source", "kill", "on_other_cores", "uninterrupted"]
+__all__ = ["START_SECONDS", "Load", "Source", "kill", "on_last_core", "on_other_cores", "uninterrupted"]
 
 START_SECONDS = 30.0
 TERM_SECONDS = 5.0
@@ -46,7 +46,7 @@ class Source:
         elif sender:
             command.append(f"--sender={sender}")
         with contextlib.ExitStack() as stack:
-            with _on_last_core(alone), uninterrupted():
+            with on_last_core(alone), uninterrupted():
                 self._process = subprocess.Popen(
                     command,
                     env=environ(),
@@ -130,7 +130,7 @@ def _on_cores(cores: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _on_last_core(wanted: bool) -> contextlib.AbstractContextManager[None]:
+def on_last_core(wanted: bool) -> contextlib.AbstractContextManager[None]:
     cores = os.sched_getaffinity(0)
     return _on_cores({max(cores)} if wanted and len(cores) > 1 else cores)
 

@@ -2,21 +2,23 @@
 
     bin/bench --tabs [--rounds=<pairs>] [--seconds=<s>] [--only=<cases>]
 
-A pair is one run of the real `ssmd run` at saturation. Its CPU time a message is measured for short slices of time in
-turn, without tabs and with them, until --seconds (36) with tabs have been measured. Each slice with tabs is compared
-with the two beside it, since a virtual machine may change its speed by a fifth from one second to the next. It begins
-when every tab has had its first event. At the end of a run, with the tabs still open, /health is asked for, and the
-memory is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the method itself
-can tell apart; one; a hundred; and a hundred that never read, in longer slices, so that each is cut off and comes back.
+A pair is one run of the real `ssmd run` at saturation, on a core of its own: browsers are on other hosts. Its CPU time
+a message is measured for short slices of time in turn, without tabs and with them, until --seconds (36) with tabs have
+been measured. Each slice with tabs is compared with the two beside it, since a virtual machine may change its speed by
+a fifth from one second to the next. It begins when every tab has had its first event, and a time at random after that,
+since events come up to 3 s apart. At the end of a run, with the tabs still open, /health is asked for, and the memory
+is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the method itself can tell apart;
+one; a hundred; and a hundred that never read, in longer slices, so that each is cut off and comes back.
 What was written is counted and freed at once, so that a run needs little room. It takes about an hour, on a machine
-with two cores that has nothing else to do: the page takes its time once a second, and on a collector that gets a tenth
-of a core it weighs ten times as much.
+with two cores that has nothing else to do: on a collector that gets a tenth of a core, the time of the page weighs ten
+times as much.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -29,9 +31,10 @@ from typing import NamedTuple
 from bench.collector import Probes, Ssmd, environ
 from bench.figures import DRAIN_SECONDS, await_output, faults_of, own_seconds, peak_mb
 from bench.growing import Growing
-from bench.load import START_SECONDS, Load, Source, kill, uninterrupted
+from bench.load import START_SECONDS, Load, Source, kill, on_last_core, on_other_cores, uninterrupted
 from bench.measure import WARM_SECONDS, Bench, RunFailed
 from bench.tabs_report import CASES, Case, Pair, report
+from ssmd.server.streams import MOST_SECONDS
 
 __all__ = ["main", "measure"]
 
@@ -121,12 +124,13 @@ def measure(bench: Bench, case: Case, seconds: float) -> Pair:
     """Measure one run. Raises RunFailed."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=bench.scratch)))
-        source = bench.source(Load(), folder / "seen")
+        source = bench.source(Load(), folder / "seen", alone=True)
         stack.callback(source.kill)
         collector = Ssmd()
-        with uninterrupted():
+        with on_other_cores(True), uninterrupted():
             process = collector.start(folder, f"ws://127.0.0.1:{source.port}", environ())
             stack.callback(kill, process)
+        stack.enter_context(on_last_core(True))
         try:
             source.line(START_SECONDS, process)
             probes = Probes(folder, process)
@@ -161,6 +165,7 @@ def _slices(run: _Run, case: Case, tabs: _Tabs | None, pair: Pair, *, is_last: b
     descriptors = run.descriptors
     if tabs:
         tabs.ask(f"open {case.tabs}")
+        run.stretch(random.uniform(0, MOST_SECONDS))
     looked_at = run.stretch(case.slice_seconds)
     if is_last:
         pair.health_ms = run.health(HEALTH_STRETCH)

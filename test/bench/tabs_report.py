@@ -24,8 +24,8 @@ class Case(NamedTuple):
     name: str
     tabs: int
     reads: bool = True
-    slice_seconds: float = 2
-    """Whole seconds, since the page takes its time once in each."""
+    slice_seconds: float = 6
+    """Longer than the page takes between two events."""
 
 
 CASES = (
