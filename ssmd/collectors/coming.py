@@ -1,4 +1,4 @@
-"""For bin/start: whether all comes that was asked for, `python -m ssmd.collectors.coming <host:port>`.
+"""For bin/start: whether everything that was asked for is coming, `python -m ssmd.collectors.coming <host:port>`.
 
 Exit codes: 0, nothing is missing, and it prints the state, in words that fit after "kalshi is"; 75, it prints what is
 missing; 69, no collector answers, and it prints nothing.

@@ -203,7 +203,7 @@ class Said(_Part):
 
     @property
     def is_well(self) -> bool:
-        """Whether all comes that was asked for, or nothing is expected now."""
+        """Whether everything that was asked for is coming, or nothing is expected now."""
         graded_bad = self.verdict is not None and self.verdict.grade == BAD
         return self.state in (COLLECTING, CLOSED) and not graded_bad
 

@@ -16,9 +16,9 @@ says depends on its --page.
 The line `hours` is today in UTC, a letter for half an hour: `=` it listened, `x` it did not, `-` closed by schedule,
 `?` not known. Colours are only for a terminal, and not with NO_COLOR.
 
-Exit codes: 0 all comes that was asked for, or it is closed by schedule; 75 something does not come, messages were lost
-within the last 10 minutes, it is not connected, or it is ending; 69 no answer within 5 s. For several collectors it is
-the greatest.
+Exit codes: 0 everything that was asked for is coming, or it is closed by schedule; 75 something is not coming, messages
+were lost within the last 10 minutes, a write or a sync takes more than 10 s, it is not connected, or it is ending; 69
+no answer within 5 s. For several collectors it is the greatest.
 """
 
 from __future__ import annotations
