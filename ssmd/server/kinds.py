@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 GOOD, ATTENTION, BAD, WAITING = GRADES = ("good", "attention", "bad", "waiting")
-"""BAD: data is being lost, or may be, or was within the last 10 minutes. ATTENTION: nothing is lost yet. WAITING: nothing
-is expected now.
+"""BAD: data is being lost, or may be, or was within the last 10 minutes. ATTENTION: nothing is lost yet. WAITING:
+nothing is expected now.
 """
 
 ENDING, DISK_SILENT, CONNECTING, NOT_CONNECTED = "ending", "disk_silent", "connecting", "not_connected"
