@@ -142,7 +142,7 @@ class Relay:
             end = sink.end() if at is not None else None
             with self._follower_lock:
                 position = self._go_to(end)
-        if at is None and self._resume_at is not None and not self._tried:
+        if at is None and self._resume_at is not None:
             _require_unsent(position, sink)
         self._tried = self._resume_at is not None
         if not self._tried:
@@ -227,9 +227,10 @@ def _require_unsent(chosen: Position, sink: Sink) -> None:
     """
     if not sink.traits.exactly_once:
         return
+    _log.info("looking for messages behind the place", extra={"day": chosen.day, "offset": chosen.offset})
     sent = max(((copied.day, copied.line) for copied in sink.copies(chosen.day)), default=("", 0))
     if sent > (chosen.day, chosen.line):
         raise UsageError(
             f"--resume-at is {chosen.place}, and the engine still has the message of line {sent[1]:,} of {sent[0]}: it "
-            "would be there twice; remove this feed's messages from the engine, or choose a later place"
+            "would be there twice; remove this feed's messages from the engine, or choose a place behind that line"
         )

@@ -129,7 +129,7 @@ class Site:
 
     def _resume_all(self) -> bool:
         """Ship all from the beginning; return False when the engine still has messages."""
-        for shard in self._recorded_shards():
+        for shard in sorted(self._recorded_shards(), key=lambda shard: shard in self.collectors):  # Those left first.
             day = min(path.parent.name for path in self._data.glob(f"*/{shard.stem(FEED)}.jsonl"))
             ended = self.ship("--once", "--shard", str(shard), "--resume-at", f"{day}/0")
             if ended == UsageError.exit_code:

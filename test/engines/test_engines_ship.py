@@ -116,6 +116,7 @@ def test_check_names_the_settings_that_lose_messages(tmp_path, server, simulator
 def test_what_a_purge_has_left_is_not_sent_twice(tmp_path, server, simulator, environment, atomic):
     """As when a stream is purged while a block is on its way: the end of the block is stored behind the purge."""
     stream = environment.rpartition("subject_prefix: ")[2].rstrip("}\n")
+    environment = environment.replace("subject_prefix", "relay: external, subject_prefix")
     settings = {"subjects": [f"{stream}.>"], "allow_atomic": atomic}
     server.change(stream, **settings)
     with collecting(tmp_path, simulator, environment, **RIGHT) as collector:
@@ -127,10 +128,11 @@ def test_what_a_purge_has_left_is_not_sent_twice(tmp_path, server, simulator, en
     last_line = (tmp_path / "data" / days[-1] / "test.jsonl").read_bytes().count(b"\n")
     server.ask(f"STREAM.PURGE.{stream}", {"keep": 1})
     assert ssmd(*ship, **RIGHT).returncode == 78
-    refused = ssmd(*ship, "--resume-at", f"{days[0]}/0", **RIGHT)
-    assert refused.returncode == 64, refused.stderr
-    wanted = f"the engine still has the message of line {last_line:,} of {days[-1]}: it would be there twice"
-    assert wanted in refused.stderr
+    for day in (days[0], "0001-01-01"):
+        refused = ssmd(*ship, "--resume-at", f"{day}/0", **RIGHT)
+        assert refused.returncode == 64, refused.stderr
+        wanted = f"the engine still has the message of line {last_line:,} of {days[-1]}: it would be there twice"
+        assert wanted in refused.stderr
     server.ask(f"STREAM.PURGE.{stream}", {})
     assert ssmd(*ship, "--resume-at", f"{days[0]}/0", **RIGHT).returncode == 0
     ended = ssmd("verify", "--engine", "test", "--config-dir", tmp_path / "conf", **RIGHT)

@@ -6,6 +6,8 @@ import contextlib
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -548,6 +550,43 @@ def test_a_purged_stream_is_not_guessed_about(server, atomic):
         again = Recorded()
         sink.send(again.trades(3))
         assert without_places(sink.copies()) == again.copies
+
+
+CLAIMING = """
+import sys
+from ssmd.contracts.shard import WHOLE
+from ssmd.shipping.nats.sink import connect
+from ssmd.shipping.nats.transport import NatsConfig
+
+config = NatsConfig(type="nats", url=sys.argv[1], stream="FEED", subject_prefix=sys.argv[2])
+sink = connect(config, "test", "kalshi", WHOLE, {})
+claim = sink._claim
+
+def pausing(*found):
+    sink._claim = claim
+    print("it has seen where the copy ends", flush=True)
+    input()
+    claim(*found)
+
+sink._claim = pausing
+print(sink.resume())
+sink.close()
+"""
+"""Becomes the writer, and pauses on the way."""
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_purge_while_a_relay_becomes_the_writer_is_noticed(server, atomic):
+    server.change(allow_atomic=atomic)
+    with contextlib.closing(opened(server)) as sink:
+        sink.resume()
+        sink.send(Recorded().trades(3))
+    command = [sys.executable, "-c", CLAIMING, server.url, PREFIX]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "it has seen where the copy ends\n"
+        server.ask("STREAM.PURGE.FEED")
+        assert process.communicate("\n")[0] == "None\n"
 
 
 @pytest.mark.parametrize("atomic", [True, False])

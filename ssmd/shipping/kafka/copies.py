@@ -114,7 +114,7 @@ class Copies:
         # A message is shipped after it is received. The hour is for clocks that differ.
         point = OffsetSpec.earliest()
         if first_day is not None:
-            point = OffsetSpec.for_timestamp(day_begins(first_day) // 1_000_000 - _HOUR_MS)
+            point = OffsetSpec.for_timestamp(max(0, day_begins(first_day) // 1_000_000 - _HOUR_MS))
         starts = {place: start for place, start in self._topics.offsets(places, point).items() if start >= 0}
         reader = Reader(self._client, self._topics, starts, self._group)
         try:

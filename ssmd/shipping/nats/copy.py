@@ -94,7 +94,8 @@ class CopyReader:
         since = None
         if first_day is not None:
             # A message is stored after its receipt; a day more, in case that the clocks differ.
-            since = f"{date.fromisoformat(first_day) - timedelta(days=1)}T00:00:00Z"
+            day = date.fromisoformat(first_day)
+            since = f"{day - timedelta(days=1) if day > date.min else day}T00:00:00Z"
         for stored in self._stream.read(self._subjects, from_time=since):
             place = self._line(stored)
             if place is not None:

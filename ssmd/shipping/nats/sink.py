@@ -118,7 +118,7 @@ class NatsSink:
         headers = {EXPECTED_POSITION: str(expected)}
         if not self._settings.is_atomic:
             self._last_id = self._next_id()
-            headers = {MESSAGE_ID: self._last_id, EXPECTED_SEQUENCE: str(self._settings.last_sequence)}
+            headers |= {MESSAGE_ID: self._last_id, EXPECTED_SEQUENCE: str(self._settings.last_sequence)}
         self._end = end
         body = (end or End(self._copy.nothing)).encode()
         self._sent_at = time.monotonic()
