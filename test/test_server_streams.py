@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import socket
 import time
@@ -130,24 +131,35 @@ def test_all_streams_share_the_events(fast):
     pool.stop()
 
 
-def test_events_that_take_much_cpu_come_less_often(fast, monkeypatch):
-    monkeypatch.setattr(streams, "MOST_SECONDS", 0.06)
-    cost = taken = 0.0
+def test_events_that_take_much_cpu_come_less_often_but_a_new_stream_does_not_wait(fast, monkeypatch):
+    monkeypatch.setattr(streams, "MOST_SECONDS", 3600)
+    begun: list[set[Any]] = []
 
     def event(kind: Any, is_new: bool) -> bytes:
-        nonlocal taken
-        taken += cost
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
         return b"event\n"
 
-    pool = Streams(lambda kinds: None, event, cpu=lambda: taken)
-    server, client = gevent.socket.socketpair()
-    pool.take(server, EVERYTHING, b"")
-    for cost, pause in ((0.0001, 0.04), (10.0, 0.06), (0.0, 0.02)):  # noqa: B007
-        while pool.pause_seconds != pytest.approx(pause):
-            gevent.sleep(0.01)
-    pool.stop()
-    for sock in (server, client):
-        sock.close()
+    with ExitStack() as stack:
+        limited = Streams(begun.append, event, share=1e-5)
+        stack.callback(limited.stop)
+        for events in (1, 2):
+            opened(limited, stack)
+            while len(begun) < events:
+                gevent.sleep(0.01)
+            gevent.sleep(0.3)  # In which 15 could come.
+            assert len(begun) == events
+        unlimited = Streams(begun.append, event, share=math.inf)
+        stack.callback(unlimited.stop)
+        opened(unlimited, stack)
+        eventually(lambda: len(begun) > 5)
+
+
+def opened(pool: Streams, stack: ExitStack) -> None:
+    for sock in (pair := gevent.socket.socketpair()):
+        stack.callback(sock.close)
+    pool.take(pair[0], EVERYTHING, b"")
 
 
 def test_the_messages_that_each_wants(fast):

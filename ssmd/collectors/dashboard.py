@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Any
@@ -31,7 +32,8 @@ class _Source:
 
 def make_server(watch: Watch, host: str, port: int, *, only_local: bool) -> HealthServer:
     """Return a server that listens already. `only_local`: only this host can reach it. Raises ListenError."""
-    page = Page(_Source(watch), rendering=partial(Rendering, "dashboard.html", ("verdict", "collectors")))
+    rendering = partial(Rendering, "dashboard.html", ("verdict", "collectors"))
+    page = Page(_Source(watch), rendering=rendering, share=math.inf)  # There are no messages to receive here.
     app = Flask("ssmd", static_folder=None)
     add_page(app, Answers(), page)
 

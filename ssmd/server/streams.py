@@ -16,18 +16,19 @@ from typing import Any
 
 import gevent
 from gevent import socket
+from gevent.event import Event
 
-__all__ = ["BLOCKED_SECONDS", "MOST_STREAMS", "Stream", "Streams"]
+__all__ = ["BLOCKED_SECONDS", "MOST_SECONDS", "MOST_STREAMS", "SHARE", "Stream", "Streams"]
 
 MOST_STREAMS = 100
 BLOCKED_SECONDS = 5.0
 """A client that takes nothing for so long is cut off."""
 EVENT_SECONDS = 1.0
 """How far the events are apart at least."""
-MOST_SECONDS = 3.0
-"""And at most: a page takes a stream without an event for 5 s as no answer."""
+MOST_SECONDS = 2.0
+"""And at most: a page takes a stream without an event for 5 s as no answer, and one event may be lost."""
 SHARE = 0.0025
-"""How much of a core the events may take before they come less often: what is received comes first."""
+"""How much of a core the events may take, before they come less often: what is received comes first."""
 SEND_BYTES = 64 * 1024
 """The system keeps about so much for a client that does not read, twice that with its own records of it. By default it
 would be megabytes, and take minutes to fill, before a send blocks."""
@@ -98,7 +99,8 @@ class Streams:
 
     `begin(kinds)` is called before each event, with the kinds that are open, also when that is none any more.
     `event(kind, is_new)` returns the event for the streams of a kind; it is called a single time for each of both.
-    `cpu`: returns the seconds of CPU that this thread has taken.
+    `share`: how much of a core the events may take, before they come less often. `cpu`: returns the seconds of CPU
+    that this thread has taken.
     """
 
     def __init__(
@@ -106,14 +108,16 @@ class Streams:
         begin: Callable[[set[Hashable]], None],
         event: Callable[[Hashable, bool], bytes],
         most: int = MOST_STREAMS,
+        share: float = SHARE,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._begin = begin
         self._event = event
         self._most = most
+        self._share = share
         self._cpu = cpu
-        self.pause_seconds = EVENT_SECONDS
-        """How long after the last events the next ones are made."""
+        self._taken = Event()
+        """Set when there is a new stream, which need not wait for longer than a second."""
         self._streams: list[Stream] = []
         self._feeding: gevent.Greenlet | None = None
         self._closed = False
@@ -142,6 +146,7 @@ class Streams:
         with suppress(OSError):  # The client may have left.
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._streams.append(Stream(own, kind, head))
+        self._taken.set()
         if self._feeding is None:
             self._feeding = gevent.spawn(self._feed)
 
@@ -149,10 +154,12 @@ class Streams:
         """Send events as long as there is a stream."""
         try:
             while self._streams:
+                self._taken.clear()
                 before = self._cpu()
                 self._send_events()
-                self.pause_seconds = _pause_after(self._cpu() - before)
-                gevent.sleep(self.pause_seconds)
+                pause = min((self._cpu() - before) / self._share, MOST_SECONDS)
+                gevent.sleep(EVENT_SECONDS)
+                self._taken.wait(max(0.0, pause - EVENT_SECONDS))
             self._begin(set())
         finally:
             self._feeding = None
@@ -180,8 +187,3 @@ class Streams:
         for stream in self._streams:
             stream.close()
         self._streams.clear()
-
-
-def _pause_after(cpu_seconds: float) -> float:
-    """Return how long to wait after events that have taken so much CPU."""
-    return max(EVENT_SECONDS, min(cpu_seconds / SHARE, MOST_SECONDS))

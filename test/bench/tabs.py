@@ -6,7 +6,7 @@ A pair is one run of the real `ssmd run` at saturation, on a core of its own: br
 a message is measured for short slices of time in turn, without tabs and with them, until --seconds (36) with tabs have
 been measured. Each slice with tabs is compared with the two beside it, since a virtual machine may change its speed by
 a fifth from one second to the next. It begins when every tab has had its first event, and a time at random after that,
-since events come up to 3 s apart. At the end of a run, with the tabs still open, /health is asked for, and the memory
+since events come up to 2 s apart. At the end of a run, with the tabs still open, /health is asked for, and the memory
 is read. The cases run in turn, --rounds (10) times: no tab at all, which shows what the method itself can tell apart;
 one; a hundred; and a hundred that never read, in longer slices, so that each is cut off and comes back.
 What was written is counted and freed at once, so that a run needs little room. It takes about an hour, on a machine

@@ -14,7 +14,7 @@ from ssmd.contracts.tail import EVERYTHING, Tail, Wish
 from ssmd.runtime.recent import Recent
 from ssmd.server.answers import LIVE, STREAM, Answers
 from ssmd.server.page.report import Report
-from ssmd.server.streams import Streams
+from ssmd.server.streams import SHARE, Streams
 
 if TYPE_CHECKING:
     from ssmd.server.page.live import Live
@@ -62,7 +62,7 @@ class Page:
     """The page and its live streams. What renders them is imported when it is needed first: most runs show none.
 
     `tail`: shows some of the messages that are received; None for none. `rendering`: makes what renders the page; None
-    for that of a run. `report`: the one to which the page links; None for none.
+    for that of a run. `report`: the one to which the page links; None for none. `share`: see Streams.
     """
 
     def __init__(
@@ -71,13 +71,16 @@ class Page:
         tail: Tail | None = None,
         rendering: Callable[[], Rendering] | None = None,
         report: Report | None = None,
+        share: float = SHARE,
     ) -> None:
         self._rendering = rendering
         self._source = source
         self._tail = tail
         self.report = report
         self._kept: tuple[Rendering, Live] | None = None
-        self.streams = Streams(lambda kinds: self._made()[1].begin(kinds), lambda *kind: self._made()[1].event(*kind))
+        self.streams = Streams(
+            lambda kinds: self._made()[1].begin(kinds), lambda *kind: self._made()[1].event(*kind), share=share
+        )
 
     def _made(self) -> tuple[Rendering, Live]:
         if self._kept is None:
