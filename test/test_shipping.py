@@ -114,7 +114,7 @@ def kill_one_of_both(site: Site, simulator: Simulator, lines: int) -> int:
             relay = relay_of(collector)
         collector.process.kill()
         collector.wait()
-    wait_until(lambda: not Path(f"/proc/{relay}/cmdline").exists(), 10)  # Without its collector a relay ends by itself.
+    wait_until(lambda: not Path(f"/proc/{relay}/cmdline").exists())  # Without its collector a relay ends by itself.
     return len(collector.lines())
 
 

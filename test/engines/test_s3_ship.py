@@ -330,7 +330,7 @@ def test_a_server_that_is_killed_is_waited_for(tmp_path):
             assert "check that the endpoint is right and the server works" in failed["reason"]
             server.start()
             # For a while after its start the server answers some requests with an internal error.
-            wait_until(lambda: len(answered(site.complete_days) or ()) == 10, 60)
+            wait_until(lambda: len(answered(site.complete_days) or ()) == 10)
             assert ship.end() == 0
         assert site.differences() == []
     finally:
