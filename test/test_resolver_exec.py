@@ -150,27 +150,44 @@ def test_a_command_that_cannot_be_executed(tmp_path: Path) -> None:
 NO_THREAD = """
 import resource, sys, time
 from ssmd.contracts.resolver import KeySource
+from ssmd.resolver.env import EnvResolver
 from ssmd.resolver.exec import ExecResolver
+from ssmd.resolver.file import FileResolver
+kind = {"env": EnvResolver, "exec": ExecResolver, "file": FileResolver}[sys.argv[1].partition(":")[0]]
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 try:
-    ExecResolver({}, time.monotonic() + 60).resolve(KeySource("kalshi", "exec:/bin/true", ("a",)))
+    kind({"A": "/etc/hostname"}, time.monotonic() + 60).resolve(KeySource("kalshi", sys.argv[1], ("a",)))
 except Exception as error:
     print(type(error).__name__, error)
 """
+LIMIT = "; raise its limit, which `ulimit -u` shows"
 
 
 @pytest.mark.needs_root
 @pytest.mark.needs("setpriv")
-def test_a_system_that_starts_no_further_thread_may_do_so_later() -> None:
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "exec:/bin/true",
+            f"its command could not be started: the system starts no further thread or process for this user{LIMIT}",
+        ),
+        (
+            "env:A",
+            f"A names a file that could not be read: the system starts no further thread for this user{LIMIT}",
+        ),
+        (
+            "file:/etc/hostname",
+            f"the file of `a` could not be read: the system starts no further thread for this user{LIMIT}",
+        ),
+    ],
+)
+def test_a_system_that_starts_no_further_thread_may_do_so_later(source, said) -> None:
     user = ("--reuid=60518", "--regid=60518", "--clear-groups")
     rights = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")  # The interpreter may stand below /root.
-    command = ["setpriv", *user, *rights, sys.executable, "-c", NO_THREAD]
+    command = ["setpriv", *user, *rights, sys.executable, "-c", NO_THREAD, source]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == (
-        "SourceUnavailable its command could not be started: the system starts no further thread or process for this "
-        "user; raise its limit, which `ulimit -u` shows\n",
-        "",
-    )
+    assert (done.stdout, done.stderr) == (f"SourceUnavailable {said}\n", "")
 
 
 DEAD = (

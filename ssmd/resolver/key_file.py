@@ -76,14 +76,19 @@ def read_key_file(path: Path) -> KeyFile:
 
 
 def kind_of(error: OSError) -> type[ResolveError]:
-    """Return the error to raise for a file that cannot be read: another attempt may find a file system well."""
-    return SourceUnavailable if isinstance(error, TimeoutError) else ResolveError
+    """Return the error to raise for a file that cannot be read: another attempt may find a file system, or a system
+    that starts no further thread, well.
+    """
+    return SourceUnavailable if isinstance(error, TimeoutError | BlockingIOError) else ResolveError
 
 
 def cannot_be_read(error: OSError) -> str:
     """Return why a file cannot be read, as the end of a sentence about the file."""
     if isinstance(error, TimeoutError):
         return "could not be read in time; check that its file system is there"
+    if isinstance(error, BlockingIOError):
+        limit = "raise its limit, which `ulimit -u` shows"
+        return f"could not be read: the system starts no further thread for this user; {limit}"
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     return f"cannot be read: {error.strerror}; let the user that ssmd runs as read it"
