@@ -12,7 +12,7 @@ from recorded import make_day
 from ship_runs import wait_until
 
 from ssmd.contracts.shard import WHOLE
-from ssmd.contracts.sink import Block, Position
+from ssmd.contracts.sink import Block, Copied, Position
 from ssmd.errors import EngineAuthError, EngineError, EngineFenced, EngineMismatch, UsageError
 from ssmd.exchange.readers import reader_of
 from ssmd.reading.follow import Follower
@@ -192,6 +192,18 @@ def test_a_place_before_the_end_of_the_copy_is_refused(site):
     with pytest.raises(UsageError, match="what is between would be there twice"):
         site.relay(resume_at=site.place(150)).run()
     assert site.copied() == site.recorded
+
+
+def test_what_a_purge_has_left_is_looked_for_at_each_attempt(site, monkeypatch):
+    left = Copied("", DAY, 150, "", b"")
+
+    def purged(number: int) -> Exception:
+        monkeypatch.setattr(FailingSink, "copies", lambda self, first_day=None: iter([left]))
+        return EngineError("no answer")
+
+    with pytest.raises(UsageError, match="the engine still has the message of line 150 of "):
+        site.relay(resume_at=site.place(0), before=purged).run()
+    assert FailingSink.count == 1
 
 
 @pytest.mark.parametrize("error", [EngineAuthError("no"), EngineFenced("no"), EngineMismatch("no")])

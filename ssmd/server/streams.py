@@ -99,8 +99,7 @@ class Streams:
 
     `begin(kinds)` is called before each event, with the kinds that are open, also when that is none any more.
     `event(kind, is_new)` returns the event for the streams of a kind; it is called a single time for each of both.
-    `share`: how much of a core the events may take, before they come less often. `cpu`: returns the seconds of CPU
-    that this thread has taken.
+    `share`: how much of a core the events may take, before they come less often.
     """
 
     def __init__(
@@ -109,13 +108,11 @@ class Streams:
         event: Callable[[Hashable, bool], bytes],
         most: int = MOST_STREAMS,
         share: float = SHARE,
-        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._begin = begin
         self._event = event
         self._most = most
         self._share = share
-        self._cpu = cpu
         self._taken = Event()
         """Set when there is a new stream, which need not wait for longer than a second."""
         self._streams: list[Stream] = []
@@ -155,9 +152,9 @@ class Streams:
         try:
             while self._streams:
                 self._taken.clear()
-                before = self._cpu()
+                before = time.thread_time()
                 self._send_events()
-                pause = min((self._cpu() - before) / self._share, MOST_SECONDS)
+                pause = min((time.thread_time() - before) / self._share, MOST_SECONDS)
                 gevent.sleep(EVENT_SECONDS)
                 self._taken.wait(max(0.0, pause - EVENT_SECONDS))
             self._begin(set())
