@@ -128,6 +128,16 @@ def test_what_is_held_does_not_wait_for_another_read(clock: Time) -> None:
     assert gathering.next() == [(5.0, b"three")]
 
 
+def test_reads_that_are_further_apart_than_that_never_wait(clock: Time) -> None:
+    """Also after one that has waited, by chance: it must not make the next one wait, and so on."""
+    apart = [(round(0.022 + 0.02 * number, 6), b"%d" % number) for number in range(5)]
+    gathering = Gathering(clock, (0.001, b"one"), (0.002, b"two"), *apart)
+    assert [gathering.next() for _ in range(2)] == [[(0.001, b"one")], [(0.002, b"two")]]
+    for read in apart:
+        assert gathering.next() == [read]
+        assert gathering.elapsed == pytest.approx(read[0])
+
+
 def test_three_quarters_of_the_buffer_are_handed_over_at_once(clock: Time) -> None:
     half = b"x" * (ENOUGH_BYTES // 2)
     gathering = Gathering(clock, (0.001, b"one"), (0.002, half), (0.003, half), (0.004, b"four"))

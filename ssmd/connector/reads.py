@@ -86,7 +86,7 @@ class ReadBuffer:
         is_enough = self.end >= ENOUGH_BYTES or self._failure is not None or self._pauses.is_long
         if not is_enough and _monotonic() < self._due:
             self._fill(sock)
-        self._due = _monotonic() + GATHER_SECONDS
+        self._due = self.read_at + GATHER_SECONDS
 
     def read(self, sock: Any, until: float) -> None:
         """Read once, into the empty buffer; the arguments and errors are those of gather()."""
