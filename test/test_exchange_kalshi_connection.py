@@ -159,6 +159,37 @@ def test_a_market_is_heard_when_its_message_comes_before_the_confirmation():
     assert list(kalshi.unheard("orderbook_delta")) == ["KXA-1", "KXB-2"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        error(26, head={"sid": 2}, market_ticker="KXA-1"),
+        frame(type="x", sid=2),
+        frame(type="x", sid=2, msg=None),
+        frame(type="x", sid=2, msg=["KXA-1"]),
+        frame(type="x", sid=2, msg={"market_ticker": None}),
+        frame(type="x", sid=2, msg={"market_ticker": 7, "market_id": "KXA-1"}),
+        b"not json",
+    ],
+)
+def test_a_market_is_heard_among_messages_of_any_other_form(other):
+    kalshi = connection(TWO)
+    kalshi.inspect([subscribed(1, "orderbook_delta", 1), subscribed(1, "ticker", 2)])
+    kalshi.inspect([other, ticker("KXB-2"), other])
+    assert list(kalshi.unheard("ticker")) == ["KXA-1"]
+    assert state(kalshi, "orderbook_delta").heard == 0
+
+
+def test_messages_are_decoded_once_also_while_some_market_is_silent(monkeypatch):
+    """There is nearly always one, and to decode each message again for it would take as long as the first time."""
+    kalshi = connection(TWO)
+    kalshi.inspect([subscribed(1, "orderbook_delta", 1), subscribed(1, "ticker", 2)])
+    monkeypatch.delattr("ssmd.exchange.kalshi.hearing.market_in")
+    for seq in range(1, 9, 2):
+        kalshi.inspect([delta("KXA-1", seq), ticker("KXB-2"), delta("KXA-1", seq + 1)])
+    assert list(kalshi.unheard("ticker")) == ["KXA-1"]
+    assert list(kalshi.unheard("orderbook_delta")) == ["KXB-2"]
+
+
 def test_an_error_about_a_market_is_no_message_of_it():
     kalshi = connection(TWO)
     kalshi.inspect([subscribed(1, "ticker", 2), error(26, head={"sid": 2}, market_ticker="KXA-1")])

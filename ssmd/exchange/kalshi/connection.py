@@ -41,6 +41,7 @@ class KalshiConnection(KalshiInspector):
     def __init__(self, subscribe: Any, policy: SnapshotPolicy, per_second: float | None = None) -> None:
         super().__init__()
         self.subscriptions = Subscriptions(subscribe)
+        self.heads.decode = self.subscriptions.hearing.decoding(self.heads.decode)
         self._policy = policy
         self._snapshots: Snapshots | None = None
         self._special: Sequence[str] = _ENDINGS

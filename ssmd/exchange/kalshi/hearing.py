@@ -1,18 +1,26 @@
-"""From which markets of a connection to Kalshi messages have come. Pure."""
+"""From which markets of a connection to Kalshi messages have come. Pure.
+
+There is nearly always a market from which none has come, so each message has to be looked at, on the hot path. Its
+market is found when its head is decoded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 from ssmd.contracts.exchange import Head
 from ssmd.exchange.kalshi.changing_markets import remove
 from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
-from ssmd.exchange.kalshi.market import market_in
+from ssmd.exchange.kalshi.market import MARKET_FIELD, decode_with_market, market_in
 
 __all__ = ["Hearing"]
 
 _MOST_EARLY = 1000
 """For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
+
+_origin = attrgetter("sid", "type", f"msg.{MARKET_FIELD}")
 
 
 class Hearing:
@@ -26,19 +34,45 @@ class Hearing:
         """The channels with a list of markets that have no answer yet: messages of them may come before it."""
         self._early: dict[tuple[int, str], set[str]] = {}
         """By sid and channel, the markets of messages that came before a confirmation: they may be of that channel."""
+        self._with_markets: Sequence[Head] = ()
+        """The heads that were decoded last, if each has its market."""
+
+    def decoding(self, decode: Callable[[list[bytes]], list[Any]]) -> Callable[[list[bytes]], list[Any]]:
+        """Return a function that decodes heads as `decode` does, with their markets while these are of use."""
+
+        def decode_all(payloads: list[bytes]) -> list[Any]:
+            self._with_markets = ()
+            if self.listening and not self.opening:
+                try:
+                    self._with_markets = found = list(map(decode_with_market, payloads))
+                    return found
+                except (ValueError, RecursionError):
+                    pass
+            return decode(payloads)
+
+        return decode_all
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
         """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
+        if heads is self._with_markets and all(channel.field == MARKET_FIELD for channel in self.listening.values()):
+            try:
+                for sid, kind, market in set(map(_origin, heads)):
+                    self._heard(sid, kind, market)
+                return
+            except AttributeError:  # One of them has no `msg`.
+                pass
         for head, payload in zip(heads, payloads, strict=True):
-            channel = self.listening.get(head.sid)
-            if head.type == "error":
-                continue
-            if channel is not None:
-                remove(channel.unheard, [market_in(payload, channel.field)])
-                if not channel.unheard:
-                    del self.listening[head.sid]
-            elif self.opening and head.sid and head.sid not in self._by_sid:
+            if channel := self.listening.get(head.sid):
+                self._heard(head.sid, head.type, market_in(payload, channel.field))
+            elif self.opening and head.sid and head.sid not in self._by_sid and head.type != "error":
                 self._hear_early(head.sid, payload)
+
+    def _heard(self, sid: int, kind: str, market: str) -> None:
+        channel = self.listening.get(sid)
+        if channel is not None and kind != "error":
+            remove(channel.unheard, [market])
+            if not channel.unheard:
+                del self.listening[sid]
 
     def _hear_early(self, sid: int, payload: bytes) -> None:
         for channel in self.opening.values():

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from ssmd.contracts.market_finder import Markets
 from ssmd.exchange.kalshi.inspector import KalshiInspector, MessageHead
+from ssmd.exchange.kalshi.market import HeadWithMarket, decode_with_market
 from ssmd.exchange.kalshi.reader import KalshiReader
 
 __all__ = ["RecordedInspector"]
-
-
-class _Body(msgspec.Struct, gc=False):
-    market_ticker: str = ""
-
-
-class _Message(MessageHead, gc=False):
-    msg: _Body | None = None
-
-
-_decode = msgspec.json.Decoder(_Message).decode
 
 
 class RecordedInspector(KalshiInspector):
@@ -29,7 +17,7 @@ class RecordedInspector(KalshiInspector):
 
     def with_markets(self) -> Markets:
         decode_heads = self.heads.decode
-        found: list[_Message] = []
+        found: list[HeadWithMarket] = []
 
         def decode(payloads: list[bytes]) -> list[MessageHead]:
             nonlocal found
@@ -37,7 +25,7 @@ class RecordedInspector(KalshiInspector):
             if not markets.wanted:
                 return decode_heads(payloads)
             try:
-                found = list(map(_decode, payloads))
+                found = list(map(decode_with_market, payloads))
             except (ValueError, RecursionError):
                 return decode_heads(payloads)
             return found  # type: ignore[return-value]
