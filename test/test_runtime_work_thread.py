@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -17,6 +18,8 @@ from sim_client import eventually
 from ssmd.runtime.work_thread import WorkThread
 
 _Lock = monkey.get_original("_thread", "allocate_lock")
+Run = Callable[..., Any]
+
 _get_ident = monkey.get_original("_thread", "get_ident")
 
 
@@ -25,6 +28,12 @@ def thread() -> Iterator[WorkThread]:
     made = WorkThread()
     yield made
     made.close()
+
+
+@pytest.fixture(params=["run", "run_unhurried"])
+def run(request: pytest.FixtureRequest, thread: WorkThread) -> Run:
+    method: Run = getattr(thread, request.param)
+    return method
 
 
 class Gate:
@@ -44,28 +53,28 @@ class Gate:
         self._lock.release()
 
 
-def test_a_task_runs_in_the_other_thread_and_its_result_is_returned(thread: WorkThread) -> None:
-    assert thread.run(divmod, 17, 5) == (3, 2)
-    assert thread.run(int, "ff", base=16) == 255
-    own = thread.run(_get_ident)
+def test_a_task_runs_in_the_other_thread_and_its_result_is_returned(run: Run) -> None:
+    assert run(divmod, 17, 5) == (3, 2)
+    assert run(int, "ff", base=16) == 255
+    own = run(_get_ident)
     assert own != _get_ident()
-    assert thread.run(_get_ident) == own
+    assert run(_get_ident) == own
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit(3), KeyboardInterrupt()])
-def test_what_a_task_raises_is_raised_and_the_next_task_runs(thread: WorkThread, error: BaseException) -> None:
+def test_what_a_task_raises_is_raised_and_the_next_task_runs(run: Run, error: BaseException) -> None:
     def fail() -> None:
         raise error
 
     with pytest.raises(type(error)) as raised:
-        thread.run(fail)
+        run(fail)
     assert raised.value is error
-    assert thread.run(lambda: "next") == "next"
+    assert run(lambda: "next") == "next"
 
 
-def test_a_task_that_blocks_lets_other_greenlets_run(thread: WorkThread) -> None:
+def test_a_task_that_blocks_lets_other_greenlets_run(run: Run) -> None:
     gate = Gate()
-    waiting = gevent.spawn(thread.run, gate)
+    waiting = gevent.spawn(run, gate)
     eventually(lambda: gate.reached)
     for _ in range(10):
         gevent.sleep(0.001)
@@ -74,7 +83,7 @@ def test_a_task_that_blocks_lets_other_greenlets_run(thread: WorkThread) -> None
     assert waiting.get(timeout=PATIENCE) == "passed"
 
 
-def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(thread: WorkThread) -> None:
+def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(run: Run) -> None:
     gate, done = Gate(), []
 
     def first() -> None:
@@ -82,8 +91,8 @@ def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(th
         done.append("first")
 
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
-        thread.run(first)
-    second = gevent.spawn(thread.run, lambda: done.append("second"))
+        run(first)
+    second = gevent.spawn(run, lambda: done.append("second"))
     gevent.sleep(0.01)
     assert (done, second.ready()) == ([], False)
     gate.open()
@@ -94,6 +103,27 @@ def test_a_task_whose_caller_is_interrupted_goes_on_and_comes_before_the_next(th
 def test_many_tasks_in_order_each_with_its_own_result(thread: WorkThread) -> None:
     for number in range(2000):
         assert thread.run(int, number) == number
+
+
+def test_an_outcome_that_is_not_urgent_is_there_with_the_next_wake_up(
+    thread: WorkThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssmd.runtime.work_thread.UNHURRIED_SECONDS", 3600.0)
+    for number in range(200):
+        waiting = gevent.spawn(thread.run_unhurried, int, number)
+        eventually(waiting.ready)  # It sleeps a little, and so wakes the process.
+        assert waiting.get() == number
+
+
+def test_an_error_is_urgent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ssmd.runtime.work_thread.UNHURRIED_SECONDS", 3600.0)
+    thread = WorkThread()
+    with gevent.Timeout(PATIENCE), pytest.raises(OSError, match="No space left"):
+        thread.run_unhurried(fail)
+    thread.close()
 
 
 def test_it_may_be_closed_twice_and_while_an_interrupted_task_runs(capfd: pytest.CaptureFixture[str]) -> None:
@@ -124,16 +154,19 @@ def test_the_thread_ends_when_it_is_closed() -> None:
     eventually(lambda: not os.path.exists(path))
 
 
-def test_a_task_is_waited_for_although_nothing_else_runs_in_the_process() -> None:
+@pytest.mark.parametrize("method", ["run", "run_unhurried"])
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv-cffi"])
+def test_a_task_is_waited_for_although_nothing_else_runs_in_the_process(loop: str, method: str) -> None:
     """The event loop ends when nothing can wake it any more; a task can."""
-    script = """
+    script = f"""
 from gevent import monkey
 monkey.patch_all()
 from ssmd.runtime.work_thread import WorkThread
-thread = WorkThread()
-print(thread.run(monkey.get_original("time", "sleep"), 0.05), thread.run(lambda: 7))
+run = WorkThread().{method}
+print(run(monkey.get_original("time", "sleep"), 0.05), run(lambda: 7))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
+    environ = os.environ | {"GEVENT_LOOP": loop}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("None 7\n", "")
 
 

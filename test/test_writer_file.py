@@ -18,8 +18,9 @@ from patience import PATIENCE
 
 from ssmd.contracts.writer import Batch, Note
 from ssmd.errors import OutputError, WriteError
+from ssmd.runtime.work_thread import WorkThread
 from ssmd.store.line import decode_line
-from ssmd.writer.file import FileWriter
+from ssmd.writer.file import LARGE_BYTES, FileWriter
 from ssmd.writer.storage import LocalStorage
 
 NOON = 1_766_404_800_000_000_000  # 2025-12-22T12:00:00Z
@@ -448,6 +449,21 @@ def test_a_file_that_may_not_grow_ends_with_74_and_is_whole_after_the_next_start
     numbers = [json.loads(line)["data"]["n"] for line in path.read_bytes().splitlines()]
     assert numbers == list(range(len(numbers)))
     assert path.stat().st_size + path.with_name("kalshi.jsonl.torn").stat().st_size == 100_000 + 1
+
+
+@pytest.mark.parametrize(("size", "method"), [(LARGE_BYTES // 2, "run_unhurried"), (LARGE_BYTES, "run")])
+def test_the_process_is_not_woken_for_the_outcome_of_a_small_write(make, monkeypatch, size, method):
+    used = []
+    for name in ("run", "run_unhurried"):
+        original = getattr(WorkThread, name)
+        monkeypatch.setattr(
+            WorkThread, name, lambda *args, name=name, original=original: used.append(name) or original(*args)
+        )
+    writer = make()
+    writer.open()
+    take(writer, b"x" * size)
+    writer.flush()
+    assert used == [method]
 
 
 def test_a_thread_that_cannot_be_started_is_a_failure_to_write_with_the_remedy(make, monkeypatch):

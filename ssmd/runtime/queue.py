@@ -46,7 +46,9 @@ class BatchQueue:
         self._batches: deque[Batch] = deque()
         self._taken = 0
         self._room = Event()
-        self._news = Event()
+        self._hub: Any = gevent.get_hub()
+        self._waiter: Any = None
+        """The greenlet that waits for a batch. An Event of gevent's would do more than the write of a small batch."""
         self._timer: Any = None
         self.bytes = 0
         """The memory of the batches that are put and not yet done."""
@@ -71,7 +73,7 @@ class BatchQueue:
         self._batches.append(batch)
         self.bytes += size
         self.messages += batch.messages
-        self._news.set()
+        self.wake()
 
     def _wait_for_room(self, size: int) -> None:
         reported = time.monotonic()
@@ -112,20 +114,28 @@ class BatchQueue:
         self._room.set()
 
     def wait(self) -> None:
-        """Block until there is a batch, or until wake() or close()."""
+        """Block until there is a batch, or until wake() or close(); rarely less long."""
         if not self._batches and not self.closed:
-            self._news.clear()
-            self._news.wait()
+            self._waiter = gevent.getcurrent()
+            try:
+                self._hub.switch()
+            finally:
+                self._waiter = None
 
     def wake(self) -> None:
         """Let wait() return although no batch has come."""
-        self._news.set()
+        if self._waiter is not None:
+            self._hub.loop.run_callback(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch()
 
     def wake_in(self, seconds: float | None) -> None:
         """Call wake() in so many seconds, or earlier; None for not at all."""
         if seconds is not None and (self._timer is None or not self._timer.active):
             self._stop_timer()
-            self._timer = gevent.get_hub().loop.timer(seconds)
+            self._timer = self._hub.loop.timer(seconds)
             self._timer.start(self.wake)
 
     def _stop_timer(self) -> None:
@@ -143,7 +153,7 @@ class BatchQueue:
         """Let neither wait() nor put() block any longer."""
         self.closed = True
         self._stop_timer()
-        self._news.set()
+        self.wake()
         self._room.set()
 
 

@@ -27,10 +27,9 @@ class WriteLoop:
         queue, writer = self._queue, self._writer
         while True:
             queue.wait()
-            while self._write_some():
-                writer.sync()  # Here too: a busy feed may never let the queue run empty.
-            queue.wake_in(writer.sync())
-            if queue.closed:
+            has_written = self._write_some()
+            queue.wake_in(writer.sync())  # Each time: a busy feed may never let the queue run empty.
+            if queue.closed and not has_written:
                 return
 
     def _write_some(self) -> bool:

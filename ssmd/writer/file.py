@@ -36,7 +36,10 @@ from ssmd.writer.run_ledger import RunLedger
 from ssmd.writer.storage import LocalStorage
 from ssmd.writer.syncer import Syncer
 
-__all__ = ["FileWriter"]
+__all__ = ["LARGE_BYTES", "FileWriter"]
+
+LARGE_BYTES = 32 * 1024
+"""So much makes a write one of many in a flood, behind which others wait."""
 
 _log = logging.getLogger("ssmd.writer")
 
@@ -174,16 +177,17 @@ class FileWriter:
         pieces, self._lines = self._lines, []
         if not pieces:
             return
+        size = sum(map(len, pieces))
         try:
-            self._thread = self._thread or WorkThread()
-            self._thread.run(write_all, self._fd, pieces, self.location)
+            thread = self._thread = self._thread or WorkThread()
+            run = thread.run if size >= LARGE_BYTES else thread.run_unhurried
+            run(write_all, self._fd, pieces, self.location)
         except OSError as error:  # No thread is to be had.
             raise WriteError(f"{self.location}: {explain(error)}") from None
         except WriteError:
             self._ledger.final.clear()  # They would count lines that are not there.
             raise
         self._syncer.unsynced = True
-        size = sum(map(len, pieces))
         self._written += size
         self._status.written_bytes += size
         self._status.last_write = time.time()
