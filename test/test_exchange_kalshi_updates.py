@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kalshi_messages import connection, delta, error, ok, snapshot, subscribed
 
@@ -488,6 +488,15 @@ def test_a_removed_market_is_neither_missing_nor_pending():
 
 MARKETS = names(6)
 
+# It is not known whether the first command was carried out.
+REMOVED_TWICE_WITHOUT_AN_ANSWER = [(step, ["KX-0"]) for step in ("add", "tick", "remove", "wait", "add", "remove")]
+# The first removal has no answer, and the exchange refuses the second: there is nothing left to remove.
+WANTED_AGAIN_AFTER_A_REFUSED_REMOVAL = [
+    *[(step, ["KX-0"]) for step in ("add", "tick", "answer")],
+    ("add", ["KX-1"]),
+    *[(step, ["KX-0"]) for step in ("remove", "tick", "wait", "add")],
+]
+
 
 @settings(max_examples=200, deadline=None)
 @given(
@@ -500,6 +509,8 @@ MARKETS = names(6)
         max_size=40,
     ),
 )
+@example(1, REMOVED_TWICE_WITHOUT_AN_ANSWER)
+@example(1, WANTED_AGAIN_AFTER_A_REFUSED_REMOVAL)
 def test_what_is_wanted_is_subscribed_to_in_the_end(limit, steps):
     exchange = Exchange(markets=limit, commands_per_second=4)
     exchange.answer()

@@ -86,7 +86,7 @@ class ChangingMarkets:
             if market in self.to_add or market in self.aside:
                 was_asked = self.to_add.pop(market, _ASKED_BEFORE)
                 self.aside.pop(market, None)
-                if was_asked:
+                if was_asked or market in self.doubtful:
                     self._retract(market)
             elif market not in self.removing:
                 self.leaving[market] = None
@@ -179,15 +179,16 @@ class ChangingMarkets:
             elif market in self.unconfirmed:
                 self.to_add[market] = max(_ASKED_BEFORE, portion.tries)
 
-    def not_removed(self, portion: Portion) -> Sequence[str]:
-        """Record that a command that removes these markets was not carried out; return those that are wanted again."""
-        again = [market for market in portion.markets if market in self.unconfirmed]
+    def not_removed(self, portion: Portion) -> None:
+        """Record that a command that removes these markets was not carried out. Those that are wanted again are asked
+        for again: the ledger says that they are removed, and an earlier command without an answer may have done it.
+        """
         for market in portion.markets:
             self.removing.pop(market, None)
-            if market not in self.unconfirmed:
+            if market in self.unconfirmed:
+                self.to_add[market] = 0
+            else:
                 self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
-        remove(self.unconfirmed, again)
-        return again
 
     def not_answered(self, portion: Portion) -> None:
         """Record that a command about these markets has no answer: it may have been carried out, or not."""
@@ -197,7 +198,7 @@ class ChangingMarkets:
             was_leaving = self.leaving.pop(market, False) is None
             was_removing = self.removing.pop(market, False) is None
             if market in self.unconfirmed:
-                wanted[market] = max(_ASKED_BEFORE, portion.tries)
+                wanted[market] = 0 if was_removing else max(_ASKED_BEFORE, portion.tries)
             elif was_leaving or was_removing:
                 self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
         # First of all: those that are subscribed to are confirmed by it also when there is no room for others.
