@@ -6,21 +6,19 @@ market is found when its head is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+import contextlib
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from ssmd.contracts.exchange import Head
 from ssmd.exchange.kalshi.changing_markets import remove
 from ssmd.exchange.kalshi.connection_channel import ChannelOfConnection
-from ssmd.exchange.kalshi.market import MARKET_FIELD, decode_with_market, market_in
+from ssmd.exchange.kalshi.market import MARKET_FIELD, HeadWithMarket, decode_with_market, market_in
 
 __all__ = ["Hearing"]
 
 _MOST_EARLY = 1000
 """For how many sids messages are remembered before their confirmation. Kalshi gives each channel one sid."""
-
-_origin = attrgetter("sid", "type", f"msg.{MARKET_FIELD}")
 
 
 class Hearing:
@@ -34,7 +32,7 @@ class Hearing:
         """The channels with a list of markets that have no answer yet: messages of them may come before it."""
         self._early: dict[tuple[int, str], set[str]] = {}
         """By sid and channel, the markets of messages that came before a confirmation: they may be of that channel."""
-        self._with_markets: Sequence[Head] = ()
+        self._with_markets: Sequence[HeadWithMarket] = ()
         """The heads that were decoded last, if each has its market."""
 
     def decoding(self, decode: Callable[[list[bytes]], list[Any]]) -> Callable[[list[bytes]], list[Any]]:
@@ -54,22 +52,22 @@ class Hearing:
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
         """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
-        if heads is self._with_markets and all(channel.field == MARKET_FIELD for channel in self.listening.values()):
-            try:
-                for sid, kind, market in set(map(_origin, heads)):
-                    self._heard(sid, kind, market)
+        listening = self.listening
+        if heads is self._with_markets and all(channel.field == MARKET_FIELD for channel in listening.values()):
+            with contextlib.suppress(AttributeError):  # Raised when one of them has no `msg`.
+                for sid, market in _origins(self._with_markets, listening):
+                    self._heard(sid, market)
                 return
-            except AttributeError:  # One of them has no `msg`.
-                pass
         for head, payload in zip(heads, payloads, strict=True):
-            if channel := self.listening.get(head.sid):
-                self._heard(head.sid, head.type, market_in(payload, channel.field))
-            elif self.opening and head.sid and head.sid not in self._by_sid and head.type != "error":
+            if head.type == "error":
+                continue
+            if channel := listening.get(head.sid):
+                self._heard(head.sid, market_in(payload, channel.field))
+            elif self.opening and head.sid and head.sid not in self._by_sid:
                 self._hear_early(head.sid, payload)
 
-    def _heard(self, sid: int, kind: str, market: str) -> None:
-        channel = self.listening.get(sid)
-        if channel is not None and kind != "error":
+    def _heard(self, sid: int, market: str) -> None:
+        if (channel := self.listening.get(sid)) is not None:
             remove(channel.unheard, [market])
             if not channel.unheard:
                 del self.listening[sid]
@@ -102,3 +100,14 @@ class Hearing:
         self.listening.pop(channel.sid or 0, None)
         if self.opening.get(channel.name) is channel:
             del self.opening[channel.name]
+
+
+def _origins(heads: Sequence[HeadWithMarket], sids: Container[int]) -> set[tuple[int, str]]:
+    """Return each sid and market from which there is a message, without errors about them. A read has many messages of
+    few markets.
+    """
+    return {
+        (head.sid, head.msg.market_ticker)  # type: ignore[union-attr]
+        for head in heads
+        if head.sid in sids and head.type != "error"
+    }
