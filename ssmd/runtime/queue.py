@@ -19,7 +19,7 @@ QUEUE_BYTES = 64 * 1024 * 1024
 """The bound of a run's queue. So much may wait for the disk before the socket is no longer read: minutes of one busy
 connection."""
 
-PACE_BYTES = 1024 * 1024
+PACE_BYTES = 512 * 1024
 PACE_SECONDS = 0.002
 """With more than PACE_BYTES in the queue the reader lets the writer run, for at most PACE_SECONDS. So a flood is
 handled piece by piece and does not pile up in memory. With a slow disk these waits make no difference."""
