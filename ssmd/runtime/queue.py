@@ -114,7 +114,7 @@ class BatchQueue:
         self._room.set()
 
     def wait(self) -> None:
-        """Block until there is a batch, or until wake() or close(); rarely less long."""
+        """Block until there is a batch, or until wake() or close(); it may return early."""
         if not self._batches and not self.closed:
             self._waiter = gevent.getcurrent()
             try:

@@ -55,7 +55,7 @@ class WorkThread:
         self._resume: Callable[[], object] | None = None
         self._wake = self._hub.loop.async_(ref=False)  # Only a task keeps the event loop from ending.
         self._turn = self._hub.loop.check()
-        self._late = self._hub.loop.timer(0.0, UNHURRIED_SECONDS)
+        self._late = self._hub.loop.timer(UNHURRIED_SECONDS, UNHURRIED_SECONDS)
         self._closed = self._has_ended = False
         try:
             _start_new_thread(self._work, ())
@@ -76,7 +76,9 @@ class WorkThread:
             self._wake.ref = False
 
     def run_unhurried(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the same, but the greenlet goes on when something else wakes the process, or after UNHURRIED_SECONDS."""
+        """Do the same, but the greenlet goes on when something else wakes the process, or after UNHURRIED_SECONDS. A
+        failure wakes it at once.
+        """
         self._turn.start(self._go_on)
         self._late.again(self._go_on)
         try:

@@ -39,7 +39,7 @@ from ssmd.writer.syncer import Syncer
 __all__ = ["LARGE_BYTES", "FileWriter"]
 
 LARGE_BYTES = 32 * 1024
-"""So much makes a write one of many in a flood, behind which others wait."""
+"""A write of so much is probably one of many in a flood; others wait behind it."""
 
 _log = logging.getLogger("ssmd.writer")
 

@@ -179,16 +179,19 @@ class ChangingMarkets:
             elif market in self.unconfirmed:
                 self.to_add[market] = max(_ASKED_BEFORE, portion.tries)
 
-    def not_removed(self, portion: Portion) -> None:
-        """Record that a command that removes these markets was not carried out. Those that are wanted again are asked
-        for again: the ledger says that they are removed, and an earlier command without an answer may have done it.
+    def not_removed(self, portion: Portion) -> Sequence[str]:
+        """Record that a command that removes these markets was not carried out; return those that are wanted again, and
+        confirmed. A doubtful one is asked for again: an earlier command without an answer may have removed it.
         """
+        wanted = [market for market in portion.markets if market in self.unconfirmed]
         for market in portion.markets:
             self.removing.pop(market, None)
-            if market in self.unconfirmed:
-                self.to_add[market] = 0
-            else:
+            if market not in self.unconfirmed:
                 self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
+        again = [market for market in wanted if market not in self.doubtful]
+        remove(self.unconfirmed, again)
+        self.to_add = {**{market: 0 for market in wanted if market in self.doubtful}, **self.to_add}
+        return again
 
     def not_answered(self, portion: Portion) -> None:
         """Record that a command about these markets has no answer: it may have been carried out, or not."""
@@ -198,9 +201,10 @@ class ChangingMarkets:
             was_leaving = self.leaving.pop(market, False) is None
             was_removing = self.removing.pop(market, False) is None
             if market in self.unconfirmed:
-                wanted[market] = 0 if was_removing else max(_ASKED_BEFORE, portion.tries)
+                wanted[market] = max(_ASKED_BEFORE, portion.tries)
             elif was_leaving or was_removing:
-                self.to_remove[market] = max(_ASKED_BEFORE, portion.tries)
+                # The ledger says that one which is leaving was asked for, and not yet that it is removed.
+                self.to_remove[market] = 0 if was_leaving else max(_ASKED_BEFORE, portion.tries)
         # First of all: those that are subscribed to are confirmed by it also when there is no room for others.
         self.to_add = {**wanted, **self.to_add}
 

@@ -52,10 +52,11 @@ class Hearing:
 
     def hear(self, heads: Sequence[Head], payloads: Sequence[bytes]) -> None:
         """Record from which markets messages have come, on the channels with markets that were not heard from yet."""
-        listening = self.listening
-        if heads is self._with_markets and all(channel.field == MARKET_FIELD for channel in listening.values()):
+        listening, found = self.listening, self._with_markets
+        self._with_markets = ()
+        if heads is found and all(channel.field == MARKET_FIELD for channel in listening.values()):
             with contextlib.suppress(AttributeError):  # Raised when one of them has no `msg`.
-                for sid, market in _origins(self._with_markets, listening):
+                for sid, market in _origins(found, listening):
                     self._heard(sid, market)
                 return
         for head, payload in zip(heads, payloads, strict=True):

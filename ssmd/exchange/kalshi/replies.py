@@ -136,11 +136,11 @@ class Replies:
         if error.is_unknown_sid:
             return Disconnected(f"{error.text}; Kalshi has ended that subscription")
         remedy, for_now = "the command is sent again", True
+        kept: Sequence[str] = ()
         if error.is_timeout:
             updates.not_answered(update)
         elif error.is_too_many_commands:
-            updates.not_done(update)
-            remedy = ""  # See _send_again().
+            kept, remedy = updates.not_done(update), ""  # See _send_again().
         elif error.is_too_many_markets and update.action != REMOVE:
             channel.room.refused(len(update.portion.markets))
             channel.limit, remedy = error, ""
@@ -148,13 +148,15 @@ class Replies:
             self._report_limit(channel, index, events)
         elif error.is_bad_command:
             channel.is_given_up = True
-            updates.not_done(update)
+            kept = updates.not_done(update)
             remedy, for_now = f"the markets of {channel.name} are not changed: {error.remedy}", False
         else:
-            updates.refused(update, error.named)
+            kept = updates.refused(update, error.named)
             remedy = f"asking again for fewer markets of {channel.name} at a time"
         if remedy:
             _add(events, Refused(channel.name, error.code, f"{error.text}; {remedy}", index, for_now))
+        if self.snapshots is not None and self.snapshots.are_of(channel):
+            self.snapshots.confirmed(kept, ())
         return None
 
     def _report_limit(self, channel: ChannelOfConnection, index: int, events: list[Event]) -> None:

@@ -196,27 +196,28 @@ class Updates:
             _answered(update)
             self._late[update.id] = update
 
-    def not_done(self, update: Update) -> None:
-        """Record that a command was not carried out, so that it is made again."""
+    def not_done(self, update: Update) -> Sequence[str]:
+        """Record that a command was not carried out, so that it is made again. Return the markets that it was to remove
+        and that are wanted again by now, and surely confirmed.
+        """
         if update.action == REMOVE:
-            update.channel.not_removed(update.portion)
-        else:
-            update.channel.not_added(update.portion)
+            return update.channel.not_removed(update.portion)
+        update.channel.not_added(update.portion)
+        return ()
 
-    def refused(self, update: Update, named: Sequence[str]) -> None:
-        """Record that a command was refused, perhaps because of the markets that the error names."""
+    def refused(self, update: Update, named: Sequence[str]) -> Sequence[str]:
+        """Record that a command was refused, perhaps because of the markets that the error names; as not_done()."""
         markets, tries = update.portion
         wrong = {*named}.intersection(markets)
         if len(markets) > 1 and len(wrong) in (0, len(markets)):
-            self.not_done(update._replace(portion=Portion(markets, max(1, tries) + 1)))
-            return
+            return self.not_done(update._replace(portion=Portion(markets, max(1, tries) + 1)))
         wrong = wrong or {*markets}
         if update.action == REMOVE:
             # What the exchange does not take for one of its markets, it does not send.
             update.channel.removed(wrong)
-            update.channel.not_removed(Portion([market for market in markets if market not in wrong], tries))
-        else:
-            update.channel.not_added(update.portion, wrong)
+            return update.channel.not_removed(Portion([market for market in markets if market not in wrong], tries))
+        update.channel.not_added(update.portion, wrong)
+        return ()
 
 
 def _answered(update: Update | None) -> Update | None:
