@@ -105,14 +105,14 @@ def test_many_tasks_in_order_each_with_its_own_result(thread: WorkThread) -> Non
         assert thread.run(int, number) == number
 
 
-def test_an_outcome_that_is_not_urgent_is_there_with_the_next_wake_up(
-    thread: WorkThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outcome_that_is_not_urgent_is_there_with_the_next_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ssmd.runtime.work_thread.UNHURRIED_SECONDS", 3600.0)
+    thread = WorkThread()
     for number in range(200):
         waiting = gevent.spawn(thread.run_unhurried, int, number)
         eventually(waiting.ready)  # It sleeps a little, and so wakes the process.
         assert waiting.get() == number
+    thread.close()
 
 
 def test_an_error_is_urgent(monkeypatch: pytest.MonkeyPatch) -> None:
