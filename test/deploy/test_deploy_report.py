@@ -22,6 +22,9 @@ from recorded import DAY, make_day
 
 pytestmark = pytest.mark.needs("chromium")
 
+BROWSERS = 6
+"""How often a browser is asked, one after the other, for what a busy one may be too late with."""
+
 LIGHT = {"bar": (0x3B, 0x6F, 0xD8), "heard": (0x2F, 0x9E, 0x6E), "out": (0xD9, 0x48, 0x3B), "page": (0xF6, 0xF7, 0xF9)}
 DARK = {"bar": (0x6F, 0x9B, 0xF2), "heard": (0x3F, 0xAE, 0x7F), "out": (0xEF, 0x6A, 0x5E), "page": (0x10, 0x14, 0x1B)}
 
@@ -96,21 +99,28 @@ def test_it_shows_the_figures_and_loads_nothing_else(page, tmp_path):
 @pytest.mark.parametrize("width", [400, 900, 1300])
 def test_nothing_is_cut_off_in_a_narrow_window(page, tmp_path, width):
     """Every element is within the window, none scrolls by itself, and each cell has a name when the head is gone."""
-    # The frame gets its width some time after its document. A browser that is busy may take long for that.
+    # The frame gets its width some time after its document, and the rules for that width are applied when the browser
+    # draws it the next time.
     measure = """
-        setInterval(() => {
+        function measure() {
             const width = frame.clientWidth;
             if (frame.contentWindow.innerWidth !== width) return;
             const all = [...frame.contentDocument.querySelectorAll("body *")];
             const out = all.filter(e => e.getBoundingClientRect().right > width
                 || (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != "inline"));
             document.title = `${all.length > 100} ${out.map(e => e.outerHTML)}`;
-        }, 100);
+        }
+        setInterval(() => frame.contentWindow.requestAnimationFrame(measure), 100);
     """
     frame = f'<iframe id="frame" width="{width}" height="900" srcdoc="{escape(page, quote=True)}"></iframe>'
+    # Where it takes too long, the measurement is that of another width. What is cut off is so each time.
     with served(f'<link rel="icon" href="data:,">{frame}<script>{measure}</script>') as (address, _):
-        shown, console = browse(tmp_path / "profile", address, "--dump-dom", "--virtual-time-budget=20000")
-    assert console == []
+        for number in range(BROWSERS):
+            profile = tmp_path / f"profile-{number}"
+            shown, console = browse(profile, address, "--dump-dom", "--virtual-time-budget=20000")
+            assert console == []
+            if "<title>true </title>" in shown:
+                break
     assert "<title>true </title>" in shown
 
 
