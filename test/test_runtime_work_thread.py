@@ -18,9 +18,9 @@ from sim_client import eventually
 from ssmd.runtime.work_thread import WorkThread
 
 _Lock = monkey.get_original("_thread", "allocate_lock")
-Run = Callable[..., Any]
-
 _get_ident = monkey.get_original("_thread", "get_ident")
+
+Run = Callable[..., Any]
 
 
 @pytest.fixture
